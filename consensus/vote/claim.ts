@@ -1,0 +1,157 @@
+// Claims and votes on the wire. A claim says "this anomaly is real"; a vote answers from the voter's own evidence.
+// Only enums and integers are signed: no free text can enter a vote.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { type Crypto, HASH_BYTES, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+
+const CLAIM_VERSION = 1;
+const CLAIM_DOMAIN = 'kalos/claim';
+const VOTE_DOMAIN = 'kalos/vote';
+
+/** What may be claimed. Append only: the position is signed. */
+export const CLAIM_KINDS = ['service-down', 'service-unresponsive', 'service-frozen', 'pressure', 'anomaly'] as const;
+export type ClaimKind = (typeof CLAIM_KINDS)[number];
+
+export const VERDICTS = ['yes', 'no', 'abstain'] as const;
+export type VoteVerdict = (typeof VERDICTS)[number];
+
+/** What a voter's verdict rests on. Append only. */
+export const VOTE_REASONS = [
+  'port-refused',
+  'port-silent',
+  'port-open',
+  'subject-unreachable',
+  'status-agrees',
+  'status-differs',
+  'no-evidence',
+] as const;
+export type VoteReason = (typeof VOTE_REASONS)[number];
+
+export interface Claim {
+  subject: PeerId;
+  kind: ClaimKind;
+  /** What on the subject: a service's name or a policy's. Data, never interpreted. */
+  target: string;
+  /** The TCP port that witnesses may probe on the subject's host; undefined where none was declared. */
+  port: number | undefined;
+  fromMs: number;
+  expiresAtMs: number;
+  /** Hash of the subject's own evidence. */
+  evidenceDigest: Uint8Array;
+}
+
+export interface Vote {
+  claimId: string;
+  witness: PeerId;
+  verdict: VoteVerdict;
+  reason: VoteReason;
+  /** 0–100. */
+  confidence: number;
+  signature: Uint8Array;
+}
+
+const digest = z.instanceof(Uint8Array).refine((bytes) => bytes.length === HASH_BYTES);
+const index = (list: readonly string[]) =>
+  z
+    .number()
+    .int()
+    .min(0)
+    .max(list.length - 1);
+
+const claimSchema = z.tuple([
+  z.literal(CLAIM_VERSION),
+  z.string().max(64),
+  index(CLAIM_KINDS),
+  z.string().max(64),
+  z.number().int().min(1).max(65_535).nullable(),
+  z.number().int(),
+  z.number().int(),
+  digest,
+]);
+
+const voteSchema = z.tuple([
+  z.string().length(32),
+  z.string().max(64),
+  index(VERDICTS),
+  index(VOTE_REASONS),
+  z.number().int().min(0).max(100),
+  z.instanceof(Uint8Array).refine((bytes) => bytes.length === SIGNATURE_BYTES),
+]);
+
+/** The enum member at a position that a schema has already bounded. */
+function at<const T extends readonly string[]>(list: T, position: number): T[number] {
+  const value = list[position];
+  if (value === undefined) throw new RangeError(`no entry ${position}`);
+  return value;
+}
+
+export function claimToWire(claim: Claim): unknown[] {
+  const kind = CLAIM_KINDS.indexOf(claim.kind);
+  return [
+    CLAIM_VERSION,
+    claim.subject,
+    kind,
+    claim.target,
+    claim.port ?? null,
+    claim.fromMs,
+    claim.expiresAtMs,
+    claim.evidenceDigest,
+  ];
+}
+
+export function claimFromWire(wire: unknown): Claim | undefined {
+  const parsed = claimSchema.safeParse(wire);
+  if (!parsed.success) return undefined;
+  const [, subject, kind, target, port, fromMs, expiresAtMs, evidenceDigest] = parsed.data;
+  return { subject, kind: at(CLAIM_KINDS, kind), target, port: port ?? undefined, fromMs, expiresAtMs, evidenceDigest };
+}
+
+/** 32 hex digits over the canonical bytes: two claims with one id are the same claim. */
+export function claimIdOf(swarmId: string, claim: Claim, hash: Crypto['hash']): string {
+  return toHex(hash(encodeCbor([CLAIM_DOMAIN, swarmId, claimToWire(claim)]))).slice(0, 32);
+}
+
+export function voteToWire(vote: Vote): unknown[] {
+  return [
+    vote.claimId,
+    vote.witness,
+    VERDICTS.indexOf(vote.verdict),
+    VOTE_REASONS.indexOf(vote.reason),
+    vote.confidence,
+    vote.signature,
+  ];
+}
+
+export function voteFromWire(wire: unknown): Vote | undefined {
+  const parsed = voteSchema.safeParse(wire);
+  if (!parsed.success) return undefined;
+  const [claimId, witness, verdict, reason, confidence, signature] = parsed.data;
+  return { claimId, witness, verdict: at(VERDICTS, verdict), reason: at(VOTE_REASONS, reason), confidence, signature };
+}
+
+/** What a vote's signature covers. */
+export function voteBytes(swarmId: string, vote: Omit<Vote, 'signature'>): Uint8Array {
+  return encodeCbor([VOTE_DOMAIN, swarmId, ...voteToWire({ ...vote, signature: new Uint8Array() }).slice(0, 5)]);
+}
+
+export function encodeClaimMessage(claim: Claim): Uint8Array {
+  return encodeCbor(['claim', claimToWire(claim)]);
+}
+
+export function encodeVoteMessage(vote: Vote): Uint8Array {
+  return encodeCbor(['vote', voteToWire(vote)]);
+}
+
+export type VoteMessage = { type: 'claim'; claim: Claim } | { type: 'vote'; vote: Vote };
+
+export function decodeVoteMessage(bytes: Uint8Array): VoteMessage | undefined {
+  const wire = z.tuple([z.enum(['claim', 'vote']), z.unknown()]).safeParse(decodeCbor(bytes));
+  if (!wire.success) return undefined;
+  if (wire.data[0] === 'claim') {
+    const claim = claimFromWire(wire.data[1]);
+    return claim && { type: 'claim', claim };
+  }
+  const vote = voteFromWire(wire.data[1]);
+  return vote && { type: 'vote', vote };
+}

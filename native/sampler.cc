@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call samples /proc (proc(5)), PSI and mounts into an array of doubles laid out by sampler_layout.h.
+// Node-API only, so one build serves every Node version. It reads and never writes; it keeps nothing between calls.
+
+#include <node_api.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "sampler_layout.h"
+
+namespace {
+
+constexpr size_t kFileBytes = 64 * 1024;
+constexpr int kMaxDisks = 256;
+constexpr int kMaxMounts = 256;
+constexpr int kMaxProcesses = 20000;
+
+// Where the next record goes; `capacity` in doubles. A record that does not fit is counted as needed, not written.
+struct Output {
+	double *data;
+	size_t capacity;
+	size_t used;
+
+	double *take(size_t doubles) {
+		size_t at = used;
+		used += doubles;
+		if (used > capacity)
+			return nullptr;
+		memset(data + at, 0, doubles * sizeof(double));
+		return data + at;
+	}
+};
+
+// Reads a whole small file, NUL-terminated; length, or -1.
+ssize_t read_file(int dir, const char *path, char *buffer, size_t size) {
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	size_t length = 0;
+	for (;;) {
+		ssize_t got = read(fd, buffer + length, size - 1 - length);
+		if (got <= 0)
+			break;
+		length += static_cast<size_t>(got);
+		if (length == size - 1)
+			break;
+	}
+	close(fd);
+	buffer[length] = '\0';
+	return static_cast<ssize_t>(length);
+}
+
+void copy_name(double *field, const char *name, size_t length, size_t size) {
+	memcpy(field, name, length < size ? length : size - 1);
+}
+
+void read_cpu(double *header, char *buffer) {
+	double user, nice, system, idle, iowait, irq, softirq, steal;
+	if (read_file(AT_FDCWD, "/proc/stat", buffer, kFileBytes) < 0)
+		return;
+	if (sscanf(buffer, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 8)
+		return;
+	header[H_CPU_USER] = user + nice;
+	header[H_CPU_SYSTEM] = system + irq + softirq;
+	header[H_CPU_IDLE] = idle;
+	header[H_CPU_IOWAIT] = iowait;
+	header[H_CPU_STEAL] = steal;
+}
+
+double meminfo_bytes(const char *text, const char *key) {
+	const char *line = strstr(text, key);
+	return line == nullptr ? NAN : strtod(line + strlen(key), nullptr) * 1024;
+}
+
+void read_memory(double *header, char *buffer) {
+	if (read_file(AT_FDCWD, "/proc/meminfo", buffer, kFileBytes) < 0)
+		return;
+	header[H_MEM_TOTAL] = meminfo_bytes(buffer, "MemTotal:");
+	header[H_MEM_AVAILABLE] = meminfo_bytes(buffer, "MemAvailable:");
+	header[H_SWAP_TOTAL] = meminfo_bytes(buffer, "SwapTotal:");
+	header[H_SWAP_FREE] = meminfo_bytes(buffer, "SwapFree:");
+}
+
+void read_pressure(double *some, double *full, const char *path, char *buffer) {
+	if (read_file(AT_FDCWD, path, buffer, kFileBytes) < 0)
+		return;
+	const char *line = strstr(buffer, "some avg10=");
+	if (line != nullptr)
+		*some = strtod(line + strlen("some avg10="), nullptr);
+	line = strstr(buffer, "full avg10=");
+	if (line != nullptr)
+		*full = strtod(line + strlen("full avg10="), nullptr);
+}
+
+bool all_lower(const char *text) {
+	for (; *text != '\0'; text++)
+		if (*text < 'a' || *text > 'z')
+			return false;
+	return true;
+}
+
+// Whole disks only, as the plain reader's DISK pattern: sdX vdX xvdX nvmeNnN mmcblkN mdN.
+bool is_disk(const char *name) {
+	int a, b, end = 0;
+	if (strncmp(name, "sd", 2) == 0 || strncmp(name, "vd", 2) == 0)
+		return name[2] != '\0' && all_lower(name + 2);
+	if (strncmp(name, "xvd", 3) == 0)
+		return name[3] != '\0' && all_lower(name + 3);
+	if (sscanf(name, "nvme%dn%d%n", &a, &b, &end) == 2 && name[end] == '\0')
+		return true;
+	end = 0;
+	if (sscanf(name, "mmcblk%d%n", &a, &end) == 1 && name[end] == '\0')
+		return true;
+	end = 0;
+	return sscanf(name, "md%d%n", &a, &end) == 1 && name[end] == '\0';
+}
+
+int read_disks(Output *out, char *buffer) {
+	int count = 0;
+	if (read_file(AT_FDCWD, "/proc/diskstats", buffer, kFileBytes) < 0)
+		return 0;
+	for (char *line = strtok(buffer, "\n"); line != nullptr && count < kMaxDisks; line = strtok(nullptr, "\n")) {
+		char name[DISK_NAME_BYTES];
+		double read_sectors, written_sectors, busy_ms;
+		if (sscanf(line, " %*d %*d %31s %*f %*f %lf %*f %*f %*f %lf %*f %*f %lf", name, &read_sectors, &written_sectors, &busy_ms) != 4 ||
+		    !is_disk(name))
+			continue;
+		double *record = out->take(DISK_DOUBLES);
+		count++;
+		if (record == nullptr)
+			continue;
+		copy_name(record + D_NAME, name, strlen(name), DISK_NAME_BYTES);
+		record[D_READ_BYTES] = read_sectors * 512;
+		record[D_WRITTEN_BYTES] = written_sectors * 512;
+		record[D_BUSY_MS] = busy_ms;
+	}
+	return count;
+}
+
+bool is_file_system(const char *type) {
+	static const char *const kTypes[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "vfat", "tmpfs", "overlay"};
+	for (const char *known : kTypes)
+		if (strcmp(type, known) == 0)
+			return true;
+	return false;
+}
+
+bool is_seen(const char seen[][MOUNT_PATH_BYTES], int count, const char *name) {
+	for (int i = 0; i < count; i++)
+		if (strncmp(seen[i], name, MOUNT_PATH_BYTES - 1) == 0)
+			return true;
+	return false;
+}
+
+// A device mounted twice counts once; so does a path. Read-only mounts cannot fill and are left out.
+int read_mounts(Output *out) {
+	static thread_local char seen[kMaxMounts][MOUNT_PATH_BYTES];
+	FILE *table = setmntent("/proc/self/mounts", "r");
+	int count = 0;
+	if (table == nullptr)
+		return 0;
+	struct mntent entry;
+	char strings[4096];
+	while (count < kMaxMounts && getmntent_r(table, &entry, strings, sizeof strings) != nullptr) {
+		struct statvfs fs;
+		bool shared_name = strcmp(entry.mnt_type, "tmpfs") == 0 || strcmp(entry.mnt_type, "overlay") == 0;
+		const char *key = shared_name ? entry.mnt_dir : entry.mnt_fsname;
+		if (!is_file_system(entry.mnt_type) || strlen(entry.mnt_dir) >= MOUNT_PATH_BYTES || is_seen(seen, count, key))
+			continue;
+		if (statvfs(entry.mnt_dir, &fs) != 0 || (fs.f_flag & ST_RDONLY) != 0)
+			continue;
+		snprintf(seen[count], MOUNT_PATH_BYTES, "%s", key);
+		count++;
+		double *record = out->take(MOUNT_DOUBLES);
+		if (record == nullptr)
+			continue;
+		copy_name(record + M_PATH, entry.mnt_dir, strlen(entry.mnt_dir), MOUNT_PATH_BYTES);
+		copy_name(record + M_DEVICE, entry.mnt_fsname, strlen(entry.mnt_fsname), MOUNT_DEVICE_BYTES);
+		copy_name(record + M_TYPE, entry.mnt_type, strlen(entry.mnt_type), MOUNT_TYPE_BYTES);
+		record[M_SIZE] = static_cast<double>(fs.f_blocks) * static_cast<double>(fs.f_frsize);
+		record[M_AVAILABLE] = static_cast<double>(fs.f_bavail) * static_cast<double>(fs.f_frsize);
+		record[M_INODES] = static_cast<double>(fs.f_files);
+		record[M_INODES_FREE] = static_cast<double>(fs.f_ffree);
+	}
+	endmntent(table);
+	return count;
+}
+
+// Skips `count` space-separated fields.
+const char *skip(const char *at, int count) {
+	while (count-- > 0 && at != nullptr) {
+		at = strchr(at, ' ');
+		if (at != nullptr)
+			at++;
+	}
+	return at;
+}
+
+// The name may hold spaces and parentheses: the last ')' ends it.
+bool parse_process(const char *text, double *record, double page_bytes) {
+	const char *open = strchr(text, '(');
+	const char *close = strrchr(text, ')');
+	if (open == nullptr || close == nullptr || close[1] == '\0')
+		return false;
+	const char *state = close + 2;
+	const char *ticks = skip(state, 11);
+	const char *threads = skip(state, 17);
+	const char *start = skip(state, 19);
+	const char *rss = skip(state, 21);
+	if (rss == nullptr)
+		return false;
+	char *rest;
+	copy_name(record + P_NAME, open + 1, static_cast<size_t>(close - open - 1), PROCESS_NAME_BYTES);
+	record[P_PID] = strtod(text, nullptr);
+	record[P_STATE] = static_cast<unsigned char>(*state);
+	record[P_PARENT] = strtod(state + 2, nullptr);
+	record[P_CPU_TICKS] = strtod(ticks, &rest);
+	record[P_CPU_TICKS] += strtod(rest, nullptr);
+	record[P_THREADS] = strtod(threads, nullptr);
+	record[P_START_TICKS] = strtod(start, nullptr);
+	record[P_RSS_BYTES] = strtod(rss, nullptr) * page_bytes;
+	return true;
+}
+
+int read_processes(Output *out) {
+	DIR *proc = opendir("/proc");
+	int count = 0;
+	if (proc == nullptr)
+		return 0;
+	double page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
+	struct dirent *entry;
+	while (count < kMaxProcesses && (entry = readdir(proc)) != nullptr) {
+		char path[280], text[1024];
+		double scratch[PROCESS_DOUBLES] = {};
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof path, "%s/stat", entry->d_name);
+		if (read_file(dirfd(proc), path, text, sizeof text) < 0 || !parse_process(text, scratch, page_bytes))
+			continue;
+		count++;
+		double *record = out->take(PROCESS_DOUBLES);
+		if (record != nullptr)
+			memcpy(record, scratch, sizeof scratch);
+	}
+	closedir(proc);
+	return count;
+}
+
+size_t take_sample(double *data, size_t capacity) {
+	Output out = {data, capacity, 0};
+	char *buffer = static_cast<char *>(malloc(kFileBytes));
+	double *header = out.take(HEADER_DOUBLES);
+	if (buffer == nullptr || header == nullptr) {
+		free(buffer);
+		return HEADER_DOUBLES;
+	}
+	for (int i = 0; i < HEADER_DOUBLES; i++)
+		header[i] = NAN;
+	header[H_VERSION] = LAYOUT_VERSION;
+	header[H_CPUS] = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
+	header[H_TICKS] = static_cast<double>(sysconf(_SC_CLK_TCK));
+	read_cpu(header, buffer);
+	if (read_file(AT_FDCWD, "/proc/loadavg", buffer, kFileBytes) > 0)
+		sscanf(buffer, "%lf %lf %lf", &header[H_LOAD1], &header[H_LOAD5], &header[H_LOAD15]);
+	read_memory(header, buffer);
+	read_pressure(&header[H_PSI_CPU_SOME], &header[H_PSI_CPU_FULL], "/proc/pressure/cpu", buffer);
+	read_pressure(&header[H_PSI_MEMORY_SOME], &header[H_PSI_MEMORY_FULL], "/proc/pressure/memory", buffer);
+	read_pressure(&header[H_PSI_IO_SOME], &header[H_PSI_IO_FULL], "/proc/pressure/io", buffer);
+	header[H_DISKS] = read_disks(&out, buffer);
+	header[H_MOUNTS] = read_mounts(&out);
+	header[H_PROCESSES] = read_processes(&out);
+	free(buffer);
+	return out.used;
+}
+
+// sample(Float64Array) -> doubles needed; the array is whole when that is no more than its length.
+napi_value Sample(napi_env env, napi_callback_info info) {
+	napi_value argument, result;
+	size_t argc = 1, length = 0;
+	napi_typedarray_type type;
+	void *data = nullptr;
+	if (napi_get_cb_info(env, info, &argc, &argument, nullptr, nullptr) != napi_ok || argc != 1 ||
+	    napi_get_typedarray_info(env, argument, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array) {
+		napi_throw_type_error(env, "KALOS_SAMPLER", "sample takes one Float64Array");
+		return nullptr;
+	}
+	napi_create_uint32(env, static_cast<uint32_t>(take_sample(static_cast<double *>(data), length)), &result);
+	return result;
+}
+
+} // namespace
+
+NAPI_MODULE_INIT() {
+	napi_value function, version;
+	napi_create_function(env, "sample", NAPI_AUTO_LENGTH, Sample, nullptr, &function);
+	napi_set_named_property(env, exports, "sample", function);
+	napi_create_uint32(env, LAYOUT_VERSION, &version);
+	napi_set_named_property(env, exports, "layoutVersion", version);
+	return exports;
+}

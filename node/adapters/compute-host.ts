@@ -1,0 +1,56 @@
+// The other end of ForkedCompute: a child process that does one kind of work for its parent and ends with it.
+import { z } from 'zod';
+import { FEATURE_COUNT, INCIDENT_CLASSES } from '../../models/features.ts';
+import type { TableRows, TableShape } from '../../swarm/ports/compute.ts';
+
+export const jobSchema = z.discriminatedUnion('kind', [
+  z.object({
+    id: z.number(),
+    kind: z.literal('classify'),
+    model: z.string(),
+    features: z.array(z.number()).length(FEATURE_COUNT),
+  }),
+  z.object({ id: z.number(), kind: z.literal('sql-needs'), sql: z.string(), schema: z.custom<TableShape[]>(Array.isArray) }),
+  z.object({
+    id: z.number(),
+    kind: z.literal('sql-run'),
+    sql: z.string(),
+    schema: z.custom<TableShape[]>(Array.isArray),
+    data: z.custom<TableRows[]>(Array.isArray),
+  }),
+]);
+export type Job = z.infer<typeof jobSchema>;
+
+/** Runs until the parent disconnects. */
+export function hostCompute(): void {
+  process.on('disconnect', () => process.exit(0));
+  process.on('SIGINT', () => undefined); // a terminal's ^C is the parent's to handle
+  process.on('message', (message: unknown) => {
+    const job = jobSchema.safeParse(message);
+    if (job.success) void answer(job.data);
+  });
+}
+
+async function answer(job: Job): Promise<void> {
+  const result = await work(job).then(
+    (value) => ({ id: job.id, value }),
+    (error: unknown) => ({ id: job.id, error: error instanceof Error ? error.message : String(error) }),
+  );
+  process.send?.(result);
+}
+
+/** Each engine is loaded when it is first needed: a child does only one kind of work. */
+async function work(job: Job): Promise<unknown> {
+  if (job.kind === 'classify') return classify(job.model, job.features);
+  const engine = await import('./sql-engine.ts');
+  return job.kind === 'sql-needs' ? engine.sqlNeeds(job.sql, job.schema) : engine.sqlRun(job.sql, job.schema, job.data);
+}
+
+let loaded: Promise<import('../../models/onnx/incident-model.ts').IncidentModel> | undefined;
+
+async function classify(path: string, features: readonly number[]): Promise<{ label: string; confidence: number }> {
+  loaded ??= import('../../models/onnx/incident-model.ts').then(({ loadIncidentModel }) => loadIncidentModel(path));
+  const probabilities = await (await loaded).classify(features);
+  const confidence = Math.max(...probabilities);
+  return { label: INCIDENT_CLASSES[probabilities.indexOf(confidence)] ?? 'calm', confidence };
+}

@@ -1,0 +1,26 @@
+// Where this package lies and what it is, whether it runs from sources or from its bundle.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+
+const manifestSchema = z.object({ name: z.string(), version: z.string() });
+
+export interface Package {
+  root: string;
+  version: string;
+  addonPath: string;
+  modelPath: string;
+}
+
+/** @throws where no package.json of kalos lies above this file. */
+export function findPackage(): Package {
+  for (let root = import.meta.dirname; ; root = dirname(root)) {
+    const path = join(root, 'package.json');
+    const manifest = existsSync(path) ? manifestSchema.safeParse(JSON.parse(readFileSync(path, 'utf8'))) : undefined;
+    if (manifest?.data?.name === 'kalos') {
+      const addonPath = join(root, 'native', 'build', 'kalos.node');
+      return { root, version: manifest.data.version, addonPath, modelPath: join(root, 'models', 'artifacts', 'incident.onnx') };
+    }
+    if (root === dirname(root)) throw new Error(`no package.json of kalos above ${import.meta.dirname}`);
+  }
+}

@@ -1,0 +1,219 @@
+// One agent, the same in reality and in simulation: createAgent(config, ports) is the only seam between the two.
+// It wires the seven steps of the loop; the work is done in their folders.
+import type { Vote } from '../consensus/vote/claim.ts';
+import type { MemberState } from '../swarm/membership/membership.ts';
+import type { Ports } from '../swarm/ports/ports.ts';
+import type { PeerId } from '../swarm/ports/transport.ts';
+import type { Status } from '../swarm/state/status.ts';
+import { Healer } from './agent/healer.ts';
+import { SwarmLink } from './agent/swarm-link.ts';
+import { Watcher } from './agent/watcher.ts';
+import { type AuditCheck, AuditLog } from './audit/audit-log.ts';
+import type { Conditions } from './detection/conditions.ts';
+import type { Change } from './detection/detector.ts';
+import type { Incident } from './detection/incident.ts';
+import type { Policy } from './detection/policy.ts';
+import { Memory } from './memory/memory.ts';
+import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
+import { answerTable, type QueryResult, query } from './query/query.ts';
+import type { TableSources } from './query/tables.ts';
+
+export interface AgentConfig {
+  name: string;
+  version: string;
+  swarmId: string;
+  mode: 'observe' | 'act';
+  policies: readonly Policy[];
+  /** Addresses to join through; empty for the first agent. */
+  join: readonly string[];
+}
+
+export interface AgentEvents {
+  log(level: 'info' | 'warn', text: string): void;
+  /** Something that must not fail did: the agent has to be stopped. Its journal makes that safe. */
+  failed(error: unknown): void;
+}
+
+export interface AgentStatus {
+  name: string;
+  peer: PeerId;
+  swarmId: string;
+  version: string;
+  mode: 'observe' | 'act';
+  uptimeMs: number;
+  addresses: string[];
+  coordinator: string | undefined;
+  term: number;
+  members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];
+  conditions: Conditions;
+  sensors: string;
+  metrics: Record<string, number>;
+  services: { name: string; state: string; pid: number | null; health: string }[];
+  openIncidents: { id: string; summary: string; target: string; state: string }[];
+  auditRecords: number;
+}
+
+const MAX_OWN_VOTES = 1_024;
+
+export class Agent {
+  readonly #config: AgentConfig;
+  readonly #ports: Ports;
+  readonly #watcher: Watcher;
+  readonly #link: SwarmLink;
+  readonly #memory: Memory;
+  readonly #audit: AuditLog;
+  readonly #healer: Healer;
+  readonly #sources: TableSources;
+  readonly #ownVotes = new Map<string, Vote>();
+  #startedMs = 0;
+
+  constructor(config: AgentConfig, ports: Ports, events: AgentEvents) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#memory = new Memory(ports.store);
+    this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
+    this.#watcher = new Watcher(ports, config.policies, (changes) => this.#onChanges(changes));
+    this.#link = new SwarmLink(ports, config, {
+      request: async (protocol, body) =>
+        protocol === 'table' ? answerTable(body, this.#sources) : answerExplain(body, this.#memory),
+      voted: (_claim, vote) => this.#rememberVote(vote),
+      ...events,
+    });
+    this.#healer = new Healer(
+      { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, audit: this.#audit, ...events },
+      config.name,
+      config.mode,
+    );
+    this.#sources = {
+      link: this.#link,
+      watcher: this.#watcher,
+      memory: this.#memory,
+      healer: this.#healer,
+      name: config.name,
+      version: config.version,
+      nowMonotonicMs: () => ports.clock.monotonicMs(),
+    };
+  }
+
+  async start(): Promise<void> {
+    this.#startedMs = this.#ports.clock.monotonicMs();
+    await this.#memory.open();
+    await this.#audit.open();
+    await this.#audit.append(
+      'start',
+      this.#ports.transport.self,
+      `${this.#config.name} ${this.#config.version}, mode ${this.#config.mode}`,
+    );
+    await this.#link.start();
+    for (const { name } of this.#ports.actuator.services()) await this.#ports.actuator.startService(name);
+    await this.#healer.recover();
+    this.#watcher.start();
+  }
+
+  /** Leaves the swarm, then stops services, network and storage, in this order. */
+  async stop(): Promise<void> {
+    this.#watcher.stop();
+    this.#healer.stop();
+    await this.#link.stop();
+    await this.#ports.actuator.close();
+    await this.#ports.compute.close();
+    await this.#ports.store.close();
+  }
+
+  #onChanges(changes: readonly Change[]): void {
+    // Told first, so that witnesses who judge by it hold it when the claim comes.
+    this.#link.publish(this.#status(changes.filter(({ kind }) => kind === 'fired').length));
+    this.#healer.onChanges(changes);
+  }
+
+  #rememberVote(vote: Vote): void {
+    this.#ownVotes.set(vote.claimId, vote);
+    if (this.#ownVotes.size > MAX_OWN_VOTES) this.#ownVotes.delete(this.#ownVotes.keys().next().value ?? '');
+  }
+
+  #status(aboutToOpen: number): Status {
+    const metrics = this.#watcher.metrics();
+    const scaled = (name: string, by: number): number | undefined => {
+      const value = metrics.get(name);
+      return value === undefined ? undefined : value * by;
+    };
+    const address = this.#ports.transport.addresses()[0]?.replace(/\/p2p\/[^/]+$/, '') ?? '';
+    return {
+      name: this.#config.name,
+      version: this.#config.version,
+      atMs: this.#ports.clock.wallMs(),
+      zone: 0,
+      address,
+      loadCenti: scaled('system.load.1m', 100),
+      memoryPermille: scaled('system.memory.utilization', 1000),
+      cpuPermille: scaled('system.cpu.utilization', 1000),
+      pressureCenti: ['cpu', 'memory', 'io'].map((resource) => scaled(`system.psi.${resource}.some`, 100)),
+      conditions: this.#watcher.conditions(),
+      openIncidents: this.#healer.openIncidents + aboutToOpen,
+      term: this.#link.term,
+      coordinator: this.#link.coordinator === this.#link.self,
+      mode: this.#config.mode,
+    };
+  }
+
+  query(sql: string, timeoutMs: number): Promise<QueryResult> {
+    return query(sql, timeoutMs, this.#sources, this.#ports.compute);
+  }
+
+  explain(id: string): Promise<ExplainResult> {
+    const sources = {
+      link: this.#link,
+      memory: this.#memory,
+      crypto: this.#ports.crypto,
+      swarmId: this.#config.swarmId,
+      ownVotes: this.#ownVotes,
+    };
+    return explain(id, sources);
+  }
+
+  verifyAudit(): Promise<AuditCheck> {
+    return this.#audit.verify();
+  }
+
+  incidents(): Incident[] {
+    return this.#memory.incidents();
+  }
+
+  status(): AgentStatus {
+    const { name, version, swarmId, mode } = this.#config;
+    const coordinator = this.#link.coordinator;
+    return {
+      name,
+      peer: this.#link.self,
+      swarmId,
+      version,
+      mode,
+      uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
+      addresses: this.#ports.transport.addresses(),
+      coordinator: coordinator && this.#link.nameOf(coordinator),
+      term: this.#link.term,
+      members: this.#link.members.map(({ peer, state }) => ({
+        name: this.#link.nameOf(peer),
+        peer,
+        state,
+        role: peer === coordinator ? 'coordinator' : 'member',
+      })),
+      conditions: this.#watcher.conditions(),
+      sensors: this.#ports.sensors.source,
+      metrics: Object.fromEntries(this.#watcher.metrics()),
+      services: this.#watcher
+        .services()
+        .map((service) => ({ name: service.name, state: service.state, pid: service.pid ?? null, health: service.check })),
+      openIncidents: this.#memory
+        .incidents()
+        .filter(({ closedMs }) => closedMs === 0)
+        .map(({ id, summary, target, state }) => ({ id, summary, target, state })),
+      auditRecords: this.#audit.records,
+    };
+  }
+}
+
+/** @throws PolicyError where a policy's expression is wrong. */
+export function createAgent(config: AgentConfig, ports: Ports, events: AgentEvents): Agent {
+  return new Agent(config, ports, events);
+}

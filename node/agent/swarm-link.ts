@@ -1,0 +1,408 @@
+// The agent's place in the swarm: membership, the statuses of all, the coordinator, and votes, over one transport.
+import {
+  decodeElectionMessage,
+  decodeElectionState,
+  ELECTION_KEY,
+  Election,
+  type ElectionInput,
+  type ElectionMessage,
+  type ElectionNotice,
+  encodeElectionMessage,
+} from '../../consensus/election/election.ts';
+import {
+  type Claim,
+  decodeVoteMessage,
+  encodeClaimMessage,
+  encodeVoteMessage,
+  type Vote,
+  type VoteMessage,
+} from '../../consensus/vote/claim.ts';
+import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
+import { decodeCbor, encodeCbor, utf8 } from '../../swarm/dissemination/cbor.ts';
+import { sealEnvelope } from '../../swarm/dissemination/envelope.ts';
+import { MAX_MEMBERS, Membership, type MembershipInput, type MembershipNotice } from '../../swarm/membership/membership.ts';
+import { observersOf } from '../../swarm/membership/observers.ts';
+import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { StoreOperation } from '../../swarm/ports/store.ts';
+import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
+import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
+import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
+import { encodeStatus, type Status } from '../../swarm/state/status.ts';
+import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
+import { gatherEvidence } from './evidence.ts';
+
+/** A calm status is sent again when it is this old. */
+const STATUS_MAX_AGE_MS = 30_000;
+/** Pressure that moved this far, in hundredths of a percent, is news. */
+const PRESSURE_NEWS_CENTI = 1_000;
+const REDIAL_EVERY_MS = 3_000;
+const SYNC_TIMEOUT_MS = 5_000;
+const PEER_PREFIX = 'peer/';
+const SEQUENCE_KEY = 'status/sequence';
+/** Sequences reserved ahead at a start, so that a crash never reuses one. */
+const SEQUENCE_RESERVE = 1_000_000;
+const MAX_DIALS_AT_ONCE = 16;
+
+export interface SwarmLinkConfig {
+  swarmId: string;
+  /** Addresses to join through; empty for the first agent. */
+  join: readonly string[];
+}
+
+export interface SwarmLinkEvents {
+  request(protocol: 'table' | 'explain', body: Uint8Array): Promise<Uint8Array>;
+  voted(claim: Claim, vote: Vote): void;
+  log(level: 'info' | 'warn', text: string): void;
+  failed(error: unknown): void;
+}
+
+export class SwarmLink {
+  readonly #ports: Ports;
+  readonly #config: SwarmLinkConfig;
+  readonly #events: SwarmLinkEvents;
+  readonly #names: SwarmNames;
+  readonly #membership: Membership;
+  readonly #members: CoreRuntime<MembershipInput, never, MembershipNotice, 'sweep'>;
+  readonly #votes: CoreRuntime<VotingInput, VoteMessage, VotingNotice, `deadline ${string}`>;
+  readonly #waiting = new Map<Claim, (result: VoteResult) => void>();
+  readonly statuses: StatusTable;
+  #election: Election | undefined;
+  #electionRuntime: CoreRuntime<ElectionInput, ElectionMessage, ElectionNotice, 'election' | 'heartbeat'> | undefined;
+  /** Where members were seen last; kept on disk, so that a restart finds the swarm without being told. */
+  readonly #addresses = new Map<PeerId, string>();
+  /** Peers whose name was shown since this agent started. */
+  readonly #greeted = new Set<PeerId>();
+  #sequence = 0;
+  #published: { status: Status; atMs: number } | undefined;
+  #redial: Timer | undefined;
+  #stopped = false;
+
+  constructor(ports: Ports, config: SwarmLinkConfig, events: SwarmLinkEvents) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#events = events;
+    this.#names = swarmNames(config.swarmId);
+    this.statuses = new StatusTable(ports.crypto, config.swarmId);
+    this.#membership = new Membership(ports.transport.self);
+    this.#members = this.#runtime(
+      this.#membership,
+      () => undefined,
+      (notice) => this.#membershipNotice(notice),
+    );
+    const voting = new Voting(ports.crypto, config.swarmId);
+    this.#votes = this.#runtime(
+      voting,
+      (to, message) => this.#send(to, 'vote', encodeVote(message)),
+      (notice) => this.#voteNotice(notice),
+    );
+  }
+
+  #runtime<Input, Message, Notice, TimerId extends string>(
+    core: ConstructorParameters<typeof CoreRuntime<Input, Message, Notice, TimerId>>[0],
+    send: (to: PeerId, message: Message) => void,
+    notice: (notice: Notice) => void,
+  ): CoreRuntime<Input, Message, Notice, TimerId> {
+    const { clock, store } = this.#ports;
+    return new CoreRuntime(core, {
+      clock,
+      store,
+      send,
+      broadcast: () => undefined,
+      notice,
+      failed: (error) => this.#events.failed(error),
+    });
+  }
+
+  get self(): PeerId {
+    return this.#ports.transport.self;
+  }
+
+  get coordinator(): PeerId | undefined {
+    return this.#election?.coordinator;
+  }
+
+  get term(): number {
+    return this.#election?.term ?? 0;
+  }
+
+  get members() {
+    return this.#membership.members();
+  }
+
+  get alive(): PeerId[] {
+    return this.#membership.alive();
+  }
+
+  async start(): Promise<void> {
+    const { store, random, clock } = this.#ports;
+    const reserved = decodeCbor((await store.get(SEQUENCE_KEY)) ?? encodeCbor(0));
+    this.#sequence = Math.max(typeof reserved === 'number' ? reserved : 0, Math.round(clock.wallMs()));
+    await store.write([{ kind: 'put', key: SEQUENCE_KEY, value: encodeCbor(this.#sequence + SEQUENCE_RESERVE) }]);
+    for (const [key, value] of await store.range(PEER_PREFIX, { limit: MAX_MEMBERS })) {
+      this.#addresses.set(key.slice(PEER_PREFIX.length), new TextDecoder().decode(value));
+    }
+    this.#election = new Election(this.self, random, decodeElectionState(await store.get(ELECTION_KEY)));
+    this.#electionRuntime = this.#runtime(
+      this.#election,
+      (to, message) => this.#send(to, 'election', encodeElectionMessage(message)),
+      (notice) => this.#coordinatorChanged(notice),
+    );
+    await this.#startTransport();
+    this.#members.post({ kind: 'start', known: [...this.#addresses.keys()] });
+    this.#tellElection();
+    this.#electionRuntime.post({ kind: 'start' });
+    this.#dialAll();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#redial?.cancel();
+    this.#ports.transport.publish(
+      this.#names.statusTopic,
+      sealEnvelope(this.#ports.crypto, this.#config.swarmId, 'leave', ++this.#sequence, new Uint8Array()).bytes,
+    );
+    for (const runtime of [this.#members, this.#votes, this.#electionRuntime]) runtime?.stop();
+    await this.#ports.transport.stop();
+  }
+
+  #startTransport(): Promise<void> {
+    const protocol = (name: ProtocolName): string => this.#names.protocol(name);
+    const names = {
+      topics: [this.#names.statusTopic],
+      messages: [protocol('vote'), protocol('election')],
+      requests: [protocol('sync'), protocol('table'), protocol('explain')],
+    };
+    return this.#ports.transport.start(names, {
+      broadcast: (_topic, from, bytes) => this.#receiveBroadcast(from, bytes),
+      message: (name, from, bytes) => this.#receiveMessage(name, from, bytes),
+      request: (name, _from, body) => this.#answer(name, body),
+      connected: (peer) => this.#connected(peer),
+      disconnected: (peer) => {
+        this.#members.post({ kind: 'disconnected', peer });
+        this.#tellElection();
+      },
+    });
+  }
+
+  #send(to: PeerId, name: 'vote' | 'election', bytes: Uint8Array): void {
+    this.#ports.transport.send(to, this.#names.protocol(name), bytes);
+  }
+
+  /** Asks other members the same thing; every one that is known is expected to answer, the unreachable too. */
+  ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, timeoutMs: number): Promise<FanOutAnswer> {
+    const { transport, clock } = this.#ports;
+    return fanOut(
+      transport,
+      clock,
+      peers.filter((peer) => peer !== this.self),
+      this.#names.protocol(name),
+      body,
+      timeoutMs,
+    );
+  }
+
+  // What arrives
+
+  #receiveBroadcast(from: PeerId, bytes: Uint8Array): Verdict {
+    this.#members.post({ kind: 'heard', peer: from });
+    const offer = this.#offer(bytes);
+    if (offer.verdict !== 'accept') return offer.verdict;
+    if (offer.kind === 'leave') this.#members.post({ kind: 'left', peer: offer.origin });
+    else if (offer.entry.origin !== this.self) {
+      this.#members.post({ kind: 'heard', peer: offer.entry.origin });
+    }
+    return 'accept';
+  }
+
+  /** Merges an envelope and learns from it where the peer is and which term it knows. */
+  #offer(bytes: Uint8Array): Offer {
+    const offer = this.statuses.offer(bytes, this.#ports.clock.monotonicMs());
+    if (offer.verdict !== 'accept' || offer.kind !== 'status' || offer.entry.origin === this.self) return offer;
+    const { origin, status } = offer.entry;
+    if (!this.#greeted.has(origin) && this.#membership.get(origin)?.state === 'alive')
+      this.#events.log('info', `${status.name} is alive`);
+    this.#greeted.add(origin);
+    if (status.address !== '') this.#remember(origin, status.address);
+    this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
+    return offer;
+  }
+
+  #receiveMessage(name: string, from: PeerId, bytes: Uint8Array): void {
+    this.#members.post({ kind: 'heard', peer: from });
+    if (name === this.#names.protocol('vote')) {
+      const message = decodeVoteMessage(bytes);
+      if (message !== undefined) this.#votes.post({ kind: 'message', from, message });
+    } else {
+      const message = decodeElectionMessage(bytes);
+      if (message !== undefined) this.#electionRuntime?.post({ kind: 'message', from, message });
+    }
+  }
+
+  async #answer(name: string, body: Uint8Array): Promise<Uint8Array> {
+    if (name === this.#names.protocol('table')) return this.#events.request('table', body);
+    if (name === this.#names.protocol('explain')) return this.#events.request('explain', body);
+    const answer = this.statuses.answerSync(body);
+    if (answer === undefined) throw new Error('malformed version vector');
+    return answer;
+  }
+
+  // Connections
+
+  #connected(peer: PeerId): void {
+    this.#members.post({ kind: 'connected', peer });
+    this.#tellElection();
+    void this.#pullFrom(peer);
+  }
+
+  /** Anti-entropy: whoever connects asks for what it lacks. */
+  async #pullFrom(peer: PeerId): Promise<void> {
+    try {
+      const answer = await this.#ports.transport.request(
+        peer,
+        this.#names.protocol('sync'),
+        this.statuses.encodeVector(),
+        SYNC_TIMEOUT_MS,
+      );
+      for (const bytes of StatusTable.parseSync(answer)) {
+        const offer = this.#offer(bytes);
+        if (offer.verdict === 'accept' && offer.kind === 'status')
+          this.#members.post({ kind: 'known', peer: offer.entry.origin });
+      }
+      this.#tellElection();
+    } catch {
+      // it has gone again, or is not of our swarm: the next connection asks anew
+    }
+  }
+
+  #dialAll(): void {
+    const { transport, clock } = this.#ports;
+    const connected = new Set(transport.connectedPeers());
+    const absent = this.members.filter(({ peer }) => peer !== this.self && !connected.has(peer)).slice(0, MAX_DIALS_AT_ONCE);
+    for (const { peer } of absent) void transport.dialPeer(peer, this.#addresses.get(peer)).catch(() => undefined);
+    if (connected.size === 0) {
+      for (const address of this.#config.join) {
+        transport
+          .dial(address)
+          .catch((error: unknown) => this.#events.log('warn', `cannot reach ${address}: ${(error as Error).message}`));
+      }
+    }
+    if (!this.#stopped) this.#redial = clock.after(REDIAL_EVERY_MS, () => this.#dialAll());
+  }
+
+  #membershipNotice(notice: MembershipNotice): void {
+    if (this.#stopped) return;
+    const { transport } = this.#ports;
+    if (notice.kind === 'redial') {
+      void transport.dialPeer(notice.peer, this.#addresses.get(notice.peer)).catch(() => undefined);
+      return;
+    }
+    // A peer whose status has not come yet has no name to show: it is announced with that.
+    if (this.statuses.get(notice.peer) !== undefined) this.#events.log('info', `${this.nameOf(notice.peer)} is ${notice.state}`);
+    this.#remember(notice.peer, notice.state === 'left' ? undefined : (this.#addresses.get(notice.peer) ?? ''));
+    this.#tellElection();
+  }
+
+  /** @param address undefined: forget the peer. */
+  #remember(peer: PeerId, address: string | undefined): void {
+    if (peer === this.self || (address !== undefined && this.#addresses.get(peer) === address)) return;
+    const key = `${PEER_PREFIX}${peer}`;
+    if (address === undefined) this.#addresses.delete(peer);
+    else this.#addresses.set(peer, address);
+    const operation: StoreOperation =
+      address === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: utf8(address) };
+    this.#ports.store.write([operation]).catch((error: unknown) => this.#events.failed(error));
+  }
+
+  nameOf(peer: PeerId): string {
+    return this.statuses.get(peer)?.status.name ?? peer.slice(-8);
+  }
+
+  // The coordinator
+
+  #tellElection(): void {
+    const members = this.members.map(({ peer }) => peer);
+    const connected = new Set(this.#ports.transport.connectedPeers());
+    const reachable = members.filter((peer) => peer === this.self || connected.has(peer));
+    this.#electionRuntime?.post({ kind: 'members', members, reachable });
+  }
+
+  #coordinatorChanged({ term, coordinator }: ElectionNotice): void {
+    if (coordinator !== undefined) this.#events.log('info', `term ${term}: ${this.nameOf(coordinator)} coordinates`);
+  }
+
+  // Status
+
+  /** Publishes the agent's status where it changed enough to matter, or grew old. */
+  publish(status: Status): void {
+    const { clock, transport, crypto } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    if (
+      this.#published !== undefined &&
+      nowMs - this.#published.atMs < STATUS_MAX_AGE_MS &&
+      !isNews(this.#published.status, status)
+    )
+      return;
+    this.#published = { status, atMs: nowMs };
+    const envelope = sealEnvelope(crypto, this.#config.swarmId, 'status', ++this.#sequence, encodeStatus(status));
+    this.statuses.offer(envelope.bytes, nowMs);
+    transport.publish(this.#names.statusTopic, envelope.bytes);
+  }
+
+  // Votes
+
+  witnesses(): PeerId[] {
+    return observersOf(this.self, this.alive, this.#ports.crypto.hash);
+  }
+
+  /** Asks the witnesses; resolves by the vote's deadline at the latest. */
+  vote(claim: Claim): Promise<VoteResult> {
+    return new Promise((resolve) => {
+      this.#waiting.set(claim, resolve);
+      this.#votes.post({ kind: 'claim', claim, witnesses: this.witnesses() });
+    });
+  }
+
+  #voteNotice(notice: VotingNotice): void {
+    switch (notice.kind) {
+      case 'decided':
+        this.#waiting.get(notice.result.claim)?.(notice.result);
+        this.#waiting.delete(notice.result.claim);
+        return;
+      case 'voted':
+        return this.#events.voted(notice.claim, notice.vote);
+      case 'equivocation':
+        return this.#events.log('warn', `${this.nameOf(notice.witness)} signed two different votes on one claim`);
+      case 'evidence-wanted':
+        void this.#witness(notice.claimId, notice.claim);
+    }
+  }
+
+  async #witness(claimId: string, claim: Claim): Promise<void> {
+    const { transport, clock } = this.#ports;
+    const evidence = await gatherEvidence(claim, transport, this.statuses, clock);
+    this.#votes.post({ kind: 'evidence', claimId, ...evidence });
+  }
+}
+
+function encodeVote(message: VoteMessage): Uint8Array {
+  return message.type === 'claim' ? encodeClaimMessage(message.claim) : encodeVoteMessage(message.vote);
+}
+
+function isNews(before: Status, now: Status): boolean {
+  const told = (status: Status): string =>
+    JSON.stringify([
+      status.conditions,
+      status.openIncidents,
+      status.term,
+      status.coordinator,
+      status.mode,
+      status.address,
+      status.name,
+    ]);
+  if (told(before) !== told(now)) return true;
+  return now.pressureCenti.some(
+    (value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI,
+  );
+}

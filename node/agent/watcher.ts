@@ -1,0 +1,131 @@
+// Senses the machine once a second and has the detectors judge it; at once when a supervised service ends.
+import { FEATURE_WINDOW_S, featuresOf } from '../../models/features.ts';
+import type { ServiceSample } from '../../swarm/ports/actuator.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { Sample } from '../../swarm/ports/sensors.ts';
+import { BaselineDetector } from '../detection/baseline-detector.ts';
+import { type Conditions, conditionsOf } from '../detection/conditions.ts';
+import type { Change, Finding, ServiceView } from '../detection/detector.ts';
+import type { Policy } from '../detection/policy.ts';
+import { PolicyDetector } from '../detection/policy-detector.ts';
+import { History } from '../telemetry/history.ts';
+import { readMetrics } from '../telemetry/metrics.ts';
+
+export const SAMPLE_INTERVAL_MS = 1_000;
+/** How often a service's port is tried, and for how long. */
+const CHECK_EVERY_MS = 2_000;
+const CHECK_TIMEOUT_MS = 1_000;
+
+export class Watcher {
+  readonly #ports: Ports;
+  readonly #policies: PolicyDetector;
+  readonly #baselines = new BaselineDetector();
+  readonly #onChanges: (changes: Change[]) => void;
+  readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
+  readonly history = new History();
+  #sample: Sample | undefined;
+  #previous: Sample | undefined;
+  #metrics: ReadonlyMap<string, number> = new Map();
+  #timer: Timer | undefined;
+  #samples = 0;
+  #nextMs = 0;
+
+  /** @throws PolicyError */
+  constructor(ports: Ports, policies: readonly Policy[], onChanges: (changes: Change[]) => void) {
+    this.#ports = ports;
+    this.#policies = new PolicyDetector(policies);
+    this.#onChanges = onChanges;
+  }
+
+  start(): void {
+    this.#ports.actuator.onExit(() => this.#judge());
+    this.#nextMs = this.#ports.clock.monotonicMs();
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  /** On a steady grid: a late tick shortens the wait for the next, and missed ones are skipped, not made up for. */
+  #tick(): void {
+    this.#take();
+    const nowMs = this.#ports.clock.monotonicMs();
+    while (this.#nextMs <= nowMs) this.#nextMs += SAMPLE_INTERVAL_MS;
+    this.#timer = this.#ports.clock.after(this.#nextMs - nowMs, () => this.#tick());
+  }
+
+  #take(): void {
+    this.#previous = this.#sample;
+    this.#sample = this.#ports.sensors.sample();
+    this.#metrics = readMetrics(this.#sample, this.#previous);
+    this.history.record(this.#metrics);
+    this.#samples++;
+    for (const service of this.#ports.actuator.services()) this.#checkIfDue(service);
+    this.#judgePolicies(this.#baselines.observe(this.#observation(this.#sample)));
+  }
+
+  /** Out of turn, with the figures of the last sample and the services as they are now. */
+  #judge(): void {
+    this.#judgePolicies([]);
+  }
+
+  #judgePolicies(others: Change[]): void {
+    if (this.#sample === undefined) return;
+    const changes = [...this.#policies.observe(this.#observation(this.#sample)), ...others];
+    this.#onChanges(changes);
+  }
+
+  #observation(sample: Sample) {
+    return { nowMs: this.#ports.clock.monotonicMs(), sample, metrics: this.#metrics, services: this.services() };
+  }
+
+  #checkIfDue(service: ServiceSample): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const check = this.#checks.get(service.name) ?? { result: 'unknown', atMs: Number.NEGATIVE_INFINITY, running: false };
+    this.#checks.set(service.name, check);
+    if (service.state !== 'running') check.result = 'unknown';
+    if (service.state !== 'running' || service.port === undefined || check.running || nowMs - check.atMs < CHECK_EVERY_MS) return;
+    Object.assign(check, { running: true, atMs: nowMs });
+    this.#ports.actuator
+      .checkService(service.name, CHECK_TIMEOUT_MS)
+      .then((result) => Object.assign(check, { result, running: false }));
+  }
+
+  services(): ServiceView[] {
+    const wallMs = this.#ports.clock.wallMs();
+    return this.#ports.actuator.services().map((service) => {
+      const process = this.#sample?.processes.find((other) => other.pid === service.pid);
+      const check = service.port === undefined ? 'undeclared' : (this.#checks.get(service.name)?.result ?? 'unknown');
+      const processState = service.state === 'running' ? (process?.state ?? '') : '';
+      return {
+        ...service,
+        check: service.state === 'running' ? check : 'unknown',
+        processState,
+        ageMs: wallMs - service.sinceMs,
+      };
+    });
+  }
+
+  firing(): Finding[] {
+    return [...this.#policies.firing(), ...this.#baselines.firing()];
+  }
+
+  conditions(): Conditions {
+    return conditionsOf(this.firing(), this.#policies.unknownConditions(), this.#samples);
+  }
+
+  metrics(): ReadonlyMap<string, number> {
+    return this.#metrics;
+  }
+
+  lastSample(): { sample: Sample | undefined; previous: Sample | undefined } {
+    return { sample: this.#sample, previous: this.#previous };
+  }
+
+  /** The incident model's view of the last minute; undefined where the history is too short. */
+  features(): number[] | undefined {
+    return featuresOf((series) => this.history.last(series, FEATURE_WINDOW_S));
+  }
+}

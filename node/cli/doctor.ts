@@ -1,0 +1,101 @@
+// `kalos doctor`: what this machine offers KALOS, what it lacks, and what to do about it.
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { findPackage } from '../adapters/package.ts';
+import type { AgentStatus } from '../agent.ts';
+import type { AuditCheck } from '../audit/audit-log.ts';
+import { stateDirectory } from '../config/adapters/state-directory.ts';
+import { openSensors } from '../telemetry/adapters/native-sampler.ts';
+import { callAgent } from './client.ts';
+import { EXIT, type Format, paint, printData } from './output.ts';
+
+interface Finding {
+  check: string;
+  /** `lacks` is optional and degrades nothing that is promised; `broken` needs mending. */
+  result: 'ok' | 'lacks' | 'broken';
+  detail: string;
+}
+
+export async function doctor(directory: string | undefined, format: Format): Promise<number> {
+  const findings = [
+    checkNode(),
+    checkSampler(),
+    checkPressure(),
+    await checkModel(),
+    checkState(directory),
+    ...(await checkAgent(directory)),
+  ];
+  const broken = findings.filter(({ result }) => result === 'broken').length;
+  if (format === 'table') process.stdout.write(`${findings.map(render).join('\n')}\n`);
+  else printData(format, { findings });
+  return broken > 0 ? EXIT.degraded : EXIT.ok;
+}
+
+function render({ check, result, detail }: Finding): string {
+  const colour = result === 'ok' ? 'green' : result === 'lacks' ? 'yellow' : 'red';
+  return `${paint(colour, result.padEnd(6))}  ${check.padEnd(16)}  ${detail}`;
+}
+
+function checkNode(): Finding {
+  return { check: 'runtime', result: 'ok', detail: `Node ${process.version}, ${process.arch}` };
+}
+
+function checkSampler(): Finding {
+  const { addonPath } = findPackage();
+  const { sensors, fallbackReason } = openSensors(addonPath);
+  const count = sensors.sample().processes.length;
+  if (fallbackReason === undefined) return { check: 'sensors', result: 'ok', detail: `native sampler, ${count} processes seen` };
+  return {
+    check: 'sensors',
+    result: 'lacks',
+    detail: `plain /proc reader (${fallbackReason}); install g++ and run: node scripts/build-native.mjs`,
+  };
+}
+
+function checkPressure(): Finding {
+  if (existsSync('/proc/pressure/memory')) return { check: 'pressure', result: 'ok', detail: 'PSI of CPU, memory and I/O' };
+  return { check: 'pressure', result: 'lacks', detail: 'no /proc/pressure: boot with psi=1; pressure conditions stay Unknown' };
+}
+
+async function checkModel(): Promise<Finding> {
+  const { modelPath } = findPackage();
+  try {
+    const { loadIncidentModel } = await import('../../models/onnx/incident-model.ts');
+    const { FEATURE_COUNT } = await import('../../models/features.ts');
+    const probabilities = await (await loadIncidentModel(modelPath)).classify(new Array(FEATURE_COUNT).fill(0));
+    return { check: 'incident model', result: 'ok', detail: `${probabilities.length} classes, onnxruntime works` };
+  } catch (error) {
+    return {
+      check: 'incident model',
+      result: 'lacks',
+      detail: `${(error as Error).message.split('\n')[0]}; the operational tier abstains`,
+    };
+  }
+}
+
+function checkState(given: string | undefined): Finding {
+  const { path, secretFile } = stateDirectory(given);
+  if (!existsSync(path)) return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up makes it` };
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    readFileSync(secretFile);
+    return { check: 'state', result: 'ok', detail: path };
+  } catch (error) {
+    return { check: 'state', result: 'broken', detail: (error as Error).message };
+  }
+}
+
+async function checkAgent(directory: string | undefined): Promise<Finding[]> {
+  try {
+    const status = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
+    const audit = await callAgent<AuditCheck>(directory, 'GET', '/v1/audit/verification');
+    const alone = status.members.length === 1 ? 'alone' : `one of ${status.members.length} members`;
+    return [
+      { check: 'agent', result: 'ok', detail: `${status.name} runs, ${alone}, mode ${status.mode}` },
+      audit.ok
+        ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, head ${audit.head.slice(0, 16)}` }
+        : { check: 'audit', result: 'broken', detail: `record ${audit.index}: ${audit.reason}` },
+    ];
+  } catch (error) {
+    return [{ check: 'agent', result: 'lacks', detail: (error as Error).message }];
+  }
+}

@@ -1,0 +1,63 @@
+// What the command line prints: the same data as a table for people, or as JSON or YAML for programs.
+import { stringify } from 'yaml';
+
+export const FORMATS = ['table', 'json', 'yaml'] as const;
+export type Format = (typeof FORMATS)[number];
+
+export const EXIT = { ok: 0, error: 1, usage: 2, degraded: 3, partial: 6 } as const;
+
+/** Machine-readable output carries a version, so that scripts can tell when its shape changes. */
+const OUTPUT_VERSION = 1;
+
+export function printData(format: Exclude<Format, 'table'>, data: Record<string, unknown>): void {
+  const versioned = { outputVersion: OUTPUT_VERSION, ...data };
+  process.stdout.write(format === 'json' ? `${JSON.stringify(versioned, null, 2)}\n` : stringify(versioned));
+}
+
+const useColour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
+
+export function paint(colour: keyof typeof CODES, text: string): string {
+  return useColour ? `\u001b[${CODES[colour]}m${text}\u001b[0m` : text;
+}
+
+/** Text from machines may hold control characters, which a terminal would obey. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '�');
+}
+
+/** Columns padded to their widest cell; numbers to the right. */
+export function table(headers: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const cells = rows.map((row) => row.map(cell));
+  const widths = headers.map((header, i) => Math.max(header.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  const numeric = headers.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((text, i) => (numeric[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd();
+  return [paint('bold', line(headers.map((header) => header.toUpperCase()))), ...cells.map(line)].join('\n');
+}
+
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return '-';
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
+  return printable(String(value)).replaceAll('\n', ' ');
+}
+
+export function bytes(value: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let scaled = value;
+  let unit = 0;
+  for (; scaled >= 1024 && unit < units.length - 1; unit++) scaled /= 1024;
+  return `${scaled >= 100 || unit === 0 ? Math.round(scaled) : scaled.toFixed(1)} ${units[unit]}`;
+}
+
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
+}

@@ -1,0 +1,59 @@
+// `kalos status`: the agent of this machine and the swarm as it sees it.
+import type { AgentStatus } from '../agent.ts';
+import { callAgent } from './client.ts';
+import { bytes, duration, EXIT, type Format, paint, printData, table } from './output.ts';
+
+const GOOD: Readonly<Record<string, string>> = { Ready: 'True', ServicesReady: 'True' };
+
+export async function status(directory: string | undefined, format: Format): Promise<number> {
+  const answer = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
+  if (format === 'table') process.stdout.write(`${render(answer)}\n`);
+  else printData(format, { ...answer });
+  return isDegraded(answer) ? EXIT.degraded : EXIT.ok;
+}
+
+function isBad(name: string, value: string): boolean {
+  return value !== 'Unknown' && value !== (GOOD[name] ?? 'False');
+}
+
+function isDegraded(answer: AgentStatus): boolean {
+  return answer.conditions.Ready === 'False' || answer.members.some(({ state }) => state === 'unreachable');
+}
+
+function render(answer: AgentStatus): string {
+  const { metrics } = answer;
+  const share = (name: string): string => (metrics[name] === undefined ? 'unknown' : `${Math.round(metrics[name] * 100)} %`);
+  const conditions = Object.entries(answer.conditions).map(([name, value]) =>
+    paint(isBad(name, value) ? 'red' : value === 'Unknown' ? 'dim' : 'green', `${name}=${value}`),
+  );
+  const lines = [
+    `${paint('bold', answer.name)}  ${answer.mode}, up ${duration(answer.uptimeMs)}, version ${answer.version}, swarm ${answer.swarmId.slice(0, 8)}`,
+    `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${bytes(metrics['system.memory.available'] ?? 0)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${answer.auditRecords} audit records`,
+    `  ${conditions.join('  ')}`,
+    '',
+    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? 'nobody coordinates' : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    table(
+      ['node', 'state', 'role', 'peer'],
+      answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),
+    ),
+  ];
+  if (answer.services.length > 0) {
+    lines.push(
+      '',
+      table(
+        ['service', 'state', 'pid', 'health'],
+        answer.services.map(({ name, state, pid, health }) => [name, state, pid, health]),
+      ),
+    );
+  }
+  if (answer.openIncidents.length > 0) {
+    lines.push(
+      '',
+      table(
+        ['incident', 'state', 'target', 'what'],
+        answer.openIncidents.map(({ id, state, target, summary }) => [id, state, target, summary]),
+      ),
+    );
+  }
+  return lines.join('\n');
+}

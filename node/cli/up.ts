@@ -1,0 +1,121 @@
+// `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
+import { join, relative } from 'node:path';
+import type { AgentStatus } from '../agent.ts';
+import type { RunningNode } from '../main.ts';
+import { compactHeap } from './memory.ts';
+import { bytes, EXIT, paint, printable } from './output.ts';
+
+export interface UpOptions {
+  dir?: string;
+  config?: string;
+  name?: string;
+  mode?: string;
+  listen?: string;
+  join?: string[];
+  secretFile?: string;
+}
+
+/** Once the start is over: what it left behind is 4 MB of garbage that V8 would keep for hours in an agent at rest. */
+const COMPACT_AFTER_MS = 5_000;
+
+/** How the user calls this program: what hints should show. */
+export function commandName(): string {
+  const invoked = process.env.KALOS_COMMAND;
+  if (invoked === undefined || !invoked.includes('/')) return 'kalos';
+  const near = relative(process.cwd(), invoked);
+  return near.startsWith('..') ? 'kalos' : near;
+}
+
+export async function up(options: UpOptions): Promise<void> {
+  const log = (level: 'info' | 'warn', text: string): void => {
+    const line = `${new Date().toISOString().slice(11, 19)} ${printable(text)}`;
+    process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
+  };
+  const failed = (error: unknown): void => {
+    process.stderr.write(`kalos: the agent cannot go on: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(EXIT.error);
+  };
+  const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
+  const { dir, config, name, mode, listen, join: addresses, secretFile } = options;
+  const node = await startNode({
+    directory: dir,
+    configFile: config,
+    secretFile,
+    name,
+    mode,
+    listen,
+    join: addresses,
+    entry: process.argv[1] ?? '',
+    log,
+    failed,
+  });
+  process.stdout.write(`${welcome(node)}\n`);
+  stopOnSignal(node, log);
+  setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
+}
+
+function stopOnSignal(node: RunningNode, log: (level: 'info', text: string) => void): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(EXIT.error);
+    stopping = true;
+    log('info', 'leaving the swarm and stopping services; once more to stop at once');
+    node.stop().then(
+      () => process.exit(EXIT.ok),
+      (error: unknown) => {
+        process.stderr.write(`kalos: stopping failed: ${String(error)}\n`);
+        process.exit(EXIT.error);
+      },
+    );
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+}
+
+function welcome({ agent, directory, sensorFallback }: RunningNode): string {
+  const status = agent.status();
+  const kalos = commandName();
+  const address = status.addresses[0] ?? '(no address)';
+  const secret = directory.secretFile;
+  return [
+    `${paint('bold', `KALOS ${status.version}`)}  agent ${paint('bold', status.name)} is up, swarm ${status.swarmId.slice(0, 8)}`,
+    `  state      ${directory.path}`,
+    `  sees       ${seen(status)}${sensorFallback === undefined ? '' : ` (plain reader: ${sensorFallback})`}`,
+    `  services   ${services(status, directory.configFile)}`,
+    `  mode       ${status.mode === 'act' ? 'act: repairs by itself what is reversible' : 'observe: decides and shows; --mode act lets it repair'}`,
+    `  listens    ${address}`,
+    '',
+    'Join a second agent to it, from another terminal:',
+    `  ${kalos} up --name second --dir ${join('/tmp', 'kalos-second')} --secret-file ${secret} \\`,
+    `    --join ${address}`,
+    ...(isLoopback(address)
+      ? ['  (for other machines start this one with --listen 0.0.0.0:7700, and copy the secret file over)']
+      : []),
+    'Ask any of them:',
+    `  ${kalos} status`,
+    `  ${kalos} query "select node, state, cpu, memory from nodes"`,
+    '',
+  ].join('\n');
+}
+
+function isLoopback(address: string): boolean {
+  return address.includes('/127.') || address.includes('/::1/');
+}
+
+function seen({ metrics, sensors }: AgentStatus): string {
+  const has = (name: string, text: (value: number) => string): string[] =>
+    metrics[name] === undefined ? [] : [text(metrics[name])];
+  return [
+    ...has('system.load.1m', (value) => `load ${value.toFixed(2)}`),
+    ...has('system.memory.available', (value) => `${bytes(value)} memory available`),
+    ...has('system.process.count', (value) => `${value} processes`),
+    ...has('system.filesystem.utilization', (value) => `fullest file system ${Math.round(value * 100)} %`),
+    ...has('system.psi.cpu.some', () => 'PSI'),
+    `${Object.keys(metrics).length} metrics, ${sensors} sensors`,
+  ].join(', ');
+}
+
+function services(status: AgentStatus, configFile: string): string {
+  if (status.services.length === 0) return `none; declare some as [[service]] in ${configFile}`;
+  return status.services.map(({ name, state, pid }) => `${name} (${state}${pid === null ? '' : `, pid ${pid}`})`).join(', ');
+}

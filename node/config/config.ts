@@ -1,0 +1,84 @@
+// The configuration of an agent: kalos.toml in its state directory or named by --config, then flags on top.
+// Unknown keys are refused with a suggestion; a wrong value is named with its place.
+import { z } from 'zod';
+import { policySchema } from '../detection/policy.ts';
+import { closest, KalosError } from '../errors.ts';
+
+const MAX_SERVICES = 256;
+const MAX_POLICIES = 1_000;
+
+const serviceSchema = z.strictObject({
+  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,39}$/, 'letters, digits, dot, dash and underscore, at most 40'),
+  command: z.array(z.string()).min(1),
+  directory: z.string().optional(),
+  environment: z.record(z.string(), z.string()).optional(),
+  port: z.number().int().min(1).max(65_535).optional(),
+});
+
+/** Where an agent listens unless it is told: reachable from this machine alone. */
+export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
+
+const listenPattern = /^(\[[0-9a-fA-F:]+\]|[0-9.]+):([0-9]{1,5})$/;
+
+export const configSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9.-]{0,23}$/, 'letters, digits, dot and dash, at most 24')
+    .optional(),
+  mode: z.enum(['observe', 'act']).default('observe'),
+  listen: z.string().regex(listenPattern, 'an IP address and a port, such as 0.0.0.0:7700').optional(),
+  announce: z.array(z.string().startsWith('/')).default([]),
+  join: z.array(z.string().startsWith('/')).default([]),
+  service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
+  policy: z.array(policySchema).max(MAX_POLICIES).default([]),
+});
+export type Config = z.infer<typeof configSchema>;
+
+/** Overrides from the command line; undefined leaves what the file says. */
+export interface ConfigFlags {
+  name?: string | undefined;
+  mode?: string | undefined;
+  listen?: string | undefined;
+  join?: readonly string[] | undefined;
+}
+
+/**
+ * @param document the parsed TOML. @param origin where it came from, for messages.
+ * @throws KalosError `config` naming every key that is wrong.
+ */
+export function resolveConfig(document: Record<string, unknown>, flags: ConfigFlags, origin: string): Config {
+  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+  const parsed = configSchema.safeParse({ ...document, ...given });
+  if (!parsed.success)
+    throw new KalosError(
+      'config',
+      `${origin}:\n${parsed.error.issues.flatMap(describe).join('\n')}`,
+      'see docs/CONFIG.md for every key',
+    );
+  const { service } = parsed.data;
+  const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);
+  return parsed.data;
+}
+
+function describe(issue: z.core.$ZodIssue): string[] {
+  const place = issue.path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part))).join('.');
+  if (issue.code !== 'unrecognized_keys') return [`  ${place}: ${issue.message}`];
+  const known = knownKeys(issue.path);
+  return issue.keys.map((key) => {
+    const meant = closest(key, known);
+    return `  ${place === '' ? '' : `${place}.`}${key}: unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
+  });
+}
+
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  if (path[0] === 'service') return Object.keys(serviceSchema.shape);
+  if (path[0] === 'policy') return Object.keys(policySchema.shape);
+  return Object.keys(configSchema.shape);
+}
+
+/** The multiaddr to listen on for `host:port`. */
+export function listenAddress(listen: string): string {
+  const [, host = '', port = ''] = listen.match(listenPattern) ?? [];
+  return host.startsWith('[') ? `/ip6/${host.slice(1, -1)}/tcp/${port}` : `/ip4/${host}/tcp/${port}`;
+}

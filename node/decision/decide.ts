@@ -1,0 +1,99 @@
+// From incident to plan: the cheapest tier that is confident enough. The reactive tier follows the policy's declared
+// remedy; the operational tier asks the incident model; the language-model tiers abstain until they are configured.
+import { abstainingTier, type Routed, route, type TierAnswer, type TierDecider, type TierQuestion } from '../../models/tiers.ts';
+import type { Compute } from '../../swarm/ports/compute.ts';
+import type { Remedy } from '../detection/policy.ts';
+import type { ToolCall } from './plan.ts';
+
+/** A tier below this confidence hands on to the next. */
+export const MIN_CONFIDENCE = 0.6;
+
+/** How a remedy did on this policy and target before. */
+export interface RemedyRecord {
+  worked: number;
+  failed: number;
+}
+
+export interface DecisionInput {
+  policy: string;
+  target: string;
+  remedy: Remedy | undefined;
+  claimOutcome: TierQuestion['claimOutcome'];
+  record: RemedyRecord;
+  features: readonly number[] | undefined;
+}
+
+export type Decision =
+  | { kind: 'act'; call: ToolCall; routed: Routed; reason: string }
+  | { kind: 'watch'; routed: Routed; reason: string };
+
+export async function decide(input: DecisionInput, compute: Compute): Promise<Decision> {
+  const question: TierQuestion = {
+    policy: input.policy,
+    claimOutcome: input.claimOutcome,
+    remedy: input.remedy?.tool,
+    features: input.features,
+  };
+  const deciders = [
+    reactiveTier(input.record),
+    operationalTier(compute),
+    abstainingTier('tactical'),
+    abstainingTier('strategic'),
+  ];
+  const routed = await route(deciders, question, MIN_CONFIDENCE);
+  const { answer } = routed;
+  const reason = answer.reason;
+  if (answer.kind === 'act' && input.remedy !== undefined)
+    return { kind: 'act', call: callOf(input.remedy, input.target), routed, reason };
+  return { kind: 'watch', routed, reason };
+}
+
+function callOf(remedy: Remedy, service: string): ToolCall {
+  switch (remedy.tool) {
+    case 'service.restart':
+      return { tool: 'service.restart', service };
+    case 'process.signal':
+      return { tool: 'process.signal', service, signal: remedy.signal };
+  }
+}
+
+/** Confidence by what the witnesses said, moved by how the remedy did before. */
+function reactiveTier(record: RemedyRecord): TierDecider {
+  return {
+    tier: 'reactive',
+    decide: async (question) => answerReactively(question, record),
+  };
+}
+
+function answerReactively(question: TierQuestion, record: RemedyRecord): TierAnswer {
+  if (question.remedy === undefined) return { kind: 'abstain', reason: 'the policy declares no remedy' };
+  if (question.claimOutcome === 'refuted') {
+    return { kind: 'watch', confidence: 0.9, reason: 'the witnesses see the target answering: a repair would do harm' };
+  }
+  const base = question.claimOutcome === 'certified' ? 0.95 : 0.8;
+  const tried = record.worked + record.failed;
+  const confidence = tried === 0 ? base : (base + (record.worked + 1) / (tried + 2)) / 2;
+  const history = tried === 0 ? 'not tried here before' : `worked ${record.worked} of ${tried} times here`;
+  const seen = question.claimOutcome === 'certified' ? 'the witnesses certify it' : 'this machine sees it itself';
+  return {
+    kind: 'act',
+    remedy: question.remedy,
+    confidence,
+    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}`,
+  };
+}
+
+function operationalTier(compute: Compute): TierDecider {
+  return {
+    tier: 'operational',
+    decide: async ({ features }) => {
+      if (features === undefined)
+        return { kind: 'abstain', reason: 'under half a minute of history: too little for the incident model' };
+      const seen = await compute.classify(features);
+      if (seen === undefined) return { kind: 'abstain', reason: 'the incident model is not available here' };
+      const percent = Math.round(seen.confidence * 100);
+      const reason = `the incident model sees ${seen.label} (${percent} %); no remedy is declared for it, so this is watched`;
+      return { kind: 'watch', confidence: seen.confidence, reason };
+    },
+  };
+}

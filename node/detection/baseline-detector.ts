@@ -1,0 +1,66 @@
+// Robust baselines over the metrics whose catalogue entry declares a noise floor: fires when a metric stays far above
+// its own normal. What it finds has no remedy of its own; the higher tiers say what it looks like.
+import { RobustBaseline } from '../../models/robust-baseline.ts';
+import { METRICS } from '../telemetry/metrics.ts';
+import type { Change, Detector, Finding, Observation } from './detector.ts';
+
+/** Robust standard deviations above the median. */
+const FIRE_Z = 8;
+const CLEAR_Z = 4;
+/** Samples in a row: a burst of a few seconds is no anomaly. */
+const FIRE_AFTER = 15;
+const CLEAR_AFTER = 10;
+
+interface Watched {
+  baseline: RobustBaseline;
+  above: number;
+  below: number;
+  finding: Finding | undefined;
+}
+
+export class BaselineDetector implements Detector {
+  readonly #watched = new Map<string, Watched>();
+
+  constructor() {
+    for (const metric of METRICS) {
+      if (metric.noiseFloor === undefined) continue;
+      this.#watched.set(metric.name, { baseline: new RobustBaseline(metric.noiseFloor), above: 0, below: 0, finding: undefined });
+    }
+  }
+
+  firing(): Finding[] {
+    return [...this.#watched.values()].flatMap(({ finding }) => finding ?? []);
+  }
+
+  observe({ metrics }: Observation): Change[] {
+    const changes: Change[] = [];
+    for (const [name, watched] of this.#watched) {
+      const value = metrics.get(name);
+      if (value === undefined) continue;
+      const { z, median, learned } = watched.baseline.score(value);
+      watched.above = learned && z >= FIRE_Z ? watched.above + 1 : 0;
+      watched.below = z < CLEAR_Z ? watched.below + 1 : 0;
+      if (watched.finding === undefined && watched.above >= FIRE_AFTER) {
+        watched.finding = findingOf(name, value, median, z);
+        changes.push({ kind: 'fired', finding: watched.finding });
+      } else if (watched.finding !== undefined && watched.below >= CLEAR_AFTER) {
+        changes.push({ kind: 'cleared', finding: watched.finding });
+        watched.finding = undefined;
+      }
+    }
+    return changes;
+  }
+}
+
+function findingOf(metric: string, value: number, median: number, z: number): Finding {
+  return {
+    policy: 'baseline',
+    target: metric,
+    severity: 'info',
+    summary: 'a metric stays far above its own normal',
+    condition: 'Anomalous',
+    claim: 'anomaly',
+    remedy: undefined,
+    evidence: { value, median, z: Math.round(z * 10) / 10 },
+  };
+}

@@ -1,0 +1,50 @@
+// One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
+import type { ClaimKind } from '../../consensus/vote/claim.ts';
+import type { ServiceSample } from '../../swarm/ports/actuator.ts';
+import type { Sample } from '../../swarm/ports/sensors.ts';
+import type { StatusCondition } from '../../swarm/state/status.ts';
+import type { Remedy, Severity } from './policy.ts';
+
+/** What the agent knows of a supervised service at the moment of a sample. */
+export interface ServiceView extends ServiceSample {
+  /** What a connect to its declared port found last. */
+  check: 'open' | 'refused' | 'silent' | 'undeclared' | 'unknown';
+  /** State letter of its process as in proc(5); empty where there is none. */
+  processState: string;
+  ageMs: number;
+}
+
+export interface Observation {
+  /** Monotonic ms. */
+  nowMs: number;
+  sample: Sample;
+  metrics: ReadonlyMap<string, number>;
+  services: readonly ServiceView[];
+}
+
+export interface Finding {
+  /** The policy or detector that found it; with the target it names the finding. */
+  policy: string;
+  /** A service, mount or metric; `machine` for the whole. */
+  target: string;
+  severity: Severity;
+  summary: string;
+  condition: StatusCondition | undefined;
+  claim: ClaimKind;
+  remedy: Remedy | undefined;
+  /** The figures that made it fire. */
+  evidence: Readonly<Record<string, string | number>>;
+}
+
+export type Change = { kind: 'fired'; finding: Finding } | { kind: 'cleared'; finding: Finding };
+
+export interface Detector {
+  /** Changes since the last observation. */
+  observe(observation: Observation): Change[];
+  /** All findings that fire now. */
+  firing(): Finding[];
+}
+
+export function findingKey(finding: Pick<Finding, 'policy' | 'target'>): string {
+  return `${finding.policy} ${finding.target}`;
+}

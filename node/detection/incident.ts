@@ -1,0 +1,74 @@
+// An incident: one finding from its first sample to its outcome, with every step of the loop on the way.
+import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { type Finding, findingKey } from './detector.ts';
+import type { Severity } from './policy.ts';
+
+export const STAGES = ['detect', 'vote', 'decide', 'act', 'verify', 'undo', 'remember'] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface Step {
+  atMs: number;
+  stage: Stage;
+  text: string;
+  /** Integers, enums, ids and hashes that back the text. */
+  data?: Record<string, string | number | boolean | null>;
+}
+
+export type IncidentState = 'open' | 'acting' | 'watching' | 'resolved' | 'escalated';
+
+export interface Incident {
+  /** `inc-` and 10 hex digits, distinct across the swarm. */
+  id: string;
+  node: PeerId;
+  nodeName: string;
+  policy: string;
+  target: string;
+  severity: Severity;
+  summary: string;
+  state: IncidentState;
+  openedMs: number;
+  /** 0 while it is open. */
+  closedMs: number;
+  /** How it ended, in a word or two; empty while it is open. */
+  outcome: string;
+  tool: string;
+  /** The certificate as CBOR in base64, so that a reader can check it offline; empty where there is none. */
+  certificate: string;
+  steps: Step[];
+}
+
+const MAX_STEPS = 200;
+
+export function openIncident(finding: Finding, node: PeerId, nodeName: string, nowMs: number, hash: Crypto['hash']): Incident {
+  const id = `inc-${toHex(hash(encodeCbor([node, findingKey(finding), nowMs]))).slice(0, 10)}`;
+  return {
+    id,
+    node,
+    nodeName,
+    policy: finding.policy,
+    target: finding.target,
+    severity: finding.severity,
+    summary: finding.summary,
+    state: 'open',
+    openedMs: nowMs,
+    closedMs: 0,
+    outcome: '',
+    tool: '',
+    certificate: '',
+    steps: [],
+  };
+}
+
+export function addStep(incident: Incident, atMs: number, stage: Stage, text: string, data?: Step['data']): Step {
+  const step: Step = data === undefined ? { atMs, stage, text } : { atMs, stage, text, data };
+  if (incident.steps.length < MAX_STEPS) incident.steps.push(step);
+  return step;
+}
+
+export function closeIncident(incident: Incident, atMs: number, state: 'resolved' | 'escalated', outcome: string): void {
+  incident.state = state;
+  incident.closedMs = atMs;
+  incident.outcome = outcome;
+}

@@ -1,0 +1,113 @@
+// What a policy is: a CEL expression over a machine, service or mount, how long it must hold, and what it means.
+import { z } from 'zod';
+import { CLAIM_KINDS } from '../../consensus/vote/claim.ts';
+import { SIGNALS } from '../../swarm/ports/actuator.ts';
+import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
+
+export const POLICY_SCOPES = ['machine', 'service', 'mount'] as const;
+export type PolicyScope = (typeof POLICY_SCOPES)[number];
+export const SEVERITIES = ['info', 'warning', 'critical'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export const remedySchema = z.discriminatedUnion('tool', [
+  z.strictObject({ tool: z.literal('service.restart') }),
+  z.strictObject({ tool: z.literal('process.signal'), signal: z.enum(SIGNALS) }),
+]);
+export type Remedy = z.infer<typeof remedySchema>;
+
+const MAX_FOR_S = 86_400;
+
+export const policySchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40'),
+  scope: z.enum(POLICY_SCOPES).default('machine'),
+  /** CEL. Variables: `metrics` (map by name) and, by scope, `service` or `mount`. */
+  when: z.string().min(1).max(1_000),
+  /** Seconds for which the expression must hold before the policy fires. */
+  for_s: z.number().min(0).max(MAX_FOR_S).default(0),
+  /** Seconds for which it must not hold before the policy clears. */
+  clear_s: z.number().min(0).max(MAX_FOR_S).default(2),
+  severity: z.enum(SEVERITIES).default('warning'),
+  summary: z.string().min(1).max(200),
+  condition: z.enum(STATUS_CONDITIONS).optional(),
+  claim: z.enum(CLAIM_KINDS).default('anomaly'),
+  remedy: remedySchema.optional(),
+});
+export type Policy = z.infer<typeof policySchema>;
+export type PolicyInput = z.input<typeof policySchema>;
+
+/** Quiet on a healthy machine. Ratios are 0–1, PSI is in percent. */
+export const SHIPPED_POLICIES: readonly Policy[] = (
+  [
+    {
+      name: 'service-exited',
+      scope: 'service',
+      when: `service.state == 'exited'`,
+      severity: 'critical',
+      summary: 'a supervised service ended by itself',
+      condition: 'ServicesReady',
+      claim: 'service-down',
+      remedy: { tool: 'service.restart' },
+    },
+    {
+      name: 'service-unresponsive',
+      scope: 'service',
+      when: `service.state == 'running' && service.check in ['refused', 'silent'] && service.age_s > 10.0`,
+      for_s: 5,
+      severity: 'critical',
+      summary: 'a supervised service runs but does not answer on its port',
+      condition: 'ServicesReady',
+      claim: 'service-unresponsive',
+      remedy: { tool: 'service.restart' },
+    },
+    {
+      name: 'service-frozen',
+      scope: 'service',
+      when: `service.state == 'running' && service.process_state == 'T'`,
+      for_s: 2,
+      severity: 'critical',
+      summary: 'a supervised service is stopped by a signal',
+      condition: 'ServicesReady',
+      claim: 'service-frozen',
+      remedy: { tool: 'process.signal', signal: 'CONT' },
+    },
+    {
+      name: 'cpu-pressure',
+      when: `metrics['system.psi.cpu.some'] > 75.0`,
+      for_s: 60,
+      clear_s: 15,
+      summary: 'tasks wait for the CPU most of the time',
+      condition: 'CpuPressure',
+      claim: 'pressure',
+    },
+    {
+      name: 'memory-pressure',
+      when: `metrics['system.psi.memory.full'] > 10.0 || metrics['system.memory.utilization'] > 0.97`,
+      for_s: 10,
+      clear_s: 15,
+      severity: 'critical',
+      summary: 'memory is nearly exhausted or stalls all tasks',
+      condition: 'MemoryPressure',
+      claim: 'pressure',
+    },
+    {
+      name: 'io-pressure',
+      when: `metrics['system.psi.io.full'] > 60.0`,
+      for_s: 60,
+      clear_s: 15,
+      summary: 'all tasks wait for I/O most of the time',
+      condition: 'IoPressure',
+      claim: 'pressure',
+    },
+    {
+      name: 'disk-full',
+      scope: 'mount',
+      when: `mount.utilization > 0.95 || mount.inodes_utilization > 0.95`,
+      for_s: 10,
+      clear_s: 10,
+      severity: 'critical',
+      summary: 'a file system is nearly out of space or inodes',
+      condition: 'DiskPressure',
+      claim: 'pressure',
+    },
+  ] satisfies PolicyInput[]
+).map((policy) => policySchema.parse(policy));

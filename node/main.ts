@@ -1,0 +1,158 @@
+// Reality: an agent on the machine's own clock, randomness, network, disk, /proc and processes.
+
+import type { Server } from 'node:http';
+import { createServer } from 'node:net';
+import { hostname } from 'node:os';
+import { Ed25519Crypto, loadIdentity } from '../swarm/libp2p/identity.ts';
+import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
+import { swarmIdOf, swarmNames } from '../swarm/names.ts';
+import { Supervisor } from './action/adapters/supervisor.ts';
+import { SystemClock } from './adapters/clock.ts';
+import { ForkedCompute } from './adapters/forked-compute.ts';
+import { LevelStore } from './adapters/level-store.ts';
+import { findPackage } from './adapters/package.ts';
+import { SystemRandom } from './adapters/random.ts';
+import { type Agent, createAgent } from './agent.ts';
+import { serveApi } from './api/server.ts';
+import {
+  makeStateDirectory,
+  readConfigFile,
+  type StateDirectory,
+  stateDirectory,
+  swarmSecret,
+} from './config/adapters/state-directory.ts';
+import { type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
+import { SHIPPED_POLICIES } from './detection/policy.ts';
+import { PolicyError } from './detection/policy-detector.ts';
+import { KalosError } from './errors.ts';
+import { openSensors } from './telemetry/adapters/native-sampler.ts';
+
+export interface NodeOptions extends ConfigFlags {
+  directory: string | undefined;
+  configFile: string | undefined;
+  secretFile: string | undefined;
+  /** The `kalos` entry script, forked for work in child processes. */
+  entry: string;
+  log(level: 'info' | 'warn', text: string): void;
+  /** The agent cannot go on. */
+  failed(error: unknown): void;
+}
+
+export interface RunningNode {
+  agent: Agent;
+  directory: StateDirectory;
+  /** Why /proc is read in TypeScript; undefined with the native sampler. */
+  sensorFallback: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** Starts an agent in this process. @throws KalosError */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const directory = stateDirectory(options.directory);
+  makeStateDirectory(directory);
+  const configFile = options.configFile ?? directory.configFile;
+  const { name: givenName, mode, listen, join } = options;
+  const config = resolveConfig(
+    readConfigFile(configFile, options.configFile !== undefined),
+    { name: givenName, mode, listen, join },
+    configFile,
+  );
+  const sources = { file: options.secretFile, environment: process.env.KALOS_SECRET, joining: config.join.length > 0 };
+  const secret = swarmSecret(directory, sources);
+  const store = await openStore(directory);
+  const identity = await loadIdentity(directory.keyFile);
+  const crypto = new Ed25519Crypto(identity);
+  const { version, addonPath, modelPath } = findPackage();
+  const { sensors, fallbackReason } = openSensors(addonPath);
+  const swarmId = swarmIdOf(secret, crypto.hash);
+  const listenOn = config.listen ?? (await defaultListen());
+  const transport = new Libp2pTransport({
+    self: identity.peer,
+    privateKey: identity.privateKey,
+    listen: [listenAddress(listenOn)],
+    announce: config.announce,
+    secret,
+    dhtProtocol: swarmNames(swarmId).dhtProtocol,
+  });
+  const ports = {
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+    transport,
+    store,
+    sensors,
+    actuator: new Supervisor(config.service, directory.services),
+    compute: new ForkedCompute(options.entry, modelPath),
+    crypto,
+  };
+  const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
+  const policies = [
+    ...SHIPPED_POLICIES.filter((shipped) => config.policy.every((own) => own.name !== shipped.name)),
+    ...config.policy,
+  ];
+  const agent = makeAgent({ name, version, swarmId, mode: config.mode, policies, join: config.join }, ports, options);
+  const server = await startAll(agent, directory, listenOn);
+  return {
+    agent,
+    directory,
+    sensorFallback: fallbackReason,
+    stop: async () => {
+      server.close();
+      server.closeAllConnections();
+      await agent.stop();
+    },
+  };
+}
+
+/** The default port, or a free one where an agent of this machine has that already. */
+async function defaultListen(): Promise<string> {
+  const { host, port } = DEFAULT_LISTEN;
+  const probe = createServer();
+  const free = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe.listen(port, host, () => resolve(true));
+  });
+  await new Promise((resolve) => probe.close(resolve));
+  return `${host}:${free ? port : 0}`;
+}
+
+async function openStore(directory: StateDirectory): Promise<LevelStore> {
+  try {
+    return await LevelStore.open(directory.database);
+  } catch (error) {
+    const locked = ((error as Error).cause as { code?: string } | undefined)?.code === 'LEVEL_LOCKED';
+    if (locked)
+      throw new KalosError(
+        'already-running',
+        `an agent already runs on ${directory.path}`,
+        'ask it with: kalos status; or start another with --dir',
+      );
+    throw new KalosError('io', `cannot open ${directory.database}: ${(error as Error).message}`);
+  }
+}
+
+function makeAgent(...[config, ports, events]: Parameters<typeof createAgent>): Agent {
+  try {
+    return createAgent(config, ports, events);
+  } catch (error) {
+    if (error instanceof PolicyError)
+      throw new KalosError('config', error.message, 'policies are CEL expressions: see docs/CONFIG.md');
+    throw error;
+  }
+}
+
+async function startAll(agent: Agent, directory: StateDirectory, listen: string): Promise<Server> {
+  try {
+    await agent.start();
+  } catch (error) {
+    const text = (error as Error).message;
+    if (/EADDRINUSE|could not listen|no valid addresses|UnsupportedListen/i.test(text)) {
+      throw new KalosError(
+        'io',
+        `cannot listen on ${listen}: ${text}`,
+        'choose another with --listen ADDRESS:PORT; port 0 takes a free one',
+      );
+    }
+    throw error;
+  }
+  return serveApi(agent, directory.socket);
+}

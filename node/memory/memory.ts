@@ -1,0 +1,107 @@
+// What an agent remembers across restarts: its incidents with their chains, and how each remedy did on each target.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Store } from '../../swarm/ports/store.ts';
+import type { RemedyRecord } from '../decision/decide.ts';
+import { type Incident, STAGES } from '../detection/incident.ts';
+import { SEVERITIES } from '../detection/policy.ts';
+
+const INCIDENT_PREFIX = 'incident/';
+const CASE_PREFIX = 'case/';
+/** Incidents kept; the oldest closed ones go first. */
+export const MAX_INCIDENTS = 1_000;
+const MAX_CASES = 10_000;
+
+const stepSchema = z.strictObject({
+  atMs: z.number(),
+  stage: z.enum(STAGES),
+  text: z.string(),
+  data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+});
+
+export const incidentSchema = z.strictObject({
+  id: z.string().max(32),
+  node: z.string().max(64),
+  nodeName: z.string().max(64),
+  policy: z.string().max(64),
+  target: z.string().max(512),
+  severity: z.enum(SEVERITIES),
+  summary: z.string().max(400),
+  state: z.enum(['open', 'acting', 'watching', 'resolved', 'escalated']),
+  openedMs: z.number(),
+  closedMs: z.number(),
+  outcome: z.string().max(400),
+  tool: z.string().max(64),
+  certificate: z.string().max(32_768),
+  steps: z.array(stepSchema).max(200),
+});
+
+const caseSchema = z.strictObject({ worked: z.number().int(), failed: z.number().int() });
+
+export class Memory {
+  readonly #store: Store;
+  readonly #incidents = new Map<string, Incident>();
+  readonly #cases = new Map<string, RemedyRecord>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async open(): Promise<void> {
+    for (const [, bytes] of await this.#store.range(INCIDENT_PREFIX, { limit: MAX_INCIDENTS })) {
+      const parsed = incidentSchema.safeParse(decodeCbor(bytes));
+      if (parsed.success) this.#incidents.set(parsed.data.id, parsed.data as Incident);
+    }
+    for (const [key, bytes] of await this.#store.range(CASE_PREFIX, { limit: MAX_CASES })) {
+      const parsed = caseSchema.safeParse(decodeCbor(bytes));
+      if (parsed.success) this.#cases.set(key, parsed.data);
+    }
+  }
+
+  /** Newest last. */
+  incidents(): Incident[] {
+    return [...this.#incidents.values()].sort((a, b) => a.openedMs - b.openedMs || (a.id < b.id ? -1 : 1));
+  }
+
+  incident(id: string): Incident | undefined {
+    return this.#incidents.get(id);
+  }
+
+  /** Keeps an incident as it is now. */
+  async save(incident: Incident): Promise<void> {
+    this.#incidents.set(incident.id, incident);
+    const drop = this.#overflow();
+    for (const old of drop) this.#incidents.delete(old.id);
+    await this.#store.write([
+      { kind: 'put', key: `${INCIDENT_PREFIX}${incident.id}`, value: encodeCbor(incident) },
+      ...drop.map((old) => ({ kind: 'delete' as const, key: `${INCIDENT_PREFIX}${old.id}` })),
+    ]);
+  }
+
+  #overflow(): Incident[] {
+    const excess = this.#incidents.size - MAX_INCIDENTS;
+    if (excess <= 0) return [];
+    return this.incidents()
+      .filter((incident) => incident.closedMs > 0)
+      .slice(0, excess);
+  }
+
+  /** How `tool` did before on this policy's findings at this target. */
+  record(policy: string, target: string, tool: string): RemedyRecord {
+    return this.#cases.get(caseKey(policy, target, tool)) ?? { worked: 0, failed: 0 };
+  }
+
+  async learn(policy: string, target: string, tool: string, worked: boolean): Promise<RemedyRecord> {
+    const before = this.record(policy, target, tool);
+    const after = { worked: before.worked + (worked ? 1 : 0), failed: before.failed + (worked ? 0 : 1) };
+    const key = caseKey(policy, target, tool);
+    if (this.#cases.size >= MAX_CASES && !this.#cases.has(key)) return after;
+    this.#cases.set(key, after);
+    await this.#store.write([{ kind: 'put', key, value: encodeCbor(after) }]);
+    return after;
+  }
+}
+
+function caseKey(policy: string, target: string, tool: string): string {
+  return `${CASE_PREFIX}${policy}/${target}/${tool}`;
+}

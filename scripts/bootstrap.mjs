@@ -1,0 +1,44 @@
+// Set-up before `npm start` and `npm test`, on a machine with only Node 20, npm, git and g++: dependencies (Node 24 among
+// them), the native addon and the bundle, each only when missing or older than what it is made from. Plain JavaScript:
+// it runs before anything is installed.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const at = (...parts) => join(root, ...parts);
+
+function modified(path) {
+  return existsSync(path) ? statSync(path).mtimeMs : 0;
+}
+
+function newestSource(folder) {
+  return Math.max(
+    0,
+    ...readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+      .map((entry) => modified(join(entry.parentPath ?? entry.path, entry.name))),
+  );
+}
+
+function run(command, args, env = process.env) {
+  execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
+}
+
+// npm must run under the Node that it belongs to, not under the Node 24 that it is about to replace.
+const outside = {
+  ...process.env,
+  PATH: (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((part) => !part.includes('node_modules/.bin'))
+    .join(delimiter),
+};
+
+if (modified(at('node_modules', '.package-lock.json')) < modified(at('package-lock.json'))) {
+  console.log('kalos: installing dependencies (once)');
+  run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], outside);
+}
+run(process.execPath, [at('scripts', 'build-native.mjs'), '--optional']);
+const sources = Math.max(...['bin', 'node', 'swarm', 'consensus', 'models', 'sim'].map((folder) => newestSource(at(folder))));
+if (modified(at('dist', 'kalos.mjs')) < sources) run('npm', ['run', '--silent', 'build'], outside);

@@ -1,0 +1,308 @@
+// A fake Linux that follows simple physics: processes with demands for CPU, memory and disk share what there is; what
+// is not met shows as pressure. Only + - * / so that a run is the same on every processor.
+import type { Actuator, ActuatorOutcome, ServiceSample, ServiceSpec, SignalName } from '../swarm/ports/actuator.ts';
+import type { ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
+import type { PortState } from '../swarm/ports/transport.ts';
+import type { SeededRandom } from './random.ts';
+import type { Scheduler } from './scheduler.ts';
+
+const TICKS_PER_SECOND = 100;
+const MIB = 1024 * 1024;
+const DISK_BYTES_PER_S = 200 * MIB;
+const START_MS = 30;
+const STOP_MS = 15;
+/** Memory left below which tasks stall, as a share. */
+const MEMORY_STALL_SHARE = 0.04;
+
+export interface Workload {
+  /** CPUs wanted. */
+  cpu: number;
+  rssBytes: number;
+  rssGrowthBytesPerS: number;
+  writeBytesPerS: number;
+  /** Children started a second: a fork bomb in slow motion. */
+  forksPerS: number;
+}
+
+export const IDLE: Workload = { cpu: 0.01, rssBytes: 20 * MIB, rssGrowthBytesPerS: 0, writeBytesPerS: 0, forksPerS: 0 };
+
+interface FakeProcess {
+  pid: number;
+  name: string;
+  startTicks: number;
+  stopped: boolean;
+  workload: Workload;
+  rssBytes: number;
+  cpuTicks: number;
+}
+
+export interface MachineSize {
+  cpus: number;
+  memoryBytes: number;
+}
+
+export class FakeLinux implements Sensors, Actuator {
+  readonly source = 'simulated';
+  readonly #scheduler: Scheduler;
+  readonly #random: SeededRandom;
+  readonly #size: MachineSize;
+  readonly #wallOffsetMs: number;
+  readonly #processes = new Map<number, FakeProcess>();
+  readonly #services = new Map<string, ServiceSample>();
+  #onExit: (name: string) => void = () => undefined;
+  #nextPid = 100;
+  #lastMs: number;
+  #cpu = { user: 0, system: 0, idle: 0, iowait: 0, steal: 0 };
+  #load = 0;
+  #pressure = { cpu: 0, memory: 0, io: 0 };
+  #written = 0;
+  #busyMs = 0;
+  #forkDebt = 0;
+  /** Everything that was done to it, in words, for the trace. */
+  onAct: (text: string) => void = () => undefined;
+
+  constructor(
+    scheduler: Scheduler,
+    random: SeededRandom,
+    services: readonly ServiceSpec[],
+    size: MachineSize,
+    wallOffsetMs: number,
+  ) {
+    this.#scheduler = scheduler;
+    this.#random = random;
+    this.#size = size;
+    this.#wallOffsetMs = wallOffsetMs;
+    this.#lastMs = scheduler.nowMs;
+    for (let i = 0; i < 20; i++)
+      this.spawn(`system-${i}`, { ...IDLE, cpu: random.between(0, 0.004), rssBytes: random.between(2, 30) * MIB });
+    for (const { name, port } of services) {
+      this.#services.set(name, {
+        name,
+        port,
+        state: 'stopped',
+        pid: undefined,
+        startTicks: undefined,
+        exitCode: undefined,
+        exitSignal: undefined,
+        starts: 0,
+        sinceMs: this.#wallMs(),
+      });
+    }
+  }
+
+  #wallMs(): number {
+    return this.#scheduler.nowMs + this.#wallOffsetMs;
+  }
+
+  // Physics
+
+  spawn(name: string, workload: Workload): number {
+    const pid = this.#nextPid++;
+    const startTicks = Math.floor((this.#scheduler.nowMs / 1000) * TICKS_PER_SECOND);
+    this.#processes.set(pid, { pid, name, startTicks, stopped: false, workload, rssBytes: workload.rssBytes, cpuTicks: 0 });
+    return pid;
+  }
+
+  #advance(): void {
+    const seconds = (this.#scheduler.nowMs - this.#lastMs) / 1000;
+    if (seconds <= 0) return;
+    this.#lastMs = this.#scheduler.nowMs;
+    const running = [...this.#processes.values()].filter((process) => !process.stopped);
+    const wanted = running.reduce((sum, process) => sum + process.workload.cpu * this.#random.between(0.8, 1.2), 0);
+    const share = wanted > this.#size.cpus ? this.#size.cpus / wanted : 1;
+    let used = 0;
+    let writes = 0;
+    for (const process of running) {
+      const cpu = process.workload.cpu * share;
+      used += cpu;
+      writes += process.workload.writeBytesPerS * this.#random.between(0.8, 1.2);
+      process.cpuTicks += cpu * seconds * TICKS_PER_SECOND;
+      process.rssBytes += process.workload.rssGrowthBytesPerS * seconds;
+      this.#forkDebt += process.workload.forksPerS * seconds;
+    }
+    for (; this.#forkDebt >= 1; this.#forkDebt--) this.spawn('child', { ...IDLE, cpu: 0.002, rssBytes: 3 * MIB });
+    this.#account(seconds, Math.min(used, this.#size.cpus), wanted, writes);
+  }
+
+  #account(seconds: number, used: number, wanted: number, writes: number): void {
+    const ticks = seconds * TICKS_PER_SECOND;
+    const ioShare = Math.min(1, writes / DISK_BYTES_PER_S);
+    const idle = this.#size.cpus - used;
+    const iowait = Math.min(idle, ioShare * 0.8);
+    this.#cpu.user += used * 0.8 * ticks;
+    this.#cpu.system += used * 0.2 * ticks;
+    this.#cpu.iowait += iowait * ticks;
+    this.#cpu.idle += (idle - iowait) * ticks;
+    this.#written += Math.min(writes, DISK_BYTES_PER_S) * seconds;
+    this.#busyMs += ioShare * seconds * 1000;
+    const towards = (from: number, to: number, overS: number): number => from + (to - from) * Math.min(1, seconds / overS);
+    this.#load = towards(this.#load, wanted + iowait, 60);
+    const free = this.memoryFree() / this.#size.memoryBytes;
+    this.#pressure.cpu = towards(
+      this.#pressure.cpu,
+      wanted > this.#size.cpus ? (100 * (wanted - this.#size.cpus)) / wanted : 0,
+      10,
+    );
+    this.#pressure.memory = towards(
+      this.#pressure.memory,
+      free < MEMORY_STALL_SHARE ? 100 * (1 - free / MEMORY_STALL_SHARE) : 0,
+      10,
+    );
+    this.#pressure.io = towards(this.#pressure.io, writes > DISK_BYTES_PER_S * 0.7 ? 100 * ioShare : 0, 10);
+  }
+
+  memoryFree(): number {
+    let used = this.#size.memoryBytes * 0.1;
+    for (const process of this.#processes.values()) used += process.rssBytes;
+    return Math.max(0, this.#size.memoryBytes - used);
+  }
+
+  sample(): Sample {
+    this.#advance();
+    const { cpus, memoryBytes } = this.#size;
+    return {
+      atMs: this.#wallMs(),
+      cpus,
+      ticksPerSecond: TICKS_PER_SECOND,
+      cpu: { ...this.#cpu },
+      load: [this.#load, this.#load, this.#load],
+      memoryTotalBytes: memoryBytes,
+      memoryAvailableBytes: this.memoryFree(),
+      swapTotalBytes: 0,
+      swapFreeBytes: 0,
+      pressureCpu: { someAvg10: this.#pressure.cpu, fullAvg10: undefined },
+      pressureMemory: { someAvg10: this.#pressure.memory, fullAvg10: this.#pressure.memory * 0.7 },
+      pressureIo: { someAvg10: this.#pressure.io, fullAvg10: this.#pressure.io * 0.8 },
+      disks: [{ device: 'vda', readBytes: 0, writtenBytes: this.#written, busyMs: this.#busyMs }],
+      mounts: [
+        {
+          path: '/',
+          device: '/dev/vda',
+          type: 'ext4',
+          sizeBytes: 100 * 1024 * MIB,
+          availableBytes: 60 * 1024 * MIB,
+          inodes: 1e6,
+          inodesFree: 9e5,
+        },
+      ],
+      processes: [...this.#processes.values()].map(sampleOf),
+    };
+  }
+
+  // Services
+
+  services(): readonly ServiceSample[] {
+    return [...this.#services.values()];
+  }
+
+  onExit(listener: (name: string) => void): void {
+    this.#onExit = listener;
+  }
+
+  portState(port: number): PortState {
+    for (const service of this.#services.values()) {
+      // A stopped process still has its socket: the kernel takes the connection.
+      if (service.port === port) return service.state === 'running' ? 'open' : 'refused';
+    }
+    return 'refused';
+  }
+
+  startService(name: string): Promise<ActuatorOutcome> {
+    return this.#later(START_MS, () => {
+      const service = this.#services.get(name);
+      if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
+      if (service.state === 'running') return { ok: true };
+      const pid = this.spawn(name, IDLE);
+      const startTicks = this.#processes.get(pid)?.startTicks;
+      this.#services.set(name, {
+        ...service,
+        state: 'running',
+        pid,
+        startTicks,
+        starts: service.starts + 1,
+        sinceMs: this.#wallMs(),
+      });
+      this.onAct(`started ${name}`);
+      return { ok: true };
+    });
+  }
+
+  stopService(name: string): Promise<ActuatorOutcome> {
+    return this.#later(STOP_MS, () => {
+      const service = this.#services.get(name);
+      if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
+      if (service.pid !== undefined) this.#processes.delete(service.pid);
+      this.#services.set(name, { ...service, state: 'stopped', pid: undefined, startTicks: undefined, sinceMs: this.#wallMs() });
+      this.onAct(`stopped ${name}`);
+      return { ok: true };
+    });
+  }
+
+  signalService(name: string, pid: number, startTicks: number, signal: SignalName): Promise<ActuatorOutcome> {
+    return this.#later(0, () => {
+      const process = this.#processes.get(pid);
+      if (this.#services.get(name)?.pid !== pid || process?.startTicks !== startTicks)
+        return { ok: false, code: 'gone', message: `pid ${pid} is not ${name} any more` };
+      if (signal === 'STOP' || signal === 'CONT') process.stopped = signal === 'STOP';
+      else if (signal !== 'HUP') this.kill(name);
+      this.onAct(`SIG${signal} to ${name}`);
+      return { ok: true };
+    });
+  }
+
+  async checkService(name: string): Promise<PortState | 'undeclared'> {
+    const port = this.#services.get(name)?.port;
+    return port === undefined ? 'undeclared' : this.portState(port);
+  }
+
+  #later(delayMs: number, act: () => ActuatorOutcome): Promise<ActuatorOutcome> {
+    return new Promise((resolve) => this.#scheduler.after(delayMs, () => resolve(act())));
+  }
+
+  async close(): Promise<void> {
+    for (const { name } of this.services()) await this.stopService(name);
+  }
+
+  // Faults
+
+  /** Something outside KALOS ends a service's process. */
+  kill(name: string): void {
+    const service = this.#services.get(name);
+    if (service?.pid === undefined) return;
+    this.#processes.delete(service.pid);
+    this.#services.set(name, {
+      ...service,
+      state: 'exited',
+      pid: undefined,
+      startTicks: undefined,
+      exitSignal: 'SIGKILL',
+      sinceMs: this.#wallMs(),
+    });
+    this.#onExit(name);
+  }
+
+  freeze(name: string): void {
+    const process = this.#processes.get(this.#services.get(name)?.pid ?? -1);
+    if (process !== undefined) process.stopped = true;
+  }
+
+  /** The machine's agent died: its listener with it. Services go on, as orphans that the next agent finds. */
+  forgetAgent(): void {
+    this.#onExit = () => undefined;
+    this.onAct = () => undefined;
+  }
+}
+
+function sampleOf(process: FakeProcess): ProcessSample {
+  const { pid, name, startTicks, stopped, cpuTicks, rssBytes } = process;
+  return {
+    pid,
+    parent: 1,
+    name,
+    state: stopped ? 'T' : 'S',
+    threads: 1,
+    cpuTicks: Math.floor(cpuTicks),
+    rssBytes: Math.floor(rssBytes),
+    startTicks,
+  };
+}

@@ -1,0 +1,5 @@
+// The named scenarios.
+import { crashAndPartition } from './crash-and-partition.ts';
+import type { Scenario } from './scenario.ts';
+
+export const SCENARIOS: readonly Scenario[] = [crashAndPartition];

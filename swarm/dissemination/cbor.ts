@@ -1,0 +1,29 @@
+// Deterministic CBOR (RFC 8949 §4.2) for everything that is sent, stored or signed.
+import { decode, encode } from 'cborg';
+
+export function encodeCbor(value: unknown): Uint8Array {
+  return encode(value);
+}
+
+/** Strict: no indefinite lengths, no duplicate or non-canonical keys, no trailing bytes. Undefined where malformed. */
+export function decodeCbor(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes, { strict: true, allowIndefinite: false, rejectDuplicateMapKeys: true, useMaps: false });
+  } catch {
+    return undefined;
+  }
+}
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}

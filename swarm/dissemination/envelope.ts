@@ -1,0 +1,76 @@
+// The one envelope that everything gossiped travels in: who said it, in which order, and proof of it.
+// Layout: CBOR array [version, kind, origin key (32 B), sequence, payload, signature (64 B)].
+// The signature covers a domain string and the swarm id as well, so that no envelope is valid elsewhere.
+import { z } from 'zod';
+import { type Crypto, PEER_KEY_BYTES, SIGNATURE_BYTES } from '../ports/crypto.ts';
+import type { PeerId } from '../ports/transport.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
+
+export const MAX_ENVELOPE_BYTES = 65_536;
+const ENVELOPE_VERSION = 1;
+const DOMAIN = 'kalos/envelope';
+
+export const ENVELOPE_KINDS = { status: 1, leave: 2 } as const;
+export type EnvelopeKind = keyof typeof ENVELOPE_KINDS;
+
+export interface Envelope {
+  kind: EnvelopeKind;
+  origin: PeerId;
+  /** Rises with every envelope of an origin, across its restarts too. */
+  sequence: number;
+  payload: Uint8Array;
+  /** The whole envelope as received: what is passed on. */
+  bytes: Uint8Array;
+}
+
+const wireSchema = z.tuple([
+  z.literal(ENVELOPE_VERSION),
+  z.number().int(),
+  z.instanceof(Uint8Array).refine((key) => key.length === PEER_KEY_BYTES),
+  z.number().int().nonnegative(),
+  z.instanceof(Uint8Array),
+  z.instanceof(Uint8Array).refine((signature) => signature.length === SIGNATURE_BYTES),
+]);
+
+function signedBytes(swarmId: string, kind: number, key: Uint8Array, sequence: number, payload: Uint8Array): Uint8Array {
+  return encodeCbor([DOMAIN, ENVELOPE_VERSION, swarmId, kind, key, sequence, payload]);
+}
+
+export function sealEnvelope(
+  crypto: Crypto,
+  swarmId: string,
+  kind: EnvelopeKind,
+  sequence: number,
+  payload: Uint8Array,
+): Envelope {
+  const key = crypto.keyOf(crypto.self);
+  if (key === undefined) throw new Error('the agent has no key of its own');
+  const code = ENVELOPE_KINDS[kind];
+  const signature = crypto.sign(signedBytes(swarmId, code, key, sequence, payload));
+  const bytes = encodeCbor([ENVELOPE_VERSION, code, key, sequence, payload, signature]);
+  return { kind, origin: crypto.self, sequence, payload, bytes };
+}
+
+/** An envelope whose signature has not been checked yet. */
+export interface UncheckedEnvelope extends Envelope {
+  signature: Uint8Array;
+}
+
+/** Parses the outer layer; undefined where it is no envelope of this version. Cheap: no cryptography. */
+export function parseEnvelope(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
+  if (bytes.length > MAX_ENVELOPE_BYTES) return undefined;
+  const wire = wireSchema.safeParse(decodeCbor(bytes));
+  if (!wire.success) return undefined;
+  const [, code, key, sequence, payload, signature] = wire.data;
+  const kind = (Object.keys(ENVELOPE_KINDS) as EnvelopeKind[]).find((name) => ENVELOPE_KINDS[name] === code);
+  const origin = crypto.peerOf(key);
+  if (kind === undefined || origin === undefined) return undefined;
+  return { kind, origin, sequence, payload, bytes, signature };
+}
+
+export function isAuthentic(crypto: Crypto, swarmId: string, envelope: UncheckedEnvelope): boolean {
+  const key = crypto.keyOf(envelope.origin);
+  if (key === undefined) return false;
+  const signed = signedBytes(swarmId, ENVELOPE_KINDS[envelope.kind], key, envelope.sequence, envelope.payload);
+  return crypto.verify(envelope.origin, signed, envelope.signature);
+}

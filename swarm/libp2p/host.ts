@@ -1,0 +1,129 @@
+// How a libp2p host is set up for KALOS: tcp, noise, yamux, identify, gossipsub, kad-dht, and limits on everything.
+// The shared secret becomes a libp2p pre-shared key: who lacks it cannot even start a handshake.
+import { hkdfSync } from 'node:crypto';
+import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
+import { noise } from '@chainsafe/libp2p-noise';
+import { yamux } from '@chainsafe/libp2p-yamux';
+import { type Identify, identify } from '@libp2p/identify';
+import type { Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
+import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht';
+import { type Ping, ping } from '@libp2p/ping';
+import { preSharedKey } from '@libp2p/pnet';
+import { tcp } from '@libp2p/tcp';
+import { createLibp2p } from 'libp2p';
+import { MAX_ENVELOPE_BYTES } from '../dissemination/envelope.ts';
+
+export type HostServices = { identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub } & Record<string, unknown>;
+export type Host = Libp2p<HostServices>;
+
+export interface HostOptions {
+  privateKey: Ed25519PrivateKey;
+  /** Multiaddrs to listen on. */
+  listen: readonly string[];
+  /** Multiaddrs to tell others, where they differ from those listened on. */
+  announce: readonly string[];
+  secret: string;
+  topics: readonly string[];
+  dhtProtocol: string;
+}
+
+const MAX_CONNECTIONS = 400;
+/** New connections a second from one address: a whole swarm may sit behind one. */
+const INBOUND_PER_ADDRESS_PER_S = 50;
+const MAX_PENDING_INBOUND = 64;
+const DIAL_TIMEOUT_MS = 4_000;
+/** Duplicates cost CPU: few eager links, and our own pulls for repair. */
+const GOSSIP_DEGREE = { D: 4, Dlo: 3, Dhi: 6, Dscore: 2, Dout: 1, Dlazy: 3 };
+const GOSSIP_HEARTBEAT_MS = 1_000;
+const MAX_GOSSIP_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** A 32-byte key from the shared secret (HKDF, RFC 5869), in libp2p's file form. */
+function networkKey(secret: string): Uint8Array {
+  const key = Buffer.from(hkdfSync('sha256', secret, '', 'kalos/network/1', 32)).toString('hex');
+  return Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${key}`);
+}
+
+/** FNV-1a over the data: cheap, so that duplicates are recognised before anything is hashed or checked. */
+function fastMessageId({ data }: { data?: Uint8Array }): string {
+  let a = 0x811c9dc5;
+  let b = 0x1b873593;
+  for (const byte of data ?? []) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte, 0x85ebca6b);
+  }
+  return `${data?.length ?? 0}.${a >>> 0}.${b >>> 0}`;
+}
+
+function gossip(topics: readonly string[]) {
+  return gossipsub({
+    ...GOSSIP_DEGREE,
+    heartbeatInterval: GOSSIP_HEARTBEAT_MS,
+    globalSignaturePolicy: 'StrictNoSign', // the envelope inside is signed by its origin
+    fastMsgIdFn: fastMessageId,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    fallbackToFloodsub: false,
+    doPX: false,
+    emitSelf: false,
+    allowedTopics: [...topics],
+    maxInboundDataLength: MAX_ENVELOPE_BYTES * 4,
+    maxOutboundBufferSize: MAX_GOSSIP_BUFFER_BYTES,
+    maxInboundStreams: 2,
+    maxOutboundStreams: 2,
+    decodeRpcLimits: {
+      maxSubscriptions: 16,
+      maxMessages: 128,
+      maxIhaveMessageIDs: 512,
+      maxIwantMessageIDs: 512,
+      maxControlMessages: 64,
+      maxIdontwantMessageIDs: 512,
+      maxPeerInfos: 0,
+    },
+    // Many agents behind one address are the rule here, not a sign of Sybils.
+    scoreParams: {
+      IPColocationFactorWeight: 0,
+      behaviourPenaltyWeight: -1,
+      behaviourPenaltyThreshold: 6,
+      behaviourPenaltyDecay: 0.9,
+    },
+    scoreThresholds: {
+      gossipThreshold: -20,
+      publishThreshold: -50,
+      graylistThreshold: -100,
+      acceptPXThreshold: 100,
+      opportunisticGraftThreshold: 1,
+    },
+  });
+}
+
+export async function createHost(options: HostOptions): Promise<Host> {
+  return createLibp2p<HostServices>({
+    nodeInfo: { name: 'kalos', version: '0.1.0' },
+    privateKey: options.privateKey,
+    addresses: { listen: [...options.listen], announce: [...options.announce] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux({ enableKeepAlive: false })],
+    connectionProtector: preSharedKey({ psk: networkKey(options.secret) }),
+    connectionMonitor: { enabled: false }, // liveness is the membership's business, and pings cost traffic
+    connectionManager: {
+      maxConnections: MAX_CONNECTIONS,
+      inboundConnectionThreshold: INBOUND_PER_ADDRESS_PER_S,
+      maxIncomingPendingConnections: MAX_PENDING_INBOUND,
+      dialTimeout: DIAL_TIMEOUT_MS,
+      reconnectRetries: 0, // redialing is the agent's
+    },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      // Private addresses are where a swarm lives: the mapper keeps them.
+      dht: kadDHT({
+        protocol: options.dhtProtocol,
+        clientMode: false,
+        peerInfoMapper: passthroughMapper,
+        allowQueryWithZeroPeers: true,
+      }),
+      pubsub: gossip(options.topics),
+    },
+  });
+}

@@ -1,0 +1,87 @@
+// An agent's identity: its Ed25519 libp2p key in a file (0600), and the Crypto port on Node's own Ed25519 (RFC 8032).
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf, publicKeyFromRaw } from '@libp2p/crypto/keys';
+import type { Ed25519PrivateKey } from '@libp2p/interface';
+import { peerIdFromPrivateKey, peerIdFromPublicKey, peerIdFromString } from '@libp2p/peer-id';
+import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
+import type { PeerId } from '../ports/transport.ts';
+
+const MAX_CACHED_KEYS = 4_096;
+/** ASN.1 headers of an Ed25519 key in PKCS #8 and SubjectPublicKeyInfo (RFC 8410); the raw key follows. */
+const PKCS8_HEADER = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_HEADER = Buffer.from('302a300506032b6570032100', 'hex');
+
+export interface Identity {
+  peer: PeerId;
+  privateKey: Ed25519PrivateKey;
+}
+
+/** Reads the key at `path`, or makes one there. @throws where the file holds no Ed25519 key. */
+export async function loadIdentity(path: string): Promise<Identity> {
+  const stored = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  const key = stored === undefined ? await generateKeyPair('Ed25519') : privateKeyFromProtobuf(stored);
+  if (key.type !== 'Ed25519') throw new Error(`${path} holds a ${key.type} key; an agent's identity is an Ed25519 key`);
+  if (stored === undefined) await writeFile(path, privateKeyToProtobuf(key), { mode: 0o600, flag: 'wx' });
+  return { peer: peerIdFromPrivateKey(key).toString(), privateKey: key };
+}
+
+export class Ed25519Crypto implements Crypto {
+  readonly self: PeerId;
+  readonly #key: KeyObject;
+  readonly #peers = new Map<PeerId, { raw: Uint8Array; key: KeyObject }>();
+
+  constructor({ peer, privateKey }: Identity) {
+    this.self = peer;
+    const der = Buffer.concat([PKCS8_HEADER, privateKey.raw.subarray(0, PEER_KEY_BYTES)]);
+    this.#key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  }
+
+  sign(bytes: Uint8Array): Uint8Array {
+    return new Uint8Array(sign(null, bytes, this.#key));
+  }
+
+  verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean {
+    const key = this.#peer(peer)?.key;
+    return key !== undefined && verify(null, bytes, key, signature);
+  }
+
+  hash(bytes: Uint8Array): Uint8Array {
+    return new Uint8Array(createHash('sha256').update(bytes).digest());
+  }
+
+  keyOf(peer: PeerId): Uint8Array | undefined {
+    return this.#peer(peer)?.raw;
+  }
+
+  peerOf(key: Uint8Array): PeerId | undefined {
+    try {
+      return peerIdFromPublicKey(publicKeyFromRaw(key)).toString();
+    } catch {
+      return undefined;
+    }
+  }
+
+  #peer(peer: PeerId): { raw: Uint8Array; key: KeyObject } | undefined {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) return known;
+    const raw = rawKeyOf(peer);
+    if (raw === undefined) return undefined;
+    const key = createPublicKey({ key: Buffer.concat([SPKI_HEADER, raw]), format: 'der', type: 'spki' });
+    if (this.#peers.size >= MAX_CACHED_KEYS) this.#peers.clear();
+    this.#peers.set(peer, { raw, key });
+    return { raw, key };
+  }
+}
+
+function rawKeyOf(peer: PeerId): Uint8Array | undefined {
+  try {
+    const id = peerIdFromString(peer);
+    return id.type === 'Ed25519' ? id.publicKey.raw : undefined;
+  } catch {
+    return undefined;
+  }
+}

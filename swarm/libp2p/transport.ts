@@ -1,0 +1,248 @@
+// The Transport port on libp2p: one-way messages over one long-lived stream a peer and protocol, requests over a stream
+// each, topics over gossipsub with our verdict before anything is passed on.
+import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
+import type { Connection, Ed25519PrivateKey, PeerId as Libp2pPeerId, Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { lpStream } from '@libp2p/utils';
+import { multiaddr } from '@multiformats/multiaddr';
+import { probeTcp } from '../adapters/tcp-probe.ts';
+import {
+  type PeerId,
+  type PortState,
+  type Transport,
+  TransportError,
+  type TransportHandlers,
+  type TransportNames,
+  type Verdict,
+} from '../ports/transport.ts';
+import { createHost, type Host } from './host.ts';
+
+export interface Libp2pTransportOptions {
+  self: PeerId;
+  privateKey: Ed25519PrivateKey;
+  listen: readonly string[];
+  announce: readonly string[];
+  secret: string;
+  dhtProtocol: string;
+}
+
+const MAX_MESSAGE_BYTES = 64 * 1024;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Messages that wait for a stream to open or drain; beyond it they are dropped. */
+const MAX_QUEUED = 256;
+const MAX_STREAMS_PER_PEER = 64;
+const STREAM_OPEN_TIMEOUT_MS = 4_000;
+/** A handler that takes longer has its stream aborted. */
+const ANSWER_TIMEOUT_MS = 15_000;
+const DIAL_TIMEOUT_MS = 5_000;
+const FIND_PEER_TIMEOUT_MS = 5_000;
+
+const VERDICTS: Record<Verdict, TopicValidatorResult> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+};
+
+/** A queue of messages to one peer on one protocol, and the stream that carries them. */
+interface Outbox {
+  waiting: Uint8Array[];
+  draining: boolean;
+  stream: Stream | undefined;
+}
+
+export class Libp2pTransport implements Transport {
+  readonly self: PeerId;
+  readonly #options: Libp2pTransportOptions;
+  readonly #outboxes = new Map<string, Outbox>();
+  #started: Host | undefined;
+
+  constructor(options: Libp2pTransportOptions) {
+    this.self = options.self;
+    this.#options = options;
+  }
+
+  get #host(): Host {
+    if (this.#started === undefined) throw new Error('the transport is not started');
+    return this.#started;
+  }
+
+  async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
+    const host = await createHost({ ...this.#options, topics: names.topics });
+    this.#started = host;
+    const limits = { maxInboundStreams: MAX_STREAMS_PER_PEER, maxOutboundStreams: MAX_STREAMS_PER_PEER };
+    for (const protocol of names.messages) {
+      await host.handle(protocol, (stream, connection) => this.#readMessages(stream, connection, protocol, handlers), limits);
+    }
+    for (const protocol of names.requests) {
+      await host.handle(protocol, (stream, connection) => this.#answer(stream, connection, protocol, handlers), limits);
+    }
+    host.addEventListener('peer:connect', ({ detail }) => handlers.connected(detail.toString()));
+    host.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString(), handlers));
+    for (const topic of names.topics) {
+      host.services.pubsub.subscribe(topic);
+      host.services.pubsub.topicValidators.set(
+        topic,
+        (from, message) => VERDICTS[handlers.broadcast(topic, from.toString(), message.data)],
+      );
+    }
+  }
+
+  async stop(): Promise<void> {
+    const host = this.#started;
+    this.#started = undefined;
+    await host?.stop();
+  }
+
+  #disconnected(peer: PeerId, handlers: TransportHandlers): void {
+    for (const key of [...this.#outboxes.keys()]) if (key.startsWith(`${peer} `)) this.#outboxes.delete(key);
+    handlers.disconnected(peer);
+  }
+
+  publish(topic: string, bytes: Uint8Array): void {
+    this.#started?.services.pubsub.publish(topic, bytes).catch(() => undefined); // best effort: pulls repair what is lost
+  }
+
+  // One-way messages
+
+  send(peer: PeerId, protocol: string, bytes: Uint8Array): void {
+    const key = `${peer} ${protocol}`;
+    const outbox = this.#outboxes.get(key) ?? { waiting: [], draining: false, stream: undefined };
+    this.#outboxes.set(key, outbox);
+    if (outbox.waiting.length >= MAX_QUEUED) return;
+    outbox.waiting.push(bytes);
+    if (!outbox.draining) void this.#drain(peer, protocol, key, outbox);
+  }
+
+  async #drain(peer: PeerId, protocol: string, key: string, outbox: Outbox): Promise<void> {
+    outbox.draining = true;
+    try {
+      if (outbox.stream?.status !== 'open') outbox.stream = await this.#openConnected(peer, protocol);
+      const writer = lpStream(outbox.stream);
+      for (let bytes = outbox.waiting.shift(); bytes !== undefined; bytes = outbox.waiting.shift()) {
+        await writer.write(bytes, { signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS) });
+      }
+      outbox.draining = false;
+    } catch (error) {
+      // Not connected, or too slow: dropped, as the port says.
+      outbox.stream?.abort(error as Error);
+      if (this.#outboxes.get(key) === outbox) this.#outboxes.delete(key);
+    }
+  }
+
+  /** A stream to a peer that is connected already: messages never dial. */
+  async #openConnected(peer: PeerId, protocol: string): Promise<Stream> {
+    const connection = this.#started?.getConnections(peerIdFromString(peer))[0];
+    if (connection === undefined) throw new TransportError('unreachable', `not connected to ${peer}`);
+    return connection.newStream(protocol, {
+      signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS),
+      maxOutboundStreams: MAX_STREAMS_PER_PEER,
+    });
+  }
+
+  async #readMessages(stream: Stream, connection: Connection, protocol: string, handlers: TransportHandlers): Promise<void> {
+    const from = connection.remotePeer.toString();
+    const reader = lpStream(stream, { maxDataLength: MAX_MESSAGE_BYTES });
+    try {
+      for (;;) handlers.message(protocol, from, (await reader.read()).subarray());
+    } catch (error) {
+      stream.abort(error as Error); // the stream ended, or the sender broke the framing
+    }
+  }
+
+  // Requests
+
+  async request(peer: PeerId, protocol: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+    let stream: Stream | undefined;
+    try {
+      stream = await this.#openConnected(peer, protocol);
+      const exchange = lpStream(stream, { maxDataLength: MAX_ANSWER_BYTES });
+      await exchange.write(bytes, { signal });
+      const answer = (await exchange.read({ signal })).subarray();
+      const refused = (await exchange.read({ signal })).subarray()[0] !== 1;
+      void stream.close().catch(() => undefined);
+      if (refused) throw new TransportError('refused', new TextDecoder().decode(answer));
+      return answer;
+    } catch (error) {
+      stream?.abort(error as Error);
+      if (error instanceof TransportError) throw error;
+      const reason = error as Error;
+      if (signal.aborted) throw new TransportError('timeout', `no answer in ${timeoutMs} ms`);
+      if (reason.name === 'InvalidDataLengthError') throw new TransportError('too-large', reason.message);
+      throw new TransportError('unreachable', reason.message);
+    }
+  }
+
+  /** One request, one answer, then one byte that says whether it is an answer or a refusal. */
+  async #answer(stream: Stream, connection: Connection, protocol: string, handlers: TransportHandlers): Promise<void> {
+    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const exchange = lpStream(stream, { maxDataLength: MAX_MESSAGE_BYTES });
+    try {
+      const body = (await exchange.read({ signal })).subarray();
+      const answered = await handlers.request(protocol, connection.remotePeer.toString(), body).then(
+        (answer) => ({ answer, ok: 1 }),
+        (error: unknown) => ({ answer: new TextEncoder().encode(String((error as Error).message)), ok: 0 }),
+      );
+      await exchange.write(answered.answer, { signal });
+      await exchange.write(Uint8Array.of(answered.ok), { signal });
+      await stream.close({ signal });
+    } catch (error) {
+      stream.abort(error as Error);
+    }
+  }
+
+  // Probes, dials and addresses
+
+  probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState> {
+    const remote = this.#started?.getConnections(peerIdFromString(peer))[0]?.remoteAddr;
+    const host = remote?.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
+    if (host === undefined) return Promise.resolve('silent');
+    return probeTcp(host, port, timeoutMs);
+  }
+
+  connectedPeers(): PeerId[] {
+    return this.#started?.getPeers().map((peer) => peer.toString()) ?? [];
+  }
+
+  addresses(): string[] {
+    const addresses = this.#started?.getMultiaddrs().map((address) => address.toString()) ?? [];
+    const isLoopback = (address: string): number => (address.includes('/127.') || address.includes('/::1/') ? 1 : 0);
+    return addresses.sort((a, b) => isLoopback(a) - isLoopback(b));
+  }
+
+  async dial(address: string): Promise<PeerId> {
+    try {
+      const connection = await this.#host.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
+      return connection.remotePeer.toString();
+    } catch (error) {
+      throw new TransportError('unreachable', dialFailure(error as Error));
+    }
+  }
+
+  async dialPeer(peer: PeerId, addressHint?: string): Promise<void> {
+    const id = peerIdFromString(peer);
+    if (this.#host.getConnections(id).length > 0) return;
+    if (addressHint !== undefined && addressHint !== '') {
+      await this.dial(`${addressHint}/p2p/${peer}`);
+      return;
+    }
+    await this.#dialByDht(id);
+  }
+
+  async #dialByDht(id: Libp2pPeerId): Promise<void> {
+    try {
+      const { multiaddrs } = await this.#host.peerRouting.findPeer(id, { signal: AbortSignal.timeout(FIND_PEER_TIMEOUT_MS) });
+      await this.#host.dial(multiaddrs, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
+    } catch (error) {
+      throw new TransportError('unreachable', dialFailure(error as Error));
+    }
+  }
+}
+
+function dialFailure(error: Error): string {
+  const causes = error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [error.message];
+  const text = [...new Set(causes)].join('; ');
+  if (/pre-shared|nonce|psk|EOF|unexpected end|reset|closed/i.test(text))
+    return `${text} (is the shared secret the same on both?)`;
+  return text;
+}

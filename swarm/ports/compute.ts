@@ -1,0 +1,36 @@
+// Work that does not belong on the agent's own loop: model inference and SQL, in processes that can be killed.
+
+export interface Classification {
+  label: string;
+  /** Softmax probability of the label, 0–1. */
+  confidence: number;
+}
+
+export type ColumnType = 'TEXT' | 'INTEGER' | 'REAL';
+export type SqlValue = string | number | null;
+
+export interface TableShape {
+  name: string;
+  columns: readonly { name: string; type: ColumnType }[];
+}
+
+export interface TableRows {
+  table: string;
+  columns: readonly string[];
+  rows: readonly (readonly SqlValue[])[];
+}
+
+/** What a statement reads: tables, and the columns of each. */
+export type SqlNeeds = { ok: true; tables: Record<string, string[]> } | { ok: false; message: string };
+
+export type SqlAnswer = { ok: true; columns: string[]; rows: SqlValue[][] } | { ok: false; message: string };
+
+export interface Compute {
+  /** Classifies a feature vector (length as in the model's card); undefined where no model can run. */
+  classify(features: readonly number[]): Promise<Classification | undefined>;
+  /** Prepares a statement against empty tables, read-only, and tells what it needs. */
+  sqlNeeds(sql: string, schema: readonly TableShape[], timeoutMs: number): Promise<SqlNeeds>;
+  /** Runs a statement over the rows given. */
+  sqlRun(sql: string, schema: readonly TableShape[], data: readonly TableRows[], timeoutMs: number): Promise<SqlAnswer>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+// What an agent can read of its machine, once a second. A figure the machine lacks is undefined, never zero.
+
+/** Pressure stall information: shares of wall time in percent, averaged over 10 s. */
+export interface Pressure {
+  someAvg10: number;
+  /** Undefined for the CPU on kernels that do not report it. */
+  fullAvg10: number | undefined;
+}
+
+export interface CpuTimes {
+  /** Jiffies since boot, all CPUs together. */
+  user: number;
+  system: number;
+  idle: number;
+  iowait: number;
+  steal: number;
+}
+
+export interface DiskSample {
+  device: string;
+  readBytes: number;
+  writtenBytes: number;
+  /** Milliseconds during which the device was busy, since boot. */
+  busyMs: number;
+}
+
+export interface MountSample {
+  path: string;
+  device: string;
+  type: string;
+  sizeBytes: number;
+  availableBytes: number;
+  inodes: number;
+  inodesFree: number;
+}
+
+export interface ProcessSample {
+  pid: number;
+  parent: number;
+  name: string;
+  /** One letter as in proc(5): R S D T Z … */
+  state: string;
+  threads: number;
+  /** User plus system jiffies since start. */
+  cpuTicks: number;
+  rssBytes: number;
+  /** Start time in jiffies since boot: with the pid it names a process for good. */
+  startTicks: number;
+}
+
+export interface Sample {
+  /** When the sample was taken, wall clock. */
+  atMs: number;
+  /** CPUs online. */
+  cpus: number;
+  /** Jiffies per second. */
+  ticksPerSecond: number;
+  cpu: CpuTimes | undefined;
+  /** Load averages over 1, 5 and 15 minutes. */
+  load: readonly [number, number, number] | undefined;
+  memoryTotalBytes: number | undefined;
+  memoryAvailableBytes: number | undefined;
+  swapTotalBytes: number | undefined;
+  swapFreeBytes: number | undefined;
+  pressureCpu: Pressure | undefined;
+  pressureMemory: Pressure | undefined;
+  pressureIo: Pressure | undefined;
+  disks: readonly DiskSample[];
+  mounts: readonly MountSample[];
+  processes: readonly ProcessSample[];
+}
+
+export interface Sensors {
+  /** `native` (the addon) or `proc` (the plain reader) or `simulated`. */
+  readonly source: 'native' | 'proc' | 'simulated';
+  sample(): Sample;
+}

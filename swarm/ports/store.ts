@@ -1,0 +1,18 @@
+// Durable storage as a port: an ordered key-value store with atomic, synced writes.
+
+export type StoreOperation = { kind: 'put'; key: string; value: Uint8Array } | { kind: 'delete'; key: string };
+
+export interface RangeOptions {
+  limit: number;
+  /** Newest (largest key) first. */
+  reverse?: boolean;
+}
+
+export interface Store {
+  get(key: string): Promise<Uint8Array | undefined>;
+  /** Applies all operations or none. Durable (fsync) once it resolves. */
+  write(operations: readonly StoreOperation[]): Promise<void>;
+  /** Entries whose key starts with `prefix`, in key order. */
+  range(prefix: string, options: RangeOptions): Promise<[key: string, value: Uint8Array][]>;
+  close(): Promise<void>;
+}

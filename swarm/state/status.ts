@@ -1,0 +1,121 @@
+// What every peer holds about every peer: at most 250 bytes with its envelope, so integers in a CBOR array.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
+
+export const MAX_STATUS_BYTES = 250;
+const STATUS_VERSION = 1;
+const MAX_NAME_LENGTH = 24;
+const MAX_ADDRESS_BYTES = 40;
+
+/** Kubernetes' three values; everything starts Unknown. */
+export type ConditionStatus = 'Unknown' | 'True' | 'False';
+const CONDITION_STATUSES: readonly ConditionStatus[] = ['Unknown', 'True', 'False'];
+
+/** The conditions that travel in a status, by position. Append only. */
+export const STATUS_CONDITIONS = [
+  'Ready',
+  'ServicesReady',
+  'CpuPressure',
+  'MemoryPressure',
+  'IoPressure',
+  'DiskPressure',
+  'Anomalous',
+] as const;
+export type StatusCondition = (typeof STATUS_CONDITIONS)[number];
+
+export interface Status {
+  name: string;
+  version: string;
+  /** Wall clock of the sender. */
+  atMs: number;
+  /** Reserved for zones: 0 until they exist. */
+  zone: number;
+  /** An address to dial this peer at, as text without the peer id; empty where it has none. */
+  address: string;
+  /** The one-minute load average in hundredths; undefined where unknown. */
+  loadCenti: number | undefined;
+  /** Used memory in thousandths of the whole. */
+  memoryPermille: number | undefined;
+  /** CPU in use in thousandths of all CPUs. */
+  cpuPermille: number | undefined;
+  /** PSI some avg10 in hundredths of a percent: CPU, memory, I/O. */
+  pressureCenti: readonly (number | undefined)[];
+  conditions: Readonly<Record<StatusCondition, ConditionStatus>>;
+  openIncidents: number;
+  /** The coordinator's term as this peer knows it, and whether it is the coordinator itself. */
+  term: number;
+  coordinator: boolean;
+  mode: 'observe' | 'act';
+}
+
+const figure = z.number().int().nonnegative().nullable();
+const wireSchema = z.tuple([
+  z.literal(STATUS_VERSION),
+  z.string().max(MAX_NAME_LENGTH),
+  z.string().max(12),
+  z.number().int(),
+  z.number().int().nonnegative(),
+  z.string().max(MAX_ADDRESS_BYTES),
+  figure,
+  figure,
+  figure,
+  z.array(figure).length(3),
+  z.array(z.number().int().min(0).max(2)).max(32),
+  z.number().int().nonnegative(),
+  z.number().int().nonnegative(),
+  z.boolean(),
+  z.number().int().min(0).max(1),
+]);
+
+const orNull = (value: number | undefined): number | null => (value === undefined ? null : Math.max(0, Math.round(value)));
+const orUndefined = (value: number | null): number | undefined => value ?? undefined;
+
+export function encodeStatus(status: Status): Uint8Array {
+  return encodeCbor([
+    STATUS_VERSION,
+    status.name.slice(0, MAX_NAME_LENGTH),
+    status.version,
+    Math.round(status.atMs),
+    status.zone,
+    status.address.slice(0, MAX_ADDRESS_BYTES),
+    orNull(status.loadCenti),
+    orNull(status.memoryPermille),
+    orNull(status.cpuPermille),
+    status.pressureCenti.map(orNull),
+    STATUS_CONDITIONS.map((name) => CONDITION_STATUSES.indexOf(status.conditions[name])),
+    status.openIncidents,
+    status.term,
+    status.coordinator,
+    status.mode === 'act' ? 1 : 0,
+  ]);
+}
+
+/** Undefined where the payload is no status of a version that this agent reads. */
+export function decodeStatus(payload: Uint8Array): Status | undefined {
+  const wire = wireSchema.safeParse(decodeCbor(payload));
+  if (!wire.success) return undefined;
+  const [, name, version, atMs, zone, address, load, memory, cpu, pressure, conditions, openIncidents, term, coordinator, mode] =
+    wire.data;
+  return {
+    name,
+    version,
+    atMs,
+    zone,
+    address,
+    loadCenti: orUndefined(load),
+    memoryPermille: orUndefined(memory),
+    cpuPermille: orUndefined(cpu),
+    pressureCenti: pressure.map(orUndefined),
+    conditions: Object.fromEntries(
+      STATUS_CONDITIONS.map((condition, index) => [condition, CONDITION_STATUSES[conditions[index] ?? 0] ?? 'Unknown']),
+    ) as Record<StatusCondition, ConditionStatus>,
+    openIncidents,
+    term,
+    coordinator,
+    mode: mode === 1 ? 'act' : 'observe',
+  };
+}
+
+export function unknownConditions(): Record<StatusCondition, ConditionStatus> {
+  return Object.fromEntries(STATUS_CONDITIONS.map((name) => [name, 'Unknown'])) as Record<StatusCondition, ConditionStatus>;
+}

@@ -1,0 +1,190 @@
+// Votes and certificates: quorums, one vote a witness, proof that anyone can check, and lies that change nothing.
+import { describe, expect, it } from 'vitest';
+import { certificateQuorum, majority, tolerableLiars } from '../../consensus/quorum.ts';
+import { decodeCertificate, encodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import {
+  CLAIM_KINDS,
+  type Claim,
+  claimIdOf,
+  decodeVoteMessage,
+  encodeClaimMessage,
+  encodeVoteMessage,
+  VERDICTS,
+  VOTE_REASONS,
+  type Vote,
+  type VoteVerdict,
+  voteBytes,
+} from '../../consensus/vote/claim.ts';
+import { VOTE_DEADLINE_MS, Voting } from '../../consensus/vote/voting.ts';
+import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
+import { at } from '../support/clock.ts';
+import { makePeers } from '../support/crypto.ts';
+
+const SWARM = 'd'.repeat(32);
+const [subject, ...witnesses] = (await makePeers(5)) as [Ed25519Crypto, ...Ed25519Crypto[]];
+const witnessIds = witnesses.map(({ self }) => self);
+const w = (index: number): Ed25519Crypto => witnesses[index] as Ed25519Crypto;
+
+const claim: Claim = {
+  subject: subject.self,
+  kind: 'service-down',
+  target: 'web',
+  port: 8080,
+  fromMs: at(0).wallMs,
+  expiresAtMs: at(60_000).wallMs,
+  evidenceDigest: subject.hash(new Uint8Array([1])),
+};
+const claimId = claimIdOf(SWARM, claim, subject.hash);
+
+function voteOf(witness: Ed25519Crypto, verdict: VoteVerdict, id = claimId): Vote {
+  const unsigned = { claimId: id, witness: witness.self, verdict, reason: 'port-refused' as const, confidence: 90 };
+  return { ...unsigned, signature: witness.sign(voteBytes(SWARM, unsigned)) };
+}
+
+const notices = (effects: ReturnType<Voting['step']>) =>
+  effects.flatMap((effect) => (effect.kind === 'notice' ? [effect.notice] : []));
+
+function raised(): Voting {
+  const voting = new Voting(subject, SWARM);
+  voting.step({ kind: 'claim', claim, witnesses: witnessIds }, at(0));
+  return voting;
+}
+
+const receive = (voting: Voting, from: Ed25519Crypto, vote: Vote) =>
+  notices(voting.step({ kind: 'message', from: from.self, message: { type: 'vote', vote } }, at(10)));
+
+describe('quorums', () => {
+  it('are those of the table', () => {
+    expect([0, 1, 2, 3, 4, 5, 6, 7, 10, 13].map(certificateQuorum)).toEqual([0, 1, 2, 2, 3, 4, 4, 5, 7, 9]);
+  });
+
+  it('share an honest witness whatever the liars do, and cannot be blocked by them', () => {
+    for (let n = 1; n <= 50; n++) {
+      const overlap = 2 * certificateQuorum(n) - n;
+      expect(overlap, `${n} witnesses`).toBeGreaterThan(tolerableLiars(n));
+      expect(certificateQuorum(n), `${n} witnesses`).toBeLessThanOrEqual(n - tolerableLiars(n));
+      expect(2 * majority(n)).toBeGreaterThan(n);
+    }
+  });
+});
+
+describe('messages', () => {
+  it('decode to what was encoded, for every enum', () => {
+    for (const kind of CLAIM_KINDS) {
+      const message = { ...claim, kind, port: undefined };
+      expect(decodeVoteMessage(encodeClaimMessage(message))).toEqual({ type: 'claim', claim: message });
+    }
+    for (const verdict of VERDICTS) {
+      for (const reason of VOTE_REASONS) {
+        const vote = { ...voteOf(w(0), verdict), reason };
+        expect(decodeVoteMessage(encodeVoteMessage(vote))).toEqual({ type: 'vote', vote });
+      }
+    }
+  });
+
+  it('that are malformed are dropped', () => {
+    expect(decodeVoteMessage(new Uint8Array([1, 2, 3]))).toBeUndefined();
+    expect(decodeVoteMessage(encodeClaimMessage({ ...claim, port: 70_000 }))).toBeUndefined();
+    expect(decodeVoteMessage(encodeClaimMessage({ ...claim, target: 'x'.repeat(65) }))).toBeUndefined();
+  });
+});
+
+describe('a claimant', () => {
+  it('certifies with H votes, and the certificate can be checked by anyone', () => {
+    const voting = raised();
+    expect(receive(voting, w(0), voteOf(w(0), 'yes'))).toEqual([]);
+    expect(receive(voting, w(1), voteOf(w(1), 'yes'))).toEqual([]);
+    const [decided] = receive(voting, w(2), voteOf(w(2), 'yes'));
+    const certificate = decided?.kind === 'decided' ? decided.result.certificate : undefined;
+    expect(certificate).toBeDefined();
+    const again = certificate && decodeCertificate(encodeCertificate(certificate));
+    expect(again && verifyCertificate(w(3), SWARM, again)).toEqual({ valid: true, signatures: 3 });
+  });
+
+  it('counts each witness once, and no stranger, no forged and no foreign vote', () => {
+    const voting = raised();
+    receive(voting, w(0), voteOf(w(0), 'yes'));
+    receive(voting, w(0), voteOf(w(0), 'yes'));
+    receive(voting, subject, voteOf(subject, 'yes'));
+    receive(voting, w(1), voteOf(w(2), 'yes'));
+    receive(voting, w(1), { ...voteOf(w(1), 'no'), verdict: 'yes' });
+    receive(voting, w(1), voteOf(w(1), 'yes', 'f'.repeat(32)));
+    const [decided] = notices(voting.step({ kind: 'timer', id: `deadline ${claimId}` }, at(VOTE_DEADLINE_MS)));
+    expect(decided).toMatchObject({ kind: 'decided', result: { outcome: 'undecided', votes: [{ witness: w(0).self }] } });
+  });
+
+  it('is refuted by H who see otherwise', () => {
+    const voting = raised();
+    receive(voting, w(0), voteOf(w(0), 'no'));
+    receive(voting, w(1), voteOf(w(1), 'no'));
+    expect(receive(voting, w(2), voteOf(w(2), 'no'))).toMatchObject([
+      { kind: 'decided', result: { outcome: 'refuted', certificate: undefined } },
+    ]);
+  });
+
+  it('keeps one liar among four from changing the verdict', () => {
+    const voting = raised();
+    receive(voting, w(0), voteOf(w(0), 'no'));
+    receive(voting, w(1), voteOf(w(1), 'yes'));
+    receive(voting, w(2), voteOf(w(2), 'yes'));
+    expect(receive(voting, w(3), voteOf(w(3), 'yes'))).toMatchObject([{ kind: 'decided', result: { outcome: 'certified' } }]);
+  });
+
+  it('tells of a witness that signs two different votes', () => {
+    const voting = raised();
+    receive(voting, w(0), voteOf(w(0), 'yes'));
+    expect(receive(voting, w(0), voteOf(w(0), 'no'))).toMatchObject([{ kind: 'equivocation', witness: w(0).self }]);
+  });
+
+  it('with nobody to ask is undecided at once', () => {
+    const voting = new Voting(subject, SWARM);
+    expect(notices(voting.step({ kind: 'claim', claim, witnesses: [] }, at(0)))).toMatchObject([
+      { kind: 'decided', result: { outcome: 'undecided' } },
+    ]);
+  });
+});
+
+describe('a witness', () => {
+  const asked = (voting: Voting, what: Claim, from = subject.self, ms = 0) =>
+    notices(voting.step({ kind: 'message', from, message: { type: 'claim', claim: what } }, at(ms)));
+
+  it('is asked for evidence, votes once, and repeats the same vote when asked again', () => {
+    const voting = new Voting(w(0), SWARM);
+    expect(asked(voting, claim)).toMatchObject([{ kind: 'evidence-wanted', claimId }]);
+    const effects = voting.step({ kind: 'evidence', claimId, verdict: 'yes', reason: 'port-refused', confidence: 95 }, at(5));
+    const sent = effects.find((effect) => effect.kind === 'send');
+    expect(voting.step({ kind: 'evidence', claimId, verdict: 'no', reason: 'port-open', confidence: 95 }, at(6))).toEqual([]);
+    expect(voting.step({ kind: 'message', from: subject.self, message: { type: 'claim', claim } }, at(7))).toEqual([sent]);
+  });
+
+  it('does not answer a claim about another, an expired or an endless one', () => {
+    const voting = new Voting(w(0), SWARM);
+    expect(asked(voting, claim, w(1).self)).toEqual([]);
+    expect(asked(voting, { ...claim, fromMs: 0, expiresAtMs: 1 })).toEqual([]);
+    expect(asked(voting, { ...claim, expiresAtMs: claim.fromMs + 86_400_000 })).toEqual([]);
+  });
+
+  it('spends no more than its limit on one subject’s flood', () => {
+    const voting = new Voting(w(0), SWARM);
+    let wanted = 0;
+    for (let i = 0; i < 100; i++) wanted += asked(voting, { ...claim, target: `t${i}` }).length;
+    expect(wanted).toBe(30);
+  });
+});
+
+describe('a certificate', () => {
+  const valid = { claim, witnesses: witnessIds, votes: [voteOf(w(0), 'yes'), voteOf(w(1), 'yes'), voteOf(w(2), 'yes')] };
+  const check = (certificate: typeof valid, swarm = SWARM) => verifyCertificate(w(3), swarm, certificate).valid;
+
+  it('is valid as it is, and in no way altered', () => {
+    expect(check(valid)).toBe(true);
+    expect(check(valid, 'e'.repeat(32))).toBe(false);
+    expect(check({ ...valid, votes: valid.votes.slice(1) })).toBe(false);
+    expect(check({ ...valid, votes: [...valid.votes.slice(1), valid.votes[1] as Vote] })).toBe(false);
+    expect(check({ ...valid, claim: { ...claim, target: 'db' } })).toBe(false);
+    expect(check({ ...valid, votes: [...valid.votes.slice(1), voteOf(w(0), 'no')] })).toBe(false);
+    expect(check({ ...valid, witnesses: [...witnessIds, subject.self] })).toBe(false);
+    expect(check({ ...valid, witnesses: witnessIds.slice(1) })).toBe(false);
+    expect(check({ ...valid, witnesses: [witnessIds[0] as string, ...witnessIds] })).toBe(false);
+  });
+});

@@ -1,0 +1,157 @@
+// The structure, kept: who may import whom, what only adapters may touch, how large things may grow, and names.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = dirname(import.meta.dirname);
+const ROOMS = ['bin', 'consensus', 'models', 'native', 'node', 'sim', 'swarm', 'test'];
+const MAX_FILE_LINES = 600;
+const MAX_FUNCTION_LINES = 70;
+
+/** Which rooms a room may import from, itself aside (design.md, section 1). */
+const MAY_IMPORT: Record<string, string[]> = {
+  swarm: [],
+  consensus: ['swarm'],
+  models: ['swarm'],
+  node: ['swarm', 'consensus', 'models'],
+  sim: ['node', 'consensus', 'swarm', 'models'],
+  bin: ['node', 'sim'],
+  test: ROOMS,
+};
+
+/** The loop: a step may import from those before it, never from those after. */
+const LOOP = ['telemetry', 'detection', 'decision', 'action', 'verification', 'memory'];
+
+/** Where time, randomness, I/O and Node's own modules may be used: adapters, and what runs at the edge. */
+const EDGES = [
+  /\/adapters\//,
+  /^swarm\/libp2p\//,
+  /^models\/onnx\//,
+  /^node\/(api|cli)\//,
+  /^node\/main\.ts$/,
+  /^bin\//,
+  /^test\//,
+  /^sim\/cli\.ts$/,
+];
+
+const BANNED: [RegExp, string][] = [
+  [/\bDate\.now\b|\bnew Date\(\)/, 'the wall clock'],
+  [/\bMath\.random\b/, 'unseeded randomness'],
+  [/\bset(Timeout|Interval|Immediate)\b/, 'real timers'],
+  [/\bperformance\.now\b/, 'the real clock'],
+  [/\bAbortSignal\.timeout\b/, 'real timers'],
+  [/from 'node:(?!assert)/, "Node's modules"],
+  [/\bprocess\.(env|argv|exit|kill|cwd)\b/, 'the process'],
+];
+
+interface Source {
+  path: string;
+  text: string;
+  lines: string[];
+}
+
+const sources: Source[] = ROOMS.flatMap((room) =>
+  readdirSync(join(ROOT, room), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => {
+      const path = relative(ROOT, join(entry.parentPath, entry.name));
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      return { path, text, lines: text.split('\n') };
+    }),
+);
+
+const isEdge = (path: string): boolean => EDGES.some((edge) => edge.test(path));
+
+function importsOf({ path, text }: Source): string[] {
+  return [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map((match) =>
+    relative(ROOT, join(ROOT, dirname(path), match[1] ?? '')),
+  );
+}
+
+/** Code without comments and strings, for words that must not be used. */
+function code(source: Source): string {
+  return source.text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$|\s\/\/ .*$/gm, '');
+}
+
+describe('tidy', () => {
+  it('finds the sources', () => {
+    expect(sources.length).toBeGreaterThan(60);
+  });
+
+  it('rooms import only from the rooms that they may', () => {
+    const wrong = sources.flatMap((source) => {
+      const room = source.path.split('/')[0] ?? '';
+      return importsOf(source)
+        .filter((target) => target.split('/')[0] !== room && !MAY_IMPORT[room]?.includes(target.split('/')[0] ?? ''))
+        .map((target) => `${source.path} imports ${target}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('the loop flows one way', () => {
+    const stepOf = (path: string): number => LOOP.indexOf(path.match(/^node\/([^/]+)\//)?.[1] ?? '');
+    const wrong = sources.flatMap((source) =>
+      importsOf(source)
+        .filter((target) => stepOf(source.path) >= 0 && stepOf(target) > stepOf(source.path))
+        .map((target) => `${source.path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('only swarm/libp2p imports libp2p, and only adapters of telemetry and action touch native/', () => {
+    const libp2p = sources.filter(
+      ({ path, text }) => !/^(swarm.libp2p|test.support)\//.test(path) && /from '(@?libp2p|@chainsafe\/libp2p)/.test(text),
+    );
+    const native = sources.filter(
+      (source) =>
+        !/^node\/(telemetry|action)\//.test(source.path) && importsOf(source).some((target) => target.startsWith('native/')),
+    );
+    expect([...libp2p, ...native].map(({ path }) => path)).toEqual([]);
+  });
+
+  it('time, randomness, I/O and Node are used only at the edges', () => {
+    const wrong = sources
+      .filter(({ path }) => !isEdge(path))
+      .flatMap((source) =>
+        BANNED.filter(([pattern]) => pattern.test(code(source))).map(([, what]) => `${source.path} uses ${what}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it('there are no default exports, enums, namespaces or any', () => {
+    const wrong = sources.filter(
+      (source) =>
+        source.path !== 'test/tidy.test.ts' &&
+        /^export default|^\s*(export )?(const )?enum |^\s*(export )?namespace |: any\b|<any>|as any\b/m.test(code(source)),
+    );
+    expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('every file says first what it is', () => {
+    expect(sources.filter(({ lines }) => !lines[0]?.startsWith('//')).map(({ path }) => path)).toEqual([]);
+  });
+
+  it(`files stay under ${MAX_FILE_LINES} lines and functions under ${MAX_FUNCTION_LINES}`, () => {
+    const longFiles = sources
+      .filter(({ lines }) => lines.length > MAX_FILE_LINES)
+      .map(({ path, lines }) => `${path}: ${lines.length} lines`);
+    const longFunctions = sources.filter(({ path }) => !path.startsWith('test/')).flatMap(functionsTooLong);
+    expect([...longFiles, ...longFunctions]).toEqual([]);
+  });
+
+  it('file names are kebab-case', () => {
+    expect(sources.filter(({ path }) => !/^[a-z0-9./-]+$/.test(path)).map(({ path }) => path)).toEqual([]);
+  });
+});
+
+/** Blocks that open at a function's or method's signature and close at the same indentation. */
+function functionsTooLong({ path, lines }: Source): string[] {
+  const found: string[] = [];
+  lines.forEach((line, start) => {
+    const opens = line.match(/^( *)(?:export )?(?:async )?(?:function|(?:readonly |static |async )*#?[a-zA-Z]+\()[^;]*\{$/);
+    if (opens === null) return;
+    const end = lines.findIndex((other, at) => at > start && other.startsWith(`${opens[1]}}`));
+    if (end - start > MAX_FUNCTION_LINES) found.push(`${path}:${start + 1}: ${end - start} lines`);
+  });
+  return found;
+}
