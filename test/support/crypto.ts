@@ -1,11 +1,15 @@
 // Peers with real Ed25519 keys, for tests of what is signed.
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
+import { Ed25519Crypto, type Identity } from '../../swarm/libp2p/identity.ts';
+
+export async function makeIdentity(): Promise<Identity> {
+  const privateKey = await generateKeyPair('Ed25519');
+  return { peer: peerIdFromPrivateKey(privateKey).toString(), privateKey };
+}
 
 export async function makePeer(): Promise<Ed25519Crypto> {
-  const privateKey = await generateKeyPair('Ed25519');
-  return new Ed25519Crypto({ peer: peerIdFromPrivateKey(privateKey).toString(), privateKey });
+  return new Ed25519Crypto(await makeIdentity());
 }
 
 export function makePeers(count: number): Promise<Ed25519Crypto[]> {

@@ -1,0 +1,183 @@
+// What every Transport does, libp2p on loopback and the simulated network alike.
+
+import { createServer } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Trace } from '../../sim/adapters/trace.ts';
+import { Network, SimulatedTransport } from '../../sim/network.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
+import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
+import type { PeerId, Transport, TransportHandlers, Verdict } from '../../swarm/ports/transport.ts';
+import { eventually } from '../support/clock.ts';
+import { makeIdentity } from '../support/crypto.ts';
+
+const NAMES = { topics: ['/t/1'], messages: ['/m/1'], requests: ['/r/1'] };
+
+/** A world of transports; `pump` lets time pass where it is virtual. */
+interface World {
+  make(secret?: string): Promise<Transport>;
+  pump(): Promise<void>;
+  close(): Promise<void>;
+}
+
+function libp2pWorld(): World {
+  const made: Transport[] = [];
+  return {
+    make: async (secret = 'a secret of the tests') => {
+      const { peer: self, privateKey } = await makeIdentity();
+      const transport = new Libp2pTransport({
+        self,
+        privateKey,
+        listen: ['/ip4/127.0.0.1/tcp/0'],
+        announce: [],
+        secret,
+        dhtProtocol: '/test/kad/1.0.0',
+      });
+      made.push(transport);
+      return transport;
+    },
+    pump: async () => undefined,
+    close: async () => void (await Promise.all(made.map((transport) => transport.stop()))),
+  };
+}
+
+function simulatedWorld(): World {
+  const scheduler = new Scheduler();
+  const network = new Network(scheduler, new SeededRandom(1, 'network'), new Trace());
+  let count = 0;
+  return {
+    make: async () => new SimulatedTransport(`sim-${count++}`, network, (port) => (port === 1 ? 'refused' : 'open')),
+    pump: async () => {
+      const untilMs = scheduler.nowMs + 50;
+      while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
+    },
+    close: async () => undefined,
+  };
+}
+
+class Recorder implements TransportHandlers {
+  readonly seen: string[] = [];
+  verdict: Verdict = 'accept';
+  broadcast(_topic: string, _from: PeerId, bytes: Uint8Array): Verdict {
+    this.seen.push(`broadcast ${new TextDecoder().decode(bytes)}`);
+    return this.verdict;
+  }
+  message(_protocol: string, from: PeerId, bytes: Uint8Array): void {
+    this.seen.push(`message ${new TextDecoder().decode(bytes)} from ${from}`);
+  }
+  async request(_protocol: string, _from: PeerId, bytes: Uint8Array): Promise<Uint8Array> {
+    if (bytes.length === 0) throw new Error('nothing was asked');
+    return new Uint8Array([...bytes].reverse());
+  }
+  connected(peer: PeerId): void {
+    this.seen.push(`connected ${peer}`);
+  }
+  disconnected(peer: PeerId): void {
+    this.seen.push(`disconnected ${peer}`);
+  }
+}
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe.each([
+  ['libp2p', libp2pWorld],
+  ['simulated', simulatedWorld],
+])('%s transport', (kind, makeWorld) => {
+  let world: World;
+  afterEach(() => world.close());
+
+  /** Lets virtual time pass while `work` is under way. */
+  const settled = async <T>(work: Promise<T>): Promise<T> => {
+    let done = false;
+    const finish = work.finally(() => {
+      done = true;
+    });
+    finish.catch(() => undefined);
+    await eventually('the call to settle', async () => {
+      await world.pump();
+      return done || undefined;
+    });
+    return finish;
+  };
+
+  async function pair(): Promise<{ a: Transport; b: Transport; atA: Recorder; atB: Recorder }> {
+    world = makeWorld();
+    const [a, b] = [await world.make(), await world.make()];
+    const [atA, atB] = [new Recorder(), new Recorder()];
+    await Promise.all([a.start(NAMES, atA), b.start(NAMES, atB)]);
+    expect(await settled(b.dial(a.addresses()[0] ?? ''))).toBe(a.self);
+    await seen(atA, `connected ${b.self}`);
+    await seen(atB, `connected ${a.self}`);
+    return { a, b, atA, atB };
+  }
+
+  const seen = (recorder: Recorder, what: string): Promise<true> =>
+    eventually(what, async () => {
+      await world.pump();
+      return recorder.seen.includes(what) || undefined;
+    });
+
+  it('carries messages in order, both ways over one connection', async () => {
+    const { a, b, atA, atB } = await pair();
+    for (let i = 0; i < 20; i++) b.send(a.self, '/m/1', encode(`n${i}`));
+    a.send(b.self, '/m/1', encode('back'));
+    await seen(atA, `message n19 from ${b.self}`);
+    await seen(atB, `message back from ${a.self}`);
+    if (kind === 'libp2p') {
+      const order = atA.seen.filter((line) => line.startsWith('message')).map((line) => line.split(' ')[1]);
+      expect(order).toEqual(Array.from({ length: 20 }, (_, i) => `n${i}`));
+    }
+  });
+
+  it('answers requests, passes refusals on, and tells what is unreachable', async () => {
+    const { a, b } = await pair();
+    expect([...(await settled(b.request(a.self, '/r/1', new Uint8Array([1, 2, 3]), 5_000)))]).toEqual([3, 2, 1]);
+    await expect(settled(b.request(a.self, '/r/1', new Uint8Array(), 5_000))).rejects.toMatchObject({ code: 'refused' });
+    const stranger = await world.make();
+    await expect(settled(b.request(stranger.self, '/r/1', new Uint8Array([1]), 5_000))).rejects.toMatchObject({
+      code: 'unreachable',
+    });
+  });
+
+  it('gossips to subscribers', async () => {
+    const { b, atA } = await pair();
+    await eventually('the gossip to arrive', async () => {
+      b.publish('/t/1', encode(`news ${Math.floor(performance.now())}`)); // a mesh forms within a heartbeat or two
+      await world.pump();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return atA.seen.some((line) => line.startsWith('broadcast news')) || undefined;
+    });
+  });
+
+  it('tells at once when the other end stops', async () => {
+    const { a, b, atB } = await pair();
+    await settled(a.stop());
+    await seen(atB, `disconnected ${a.self}`);
+    expect(b.connectedPeers()).toEqual([]);
+  });
+
+  it('probes a port on the peer’s host without saying anything', async () => {
+    const { a, b } = await pair();
+    let port = 80;
+    const server = createServer();
+    if (kind === 'libp2p') {
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      port = (server.address() as { port: number }).port;
+    }
+    expect(await settled(b.probePort(a.self, port, 1_000))).toBe('open');
+    await new Promise((resolve) => server.close(resolve));
+    expect(await settled(b.probePort(a.self, kind === 'libp2p' ? port : 1, 1_000))).toBe('refused');
+  });
+});
+
+describe('the shared secret', () => {
+  it('keeps who has another one from connecting at all', async () => {
+    const world = libp2pWorld();
+    const [a, b] = [await world.make('one secret of sixteen'), await world.make('another secret of sixteen')];
+    const atA = new Recorder();
+    await Promise.all([a.start(NAMES, atA), b.start(NAMES, new Recorder())]);
+    await expect(b.dial(a.addresses()[0] ?? '')).rejects.toMatchObject({ code: 'unreachable' });
+    expect([atA.seen, a.connectedPeers()]).toEqual([[], []]);
+    await world.close();
+  });
+});

@@ -1,0 +1,126 @@
+// Work in child processes: SQL that can only read and can be killed, and the incident model as it is served.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { FEATURE_COUNT, FEATURE_SERIES, INCIDENT_CLASSES } from '../../models/features.ts';
+import { ForkedCompute } from '../../node/adapters/forked-compute.ts';
+import { findPackage } from '../../node/adapters/package.ts';
+import { sqlNeeds, sqlRun } from '../../node/adapters/sql-engine.ts';
+import { makeDataset } from '../../sim/dataset.ts';
+
+const { root, modelPath } = findPackage();
+const compute = new ForkedCompute(join(root, 'bin', 'main.ts'), modelPath);
+afterAll(() => compute.close());
+
+const schema = [
+  {
+    name: 'nodes',
+    columns: [
+      { name: 'node', type: 'TEXT' as const },
+      { name: 'cpu', type: 'REAL' as const },
+    ],
+  },
+  {
+    name: 'processes',
+    columns: [
+      { name: 'node', type: 'TEXT' as const },
+      { name: 'pid', type: 'INTEGER' as const },
+    ],
+  },
+];
+const data = [
+  {
+    table: 'nodes',
+    columns: ['node', 'cpu'],
+    rows: [
+      ['a', 0.5],
+      ['b', null],
+    ],
+  },
+];
+
+describe('SQL', () => {
+  it('tells which tables and columns a statement reads, before it runs', () => {
+    const sql =
+      'with busy as (select node from nodes where cpu > 0.1) select count(*) from busy join processes p on p.node = busy.node';
+    expect(sqlNeeds(sql, schema)).toEqual({ ok: true, tables: { nodes: ['node', 'cpu'], processes: ['node'] } });
+    expect(sqlNeeds('select count(*) from nodes', schema)).toEqual({ ok: true, tables: { nodes: [] } });
+  });
+
+  it('runs over the rows given; a count needs no column', () => {
+    expect(sqlRun('select node, cpu from nodes order by node desc', schema, data)).toEqual({
+      ok: true,
+      columns: ['node', 'cpu'],
+      rows: [
+        ['b', null],
+        ['a', 0.5],
+      ],
+    });
+    expect(sqlRun('select count(*) n from nodes', schema, [{ table: 'nodes', columns: [], rows: [[], [], []] }])).toEqual({
+      ok: true,
+      columns: ['n'],
+      rows: [[3]],
+    });
+  });
+
+  it.each([
+    'delete from nodes',
+    "insert into nodes values ('x', 1)",
+    'create table t (a)',
+    "attach database '/tmp/kalos-must-not-exist' as x",
+    'pragma hard_heap_limit = 0',
+    "select load_extension('/tmp/x.so')",
+    'drop table nodes',
+  ])('refuses what is not a read: %s', (sql) => {
+    expect(sqlNeeds(sql, schema)).toMatchObject({ ok: false });
+    expect(sqlRun(sql, schema, data)).toMatchObject({ ok: false });
+  });
+
+  it('names what is wrong', () => {
+    expect(sqlNeeds('select * from nodez', schema)).toEqual({ ok: false, message: 'no such table: nodez' });
+    expect(sqlNeeds('selec', schema)).toMatchObject({ ok: false, message: expect.stringContaining('syntax error') });
+  });
+
+  it('that runs wild is ended with its process, and the next question is answered by a fresh one', async () => {
+    const endless = 'with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n';
+    expect(await compute.sqlRun(endless, schema, [], 100)).toMatchObject({
+      ok: false,
+      message: expect.stringContaining('was stopped'),
+    });
+    expect(await compute.sqlRun('select 1 as one', schema, [], 5_000)).toEqual({ ok: true, columns: ['one'], rows: [[1]] });
+  });
+
+  it('that wants too much memory is refused, not served', async () => {
+    const hungry =
+      'select length(group_concat(hex(zeroblob(1000000)))) from (with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000) select i from n)';
+    expect(await compute.sqlRun(hungry, schema, [], 10_000)).toMatchObject({ ok: false });
+  });
+});
+
+describe('the incident model', () => {
+  const card = JSON.parse(readFileSync(join(root, 'models', 'artifacts', 'incident.card.json'), 'utf8'));
+
+  it('is the file that its card describes, with the features and classes that the agent has', () => {
+    expect(createHash('sha256').update(readFileSync(modelPath)).digest('hex')).toBe(card.sha256);
+    expect(card.output.classes).toEqual([...INCIDENT_CLASSES]);
+    expect(card.input.columns).toEqual(FEATURE_SERIES.flatMap((name) => [`${name}.recent`, `${name}.change`, `${name}.step`]));
+  });
+
+  it('tells apart windows that it was not trained on', async () => {
+    const windows = [...makeDataset(60, 987)];
+    let right = 0;
+    for (const { label, features } of windows) {
+      expect(features.length).toBe(FEATURE_COUNT);
+      if ((await compute.classify(features))?.label === label) right++;
+    }
+    expect(right / windows.length).toBeGreaterThan(0.9);
+  });
+
+  it('that is not there makes the tier abstain', async () => {
+    const without = new ForkedCompute(join(root, 'bin', 'main.ts'), '/no/such/model.onnx');
+    expect(await without.classify(new Array(FEATURE_COUNT).fill(0))).toBeUndefined();
+    await without.close();
+  });
+});

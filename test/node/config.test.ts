@@ -1,0 +1,91 @@
+// Configuration: unknown keys are refused with a suggestion, wrong values with their place, and secrets are kept private.
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { makeStateDirectory, readConfigFile, stateDirectory, swarmSecret } from '../../node/config/adapters/state-directory.ts';
+import { type ConfigFlags, listenAddress, resolveConfig } from '../../node/config/config.ts';
+import { closest, KalosError } from '../../node/errors.ts';
+
+const resolve = (document: Record<string, unknown>, flags: ConfigFlags = {}) => resolveConfig(document, flags, 'kalos.toml');
+
+const directories: string[] = [];
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+function temporary() {
+  const path = mkdtempSync(join(tmpdir(), 'kalos-config-'));
+  directories.push(path);
+  const directory = stateDirectory(path);
+  makeStateDirectory(directory);
+  return directory;
+}
+
+describe('the configuration', () => {
+  it('has safe defaults: observe, and no service', () => {
+    expect(resolve({})).toMatchObject({ mode: 'observe', service: [], policy: [], join: [] });
+  });
+
+  it('takes flags over the file', () => {
+    expect(resolve({ mode: 'observe', name: 'file' }, { mode: 'act' })).toMatchObject({ mode: 'act', name: 'file' });
+  });
+
+  it('refuses unknown keys and says what was meant', () => {
+    expect(() => resolve({ moed: 'act' })).toThrow(/moed: unknown key; did you mean "mode"\?/);
+    expect(() => resolve({ service: [{ name: 'web', command: ['x'], prot: 80 }] })).toThrow(
+      /service\.\[1\]\.prot: unknown key; did you mean "port"\?/,
+    );
+    expect(() => resolve({ policy: [{ name: 'p', when: 'true', summary: 's', fors: 3 }] })).toThrow(/for_s/);
+  });
+
+  it('names every wrong value with its place, all at once', () => {
+    const attempt = () => resolve({ mode: 'destroy', listen: 'everywhere', service: [{ name: 'a b', command: [] }] });
+    for (const place of [/mode: /, /listen: .*such as 0\.0\.0\.0:7700/, /service\.\[1\]\.name: /, /service\.\[1\]\.command: /])
+      expect(attempt).toThrow(place);
+  });
+
+  it('refuses a service that is declared twice', () => {
+    const web = { name: 'web', command: ['x'] };
+    expect(() => resolve({ service: [web, web] })).toThrow(/declared twice/);
+  });
+
+  it('turns host and port into a multiaddr', () => {
+    expect(listenAddress('0.0.0.0:7700')).toBe('/ip4/0.0.0.0/tcp/7700');
+    expect(listenAddress('[::1]:80')).toBe('/ip6/::1/tcp/80');
+  });
+
+  it('suggests only what is close', () => {
+    expect(closest('lisen', ['listen', 'mode'])).toBe('listen');
+    expect(closest('zzz', ['listen', 'mode'])).toBeUndefined();
+  });
+});
+
+describe('the state directory', () => {
+  it('is private, and so is the secret that it makes and keeps', () => {
+    const directory = temporary();
+    const sources = { file: undefined, environment: undefined, joining: false };
+    const secret = swarmSecret(directory, sources);
+    expect(secret.length).toBeGreaterThanOrEqual(32);
+    expect(swarmSecret(directory, sources)).toBe(secret);
+    expect([statSync(directory.path).mode & 0o777, statSync(directory.secretFile).mode & 0o777]).toEqual([0o700, 0o600]);
+  });
+
+  it('refuses to join without a secret, with a short one, and into another swarm; nothing is lost', () => {
+    const directory = temporary();
+    const joining = { file: undefined, environment: undefined, joining: true };
+    expect(() => swarmSecret(directory, joining)).toThrow(/needs the swarm/);
+    expect(() => swarmSecret(directory, { ...joining, environment: 'short' })).toThrow(/shorter than/);
+    expect(existsSync(directory.secretFile)).toBe(false);
+    swarmSecret(directory, { ...joining, environment: 'the first secret of all' });
+    expect(() => swarmSecret(directory, { ...joining, environment: 'the second secret of all' })).toThrow(/another swarm/);
+    expect(readFileSync(directory.secretFile, 'utf8')).toBe('the first secret of all\n');
+  });
+
+  it('reads TOML, says line and column of an error, and takes no file for an empty one', () => {
+    const directory = temporary();
+    expect(readConfigFile(directory.configFile, false)).toEqual({});
+    expect(() => readConfigFile(directory.configFile, true)).toThrow(KalosError);
+    writeFileSync(directory.configFile, 'mode = "act"\nname = ');
+    expect(() => readConfigFile(directory.configFile, false)).toThrow(/2/);
+  });
+});

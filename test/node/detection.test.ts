@@ -1,0 +1,157 @@
+// Detection: policies with duration and hysteresis, three-valued conditions, baselines that learn only what is normal.
+import { describe, expect, it } from 'vitest';
+import { RobustBaseline } from '../../models/robust-baseline.ts';
+import { conditionsOf } from '../../node/detection/conditions.ts';
+import type { Observation, ServiceView } from '../../node/detection/detector.ts';
+import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { PolicyDetector } from '../../node/detection/policy-detector.ts';
+import { FakeLinux } from '../../sim/linux.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
+
+const sample = new FakeLinux(new Scheduler(), new SeededRandom(1, 'linux'), [], { cpus: 4, memoryBytes: 2 ** 33 }, 0).sample();
+
+const web: ServiceView = {
+  name: 'web',
+  state: 'running',
+  pid: 10,
+  startTicks: 1,
+  exitCode: undefined,
+  exitSignal: undefined,
+  starts: 1,
+  sinceMs: 0,
+  port: 80,
+  check: 'open',
+  processState: 'S',
+  ageMs: 60_000,
+};
+
+const observe = (nowMs: number, metrics: Record<string, number>, services: ServiceView[] = []): Observation => ({
+  nowMs,
+  sample,
+  metrics: new Map(Object.entries(metrics)),
+  services,
+});
+
+const detector = (policy: PolicyInput) => new PolicyDetector([policySchema.parse(policy)]);
+const kinds = (changes: ReturnType<PolicyDetector['observe']>) =>
+  changes.map(({ kind, finding }) => `${kind} ${finding.policy} ${finding.target}`);
+
+describe('a policy', () => {
+  const hot: PolicyInput = {
+    name: 'hot',
+    when: `metrics['t'] > 90.0`,
+    for_s: 3,
+    clear_s: 2,
+    summary: 'too hot',
+    condition: 'CpuPressure',
+  };
+
+  it('fires after it has held for its time, clears after it has not for its own', () => {
+    const policies = detector(hot);
+    expect(kinds(policies.observe(observe(0, { t: 95 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(2_999, { t: 95 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(3_000, { t: 95 })))).toEqual(['fired hot machine']);
+    expect(policies.firing()).toMatchObject([{ evidence: { t: 95 } }]);
+    expect(kinds(policies.observe(observe(4_000, { t: 10 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(5_000, { t: 95 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(6_000, { t: 10 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(8_000, { t: 10 })))).toEqual(['cleared hot machine']);
+  });
+
+  it('begins anew when the expression failed in between', () => {
+    const policies = detector(hot);
+    policies.observe(observe(0, { t: 95 }));
+    policies.observe(observe(2_000, { t: 10 }));
+    policies.observe(observe(2_500, { t: 95 }));
+    expect(kinds(policies.observe(observe(4_000, { t: 95 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(5_500, { t: 95 })))).toEqual(['fired hot machine']);
+  });
+
+  it('over a metric that the machine lacks is neither true nor false: its condition is Unknown', () => {
+    const policies = detector(hot);
+    policies.observe(observe(0, {}));
+    expect(conditionsOf(policies.firing(), policies.unknownConditions(), 1).CpuPressure).toBe('Unknown');
+    policies.observe(observe(1, { t: 1 }));
+    expect(conditionsOf(policies.firing(), policies.unknownConditions(), 2).CpuPressure).toBe('False');
+  });
+
+  it('with an error is refused with its place', () => {
+    expect(() => detector({ ...hot, when: 'metrics[' })).toThrow(/policy hot: .*\n[\s\S]*\^/);
+    expect(() => detector({ ...hot, when: 'temperature > 3' })).toThrow(/Unknown variable: temperature/);
+    expect(() => detector({ ...hot, when: '1 + 2' })).toThrow(/must be bool/);
+    expect(() => policySchema.parse({ ...hot, remedy: { tool: 'rm -rf' } })).toThrow();
+  });
+});
+
+describe('the shipped policies', () => {
+  it('are quiet on a healthy machine', () => {
+    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    const calm = {
+      'system.psi.cpu.some': 5,
+      'system.psi.memory.full': 0,
+      'system.memory.utilization': 0.6,
+      'system.psi.io.full': 3,
+    };
+    for (let second = 0; second < 200; second++) expect(policies.observe(observe(second * 1_000, calm, [web]))).toEqual([]);
+    expect(conditionsOf(policies.firing(), policies.unknownConditions(), 200)).toMatchObject({
+      Ready: 'True',
+      ServicesReady: 'True',
+    });
+  });
+
+  it('notice an ended service at once, but not one that was stopped on purpose', () => {
+    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    expect(kinds(policies.observe(observe(0, {}, [{ ...web, state: 'stopped', check: 'unknown' }])))).toEqual([]);
+    expect(kinds(policies.observe(observe(1, {}, [{ ...web, state: 'exited', check: 'unknown' }])))).toEqual([
+      'fired service-exited web',
+    ]);
+    expect(conditionsOf(policies.firing(), policies.unknownConditions(), 2)).toMatchObject({
+      Ready: 'False',
+      ServicesReady: 'False',
+    });
+  });
+
+  it('notice a frozen and an unresponsive service after their time', () => {
+    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    const frozen: ServiceView = { ...web, processState: 'T' };
+    const deaf: ServiceView = { ...web, name: 'api', check: 'refused' };
+    policies.observe(observe(0, {}, [frozen, deaf]));
+    expect(kinds(policies.observe(observe(2_000, {}, [frozen, deaf])))).toEqual(['fired service-frozen web']);
+    expect(kinds(policies.observe(observe(5_000, {}, [frozen, deaf])))).toEqual(['fired service-unresponsive api']);
+  });
+
+  it('let a service go that is declared no more', () => {
+    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    policies.observe(observe(0, {}, [{ ...web, state: 'exited' }]));
+    expect(kinds(policies.observe(observe(1, {}, [])))).toEqual(['cleared service-exited web']);
+  });
+});
+
+describe('a robust baseline', () => {
+  const random = new SeededRandom(3, 'baseline');
+  const normal = () => 0.3 + random.between(-0.02, 0.02);
+  const trained = (): RobustBaseline => {
+    const baseline = new RobustBaseline(0.01);
+    for (let i = 0; i < 120; i++) baseline.score(normal());
+    return baseline;
+  };
+
+  it('says nothing until it has learned enough', () => {
+    const baseline = new RobustBaseline(0.01);
+    for (let i = 0; i < 59; i++) expect(baseline.score(i % 2 === 0 ? 0 : 100).z).toBe(0);
+  });
+
+  it('finds normal values normal and a jump abnormal', () => {
+    const baseline = trained();
+    for (let i = 0; i < 50; i++) expect(Math.abs(baseline.score(normal()).z)).toBeLessThan(4);
+    expect(baseline.score(0.9).z).toBeGreaterThan(8);
+  });
+
+  it('does not learn an anomaly as normal, but accepts a shift that lasts', () => {
+    const baseline = trained();
+    for (let i = 0; i < 250; i++) expect(baseline.score(0.9).z).toBeGreaterThan(8);
+    for (let i = 0; i < 250; i++) baseline.score(0.9);
+    expect(Math.abs(baseline.score(0.9).z)).toBeLessThan(4);
+  });
+});

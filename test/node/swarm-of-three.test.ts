@@ -1,0 +1,155 @@
+// Three real agents on loopback, as processes: the whole loop on a real service, told from another peer, and what
+// happens when an agent dies. No sleeps: each step waits for what it needs.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../../node/agent.ts';
+import type { Explanation } from '../../node/query/explain.ts';
+import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+
+const SERVER = 'require("node:http").createServer((q, r) => r.end("ok")).listen(Number(process.argv[1]), "127.0.0.1")';
+
+const swarm = new RealSwarm();
+let alpha: RealAgent;
+let beta: RealAgent;
+let gamma: RealAgent;
+
+const status = (agent: RealAgent) => swarm.json<AgentStatus>(agent, 'status');
+
+beforeAll(async () => {
+  const port = await freePort();
+  const service = `mode = "act"\n[[service]]\nname = "web"\ncommand = [${[process.execPath, '-e', SERVER, String(port)].map((part) => JSON.stringify(part)).join(', ')}]\nport = ${port}\n`;
+  alpha = await swarm.start('alpha', '');
+  [beta, gamma] = await Promise.all([swarm.start('beta', service), swarm.start('gamma', '')]);
+  await eventually('all to see three alive, named, and one coordinator', async () => {
+    const seen = await Promise.all(swarm.agents.map(status));
+    const whole = seen.every(
+      ({ members }) =>
+        members.length === 3 && members.every(({ name, state }) => state === 'alive' && /^(alpha|beta|gamma)$/.test(name)),
+    );
+    const coordinators = new Set(seen.map(({ coordinator }) => coordinator));
+    return (whole && coordinators.size === 1 && !coordinators.has(undefined)) || undefined;
+  });
+});
+
+afterAll(() => swarm.stop());
+
+async function webOfBeta(): Promise<{ pid: number; health: string; state: string }> {
+  const [row] = await swarm.rows(gamma, "select pid, health, state from services where node = 'beta'");
+  return row as unknown as { pid: number; health: string; state: string };
+}
+
+describe('three real agents', () => {
+  it('detect, vote, restart and verify a killed service; another peer tells the story', async () => {
+    const before = await eventually('the service to answer', async () => {
+      const web = await webOfBeta();
+      return web.health === 'open' ? web : undefined;
+    });
+    process.kill(before.pid, 'SIGKILL');
+    const id = await eventually('the incident to be resolved', async () => {
+      const [row] = await swarm.rows(
+        gamma,
+        "select id, outcome from incidents where node = 'beta' and policy = 'service-exited'",
+      );
+      return row?.outcome === 'service.restart helped' ? String(row.id) : undefined;
+    });
+    const after = await webOfBeta();
+    expect(after.state).toBe('running');
+    expect(after.pid).not.toBe(before.pid);
+
+    const told = await swarm.json<Explanation>(gamma, 'explain', id);
+    expect(told.source).toBe('remote');
+    expect(told.incident.steps.map(({ stage }) => stage)).toEqual(['detect', 'vote', 'decide', 'act', 'verify', 'remember']);
+    expect(told.certificate).toMatchObject({ present: true, valid: true });
+    expect(told.ownVote).toMatchObject({ verdict: 'yes', reason: 'port-refused' });
+    const { stdout } = await kalos('explain', id, '--dir', gamma.directory);
+    expect(stdout).toMatch(/certified by 2 witnesses/);
+    expect(stdout).toMatch(/This peer was a witness itself: yes/);
+  });
+
+  it('wake a frozen service by a signal', async () => {
+    const { pid } = await webOfBeta();
+    process.kill(pid, 'SIGSTOP');
+    await eventually('the frozen service to be woken', async () => {
+      const rows = await swarm.rows(alpha, "select outcome from incidents where policy = 'service-frozen'");
+      return rows[0]?.outcome === 'process.signal helped' || undefined;
+    });
+    expect((await webOfBeta()).pid).toBe(pid);
+  });
+
+  it('keep an audit that verifies', async () => {
+    const { stdout, code } = await kalos('doctor', '--dir', beta.directory, '-o', 'json');
+    const { findings } = JSON.parse(stdout) as { findings: { check: string; result: string }[] };
+    expect(findings.find(({ check }) => check === 'audit')?.result).toBe('ok');
+    expect(code).toBe(0);
+  });
+
+  it('answer SQL over all, and say what is wrong with a statement', async () => {
+    const rows = await swarm.rows(beta, 'select node, count(*) as n from processes group by node order by node');
+    expect(rows.map(({ node }) => node)).toEqual(['alpha', 'beta', 'gamma']);
+    expect(rows.every(({ n }) => Number(n) > 5)).toBe(true);
+    const wrong = await kalos('query', 'select * from nope', '--dir', beta.directory);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('there are: nodes, metrics, processes')]);
+  });
+
+  it('replace a coordinator that is killed, call a query without it partial, and take it back', async () => {
+    const { coordinator } = await status(beta);
+    const dead = swarm.agents.find(({ name }) => name === coordinator) as RealAgent;
+    const rest = swarm.agents.filter(({ name }) => name !== coordinator);
+    dead.process.kill('SIGKILL');
+    const successor = await eventually('a new coordinator', async () => {
+      const seen = new Set((await Promise.all(rest.map(status))).map((one) => one.coordinator));
+      const [one] = seen;
+      return seen.size === 1 && one !== undefined && one !== coordinator ? one : undefined;
+    });
+    expect(rest.map(({ name }) => name)).toContain(successor);
+    await eventually('the dead agent to be unreachable', async () => {
+      const { members } = await status(rest[0] as RealAgent);
+      return members.find(({ name }) => name === coordinator)?.state === 'unreachable' || undefined;
+    });
+    const partial = await kalos(
+      'query',
+      'select node, count(*) from processes group by node',
+      '--dir',
+      (rest[0] as RealAgent).directory,
+    );
+    expect([partial.code, partial.stderr]).toEqual([6, expect.stringContaining(`missing: ${coordinator} (unreachable)`)]);
+    expect((await kalos('status', '--dir', (rest[0] as RealAgent).directory)).code).toBe(3);
+
+    await swarm.start(dead.name, '', dead); // on its old state, without being told where the others are
+    await eventually('the restarted agent to be back', async () => {
+      const seen = await Promise.all(swarm.agents.map(status));
+      return seen.every(({ members }) => members.length === 3 && members.every(({ state }) => state === 'alive')) || undefined;
+    });
+  });
+
+  it('lose nobody’s trace when an agent leaves properly: the rest forget it at once', async () => {
+    const leaver = swarm.agents.find(({ name }) => name === 'gamma') as RealAgent;
+    leaver.process.kill('SIGTERM');
+    await eventually('the others to be two', async () => {
+      const { members } = await status(beta);
+      return members.length === 2 || undefined;
+    });
+  });
+});
+
+describe('the command line', () => {
+  it('says what to do when no agent runs, when one runs already, and when an option is wrong', async () => {
+    const none = await kalos('status', '--dir', '/tmp/kalos-nobody-here');
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('start one with: kalos up')]);
+    const twice = await kalos('up', '--dir', beta.directory);
+    expect([twice.code, twice.stderr]).toEqual([1, expect.stringContaining('already runs')]);
+    const usage = await kalos('statsu');
+    expect([usage.code, usage.stderr]).toEqual([2, expect.stringContaining('Did you mean status?')]);
+    expect((await kalos('status', '-o', 'xml')).code).toBe(2);
+    expect((await kalos('--help')).code).toBe(0);
+    const unknown = await kalos('explain', 'inc-0000000000', '--dir', beta.directory);
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('no peer that answered knows')]);
+  });
+
+  it('prints the same answer as JSON and YAML, with a version', async () => {
+    const yaml = await kalos('query', 'select 1 as one', '--dir', beta.directory, '-o', 'yaml');
+    expect(yaml.stdout).toMatch(/^outputVersion: 1\n[\s\S]*rows:\n {2}- one: 1\n/);
+    const json = await kalos('sim', 'run', '--seed', '3', '--nodes', '5', '-o', 'json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ outputVersion: 1, seed: 3, nodes: 5, violations: [] });
+  });
+});

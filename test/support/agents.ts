@@ -1,0 +1,103 @@
+// Real agents as real processes on loopback, for end-to-end tests: each in a directory of its own, all ended afterwards.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findPackage } from '../../node/adapters/package.ts';
+import { eventually } from './clock.ts';
+
+const KALOS = join(findPackage().root, 'bin', 'kalos');
+
+export interface RealAgent {
+  name: string;
+  directory: string;
+  address: string;
+  process: ChildProcess;
+  output: string[];
+}
+
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export function kalos(...args: string[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(KALOS, args, { maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+    });
+  });
+}
+
+/** A port of loopback that nobody has right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export class RealSwarm {
+  readonly #root = mkdtempSync(join(tmpdir(), 'kalos-swarm-'));
+  readonly agents: RealAgent[] = [];
+
+  /** Starts an agent, joined to the first one where there is one; resolves once it is up. */
+  async start(name: string, config: string, existing?: RealAgent): Promise<RealAgent> {
+    const directory = existing?.directory ?? join(this.#root, name);
+    const first = this.agents[0];
+    const join_ =
+      first === undefined || existing !== undefined
+        ? []
+        : ['--join', first.address, '--secret-file', join(first.directory, 'swarm.secret')];
+    const configFile = join(this.#root, `${name}.toml`);
+    writeFileSync(configFile, config);
+    const args = ['up', '--dir', directory, '--name', name, '--config', configFile, '--listen', '127.0.0.1:0', ...join_];
+    const child = spawn(KALOS, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const output: string[] = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
+    const address = await eventually(`${name} to be up`, () => {
+      if (child.exitCode !== null) throw new Error(`it ended: ${output.join('')}`);
+      return output.join('').match(/listens\s+(\S+)/)?.[1];
+    });
+    const agent: RealAgent = { name, directory, address, process: child, output };
+    if (existing === undefined) this.agents.push(agent);
+    else this.agents[this.agents.indexOf(existing)] = agent;
+    return agent;
+  }
+
+  async json<Answer>(agent: RealAgent, ...args: string[]): Promise<Answer> {
+    const { stdout, stderr } = await kalos(...args, '--dir', agent.directory, '-o', 'json');
+    if (stdout === '') throw new Error(stderr);
+    return JSON.parse(stdout) as Answer;
+  }
+
+  async rows(agent: RealAgent, sql: string): Promise<Record<string, string | number | null>[]> {
+    return (await this.json<{ rows: Record<string, string | number | null>[] }>(agent, 'query', sql)).rows;
+  }
+
+  /** What an agent printed so far. */
+  static outputOf(agent: RealAgent): string {
+    return agent.output.join('');
+  }
+
+  async stop(): Promise<void> {
+    const ended = this.agents.map(
+      ({ process: child }) =>
+        new Promise<void>((resolve) => {
+          if (child.exitCode !== null || child.signalCode !== null) return resolve();
+          child.once('exit', () => resolve());
+          child.kill('SIGTERM');
+        }),
+    );
+    await Promise.all(ended);
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  read(agent: RealAgent, file: string): string {
+    return readFileSync(join(agent.directory, file), 'utf8');
+  }
+}
