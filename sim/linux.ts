@@ -49,6 +49,7 @@ export class FakeLinux implements Sensors, Actuator {
   readonly #wallOffsetMs: number;
   readonly #processes = new Map<number, FakeProcess>();
   readonly #services = new Map<string, ServiceSample>();
+  readonly #cursed = new Map<string, number>();
   #onExit: (name: string) => void = () => undefined;
   #nextPid = 100;
   #lastMs: number;
@@ -223,6 +224,8 @@ export class FakeLinux implements Sensors, Actuator {
         sinceMs: this.#wallMs(),
       });
       this.onAct(`started ${name}`);
+      const livesMs = this.#cursed.get(name);
+      if (livesMs !== undefined) this.#scheduler.after(livesMs, () => this.#services.get(name)?.pid === pid && this.kill(name));
       return { ok: true };
     });
   }
@@ -279,6 +282,15 @@ export class FakeLinux implements Sensors, Actuator {
       sinceMs: this.#wallMs(),
     });
     this.#onExit(name);
+  }
+
+  /** From now on a service ends by itself this long after each start. */
+  curse(name: string, livesMs: number): void {
+    this.#cursed.set(name, livesMs);
+  }
+
+  bless(name: string): void {
+    this.#cursed.delete(name);
   }
 
   freeze(name: string): void {

@@ -61,8 +61,9 @@ const serviceRestart: Tool = {
     }
     return actuator.startService(call.service);
   },
-  // A process cannot be brought back, but a service that had ended and does not come up well is stopped again.
-  undo: (call, before, actuator) => (before.state === 'exited' ? () => actuator.stopService(call.service) : undefined),
+  // A process that ended cannot be brought back, and stopping a service that came up badly would pass for "on purpose":
+  // what did not help is tried again, and then escalated.
+  undo: () => undefined,
 };
 
 const INVERSE: Partial<Record<(typeof SIGNALS)[number], (typeof SIGNALS)[number]>> = { STOP: 'CONT', CONT: 'STOP' };

@@ -107,7 +107,9 @@ export class Healer {
     await this.#parts.memory.save(incident);
     for (let attempt = 1; await this.#attempt(incident, finding, attempt); attempt++) {
       await new Promise<void>((resolve) => ports.clock.after(RETRY_PAUSE_MS * attempt, resolve));
-      if (this.#stopped || incident.closedMs > 0 || !this.#stillFires(finding)) return;
+      if (this.#stopped || incident.closedMs > 0) return;
+      if (!this.#stillFires(finding))
+        return this.#close(incident, 'resolved', 'cleared after an attempt that did not show to help');
     }
   }
 
@@ -132,7 +134,8 @@ export class Healer {
     if (this.#stopped || incident.closedMs > 0) return false;
     const decision = await this.#decide(incident, finding, result);
     if (this.#stopped || incident.closedMs > 0) return false;
-    if (decision.kind === 'watch') return this.#watch(incident);
+    if (decision.kind === 'watch')
+      return attempt > 1 ? this.#escalate(incident, 'what was tried did not help') : this.#watch(incident);
     if (!this.#stillFires(finding)) {
       await this.#close(incident, 'resolved', 'cleared before it was acted on');
       return false;
@@ -241,7 +244,11 @@ export class Healer {
     this.#step(incident, 'act', `${verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : ''}not done: ${reason}`, {
       verdict: verdict.kind,
     });
-    if (verdict.kind !== 'escalate') return this.#watch(incident);
+    return verdict.kind === 'escalate' ? this.#escalate(incident, reason) : this.#watch(incident);
+  }
+
+  /** A person must look; the incident stays open until what is wrong clears. */
+  async #escalate(incident: Incident, reason: string): Promise<boolean> {
     incident.state = 'escalated';
     incident.outcome = 'escalated: a person must look';
     this.#parts.log('warn', `${incident.id} is escalated: ${reason}`);
@@ -265,8 +272,10 @@ export class Healer {
       `${call.tool} worked ${known.worked} of ${known.worked + known.failed} times on ${incident.target}`,
       { audit: record.index, auditHash: toHex(record.hash) },
     );
-    if (worked) await this.#close(incident, 'resolved', `${call.tool} helped`);
-    else {
+    if (worked) {
+      await this.#close(incident, 'resolved', `${call.tool} helped`);
+      this.#parts.watcher.rearm(incident);
+    } else {
       incident.state = 'open';
       await memory.save(incident);
     }

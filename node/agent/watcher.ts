@@ -112,6 +112,10 @@ export class Watcher {
     return [...this.#policies.firing(), ...this.#baselines.firing()];
   }
 
+  rearm(finding: Pick<Finding, 'policy' | 'target'>): void {
+    for (const detector of [this.#policies, this.#baselines]) detector.rearm(finding);
+  }
+
   conditions(): Conditions {
     return conditionsOf(this.firing(), this.#policies.unknownConditions(), this.#samples);
   }

@@ -11,6 +11,9 @@ const CLEAR_Z = 4;
 const FIRE_AFTER = 15;
 const CLEAR_AFTER = 10;
 
+/** What findings of this detector carry in the place of a policy's name. */
+const POLICY = 'baseline';
+
 interface Watched {
   baseline: RobustBaseline;
   above: number;
@@ -30,6 +33,11 @@ export class BaselineDetector implements Detector {
 
   firing(): Finding[] {
     return [...this.#watched.values()].flatMap(({ finding }) => finding ?? []);
+  }
+
+  rearm({ policy, target }: Pick<Finding, 'policy' | 'target'>): void {
+    const watched = policy === POLICY ? this.#watched.get(target) : undefined;
+    if (watched !== undefined) watched.finding = undefined;
   }
 
   observe({ metrics }: Observation): Change[] {
@@ -54,7 +62,7 @@ export class BaselineDetector implements Detector {
 
 function findingOf(metric: string, value: number, median: number, z: number): Finding {
   return {
-    policy: 'baseline',
+    policy: POLICY,
     target: metric,
     severity: 'info',
     summary: 'a metric stays far above its own normal',

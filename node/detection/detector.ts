@@ -43,6 +43,8 @@ export interface Detector {
   observe(observation: Observation): Change[];
   /** All findings that fire now. */
   firing(): Finding[];
+  /** Forgets that a finding fires: something was done about it, and if it still holds it must be said again. */
+  rearm(finding: Pick<Finding, 'policy' | 'target'>): void;
 }
 
 export function findingKey(finding: Pick<Finding, 'policy' | 'target'>): string {

@@ -2,7 +2,7 @@
 // A policy whose metrics the machine lacks is neither true nor false: it keeps what it had and its condition is Unknown.
 import { Environment } from '@marcbachmann/cel-js';
 import type { StatusCondition } from '../../swarm/state/status.ts';
-import type { Change, Detector, Finding, Observation } from './detector.ts';
+import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
 import type { Policy } from './policy.ts';
 
 type Bindings = Record<string, unknown>;
@@ -60,6 +60,10 @@ export class PolicyDetector implements Detector {
 
   firing(): Finding[] {
     return [...this.#targets.values()].filter((target) => target.firing).map((target) => target.finding);
+  }
+
+  rearm(finding: Pick<Finding, 'policy' | 'target'>): void {
+    this.#targets.delete(findingKey(finding));
   }
 
   /** Conditions that no policy could judge at the last observation. */

@@ -5,7 +5,6 @@ import { SIGNALS } from '../../swarm/ports/actuator.ts';
 import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
 
 export const POLICY_SCOPES = ['machine', 'service', 'mount'] as const;
-export type PolicyScope = (typeof POLICY_SCOPES)[number];
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 

@@ -6,6 +6,7 @@ import { makeDataset } from '../../sim/dataset.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { runScenario } from '../../sim/run.ts';
 import { crashAndPartition } from '../../sim/scenarios/crash-and-partition.ts';
+import { crashLoop } from '../../sim/scenarios/crash-loop.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 
 const run = (seed: number, nodes = 10) => runScenario(crashAndPartition, nodes, seed, () => undefined);
@@ -29,6 +30,12 @@ describe('crash-and-partition with ten agents', () => {
       expect((await run(seed, 4 + (seed % 12))).violations).toEqual([]);
     },
   );
+});
+
+describe('crash-loop', () => {
+  it.each([1, 2, 3])('is tried three times and then escalated, with seed %i', async (seed) => {
+    expect((await runScenario(crashLoop, 5, seed, () => undefined)).violations).toEqual([]);
+  });
 });
 
 describe('the checkers', () => {

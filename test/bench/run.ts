@@ -1,0 +1,27 @@
+// `npm run bench -- NAME [--json] [--option value …]`
+import type { Bench } from './bench.ts';
+import { report } from './bench.ts';
+import { idle } from './idle.bench.ts';
+import { incidentModel } from './incident-model.bench.ts';
+
+const BENCHES: readonly Bench[] = [idle, incidentModel];
+
+const [name, ...rest] = process.argv.slice(2);
+const bench = BENCHES.find((known) => known.name === name);
+if (bench === undefined) {
+  process.stderr.write(
+    `usage: npm run bench -- NAME [--json] [--option value …]\n${BENCHES.map((known) => `  ${known.name.padEnd(16)} ${known.description}`).join('\n')}\n`,
+  );
+  process.exit(2);
+}
+
+const options = {
+  option: (option: string, fallback: number): number => {
+    const at = rest.indexOf(`--${option}`);
+    const value = at < 0 ? fallback : Number(rest[at + 1]);
+    if (!Number.isFinite(value)) throw new Error(`--${option} takes a number`);
+    return value;
+  },
+  progress: (text: string): void => void process.stderr.write(`${text}\n`),
+};
+report(bench, await bench.run(options), rest.includes('--json'));

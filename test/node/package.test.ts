@@ -1,0 +1,52 @@
+// The package as `npm pack` makes it, installed: the command runs from its bundle, with no sources beside it.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findPackage } from '../../node/adapters/package.ts';
+
+const { root, version } = findPackage();
+const place = mkdtempSync(join(tmpdir(), 'kalos-package-'));
+const installed = join(place, 'node_modules', 'kalos');
+const command = join(place, 'node_modules', '.bin', 'kalos');
+
+beforeAll(() => {
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', place], { cwd: root }); // pretest has built the bundle
+  mkdirSync(join(place, 'node_modules', '.bin'), { recursive: true });
+  execFileSync('tar', ['xzf', join(place, `kalos-${version}.tgz`), '-C', join(place, 'node_modules')]);
+  execFileSync('mv', [join(place, 'node_modules', 'package'), installed]);
+  for (const dependency of readdirSync(join(root, 'node_modules'))) {
+    if (!dependency.startsWith('.')) symlinkSync(join(root, 'node_modules', dependency), join(place, 'node_modules', dependency));
+  }
+  symlinkSync('../kalos/bin/kalos', command);
+  execFileSync(process.execPath, ['scripts/build-native.mjs'], { cwd: installed }); // what its install script does
+});
+
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+const run = (...args: string[]): string => execFileSync(command, args, { cwd: place, encoding: 'utf8' });
+
+describe('the installed package', () => {
+  it('holds no TypeScript and no test, and the licences', () => {
+    const files = readdirSync(installed, { recursive: true }).map(String);
+    expect(files.filter((file) => file.endsWith('.ts') || file.startsWith('test'))).toEqual([]);
+    expect(files).toEqual(
+      expect.arrayContaining(['LICENSE', 'kmod/LICENSE', 'models/artifacts/incident.onnx', 'dist/kalos.mjs']),
+    );
+  });
+
+  it('runs the command, the simulator, and finds its addon and model', () => {
+    expect(run('--version').trim()).toBe(version);
+    expect(JSON.parse(run('sim', 'run', '--nodes', '5', '-o', 'json'))).toMatchObject({ violations: [] });
+    const { findings } = JSON.parse(run('doctor', '--dir', join(place, 'state'), '-o', 'json')) as {
+      findings: { check: string; result: string; detail: string }[];
+    };
+    expect(findings.find(({ check }) => check === 'sensors')).toMatchObject({
+      result: 'ok',
+      detail: expect.stringContaining('native'),
+    });
+    expect(findings.find(({ check }) => check === 'incident model')).toMatchObject({ result: 'ok' });
+    expect(existsSync(join(place, 'state'))).toBe(false);
+  });
+});
