@@ -80,10 +80,10 @@ async function measureAgents(count: number, { option, progress }: BenchOptions):
     for (let i = 0; i < count; i++) await swarm.start(`agent-${i}`, '');
     const first = swarm.agents[0];
     if (first === undefined) throw new Error('no agent');
-    const status = await eventually('all to be joined', async () => {
-      const seen = await swarm.json<AgentStatus>(first, 'status');
-      return seen.members.length === count ? seen : undefined;
-    });
+    await eventually(
+      'all to be joined',
+      async () => (await swarm.json<AgentStatus>(first, 'status')).members.length === count || undefined,
+    );
     progress(
       `${count} agent${count > 1 ? 's' : ''} up; settling for ${option('settle', 20)} s, then measuring for ${option('seconds', 60)} s`,
     );
@@ -92,7 +92,8 @@ async function measureAgents(count: number, { option, progress }: BenchOptions):
       swarm.agents.map((agent) => pidOf(agent.process)),
       option('seconds', 60),
     );
-    return { ...mean(costs), series: Object.keys(status.metrics).length };
+    const { metrics } = await swarm.json<AgentStatus>(first, 'status');
+    return { ...mean(costs), series: Object.keys(metrics).length };
   } finally {
     await swarm.stop();
   }
