@@ -25,6 +25,7 @@ import { observersOf } from '../../swarm/membership/observers.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { integerBelow } from '../../swarm/ports/random.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';
 import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
 import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
@@ -39,6 +40,9 @@ const STATUS_MAX_AGE_MS = 30_000;
 const PRESSURE_NEWS_CENTI = 1_000;
 const REDIAL_EVERY_MS = 3_000;
 const SYNC_TIMEOUT_MS = 5_000;
+/** Gossip may lose what was said before its mesh had formed: pulls repair it, often at first, seldom when all is calm. */
+const FIRST_PULL_MS = 500;
+const CALM_PULL_MS = 30_000;
 const PEER_PREFIX = 'peer/';
 const SEQUENCE_KEY = 'status/sequence';
 /** Sequences reserved ahead at a start, so that a crash never reuses one. */
@@ -77,6 +81,7 @@ export class SwarmLink {
   #sequence = 0;
   #published: { status: Status; atMs: number } | undefined;
   #redial: Timer | undefined;
+  #repair: Timer | undefined;
   #stopped = false;
 
   constructor(ports: Ports, config: SwarmLinkConfig, events: SwarmLinkEvents) {
@@ -159,6 +164,7 @@ export class SwarmLink {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#redial?.cancel();
+    this.#repair?.cancel();
     this.#ports.transport.publish(
       this.#names.statusTopic,
       sealEnvelope(this.#ports.crypto, this.#config.swarmId, 'leave', ++this.#sequence, new Uint8Array()).bytes,
@@ -254,6 +260,19 @@ export class SwarmLink {
     this.#members.post({ kind: 'connected', peer });
     this.#tellElection();
     void this.#pullFrom(peer);
+    this.#repairAfter(FIRST_PULL_MS);
+  }
+
+  /** Pulls from one connected peer after another, drawn at random, with pauses that double until all is calm. */
+  #repairAfter(delayMs: number): void {
+    this.#repair?.cancel();
+    if (this.#stopped) return;
+    this.#repair = this.#ports.clock.after(delayMs, () => {
+      const connected = this.#ports.transport.connectedPeers();
+      const peer = connected[integerBelow(this.#ports.random, connected.length)];
+      if (peer !== undefined) void this.#pullFrom(peer);
+      this.#repairAfter(Math.min(CALM_PULL_MS, delayMs * 2));
+    });
   }
 
   /** Anti-entropy: whoever connects asks for what it lacks. */
