@@ -56,6 +56,7 @@ export function decodeElectionState(bytes: Uint8Array | undefined): ElectionStat
 }
 
 export type ElectionInput =
+  /** From here on it may campaign. */
   | { kind: 'start' }
   /** Who belongs to the swarm, and who of them can be reached now; both include the agent itself. */
   | { kind: 'members'; members: readonly PeerId[]; reachable: readonly PeerId[] }
@@ -72,6 +73,7 @@ export class Election implements Core<ElectionInput, ElectionMessage, ElectionNo
   readonly #random: Random;
   #state: ElectionState;
   #role: 'follower' | 'candidate' | 'coordinator' = 'follower';
+  #begun = false;
   #coordinator: PeerId | undefined;
   #members: readonly PeerId[];
   #reachable: ReadonlySet<PeerId>;
@@ -97,7 +99,7 @@ export class Election implements Core<ElectionInput, ElectionMessage, ElectionNo
   step(input: ElectionInput | BaseInput<ElectionMessage, TimerId>, now: Instant): Effects {
     switch (input.kind) {
       case 'start':
-        return [this.#succession()];
+        return this.#begin();
       case 'members':
         return this.#membersChanged(input.members, input.reachable, now);
       case 'term-seen':
@@ -107,6 +109,13 @@ export class Election implements Core<ElectionInput, ElectionMessage, ElectionNo
       case 'message':
         return this.#receive(input.from, input.message, now);
     }
+  }
+
+  /** Once: an agent that joins begins when it meets the first member, and waits as long as a follower would. */
+  #begin(): Effects {
+    if (this.#begun) return [];
+    this.#begun = true;
+    return [this.#members.length === 1 ? this.#succession() : this.#electionTimer()];
   }
 
   #quorum(): number {
@@ -213,9 +222,15 @@ export class Election implements Core<ElectionInput, ElectionMessage, ElectionNo
     return [this.#persist(), { kind: 'send', to: from, message: { type: 'grant', term } }, this.#electionTimer()];
   }
 
+  #abdicate(): Effects {
+    this.#role = 'follower';
+    return [...this.#follow(undefined), this.#succession()];
+  }
+
   #heartbeat(from: PeerId, term: number): Effects {
     if (term < this.#state.term) return [{ kind: 'send', to: from, message: { type: 'deny', term: this.#state.term } }];
-    if (this.#role === 'coordinator') return []; // two coordinators in one term cannot be: a majority voted once each
+    // Two swarms of one secret that were begun apart have met: neither term counts, a new one decides.
+    if (this.#role === 'coordinator') return this.#abdicate();
     this.#role = 'follower';
     return [...this.#follow(from), { kind: 'send', to: from, message: { type: 'heard', term } }, this.#electionTimer()];
   }

@@ -157,7 +157,8 @@ export class SwarmLink {
     await this.#startTransport();
     this.#members.post({ kind: 'start', known: [...this.#addresses.keys()] });
     this.#tellElection();
-    this.#electionRuntime.post({ kind: 'start' });
+    // Who is to join and knows nobody yet must not take itself for the whole swarm and elect itself.
+    if (this.#config.join.length === 0 || this.#addresses.size > 0) this.#electionRuntime.post({ kind: 'start' });
     this.#dialAll();
   }
 
@@ -259,6 +260,7 @@ export class SwarmLink {
   #connected(peer: PeerId): void {
     this.#members.post({ kind: 'connected', peer });
     this.#tellElection();
+    this.#electionRuntime?.post({ kind: 'start' });
     void this.#pullFrom(peer);
     this.#repairAfter(FIRST_PULL_MS);
   }

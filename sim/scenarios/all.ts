@@ -2,5 +2,6 @@
 import { crashAndPartition } from './crash-and-partition.ts';
 import { crashLoop } from './crash-loop.ts';
 import type { Scenario } from './scenario.ts';
+import { slowJoin } from './slow-join.ts';
 
-export const SCENARIOS: readonly Scenario[] = [crashAndPartition, crashLoop];
+export const SCENARIOS: readonly Scenario[] = [crashAndPartition, crashLoop, slowJoin];

@@ -47,7 +47,8 @@ const VERDICTS: Record<Verdict, TopicValidatorResult> = {
 interface Outbox {
   waiting: Uint8Array[];
   draining: boolean;
-  stream: Stream | undefined;
+  /** Made once a stream: each wrapping of a stream adds listeners to it. */
+  writer: ReturnType<typeof lpStream<Stream>> | undefined;
 }
 
 export class Libp2pTransport implements Transport {
@@ -106,7 +107,7 @@ export class Libp2pTransport implements Transport {
 
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void {
     const key = `${peer} ${protocol}`;
-    const outbox = this.#outboxes.get(key) ?? { waiting: [], draining: false, stream: undefined };
+    const outbox = this.#outboxes.get(key) ?? { waiting: [], draining: false, writer: undefined };
     this.#outboxes.set(key, outbox);
     if (outbox.waiting.length >= MAX_QUEUED) return;
     outbox.waiting.push(bytes);
@@ -116,15 +117,14 @@ export class Libp2pTransport implements Transport {
   async #drain(peer: PeerId, protocol: string, key: string, outbox: Outbox): Promise<void> {
     outbox.draining = true;
     try {
-      if (outbox.stream?.status !== 'open') outbox.stream = await this.#openConnected(peer, protocol);
-      const writer = lpStream(outbox.stream);
+      if (outbox.writer?.unwrap().status !== 'open') outbox.writer = lpStream(await this.#openConnected(peer, protocol));
       for (let bytes = outbox.waiting.shift(); bytes !== undefined; bytes = outbox.waiting.shift()) {
-        await writer.write(bytes, { signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS) });
+        await outbox.writer.write(bytes, { signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS) });
       }
       outbox.draining = false;
     } catch (error) {
       // Not connected, or too slow: dropped, as the port says.
-      outbox.stream?.abort(error as Error);
+      outbox.writer?.unwrap().abort(error as Error);
       if (this.#outboxes.get(key) === outbox) this.#outboxes.delete(key);
     }
   }

@@ -105,6 +105,15 @@ describe('election', () => {
     expect(sent(message(election, 'c', 'heartbeat', 2))).toEqual(['deny 5 to c']);
   });
 
+  it('two coordinators of one term, begun apart, both step down when they meet, and a new term decides', () => {
+    const election = started('a', ['a']);
+    campaign(election);
+    election.step({ kind: 'members', members: ALL, reachable: ALL }, at(200));
+    message(election, 'b', 'heartbeat', 1, 210);
+    expect(election.coordinator).toBeUndefined();
+    expect(sent(campaign(election, 300))).toEqual(['ask 2 to b', 'ask 2 to c']);
+  });
+
   it('a newcomer does not elect in a term that the swarm has used already', () => {
     const election = started('b');
     election.step({ kind: 'term-seen', term: 7 }, at(1));

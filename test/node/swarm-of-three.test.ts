@@ -15,6 +15,10 @@ let gamma: RealAgent;
 
 const status = (agent: RealAgent) => swarm.json<AgentStatus>(agent, 'status');
 
+/** Who an agent sees, in a line, for failures. */
+const brief = ({ name, coordinator, members }: AgentStatus) =>
+  `${name} sees ${members.map((member) => `${member.name} ${member.state}`).join(', ')}, led by ${coordinator}`;
+
 beforeAll(async () => {
   const port = await freePort();
   const service = `mode = "act"\n[[service]]\nname = "web"\ncommand = [${[process.execPath, '-e', SERVER, String(port)].map((part) => JSON.stringify(part)).join(', ')}]\nport = ${port}\n`;
@@ -27,7 +31,8 @@ beforeAll(async () => {
         members.length === 3 && members.every(({ name, state }) => state === 'alive' && /^(alpha|beta|gamma)$/.test(name)),
     );
     const coordinators = new Set(seen.map(({ coordinator }) => coordinator));
-    return (whole && coordinators.size === 1 && !coordinators.has(undefined)) || undefined;
+    if (!whole || coordinators.size !== 1 || coordinators.has(undefined)) throw new Error(seen.map(brief).join('; '));
+    return true;
   });
 });
 

@@ -7,6 +7,7 @@ import { SeededRandom } from '../../sim/random.ts';
 import { runScenario } from '../../sim/run.ts';
 import { crashAndPartition } from '../../sim/scenarios/crash-and-partition.ts';
 import { crashLoop } from '../../sim/scenarios/crash-loop.ts';
+import { slowJoin } from '../../sim/scenarios/slow-join.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 
 const run = (seed: number, nodes = 10) => runScenario(crashAndPartition, nodes, seed, () => undefined);
@@ -35,6 +36,12 @@ describe('crash-and-partition with ten agents', () => {
 describe('crash-loop', () => {
   it.each([1, 2, 3])('is tried three times and then escalated, with seed %i', async (seed) => {
     expect((await runScenario(crashLoop, 5, seed, () => undefined)).violations).toEqual([]);
+  });
+});
+
+describe('slow-join', () => {
+  it.each([1, 2, 3, 4, 5])('has one coordinator a term, with seed %i', async (seed) => {
+    expect((await runScenario(slowJoin, 3 + seed, seed, () => undefined)).violations).toEqual([]);
   });
 });
 
