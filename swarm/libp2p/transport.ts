@@ -47,8 +47,8 @@ const VERDICTS: Record<Verdict, TopicValidatorResult> = {
 interface Outbox {
   waiting: Uint8Array[];
   draining: boolean;
-  /** Made once a stream: each wrapping of a stream adds listeners to it. */
-  writer: ReturnType<typeof lpStream<Stream>> | undefined;
+  /** The writer is made once a stream: each wrapping of a stream adds listeners to it. */
+  open: { stream: Stream; writer: ReturnType<typeof lpStream<Stream>> } | undefined;
 }
 
 export class Libp2pTransport implements Transport {
@@ -107,7 +107,7 @@ export class Libp2pTransport implements Transport {
 
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void {
     const key = `${peer} ${protocol}`;
-    const outbox = this.#outboxes.get(key) ?? { waiting: [], draining: false, writer: undefined };
+    const outbox = this.#outboxes.get(key) ?? { waiting: [], draining: false, open: undefined };
     this.#outboxes.set(key, outbox);
     if (outbox.waiting.length >= MAX_QUEUED) return;
     outbox.waiting.push(bytes);
@@ -117,14 +117,17 @@ export class Libp2pTransport implements Transport {
   async #drain(peer: PeerId, protocol: string, key: string, outbox: Outbox): Promise<void> {
     outbox.draining = true;
     try {
-      if (outbox.writer?.unwrap().status !== 'open') outbox.writer = lpStream(await this.#openConnected(peer, protocol));
+      if (outbox.open?.stream.status !== 'open') {
+        const stream = await this.#openConnected(peer, protocol);
+        outbox.open = { stream, writer: lpStream(stream) };
+      }
       for (let bytes = outbox.waiting.shift(); bytes !== undefined; bytes = outbox.waiting.shift()) {
-        await outbox.writer.write(bytes, { signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS) });
+        await outbox.open.writer.write(bytes, { signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS) });
       }
       outbox.draining = false;
     } catch (error) {
       // Not connected, or too slow: dropped, as the port says.
-      outbox.writer?.unwrap().abort(error as Error);
+      outbox.open?.stream.abort(error as Error);
       if (this.#outboxes.get(key) === outbox) this.#outboxes.delete(key);
     }
   }

@@ -129,6 +129,14 @@ describe.each([
     }
   });
 
+  it('carries a message that comes later as well as the first, and loses none', async () => {
+    const { a, b, atA } = await pair();
+    for (const text of ['first', 'second', 'third', 'fourth']) {
+      b.send(a.self, '/m/1', encode(text));
+      await seen(atA, `message ${text} from ${b.self}`);
+    }
+  });
+
   it('answers requests, passes refusals on, and tells what is unreachable', async () => {
     const { a, b } = await pair();
     expect([...(await settled(b.request(a.self, '/r/1', new Uint8Array([1, 2, 3]), 5_000)))]).toEqual([3, 2, 1]);

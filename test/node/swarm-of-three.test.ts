@@ -1,6 +1,6 @@
 // Three real agents on loopback, as processes: the whole loop on a real service, told from another peer, and what
 // happens when an agent dies. No sleeps: each step waits for what it needs.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
 import type { Explanation } from '../../node/query/explain.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
@@ -34,6 +34,10 @@ beforeAll(async () => {
     if (!whole || coordinators.size !== 1 || coordinators.has(undefined)) throw new Error(seen.map(brief).join('; '));
     return true;
   });
+});
+
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(() => console.log(swarm.agents.map((agent) => `== ${agent.name}\n${RealSwarm.outputOf(agent)}`).join('\n')));
 });
 
 afterAll(() => swarm.stop());
