@@ -8,6 +8,9 @@ import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import { callAgent } from './client.ts';
 import { EXIT, type Format, paint, printData } from './output.ts';
 
+/** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
+const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
+
 interface Finding {
   check: string;
   /** `lacks` is optional and degrades nothing that is promised; `broken` needs mending. */
@@ -67,7 +70,7 @@ async function checkModel(): Promise<Finding> {
     return {
       check: 'incident model',
       result: 'lacks',
-      detail: `${(error as Error).message.split('\n')[0]}; the operational tier abstains`,
+      detail: `${(error as Error).message.split('\n')[0]}; the operational tier abstains; ${ONNX_HINT}`,
     };
   }
 }
