@@ -41,4 +41,7 @@ if (modified(at('node_modules', '.package-lock.json')) < modified(at('package-lo
 }
 run(process.execPath, [at('scripts', 'build-native.mjs'), '--optional']);
 const sources = Math.max(...['bin', 'node', 'swarm', 'consensus', 'models', 'sim'].map((folder) => newestSource(at(folder))));
-if (modified(at('dist', 'kalos.mjs')) < sources) run('npm', ['run', '--silent', 'build'], outside);
+if (modified(at('dist', 'kalos.mjs')) < sources) {
+  console.log('kalos: bundling');
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: outside });
+}

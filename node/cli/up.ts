@@ -1,6 +1,7 @@
 // `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
 import { join, relative } from 'node:path';
 import type { AgentStatus } from '../agent.ts';
+import { stateDirectory } from '../config/adapters/state-directory.ts';
 import type { RunningNode } from '../main.ts';
 import { compactHeap } from './memory.ts';
 import { bytes, EXIT, paint, printable } from './output.ts';
@@ -77,6 +78,7 @@ function welcome({ agent, directory, sensorFallback }: RunningNode): string {
   const kalos = commandName();
   const address = status.addresses[0] ?? '(no address)';
   const secret = directory.secretFile;
+  const here = directory.path === stateDirectory(undefined).path ? '' : ` --dir ${directory.path}`;
   return [
     `${paint('bold', `KALOS ${status.version}`)}  agent ${paint('bold', status.name)} is up, swarm ${status.swarmId.slice(0, 8)}`,
     `  state      ${directory.path}`,
@@ -92,8 +94,8 @@ function welcome({ agent, directory, sensorFallback }: RunningNode): string {
       ? ['  (for other machines start this one with --listen 0.0.0.0:7700, and copy the secret file over)']
       : []),
     'Ask any of them:',
-    `  ${kalos} status`,
-    `  ${kalos} query "select node, state, cpu, memory from nodes"`,
+    `  ${kalos} status${here}`,
+    `  ${kalos} query${here} "select node, state, cpu, memory from nodes"`,
     '',
   ].join('\n');
 }
