@@ -42,7 +42,13 @@ function addNodeCommands(program: Command): void {
     .addOption(directory())
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
     .option('--name <name>', 'what the agent is called (default: the host’s name)')
-    .addOption(new Option('--mode <mode>', 'observe: decide and show; act: repair by itself').choices(['observe', 'act']))
+    .addOption(
+      new Option('--mode <mode>', 'observe: decide and show; advise: ask; act: repair by itself').choices([
+        'observe',
+        'advise',
+        'act',
+      ]),
+    )
     .option('--listen <address:port>', 'where to listen (default: 127.0.0.1:7700, or a free port where that is taken)')
     .option('--join <multiaddr...>', 'addresses of members to join through')
     .option('--secret-file <file>', 'the swarm’s shared secret (or KALOS_SECRET); needed to join the first time')
@@ -89,9 +95,110 @@ function addNodeCommands(program: Command): void {
     .action(async (options: { dir?: string; output: Format }) =>
       ends((await import('../node/cli/doctor.ts')).doctor(options.dir, options.output)),
     );
+  addActCommands(program);
+  addAuditCommands(program);
   program
     .command('compute-host', { hidden: true })
     .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
+}
+
+interface Common {
+  dir?: string;
+  output: Format;
+}
+
+function addActCommands(program: Command): void {
+  const acting = () => import('../node/cli/act.ts');
+  program
+    .command('tools')
+    .description('what KALOS can do to a machine, or one tool in full')
+    .argument('[name]')
+    .addOption(directory())
+    .addOption(format())
+    .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
+  program
+    .command('act')
+    .description('use a tool by hand: guarded, audited and verified like any other use')
+    .argument('<tool>', 'see: kalos tools')
+    .argument('[arguments...]', 'key=value each')
+    .option('--dry-run', 'show what would change, and change nothing', false)
+    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .addOption(directory())
+    .addOption(format())
+    .addHelpText(
+      'after',
+      `\nExample:\n  kalos act service.restart service=web --dry-run\n${exits('0 confirmed, 1 failed or undone, 2 usage, 5 refused')}`,
+    )
+    .action(async (tool: string, args: string[], { dir, output, dryRun, reason }: Common & { dryRun: boolean; reason: string }) =>
+      ends((await acting()).act(dir, tool, args, { dryRun, reason }, output)),
+    );
+  program
+    .command('rollback')
+    .description('undo what was done under an id, by the tool’s inverse')
+    .argument('<id>', 'a plan, such as act-0123456789 or inc-0123456789-1')
+    .addOption(directory())
+    .addOption(format())
+    .action(async (id: string, { dir, output }: Common) => ends((await acting()).rollback(dir, id, output)));
+  for (const [name, answer] of [
+    ['approve', 'approved'],
+    ['reject', 'rejected'],
+  ] as const) {
+    program
+      .command(name)
+      .description(`${name} what mode advise asks; without an id, list what waits`)
+      .argument('[id]')
+      .addOption(directory())
+      .addHelpText('after', exits('0 answered or nothing waits, 1 error, 4 something waits'))
+      .action(async (id: string | undefined, { dir }: Common) => ends((await acting()).answerApproval(dir, id, answer)));
+  }
+  program
+    .command('stop-all')
+    .description('halt all acting on this machine at once; it stays halted after a restart')
+    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .addOption(directory())
+    .action(async ({ dir, reason }: Common & { reason: string }) => ends((await acting()).stopAll(dir, reason)));
+  program
+    .command('resume')
+    .description('allow acting again after stop-all')
+    .addOption(directory())
+    .action(async ({ dir }: Common) => ends((await acting()).resume(dir)));
+}
+
+function addAuditCommands(program: Command): void {
+  const auditing = () => import('../node/cli/audit.ts');
+  const audit = program
+    .command('audit')
+    .description('the log of what this agent intended and did, which nobody can rewrite unseen');
+  audit
+    .command('verify')
+    .description('read the whole log again and say where it was changed')
+    .addOption(directory())
+    .addOption(format())
+    .addHelpText('after', exits('0 whole, 1 error, 8 broken'))
+    .action(async ({ dir, output }: Common) => ends((await auditing()).auditVerify(dir, output)));
+  audit
+    .command('list')
+    .description('the newest records')
+    .option('--last <n>', 'how many', integer(1, 1_000), 20)
+    .addOption(directory())
+    .addOption(format())
+    .action(async ({ dir, output, last }: Common & { last: number }) => ends((await auditing()).auditList(dir, last, output)));
+  audit
+    .command('prove')
+    .description('print a proof that a record is in the log, or that the log only grew')
+    .argument('[index]', 'a record', integer(0, 10 ** 12 - 1))
+    .option('--since <size>', 'prove that the log of now begins with that of this many records', integer(1, 10 ** 12 - 1))
+    .addOption(directory())
+    .action(async (index: number | undefined, { dir, since }: Common & { since?: number }) =>
+      ends((await auditing()).auditProve(dir, index, since)),
+    );
+  audit
+    .command('check')
+    .description('check a proof offline: no agent is asked')
+    .argument('<file>', 'what `audit prove` printed, or - for standard input')
+    .addOption(format())
+    .addHelpText('after', exits('0 valid, 1 error, 2 no proof, 8 not valid'))
+    .action(async (file: string, { output }: Common) => ends((await auditing()).auditCheck(file, output)));
 }
 
 function addSimCommands(program: Command): void {

@@ -5,10 +5,12 @@ import type { MemberState } from '../swarm/membership/membership.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import type { Status } from '../swarm/state/status.ts';
+import type { Mode } from './action/guard.ts';
+import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { Watcher } from './agent/watcher.ts';
-import { type AuditCheck, AuditLog } from './audit/audit-log.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
 import type { Change } from './detection/detector.ts';
 import type { Incident } from './detection/incident.ts';
@@ -22,7 +24,7 @@ export interface AgentConfig {
   name: string;
   version: string;
   swarmId: string;
-  mode: 'observe' | 'act';
+  mode: Mode;
   policies: readonly Policy[];
   /** Addresses to join through; empty for the first agent. */
   join: readonly string[];
@@ -39,7 +41,9 @@ export interface AgentStatus {
   peer: PeerId;
   swarmId: string;
   version: string;
-  mode: 'observe' | 'act';
+  mode: Mode;
+  /** Why acting is halted; null while it is not. */
+  halted: string | null;
   uptimeMs: number;
   addresses: string[];
   coordinator: string | undefined;
@@ -50,6 +54,7 @@ export interface AgentStatus {
   metrics: Record<string, number>;
   services: { name: string; state: string; pid: number | null; health: string }[];
   openIncidents: { id: string; summary: string; target: string; state: string }[];
+  approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
   auditRecords: number;
 }
 
@@ -62,6 +67,7 @@ export class Agent {
   readonly #link: SwarmLink;
   readonly #memory: Memory;
   readonly #audit: AuditLog;
+  readonly #executor: Executor;
   readonly #healer: Healer;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
@@ -79,11 +85,9 @@ export class Agent {
       voted: (_claim, vote) => this.#rememberVote(vote),
       ...events,
     });
-    this.#healer = new Healer(
-      { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, audit: this.#audit, ...events },
-      config.name,
-      config.mode,
-    );
+    this.#executor = new Executor({ ports, audit: this.#audit, ...events }, config.mode);
+    const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
+    this.#healer = new Healer({ ...parts, ...events }, config.name);
     this.#sources = {
       link: this.#link,
       watcher: this.#watcher,
@@ -99,6 +103,7 @@ export class Agent {
     this.#startedMs = this.#ports.clock.monotonicMs();
     await this.#memory.open();
     await this.#audit.open();
+    await this.#executor.open();
     await this.#audit.append(
       'start',
       this.#ports.transport.self,
@@ -107,6 +112,7 @@ export class Agent {
     await this.#link.start();
     for (const { name } of this.#ports.actuator.services()) await this.#ports.actuator.startService(name);
     await this.#healer.recover();
+    await this.#executor.recover();
     this.#watcher.start();
   }
 
@@ -114,6 +120,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#watcher.stop();
     this.#healer.stop();
+    this.#executor.stop();
     await this.#link.stop();
     await this.#ports.actuator.close();
     await this.#ports.compute.close();
@@ -152,7 +159,7 @@ export class Agent {
       openIncidents: this.#healer.openIncidents + aboutToOpen,
       term: this.#link.term,
       coordinator: this.#link.coordinator === this.#link.self,
-      mode: this.#config.mode,
+      mode: this.#executor.halted === undefined ? this.#config.mode : 'halted',
     };
   }
 
@@ -171,8 +178,13 @@ export class Agent {
     return explain(id, sources);
   }
 
-  verifyAudit(): Promise<AuditCheck> {
-    return this.#audit.verify();
+  /** The one way to a change on this machine. */
+  get executor(): Executor {
+    return this.#executor;
+  }
+
+  get audit(): AuditLog {
+    return this.#audit;
   }
 
   incidents(): Incident[] {
@@ -188,6 +200,7 @@ export class Agent {
       swarmId,
       version,
       mode,
+      halted: this.#executor.halted ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),
@@ -208,6 +221,9 @@ export class Agent {
         .incidents()
         .filter(({ closedMs }) => closedMs === 0)
         .map(({ id, summary, target, state }) => ({ id, summary, target, state })),
+      approvals: this.#executor
+        .approvals()
+        .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
       auditRecords: this.#audit.records,
     };
   }

@@ -39,7 +39,7 @@ export async function checkLiveness(cluster: Cluster): Promise<void> {
       if (incident.closedMs === 0 && incident.state !== 'escalated')
         cluster.violations.push(`${node.name}: ${incident.id} is neither closed nor escalated`);
     }
-    const audit = await agent.verifyAudit();
+    const audit = await agent.audit.verify();
     if (!audit.ok) cluster.violations.push(`${node.name}: audit record ${audit.index}: ${audit.reason}`);
   }
 }

@@ -1,6 +1,6 @@
 // What a tool declares, and the tools there are. A transaction runs each; nothing else calls the actuator to change things.
 import { z } from 'zod';
-import { type Actuator, type ActuatorOutcome, type ServiceSample, SIGNALS } from '../../swarm/ports/actuator.ts';
+import { type Actuator, type ActuatorOutcome, type ServiceSample, SIGNALS, type SignalName } from '../../swarm/ports/actuator.ts';
 import type { ToolCall } from '../decision/plan.ts';
 
 export type RiskClass = 'R0' | 'R1' | 'R2' | 'R3';
@@ -14,18 +14,32 @@ export const snapshotSchema = z.strictObject({
 });
 export type Snapshot = z.infer<typeof snapshotSchema>;
 
+const service = z.string().min(1).max(64);
+const CALLS = {
+  'service.start': z.strictObject({ tool: z.literal('service.start'), service }),
+  'service.stop': z.strictObject({ tool: z.literal('service.stop'), service }),
+  'service.restart': z.strictObject({ tool: z.literal('service.restart'), service }),
+  'process.signal': z.strictObject({ tool: z.literal('process.signal'), service, signal: z.enum(SIGNALS) }),
+};
+
 export const toolCallSchema = z.discriminatedUnion('tool', [
-  z.strictObject({ tool: z.literal('service.restart'), service: z.string().min(1).max(64) }),
-  z.strictObject({ tool: z.literal('process.signal'), service: z.string().min(1).max(64), signal: z.enum(SIGNALS) }),
+  CALLS['service.start'],
+  CALLS['service.stop'],
+  CALLS['service.restart'],
+  CALLS['process.signal'],
 ]);
+
+export type Condition = 'service-well' | 'service-stopped' | 'signal-effective';
 
 export interface Tool {
   name: ToolCall['tool'];
   version: number;
   description: string;
+  /** Of the call, its tool's name included. */
+  input: z.ZodType;
   risk(call: ToolCall): RiskClass;
   /** The verification that must hold (node/verification), for how long without a break, and within which time. */
-  verification: { condition: 'service-well' | 'signal-effective'; stableMs: number; windowMs: number };
+  verification: { condition: Condition; stableMs: number; windowMs: number };
   timeoutMs: number;
   /** Uses on one target within the time; beyond it the incident is escalated. */
   rate: { uses: number; withinMs: number };
@@ -34,25 +48,63 @@ export interface Tool {
   /** What it would change, a line each. */
   dryRun(call: ToolCall, service: ServiceSample): string[];
   apply(call: ToolCall, before: Snapshot, actuator: Actuator): Promise<ActuatorOutcome>;
-  /** Back to the snapshot, as far as that is possible; undefined for calls that have no inverse. */
-  undo(call: ToolCall, before: Snapshot, actuator: Actuator): (() => Promise<ActuatorOutcome>) | undefined;
+  /** The call that undoes this one; undefined where nothing does. Undoing applies it to the same snapshot. */
+  inverse(call: ToolCall): ToolCall | undefined;
 }
+
+const ORDINARY_RATE = { uses: 3, withinMs: 300_000 };
+const NOT_SUPERVISED = 'no such service is supervised here';
+
+const serviceStart: Tool = {
+  name: 'service.start',
+  version: 1,
+  description: 'Starts a supervised service that does not run',
+  input: CALLS['service.start'],
+  risk: () => 'R1',
+  verification: { condition: 'service-well', stableMs: 1_000, windowMs: 15_000 },
+  timeoutMs: 20_000,
+  rate: ORDINARY_RATE,
+  refusal: (_call, target) =>
+    target === undefined ? NOT_SUPERVISED : target.state === 'running' ? 'the service runs already' : undefined,
+  dryRun: (_call, target) => [`service ${target.name}: ${target.state} → running`],
+  apply: (call, _before, actuator) => actuator.startService(call.service),
+  inverse: (call) => ({ tool: 'service.stop', service: call.service }),
+};
+
+const serviceStop: Tool = {
+  name: 'service.stop',
+  version: 1,
+  description: 'Stops a supervised service on purpose: policies leave it alone until it is started again',
+  input: CALLS['service.stop'],
+  risk: () => 'R1',
+  verification: { condition: 'service-stopped', stableMs: 500, windowMs: 10_000 },
+  timeoutMs: 20_000,
+  rate: ORDINARY_RATE,
+  refusal: (_call, target) =>
+    target === undefined ? NOT_SUPERVISED : target.state === 'stopped' ? 'the service is stopped already' : undefined,
+  dryRun: (_call, target) => [
+    `service ${target.name}: ${target.state}${target.pid === undefined ? '' : ` (pid ${target.pid})`} → stopped`,
+  ],
+  apply: (call, _before, actuator) => actuator.stopService(call.service),
+  inverse: (call) => ({ tool: 'service.start', service: call.service }),
+};
 
 const serviceRestart: Tool = {
   name: 'service.restart',
   version: 1,
   description: 'Stops a supervised service if it runs, and starts it again',
+  input: CALLS['service.restart'],
   risk: () => 'R1',
   verification: { condition: 'service-well', stableMs: 1_000, windowMs: 15_000 },
   timeoutMs: 20_000,
-  rate: { uses: 3, withinMs: 300_000 },
-  refusal: (_call, service) => {
-    if (service === undefined) return 'no such service is supervised here';
-    return service.state === 'stopped' ? 'the service was stopped on purpose' : undefined;
+  rate: ORDINARY_RATE,
+  refusal: (_call, target) => {
+    if (target === undefined) return NOT_SUPERVISED;
+    return target.state === 'stopped' ? 'the service was stopped on purpose' : undefined;
   },
-  dryRun: (_call, service) => [
-    `service ${service.name}: ${service.state === 'running' ? `pid ${service.pid} is replaced` : `${service.state} → running`}`,
-    `starts: ${service.starts} → ${service.starts + 1}`,
+  dryRun: (_call, target) => [
+    `service ${target.name}: ${target.state === 'running' ? `pid ${target.pid} is replaced` : `${target.state} → running`}`,
+    `starts: ${target.starts} → ${target.starts + 1}`,
   ],
   apply: async (call, before, actuator) => {
     if (before.state === 'running') {
@@ -63,44 +115,39 @@ const serviceRestart: Tool = {
   },
   // A process that ended cannot be brought back, and stopping a service that came up badly would pass for "on purpose":
   // what did not help is tried again, and then escalated.
-  undo: () => undefined,
+  inverse: () => undefined,
 };
 
-const INVERSE: Partial<Record<(typeof SIGNALS)[number], (typeof SIGNALS)[number]>> = { STOP: 'CONT', CONT: 'STOP' };
+const INVERSE_SIGNAL: Partial<Record<SignalName, SignalName>> = { STOP: 'CONT', CONT: 'STOP' };
 
 const processSignal: Tool = {
   name: 'process.signal',
   version: 1,
   description: 'Signals the process of a supervised service',
+  input: CALLS['process.signal'],
   risk: () => 'R1',
   verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
   timeoutMs: 5_000,
-  rate: { uses: 3, withinMs: 300_000 },
-  refusal: (_call, service) => {
-    if (service === undefined) return 'no such service is supervised here';
-    return service.state === 'running' && service.pid !== undefined ? undefined : 'the service has no process';
+  rate: ORDINARY_RATE,
+  refusal: (_call, target) => {
+    if (target === undefined) return NOT_SUPERVISED;
+    return target.state === 'running' && target.pid !== undefined ? undefined : 'the service has no process';
   },
-  dryRun: (call, service) =>
-    call.tool === 'process.signal' ? [`pid ${service.pid} (${service.name}) receives SIG${call.signal}`] : [],
-  apply: (call, before, actuator) => signal(call, before, actuator, call.tool === 'process.signal' ? call.signal : 'CONT'),
-  undo: (call, before, actuator) => {
-    const inverse = call.tool === 'process.signal' ? INVERSE[call.signal] : undefined;
-    return inverse && (() => signal(call, before, actuator, inverse));
+  dryRun: (call, target) =>
+    call.tool === 'process.signal' ? [`pid ${target.pid} (${target.name}) receives SIG${call.signal}`] : [],
+  apply: async (call, before, actuator) => {
+    if (call.tool !== 'process.signal') return { ok: false, code: 'refused', message: 'not a signal' };
+    if (before.pid === null || before.startTicks === null)
+      return { ok: false, code: 'gone', message: 'the process is not known any more' };
+    return actuator.signalService(call.service, before.pid, before.startTicks, call.signal);
+  },
+  inverse: (call) => {
+    const signal = call.tool === 'process.signal' ? INVERSE_SIGNAL[call.signal] : undefined;
+    return signal && { tool: 'process.signal', service: call.service, signal };
   },
 };
 
-async function signal(
-  call: ToolCall,
-  before: Snapshot,
-  actuator: Actuator,
-  name: (typeof SIGNALS)[number],
-): Promise<ActuatorOutcome> {
-  if (before.pid === null || before.startTicks === null)
-    return { ok: false, code: 'gone', message: 'the process is not known any more' };
-  return actuator.signalService(call.service, before.pid, before.startTicks, name);
-}
-
-export const TOOLS: readonly Tool[] = [serviceRestart, processSignal];
+export const TOOLS: readonly Tool[] = [serviceStart, serviceStop, serviceRestart, processSignal];
 
 export function toolOf(call: ToolCall): Tool {
   const tool = TOOLS.find(({ name }) => name === call.tool);
@@ -108,6 +155,6 @@ export function toolOf(call: ToolCall): Tool {
   return tool;
 }
 
-export function snapshotOf(service: ServiceSample): Snapshot {
-  return { state: service.state, pid: service.pid ?? null, startTicks: service.startTicks ?? null, starts: service.starts };
+export function snapshotOf(target: ServiceSample): Snapshot {
+  return { state: target.state, pid: target.pid ?? null, startTicks: target.startTicks ?? null, starts: target.starts };
 }

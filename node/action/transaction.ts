@@ -30,7 +30,7 @@ const entrySchema = z.strictObject({
     id: z.string(),
     incident: z.string(),
     call: toolCallSchema,
-    tier: z.enum(['reactive', 'operational', 'tactical', 'strategic']),
+    tier: z.enum(['reactive', 'operational', 'tactical', 'strategic', 'operator']),
     reason: z.string(),
   }),
   before: snapshotSchema,

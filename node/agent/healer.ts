@@ -3,90 +3,56 @@
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
-import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
-import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
-import { Guard, type GuardVerdict } from '../action/guard.ts';
-import { snapshotOf, toolOf } from '../action/tool.ts';
-import {
-  decodeJournalEntry,
-  isOpen,
-  JOURNAL_PREFIX,
-  type JournalEntry,
-  type TransactionInput,
-  type TransactionNotice,
-  Transactions,
-} from '../action/transaction.ts';
-import type { AuditLog } from '../audit/audit-log.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
 import { addStep, closeIncident, type Incident, openIncident, type Stage, type Step } from '../detection/incident.ts';
 import type { Memory } from '../memory/memory.ts';
-import { verify } from '../verification/verify.ts';
+import type { Executor, Performed } from './executor.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
 /** Between an attempt that did not help and the next, times the number of attempts. */
 const RETRY_PAUSE_MS = 5_000;
-const MAX_JOURNAL = 1_000;
 
 export interface HealerParts {
   ports: Ports;
   link: SwarmLink;
   watcher: Watcher;
   memory: Memory;
-  audit: AuditLog;
+  executor: Executor;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
 
-type TimerId = `check ${string}` | `timeout ${string}`;
-
 export class Healer {
   readonly #parts: HealerParts;
   readonly #name: string;
-  readonly #guard: Guard;
   readonly #open = new Map<string, Incident>();
-  readonly #finished = new Map<string, (entry: JournalEntry) => void>();
-  readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
   #stopped = false;
 
-  constructor(parts: HealerParts, name: string, mode: 'observe' | 'act') {
+  constructor(parts: HealerParts, name: string) {
     this.#parts = parts;
     this.#name = name;
-    this.#guard = new Guard(mode);
-    const { clock, store } = parts.ports;
-    this.#transactions = new CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>(new Transactions(), {
-      clock,
-      store,
-      send: () => undefined,
-      broadcast: () => undefined,
-      notice: (notice) => this.#transactionNotice(notice),
-      failed: parts.failed,
-    });
   }
 
   get openIncidents(): number {
     return this.#open.size;
   }
 
-  /** Takes up what a crash left open: incidents are closed as interrupted, transactions are watched, never repeated. */
+  /** Incidents that a crash left open are closed as interrupted: what still holds is found anew. */
   async recover(): Promise<void> {
     const { ports, memory } = this.#parts;
     for (const incident of memory.incidents().filter(({ closedMs }) => closedMs === 0)) {
       closeIncident(incident, ports.clock.wallMs(), 'resolved', 'interrupted by a restart of the agent');
       await memory.save(incident);
     }
-    for (const [, bytes] of await ports.store.range(JOURNAL_PREFIX, { limit: MAX_JOURNAL })) {
-      const entry = decodeJournalEntry(bytes);
-      if (entry !== undefined && isOpen(entry)) this.#transactions.post({ kind: 'recover', entry });
-    }
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#transactions.stop();
   }
 
   onChanges(changes: readonly Change[]): void {
@@ -203,48 +169,35 @@ export class Healer {
   }
 
   async #act(incident: Incident, decision: Extract<Decision, { kind: 'act' }>, attempt: number): Promise<boolean> {
-    const { ports } = this.#parts;
+    const { memory } = this.#parts;
     const { call, reason } = decision;
-    const service = ports.actuator.services().find(({ name }) => name === call.service);
-    const verdict = this.#guard.admit(call, service, ports.clock.monotonicMs());
+    const id = `${incident.id}-${attempt}`;
+    const plan: Plan = { id, incident: incident.id, call, tier: decision.routed.tier ?? 'reactive', reason };
     incident.tool = call.tool;
-    if (verdict.kind !== 'go' || service === undefined)
-      return this.#held(incident, verdict, service === undefined ? [] : toolOf(call).dryRun(call, service));
-    const plan: Plan = {
-      id: `${incident.id}-${attempt}`,
-      incident: incident.id,
-      call,
-      tier: decision.routed.tier ?? 'reactive',
-      reason,
-    };
-    incident.state = 'acting';
-    const diff = toolOf(call).dryRun(call, service).join('; ');
-    const record = await this.#parts.audit.append('intent', plan.id, `${call.tool} ${call.service}: ${reason}`);
-    this.#step(incident, 'act', `${call.tool} ${call.service}, attempt ${attempt}: ${diff}`, {
-      plan: plan.id,
-      audit: record.index,
-      auditHash: toHex(record.hash),
+    const performed = await this.#parts.executor.perform(plan, 'policy', {
+      asked: async (diff) => {
+        incident.state = 'waiting';
+        this.#step(incident, 'act', `waits for approval (kalos approve ${id}): ${diff.join('; ')}`, { plan: id });
+        await memory.save(incident);
+      },
+      intended: async (diff, record) => {
+        incident.state = 'acting';
+        this.#step(incident, 'act', `${call.tool} ${call.service}, attempt ${attempt}: ${diff.join('; ')}`, {
+          plan: id,
+          audit: record.index,
+        });
+        await memory.save(incident);
+      },
     });
-    await this.#parts.memory.save(incident);
-    const entry = await this.#transact(plan, service);
-    return this.#finishAttempt(incident, entry);
-  }
-
-  #transact(plan: Plan, service: Parameters<typeof snapshotOf>[0]): Promise<JournalEntry> {
-    return new Promise((resolve) => {
-      this.#finished.set(plan.id, resolve);
-      this.#transactions.post({ kind: 'begin', plan, before: snapshotOf(service) });
-    });
+    if (incident.closedMs > 0) return false; // it cleared while a person thought about it
+    return performed.kind === 'held' ? this.#held(incident, performed) : this.#finishAttempt(incident, performed);
   }
 
   /** Not done: shown only, refused, or tried too often. */
-  async #held(incident: Incident, verdict: GuardVerdict, diff: string[]): Promise<boolean> {
-    const reason = verdict.kind === 'go' ? 'the service is gone' : verdict.reason;
-    await this.#parts.audit.append('refused', incident.id, reason);
-    this.#step(incident, 'act', `${verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : ''}not done: ${reason}`, {
-      verdict: verdict.kind,
-    });
-    return verdict.kind === 'escalate' ? this.#escalate(incident, reason) : this.#watch(incident);
+  async #held(incident: Incident, { verdict, diff }: Extract<Performed, { kind: 'held' }>): Promise<boolean> {
+    const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
+    this.#step(incident, 'act', `${would}not done: ${verdict.reason}`, { verdict: verdict.kind });
+    return verdict.kind === 'escalate' ? this.#escalate(incident, verdict.reason) : this.#watch(incident);
   }
 
   /** A person must look; the incident stays open until what is wrong clears. */
@@ -256,21 +209,17 @@ export class Healer {
     return false;
   }
 
-  async #finishAttempt(incident: Incident, entry: JournalEntry): Promise<boolean> {
-    const { memory, audit } = this.#parts;
+  async #finishAttempt(incident: Incident, { entry, record }: Extract<Performed, { kind: 'done' }>): Promise<boolean> {
+    const { memory } = this.#parts;
     const worked = entry.phase === 'confirmed';
-    const { call } = entry.plan;
-    this.#step(incident, worked ? 'verify' : 'undo', worked ? `it helped: ${entry.reason}` : `${entry.phase}: ${entry.reason}`, {
-      plan: entry.plan.id,
-      phase: entry.phase,
-    });
-    const record = await audit.append('outcome', entry.plan.id, `${entry.phase}: ${entry.reason}`);
+    const { id, call } = entry.plan;
+    const text = worked ? `it helped: ${entry.reason}` : `${entry.phase}: ${entry.reason}`;
+    this.#step(incident, worked ? 'verify' : 'undo', text, { plan: id, phase: entry.phase, audit: record.index });
     const known = await memory.learn(incident.policy, incident.target, call.tool, worked);
     this.#step(
       incident,
       'remember',
       `${call.tool} worked ${known.worked} of ${known.worked + known.failed} times on ${incident.target}`,
-      { audit: record.index, auditHash: toHex(record.hash) },
     );
     if (worked) {
       await this.#close(incident, 'resolved', `${call.tool} helped`);
@@ -291,52 +240,6 @@ export class Healer {
 
   #step(incident: Incident, stage: Stage, text: string, data?: Step['data']): void {
     addStep(incident, this.#parts.ports.clock.wallMs(), stage, text, data);
-  }
-
-  // The transaction's commands
-
-  #transactionNotice(notice: TransactionNotice): void {
-    const { plan, before } = notice.entry;
-    const { actuator, sensors } = this.#parts.ports;
-    const tool = toolOf(plan.call);
-    const failed = (error: unknown) => ({
-      ok: false as const,
-      code: 'failed' as const,
-      message: error instanceof Error ? error.message : String(error),
-    });
-    switch (notice.kind) {
-      case 'apply':
-        tool
-          .apply(plan.call, before, actuator)
-          .catch(failed)
-          .then((outcome) => this.#transactions.post({ kind: 'applied', id: plan.id, outcome }));
-        return;
-      case 'check':
-        verify(notice.entry, actuator, sensors).then(
-          ({ holds, detail }) => this.#transactions.post({ kind: 'checked', id: plan.id, holds, detail }),
-          (error: unknown) =>
-            this.#transactions.post({ kind: 'checked', id: plan.id, holds: false, detail: failed(error).message }),
-        );
-        return;
-      case 'undo': {
-        const undo = tool.undo(plan.call, before, actuator);
-        const undone = undo === undefined ? Promise.resolve(undefined) : undo().catch(failed);
-        undone.then((outcome) => this.#transactions.post({ kind: 'undone', id: plan.id, outcome }));
-        return;
-      }
-      case 'finished':
-        this.#finish(notice.entry);
-    }
-  }
-
-  /** To whoever waits for it; one that was recovered after a crash has nobody waiting but the audit. */
-  #finish(entry: JournalEntry): void {
-    const waiting = this.#finished.get(entry.plan.id);
-    this.#finished.delete(entry.plan.id);
-    if (waiting !== undefined) return waiting(entry);
-    this.#parts.audit
-      .append('outcome', entry.plan.id, `after a restart: ${entry.phase}: ${entry.reason}`)
-      .catch(this.#parts.failed);
   }
 }
 

@@ -1,49 +1,10 @@
 // The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { z } from 'zod';
 import type { Agent } from '../agent.ts';
-import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
+import { failed, type Reply, ROUTES } from './routes.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
-const MAX_TIMEOUT_MS = 60_000;
-
-const querySchema = z.strictObject({
-  sql: z.string().min(1),
-  timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS),
-});
-
-type Reply = { status: number; body: unknown };
-type Handler = (agent: Agent, body: unknown, parameter: string) => Promise<Reply> | Reply;
-
-const failed = (status: number, error: string): Reply => ({ status, body: { error } });
-
-const ROUTES: readonly { method: string; path: RegExp; handle: Handler }[] = [
-  { method: 'GET', path: /^\/v1\/status$/, handle: (agent) => ({ status: 200, body: agent.status() }) },
-  {
-    method: 'POST',
-    path: /^\/v1\/query$/,
-    handle: async (agent, body) => {
-      const request = querySchema.safeParse(body);
-      if (!request.success) return failed(400, z.prettifyError(request.error));
-      const result = await agent.query(request.data.sql, request.data.timeoutMs);
-      return result.ok ? { status: 200, body: result.answer } : failed(400, result.message);
-    },
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/incidents\/([^/]+)\/explanation$/,
-    handle: async (agent, _body, id) => {
-      const result = await agent.explain(decodeURIComponent(id));
-      return result.ok ? { status: 200, body: result.explanation } : failed(404, result.message);
-    },
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/audit\/verification$/,
-    handle: async (agent) => ({ status: 200, body: await agent.verifyAudit() }),
-  },
-];
 
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
@@ -70,7 +31,7 @@ async function answer(agent: Agent, request: IncomingMessage): Promise<Reply> {
     return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
   const body = request.method === 'POST' ? await readBody(request) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${MAX_BODY_BYTES} bytes`);
-  return route.handle(agent, body, route.path.exec(path)?.[1] ?? '');
+  return route.handle(agent, body, decodeURIComponent(route.path.exec(path)?.[1] ?? ''));
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -81,6 +42,7 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
     if (size > MAX_BODY_BYTES) return 'invalid';
     chunks.push(chunk);
   }
+  if (size === 0) return undefined;
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch {

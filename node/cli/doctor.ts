@@ -2,9 +2,9 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { findPackage } from '../adapters/package.ts';
 import type { AgentStatus } from '../agent.ts';
-import type { AuditCheck } from '../audit/audit-log.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
+import type { AuditVerification } from './audit.ts';
 import { callAgent } from './client.ts';
 import { EXIT, type Format, paint, printData } from './output.ts';
 
@@ -90,12 +90,12 @@ function checkState(given: string | undefined): Finding {
 async function checkAgent(directory: string | undefined): Promise<Finding[]> {
   try {
     const status = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
-    const audit = await callAgent<AuditCheck>(directory, 'GET', '/v1/audit/verification');
+    const audit = await callAgent<AuditVerification>(directory, 'GET', '/v1/audit/verification');
     const alone = status.members.length === 1 ? 'alone' : `one of ${status.members.length} members`;
     return [
       { check: 'agent', result: 'ok', detail: `${status.name} runs, ${alone}, mode ${status.mode}` },
       audit.ok
-        ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, head ${audit.head.slice(0, 16)}` }
+        ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, root ${audit.root.slice(0, 16)}` }
         : { check: 'audit', result: 'broken', detail: `record ${audit.index}: ${audit.reason}` },
     ];
   } catch (error) {

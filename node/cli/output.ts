@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 export const FORMATS = ['table', 'json', 'yaml'] as const;
 export type Format = (typeof FORMATS)[number];
 
-export const EXIT = { ok: 0, error: 1, usage: 2, degraded: 3, partial: 6 } as const;
+export const EXIT = { ok: 0, error: 1, usage: 2, degraded: 3, pending: 4, refused: 5, partial: 6, auditBroken: 8 } as const;
 
 /** Machine-readable output carries a version, so that scripts can tell when its shape changes. */
 const OUTPUT_VERSION = 1;

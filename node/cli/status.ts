@@ -46,6 +46,11 @@ function render(answer: AgentStatus): string {
       ),
     );
   }
+  if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));
+  if (answer.approvals.length > 0) {
+    const rows = answer.approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]);
+    lines.push('', table(['waits for approval', 'incident', 'what'], rows));
+  }
   if (answer.openIncidents.length > 0) {
     lines.push(
       '',

@@ -84,7 +84,7 @@ function welcome({ agent, directory, sensorFallback }: RunningNode): string {
     `  state      ${directory.path}`,
     `  sees       ${seen(status)}${sensorFallback === undefined ? '' : ` (plain reader: ${sensorFallback})`}`,
     `  services   ${services(status, directory.configFile)}`,
-    `  mode       ${status.mode === 'act' ? 'act: repairs by itself what is reversible' : 'observe: decides and shows; --mode act lets it repair'}`,
+    `  mode       ${MODE_TEXT[status.mode]}`,
     `  listens    ${address}`,
     '',
     'Join a second agent to it, from another terminal:',
@@ -99,6 +99,12 @@ function welcome({ agent, directory, sensorFallback }: RunningNode): string {
     '',
   ].join('\n');
 }
+
+const MODE_TEXT: Record<AgentStatus['mode'], string> = {
+  observe: 'observe: decides and shows; --mode act lets it repair',
+  advise: 'advise: asks before it repairs (kalos approve)',
+  act: 'act: repairs by itself what is reversible',
+};
 
 function isLoopback(address: string): boolean {
   return address.includes('/127.') || address.includes('/::1/');

@@ -1,6 +1,7 @@
 // The configuration of an agent: kalos.toml in its state directory or named by --config, then flags on top.
 // Unknown keys are refused with a suggestion; a wrong value is named with its place.
 import { z } from 'zod';
+import { MODES } from '../action/guard.ts';
 import { policySchema } from '../detection/policy.ts';
 import { closest, KalosError } from '../errors.ts';
 
@@ -25,7 +26,7 @@ export const configSchema = z.strictObject({
     .string()
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9.-]{0,23}$/, 'letters, digits, dot and dash, at most 24')
     .optional(),
-  mode: z.enum(['observe', 'act']).default('observe'),
+  mode: z.enum(MODES).default('observe'),
   listen: z.string().regex(listenPattern, 'an IP address and a port, such as 0.0.0.0:7700').optional(),
   announce: z.array(z.string().startsWith('/')).default([]),
   join: z.array(z.string().startsWith('/')).default([]),

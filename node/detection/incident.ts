@@ -16,7 +16,7 @@ export interface Step {
   data?: Record<string, string | number | boolean | null>;
 }
 
-export type IncidentState = 'open' | 'acting' | 'watching' | 'resolved' | 'escalated';
+export type IncidentState = 'open' | 'waiting' | 'acting' | 'watching' | 'resolved' | 'escalated';
 
 export interface Incident {
   /** `inc-` and 10 hex digits, distinct across the swarm. */

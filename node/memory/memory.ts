@@ -27,7 +27,7 @@ export const incidentSchema = z.strictObject({
   target: z.string().max(512),
   severity: z.enum(SEVERITIES),
   summary: z.string().max(400),
-  state: z.enum(['open', 'acting', 'watching', 'resolved', 'escalated']),
+  state: z.enum(['open', 'waiting', 'acting', 'watching', 'resolved', 'escalated']),
   openedMs: z.number(),
   closedMs: z.number(),
   outcome: z.string().max(400),

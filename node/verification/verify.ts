@@ -19,6 +19,8 @@ export async function verify(entry: JournalEntry, actuator: Actuator, sensors: S
   switch (toolOf(call).verification.condition) {
     case 'service-well':
       return serviceWell(entry, service, actuator);
+    case 'service-stopped':
+      return { holds: service.state === 'stopped', detail: `the service is ${service.state}` };
     case 'signal-effective':
       return signalEffective(entry, service, sensors);
   }

@@ -29,10 +29,40 @@ export async function loadIdentity(path: string): Promise<Identity> {
   return { peer: peerIdFromPrivateKey(key).toString(), privateKey: key };
 }
 
+const hash = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash('sha256').update(bytes).digest());
+
+/** Peer ids and the keys that they stand for, bounded. */
+class KeyCache {
+  readonly #peers = new Map<PeerId, { raw: Uint8Array; key: KeyObject }>();
+
+  get(peer: PeerId): { raw: Uint8Array; key: KeyObject } | undefined {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) return known;
+    const raw = rawKeyOf(peer);
+    if (raw === undefined) return undefined;
+    const key = createPublicKey({ key: Buffer.concat([SPKI_HEADER, raw]), format: 'der', type: 'spki' });
+    if (this.#peers.size >= MAX_CACHED_KEYS) this.#peers.clear();
+    this.#peers.set(peer, { raw, key });
+    return { raw, key };
+  }
+
+  verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean {
+    const key = this.get(peer)?.key;
+    return key !== undefined && verify(null, bytes, key, signature);
+  }
+}
+
+/** Checks signatures and hashes without a key of one's own. */
+export function makeVerifier(): Pick<Crypto, 'hash' | 'verify'> {
+  const keys = new KeyCache();
+  return { hash, verify: (peer, bytes, signature) => keys.verify(peer, bytes, signature) };
+}
+
 export class Ed25519Crypto implements Crypto {
   readonly self: PeerId;
+  readonly hash = hash;
   readonly #key: KeyObject;
-  readonly #peers = new Map<PeerId, { raw: Uint8Array; key: KeyObject }>();
+  readonly #peers = new KeyCache();
 
   constructor({ peer, privateKey }: Identity) {
     this.self = peer;
@@ -45,16 +75,11 @@ export class Ed25519Crypto implements Crypto {
   }
 
   verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean {
-    const key = this.#peer(peer)?.key;
-    return key !== undefined && verify(null, bytes, key, signature);
-  }
-
-  hash(bytes: Uint8Array): Uint8Array {
-    return new Uint8Array(createHash('sha256').update(bytes).digest());
+    return this.#peers.verify(peer, bytes, signature);
   }
 
   keyOf(peer: PeerId): Uint8Array | undefined {
-    return this.#peer(peer)?.raw;
+    return this.#peers.get(peer)?.raw;
   }
 
   peerOf(key: Uint8Array): PeerId | undefined {
@@ -63,17 +88,6 @@ export class Ed25519Crypto implements Crypto {
     } catch {
       return undefined;
     }
-  }
-
-  #peer(peer: PeerId): { raw: Uint8Array; key: KeyObject } | undefined {
-    const known = this.#peers.get(peer);
-    if (known !== undefined) return known;
-    const raw = rawKeyOf(peer);
-    if (raw === undefined) return undefined;
-    const key = createPublicKey({ key: Buffer.concat([SPKI_HEADER, raw]), format: 'der', type: 'spki' });
-    if (this.#peers.size >= MAX_CACHED_KEYS) this.#peers.clear();
-    this.#peers.set(peer, { raw, key });
-    return { raw, key };
   }
 }
 

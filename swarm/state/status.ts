@@ -23,6 +23,10 @@ export const STATUS_CONDITIONS = [
 ] as const;
 export type StatusCondition = (typeof STATUS_CONDITIONS)[number];
 
+/** What an agent may do by itself, by position; `halted`: its kill switch is thrown. Append only. */
+export const STATUS_MODES = ['observe', 'act', 'advise', 'halted'] as const;
+export type StatusMode = (typeof STATUS_MODES)[number];
+
 export interface Status {
   name: string;
   version: string;
@@ -45,7 +49,7 @@ export interface Status {
   /** The coordinator's term as this peer knows it, and whether it is the coordinator itself. */
   term: number;
   coordinator: boolean;
-  mode: 'observe' | 'act';
+  mode: StatusMode;
 }
 
 const figure = z.number().int().nonnegative().nullable();
@@ -64,7 +68,11 @@ const wireSchema = z.tuple([
   z.number().int().nonnegative(),
   z.number().int().nonnegative(),
   z.boolean(),
-  z.number().int().min(0).max(1),
+  z
+    .number()
+    .int()
+    .min(0)
+    .max(STATUS_MODES.length - 1),
 ]);
 
 const orNull = (value: number | undefined): number | null => (value === undefined ? null : Math.max(0, Math.round(value)));
@@ -86,7 +94,7 @@ export function encodeStatus(status: Status): Uint8Array {
     status.openIncidents,
     status.term,
     status.coordinator,
-    status.mode === 'act' ? 1 : 0,
+    STATUS_MODES.indexOf(status.mode),
   ]);
 }
 
@@ -112,7 +120,7 @@ export function decodeStatus(payload: Uint8Array): Status | undefined {
     openIncidents,
     term,
     coordinator,
-    mode: mode === 1 ? 'act' : 'observe',
+    mode: STATUS_MODES[mode] ?? 'observe',
   };
 }
 

@@ -1,29 +1,14 @@
 // Audit and memory: every edit, removal and reordering is found and located; what is remembered survives a restart.
 import { describe, expect, it } from 'vitest';
-import { AuditLog } from '../../node/audit/audit-log.ts';
+import { AuditLog, type AuditRecord, recordBytes } from '../../node/audit/audit-log.ts';
+import { leafHash } from '../../node/audit/merkle.ts';
+import { checkProof, consistencyText, inclusionText, proofSchema } from '../../node/audit/proof.ts';
 import { closeIncident, openIncident } from '../../node/detection/incident.ts';
 import { MAX_INCIDENTS, Memory } from '../../node/memory/memory.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
+import { makeVerifier } from '../../swarm/libp2p/identity.ts';
 import { makePeer } from '../support/crypto.ts';
-
-class PlainStore implements Store {
-  readonly content = new Map<string, Uint8Array>();
-  async get(key: string) {
-    return this.content.get(key);
-  }
-  async write(operations: readonly StoreOperation[]) {
-    for (const operation of operations) {
-      if (operation.kind === 'put') this.content.set(operation.key, operation.value);
-      else this.content.delete(operation.key);
-    }
-  }
-  async range(prefix: string, { limit, reverse = false }: { limit: number; reverse?: boolean }) {
-    const found = [...this.content].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1));
-    return (reverse ? found.reverse() : found).slice(0, limit);
-  }
-  async close() {}
-}
+import { PlainStore } from '../support/store.ts';
 
 const crypto = await makePeer();
 const clock = { wallMs: () => 1_000, monotonicMs: () => 0, after: () => ({ cancel: () => undefined }) };
@@ -36,10 +21,11 @@ async function filled(): Promise<{ store: PlainStore; log: AuditLog }> {
   return { store, log };
 }
 
-const keyOf = (index: number): string => `audit/${String(index).padStart(12, '0')}`;
+const keyOf = (index: number): string => `audit/record/${String(index).padStart(12, '0')}`;
+const LEAF_1 = 'audit/node/0/1';
 
 describe('the audit log', () => {
-  it('keeps concurrent appends in one chain, and goes on after a restart', async () => {
+  it('keeps concurrent appends in one log, and goes on after a restart', async () => {
     const { store, log } = await filled();
     expect(await log.verify()).toMatchObject({ ok: true, records: 4 });
     const again = new AuditLog(store, clock, crypto);
@@ -49,26 +35,71 @@ describe('the audit log', () => {
     expect((await again.tail(2)).map(({ subject }) => subject)).toEqual(['d', 'e']);
   });
 
-  it('locates an edit, a removal and a reordering', async () => {
-    const edited = await filled();
-    const record = decodeCbor(edited.store.content.get(keyOf(1)) ?? new Uint8Array()) as Record<string, unknown>;
-    edited.store.content.set(keyOf(1), encodeCbor({ ...record, text: 'another story' }));
-    expect(await edited.log.verify()).toEqual({ ok: false, index: 1, reason: 'it was changed' });
+  it('locates an edit, of the record alone or with its leaf', async () => {
+    const { store, log } = await filled();
+    const record = decodeCbor(store.content.get(keyOf(1)) ?? new Uint8Array()) as AuditRecord;
+    const edited = { ...record, text: 'another story' };
+    store.content.set(keyOf(1), encodeCbor(edited));
+    expect(await log.verify()).toEqual({ ok: false, index: 1, reason: 'it was changed' });
+    store.content.set(LEAF_1, leafHash(recordBytes(edited), crypto.hash));
+    expect(await log.verify()).toMatchObject({ ok: false, reason: 'the records do not give the signed root' });
+  });
 
+  it('locates a removal, a reordering, a record beyond the head and a head that was cut back', async () => {
     const removed = await filled();
     removed.store.content.delete(keyOf(2));
-    expect(await removed.log.verify()).toMatchObject({ ok: false, index: 2 });
+    expect(await removed.log.verify()).toMatchObject({ ok: false, index: 2, reason: 'the record is missing' });
 
     const swapped = await filled();
     const [first, second] = [swapped.store.content.get(keyOf(1)), swapped.store.content.get(keyOf(2))];
     if (first && second) swapped.store.content.set(keyOf(1), second).set(keyOf(2), first);
     expect(await swapped.log.verify()).toMatchObject({ ok: false, index: 1 });
+
+    const beyond = await filled();
+    const oldHead = beyond.store.content.get('audit/head') ?? new Uint8Array();
+    await beyond.log.append('intent', 'e', 'the fifth');
+    beyond.store.content.set('audit/head', oldHead);
+    expect(await beyond.log.verify()).toMatchObject({ ok: false, index: 4, reason: 'the log was cut back to an older head' });
+    const reopened = new AuditLog(beyond.store, clock, crypto);
+    await reopened.open();
+    expect(await reopened.verify()).toMatchObject({ ok: false, index: 4, reason: 'a record lies beyond the head' });
   });
 
-  it('does not go on past a newest record that cannot be read', async () => {
+  it('does not open under a head that another signed, cannot be read, or is gone', async () => {
     const { store } = await filled();
-    store.content.set(keyOf(3), new Uint8Array([1, 2]));
+    await expect(new AuditLog(store, clock, await makePeer()).open()).rejects.toThrow(/not signed by this agent/);
+    store.content.set('audit/head', new Uint8Array([1]));
     await expect(new AuditLog(store, clock, crypto).open()).rejects.toThrow(/cannot be read/);
+    store.content.delete('audit/head');
+    await expect(new AuditLog(store, clock, crypto).open()).rejects.toThrow(/no head/);
+  });
+
+  it('proves every record and every growth to somebody who has only the proof', async () => {
+    const { log } = await filled();
+    for (const subject of ['e', 'f', 'g']) await log.append('outcome', subject, '…');
+    for (let index = 0; index < 7; index++) {
+      const proof = await log.prove(index);
+      const text = JSON.parse(JSON.stringify(proof && inclusionText(proof)));
+      expect(checkProof(proofSchema.parse(text), makeVerifier())).toEqual({ valid: true });
+      text.record.text = 'forged';
+      expect(checkProof(proofSchema.parse(text), makeVerifier())).toMatchObject({ valid: false });
+    }
+    for (let size = 1; size <= 7; size++) {
+      const proof = await log.proveConsistency(size);
+      const text = JSON.parse(JSON.stringify(proof && consistencyText(proof)));
+      expect(checkProof(proofSchema.parse(text), makeVerifier())).toEqual({ valid: true });
+      expect(checkProof(proofSchema.parse({ ...text, oldRoot: 'ab'.repeat(32) }), makeVerifier())).toMatchObject({
+        valid: false,
+      });
+      expect(checkProof(proofSchema.parse({ ...text, head: { ...text.head, size: 9 } }), makeVerifier())).toMatchObject({
+        valid: false,
+      });
+    }
+    expect([await log.prove(7), await log.proveConsistency(0), await log.proveConsistency(8)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });
 

@@ -1,6 +1,6 @@
 // Decision and its brakes: the cheapest confident tier, abstention as an answer, and a guard that nothing passes by.
 import { describe, expect, it } from 'vitest';
-import { Guard } from '../../node/action/guard.ts';
+import { Guard, MODES } from '../../node/action/guard.ts';
 import { decide } from '../../node/decision/decide.ts';
 import type { ToolCall } from '../../node/decision/plan.ts';
 import type { ServiceSample } from '../../swarm/ports/actuator.ts';
@@ -75,16 +75,30 @@ describe('the guard', () => {
     sinceMs: 0,
     port: undefined,
   };
+  const judge = (guard: Guard, what: ToolCall = call, target: ServiceSample | undefined = service, ms = 0) =>
+    guard.judge(what, target, 'policy', ms).kind;
 
-  it('shows and does not act in mode observe', () => {
-    expect(new Guard('observe').admit(call, service, 0).kind).toBe('shown');
+  it('shows in mode observe, asks in advise, goes in act; a person passes the mode', () => {
+    expect(MODES.map((mode) => judge(new Guard(mode)))).toEqual(['shown', 'ask', 'go']);
+    expect(MODES.map((mode) => new Guard(mode).judge(call, service, 'operator', 0).kind)).toEqual(['go', 'go', 'go']);
+  });
+
+  it('refuses everything while acting is halted, to a person too', () => {
+    const guard = new Guard('act');
+    guard.halted = 'a drill';
+    expect(judge(guard)).toBe('refused');
+    expect(guard.judge(call, service, 'operator', 0)).toMatchObject({
+      kind: 'refused',
+      reason: expect.stringContaining('a drill'),
+    });
   });
 
   it('refuses what is not supervised, what was stopped on purpose, and what has no process', () => {
     const guard = new Guard('act');
-    expect(guard.admit(call, undefined, 0).kind).toBe('refused');
-    expect(guard.admit(call, { ...service, state: 'stopped' }, 0).kind).toBe('refused');
-    expect(guard.admit({ tool: 'process.signal', service: 'web', signal: 'CONT' }, service, 0).kind).toBe('refused');
+    expect(guard.judge(call, undefined, 'operator', 0).kind).toBe('refused');
+    expect(judge(guard, call, { ...service, state: 'stopped' })).toBe('refused');
+    expect(judge(guard, { tool: 'process.signal', service: 'web', signal: 'CONT' })).toBe('refused');
+    expect(judge(guard, { tool: 'service.start', service: 'web' }, { ...service, state: 'running' })).toBe('refused');
   });
 
   it('refuses arguments outside the schema: empty names, other signals, extra fields', () => {
@@ -94,7 +108,7 @@ describe('the guard', () => {
       { tool: 'process.signal', service: 'web', signal: 'SEGV' },
       { ...call, shell: 'rm -rf /' },
     ]) {
-      expect(guard.admit(wrong as ToolCall, service, 0)).toMatchObject({
+      expect(guard.judge(wrong as ToolCall, service, 'operator', 0)).toMatchObject({
         kind: 'refused',
         reason: expect.stringContaining('arguments'),
       });
@@ -103,9 +117,12 @@ describe('the guard', () => {
 
   it('escalates after the tool’s rate on a target, for that target alone, until time has passed', () => {
     const guard = new Guard('act');
-    expect([0, 1, 2].map((ms) => guard.admit(call, service, ms).kind)).toEqual(['go', 'go', 'go']);
-    expect(guard.admit(call, service, 3).kind).toBe('escalate');
-    expect(guard.admit({ ...call, service: 'db' }, { ...service, name: 'db' }, 3).kind).toBe('go');
-    expect(guard.admit(call, service, 300_003).kind).toBe('go');
+    for (const ms of [0, 1, 2]) {
+      expect(judge(guard, call, service, ms)).toBe('go');
+      guard.use(call, ms);
+    }
+    expect(judge(guard, call, service, 3)).toBe('escalate');
+    expect(judge(guard, { ...call, service: 'db' }, { ...service, name: 'db' }, 3)).toBe('go');
+    expect(judge(guard, call, service, 300_003)).toBe('go');
   });
 });

@@ -1,0 +1,144 @@
+// `kalos tools | act | rollback | approve | reject | stop-all | resume`: a person's hand on one machine, through the same
+// executor as a policy's: guard, audit, transaction, verification.
+import type { AgentStatus } from '../agent.ts';
+import type { ActAnswer } from '../api/routes.ts';
+import { closest, KalosError } from '../errors.ts';
+import { callAgent } from './client.ts';
+import { EXIT, type Format, paint, printable, printData, table } from './output.ts';
+
+interface ToolText {
+  name: string;
+  version: number;
+  description: string;
+  risk: string;
+  input: { properties?: Record<string, { type?: string; enum?: string[]; const?: string }> };
+  verification: { condition: string; stableMs: number; windowMs: number };
+  timeoutMs: number;
+  rate: { uses: number; withinMs: number };
+}
+
+async function toolsOf(directory: string | undefined): Promise<ToolText[]> {
+  return callAgent<ToolText[]>(directory, 'GET', '/v1/tools');
+}
+
+function pick(tools: readonly ToolText[], name: string): ToolText {
+  const tool = tools.find((known) => known.name === name);
+  if (tool !== undefined) return tool;
+  const names = tools.map((known) => known.name);
+  const meant = closest(name, names);
+  throw new KalosError(
+    'usage',
+    `no tool "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
+    `there are: ${names.join(', ')}`,
+  );
+}
+
+export async function showTools(directory: string | undefined, name: string | undefined, format: Format): Promise<number> {
+  const tools = await toolsOf(directory);
+  const chosen = name === undefined ? tools : [pick(tools, name)];
+  if (format !== 'table') printData(format, { tools: chosen });
+  else if (name === undefined)
+    process.stdout.write(
+      `${table(
+        ['tool', 'risk', 'what it does'],
+        tools.map((tool) => [tool.name, tool.risk, tool.description]),
+      )}\n`,
+    );
+  else process.stdout.write(`${chosen.map(describe).join('\n')}\n`);
+  return EXIT.ok;
+}
+
+function describe({ name, version, description, risk, input, verification, timeoutMs, rate }: ToolText): string {
+  const parameters = Object.entries(input.properties ?? {}).filter(([key]) => key !== 'tool');
+  return [
+    `${paint('bold', name)}  version ${version}, risk ${risk}`,
+    `  ${description}`,
+    `  arguments     ${parameters.map(([key, { type, enum: choices }]) => `${key}=${choices?.join('|') ?? type ?? ''}`).join(' ')}`,
+    `  verification  ${verification.condition}, held for ${verification.stableMs} ms, within ${verification.windowMs} ms`,
+    `  limits        ${timeoutMs} ms; ${rate.uses} uses on a target in ${rate.withinMs / 60_000} minutes`,
+  ].join('\n');
+}
+
+export interface ActOptions {
+  dryRun: boolean;
+  reason: string;
+}
+
+/** @param args `key=value` each. @throws KalosError `usage` where one is not, or is given twice. */
+export async function act(
+  directory: string | undefined,
+  name: string,
+  args: readonly string[],
+  options: ActOptions,
+  format: Format,
+): Promise<number> {
+  const tool = pick(await toolsOf(directory), name);
+  const call: Record<string, string> = { tool: tool.name };
+  for (const argument of args) {
+    const [, key = '', value = ''] = argument.match(/^([a-z_]+)=([\s\S]+)$/) ?? [];
+    if (key === '' || key in call)
+      throw new KalosError('usage', `"${argument}" is not a new key=value`, `kalos tools ${name} shows its arguments`);
+    call[key] = value;
+  }
+  const answer = await callAgent<ActAnswer>(directory, 'POST', '/v1/actions', { call, ...options });
+  return printAnswer(answer, format);
+}
+
+export async function rollback(directory: string | undefined, id: string, format: Format): Promise<number> {
+  return printAnswer(await callAgent<ActAnswer>(directory, 'POST', `/v1/actions/${encodeURIComponent(id)}/rollback`), format);
+}
+
+const GOOD_RESULTS = new Set(['confirmed', 'dry-run']);
+const REFUSED_RESULTS = new Set(['refused', 'escalate', 'shown']);
+
+function printAnswer(answer: ActAnswer, format: Format): number {
+  if (format === 'table') {
+    const colour = GOOD_RESULTS.has(answer.result) ? 'green' : 'red';
+    const lines = [
+      `${paint(colour, answer.result)}  ${printable(answer.detail)}${answer.plan === '' ? '' : `  (${answer.plan})`}`,
+      ...answer.diff.map((line) => `  ${printable(line)}`),
+      `  risk ${answer.risk}; undone by: ${printable(answer.undo)}`,
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  } else {
+    printData(format, { ...answer });
+  }
+  if (GOOD_RESULTS.has(answer.result)) return EXIT.ok;
+  return REFUSED_RESULTS.has(answer.result) ? EXIT.refused : EXIT.error;
+}
+
+export async function answerApproval(
+  directory: string | undefined,
+  id: string | undefined,
+  answer: 'approved' | 'rejected',
+): Promise<number> {
+  if (id === undefined) return listApprovals(directory);
+  await callAgent(directory, 'POST', `/v1/approvals/${encodeURIComponent(id)}`, { answer });
+  process.stdout.write(`${id} ${answer}\n`);
+  return EXIT.ok;
+}
+
+async function listApprovals(directory: string | undefined): Promise<number> {
+  const { approvals } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
+  if (approvals.length === 0) process.stdout.write('nothing waits for approval\n');
+  else
+    process.stdout.write(
+      `${table(
+        ['id', 'incident', 'what'],
+        approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]),
+      )}\n`,
+    );
+  return approvals.length === 0 ? EXIT.ok : EXIT.pending;
+}
+
+export async function stopAll(directory: string | undefined, reason: string): Promise<number> {
+  await callAgent(directory, 'POST', '/v1/halt', { reason });
+  process.stdout.write('acting is halted, also after a restart; kalos resume allows it again\n');
+  return EXIT.ok;
+}
+
+export async function resume(directory: string | undefined): Promise<number> {
+  await callAgent(directory, 'POST', '/v1/resume', {});
+  process.stdout.write('acting is allowed again\n');
+  return EXIT.ok;
+}

@@ -1,0 +1,116 @@
+// A person's hand on a real agent, through the command line: tools, dry runs, actions, rollback, approvals, the kill
+// switch, and an audit that can be proven to somebody else.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../../node/agent.ts';
+import type { ActAnswer } from '../../node/api/routes.ts';
+import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+
+const CONFIG = 'mode = "advise"\n[[service]]\nname = "idle"\ncommand = ["sleep", "600"]\n';
+
+const swarm = new RealSwarm();
+let agent: RealAgent;
+
+beforeAll(async () => {
+  agent = await swarm.start('solo', CONFIG);
+});
+afterAll(() => swarm.stop());
+
+const here = (...args: string[]) => kalos(...args, '--dir', agent.directory);
+const act = (...args: string[]) => swarm.json<ActAnswer>(agent, 'act', ...args);
+const idle = async () => (await swarm.json<AgentStatus>(agent, 'status')).services[0];
+
+describe('by hand', () => {
+  it('tools are listed, described, and suggested where one is misspelt', async () => {
+    expect((await here('tools')).stdout).toMatch(/service\.restart\s+R1/);
+    expect((await here('tools', 'process.signal')).stdout).toMatch(/signal=TERM\|KILL\|STOP/);
+    const wrong = await here('act', 'service.restrat', 'service=idle');
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean "service.restart"?')]);
+  });
+
+  it('a dry run says what would change, and changes nothing', async () => {
+    const before = await idle();
+    expect(await act('service.restart', 'service=idle', '--dry-run')).toMatchObject({
+      result: 'dry-run',
+      diff: [expect.stringContaining('is replaced'), expect.anything()],
+    });
+    expect(await idle()).toEqual(before);
+  });
+
+  it('an action is confirmed by what the machine shows, and rolled back by its inverse', async () => {
+    const stopped = await act('process.signal', 'service=idle', 'signal=STOP');
+    expect(stopped).toMatchObject({ result: 'confirmed', detail: 'process state T', undo: 'process.signal idle CONT' });
+    const back = await swarm.json<ActAnswer>(agent, 'rollback', stopped.plan);
+    expect(back).toMatchObject({ result: 'confirmed', detail: expect.stringContaining('in state S') });
+    const unknown = await here('rollback', 'act-0000000000');
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('nothing was done under')]);
+  });
+
+  it('arguments outside the schema are refused: wildcards, other signals, doubled and foreign keys', async () => {
+    const outcomes = await Promise.all([
+      here('act', 'service.restart', 'service=*'),
+      here('act', 'process.signal', 'service=idle', 'signal=SEGV'),
+      here('act', 'service.restart', 'service=idle', 'service=other'),
+      here('act', 'service.restart', 'service=idle', 'command=sh'),
+      here('act', 'service.restart'),
+    ]);
+    expect(outcomes.map(({ code }) => code)).toEqual([5, 2, 2, 2, 2]);
+  });
+
+  it('in mode advise a repair waits for a person', async () => {
+    const { pid } = (await idle()) ?? {};
+    process.kill(pid ?? Number.NaN, 'SIGKILL');
+    const id = await eventually(
+      'the repair to wait for approval',
+      async () => (await swarm.json<AgentStatus>(agent, 'status')).approvals[0]?.id,
+    );
+    const listed = await here('approve');
+    expect([listed.code, listed.stdout]).toEqual([4, expect.stringContaining(id)]);
+    expect((await idle())?.state).toBe('exited');
+    expect((await here('approve', id)).code).toBe(0);
+    await eventually('the service to run again', async () => (await idle())?.state === 'running' || undefined);
+    expect((await here('approve', id)).code).toBe(1);
+  });
+
+  it('stop-all refuses everything until resume, also after a restart of the agent', async () => {
+    expect((await here('stop-all', '--reason', 'a drill')).code).toBe(0);
+    agent.process.kill('SIGKILL');
+    await eventually('the agent to end', () => agent.process.signalCode ?? undefined);
+    agent = await swarm.start('solo', CONFIG, agent);
+    const refused = await here('act', 'service.restart', 'service=idle');
+    expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining('acting is halted (a drill)')]);
+    expect((await here('status')).stdout).toContain('Acting is halted: a drill');
+    expect((await here('resume')).code).toBe(0);
+    expect(await act('service.restart', 'service=idle')).toMatchObject({ result: 'confirmed' });
+  });
+
+  it('all of it is in the audit, which verifies and can be proven offline', async () => {
+    const { records } = await swarm.json<{ records: { kind: string; text: string }[] }>(agent, 'audit', 'list', '--last', '100');
+    const texts = records.map(({ kind, text }) => `${kind} ${text}`);
+    expect(texts).toEqual(
+      expect.arrayContaining([
+        'control acting halted: a drill',
+        'control acting resumed',
+        expect.stringMatching(/^intent service\.restart idle: /),
+        expect.stringMatching(/^outcome confirmed: /),
+      ]),
+    );
+    expect((await here('audit', 'verify')).code).toBe(0);
+
+    const proof = await here('audit', 'prove', String(records.length - 1));
+    const file = join(agent.directory, 'proof.json');
+    writeFileSync(file, proof.stdout);
+    expect([await kalos('audit', 'check', file)].map(({ code, stdout }) => [code, stdout.startsWith('valid')])).toEqual([
+      [0, true],
+    ]);
+    writeFileSync(file, proof.stdout.replace('"kind": "outcome"', '"kind": "refused"'));
+    expect((await kalos('audit', 'check', file)).code).toBe(8);
+
+    const grown = await here('audit', 'prove', '--since', '2');
+    writeFileSync(file, grown.stdout);
+    expect((await kalos('audit', 'check', file)).code).toBe(0);
+    expect((await here('audit', 'prove', '9999')).code).toBe(1);
+  });
+});

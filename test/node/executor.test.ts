@@ -1,0 +1,238 @@
+// The one way to a change: each control on the live path, seen from what reaches the machine and what the audit says.
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Mode } from '../../node/action/guard.ts';
+import { Executor, type Performed } from '../../node/agent/executor.ts';
+import { AuditLog } from '../../node/audit/audit-log.ts';
+import type { Plan, ToolCall } from '../../node/decision/plan.ts';
+import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import { FakeLinux } from '../../sim/linux.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
+import { Disk, SimulatedStore } from '../../sim/store.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+
+const restart: ToolCall = { tool: 'service.restart', service: 'web' };
+const planOf = (call: ToolCall, id = 'inc-1-1'): Plan => ({ id, incident: 'inc-1', call, tier: 'reactive', reason: 'because' });
+
+let scheduler: Scheduler;
+let disk: Disk;
+let linux: FakeLinux;
+let acts: string[];
+
+const pump = async (ms = 20_000): Promise<void> => {
+  const untilMs = scheduler.nowMs + ms;
+  while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** Lets virtual time pass until `work` is done; fails where an hour of it did not suffice. */
+async function settled<T>(work: Promise<T>): Promise<T> {
+  let result: { value: T } | { error: unknown } | undefined;
+  work.then(
+    (value) => {
+      result = { value };
+    },
+    (error: unknown) => {
+      result = { error };
+    },
+  );
+  for (let second = 0; result === undefined && second < 3_600; second++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await pump(1_000);
+  }
+  if (result === undefined) throw new Error('it never settled');
+  if ('error' in result) throw result.error;
+  return result.value;
+}
+
+/** An executor as a process has it after a start, on the disk that is there. */
+async function start(mode: Mode) {
+  const clock = {
+    wallMs: () => scheduler.nowMs,
+    monotonicMs: () => scheduler.nowMs,
+    after: (delayMs: number, run: () => void) => {
+      const event = scheduler.after(delayMs, run);
+      return { cancel: () => Object.assign(event, { cancelled: true }) };
+    },
+  };
+  const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
+  const store = new SimulatedStore(disk, scheduler);
+  const transport = { self: crypto.self };
+  const ports = {
+    clock,
+    store,
+    crypto,
+    transport,
+    actuator: linux,
+    sensors: linux,
+    random: new SeededRandom(1, 'r'),
+  } as unknown as Ports;
+  const audit = new AuditLog(store, clock, crypto);
+  await settled(audit.open());
+  const executor = new Executor(
+    {
+      ports,
+      audit,
+      log: () => undefined,
+      failed: (error) => {
+        throw error;
+      },
+    },
+    mode,
+  );
+  await settled(executor.open());
+  const perform = (plan: Plan, authority: 'policy' | 'operator' = 'policy'): Promise<Performed> =>
+    executor.perform(plan, authority, { asked: async () => undefined, intended: async () => undefined });
+  const audited = async () => (await audit.tail(100)).map(({ kind, subject, text }) => `${kind} ${subject}: ${text}`);
+  return { executor, perform, audited };
+}
+
+beforeEach(async () => {
+  scheduler = new Scheduler();
+  disk = new Disk();
+  acts = [];
+  linux = new FakeLinux(
+    scheduler,
+    new SeededRandom(1, 'linux'),
+    [{ name: 'web', command: ['web'], port: 80 }],
+    { cpus: 2, memoryBytes: 2 ** 32 },
+    0,
+  );
+  await settled(linux.startService('web'));
+  linux.kill('web');
+  linux.onAct = (text) => acts.push(text);
+});
+
+describe('the executor', () => {
+  it('audits the intent before the deed and the outcome after it', async () => {
+    const { perform, audited } = await start('act');
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
+    expect(acts).toEqual(['started web']);
+    expect(await audited()).toEqual([
+      'intent inc-1-1: service.restart web: because',
+      'outcome inc-1-1: confirmed: running as pid 121 and answering on port 80',
+    ]);
+  });
+
+  it('in mode observe touches nothing, and audits that it did not', async () => {
+    const { perform, audited } = await start('observe');
+    expect(await settled(perform(planOf(restart)))).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'shown' },
+      diff: [expect.stringContaining('exited → running'), expect.anything()],
+    });
+    expect(acts).toEqual([]);
+    expect(await audited()).toEqual([expect.stringContaining('refused inc-1-1: service.restart web: mode is observe')]);
+  });
+
+  it('previews without doing or counting anything', async () => {
+    const { executor, perform } = await start('act');
+    for (let i = 0; i < 10; i++) expect(executor.preview(restart, 'policy').verdict.kind).toBe('go');
+    expect(acts).toEqual([]);
+    expect(executor.preview({ tool: 'process.signal', service: 'web', signal: 'STOP' }, 'policy').inverse).toMatchObject({
+      signal: 'CONT',
+    });
+    expect(() => executor.preview({ tool: 'service.restart', service: '' }, 'policy')).toThrow();
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
+  });
+
+  it('uses a tool at most as often as it declares, then escalates', async () => {
+    const { perform } = await start('act');
+    const kinds: string[] = [];
+    for (let i = 1; i <= 4; i++) {
+      const performed = await settled(perform(planOf(restart, `inc-1-${i}`)));
+      kinds.push(performed.kind === 'done' ? performed.entry.phase : performed.verdict.kind);
+      linux.kill('web');
+    }
+    expect(kinds).toEqual(['confirmed', 'confirmed', 'confirmed', 'escalate']);
+  });
+
+  it('undoes what did not help, by the tool’s inverse', async () => {
+    const { perform } = await start('act');
+    linux.curse('web', 100);
+    expect(await settled(perform(planOf({ tool: 'service.start', service: 'web' })))).toMatchObject({
+      kind: 'done',
+      entry: { phase: 'undone' },
+    });
+    expect(acts).toEqual(['started web', 'stopped web']);
+  });
+});
+
+describe('mode advise', () => {
+  it('waits for a person, and does it once it is approved', async () => {
+    const { executor, perform, audited } = await start('advise');
+    const performed = perform(planOf(restart));
+    await pump(1_000);
+    expect(executor.approvals()).toMatchObject([
+      { plan: { id: 'inc-1-1' }, diff: [expect.stringContaining('exited → running'), expect.anything()] },
+    ]);
+    expect(acts).toEqual([]);
+    expect(await settled(executor.answer('another', 'approved'))).toBe(false);
+    expect(await settled(executor.answer('inc-1-1', 'approved'))).toBe(true);
+    expect(await settled(performed)).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
+    expect((await audited())[0]).toBe('control inc-1-1: approved by an operator');
+    expect(executor.approvals()).toEqual([]);
+  });
+
+  it('does nothing that is rejected, that nobody answers, or whose reason has gone meanwhile', async () => {
+    const { executor, perform } = await start('advise');
+    const rejected = perform(planOf(restart, 'a'));
+    await pump(1_000);
+    await settled(executor.answer('a', 'rejected'));
+    expect(await settled(rejected)).toMatchObject({ kind: 'held', verdict: { reason: 'the approval was rejected' } });
+
+    const unanswered = perform(planOf(restart, 'b'));
+    await pump(601_000);
+    expect(await settled(unanswered)).toMatchObject({ kind: 'held', verdict: { reason: 'the approval was expired' } });
+
+    const moot = perform(planOf({ tool: 'service.start', service: 'web' }, 'c'));
+    await pump(1_000);
+    await settled(linux.startService('web'));
+    await settled(executor.answer('c', 'approved'));
+    expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
+    expect(acts).toEqual(['started web']); // by this test
+  });
+});
+
+describe('the kill switch', () => {
+  it('halts policies and people alike, survives a restart, and can be taken back', async () => {
+    const first = await start('act');
+    await settled(first.executor.halt('a drill'));
+    const again = await start('act');
+    expect(again.executor.halted).toBe('a drill');
+    expect(await settled(again.perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { kind: 'refused' } });
+    expect(await settled(again.perform(planOf(restart, 'x'), 'operator'))).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'refused' },
+    });
+    expect(acts).toEqual([]);
+    await settled(again.executor.resume());
+    const third = await start('act');
+    expect(third.executor.halted).toBeUndefined();
+    expect(await settled(third.perform(planOf(restart, 'y')))).toMatchObject({ kind: 'done' });
+    expect((await third.audited()).filter((line) => line.startsWith('control')).length).toBe(2);
+  });
+
+  it('stays thrown where its record cannot be read', async () => {
+    disk.content.set('control/halted', new Uint8Array([0xff]));
+    const { executor } = await start('act');
+    expect(executor.halted).toContain('cannot be read');
+  });
+
+  it('stops a plan whose intent was being written, and drops what waits for approval', async () => {
+    const { executor, perform, audited } = await start('act');
+    const racing = perform(planOf(restart)); // its intent is on its way to the disk
+    const halting = executor.halt('now');
+    expect(await settled(racing)).toMatchObject({ kind: 'held', verdict: { reason: 'acting was halted' } });
+    await settled(halting);
+    expect(acts).toEqual([]);
+    expect(await audited()).toContain('refused inc-1-1: acting was halted');
+
+    const advise = await start('advise');
+    await settled(advise.executor.resume());
+    const waiting = advise.perform(planOf(restart, 'w'));
+    await pump(1_000);
+    await settled(advise.executor.halt('again'));
+    expect(await settled(waiting)).toMatchObject({ kind: 'held' });
+    expect(acts).toEqual([]);
+  });
+});
