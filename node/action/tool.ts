@@ -48,8 +48,8 @@ export interface Tool {
   /** What it would change, a line each. */
   dryRun(call: ToolCall, service: ServiceSample): string[];
   apply(call: ToolCall, before: Snapshot, actuator: Actuator): Promise<ActuatorOutcome>;
-  /** The call that undoes this one; undefined where nothing does. Undoing applies it to the same snapshot. */
-  inverse(call: ToolCall): ToolCall | undefined;
+  /** The call that leads back to the snapshot; undefined where nothing does. Undoing applies it to the same snapshot. */
+  inverse(call: ToolCall, before: Snapshot): ToolCall | undefined;
 }
 
 const ORDINARY_RATE = { uses: 3, withinMs: 300_000 };
@@ -68,7 +68,8 @@ const serviceStart: Tool = {
     target === undefined ? NOT_SUPERVISED : target.state === 'running' ? 'the service runs already' : undefined,
   dryRun: (_call, target) => [`service ${target.name}: ${target.state} → running`],
   apply: (call, _before, actuator) => actuator.startService(call.service),
-  inverse: (call) => ({ tool: 'service.stop', service: call.service }),
+  // One that had ended by itself is left to the policies: stopping it would pass for "on purpose".
+  inverse: (call, before) => (before.state === 'exited' ? undefined : { tool: 'service.stop', service: call.service }),
 };
 
 const serviceStop: Tool = {
@@ -86,7 +87,7 @@ const serviceStop: Tool = {
     `service ${target.name}: ${target.state}${target.pid === undefined ? '' : ` (pid ${target.pid})`} → stopped`,
   ],
   apply: (call, _before, actuator) => actuator.stopService(call.service),
-  inverse: (call) => ({ tool: 'service.start', service: call.service }),
+  inverse: (call, before) => (before.state === 'running' ? { tool: 'service.start', service: call.service } : undefined),
 };
 
 const serviceRestart: Tool = {
@@ -113,8 +114,7 @@ const serviceRestart: Tool = {
     }
     return actuator.startService(call.service);
   },
-  // A process that ended cannot be brought back, and stopping a service that came up badly would pass for "on purpose":
-  // what did not help is tried again, and then escalated.
+  // A process that ended cannot be brought back; what did not help is tried again, and then escalated.
   inverse: () => undefined,
 };
 

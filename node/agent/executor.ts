@@ -175,7 +175,7 @@ export class Executor {
       risk: tool.risk(call),
       verdict,
       diff: service === undefined ? [] : tool.dryRun(call, service),
-      inverse: tool.inverse(call),
+      inverse: service && tool.inverse(call, snapshotOf(service)),
     };
   }
 
@@ -261,7 +261,7 @@ export class Executor {
         );
         return;
       case 'undo': {
-        const inverse = toolOf(plan.call).inverse(plan.call);
+        const inverse = toolOf(plan.call).inverse(plan.call, before);
         const undone = inverse === undefined ? Promise.resolve(undefined) : this.#primitive(inverse, before);
         void undone.then((outcome) => this.#transactions.post({ kind: 'undone', id: plan.id, outcome }));
         return;

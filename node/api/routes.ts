@@ -1,7 +1,7 @@
 // What the local API answers: each route parses what it is given, and says what is wrong with it.
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
-import { TOOLS } from '../action/tool.ts';
+import { TOOLS, toolOf } from '../action/tool.ts';
 import type { Performed } from '../agent/executor.ts';
 import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
@@ -90,7 +90,7 @@ async function rollback(agent: Agent, id: string): Promise<Reply> {
   const entry = await agent.executor.entry(id);
   if (entry === undefined) return failed(404, `nothing was done under ${id}`);
   if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only what was confirmed can be rolled back`);
-  const { inverse } = { inverse: TOOLS.find(({ name }) => name === entry.plan.call.tool)?.inverse(entry.plan.call) };
+  const inverse = toolOf(entry.plan.call).inverse(entry.plan.call, entry.before);
   if (inverse === undefined) return failed(409, `${entry.plan.call.tool} has no inverse: it cannot be rolled back`);
   return act(agent, { call: { ...inverse }, reason: `rolls back ${id}`, dryRun: false });
 }

@@ -3,8 +3,9 @@ import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
+import { transaction } from './transaction.bench.ts';
 
-const BENCHES: readonly Bench[] = [idle, incidentModel];
+const BENCHES: readonly Bench[] = [idle, incidentModel, transaction];
 
 const [name, ...rest] = process.argv.slice(2);
 const bench = BENCHES.find((known) => known.name === name);

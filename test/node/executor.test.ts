@@ -128,10 +128,13 @@ describe('the executor', () => {
     const { executor, perform } = await start('act');
     for (let i = 0; i < 10; i++) expect(executor.preview(restart, 'policy').verdict.kind).toBe('go');
     expect(acts).toEqual([]);
+    await settled(linux.startService('web'));
+    acts.length = 0;
     expect(executor.preview({ tool: 'process.signal', service: 'web', signal: 'STOP' }, 'policy').inverse).toMatchObject({
       signal: 'CONT',
     });
     expect(() => executor.preview({ tool: 'service.restart', service: '' }, 'policy')).toThrow();
+    linux.kill('web');
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
   });
 
@@ -148,6 +151,8 @@ describe('the executor', () => {
 
   it('undoes what did not help, by the tool’s inverse', async () => {
     const { perform } = await start('act');
+    await settled(linux.stopService('web'));
+    acts.length = 0;
     linux.curse('web', 100);
     expect(await settled(perform(planOf({ tool: 'service.start', service: 'web' })))).toMatchObject({
       kind: 'done',
