@@ -23,7 +23,10 @@ import { verify } from '../verification/verify.ts';
 /** How long a person has to approve what mode `advise` asks. */
 const APPROVAL_MS = 600_000;
 const MAX_APPROVALS = 64;
-const MAX_JOURNAL = 1_000;
+/** Closed entries kept, for rollback; more may pile up before they are pruned. */
+const KEPT_JOURNAL = 500;
+const PRUNE_BEYOND = 1_000;
+const MAX_JOURNAL = 10_000;
 const HALT_KEY = 'control/halted';
 const PLAN_ID_BYTES = 5;
 
@@ -69,6 +72,7 @@ export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
   readonly #finished = new Map<string, (entry: JournalEntry) => void>();
+  #journalled = 0;
   readonly #approvals = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
   readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
 
@@ -86,20 +90,38 @@ export class Executor {
     });
   }
 
-  /** Reads the kill switch. Before anything can act. */
+  /** Reads the kill switch, and how often each tool was used before: neither is forgotten by a restart. Before anything can act. */
   async open(): Promise<void> {
-    const bytes = await this.#parts.ports.store.get(HALT_KEY);
-    if (bytes === undefined) return;
-    const halt = haltSchema.safeParse(decodeCbor(bytes));
-    this.#guard.halted = halt.success ? halt.data.reason : 'the record of it cannot be read';
+    const { store, clock } = this.#parts.ports;
+    const bytes = await store.get(HALT_KEY);
+    if (bytes !== undefined) {
+      const halt = haltSchema.safeParse(decodeCbor(bytes));
+      this.#guard.halted = halt.success ? halt.data.reason : 'the record of it cannot be read';
+    }
+    const entries = await this.#journal();
+    for (const { plan, atMs } of entries) this.#guard.use(plan.call, clock.monotonicMs() - Math.max(0, clock.wallMs() - atMs));
+    this.#journalled = entries.length;
+    await this.#prune();
   }
 
   /** Takes up transactions that a crash left open: they are watched, or undone, never repeated. */
   async recover(): Promise<void> {
-    for (const [, bytes] of await this.#parts.ports.store.range(JOURNAL_PREFIX, { limit: MAX_JOURNAL })) {
-      const entry = decodeJournalEntry(bytes);
-      if (entry !== undefined && isOpen(entry)) this.#transactions.post({ kind: 'recover', entry });
-    }
+    for (const entry of await this.#journal()) if (isOpen(entry)) this.#transactions.post({ kind: 'recover', entry });
+  }
+
+  /** All entries, oldest first. */
+  async #journal(): Promise<JournalEntry[]> {
+    const stored = await this.#parts.ports.store.range(JOURNAL_PREFIX, { limit: MAX_JOURNAL });
+    return stored.flatMap(([, bytes]) => decodeJournalEntry(bytes) ?? []).sort((a, b) => a.atMs - b.atMs);
+  }
+
+  /** Drops the oldest closed entries once there are too many; the audit keeps what they did. */
+  async #prune(): Promise<void> {
+    if (this.#journalled <= PRUNE_BEYOND) return;
+    const closed = (await this.#journal()).filter((entry) => !isOpen(entry));
+    const old = closed.slice(0, Math.max(0, closed.length - KEPT_JOURNAL));
+    await this.#parts.ports.store.write(old.map(({ plan }) => ({ kind: 'delete', key: `${JOURNAL_PREFIX}${plan.id}` })));
+    this.#journalled -= old.length;
   }
 
   stop(): void {
@@ -222,6 +244,8 @@ export class Executor {
     // The switch may have been thrown while the intent was written: nothing has been done yet.
     if (this.#guard.halted !== undefined) return this.#heldByHalt(plan, diff);
     const entry = await this.#transact(plan, service);
+    this.#journalled++;
+    await this.#prune();
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     return { kind: 'done', entry, record };
   }

@@ -9,6 +9,7 @@ import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { Disk, SimulatedStore } from '../../sim/store.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
@@ -147,6 +148,37 @@ describe('the executor', () => {
       linux.kill('web');
     }
     expect(kinds).toEqual(['confirmed', 'confirmed', 'confirmed', 'escalate']);
+  });
+
+  it('does not forget by a restart how often a tool was used', async () => {
+    const { perform } = await start('act');
+    for (let i = 1; i <= 3; i++) {
+      await settled(perform(planOf(restart, `inc-1-${i}`)));
+      linux.kill('web');
+    }
+    const { perform: performAgain } = await start('act');
+    expect(await settled(performAgain(planOf(restart, 'inc-2-1')))).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'escalate' },
+    });
+    await pump(300_000);
+    const later = await start('act');
+    expect(await settled(later.perform(planOf(restart, 'inc-2-2')))).toMatchObject({ kind: 'done' });
+  });
+
+  it('keeps a bounded journal: the newest closed entries, and every open one', async () => {
+    const entry = (i: number, phase: string) => ({
+      plan: planOf({ tool: 'service.restart', service: `s${i}` }, `old-${i}`),
+      before: { state: 'running', pid: 1, startTicks: 1, starts: 1 },
+      phase,
+      atMs: i,
+      reason: '',
+    });
+    for (let i = 0; i < 1_200; i++) disk.content.set(`journal/old-${i}`, encodeCbor(entry(i, i === 3 ? 'applied' : 'confirmed')));
+    await start('act');
+    const kept = [...disk.content.keys()].filter((key) => key.startsWith('journal/'));
+    expect(kept.length).toBe(501);
+    expect(kept).toEqual(expect.arrayContaining(['journal/old-3', 'journal/old-1199', 'journal/old-700']));
   });
 
   it('undoes what did not help, by the tool’s inverse', async () => {
