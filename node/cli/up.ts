@@ -36,6 +36,8 @@ export async function up(options: UpOptions): Promise<void> {
     process.stderr.write(`kalos: the agent cannot go on: ${error instanceof Error ? error.stack : String(error)}\n`);
     process.exit(EXIT.error);
   };
+  // An agent outlives the terminal that started it.
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
   const { dir, config, name, mode, listen, join: addresses, secretFile } = options;
   const node = await startNode({
@@ -70,6 +72,7 @@ function stopOnSignal(node: RunningNode, log: (level: 'info', text: string) => v
     );
   };
   process.on('SIGINT', stop);
+  process.on('SIGHUP', stop);
   process.on('SIGTERM', stop);
 }
 

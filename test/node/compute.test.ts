@@ -1,7 +1,9 @@
 // Work in child processes: SQL that can only read and can be killed, and the incident model as it is served.
 
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FEATURE_COUNT, FEATURE_SERIES, INCIDENT_CLASSES } from '../../models/features.ts';
@@ -116,6 +118,19 @@ describe('the incident model', () => {
       if ((await compute.classify(features))?.label === label) right++;
     }
     expect(right / windows.length).toBeGreaterThan(0.9);
+  });
+
+  it('is served without the runtime’s telemetry: it leaves no device id and no queue of reports', () => {
+    const home = mkdtempSync(join(tmpdir(), 'kalos-home-'));
+    const { ORT_DISABLE_TELEMETRY: _, ...rest } = process.env;
+    const env = { ...rest, HOME: home, XDG_CACHE_HOME: join(home, '.cache') };
+    const output = execFileSync(process.execPath, [join(root, 'bin', 'main.ts'), 'doctor', '--dir', join(home, 'state')], {
+      env,
+      encoding: 'utf8',
+    });
+    expect(output).toMatch(/ok\s+incident model/);
+    expect(readdirSync(home, { recursive: true }).filter((file) => /Microsoft|deviceid/i.test(String(file)))).toEqual([]);
+    rmSync(home, { recursive: true });
   });
 
   it('that is not there makes the tier abstain', async () => {
