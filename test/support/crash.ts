@@ -12,17 +12,23 @@ import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
 
-/** The `at`-th write (from 0) is the last thing that happens: `lost` before it is durable, `kept` just after. */
+/**
+ * The `at`-th write (from 0) is the last thing that happens: `lost` before it is durable, `kept` just after, or `refused`
+ * by the disk (full, or a failing fsync), upon which the agent stops itself.
+ */
 export interface CrashPoint {
   at: number;
-  write: 'lost' | 'kept';
+  write: (typeof WRITES)[number];
 }
+export const WRITES = ['lost', 'kept', 'refused'] as const;
 
 export interface CrashOutcome {
   /** False where the run ended before it came to the crash point. */
   crashed: boolean;
   /** How often the deed was done, over both lives of the agent. */
   deeds: number;
+  /** Intents that the audit holds: a deed without one must never be. */
+  intents: number;
   openJournal: number;
   auditBroken: string | undefined;
   /** Records that an append had promised, and that are gone. */
@@ -51,6 +57,7 @@ class MortalStore implements Store {
     if (!last || this.#point.write === 'kept') await this.#store.write(operations);
     if (!last) return;
     this.#dead = true;
+    if (this.#point.write === 'refused') throw new Error('ENOSPC: no space left on device');
     this.#die();
     return new Promise(() => undefined);
   }
@@ -73,7 +80,7 @@ class Life {
   readonly audit: AuditLog;
   alive = true;
 
-  constructor(scheduler: Scheduler, linux: FakeLinux, store: Store) {
+  constructor(scheduler: Scheduler, linux: FakeLinux, store: Store, failed: (error: unknown) => void) {
     const clock: Clock = {
       wallMs: () => scheduler.nowMs,
       monotonicMs: () => scheduler.nowMs,
@@ -92,9 +99,6 @@ class Life {
       random: new SeededRandom(1, 'r'),
     };
     this.audit = new AuditLog(store, clock, crypto);
-    const failed = (error: unknown): never => {
-      throw error;
-    };
     this.executor = new Executor({ ports: ports as unknown as Ports, audit: this.audit, log: () => undefined, failed }, 'act');
   }
 }
@@ -125,21 +129,26 @@ export async function crashAt(point: CrashPoint, call: ToolCall): Promise<CrashO
 
   let crashed = false;
   const promised: number[] = [];
-  const store = new MortalStore(new SimulatedStore(disk, scheduler), point, () => {
+  const die = (): void => {
     crashed = true;
     first.alive = false;
-  });
-  const first = new Life(scheduler, linux, store);
+    first.executor.stop();
+  };
+  const first = new Life(scheduler, linux, new MortalStore(new SimulatedStore(disk, scheduler), point, die), die);
   const plan: Plan = { id: 'p1', incident: 'operator', call, tier: 'operator', reason: 'a test' };
   const promise = (index: number): void => {
     if (first.alive) promised.push(index);
   };
-  void first.audit.append('start', 'x', 'first life').then(({ index }) => promise(index));
+  void first.audit.append('start', 'x', 'first life').then(({ index }) => promise(index), die);
   const quiet = async (): Promise<void> => undefined;
-  void first.executor.perform(plan, 'operator', { asked: quiet, intended: async (_diff, record) => promise(record.index) });
+  void first.executor
+    .perform(plan, 'operator', { asked: quiet, intended: async (_diff, record) => promise(record.index) })
+    .catch(die);
   await pump(40);
 
-  const second = new Life(scheduler, linux, new SimulatedStore(disk, scheduler));
+  const second = new Life(scheduler, linux, new SimulatedStore(disk, scheduler), (error) => {
+    throw error;
+  });
   await second.audit.open();
   await second.executor.recover();
   // The same plan asked for again, as a client that heard nothing would.
@@ -151,6 +160,7 @@ export async function crashAt(point: CrashPoint, call: ToolCall): Promise<CrashO
   return {
     crashed,
     deeds,
+    intents: (await second.audit.tail(100)).filter(({ kind }) => kind === 'intent').length,
     openJournal: open !== undefined && ['intent', 'applied', 'undoing'].includes(open.phase) ? 1 : 0,
     auditBroken: check.ok ? undefined : `record ${check.index}: ${check.reason}`,
     lostRecords: check.ok ? promised.filter((index) => index >= check.records).length : promised.length,
@@ -161,7 +171,7 @@ export async function crashAt(point: CrashPoint, call: ToolCall): Promise<CrashO
 /** Every crash point of a call, until one lies beyond its last write. */
 export async function* everyCrash(call: ToolCall): AsyncGenerator<{ point: CrashPoint; outcome: CrashOutcome }> {
   for (let at = 0; ; at++) {
-    for (const write of ['lost', 'kept'] as const) {
+    for (const write of WRITES) {
       const outcome = await crashAt({ at, write }, call);
       if (!outcome.crashed) return;
       yield { point: { at, write }, outcome };
