@@ -4,12 +4,12 @@ import { SHIPPED_POLICIES } from '../node/detection/policy.ts';
 import { utf8 } from '../swarm/dissemination/cbor.ts';
 import { swarmIdOf } from '../swarm/names.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
-import type { Clock, Timer } from '../swarm/ports/clock.ts';
 import type { Compute } from '../swarm/ports/compute.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import { ModelledCrypto, simulatedPeer } from './adapters/crypto.ts';
 import { drainPromises } from './adapters/drain.ts';
 import { Trace } from './adapters/trace.ts';
+import { ProcessClock } from './clock.ts';
 import { FakeLinux } from './linux.ts';
 import { Network, SimulatedTransport } from './network.ts';
 import { SeededRandom } from './random.ts';
@@ -25,37 +25,6 @@ export interface ClusterConfig {
   nodes: number;
   seed: number;
   services: readonly ServiceSpec[];
-}
-
-/** A timer of a process that has died must not run. */
-class ProcessClock implements Clock {
-  readonly #scheduler: Scheduler;
-  readonly #offsetMs: number;
-  dead = false;
-
-  constructor(scheduler: Scheduler, offsetMs: number) {
-    this.#scheduler = scheduler;
-    this.#offsetMs = offsetMs;
-  }
-
-  wallMs(): number {
-    return this.#scheduler.nowMs + this.#offsetMs;
-  }
-
-  monotonicMs(): number {
-    return this.#scheduler.nowMs;
-  }
-
-  after(delayMs: number, run: () => void): Timer {
-    const event = this.#scheduler.after(delayMs, () => {
-      if (!this.dead) run();
-    });
-    return {
-      cancel: () => {
-        event.cancelled = true;
-      },
-    };
-  }
 }
 
 /** No model and no SQL runs in a simulation: the tiers that need them abstain. */

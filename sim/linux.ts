@@ -1,6 +1,13 @@
 // A fake Linux that follows simple physics: processes with demands for CPU, memory and disk share what there is; what
 // is not met shows as pressure. Only + - * / so that a run is the same on every processor.
-import type { Actuator, ActuatorOutcome, ServiceSample, ServiceSpec, SignalName } from '../swarm/ports/actuator.ts';
+import {
+  type Actuator,
+  type ActuatorOutcome,
+  type ServiceSample,
+  type ServiceSpec,
+  type SignalName,
+  stoppedService,
+} from '../swarm/ports/actuator.ts';
 import type { ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
 import type { PortState } from '../swarm/ports/transport.ts';
 import type { SeededRandom } from './random.ts';
@@ -76,19 +83,7 @@ export class FakeLinux implements Sensors, Actuator {
     this.#lastMs = scheduler.nowMs;
     for (let i = 0; i < 20; i++)
       this.spawn(`system-${i}`, { ...IDLE, cpu: random.between(0, 0.004), rssBytes: random.between(2, 30) * MIB });
-    for (const { name, port } of services) {
-      this.#services.set(name, {
-        name,
-        port,
-        state: 'stopped',
-        pid: undefined,
-        startTicks: undefined,
-        exitCode: undefined,
-        exitSignal: undefined,
-        starts: 0,
-        sinceMs: this.#wallMs(),
-      });
-    }
+    for (const spec of services) this.#services.set(spec.name, stoppedService(spec, this.#wallMs()));
   }
 
   #wallMs(): number {

@@ -27,6 +27,21 @@ export interface ServiceSample {
   port: number | undefined;
 }
 
+/** A declared service before its first start. */
+export function stoppedService({ name, port }: ServiceSpec, sinceMs: number): ServiceSample {
+  return {
+    name,
+    port,
+    state: 'stopped',
+    pid: undefined,
+    startTicks: undefined,
+    exitCode: undefined,
+    exitSignal: undefined,
+    starts: 0,
+    sinceMs,
+  };
+}
+
 export const SIGNALS = ['TERM', 'KILL', 'STOP', 'CONT', 'HUP', 'INT', 'USR1', 'USR2'] as const;
 export type SignalName = (typeof SIGNALS)[number];
 

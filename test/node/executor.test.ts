@@ -5,6 +5,7 @@ import { Executor, type Performed } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan, ToolCall } from '../../node/decision/plan.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import { ProcessClock } from '../../sim/clock.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
@@ -47,14 +48,7 @@ async function settled<T>(work: Promise<T>): Promise<T> {
 
 /** An executor as a process has it after a start, on the disk that is there. */
 async function start(mode: Mode) {
-  const clock = {
-    wallMs: () => scheduler.nowMs,
-    monotonicMs: () => scheduler.nowMs,
-    after: (delayMs: number, run: () => void) => {
-      const event = scheduler.after(delayMs, run);
-      return { cancel: () => Object.assign(event, { cancelled: true }) };
-    },
-  };
+  const clock = new ProcessClock(scheduler);
   const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
   const store = new SimulatedStore(disk, scheduler);
   const transport = { self: crypto.self };

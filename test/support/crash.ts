@@ -4,11 +4,11 @@ import { Executor } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan, ToolCall } from '../../node/decision/plan.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import { ProcessClock } from '../../sim/clock.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { Disk, SimulatedStore } from '../../sim/store.ts';
-import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
 
@@ -78,17 +78,20 @@ const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
 class Life {
   readonly executor: Executor;
   readonly audit: AuditLog;
-  alive = true;
+  readonly #clock: ProcessClock;
+
+  get alive(): boolean {
+    return !this.#clock.dead;
+  }
+
+  die(): void {
+    this.#clock.dead = true;
+    this.executor.stop();
+  }
 
   constructor(scheduler: Scheduler, linux: FakeLinux, store: Store, failed: (error: unknown) => void) {
-    const clock: Clock = {
-      wallMs: () => scheduler.nowMs,
-      monotonicMs: () => scheduler.nowMs,
-      after: (delayMs, run) => {
-        const event = scheduler.after(delayMs, () => this.alive && run());
-        return { cancel: () => Object.assign(event, { cancelled: true }) };
-      },
-    };
+    const clock = new ProcessClock(scheduler);
+    this.#clock = clock;
     const ports = {
       clock,
       store,
@@ -131,8 +134,7 @@ export async function crashAt(point: CrashPoint, call: ToolCall): Promise<CrashO
   const promised: number[] = [];
   const die = (): void => {
     crashed = true;
-    first.alive = false;
-    first.executor.stop();
+    first.die();
   };
   const first = new Life(scheduler, linux, new MortalStore(new SimulatedStore(disk, scheduler), point, die), die);
   const plan: Plan = { id: 'p1', incident: 'operator', call, tier: 'operator', reason: 'a test' };

@@ -1,5 +1,6 @@
 // The effect runtime: order, persistence before what depends on it, and stale timers.
 import { describe, expect, it } from 'vitest';
+import { ProcessClock } from '../../sim/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { Disk, SimulatedStore } from '../../sim/store.ts';
 import type { Store } from '../../swarm/ports/store.ts';
@@ -11,14 +12,7 @@ type Scripted = { kind: 'script'; effects: Effect<string, string>[] };
 function makeRuntime(makeStore: (scheduler: Scheduler) => Store = (scheduler) => new SimulatedStore(new Disk(), scheduler)) {
   const scheduler = new Scheduler();
   const log: string[] = [];
-  const clock = {
-    wallMs: () => scheduler.nowMs,
-    monotonicMs: () => scheduler.nowMs,
-    after: (delayMs: number, run: () => void) => {
-      const event = scheduler.after(delayMs, run);
-      return { cancel: () => Object.assign(event, { cancelled: true }) };
-    },
-  };
+  const clock = new ProcessClock(scheduler);
   const core = {
     step: (
       input: Scripted | { kind: 'timer'; id: string } | { kind: 'message'; from: string; message: string },

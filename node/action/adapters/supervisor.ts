@@ -5,7 +5,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { probeTcp } from '../../../swarm/adapters/tcp-probe.ts';
-import type { Actuator, ActuatorOutcome, ServiceSample, ServiceSpec, SignalName } from '../../../swarm/ports/actuator.ts';
+import {
+  type Actuator,
+  type ActuatorOutcome,
+  type ServiceSample,
+  type ServiceSpec,
+  type SignalName,
+  stoppedService,
+} from '../../../swarm/ports/actuator.ts';
 
 const STOP_GRACE_MS = 5_000;
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
@@ -39,7 +46,8 @@ export class Supervisor implements Actuator {
   constructor(specs: readonly ServiceSpec[], directory: string) {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true });
-    for (const spec of specs) this.#services.set(spec.name, { spec, sample: stopped(spec), child: undefined, stopping: false });
+    for (const spec of specs)
+      this.#services.set(spec.name, { spec, sample: stoppedService(spec, Date.now()), child: undefined, stopping: false });
   }
 
   services(): readonly ServiceSample[] {
@@ -179,20 +187,6 @@ export class Supervisor implements Actuator {
   async close(): Promise<void> {
     await Promise.all([...this.#services.keys()].map((name) => this.stopService(name)));
   }
-}
-
-function stopped({ name, port }: ServiceSpec): ServiceSample {
-  return {
-    name,
-    port,
-    state: 'stopped',
-    pid: undefined,
-    startTicks: undefined,
-    exitCode: undefined,
-    exitSignal: undefined,
-    starts: 0,
-    sinceMs: Date.now(),
-  };
 }
 
 /** Services get a clean environment: nothing of the agent's own, its secret least of all. */
