@@ -23,6 +23,14 @@ function timeout(text: string): number {
   return Math.round(ms);
 }
 
+/** `90s`, `30m`, `2h`, `1d`, in ms. */
+function span(text: string): number {
+  const [, figure, unit = ''] = text.match(/^(\d+)([smhd])$/) ?? [];
+  const ms = Number(figure) * ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit] ?? Number.NaN);
+  if (!(ms >= 1_000 && ms <= 30 * 86_400_000)) throw new InvalidArgumentError('a time such as 90s, 30m, 2h or 1d, at most 30d');
+  return ms;
+}
+
 const format = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
 const directory = () =>
   new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
@@ -151,6 +159,16 @@ function addActCommands(program: Command): void {
       .addHelpText('after', exits('0 answered or nothing waits, 1 error, 4 something waits'))
       .action(async (id: string | undefined, { dir }: Common) => ends((await acting()).answerApproval(dir, id, answer)));
   }
+  program
+    .command('silence')
+    .description('leave a policy or a target alone for a while; without options, list what is silenced')
+    .option('--policy <name>', 'the policy, such as service-exited')
+    .option('--target <name>', 'the service, mount or metric')
+    .option('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', span)
+    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .option('--lift <id>', 'end a silence early')
+    .addOption(directory())
+    .action(async ({ dir, ...options }: Common & { reason: string }) => ends((await acting()).silence(dir, options)));
   program
     .command('stop-all')
     .description('halt all acting on this machine at once; it stays halted after a restart')

@@ -6,6 +6,7 @@ import type { Ports } from '../swarm/ports/ports.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import type { Status } from '../swarm/state/status.ts';
 import type { Mode } from './action/guard.ts';
+import type { Silence } from './action/silences.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
@@ -55,6 +56,7 @@ export interface AgentStatus {
   services: { name: string; state: string; pid: number | null; health: string }[];
   openIncidents: { id: string; summary: string; target: string; state: string }[];
   approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
+  silences: Silence[];
   auditRecords: number;
 }
 
@@ -224,6 +226,7 @@ export class Agent {
       approvals: this.#executor
         .approvals()
         .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
+      silences: this.#executor.silences.active(this.#ports.clock.wallMs()),
       auditRecords: this.#audit.records,
     };
   }

@@ -6,6 +6,7 @@ import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { type Authority, Guard, type GuardVerdict, type Mode } from '../action/guard.ts';
+import { type Silence, type SilenceRequest, Silences } from '../action/silences.ts';
 import { snapshotOf, toolCallSchema, toolOf } from '../action/tool.ts';
 import {
   decodeJournalEntry,
@@ -72,6 +73,7 @@ export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
   readonly #finished = new Map<string, (entry: JournalEntry) => void>();
+  readonly silences: Silences;
   #journalled = 0;
   readonly #approvals = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
   readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
@@ -79,6 +81,7 @@ export class Executor {
   constructor(parts: ExecutorParts, mode: Mode) {
     this.#parts = parts;
     this.#guard = new Guard(mode);
+    this.silences = new Silences(parts.ports.store);
     const { clock, store } = parts.ports;
     this.#transactions = new CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>(new Transactions(), {
       clock,
@@ -98,6 +101,7 @@ export class Executor {
       const halt = haltSchema.safeParse(decodeCbor(bytes));
       this.#guard.halted = halt.success ? halt.data.reason : 'the record of it cannot be read';
     }
+    await this.silences.open();
     const entries = await this.#journal();
     for (const { plan, atMs } of entries) this.#guard.use(plan.call, clock.monotonicMs() - Math.max(0, clock.wallMs() - atMs));
     this.#journalled = entries.length;
@@ -151,6 +155,23 @@ export class Executor {
     await ports.store.write([{ kind: 'delete', key: HALT_KEY }]);
     this.#guard.halted = undefined;
     this.#parts.log('info', 'acting is allowed again');
+  }
+
+  // Silences
+
+  async silence(request: SilenceRequest): Promise<Silence> {
+    const { ports, audit } = this.#parts;
+    const silence = await this.silences.add(`sil-${toHex(ports.random.bytes(PLAN_ID_BYTES))}`, request, ports.clock.wallMs());
+    const what = [silence.policy ?? 'every policy', silence.target === undefined ? '' : `on ${silence.target}`].join(' ').trim();
+    await audit.append('control', silence.id, `silenced ${what} for ${Math.round(request.forMs / 1000)} s: ${silence.reason}`);
+    return silence;
+  }
+
+  /** False where there is none of that id. */
+  async unsilence(id: string): Promise<boolean> {
+    const removed = await this.silences.remove(id);
+    if (removed) await this.#parts.audit.append('control', id, 'the silence was lifted');
+    return removed;
   }
 
   // Approvals

@@ -16,6 +16,8 @@ import type { Watcher } from './watcher.ts';
 
 /** Between an attempt that did not help and the next, times the number of attempts. */
 const RETRY_PAUSE_MS = 5_000;
+/** How soon the end of a silence is noticed. */
+const SILENCE_CHECK_MS = 1_000;
 
 export interface HealerParts {
   ports: Ports;
@@ -71,6 +73,8 @@ export class Healer {
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     await this.#parts.memory.save(incident);
+    await this.#waitOutSilence(incident, finding);
+    if (this.#stopped || incident.closedMs > 0) return;
     for (let attempt = 1; await this.#attempt(incident, finding, attempt); attempt++) {
       await new Promise<void>((resolve) => ports.clock.after(RETRY_PAUSE_MS * attempt, resolve));
       if (this.#stopped || incident.closedMs > 0) return;
@@ -92,6 +96,20 @@ export class Healer {
 
   #stillFires(finding: Finding): boolean {
     return this.#parts.watcher.firing().some((other) => findingKey(other) === findingKey(finding));
+  }
+
+  /** A silenced finding is told and explained, and nothing is done about it until the silence ends. */
+  async #waitOutSilence(incident: Incident, finding: Finding): Promise<void> {
+    const { clock } = this.#parts.ports;
+    const covering = () => this.#parts.executor.silences.covering(finding.policy, finding.target, clock.wallMs());
+    const silence = covering();
+    if (silence === undefined) return;
+    incident.state = 'watching';
+    this.#step(incident, 'decide', `silenced: ${silence.reason}`, { silence: silence.id, untilMs: Math.round(silence.untilMs) });
+    await this.#parts.memory.save(incident);
+    while (covering() !== undefined && !this.#stopped && incident.closedMs === 0) {
+      await new Promise<void>((resolve) => clock.after(SILENCE_CHECK_MS, resolve));
+    }
   }
 
   /** One round of vote, decision and action. True: try again later. */

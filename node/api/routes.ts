@@ -1,6 +1,7 @@
 // What the local API answers: each route parses what it is given, and says what is wrong with it.
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
+import { silenceRequestSchema } from '../action/silences.ts';
 import { TOOLS, toolOf } from '../action/tool.ts';
 import type { Performed } from '../agent/executor.ts';
 import type { Agent } from '../agent.ts';
@@ -133,6 +134,17 @@ export const ROUTES: readonly Route[] = [
       parsed(answerSchema, body, async ({ answer }) =>
         (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
       ),
+  },
+  {
+    method: 'POST',
+    path: /^\/v1\/silences$/,
+    handle: (agent, body) => parsed(silenceRequestSchema, body, async (request) => ok(await agent.executor.silence(request))),
+  },
+  {
+    method: 'POST',
+    path: /^\/v1\/silences\/([^/]+)\/lift$/,
+    handle: async (agent, _body, id) =>
+      (await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
   },
   {
     method: 'POST',

@@ -1,5 +1,6 @@
 // `kalos tools | act | rollback | approve | reject | stop-all | resume`: a person's hand on one machine, through the same
 // executor as a policy's: guard, audit, transaction, verification.
+import type { Silence } from '../action/silences.ts';
 import type { AgentStatus } from '../agent.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import { closest, KalosError } from '../errors.ts';
@@ -129,6 +130,40 @@ async function listApprovals(directory: string | undefined): Promise<number> {
       )}\n`,
     );
   return approvals.length === 0 ? EXIT.ok : EXIT.pending;
+}
+
+export interface SilenceOptions {
+  policy?: string;
+  target?: string;
+  for?: number;
+  reason: string;
+  lift?: string;
+}
+
+/** Adds a silence, lifts one, or lists them where neither is asked. */
+export async function silence(directory: string | undefined, options: SilenceOptions): Promise<number> {
+  const { policy, target, for: forMs, reason, lift } = options;
+  if (lift !== undefined) {
+    await callAgent(directory, 'POST', `/v1/silences/${encodeURIComponent(lift)}/lift`);
+    process.stdout.write(`${lift} lifted\n`);
+  } else if (policy !== undefined || target !== undefined) {
+    if (forMs === undefined) throw new KalosError('usage', 'a silence needs an end', 'add --for 30m');
+    const { id, untilMs } = await callAgent<Silence>(directory, 'POST', '/v1/silences', { policy, target, forMs, reason });
+    process.stdout.write(`${id} until ${new Date(untilMs).toISOString()}\n`);
+  } else {
+    const { silences } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
+    const rows = silences.map((one) => [
+      one.id,
+      one.policy ?? 'all',
+      one.target ?? 'all',
+      new Date(one.untilMs).toISOString(),
+      one.reason,
+    ]);
+    process.stdout.write(
+      rows.length === 0 ? 'nothing is silenced\n' : `${table(['id', 'policy', 'target', 'until', 'why'], rows)}\n`,
+    );
+  }
+  return EXIT.ok;
 }
 
 export async function stopAll(directory: string | undefined, reason: string): Promise<number> {

@@ -74,6 +74,38 @@ describe('by hand', () => {
     expect((await here('approve', id)).code).toBe(1);
   });
 
+  it('what is silenced is told, and not asked about until the silence is lifted', async () => {
+    expect((await here('silence', '--target', '*', '--for', '1h')).code).toBe(2);
+    expect((await here('silence', '--target', 'idle')).stderr).toContain('needs an end');
+    const made = await here(
+      'silence',
+      '--policy',
+      'service-exited',
+      '--target',
+      'idle',
+      '--for',
+      '1h',
+      '--reason',
+      'planned work',
+    );
+    const silenceId = made.stdout.split(' ')[0] ?? '';
+    expect((await here('silence')).stdout).toContain('planned work');
+    process.kill((await idle())?.pid ?? Number.NaN, 'SIGKILL');
+    const id = await eventually('the incident to be told', async () => {
+      const { openIncidents } = await swarm.json<AgentStatus>(agent, 'status');
+      return openIncidents.find(({ state }) => state === 'watching')?.id;
+    });
+    expect((await here('explain', id)).stdout).toContain('silenced: planned work');
+    expect((await swarm.json<AgentStatus>(agent, 'status')).approvals).toEqual([]);
+    expect((await here('silence', '--lift', silenceId)).code).toBe(0);
+    const waiting = await eventually(
+      'the repair to wait for approval',
+      async () => (await swarm.json<AgentStatus>(agent, 'status')).approvals[0]?.id,
+    );
+    await here('approve', waiting);
+    await eventually('the service to run again', async () => (await idle())?.state === 'running' || undefined);
+  });
+
   it('stop-all refuses everything until resume, also after a restart of the agent', async () => {
     expect((await here('stop-all', '--reason', 'a drill')).code).toBe(0);
     agent.process.kill('SIGKILL');
