@@ -178,6 +178,27 @@ describe.each([
   });
 });
 
+describe('the DHT', () => {
+  it('finds a peer by its id alone, through a peer that both know', async () => {
+    const world = libp2pWorld();
+    const [hub, a, b] = [await world.make(), await world.make(), await world.make()];
+    const atB = new Recorder();
+    await Promise.all([hub.start(NAMES, new Recorder()), a.start(NAMES, new Recorder()), b.start(NAMES, atB)]);
+    for (const peer of [a, b]) await peer.dial(hub.addresses()[0] ?? '');
+    expect(a.connectedPeers()).not.toContain(b.self);
+    // The hub learns where b listens once they have identified each other.
+    await eventually('a to find b', () =>
+      a.dialPeer(b.self).then(
+        () => true,
+        () => undefined,
+      ),
+    );
+    expect(a.connectedPeers()).toContain(b.self);
+    await eventually('b to see a', () => atB.seen.includes(`connected ${a.self}`) || undefined);
+    await world.close();
+  });
+});
+
 describe('the shared secret', () => {
   it('keeps who has another one from connecting at all', async () => {
     const world = libp2pWorld();
