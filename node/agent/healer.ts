@@ -73,8 +73,6 @@ export class Healer {
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     await this.#parts.memory.save(incident);
-    await this.#waitOutSilence(incident, finding);
-    if (this.#stopped || incident.closedMs > 0) return;
     for (let attempt = 1; await this.#attempt(incident, finding, attempt); attempt++) {
       await new Promise<void>((resolve) => ports.clock.after(RETRY_PAUSE_MS * attempt, resolve));
       if (this.#stopped || incident.closedMs > 0) return;
@@ -112,8 +110,10 @@ export class Healer {
     }
   }
 
-  /** One round of vote, decision and action. True: try again later. */
+  /** One round of vote, decision and action, once no silence covers it. True: try again later. */
   async #attempt(incident: Incident, finding: Finding, attempt: number): Promise<boolean> {
+    await this.#waitOutSilence(incident, finding);
+    if (this.#stopped || incident.closedMs > 0) return false;
     const result = await this.#vote(incident, finding);
     if (this.#stopped || incident.closedMs > 0) return false;
     const decision = await this.#decide(incident, finding, result);

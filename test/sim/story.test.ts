@@ -39,6 +39,31 @@ describe('crash-loop', () => {
   });
 });
 
+describe('a silence', () => {
+  it('holds back the next attempt of a repair that is under way', async () => {
+    let starts: number | undefined;
+    const silenced = {
+      ...crashLoop,
+      durationMs: 110_000,
+      schedule: (cluster: Cluster) => {
+        const node = cluster.node(1);
+        cluster.scheduler.at(10_000, () => {
+          node.linux.curse('hasty', 200);
+          node.linux.kill('hasty');
+        });
+        const silence = { policy: 'service-exited', forMs: 3_600_000, reason: 'enough' };
+        cluster.scheduler.at(12_000, () => void node.agent?.executor.silence(silence));
+      },
+      expect: (cluster: Cluster) => {
+        starts = cluster.node(1).linux.services()[0]?.starts;
+        return [];
+      },
+    };
+    await runScenario(silenced, 4, 1, () => undefined);
+    expect(starts).toBe(2); // the first, and the attempt that came before the silence
+  });
+});
+
 describe('slow-join', () => {
   it.each([1, 2, 3, 4, 5])('has one coordinator a term, with seed %i', async (seed) => {
     expect((await runScenario(slowJoin, 3 + seed, seed, () => undefined)).violations).toEqual([]);
