@@ -1,7 +1,8 @@
 // `kalos sim run|list`: the deterministic simulator from the command line.
 
 import { FEATURE_SERIES } from '../models/features.ts';
-import { EXIT, type Format, paint, printData, table } from '../node/cli/output.ts';
+import { printData } from '../node/cli/data.ts';
+import { EXIT, type Format, paint, table } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { makeDataset } from './dataset.ts';
 import { type RunReport, runScenario } from './run.ts';

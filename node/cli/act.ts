@@ -5,7 +5,8 @@ import type { AgentStatus } from '../agent.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import { closest, KalosError } from '../errors.ts';
 import { callAgent } from './client.ts';
-import { EXIT, type Format, paint, printable, printData, table } from './output.ts';
+import { printData } from './data.ts';
+import { EXIT, type Format, paint, printable, table } from './output.ts';
 
 interface ToolText {
   name: string;

@@ -5,7 +5,8 @@ import type { AuditRecord } from '../audit/audit-log.ts';
 import { checkProof, type ProofText, proofSchema } from '../audit/proof.ts';
 import { KalosError } from '../errors.ts';
 import { callAgent } from './client.ts';
-import { EXIT, type Format, paint, printData, table } from './output.ts';
+import { printData } from './data.ts';
+import { EXIT, type Format, paint, table } from './output.ts';
 
 /** The answer of the agent: the root in hex. */
 export type AuditVerification = { ok: true; records: number; root: string } | { ok: false; index: number; reason: string };

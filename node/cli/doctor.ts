@@ -6,7 +6,8 @@ import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { callAgent } from './client.ts';
-import { EXIT, type Format, paint, printData } from './output.ts';
+import { printData } from './data.ts';
+import { EXIT, type Format, paint } from './output.ts';
 
 /** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
 const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';

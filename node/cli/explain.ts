@@ -1,7 +1,8 @@
 // `kalos explain ID`: one incident from sample to outcome, from whichever peer it is asked of.
 import type { Explanation } from '../query/explain.ts';
 import { callAgent } from './client.ts';
-import { EXIT, type Format, paint, printable, printData } from './output.ts';
+import { printData } from './data.ts';
+import { EXIT, type Format, paint, printable } from './output.ts';
 
 export async function runExplain(directory: string | undefined, id: string, format: Format): Promise<number> {
   const explanation = await callAgent<Explanation>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/explanation`);

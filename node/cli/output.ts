@@ -1,18 +1,9 @@
-// What the command line prints: the same data as a table for people, or as JSON or YAML for programs.
-import { stringify } from 'yaml';
+// What the command line prints for people: tables, colours, sizes and times.
 
 export const FORMATS = ['table', 'json', 'yaml'] as const;
 export type Format = (typeof FORMATS)[number];
 
 export const EXIT = { ok: 0, error: 1, usage: 2, degraded: 3, pending: 4, refused: 5, partial: 6, auditBroken: 8 } as const;
-
-/** Machine-readable output carries a version, so that scripts can tell when its shape changes. */
-const OUTPUT_VERSION = 1;
-
-export function printData(format: Exclude<Format, 'table'>, data: Record<string, unknown>): void {
-  const versioned = { outputVersion: OUTPUT_VERSION, ...data };
-  process.stdout.write(format === 'json' ? `${JSON.stringify(versioned, null, 2)}\n` : stringify(versioned));
-}
 
 const useColour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;

@@ -1,7 +1,8 @@
 // `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine.
 import type { QueryAnswer } from '../query/query.ts';
 import { callAgent } from './client.ts';
-import { EXIT, type Format, paint, printData, table } from './output.ts';
+import { printData } from './data.ts';
+import { EXIT, type Format, paint, table } from './output.ts';
 
 export async function runQuery(directory: string | undefined, sql: string, timeoutMs: number, format: Format): Promise<number> {
   const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs });

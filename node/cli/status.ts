@@ -1,7 +1,8 @@
 // `kalos status`: the agent of this machine and the swarm as it sees it.
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from './client.ts';
-import { bytes, duration, EXIT, type Format, paint, printData, table } from './output.ts';
+import { printData } from './data.ts';
+import { bytes, duration, EXIT, type Format, paint, table } from './output.ts';
 
 const GOOD: Readonly<Record<string, string>> = { Ready: 'True', ServicesReady: 'True' };
 
