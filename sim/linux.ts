@@ -279,6 +279,15 @@ export class FakeLinux implements Sensors, Actuator {
     this.#onExit(name);
   }
 
+  /** Something outside KALOS starts a service, at once. */
+  revive(name: string): void {
+    const service = this.#services.get(name);
+    if (service === undefined || service.state === 'running') return;
+    const pid = this.spawn(name, IDLE);
+    const startTicks = this.#processes.get(pid)?.startTicks;
+    this.#services.set(name, { ...service, state: 'running', pid, startTicks, sinceMs: this.#wallMs() });
+  }
+
   /** From now on a service ends by itself this long after each start. */
   curse(name: string, livesMs: number): void {
     this.#cursed.set(name, livesMs);

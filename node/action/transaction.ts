@@ -11,7 +11,8 @@ import { type Snapshot, snapshotSchema, toolCallSchema, toolOf } from './tool.ts
 export const JOURNAL_PREFIX = 'journal/';
 /** How often the condition is looked at. */
 const CHECK_EVERY_MS = 250;
-const MAX_OPEN = 64;
+/** Transactions at a time. */
+export const MAX_OPEN = 64;
 
 export type Phase = 'intent' | 'applied' | 'undoing' | 'confirmed' | 'undone' | 'failed';
 const OPEN_PHASES: ReadonlySet<Phase> = new Set(['intent', 'applied', 'undoing']);

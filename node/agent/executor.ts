@@ -13,6 +13,7 @@ import {
   isOpen,
   JOURNAL_PREFIX,
   type JournalEntry,
+  MAX_OPEN,
   type TransactionInput,
   type TransactionNotice,
   Transactions,
@@ -24,6 +25,8 @@ import { verify } from '../verification/verify.ts';
 /** How long a person has to approve what mode `advise` asks. */
 const APPROVAL_MS = 600_000;
 const MAX_APPROVALS = 64;
+/** No more than the transaction core runs at a time. */
+const MAX_AT_ONCE = MAX_OPEN;
 /** Closed entries kept, for rollback; more may pile up before they are pruned. */
 const KEPT_JOURNAL = 500;
 const PRUNE_BEYOND = 1_000;
@@ -66,7 +69,7 @@ export interface Approval {
   expiresMs: number;
 }
 
-type Answer = 'approved' | 'rejected' | 'expired' | 'halted';
+type Answer = 'approved' | 'rejected' | 'expired' | 'halted' | 'withdrawn';
 type TimerId = `check ${string}` | `timeout ${string}`;
 
 export class Executor {
@@ -74,6 +77,8 @@ export class Executor {
   readonly #guard: Guard;
   readonly #finished = new Map<string, (entry: JournalEntry) => void>();
   readonly silences: Silences;
+  /** Services that an action is under way on: one at a time, or one's undo would undo the other. */
+  readonly #busy = new Set<string>();
   #journalled = 0;
   readonly #approvals = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
   readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
@@ -189,6 +194,11 @@ export class Executor {
     return true;
   }
 
+  /** What an incident waits for is not wanted any more: it cleared by itself. */
+  withdraw(incident: string): void {
+    for (const { plan, answer } of [...this.#approvals.values()]) if (plan.incident === incident) answer('withdrawn');
+  }
+
   #ask(plan: Plan, diff: string[]): Promise<Answer> {
     const { clock } = this.#parts.ports;
     if (this.#approvals.size >= MAX_APPROVALS) return Promise.resolve('expired');
@@ -240,41 +250,52 @@ export class Executor {
   }
 
   async perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
-    const { ports, audit } = this.#parts;
     const { call } = plan;
+    if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
     let { verdict, diff } = this.preview(call, authority);
     if (verdict.kind === 'ask') {
       await progress.asked(diff);
       const answer = await this.#ask(plan, diff);
+      if (answer !== 'approved') return this.#hold(plan, diff, `the approval was ${answer}`);
       // Much may have changed while a person thought: the guard judges again.
-      verdict =
-        answer === 'approved'
-          ? this.preview(call, 'operator').verdict
-          : { kind: 'refused', reason: `the approval was ${answer}` };
+      ({ verdict, diff } = this.preview(call, 'operator'));
     }
-    const service = this.#service(call);
-    if (verdict.kind !== 'go' || service === undefined) {
-      const held =
-        verdict.kind === 'go' || verdict.kind === 'ask' ? { kind: 'refused' as const, reason: 'the service is gone' } : verdict;
-      await audit.append('refused', plan.id, `${call.tool} ${call.service}: ${held.reason}`);
-      return { kind: 'held', verdict: held, diff };
+    if (verdict.kind !== 'go')
+      return this.#held(plan, diff, verdict.kind === 'ask' ? { kind: 'refused', reason: 'not approved' } : verdict);
+    if (this.#busy.has(call.service)) return this.#hold(plan, diff, `another action on ${call.service} is under way`);
+    if (this.#busy.size >= MAX_AT_ONCE) return this.#hold(plan, diff, `${MAX_AT_ONCE} actions are under way already`);
+    this.#busy.add(call.service);
+    try {
+      return await this.#carryOut(plan, diff, progress);
+    } finally {
+      this.#busy.delete(call.service);
     }
+  }
+
+  async #carryOut(plan: Plan, diff: string[], progress: Progress): Promise<Performed> {
+    const { ports, audit } = this.#parts;
+    const { call } = plan;
     this.#guard.use(call, ports.clock.monotonicMs());
     const intent = await audit.append('intent', plan.id, `${call.tool} ${call.service}: ${plan.reason}`);
     await progress.intended(diff, intent);
-    // The switch may have been thrown while the intent was written: nothing has been done yet.
-    if (this.#guard.halted !== undefined) return this.#heldByHalt(plan, diff);
+    // The switch may have been thrown, or the service changed, while the intent was written: nothing has been done yet.
+    const service = this.#service(call);
+    const changed = this.#guard.halted === undefined ? toolOf(call).refusal(call, service) : 'acting was halted';
+    if (changed !== undefined || service === undefined) return this.#hold(plan, diff, changed ?? 'the service is gone');
     const entry = await this.#transact(plan, service);
+    const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     this.#journalled++;
     await this.#prune();
-    const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     return { kind: 'done', entry, record };
   }
 
-  async #heldByHalt(plan: Plan, diff: string[]): Promise<Performed> {
-    const reason = 'acting was halted';
-    await this.#parts.audit.append('refused', plan.id, reason);
-    return { kind: 'held', verdict: { kind: 'refused', reason }, diff };
+  #hold(plan: Plan, diff: string[], reason: string): Promise<Performed> {
+    return this.#held(plan, diff, { kind: 'refused', reason });
+  }
+
+  async #held(plan: Plan, diff: string[], verdict: Extract<Performed, { kind: 'held' }>['verdict']): Promise<Performed> {
+    await this.#parts.audit.append('refused', plan.id, `${plan.call.tool} ${plan.call.service}: ${verdict.reason}`);
+    return { kind: 'held', verdict, diff };
   }
 
   #service(call: ToolCall) {

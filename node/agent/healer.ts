@@ -85,6 +85,7 @@ export class Healer {
   async #cleared(finding: Finding): Promise<void> {
     const incident = this.#open.get(findingKey(finding));
     if (incident === undefined || incident.state === 'acting') return;
+    this.#parts.executor.withdraw(incident.id);
     await this.#close(
       incident,
       'resolved',

@@ -81,6 +81,19 @@ describe('by hand', () => {
     expect((await here('approve', id)).code).toBe(1);
   });
 
+  it('what waits for approval is withdrawn when a person mends it first', async () => {
+    process.kill((await idle())?.pid ?? Number.NaN, 'SIGKILL');
+    const id = await eventually(
+      'the repair to wait for approval',
+      async () => (await swarm.json<AgentStatus>(agent, 'status')).approvals[0]?.id,
+    );
+    expect(await act('service.start', 'service=idle')).toMatchObject({ result: 'confirmed' });
+    await allClosed();
+    const after = await idle();
+    expect((await here('approve', id)).code).toBe(1);
+    expect(await idle()).toEqual(after);
+  });
+
   it('what is silenced is told, and not asked about until the silence is lifted', async () => {
     expect((await here('silence', '--target', '*', '--for', '1h')).code).toBe(2);
     expect((await here('silence', '--target', 'idle')).stderr).toContain('needs an end');

@@ -23,6 +23,7 @@ let acts: string[];
 
 const pump = async (ms = 20_000): Promise<void> => {
   const untilMs = scheduler.nowMs + ms;
+  await new Promise((resolve) => setImmediate(resolve));
   while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -175,6 +176,39 @@ describe('the executor', () => {
     expect(kept).toEqual(expect.arrayContaining(['journal/old-3', 'journal/old-1199', 'journal/old-700']));
   });
 
+  it('carries out one plan at most once, also after a restart', async () => {
+    const { perform } = await start('act');
+    await settled(perform(planOf(restart)));
+    linux.kill('web');
+    acts.length = 0;
+    for (const { perform: again } of [{ perform }, await start('act')]) {
+      expect(await settled(again(planOf(restart)))).toMatchObject({
+        kind: 'held',
+        verdict: { reason: 'inc-1-1 was carried out already' },
+      });
+    }
+    expect(acts).toEqual([]);
+  });
+
+  it('lets one action at a time on a service', async () => {
+    const { perform } = await start('act');
+    const first = perform(planOf(restart, 'a'));
+    await new Promise((resolve) => setImmediate(resolve));
+    const second = perform(planOf({ tool: 'service.start', service: 'web' }, 'b'), 'operator');
+    expect(await settled(second)).toMatchObject({ kind: 'held', verdict: { reason: 'another action on web is under way' } });
+    expect(await settled(first)).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
+    expect(acts).toEqual(['started web']);
+  });
+
+  it('looks at the service again once the intent is on disk', async () => {
+    const { perform } = await start('act');
+    const starting = perform(planOf({ tool: 'service.start', service: 'web' }));
+    await new Promise((resolve) => setImmediate(resolve));
+    linux.revive('web'); // somebody else starts it while the intent is being written
+    expect(await settled(starting)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
+    expect(acts).toEqual([]);
+  });
+
   it('undoes what did not help, by the tool’s inverse', async () => {
     const { perform } = await start('act');
     await settled(linux.stopService('web'));
@@ -224,6 +258,20 @@ describe('mode advise', () => {
   });
 });
 
+describe('an approval', () => {
+  it('is withdrawn with the incident that it was for', async () => {
+    const { executor, perform } = await start('advise');
+    const waiting = perform(planOf(restart));
+    await pump(1_000);
+    executor.withdraw('inc-other');
+    expect(executor.approvals().length).toBe(1);
+    executor.withdraw('inc-1');
+    expect(await settled(waiting)).toMatchObject({ kind: 'held', verdict: { reason: 'the approval was withdrawn' } });
+    expect(await settled(executor.answer('inc-1-1', 'approved'))).toBe(false);
+    expect(acts).toEqual([]);
+  });
+});
+
 describe('the kill switch', () => {
   it('halts policies and people alike, survives a restart, and can be taken back', async () => {
     const first = await start('act');
@@ -251,12 +299,13 @@ describe('the kill switch', () => {
 
   it('stops a plan whose intent was being written, and drops what waits for approval', async () => {
     const { executor, perform, audited } = await start('act');
-    const racing = perform(planOf(restart)); // its intent is on its way to the disk
+    const racing = perform(planOf(restart));
+    await new Promise((resolve) => setImmediate(resolve)); // its intent is on its way to the disk
     const halting = executor.halt('now');
     expect(await settled(racing)).toMatchObject({ kind: 'held', verdict: { reason: 'acting was halted' } });
     await settled(halting);
     expect(acts).toEqual([]);
-    expect(await audited()).toContain('refused inc-1-1: acting was halted');
+    expect(await audited()).toContain('refused inc-1-1: service.restart web: acting was halted');
 
     const advise = await start('advise');
     await settled(advise.executor.resume());
