@@ -59,6 +59,8 @@ function addNodeCommands(program: Command): void {
     )
     .option('--listen <address:port>', 'where to listen (default: 127.0.0.1:7700, or a free port where that is taken)')
     .option('--join <multiaddr...>', 'addresses of members to join through')
+    .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
+    .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
     .option('--secret-file <file>', 'the swarm’s shared secret (or KALOS_SECRET); needed to join the first time')
     .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
@@ -128,17 +130,17 @@ function addActCommands(program: Command): void {
     .command('act')
     .description('use a tool by hand: guarded, audited and verified like any other use')
     .argument('<tool>', 'see: kalos tools')
-    .argument('[arguments...]', 'key=value each')
+    .argument('[arguments...]', 'key=value each, content=@FILE for a file’s; + TOOL … adds a call to the plan')
     .option('--dry-run', 'show what would change, and change nothing', false)
     .option('--reason <text>', 'why, for the audit', 'by hand')
     .addOption(directory())
     .addOption(format())
     .addHelpText(
       'after',
-      `\nExample:\n  kalos act service.restart service=web --dry-run\n${exits('0 confirmed, 1 failed or undone, 2 usage, 5 refused')}`,
+      `\nExamples:\n  kalos act service.restart service=web --dry-run\n  kalos act fs.rotate path=/var/log/web/access.log + service.reload service=web\n  kalos act sysctl.get key=vm.swappiness\n${exits('0 confirmed, 1 failed or undone, 2 usage, 5 refused')}`,
     )
     .action(async (tool: string, args: string[], { dir, output, dryRun, reason }: Common & { dryRun: boolean; reason: string }) =>
-      ends((await acting()).act(dir, tool, args, { dryRun, reason }, output)),
+      ends((await acting()).act(dir, [tool, ...args], { dryRun, reason }, output)),
     );
   program
     .command('rollback')

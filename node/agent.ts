@@ -2,10 +2,13 @@
 // It wires the seven steps of the loop; the work is done in their folders.
 import type { Vote } from '../consensus/vote/claim.ts';
 import type { MemberState } from '../swarm/membership/membership.ts';
+import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import type { Status } from '../swarm/state/status.ts';
+import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
+import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
@@ -27,6 +30,9 @@ export interface AgentConfig {
   swarmId: string;
   mode: Mode;
   policies: readonly Policy[];
+  maintenance: readonly MaintenanceWindow[];
+  /** In the order in which they are started; each after those that it depends on. */
+  services: readonly ServiceSpec[];
   /** Addresses to join through; empty for the first agent. */
   join: readonly string[];
 }
@@ -65,6 +71,7 @@ const MAX_OWN_VOTES = 1_024;
 export class Agent {
   readonly #config: AgentConfig;
   readonly #ports: Ports;
+  readonly #events: AgentEvents;
   readonly #watcher: Watcher;
   readonly #link: SwarmLink;
   readonly #memory: Memory;
@@ -78,6 +85,7 @@ export class Agent {
   constructor(config: AgentConfig, ports: Ports, events: AgentEvents) {
     this.#config = config;
     this.#ports = ports;
+    this.#events = events;
     this.#memory = new Memory(ports.store);
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
     this.#watcher = new Watcher(ports, config.policies, (changes) => this.#onChanges(changes));
@@ -87,7 +95,10 @@ export class Agent {
       voted: (_claim, vote) => this.#rememberVote(vote),
       ...events,
     });
-    this.#executor = new Executor({ ports, audit: this.#audit, ...events }, config.mode);
+    const { maintenance } = config;
+    const peers = (): number =>
+      this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
+    this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, ...events }, config.mode);
     const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
     this.#healer = new Healer({ ...parts, ...events }, config.name);
     this.#sources = {
@@ -112,7 +123,7 @@ export class Agent {
       `${this.#config.name} ${this.#config.version}, mode ${this.#config.mode}`,
     );
     await this.#link.start();
-    for (const { name } of this.#ports.actuator.services()) await this.#ports.actuator.startService(name);
+    await bringUp(this.#config.services, this.#ports, this.#events);
     await this.#healer.recover();
     await this.#executor.recover();
     this.#watcher.start();

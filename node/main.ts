@@ -1,12 +1,15 @@
 // Reality: an agent on the machine's own clock, randomness, network, disk, /proc and processes.
 
+import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Ed25519Crypto, loadIdentity } from '../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
 import { swarmIdOf, swarmNames } from '../swarm/names.ts';
-import { Supervisor } from './action/adapters/supervisor.ts';
+import type { ServiceSpec } from '../swarm/ports/actuator.ts';
+import { ActuatorClient } from './action/adapters/actuator-client.ts';
 import { SystemClock } from './adapters/clock.ts';
 import { ForkedCompute } from './adapters/forked-compute.ts';
 import { LevelStore } from './adapters/level-store.ts';
@@ -26,6 +29,8 @@ import { SHIPPED_POLICIES } from './detection/policy.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
+
+const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
@@ -51,10 +56,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
   makeStateDirectory(directory);
   const configFile = options.configFile ?? directory.configFile;
-  const { name: givenName, mode, listen, join } = options;
+  const { name: givenName, mode, listen, join: through } = options;
   const config = resolveConfig(
     readConfigFile(configFile, options.configFile !== undefined),
-    { name: givenName, mode, listen, join },
+    { name: givenName, mode, listen, join: through },
     configFile,
   );
   const sources = { file: options.secretFile, environment: process.env.KALOS_SECRET, joining: config.join.length > 0 };
@@ -80,7 +85,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     transport,
     store,
     sensors,
-    actuator: new Supervisor(config.service, directory.services),
+    actuator: await openActuator(directory, config.service, options.log),
     compute: new ForkedCompute(options.entry, modelPath),
     crypto,
   };
@@ -89,7 +94,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     ...SHIPPED_POLICIES.filter((shipped) => config.policy.every((own) => own.name !== shipped.name)),
     ...config.policy,
   ];
-  const agent = makeAgent({ name, version, swarmId, mode: config.mode, policies, join: config.join }, ports, options);
+  const { mode: startMode, maintenance, service: services, join: joinThrough } = config;
+  const agent = makeAgent(
+    { name, version, swarmId, mode: startMode, policies, maintenance, services, join: joinThrough },
+    ports,
+    options,
+  );
   const server = await startAll(agent, directory, listenOn);
   return {
     agent,
@@ -127,6 +137,33 @@ async function openStore(directory: StateDirectory): Promise<LevelStore> {
         'ask it with: kalos status; or start another with --dir',
       );
     throw new KalosError('io', `cannot open ${directory.database}: ${(error as Error).message}`);
+  }
+}
+
+/** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */
+async function openActuator(
+  { actuator: state, actuatorPolicy }: StateDirectory,
+  services: readonly ServiceSpec[],
+  log: NodeOptions['log'],
+): Promise<ActuatorClient> {
+  const { KALOS_ACTUATOR: system } = process.env;
+  const { actuatorPath } = findPackage();
+  const socket = system ?? join(state, 'sock');
+  const policy = existsSync(actuatorPolicy) || !existsSync(SYSTEM_POLICY) ? actuatorPolicy : SYSTEM_POLICY;
+  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy] };
+  try {
+    return await ActuatorClient.open({
+      socket,
+      own: system === undefined ? own : undefined,
+      logs: join(dirname(socket), 'services'),
+      services,
+      log,
+    });
+  } catch (error) {
+    const hint = existsSync(actuatorPath)
+      ? `see ${join(dirname(socket), 'errors')} and ${join(dirname(socket), 'actuator.log')}`
+      : 'it is not built: install g++ and run: node scripts/build-native.mjs';
+    throw new KalosError('io', `the actuator: ${(error as Error).message}`, hint);
   }
 }
 

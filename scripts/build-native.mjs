@@ -1,47 +1,68 @@
-// Builds native/build/kalos.node with g++ when its sources are newer. Downloads nothing: the Node-API headers come
-// from the node-api-headers package. With --optional a missing compiler is said, not an error: the agent has a plain reader.
-import { execFileSync } from 'node:child_process';
+// Builds native/build/ with g++ where its sources are newer: the addon kalos.node and the program kalos-actuator; with
+// --sanitize also the actuator and its fuzzer under the address and undefined-behaviour sanitizers, for tests. Downloads
+// nothing: the Node-API headers come from the node-api-headers package. With --optional a missing compiler is said, not an error.
+import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const native = join(root, 'native');
-const output = join(native, 'build', 'kalos.node');
+const output = join(native, 'build');
 const optional = process.argv.includes('--optional');
+const sanitize = process.argv.includes('--sanitize');
+const run = promisify(execFile);
 
-function newest(paths) {
-  return Math.max(...paths.map((path) => statSync(path).mtimeMs));
+const STRICT = ['-std=c++17', '-Wall', '-Wextra'];
+const HARDENED = ['-O2', '-fstack-protector-strong', '-D_FORTIFY_SOURCE=2', '-fPIE', '-pie', '-Wl,-z,relro,-z,now'];
+const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
+
+function sourcesIn(directory) {
+  return readdirSync(directory)
+    .filter((name) => /\.(cc|h)$/.test(name))
+    .map((name) => join(directory, name));
 }
 
-function isFresh(sources) {
+function isFresh(file, sources) {
   try {
-    return statSync(output).mtimeMs >= newest(sources);
+    return statSync(file).mtimeMs >= Math.max(...sources.map((path) => statSync(path).mtimeMs));
   } catch {
     return false;
   }
 }
 
-function build() {
-  const sources = readdirSync(native)
-    .filter((name) => /\.(cc|h)$/.test(name))
-    .map((name) => join(native, name));
-  if (isFresh(sources)) return;
+/** `units`: what is compiled; `sources`: what it depends on. */
+async function build(name, sources, units, flags) {
+  const file = join(output, name);
+  if (isFresh(file, sources)) return;
+  const fresh = `${file}.${process.pid}.tmp`;
+  await run('g++', [...STRICT, ...flags, ...units, '-o', fresh], { maxBuffer: 16 * 1024 * 1024 });
+  renameSync(fresh, file); // atomic: a running agent keeps the file that it has mapped
+}
+
+async function buildAll() {
+  mkdirSync(output, { recursive: true });
   const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
-  mkdirSync(dirname(output), { recursive: true });
-  const fresh = `${output}.${process.pid}.tmp`;
-  const flags = ['-O2', '-std=c++17', '-Wall', '-Wextra', '-fPIC', '-shared', '-DNAPI_VERSION=9', '-I', headers];
-  execFileSync('g++', [...flags, ...sources.filter((path) => path.endsWith('.cc')), '-o', fresh], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  renameSync(fresh, output); // atomic: a running agent keeps the file that it has mapped
+  const addon = sourcesIn(native);
+  const actuator = sourcesIn(join(native, 'actuator'));
+  const units = (paths, without) => paths.filter((path) => path.endsWith('.cc') && !path.endsWith(without));
+  await Promise.all([
+    build('kalos.node', addon, units(addon, '-'), ['-O2', '-fPIC', '-shared', '-DNAPI_VERSION=9', '-I', headers]),
+    build('kalos-actuator', actuator, units(actuator, '/fuzz.cc'), HARDENED),
+  ]);
+  if (!sanitize) return;
+  await Promise.all([
+    build('kalos-actuator.sanitized', actuator, units(actuator, '/fuzz.cc'), SANITIZED),
+    build('fuzz', actuator, units(actuator, '/main.cc'), SANITIZED),
+  ]);
 }
 
 try {
-  build();
+  await buildAll();
 } catch (error) {
-  const why = error?.code === 'ENOENT' ? 'no g++ on the path' : String(error?.message ?? error).split('\n')[0];
-  console.error(`kalos: native addon not built (${why}); the agent will read /proc in TypeScript`);
+  const why = error?.code === 'ENOENT' ? 'no g++ on the path' : String(error?.stderr || error?.message || error).trim();
+  console.error(`kalos: native code not built (${why}): without the actuator an agent cannot start`);
   if (!optional) process.exit(1);
 }

@@ -6,6 +6,7 @@ import { swarmIdOf } from '../swarm/names.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Compute } from '../swarm/ports/compute.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
+import { SimulatedActuator } from './actuator.ts';
 import { ModelledCrypto, simulatedPeer } from './adapters/crypto.ts';
 import { drainPromises } from './adapters/drain.ts';
 import { Trace } from './adapters/trace.ts';
@@ -112,9 +113,12 @@ export class Cluster {
       swarmId: swarmIdOf('simulated', crypto.hash),
       mode: 'act' as const,
       policies: SHIPPED_POLICIES,
+      maintenance: [],
+      services: this.#config.services,
       join: index === 0 ? [] : [`/sim/${this.node(0).peer}`],
     };
-    const ports = { clock, random, transport, store, sensors: node.linux, actuator: node.linux, compute: NO_COMPUTE, crypto };
+    const actuator = new SimulatedActuator(node.linux);
+    const ports = { clock, random, transport, store, sensors: node.linux, actuator, compute: NO_COMPUTE, crypto };
     node.linux.onAct = (text) => this.log(node.name, text);
     const agent = createAgent(config, ports, {
       log: (_level, text) => this.log(node.name, text),
@@ -129,7 +133,8 @@ export class Cluster {
       clock.dead = true;
       store.crash();
       transport.crash();
-      node.linux.forgetAgent();
+      actuator.crash();
+      node.linux.onAct = () => undefined;
       node.agent = undefined;
       this.log(node.name, 'crashed');
     };

@@ -1,8 +1,11 @@
 // A fake Linux that follows simple physics: processes with demands for CPU, memory and disk share what there is; what
 // is not met shows as pressure. Only + - * / so that a run is the same on every processor.
 import {
-  type Actuator,
   type ActuatorOutcome,
+  type ActuatorReading,
+  type Primitive,
+  type Reading,
+  type ServiceCheck,
   type ServiceSample,
   type ServiceSpec,
   type SignalName,
@@ -10,6 +13,8 @@ import {
 } from '../swarm/ports/actuator.ts';
 import type { ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
 import type { PortState } from '../swarm/ports/transport.ts';
+import { type ChangeMachine, SimulatedChanges } from './changes.ts';
+import { FakeFiles } from './files.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -38,6 +43,7 @@ interface FakeProcess {
   name: string;
   startTicks: number;
   stopped: boolean;
+  nice: number;
   workload: Workload;
   rssBytes: number;
   cpuTicks: number;
@@ -48,7 +54,10 @@ export interface MachineSize {
   memoryBytes: number;
 }
 
-export class FakeLinux implements Sensors, Actuator {
+/** As the kernel comes. */
+const SYSCTLS = { 'vm.swappiness': '60', 'vm.dirty_ratio': '20', 'net.core.somaxconn': '4096' };
+
+export class FakeLinux implements Sensors, ChangeMachine {
   readonly source = 'simulated';
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
@@ -57,6 +66,11 @@ export class FakeLinux implements Sensors, Actuator {
   readonly #processes = new Map<number, FakeProcess>();
   readonly #services = new Map<string, ServiceSample>();
   readonly #cursed = new Map<string, number>();
+  readonly #sysctls = new Map<string, string>(Object.entries(SYSCTLS));
+  readonly #groups = new Map<string, number>();
+  readonly files: FakeFiles;
+  /** The actuator's, which outlives any agent. */
+  readonly changes: SimulatedChanges;
   #onExit: (name: string) => void = () => undefined;
   #nextPid = 100;
   #lastMs: number;
@@ -81,6 +95,8 @@ export class FakeLinux implements Sensors, Actuator {
     this.#size = size;
     this.#wallOffsetMs = wallOffsetMs;
     this.#lastMs = scheduler.nowMs;
+    this.files = new FakeFiles(() => this.#wallMs());
+    this.changes = new SimulatedChanges(scheduler, this);
     for (let i = 0; i < 20; i++)
       this.spawn(`system-${i}`, { ...IDLE, cpu: random.between(0, 0.004), rssBytes: random.between(2, 30) * MIB });
     for (const spec of services) this.#services.set(spec.name, stoppedService(spec, this.#wallMs()));
@@ -95,7 +111,16 @@ export class FakeLinux implements Sensors, Actuator {
   spawn(name: string, workload: Workload): number {
     const pid = this.#nextPid++;
     const startTicks = Math.floor((this.#scheduler.nowMs / 1000) * TICKS_PER_SECOND);
-    this.#processes.set(pid, { pid, name, startTicks, stopped: false, workload, rssBytes: workload.rssBytes, cpuTicks: 0 });
+    this.#processes.set(pid, {
+      pid,
+      name,
+      startTicks,
+      stopped: false,
+      nice: 0,
+      workload,
+      rssBytes: workload.rssBytes,
+      cpuTicks: 0,
+    });
     return pid;
   }
 
@@ -216,6 +241,7 @@ export class FakeLinux implements Sensors, Actuator {
         pid,
         startTicks,
         starts: service.starts + 1,
+        onPurpose: false,
         sinceMs: this.#wallMs(),
       });
       this.onAct(`started ${name}`);
@@ -230,35 +256,143 @@ export class FakeLinux implements Sensors, Actuator {
       const service = this.#services.get(name);
       if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
       if (service.pid !== undefined) this.#processes.delete(service.pid);
-      this.#services.set(name, { ...service, state: 'stopped', pid: undefined, startTicks: undefined, sinceMs: this.#wallMs() });
+      this.#services.set(name, {
+        ...service,
+        state: 'stopped',
+        pid: undefined,
+        startTicks: undefined,
+        onPurpose: true,
+        sinceMs: this.#wallMs(),
+      });
       this.onAct(`stopped ${name}`);
       return { ok: true };
     });
   }
 
-  signalService(name: string, pid: number, startTicks: number, signal: SignalName): Promise<ActuatorOutcome> {
-    return this.#later(0, () => {
-      const process = this.#processes.get(pid);
-      if (this.#services.get(name)?.pid !== pid || process?.startTicks !== startTicks)
-        return { ok: false, code: 'gone', message: `pid ${pid} is not ${name} any more` };
-      if (signal === 'STOP' || signal === 'CONT') process.stopped = signal === 'STOP';
-      else if (signal !== 'HUP') this.kill(name);
-      this.onAct(`SIG${signal} to ${name}`);
-      return { ok: true };
-    });
+  // The actuator's table
+
+  check(primitive: Primitive): ActuatorOutcome {
+    switch (primitive[0]) {
+      case 'service.start':
+      case 'service.stop':
+      case 'cgroup.write':
+        return this.#services.has(primitive[1]) ? DONE : { ok: false, code: 'not-found', message: `no service ${primitive[1]}` };
+      case 'process.signal':
+      case 'process.nice':
+        return this.#processAt(primitive[1], primitive[2]) === undefined ? gone(primitive[1]) : DONE;
+      case 'sysctl.write':
+        return this.#sysctls.has(primitive[1]) ? DONE : { ok: false, code: 'not-found', message: `no ${primitive[1]}` };
+      case 'file.replace':
+      case 'file.remove':
+      case 'file.rotate':
+      case 'file.recall':
+      case 'file.restore':
+      case 'file.return':
+      case 'file.unrotate':
+        return DONE;
+      default:
+        return { ok: false, code: 'refused', message: `${primitive[0]}: not on the simulated machine` };
+    }
   }
 
-  async checkService(name: string): Promise<PortState | 'undeclared'> {
+  async run(primitive: Primitive, key: string): Promise<ActuatorOutcome> {
+    const checked = this.check(primitive);
+    if (!checked.ok) return checked;
+    switch (primitive[0]) {
+      case 'service.start':
+        return this.startService(primitive[1]);
+      case 'service.stop':
+        return this.stopService(primitive[1]);
+      default:
+        this.onAct(primitive.filter((part) => typeof part !== 'object').join(' '));
+        return this.#runAtOnce(primitive, key);
+    }
+  }
+
+  #runAtOnce(primitive: Primitive, key: string): ActuatorOutcome {
+    switch (primitive[0]) {
+      case 'process.signal':
+        return this.#signal(primitive[1], primitive[2], primitive[3]);
+      case 'process.nice': {
+        const process = this.#processAt(primitive[1], primitive[2]);
+        if (process !== undefined) process.nice = primitive[3];
+        return DONE;
+      }
+      case 'sysctl.write':
+        this.#sysctls.set(primitive[1], primitive[2]);
+        return DONE;
+      case 'cgroup.write':
+        this.#groups.set(`${primitive[1]} ${primitive[2]}`, primitive[3]);
+        return DONE;
+      case 'file.replace':
+      case 'file.remove':
+      case 'file.rotate':
+      case 'file.recall':
+      case 'file.restore':
+      case 'file.return':
+      case 'file.unrotate':
+        return this.files.run(primitive, key);
+      default:
+        return { ok: false, code: 'refused', message: `${primitive[0]}: not on the simulated machine` };
+    }
+  }
+
+  settle(primitive: Primitive, key: string): void {
+    if (primitive[0].startsWith('file.')) this.files.settle(key);
+  }
+
+  read(reading: Reading): ActuatorReading {
+    switch (reading[0]) {
+      case 'process.read': {
+        const process = this.#processes.get(reading[1]);
+        if (process === undefined) return { ok: false, code: 'gone', message: `no process ${reading[1]}` };
+        return { ok: true, value: [process.pid, process.startTicks, process.name, 0, process.nice, 0, 0] };
+      }
+      case 'sysctl.read': {
+        const value = this.#sysctls.get(reading[1]);
+        return value === undefined ? { ok: false, code: 'not-found', message: `no ${reading[1]}` } : { ok: true, value };
+      }
+      case 'cgroup.read':
+        return { ok: true, value: this.#groups.get(`${reading[1]} ${reading[2]}`) ?? 0 };
+      case 'block.read':
+        return { ok: false, code: 'not-found', message: 'no block devices here' };
+      case 'file.stat':
+      case 'file.list':
+      case 'file.read':
+        return this.files.read([reading[0], reading[1]]);
+    }
+  }
+
+  #processAt(pid: number, startTicks: number): FakeProcess | undefined {
+    const process = this.#processes.get(pid);
+    return process?.startTicks === startTicks ? process : undefined;
+  }
+
+  #signal(pid: number, startTicks: number, signal: SignalName): ActuatorOutcome {
+    const process = this.#processAt(pid, startTicks);
+    if (process === undefined) return gone(pid);
+    if (signal === 'STOP' || signal === 'CONT') process.stopped = signal === 'STOP';
+    else if (signal !== 'HUP') this.#end(pid);
+    return DONE;
+  }
+
+  #end(pid: number): void {
+    const service = this.services().find((one) => one.pid === pid);
+    if (service === undefined) this.#processes.delete(pid);
+    else this.kill(service.name);
+  }
+
+  async checkService(name: string): Promise<ServiceCheck> {
     const port = this.#services.get(name)?.port;
     return port === undefined ? 'undeclared' : this.portState(port);
   }
 
-  #later(delayMs: number, act: () => ActuatorOutcome): Promise<ActuatorOutcome> {
-    return new Promise((resolve) => this.#scheduler.after(delayMs, () => resolve(act())));
+  delay(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#scheduler.after(delayMs, resolve));
   }
 
-  async close(): Promise<void> {
-    for (const { name } of this.services()) await this.stopService(name);
+  #later(delayMs: number, act: () => ActuatorOutcome): Promise<ActuatorOutcome> {
+    return new Promise((resolve) => this.#scheduler.after(delayMs, () => resolve(act())));
   }
 
   // Faults
@@ -301,13 +435,10 @@ export class FakeLinux implements Sensors, Actuator {
     const process = this.#processes.get(this.#services.get(name)?.pid ?? -1);
     if (process !== undefined) process.stopped = true;
   }
-
-  /** The machine's agent died: its listener with it. Services go on, as orphans that the next agent finds. */
-  forgetAgent(): void {
-    this.#onExit = () => undefined;
-    this.onAct = () => undefined;
-  }
 }
+
+const DONE: ActuatorOutcome = { ok: true };
+const gone = (pid: number): ActuatorOutcome => ({ ok: false, code: 'gone', message: `pid ${pid} is not that process any more` });
 
 function sampleOf(process: FakeProcess): ProcessSample {
   const { pid, name, startTicks, stopped, cpuTicks, rssBytes } = process;

@@ -1,8 +1,8 @@
-// The brakes before a transaction: kill switch, schema, risk class, the tool's own precondition, its rate on the target,
-// and the mode. A person at the command line passes the mode, and nothing else.
-import type { ServiceSample } from '../../swarm/ports/actuator.ts';
+// The brakes before a transaction: kill switch, schema, risk class, maintenance window, the tool's own precondition, its
+// rate on the target, storms, and the mode. A person at the command line passes the mode and R2, and nothing else.
 import type { ToolCall } from '../decision/plan.ts';
-import { toolCallSchema, toolOf } from './tool.ts';
+import type { ChangeTool, RiskClass, Snapshot } from './tool.ts';
+import { changeToolOf } from './tools.ts';
 
 /** `observe` decides and shows, `advise` asks, `act` does what is reversible by itself. */
 export const MODES = ['observe', 'advise', 'act'] as const;
@@ -21,10 +21,32 @@ export type GuardVerdict =
   | { kind: 'escalate'; reason: string };
 
 const MAX_TARGETS = 1_024;
+/** So many changes by policies in so short a time are a storm: something is wrong that repairs do not mend. */
+export const STORM_CHANGES = 12;
+export const STORM_WITHIN_MS = 120_000;
+/** A storm is over once policies have kept still for this long. */
+export const STORM_PAUSE_MS = 300_000;
+
+/** The class that decides: of a critical service every change is disruptive. */
+export function riskOf(tool: ChangeTool, call: ToolCall, before: Snapshot): RiskClass {
+  const risk = tool.risk(call);
+  return risk === 'R1' && before.critical === 1 ? 'R2' : risk;
+}
+
+export interface GuardQuestion {
+  call: ToolCall;
+  before: Snapshot;
+  authority: Authority;
+  nowMs: number;
+  /** Why policies must keep still now (a maintenance window); undefined while they may act. */
+  maintenance: string | undefined;
+}
 
 export class Guard {
   readonly #mode: Mode;
   readonly #uses = new Map<string, number[]>();
+  #changes: number[] = [];
+  #stormUntilMs = Number.NEGATIVE_INFINITY;
   /** Why nothing may be done at all; undefined while acting is not halted. */
   halted: string | undefined;
 
@@ -32,44 +54,50 @@ export class Guard {
     this.#mode = mode;
   }
 
-  /** Judges a call; counts nothing. */
-  judge(call: ToolCall, service: ServiceSample | undefined, authority: Authority, nowMs: number): GuardVerdict {
+  /** Judges a call whose arguments fit its tool's schema; counts nothing. */
+  judge(question: GuardQuestion): GuardVerdict {
+    const { call, before, authority, nowMs } = question;
     if (this.halted !== undefined)
       return { kind: 'refused', reason: `acting is halted (${this.halted}): kalos resume allows it again` };
-    const parsed = toolCallSchema.safeParse(call);
-    if (!parsed.success) return { kind: 'refused', reason: `arguments: ${parsed.error.issues[0]?.message ?? 'invalid'}` };
-    const tool = toolOf(call);
-    const risk = tool.risk(call);
-    if (risk !== 'R0' && risk !== 'R1')
-      return { kind: 'refused', reason: `${risk} needs authority that this version cannot check` };
-    const refusal = tool.refusal(call, service);
+    const tool = changeToolOf(call);
+    const risk = riskOf(tool, call, before);
+    if (risk === 'R3') return { kind: 'refused', reason: 'R3 needs two operators, which this version cannot check' };
+    const refusal = tool.refusal?.(call, before);
     if (refusal !== undefined) return { kind: 'refused', reason: refusal };
     const { uses, withinMs } = tool.rate;
     if (this.#recent(call, nowMs).length >= uses) {
       return {
         kind: 'escalate',
-        reason: `${tool.name} was used ${uses} times on ${call.service} in ${withinMs / 60_000} minutes`,
+        reason: `${tool.name} was used ${uses} times on ${tool.target(call)} in ${withinMs / 60_000} minutes`,
       };
     }
-    if (authority === 'operator' || this.#mode === 'act') return { kind: 'go' };
-    return this.#mode === 'advise'
-      ? { kind: 'ask' }
-      : { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
+    return authority === 'operator' ? { kind: 'go' } : this.#judgePolicy(question, risk);
+  }
+
+  #judgePolicy({ maintenance, nowMs }: GuardQuestion, risk: RiskClass): GuardVerdict {
+    if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
+    if (nowMs < this.#stormUntilMs)
+      return { kind: 'escalate', reason: `${STORM_CHANGES} changes in ${STORM_WITHIN_MS / 60_000} minutes: policies pause` };
+    if (this.#mode === 'observe') return { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
+    return this.#mode === 'act' && risk === 'R1' ? { kind: 'go' } : { kind: 'ask' };
   }
 
   /** Counts a use: what was admitted is about to be done. */
-  use(call: ToolCall, nowMs: number): void {
+  use(call: ToolCall, authority: Authority, nowMs: number): void {
     const key = keyOf(call);
     this.#uses.set(key, [...this.#recent(call, nowMs), nowMs]);
     if (this.#uses.size > MAX_TARGETS) this.#uses.delete(this.#uses.keys().next().value ?? '');
+    if (authority === 'operator') return;
+    this.#changes = [...this.#changes.filter((ms) => nowMs - ms < STORM_WITHIN_MS), nowMs];
+    if (this.#changes.length >= STORM_CHANGES) this.#stormUntilMs = nowMs + STORM_PAUSE_MS;
   }
 
   #recent(call: ToolCall, nowMs: number): number[] {
-    const { withinMs } = toolOf(call).rate;
+    const { withinMs } = changeToolOf(call).rate;
     return (this.#uses.get(keyOf(call)) ?? []).filter((ms) => nowMs - ms < withinMs);
   }
 }
 
 function keyOf(call: ToolCall): string {
-  return `${call.tool} ${call.service}`;
+  return `${call.tool} ${changeToolOf(call).target(call)}`;
 }

@@ -1,160 +1,130 @@
-// What a tool declares, and the tools there are. A transaction runs each; nothing else calls the actuator to change things.
+// What a tool declares. A tool that changes something says how it looks before, which steps lead there, which lead back, and
+// how one sees that it holds; one transaction runs them all. A tool that reads only says what it reads.
 import { z } from 'zod';
-import { type Actuator, type ActuatorOutcome, type ServiceSample, SIGNALS, type SignalName } from '../../swarm/ports/actuator.ts';
+import type { Actuator, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Sensors } from '../../swarm/ports/sensors.ts';
 import type { ToolCall } from '../decision/plan.ts';
 
+/** R0 reads; R1 is local and reversible; R2 disrupts; R3 cannot be taken back. */
 export type RiskClass = 'R0' | 'R1' | 'R2' | 'R3';
 
-/** What was there before: enough to undo. */
-export const snapshotSchema = z.strictObject({
-  state: z.enum(['stopped', 'running', 'exited']),
-  pid: z.number().int().nullable(),
-  startTicks: z.number().nullable(),
-  starts: z.number().int(),
-});
-export type Snapshot = z.infer<typeof snapshotSchema>;
+/** What was there before: enough to undo, and to see afterwards whether it is as intended. */
+export type Snapshot = Readonly<Record<string, string | number | null>>;
+export const snapshotSchema = z.record(z.string(), z.union([z.string(), z.number(), z.null()]));
 
-const service = z.string().min(1).max(64);
-const CALLS = {
-  'service.start': z.strictObject({ tool: z.literal('service.start'), service }),
-  'service.stop': z.strictObject({ tool: z.literal('service.stop'), service }),
-  'service.restart': z.strictObject({ tool: z.literal('service.restart'), service }),
-  'process.signal': z.strictObject({ tool: z.literal('process.signal'), service, signal: z.enum(SIGNALS) }),
-};
+export interface Machine {
+  actuator: Actuator;
+  sensors: Sensors;
+  crypto: Pick<Crypto, 'hash'>;
+  /** How many members of the swarm are within reach. */
+  peers(): number;
+}
 
-export const toolCallSchema = z.discriminatedUnion('tool', [
-  CALLS['service.start'],
-  CALLS['service.stop'],
-  CALLS['service.restart'],
-  CALLS['process.signal'],
-]);
+/** A look at a tool's target: how it is, or why it cannot be seen. */
+export type Look = { ok: true; before: Snapshot } | { ok: false; reason: string };
 
-export type Condition = 'service-well' | 'service-stopped' | 'signal-effective';
+/** `as-intended`: a new look shows what the tool intended. The others are judged in node/verification. */
+export type Condition =
+  | 'service-well'
+  | 'service-stopped'
+  | 'signal-effective'
+  | 'program-succeeded'
+  | 'peers-kept'
+  | 'as-intended';
 
-export interface Tool {
-  name: ToolCall['tool'];
+interface Declared<Call> {
+  name: string;
   version: number;
   description: string;
-  /** Of the call, its tool's name included. */
+  /** Of the call, its tool's name included. Numbers may come as text, from a command line. */
   input: z.ZodType;
-  risk(call: ToolCall): RiskClass;
-  /** The verification that must hold (node/verification), for how long without a break, and within which time. */
+  /** What the actuator must be allowed to do. */
+  capability: string;
+  /** What the call is on: no two actions at a time on one, and a rate for each. */
+  target(call: Call): string;
+  /** The classes that it can have, by target. */
+  risks: readonly RiskClass[];
+  risk(call: Call): RiskClass;
+}
+
+export interface ReadTool<Call = ToolCall> extends Declared<Call> {
+  kind: 'read';
+  /** @returns the answer as data, or why there is none. */
+  read(call: Call, machine: Machine): Promise<{ ok: true; value: unknown } | { ok: false; reason: string }>;
+}
+
+export interface ChangeTool<Call = ToolCall> extends Declared<Call> {
+  kind: 'change';
+  /** Whom it may hurt if it goes wrong, in words. */
+  blastRadius: string;
+  /** What must hold afterwards, for how long without a break, and within which time. */
   verification: { condition: Condition; stableMs: number; windowMs: number };
   timeoutMs: number;
   /** Uses on one target within the time; beyond it the incident is escalated. */
   rate: { uses: number; withinMs: number };
-  /** Why it must not run now; undefined where it may. */
-  refusal(call: ToolCall, service: ServiceSample | undefined): string | undefined;
+  /** The snapshot. */
+  look(call: Call, machine: Machine): Promise<Look>;
+  /** The precondition: why it must not run on what was seen; undefined where it may. */
+  refusal?(call: Call, before: Snapshot): string | undefined;
   /** What it would change, a line each. */
-  dryRun(call: ToolCall, service: ServiceSample): string[];
-  apply(call: ToolCall, before: Snapshot, actuator: Actuator): Promise<ActuatorOutcome>;
-  /** The call that leads back to the snapshot; undefined where nothing does. Undoing applies it to the same snapshot. */
-  inverse(call: ToolCall, before: Snapshot): ToolCall | undefined;
+  dryRun(call: Call, before: Snapshot, machine: Machine): string[] | Promise<string[]>;
+  /** At least one; each with the primitive that undoes it. */
+  steps(call: Call, before: Snapshot): Step[];
+  /** For `as-intended`: what a look must show. */
+  intended?(call: Call, before: Snapshot): Snapshot;
+  /** The call that leads back once it was confirmed; undefined where nothing does. @param key of its first step: what archives go by. */
+  inverse(call: Call, before: Snapshot, key: string): ToolCall | undefined;
 }
 
-const ORDINARY_RATE = { uses: 3, withinMs: 300_000 };
-const NOT_SUPERVISED = 'no such service is supervised here';
+export type Tool = ReadTool | ChangeTool;
 
-const serviceStart: Tool = {
-  name: 'service.start',
-  version: 1,
-  description: 'Starts a supervised service that does not run',
-  input: CALLS['service.start'],
-  risk: () => 'R1',
-  verification: { condition: 'service-well', stableMs: 1_000, windowMs: 15_000 },
-  timeoutMs: 20_000,
-  rate: ORDINARY_RATE,
-  refusal: (_call, target) =>
-    target === undefined ? NOT_SUPERVISED : target.state === 'running' ? 'the service runs already' : undefined,
-  dryRun: (_call, target) => [`service ${target.name}: ${target.state} → running`],
-  apply: (call, _before, actuator) => actuator.startService(call.service),
-  // One that had ended by itself is left to the policies: stopping it would pass for "on purpose".
-  inverse: (call, before) => (before.state === 'exited' ? undefined : { tool: 'service.stop', service: call.service }),
-};
+/** The call as its tool takes it, `tool` included. */
+type CallOf<Input extends z.ZodType> = z.infer<Input> & { tool: string };
 
-const serviceStop: Tool = {
-  name: 'service.stop',
-  version: 1,
-  description: 'Stops a supervised service on purpose: policies leave it alone until it is started again',
-  input: CALLS['service.stop'],
-  risk: () => 'R1',
-  verification: { condition: 'service-stopped', stableMs: 500, windowMs: 10_000 },
-  timeoutMs: 20_000,
-  rate: ORDINARY_RATE,
-  refusal: (_call, target) =>
-    target === undefined ? NOT_SUPERVISED : target.state === 'stopped' ? 'the service is stopped already' : undefined,
-  dryRun: (_call, target) => [
-    `service ${target.name}: ${target.state}${target.pid === undefined ? '' : ` (pid ${target.pid})`} → stopped`,
-  ],
-  apply: (call, _before, actuator) => actuator.stopService(call.service),
-  inverse: (call, before) => (before.state === 'running' ? { tool: 'service.start', service: call.service } : undefined),
-};
-
-const serviceRestart: Tool = {
-  name: 'service.restart',
-  version: 1,
-  description: 'Stops a supervised service if it runs, and starts it again',
-  input: CALLS['service.restart'],
-  risk: () => 'R1',
-  verification: { condition: 'service-well', stableMs: 1_000, windowMs: 15_000 },
-  timeoutMs: 20_000,
-  rate: ORDINARY_RATE,
-  refusal: (_call, target) => {
-    if (target === undefined) return NOT_SUPERVISED;
-    return target.state === 'stopped' ? 'the service was stopped on purpose' : undefined;
-  },
-  dryRun: (_call, target) => [
-    `service ${target.name}: ${target.state === 'running' ? `pid ${target.pid} is replaced` : `${target.state} → running`}`,
-    `starts: ${target.starts} → ${target.starts + 1}`,
-  ],
-  apply: async (call, before, actuator) => {
-    if (before.state === 'running') {
-      const stopped = await actuator.stopService(call.service);
-      if (!stopped.ok) return stopped;
-    }
-    return actuator.startService(call.service);
-  },
-  // A process that ended cannot be brought back; what did not help is tried again, and then escalated.
-  inverse: () => undefined,
-};
-
-const INVERSE_SIGNAL: Partial<Record<SignalName, SignalName>> = { STOP: 'CONT', CONT: 'STOP' };
-
-const processSignal: Tool = {
-  name: 'process.signal',
-  version: 1,
-  description: 'Signals the process of a supervised service',
-  input: CALLS['process.signal'],
-  risk: () => 'R1',
-  verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
-  timeoutMs: 5_000,
-  rate: ORDINARY_RATE,
-  refusal: (_call, target) => {
-    if (target === undefined) return NOT_SUPERVISED;
-    return target.state === 'running' && target.pid !== undefined ? undefined : 'the service has no process';
-  },
-  dryRun: (call, target) =>
-    call.tool === 'process.signal' ? [`pid ${target.pid} (${target.name}) receives SIG${call.signal}`] : [],
-  apply: async (call, before, actuator) => {
-    if (call.tool !== 'process.signal') return { ok: false, code: 'refused', message: 'not a signal' };
-    if (before.pid === null || before.startTicks === null)
-      return { ok: false, code: 'gone', message: 'the process is not known any more' };
-    return actuator.signalService(call.service, before.pid, before.startTicks, call.signal);
-  },
-  inverse: (call) => {
-    const signal = call.tool === 'process.signal' ? INVERSE_SIGNAL[call.signal] : undefined;
-    return signal && { tool: 'process.signal', service: call.service, signal };
-  },
-};
-
-export const TOOLS: readonly Tool[] = [serviceStart, serviceStop, serviceRestart, processSignal];
-
-export function toolOf(call: ToolCall): Tool {
-  const tool = TOOLS.find(({ name }) => name === call.tool);
-  if (tool === undefined) throw new Error(`no tool ${call.tool}`);
-  return tool;
+/** Types a change tool's functions by its own schema. */
+export function changeTool<Input extends z.ZodType>(
+  input: Input,
+  declared: Omit<ChangeTool<CallOf<Input>>, 'kind' | 'input'>,
+): ChangeTool {
+  return { kind: 'change', input, ...declared } as unknown as ChangeTool;
 }
 
-export function snapshotOf(target: ServiceSample): Snapshot {
-  return { state: target.state, pid: target.pid ?? null, startTicks: target.startTicks ?? null, starts: target.starts };
+export function readTool<Input extends z.ZodType>(
+  input: Input,
+  declared: Omit<ReadTool<CallOf<Input>>, 'kind' | 'input'>,
+): ReadTool {
+  return { kind: 'read', input, ...declared } as unknown as ReadTool;
+}
+
+export const ORDINARY_RATE = { uses: 3, withinMs: 300_000 };
+/** For settings: what the kernel takes at once shows at once. */
+export const SETTING = {
+  verification: { condition: 'as-intended' as const, stableMs: 500, windowMs: 5_000 },
+  timeoutMs: 10_000,
+  rate: ORDINARY_RATE,
+};
+
+/** One name, never a pattern: an empty or starred one never means all. */
+export const plainName = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._@:-]*$/, 'one plain name: no wildcard, no path, not led by a dash');
+
+/** Absolute, as it is: nothing in it leads elsewhere. */
+export const plainPath = z
+  .string()
+  .max(1_024)
+  .regex(/^(\/[^/\p{Cc}]+)+$/u, 'an absolute path without empty parts or control characters')
+  .refine((path) => !path.split('/').some((part) => part === '.' || part === '..'), 'a path without . and ..')
+  .refine((path) => !/[*?]/.test(path), 'one path: no wildcard');
+
+/** A whole number, also as text. */
+export function wholeNumber(min: number, max: number) {
+  return z.coerce.number().int().min(min).max(max);
+}
+
+export function findService(machine: Machine, name: string): ServiceSample | undefined {
+  return machine.actuator.services().find((service) => service.name === name);
 }

@@ -1,76 +1,122 @@
-// One transaction runs every tool: journal the intent → apply → watch the condition → confirm, or undo. Pure: it says
-// what to do next, and the journal is durable before anything that depends on it happens. At most once: after a crash
-// an unknown outcome is watched, never repeated.
+// One transaction runs every change: journal the intent → arm the undo → apply → watch the conditions → confirm, or undo.
+// Pure: it says what to do next, and the journal is durable before anything that depends on it happens. At most once:
+// after a crash, or where an answer was lost, the actuator is asked what became of it; nothing is repeated.
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { ActuatorOutcome } from '../../swarm/ports/actuator.ts';
+import type { ActuatorOutcome, ChangeStatus, Step } from '../../swarm/ports/actuator.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import type { Plan } from '../decision/plan.ts';
-import { type Snapshot, snapshotSchema, toolCallSchema, toolOf } from './tool.ts';
+import { type Snapshot, snapshotSchema } from './tool.ts';
+import { changeToolOf } from './tools.ts';
 
 export const JOURNAL_PREFIX = 'journal/';
-/** How often the condition is looked at. */
+/** How often the conditions are looked at. */
 const CHECK_EVERY_MS = 250;
 /** Transactions at a time. */
 export const MAX_OPEN = 64;
+/** What the armed undo allows beyond the agent's own deadlines: the agent is the one to decide. */
+const UNDO_MARGIN_MS = 15_000;
+const MAX_FIRE_MS = 600_000;
 
-export type Phase = 'intent' | 'applied' | 'undoing' | 'confirmed' | 'undone' | 'failed';
-const OPEN_PHASES: ReadonlySet<Phase> = new Set(['intent', 'applied', 'undoing']);
+export type Phase = 'intent' | 'applied' | 'confirming' | 'undoing' | 'confirmed' | 'undone' | 'failed';
+const OPEN_PHASES: ReadonlySet<Phase> = new Set(['intent', 'applied', 'confirming', 'undoing']);
 
 export interface JournalEntry {
   plan: Plan;
-  before: Snapshot;
+  /** What each call's target was like. */
+  before: readonly Snapshot[];
   phase: Phase;
   /** Wall clock of the intent. */
   atMs: number;
   reason: string;
 }
 
-const entrySchema = z.strictObject({
-  plan: z.strictObject({
-    id: z.string(),
-    incident: z.string(),
-    call: toolCallSchema,
-    tier: z.enum(['reactive', 'operational', 'tactical', 'strategic', 'operator']),
-    reason: z.string(),
-  }),
-  before: snapshotSchema,
-  phase: z.enum(['intent', 'applied', 'undoing', 'confirmed', 'undone', 'failed']),
-  atMs: z.number().int(),
+const argument = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
+const call = z.looseObject({ tool: z.string() }).and(z.record(z.string(), argument));
+const plan = {
+  id: z.string(),
+  incident: z.string(),
+  tier: z.enum(['reactive', 'operational', 'tactical', 'strategic', 'operator']),
   reason: z.string(),
-});
+};
+const entry = {
+  phase: z.enum(['intent', 'applied', 'confirming', 'undoing', 'confirmed', 'undone', 'failed']),
+  atMs: z.number(),
+  reason: z.string(),
+};
+const entrySchema = z.union([
+  z.strictObject({ ...entry, plan: z.strictObject({ ...plan, calls: z.array(call).min(1) }), before: z.array(snapshotSchema) }),
+  // As written before a plan could have several calls.
+  z
+    .strictObject({ ...entry, plan: z.strictObject({ ...plan, call }), before: snapshotSchema })
+    .transform(({ plan: { call: only, ...rest }, before, ...others }) => ({
+      ...others,
+      plan: { ...rest, calls: [only] },
+      before: [before],
+    })),
+]);
 
+/** Undefined where it cannot be read. */
 export function decodeJournalEntry(bytes: Uint8Array): JournalEntry | undefined {
   const parsed = entrySchema.safeParse(decodeCbor(bytes));
-  return parsed.success ? parsed.data : undefined;
+  return parsed.success ? (parsed.data as JournalEntry) : undefined;
 }
 
-export function isOpen(entry: JournalEntry): boolean {
-  return OPEN_PHASES.has(entry.phase);
+export function isOpen({ phase }: JournalEntry): boolean {
+  return OPEN_PHASES.has(phase);
+}
+
+/** All steps of a plan, in order. */
+export function stepsOf({ plan: { calls }, before }: JournalEntry): Step[] {
+  return calls.flatMap((one, i) => changeToolOf(one).steps(one, before[i] ?? {}));
+}
+
+/** The key of the first step of the plan's `index`-th call: its backups are archived under it. */
+export function keyOf(entry: JournalEntry, index: number): string {
+  const earlier = entry.plan.calls.slice(0, index).flatMap((one, i) => changeToolOf(one).steps(one, entry.before[i] ?? {}));
+  return `${entry.plan.id}-${earlier.length}`;
+}
+
+/** What a plan's tools allow together. */
+function limitsOf({ plan: { calls } }: JournalEntry) {
+  const tools = calls.map(changeToolOf);
+  return {
+    timeoutMs: tools.reduce((sum, tool) => sum + tool.timeoutMs, 0),
+    windowMs: Math.max(...tools.map(({ verification }) => verification.windowMs)),
+    stableMs: Math.max(...tools.map(({ verification }) => verification.stableMs)),
+  };
+}
+
+export function fireAfterMs(entry: JournalEntry): number {
+  const { timeoutMs, windowMs } = limitsOf(entry);
+  return Math.min(MAX_FIRE_MS, timeoutMs + windowMs + UNDO_MARGIN_MS);
 }
 
 export type TransactionInput =
-  | { kind: 'begin'; plan: Plan; before: Snapshot }
+  | { kind: 'begin'; plan: Plan; before: readonly Snapshot[] }
   /** An entry that a crash left open. */
   | { kind: 'recover'; entry: JournalEntry }
+  /** Undefined where the actuator could not be asked. */
+  | { kind: 'found'; id: string; status: ChangeStatus | undefined }
   | { kind: 'applied'; id: string; outcome: ActuatorOutcome }
   | { kind: 'checked'; id: string; holds: boolean; detail: string }
-  | { kind: 'undone'; id: string; outcome: ActuatorOutcome | undefined };
+  | { kind: 'confirmed'; id: string; outcome: ActuatorOutcome }
+  | { kind: 'undone'; id: string; outcome: ActuatorOutcome };
 
 export type TransactionNotice =
-  | { kind: 'apply' | 'check' | 'undo'; entry: JournalEntry }
+  /** `apply`: arm, then every step. `find`: ask the actuator what became of it. */
+  | { kind: 'apply' | 'find' | 'check' | 'confirm' | 'undo'; entry: JournalEntry }
   | { kind: 'finished'; entry: JournalEntry; tookMs: number };
 
 interface Running {
   entry: JournalEntry;
   startedMs: number;
-  /** Monotonic ms since when the condition has held without a break. */
+  /** Monotonic ms since when the conditions have held without a break. */
   heldSinceMs: number | undefined;
   deadlineMs: number;
-  detail: string;
 }
 
-type TimerId = `check ${string}` | `timeout ${string}`;
+type TimerId = `check ${string}` | `timeout ${string}` | `find ${string}`;
 type Effects = Effect<never, TransactionNotice, TimerId>[];
 
 export class Transactions implements Core<TransactionInput, never, TransactionNotice, TimerId> {
@@ -82,10 +128,14 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
         return this.#begin({ plan: input.plan, before: input.before, phase: 'intent', atMs: now.wallMs, reason: '' }, now);
       case 'recover':
         return this.#recover(input.entry, now);
+      case 'found':
+        return this.#found(input.id, input.status, now);
       case 'applied':
         return this.#applied(input.id, input.outcome, now);
       case 'checked':
         return this.#checked(input.id, input.holds, input.detail, now);
+      case 'confirmed':
+        return this.#confirmed(input.id, input.outcome, now);
       case 'undone':
         return this.#undone(input.id, input.outcome, now);
       case 'timer':
@@ -96,65 +146,85 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
   }
 
   #begin(entry: JournalEntry, now: Instant): Effects {
-    const { id, call } = entry.plan;
+    const { id } = entry.plan;
     if (this.#running.has(id) || this.#running.size >= MAX_OPEN) return [];
-    const { timeoutMs } = toolOf(call);
-    this.#running.set(id, {
-      entry,
-      startedMs: now.monotonicMs,
-      heldSinceMs: undefined,
-      deadlineMs: now.monotonicMs + timeoutMs,
-      detail: '',
-    });
+    const { timeoutMs } = limitsOf(entry);
+    const nowMs = now.monotonicMs;
+    this.#running.set(id, { entry, startedMs: nowMs, heldSinceMs: undefined, deadlineMs: nowMs + timeoutMs });
     return [persist(entry), { kind: 'timer', id: `timeout ${id}`, afterMs: timeoutMs }, notice('apply', entry)];
   }
 
-  /** Whether it was applied is not known: watch for its effect, and undo where that does not show. */
   #recover(entry: JournalEntry, now: Instant): Effects {
-    const { id, call } = entry.plan;
+    const { id } = entry.plan;
     if (this.#running.has(id)) return [];
-    const { windowMs } = toolOf(call).verification;
-    this.#running.set(id, {
-      entry,
-      startedMs: now.monotonicMs,
-      heldSinceMs: undefined,
-      deadlineMs: now.monotonicMs + windowMs,
-      detail: 'after a crash',
-    });
-    if (entry.phase === 'undoing') return [notice('undo', entry)];
-    return [notice('check', entry)];
+    const nowMs = now.monotonicMs;
+    this.#running.set(id, { entry, startedMs: nowMs, heldSinceMs: undefined, deadlineMs: nowMs });
+    return [notice('find', entry)];
+  }
+
+  /** What the actuator has of it decides, for it did the deeds. */
+  #found(id: string, status: ChangeStatus | undefined, now: Instant): Effects {
+    const running = this.#running.get(id);
+    if (running === undefined) return [];
+    if (status === undefined) return [{ kind: 'timer', id: `find ${id}`, afterMs: CHECK_EVERY_MS }];
+    const { entry } = running;
+    switch (status.state) {
+      case 'unknown':
+        return this.#finish(running, 'failed', 'nothing was done: its undo was never armed', now);
+      case 'confirmed':
+        return this.#finish(running, 'confirmed', entry.reason === '' ? 'confirmed' : entry.reason, now);
+      case 'undone':
+        return this.#finishUndone(running, status.reason, now);
+      case 'failed':
+        return this.#finish(running, 'failed', status.reason, now);
+      case 'armed':
+        if (entry.phase === 'undoing' || status.begun < stepsOf(entry).length)
+          return this.#startUndo(running, entry.reason === '' ? 'it was interrupted' : entry.reason);
+        return this.#watch(running, now);
+    }
+  }
+
+  #watch(running: Running, now: Instant): Effects {
+    running.entry = { ...running.entry, phase: 'applied' };
+    running.deadlineMs = now.monotonicMs + limitsOf(running.entry).windowMs;
+    return [{ kind: 'cancel', id: `timeout ${running.entry.plan.id}` }, persist(running.entry), notice('check', running.entry)];
   }
 
   #applied(id: string, outcome: ActuatorOutcome, now: Instant): Effects {
     const running = this.#running.get(id);
     if (running?.entry.phase !== 'intent') return [];
-    if (!outcome.ok) return this.#startUndo(running, `not applied: ${outcome.message}`);
-    running.entry = { ...running.entry, phase: 'applied' };
-    running.deadlineMs = now.monotonicMs + toolOf(running.entry.plan.call).verification.windowMs;
-    return [{ kind: 'cancel', id: `timeout ${id}` }, persist(running.entry), notice('check', running.entry)];
+    if (outcome.ok) return this.#watch(running, now);
+    // No answer is no "no": it may have been done.
+    if (outcome.code === 'unknown') return [notice('find', running.entry)];
+    return this.#startUndo(running, `not applied: ${outcome.message}`);
   }
 
   #checked(id: string, holds: boolean, detail: string, now: Instant): Effects {
     const running = this.#running.get(id);
-    if (running === undefined || running.entry.phase === 'undoing') return [];
-    running.detail = detail;
+    if (running?.entry.phase !== 'applied') return [];
     running.heldSinceMs = holds ? (running.heldSinceMs ?? now.monotonicMs) : undefined;
-    const { stableMs } = toolOf(running.entry.plan.call).verification;
-    if (running.heldSinceMs !== undefined && now.monotonicMs - running.heldSinceMs >= stableMs)
-      return this.#finish(running, 'confirmed', detail, now);
+    const { stableMs } = limitsOf(running.entry);
+    if (running.heldSinceMs !== undefined && now.monotonicMs - running.heldSinceMs >= stableMs) {
+      running.entry = { ...running.entry, phase: 'confirming', reason: detail };
+      return [persist(running.entry), notice('confirm', running.entry)];
+    }
     if (now.monotonicMs >= running.deadlineMs) return this.#startUndo(running, `did not help: ${detail}`);
     return [{ kind: 'timer', id: `check ${id}`, afterMs: CHECK_EVERY_MS }];
   }
 
-  #timer(timer: TimerId, now: Instant): Effects {
+  #confirmed(id: string, outcome: ActuatorOutcome, now: Instant): Effects {
+    const running = this.#running.get(id);
+    if (running?.entry.phase !== 'confirming') return [];
+    return outcome.ok ? this.#finish(running, 'confirmed', running.entry.reason, now) : [notice('find', running.entry)];
+  }
+
+  #timer(timer: TimerId, _now: Instant): Effects {
     const [kind, id = ''] = timer.split(' ');
     const running = this.#running.get(id);
-    if (running === undefined || running.entry.phase === 'undoing') return [];
-    if (kind === 'check') return [notice('check', running.entry)];
-    // The primitive did not come back: its outcome is unknown, so it is watched, not repeated.
-    running.entry = { ...running.entry, phase: 'applied' };
-    running.deadlineMs = now.monotonicMs + toolOf(running.entry.plan.call).verification.windowMs;
-    return [persist(running.entry), notice('check', running.entry)];
+    if (running === undefined) return [];
+    if (kind === 'check') return running.entry.phase === 'applied' ? [notice('check', running.entry)] : [];
+    // `timeout`: a primitive did not come back. `find`: the actuator was out of reach.
+    return kind === 'find' || running.entry.phase === 'intent' ? [notice('find', running.entry)] : [];
   }
 
   #startUndo(running: Running, reason: string): Effects {
@@ -168,15 +238,20 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     ];
   }
 
-  /** @param outcome undefined where the call has no inverse. */
-  #undone(id: string, outcome: ActuatorOutcome | undefined, now: Instant): Effects {
+  #undone(id: string, outcome: ActuatorOutcome, now: Instant): Effects {
     const running = this.#running.get(id);
     if (running?.entry.phase !== 'undoing') return [];
     const { reason } = running.entry;
-    if (outcome === undefined) return this.#finish(running, 'failed', `${reason}; it has no inverse`, now);
-    return outcome.ok
-      ? this.#finish(running, 'undone', reason, now)
-      : this.#finish(running, 'failed', `${reason}; the undo failed too: ${outcome.message}`, now);
+    if (outcome.ok) return this.#finishUndone(running, reason, now);
+    if (outcome.code === 'unknown') return [{ kind: 'timer', id: `find ${id}`, afterMs: CHECK_EVERY_MS }];
+    if (outcome.code === 'not-found') return this.#finish(running, 'failed', `${reason}; nothing was done`, now);
+    return this.#finish(running, 'failed', `${reason}; the undo failed too: ${outcome.message}`, now);
+  }
+
+  /** Only what every step of leads back from is undone. */
+  #finishUndone(running: Running, reason: string, now: Instant): Effects {
+    const whole = stepsOf(running.entry).every(({ undo }) => undo !== undefined);
+    return this.#finish(running, whole ? 'undone' : 'failed', whole ? reason : `${reason}; it has no inverse`, now);
   }
 
   #finish(running: Running, phase: Phase, reason: string, now: Instant): Effects {
@@ -186,6 +261,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     return [
       { kind: 'cancel', id: `timeout ${id}` },
       { kind: 'cancel', id: `check ${id}` },
+      { kind: 'cancel', id: `find ${id}` },
       persist(entry),
       { kind: 'notice', notice: { kind: 'finished', entry, tookMs: Math.round(now.monotonicMs - running.startedMs) } },
     ];
@@ -196,6 +272,6 @@ function persist(entry: JournalEntry): Effects[number] {
   return { kind: 'persist', key: `${JOURNAL_PREFIX}${entry.plan.id}`, value: entry };
 }
 
-function notice(kind: 'apply' | 'check' | 'undo', entry: JournalEntry): Effects[number] {
+function notice(kind: 'apply' | 'find' | 'check' | 'confirm' | 'undo', entry: JournalEntry): Effects[number] {
   return { kind: 'notice', notice: { kind, entry } };
 }

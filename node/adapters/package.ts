@@ -9,6 +9,7 @@ export interface Package {
   root: string;
   version: string;
   addonPath: string;
+  actuatorPath: string;
   modelPath: string;
 }
 
@@ -18,8 +19,14 @@ export function findPackage(): Package {
     const path = join(root, 'package.json');
     const manifest = existsSync(path) ? manifestSchema.safeParse(JSON.parse(readFileSync(path, 'utf8'))) : undefined;
     if (manifest?.data?.name === 'kalos') {
-      const addonPath = join(root, 'native', 'build', 'kalos.node');
-      return { root, version: manifest.data.version, addonPath, modelPath: join(root, 'models', 'artifacts', 'incident.onnx') };
+      const built = (name: string): string => join(root, 'native', 'build', name);
+      return {
+        root,
+        version: manifest.data.version,
+        addonPath: built('kalos.node'),
+        actuatorPath: built('kalos-actuator'),
+        modelPath: join(root, 'models', 'artifacts', 'incident.onnx'),
+      };
     }
     if (root === dirname(root)) throw new Error(`no package.json of kalos above ${import.meta.dirname}`);
   }

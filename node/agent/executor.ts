@@ -2,18 +2,24 @@
 // audit of the intent, transaction, audit of the outcome. It also holds the kill switch, which survives a restart.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import type { ActuatorOutcome, Step } from '../../swarm/ports/actuator.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
-import { type Authority, Guard, type GuardVerdict, type Mode } from '../action/guard.ts';
+import { type Authority, Guard, type GuardVerdict, type Mode, riskOf } from '../action/guard.ts';
+import { type MaintenanceWindow, maintenanceReason } from '../action/maintenance.ts';
 import { type Silence, type SilenceRequest, Silences } from '../action/silences.ts';
-import { snapshotOf, toolCallSchema, toolOf } from '../action/tool.ts';
+import type { ChangeTool, Machine, ReadTool, Snapshot } from '../action/tool.ts';
+import { changeToolOf, describeCall, parseCall } from '../action/tools.ts';
 import {
   decodeJournalEntry,
+  fireAfterMs,
   isOpen,
   JOURNAL_PREFIX,
   type JournalEntry,
+  keyOf,
   MAX_OPEN,
+  stepsOf,
   type TransactionInput,
   type TransactionNotice,
   Transactions,
@@ -39,6 +45,9 @@ const haltSchema = z.strictObject({ atMs: z.number(), reason: z.string() });
 export interface ExecutorParts {
   ports: Ports;
   audit: AuditLog;
+  /** Members of the swarm within reach. */
+  peers(): number;
+  maintenance: readonly MaintenanceWindow[];
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -55,13 +64,17 @@ export type Performed =
   | { kind: 'held'; verdict: Exclude<GuardVerdict, { kind: 'go' | 'ask' }>; diff: string[] };
 
 export interface Preview {
-  call: ToolCall;
+  calls: readonly ToolCall[];
+  /** The highest of the calls'. */
   risk: string;
+  /** The first that is not `go`. */
   verdict: GuardVerdict;
   diff: string[];
-  /** The call that would undo it; undefined where nothing does. */
-  inverse: ToolCall | undefined;
+  before: readonly Snapshot[];
 }
+
+/** What a read gave, or why it gave nothing. */
+export type ReadAnswer = { ok: true; value: unknown } | { ok: false; reason: string };
 
 export interface Approval {
   plan: Plan;
@@ -70,14 +83,18 @@ export interface Approval {
 }
 
 type Answer = 'approved' | 'rejected' | 'expired' | 'halted' | 'withdrawn';
-type TimerId = `check ${string}` | `timeout ${string}`;
+type TimerId = `check ${string}` | `timeout ${string}` | `find ${string}`;
+
+/** Of one plan; a longer one is a plan that nobody oversees. */
+export const MAX_CALLS = 8;
 
 export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
   readonly #finished = new Map<string, (entry: JournalEntry) => void>();
   readonly silences: Silences;
-  /** Services that an action is under way on: one at a time, or one's undo would undo the other. */
+  readonly #machine: Machine;
+  /** Targets that an action is under way on: one at a time, or one's undo would undo the other. */
   readonly #busy = new Set<string>();
   #journalled = 0;
   readonly #approvals = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
@@ -86,6 +103,8 @@ export class Executor {
   constructor(parts: ExecutorParts, mode: Mode) {
     this.#parts = parts;
     this.#guard = new Guard(mode);
+    const { actuator, sensors, crypto } = parts.ports;
+    this.#machine = { actuator, sensors, crypto, peers: parts.peers };
     this.silences = new Silences(parts.ports.store);
     const { clock, store } = parts.ports;
     this.#transactions = new CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>(new Transactions(), {
@@ -108,7 +127,10 @@ export class Executor {
     }
     await this.silences.open();
     const entries = await this.#journal();
-    for (const { plan, atMs } of entries) this.#guard.use(plan.call, clock.monotonicMs() - Math.max(0, clock.wallMs() - atMs));
+    for (const { plan, atMs } of entries) {
+      const usedMs = clock.monotonicMs() - Math.max(0, clock.wallMs() - atMs);
+      for (const call of plan.calls) this.#guard.use(call, plan.tier === 'operator' ? 'operator' : 'policy', usedMs);
+    }
     this.#journalled = entries.length;
     await this.#prune();
   }
@@ -216,31 +238,89 @@ export class Executor {
 
   // Carrying out
 
-  /** What a call would do and whether it may, without doing or counting it. @throws z.ZodError for arguments outside the schema. */
-  preview(input: unknown, authority: Authority): Preview {
-    const call = toolCallSchema.parse(input);
-    const { ports } = this.#parts;
-    const service = this.#service(call);
-    const verdict = this.#guard.judge(call, service, authority, ports.clock.monotonicMs());
-    const tool = toolOf(call);
-    return {
-      call,
-      risk: tool.risk(call),
-      verdict,
-      diff: service === undefined ? [] : tool.dryRun(call, service),
-      inverse: service && tool.inverse(call, snapshotOf(service)),
+  /**
+   * What a plan's calls would do and whether they may, without doing or counting anything.
+   * @throws z.ZodError for arguments outside the schema, a tool that only reads, or two calls on one target.
+   */
+  async preview(inputs: readonly unknown[], authority: Authority): Promise<Preview> {
+    const parsed = inputs.map((input) => this.#parseChange(input));
+    const targets = parsed.map(({ tool, call }) => tool.target(call));
+    if (parsed.length === 0 || parsed.length > MAX_CALLS || new Set(targets).size < targets.length)
+      throw invalid(`a plan is 1 to ${MAX_CALLS} calls, each on a target of its own`);
+    const calls = parsed.map(({ call }) => call);
+    const preview = {
+      calls,
+      risk: 'R0',
+      verdict: { kind: 'go' } as GuardVerdict,
+      diff: [] as string[],
+      before: [] as Snapshot[],
     };
+    for (const { tool, call } of parsed) {
+      const one = await this.#previewCall(tool, call, authority);
+      if (one.risk > preview.risk) preview.risk = one.risk;
+      if (preview.verdict.kind === 'go' || (preview.verdict.kind === 'ask' && one.verdict.kind !== 'go'))
+        preview.verdict = one.verdict;
+      preview.diff.push(...one.diff);
+      preview.before.push(one.before);
+    }
+    return preview;
+  }
+
+  #parseChange(input: unknown): { tool: ChangeTool; call: ToolCall } {
+    const { tool, call } = parseCall(input);
+    if (tool.kind === 'read') throw invalid(`${tool.name} only reads: it is no part of a plan`);
+    return { tool, call };
+  }
+
+  async #previewCall(tool: ChangeTool, call: ToolCall, authority: Authority) {
+    const { clock } = this.#parts.ports;
+    const look = await tool.look(call, this.#machine);
+    if (!look.ok)
+      return { risk: tool.risk(call), verdict: { kind: 'refused', reason: look.reason } as const, diff: [], before: {} };
+    const { before } = look;
+    const judged = this.#guard.judge({
+      call,
+      before,
+      authority,
+      nowMs: clock.monotonicMs(),
+      maintenance: maintenanceReason(this.#parts.maintenance, clock.wallMs()),
+    });
+    const verdict = judged.kind === 'refused' ? judged : await this.#tried(judged, tool.steps(call, before));
+    const diff = tool.refusal?.(call, before) === undefined ? await tool.dryRun(call, before, this.#machine) : [];
+    return { risk: riskOf(tool, call, before), verdict, diff, before };
+  }
+
+  /** What the actuator would refuse is refused before anything is written down. */
+  async #tried(judged: GuardVerdict, steps: readonly Step[]): Promise<GuardVerdict> {
+    const checked = await this.#parts.ports.actuator.check(steps);
+    return checked.ok ? judged : { kind: 'refused', reason: checked.message };
+  }
+
+  /** Runs a tool that only reads. @throws z.ZodError for arguments outside the schema. */
+  async read(tool: ReadTool, call: ToolCall): Promise<ReadAnswer> {
+    return tool.read(call, this.#machine);
   }
 
   /** A plan of a person's: `operator` decides, for the reason given. */
-  operatorPlan(call: ToolCall, reason: string): Plan {
+  operatorPlan(calls: readonly ToolCall[], reason: string): Plan {
     return {
       id: `act-${toHex(this.#parts.ports.random.bytes(PLAN_ID_BYTES))}`,
       incident: 'operator',
-      call,
+      calls,
       tier: 'operator',
       reason,
     };
+  }
+
+  /** The calls that lead back from what was confirmed, the last first; the name of a tool that has no way back instead. */
+  inverseOf(entry: JournalEntry): { ok: true; calls: ToolCall[] } | { ok: false; tool: string } {
+    const inverses: ToolCall[] = [];
+    for (const [i, call] of [...entry.plan.calls.entries()].reverse()) {
+      const inverse = changeToolOf(call).inverse(call, entry.before[i] ?? {}, keyOf(entry, i));
+      if (inverse === undefined) return { ok: false, tool: call.tool };
+      inverses.push(inverse);
+    }
+    return { ok: true, calls: inverses };
   }
 
   /** What was done under a plan's id; undefined where there is none. */
@@ -249,40 +329,47 @@ export class Executor {
     return bytes && decodeJournalEntry(bytes);
   }
 
+  /** @throws z.ZodError for arguments outside the schema. */
   async perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
-    const { call } = plan;
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
-    let { verdict, diff } = this.preview(call, authority);
+    let { verdict, diff, calls } = await this.preview(plan.calls, authority);
     if (verdict.kind === 'ask') {
       await progress.asked(diff);
       const answer = await this.#ask(plan, diff);
       if (answer !== 'approved') return this.#hold(plan, diff, `the approval was ${answer}`);
       // Much may have changed while a person thought: the guard judges again.
-      ({ verdict, diff } = this.preview(call, 'operator'));
+      ({ verdict, diff, calls } = await this.preview(plan.calls, 'operator'));
     }
     if (verdict.kind !== 'go')
       return this.#held(plan, diff, verdict.kind === 'ask' ? { kind: 'refused', reason: 'not approved' } : verdict);
-    if (this.#busy.has(call.service)) return this.#hold(plan, diff, `another action on ${call.service} is under way`);
+    const targets = calls.map((call) => changeToolOf(call).target(call));
+    const taken = targets.find((target) => this.#busy.has(target));
+    if (taken !== undefined) return this.#hold(plan, diff, `another action on ${taken} is under way`);
     if (this.#busy.size >= MAX_AT_ONCE) return this.#hold(plan, diff, `${MAX_AT_ONCE} actions are under way already`);
-    this.#busy.add(call.service);
+    for (const target of targets) this.#busy.add(target);
     try {
-      return await this.#carryOut(plan, diff, progress);
+      return await this.#carryOut({ ...plan, calls }, diff, authority, progress);
     } finally {
-      this.#busy.delete(call.service);
+      for (const target of targets) this.#busy.delete(target);
     }
   }
 
-  async #carryOut(plan: Plan, diff: string[], progress: Progress): Promise<Performed> {
+  async #carryOut(plan: Plan, diff: string[], authority: Authority, progress: Progress): Promise<Performed> {
     const { ports, audit } = this.#parts;
-    const { call } = plan;
-    this.#guard.use(call, ports.clock.monotonicMs());
-    const intent = await audit.append('intent', plan.id, `${call.tool} ${call.service}: ${plan.reason}`);
+    for (const call of plan.calls) this.#guard.use(call, authority, ports.clock.monotonicMs());
+    const intent = await audit.append('intent', plan.id, `${describePlan(plan)}: ${plan.reason}`);
     await progress.intended(diff, intent);
-    // The switch may have been thrown, or the service changed, while the intent was written: nothing has been done yet.
-    const service = this.#service(call);
-    const changed = this.#guard.halted === undefined ? toolOf(call).refusal(call, service) : 'acting was halted';
-    if (changed !== undefined || service === undefined) return this.#hold(plan, diff, changed ?? 'the service is gone');
-    const entry = await this.#transact(plan, service);
+    // The switch may have been thrown, or the target changed, while the intent was written: nothing has been done yet.
+    const before: Snapshot[] = [];
+    for (const call of plan.calls) {
+      const tool = changeToolOf(call);
+      const look = await tool.look(call, this.#machine);
+      const changed = look.ok ? tool.refusal?.(call, look.before) : look.reason;
+      if (changed !== undefined) return this.#hold(plan, diff, changed);
+      if (look.ok) before.push(look.before);
+    }
+    if (this.#guard.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
+    const entry = await this.#transact(plan, before);
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     this.#journalled++;
     await this.#prune();
@@ -294,53 +381,63 @@ export class Executor {
   }
 
   async #held(plan: Plan, diff: string[], verdict: Extract<Performed, { kind: 'held' }>['verdict']): Promise<Performed> {
-    await this.#parts.audit.append('refused', plan.id, `${plan.call.tool} ${plan.call.service}: ${verdict.reason}`);
+    await this.#parts.audit.append('refused', plan.id, `${describePlan(plan)}: ${verdict.reason}`);
     return { kind: 'held', verdict, diff };
   }
 
-  #service(call: ToolCall) {
-    return this.#parts.ports.actuator.services().find(({ name }) => name === call.service);
-  }
-
-  #transact(plan: Plan, service: Parameters<typeof snapshotOf>[0]): Promise<JournalEntry> {
+  #transact(plan: Plan, before: readonly Snapshot[]): Promise<JournalEntry> {
     return new Promise((resolve) => {
       this.#finished.set(plan.id, resolve);
-      this.#transactions.post({ kind: 'begin', plan, before: snapshotOf(service) });
+      this.#transactions.post({ kind: 'begin', plan, before });
     });
   }
 
   // The transaction's commands
 
   #notice(notice: TransactionNotice): void {
-    const { plan, before } = notice.entry;
-    const { actuator, sensors } = this.#parts.ports;
+    const { entry } = notice;
+    const { id } = entry.plan;
+    const { actuator } = this.#parts.ports;
+    const post = (input: TransactionInput): void => this.#transactions.post(input);
     switch (notice.kind) {
       case 'apply':
-        void this.#primitive(plan.call, before).then((outcome) =>
-          this.#transactions.post({ kind: 'applied', id: plan.id, outcome }),
+        void settled(this.#apply(entry)).then((outcome) => post({ kind: 'applied', id, outcome }));
+        return;
+      case 'find':
+        actuator.change(id).then(
+          (status) => post({ kind: 'found', id, status }),
+          () => post({ kind: 'found', id, status: undefined }),
         );
         return;
       case 'check':
-        verify(notice.entry, actuator, sensors).then(
-          ({ holds, detail }) => this.#transactions.post({ kind: 'checked', id: plan.id, holds, detail }),
-          (error: unknown) => this.#transactions.post({ kind: 'checked', id: plan.id, holds: false, detail: messageOf(error) }),
+        verify(entry, this.#machine).then(
+          ({ holds, detail }) => post({ kind: 'checked', id, holds, detail }),
+          (error: unknown) => post({ kind: 'checked', id, holds: false, detail: messageOf(error) }),
         );
         return;
-      case 'undo': {
-        const inverse = toolOf(plan.call).inverse(plan.call, before);
-        const undone = inverse === undefined ? Promise.resolve(undefined) : this.#primitive(inverse, before);
-        void undone.then((outcome) => this.#transactions.post({ kind: 'undone', id: plan.id, outcome }));
+      case 'confirm':
+        void settled(actuator.confirm(id)).then((outcome) => post({ kind: 'confirmed', id, outcome }));
         return;
-      }
+      case 'undo':
+        void settled(actuator.undo(id, entry.reason)).then((outcome) => post({ kind: 'undone', id, outcome }));
+        return;
       case 'finished':
-        this.#finish(notice.entry);
+        this.#finish(entry);
     }
   }
 
-  #primitive(call: ToolCall, before: JournalEntry['before']) {
-    return toolOf(call)
-      .apply(call, before, this.#parts.ports.actuator)
-      .catch((error: unknown) => ({ ok: false as const, code: 'failed' as const, message: messageOf(error) }));
+  /** The undo is armed before the first step, and each step waits for the one before it. */
+  async #apply(entry: JournalEntry): Promise<ActuatorOutcome> {
+    const { actuator } = this.#parts.ports;
+    const { id } = entry.plan;
+    const steps = stepsOf(entry);
+    const armed = await actuator.arm(id, fireAfterMs(entry), steps);
+    if (!armed.ok) return armed;
+    for (const step of steps.keys()) {
+      const outcome = await actuator.apply(id, step);
+      if (!outcome.ok) return outcome;
+    }
+    return { ok: true };
   }
 
   /** To whoever waits for it; one that was recovered after a crash has nobody waiting but the audit. */
@@ -352,6 +449,19 @@ export class Executor {
       .append('outcome', entry.plan.id, `after a restart: ${entry.phase}: ${entry.reason}`)
       .catch(this.#parts.failed);
   }
+}
+
+/** No answer is an outcome too: the unknown one. */
+function settled(outcome: Promise<ActuatorOutcome>): Promise<ActuatorOutcome> {
+  return outcome.catch((error: unknown) => ({ ok: false, code: 'unknown', message: messageOf(error) }));
+}
+
+function describePlan({ calls }: Plan): string {
+  return calls.map(describeCall).join(', ');
+}
+
+function invalid(message: string): z.ZodError {
+  return new z.ZodError([{ code: 'custom', path: [], message, input: undefined }]);
 }
 
 function messageOf(error: unknown): string {

@@ -5,6 +5,7 @@ import type { Claim } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { describeCall } from '../action/tools.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
@@ -170,7 +171,7 @@ export class Healer {
     const abstained = considered
       .filter(({ answer }) => answer.kind === 'abstain')
       .map((one) => `${one.tier} abstained (${one.answer.reason})`);
-    const what = decision.kind === 'act' ? `${decision.call.tool} ${decision.call.service}` : 'watch';
+    const what = decision.kind === 'act' ? describeCall(decision.call) : 'watch';
     const text = [`${what}, by the ${tier ?? 'safest'} tier: ${decision.reason}`, ...abstained].join('; ');
     this.#step(incident, 'decide', text, {
       tier: tier ?? 'none',
@@ -191,7 +192,7 @@ export class Healer {
     const { memory } = this.#parts;
     const { call, reason } = decision;
     const id = `${incident.id}-${attempt}`;
-    const plan: Plan = { id, incident: incident.id, call, tier: decision.routed.tier ?? 'reactive', reason };
+    const plan: Plan = { id, incident: incident.id, calls: [call], tier: decision.routed.tier ?? 'reactive', reason };
     incident.tool = call.tool;
     const performed = await this.#parts.executor.perform(plan, 'policy', {
       asked: async (diff) => {
@@ -201,7 +202,7 @@ export class Healer {
       },
       intended: async (diff, record) => {
         incident.state = 'acting';
-        this.#step(incident, 'act', `${call.tool} ${call.service}, attempt ${attempt}: ${diff.join('; ')}`, {
+        this.#step(incident, 'act', `${describeCall(call)}, attempt ${attempt}: ${diff.join('; ')}`, {
           plan: id,
           audit: record.index,
         });
@@ -231,17 +232,18 @@ export class Healer {
   async #finishAttempt(incident: Incident, { entry, record }: Extract<Performed, { kind: 'done' }>): Promise<boolean> {
     const { memory } = this.#parts;
     const worked = entry.phase === 'confirmed';
-    const { id, call } = entry.plan;
+    const { id, calls } = entry.plan;
+    const tool = calls.map((call) => call.tool).join(', ');
     const text = worked ? `it helped: ${entry.reason}` : `${entry.phase}: ${entry.reason}`;
     this.#step(incident, worked ? 'verify' : 'undo', text, { plan: id, phase: entry.phase, audit: record.index });
-    const known = await memory.learn(incident.policy, incident.target, call.tool, worked);
+    const known = await memory.learn(incident.policy, incident.target, tool, worked);
     this.#step(
       incident,
       'remember',
-      `${call.tool} worked ${known.worked} of ${known.worked + known.failed} times on ${incident.target}`,
+      `${tool} worked ${known.worked} of ${known.worked + known.failed} times on ${incident.target}`,
     );
     if (worked) {
-      await this.#close(incident, 'resolved', `${call.tool} helped`);
+      await this.#close(incident, 'resolved', `${tool} helped`);
       this.#parts.watcher.rearm(incident);
     } else {
       incident.state = 'open';

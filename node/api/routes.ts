@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
 import { silenceRequestSchema } from '../action/silences.ts';
-import { TOOLS, toolOf } from '../action/tool.ts';
-import type { Performed } from '../agent/executor.ts';
+import type { Tool } from '../action/tool.ts';
+import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
+import { MAX_CALLS, type Performed } from '../agent/executor.ts';
 import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
@@ -39,7 +40,10 @@ const querySchema = z.strictObject({
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(MAX_REASON_LENGTH) });
 const answerSchema = z.strictObject({ answer: z.enum(['approved', 'rejected']) });
 const actSchema = z.strictObject({
-  call: z.record(z.string(), z.string()),
+  calls: z
+    .array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])))
+    .min(1)
+    .max(MAX_CALLS),
   reason: z.string().min(1).max(MAX_REASON_LENGTH),
   dryRun: z.boolean(),
 });
@@ -47,34 +51,47 @@ const actSchema = z.strictObject({
 /** What came of a person's call, as the command line shows it. */
 export interface ActAnswer {
   plan: string;
-  /** `confirmed`, `undone` or `failed` where it was done; `dry-run`; or the guard's verdict. */
+  /** `confirmed`, `undone` or `failed` where it was done; `read`; `dry-run`; or the guard's verdict. */
   result: string;
   detail: string;
   diff: string[];
   risk: string;
   undo: string;
+  /** What a tool that only reads has read. */
+  value?: unknown;
 }
 
-async function act(agent: Agent, { call, reason, dryRun }: z.infer<typeof actSchema>): Promise<Reply> {
+async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSchema>): Promise<Reply> {
+  const { executor } = agent;
+  const [only] = calls;
+  const { tool, call } = parseCall(only);
+  if (tool.kind === 'read' && calls.length === 1) {
+    const answer = await executor.read(tool, call);
+    const shared = { plan: '', diff: [], risk: 'R0', undo: 'nothing was changed' };
+    return ok(
+      (answer.ok
+        ? { ...shared, result: 'read', detail: describeCall(call), value: answer.value }
+        : { ...shared, result: 'refused', detail: answer.reason }) satisfies ActAnswer,
+    );
+  }
+  const { diff, risk, verdict, before, calls: parsedCalls } = await executor.preview(calls, 'operator');
+  const plan = executor.operatorPlan(parsedCalls, reason);
+  const inverse = executor.inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
+  const undo = inverse.ok ? inverse.calls.map((one) => Object.values(one).join(' ')).join(', then ') : 'nothing undoes it';
+  if (dryRun) {
+    const detail = 'reason' in verdict ? verdict.reason : 'it may be done';
+    const result = verdict.kind === 'go' ? 'dry-run' : verdict.kind;
+    return ok({ plan: '', result, detail, diff, risk, undo } satisfies ActAnswer);
+  }
+  const quiet = async (): Promise<void> => undefined;
+  const performed = await executor.perform(plan, 'operator', { asked: quiet, intended: quiet });
+  return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
+}
+
+/** What a person asked for in a shape that no tool takes is theirs to mend. */
+async function actOrExplain(agent: Agent, request: z.infer<typeof actSchema>): Promise<Reply> {
   try {
-    const preview = agent.executor.preview(call, 'operator');
-    const { diff, risk, verdict, inverse } = preview;
-    const undo = inverse === undefined ? 'nothing undoes it' : Object.values(inverse).join(' ');
-    if (dryRun) {
-      const detail = 'reason' in verdict ? verdict.reason : 'it may be done';
-      return ok({
-        plan: '',
-        result: verdict.kind === 'go' ? 'dry-run' : verdict.kind,
-        detail,
-        diff,
-        risk,
-        undo,
-      } satisfies ActAnswer);
-    }
-    const plan = agent.executor.operatorPlan(preview.call, reason);
-    const quiet = async (): Promise<void> => undefined;
-    const performed = await agent.executor.perform(plan, 'operator', { asked: quiet, intended: quiet });
-    return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
+    return await act(agent, request);
   } catch (error) {
     if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
     throw error;
@@ -91,9 +108,20 @@ async function rollback(agent: Agent, id: string): Promise<Reply> {
   const entry = await agent.executor.entry(id);
   if (entry === undefined) return failed(404, `nothing was done under ${id}`);
   if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only what was confirmed can be rolled back`);
-  const inverse = toolOf(entry.plan.call).inverse(entry.plan.call, entry.before);
-  if (inverse === undefined) return failed(409, `${entry.plan.call.tool} has no inverse: it cannot be rolled back`);
-  return act(agent, { call: { ...inverse }, reason: `rolls back ${id}`, dryRun: false });
+  const inverse = agent.executor.inverseOf(entry);
+  if (!inverse.ok) return failed(409, `${inverse.tool} has no inverse: it cannot be rolled back`);
+  const calls = inverse.calls.map((call) => z.record(z.string(), z.any()).parse(call));
+  return actOrExplain(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
+}
+
+/** The class of a tool whose risk depends on its target shows as a range. */
+function declaration(tool: Tool) {
+  const { name, version, description, capability, risks } = tool;
+  const input = z.toJSONSchema(tool.input, { io: 'input', unrepresentable: 'any' });
+  const base = { name, version, description, capability, risks, input, kind: tool.kind };
+  if (tool.kind === 'read') return base;
+  const { blastRadius, verification, timeoutMs, rate } = tool;
+  return { ...base, blastRadius, verification, timeoutMs, rate };
 }
 
 export const ROUTES: readonly Route[] = [
@@ -118,14 +146,13 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: /^\/v1\/tools$/,
-    handle: () =>
-      ok(
-        TOOLS.map(({ name, version, description, input, verification, timeoutMs, rate }) => {
-          return { name, version, description, risk: 'R1', input: z.toJSONSchema(input), verification, timeoutMs, rate };
-        }),
-      ),
+    handle: () => ok(TOOLS.map(declaration)),
   },
-  { method: 'POST', path: /^\/v1\/actions$/, handle: (agent, body) => parsed(actSchema, body, (request) => act(agent, request)) },
+  {
+    method: 'POST',
+    path: /^\/v1\/actions$/,
+    handle: (agent, body) => parsed(actSchema, body, (request) => actOrExplain(agent, request)),
+  },
   { method: 'POST', path: /^\/v1\/actions\/([^/]+)\/rollback$/, handle: (agent, _body, id) => rollback(agent, id) },
   {
     method: 'POST',

@@ -1,5 +1,6 @@
 // `kalos tools | act | rollback | approve | reject | stop-all | resume`: a person's hand on one machine, through the same
 // executor as a policy's: guard, audit, transaction, verification.
+import { readFileSync } from 'node:fs';
 import type { Silence } from '../action/silences.ts';
 import type { AgentStatus } from '../agent.ts';
 import type { ActAnswer } from '../api/routes.ts';
@@ -10,13 +11,19 @@ import { EXIT, type Format, paint, printable, table } from './output.ts';
 
 interface ToolText {
   name: string;
+  kind: 'read' | 'change';
   version: number;
   description: string;
-  risk: string;
-  input: { properties?: Record<string, { type?: string; enum?: string[]; const?: string }> };
-  verification: { condition: string; stableMs: number; windowMs: number };
-  timeoutMs: number;
-  rate: { uses: number; withinMs: number };
+  capability: string;
+  risks: string[];
+  input: {
+    properties?: Record<string, { type?: string; enum?: string[]; const?: string; default?: unknown }>;
+    required?: string[];
+  };
+  blastRadius?: string;
+  verification?: { condition: string; stableMs: number; windowMs: number };
+  timeoutMs?: number;
+  rate?: { uses: number; withinMs: number };
 }
 
 async function toolsOf(directory: string | undefined): Promise<ToolText[]> {
@@ -43,22 +50,39 @@ export async function showTools(directory: string | undefined, name: string | un
     process.stdout.write(
       `${table(
         ['tool', 'risk', 'what it does'],
-        tools.map((tool) => [tool.name, tool.risk, tool.description]),
+        tools.map((tool) => [tool.name, tool.risks.join(' or '), tool.description]),
       )}\n`,
     );
   else process.stdout.write(`${chosen.map(describe).join('\n')}\n`);
   return EXIT.ok;
 }
 
-function describe({ name, version, description, risk, input, verification, timeoutMs, rate }: ToolText): string {
-  const parameters = Object.entries(input.properties ?? {}).filter(([key]) => key !== 'tool');
-  return [
-    `${paint('bold', name)}  version ${version}, risk ${risk}`,
+/** `pid=integer`, `nice=…`; in brackets where it may be left out. */
+function parameters({ input }: ToolText): string {
+  return Object.entries(input.properties ?? {})
+    .filter(([key]) => key !== 'tool')
+    .map(([key, { type, enum: choices, default: fallback }]) => {
+      const text = `${key}=${choices?.join('|') ?? type ?? '…'}`;
+      return input.required?.includes(key) === true ? text : `[${text}${fallback === undefined ? '' : `, else ${fallback}`}]`;
+    })
+    .join(' ');
+}
+
+function describe(tool: ToolText): string {
+  const { name, version, risks, description, capability, blastRadius, verification, timeoutMs, rate } = tool;
+  const lines = [
+    `${paint('bold', name)}  version ${version}, risk ${risks.join(' or ')}`,
     `  ${description}`,
-    `  arguments     ${parameters.map(([key, { type, enum: choices }]) => `${key}=${choices?.join('|') ?? type ?? ''}`).join(' ')}`,
-    `  verification  ${verification.condition}, held for ${verification.stableMs} ms, within ${verification.windowMs} ms`,
-    `  limits        ${timeoutMs} ms; ${rate.uses} uses on a target in ${rate.withinMs / 60_000} minutes`,
-  ].join('\n');
+    `  arguments     ${parameters(tool)}`,
+    `  needs         ${capability === 'none' ? 'nothing' : `the actuator to be allowed: ${capability}`}`,
+  ];
+  if (verification !== undefined && rate !== undefined)
+    lines.push(
+      `  can hurt      ${blastRadius}`,
+      `  verification  ${verification.condition}, held for ${verification.stableMs} ms, within ${verification.windowMs} ms`,
+      `  limits        ${timeoutMs} ms; ${rate.uses} uses on a target in ${rate.withinMs / 60_000} minutes`,
+    );
+  return lines.join('\n');
 }
 
 export interface ActOptions {
@@ -66,23 +90,48 @@ export interface ActOptions {
   reason: string;
 }
 
-/** @param args `key=value` each. @throws KalosError `usage` where one is not, or is given twice. */
+type Call = Record<string, string | string[]>;
+
+function fileContent(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new KalosError('usage', `content=@${path}: ${(error as Error).message}`);
+  }
+}
+
+/** One call's arguments, `key=value` each; a key that takes a list is given once for each item. */
+function callOf(tool: ToolText, args: readonly string[]): Call {
+  const call: Call = { tool: tool.name };
+  for (const argument of args) {
+    const [, key = '', value = ''] = argument.match(/^([a-z_]+)=([\s\S]*)$/) ?? [];
+    const before = call[key];
+    if (tool.input.properties?.[key]?.type === 'array') call[key] = [...(Array.isArray(before) ? before : []), value];
+    else if (key !== '' && before === undefined)
+      call[key] = key === 'content' && value.startsWith('@') ? fileContent(value.slice(1)) : value;
+    else throw new KalosError('usage', `"${argument}" is not a new key=value`, `kalos tools ${tool.name} shows its arguments`);
+  }
+  return call;
+}
+
+/**
+ * @param words a tool and its arguments, `key=value` each; a `+` and another tool, for a plan of several.
+ * @throws KalosError `usage` where one is not, or is given twice.
+ */
 export async function act(
   directory: string | undefined,
-  name: string,
-  args: readonly string[],
+  words: readonly string[],
   options: ActOptions,
   format: Format,
 ): Promise<number> {
-  const tool = pick(await toolsOf(directory), name);
-  const call: Record<string, string> = { tool: tool.name };
-  for (const argument of args) {
-    const [, key = '', value = ''] = argument.match(/^([a-z_]+)=([\s\S]+)$/) ?? [];
-    if (key === '' || key in call)
-      throw new KalosError('usage', `"${argument}" is not a new key=value`, `kalos tools ${name} shows its arguments`);
-    call[key] = value;
+  const tools = await toolsOf(directory);
+  const groups: string[][] = [[]];
+  for (const word of words) {
+    if (word === '+') groups.push([]);
+    else groups.at(-1)?.push(word);
   }
-  const answer = await callAgent<ActAnswer>(directory, 'POST', '/v1/actions', { call, ...options });
+  const calls = groups.map(([name = '', ...args]) => callOf(pick(tools, name), args));
+  const answer = await callAgent<ActAnswer>(directory, 'POST', '/v1/actions', { calls, ...options });
   return printAnswer(answer, format);
 }
 
@@ -90,11 +139,12 @@ export async function rollback(directory: string | undefined, id: string, format
   return printAnswer(await callAgent<ActAnswer>(directory, 'POST', `/v1/actions/${encodeURIComponent(id)}/rollback`), format);
 }
 
-const GOOD_RESULTS = new Set(['confirmed', 'dry-run']);
+const GOOD_RESULTS = new Set(['confirmed', 'dry-run', 'read']);
 const REFUSED_RESULTS = new Set(['refused', 'escalate', 'shown']);
 
 function printAnswer(answer: ActAnswer, format: Format): number {
-  if (format === 'table') {
+  if (format === 'table' && answer.result === 'read') printData('yaml', { [answer.detail]: answer.value });
+  else if (format === 'table') {
     const colour = GOOD_RESULTS.has(answer.result) ? 'green' : 'red';
     const lines = [
       `${paint(colour, answer.result)}  ${printable(answer.detail)}${answer.plan === '' ? '' : `  (${answer.plan})`}`,

@@ -2,6 +2,7 @@
 import { join, relative } from 'node:path';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
+import { KalosError } from '../errors.ts';
 import type { RunningNode } from '../main.ts';
 import { compactHeap } from './memory.ts';
 import { bytes, EXIT, paint, printable } from './output.ts';
@@ -14,6 +15,8 @@ export interface UpOptions {
   listen?: string;
   join?: string[];
   secretFile?: string;
+  init?: boolean;
+  user?: string;
 }
 
 /** Once the start is over: what it left behind is 4 MB of garbage that V8 would keep for hours in an agent at rest. */
@@ -28,6 +31,10 @@ export function commandName(): string {
 }
 
 export async function up(options: UpOptions): Promise<void> {
+  // The launcher hands --init over to the actuator and takes it out: it comes here only where there is none.
+  if (options.init === true)
+    throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
+  if (options.user !== undefined) throw new KalosError('usage', '--user goes with --init');
   const log = (level: 'info' | 'warn', text: string): void => {
     const line = `${new Date().toISOString().slice(11, 19)} ${printable(text)}`;
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);

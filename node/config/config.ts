@@ -1,20 +1,68 @@
 // The configuration of an agent: kalos.toml in its state directory or named by --config, then flags on top.
 // Unknown keys are refused with a suggestion; a wrong value is named with its place.
 import { z } from 'zod';
+import { RESTART_RULES, type ServiceSpec, SIGNALS } from '../../swarm/ports/actuator.ts';
+import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
+import { maintenanceSchema } from '../action/maintenance.ts';
 import { policySchema } from '../detection/policy.ts';
 import { closest, KalosError } from '../errors.ts';
 
 const MAX_SERVICES = 256;
 const MAX_POLICIES = 1_000;
+const MAX_WINDOWS = 100;
 
-const serviceSchema = z.strictObject({
-  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,39}$/, 'letters, digits, dot, dash and underscore, at most 40'),
+const serviceName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,39}$/, 'letters, digits, dot, dash and underscore, at most 40');
+
+const MAX_SILENCE_S = 86_400;
+const MAX_GRACE_S = 600;
+const MIN_LOG_BYTES = 4_096;
+
+const checkSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('tcp') }),
+  z.strictObject({ kind: z.literal('http'), path: z.string().startsWith('/').default('/') }),
+  z.strictObject({ kind: z.literal('exec'), command: z.array(z.string()).min(1) }),
+  z.strictObject({ kind: z.literal('log'), text: z.string().min(1).max(200) }),
+  z
+    .strictObject({ kind: z.literal('silence'), within_s: z.number().min(1).max(MAX_SILENCE_S) })
+    .transform(({ kind, within_s }) => ({ kind, withinMs: within_s * 1_000 })),
+]);
+
+const serviceShape = {
+  name: serviceName,
   command: z.array(z.string()).min(1),
   directory: z.string().optional(),
   environment: z.record(z.string(), z.string()).optional(),
+  user: z.string().optional(),
   port: z.number().int().min(1).max(65_535).optional(),
-});
+  check: checkSchema.optional(),
+  after: z.array(serviceName).optional(),
+  restart: z.enum(RESTART_RULES).optional(),
+  critical: z.boolean().optional(),
+  limits: z
+    .strictObject({
+      files: z.number().int().positive().optional(),
+      processes: z.number().int().positive().optional(),
+      memory_bytes: z.number().int().positive().optional(),
+      cpus: z.number().positive().optional(),
+    })
+    .transform(({ memory_bytes, ...rest }) => ({ ...rest, memoryBytes: memory_bytes }))
+    .optional(),
+  stop: z
+    .strictObject({ signal: z.enum(SIGNALS).optional(), grace_s: z.number().min(0).max(MAX_GRACE_S).optional() })
+    .transform(({ signal, grace_s }) => ({ signal, graceMs: grace_s === undefined ? undefined : grace_s * 1_000 }))
+    .optional(),
+  log_bytes: z.number().int().min(MIN_LOG_BYTES).optional(),
+};
+const serviceSchema = z
+  .strictObject(serviceShape)
+  .refine(({ check, port }) => !(check?.kind === 'http' || check?.kind === 'tcp') || port !== undefined, {
+    message: 'a check by http or tcp needs the port',
+    path: ['check'],
+  })
+  .transform(({ log_bytes, ...rest }) => ({ ...rest, logBytes: log_bytes }));
 
 /** Where an agent listens unless it is told: reachable from this machine alone. */
 export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
@@ -31,9 +79,13 @@ export const configSchema = z.strictObject({
   announce: z.array(z.string().startsWith('/')).default([]),
   join: z.array(z.string().startsWith('/')).default([]),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
+  maintenance: z.array(maintenanceSchema).max(MAX_WINDOWS).default([]),
   policy: z.array(policySchema).max(MAX_POLICIES).default([]),
 });
-export type Config = z.infer<typeof configSchema>;
+export type Config = Omit<z.infer<typeof configSchema>, 'service'> & {
+  /** Each after those that it depends on. */
+  service: ServiceSpec[];
+};
 
 /** Overrides from the command line; undefined leaves what the file says. */
 export interface ConfigFlags {
@@ -59,7 +111,13 @@ export function resolveConfig(document: Record<string, unknown>, flags: ConfigFl
   const { service } = parsed.data;
   const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);
-  return parsed.data;
+  const order = startOrder(service);
+  if (!order.ok)
+    throw new KalosError(
+      'config',
+      `${origin}: services that need each other in a circle, or one that is not declared: ${order.names.join(', ')}`,
+    );
+  return { ...parsed.data, service: order.services };
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {
@@ -73,7 +131,8 @@ function describe(issue: z.core.$ZodIssue): string[] {
 }
 
 function knownKeys(path: readonly PropertyKey[]): string[] {
-  if (path[0] === 'service') return Object.keys(serviceSchema.shape);
+  if (path[0] === 'service') return Object.keys(serviceShape);
+  if (path[0] === 'maintenance') return Object.keys(maintenanceSchema.shape);
   if (path[0] === 'policy') return Object.keys(policySchema.shape);
   return Object.keys(configSchema.shape);
 }

@@ -52,8 +52,8 @@ function callOf(remedy: Remedy, service: string): ToolCall {
   switch (remedy.tool) {
     case 'service.restart':
       return { tool: 'service.restart', service };
-    case 'process.signal':
-      return { tool: 'process.signal', service, signal: remedy.signal };
+    case 'service.signal':
+      return { tool: 'service.signal', service, signal: remedy.signal };
   }
 }
 

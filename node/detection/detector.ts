@@ -1,14 +1,14 @@
 // One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
 import type { ClaimKind } from '../../consensus/vote/claim.ts';
-import type { ServiceSample } from '../../swarm/ports/actuator.ts';
+import type { ServiceCheck, ServiceSample } from '../../swarm/ports/actuator.ts';
 import type { Sample } from '../../swarm/ports/sensors.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { Remedy, Severity } from './policy.ts';
 
 /** What the agent knows of a supervised service at the moment of a sample. */
 export interface ServiceView extends ServiceSample {
-  /** What a connect to its declared port found last. */
-  check: 'open' | 'refused' | 'silent' | 'undeclared' | 'unknown';
+  /** What its declared check found last. */
+  check: ServiceCheck | 'unknown';
   /** State letter of its process as in proc(5); empty where there is none. */
   processState: string;
   ageMs: number;

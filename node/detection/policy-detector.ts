@@ -144,6 +144,8 @@ function targetsOf(policy: Policy, { services, sample }: Observation): { target:
             exit_code: service.exitCode ?? -1,
             exit_signal: service.exitSignal ?? '',
             starts: service.starts,
+            restart: service.restart,
+            critical: service.critical,
           },
         },
       }));

@@ -10,7 +10,7 @@ export type Severity = (typeof SEVERITIES)[number];
 
 export const remedySchema = z.discriminatedUnion('tool', [
   z.strictObject({ tool: z.literal('service.restart') }),
-  z.strictObject({ tool: z.literal('process.signal'), signal: z.enum(SIGNALS) }),
+  z.strictObject({ tool: z.literal('service.signal'), signal: z.enum(SIGNALS) }),
 ]);
 export type Remedy = z.infer<typeof remedySchema>;
 
@@ -40,7 +40,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'service-exited',
       scope: 'service',
-      when: `service.state == 'exited'`,
+      when: `service.state == 'exited' && service.restart != 'never' && !(service.restart == 'on-failure' && service.exit_code == 0)`,
       severity: 'critical',
       summary: 'a supervised service ended by itself',
       condition: 'ServicesReady',
@@ -50,10 +50,10 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'service-unresponsive',
       scope: 'service',
-      when: `service.state == 'running' && service.check in ['refused', 'silent'] && service.age_s > 10.0`,
+      when: `service.state == 'running' && service.check in ['refused', 'silent', 'failed'] && service.age_s > 10.0`,
       for_s: 5,
       severity: 'critical',
-      summary: 'a supervised service runs but does not answer on its port',
+      summary: 'a supervised service runs but does not answer, or not well',
       condition: 'ServicesReady',
       claim: 'service-unresponsive',
       remedy: { tool: 'service.restart' },
@@ -67,7 +67,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'a supervised service is stopped by a signal',
       condition: 'ServicesReady',
       claim: 'service-frozen',
-      remedy: { tool: 'process.signal', signal: 'CONT' },
+      remedy: { tool: 'service.signal', signal: 'CONT' },
     },
     {
       name: 'cpu-pressure',

@@ -1,8 +1,10 @@
 // Did it help? The conditions that tools name, judged from the machine, never from what the tool returned.
-import type { Actuator, ServiceSample } from '../../swarm/ports/actuator.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
-import { toolOf } from '../action/tool.ts';
-import type { JournalEntry } from '../action/transaction.ts';
+import { type ServiceSample, SIGNALS } from '../../swarm/ports/actuator.ts';
+import type { Machine, Snapshot } from '../action/tool.ts';
+import { findService } from '../action/tool.ts';
+import { changeToolOf, isAsIntended } from '../action/tools.ts';
+import { type JournalEntry, keyOf } from '../action/transaction.ts';
+import type { ToolCall } from '../decision/plan.ts';
 
 const CHECK_TIMEOUT_MS = 1_000;
 
@@ -12,49 +14,94 @@ export interface Verified {
   detail: string;
 }
 
-export async function verify(entry: JournalEntry, actuator: Actuator, sensors: Sensors): Promise<Verified> {
-  const { call } = entry.plan;
-  const service = actuator.services().find(({ name }) => name === call.service);
-  if (service === undefined) return { holds: false, detail: 'the service is not supervised any more' };
-  switch (toolOf(call).verification.condition) {
+/** All of a plan's calls: the first that does not hold says why. */
+export async function verify(entry: JournalEntry, machine: Machine): Promise<Verified> {
+  const details: string[] = [];
+  for (const [i, call] of entry.plan.calls.entries()) {
+    const one = await verifyCall(call, entry.before[i] ?? {}, keyOf(entry, i), machine);
+    if (!one.holds) return one;
+    details.push(one.detail);
+  }
+  return { holds: true, detail: details.join('; ') };
+}
+
+async function verifyCall(call: ToolCall, before: Snapshot, key: string, machine: Machine): Promise<Verified> {
+  const tool = changeToolOf(call);
+  switch (tool.verification.condition) {
     case 'service-well':
-      return serviceWell(entry, service, actuator);
+      return onService(call, machine, (service) => serviceWell(before, service, machine));
     case 'service-stopped':
-      return { holds: service.state === 'stopped', detail: `the service is ${service.state}` };
+      return onService(call, machine, async ({ state }) => ({ holds: state === 'stopped', detail: `the service is ${state}` }));
     case 'signal-effective':
-      return signalEffective(entry, service, sensors);
+      return signalEffective(call, before, machine);
+    case 'program-succeeded':
+      return programSucceeded(key, machine);
+    case 'peers-kept':
+      return peersKept(before, machine);
+    case 'as-intended':
+      return asIntended(call, before, machine);
   }
 }
 
-async function serviceWell(entry: JournalEntry, service: ServiceSample, actuator: Actuator): Promise<Verified> {
+async function onService(
+  call: ToolCall,
+  machine: Machine,
+  judge: (service: ServiceSample) => Promise<Verified>,
+): Promise<Verified> {
+  const service = findService(machine, String(call.service));
+  return service === undefined ? { holds: false, detail: 'the service is not supervised any more' } : judge(service);
+}
+
+async function serviceWell(before: Snapshot, service: ServiceSample, { actuator }: Machine): Promise<Verified> {
   if (service.state !== 'running') return { holds: false, detail: `the service is ${service.state}` };
-  const same = service.pid === entry.before.pid && service.startTicks === entry.before.startTicks;
+  const same = service.pid === before.pid && service.startTicks === before.startTicks;
   if (same) return { holds: false, detail: 'it is still the process from before' };
   const check = await actuator.checkService(service.name, CHECK_TIMEOUT_MS);
   if (check === 'undeclared') return { holds: true, detail: `running as pid ${service.pid}` };
-  if (check === 'open') return { holds: true, detail: `running as pid ${service.pid} and answering on port ${service.port}` };
-  return { holds: false, detail: `running as pid ${service.pid}, but port ${service.port} is ${check}` };
+  const where = service.port === undefined ? 'its check' : `port ${service.port}`;
+  return check === 'open'
+    ? { holds: true, detail: `running as pid ${service.pid} and answering on ${where}` }
+    : { holds: false, detail: `running as pid ${service.pid}, but ${where} is ${check}` };
 }
 
-function signalEffective(entry: JournalEntry, service: ServiceSample, sensors: Sensors): Verified {
-  const { before } = entry;
-  const signal = entry.plan.call.tool === 'process.signal' ? entry.plan.call.signal : undefined;
+function signalEffective(call: ToolCall, before: Snapshot, { sensors }: Machine): Verified {
+  const signal = SIGNALS.find((name) => name === call.signal) ?? 'HUP';
   const process = sensors
     .sample()
     .processes.find(({ pid, startTicks }) => pid === before.pid && startTicks === before.startTicks);
+  const ended = process === undefined || process.state === 'Z';
   switch (signal) {
     case 'STOP':
       return { holds: process?.state === 'T', detail: process ? `process state ${process.state}` : 'the process is gone' };
     case 'TERM':
     case 'KILL':
     case 'INT':
+      return { holds: ended, detail: ended ? 'the process has ended' : 'the process is still there' };
+    default:
       return {
-        holds: process === undefined || process.state === 'Z',
-        detail: process ? 'the process is still there' : 'the process has ended',
+        holds: !ended && process.state !== 'T',
+        detail: process ? `process ${process.pid} is in state ${process.state}` : 'the process is gone',
       };
-    default: {
-      const runs = process !== undefined && process.state !== 'T' && process.state !== 'Z' && service.state === 'running';
-      return { holds: runs, detail: process ? `process ${process.pid} is in state ${process.state}` : 'the process is gone' };
-    }
   }
+}
+
+async function programSucceeded(key: string, { actuator }: Machine): Promise<Verified> {
+  const program = await actuator.program(key);
+  if (program === undefined || program.state === 'running') return { holds: false, detail: 'it has not ended yet' };
+  const how = program.exitSignal ?? `status ${program.exitCode}`;
+  return { holds: program.exitCode === 0, detail: `it ended with ${how}` };
+}
+
+function peersKept(before: Snapshot, machine: Machine): Verified {
+  const peers = machine.peers();
+  return { holds: peers >= Number(before.peers), detail: `${peers} peers within reach, ${before.peers} before` };
+}
+
+async function asIntended(call: ToolCall, before: Snapshot, machine: Machine): Promise<Verified> {
+  const tool = changeToolOf(call);
+  const intended = tool.intended?.(call, before) ?? {};
+  const look = await tool.look(call, machine);
+  if (!look.ok) return { holds: false, detail: look.reason };
+  const shown = Object.keys(intended).map((key) => `${key} is ${look.before[key]}`);
+  return { holds: isAsIntended(intended, look.before), detail: shown.join(', ') };
 }

@@ -60,7 +60,7 @@ export const crashAndPartition: Scenario = {
     if (minority?.outcome !== 'service.restart helped')
       broken.push(`the service on the smaller side: ${minority?.outcome ?? 'never noticed'}`);
     const frozen = story(1, 'service-frozen');
-    if (frozen?.outcome !== 'process.signal helped')
+    if (frozen?.outcome !== 'service.signal helped')
       broken.push(`the frozen service on node-1: ${frozen?.outcome ?? 'never noticed'}`);
     return broken;
   },

@@ -1,4 +1,21 @@
-// What an agent can do to its machine: a fixed table of primitives. No primitive takes a shell string.
+// What an agent can do to its machine: a fixed table of primitives, each a step of a change whose undo is armed before the
+// first step is tried. No primitive takes a shell string. The table itself is in native/actuator/primitives.cc.
+
+export const CHECK_KINDS = ['tcp', 'http', 'exec', 'log', 'silence'] as const;
+
+/** How a service is seen to be well. */
+export type ServiceCheckSpec =
+  | { kind: 'tcp' }
+  /** GET on the service's own port; well where the status is 200 to 399. */
+  | { kind: 'http'; path: string }
+  /** Well where the program ends with 0; it runs as the service does. */
+  | { kind: 'exec'; command: readonly string[] }
+  /** Well once a line that holds this text was written since the start. */
+  | { kind: 'log'; text: string }
+  /** Well while the log grew within this time. */
+  | { kind: 'silence'; withinMs: number };
+
+export const RESTART_RULES = ['always', 'on-failure', 'never'] as const;
 
 export interface ServiceSpec {
   name: string;
@@ -8,9 +25,28 @@ export interface ServiceSpec {
   environment?: Readonly<Record<string, string>> | undefined;
   /** A TCP port on which the service answers when it is well; its peers may probe it. */
   port?: number | undefined;
+  /** The agent's own where it is not given; another needs the actuator's policy. */
+  user?: string | undefined;
+  check?: ServiceCheckSpec | undefined;
+  /** Services that must be well before this one is started. */
+  after?: readonly string[] | undefined;
+  restart?: (typeof RESTART_RULES)[number] | undefined;
+  /** Disruptive to touch: the risk class of its tools is R2. */
+  critical?: boolean | undefined;
+  limits?:
+    | { files?: number | undefined; processes?: number | undefined; memoryBytes?: number | undefined; cpus?: number | undefined }
+    | undefined;
+  stop?: { signal?: SignalName | undefined; graceMs?: number | undefined } | undefined;
+  /** The log is rotated beyond this. */
+  logBytes?: number | undefined;
+  /** A systemd unit of this name is the service: systemd starts and stops it, not the actuator. */
+  unit?: string | undefined;
 }
 
 export type ServiceState = 'stopped' | 'running' | 'exited';
+
+/** What a look at a service found: `failed` is an answer that says it is not well. */
+export type ServiceCheck = 'open' | 'refused' | 'silent' | 'failed' | 'undeclared';
 
 export interface ServiceSample {
   name: string;
@@ -25,13 +61,20 @@ export interface ServiceSample {
   /** Wall clock of the last change of state. */
   sinceMs: number;
   port: number | undefined;
+  /** It was stopped by hand or by a tool: to be left alone. */
+  onPurpose: boolean;
+  restart: (typeof RESTART_RULES)[number];
+  critical: boolean;
 }
 
 /** A declared service before its first start. */
-export function stoppedService({ name, port }: ServiceSpec, sinceMs: number): ServiceSample {
+export function stoppedService({ name, port, restart, critical }: ServiceSpec, sinceMs: number): ServiceSample {
   return {
     name,
     port,
+    restart: restart ?? 'always',
+    critical: critical ?? false,
+    onPurpose: false,
     state: 'stopped',
     pid: undefined,
     startTicks: undefined,
@@ -45,20 +88,103 @@ export function stoppedService({ name, port }: ServiceSpec, sinceMs: number): Se
 export const SIGNALS = ['TERM', 'KILL', 'STOP', 'CONT', 'HUP', 'INT', 'USR1', 'USR2'] as const;
 export type SignalName = (typeof SIGNALS)[number];
 
-/** `done`, or why not: the machine refused, the target is gone, or it is not this agent's to touch. */
-export type ActuatorOutcome = { ok: true } | { ok: false; code: 'not-found' | 'gone' | 'refused' | 'failed'; message: string };
+export const LIMIT_RESOURCES = ['nofile', 'nproc', 'as', 'core', 'fsize', 'cpu', 'memlock'] as const;
+export type LimitResource = (typeof LIMIT_RESOURCES)[number];
+export const CGROUP_CONTROLLERS = ['cpu', 'memory', 'freezer'] as const;
+export type CgroupController = (typeof CGROUP_CONTROLLERS)[number];
+
+type Pid = number;
+type Ticks = number;
+
+export type Primitive =
+  | readonly ['service.start' | 'service.stop', string]
+  | readonly ['unit', 'start' | 'stop' | 'restart' | 'reload', string]
+  /** user (empty: the agent's), argv, ms to live */
+  | readonly ['spawn', string, readonly string[], number]
+  | readonly ['spawn.end']
+  | readonly ['process.signal', Pid, Ticks, SignalName]
+  | readonly ['process.nice', Pid, Ticks, number]
+  /** class, level, as in ioprio_set(2) */
+  | readonly ['process.ioprio', Pid, Ticks, number, number]
+  /** soft, hard; -1 is none */
+  | readonly ['process.limit', Pid, Ticks, LimitResource, number, number]
+  | readonly ['sysctl.write', string, string]
+  /** device, attribute, value */
+  | readonly ['block.write', string, 'scheduler' | 'read_ahead_kb', string]
+  /** service, controller, value: thousandths of a core, bytes, or 0 and 1; 0 lifts the limit */
+  | readonly ['cgroup.write', string, CgroupController, number]
+  /** path, content, mode (-1 keeps what there is) */
+  | readonly ['file.replace', string, Uint8Array, number]
+  | readonly ['file.remove', string]
+  /** path, how many old ones are kept */
+  | readonly ['file.rotate', string, number]
+  /** path, the key of a change whose backup is archived */
+  | readonly ['file.recall', string, string]
+  /** Undo what the same step did: of file.replace and file.recall, of file.remove, of file.rotate. */
+  | readonly ['file.restore' | 'file.return', string]
+  | readonly ['file.unrotate', string, number]
+  | readonly ['net.block' | 'net.unblock', string];
+
+export type Reading =
+  | readonly ['process.read', Pid]
+  | readonly ['sysctl.read', string]
+  | readonly ['block.read', string, 'scheduler' | 'read_ahead_kb']
+  | readonly ['cgroup.read', string, CgroupController]
+  | readonly ['file.stat' | 'file.list' | 'file.read', string];
+
+export interface Step {
+  readonly do: Primitive;
+  /** Leads back to what was before, however often it is done; undefined where nothing does. */
+  readonly undo: Primitive | undefined;
+}
+
+/**
+ * Why not: the machine refused, the target is gone, it is not this agent's to touch, or, as `unknown`, nobody can tell:
+ * the actuator did not answer.
+ */
+export type ActuatorFailure = { ok: false; code: 'not-found' | 'gone' | 'refused' | 'failed' | 'unknown'; message: string };
+export type ActuatorOutcome = { ok: true } | ActuatorFailure;
+/** The value as CBOR gives it: parsed by whoever asked. */
+export type ActuatorReading = { ok: true; value: unknown } | ActuatorFailure;
+
+export interface ChangeStatus {
+  /** `failed`: it was to be undone, and could not be. */
+  state: 'unknown' | 'armed' | 'confirmed' | 'undone' | 'failed';
+  /** How many steps were tried. */
+  begun: number;
+  reason: string;
+}
 
 export interface Actuator {
-  /** All services that the agent supervises. */
+  /** All services that are declared. */
   services(): readonly ServiceSample[];
-  startService(name: string): Promise<ActuatorOutcome>;
-  /** SIGTERM, then SIGKILL after a grace; resolves once the process is gone. */
-  stopService(name: string): Promise<ActuatorOutcome>;
-  /** Signals the process of a supervised service, and only if it is still the one that started at `startTicks`. */
-  signalService(name: string, pid: number, startTicks: number, signal: SignalName): Promise<ActuatorOutcome>;
-  /** Connects by TCP to the service's own declared port on this machine. */
-  checkService(name: string, timeoutMs: number): Promise<'open' | 'refused' | 'silent' | 'undeclared'>;
-  /** Called at once when a supervised process ends. */
+  /** Starts a declared service that does not run: what supervision means, not a repair. */
+  bringUp(name: string): Promise<ActuatorOutcome>;
+
+  /** Whether steps could be armed now; changes nothing. */
+  check(steps: readonly Step[]): Promise<ActuatorOutcome>;
+
+  /**
+   * Takes a change: every step is checked, and all is on disk when this resolves. Unless it is confirmed within
+   * `fireAfterMs`, or when the agent dies, its steps are undone, the last first.
+   * @param id armed at most once, ever.
+   */
+  arm(id: string, fireAfterMs: number, steps: readonly Step[]): Promise<ActuatorOutcome>;
+  /** Tries a step, in order, each at most once. */
+  apply(id: string, step: number): Promise<ActuatorOutcome>;
+  /** It is to stay. */
+  confirm(id: string): Promise<ActuatorOutcome>;
+  undo(id: string, reason: string): Promise<ActuatorOutcome>;
+  /** @throws where the actuator cannot be asked. */
+  change(id: string): Promise<ChangeStatus>;
+
+  /** The one-off program that the step of this key (`CHANGE-STEP`) started; undefined where there is none. */
+  program(key: string): Promise<Pick<ServiceSample, 'state' | 'exitCode' | 'exitSignal'> | undefined>;
+  read(reading: Reading): Promise<ActuatorReading>;
+  /** Looks whether a service is well, by its declared check, on this machine. */
+  checkService(name: string, timeoutMs: number): Promise<ServiceCheck>;
+  /** Called at once when a service ends by itself. */
   onExit(listener: (name: string) => void): void;
+  /** The agent leaves for good. */
   close(): Promise<void>;
 }

@@ -1,14 +1,14 @@
-// What every Actuator does: the supervisor on real processes of its own, and the simulated Linux.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+// What every Actuator does: the real one, a sanitized build on real processes and files of the test's own, and the model.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Supervisor, startTicksOf } from '../../node/action/adapters/supervisor.ts';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SimulatedActuator } from '../../sim/actuator.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Actuator, ServiceSample } from '../../swarm/ports/actuator.ts';
+import { utf8 } from '../../swarm/dissemination/cbor.ts';
+import type { Actuator, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
+import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
 
 interface Subject {
@@ -16,38 +16,71 @@ interface Subject {
   pump(): Promise<void>;
   /** Ends the service's process from outside. */
   kill(name: string): void;
+  /** The directory where files may be changed. */
+  place: string;
+  put(path: string, content: string): void;
+  content(path: string): string | undefined;
+  /** The agent dies; another takes its place. */
+  another(): Promise<Actuator>;
+  crash(): Promise<void>;
 }
 
-const SPEC = { name: 'one', command: ['sleep', '600'], port: undefined };
+const SPEC = { name: 'one', command: ['sleep', '600'] };
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup();
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
+beforeAll(buildSanitized, 120_000);
 
-function temporary(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'kalos-actuator-'));
-  cleanups.push(() => rmSync(directory, { recursive: true }));
-  return directory;
-}
-
-function real(): Subject {
-  const actuator = new Supervisor([SPEC], temporary());
-  cleanups.unshift(() => actuator.close());
+async function real(): Promise<Subject> {
+  const test = new TestActuator();
+  cleanups.push(() => test.stop());
+  const place = join(test.directory, 'data');
+  mkdirSync(place);
+  await test.start({ policy: `allow path ${place}\nallow sysctl vm.overcommit_ratio\n` });
+  const actuator = await test.client([SPEC]);
   return {
     actuator,
     pump: async () => undefined,
     kill: () => void process.kill(actuator.services()[0]?.pid ?? Number.NaN, 'SIGKILL'),
+    place,
+    put: (path, content) => writeFileSync(path, content),
+    content: (path) => {
+      try {
+        return readFileSync(path, 'utf8');
+      } catch {
+        return undefined;
+      }
+    },
+    crash: () => actuator.close(),
+    another: () => test.client([SPEC]),
   };
 }
 
-function simulated(): Subject {
+async function simulated(): Promise<Subject> {
   const scheduler = new Scheduler();
-  const actuator = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [SPEC], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
-  const pump = async (): Promise<void> => {
-    while (scheduler.step(scheduler.nowMs + 100)) await new Promise((resolve) => setImmediate(resolve));
+  const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [SPEC], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+  const actuator = new SimulatedActuator(linux);
+  return {
+    actuator,
+    pump: async () => {
+      const untilMs = scheduler.nowMs + 100;
+      while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
+    },
+    kill: (name) => linux.kill(name),
+    place: '/data',
+    put: (path, content) => linux.files.put(path, utf8(content)),
+    content: (path) => {
+      const bytes = linux.files.content(path);
+      return bytes && new TextDecoder().decode(bytes);
+    },
+    crash: async () => actuator.crash(),
+    another: async () => new SimulatedActuator(linux),
   };
-  return { actuator, pump, kill: (name) => actuator.kill(name) };
 }
+
+const LONG_MS = 60_000;
+const start: Step = { do: ['service.start', 'one'], undo: ['service.stop', 'one'] };
 
 describe.each([
   ['real', real],
@@ -59,7 +92,7 @@ describe.each([
       result = { value };
     });
     return (
-      await eventually('the primitive to come back', async () => {
+      await eventually('the actuator to answer', async () => {
         await pump();
         return result;
       })
@@ -67,106 +100,164 @@ describe.each([
   }
   const only = ({ actuator }: Subject): ServiceSample => actuator.services()[0] as ServiceSample;
 
-  it('starts a service once, stops it on purpose, and starts it again', async () => {
-    const subject = make();
+  /** Arms and applies steps; the outcome of each. */
+  async function change(subject: Subject, id: string, steps: readonly Step[], fireAfterMs = LONG_MS) {
+    expect(await settled(subject, subject.actuator.arm(id, fireAfterMs, steps))).toEqual({ ok: true });
+    const outcomes = [];
+    for (const step of steps.keys()) outcomes.push(await settled(subject, subject.actuator.apply(id, step)));
+    return outcomes;
+  }
+  const status = (subject: Subject, id: string) => settled(subject, subject.actuator.change(id));
+
+  it('brings a service up once, stops it on purpose, and starts it again', async () => {
+    const subject = await make();
     expect(only(subject).state).toBe('stopped');
-    expect(await settled(subject, subject.actuator.startService('one'))).toEqual({ ok: true });
-    expect(await settled(subject, subject.actuator.startService('one'))).toEqual({ ok: true });
+    expect(await settled(subject, subject.actuator.bringUp('one'))).toEqual({ ok: true });
+    expect(await settled(subject, subject.actuator.bringUp('one'))).toEqual({ ok: true });
     expect(only(subject)).toMatchObject({ state: 'running', starts: 1 });
-    expect(await settled(subject, subject.actuator.stopService('one'))).toEqual({ ok: true });
-    expect(only(subject)).toMatchObject({ state: 'stopped', pid: undefined });
-    await settled(subject, subject.actuator.startService('one'));
-    expect(only(subject)).toMatchObject({ state: 'running', starts: 2 });
+    expect(await change(subject, 'stop', [{ do: ['service.stop', 'one'], undo: undefined }])).toEqual([{ ok: true }]);
+    expect(only(subject)).toMatchObject({ state: 'stopped', pid: undefined, onPurpose: true });
+    await change(subject, 'start', [start]);
+    expect(only(subject)).toMatchObject({ state: 'running', starts: 2, onPurpose: false });
   });
 
   it('tells at once when a service ends by itself, not when it was stopped', async () => {
-    const subject = make();
+    const subject = await make();
     const exits: string[] = [];
     subject.actuator.onExit((name) => exits.push(name));
-    await settled(subject, subject.actuator.startService('one'));
+    await settled(subject, subject.actuator.bringUp('one'));
     subject.kill('one');
     await eventually('the exit to be told', () => exits.length > 0 || undefined);
     expect(only(subject)).toMatchObject({ state: 'exited', exitSignal: 'SIGKILL' });
-    await settled(subject, subject.actuator.startService('one'));
-    await settled(subject, subject.actuator.stopService('one'));
+    await change(subject, 'again', [start, { do: ['service.stop', 'one'], undo: undefined }]);
     expect(exits).toEqual(['one']);
   });
 
   it('signals only the process that was meant: never another that has its pid', async () => {
-    const subject = make();
-    await settled(subject, subject.actuator.startService('one'));
+    const subject = await make();
+    await settled(subject, subject.actuator.bringUp('one'));
     const { pid = 0, startTicks = 0 } = only(subject);
-    expect(await settled(subject, subject.actuator.signalService('one', pid, startTicks + 1, 'KILL'))).toMatchObject({
-      ok: false,
-      code: 'gone',
-    });
-    expect(await settled(subject, subject.actuator.signalService('one', 1, startTicks, 'KILL'))).toMatchObject({
-      ok: false,
-      code: 'gone',
-    });
+    const kill = (target: number, ticks: number): Step => ({ do: ['process.signal', target, ticks, 'KILL'], undo: undefined });
+    for (const wrong of [kill(pid, startTicks + 1), kill(1, startTicks)])
+      expect(await settled(subject, subject.actuator.arm('wrong', LONG_MS, [wrong]))).toMatchObject({ ok: false });
     expect(only(subject).state).toBe('running');
-    expect(await settled(subject, subject.actuator.signalService('one', pid, startTicks, 'KILL'))).toEqual({ ok: true });
+    expect(await change(subject, 'right', [kill(pid, startTicks)])).toEqual([{ ok: true }]);
     await eventually('the process to end', () => only(subject).state === 'exited' || undefined);
   });
 
   it('knows no service that was not declared: not by an empty name, not by a wildcard', async () => {
-    const subject = make();
+    const subject = await make();
     for (const name of ['', '*', 'two', '../one']) {
-      expect(await settled(subject, subject.actuator.startService(name))).toMatchObject({ ok: false, code: 'not-found' });
-      expect(await settled(subject, subject.actuator.stopService(name))).toMatchObject({ ok: false, code: 'not-found' });
+      expect(await settled(subject, subject.actuator.bringUp(name))).toMatchObject({ ok: false, code: 'not-found' });
+      const steps: Step[] = [{ do: ['service.stop', name], undo: undefined }];
+      expect(await settled(subject, subject.actuator.arm('x', LONG_MS, steps))).toMatchObject({ ok: false, code: 'not-found' });
     }
-    expect(await subject.actuator.checkService('one', 100)).toBe('undeclared');
-  });
-});
-
-describe('the supervisor', () => {
-  it('starts argv as it is: no shell reads it', async () => {
-    const directory = temporary();
-    const supervisor = new Supervisor([{ name: 'echo', command: ['echo', '$(id); `id`', '| cat'] }], directory);
-    await supervisor.startService('echo');
-    await eventually('the output', () => readFileSync(join(directory, 'echo.log'), 'utf8').includes('\n') || undefined);
-    expect(readFileSync(join(directory, 'echo.log'), 'utf8')).toBe('$(id); `id` | cat\n');
+    expect(await settled(subject, subject.actuator.checkService('one', 100))).toBe('undeclared');
   });
 
-  it('says why a program cannot be started', async () => {
-    const supervisor = new Supervisor([{ name: 'x', command: ['/no/such/program'] }], temporary());
-    expect(await supervisor.startService('x')).toMatchObject({
+  it('tries each step once, in order, and only of a change that is armed', async () => {
+    const subject = await make();
+    const path = `${subject.place}/file`;
+    subject.put(path, 'old');
+    const write = (content: string): Step => ({ do: ['file.replace', path, utf8(content), -1], undo: ['file.restore', path] });
+    expect(await settled(subject, subject.actuator.apply('a', 0))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await settled(subject, subject.actuator.arm('a', LONG_MS, [write('new')]))).toEqual({ ok: true });
+    expect(await settled(subject, subject.actuator.arm('a', LONG_MS, [write('other')]))).toMatchObject({
       ok: false,
-      code: 'failed',
-      message: expect.stringContaining('ENOENT'),
+      code: 'refused',
     });
+    expect(await settled(subject, subject.actuator.apply('a', 1))).toMatchObject({ ok: false, code: 'refused' });
+    expect(subject.content(path)).toBe('old');
+    expect(await settled(subject, subject.actuator.apply('a', 0))).toEqual({ ok: true });
+    expect(await settled(subject, subject.actuator.apply('a', 0))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await settled(subject, subject.actuator.confirm('a'))).toEqual({ ok: true });
+    expect(subject.content(path)).toBe('new');
+    expect(await status(subject, 'a')).toEqual({ state: 'confirmed', begun: 1, reason: 'confirmed' });
+    expect(await settled(subject, subject.actuator.undo('a', 'too late'))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await settled(subject, subject.actuator.apply('a', 0))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await status(subject, 'never')).toMatchObject({ state: 'unknown' });
   });
 
-  it('gives services none of the agent’s environment, its secret least of all', async () => {
-    const directory = temporary();
-    process.env.KALOS_SECRET = 'not for services';
-    const supervisor = new Supervisor([{ name: 'env', command: ['env'], environment: { OWN: 'yes' } }], directory);
-    await supervisor.startService('env');
-    delete process.env.KALOS_SECRET;
-    const output = await eventually('the output', () => readFileSync(join(directory, 'env.log'), 'utf8') || undefined);
-    expect(output).toContain('OWN=yes');
-    expect(output).not.toContain('KALOS_SECRET');
+  it('undoes every step that was begun, the last first, and whatever was there before is there again', async () => {
+    const subject = await make();
+    const at = (name: string): string => `${subject.place}/${name}`;
+    for (const name of ['kept', 'removed', 'log', 'log.1', 'log.2']) subject.put(at(name), `${name} before`);
+    const steps: Step[] = [
+      { do: ['file.replace', at('kept'), utf8('changed'), -1], undo: ['file.restore', at('kept')] },
+      { do: ['file.replace', at('made'), utf8('made'), -1], undo: ['file.restore', at('made')] },
+      { do: ['file.remove', at('removed')], undo: ['file.return', at('removed')] },
+      { do: ['file.rotate', at('log'), 2], undo: ['file.unrotate', at('log'), 2] },
+      { do: ['file.remove', at('missing')], undo: ['file.return', at('missing')] },
+      { do: ['file.remove', at('never')], undo: ['file.return', at('never')] },
+    ];
+    expect(await settled(subject, subject.actuator.arm('all', LONG_MS, steps))).toEqual({ ok: true });
+    const outcomes = [];
+    for (let i = 0; i < 5; i++) outcomes.push((await settled(subject, subject.actuator.apply('all', i))).ok);
+    expect(outcomes).toEqual([true, true, true, true, false]);
+    expect(['kept', 'made', 'removed', 'log', 'log.1', 'log.2'].map((name) => subject.content(at(name)))).toEqual([
+      'changed',
+      'made',
+      undefined,
+      '',
+      'log before',
+      'log.1 before',
+    ]);
+    expect(await settled(subject, subject.actuator.undo('all', 'a test'))).toEqual({ ok: true });
+    expect(['kept', 'made', 'removed', 'log', 'log.1', 'log.2'].map((name) => subject.content(at(name)))).toEqual([
+      'kept before',
+      undefined,
+      'removed before',
+      'log before',
+      'log.1 before',
+      'log.2 before',
+    ]);
+    expect(await status(subject, 'all')).toMatchObject({ state: 'undone', begun: 5, reason: 'a test' });
+    const listed = await settled(subject, subject.actuator.read(['file.list', subject.place]));
+    expect(listed.ok && (listed.value as unknown[]).length).toBe(5);
   });
 
-  it('ends what a former agent left behind before it starts the service anew', async () => {
-    const directory = temporary();
-    const former = new Supervisor([SPEC], directory);
-    await former.startService('one');
-    const left = former.services()[0]?.pid ?? 0;
-    const next = new Supervisor([SPEC], directory);
-    cleanups.unshift(() => next.close());
-    await next.startService('one');
-    await eventually('the leftover to be gone', () => startTicksOf(left) === undefined || undefined);
-    expect(next.services()[0]?.state).toBe('running');
+  it('undoes by itself what is not confirmed by its deadline', async () => {
+    const subject = await make();
+    subject.put(`${subject.place}/f`, 'old');
+    await change(
+      subject,
+      'late',
+      [{ do: ['file.replace', `${subject.place}/f`, utf8('new'), -1], undo: ['file.restore', `${subject.place}/f`] }],
+      300,
+    );
+    await eventually('the undo', async () => {
+      await subject.pump();
+      return subject.content(`${subject.place}/f`) === 'old' || undefined;
+    });
+    expect(await status(subject, 'late')).toMatchObject({ state: 'undone', reason: 'its deadline has passed' });
+    expect(await settled(subject, subject.actuator.confirm('late'))).toMatchObject({ ok: false });
   });
 
-  it('checks a declared port on this machine', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as { port: number };
-    const supervisor = new Supervisor([{ name: 'p', command: ['true'], port }], temporary());
-    expect(await supervisor.checkService('p', 500)).toBe('open');
-    await new Promise((resolve) => server.close(resolve));
-    expect(await supervisor.checkService('p', 500)).toBe('refused');
+  it('undoes what an agent left open when it died, unless another is there in time to see to it', async () => {
+    const subject = await make();
+    subject.put(`${subject.place}/f`, 'old');
+    const step: Step = {
+      do: ['file.replace', `${subject.place}/f`, utf8('new'), -1],
+      undo: ['file.restore', `${subject.place}/f`],
+    };
+    await change(subject, 'taken-up', [step]);
+    await subject.crash();
+    const second = { ...subject, actuator: await subject.another() };
+    await second.pump();
+    expect(await status(second, 'taken-up')).toMatchObject({ state: 'armed', begun: 1 });
+    expect(await settled(second, second.actuator.confirm('taken-up'))).toEqual({ ok: true });
+
+    await change(second, 'orphan', [{ ...step, do: ['file.replace', `${subject.place}/f`, utf8('newer'), -1] }]);
+    await (second.actuator instanceof SimulatedActuator ? second.actuator.crash() : second.actuator.close());
+    await eventually(
+      'the undo',
+      async () => {
+        await subject.pump();
+        return subject.content(`${subject.place}/f`) === 'new' || undefined;
+      },
+      10_000,
+    );
+    const third = { ...subject, actuator: await subject.another() };
+    expect(await status(third, 'orphan')).toMatchObject({ state: 'undone', reason: 'the agent is gone' });
   });
 });

@@ -31,7 +31,7 @@ const idle = async () => (await swarm.json<AgentStatus>(agent, 'status')).servic
 describe('by hand', () => {
   it('tools are listed, described, and suggested where one is misspelt', async () => {
     expect((await here('tools')).stdout).toMatch(/service\.restart\s+R1/);
-    expect((await here('tools', 'process.signal')).stdout).toMatch(/signal=TERM\|KILL\|STOP/);
+    expect((await here('tools', 'service.signal')).stdout).toMatch(/signal=TERM\|KILL\|STOP/);
     const wrong = await here('act', 'service.restrat', 'service=idle');
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean "service.restart"?')]);
   });
@@ -46,8 +46,8 @@ describe('by hand', () => {
   });
 
   it('an action is confirmed by what the machine shows, and rolled back by its inverse', async () => {
-    const stopped = await act('process.signal', 'service=idle', 'signal=STOP');
-    expect(stopped).toMatchObject({ result: 'confirmed', detail: 'process state T', undo: 'process.signal idle CONT' });
+    const stopped = await act('service.signal', 'service=idle', 'signal=STOP');
+    expect(stopped).toMatchObject({ result: 'confirmed', detail: 'process state T', undo: 'service.signal idle CONT' });
     const back = await swarm.json<ActAnswer>(agent, 'rollback', stopped.plan);
     expect(back).toMatchObject({ result: 'confirmed', detail: expect.stringContaining('in state S') });
     const unknown = await here('rollback', 'act-0000000000');
@@ -57,12 +57,12 @@ describe('by hand', () => {
   it('arguments outside the schema are refused: wildcards, other signals, doubled and foreign keys', async () => {
     const outcomes = await Promise.all([
       here('act', 'service.restart', 'service=*'),
-      here('act', 'process.signal', 'service=idle', 'signal=SEGV'),
+      here('act', 'service.signal', 'service=idle', 'signal=SEGV'),
       here('act', 'service.restart', 'service=idle', 'service=other'),
       here('act', 'service.restart', 'service=idle', 'command=sh'),
       here('act', 'service.restart'),
     ]);
-    expect(outcomes.map(({ code }) => code)).toEqual([5, 2, 2, 2, 2]);
+    expect(outcomes.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2]);
   });
 
   it('in mode advise a repair waits for a person', async () => {

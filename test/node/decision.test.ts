@@ -1,9 +1,10 @@
 // Decision and its brakes: the cheapest confident tier, abstention as an answer, and a guard that nothing passes by.
 import { describe, expect, it } from 'vitest';
-import { Guard, MODES } from '../../node/action/guard.ts';
+import { Guard, type GuardQuestion, MODES, STORM_CHANGES, STORM_PAUSE_MS } from '../../node/action/guard.ts';
+import { maintenanceReason } from '../../node/action/maintenance.ts';
+import type { Snapshot } from '../../node/action/tool.ts';
 import { decide } from '../../node/decision/decide.ts';
 import type { ToolCall } from '../../node/decision/plan.ts';
-import type { ServiceSample } from '../../swarm/ports/actuator.ts';
 import type { Compute } from '../../swarm/ports/compute.ts';
 
 const compute: Compute = {
@@ -64,65 +65,93 @@ describe('a decision', () => {
 
 describe('the guard', () => {
   const call: ToolCall = { tool: 'service.restart', service: 'web' };
-  const service: ServiceSample = {
-    name: 'web',
-    state: 'exited',
-    pid: undefined,
-    startTicks: undefined,
-    exitCode: 1,
-    exitSignal: undefined,
-    starts: 1,
-    sinceMs: 0,
-    port: undefined,
-  };
-  const judge = (guard: Guard, what: ToolCall = call, target: ServiceSample | undefined = service, ms = 0) =>
-    guard.judge(what, target, 'policy', ms).kind;
+  const before: Snapshot = { name: 'web', state: 'exited', pid: null, startTicks: null, starts: 1, critical: 0 };
+  const ask = (guard: Guard, change: Partial<GuardQuestion> = {}) =>
+    guard.judge({ call, before, authority: 'policy', nowMs: 0, maintenance: undefined, ...change });
+  const kind = (guard: Guard, change: Partial<GuardQuestion> = {}) => ask(guard, change).kind;
 
   it('shows in mode observe, asks in advise, goes in act; a person passes the mode', () => {
-    expect(MODES.map((mode) => judge(new Guard(mode)))).toEqual(['shown', 'ask', 'go']);
-    expect(MODES.map((mode) => new Guard(mode).judge(call, service, 'operator', 0).kind)).toEqual(['go', 'go', 'go']);
+    expect(MODES.map((mode) => kind(new Guard(mode)))).toEqual(['shown', 'ask', 'go']);
+    expect(MODES.map((mode) => kind(new Guard(mode), { authority: 'operator' }))).toEqual(['go', 'go', 'go']);
   });
 
   it('refuses everything while acting is halted, to a person too', () => {
     const guard = new Guard('act');
     guard.halted = 'a drill';
-    expect(judge(guard)).toBe('refused');
-    expect(guard.judge(call, service, 'operator', 0)).toMatchObject({
-      kind: 'refused',
-      reason: expect.stringContaining('a drill'),
-    });
+    expect(kind(guard)).toBe('refused');
+    expect(ask(guard, { authority: 'operator' })).toMatchObject({ kind: 'refused', reason: expect.stringContaining('a drill') });
   });
 
-  it('refuses what is not supervised, what was stopped on purpose, and what has no process', () => {
+  it('refuses what was stopped on purpose, what has no process, and what runs already', () => {
     const guard = new Guard('act');
-    expect(guard.judge(call, undefined, 'operator', 0).kind).toBe('refused');
-    expect(judge(guard, call, { ...service, state: 'stopped' })).toBe('refused');
-    expect(judge(guard, { tool: 'process.signal', service: 'web', signal: 'CONT' })).toBe('refused');
-    expect(judge(guard, { tool: 'service.start', service: 'web' }, { ...service, state: 'running' })).toBe('refused');
+    expect(kind(guard, { before: { ...before, state: 'stopped' } })).toBe('refused');
+    expect(kind(guard, { call: { tool: 'service.signal', service: 'web', signal: 'CONT' } })).toBe('refused');
+    expect(kind(guard, { call: { tool: 'service.start', service: 'web' }, before: { ...before, state: 'running' } })).toBe(
+      'refused',
+    );
   });
 
-  it('refuses arguments outside the schema: empty names, other signals, extra fields', () => {
+  it('asks a person where it is disruptive (R2), even in mode act, and refuses what cannot be taken back (R3)', () => {
     const guard = new Guard('act');
-    for (const wrong of [
-      { ...call, service: '' },
-      { tool: 'process.signal', service: 'web', signal: 'SEGV' },
-      { ...call, shell: 'rm -rf /' },
-    ]) {
-      expect(guard.judge(wrong as ToolCall, service, 'operator', 0)).toMatchObject({
-        kind: 'refused',
-        reason: expect.stringContaining('arguments'),
-      });
-    }
+    const critical = { ...before, critical: 1 };
+    expect(kind(guard, { before: critical })).toBe('ask');
+    expect(kind(guard, { before: critical, authority: 'operator' })).toBe('go');
+    const clean = (directory: string) => ({ tool: 'fs.clean', directory, suffix: '.tmp', older_than_s: 60 });
+    expect(kind(guard, { call: clean('/srv/cache'), before: { count: 1, bytes: 1, files: '[]' } })).toBe('go');
+    for (const authority of ['policy', 'operator'] as const)
+      expect(kind(guard, { call: clean('/srv/data'), before: { count: 1, bytes: 1, files: '[]' }, authority })).toBe('refused');
+  });
+
+  it('keeps policies still in a maintenance window, and lets people act', () => {
+    const guard = new Guard('act');
+    expect(ask(guard, { maintenance: 'a new disk' })).toEqual({ kind: 'refused', reason: 'a new disk' });
+    expect(kind(guard, { maintenance: 'a new disk', authority: 'operator' })).toBe('go');
   });
 
   it('escalates after the tool’s rate on a target, for that target alone, until time has passed', () => {
     const guard = new Guard('act');
-    for (const ms of [0, 1, 2]) {
-      expect(judge(guard, call, service, ms)).toBe('go');
-      guard.use(call, ms);
+    for (const nowMs of [0, 1, 2]) {
+      expect(kind(guard, { nowMs })).toBe('go');
+      guard.use(call, 'policy', nowMs);
     }
-    expect(judge(guard, call, service, 3)).toBe('escalate');
-    expect(judge(guard, { ...call, service: 'db' }, { ...service, name: 'db' }, 3)).toBe('go');
-    expect(judge(guard, call, service, 300_003)).toBe('go');
+    expect(kind(guard, { nowMs: 3 })).toBe('escalate');
+    expect(kind(guard, { nowMs: 3, call: { ...call, service: 'db' } })).toBe('go');
+    expect(kind(guard, { nowMs: 300_003 })).toBe('go');
+  });
+
+  it('has policies pause in a storm of changes, over all targets, and people not', () => {
+    const guard = new Guard('act');
+    for (let i = 0; i < STORM_CHANGES; i++) {
+      expect(kind(guard, { nowMs: i, call: { ...call, service: `s${i}` } })).toBe('go');
+      guard.use({ ...call, service: `s${i}` }, 'policy', i);
+    }
+    expect(ask(guard, { nowMs: 50, call: { ...call, service: 'fresh' } })).toMatchObject({
+      kind: 'escalate',
+      reason: expect.stringContaining('policies pause'),
+    });
+    expect(kind(guard, { nowMs: 50, call: { ...call, service: 'fresh' }, authority: 'operator' })).toBe('go');
+    expect(kind(guard, { nowMs: 50 + STORM_PAUSE_MS, call: { ...call, service: 'fresh' } })).toBe('go');
+  });
+});
+
+describe('a maintenance window', () => {
+  const at = (text: string): number => Date.parse(text);
+  const night = { days: ['sat' as const], start: '23:00', minutes: 120, reason: 'backups' };
+
+  it.each([
+    ['2026-11-21T22:59:59Z', false],
+    ['2026-11-21T23:00:00Z', true],
+    ['2026-11-22T00:59:59Z', true], // it began on Saturday
+    ['2026-11-22T01:00:00Z', false],
+    ['2026-11-22T23:30:00Z', false],
+  ])('on Saturdays from 23:00 for two hours, at %s: %s', (text, open) => {
+    expect(maintenanceReason([night], at(text)) !== undefined).toBe(open);
+  });
+
+  it('without days is every day', () => {
+    const { days, ...daily } = night;
+    expect(days).toBeDefined();
+    expect(maintenanceReason([daily], at('2026-11-24T23:30:00Z'))).toContain('backups');
+    expect(maintenanceReason([], at('2026-11-24T23:30:00Z'))).toBeUndefined();
   });
 });

@@ -1,9 +1,11 @@
 // The one way to a change: each control on the live path, seen from what reaches the machine and what the audit says.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Mode } from '../../node/action/guard.ts';
+import type { MaintenanceWindow } from '../../node/action/maintenance.ts';
 import { Executor, type Performed } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan, ToolCall } from '../../node/decision/plan.ts';
+import { SimulatedActuator } from '../../sim/actuator.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/clock.ts';
 import { FakeLinux } from '../../sim/linux.ts';
@@ -14,7 +16,13 @@ import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
-const planOf = (call: ToolCall, id = 'inc-1-1'): Plan => ({ id, incident: 'inc-1', call, tier: 'reactive', reason: 'because' });
+const planOf = (call: ToolCall, id = 'inc-1-1'): Plan => ({
+  id,
+  incident: 'inc-1',
+  calls: [call],
+  tier: 'reactive',
+  reason: 'because',
+});
 
 let scheduler: Scheduler;
 let disk: Disk;
@@ -48,17 +56,18 @@ async function settled<T>(work: Promise<T>): Promise<T> {
 }
 
 /** An executor as a process has it after a start, on the disk that is there. */
-async function start(mode: Mode) {
+async function start(mode: Mode, maintenance: MaintenanceWindow[] = []) {
   const clock = new ProcessClock(scheduler);
   const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
   const store = new SimulatedStore(disk, scheduler);
   const transport = { self: crypto.self };
+  const actuator = new SimulatedActuator(linux);
   const ports = {
     clock,
     store,
     crypto,
     transport,
-    actuator: linux,
+    actuator,
     sensors: linux,
     random: new SeededRandom(1, 'r'),
   } as unknown as Ports;
@@ -68,6 +77,8 @@ async function start(mode: Mode) {
     {
       ports,
       audit,
+      peers: () => 0,
+      maintenance,
       log: () => undefined,
       failed: (error) => {
         throw error;
@@ -122,14 +133,12 @@ describe('the executor', () => {
 
   it('previews without doing or counting anything', async () => {
     const { executor, perform } = await start('act');
-    for (let i = 0; i < 10; i++) expect(executor.preview(restart, 'policy').verdict.kind).toBe('go');
+    for (let i = 0; i < 10; i++) expect((await settled(executor.preview([restart], 'policy'))).verdict.kind).toBe('go');
     expect(acts).toEqual([]);
     await settled(linux.startService('web'));
     acts.length = 0;
-    expect(executor.preview({ tool: 'process.signal', service: 'web', signal: 'STOP' }, 'policy').inverse).toMatchObject({
-      signal: 'CONT',
-    });
-    expect(() => executor.preview({ tool: 'service.restart', service: '' }, 'policy')).toThrow();
+    for (const service of ['', '*', '-x', 'a b'])
+      await expect(executor.preview([{ tool: 'service.restart', service }], 'policy')).rejects.toThrow();
     linux.kill('web');
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
   });
@@ -164,7 +173,7 @@ describe('the executor', () => {
   it('keeps a bounded journal: the newest closed entries, and every open one', async () => {
     const entry = (i: number, phase: string) => ({
       plan: planOf({ tool: 'service.restart', service: `s${i}` }, `old-${i}`),
-      before: { state: 'running', pid: 1, startTicks: 1, starts: 1 },
+      before: [{ state: 'running', pid: 1, startTicks: 1, starts: 1 }],
       phase,
       atMs: i,
       reason: '',

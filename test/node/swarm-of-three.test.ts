@@ -80,7 +80,7 @@ describe('three real agents', () => {
     process.kill(pid, 'SIGSTOP');
     await eventually('the frozen service to be woken', async () => {
       const rows = await swarm.rows(alpha, "select outcome from incidents where policy = 'service-frozen'");
-      return rows[0]?.outcome === 'process.signal helped' || undefined;
+      return rows[0]?.outcome === 'service.signal helped' || undefined;
     });
     expect((await webOfBeta()).pid).toBe(pid);
   });

@@ -18,7 +18,7 @@ describe('crash-and-partition with ten agents', () => {
     expect(first.violations).toEqual([]);
     expect(second.traceHash).toBe(first.traceHash);
     expect(first.incidents.map(({ outcome, certified }) => `${outcome}, ${certified ? 'certified' : 'not'}`)).toEqual([
-      'process.signal helped, certified',
+      'service.signal helped, certified',
       'service.restart helped, certified',
       'service.restart helped, certified',
     ]);

@@ -42,7 +42,13 @@ export async function freePort(): Promise<number> {
 
 export class RealSwarm {
   readonly #root = mkdtempSync(join(tmpdir(), 'kalos-swarm-'));
+  readonly #environment: Record<string, string>;
   readonly agents: RealAgent[] = [];
+
+  /** @param environment what agents get beside this process's own. */
+  constructor(environment: Record<string, string> = {}) {
+    this.#environment = environment;
+  }
 
   /** Starts an agent, joined to the first one where there is one; resolves once it is up. */
   async start(name: string, config: string, existing?: RealAgent): Promise<RealAgent> {
@@ -55,7 +61,7 @@ export class RealSwarm {
     const configFile = join(this.#root, `${name}.toml`);
     writeFileSync(configFile, config);
     const args = ['up', '--dir', directory, '--name', name, '--config', configFile, '--listen', '127.0.0.1:0', ...join_];
-    const child = spawn(KALOS, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(KALOS, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.#environment } });
     const output: string[] = [];
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
@@ -94,10 +100,27 @@ export class RealSwarm {
         }),
     );
     await Promise.all(ended);
+    for (const { directory } of this.agents) await endActuator(join(directory, 'actuator'));
     rmSync(this.#root, { recursive: true, force: true });
   }
 
   read(agent: RealAgent, file: string): string {
     return readFileSync(join(agent.directory, file), 'utf8');
   }
+}
+
+/** An agent that was killed leaves its actuator, and that one the services: ended here, in order. */
+async function endActuator(state: string): Promise<void> {
+  const lives = (): number | undefined => {
+    try {
+      const pid = Number(readFileSync(join(state, 'lock'), 'utf8'));
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(state) ? pid : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const pid = lives();
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGTERM');
+  await eventually('the actuator to end', () => lives() === undefined || undefined);
 }

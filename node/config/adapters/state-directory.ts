@@ -15,7 +15,9 @@ export interface StateDirectory {
   configFile: string;
   socket: string;
   database: string;
-  services: string;
+  /** Of the agent's own actuator: its state, its socket and the services' logs. */
+  actuator: string;
+  actuatorPolicy: string;
 }
 
 /** `--dir`, else KALOS_DIR, else /var/lib/kalos for root and the XDG state directory for others. */
@@ -31,7 +33,8 @@ export function stateDirectory(given: string | undefined): StateDirectory {
     configFile: file('kalos.toml'),
     socket: file('agent.sock'),
     database: file('memory'),
-    services: file('services'),
+    actuator: file('actuator'),
+    actuatorPolicy: file('actuator.policy'),
   };
 }
 

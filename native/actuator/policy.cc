@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr size_t kMaxPolicyBytes = 64 * 1024;
+constexpr size_t kMaxPathBytes = 1024;
+constexpr size_t kMaxNameBytes = 64;
+
+const char *const kProtectedNames[] = {"systemd", "systemd-journald", "systemd-logind", "systemd-udevd", "systemd-networkd",
+                                       "init", "sshd", "dbus-daemon", "dbus-broker", "login", "agetty", "NetworkManager",
+                                       "wpa_supplicant", "dhclient", "kalos-actuator"};
+const char *const kProtectedPaths[] = {"/boot", "/dev", "/proc", "/sys", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin",
+                                       "/usr/lib", "/usr/lib64", "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers",
+                                       "/etc/sudoers.d", "/etc/ssh", "/etc/pam.d", "/etc/security", "/etc/ld.so.conf", "/etc/ld.so.cache",
+                                       "/etc/ld.so.preload", "/etc/kalos", "/etc/fstab", "/etc/crypttab"};
+// Code that the kernel would run, or the end of all protection: not to be allowed by any file.
+const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.modules_disabled",
+                                         "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
+                                         "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
+const char *const kKinds[] = {"sysctl", "path", "block", "program", "user", "process", "process-user", "unit"};
+
+bool has_control(const std::string &text) {
+	for (unsigned char c : text)
+		if (c < 0x20 || c == 0x7f)
+			return true;
+	return false;
+}
+
+bool is_kind(const std::string &kind) {
+	for (const char *known : kKinds)
+		if (kind == known)
+			return true;
+	return false;
+}
+
+} // namespace
+
+bool is_plain_path(const std::string &path) {
+	if (path.size() < 2 || path.size() > kMaxPathBytes || path[0] != '/' || path.back() == '/' || has_control(path))
+		return false;
+	size_t from = 1;
+	while (from <= path.size()) {
+		size_t to = path.find('/', from);
+		if (to == std::string::npos)
+			to = path.size();
+		std::string part = path.substr(from, to - from);
+		if (part.empty() || part == "." || part == ".." || part.size() > 255)
+			return false;
+		from = to + 1;
+	}
+	return true;
+}
+
+bool is_plain_name(const std::string &name) {
+	if (name.empty() || name.size() > kMaxNameBytes || name[0] == '-' || name[0] == '.')
+		return false;
+	for (unsigned char c : name)
+		if (!(isalnum(c) || c == '.' || c == '_' || c == '-' || c == '@' || c == ':'))
+			return false;
+	return true;
+}
+
+bool is_within(const std::string &path, const std::string &directory) {
+	return path == directory || (path.size() > directory.size() && path.compare(0, directory.size(), directory) == 0 && path[directory.size()] == '/');
+}
+
+bool Policy::rule(const std::string &line, std::string *why) {
+	std::istringstream words(line);
+	std::string verb, kind, name, rest;
+	words >> verb >> kind >> name;
+	if (words >> rest) {
+		*why = "too many words";
+		return false;
+	}
+	if (verb == "allow" && kind == "net" && name.empty()) {
+		net_ = true;
+		return true;
+	}
+	if (name.empty()) {
+		*why = "a rule needs a name: an empty one never means all";
+		return false;
+	}
+	if (name.find_first_of("*?[") != std::string::npos) {
+		*why = "names are exact: no wildcards";
+		return false;
+	}
+	bool path = kind == "path" || kind == "program";
+	if (path ? !is_plain_path(name) : !is_plain_name(name)) {
+		*why = path ? "not an absolute path without . and .." : "not a plain name";
+		return false;
+	}
+	if (verb == "protect" && kind == "process")
+		protected_names_.insert(name);
+	else if (verb == "protect" && kind == "path")
+		protected_paths_.insert(name);
+	else if ((verb == "allow" || verb == "deny") && is_kind(kind))
+		(verb == "allow" ? allowed_ : denied_).insert(kind + " " + name);
+	else {
+		*why = "no such rule: allow|deny|protect KIND NAME";
+		return false;
+	}
+	return true;
+}
+
+bool Policy::parse(const std::string &text, Policy *out, std::string *why) {
+	Policy policy;
+	for (const char *name : kProtectedNames)
+		policy.protected_names_.insert(name);
+	for (const char *path : kProtectedPaths)
+		policy.protected_paths_.insert(path);
+	std::istringstream lines(text);
+	std::string line;
+	for (int number = 1; std::getline(lines, line); number++) {
+		size_t start = line.find_first_not_of(" \t\r");
+		if (start == std::string::npos || line[start] == '#')
+			continue;
+		std::string reason;
+		if (!policy.rule(line, &reason)) {
+			*why = "line " + std::to_string(number) + ": " + reason;
+			return false;
+		}
+	}
+	*out = policy;
+	return true;
+}
+
+Policy::Loaded Policy::load(const std::string &path, Policy *out, std::string *text, std::string *why) {
+	int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		*why = path + ": " + strerror(errno);
+		return errno == ENOENT ? kMissing : kBad;
+	}
+	struct stat at;
+	bool safe = fstat(fd, &at) == 0 && S_ISREG(at.st_mode) && (at.st_uid == 0 || at.st_uid == geteuid()) && (at.st_mode & 022) == 0;
+	std::string content(kMaxPolicyBytes + 1, '\0');
+	ssize_t length = safe ? read(fd, content.data(), content.size()) : -1;
+	close(fd);
+	if (!safe) {
+		*why = path + ": must be a regular file of root's, writable by its owner alone";
+		return kBad;
+	}
+	if (length < 0 || static_cast<size_t>(length) > kMaxPolicyBytes) {
+		*why = path + ": cannot be read, or is larger than 64 KiB";
+		return kBad;
+	}
+	content.resize(static_cast<size_t>(length));
+	std::string reason;
+	if (!parse(content, out, &reason)) {
+		*why = path + ": " + reason;
+		return kBad;
+	}
+	*text = content;
+	return kLoaded;
+}
+
+bool Policy::has(const std::set<std::string> &rules, const std::string &kind, const std::string &name) const {
+	return rules.count(kind + " " + name) > 0;
+}
+
+bool Policy::allows_any(const std::string &kind) const {
+	auto first = allowed_.lower_bound(kind + " ");
+	return first != allowed_.end() && first->compare(0, kind.size() + 1, kind + " ") == 0;
+}
+
+bool Policy::allows_sysctl(const std::string &key) const {
+	for (const char *known : kProtectedSysctls)
+		if (key == known)
+			return false;
+	auto matches = [&](const std::set<std::string> &rules) {
+		if (has(rules, "sysctl", key))
+			return true;
+		for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1))
+			if (has(rules, "sysctl", key.substr(0, dot + 1)))
+				return true;
+		return false;
+	};
+	return matches(allowed_) && !matches(denied_);
+}
+
+std::string Policy::root_of(const std::string &path) const {
+	if (!is_plain_path(path) || path.find("/.kalos/") != std::string::npos || path.find("/.ssh/") != std::string::npos)
+		return "";
+	for (const std::string &kept : protected_paths_)
+		if (is_within(path, kept) || is_within(kept, path))
+			return "";
+	std::string root;
+	for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+		std::string parent = path.substr(0, slash);
+		if (has(denied_, "path", parent))
+			return "";
+		if (root.empty() && has(allowed_, "path", parent))
+			root = parent;
+	}
+	return has(denied_, "path", path) ? "" : root;
+}
+
+bool Policy::allows_block(const std::string &device) const { return has(allowed_, "block", device) && !has(denied_, "block", device); }
+bool Policy::allows_program(const std::string &path) const { return has(allowed_, "program", path) && !has(denied_, "program", path); }
+bool Policy::allows_user(const std::string &name) const { return has(allowed_, "user", name) && !has(denied_, "user", name); }
+
+bool Policy::allows_process(const std::string &name, const std::string &user) const {
+	if (has(denied_, "process", name) || has(denied_, "process-user", user))
+		return false;
+	return has(allowed_, "process", name) || has(allowed_, "process-user", user);
+}
+
+bool Policy::protects_process(const std::string &name) const { return protected_names_.count(name) > 0; }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine's owner allows the actuator to touch, whoever asks. One rule a line, nothing allowed by default:
+//
+//   allow | deny   sysctl KEY (or PREFIX.)  path DIR  block DEVICE  program PATH  user NAME  process NAME
+//                  process-user NAME  unit NAME
+//   allow          net
+//   protect        process NAME   path DIR
+//
+// deny and protect win over allow. A name is exact: a wildcard is an error, and so is a line that is not understood.
+#pragma once
+
+#include <set>
+#include <string>
+#include <sys/types.h>
+
+class Policy {
+public:
+	// On failure false, with the line and the reason in *why.
+	static bool parse(const std::string &text, Policy *out, std::string *why);
+	// The file must be regular, root's or this process's own, and writable by nobody else.
+	enum Loaded { kLoaded, kMissing, kBad };
+	static Loaded load(const std::string &path, Policy *out, std::string *text, std::string *why);
+
+	bool allows_sysctl(const std::string &key) const;
+	// The allowed directory that a path lies in, strictly; empty where it is not allowed.
+	std::string root_of(const std::string &path) const;
+	bool allows_block(const std::string &device) const;
+	bool allows_program(const std::string &path) const;
+	bool allows_user(const std::string &name) const;
+	bool allows_process(const std::string &name, const std::string &user) const;
+	bool allows_unit(const std::string &name) const { return has(allowed_, "unit", name) && !has(denied_, "unit", name); }
+	bool allows_net() const { return net_; }
+	bool allows_any(const std::string &kind) const;
+	bool protects_process(const std::string &name) const;
+	// Kept from every tool whatever the file says: the actuator's own state, say.
+	void protect_path(const std::string &path) { protected_paths_.insert(path); }
+	// The agent that is connected.
+	pid_t protected_pid = 0;
+
+private:
+	bool rule(const std::string &line, std::string *why);
+	bool has(const std::set<std::string> &rules, const std::string &kind, const std::string &name) const;
+
+	std::set<std::string> allowed_; // "kind name"
+	std::set<std::string> denied_;
+	std::set<std::string> protected_names_;
+	std::set<std::string> protected_paths_;
+	bool net_ = false;
+};
+
+// Absolute, without empty, "." or ".." parts, without control characters, at most 1,024 bytes.
+bool is_plain_path(const std::string &path);
+// 1 to 64 letters, digits and . _ - @ : and not led by a dash: never an option, never a path.
+bool is_plain_name(const std::string &name);
+bool is_within(const std::string &path, const std::string &directory);

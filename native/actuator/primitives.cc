@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives.h"
+
+#include <arpa/inet.h>
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+
+#include "files.h"
+#include "machine.h"
+
+namespace {
+
+constexpr int64_t kHelperMs = 5000;
+constexpr int64_t kUnitMs = 60000;
+constexpr int64_t kMaxSpawnMs = 600000;
+constexpr char kNft[] = "/usr/sbin/nft";
+
+using Args = std::vector<Value>; // without the name
+
+ProcessId process_of(const Args &args) { return {static_cast<pid_t>(args[0].number), args[1].number}; }
+
+// Services
+
+Outcome check_service(const Primitives &p, const Args &args) { return p.services().check(args[0].text); }
+void start_service(Primitives &p, const Args &args, const std::string &, Done done) { done(p.services().start(args[0].text)); }
+void stop_service(Primitives &p, const Args &args, const std::string &, Done done) { p.services().stop(args[0].text, std::move(done)); }
+
+Outcome check_unit(const Primitives &p, const Args &args) {
+	const std::string &verb = args[0].text;
+	if (verb != "start" && verb != "stop" && verb != "restart" && verb != "reload")
+		return Outcome::refused("a unit can be told to start, stop, restart and reload");
+	if (!is_plain_name(args[1].text) || p.policy().protects_process(args[1].text.substr(0, args[1].text.find('.'))))
+		return Outcome::refused(args[1].text + ": not a unit's name, or a protected one");
+	return p.policy().allows_unit(args[1].text) ? Outcome::fine() : Outcome::refused("the actuator's policy does not allow the unit " + args[1].text);
+}
+void run_unit(Primitives &p, const Args &args, const std::string &, Done done) {
+	p.services().run_helper({p.systemctl(), "--no-ask-password", "--quiet", args[0].text, "--", args[1].text}, "", kUnitMs, "", std::move(done));
+}
+
+Outcome check_spawn(const Primitives &p, const Args &args) {
+	if (args[1].items.empty() || !args[1].items[0].is(Value::kText) || !p.policy().allows_program(args[1].items[0].text))
+		return Outcome::refused("the actuator's policy does not allow this program");
+	for (const Value &item : args[1].items)
+		if (!item.is(Value::kText))
+			return Outcome::refused("arguments are texts");
+	return args[2].number > 0 && args[2].number <= kMaxSpawnMs ? Outcome::fine() : Outcome::refused("timeout: 1 to 600,000 ms");
+}
+void run_spawn(Primitives &p, const Args &args, const std::string &key, Done done) {
+	std::vector<std::string> argv;
+	for (const Value &item : args[1].items)
+		argv.push_back(item.text);
+	done(p.services().spawn("spawn." + key, args[0].text, argv, args[2].number));
+}
+Outcome check_nothing(const Primitives &, const Args &) { return Outcome::fine(); }
+void end_spawn(Primitives &p, const Args &, const std::string &key, Done done) {
+	p.services().stop("spawn." + key, [done](Outcome outcome) { done(outcome.code == Outcome::kNotFound ? Outcome::fine() : outcome); });
+}
+
+// Processes
+
+Outcome check_process(const Primitives &p, const Args &args) {
+	if (args[0].number <= 1 || args[0].number > INT32_MAX)
+		return Outcome::refused("pid " + std::to_string(args[0].number) + ": it is protected");
+	if (!lives(process_of(args)))
+		return Outcome::gone("pid " + std::to_string(args[0].number) + " is not that process any more");
+	pid_t pid = static_cast<pid_t>(args[0].number);
+	std::string why = protection_of(p.policy(), pid, p.services().owns(pid));
+	return why.empty() ? Outcome::fine() : Outcome::refused("pid " + std::to_string(pid) + ": " + why);
+}
+Outcome check_signal(const Primitives &p, const Args &args) {
+	return signal_number(args[2].text) == 0 ? Outcome::refused("no signal " + args[2].text) : check_process(p, args);
+}
+void run_signal(Primitives &, const Args &args, const std::string &, Done done) { done(process_signal(process_of(args), signal_number(args[2].text))); }
+void run_nice(Primitives &, const Args &args, const std::string &, Done done) { done(process_nice(process_of(args), args[2].number)); }
+void run_ioprio(Primitives &, const Args &args, const std::string &, Done done) { done(process_ioprio(process_of(args), args[2].number, args[3].number)); }
+void run_limit(Primitives &, const Args &args, const std::string &, Done done) {
+	done(process_limit(process_of(args), args[2].text, args[3].number, args[4].number));
+}
+
+// Settings
+
+Outcome check_sysctl(const Primitives &p, const Args &args) {
+	return p.policy().allows_sysctl(args[0].text) ? Outcome::fine() : Outcome::refused("the actuator's policy does not allow " + args[0].text);
+}
+void run_sysctl(Primitives &, const Args &args, const std::string &, Done done) { done(sysctl_write(args[0].text, args[1].text)); }
+Outcome check_block(const Primitives &p, const Args &args) {
+	return p.policy().allows_block(args[0].text) ? Outcome::fine() : Outcome::refused("the actuator's policy does not allow " + args[0].text);
+}
+void run_block(Primitives &, const Args &args, const std::string &, Done done) { done(block_write(args[0].text, args[1].text, args[2].text)); }
+
+Outcome check_cgroup(const Primitives &p, const Args &args) {
+	const std::string &controller = args[1].text;
+	if (controller != "cpu" && controller != "memory" && controller != "freezer")
+		return Outcome::refused("no cgroup controller " + controller);
+	return p.services().check(args[0].text);
+}
+void run_cgroup(Primitives &p, const Args &args, const std::string &, Done done) {
+	done(cgroup_write(args[0].text, args[1].text, args[2].number, p.services().pid_of(args[0].text)));
+}
+
+// Files
+
+Outcome check_file(const Primitives &p, const Args &args) {
+	return p.policy().root_of(args[0].text).empty() ? Outcome::refused(args[0].text + ": the actuator's policy does not allow this path") : Outcome::fine();
+}
+void run_replace(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_replace(p.policy(), args[0].text, args[1].text, args[2].number, key)); }
+void run_remove(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_remove(p.policy(), args[0].text, key)); }
+void run_rotate(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_rotate(p.policy(), args[0].text, args[1].number, key)); }
+void run_recall(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_recall(p.policy(), args[0].text, args[1].text, p.archive(), key)); }
+void run_restore(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_restore(p.policy(), args[0].text, key, true)); }
+void run_return(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_restore(p.policy(), args[0].text, key, false)); }
+void run_unrotate(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_unrotate(p.policy(), args[0].text, args[1].number, key)); }
+
+// Network: addresses in a table of our own; nothing else of the firewall is touched.
+
+// The address in its plain form, with its prefix; empty where it is none, or is this machine's own.
+std::string plain_network(const std::string &text, bool *v6) {
+	unsigned char bytes[16];
+	char shown[INET6_ADDRSTRLEN];
+	size_t slash = text.find('/');
+	std::string address = text.substr(0, slash);
+	*v6 = address.find(':') != std::string::npos;
+	if (inet_pton(*v6 ? AF_INET6 : AF_INET, address.c_str(), bytes) != 1)
+		return "";
+	int most = *v6 ? 128 : 32;
+	long prefix = most;
+	if (slash != std::string::npos) {
+		char *end;
+		prefix = strtol(text.c_str() + slash + 1, &end, 10);
+		if (slash + 1 == text.size() || *end != '\0' || !isdigit(static_cast<unsigned char>(text[slash + 1])))
+			return "";
+	}
+	if (prefix < 8 || prefix > most || (!*v6 && bytes[0] == 127))
+		return ""; // never a whole internet, nor this machine itself
+	inet_ntop(*v6 ? AF_INET6 : AF_INET, bytes, shown, sizeof shown);
+	return std::string(shown) + (prefix == most ? "" : "/" + std::to_string(prefix));
+}
+
+Outcome check_net(const Primitives &p, const Args &args) {
+	bool v6;
+	if (!p.policy().allows_net())
+		return Outcome::refused("the actuator's policy does not allow network rules");
+	if (access(kNft, X_OK) != 0)
+		return Outcome::not_found("nft is not installed (package nftables)");
+	return plain_network(args[0].text, &v6).empty() ? Outcome::refused(args[0].text + ": not an address, or one too wide") : Outcome::fine();
+}
+
+void run_nft(Primitives &p, const Args &args, bool block, Done done) {
+	bool v6;
+	std::string address = plain_network(args[0].text, &v6);
+	std::string element = std::string("element inet kalos ") + (v6 ? "blocked6" : "blocked4") + " { " + address + " }\n";
+	std::string rules = "add table inet kalos\n"
+			    "add set inet kalos blocked4 { type ipv4_addr; flags interval; }\n"
+			    "add set inet kalos blocked6 { type ipv6_addr; flags interval; }\n";
+	for (const char *hook : {"input", "output"}) {
+		std::string side = strcmp(hook, "input") == 0 ? " saddr " : " daddr ";
+		rules += std::string("add chain inet kalos ") + hook + " { type filter hook " + hook + " priority -10; policy accept; }\n";
+		rules += std::string("flush chain inet kalos ") + hook + "\n";
+		rules += std::string("add rule inet kalos ") + hook + " ip" + side + "@blocked4 drop\n";
+		rules += std::string("add rule inet kalos ") + hook + " ip6" + side + "@blocked6 drop\n";
+	}
+	rules += "add " + element; // so that taking away what is not there is no error
+	if (!block)
+		rules += "delete " + element;
+	p.services().run_helper({kNft, "-f", "-"}, rules, kHelperMs, "", std::move(done));
+}
+void run_block_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, true, std::move(done)); }
+void run_unblock_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, false, std::move(done)); }
+
+} // namespace
+
+// kinds: t text, n number, b bytes, l list, one for each argument.
+struct PrimitiveRow {
+	const char *name;
+	const char *kinds;
+	const char *capability;
+	bool outlives_boot;
+	Outcome (*check)(const Primitives &, const Args &);
+	void (*run)(Primitives &, const Args &, const std::string &, Done);
+};
+
+namespace {
+
+const PrimitiveRow kTable[] = {
+	{"service.start", "t", "services", false, check_service, start_service},
+	{"service.stop", "t", "services", false, check_service, stop_service},
+	{"unit", "tt", "units", false, check_unit, run_unit},
+	{"spawn", "tln", "programs", false, check_spawn, run_spawn},
+	{"spawn.end", "", "programs", false, check_nothing, end_spawn},
+	{"process.signal", "nnt", "processes", false, check_signal, run_signal},
+	{"process.nice", "nnn", "processes", false, check_process, run_nice},
+	{"process.ioprio", "nnnn", "processes", false, check_process, run_ioprio},
+	{"process.limit", "nntnn", "processes", false, check_process, run_limit},
+	{"sysctl.write", "tt", "sysctls", false, check_sysctl, run_sysctl},
+	{"block.write", "ttt", "blocks", false, check_block, run_block},
+	{"cgroup.write", "ttn", "cgroups", false, check_cgroup, run_cgroup},
+	{"file.replace", "tbn", "files", true, check_file, run_replace},
+	{"file.remove", "t", "files", true, check_file, run_remove},
+	{"file.rotate", "tn", "files", true, check_file, run_rotate},
+	{"file.recall", "tt", "files", true, check_file, run_recall},
+	{"file.restore", "t", "files", true, check_file, run_restore},
+	{"file.return", "t", "files", true, check_file, run_return},
+	{"file.unrotate", "tn", "files", true, check_file, run_unrotate},
+	{"net.block", "t", "net", false, check_net, run_block_net},
+	{"net.unblock", "t", "net", false, check_net, run_unblock_net},
+};
+
+struct ReadRow {
+	const char *name;
+	const char *kinds;
+};
+const ReadRow kReads[] = {{"process.read", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}};
+
+bool fits(const Value &primitive, const char *kinds) {
+	const auto &items = primitive.items;
+	if (items.size() != strlen(kinds) + 1)
+		return false;
+	for (size_t i = 1; i < items.size(); i++) {
+		Value::Kind wanted = kinds[i - 1] == 't' ? Value::kText : kinds[i - 1] == 'n' ? Value::kNumber : kinds[i - 1] == 'b' ? Value::kBytes : Value::kArray;
+		if (!items[i].is(wanted))
+			return false;
+	}
+	return true;
+}
+
+template <typename Row, size_t Size> const Row *find(const Row (&table)[Size], const Value &primitive) {
+	if (!primitive.is(Value::kArray) || primitive.items.empty() || !primitive.items[0].is(Value::kText))
+		return nullptr;
+	for (const Row &row : table)
+		if (primitive.items[0].text == row.name)
+			return fits(primitive, row.kinds) ? &row : nullptr;
+	return nullptr;
+}
+
+Args arguments(const Value &primitive) { return Args(primitive.items.begin() + 1, primitive.items.end()); }
+
+} // namespace
+
+Outcome Primitives::check(const Value &primitive) const {
+	const PrimitiveRow *row = find(kTable, primitive);
+	return row == nullptr ? Outcome::refused("no such primitive, or not with these arguments") : row->check(*this, arguments(primitive));
+}
+
+void Primitives::run(const Value &primitive, const std::string &key, Done done) {
+	Outcome allowed = check(primitive);
+	if (!allowed.ok())
+		return done(allowed);
+	find(kTable, primitive)->run(*this, arguments(primitive), key, std::move(done));
+}
+
+void Primitives::settle(const Value &primitive, const std::string &key) {
+	const PrimitiveRow *row = find(kTable, primitive);
+	if (row != nullptr && strcmp(row->capability, "files") == 0)
+		file_settle(policy_, primitive.items[1].text, key, archive_);
+}
+
+bool Primitives::outlives_boot(const Value &primitive) {
+	const PrimitiveRow *row = find(kTable, primitive);
+	return row != nullptr && row->outlives_boot;
+}
+
+Outcome Primitives::read(const Value &primitive, Encoder *answer) const {
+	const ReadRow *row = find(kReads, primitive);
+	if (row == nullptr)
+		return Outcome::refused("no such read, or not with these arguments");
+	Args args = arguments(primitive);
+	std::string name = row->name, text;
+	int64_t number;
+	Outcome outcome;
+	if (name == "process.read")
+		return args[0].number > 0 && args[0].number <= INT32_MAX ? process_read(static_cast<pid_t>(args[0].number), answer) : Outcome::refused("no pid");
+	if (name == "file.stat")
+		return file_stat(policy_, args[0].text, answer);
+	if (name == "file.list")
+		return file_list(policy_, args[0].text, answer);
+	if (name == "file.read")
+		return file_read(policy_, args[0].text, answer);
+	if (name == "cgroup.read") {
+		outcome = cgroup_read(args[0].text, args[1].text, &number);
+		answer->number(number);
+		return outcome;
+	}
+	outcome = name == "sysctl.read" ? sysctl_read(args[0].text, &text) : block_read(args[0].text, args[1].text, &text);
+	answer->text(text);
+	return outcome;
+}
+
+std::vector<std::string> Primitives::capabilities() const {
+	std::vector<std::string> names{"services", "cgroups"};
+	for (auto [kind, name] : {std::pair{"sysctl", "sysctls"}, {"path", "files"}, {"block", "blocks"}, {"program", "programs"}, {"process", "processes"}, {"process-user", "processes"}, {"unit", "units"}})
+		if (policy_.allows_any(kind) && names.back() != name)
+			names.push_back(name);
+	if (policy_.allows_net())
+		names.push_back("net");
+	return names;
+}

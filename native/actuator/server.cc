@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server.h"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "machine.h"
+
+namespace {
+
+constexpr size_t kMaxConnections = 16;
+constexpr size_t kMaxOutBytes = 4 << 20;
+constexpr int64_t kFrameMs = 5000;        // a frame that has begun must be whole by then
+constexpr size_t kChangesPerMinute = 60;  // armed, whoever asks
+constexpr off_t kMaxLogBytes = 10 << 20;
+constexpr int kBacklog = 64;
+constexpr int64_t kMaxCheckMs = 30000;
+
+std::string printable(const std::string &text) {
+	std::string shown;
+	for (unsigned char c : text.substr(0, 400))
+		shown += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
+	return shown;
+}
+
+std::string describe(const Value &value) {
+	switch (value.kind) {
+	case Value::kNumber:
+		return std::to_string(value.number);
+	case Value::kBytes:
+		return std::to_string(value.text.size()) + " bytes";
+	case Value::kText:
+		return printable(value.text);
+	case Value::kArray:
+		break;
+	}
+	std::string text = "[";
+	for (const Value &item : value.items)
+		text += (text.size() > 1 ? " " : "") + (text.size() < 600 ? describe(item) : std::string("…"));
+	return text + "]";
+}
+
+bool matches(const Request &request, const char *kinds) {
+	if (request.arguments.size() != strlen(kinds))
+		return false;
+	for (size_t i = 0; i < request.arguments.size(); i++) {
+		Value::Kind wanted = kinds[i] == 't' ? Value::kText : kinds[i] == 'n' ? Value::kNumber : Value::kArray;
+		if (!request.arguments[i].is(wanted))
+			return false;
+	}
+	return true;
+}
+
+} // namespace
+
+bool parse_request(const uint8_t *data, size_t size, Request *out, const char **why) {
+	Value value;
+	if (!decode_cbor(data, size, &value, why))
+		return false;
+	*why = "a request is [version, id, operation, argument…]";
+	if (!value.is(Value::kArray) || value.items.size() < 3 || !value.items[0].is(Value::kNumber) || !value.items[1].is(Value::kNumber) || !value.items[2].is(Value::kText))
+		return false;
+	if (value.items[0].number != kProtocolVersion) {
+		*why = "this actuator speaks version 1";
+		return false;
+	}
+	if (value.items[1].number < 1 || value.items[1].number > UINT32_MAX)
+		return false;
+	out->id = value.items[1].number;
+	out->operation = value.items[2].text;
+	out->arguments.assign(value.items.begin() + 3, value.items.end());
+	return true;
+}
+
+Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes)
+    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes) {
+	std::string saved;
+	if (read_whole(options_.state + "/term", 64, &saved))
+		term_ = strtoll(saved.c_str(), nullptr, 10);
+	log_ = open((options_.state + "/actuator.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+}
+
+// One line each, only ever appended; at 10 MiB it becomes actuator.log.1.
+void Server::note(const std::string &text) {
+	struct stat at;
+	std::string path = options_.state + "/actuator.log";
+	if (fstat(log_, &at) == 0 && at.st_size > kMaxLogBytes) {
+		rename(path.c_str(), (path + ".1").c_str());
+		close(log_);
+		log_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	}
+	char stamp[32];
+	time_t now = time(nullptr);
+	tm utc;
+	gmtime_r(&now, &utc);
+	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ ", &utc);
+	std::string line = stamp + printable(text) + "\n";
+	(void)!write(log_, line.data(), line.size());
+}
+
+bool Server::listen(std::string *why) {
+	sockaddr_un address{};
+	address.sun_family = AF_UNIX;
+	if (options_.socket.size() >= sizeof address.sun_path) {
+		*why = options_.socket + ": too long for a socket (107 bytes)";
+		return false;
+	}
+	memcpy(address.sun_path, options_.socket.data(), options_.socket.size());
+	listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(options_.socket.c_str());
+	mode_t before = umask(0177);
+	bool bound = listener_ >= 0 && bind(listener_, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
+	umask(before);
+	if (!bound || ::listen(listener_, kBacklog) != 0 || (geteuid() == 0 && lchown(options_.socket.c_str(), options_.agent_uid, static_cast<gid_t>(-1)) != 0)) {
+		*why = options_.socket + ": " + strerror(errno);
+		return false;
+	}
+	loop_.watch(listener_, POLLIN, [this](short) { accept_one(); });
+	return true;
+}
+
+void Server::accept_one() {
+	int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	ucred peer{};
+	socklen_t length = sizeof peer;
+	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+	if (!known || (peer.uid != options_.agent_uid && peer.uid != 0 && peer.uid != geteuid())) {
+		close(fd);
+		refused_connections_++;
+		if (Loop::now_ms() - refused_told_ms_ > 1000) {
+			refused_told_ms_ = Loop::now_ms();
+			note("refused connections so far: " + std::to_string(refused_connections_) + "; the last of uid " + std::to_string(peer.uid) + " pid " + std::to_string(peer.pid));
+		}
+		return;
+	}
+	make_room();
+	auto connection = std::make_unique<Connection>();
+	connection->serial = next_serial_++;
+	connection->fd = fd;
+	connection->uid = peer.uid;
+	connection->pid = peer.pid;
+	connection->active_ms = Loop::now_ms();
+	uint64_t serial = connection->serial;
+	connections_[serial] = std::move(connection);
+	loop_.watch(fd, POLLIN, [this, serial](short) { readable(serial); });
+}
+
+// Full: the one that was silent longest goes, but never the agent's.
+void Server::make_room() {
+	if (connections_.size() < kMaxConnections)
+		return;
+	Connection *oldest = nullptr;
+	for (const auto &[serial, connection] : connections_)
+		if ((connection->term == 0 || connection->term != term_) && (oldest == nullptr || connection->active_ms < oldest->active_ms))
+			oldest = connection.get();
+	if (oldest != nullptr)
+		drop(oldest->serial, "too many connections");
+}
+
+Server::Connection *Server::find(uint64_t serial) {
+	auto found = connections_.find(serial);
+	return found == connections_.end() ? nullptr : found->second.get();
+}
+
+void Server::drop(uint64_t serial, const std::string &why) {
+	Connection *connection = find(serial);
+	if (connection == nullptr)
+		return;
+	loop_.unwatch(connection->fd);
+	loop_.cancel(connection->slow);
+	close(connection->fd);
+	bool agent = connection->term != 0 && connection->term == term_;
+	if (!why.empty() && why != "too many connections")
+		note("connection of pid " + std::to_string(connection->pid) + " closed: " + why);
+	connections_.erase(serial);
+	if (agent) {
+		policy_.protected_pid = 0;
+		changes_.agent_gone();
+	}
+}
+
+void Server::readable(uint64_t serial) {
+	Connection *connection = find(serial);
+	char buffer[65536];
+	ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return flush(connection);
+	if (got <= 0)
+		return drop(serial, "");
+	connection->in.append(buffer, static_cast<size_t>(got));
+	connection->active_ms = Loop::now_ms();
+	while ((connection = find(serial)) != nullptr && take_frame(connection)) {
+	}
+	if (connection == nullptr)
+		return;
+	loop_.cancel(connection->slow);
+	connection->slow = 0;
+	if (!connection->in.empty())
+		connection->slow = loop_.after(kFrameMs, [this, serial] { drop(serial, "a frame took longer than 5 s"); });
+	flush(connection);
+}
+
+// True where a frame was taken and another may follow.
+bool Server::take_frame(Connection *connection) {
+	std::string &in = connection->in;
+	if (in.size() < kFrameHeadBytes)
+		return false;
+	size_t length = 0;
+	for (size_t i = 0; i < kFrameHeadBytes; i++)
+		length = length << 8 | static_cast<uint8_t>(in[i]);
+	if (length == 0 || length > kMaxFrameBytes) { // said before a byte of it is kept
+		drop(connection->serial, "a frame of " + std::to_string(length) + " bytes; at most 1 MiB");
+		return false;
+	}
+	if (in.size() < kFrameHeadBytes + length)
+		return false;
+	Request request;
+	const char *why = "";
+	bool good = parse_request(reinterpret_cast<const uint8_t *>(in.data()) + kFrameHeadBytes, length, &request, &why);
+	in.erase(0, kFrameHeadBytes + length);
+	if (!good) {
+		drop(connection->serial, std::string("not a request: ") + why);
+		return false;
+	}
+	handle(connection, request);
+	return true;
+}
+
+void Server::send(Connection *connection, const std::string &body) {
+	for (size_t i = 0; i < kFrameHeadBytes; i++)
+		connection->out.push_back(static_cast<char>(body.size() >> (8 * (kFrameHeadBytes - 1 - i))));
+	connection->out += body;
+	flush(connection);
+}
+
+void Server::flush(Connection *connection) {
+	while (!connection->out.empty()) {
+		ssize_t sent = ::send(connection->fd, connection->out.data(), connection->out.size(), MSG_NOSIGNAL);
+		if (sent <= 0)
+			break;
+		connection->out.erase(0, static_cast<size_t>(sent));
+	}
+	uint64_t serial = connection->serial;
+	if (connection->out.size() > kMaxOutBytes) { // it does not read
+		loop_.after(0, [this, serial] { drop(serial, "it does not read its answers"); });
+		return;
+	}
+	short events = static_cast<short>(POLLIN | (connection->out.empty() ? 0 : POLLOUT));
+	loop_.watch(connection->fd, events, [this, serial](short) { readable(serial); });
+}
+
+void Server::event(const std::string &service, bool by_itself) {
+	Encoder body;
+	body.array(5).number(kProtocolVersion).number(0).text("service");
+	services_.encode(service, &body);
+	body.number(by_itself);
+	for (const auto &[serial, connection] : connections_)
+		if (connection->term != 0 && connection->term == term_)
+			send(connection.get(), body.data());
+}
+
+// Only the newest agent changes anything: what one before it still asks for is too late.
+Outcome Server::holds_term(const Connection &connection) const {
+	if (connection.term == 0)
+		return Outcome::refused("say hello first");
+	return connection.term == term_ ? Outcome::fine() : Outcome::refused("stale term " + std::to_string(connection.term) + ": term " + std::to_string(term_) + " has begun");
+}
+
+bool Server::change_allowed() {
+	int64_t now = Loop::now_ms();
+	while (!recent_changes_.empty() && now - recent_changes_.front() > 60000)
+		recent_changes_.pop_front();
+	if (recent_changes_.size() >= kChangesPerMinute)
+		return false;
+	recent_changes_.push_back(now);
+	return true;
+}
+
+void Server::hello(Connection *connection, const Answer &answer) {
+	Outcome saved = write_durably(options_.state, "term", std::to_string(term_ + 1));
+	if (!saved.ok())
+		return answer(saved, "");
+	connection->term = ++term_;
+	policy_.protected_pid = connection->pid;
+	changes_.agent_back();
+	note("agent pid " + std::to_string(connection->pid) + " uid " + std::to_string(connection->uid) + " has term " + std::to_string(term_));
+	std::vector<std::string> names = primitives_.capabilities();
+	Encoder items;
+	items.array(4).number(term_).text(boot_id()).number(options_.owned).array(names.size());
+	for (const std::string &name : names)
+		items.text(name);
+	answer(Outcome::fine(), items.data());
+}
+
+bool Server::dispatch_change(Connection *connection, const Request &request, const Answer &answer) {
+	const auto &arguments = request.arguments;
+	const std::string &operation = request.operation;
+	Outcome held = holds_term(*connection);
+	auto plain = [answer](Outcome outcome) { answer(std::move(outcome), ""); };
+	if (operation == "declare" && matches(request, "l"))
+		plain(held.ok() ? services_.declare(arguments[0]) : held);
+	else if (operation == "up" && matches(request, "t"))
+		plain(held.ok() ? services_.start(arguments[0].text) : held);
+	else if (operation == "arm" && matches(request, "tnl"))
+		plain(!held.ok() ? held : change_allowed() ? changes_.arm(arguments[0].text, arguments[1].number, arguments[2]) : Outcome::refused("more than 60 changes a minute"));
+	else if (operation == "apply" && matches(request, "tn"))
+		held.ok() ? changes_.apply(arguments[0].text, arguments[1].number, plain) : plain(held);
+	else if (operation == "confirm" && matches(request, "t"))
+		held.ok() ? changes_.confirm(arguments[0].text, plain) : plain(held);
+	else if (operation == "undo" && matches(request, "tt"))
+		held.ok() ? changes_.undo(arguments[0].text, arguments[1].text, plain) : plain(held);
+	else
+		return false;
+	return true;
+}
+
+bool Server::dispatch_read(const Request &request, const Answer &answer) {
+	const auto &arguments = request.arguments;
+	const std::string &operation = request.operation;
+	Encoder items;
+	if (operation == "state" && matches(request, "t")) {
+		changes_.state(arguments[0].text, &items);
+		answer(Outcome::fine(), items.data());
+	} else if (operation == "try" && matches(request, "l")) {
+		answer(changes_.check(arguments[0]), "");
+	} else if (operation == "services" && matches(request, "")) {
+		std::vector<std::string> names = services_.names();
+		items.array(names.size());
+		for (const std::string &name : names)
+			services_.encode(name, &items);
+		answer(Outcome::fine(), items.data());
+	} else if (operation == "read" && matches(request, "l")) {
+		Outcome outcome = primitives_.read(arguments[0], &items);
+		answer(outcome, outcome.ok() ? items.data() : "");
+	} else if (operation == "check" && matches(request, "tln")) {
+		std::vector<std::string> argv;
+		for (const Value &item : arguments[1].items)
+			argv.push_back(item.is(Value::kText) ? item.text : "");
+		if (!services_.declared(arguments[0].text) || argv.empty() || arguments[2].number < 1 || arguments[2].number > kMaxCheckMs)
+			answer(Outcome::refused("a check needs a declared service, a command and 1 to 30,000 ms"), "");
+		else
+			services_.run_helper(argv, "", arguments[2].number, arguments[0].text, [answer](Outcome outcome) { answer(std::move(outcome), ""); });
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void Server::handle(Connection *connection, const Request &request) {
+	uint64_t serial = connection->serial;
+	bool reads = request.operation == "read" || request.operation == "try" || request.operation == "state" || request.operation == "services" || request.operation == "check";
+	std::string line;
+	if (!reads) {
+		line = "pid " + std::to_string(connection->pid) + " term " + std::to_string(connection->term) + " " + printable(request.operation);
+		for (const Value &argument : request.arguments)
+			line += " " + (request.operation == "declare" ? std::to_string(argument.items.size()) + " services" : describe(argument));
+	}
+	Answer answer = [this, serial, id = request.id, line](const Outcome &outcome, const std::string &items) {
+		if (!line.empty())
+			note(line + ": " + (outcome.ok() ? "ok" : outcome.message));
+		Connection *asker = find(serial);
+		if (asker == nullptr)
+			return; // gone meanwhile: what was done is on disk
+		Encoder body;
+		body.array(5).number(kProtocolVersion).number(id).number(outcome.code).text(outcome.message).bytes(items);
+		send(asker, body.data());
+	};
+	if (request.operation == "hello" && matches(request, "")) {
+		hello(connection, answer);
+	} else if (request.operation == "shutdown" && matches(request, "")) {
+		Outcome held = holds_term(*connection);
+		bool may = held.ok() && options_.owned;
+		answer(may ? held : held.ok() ? Outcome::refused("it does not belong to this agent") : held, "");
+		if (may)
+			on_shutdown();
+	} else if (!dispatch_change(connection, request, answer) && !dispatch_read(request, answer)) {
+		answer(Outcome::refused("no such operation, or not with these arguments"), "");
+	}
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processes that the actuator starts and is answerable for: services, one-off programs, and helpers such as nft. A
+// service goes on when the agent dies, and is taken up again by the next actuator when this one dies: its pid and start
+// time are on disk before anyone is told that it runs.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "cbor.h"
+#include "loop.h"
+#include "outcome.h"
+#include "policy.h"
+
+struct ServiceSpec {
+	std::string name;
+	std::vector<std::string> argv;
+	std::string directory;
+	std::vector<std::string> environment; // "KEY=value"
+	std::string user;                     // empty: the agent's
+	std::vector<std::pair<int, int64_t>> limits; // rlimits: resource, value
+	int64_t cpu_milli = 0;                // thousandths of a core; 0: no limit
+	int64_t memory_bytes = 0;
+	int stop_signal = 15;
+	int64_t stop_grace_ms = 5000;
+	int64_t log_bytes = 10 << 20;         // rotated beyond this
+	bool once = false;                    // a one-off program in a sandbox, not a service
+	int64_t timeout_ms = 0;               // of a one-off program
+};
+
+using Done = std::function<void(Outcome)>;
+
+class Services {
+public:
+	// changed(name, ended by itself)
+	Services(Loop &loop, const Policy &policy, std::string directory, uid_t agent_uid, std::function<void(const std::string &, bool)> changed);
+
+	// [name, [argv…], directory, [environment…], user, [[resource, value]…], cpu, memory, stop signal, grace, log bytes]…
+	// Nothing is taken where one is wrong. Services that are not named any more go on until they are stopped.
+	Outcome declare(const Value &specs);
+	bool declared(const std::string &name) const { return services_.count(name) > 0; }
+	// Whether a policy that a test could set would let it start now.
+	Outcome check(const std::string &name) const;
+	Outcome start(const std::string &name);
+	void stop(const std::string &name, Done done);
+	void stop_all(std::function<void()> done);
+	// A one-off program, under a name of its own, without privileges or network.
+	Outcome spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms);
+	// A fixed helper (nft, systemctl, a health check): done with its standard error where it fails.
+	void run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done done);
+	// Collects children that ended; as PID 1 also those of others.
+	void reap();
+	// Whether a process belongs to a service, by its session.
+	bool owns(pid_t pid) const;
+	pid_t pid_of(const std::string &name) const;
+	void encode(const std::string &name, Encoder *answer) const;
+	std::vector<std::string> names() const;
+	// Where a child that is not a service's ended: the agent's, in --init.
+	std::function<void(pid_t, int)> on_other;
+
+private:
+	enum State { kStopped, kRunning, kExited };
+	struct Service {
+		ServiceSpec spec;
+		State state = kStopped;
+		pid_t pid = 0;
+		int64_t start_ticks = 0;
+		int pidfd = -1; // of one that is not this process's child
+		int exit_code = -1;
+		int exit_signal = 0;
+		int64_t starts = 0;
+		int64_t since_ms = 0;
+		bool on_purpose = false;
+		std::vector<Done> stopping;
+		Loop::Timer killer = 0;
+	};
+	struct Helper {
+		int errors;
+		std::string text;
+		Loop::Timer timeout;
+		Done done;
+	};
+
+	Outcome parse(const Value &value, ServiceSpec *spec) const;
+	Outcome identity(const ServiceSpec &spec, uid_t *uid, gid_t *gid, std::string *name, std::string *home) const;
+	[[noreturn]] void become(const ServiceSpec &spec, int log, int failed) const;
+	void adopt(Service *service);
+	void ended(Service *service, int code, int signal);
+	void kill_group(const Service &service, int signal) const;
+	Outcome record(const Service &service) const;
+	void rotate_logs();
+
+	Loop &loop_;
+	const Policy &policy_;
+	std::string directory_;
+	std::string boot_;
+	uid_t agent_uid_;
+	std::function<void(const std::string &, bool)> changed_;
+	std::map<std::string, std::unique_ptr<Service>> services_;
+	std::map<pid_t, Helper> helpers_;
+};
+
+std::string boot_id();

@@ -1,0 +1,355 @@
+// The Actuator port on the kalos-actuator program (native/actuator/), over its Unix socket: frames of a length and a CBOR
+// array. Where no actuator runs on the socket and none is the system's, the agent starts one of its own. A lost connection
+// is taken up again; what was asked meanwhile has an unknown outcome, which the transaction then asks about.
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../../swarm/dissemination/cbor.ts';
+import {
+  type Actuator,
+  type ActuatorFailure,
+  type ActuatorOutcome,
+  type ActuatorReading,
+  type ChangeStatus,
+  type Reading,
+  type ServiceCheck,
+  type ServiceSample,
+  type ServiceSpec,
+  type Step,
+  stoppedService,
+} from '../../../swarm/ports/actuator.ts';
+import { ServiceChecks } from './service-checks.ts';
+
+const VERSION = 1;
+const HEAD_BYTES = 4;
+const MAX_FRAME_BYTES = 4 * 1024 * 1024;
+const CONNECT_EVERY_MS = 50;
+const START_WITHIN_MS = 5_000;
+/** Longer than any primitive: a service's grace, a helper's time. */
+const ANSWER_WITHIN_MS = 660_000;
+const MAX_PROGRAMS = 256;
+const EXEC_CHECK_MS = 5_000;
+const DEFAULT_GRACE_MS = 5_000;
+const DEFAULT_LOG_BYTES = 10 * 1024 * 1024;
+
+/** In the order of the actuator's codes (native/actuator/outcome.h). */
+const CODES = ['ok', 'not-found', 'gone', 'refused', 'failed', 'unknown'] as const;
+
+const answerSchema = z.tuple([
+  z.literal(VERSION),
+  z.number(),
+  z
+    .number()
+    .int()
+    .min(0)
+    .max(CODES.length - 1),
+  z.string(),
+  z.instanceof(Uint8Array),
+]);
+/** name, state, pid, start ticks, exit code, exit signal, starts, since, on purpose */
+const sampleSchema = z.tuple([
+  z.string(),
+  z.enum(['stopped', 'running', 'exited']),
+  z.number(),
+  z.number(),
+  z.number(),
+  z.number(),
+  z.number(),
+  z.number(),
+  z.number(),
+]);
+const eventSchema = z.tuple([z.literal(VERSION), z.literal(0), z.literal('service'), sampleSchema, z.number()]);
+/** term, boot id, owned, capabilities */
+const helloSchema = z.tuple([z.number(), z.string(), z.number(), z.array(z.string())]);
+const statusSchema = z.tuple([z.enum(['unknown', 'armed', 'confirmed', 'undone', 'failed']), z.number(), z.string()]);
+
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+export interface ActuatorOptions {
+  socket: string;
+  /** How to start one where none answers; undefined where it is the system's to run. */
+  own: { program: string; arguments: readonly string[] } | undefined;
+  /** Where the actuator keeps the services' logs. */
+  logs: string;
+  services: readonly ServiceSpec[];
+  log(level: 'info' | 'warn', text: string): void;
+}
+
+type Answer = { ok: true; value: unknown } | ActuatorFailure;
+
+const lost: ActuatorFailure = { ok: false, code: 'unknown', message: 'the actuator does not answer' };
+
+export class ActuatorClient implements Actuator {
+  readonly #options: ActuatorOptions;
+  readonly #samples = new Map<string, ServiceSample>();
+  readonly #programs = new Map<string, ServiceSample>();
+  readonly #pending = new Map<number, (answer: Answer) => void>();
+  readonly #checks: ServiceChecks;
+  #socket: Socket | undefined;
+  #nextId = 1;
+  #closing = false;
+  #owned = false;
+  #onExit: (name: string) => void = () => undefined;
+  /** What the actuator's policy lets through, by kind. */
+  capabilities: readonly string[] = [];
+
+  private constructor(options: ActuatorOptions) {
+    this.#options = options;
+    for (const spec of options.services) this.#samples.set(spec.name, stoppedService(spec, Date.now()));
+    this.#checks = new ServiceChecks(options.logs, (name, command) =>
+      this.#ask('check', name, command, EXEC_CHECK_MS).then(({ ok }) => ok),
+    );
+  }
+
+  /** @throws Error where there is no actuator, and none can be started. */
+  static async open(options: ActuatorOptions): Promise<ActuatorClient> {
+    const client = new ActuatorClient(options);
+    await client.#connect();
+    return client;
+  }
+
+  // The connection
+
+  async #connect(): Promise<void> {
+    const deadlineMs = Date.now() + START_WITHIN_MS;
+    let started = false;
+    for (;;) {
+      const socket = await dial(this.#options.socket);
+      if (socket !== undefined) return this.#greet(socket);
+      if (!started && this.#options.own !== undefined) this.#start(this.#options.own);
+      started = true;
+      if (Date.now() > deadlineMs) throw new Error(`no actuator answers on ${this.#options.socket}`);
+      await new Promise((resolve) => setTimeout(resolve, CONNECT_EVERY_MS));
+    }
+  }
+
+  /** It outlives the agent: services go on, and open changes are undone. */
+  #start({ program, arguments: args }: NonNullable<ActuatorOptions['own']>): void {
+    mkdirSync(dirname(this.#options.socket), { recursive: true, mode: 0o700 });
+    const errors = openSync(join(dirname(this.#options.socket), 'errors'), 'a', 0o600);
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', errors], env: {} });
+    closeSync(errors);
+    child.on('error', (error) => this.#options.log('warn', `the actuator cannot be started: ${error.message}`));
+    child.unref();
+  }
+
+  async #greet(socket: Socket): Promise<void> {
+    this.#socket = socket;
+    let received: Buffer = Buffer.alloc(0);
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      received = this.#take(received);
+    });
+    socket.on('error', () => undefined); // 'close' follows
+    socket.on('close', () => this.#lost(socket));
+    const hello = await this.#ask('hello');
+    if (!hello.ok) throw new Error(`the actuator refuses this agent: ${hello.message}`);
+    const [, , owned, capabilities] = helloSchema.parse(hello.value);
+    this.#owned = owned === 1;
+    this.capabilities = capabilities;
+    const declared = await this.#ask('declare', this.#options.services.filter(({ unit }) => unit === undefined).map(wireSpec));
+    if (!declared.ok) throw new Error(`the actuator refuses the services: ${declared.message}`);
+    const services = await this.#ask('services');
+    if (services.ok) for (const sample of z.array(sampleSchema).parse(services.value)) this.#changed(sample, true);
+  }
+
+  #lost(socket: Socket): void {
+    if (this.#socket !== socket) return;
+    this.#socket = undefined;
+    for (const answer of this.#pending.values()) answer(lost);
+    this.#pending.clear();
+    if (this.#closing) return;
+    this.#options.log('warn', 'the actuator is gone: connecting again');
+    this.#reconnect();
+  }
+
+  #reconnect(): void {
+    this.#connect().then(
+      () => this.#options.log('info', 'the actuator answers again'),
+      (error: unknown) => {
+        if (this.#closing) return;
+        this.#options.log('warn', String(error));
+        setTimeout(() => this.#reconnect(), START_WITHIN_MS);
+      },
+    );
+  }
+
+  /** Takes whole frames off the front; what is left begins the next. */
+  #take(received: Buffer): Buffer {
+    let rest = received;
+    while (rest.length >= HEAD_BYTES) {
+      const length = rest.readUInt32BE(0);
+      if (length > MAX_FRAME_BYTES) {
+        this.#socket?.destroy();
+        return Buffer.alloc(0);
+      }
+      if (rest.length < HEAD_BYTES + length) break;
+      this.#receive(decodeCbor(rest.subarray(HEAD_BYTES, HEAD_BYTES + length)));
+      rest = rest.subarray(HEAD_BYTES + length);
+    }
+    return rest;
+  }
+
+  #receive(frame: unknown): void {
+    const event = eventSchema.safeParse(frame);
+    if (event.success) return this.#changed(event.data[3], event.data[4] === 1);
+    const [, id, code, message, bytes] = answerSchema.parse(frame);
+    const answer = this.#pending.get(id);
+    this.#pending.delete(id);
+    const name = CODES[code] ?? 'failed';
+    answer?.(
+      name === 'ok' ? { ok: true, value: bytes.length === 0 ? message : decodeCbor(bytes) } : { ok: false, code: name, message },
+    );
+  }
+
+  #ask(operation: string, ...parameters: unknown[]): Promise<Answer> {
+    const socket = this.#socket;
+    if (socket === undefined) return Promise.resolve(lost);
+    const id = this.#nextId++;
+    const body = encodeCbor([VERSION, id, operation, ...parameters]);
+    const head = Buffer.alloc(HEAD_BYTES);
+    head.writeUInt32BE(body.length);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        resolve(lost);
+      }, ANSWER_WITHIN_MS);
+      timer.unref();
+      this.#pending.set(id, (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      socket.write(Buffer.concat([head, body]));
+    });
+  }
+
+  async #do(operation: string, ...parameters: unknown[]): Promise<ActuatorOutcome> {
+    const answer = await this.#ask(operation, ...parameters);
+    return answer.ok ? { ok: true } : answer;
+  }
+
+  // Services
+
+  #changed(wire: z.infer<typeof sampleSchema>, mayHaveEnded: boolean): void {
+    const [name, state, pid, startTicks, exitCode, exitSignal, starts, sinceMs, onPurpose] = wire;
+    const before = this.#samples.get(name);
+    const change = {
+      state,
+      pid: pid === 0 ? undefined : pid,
+      startTicks: pid === 0 ? undefined : startTicks,
+      exitCode: exitCode === -1 ? undefined : exitCode,
+      exitSignal: exitSignal === 0 ? undefined : (SIGNAL_NAMES.get(exitSignal) ?? `SIG${exitSignal}`),
+      starts,
+      sinceMs,
+      onPurpose: onPurpose === 1,
+    };
+    if (before === undefined) {
+      this.#programs.set(name, { ...stoppedService({ name, command: [] }, sinceMs), ...change });
+      if (this.#programs.size > MAX_PROGRAMS) this.#programs.delete(this.#programs.keys().next().value ?? '');
+      return;
+    }
+    this.#samples.set(name, { ...before, ...change });
+    if (mayHaveEnded && state === 'exited' && before.state === 'running') this.#onExit(name);
+  }
+
+  services(): readonly ServiceSample[] {
+    return [...this.#samples.values()];
+  }
+
+  onExit(listener: (name: string) => void): void {
+    this.#onExit = listener;
+  }
+
+  bringUp(name: string): Promise<ActuatorOutcome> {
+    return this.#do('up', name);
+  }
+
+  async program(key: string): Promise<ServiceSample | undefined> {
+    return this.#programs.get(`spawn.${key}`);
+  }
+
+  async checkService(name: string, timeoutMs: number): Promise<ServiceCheck> {
+    const spec = this.#options.services.find((service) => service.name === name);
+    const sample = this.#samples.get(name);
+    return spec === undefined || sample === undefined ? 'undeclared' : this.#checks.look(spec, sample, timeoutMs);
+  }
+
+  // Changes
+
+  check(steps: readonly Step[]): Promise<ActuatorOutcome> {
+    return this.#do('try', steps.map(wireStep));
+  }
+
+  arm(id: string, fireAfterMs: number, steps: readonly Step[]): Promise<ActuatorOutcome> {
+    return this.#do('arm', id, fireAfterMs, steps.map(wireStep));
+  }
+
+  apply(id: string, step: number): Promise<ActuatorOutcome> {
+    return this.#do('apply', id, step);
+  }
+
+  confirm(id: string): Promise<ActuatorOutcome> {
+    return this.#do('confirm', id);
+  }
+
+  undo(id: string, reason: string): Promise<ActuatorOutcome> {
+    return this.#do('undo', id, reason);
+  }
+
+  async change(id: string): Promise<ChangeStatus> {
+    const answer = await this.#ask('state', id);
+    if (!answer.ok) throw new Error(answer.message);
+    const [state, begun, reason] = statusSchema.parse(answer.value);
+    return { state, begun, reason };
+  }
+
+  read(reading: Reading): Promise<ActuatorReading> {
+    return this.#ask('read', reading);
+  }
+
+  /** One of the agent's own ends with it, after the services; the system's goes on, and the services with it. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    if (this.#owned) await this.#ask('shutdown');
+    else socket.end();
+    await closed;
+  }
+}
+
+const wireStep = (step: Step): unknown[] => [step.do, step.undo ?? []];
+
+function dial(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', () => resolve(undefined));
+  });
+}
+
+/** As the actuator takes it (native/actuator/services.h). */
+function wireSpec(spec: ServiceSpec): unknown[] {
+  const { files, processes, memoryBytes = 0, cpus = 0 } = spec.limits ?? {};
+  const limits = [
+    ...(files === undefined ? [] : [['nofile', files]]),
+    ...(processes === undefined ? [] : [['nproc', processes]]),
+  ];
+  return [
+    spec.name,
+    spec.command,
+    spec.directory ?? '',
+    Object.entries(spec.environment ?? {}).map(([key, value]) => `${key}=${value}`),
+    spec.user ?? '',
+    limits,
+    Math.round(cpus * 1_000),
+    memoryBytes,
+    spec.stop?.signal ?? 'TERM',
+    spec.stop?.graceMs ?? DEFAULT_GRACE_MS,
+    spec.logBytes ?? DEFAULT_LOG_BYTES,
+  ];
+}

@@ -1,0 +1,51 @@
+// The tools there are. A transaction runs each that changes something; nothing else has the actuator change things.
+import { z } from 'zod';
+import type { ToolCall } from '../decision/plan.ts';
+import type { ChangeTool, ReadTool, Snapshot, Tool } from './tool.ts';
+import { FILE_READS, FILE_TOOLS } from './tools/files.ts';
+import { MONITOR_READS } from './tools/monitor.ts';
+import { NETWORK_TOOLS } from './tools/network.ts';
+import { PROCESS_READS, PROCESS_TOOLS } from './tools/processes.ts';
+import { SERVICE_TOOLS } from './tools/services.ts';
+import { SETTING_READS, SETTING_TOOLS } from './tools/settings.ts';
+
+export const CHANGE_TOOLS: readonly ChangeTool[] = [
+  ...SERVICE_TOOLS,
+  ...PROCESS_TOOLS,
+  ...SETTING_TOOLS,
+  ...FILE_TOOLS,
+  ...NETWORK_TOOLS,
+];
+const READ_TOOLS: readonly ReadTool[] = [...PROCESS_READS, ...SETTING_READS, ...FILE_READS, ...MONITOR_READS];
+export const TOOLS: readonly Tool[] = [...CHANGE_TOOLS, ...READ_TOOLS];
+
+const named = z.looseObject({ tool: z.string() });
+
+/**
+ * The tool of a call, and the call as the tool takes it: defaults filled in, numbers as numbers.
+ * @throws z.ZodError where there is no such tool, or the arguments are not what it takes.
+ */
+export function parseCall(input: unknown): { tool: Tool; call: ToolCall } {
+  const { tool: name } = named.parse(input);
+  const tool = TOOLS.find((known) => known.name === name);
+  if (tool === undefined) throw new z.ZodError([{ code: 'custom', path: ['tool'], message: `no tool ${name}`, input }]);
+  return { tool, call: tool.input.parse(input) as ToolCall };
+}
+
+/** @throws Error where the call is of no tool that changes something: it was checked before. */
+export function changeToolOf(call: ToolCall): ChangeTool {
+  const tool = CHANGE_TOOLS.find(({ name }) => name === call.tool);
+  if (tool === undefined) throw new Error(`no tool ${call.tool}`);
+  return tool;
+}
+
+/** `service.restart web`. */
+export function describeCall(call: ToolCall): string {
+  const target = TOOLS.find(({ name }) => name === call.tool)?.target(call);
+  return target === undefined ? call.tool : `${call.tool} ${target}`;
+}
+
+/** Whether a later look shows what the tool intended. */
+export function isAsIntended(intended: Snapshot, now: Snapshot): boolean {
+  return Object.entries(intended).every(([key, value]) => now[key] === value);
+}

@@ -1,0 +1,146 @@
+// service.*: what is supervised here, by its declared name.
+import { z } from 'zod';
+import { type ServiceSample, SIGNALS, type SignalName, type Step } from '../../../swarm/ports/actuator.ts';
+import type { ToolCall } from '../../decision/plan.ts';
+import {
+  type ChangeTool,
+  changeTool,
+  findService,
+  type Look,
+  type Machine,
+  ORDINARY_RATE,
+  plainName,
+  type Snapshot,
+} from '../tool.ts';
+
+const SERVICE_VERIFICATION = { condition: 'service-well' as const, stableMs: 1_000, windowMs: 15_000 };
+const SERVICE_TIMEOUT_MS = 30_000;
+
+export function snapshotOf(target: ServiceSample): Snapshot {
+  return {
+    name: target.name,
+    state: target.state,
+    pid: target.pid ?? null,
+    startTicks: target.startTicks ?? null,
+    starts: target.starts,
+    critical: target.critical ? 1 : 0,
+  };
+}
+
+async function look({ service }: { service: string }, machine: Machine): Promise<Look> {
+  const target = findService(machine, service);
+  return target === undefined
+    ? { ok: false, reason: 'no such service is supervised here' }
+    : { ok: true, before: snapshotOf(target) };
+}
+
+const shared = {
+  version: 1,
+  capability: 'services',
+  blastRadius: 'the service, and those that depend on it',
+  target: (call: { service: string }) => call.service,
+  look,
+  risks: ['R1', 'R2'] as const, // R2 where the service is critical
+  risk: () => 'R1' as const,
+  rate: ORDINARY_RATE,
+  timeoutMs: SERVICE_TIMEOUT_MS,
+};
+
+function input<Name extends string>(tool: Name) {
+  return z.strictObject({ tool: z.literal(tool), service: plainName });
+}
+
+const serviceStart = changeTool(input('service.start'), {
+  ...shared,
+  name: 'service.start',
+  description: 'Starts a supervised service that does not run',
+  verification: SERVICE_VERIFICATION,
+  refusal: (_call, { state }) => (state === 'running' ? 'the service runs already' : undefined),
+  dryRun: (_call, before) => [`service ${before.name}: ${before.state} → running`],
+  // One that had ended by itself is left to the policies: stopping it would pass for "on purpose".
+  steps: ({ service }, before) => [
+    { do: ['service.start', service], undo: before.state === 'exited' ? undefined : ['service.stop', service] },
+  ],
+  inverse: ({ service }, before) => (before.state === 'exited' ? undefined : { tool: 'service.stop', service }),
+});
+
+const serviceStop = changeTool(input('service.stop'), {
+  ...shared,
+  name: 'service.stop',
+  description: 'Stops a supervised service on purpose: policies leave it alone until it is started again',
+  verification: { condition: 'service-stopped', stableMs: 500, windowMs: 10_000 },
+  refusal: (_call, { state }) => (state === 'stopped' ? 'the service is stopped already' : undefined),
+  dryRun: (_call, before) => [
+    `service ${before.name}: ${before.state}${before.pid === null ? '' : ` (pid ${before.pid})`} → stopped`,
+  ],
+  steps: ({ service }, before) => [
+    { do: ['service.stop', service], undo: before.state === 'running' ? ['service.start', service] : undefined },
+  ],
+  inverse: ({ service }, before) => (before.state === 'running' ? { tool: 'service.start', service } : undefined),
+});
+
+/** Stop and start; where the start fails there is nothing to go back to, and where only the stop was done, the start is. */
+function restartSteps(service: string, before: Snapshot): Step[] {
+  const start: Step = { do: ['service.start', service], undo: undefined };
+  return before.state === 'running' ? [{ do: ['service.stop', service], undo: ['service.start', service] }, start] : [start];
+}
+
+const serviceRestart = changeTool(input('service.restart'), {
+  ...shared,
+  name: 'service.restart',
+  description: 'Stops a supervised service if it runs, and starts it again',
+  verification: SERVICE_VERIFICATION,
+  refusal: (_call, { state }) => (state === 'stopped' ? 'the service was stopped on purpose' : undefined),
+  dryRun: (_call, before) => [
+    `service ${before.name}: ${before.state === 'running' ? `pid ${before.pid} is replaced` : `${before.state} → running`}`,
+    `starts: ${before.starts} → ${Number(before.starts) + 1}`,
+  ],
+  steps: ({ service }, before) => restartSteps(service, before),
+  // A process that ended cannot be brought back; what did not help is tried again, and then escalated.
+  inverse: () => undefined,
+});
+
+function withoutProcess(_call: unknown, { state, pid }: Snapshot): string | undefined {
+  return state === 'running' && pid !== null ? undefined : 'the service has no process';
+}
+
+const serviceReload = changeTool(input('service.reload'), {
+  ...shared,
+  name: 'service.reload',
+  description: 'Has a service read its configuration again (SIGHUP)',
+  verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
+  refusal: withoutProcess,
+  dryRun: (_call, before) => [`service ${before.name}: pid ${before.pid} receives SIGHUP`],
+  steps: (_call, before) => [signalStep(before, 'HUP')],
+  inverse: () => undefined,
+});
+
+const INVERSE_SIGNAL: Partial<Record<SignalName, SignalName>> = { STOP: 'CONT', CONT: 'STOP' };
+
+export function signalStep(before: Snapshot, signal: SignalName): Step {
+  const [pid, ticks] = [Number(before.pid), Number(before.startTicks)];
+  const back = INVERSE_SIGNAL[signal];
+  return { do: ['process.signal', pid, ticks, signal], undo: back && ['process.signal', pid, ticks, back] };
+}
+
+/** The call that undoes a signal; undefined for those that nothing undoes. */
+export function inverseSignal<Call extends ToolCall & { signal: SignalName }>(call: Call): ToolCall | undefined {
+  const signal = INVERSE_SIGNAL[call.signal];
+  return signal && { ...call, signal };
+}
+
+const serviceSignal = changeTool(
+  z.strictObject({ tool: z.literal('service.signal'), service: plainName, signal: z.enum(SIGNALS) }),
+  {
+    ...shared,
+    name: 'service.signal',
+    description: 'Signals the main process of a supervised service',
+    verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
+    refusal: withoutProcess,
+    dryRun: (call, before) => [`pid ${before.pid} (${before.name}) receives SIG${call.signal}`],
+    steps: (call, before) => [signalStep(before, call.signal)],
+    inverse: (call) => inverseSignal(call),
+  },
+);
+
+export const SERVICE_TOOLS: readonly ChangeTool[] = [serviceStart, serviceStop, serviceRestart, serviceReload, serviceSignal];

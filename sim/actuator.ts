@@ -1,0 +1,94 @@
+// The Actuator port as one agent process holds it: it ends with the process, while the machine and its armed changes go on.
+import type {
+  Actuator,
+  ActuatorOutcome,
+  ActuatorReading,
+  ChangeStatus,
+  Reading,
+  ServiceCheck,
+  ServiceSample,
+  Step,
+} from '../swarm/ports/actuator.ts';
+import type { FakeLinux } from './linux.ts';
+
+/** A synced write of the actuator's, and the way there and back. */
+const ROUND_TRIP_MS = 2;
+
+export class SimulatedActuator implements Actuator {
+  readonly #linux: FakeLinux;
+  #alive = true;
+
+  constructor(linux: FakeLinux) {
+    this.#linux = linux;
+    linux.changes.agentBack();
+  }
+
+  /** The agent died: what it waits for never comes, and what it left open is undone after a while. */
+  crash(): void {
+    this.#alive = false;
+    this.#linux.onExit(() => undefined);
+    this.#linux.changes.agentGone();
+  }
+
+  /** The request arrives, is done, and its answer arrives, unless the process is dead by then. */
+  async #ask<T>(work: () => T | Promise<T>): Promise<T> {
+    const never = new Promise<never>(() => undefined);
+    if (!this.#alive) return never;
+    await this.#linux.delay(ROUND_TRIP_MS / 2);
+    const result = await work();
+    await this.#linux.delay(ROUND_TRIP_MS / 2);
+    return this.#alive ? result : never;
+  }
+
+  services(): readonly ServiceSample[] {
+    return this.#linux.services();
+  }
+
+  bringUp(name: string): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.startService(name));
+  }
+
+  check(steps: readonly Step[]): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.changes.check(steps));
+  }
+
+  arm(id: string, fireAfterMs: number, steps: readonly Step[]): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.changes.arm(id, fireAfterMs, steps));
+  }
+
+  apply(id: string, step: number): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.changes.apply(id, step));
+  }
+
+  confirm(id: string): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.changes.confirm(id));
+  }
+
+  undo(id: string, reason: string): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.changes.undo(id, reason));
+  }
+
+  change(id: string): Promise<ChangeStatus> {
+    return this.#ask(() => this.#linux.changes.status(id));
+  }
+
+  program(): Promise<undefined> {
+    return this.#ask(() => undefined);
+  }
+
+  read(reading: Reading): Promise<ActuatorReading> {
+    return this.#ask(() => this.#linux.read(reading));
+  }
+
+  checkService(name: string): Promise<ServiceCheck> {
+    return this.#ask(() => this.#linux.checkService(name));
+  }
+
+  onExit(listener: (name: string) => void): void {
+    this.#linux.onExit(listener);
+  }
+
+  async close(): Promise<void> {
+    for (const { name } of this.services()) await this.#linux.stopService(name);
+  }
+}

@@ -1,0 +1,236 @@
+// kill -9 of the agent, of the actuator, or of both, in the middle of real changes: a service, a file, a kernel setting (of
+// a network namespace of the test's own), a process, and a plan of two. Used by a test and by the benchmark `transaction`.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findPackage } from '../../node/adapters/package.ts';
+import type { AgentStatus } from '../../node/agent.ts';
+import type { ActAnswer } from '../../node/api/routes.ts';
+import type { AuditVerification } from '../../node/cli/audit.ts';
+import type { SeededRandom } from '../../sim/random.ts';
+import { kalos, type RealAgent, RealSwarm } from './agents.ts';
+import { eventually } from './clock.ts';
+
+export const VICTIMS = ['agent', 'actuator', 'both'] as const;
+export type Victim = (typeof VICTIMS)[number];
+
+export interface KillTally {
+  kills: number;
+  halfMade: number;
+  repeated: number;
+  auditLost: number;
+  /** What was wrong, in words. */
+  wrong: string[];
+  /** How the plans ended. */
+  ended: Record<string, number>;
+}
+
+interface Deed {
+  name: string;
+  /** @param round makes each deed another. */
+  words(round: number): string[];
+  /** The machine as it is now: before or after the deed, or neither. */
+  look(): string;
+  /** What `look` gives after the deed; undefined where any other process is as good. */
+  after?(round: number): string;
+}
+
+const FILE_BYTES = 64 * 1024;
+const SETTING = 'net.ipv4.tcp_fin_timeout';
+/** An action takes up to two seconds: kills fall before, into and after it. */
+const MAX_DELAY_MS = 2_200;
+const SETTLED_WITHIN_MS = 40_000;
+
+interface AuditRecordText {
+  subject: string;
+  kind: string;
+  text: string;
+}
+
+export class KillRange {
+  readonly #place = mkdtempSync(join(tmpdir(), 'kalos-kills-'));
+  readonly #data = join(this.#place, 'data');
+  readonly #starts = join(this.#place, 'starts');
+  readonly #state = join(this.#place, 'actuator');
+  readonly #socket = join(this.#state, 'sock');
+  readonly #swarm: RealSwarm;
+  #actuator: ChildProcess | undefined;
+  #agent: RealAgent | undefined;
+  #sleeper: ChildProcess | undefined;
+  readonly tally: KillTally = { kills: 0, halfMade: 0, repeated: 0, auditLost: 0, wrong: [], ended: {} };
+
+  constructor() {
+    this.#swarm = new RealSwarm({ KALOS_ACTUATOR: this.#socket });
+  }
+
+  get #config(): string {
+    return `[[service]]\nname = "noted"\ncommand = ["sh", "-c", "echo started >> ${this.#starts}; exec sleep 600"]\n`;
+  }
+
+  async start(): Promise<void> {
+    mkdirSync(this.#data);
+    writeFileSync(join(this.#data, 'file'), 'x'.repeat(FILE_BYTES));
+    this.#sleeper = spawn('unshare', ['--net', 'sleep', '3600'], { stdio: 'ignore' });
+    await eventually('the namespace', () => this.#inNamespace('cat', '/proc/self/comm') === 'cat' || undefined);
+    writeFileSync(join(this.#place, 'policy'), `allow path ${this.#data}\nallow sysctl ${SETTING}\nallow process sleep\n`);
+    await this.#startActuator();
+    this.#agent = await this.#swarm.start('victim', this.#config);
+  }
+
+  /** In a network namespace that the test made: its settings are nobody else's. */
+  async #startActuator(): Promise<void> {
+    rmSync(this.#socket, { force: true });
+    const { actuatorPath } = findPackage();
+    const args = [...this.#enter(), actuatorPath, '--state', this.#state, '--policy', join(this.#place, 'policy')];
+    this.#actuator = spawn('nsenter', args, { stdio: 'ignore' });
+    await eventually('the actuator to listen', () => readdirSync(this.#state).includes('sock') || undefined);
+  }
+
+  #enter(): string[] {
+    return ['--target', String(this.#sleeper?.pid), '--net', '--'];
+  }
+
+  #inNamespace(...command: string[]): string {
+    return execFileSync('nsenter', [...this.#enter(), ...command], { encoding: 'utf8' }).trim();
+  }
+
+  #deeds(): Deed[] {
+    const file = join(this.#data, 'file');
+    const content = (round: number): string => String(round % 10).repeat(FILE_BYTES);
+    const shown = (path: string): string => {
+      const text = readFileSync(path, 'utf8');
+      return text === text[0]?.repeat(FILE_BYTES) ? `whole ${text[0]}` : `mixed: ${text.slice(0, 20)}`;
+    };
+    const sleeper = this.#sleeper?.pid ?? 0;
+    const write = (round: number): string[] => ['fs.write', `path=${file}`, `content=@${this.#contentFile(content(round))}`];
+    const set = (round: number): string[] => ['sysctl.set', `key=${SETTING}`, `value=${30 + (round % 20)}`];
+    const value = (): string => this.#inNamespace('cat', `/proc/sys/${SETTING.replaceAll('.', '/')}`);
+    return [
+      { name: 'fs.write', words: write, look: () => shown(file), after: (round) => `whole ${round % 10}` },
+      { name: 'sysctl.set', words: set, look: value, after: (round) => String(30 + (round % 20)) },
+      {
+        name: 'process.renice',
+        words: (round) => ['process.renice', `pid=${sleeper}`, `nice=${round % 15}`],
+        look: () => String(getPriority(sleeper)),
+        after: (round) => String(round % 15),
+      },
+      { name: 'service.restart', words: () => ['service.restart', 'service=noted'], look: () => '' },
+      {
+        name: 'two',
+        words: (round) => [...write(round), '+', ...set(round)],
+        look: () => `${shown(file)}, ${value()}`,
+        after: (round) => `whole ${round % 10}, ${30 + (round % 20)}`,
+      },
+    ];
+  }
+
+  #contentFile(content: string): string {
+    const path = join(this.#place, 'content');
+    writeFileSync(path, content);
+    return path;
+  }
+
+  /** One life: a deed is asked for, the victim dies at a random moment, and what is left is looked at. */
+  async kill(victim: Victim, random: SeededRandom, round: number): Promise<void> {
+    const deeds = this.#deeds();
+    const deed = deeds[Math.floor(random.between(0, deeds.length))] as Deed;
+    const where = `round ${round}, ${deed.name}, ${victim}`;
+    const before = deed.look();
+    const starts = this.#countStarts();
+    const agent = this.#agent as RealAgent;
+    const acting = kalos('act', ...deed.words(round), '--reason', where, '--dir', agent.directory, '-o', 'json');
+    await new Promise((resolve) => setTimeout(resolve, random.between(0, MAX_DELAY_MS)));
+    const dying = [victim === 'actuator' ? undefined : agent.process, victim === 'agent' ? undefined : this.#actuator];
+    for (const child of dying) child?.kill('SIGKILL');
+    for (const child of dying)
+      await eventually('the victim to be dead', () => child === undefined || child.signalCode || undefined);
+    if (victim !== 'agent') await this.#startActuator();
+    if (victim !== 'actuator') this.#agent = await this.#swarm.start('victim', this.#config, agent);
+    const answered = await acting;
+    const acknowledged = answered.code === 0 ? (JSON.parse(answered.stdout) as ActAnswer).plan : undefined;
+    this.tally.kills++;
+    const outcome = await this.#outcome(where);
+    this.#judge(where, deed, before, round, outcome);
+    await this.#judgeAudit(where, acknowledged);
+    if (this.#countStarts() - starts > (deed.name === 'service.restart' && outcome !== undefined ? 1 : 0))
+      this.#wrong('repeated', `${where}: started again`);
+    await this.#judgeService(where);
+  }
+
+  #wrong(what: 'halfMade' | 'repeated' | 'auditLost', text: string): void {
+    this.tally[what]++;
+    this.tally.wrong.push(`${what}: ${text}`);
+  }
+
+  async #records(): Promise<AuditRecordText[]> {
+    return (await this.#swarm.json<{ records: AuditRecordText[] }>(this.#agent as RealAgent, 'audit', 'list', '--last', '50'))
+      .records;
+  }
+
+  /** How the plan of this round ended; undefined where nothing of it was even intended. */
+  async #outcome(where: string): Promise<string | undefined> {
+    const records = await this.#records();
+    const intent = records.find(({ kind, text }) => kind === 'intent' && text.endsWith(`: ${where}`));
+    if (intent === undefined) return undefined;
+    return eventually(
+      'an outcome',
+      async () => (await this.#records()).find(({ kind, subject }) => subject === intent.subject && kind !== 'intent')?.text,
+      SETTLED_WITHIN_MS,
+    ).catch(() => 'open');
+  }
+
+  #judge(where: string, deed: Deed, before: string, round: number, outcome: string | undefined): void {
+    const phase = outcome?.replace('after a restart: ', '').split(':')[0] ?? 'not intended';
+    this.tally.ended[phase] = (this.tally.ended[phase] ?? 0) + 1;
+    const now = deed.look();
+    const after = deed.after?.(round);
+    if (after === undefined) return;
+    const must = phase === 'confirmed' ? after : before;
+    if (now !== must || phase === 'open')
+      this.#wrong('halfMade', `${where}: ${outcome}: it was ${before}, would be ${after}, is ${now}`);
+  }
+
+  async #judgeAudit(where: string, acknowledged: string | undefined): Promise<void> {
+    const verified = await this.#swarm.json<AuditVerification>(this.#agent as RealAgent, 'audit', 'verify');
+    const records = await this.#records();
+    const kept =
+      acknowledged === undefined || records.some(({ subject, kind }) => subject === acknowledged && kind === 'outcome');
+    if (!verified.ok || !kept) this.#wrong('auditLost', where);
+  }
+
+  async #judgeService(where: string): Promise<void> {
+    await eventually('the service to run', async () => {
+      const { services } = await this.#swarm.json<AgentStatus>(this.#agent as RealAgent, 'status');
+      return services[0]?.state === 'running' || undefined;
+    }).catch(() => this.#wrong('halfMade', `${where}: the service does not run`));
+    const aside = readdirSync(this.#data).filter((name) => name !== 'file');
+    if (aside.length > 0) this.#wrong('halfMade', `${where}: left behind: ${aside.join(' ')}`);
+  }
+
+  /** Each step of each change was tried once, by the actuator's own log. */
+  judgeLog(): void {
+    const applied = readFileSync(join(this.#state, 'actuator.log'), 'utf8').match(/apply \S+ \d+: ok/g) ?? [];
+    if (new Set(applied).size < applied.length) this.#wrong('repeated', 'a step was applied twice');
+  }
+
+  #countStarts(): number {
+    try {
+      return readFileSync(this.#starts, 'utf8').split('\n').length - 1;
+    } catch {
+      return 0; // it has not started yet
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#swarm.stop();
+    this.#sleeper?.kill('SIGKILL');
+    const actuator = this.#actuator;
+    if (actuator !== undefined && actuator.exitCode === null && actuator.signalCode === null) {
+      const ended = new Promise((resolve) => actuator.once('exit', resolve));
+      actuator.kill('SIGTERM');
+      await ended;
+    }
+    rmSync(this.#place, { recursive: true, force: true });
+  }
+}
