@@ -199,8 +199,9 @@ void Server::readable(uint64_t serial) {
 		return drop(serial, "");
 	connection->in.append(buffer, static_cast<size_t>(got));
 	connection->active_ms = Loop::now_ms();
-	while ((connection = find(serial)) != nullptr && take_frame(connection)) {
+	while (take_frame(serial)) {
 	}
+	connection = find(serial); // a frame may have been its last
 	if (connection == nullptr)
 		return;
 	loop_.cancel(connection->slow);
@@ -211,7 +212,10 @@ void Server::readable(uint64_t serial) {
 }
 
 // True where a frame was taken and another may follow.
-bool Server::take_frame(Connection *connection) {
+bool Server::take_frame(uint64_t serial) {
+	Connection *connection = find(serial);
+	if (connection == nullptr)
+		return false;
 	std::string &in = connection->in;
 	if (in.size() < kFrameHeadBytes)
 		return false;
@@ -219,7 +223,7 @@ bool Server::take_frame(Connection *connection) {
 	for (size_t i = 0; i < kFrameHeadBytes; i++)
 		length = length << 8 | static_cast<uint8_t>(in[i]);
 	if (length == 0 || length > kMaxFrameBytes) { // said before a byte of it is kept
-		drop(connection->serial, "a frame of " + std::to_string(length) + " bytes; at most 1 MiB");
+		drop(serial, "a frame of " + std::to_string(length) + " bytes; at most 1 MiB");
 		return false;
 	}
 	if (in.size() < kFrameHeadBytes + length)
@@ -229,7 +233,7 @@ bool Server::take_frame(Connection *connection) {
 	bool good = parse_request(reinterpret_cast<const uint8_t *>(in.data()) + kFrameHeadBytes, length, &request, &why);
 	in.erase(0, kFrameHeadBytes + length);
 	if (!good) {
-		drop(connection->serial, std::string("not a request: ") + why);
+		drop(serial, std::string("not a request: ") + why);
 		return false;
 	}
 	handle(connection, request);

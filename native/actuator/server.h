@@ -58,7 +58,7 @@ private:
 	void accept_one();
 	void make_room();
 	void readable(uint64_t serial);
-	bool take_frame(Connection *connection);
+	bool take_frame(uint64_t serial);
 	void send(Connection *connection, const std::string &body);
 	void flush(Connection *connection);
 	void drop(uint64_t serial, const std::string &why);

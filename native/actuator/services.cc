@@ -216,8 +216,6 @@ void Services::become(const ServiceSpec &spec, int log, int failed) const {
 	if (null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
 		give_up("log");
 	if (spec.once) {
-		rlimit memory{kOnceMemory, kOnceMemory};
-		setrlimit(RLIMIT_AS, &memory);
 		rlimit none{0, 0};
 		setrlimit(RLIMIT_CORE, &none);
 		if (geteuid() == 0 && unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
@@ -249,6 +247,9 @@ void Services::become(const ServiceSpec &spec, int log, int failed) const {
 	for (const std::string &argument : spec.argv)
 		argv.push_back(const_cast<char *>(argument.c_str()));
 	argv.push_back(nullptr);
+	rlimit memory{kOnceMemory, kOnceMemory};
+	if (spec.once && setrlimit(RLIMIT_AS, &memory) != 0)
+		give_up("sandbox");
 	execvp(argv[0], argv.data());
 	give_up(argv[0]);
 	_exit(127);

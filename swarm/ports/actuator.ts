@@ -1,8 +1,6 @@
 // What an agent can do to its machine: a fixed table of primitives, each a step of a change whose undo is armed before the
 // first step is tried. No primitive takes a shell string. The table itself is in native/actuator/primitives.cc.
 
-export const CHECK_KINDS = ['tcp', 'http', 'exec', 'log', 'silence'] as const;
-
 /** How a service is seen to be well. */
 export type ServiceCheckSpec =
   | { kind: 'tcp' }
