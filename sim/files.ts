@@ -108,6 +108,11 @@ export class FakeFiles {
     return FILE;
   }
 
+  archived(key: string): ActuatorReading {
+    const file = this.#archive.get(key);
+    return file === undefined ? missing(key) : { ok: true, value: file.content };
+  }
+
   settle(key: string): void {
     const kept = this.#kept.get(key);
     this.#kept.delete(key);

@@ -356,6 +356,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
         return { ok: true, value: this.#groups.get(`${reading[1]} ${reading[2]}`) ?? 0 };
       case 'block.read':
         return { ok: false, code: 'not-found', message: 'no block devices here' };
+      case 'archive.read':
+        return this.files.archived(reading[1]);
       case 'file.stat':
       case 'file.list':
       case 'file.read':

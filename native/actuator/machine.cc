@@ -429,3 +429,13 @@ Outcome cgroup_read(const std::string &name, const std::string &controller, int6
 		*value = 0; // v1's way to say: none
 	return Outcome::fine();
 }
+
+void cgroup_forget(const std::string &name) {
+	std::string mount;
+	bool unified;
+	for (const char *controller : {"cpu", "memory", "freezer"}) {
+		if (!find_hierarchy(controller, &mount, &unified) || rmdir((mount + "/kalos/" + name).c_str()) != 0)
+			continue;
+		rmdir((mount + "/kalos").c_str()); // where it was the last
+	}
+}

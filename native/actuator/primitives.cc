@@ -210,7 +210,7 @@ struct ReadRow {
 	const char *name;
 	const char *kinds;
 };
-const ReadRow kReads[] = {{"process.read", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}};
+const ReadRow kReads[] = {{"process.read", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"archive.read", "t"}};
 
 bool fits(const Value &primitive, const char *kinds) {
 	const auto &items = primitive.items;
@@ -276,6 +276,12 @@ Outcome Primitives::read(const Value &primitive, Encoder *answer) const {
 		return file_list(policy_, args[0].text, answer);
 	if (name == "file.read")
 		return file_read(policy_, args[0].text, answer);
+	if (name == "archive.read") {
+		if (!is_plain_name(args[0].text) || !read_whole(archive_ + "/" + args[0].text, 1 << 20, &text))
+			return Outcome::not_found(args[0].text + ": no such backup is kept");
+		answer->bytes(text);
+		return Outcome::fine();
+	}
 	if (name == "cgroup.read") {
 		outcome = cgroup_read(args[0].text, args[1].text, &number);
 		answer->number(number);

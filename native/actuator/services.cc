@@ -49,6 +49,9 @@ void reset_signals() {
 		signal(i, SIG_DFL);
 }
 
+// The child's own end of things, and of what this process was started with.
+void close_others() { syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); }
+
 // Copies the log and empties it: the service keeps its descriptor. Lines written in between may be lost.
 void rotate_log(const std::string &path, uid_t owner) {
 	for (int i = kLogsKept; i > 1; i--)
@@ -250,6 +253,7 @@ void Services::become(const ServiceSpec &spec, int log, int failed) const {
 	rlimit memory{kOnceMemory, kOnceMemory};
 	if (spec.once && setrlimit(RLIMIT_AS, &memory) != 0)
 		give_up("sandbox");
+	close_others();
 	execvp(argv[0], argv.data());
 	give_up(argv[0]);
 	_exit(127);
@@ -387,6 +391,7 @@ void Services::ended(Service *service, int code, int signal) {
 		service->pidfd = -1;
 	}
 	loop_.cancel(service->killer);
+	cgroup_forget(service->spec.name);
 	service->state = service->on_purpose ? kStopped : kExited;
 	service->exit_code = code;
 	service->exit_signal = signal;
@@ -459,6 +464,7 @@ void Services::run_helper(const std::vector<std::string> &argv, const std::strin
 		for (const std::string &word : argv)
 			words.push_back(const_cast<char *>(word.c_str()));
 		words.push_back(nullptr);
+		close_others();
 		char *environment[] = {const_cast<char *>("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), const_cast<char *>("LANG=C.UTF-8"), nullptr};
 		execve(words[0], words.data(), environment);
 		std::string text = argv[0] + ": " + strerror(errno);

@@ -72,7 +72,7 @@ export interface ChangeTool<Call = ToolCall> extends Declared<Call> {
   /** At least one; each with the primitive that undoes it. */
   steps(call: Call, before: Snapshot): Step[];
   /** For `as-intended`: what a look must show. */
-  intended?(call: Call, before: Snapshot): Snapshot;
+  intended?(call: Call, before: Snapshot, machine: Machine): Snapshot;
   /** The call that leads back once it was confirmed; undefined where nothing does. @param key of its first step: what archives go by. */
   inverse(call: Call, before: Snapshot, key: string): ToolCall | undefined;
 }
@@ -120,9 +120,21 @@ export const plainPath = z
   .refine((path) => !path.split('/').some((part) => part === '.' || part === '..'), 'a path without . and ..')
   .refine((path) => !/[*?]/.test(path), 'one path: no wildcard');
 
-/** A whole number, also as text. */
+/** A whole number, also as text; an empty one is none. */
 export function wholeNumber(min: number, max: number) {
-  return z.coerce.number().int().min(min).max(max);
+  return asNumber(z.number().int().min(min).max(max));
+}
+
+export function asNumber(schema: z.ZodNumber) {
+  return z
+    .union([
+      z.number(),
+      z
+        .string()
+        .regex(/^-?\d+(\.\d+)?$/, 'a number')
+        .transform(Number),
+    ])
+    .pipe(schema);
 }
 
 export function findService(machine: Machine, name: string): ServiceSample | undefined {

@@ -99,7 +99,7 @@ function peersKept(before: Snapshot, machine: Machine): Verified {
 
 async function asIntended(call: ToolCall, before: Snapshot, machine: Machine): Promise<Verified> {
   const tool = changeToolOf(call);
-  const intended = tool.intended?.(call, before) ?? {};
+  const intended = tool.intended?.(call, before, machine) ?? {};
   const look = await tool.look(call, machine);
   if (!look.ok) return { holds: false, detail: look.reason };
   const shown = Object.keys(intended).map((key) => `${key} is ${look.before[key]}`);

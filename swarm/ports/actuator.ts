@@ -128,7 +128,9 @@ export type Reading =
   | readonly ['sysctl.read', string]
   | readonly ['block.read', string, 'scheduler' | 'read_ahead_kb']
   | readonly ['cgroup.read', string, CgroupController]
-  | readonly ['file.stat' | 'file.list' | 'file.read', string];
+  | readonly ['file.stat' | 'file.list' | 'file.read', string]
+  /** The content that a settled change replaced, by the change's key. */
+  | readonly ['archive.read', string];
 
 export interface Step {
   readonly do: Primitive;

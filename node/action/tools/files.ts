@@ -141,9 +141,10 @@ const fsWrite = changeTool(writeSchema, {
       undo: ['file.restore', path],
     },
   ],
-  intended: ({ content, mode }, before) => ({
+  intended: ({ content, mode }, before, machine) => ({
     type: 'file',
     size: utf8(content).length,
+    content: digest(machine, utf8(content)),
     ...(mode === undefined ? (before.type === 'file' ? { mode: before.mode ?? 0 } : {}) : { mode: Number.parseInt(mode, 8) }),
   }),
   inverse: inverseOfWrite,
@@ -169,11 +170,16 @@ const fsRestore = changeTool(z.strictObject({ tool: z.literal('fs.restore'), pat
   ...SETTING,
   name: 'fs.restore',
   description: 'Gives a file the content that an earlier change replaced, from the archive',
-  look: (call, machine) => lookAt(call, machine),
+  look: async (call, machine) => {
+    const look = await lookAt(call, machine);
+    if (!look.ok) return look;
+    const archived = await ask(machine, ['archive.read', call.backup], z.instanceof(Uint8Array));
+    return archived.ok ? { ok: true, before: { ...look.before, archived: digest(machine, archived.value) } } : archived;
+  },
   refusal: (_call, { type }) => (type === 'file' || type === 'absent' ? undefined : `it is no file, but a ${type}`),
   dryRun: ({ path, backup }, { size }) => [`${path}: ${size} bytes → as it was before ${backup}`],
   steps: ({ path, backup }) => [{ do: ['file.recall', path, backup], undo: ['file.restore', path] }],
-  intended: () => ({ type: 'file' }),
+  intended: (_call, { archived }) => ({ type: 'file', content: archived ?? null }),
   inverse: inverseOfWrite,
 });
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { CgroupController, Reading } from '../../../swarm/ports/actuator.ts';
 import {
+  asNumber,
   type ChangeTool,
   changeTool,
   findService,
@@ -116,7 +117,7 @@ const limitSchema = z
   .strictObject({
     tool: z.literal('cgroup.limit'),
     service: plainName,
-    cpus: z.coerce.number().min(0).max(MAX_CPUS).optional(),
+    cpus: asNumber(z.number().min(0).max(MAX_CPUS)).optional(),
     memory_bytes: wholeNumber(0, Number.MAX_SAFE_INTEGER).optional(),
   })
   .refine(({ cpus, memory_bytes }) => (cpus === undefined) !== (memory_bytes === undefined), 'one of cpus and memory_bytes')
