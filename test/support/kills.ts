@@ -28,16 +28,30 @@ export interface KillTally {
 
 interface Deed {
   name: string;
-  /** @param round makes each deed another. */
-  words(round: number): string[];
+  words: string[];
   /** The machine as it is now: before or after the deed, or neither. */
   look(): string;
-  /** What `look` gives after the deed; undefined where any other process is as good. */
-  after?(round: number): string;
+  /** What `look` gives after the deed; undefined where one process is as good as another. */
+  after: string | undefined;
 }
 
 const FILE_BYTES = 64 * 1024;
-const SETTING = 'net.ipv4.tcp_fin_timeout';
+/** A tool is used three times on a target in five minutes: so there are many. All take small numbers. */
+const SETTINGS = [
+  'fin_timeout',
+  'keepalive_time',
+  'keepalive_intvl',
+  'keepalive_probes',
+  'retries1',
+  'retries2',
+  'syn_retries',
+  'synack_retries',
+  'max_syn_backlog',
+  'reordering',
+  'orphan_retries',
+  'notsent_lowat',
+].map((name) => `net.ipv4.tcp_${name}`);
+const SERVICES = 8;
 /** An action takes up to two seconds: kills fall before, into and after it. */
 const MAX_DELAY_MS = 2_200;
 const SETTLED_WITHIN_MS = 40_000;
@@ -57,6 +71,8 @@ export class KillRange {
   readonly #swarm: RealSwarm;
   #actuator: ChildProcess | undefined;
   #agent: RealAgent | undefined;
+  /** Keeps the network namespace. */
+  #holder: ChildProcess | undefined;
   #sleeper: ChildProcess | undefined;
   readonly tally: KillTally = { kills: 0, halfMade: 0, repeated: 0, auditLost: 0, wrong: [], ended: {} };
 
@@ -65,15 +81,17 @@ export class KillRange {
   }
 
   get #config(): string {
-    return `[[service]]\nname = "noted"\ncommand = ["sh", "-c", "echo started >> ${this.#starts}; exec sleep 600"]\n`;
+    return Array.from({ length: SERVICES }, (_, i) => {
+      return `[[service]]\nname = "noted-${i}"\ncommand = ["sh", "-c", "echo started ${i} >> ${this.#starts}; exec sleep 600"]\n`;
+    }).join('');
   }
 
   async start(): Promise<void> {
     mkdirSync(this.#data);
-    writeFileSync(join(this.#data, 'file'), 'x'.repeat(FILE_BYTES));
-    this.#sleeper = spawn('unshare', ['--net', 'sleep', '3600'], { stdio: 'ignore' });
+    this.#holder = spawn('unshare', ['--net', 'sleep', '3600'], { stdio: 'ignore' });
     await eventually('the namespace', () => this.#inNamespace('cat', '/proc/self/comm') === 'cat' || undefined);
-    writeFileSync(join(this.#place, 'policy'), `allow path ${this.#data}\nallow sysctl ${SETTING}\nallow process sleep\n`);
+    const rules = [`path ${this.#data}`, 'process sleep', ...SETTINGS.map((key) => `sysctl ${key}`)];
+    writeFileSync(join(this.#place, 'policy'), rules.map((rule) => `allow ${rule}\n`).join(''));
     await this.#startActuator();
     this.#agent = await this.#swarm.start('victim', this.#config);
   }
@@ -88,40 +106,44 @@ export class KillRange {
   }
 
   #enter(): string[] {
-    return ['--target', String(this.#sleeper?.pid), '--net', '--'];
+    return ['--target', String(this.#holder?.pid), '--net', '--'];
   }
 
   #inNamespace(...command: string[]): string {
     return execFileSync('nsenter', [...this.#enter(), ...command], { encoding: 'utf8' }).trim();
   }
 
-  #deeds(): Deed[] {
-    const file = join(this.#data, 'file');
-    const content = (round: number): string => String(round % 10).repeat(FILE_BYTES);
-    const shown = (path: string): string => {
-      const text = readFileSync(path, 'utf8');
+  /** @param round gives each deed a target that was not used of late. */
+  #deeds(round: number): Deed[] {
+    const file = join(this.#data, `file-${round}`);
+    writeFileSync(file, 'x'.repeat(FILE_BYTES));
+    const key = SETTINGS[round % SETTINGS.length] ?? '';
+    const number = 5 + (round % 9);
+    const sleeper = this.#sleeper?.pid ?? 0;
+    const shown = (): string => {
+      const text = readFileSync(file, 'utf8');
       return text === text[0]?.repeat(FILE_BYTES) ? `whole ${text[0]}` : `mixed: ${text.slice(0, 20)}`;
     };
-    const sleeper = this.#sleeper?.pid ?? 0;
-    const write = (round: number): string[] => ['fs.write', `path=${file}`, `content=@${this.#contentFile(content(round))}`];
-    const set = (round: number): string[] => ['sysctl.set', `key=${SETTING}`, `value=${30 + (round % 20)}`];
-    const value = (): string => this.#inNamespace('cat', `/proc/sys/${SETTING.replaceAll('.', '/')}`);
+    const value = (): string => this.#inNamespace('cat', `/proc/sys/${key.replaceAll('.', '/')}`);
+    const digit = String(round % 10);
+    const write = ['fs.write', `path=${file}`, `content=@${this.#contentFile(digit.repeat(FILE_BYTES))}`];
+    const set = ['sysctl.set', `key=${key}`, `value=${number}`];
     return [
-      { name: 'fs.write', words: write, look: () => shown(file), after: (round) => `whole ${round % 10}` },
-      { name: 'sysctl.set', words: set, look: value, after: (round) => String(30 + (round % 20)) },
+      { name: 'fs.write', words: write, look: shown, after: `whole ${digit}` },
+      { name: 'sysctl.set', words: set, look: value, after: String(number) },
       {
         name: 'process.renice',
-        words: (round) => ['process.renice', `pid=${sleeper}`, `nice=${round % 15}`],
+        words: ['process.renice', `pid=${sleeper}`, `nice=${number}`],
         look: () => String(getPriority(sleeper)),
-        after: (round) => String(round % 15),
+        after: String(number),
       },
-      { name: 'service.restart', words: () => ['service.restart', 'service=noted'], look: () => '' },
       {
-        name: 'two',
-        words: (round) => [...write(round), '+', ...set(round)],
-        look: () => `${shown(file)}, ${value()}`,
-        after: (round) => `whole ${round % 10}, ${30 + (round % 20)}`,
+        name: 'service.restart',
+        words: ['service.restart', `service=noted-${round % SERVICES}`],
+        look: () => '',
+        after: undefined,
       },
+      { name: 'two', words: [...write, '+', ...set], look: () => `${shown()}, ${value()}`, after: `whole ${digit}, ${number}` },
     ];
   }
 
@@ -133,13 +155,15 @@ export class KillRange {
 
   /** One life: a deed is asked for, the victim dies at a random moment, and what is left is looked at. */
   async kill(victim: Victim, random: SeededRandom, round: number): Promise<void> {
-    const deeds = this.#deeds();
+    this.#sleeper?.kill('SIGKILL');
+    this.#sleeper = spawn('sleep', ['3600'], { stdio: 'ignore' });
+    const deeds = this.#deeds(round);
     const deed = deeds[Math.floor(random.between(0, deeds.length))] as Deed;
     const where = `round ${round}, ${deed.name}, ${victim}`;
     const before = deed.look();
     const starts = this.#countStarts();
     const agent = this.#agent as RealAgent;
-    const acting = kalos('act', ...deed.words(round), '--reason', where, '--dir', agent.directory, '-o', 'json');
+    const acting = kalos('act', ...deed.words, '--reason', where, '--dir', agent.directory, '-o', 'json');
     await new Promise((resolve) => setTimeout(resolve, random.between(0, MAX_DELAY_MS)));
     const dying = [victim === 'actuator' ? undefined : agent.process, victim === 'agent' ? undefined : this.#actuator];
     for (const child of dying) child?.kill('SIGKILL');
@@ -151,7 +175,7 @@ export class KillRange {
     const acknowledged = answered.code === 0 ? (JSON.parse(answered.stdout) as ActAnswer).plan : undefined;
     this.tally.kills++;
     const outcome = await this.#outcome(where);
-    this.#judge(where, deed, before, round, outcome);
+    this.#judge(where, deed, before, outcome);
     await this.#judgeAudit(where, acknowledged);
     if (this.#countStarts() - starts > (deed.name === 'service.restart' && outcome !== undefined ? 1 : 0))
       this.#wrong('repeated', `${where}: started again`);
@@ -180,11 +204,11 @@ export class KillRange {
     ).catch(() => 'open');
   }
 
-  #judge(where: string, deed: Deed, before: string, round: number, outcome: string | undefined): void {
+  #judge(where: string, deed: Deed, before: string, outcome: string | undefined): void {
     const phase = outcome?.replace('after a restart: ', '').split(':')[0] ?? 'not intended';
     this.tally.ended[phase] = (this.tally.ended[phase] ?? 0) + 1;
     const now = deed.look();
-    const after = deed.after?.(round);
+    const { after } = deed;
     if (after === undefined) return;
     const must = phase === 'confirmed' ? after : before;
     if (now !== must || phase === 'open')
@@ -202,9 +226,9 @@ export class KillRange {
   async #judgeService(where: string): Promise<void> {
     await eventually('the service to run', async () => {
       const { services } = await this.#swarm.json<AgentStatus>(this.#agent as RealAgent, 'status');
-      return services[0]?.state === 'running' || undefined;
+      return services.every(({ state }) => state === 'running') || undefined;
     }).catch(() => this.#wrong('halfMade', `${where}: the service does not run`));
-    const aside = readdirSync(this.#data).filter((name) => name !== 'file');
+    const aside = readdirSync(this.#data).filter((name) => !name.startsWith('file-'));
     if (aside.length > 0) this.#wrong('halfMade', `${where}: left behind: ${aside.join(' ')}`);
   }
 
@@ -225,6 +249,7 @@ export class KillRange {
   async stop(): Promise<void> {
     await this.#swarm.stop();
     this.#sleeper?.kill('SIGKILL');
+    this.#holder?.kill('SIGKILL');
     const actuator = this.#actuator;
     if (actuator !== undefined && actuator.exitCode === null && actuator.signalCode === null) {
       const ended = new Promise((resolve) => actuator.once('exit', resolve));
