@@ -21,6 +21,7 @@ import {
   makeStateDirectory,
   readConfigFile,
   type StateDirectory,
+  SYSTEM_POLICY,
   stateDirectory,
   swarmSecret,
 } from './config/adapters/state-directory.ts';
@@ -29,8 +30,6 @@ import { SHIPPED_POLICIES } from './detection/policy.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
-
-const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;

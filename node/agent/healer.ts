@@ -6,6 +6,7 @@ import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { describeCall } from '../action/tools.ts';
+import { backoffMs } from '../decision/backoff.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
@@ -15,8 +16,6 @@ import type { Executor, Performed } from './executor.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
-/** Between an attempt that did not help and the next, times the number of attempts. */
-const RETRY_PAUSE_MS = 5_000;
 /** How soon the end of a silence is noticed. */
 const SILENCE_CHECK_MS = 1_000;
 
@@ -75,7 +74,8 @@ export class Healer {
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     await this.#parts.memory.save(incident);
     for (let attempt = 1; await this.#attempt(incident, finding, attempt); attempt++) {
-      await new Promise<void>((resolve) => ports.clock.after(RETRY_PAUSE_MS * attempt, resolve));
+      const pauseMs = backoffMs(this.#parts.memory.record(finding.policy, finding.target, incident.tool), attempt);
+      await new Promise<void>((resolve) => ports.clock.after(pauseMs, resolve));
       if (this.#stopped || incident.closedMs > 0) return;
       if (!this.#stillFires(finding))
         return this.#close(incident, 'resolved', 'cleared after an attempt that did not show to help');

@@ -1,8 +1,9 @@
 // `kalos doctor`: what this machine offers KALOS, what it lacks, and what to do about it.
+import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { findPackage } from '../adapters/package.ts';
 import type { AgentStatus } from '../agent.ts';
-import { stateDirectory } from '../config/adapters/state-directory.ts';
+import { SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { callAgent } from './client.ts';
@@ -26,6 +27,7 @@ export async function doctor(directory: string | undefined, format: Format): Pro
     checkPressure(),
     await checkModel(),
     checkState(directory),
+    checkActuator(directory),
     ...(await checkAgent(directory)),
   ];
   const broken = findings.filter(({ result }) => result === 'broken').length;
@@ -85,6 +87,28 @@ function checkState(given: string | undefined): Finding {
     return { check: 'state', result: 'ok', detail: path };
   } catch (error) {
     return { check: 'state', result: 'broken', detail: (error as Error).message };
+  }
+}
+
+/** What it may touch is its policy's to say; a policy that it would not take is broken. */
+function checkActuator(given: string | undefined): Finding {
+  const check = 'actuator';
+  const { actuatorPath } = findPackage();
+  const { actuatorPolicy } = stateDirectory(given);
+  if (!existsSync(actuatorPath))
+    return { check, result: 'broken', detail: 'it is not built; install g++ and run: node scripts/build-native.mjs' };
+  const policy = [actuatorPolicy, SYSTEM_POLICY].find((path) => existsSync(path));
+  if (policy === undefined)
+    return {
+      check,
+      result: 'lacks',
+      detail: `it may touch nothing but services: there is no ${actuatorPolicy}; see docs/CONFIG.md`,
+    };
+  try {
+    execFileSync(actuatorPath, ['--check-policy', policy], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
+    return { check, result: 'ok', detail: `its policy is ${policy}` };
+  } catch (error) {
+    return { check, result: 'broken', detail: String((error as { stderr?: string }).stderr ?? error).trim() };
   }
 }
 

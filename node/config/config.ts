@@ -32,7 +32,11 @@ const checkSchema = z.discriminatedUnion('kind', [
 
 const serviceShape = {
   name: serviceName,
-  command: z.array(z.string()).min(1),
+  command: z.array(z.string()).min(1).optional(),
+  unit: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._@:-]*\.(service|socket|timer)$/, 'a systemd unit such as nginx.service')
+    .optional(),
   directory: z.string().optional(),
   environment: z.record(z.string(), z.string()).optional(),
   user: z.string().optional(),
@@ -62,7 +66,8 @@ const serviceSchema = z
     message: 'a check by http or tcp needs the port',
     path: ['check'],
   })
-  .transform(({ log_bytes, ...rest }) => ({ ...rest, logBytes: log_bytes }));
+  .refine(({ command, unit }) => (command === undefined) !== (unit === undefined), 'a service has either a command or a unit')
+  .transform(({ log_bytes, command = [], ...rest }) => ({ ...rest, command, logBytes: log_bytes }));
 
 /** Where an agent listens unless it is told: reachable from this machine alone. */
 export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;

@@ -19,7 +19,7 @@ export const crashLoop: Scenario = {
     { name: 'hasty', command: ['hasty'], port: 8081 },
     { name: 'feeble', command: ['feeble'], port: 8082 },
   ],
-  durationMs: 200 * S,
+  durationMs: 280 * S,
   schedule: (cluster) => {
     cluster.scheduler.at(10 * S, () => {
       cluster.node(1).linux.curse('hasty', ENDS_AT_ONCE_MS);
@@ -28,7 +28,7 @@ export const crashLoop: Scenario = {
       cluster.node(2).linux.kill('feeble');
     });
     // The calm at the end: whatever was wrong with them is mended, and somebody starts them.
-    cluster.scheduler.at(120 * S, () => {
+    cluster.scheduler.at(200 * S, () => {
       for (const [index, name] of [
         [1, 'hasty'],
         [2, 'feeble'],

@@ -59,6 +59,8 @@ export interface ServiceSample {
   /** Wall clock of the last change of state. */
   sinceMs: number;
   port: number | undefined;
+  /** The systemd unit that it is; undefined where the actuator is its parent. */
+  unit: string | undefined;
   /** It was stopped by hand or by a tool: to be left alone. */
   onPurpose: boolean;
   restart: (typeof RESTART_RULES)[number];
@@ -66,10 +68,11 @@ export interface ServiceSample {
 }
 
 /** A declared service before its first start. */
-export function stoppedService({ name, port, restart, critical }: ServiceSpec, sinceMs: number): ServiceSample {
+export function stoppedService({ name, port, unit, restart, critical }: ServiceSpec, sinceMs: number): ServiceSample {
   return {
     name,
     port,
+    unit,
     restart: restart ?? 'always',
     critical: critical ?? false,
     onPurpose: false,

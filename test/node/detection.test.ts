@@ -21,6 +21,7 @@ const web: ServiceView = {
   starts: 1,
   sinceMs: 0,
   port: 80,
+  unit: undefined,
   onPurpose: false,
   restart: 'always',
   critical: false,

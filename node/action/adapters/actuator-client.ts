@@ -22,6 +22,7 @@ import {
   stoppedService,
 } from '../../../swarm/ports/actuator.ts';
 import { ServiceChecks } from './service-checks.ts';
+import { SystemdUnits } from './systemd-units.ts';
 
 const VERSION = 1;
 const HEAD_BYTES = 4;
@@ -75,6 +76,8 @@ export interface ActuatorOptions {
   /** Where the actuator keeps the services' logs. */
   logs: string;
   services: readonly ServiceSpec[];
+  /** Where systemd is asked about services that are its units. */
+  systemctl?: string;
   log(level: 'info' | 'warn', text: string): void;
 }
 
@@ -88,6 +91,7 @@ export class ActuatorClient implements Actuator {
   readonly #programs = new Map<string, ServiceSample>();
   readonly #pending = new Map<number, (answer: Answer) => void>();
   readonly #checks: ServiceChecks;
+  readonly #units: SystemdUnits | undefined;
   #socket: Socket | undefined;
   #nextId = 1;
   #closing = false;
@@ -99,6 +103,11 @@ export class ActuatorClient implements Actuator {
   private constructor(options: ActuatorOptions) {
     this.#options = options;
     for (const spec of options.services) this.#samples.set(spec.name, stoppedService(spec, Date.now()));
+    const units = options.services.filter(({ unit }) => unit !== undefined);
+    if (units.length > 0)
+      this.#units = new SystemdUnits(options.systemctl ?? '/usr/bin/systemctl', units, (name, { signal, ...change }) =>
+        this.#update(name, { ...change, exitSignal: signalName(signal ?? 0) }),
+      );
     this.#checks = new ServiceChecks(options.logs, (name, command) =>
       this.#ask('check', name, command, EXEC_CHECK_MS).then(({ ok }) => ok),
     );
@@ -108,6 +117,7 @@ export class ActuatorClient implements Actuator {
   static async open(options: ActuatorOptions): Promise<ActuatorClient> {
     const client = new ActuatorClient(options);
     await client.#connect();
+    await client.#units?.look();
     return client;
   }
 
@@ -241,7 +251,7 @@ export class ActuatorClient implements Actuator {
       pid: pid === 0 ? undefined : pid,
       startTicks: pid === 0 ? undefined : startTicks,
       exitCode: exitCode === -1 ? undefined : exitCode,
-      exitSignal: exitSignal === 0 ? undefined : (SIGNAL_NAMES.get(exitSignal) ?? `SIG${exitSignal}`),
+      exitSignal: signalName(exitSignal),
       starts,
       sinceMs,
       onPurpose: onPurpose === 1,
@@ -251,8 +261,14 @@ export class ActuatorClient implements Actuator {
       if (this.#programs.size > MAX_PROGRAMS) this.#programs.delete(this.#programs.keys().next().value ?? '');
       return;
     }
+    this.#update(name, change, mayHaveEnded);
+  }
+
+  #update(name: string, change: Partial<ServiceSample>, mayHaveEnded = true): void {
+    const before = this.#samples.get(name);
+    if (before === undefined) return;
     this.#samples.set(name, { ...before, ...change });
-    if (mayHaveEnded && state === 'exited' && before.state === 'running') this.#onExit(name);
+    if (mayHaveEnded && change.state === 'exited' && before.state === 'running') this.#onExit(name);
   }
 
   services(): readonly ServiceSample[] {
@@ -287,8 +303,10 @@ export class ActuatorClient implements Actuator {
     return this.#do('arm', id, fireAfterMs, steps.map(wireStep));
   }
 
-  apply(id: string, step: number): Promise<ActuatorOutcome> {
-    return this.#do('apply', id, step);
+  async apply(id: string, step: number): Promise<ActuatorOutcome> {
+    const outcome = await this.#do('apply', id, step);
+    await this.#units?.look();
+    return outcome;
   }
 
   confirm(id: string): Promise<ActuatorOutcome> {
@@ -313,6 +331,7 @@ export class ActuatorClient implements Actuator {
   /** One of the agent's own ends with it, after the services; the system's goes on, and the services with it. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#units?.close();
     const socket = this.#socket;
     if (socket === undefined) return;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -320,6 +339,10 @@ export class ActuatorClient implements Actuator {
     else socket.end();
     await closed;
   }
+}
+
+function signalName(number: number): string | undefined {
+  return number === 0 ? undefined : (SIGNAL_NAMES.get(number) ?? `SIG${number}`);
 }
 
 const wireStep = (step: Step): unknown[] => [step.do, step.undo ?? []];

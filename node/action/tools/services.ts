@@ -1,6 +1,6 @@
 // service.*: what is supervised here, by its declared name.
 import { z } from 'zod';
-import { type ServiceSample, SIGNALS, type SignalName, type Step } from '../../../swarm/ports/actuator.ts';
+import { type Primitive, type ServiceSample, SIGNALS, type SignalName, type Step } from '../../../swarm/ports/actuator.ts';
 import type { ToolCall } from '../../decision/plan.ts';
 import {
   type ChangeTool,
@@ -24,6 +24,7 @@ export function snapshotOf(target: ServiceSample): Snapshot {
     startTicks: target.startTicks ?? null,
     starts: target.starts,
     critical: target.critical ? 1 : 0,
+    unit: target.unit ?? null,
   };
 }
 
@@ -50,6 +51,11 @@ function input<Name extends string>(tool: Name) {
   return z.strictObject({ tool: z.literal(tool), service: plainName });
 }
 
+/** By systemd where the service is a unit of its, else by the actuator itself. */
+function tell(verb: 'start' | 'stop', service: string, { unit }: Snapshot): Primitive {
+  return typeof unit === 'string' ? ['unit', verb, unit] : [`service.${verb}`, service];
+}
+
 const serviceStart = changeTool(input('service.start'), {
   ...shared,
   name: 'service.start',
@@ -59,7 +65,7 @@ const serviceStart = changeTool(input('service.start'), {
   dryRun: (_call, before) => [`service ${before.name}: ${before.state} → running`],
   // One that had ended by itself is left to the policies: stopping it would pass for "on purpose".
   steps: ({ service }, before) => [
-    { do: ['service.start', service], undo: before.state === 'exited' ? undefined : ['service.stop', service] },
+    { do: tell('start', service, before), undo: before.state === 'exited' ? undefined : tell('stop', service, before) },
   ],
   inverse: ({ service }, before) => (before.state === 'exited' ? undefined : { tool: 'service.stop', service }),
 });
@@ -74,15 +80,17 @@ const serviceStop = changeTool(input('service.stop'), {
     `service ${before.name}: ${before.state}${before.pid === null ? '' : ` (pid ${before.pid})`} → stopped`,
   ],
   steps: ({ service }, before) => [
-    { do: ['service.stop', service], undo: before.state === 'running' ? ['service.start', service] : undefined },
+    { do: tell('stop', service, before), undo: before.state === 'running' ? tell('start', service, before) : undefined },
   ],
   inverse: ({ service }, before) => (before.state === 'running' ? { tool: 'service.start', service } : undefined),
 });
 
 /** Stop and start; where the start fails there is nothing to go back to, and where only the stop was done, the start is. */
 function restartSteps(service: string, before: Snapshot): Step[] {
-  const start: Step = { do: ['service.start', service], undo: undefined };
-  return before.state === 'running' ? [{ do: ['service.stop', service], undo: ['service.start', service] }, start] : [start];
+  const start: Step = { do: tell('start', service, before), undo: undefined };
+  return before.state === 'running'
+    ? [{ do: tell('stop', service, before), undo: tell('start', service, before) }, start]
+    : [start];
 }
 
 const serviceRestart = changeTool(input('service.restart'), {
@@ -107,11 +115,17 @@ function withoutProcess(_call: unknown, { state, pid }: Snapshot): string | unde
 const serviceReload = changeTool(input('service.reload'), {
   ...shared,
   name: 'service.reload',
-  description: 'Has a service read its configuration again (SIGHUP)',
+  description: 'Has a service read its configuration again: by SIGHUP, or as its systemd unit says',
   verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
   refusal: withoutProcess,
-  dryRun: (_call, before) => [`service ${before.name}: pid ${before.pid} receives SIGHUP`],
-  steps: (_call, before) => [signalStep(before, 'HUP')],
+  dryRun: (_call, before) => [
+    typeof before.unit === 'string'
+      ? `unit ${before.unit} is reloaded`
+      : `service ${before.name}: pid ${before.pid} receives SIGHUP`,
+  ],
+  steps: (_call, before) => [
+    typeof before.unit === 'string' ? { do: ['unit', 'reload', before.unit], undo: undefined } : signalStep(before, 'HUP'),
+  ],
   inverse: () => undefined,
 });
 

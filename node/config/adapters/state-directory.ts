@@ -7,6 +7,8 @@ import { parse, TomlError } from 'smol-toml';
 import { KalosError } from '../../errors.ts';
 
 const MIN_SECRET_LENGTH = 16;
+/** What the actuator may touch, where the state directory does not say. */
+export const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
 
 export interface StateDirectory {
   path: string;
