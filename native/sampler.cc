@@ -10,6 +10,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <mntent.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -296,12 +297,20 @@ napi_value Sample(napi_env env, napi_callback_info info) {
 	return result;
 }
 
+// trim() -> undefined; gives what malloc holds but nobody uses back to the machine.
+napi_value Trim(napi_env, napi_callback_info) {
+	malloc_trim(0);
+	return nullptr;
+}
+
 } // namespace
 
 NAPI_MODULE_INIT() {
 	napi_value function, version;
 	napi_create_function(env, "sample", NAPI_AUTO_LENGTH, Sample, nullptr, &function);
 	napi_set_named_property(env, exports, "sample", function);
+	napi_create_function(env, "trim", NAPI_AUTO_LENGTH, Trim, nullptr, &function);
+	napi_set_named_property(env, exports, "trim", function);
 	napi_create_uint32(env, LAYOUT_VERSION, &version);
 	napi_set_named_property(env, exports, "layoutVersion", version);
 	return exports;

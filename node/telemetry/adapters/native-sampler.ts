@@ -1,4 +1,5 @@
 // The native sampler: one call into native/build/kalos.node fills an array of doubles (native/sampler_layout.h).
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DiskSample, MountSample, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
 import { ProcReader } from './proc-reader.ts';
@@ -13,6 +14,8 @@ const FIRST_CAPACITY = 16_384;
 interface Addon {
   readonly layoutVersion: number;
   sample(into: Float64Array): number;
+  /** Gives what malloc holds but nobody uses back to the machine. */
+  trim(): void;
 }
 
 function known(value: number | undefined): number | undefined {
@@ -115,6 +118,11 @@ export class NativeSampler implements Sensors {
       startTicks: this.#at(rest + 6),
     };
   }
+}
+
+/** Gives free memory of the C heap back; does nothing without the addon. */
+export function trimMemory(addonPath: string): void {
+  if (existsSync(addonPath)) (createRequire(import.meta.url)(addonPath) as Addon).trim();
 }
 
 /** The native sampler where the addon is built and loads, else the plain reader, with the reason. */
