@@ -430,12 +430,16 @@ Outcome cgroup_read(const std::string &name, const std::string &controller, int6
 	return Outcome::fine();
 }
 
-void cgroup_forget(const std::string &name) {
+bool cgroup_forget(const std::string &name) {
 	std::string mount;
-	bool unified;
+	bool unified, gone = true;
 	for (const char *controller : {"cpu", "memory", "freezer"}) {
-		if (!find_hierarchy(controller, &mount, &unified) || rmdir((mount + "/kalos/" + name).c_str()) != 0)
+		if (!find_hierarchy(controller, &mount, &unified))
 			continue;
-		rmdir((mount + "/kalos").c_str()); // where it was the last
+		if (rmdir((mount + "/kalos/" + name).c_str()) == 0)
+			rmdir((mount + "/kalos").c_str()); // where it was the last
+		else if (errno == EBUSY)
+			gone = false;
 	}
+	return gone;
 }

@@ -44,5 +44,5 @@ Outcome block_read(const std::string &device, const std::string &attribute, std:
 Outcome cgroup_write(const std::string &name, const std::string &controller, int64_t value, pid_t member);
 // 0 where there is no limit.
 Outcome cgroup_read(const std::string &name, const std::string &controller, int64_t *value);
-// Takes the group away once nothing is in it: limits end with the service.
-void cgroup_forget(const std::string &name);
+// Takes the group away: limits end with the service. False while something is in it.
+bool cgroup_forget(const std::string &name);

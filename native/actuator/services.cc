@@ -28,6 +28,8 @@ constexpr size_t kMaxHelpers = 16;
 constexpr size_t kMaxHelperText = 4096;
 constexpr int64_t kLogCheckMs = 5000;
 constexpr int kLogsKept = 3;
+constexpr int kForgetAttempts = 20;
+constexpr int64_t kForgetMs = 50;
 constexpr int64_t kOnceMemory = int64_t{1} << 30;
 
 bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
@@ -391,7 +393,7 @@ void Services::ended(Service *service, int code, int signal) {
 		service->pidfd = -1;
 	}
 	loop_.cancel(service->killer);
-	cgroup_forget(service->spec.name);
+	forget_group(service->spec.name, kForgetAttempts);
 	service->state = service->on_purpose ? kStopped : kExited;
 	service->exit_code = code;
 	service->exit_signal = signal;
@@ -508,6 +510,12 @@ void Services::encode(const std::string &name, Encoder *answer) const {
 	const Service &service = *services_.at(name);
 	answer->array(9).text(name).text(states[service.state]).number(service.pid).number(service.pid == 0 ? 0 : service.start_ticks);
 	answer->number(service.exit_code).number(service.exit_signal).number(service.starts).number(service.since_ms).number(service.on_purpose);
+}
+
+// What was killed with the service may take a moment to leave the group.
+void Services::forget_group(const std::string &name, int attempts) {
+	if (!cgroup_forget(name) && attempts > 0)
+		loop_.after(kForgetMs, [this, name, attempts] { forget_group(name, attempts - 1); });
 }
 
 void Services::rotate_logs() {

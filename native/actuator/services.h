@@ -92,6 +92,7 @@ private:
 	void ended(Service *service, int code, int signal);
 	void kill_group(const Service &service, int signal) const;
 	Outcome record(const Service &service) const;
+	void forget_group(const std::string &name, int attempts);
 	void rotate_logs();
 
 	Loop &loop_;
