@@ -23,6 +23,7 @@ import { Memory } from './memory/memory.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { answerTable, type QueryResult, query } from './query/query.ts';
 import type { TableSources } from './query/tables.ts';
+import type { Declared } from './telemetry/declared.ts';
 
 export interface AgentConfig {
   name: string;
@@ -31,6 +32,7 @@ export interface AgentConfig {
   mode: Mode;
   policies: readonly Policy[];
   maintenance: readonly MaintenanceWindow[];
+  declared: Declared;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
   /** Addresses to join through; empty for the first agent. */
@@ -63,6 +65,8 @@ export interface AgentStatus {
   openIncidents: { id: string; summary: string; target: string; state: string }[];
   approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
   silences: Silence[];
+  /** What is declared but cannot be seen, and why. */
+  unseen: { name: string; reason: string }[];
   auditRecords: number;
 }
 
@@ -88,7 +92,7 @@ export class Agent {
     this.#events = events;
     this.#memory = new Memory(ports.store);
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
-    this.#watcher = new Watcher(ports, config.policies, (changes) => this.#onChanges(changes));
+    this.#watcher = new Watcher(ports, config, (changes) => this.#onChanges(changes));
     this.#link = new SwarmLink(ports, config, {
       request: async (protocol, body) =>
         protocol === 'table' ? answerTable(body, this.#sources) : answerExplain(body, this.#memory),
@@ -238,6 +242,7 @@ export class Agent {
         .approvals()
         .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
       silences: this.#executor.silences.active(this.#ports.clock.wallMs()),
+      unseen: this.#watcher.unseen(),
       auditRecords: this.#audit.records,
     };
   }

@@ -25,11 +25,12 @@ import {
   stateDirectory,
   swarmSecret,
 } from './config/adapters/state-directory.ts';
-import { type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
+import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
 import { SHIPPED_POLICIES } from './detection/policy.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
+import type { Declared } from './telemetry/declared.ts';
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
@@ -94,8 +95,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     ...config.policy,
   ];
   const { mode: startMode, maintenance, service: services, join: joinThrough } = config;
+  const declared = declaredOf(config);
   const agent = makeAgent(
-    { name, version, swarmId, mode: startMode, policies, maintenance, services, join: joinThrough },
+    { name, version, swarmId, mode: startMode, policies, maintenance, services, declared, join: joinThrough },
     ports,
     options,
   );
@@ -137,6 +139,12 @@ async function openStore(directory: StateDirectory): Promise<LevelStore> {
       );
     throw new KalosError('io', `cannot open ${directory.database}: ${(error as Error).message}`);
   }
+}
+
+function declaredOf({ sysctl, file, log, cleanup }: Config): Declared {
+  const files = file.map(({ path, content, mode, reload }) => ({ path, content, mode, reload }));
+  const logs = log.map(({ path, maxBytes, keep, reload }) => ({ path, maxBytes, keep, reload }));
+  return { sysctls: sysctl, files, logs, cleanups: cleanup };
 }
 
 /** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */

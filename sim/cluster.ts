@@ -1,6 +1,7 @@
 // A simulated swarm: whole agents, made by the same createAgent as in reality, on a virtual clock, network, disk and Linux.
 import { type Agent, createAgent } from '../node/agent.ts';
 import { SHIPPED_POLICIES } from '../node/detection/policy.ts';
+import { type Declared, NOTHING_DECLARED } from '../node/telemetry/declared.ts';
 import { utf8 } from '../swarm/dissemination/cbor.ts';
 import { swarmIdOf } from '../swarm/names.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
@@ -26,6 +27,7 @@ export interface ClusterConfig {
   nodes: number;
   seed: number;
   services: readonly ServiceSpec[];
+  declared?: Declared | undefined;
 }
 
 /** No model and no SQL runs in a simulation: the tiers that need them abstain. */
@@ -114,6 +116,7 @@ export class Cluster {
       mode: 'act' as const,
       policies: SHIPPED_POLICIES,
       maintenance: [],
+      declared: this.#config.declared ?? NOTHING_DECLARED,
       services: this.#config.services,
       join: index === 0 ? [] : [`/sim/${this.node(0).peer}`],
     };

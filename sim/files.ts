@@ -33,6 +33,10 @@ export class FakeFiles {
     this.#files.set(path, { content, mode, inode: this.#nextInode++, mtimeMs: this.#nowMs() });
   }
 
+  delete(path: string): void {
+    this.#files.delete(path);
+  }
+
   content(path: string): Uint8Array | undefined {
     return this.#files.get(path)?.content;
   }

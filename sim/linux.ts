@@ -415,6 +415,11 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.#onExit(name);
   }
 
+  /** Somebody sets a kernel parameter by hand. */
+  setSysctl(key: string, value: string): void {
+    this.#sysctls.set(key, value);
+  }
+
   /** Something outside KALOS starts a service, at once. */
   revive(name: string): void {
     const service = this.#services.get(name);

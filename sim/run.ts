@@ -32,7 +32,7 @@ export async function runScenario(
   onProgress: (simulatedMs: number) => void,
 ): Promise<RunReport> {
   const startedMs = realMs();
-  const cluster = new Cluster({ nodes, seed, services: scenario.services });
+  const cluster = new Cluster({ nodes, seed, services: scenario.services, declared: scenario.declared });
   const safety = new SafetyChecker();
   cluster.start();
   scenario.schedule(cluster);

@@ -1,6 +1,6 @@
 // The brakes before a transaction: kill switch, schema, risk class, maintenance window, the tool's own precondition, its
 // rate on the target, storms, and the mode. A person at the command line passes the mode and R2, and nothing else.
-import type { ToolCall } from '../decision/plan.ts';
+import type { ToolCall } from '../tool-call.ts';
 import type { ChangeTool, RiskClass, Snapshot } from './tool.ts';
 import { changeToolOf } from './tools.ts';
 

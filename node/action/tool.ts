@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Actuator, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
-import type { ToolCall } from '../decision/plan.ts';
+import type { ToolCall } from '../tool-call.ts';
 
 /** R0 reads; R1 is local and reversible; R2 disrupts; R3 cannot be taken back. */
 export type RiskClass = 'R0' | 'R1' | 'R2' | 'R3';

@@ -1,6 +1,6 @@
 // The tools there are. A transaction runs each that changes something; nothing else has the actuator change things.
 import { z } from 'zod';
-import type { ToolCall } from '../decision/plan.ts';
+import type { ToolCall } from '../tool-call.ts';
 import type { ChangeTool, ReadTool, Snapshot, Tool } from './tool.ts';
 import { FILE_READS, FILE_TOOLS } from './tools/files.ts';
 import { MONITOR_READS } from './tools/monitor.ts';

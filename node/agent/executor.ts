@@ -25,7 +25,8 @@ import {
   Transactions,
 } from '../action/transaction.ts';
 import type { AuditLog, AuditRecord } from '../audit/audit-log.ts';
-import type { Plan, ToolCall } from '../decision/plan.ts';
+import type { Plan } from '../decision/plan.ts';
+import type { ToolCall } from '../tool-call.ts';
 import { verify } from '../verification/verify.ts';
 
 /** How long a person has to approve what mode `advise` asks. */
@@ -329,8 +330,17 @@ export class Executor {
     return bytes && decodeJournalEntry(bytes);
   }
 
-  /** @throws z.ZodError for arguments outside the schema. */
+  /** @throws z.ZodError for a person's arguments outside the schema; a policy's are refused. */
   async perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
+    try {
+      return await this.#perform(plan, authority, progress);
+    } catch (error) {
+      if (authority === 'operator' || !(error instanceof z.ZodError)) throw error;
+      return this.#hold(plan, [], `arguments: ${error.issues[0]?.message ?? 'invalid'}`);
+    }
+  }
+
+  async #perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
     let { verdict, diff, calls } = await this.preview(plan.calls, authority);
     if (verdict.kind === 'ask') {

@@ -12,6 +12,7 @@ import type { Plan } from '../decision/plan.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
 import { addStep, closeIncident, type Incident, openIncident, type Stage, type Step } from '../detection/incident.ts';
 import type { Memory } from '../memory/memory.ts';
+import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
@@ -164,14 +165,14 @@ export class Healer {
   async #decide(incident: Incident, finding: Finding, result: VoteResult): Promise<Decision> {
     const { ports, memory, watcher } = this.#parts;
     const { policy, target, remedy } = finding;
-    const record = memory.record(policy, target, remedy?.tool ?? '');
+    const record = memory.record(policy, target, toolsOf(remedy));
     const claimOutcome = result.witnesses.length === 0 ? 'unasked' : result.outcome;
     const decision = await decide({ policy, target, remedy, claimOutcome, record, features: watcher.features() }, ports.compute);
     const { tier, considered } = decision.routed;
     const abstained = considered
       .filter(({ answer }) => answer.kind === 'abstain')
       .map((one) => `${one.tier} abstained (${one.answer.reason})`);
-    const what = decision.kind === 'act' ? describeCall(decision.call) : 'watch';
+    const what = decision.kind === 'act' ? decision.calls.map(describeCall).join(', ') : 'watch';
     const text = [`${what}, by the ${tier ?? 'safest'} tier: ${decision.reason}`, ...abstained].join('; ');
     this.#step(incident, 'decide', text, {
       tier: tier ?? 'none',
@@ -190,10 +191,10 @@ export class Healer {
 
   async #act(incident: Incident, decision: Extract<Decision, { kind: 'act' }>, attempt: number): Promise<boolean> {
     const { memory } = this.#parts;
-    const { call, reason } = decision;
+    const { calls, reason } = decision;
     const id = `${incident.id}-${attempt}`;
-    const plan: Plan = { id, incident: incident.id, calls: [call], tier: decision.routed.tier ?? 'reactive', reason };
-    incident.tool = call.tool;
+    const plan: Plan = { id, incident: incident.id, calls, tier: decision.routed.tier ?? 'reactive', reason };
+    incident.tool = toolsOf(calls);
     const performed = await this.#parts.executor.perform(plan, 'policy', {
       asked: async (diff) => {
         incident.state = 'waiting';
@@ -202,7 +203,7 @@ export class Healer {
       },
       intended: async (diff, record) => {
         incident.state = 'acting';
-        this.#step(incident, 'act', `${describeCall(call)}, attempt ${attempt}: ${diff.join('; ')}`, {
+        this.#step(incident, 'act', `${calls.map(describeCall).join(', ')}, attempt ${attempt}: ${diff.join('; ')}`, {
           plan: id,
           audit: record.index,
         });
@@ -233,7 +234,7 @@ export class Healer {
     const { memory } = this.#parts;
     const worked = entry.phase === 'confirmed';
     const { id, calls } = entry.plan;
-    const tool = calls.map((call) => call.tool).join(', ');
+    const tool = toolsOf(calls);
     const text = worked ? `it helped: ${entry.reason}` : `${entry.phase}: ${entry.reason}`;
     this.#step(incident, worked ? 'verify' : 'undo', text, { plan: id, phase: entry.phase, audit: record.index });
     const known = await memory.learn(incident.policy, incident.target, tool, worked);
@@ -262,6 +263,11 @@ export class Healer {
   #step(incident: Incident, stage: Stage, text: string, data?: Step['data']): void {
     addStep(incident, this.#parts.ports.clock.wallMs(), stage, text, data);
   }
+}
+
+/** By which a remedy's record is kept. */
+function toolsOf(calls: readonly ToolCall[]): string {
+  return calls.map(({ tool }) => tool).join(', ');
 }
 
 function toBase64(bytes: Uint8Array): string {

@@ -9,6 +9,7 @@ import { type Conditions, conditionsOf } from '../detection/conditions.ts';
 import type { Change, Finding, ServiceView } from '../detection/detector.ts';
 import type { Policy } from '../detection/policy.ts';
 import { PolicyDetector } from '../detection/policy-detector.ts';
+import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/declared.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
 
@@ -16,6 +17,13 @@ export const SAMPLE_INTERVAL_MS = 1_000;
 /** How often a service's port is tried, and for how long. */
 const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
+/** How often declared parameters, files, logs and directories are looked at. */
+const LOOK_EVERY_MS = 2_000;
+
+export interface WatcherConfig {
+  policies: readonly Policy[];
+  declared: Declared;
+}
 
 export class Watcher {
   readonly #ports: Ports;
@@ -23,6 +31,10 @@ export class Watcher {
   readonly #baselines = new BaselineDetector();
   readonly #onChanges: (changes: Change[]) => void;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
+  readonly #declared: DeclaredReader;
+  #looked: DeclaredLook = { views: [], unknown: [] };
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #looking = false;
   readonly history = new History();
   #sample: Sample | undefined;
   #previous: Sample | undefined;
@@ -32,8 +44,9 @@ export class Watcher {
   #nextMs = 0;
 
   /** @throws PolicyError */
-  constructor(ports: Ports, policies: readonly Policy[], onChanges: (changes: Change[]) => void) {
+  constructor(ports: Ports, { policies, declared }: WatcherConfig, onChanges: (changes: Change[]) => void) {
     this.#ports = ports;
+    this.#declared = new DeclaredReader(declared, ports.actuator, ports.crypto);
     this.#policies = new PolicyDetector(policies);
     this.#onChanges = onChanges;
   }
@@ -63,6 +76,7 @@ export class Watcher {
     this.history.record(this.#metrics);
     this.#samples++;
     for (const service of this.#ports.actuator.services()) this.#checkIfDue(service);
+    this.#lookIfDue();
     this.#judgePolicies(this.#baselines.observe(this.#observation(this.#sample)));
   }
 
@@ -78,7 +92,8 @@ export class Watcher {
   }
 
   #observation(sample: Sample) {
-    return { nowMs: this.#ports.clock.monotonicMs(), sample, metrics: this.#metrics, services: this.services() };
+    const nowMs = this.#ports.clock.monotonicMs();
+    return { nowMs, sample, metrics: this.#metrics, services: this.services(), declared: this.#looked.views };
   }
 
   #checkIfDue(service: ServiceSample): void {
@@ -91,6 +106,28 @@ export class Watcher {
     this.#ports.actuator
       .checkService(service.name, CHECK_TIMEOUT_MS)
       .then((result) => Object.assign(check, { result, running: false }));
+  }
+
+  /** At declared things, every few seconds; what could not be seen is told once it changes. */
+  #lookIfDue(): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (this.#declared.empty || this.#looking || nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
+    this.#looking = true;
+    this.#lookedMs = nowMs;
+    this.#declared.look().then(
+      (looked) => {
+        this.#looked = looked;
+        this.#looking = false;
+      },
+      () => {
+        this.#looking = false; // the actuator is out of reach: what was seen last stands
+      },
+    );
+  }
+
+  /** Declared things that cannot be seen, and why. */
+  unseen(): DeclaredLook['unknown'] {
+    return this.#looked.unknown;
   }
 
   services(): ServiceView[] {

@@ -5,12 +5,16 @@ import { RESTART_RULES, type ServiceSpec, SIGNALS } from '../../swarm/ports/actu
 import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
 import { maintenanceSchema } from '../action/maintenance.ts';
+import { plainName, plainPath } from '../action/tool.ts';
+import { TOOLS } from '../action/tools.ts';
 import { policySchema } from '../detection/policy.ts';
 import { closest, KalosError } from '../errors.ts';
 
 const MAX_SERVICES = 256;
 const MAX_POLICIES = 1_000;
 const MAX_WINDOWS = 100;
+const MAX_DECLARED = 256;
+const MAX_FILE_LENGTH = 256 * 1024;
 
 const serviceName = z
   .string()
@@ -69,6 +73,28 @@ const serviceSchema = z
   .refine(({ command, unit }) => (command === undefined) !== (unit === undefined), 'a service has either a command or a unit')
   .transform(({ log_bytes, command = [], ...rest }) => ({ ...rest, command, logBytes: log_bytes }));
 
+const sysctlSchema = z.strictObject({ key: plainName, value: z.union([z.string(), z.number()]).transform(String) });
+const fileSchema = z.strictObject({
+  path: plainPath,
+  content: z.string().max(MAX_FILE_LENGTH),
+  mode: z
+    .string()
+    .regex(/^[0-7]{3}$/, 'three octal digits')
+    .optional(),
+  reload: serviceName.optional(),
+});
+const logSchema = z
+  .strictObject({
+    path: plainPath,
+    max_bytes: z.number().int().min(MIN_LOG_BYTES),
+    keep: z.number().int().min(1).max(32).default(5),
+    reload: serviceName.optional(),
+  })
+  .transform(({ max_bytes, ...rest }) => ({ ...rest, maxBytes: max_bytes }));
+const cleanupSchema = z
+  .strictObject({ directory: plainPath, suffix: z.string().min(2).max(64), older_than_s: z.number().int().min(0).default(3_600) })
+  .transform(({ older_than_s, ...rest }) => ({ ...rest, olderThanS: older_than_s }));
+
 /** Where an agent listens unless it is told: reachable from this machine alone. */
 export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 
@@ -84,6 +110,10 @@ export const configSchema = z.strictObject({
   announce: z.array(z.string().startsWith('/')).default([]),
   join: z.array(z.string().startsWith('/')).default([]),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
+  sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
+  file: z.array(fileSchema).max(MAX_DECLARED).default([]),
+  log: z.array(logSchema).max(MAX_DECLARED).default([]),
+  cleanup: z.array(cleanupSchema).max(MAX_DECLARED).default([]),
   maintenance: z.array(maintenanceSchema).max(MAX_WINDOWS).default([]),
   policy: z.array(policySchema).max(MAX_POLICIES).default([]),
 });
@@ -116,6 +146,15 @@ export function resolveConfig(document: Record<string, unknown>, flags: ConfigFl
   const { service } = parsed.data;
   const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);
+  for (const { name, remedy } of parsed.data.policy) {
+    if (remedy === undefined || TOOLS.some((tool) => tool.name === remedy.tool)) continue;
+    const meant = closest(
+      remedy.tool,
+      TOOLS.map((tool) => tool.name),
+    );
+    const suggestion = meant === undefined ? '' : `; did you mean "${meant}"?`;
+    throw new KalosError('config', `${origin}: policy ${name}: no tool "${remedy.tool}"${suggestion}`);
+  }
   const order = startOrder(service);
   if (!order.ok)
     throw new KalosError(

@@ -2,8 +2,7 @@
 // remedy; the operational tier asks the incident model; the language-model tiers abstain until they are configured.
 import { abstainingTier, type Routed, route, type TierAnswer, type TierDecider, type TierQuestion } from '../../models/tiers.ts';
 import type { Compute } from '../../swarm/ports/compute.ts';
-import type { Remedy } from '../detection/policy.ts';
-import type { ToolCall } from './plan.ts';
+import type { ToolCall } from '../tool-call.ts';
 
 /** A tier below this confidence hands on to the next. */
 export const MIN_CONFIDENCE = 0.6;
@@ -17,21 +16,22 @@ export interface RemedyRecord {
 export interface DecisionInput {
   policy: string;
   target: string;
-  remedy: Remedy | undefined;
+  /** What the policy declares, on this target. */
+  remedy: readonly ToolCall[];
   claimOutcome: TierQuestion['claimOutcome'];
   record: RemedyRecord;
   features: readonly number[] | undefined;
 }
 
 export type Decision =
-  | { kind: 'act'; call: ToolCall; routed: Routed; reason: string }
+  | { kind: 'act'; calls: readonly ToolCall[]; routed: Routed; reason: string }
   | { kind: 'watch'; routed: Routed; reason: string };
 
 export async function decide(input: DecisionInput, compute: Compute): Promise<Decision> {
   const question: TierQuestion = {
     policy: input.policy,
     claimOutcome: input.claimOutcome,
-    remedy: input.remedy?.tool,
+    remedy: input.remedy[0]?.tool,
     features: input.features,
   };
   const deciders = [
@@ -43,18 +43,8 @@ export async function decide(input: DecisionInput, compute: Compute): Promise<De
   const routed = await route(deciders, question, MIN_CONFIDENCE);
   const { answer } = routed;
   const reason = answer.reason;
-  if (answer.kind === 'act' && input.remedy !== undefined)
-    return { kind: 'act', call: callOf(input.remedy, input.target), routed, reason };
+  if (answer.kind === 'act' && input.remedy.length > 0) return { kind: 'act', calls: input.remedy, routed, reason };
   return { kind: 'watch', routed, reason };
-}
-
-function callOf(remedy: Remedy, service: string): ToolCall {
-  switch (remedy.tool) {
-    case 'service.restart':
-      return { tool: 'service.restart', service };
-    case 'service.signal':
-      return { tool: 'service.signal', service, signal: remedy.signal };
-  }
 }
 
 /** Confidence by what the witnesses said, moved by how the remedy did before. */

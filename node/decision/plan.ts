@@ -1,10 +1,6 @@
 // A plan: typed tools on targets, with the reason in words. Arguments are references (names, ids), never text to run.
 import type { Tier } from '../../models/tiers.ts';
-
-export type Argument = string | number | boolean | readonly string[];
-
-/** A tool's name and its arguments, by name. What they must be is the tool's to say (node/action/tool.ts). */
-export type ToolCall = Readonly<Record<string, Argument>> & { readonly tool: string };
+import type { ToolCall } from '../tool-call.ts';
 
 export interface Plan {
   /** Idempotency key: one plan is carried out at most once. */

@@ -3,7 +3,9 @@ import type { ClaimKind } from '../../consensus/vote/claim.ts';
 import type { ServiceCheck, ServiceSample } from '../../swarm/ports/actuator.ts';
 import type { Sample } from '../../swarm/ports/sensors.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
-import type { Remedy, Severity } from './policy.ts';
+import type { DeclaredView } from '../telemetry/declared.ts';
+import type { ToolCall } from '../tool-call.ts';
+import type { Severity } from './policy.ts';
 
 /** What the agent knows of a supervised service at the moment of a sample. */
 export interface ServiceView extends ServiceSample {
@@ -20,6 +22,8 @@ export interface Observation {
   sample: Sample;
   metrics: ReadonlyMap<string, number>;
   services: readonly ServiceView[];
+  /** Declared things that could be seen. */
+  declared: readonly DeclaredView[];
 }
 
 export interface Finding {
@@ -31,7 +35,8 @@ export interface Finding {
   summary: string;
   condition: StatusCondition | undefined;
   claim: ClaimKind;
-  remedy: Remedy | undefined;
+  /** The policy's remedy on this target, in order; empty where it has none. */
+  remedy: readonly ToolCall[];
   /** The figures that made it fire. */
   evidence: Readonly<Record<string, string | number>>;
 }

@@ -2,6 +2,7 @@
 // A policy whose metrics the machine lacks is neither true nor false: it keeps what it had and its condition is Unknown.
 import { Environment } from '@marcbachmann/cel-js';
 import type { StatusCondition } from '../../swarm/state/status.ts';
+import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
 import type { Policy } from './policy.ts';
 
@@ -97,14 +98,14 @@ export class PolicyDetector implements Detector {
     let target = this.#targets.get(key);
     if (target === undefined) {
       if (!holds || this.#targets.size >= MAX_TARGETS) return undefined;
-      target = { finding: findingOf(policy, name), sinceMs: observation.nowMs, holds: true, firing: false };
+      target = { finding: findingOf(policy, name, bindings), sinceMs: observation.nowMs, holds: true, firing: false };
       this.#targets.set(key, target);
     }
     if (holds !== target.holds) Object.assign(target, { holds, sinceMs: observation.nowMs });
     const lastedS = (observation.nowMs - target.sinceMs) / 1000;
     if (holds && !target.firing && lastedS >= policy.for_s) {
       target.firing = true;
-      target.finding = { ...target.finding, evidence: evidenceOf(compiled, bindings) };
+      target.finding = { ...findingOf(policy, name, bindings), evidence: evidenceOf(compiled, bindings) };
       return { kind: 'fired', finding: target.finding };
     }
     if (!holds && lastedS >= (target.firing ? policy.clear_s : 0)) {
@@ -127,7 +128,7 @@ export class PolicyDetector implements Detector {
   }
 }
 
-function targetsOf(policy: Policy, { services, sample }: Observation): { target: string; bindings: Bindings }[] {
+function targetsOf(policy: Policy, { services, sample, declared }: Observation): { target: string; bindings: Bindings }[] {
   switch (policy.scope) {
     case 'machine':
       return [{ target: 'machine', bindings: {} }];
@@ -149,6 +150,16 @@ function targetsOf(policy: Policy, { services, sample }: Observation): { target:
           },
         },
       }));
+    case 'sysctl':
+    case 'file':
+    case 'log':
+    case 'cleanup':
+      return declared
+        .filter(({ kind }) => kind === policy.scope)
+        .map(({ kind, name, fields }) => ({
+          target: name,
+          bindings: { [kind]: kind === 'cleanup' ? { ...fields, utilization: utilizationAt(sample, name) } : fields },
+        }));
     case 'mount':
       return sample.mounts.map((mount) => ({
         target: mount.path,
@@ -164,9 +175,32 @@ function targetsOf(policy: Policy, { services, sample }: Observation): { target:
   }
 }
 
-function findingOf(policy: Policy, target: string): Finding {
-  const { name, severity, summary, condition, claim, remedy } = policy;
+/** Of the file system that a path lies on. */
+function utilizationAt({ mounts }: Observation['sample'], path: string): number {
+  const above = mounts.filter((mount) => mount.path === '/' || path === mount.path || path.startsWith(`${mount.path}/`));
+  const mount = above.toSorted((a, b) => b.path.length - a.path.length)[0];
+  return mount === undefined || mount.sizeBytes === 0 ? 0 : 1 - mount.availableBytes / mount.sizeBytes;
+}
+
+function findingOf(policy: Policy, target: string, bindings: Bindings): Finding {
+  const { name, severity, summary, condition, claim } = policy;
+  const remedy = remedyOf(policy, target, bindings);
   return { policy: name, target, severity, summary, condition, claim, remedy, evidence: {} };
+}
+
+/** The remedy with the fields of what was found in the place of their names; on a service by default the one found. */
+function remedyOf({ remedy, scope }: Policy, target: string, bindings: Bindings): ToolCall[] {
+  if (remedy === undefined) return [];
+  const fields = { ...(bindings[scope] as Record<string, unknown> | undefined), name: target };
+  const call = Object.entries(remedy).map(([key, value]) => {
+    const field = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : undefined;
+    return [key, field !== undefined && field in fields ? (fields as Record<string, unknown>)[field] : value];
+  });
+  const onService = scope === 'service' && !('service' in remedy) ? [['service', target]] : [];
+  // Whoever holds the file open is told, in the same plan.
+  const { reload } = fields as { reload?: unknown };
+  const then = typeof reload === 'string' && reload !== '' ? [{ tool: 'service.reload', service: reload }] : [];
+  return [Object.fromEntries([...onService, ...call]) as ToolCall, ...then];
 }
 
 function evidenceOf(compiled: Compiled, bindings: Bindings): Record<string, string | number> {

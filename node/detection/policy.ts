@@ -1,25 +1,27 @@
 // What a policy is: a CEL expression over a machine, service or mount, how long it must hold, and what it means.
 import { z } from 'zod';
 import { CLAIM_KINDS } from '../../consensus/vote/claim.ts';
-import { SIGNALS } from '../../swarm/ports/actuator.ts';
 import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
+import { DECLARED_KINDS } from '../telemetry/declared.ts';
 
-export const POLICY_SCOPES = ['machine', 'service', 'mount'] as const;
+export const POLICY_SCOPES = ['machine', 'service', 'mount', ...DECLARED_KINDS] as const;
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-export const remedySchema = z.discriminatedUnion('tool', [
-  z.strictObject({ tool: z.literal('service.restart') }),
-  z.strictObject({ tool: z.literal('service.signal'), signal: z.enum(SIGNALS) }),
-]);
-export type Remedy = z.infer<typeof remedySchema>;
+/**
+ * A tool and its arguments, by name; one that begins with `$` stands for a field of what was found (`$name`, `$path`).
+ * Whether the tool takes them is the tool's to say, when it is used.
+ */
+export const remedySchema = z
+  .looseObject({ tool: z.string().regex(/^[a-z]+\.[a-z]+$/, 'a tool: see kalos tools') })
+  .and(z.record(z.string(), z.union([z.string(), z.number()])));
 
 const MAX_FOR_S = 86_400;
 
 export const policySchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40'),
   scope: z.enum(POLICY_SCOPES).default('machine'),
-  /** CEL. Variables: `metrics` (map by name) and, by scope, `service` or `mount`. */
+  /** CEL. Variables: `metrics` (map by name) and, by scope, `service`, `mount`, `sysctl`, `file`, `log` or `cleanup`. */
   when: z.string().min(1).max(1_000),
   /** Seconds for which the expression must hold before the policy fires. */
   for_s: z.number().min(0).max(MAX_FOR_S).default(0),
@@ -107,6 +109,43 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'a file system is nearly out of space or inodes',
       condition: 'DiskPressure',
       claim: 'pressure',
+    },
+    {
+      name: 'sysctl-drift',
+      scope: 'sysctl',
+      when: `sysctl.value != sysctl.wanted`,
+      for_s: 4,
+      summary: 'a declared kernel parameter has another value',
+      claim: 'anomaly',
+      remedy: { tool: 'sysctl.set', key: '$key', value: '$wanted' },
+    },
+    {
+      name: 'file-drift',
+      scope: 'file',
+      when: `file.content != file.wanted || file.mode != file.wanted_mode`,
+      for_s: 4,
+      summary: 'a declared file is gone or was changed',
+      claim: 'anomaly',
+      remedy: { tool: 'fs.write', path: '$path', content: '$text', mode: '$wanted_mode' },
+    },
+    {
+      name: 'log-growth',
+      scope: 'log',
+      when: `log.size_bytes > log.max_bytes`,
+      for_s: 4,
+      summary: 'a declared log is larger than it may be',
+      claim: 'anomaly',
+      remedy: { tool: 'fs.rotate', path: '$path', keep: '$keep' },
+    },
+    {
+      name: 'disk-cleanup',
+      scope: 'cleanup',
+      when: `cleanup.utilization > 0.9 && cleanup.bytes > 0`,
+      for_s: 4,
+      summary: 'a file system is nearly full, and holds what may be cleaned',
+      condition: 'DiskPressure',
+      claim: 'pressure',
+      remedy: { tool: 'fs.clean', directory: '$directory', suffix: '$suffix', older_than_s: '$older_than_s' },
     },
   ] satisfies PolicyInput[]
 ).map((policy) => policySchema.parse(policy));

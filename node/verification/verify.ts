@@ -4,7 +4,7 @@ import type { Machine, Snapshot } from '../action/tool.ts';
 import { findService } from '../action/tool.ts';
 import { changeToolOf, isAsIntended } from '../action/tools.ts';
 import { type JournalEntry, keyOf } from '../action/transaction.ts';
-import type { ToolCall } from '../decision/plan.ts';
+import type { ToolCall } from '../tool-call.ts';
 
 const CHECK_TIMEOUT_MS = 1_000;
 

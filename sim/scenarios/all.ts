@@ -1,7 +1,8 @@
 // The named scenarios.
 import { crashAndPartition } from './crash-and-partition.ts';
 import { crashLoop } from './crash-loop.ts';
+import { drift } from './drift.ts';
 import type { Scenario } from './scenario.ts';
 import { slowJoin } from './slow-join.ts';
 
-export const SCENARIOS: readonly Scenario[] = [crashAndPartition, crashLoop, slowJoin];
+export const SCENARIOS: readonly Scenario[] = [crashAndPartition, crashLoop, drift, slowJoin];

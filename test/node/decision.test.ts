@@ -4,7 +4,7 @@ import { Guard, type GuardQuestion, MODES, STORM_CHANGES, STORM_PAUSE_MS } from 
 import { maintenanceReason } from '../../node/action/maintenance.ts';
 import type { Snapshot } from '../../node/action/tool.ts';
 import { decide } from '../../node/decision/decide.ts';
-import type { ToolCall } from '../../node/decision/plan.ts';
+import type { ToolCall } from '../../node/tool-call.ts';
 import type { Compute } from '../../swarm/ports/compute.ts';
 
 const compute: Compute = {
@@ -18,7 +18,7 @@ const fresh = { worked: 0, failed: 0 };
 const exited = {
   policy: 'service-exited',
   target: 'web',
-  remedy: { tool: 'service.restart' as const },
+  remedy: [{ tool: 'service.restart', service: 'web' }],
   record: fresh,
   features: [1],
 };
@@ -28,7 +28,7 @@ describe('a decision', () => {
     const decision = await decide({ ...exited, claimOutcome: 'certified' }, compute);
     expect(decision).toMatchObject({
       kind: 'act',
-      call: { tool: 'service.restart', service: 'web' },
+      calls: [{ tool: 'service.restart', service: 'web' }],
       routed: { tier: 'reactive' },
     });
     expect(decision.reason).toContain('the witnesses certify it');
@@ -47,13 +47,13 @@ describe('a decision', () => {
   });
 
   it('without a remedy asks the incident model, which only watches', async () => {
-    const decision = await decide({ ...exited, remedy: undefined, claimOutcome: 'undecided' }, compute);
+    const decision = await decide({ ...exited, remedy: [], claimOutcome: 'undecided' }, compute);
     expect(decision).toMatchObject({ kind: 'watch', routed: { tier: 'operational' } });
     expect(decision.reason).toContain('memory-growth (93 %)');
   });
 
   it('records that each tier abstained where none can tell', async () => {
-    const { routed } = await decide({ ...exited, remedy: undefined, claimOutcome: 'unasked', features: undefined }, blind);
+    const { routed } = await decide({ ...exited, remedy: [], claimOutcome: 'unasked', features: undefined }, blind);
     expect(routed.considered.map(({ tier, answer }) => `${tier} ${answer.kind}`)).toEqual([
       'reactive abstain',
       'operational abstain',

@@ -35,6 +35,7 @@ const observe = (nowMs: number, metrics: Record<string, number>, services: Servi
   sample,
   metrics: new Map(Object.entries(metrics)),
   services,
+  declared: [],
 });
 
 const detector = (policy: PolicyInput) => new PolicyDetector([policySchema.parse(policy)]);

@@ -7,6 +7,7 @@ import { SeededRandom } from '../../sim/random.ts';
 import { runScenario } from '../../sim/run.ts';
 import { crashAndPartition } from '../../sim/scenarios/crash-and-partition.ts';
 import { crashLoop } from '../../sim/scenarios/crash-loop.ts';
+import { drift } from '../../sim/scenarios/drift.ts';
 import { slowJoin } from '../../sim/scenarios/slow-join.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 
@@ -61,6 +62,20 @@ describe('a silence', () => {
     };
     await runScenario(silenced, 4, 1, () => undefined);
     expect(starts).toBe(2); // the first, and the attempt that came before the silence
+  });
+});
+
+describe('drift', () => {
+  it.each([1, 2, 3, 4, 5, 6])('is put right where something was declared, and nowhere else, with seed %i', async (seed) => {
+    const first = await runScenario(drift, 4 + (seed % 3), seed, () => undefined);
+    expect(first.violations).toEqual([]);
+    expect((await runScenario(drift, 4 + (seed % 3), seed, () => undefined)).traceHash).toBe(first.traceHash);
+    expect(first.incidents.map(({ policy }) => policy).sort()).toEqual([
+      'file-drift',
+      'file-drift',
+      'log-growth',
+      'sysctl-drift',
+    ]);
   });
 });
 

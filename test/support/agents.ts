@@ -50,9 +50,9 @@ export class RealSwarm {
     this.#environment = environment;
   }
 
-  /** Starts an agent, joined to the first one where there is one; resolves once it is up. */
-  async start(name: string, config: string, existing?: RealAgent): Promise<RealAgent> {
-    const directory = existing?.directory ?? join(this.#root, name);
+  /** Starts an agent, joined to the first one where there is one; resolves once it is up. @param place its state directory, where the test has made one. */
+  async start(name: string, config: string, existing?: RealAgent, place?: string): Promise<RealAgent> {
+    const directory = existing?.directory ?? place ?? join(this.#root, name);
     const first = this.agents[0];
     const join_ =
       first === undefined || existing !== undefined

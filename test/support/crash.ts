@@ -4,7 +4,8 @@
 // Used by a test and by the benchmark `transaction`.
 import { Executor } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
-import type { Plan, ToolCall } from '../../node/decision/plan.ts';
+import type { Plan } from '../../node/decision/plan.ts';
+import type { ToolCall } from '../../node/tool-call.ts';
 import { SimulatedActuator } from '../../sim/actuator.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/clock.ts';

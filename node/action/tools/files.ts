@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { toHex, utf8 } from '../../../swarm/dissemination/cbor.ts';
 import type { Reading } from '../../../swarm/ports/actuator.ts';
-import type { ToolCall } from '../../decision/plan.ts';
+import type { ToolCall } from '../../tool-call.ts';
 import {
   type ChangeTool,
   changeTool,
