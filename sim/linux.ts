@@ -207,7 +207,20 @@ export class FakeLinux implements Sensors, ChangeMachine {
         },
       ],
       processes: [...this.#processes.values()].map(sampleOf),
+      host: this.#host(),
     };
+  }
+
+  /** What of the kernel's other figures the model has. */
+  #host(): Sample['host'] {
+    const values = new Map([
+      ['running', [...this.#processes.values()].filter(({ stopped }) => !stopped).length],
+      ['forks', this.#nextPid],
+      ['files.open', 32 * this.#processes.size],
+      ['files.max', 1e6],
+      ['uptime', this.#scheduler.nowMs / 1000],
+    ]);
+    return { values, lacks: new Map([['entropy', 'not on the simulated machine']]) };
   }
 
   // Services

@@ -6,7 +6,7 @@ import type { Healer } from '../agent/healer.ts';
 import type { SwarmLink } from '../agent/swarm-link.ts';
 import type { Watcher } from '../agent/watcher.ts';
 import type { Memory } from '../memory/memory.ts';
-import { METRICS, processCpu } from '../telemetry/metrics.ts';
+import { METRICS, processCpu, unknownBecause } from '../telemetry/metrics.ts';
 
 export type TableScope = 'swarm' | 'machine';
 
@@ -70,17 +70,24 @@ const nodes: Table = {
 const metrics: Table = {
   name: 'metrics',
   scope: 'machine',
-  description: 'The newest value of every metric; NULL where the machine lacks it',
+  description: 'The newest value of every metric; NULL, and why, where the machine lacks it',
   columns: [
     column('node', 'TEXT'),
     column('name', 'TEXT'),
     column('value', 'REAL'),
     column('unit', 'TEXT'),
     column('description', 'TEXT'),
+    column('unknown', 'TEXT'),
   ],
   rows: ({ watcher, name: node }) => {
     const values = watcher.metrics();
-    return METRICS.map(({ name, unit, description }) => ({ node, name, value: values.get(name), unit, description }));
+    const { sample } = watcher.lastSample();
+    return METRICS.map((metric) => {
+      const { name, unit, description } = metric;
+      const value = values.get(name);
+      const unknown = value === undefined && sample !== undefined ? unknownBecause(metric, sample) : undefined;
+      return { node, name, value, unit, description, unknown };
+    });
   },
 };
 

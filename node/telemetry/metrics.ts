@@ -3,10 +3,12 @@ import type { CpuTimes, Pressure, ProcessSample, Sample } from '../../swarm/port
 
 export interface Metric {
   name: string;
-  unit: '1' | 'By' | 'By/s' | '%' | '{process}' | '{thread}';
+  unit: '1' | 'By' | 'By/s' | '%' | 's' | 'Cel' | `{${string}}` | `{${string}}/s`;
   description: string;
   /** Undefined where the machine lacks it, or where a rate has no earlier sample yet. */
   read(sample: Sample, previous: Sample | undefined): number | undefined;
+  /** A figure of the host that it needs: says why it is unknown where that is. */
+  figure?: string;
   /** The smallest spread that a baseline takes for more than noise; undefined: no baseline watches this metric. */
   noiseFloor?: number;
 }
@@ -79,6 +81,95 @@ function countProcesses(sample: Sample, matches: (process: ProcessSample) => boo
   for (const process of sample.processes) if (matches(process)) count++;
   return count;
 }
+
+/** A figure of the host as it is. */
+function gauge(name: string, figure: string, unit: Metric['unit'], description: string): Metric {
+  return { name, unit, description, figure, read: ({ host }) => host.values.get(figure) };
+}
+
+/** How fast a counter of the host's grows; a counter that went back was reset, and gives nothing. */
+function rate(name: string, figure: string, unit: Metric['unit'], description: string): Metric {
+  return {
+    name,
+    unit,
+    description,
+    figure,
+    read: (sample, previous) => {
+      const seconds = elapsedS(sample, previous);
+      const [now, before] = [sample.host.values.get(figure), previous?.host.values.get(figure)];
+      return seconds === undefined || now === undefined || before === undefined || now < before
+        ? undefined
+        : (now - before) / seconds;
+    },
+  };
+}
+
+/** A figure as a share of another. */
+function share(name: string, figure: string, of: string, description: string): Metric {
+  return {
+    name,
+    unit: '1',
+    description,
+    figure,
+    read: ({ host }) => {
+      const [used, most] = [host.values.get(figure), host.values.get(of)];
+      return used === undefined || most === undefined || most <= 0 ? undefined : used / most;
+    },
+  };
+}
+
+const HOST_METRICS: readonly Metric[] = [
+  rate('system.network.io.receive', 'network.receive', 'By/s', 'Received by all devices but loopback'),
+  rate('system.network.io.transmit', 'network.transmit', 'By/s', 'Sent by all devices but loopback'),
+  rate('system.network.errors', 'network.errors', '{error}/s', 'Errors of all network devices'),
+  rate('system.network.dropped', 'network.dropped', '{packet}/s', 'Packets that network devices dropped'),
+  gauge('system.network.tcp.established', 'tcp.established', '{connection}', 'TCP connections that are established'),
+  gauge('system.network.tcp.time_wait', 'tcp.time_wait', '{connection}', 'TCP connections in TIME_WAIT'),
+  gauge('system.network.tcp.orphans', 'tcp.orphans', '{connection}', 'TCP connections that no process holds'),
+  gauge('system.network.sockets', 'sockets.used', '{socket}', 'Sockets of all kinds'),
+  rate('system.network.tcp.retransmits', 'tcp.retransmitted', '{segment}/s', 'TCP segments sent again'),
+  rate('system.network.tcp.opens', 'tcp.opens', '{connection}/s', 'TCP connections opened from here'),
+  rate(
+    'system.network.tcp.listen_drops',
+    'tcp.listen_drops',
+    '{connection}/s',
+    'Connections dropped because nobody accepted them',
+  ),
+  share('system.network.conntrack.utilization', 'conntrack.count', 'conntrack.max', 'Use of the connection tracking table'),
+  {
+    name: 'system.network.ports.utilization',
+    unit: '1',
+    description: 'TCP sockets as a share of the ephemeral ports',
+    figure: 'ports.last',
+    read: ({ host: { values } }) => {
+      const [first, last, used] = [values.get('ports.first'), values.get('ports.last'), values.get('tcp.in_use')];
+      const waiting = values.get('tcp.time_wait') ?? 0;
+      return first === undefined || last === undefined || used === undefined ? undefined : (used + waiting) / (last - first + 1);
+    },
+  },
+  share('system.filesystem.files.utilization', 'files.open', 'files.max', 'Open files as a share of what the kernel allows'),
+  gauge('system.filesystem.files', 'files.open', '{file}', 'Open files of all processes'),
+  rate('system.processes.created', 'forks', '{process}/s', 'Processes and threads started'),
+  gauge('system.process.running', 'running', '{process}', 'Tasks that run or could'),
+  rate('system.context_switches', 'context_switches', '{switch}/s', 'Context switches'),
+  rate('system.paging.faults.major', 'major_faults', '{fault}/s', 'Page faults that needed the disk'),
+  rate('system.paging.swap.in', 'swap_in', '{page}/s', 'Pages read from swap'),
+  rate('system.paging.swap.out', 'swap_out', '{page}/s', 'Pages written to swap'),
+  rate('system.memory.oom_kills', 'oom_kills', '{kill}/s', 'Processes that the kernel killed for memory'),
+  gauge('system.entropy', 'entropy', '{bit}', 'Entropy that the kernel has'),
+  gauge('system.uptime', 'uptime', 's', 'Since boot'),
+  gauge('system.raid.degraded', 'raid.degraded', '{array}', 'RAID arrays that lack a disk'),
+  {
+    name: 'hw.temperature',
+    unit: 'Cel',
+    description: 'Of the first thermal zone',
+    figure: 'temperature.milli',
+    read: ({ host }) => {
+      const milli = host.values.get('temperature.milli');
+      return milli === undefined ? undefined : milli / 1_000;
+    },
+  },
+];
 
 export const METRICS: readonly Metric[] = [
   {
@@ -213,7 +304,17 @@ export const METRICS: readonly Metric[] = [
       return top === undefined || s.memoryTotalBytes === undefined ? undefined : top / s.memoryTotalBytes;
     },
   },
+  ...HOST_METRICS,
 ];
+
+/** Why a metric has no value now; undefined where only an earlier sample is missing. */
+export function unknownBecause({ figure, name }: Metric, { host, cpu, load, pressureCpu }: Sample): string | undefined {
+  if (figure !== undefined) return host.lacks.get(figure);
+  if (name.startsWith('system.psi.') && pressureCpu === undefined) return 'this kernel gives no pressure (boot with psi=1)';
+  if (name.startsWith('system.cpu.') && cpu === undefined) return '/proc/stat cannot be read';
+  if (name.startsWith('system.load.') && load === undefined) return '/proc/loadavg cannot be read';
+  return undefined;
+}
 
 /** All metrics of a sample by name; the unknown ones are absent. */
 export function readMetrics(sample: Sample, previous: Sample | undefined): Map<string, number> {

@@ -68,6 +68,8 @@ export interface Sample {
   disks: readonly DiskSample[];
   mounts: readonly MountSample[];
   processes: readonly ProcessSample[];
+  /** Other figures of the kernel's, by name (node/telemetry/host-figures.ts), and why one is not known. */
+  host: { values: ReadonlyMap<string, number>; lacks: ReadonlyMap<string, string> };
 }
 
 export interface Sensors {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DiskSample, MountSample, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
+import { HostReader } from './host-reader.ts';
 import { ProcReader } from './proc-reader.ts';
 
 const LAYOUT_VERSION = 1;
@@ -25,6 +26,7 @@ function known(value: number | undefined): number | undefined {
 export class NativeSampler implements Sensors {
   readonly source = 'native';
   readonly #addon: Addon;
+  readonly #host = new HostReader();
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 
@@ -63,6 +65,7 @@ export class NativeSampler implements Sensors {
       disks: Array.from({ length: disks }, (_, i) => this.#disk(HEADER + i * DISK.doubles)),
       mounts: Array.from({ length: mounts }, (_, i) => this.#mount(mountsAt + i * MOUNT.doubles)),
       processes: Array.from({ length: processes }, (_, i) => this.#process(processesAt + i * PROCESS.doubles)),
+      host: this.#host.read(Date.now()),
     };
   }
 

@@ -10,6 +10,7 @@ import type {
   Sample,
   Sensors,
 } from '../../../swarm/ports/sensors.ts';
+import { HostReader } from './host-reader.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI on every architecture that Node runs on
 const PAGE_BYTES = 4096;
@@ -129,6 +130,7 @@ function processes(): ProcessSample[] {
 
 export class ProcReader implements Sensors {
   readonly source = 'proc';
+  readonly #host = new HostReader();
 
   sample(): Sample {
     const memory = meminfo(read('/proc/meminfo'));
@@ -148,6 +150,7 @@ export class ProcReader implements Sensors {
       disks: disks(read('/proc/diskstats')),
       mounts: mounts(read('/proc/self/mounts')),
       processes: processes(),
+      host: this.#host.read(Date.now()),
     };
   }
 }

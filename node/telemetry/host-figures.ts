@@ -1,0 +1,163 @@
+// Figures that the kernel shows as text, a file each: which file, and how it is read (proc(5)). Pure; the reader is an adapter.
+// A file that a machine lacks makes its figures unknown, with the reason, never zero.
+
+export interface HostSource {
+  file: string;
+  /** All that it can give. */
+  figures: readonly string[];
+  parse(text: string): Record<string, number>;
+}
+
+export interface HostFigures {
+  values: ReadonlyMap<string, number>;
+  /** Why a figure is not known, by its name. */
+  lacks: ReadonlyMap<string, string>;
+}
+
+/** `key value` lines, the keys renamed. */
+function lines(names: Readonly<Record<string, string>>, separator = ' '): Omit<HostSource, 'file'> {
+  return {
+    figures: Object.values(names),
+    parse: (text) => {
+      const found: Record<string, number> = {};
+      for (const line of text.split('\n')) {
+        const at = line.indexOf(separator);
+        const name = at < 0 ? undefined : names[line.slice(0, at)];
+        if (name !== undefined) found[name] = Number.parseInt(line.slice(at + 1), 10);
+      }
+      return found;
+    },
+  };
+}
+
+/** One line of numbers, by position. */
+function fields(...names: readonly string[]): Omit<HostSource, 'file'> {
+  return {
+    figures: names.filter((name) => name !== ''),
+    parse: (text) =>
+      Object.fromEntries(
+        text
+          .trim()
+          .split(/\s+/)
+          .map((value, i) => [names[i] ?? '', Number(value)] as const)
+          .filter(([name]) => name !== ''),
+      ),
+  };
+}
+
+/** A line of names and a line of values with one prefix, as in /proc/net/snmp. */
+function paired(prefix: string, names: Readonly<Record<string, string>>): Omit<HostSource, 'file'> {
+  return {
+    figures: Object.values(names),
+    parse: (text) => {
+      const [heads = [], values = []] = text
+        .split('\n')
+        .filter((line) => line.startsWith(`${prefix}: `))
+        .map((line) => line.split(' ').slice(1));
+      const found: Record<string, number> = {};
+      for (const [key, name] of Object.entries(names)) {
+        const value = Number(values[heads.indexOf(key)]);
+        if (heads.includes(key) && Number.isFinite(value)) found[name] = value;
+      }
+      return found;
+    },
+  };
+}
+
+/** `TCP: inuse 1 orphan 0 …` */
+function sockstat(text: string): Record<string, number> {
+  const of = (protocol: string, key: string): number =>
+    Number(text.match(new RegExp(`^${protocol}:.*\\b${key} (\\d+)`, 'm'))?.[1] ?? Number.NaN);
+  return {
+    'tcp.in_use': of('TCP', 'inuse'),
+    'tcp.orphans': of('TCP', 'orphan'),
+    'tcp.time_wait': of('TCP', 'tw'),
+    'udp.in_use': of('UDP', 'inuse'),
+    'sockets.used': of('sockets', 'used'),
+  };
+}
+
+/** All devices but loopback, together. */
+function networkDevices(text: string): Record<string, number> {
+  const sums = { receive: 0, transmit: 0, errors: 0, dropped: 0 };
+  for (const [, name = '', rest = ''] of text.matchAll(/^\s*([^:\s]+):(.*)$/gm)) {
+    if (name === 'lo') continue;
+    const [received = 0, , receiveErrors = 0, receiveDropped = 0, , , , , sent = 0, , sendErrors = 0, sendDropped = 0] = rest
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+    sums.receive += received;
+    sums.transmit += sent;
+    sums.errors += receiveErrors + sendErrors;
+    sums.dropped += receiveDropped + sendDropped;
+  }
+  return Object.fromEntries(Object.entries(sums).map(([key, value]) => [`network.${key}`, value]));
+}
+
+/** `[UU_]` of an array that lacks a disk. */
+function degradedArrays(text: string): Record<string, number> {
+  return { 'raid.degraded': [...text.matchAll(/\[[U_]+\]/g)].filter(([disks]) => disks.includes('_')).length };
+}
+
+export const HOST_SOURCES: readonly HostSource[] = [
+  {
+    file: '/proc/stat',
+    ...lines({ ctxt: 'context_switches', processes: 'forks', procs_running: 'running', procs_blocked: 'blocked' }),
+  },
+  {
+    file: '/proc/vmstat',
+    ...lines({ pgmajfault: 'major_faults', oom_kill: 'oom_kills', pswpin: 'swap_in', pswpout: 'swap_out' }),
+  },
+  { file: '/proc/sys/fs/file-nr', ...fields('files.open', '', 'files.max') },
+  { file: '/proc/sys/kernel/random/entropy_avail', ...fields('entropy') },
+  { file: '/proc/sys/kernel/threads-max', ...fields('threads.max') },
+  { file: '/proc/sys/net/ipv4/ip_local_port_range', ...fields('ports.first', 'ports.last') },
+  { file: '/proc/sys/net/netfilter/nf_conntrack_count', ...fields('conntrack.count') },
+  { file: '/proc/sys/net/netfilter/nf_conntrack_max', ...fields('conntrack.max') },
+  {
+    file: '/proc/net/sockstat',
+    figures: ['tcp.in_use', 'tcp.orphans', 'tcp.time_wait', 'udp.in_use', 'sockets.used'],
+    parse: sockstat,
+  },
+  {
+    file: '/proc/net/snmp',
+    ...paired('Tcp', {
+      CurrEstab: 'tcp.established',
+      RetransSegs: 'tcp.retransmitted',
+      OutSegs: 'tcp.sent',
+      ActiveOpens: 'tcp.opens',
+    }),
+  },
+  { file: '/proc/net/netstat', ...paired('TcpExt', { ListenDrops: 'tcp.listen_drops' }) },
+  {
+    file: '/proc/net/dev',
+    figures: ['network.receive', 'network.transmit', 'network.errors', 'network.dropped'],
+    parse: networkDevices,
+  },
+  { file: '/proc/uptime', ...fields('uptime') },
+  { file: '/sys/class/thermal/thermal_zone0/temp', ...fields('temperature.milli') },
+  { file: '/proc/mdstat', figures: ['raid.degraded'], parse: degradedArrays },
+];
+
+/** @param read the file's text, or throws why not. */
+export function readFigures(sources: readonly HostSource[], read: (file: string) => string): HostFigures {
+  const values = new Map<string, number>();
+  const lacks = new Map<string, string>();
+  for (const { file, figures, parse } of sources) {
+    const found = attempt(() => parse(read(file)));
+    for (const figure of figures) {
+      const value = found.ok ? found.value[figure] : undefined;
+      if (value !== undefined && Number.isFinite(value)) values.set(figure, value);
+      else lacks.set(figure, found.ok ? `${file} does not say` : found.reason);
+    }
+  }
+  return { values, lacks };
+}
+
+function attempt<T>(work: () => T): { ok: true; value: T } | { ok: false; reason: string } {
+  try {
+    return { ok: true, value: work() };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
