@@ -105,6 +105,7 @@ function addNodeCommands(program: Command): void {
     .action(async (options: { dir?: string; output: Format }) =>
       ends((await import('../node/cli/doctor.ts')).doctor(options.dir, options.output)),
     );
+  addPolicyCommands(program);
   addActCommands(program);
   addAuditCommands(program);
   program
@@ -115,6 +116,27 @@ function addNodeCommands(program: Command): void {
 interface Common {
   dir?: string;
   output: Format;
+}
+
+function addPolicyCommands(program: Command): void {
+  const policy = program.command('policy').description('what counts as wrong: listed, shown, and tried against its own tests');
+  const commands = () => import('../node/cli/policy.ts');
+  type Options = { dir?: string; config?: string; output: Format };
+  const add = (name: string, description: string) =>
+    policy
+      .command(name)
+      .description(description)
+      .addOption(directory())
+      .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
+      .addOption(format());
+  add('list', 'all policies, shipped and own').action(async (options: Options) => ends((await commands()).listPolicies(options)));
+  add('show', 'one policy, whole')
+    .argument('<name>')
+    .action(async (name: string, options: Options) => ends((await commands()).showPolicy(options, name)));
+  add('test', 'run the tests that are written beside the policies')
+    .argument('[name]', 'one policy; all without it')
+    .addHelpText('after', exits('0 all hold, 1 one does not, 2 a policy is wrong'))
+    .action(async (name: string | undefined, options: Options) => ends((await commands()).testPolicies(options, name)));
 }
 
 function addActCommands(program: Command): void {

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Agent } from '../agent.ts';
 import { failed, type Reply, ROUTES } from './routes.ts';
 
-const MAX_BODY_BYTES = 64 * 1024;
+/** A file of 256 KiB, escaped as JSON may escape it. */
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {

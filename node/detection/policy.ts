@@ -18,6 +18,16 @@ export const remedySchema = z
 
 const MAX_FOR_S = 86_400;
 
+const policyTestSchema = z.strictObject({
+  name: z.string().min(1).max(100),
+  /** Facts: metrics by name, and the fields of the target. What is not given of a service is well. */
+  metrics: z.record(z.string(), z.number()).default({}),
+  target: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  /** Seconds for which they hold. */
+  for_s: z.number().min(0).max(MAX_FOR_S).default(0),
+  fires: z.boolean(),
+});
+
 export const policySchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40'),
   scope: z.enum(POLICY_SCOPES).default('machine'),
@@ -32,6 +42,8 @@ export const policySchema = z.strictObject({
   condition: z.enum(STATUS_CONDITIONS).optional(),
   claim: z.enum(CLAIM_KINDS).default('anomaly'),
   remedy: remedySchema.optional(),
+  /** What `kalos policy test` tries. */
+  test: z.array(policyTestSchema).max(100).default([]),
 });
 export type Policy = z.infer<typeof policySchema>;
 export type PolicyInput = z.input<typeof policySchema>;
@@ -48,6 +60,11 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       condition: 'ServicesReady',
       claim: 'service-down',
       remedy: { tool: 'service.restart' },
+      test: [
+        { name: 'one that ended', target: { state: 'exited', exit_code: 1 }, fires: true },
+        { name: 'one that ended well, and may', target: { state: 'exited', exit_code: 0, restart: 'on-failure' }, fires: false },
+        { name: 'one that was stopped', target: { state: 'stopped' }, fires: false },
+      ],
     },
     {
       name: 'service-unresponsive',
@@ -59,6 +76,11 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       condition: 'ServicesReady',
       claim: 'service-unresponsive',
       remedy: { tool: 'service.restart' },
+      test: [
+        { name: 'a port that refuses', target: { check: 'refused' }, for_s: 6, fires: true },
+        { name: 'a port that refuses for a moment', target: { check: 'refused' }, for_s: 3, fires: false },
+        { name: 'one that has just started', target: { check: 'refused', age_s: 2 }, for_s: 6, fires: false },
+      ],
     },
     {
       name: 'service-frozen',
@@ -70,6 +92,10 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       condition: 'ServicesReady',
       claim: 'service-frozen',
       remedy: { tool: 'service.signal', signal: 'CONT' },
+      test: [
+        { name: 'one that is stopped by a signal', target: { process_state: 'T' }, for_s: 3, fires: true },
+        { name: 'one that sleeps', for_s: 60, fires: false },
+      ],
     },
     {
       name: 'cpu-pressure',
@@ -79,6 +105,10 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'tasks wait for the CPU most of the time',
       condition: 'CpuPressure',
       claim: 'pressure',
+      test: [
+        { name: 'a minute of it', metrics: { 'system.psi.cpu.some': 90 }, for_s: 61, fires: true },
+        { name: 'a compile', metrics: { 'system.psi.cpu.some': 90 }, for_s: 40, fires: false },
+      ],
     },
     {
       name: 'memory-pressure',
@@ -89,6 +119,20 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'memory is nearly exhausted or stalls all tasks',
       condition: 'MemoryPressure',
       claim: 'pressure',
+      test: [
+        {
+          name: 'all tasks stalled',
+          metrics: { 'system.psi.memory.full': 20, 'system.memory.utilization': 0.9 },
+          for_s: 11,
+          fires: true,
+        },
+        {
+          name: 'a full cache',
+          metrics: { 'system.psi.memory.full': 0, 'system.memory.utilization': 0.9 },
+          for_s: 600,
+          fires: false,
+        },
+      ],
     },
     {
       name: 'io-pressure',
@@ -109,6 +153,11 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'a file system is nearly out of space or inodes',
       condition: 'DiskPressure',
       claim: 'pressure',
+      test: [
+        { name: 'the last percent', target: { utilization: 0.99 }, for_s: 11, fires: true },
+        { name: 'the last inodes', target: { inodes_utilization: 0.99 }, for_s: 11, fires: true },
+        { name: 'a half', target: { utilization: 0.5 }, for_s: 600, fires: false },
+      ],
     },
     {
       name: 'oom-kill',
@@ -118,6 +167,10 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'the kernel killed a process because memory ran out',
       condition: 'MemoryPressure',
       claim: 'pressure',
+      test: [
+        { name: 'a kill', metrics: { 'system.memory.oom_kills': 1 }, fires: true },
+        { name: 'none', metrics: { 'system.memory.oom_kills': 0 }, for_s: 600, fires: false },
+      ],
     },
     {
       name: 'files-exhausted',
@@ -166,6 +219,10 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'a declared kernel parameter has another value',
       claim: 'anomaly',
       remedy: { tool: 'sysctl.set', key: '$key', value: '$wanted' },
+      test: [
+        { name: 'another value', target: { key: 'vm.swappiness', value: '100', wanted: '60' }, for_s: 5, fires: true },
+        { name: 'the declared one', target: { key: 'vm.swappiness', value: '60', wanted: '60' }, for_s: 600, fires: false },
+      ],
     },
     {
       name: 'file-drift',
