@@ -105,6 +105,7 @@ function addNodeCommands(program: Command): void {
     .action(async (options: { dir?: string; output: Format }) =>
       ends((await import('../node/cli/doctor.ts')).doctor(options.dir, options.output)),
     );
+  addShowCommands(program);
   addPolicyCommands(program);
   addActCommands(program);
   addAuditCommands(program);
@@ -116,6 +117,51 @@ function addNodeCommands(program: Command): void {
 interface Common {
   dir?: string;
   output: Format;
+}
+
+function addShowCommands(program: Command): void {
+  const show = () => import('../node/cli/show.ts');
+  program
+    .command('top')
+    .description('a live view of this machine and what KALOS does on it; q ends it')
+    .addOption(directory())
+    .action(async ({ dir }: { dir?: string }) => ends((await import('../node/cli/top.ts')).top(dir)));
+  program
+    .command('metrics')
+    .description('this machine’s metrics, and why one is unknown')
+    .argument('[names...]', 'parts of names; all without any')
+    .addOption(directory())
+    .addOption(format())
+    .action(async (names: string[], { dir, output }: Common) => ends((await show()).metrics(dir, names, output)));
+  program
+    .command('incidents')
+    .description('incidents of the whole swarm')
+    .option('--open', 'only those that are open', false)
+    .addOption(directory())
+    .addOption(format())
+    .action(async ({ dir, output, open }: Common & { open: boolean }) => ends((await show()).incidents(dir, open, output)));
+  program
+    .command('conditions')
+    .description('this machine’s conditions, what is open, and what cannot be seen')
+    .addOption(directory())
+    .addOption(format())
+    .addHelpText('after', exits('0 well, 3 degraded'))
+    .action(async ({ dir, output }: Common) => ends((await show()).conditions(dir, output)));
+  program
+    .command('logs')
+    .description('the end of a service’s log')
+    .argument('<service>')
+    .option('-n, --lines <count>', 'how many lines', integer(1, 100_000), 50)
+    .option('-f, --follow', 'go on with what is written', false)
+    .addOption(directory())
+    .action(async (service: string, { dir, lines, follow }: { dir?: string; lines: number; follow: boolean }) =>
+      ends((await show()).logs(dir, service, lines, follow)),
+    );
+  program
+    .command('down')
+    .description('have the agent leave the swarm and stop its services, in order')
+    .addOption(directory())
+    .action(async ({ dir }: { dir?: string }) => ends((await show()).down(dir)));
 }
 
 function addPolicyCommands(program: Command): void {

@@ -21,6 +21,7 @@ import type { Incident } from './detection/incident.ts';
 import type { Policy } from './detection/policy.ts';
 import { Memory } from './memory/memory.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
+import { type Overview, overview } from './query/overview.ts';
 import { answerTable, type QueryResult, query } from './query/query.ts';
 import type { TableSources } from './query/tables.ts';
 import type { Declared } from './telemetry/declared.ts';
@@ -193,6 +194,10 @@ export class Agent {
       ownVotes: this.#ownVotes,
     };
     return explain(id, sources);
+  }
+
+  overview(): Overview {
+    return overview(this.#watcher, this.#memory);
   }
 
   /** The one way to a change on this machine. */

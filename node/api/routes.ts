@@ -126,6 +126,15 @@ function declaration(tool: Tool) {
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: /^\/v1\/status$/, handle: (agent) => ok(agent.status()) },
+  { method: 'GET', path: /^\/v1\/overview$/, handle: (agent) => ok(agent.overview()) },
+  {
+    method: 'POST',
+    path: /^\/v1\/stop$/,
+    handle: () => {
+      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
+      return ok({});
+    },
+  },
   {
     method: 'POST',
     path: /^\/v1\/query$/,

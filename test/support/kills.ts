@@ -28,6 +28,8 @@ export interface KillTally {
 
 interface Deed {
   name: string;
+  /** Empty where all were used too often of late. */
+  target: string;
   words: string[];
   /** The machine as it is now: before or after the deed, or neither. */
   look(): string;
@@ -52,6 +54,9 @@ const SETTINGS = [
   'notsent_lowat',
 ].map((name) => `net.ipv4.tcp_${name}`);
 const SERVICES = 8;
+/** As the tools declare it, with a margin. */
+const RATE_USES = 3;
+const RATE_WINDOW_MS = 310_000;
 /** An action takes up to two seconds: kills fall before, into and after it. */
 const MAX_DELAY_MS = 2_200;
 const SETTLED_WITHIN_MS = 40_000;
@@ -74,6 +79,8 @@ export class KillRange {
   /** Keeps the network namespace. */
   #holder: ChildProcess | undefined;
   #sleeper: ChildProcess | undefined;
+  /** When each target was used. */
+  readonly #used = new Map<string, number[]>();
   readonly tally: KillTally = { kills: 0, halfMade: 0, repeated: 0, auditLost: 0, wrong: [], ended: {} };
 
   constructor() {
@@ -117,7 +124,8 @@ export class KillRange {
   #deeds(round: number): Deed[] {
     const file = join(this.#data, `file-${round}`);
     writeFileSync(file, 'x'.repeat(FILE_BYTES));
-    const key = SETTINGS[round % SETTINGS.length] ?? '';
+    const key = this.#fresh(SETTINGS) ?? '';
+    const service = this.#fresh(Array.from({ length: SERVICES }, (_, i) => `noted-${i}`)) ?? '';
     const number = 5 + (round % 9);
     const sleeper = this.#sleeper?.pid ?? 0;
     const shown = (): string => {
@@ -128,23 +136,39 @@ export class KillRange {
     const digit = String(round % 10);
     const write = ['fs.write', `path=${file}`, `content=@${this.#contentFile(digit.repeat(FILE_BYTES))}`];
     const set = ['sysctl.set', `key=${key}`, `value=${number}`];
-    return [
-      { name: 'fs.write', words: write, look: shown, after: `whole ${digit}` },
-      { name: 'sysctl.set', words: set, look: value, after: String(number) },
+    const deeds: Deed[] = [
+      { name: 'fs.write', target: file, words: write, look: shown, after: `whole ${digit}` },
+      { name: 'sysctl.set', target: key, words: set, look: value, after: String(number) },
       {
         name: 'process.renice',
+        target: String(sleeper),
         words: ['process.renice', `pid=${sleeper}`, `nice=${number}`],
         look: () => String(getPriority(sleeper)),
         after: String(number),
       },
       {
         name: 'service.restart',
-        words: ['service.restart', `service=noted-${round % SERVICES}`],
+        target: service,
+        words: ['service.restart', `service=${service}`],
         look: () => '',
         after: undefined,
       },
-      { name: 'two', words: [...write, '+', ...set], look: () => `${shown()}, ${value()}`, after: `whole ${digit}, ${number}` },
+      {
+        name: 'two',
+        target: key,
+        words: [...write, '+', ...set],
+        look: () => `${shown()}, ${value()}`,
+        after: `whole ${digit}, ${number}`,
+      },
     ];
+    return deeds.filter(({ target }) => target !== '');
+  }
+
+  /** One that was used less than three times in the last five minutes. */
+  #fresh(targets: readonly string[]): string | undefined {
+    const nowMs = performance.now();
+    const recent = (target: string): number => (this.#used.get(target) ?? []).filter((ms) => nowMs - ms < RATE_WINDOW_MS).length;
+    return targets.find((target) => recent(target) < RATE_USES);
   }
 
   #contentFile(content: string): string {
@@ -159,6 +183,7 @@ export class KillRange {
     this.#sleeper = spawn('sleep', ['3600'], { stdio: 'ignore' });
     const deeds = this.#deeds(round);
     const deed = deeds[Math.floor(random.between(0, deeds.length))] as Deed;
+    this.#used.set(deed.target, [...(this.#used.get(deed.target) ?? []), performance.now()]);
     const where = `round ${round}, ${deed.name}, ${victim}`;
     const before = deed.look();
     const starts = this.#countStarts();

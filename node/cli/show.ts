@@ -1,0 +1,135 @@
+// `kalos metrics | incidents | conditions | logs | down`: what one asks of one machine most often, without SQL.
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { AgentStatus } from '../agent.ts';
+import { stateDirectory } from '../config/adapters/state-directory.ts';
+import { closest, KalosError } from '../errors.ts';
+import { callAgent } from './client.ts';
+import { printData } from './data.ts';
+import { EXIT, type Format, paint, printable, table } from './output.ts';
+import { runQuery } from './query.ts';
+
+const QUERY_TIMEOUT_MS = 5_000;
+const FOLLOW_EVERY_MS = 250;
+const CHUNK_BYTES = 64 * 1024;
+const TAIL_BYTES = 1024 * 1024;
+const DOWN_WITHIN_MS = 60_000;
+
+/** A name as SQL text. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+const statusOf = (directory: string | undefined) => callAgent<AgentStatus>(directory, 'GET', '/v1/status');
+
+/** @param names parts of names; all metrics without any. */
+export async function metrics(directory: string | undefined, names: readonly string[], format: Format): Promise<number> {
+  const { name } = await statusOf(directory);
+  const parts = names.map((part) => `name like ${quoted(`%${part}%`)}`).join(' or ');
+  const where = `node = ${quoted(name)}${parts === '' ? '' : ` and (${parts})`}`;
+  return runQuery(
+    directory,
+    `select name, value, unit, coalesce(unknown, description) as about from metrics where ${where} order by name`,
+    QUERY_TIMEOUT_MS,
+    format,
+  );
+}
+
+export async function incidents(directory: string | undefined, open: boolean, format: Format): Promise<number> {
+  const sql = `select id, node, policy, target, state, outcome from incidents${open ? " where outcome = ''" : ''} order by id`;
+  return runQuery(directory, sql, QUERY_TIMEOUT_MS, format);
+}
+
+export async function conditions(directory: string | undefined, format: Format): Promise<number> {
+  const { conditions: all, openIncidents, unseen } = await statusOf(directory);
+  const rows = Object.entries(all).map(([name, value]) => ({ condition: name, status: value }));
+  if (format !== 'table') printData(format, { conditions: rows, openIncidents, unseen });
+  else {
+    process.stdout.write(
+      `${table(
+        ['condition', 'status'],
+        rows.map(({ condition, status }) => [condition, status]),
+      )}\n`,
+    );
+    for (const { id, summary, target } of openIncidents)
+      process.stdout.write(`${paint('yellow', id)}  ${printable(summary)}: ${printable(target)}\n`);
+    for (const { name, reason } of unseen)
+      process.stdout.write(`${paint('dim', 'unseen')}  ${printable(name)}: ${printable(reason)}\n`);
+  }
+  return all.Ready === 'False' ? EXIT.degraded : EXIT.ok;
+}
+
+/** The end of a service's log, and what follows it where that is asked. */
+export async function logs(directory: string | undefined, service: string, lines: number, follow: boolean): Promise<number> {
+  const { services } = await statusOf(directory);
+  if (!services.some(({ name }) => name === service)) {
+    const meant = closest(
+      service,
+      services.map(({ name }) => name),
+    );
+    throw new KalosError(
+      'not-found',
+      `no service "${service}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
+      'see: kalos status',
+    );
+  }
+  const { path, actuator } = stateDirectory(directory);
+  const places = [process.env.KALOS_ACTUATOR === undefined ? actuator : dirname(process.env.KALOS_ACTUATOR), `${path}-actuator`];
+  const file = places.map((place) => join(place, 'services', `${service}.log`)).find((candidate) => existsSync(candidate));
+  if (file === undefined) throw new KalosError('not-found', `${service} has written nothing yet`);
+  let offset = printTail(file, lines);
+  while (follow) {
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_EVERY_MS));
+    offset = printFrom(file, offset);
+  }
+  return EXIT.ok;
+}
+
+function printTail(file: string, lines: number): number {
+  const fd = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    const from = Math.max(0, size - TAIL_BYTES);
+    const buffer = Buffer.alloc(size - from);
+    readSync(fd, buffer, 0, buffer.length, from);
+    const all = buffer.toString('utf8').split('\n');
+    const kept = all.slice(-lines - 1).join('\n');
+    process.stdout.write(printable(kept));
+    return size;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A log that became smaller was rotated: it is read from its beginning. */
+function printFrom(file: string, offset: number): number {
+  const fd = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    let at = size < offset ? 0 : offset;
+    const buffer = Buffer.alloc(CHUNK_BYTES);
+    for (let got = readSync(fd, buffer, 0, CHUNK_BYTES, at); got > 0; got = readSync(fd, buffer, 0, CHUNK_BYTES, at)) {
+      process.stdout.write(printable(buffer.toString('utf8', 0, got)));
+      at += got;
+    }
+    return at;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Asks the agent to leave, and waits until it has. */
+export async function down(directory: string | undefined): Promise<number> {
+  const { name } = await statusOf(directory);
+  await callAgent(directory, 'POST', '/v1/stop', {});
+  const deadlineMs = Date.now() + DOWN_WITHIN_MS;
+  while (Date.now() < deadlineMs) {
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_EVERY_MS));
+    const gone = await statusOf(directory).then(
+      () => false,
+      (error: unknown) => error instanceof KalosError && error.code === 'not-running',
+    );
+    if (!gone) continue;
+    process.stdout.write(`${name} has left the swarm\n`);
+    return EXIT.ok;
+  }
+  throw new KalosError('io', `${name} did not end within a minute`);
+}

@@ -1,0 +1,170 @@
+// `kalos top`: a live view of one machine and what KALOS does on it. Redrawn each second in the alternate screen; q ends
+// it. Where the output is no terminal, one picture is printed.
+import type { AgentStatus } from '../agent.ts';
+import type { Overview } from '../query/overview.ts';
+import { callAgent } from './client.ts';
+import { bytes, duration, EXIT, paint, printable } from './output.ts';
+
+const EVERY_MS = 1_000;
+const DEFAULT_WIDTH = 100;
+const DEFAULT_HEIGHT = 40;
+const BARS = '▁▂▃▄▅▆▇█';
+const LABEL = 9;
+const FIGURE = 12;
+
+export interface TopData {
+  status: AgentStatus;
+  overview: Overview;
+  nowMs: number;
+}
+
+/** @param most what a full bar stands for; the highest value where it is not given. */
+export function sparkline(values: readonly number[], width: number, most?: number): string {
+  const shown = values.slice(-width);
+  const top = most ?? Math.max(...shown, Number.EPSILON);
+  const bar = (value: number): string =>
+    BARS[Math.min(BARS.length - 1, Math.max(0, Math.floor((value / top) * BARS.length)))] ?? ' ';
+  return shown.map(bar).join('').padStart(width);
+}
+
+/** The picture, a line each, no wider than asked. */
+export function renderTop({ status, overview, nowMs }: TopData, width: number, height: number): string[] {
+  const head = [...header(status), ...graphs(overview, width), ''];
+  const tail = incidents(overview, nowMs, width);
+  const room = Math.max(3, height - head.length - tail.length - services(status, width).length - 2);
+  const lines = [...head, ...services(status, width), ...processes(overview, width).slice(0, room), '', ...tail];
+  return lines.slice(0, height).map((line) => cut(line, width));
+}
+
+function header(status: AgentStatus): string[] {
+  const { members, coordinator, term } = status;
+  const alive = members.filter(({ state }) => state === 'alive').length;
+  const mode = status.halted === null ? status.mode : paint('red', `halted: ${status.halted}`);
+  const bad = Object.entries(status.conditions).filter(([name, value]) =>
+    name === 'Ready' || name === 'ServicesReady' ? value === 'False' : value === 'True',
+  );
+  const health =
+    bad.length === 0 ? paint('green', 'all is well') : paint('red', bad.map(([name, value]) => `${name}=${value}`).join(' '));
+  return [
+    `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator ?? 'nobody'} coordinates (term ${term})`,
+    `${health}  ${status.openIncidents.length} open incidents  ${status.approvals.length} wait for approval  load ${(status.metrics['system.load.1m'] ?? 0).toFixed(2)}`,
+  ];
+}
+
+function graphs({ series }: Overview, width: number): string[] {
+  const room = Math.max(10, Math.min(60, width - LABEL - FIGURE - 2));
+  const percent = (value: number): string => `${Math.round(value)} %`;
+  const rows: [string, number[], (value: number) => string, number | undefined][] = [
+    ['cpu', series.cpu, (value) => percent(value * 100), 1],
+    ['memory', series.memory, (value) => percent(value * 100), 1],
+    ['psi cpu', series.psiCpu, percent, 100],
+    ['psi mem', series.psiMemory, percent, 100],
+    ['psi io', series.psiIo, percent, 100],
+    ['disk wr', series.diskWrite, (value) => `${bytes(value)}/s`, undefined],
+    ['net in', series.receive, (value) => `${bytes(value)}/s`, undefined],
+    ['net out', series.transmit, (value) => `${bytes(value)}/s`, undefined],
+  ];
+  return rows.map(([label, values, text, most]) => {
+    const last = values.at(-1);
+    const figure = last === undefined ? 'unknown' : text(last);
+    return `${label.padEnd(LABEL)}${sparkline(values, room, most)} ${figure.padStart(FIGURE)}`;
+  });
+}
+
+function services({ services: all }: AgentStatus, width: number): string[] {
+  if (all.length === 0) return [];
+  const one = ({ name, state, health }: (typeof all)[number]): string => {
+    const well = state === 'running' && !['refused', 'silent', 'failed'].includes(health);
+    return paint(well ? 'green' : 'red', `${name} ${state}${well ? '' : ` ${health}`}`);
+  };
+  return [cut(`services  ${all.map(one).join('  ')}`, width), ''];
+}
+
+function processes({ processes: all }: Overview, width: number): string[] {
+  const line = (...[pid, cpu, memory, state, threads, name]: string[]): string =>
+    `${(pid ?? '').padStart(8)} ${(cpu ?? '').padStart(7)} ${(memory ?? '').padStart(10)} ${(state ?? '').padEnd(2)}${(threads ?? '').padStart(5)}  ${name}`;
+  return [
+    paint('bold', line('PID', 'CPU %', 'MEMORY', 'S', 'THR', 'PROCESS').padEnd(Math.min(width, 60))),
+    ...all.map(({ pid, cpu, rssBytes, state, threads, name }) =>
+      line(String(pid), (cpu * 100).toFixed(1), bytes(rssBytes), state, String(threads), printable(name)),
+    ),
+  ];
+}
+
+function incidents({ incidents: all, doing }: Overview, nowMs: number, width: number): string[] {
+  if (all.length === 0) return [paint('dim', 'no incidents; q ends this view')];
+  const one = ({ id, summary, target, state, outcome, openedMs, closedMs }: (typeof all)[number]): string => {
+    const when = duration(nowMs - openedMs).padStart(12);
+    const colour = closedMs > 0 ? 'dim' : state === 'escalated' ? 'red' : 'yellow';
+    return paint(
+      colour,
+      cut(
+        `${when} ago  ${id}  ${printable(target)}: ${printable(summary)}: ${printable(outcome === '' ? state : outcome)}`,
+        width,
+      ),
+    );
+  };
+  return [paint('bold', 'INCIDENTS'), ...all.map(one), paint('dim', cut(printable(doing), width))];
+}
+
+/** Colours take no room. */
+function cut(line: string, width: number): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
+  const plain = line.replaceAll(/\u001b\[\d+m/g, '');
+  return plain.length <= width ? line : `${plain.slice(0, width - 1)}…`;
+}
+
+async function take(directory: string | undefined): Promise<TopData> {
+  const [status, seen] = await Promise.all([
+    callAgent<AgentStatus>(directory, 'GET', '/v1/status'),
+    callAgent<Overview>(directory, 'GET', '/v1/overview'),
+  ]);
+  return { status, overview: seen, nowMs: Date.now() };
+}
+
+export async function top(directory: string | undefined): Promise<number> {
+  const { stdout, stdin } = process;
+  const size = (): [number, number] => [stdout.columns ?? DEFAULT_WIDTH, stdout.rows ?? DEFAULT_HEIGHT];
+  const first = await take(directory);
+  if (!stdout.isTTY) {
+    stdout.write(`${renderTop(first, ...size()).join('\n')}\n`);
+    return EXIT.ok;
+  }
+  stdout.write('\u001b[?1049h\u001b[?25l');
+  try {
+    stdin.setRawMode?.(true);
+    await redraw(directory, first, size);
+  } finally {
+    stdin.setRawMode?.(false);
+    stdin.pause();
+    stdout.write('\u001b[?25h\u001b[?1049l');
+  }
+  return EXIT.ok;
+}
+
+/** Until q, Ctrl-C or a signal. An agent that is gone for a while is said so, and looked for again. */
+async function redraw(directory: string | undefined, first: TopData, size: () => [number, number]): Promise<void> {
+  let ended = false;
+  let wake: () => void = () => undefined;
+  const end = (): void => {
+    ended = true;
+    wake();
+  };
+  process.stdin.on('data', (key) => ['q', 'Q', '\u0003'].includes(String(key)) && end());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+  process.stdout.on('resize', () => wake());
+  for (let data = first, lost = ''; !ended; ) {
+    const lines = [...(lost === '' ? [] : [paint('red', lost)]), ...renderTop(data, ...size())].slice(0, size()[1]);
+    process.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`);
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, EVERY_MS);
+    });
+    try {
+      data = await take(directory);
+      lost = '';
+    } catch (error) {
+      lost = (error as Error).message;
+    }
+  }
+}

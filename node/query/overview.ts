@@ -1,0 +1,57 @@
+// What a person wants to see at a glance of this machine: the last minute of the figures that matter, the busiest
+// processes, and what KALOS is doing and why.
+import type { Watcher } from '../agent/watcher.ts';
+import type { Incident } from '../detection/incident.ts';
+import type { Memory } from '../memory/memory.ts';
+import { processCpu } from '../telemetry/metrics.ts';
+
+const SPAN_S = 60;
+const TOP_PROCESSES = 12;
+const LAST_INCIDENTS = 8;
+
+const SERIES = {
+  cpu: 'system.cpu.utilization',
+  memory: 'system.memory.utilization',
+  psiCpu: 'system.psi.cpu.some',
+  psiMemory: 'system.psi.memory.some',
+  psiIo: 'system.psi.io.some',
+  diskWrite: 'system.disk.write',
+  receive: 'system.network.io.receive',
+  transmit: 'system.network.io.transmit',
+} as const;
+
+export interface Overview {
+  /** Up to a minute each, a value a second, oldest first; empty where the machine lacks it. */
+  series: Record<keyof typeof SERIES, number[]>;
+  /** cpu in CPUs (1 is one core). */
+  processes: { pid: number; name: string; state: string; cpu: number; rssBytes: number; threads: number }[];
+  incidents: Pick<Incident, 'id' | 'summary' | 'target' | 'state' | 'outcome' | 'openedMs' | 'closedMs'>[];
+  /** The newest step of the newest incident, in words. */
+  doing: string;
+}
+
+export function overview(watcher: Watcher, memory: Memory): Overview {
+  const { sample, previous } = watcher.lastSample();
+  const processes = (sample?.processes ?? []).map((process) => {
+    const { pid, name, state, rssBytes, threads } = process;
+    return { pid, name, state, threads, rssBytes, cpu: (sample && processCpu(process, sample, previous)) ?? 0 };
+  });
+  const incidents = memory.incidents().toSorted((a, b) => b.openedMs - a.openedMs);
+  const step = incidents[0]?.steps.at(-1);
+  return {
+    series: Object.fromEntries(
+      Object.entries(SERIES).map(([key, name]) => [key, watcher.history.last(name, SPAN_S)]),
+    ) as Overview['series'],
+    processes: processes.sort((a, b) => b.cpu - a.cpu || b.rssBytes - a.rssBytes).slice(0, TOP_PROCESSES),
+    incidents: incidents.slice(0, LAST_INCIDENTS).map(({ id, summary, target, state, outcome, openedMs, closedMs }) => ({
+      id,
+      summary,
+      target,
+      state,
+      outcome,
+      openedMs,
+      closedMs,
+    })),
+    doing: step === undefined ? '' : `${incidents[0]?.id} ${step.stage}: ${step.text}`,
+  };
+}
