@@ -72,6 +72,8 @@ export class Healer {
     const incident = openIncident(finding, link.self, this.#name, ports.clock.wallMs(), ports.crypto.hash);
     this.#open.set(key, incident);
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
+    const suspects = finding.claim === 'pressure' ? this.#parts.watcher.suspects() : '';
+    if (suspects !== '') this.#step(incident, 'detect', suspects);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     await this.#parts.memory.save(incident);
     for (let attempt = 1; await this.#attempt(incident, finding, attempt); attempt++) {

@@ -12,6 +12,7 @@ import { PolicyDetector } from '../detection/policy-detector.ts';
 import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/declared.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
+import { describeSuspects, suspectsOf } from '../telemetry/suspects.ts';
 
 export const SAMPLE_INTERVAL_MS = 1_000;
 /** How often a service's port is tried, and for how long. */
@@ -143,6 +144,12 @@ export class Watcher {
         ageMs: wallMs - service.sinceMs,
       };
     });
+  }
+
+  /** Which processes the machine's load was at the last sample, in words; empty where that is not known. */
+  suspects(): string {
+    if (this.#sample === undefined) return '';
+    return describeSuspects(suspectsOf(this.#sample, this.#previous));
   }
 
   firing(): Finding[] {

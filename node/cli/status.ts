@@ -2,7 +2,7 @@
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from './client.ts';
 import { printData } from './data.ts';
-import { bytes, duration, EXIT, type Format, paint, table } from './output.ts';
+import { bytes, duration, EXIT, type Format, paint, printable, table } from './output.ts';
 
 const GOOD: Readonly<Record<string, string>> = { Ready: 'True', ServicesReady: 'True' };
 
@@ -52,6 +52,8 @@ function render(answer: AgentStatus): string {
     const rows = answer.approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]);
     lines.push('', table(['waits for approval', 'incident', 'what'], rows));
   }
+  for (const { name, reason } of answer.unseen)
+    lines.push('', paint('yellow', `declared, but cannot be seen: ${printable(name)}: ${printable(reason)}`));
   if (answer.openIncidents.length > 0) {
     lines.push(
       '',

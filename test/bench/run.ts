@@ -3,9 +3,10 @@ import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
+import { policy } from './policy.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
-const BENCHES: readonly Bench[] = [idle, incidentModel, transaction];
+const BENCHES: readonly Bench[] = [idle, incidentModel, policy, transaction];
 
 const [name, ...rest] = process.argv.slice(2);
 const bench = BENCHES.find((known) => known.name === name);

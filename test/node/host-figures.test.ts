@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { HostReader } from '../../node/telemetry/adapters/host-reader.ts';
 import { HOST_SOURCES, readFigures } from '../../node/telemetry/host-figures.ts';
 import { METRICS, readMetrics, unknownBecause } from '../../node/telemetry/metrics.ts';
+import { describeSuspects, suspectsOf } from '../../node/telemetry/suspects.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
@@ -107,5 +108,19 @@ describe('the metrics of the host', () => {
   it('have names of their own', () => {
     expect(new Set(METRICS.map(({ name }) => name)).size).toBe(METRICS.length);
     expect(METRICS.length).toBeGreaterThanOrEqual(45);
+  });
+});
+
+describe('attribution', () => {
+  it('names the busiest, the largest and the blocked, and since when they run', () => {
+    const scheduler = new Scheduler();
+    const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+    linux.spawn('hog', { cpu: 1.5, rssBytes: 1e6, rssGrowthBytesPerS: 0, writeBytesPerS: 0, forksPerS: 0 });
+    linux.spawn('fat', { cpu: 0.01, rssBytes: 2 ** 30, rssGrowthBytesPerS: 0, writeBytesPerS: 0, forksPerS: 0 });
+    const first = linux.sample();
+    scheduler.step(10_000);
+    const text = describeSuspects(suspectsOf(linux.sample(), first));
+    expect(text).toMatch(/^busiest: hog \(pid \d+, for 10 s\) 1\.[2-9] CPUs; largest: fat \(pid \d+, for 10 s\) 1024 MiB$/);
+    expect(describeSuspects(suspectsOf({ ...first, processes: [] }, undefined))).toBe('');
   });
 });
