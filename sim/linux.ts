@@ -451,6 +451,12 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.#cursed.delete(name);
   }
 
+  /** From now on a service's process wants more: until it is another process. */
+  burden(name: string, workload: Partial<Workload>): void {
+    const process = this.#processes.get(this.#services.get(name)?.pid ?? -1);
+    if (process !== undefined) process.workload = { ...process.workload, ...workload };
+  }
+
   freeze(name: string): void {
     const process = this.#processes.get(this.#services.get(name)?.pid ?? -1);
     if (process !== undefined) process.stopped = true;

@@ -13,6 +13,7 @@ import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/d
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
 import { describeSuspects, suspectsOf } from '../telemetry/suspects.ts';
+import { usageByProcess } from '../telemetry/usage.ts';
 
 export const SAMPLE_INTERVAL_MS = 1_000;
 /** How often a service's port is tried, and for how long. */
@@ -133,6 +134,7 @@ export class Watcher {
 
   services(): ServiceView[] {
     const wallMs = this.#ports.clock.wallMs();
+    const usage = usageByProcess(this.#sample, this.#previous);
     return this.#ports.actuator.services().map((service) => {
       const process = this.#sample?.processes.find((other) => other.pid === service.pid);
       const check = service.port === undefined ? 'undeclared' : (this.#checks.get(service.name)?.result ?? 'unknown');
@@ -141,6 +143,7 @@ export class Watcher {
         ...service,
         check: service.state === 'running' ? check : 'unknown',
         processState,
+        usage: usage(service.pid),
         ageMs: wallMs - service.sinceMs,
       };
     });

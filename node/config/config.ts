@@ -58,6 +58,14 @@ const serviceShape = {
     })
     .transform(({ memory_bytes, ...rest }) => ({ ...rest, memoryBytes: memory_bytes }))
     .optional(),
+  bounds: z
+    .strictObject({
+      memory_bytes: z.number().int().positive().optional(),
+      cpus: z.number().positive().optional(),
+      processes: z.number().int().positive().optional(),
+    })
+    .transform(({ memory_bytes, ...rest }) => ({ ...rest, memoryBytes: memory_bytes }))
+    .optional(),
   stop: z
     .strictObject({ signal: z.enum(SIGNALS).optional(), grace_s: z.number().min(0).max(MAX_GRACE_S).optional() })
     .transform(({ signal, grace_s }) => ({ signal, graceMs: grace_s === undefined ? undefined : grace_s * 1_000 }))

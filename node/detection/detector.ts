@@ -13,6 +13,8 @@ export interface ServiceView extends ServiceSample {
   check: ServiceCheck | 'unknown';
   /** State letter of its process as in proc(5); empty where there is none. */
   processState: string;
+  /** Of its process and all that descend from it, at the last sample. */
+  usage: { memoryBytes: number; cpus: number; processes: number };
   ageMs: number;
 }
 

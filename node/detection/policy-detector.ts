@@ -147,6 +147,12 @@ function targetsOf(policy: Policy, { services, sample, declared }: Observation):
             starts: service.starts,
             restart: service.restart,
             critical: service.critical,
+            memory_bytes: service.usage.memoryBytes,
+            cpus: service.usage.cpus,
+            processes: service.usage.processes,
+            max_memory_bytes: service.bounds.memoryBytes ?? Number.POSITIVE_INFINITY,
+            max_cpus: service.bounds.cpus ?? Number.POSITIVE_INFINITY,
+            max_processes: service.bounds.processes ?? Number.POSITIVE_INFINITY,
           },
         },
       }));

@@ -80,6 +80,16 @@ function serviceOf(target: Facts['target']): ServiceView {
     sinceMs: 0,
     port: undefined,
     unit: undefined,
+    usage: {
+      memoryBytes: Number(target.memory_bytes ?? 0),
+      cpus: Number(target.cpus ?? 0),
+      processes: Number(target.processes ?? 1),
+    },
+    bounds: {
+      memoryBytes: target.max_memory_bytes === undefined ? undefined : Number(target.max_memory_bytes),
+      cpus: target.max_cpus === undefined ? undefined : Number(target.max_cpus),
+      processes: target.max_processes === undefined ? undefined : Number(target.max_processes),
+    },
     onPurpose: false,
   };
 }

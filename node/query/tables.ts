@@ -126,10 +126,11 @@ const services: Table = {
   description: 'The services that each agent supervises',
   columns: [
     ...['node', 'name', 'state', 'health'].map((name) => column(name, 'TEXT')),
-    ...['pid', 'port', 'starts', 'age_ms'].map((name) => column(name, 'INTEGER')),
+    ...['pid', 'port', 'starts', 'age_ms', 'memory', 'processes'].map((name) => column(name, 'INTEGER')),
+    column('cpu', 'REAL'),
   ],
   rows: ({ watcher, name: node }) =>
-    watcher.services().map(({ name, state, check, pid, port, starts, ageMs }) => ({
+    watcher.services().map(({ name, state, check, pid, port, starts, ageMs, usage }) => ({
       node,
       name,
       state,
@@ -138,6 +139,9 @@ const services: Table = {
       port,
       starts,
       age_ms: Math.round(ageMs),
+      memory: Math.round(usage.memoryBytes),
+      processes: usage.processes,
+      cpu: usage.cpus,
     })),
 };
 

@@ -2,7 +2,8 @@
 import { crashAndPartition } from './crash-and-partition.ts';
 import { crashLoop } from './crash-loop.ts';
 import { drift } from './drift.ts';
+import { outOfBounds } from './out-of-bounds.ts';
 import type { Scenario } from './scenario.ts';
 import { slowJoin } from './slow-join.ts';
 
-export const SCENARIOS: readonly Scenario[] = [crashAndPartition, crashLoop, drift, slowJoin];
+export const SCENARIOS: readonly Scenario[] = [crashAndPartition, crashLoop, drift, outOfBounds, slowJoin];

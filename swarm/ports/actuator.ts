@@ -15,6 +15,12 @@ export type ServiceCheckSpec =
 
 export const RESTART_RULES = ['always', 'on-failure', 'never'] as const;
 
+export interface ServiceBounds {
+  memoryBytes?: number | undefined;
+  cpus?: number | undefined;
+  processes?: number | undefined;
+}
+
 export interface ServiceSpec {
   name: string;
   /** argv: the program and its arguments. */
@@ -34,6 +40,8 @@ export interface ServiceSpec {
   limits?:
     | { files?: number | undefined; processes?: number | undefined; memoryBytes?: number | undefined; cpus?: number | undefined }
     | undefined;
+  /** What it may use, with all that it started; beyond it for a while it is restarted. */
+  bounds?: ServiceBounds | undefined;
   stop?: { signal?: SignalName | undefined; graceMs?: number | undefined } | undefined;
   /** The log is rotated beyond this. */
   logBytes?: number | undefined;
@@ -65,16 +73,18 @@ export interface ServiceSample {
   onPurpose: boolean;
   restart: (typeof RESTART_RULES)[number];
   critical: boolean;
+  bounds: ServiceBounds;
 }
 
 /** A declared service before its first start. */
-export function stoppedService({ name, port, unit, restart, critical }: ServiceSpec, sinceMs: number): ServiceSample {
+export function stoppedService({ name, port, unit, restart, critical, bounds }: ServiceSpec, sinceMs: number): ServiceSample {
   return {
     name,
     port,
     unit,
     restart: restart ?? 'always',
     critical: critical ?? false,
+    bounds: bounds ?? {},
     onPurpose: false,
     state: 'stopped',
     pid: undefined,

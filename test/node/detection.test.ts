@@ -25,6 +25,8 @@ const web: ServiceView = {
   onPurpose: false,
   restart: 'always',
   critical: false,
+  bounds: {},
+  usage: { memoryBytes: 0, cpus: 0, processes: 1 },
   check: 'open',
   processState: 'S',
   ageMs: 60_000,

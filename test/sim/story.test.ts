@@ -8,6 +8,7 @@ import { runScenario } from '../../sim/run.ts';
 import { crashAndPartition } from '../../sim/scenarios/crash-and-partition.ts';
 import { crashLoop } from '../../sim/scenarios/crash-loop.ts';
 import { drift } from '../../sim/scenarios/drift.ts';
+import { outOfBounds } from '../../sim/scenarios/out-of-bounds.ts';
 import { slowJoin } from '../../sim/scenarios/slow-join.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 
@@ -76,6 +77,19 @@ describe('drift', () => {
       'log-growth',
       'sysctl-drift',
     ]);
+  });
+});
+
+describe('out-of-bounds', () => {
+  it.each([1, 2, 3, 4])('restarts what leaks or runs away, once, and nothing else, with seed %i', async (seed) => {
+    const { violations, incidents } = await runScenario(outOfBounds, 4 + seed, seed, () => undefined);
+    expect(violations).toEqual([]);
+    expect(
+      incidents
+        .filter(({ policy }) => policy === 'service-out-of-bounds')
+        .map(({ target }) => target)
+        .sort(),
+    ).toEqual(['leaky', 'wild']);
   });
 });
 

@@ -1,0 +1,47 @@
+// What a process and all that descend from it use together.
+import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+
+export interface Usage {
+  memoryBytes: number;
+  /** 1 is one core. */
+  cpus: number;
+  processes: number;
+}
+
+const NONE: Usage = { memoryBytes: 0, cpus: 0, processes: 0 };
+
+/** For one sample, and the one before it for the CPU. The work is done once, when it is first asked. */
+export function usageByProcess(sample: Sample | undefined, previous: Sample | undefined): (pid: number | undefined) => Usage {
+  let children: Map<number, ProcessSample[]> | undefined;
+  let earlier: Map<number, ProcessSample> | undefined;
+  const seconds = sample !== undefined && previous !== undefined ? (sample.atMs - previous.atMs) / 1_000 : 0;
+  const cpusOf = (process: ProcessSample): number => {
+    const before = earlier?.get(process.pid);
+    if (sample === undefined || before?.startTicks !== process.startTicks || seconds <= 0) return 0;
+    return Math.max(0, (process.cpuTicks - before.cpuTicks) / sample.ticksPerSecond / seconds);
+  };
+  return (pid) => {
+    if (sample === undefined || pid === undefined) return NONE;
+    children ??= byParent(sample.processes);
+    earlier ??= new Map(previous?.processes.map((process) => [process.pid, process]));
+    const usage = { ...NONE };
+    const waiting = sample.processes.filter((process) => process.pid === pid);
+    for (let process = waiting.pop(); process !== undefined; process = waiting.pop()) {
+      usage.memoryBytes += process.rssBytes;
+      usage.cpus += cpusOf(process);
+      usage.processes++;
+      waiting.push(...(children.get(process.pid) ?? []));
+    }
+    return usage;
+  };
+}
+
+function byParent(processes: readonly ProcessSample[]): Map<number, ProcessSample[]> {
+  const children = new Map<number, ProcessSample[]>();
+  for (const process of processes) {
+    const siblings = children.get(process.parent);
+    if (siblings === undefined) children.set(process.parent, [process]);
+    else siblings.push(process);
+  }
+  return children;
+}
