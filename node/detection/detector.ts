@@ -40,7 +40,7 @@ export interface Finding {
   /** The policy's remedy on this target, in order; empty where it has none. */
   remedy: readonly ToolCall[];
   /** The figures that made it fire. */
-  evidence: Readonly<Record<string, string | number>>;
+  evidence: Readonly<Record<string, string | number | boolean>>;
 }
 
 export type Change = { kind: 'fired'; finding: Finding } | { kind: 'cleared'; finding: Finding };

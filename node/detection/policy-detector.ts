@@ -25,6 +25,7 @@ interface Target {
 
 /** Targets tracked at a time, over all policies. */
 const MAX_TARGETS = 4_096;
+const MAX_EVIDENCE_LENGTH = 200;
 
 export class PolicyError extends Error {
   readonly policy: string;
@@ -209,14 +210,16 @@ function remedyOf({ remedy, scope }: Policy, target: string, bindings: Bindings)
   return [Object.fromEntries([...onService, ...call]) as ToolCall, ...then];
 }
 
-function evidenceOf(compiled: Compiled, bindings: Bindings): Record<string, string | number> {
-  const evidence: Record<string, string | number> = {};
+/** What the expression saw: figures and short texts. What is not declared (infinite) and a file's whole text are no evidence. */
+function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): Finding['evidence'] {
   const metrics = bindings.metrics as Record<string, number>;
-  for (const name of compiled.metrics) evidence[name] = metrics[name] ?? 0;
-  for (const scope of ['service', 'mount']) {
-    for (const [key, value] of Object.entries((bindings[scope] as Record<string, string | number> | undefined) ?? {})) {
-      evidence[`${scope}.${key}`] = value;
-    }
+  const evidence: Record<string, string | number | boolean> = {};
+  for (const name of names) evidence[name] = metrics[name] ?? 0;
+  const fields = (bindings[policy.scope] as Record<string, string | number | boolean> | undefined) ?? {};
+  for (const [key, value] of Object.entries(policy.scope === 'machine' ? {} : fields)) {
+    if (typeof value === 'number' && !Number.isFinite(value)) continue;
+    if (typeof value === 'string' && value.length > MAX_EVIDENCE_LENGTH) continue;
+    evidence[`${policy.scope}.${key}`] = value;
   }
   return evidence;
 }

@@ -5,9 +5,11 @@ import { conditionsOf } from '../../node/detection/conditions.ts';
 import type { Observation, ServiceView } from '../../node/detection/detector.ts';
 import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { PolicyDetector } from '../../node/detection/policy-detector.ts';
+import { incidentSchema } from '../../node/memory/memory.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
 const sample = new FakeLinux(new Scheduler(), new SeededRandom(1, 'linux'), [], { cpus: 4, memoryBytes: 2 ** 33 }, 0).sample();
 
@@ -160,5 +162,33 @@ describe('a robust baseline', () => {
     for (let i = 0; i < 250; i++) expect(baseline.score(0.9).z).toBeGreaterThan(8);
     for (let i = 0; i < 250; i++) baseline.score(0.9);
     expect(Math.abs(baseline.score(0.9).z)).toBeLessThan(4);
+  });
+});
+
+describe('the evidence of a finding', () => {
+  it('is what can be sent and kept: finite figures, short texts, of its own scope', () => {
+    const drifted = {
+      kind: 'file' as const,
+      name: '/f',
+      fields: { path: '/f', content: 'a', wanted: 'b', mode: '644', wanted_mode: '644', text: 'x'.repeat(5_000) },
+    };
+    const policies = SHIPPED_POLICIES.filter(({ name }) => ['service-exited', 'file-drift'].includes(name)).map((policy) => ({
+      ...policy,
+      for_s: 0,
+    }));
+    const changes = new PolicyDetector(policies).observe({
+      ...observe(0, { other: 1 }, [{ ...web, state: 'exited', exitCode: 1 }]),
+      declared: [drifted],
+    });
+    expect(changes.map(({ finding }) => finding.policy)).toEqual(['service-exited', 'file-drift']);
+    for (const { finding } of changes) {
+      const values = Object.values(finding.evidence);
+      expect(values.length).toBeGreaterThan(3);
+      expect(values.every((value) => typeof value !== 'number' || Number.isFinite(value))).toBe(true);
+      expect(JSON.stringify(finding.evidence).length).toBeLessThan(1_000);
+      expect(incidentSchema.shape.steps.element.shape.data.safeParse(decodeCbor(encodeCbor(finding.evidence))).success).toBe(
+        true,
+      );
+    }
   });
 });
