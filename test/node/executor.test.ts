@@ -15,6 +15,7 @@ import { Scheduler } from '../../sim/scheduler.ts';
 import { Disk, SimulatedStore } from '../../sim/store.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { pass, settleIn } from '../support/virtual.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
 const planOf = (call: ToolCall, id = 'inc-1-1'): Plan => ({
@@ -30,31 +31,8 @@ let disk: Disk;
 let linux: FakeLinux;
 let acts: string[];
 
-const pump = async (ms = 20_000): Promise<void> => {
-  const untilMs = scheduler.nowMs + ms;
-  await new Promise((resolve) => setImmediate(resolve));
-  while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
-};
-
-/** Lets virtual time pass until `work` is done; fails where an hour of it did not suffice. */
-async function settled<T>(work: Promise<T>): Promise<T> {
-  let result: { value: T } | { error: unknown } | undefined;
-  work.then(
-    (value) => {
-      result = { value };
-    },
-    (error: unknown) => {
-      result = { error };
-    },
-  );
-  for (let second = 0; result === undefined && second < 3_600; second++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    await pump(1_000);
-  }
-  if (result === undefined) throw new Error('it never settled');
-  if ('error' in result) throw result.error;
-  return result.value;
-}
+const pump = (ms = 20_000): Promise<void> => pass(scheduler, ms);
+const settled = <T>(work: Promise<T>): Promise<T> => settleIn(scheduler, work);
 
 /** An executor as a process has it after a start, on the disk that is there. */
 async function start(mode: Mode, maintenance: MaintenanceWindow[] = []) {

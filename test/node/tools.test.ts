@@ -17,6 +17,7 @@ import { Scheduler } from '../../sim/scheduler.ts';
 import { Disk, SimulatedStore } from '../../sim/store.ts';
 import { type Actuator, type ActuatorOutcome, type Primitive, type Reading, stoppedService } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { settleIn } from '../support/virtual.ts';
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -162,25 +163,7 @@ function start(mode: Mode) {
   return { executor, perform, audit };
 }
 
-async function settled<T>(work: Promise<T>): Promise<T> {
-  let result: { value: T } | { error: unknown } | undefined;
-  work.then(
-    (value) => {
-      result = { value };
-    },
-    (error: unknown) => {
-      result = { error };
-    },
-  );
-  for (let second = 0; result === undefined && second < 3_600; second++) {
-    const untilMs = scheduler.nowMs + 1_000;
-    do await new Promise((resolve) => setImmediate(resolve));
-    while (scheduler.step(untilMs));
-  }
-  if (result === undefined) throw new Error('it never settled');
-  if ('error' in result) throw result.error;
-  return result.value;
-}
+const settled = <T>(work: Promise<T>): Promise<T> => settleIn(scheduler, work);
 
 const each = CHANGE_TOOLS.map((tool) => [tool.name, tool] as const);
 

@@ -16,6 +16,7 @@ import { Disk, SimulatedStore } from '../../sim/store.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
+import { pass } from './virtual.ts';
 
 /**
  * The `at`-th write (from 0) is the last thing that happens: `lost` before it is durable, `kept` just after, `refused` by
@@ -182,11 +183,7 @@ class World {
   readonly deeds: string[] = [];
 
   async pump(seconds: number): Promise<void> {
-    for (let second = 0; second < seconds; second++) {
-      const untilMs = this.scheduler.nowMs + 1_000;
-      do await new Promise((resolve) => setImmediate(resolve));
-      while (this.scheduler.step(untilMs));
-    }
+    for (let second = 0; second < seconds; second++) await pass(this.scheduler, 1_000);
   }
 
   async prepare({ prepare }: CrashCase): Promise<void> {
