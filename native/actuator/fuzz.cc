@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
 				primitives.read(argument, &answer);
 			}
 			if (request.operation == "declare" && request.arguments.size() == 1)
-				services.declare(request.arguments[0]);
+				services.declare(request.arguments[0]); // whose record cannot be written here
 			for (size_t j = 0, at = 0; j < request.arguments.size(); j++) { // what is read is written the same
 				Encoder one;
 				one.value(request.arguments[j]);

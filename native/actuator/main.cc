@@ -161,6 +161,7 @@ public:
 		services_->on_other = [this](pid_t pid, int status) { child_ended(pid, status); };
 		server_->on_shutdown = [this] { shut_down(SIGTERM); };
 		load_policy();
+		services_->recall();
 		changes_->recover();
 		std::string why;
 		if (!server_->listen(&why))

@@ -120,6 +120,23 @@ Outcome Services::parse(const Value &value, ServiceSpec *spec) const {
 }
 
 Outcome Services::declare(const Value &specs) {
+	Outcome taken = take(specs);
+	if (!taken.ok())
+		return taken;
+	Encoder record;
+	record.value(specs);
+	return write_durably(directory_, "declared", record.data());
+}
+
+void Services::recall() {
+	std::string bytes;
+	Value specs;
+	const char *why;
+	if (read_whole(directory_ + "/declared", kMaxFrameBytes, &bytes) && decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &specs, &why))
+		take(specs);
+}
+
+Outcome Services::take(const Value &specs) {
 	std::vector<ServiceSpec> parsed;
 	if (!specs.is(Value::kArray) || specs.items.size() > kMaxServices)
 		return Outcome::refused("at most 256 services");

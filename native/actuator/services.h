@@ -41,7 +41,10 @@ public:
 
 	// [name, [argv…], directory, [environment…], user, [[resource, value]…], cpu, memory, stop signal, grace, log bytes]…
 	// Nothing is taken where one is wrong. Services that are not named any more go on until they are stopped.
+	// What was declared is on disk: an actuator that was killed knows its services without the agent, and can undo.
 	Outcome declare(const Value &specs);
+	// Takes up what an actuator before this one was told.
+	void recall();
 	bool declared(const std::string &name) const { return services_.count(name) > 0; }
 	// Whether a policy that a test could set would let it start now.
 	Outcome check(const std::string &name) const;
@@ -85,6 +88,7 @@ private:
 		Done done;
 	};
 
+	Outcome take(const Value &specs);
 	Outcome parse(const Value &value, ServiceSpec *spec) const;
 	Outcome identity(const ServiceSpec &spec, uid_t *uid, gid_t *gid, std::string *name, std::string *home) const;
 	[[noreturn]] void become(const ServiceSpec &spec, int log, int failed) const;

@@ -130,6 +130,22 @@ describe('a service', () => {
     expect(sampleOf(client, 'kept')).toMatchObject({ state: 'running', starts: 2 });
   });
 
+  it('is started again by the actuator alone, where a stop was never confirmed and nobody else is left', async () => {
+    const { test, client } = await make([{ name: 'kept', command: ['sleep', '600'] }]);
+    await client.bringUp('kept');
+    await client.arm('half', LONG_MS, [{ do: ['service.stop', 'kept'], undo: ['service.start', 'kept'] }]);
+    await client.apply('half', 0);
+    expect(sampleOf(client, 'kept').state).toBe('stopped');
+    await test.kill();
+    await client.close(); // agent and actuator are both gone, and only the actuator comes back
+    await test.start();
+    await eventually('the undo', () => test.log().includes('half undone: the agent is gone') || undefined, 15_000);
+    const next = await test.client();
+    expect((await next.change('half')).state).toBe('undone');
+    const again = await test.client([{ name: 'kept', command: ['sleep', '600'] }]);
+    expect(sampleOf(again, 'kept')).toMatchObject({ state: 'running', starts: 2 });
+  });
+
   it('that was stopped on purpose is so after a restart of the actuator, too', async () => {
     const { test, client } = await make([{ name: 'idle', command: ['sleep', '600'] }]);
     await client.bringUp('idle');

@@ -128,6 +128,10 @@ export class ActuatorClient implements Actuator {
     let started = false;
     for (;;) {
       const socket = await dial(this.#options.socket);
+      if (this.#closing) {
+        socket?.destroy(); // the agent leaves: nobody must be taken for it
+        return;
+      }
       if (socket !== undefined) return this.#greet(socket);
       if (!started && this.#options.own !== undefined) this.#start(this.#options.own);
       started = true;
@@ -178,7 +182,9 @@ export class ActuatorClient implements Actuator {
 
   #reconnect(): void {
     this.#connect().then(
-      () => this.#options.log('info', 'the actuator answers again'),
+      () => {
+        if (!this.#closing) this.#options.log('info', 'the actuator answers again');
+      },
       (error: unknown) => {
         if (this.#closing) return;
         this.#options.log('warn', String(error));
