@@ -1,6 +1,6 @@
 // The one way to a change: each control on the live path, seen from what reaches the machine and what the audit says.
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Mode } from '../../node/action/guard.ts';
+import { type Mode, STORM_CHANGES } from '../../node/action/guard.ts';
 import type { MaintenanceWindow } from '../../node/action/maintenance.ts';
 import { Executor, type Performed } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
@@ -120,6 +120,41 @@ describe('the executor', () => {
       await expect(executor.preview([{ tool: 'service.restart', service }], 'policy')).rejects.toThrow();
     linux.kill('web');
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
+  });
+
+  it('keeps policies still in a maintenance window, and lets a person act', async () => {
+    const always = { start: '00:00', minutes: 1_440, reason: 'a new disk' };
+    const { perform } = await start('act', [always]);
+    expect(await settled(perform(planOf(restart)))).toMatchObject({
+      kind: 'held',
+      verdict: { reason: expect.stringContaining('a new disk') },
+    });
+    expect(acts).toEqual([]);
+    expect(await settled(perform(planOf(restart, 'by-hand'), 'operator'))).toMatchObject({ kind: 'done' });
+  });
+
+  it('pauses policies in a storm of changes, also after a restart', async () => {
+    const { perform } = await start('act');
+    const set = (i: number): ToolCall => ({
+      tool: 'sysctl.set',
+      key: i % 2 === 0 ? 'vm.swappiness' : 'vm.dirty_ratio',
+      value: `${i}`,
+    });
+    for (let i = 0; i < STORM_CHANGES; i++) {
+      const key = `journal/storm-${i}`;
+      const plan = { ...planOf(set(i), `storm-${i}`), calls: [{ ...set(i), key: `vm.x${i}` }] };
+      disk.content.set(
+        key,
+        encodeCbor({ plan, before: [{ value: '1' }], phase: 'confirmed', atMs: scheduler.nowMs, reason: '' }),
+      );
+    }
+    expect(await settled(perform(planOf(restart, 'calm')))).toMatchObject({ kind: 'done' });
+    const later = await start('act');
+    linux.kill('web');
+    expect(await settled(later.perform(planOf(restart, 'stormy')))).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'escalate' },
+    });
   });
 
   it('uses a tool at most as often as it declares, then escalates', async () => {

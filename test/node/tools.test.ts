@@ -128,11 +128,13 @@ class RecordingActuator implements Actuator {
 let scheduler: Scheduler;
 let actuator: RecordingActuator;
 let machine: Machine;
+let peers: () => number;
 const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
 
 beforeEach(() => {
   scheduler = new Scheduler();
   actuator = new RecordingActuator();
+  peers = () => 2;
   const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, NOW_MS);
   machine = { actuator, sensors: linux, crypto, peers: () => 2 };
 });
@@ -153,7 +155,7 @@ function start(mode: Mode) {
   const failed = (error: unknown): void => {
     throw error;
   };
-  const parts = { ports: ports as unknown as Ports, audit, peers: () => 2, maintenance: [], log: () => undefined, failed };
+  const parts = { ports: ports as unknown as Ports, audit, peers: () => peers(), maintenance: [], log: () => undefined, failed };
   const executor = new Executor(parts, mode);
   let plans = 0;
   const perform = (call: ToolCall, authority: 'policy' | 'operator' = 'operator') => {
@@ -298,6 +300,15 @@ async function settledApprovals(executor: Executor): Promise<void> {
   }
   expect(executor.approvals().length).toBe(1);
 }
+
+describe('a change of the network', () => {
+  it('is undone where it cuts off peers that were in reach', async () => {
+    const { perform } = start('act');
+    peers = () => (actuator.told.includes('apply 0') ? 1 : 2);
+    expect(await perform(callOf('net.block'))).toMatchObject({ kind: 'done', entry: { phase: 'undone' } });
+    expect(actuator.told.slice(-2)).toEqual(['undo', 'net.unblock']);
+  });
+});
 
 describe('risk by target', () => {
   const risk = (name: string, change: Record<string, Argument>): string => {
