@@ -51,7 +51,7 @@ public:
 	Outcome start(const std::string &name);
 	void stop(const std::string &name, Done done);
 	void stop_all(std::function<void()> done);
-	// A one-off program, under a name of its own, without privileges or network.
+	// A one-off program, under a name of its own, without new privileges or network.
 	Outcome spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms);
 	// A fixed helper (nft, systemctl, a health check): done with its standard error where it fails.
 	void run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done done);

@@ -7,7 +7,7 @@ import type { ActuatorOutcome, ChangeStatus, Step } from '../../swarm/ports/actu
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import type { Plan } from '../decision/plan.ts';
 import { type Snapshot, snapshotSchema } from './tool.ts';
-import { changeToolOf } from './tools.ts';
+import { CHANGE_TOOLS, changeToolOf } from './tools.ts';
 
 export const JOURNAL_PREFIX = 'journal/';
 /** How often the conditions are looked at. */
@@ -56,10 +56,12 @@ const entrySchema = z.union([
     })),
 ]);
 
-/** Undefined where it cannot be read. */
+/** Undefined where it cannot be read, or is of a tool that this version has not: what that left open the actuator undoes. */
 export function decodeJournalEntry(bytes: Uint8Array): JournalEntry | undefined {
   const parsed = entrySchema.safeParse(decodeCbor(bytes));
-  return parsed.success ? (parsed.data as JournalEntry) : undefined;
+  if (!parsed.success) return undefined;
+  const read = parsed.data as JournalEntry;
+  return read.plan.calls.every(({ tool }) => CHANGE_TOOLS.some(({ name }) => name === tool)) ? read : undefined;
 }
 
 export function isOpen({ phase }: JournalEntry): boolean {

@@ -2,7 +2,7 @@
 // at through the actuator, which may read what the agent may not; what it does not let through is unknown, never well.
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { Actuator, Reading } from '../../swarm/ports/actuator.ts';
+import type { Actuator, ActuatorReading, Reading } from '../../swarm/ports/actuator.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 
 export interface DeclaredSysctl {
@@ -81,6 +81,7 @@ export class DeclaredReader {
     return Object.values(this.#declared).every((some) => some.length === 0);
   }
 
+  /** @throws Error where the actuator is out of reach. */
   async look(): Promise<DeclaredLook> {
     const { sysctls, files, logs, cleanups } = this.#declared;
     const seen: Seen[] = [];
@@ -94,15 +95,22 @@ export class DeclaredReader {
     };
   }
 
+  /** @throws Error where the actuator does not answer: then nothing is known anew, and what was seen last stands. */
+  async #read(reading: Reading): Promise<ActuatorReading> {
+    const answer = await this.#actuator.read(reading);
+    if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);
+    return answer;
+  }
+
   async #sysctl({ key, value }: DeclaredSysctl): Promise<Seen> {
-    const answer = await this.#actuator.read(['sysctl.read', key]);
+    const answer = await this.#read(['sysctl.read', key]);
     if (!answer.ok) return { ok: false, name: key, reason: answer.message };
     const now = normal(z.string().parse(answer.value));
     return { ok: true, view: { kind: 'sysctl', name: key, fields: { key, wanted: normal(value), value: now } } };
   }
 
   async #stat(path: string): Promise<{ ok: true; exists: boolean; size: number; mode: number } | { ok: false; reason: string }> {
-    const answer = await this.#actuator.read(['file.stat', path]);
+    const answer = await this.#read(['file.stat', path]);
     if (answer.ok) {
       const [, type, size, mode] = statSchema.parse(answer.value);
       return { ok: true, exists: type === 'file', size, mode };
@@ -114,7 +122,7 @@ export class DeclaredReader {
     const stat = await this.#stat(path);
     if (!stat.ok) return { ok: false, name: path, reason: stat.reason };
     const reading: Reading = ['file.read', path];
-    const read = stat.exists ? await this.#actuator.read(reading) : undefined;
+    const read = stat.exists ? await this.#read(reading) : undefined;
     if (read?.ok === false) return { ok: false, name: path, reason: read.message };
     const wanted = toHex(this.#crypto.hash(utf8(content)));
     const now = read === undefined ? '' : toHex(this.#crypto.hash(z.instanceof(Uint8Array).parse(read.value)));
@@ -140,7 +148,7 @@ export class DeclaredReader {
   }
 
   async #cleanup({ directory, suffix, olderThanS }: DeclaredCleanup): Promise<Seen> {
-    const answer = await this.#actuator.read(['file.list', directory]);
+    const answer = await this.#read(['file.list', directory]);
     if (!answer.ok) return { ok: false, name: directory, reason: answer.message };
     const bytes = z
       .array(statSchema)

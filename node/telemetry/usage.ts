@@ -26,7 +26,11 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
     earlier ??= new Map(previous?.processes.map((process) => [process.pid, process]));
     const usage = { ...NONE };
     const waiting = sample.processes.filter((process) => process.pid === pid);
+    // /proc is not read at one instant: a pid that was reused meanwhile could close a circle.
+    const counted = new Set<number>();
     for (let process = waiting.pop(); process !== undefined; process = waiting.pop()) {
+      if (counted.has(process.pid)) continue;
+      counted.add(process.pid);
       usage.memoryBytes += process.rssBytes;
       usage.cpus += cpusOf(process);
       usage.processes++;

@@ -4,6 +4,7 @@ import { HostReader } from '../../node/telemetry/adapters/host-reader.ts';
 import { HOST_SOURCES, readFigures } from '../../node/telemetry/host-figures.ts';
 import { METRICS, readMetrics, unknownBecause } from '../../node/telemetry/metrics.ts';
 import { describeSuspects, suspectsOf } from '../../node/telemetry/suspects.ts';
+import { usageByProcess } from '../../node/telemetry/usage.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
@@ -122,5 +123,23 @@ describe('attribution', () => {
     const text = describeSuspects(suspectsOf(linux.sample(), first));
     expect(text).toMatch(/^busiest: hog \(pid \d+, for 10 s\) 1\.[2-9] CPUs; largest: fat \(pid \d+, for 10 s\) 1024 MiB$/);
     expect(describeSuspects(suspectsOf({ ...first, processes: [] }, undefined))).toBe('');
+  });
+});
+
+describe('the use of a process and all that descend from it', () => {
+  it('is counted once each, even where a reused pid closes a circle', () => {
+    const process = { name: 'x', state: 'S', threads: 1, cpuTicks: 0, rssBytes: 10, startTicks: 1 };
+    const sample = {
+      ...new FakeLinux(new Scheduler(), new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0).sample(),
+      processes: [
+        { ...process, pid: 5, parent: 7 },
+        { ...process, pid: 6, parent: 5 },
+        { ...process, pid: 7, parent: 6 },
+        { ...process, pid: 9, parent: 1 },
+      ],
+    };
+    const usage = usageByProcess(sample, undefined);
+    expect(usage(5)).toEqual({ memoryBytes: 30, cpus: 0, processes: 3 });
+    expect(usage(undefined)).toEqual({ memoryBytes: 0, cpus: 0, processes: 0 });
   });
 });

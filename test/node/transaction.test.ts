@@ -145,6 +145,8 @@ describe('a transaction', () => {
     const { calls, ...rest } = plan;
     expect(decodeJournalEntry(encodeCbor({ ...entry, plan: { ...rest, call: calls[0] }, before: before[0] }))).toEqual(entry);
     expect(decodeJournalEntry(new Uint8Array([1, 2, 3]))).toBeUndefined();
+    const foreign = { ...entry, plan: { ...plan, calls: [{ tool: 'disk.format' }] } };
+    expect(decodeJournalEntry(encodeCbor(foreign))).toBeUndefined();
     expect([isOpen(entry), isOpen({ ...entry, phase: 'confirmed' })]).toEqual([true, false]);
   });
 });
