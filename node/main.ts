@@ -141,10 +141,11 @@ async function openStore(directory: StateDirectory): Promise<LevelStore> {
   }
 }
 
-function declaredOf({ sysctl, file, log, cleanup }: Config): Declared {
+function declaredOf({ sysctl, file, log, cleanup, certificate, resolver }: Config): Declared {
   const files = file.map(({ path, content, mode, reload }) => ({ path, content, mode, reload }));
   const logs = log.map(({ path, maxBytes, keep, reload }) => ({ path, maxBytes, keep, reload }));
-  return { sysctls: sysctl, files, logs, cleanups: cleanup };
+  const certificates = certificate.map(({ path, renewDays, renew, reload }) => ({ path, renewDays, renew, reload }));
+  return { sysctls: sysctl, files, logs, cleanups: cleanup, certificates, resolvers: resolver };
 }
 
 /** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */

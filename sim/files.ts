@@ -16,6 +16,8 @@ const missing = (path: string): ActuatorOutcome & { ok: false } => ({
   message: `${path}: no such file`,
 });
 
+const hiddenName = (directory: string, key: string, index: number): string => `${directory}/.kalos-${key}-${index}`;
+
 export class FakeFiles {
   readonly #files = new Map<string, FakeFile>();
   /** What a change replaced, by its key, until it is settled; null where there was nothing. */
@@ -45,7 +47,7 @@ export class FakeFiles {
     return [...this.#files.keys()].sort();
   }
 
-  run(primitive: Extract<Primitive, readonly [`file.${string}`, ...unknown[]]>, key: string): ActuatorOutcome {
+  run(primitive: Extract<Primitive, readonly [`file${string}`, ...unknown[]]>, key: string): ActuatorOutcome {
     const path = primitive[1];
     const old = this.#files.get(path);
     switch (primitive[0]) {
@@ -72,6 +74,14 @@ export class FakeFiles {
         return this.#restore(path, key);
       case 'file.unrotate':
         return this.#unrotate(path, primitive[2], key);
+      case 'files.hide':
+      case 'files.show':
+        for (const [i, name] of primitive[2].entries()) {
+          const [from, to] = [`${path}/${name}`, hiddenName(path, key, i)];
+          if (primitive[0] === 'files.hide') this.#move(from, to);
+          else this.#move(to, from);
+        }
+        return FILE;
     }
   }
 
@@ -121,12 +131,15 @@ export class FakeFiles {
     const kept = this.#kept.get(key);
     this.#kept.delete(key);
     if (kept !== undefined && kept !== null) this.#archive.set(key, kept);
+    for (const path of this.paths()) if (path.includes(`/.kalos-${key}-`)) this.#files.delete(path);
   }
 
   read([what, path]: Extract<Reading, readonly [`file.${string}`, string]>): ActuatorReading {
     const file = this.#files.get(path);
     if (what === 'file.list') {
-      const inside = this.paths().filter((other) => other.startsWith(`${path}/`) && !other.slice(path.length + 1).includes('/'));
+      const inside = this.paths().filter(
+        (other) => !other.includes('/.kalos-') && other.startsWith(`${path}/`) && !other.slice(path.length + 1).includes('/'),
+      );
       return { ok: true, value: inside.map((other) => this.#stat(other)) };
     }
     if (file === undefined) return missing(path);

@@ -11,7 +11,7 @@ import {
   type SignalName,
   stoppedService,
 } from '../swarm/ports/actuator.ts';
-import type { ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
+import type { ProcessDetail, ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
 import type { PortState } from '../swarm/ports/transport.ts';
 import { type ChangeMachine, SimulatedChanges } from './changes.ts';
 import { FakeFiles } from './files.ts';
@@ -32,11 +32,20 @@ export interface Workload {
   rssBytes: number;
   rssGrowthBytesPerS: number;
   writeBytesPerS: number;
+  /** Files that it opens a second and does not close. */
+  filesPerS: number;
   /** Children started a second: a fork bomb in slow motion. */
   forksPerS: number;
 }
 
-export const IDLE: Workload = { cpu: 0.01, rssBytes: 20 * MIB, rssGrowthBytesPerS: 0, writeBytesPerS: 0, forksPerS: 0 };
+export const IDLE: Workload = {
+  cpu: 0.01,
+  rssBytes: 20 * MIB,
+  rssGrowthBytesPerS: 0,
+  writeBytesPerS: 0,
+  filesPerS: 0,
+  forksPerS: 0,
+};
 
 interface FakeProcess {
   pid: number;
@@ -47,7 +56,11 @@ interface FakeProcess {
   workload: Workload;
   rssBytes: number;
   cpuTicks: number;
+  files: number;
+  writtenBytes: number;
 }
+
+const FIRST_FILES = 8;
 
 export interface MachineSize {
   cpus: number;
@@ -120,6 +133,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
       workload,
       rssBytes: workload.rssBytes,
       cpuTicks: 0,
+      files: FIRST_FILES,
+      writtenBytes: 0,
     });
     return pid;
   }
@@ -136,7 +151,10 @@ export class FakeLinux implements Sensors, ChangeMachine {
     for (const process of running) {
       const cpu = process.workload.cpu * share;
       used += cpu;
-      writes += process.workload.writeBytesPerS * this.#random.between(0.8, 1.2);
+      const written = process.workload.writeBytesPerS * this.#random.between(0.8, 1.2);
+      writes += written;
+      process.writtenBytes += written * seconds;
+      process.files += process.workload.filesPerS * seconds;
       process.cpuTicks += cpu * seconds * TICKS_PER_SECOND;
       process.rssBytes += process.workload.rssGrowthBytesPerS * seconds;
       this.#forkDebt += process.workload.forksPerS * seconds;
@@ -209,6 +227,23 @@ export class FakeLinux implements Sensors, ChangeMachine {
       processes: [...this.#processes.values()].map(sampleOf),
       host: this.#host(),
     };
+  }
+
+  detail(pid: number): ProcessDetail | undefined {
+    const process = this.#processes.get(pid);
+    return process && { files: Math.floor(process.files), readBytes: 0, writtenBytes: Math.floor(process.writtenBytes) };
+  }
+
+  /** The model has no CPU controller. */
+  throttling(): undefined {
+    return undefined;
+  }
+
+  /** Name servers of the model that answer, by address. */
+  readonly nameServers = new Set<string>();
+
+  async resolves(server: string): Promise<boolean> {
+    return this.nameServers.has(server);
   }
 
   /** What of the kernel's other figures the model has. */
@@ -291,6 +326,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
       case 'cgroup.write':
         return this.#services.has(primitive[1]) ? DONE : { ok: false, code: 'not-found', message: `no service ${primitive[1]}` };
       case 'process.signal':
+      case 'process.end':
       case 'process.nice':
         return this.#processAt(primitive[1], primitive[2]) === undefined ? gone(primitive[1]) : DONE;
       case 'sysctl.write':
@@ -302,6 +338,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
       case 'file.restore':
       case 'file.return':
       case 'file.unrotate':
+      case 'files.hide':
+      case 'files.show':
         return DONE;
       default:
         return { ok: false, code: 'refused', message: `${primitive[0]}: not on the simulated machine` };
@@ -326,6 +364,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
     switch (primitive[0]) {
       case 'process.signal':
         return this.#signal(primitive[1], primitive[2], primitive[3]);
+      case 'process.end':
+        return this.#signal(primitive[1], primitive[2], 'TERM');
       case 'process.nice': {
         const process = this.#processAt(primitive[1], primitive[2]);
         if (process !== undefined) process.nice = primitive[3];
@@ -344,6 +384,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
       case 'file.restore':
       case 'file.return':
       case 'file.unrotate':
+      case 'files.hide':
+      case 'files.show':
         return this.files.run(primitive, key);
       default:
         return { ok: false, code: 'refused', message: `${primitive[0]}: not on the simulated machine` };
@@ -351,7 +393,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
   }
 
   settle(primitive: Primitive, key: string): void {
-    if (primitive[0].startsWith('file.')) this.files.settle(key);
+    if (primitive[0].startsWith('file')) this.files.settle(key);
   }
 
   read(reading: Reading): ActuatorReading {
@@ -367,6 +409,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
       }
       case 'cgroup.read':
         return { ok: true, value: this.#groups.get(`${reading[1]} ${reading[2]}`) ?? 0 };
+      case 'port.holder':
+        return { ok: false, code: 'not-found', message: 'nobody else listens on the simulated machine' };
       case 'block.read':
         return { ok: false, code: 'not-found', message: 'no block devices here' };
       case 'archive.read':

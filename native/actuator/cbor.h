@@ -20,6 +20,8 @@ struct Value {
 	bool is(Kind other) const { return kind == other; }
 };
 
+using Args = std::vector<Value>; // of a primitive, without its name
+
 // Reads one whole value; on failure false, with the reason in *why (a constant).
 bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why);
 

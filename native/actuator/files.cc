@@ -20,6 +20,7 @@ constexpr int64_t kMaxKeep = 32;
 constexpr off_t kMaxArchivedBytes = 1 << 20;
 constexpr size_t kMaxArchived = 256;
 constexpr char kAside[] = ".kalos";
+constexpr char kHidden[] = ".kalos-";
 
 class Fd {
 public:
@@ -203,6 +204,54 @@ Outcome file_remove(const Policy &policy, const std::string &path, const std::st
 		return Outcome::error(path, errno);
 	sync_both(place, aside.get());
 	return Outcome::fine();
+}
+
+namespace {
+
+std::string hidden_name(const std::string &key, size_t index) { return kHidden + key + "-" + std::to_string(index); }
+
+// Does something with each name, in its directory and under its hidden name, until one fails.
+template <typename Each> Outcome each_hidden(const Policy &policy, const std::string &directory, const Args &names, const std::string &key, Each each) {
+	Place place;
+	Outcome step = find(policy, directory + "/x", &place);
+	for (size_t i = 0; step.ok() && i < names.size(); i++) {
+		if (!names[i].is(Value::kText) || !is_plain_path(directory + "/" + names[i].text) || names[i].text.find('/') != std::string::npos)
+			return Outcome::refused("names of files of one directory");
+		place.leaf = names[i].text;
+		place.path = directory + "/" + names[i].text;
+		step = each(place, hidden_name(key, i));
+	}
+	if (place.parent.ok())
+		fsync(place.parent.get());
+	return step;
+}
+
+} // namespace
+
+Outcome files_hide(const Policy &policy, const std::string &directory, const Args &names, const std::string &key) {
+	return each_hidden(policy, directory, names, key, [](const Place &place, const std::string &hidden) {
+		struct stat at;
+		Outcome looked = look(place, &at);
+		if (looked.code == Outcome::kNotFound)
+			return Outcome::fine(); // somebody else took it away meanwhile
+		if (looked.ok() && renameat2(place.parent.get(), place.leaf.c_str(), place.parent.get(), hidden.c_str(), RENAME_NOREPLACE) != 0)
+			return Outcome::error(place.path, errno);
+		return looked;
+	});
+}
+
+Outcome files_show(const Policy &policy, const std::string &directory, const Args &names, const std::string &key) {
+	return each_hidden(policy, directory, names, key, [](const Place &place, const std::string &hidden) {
+		bool back = renameat2(place.parent.get(), hidden.c_str(), place.parent.get(), place.leaf.c_str(), RENAME_NOREPLACE) == 0;
+		return back || errno == ENOENT ? Outcome::fine() : Outcome::error(place.path, errno);
+	});
+}
+
+void files_drop(const Policy &policy, const std::string &directory, const Args &names, const std::string &key) {
+	each_hidden(policy, directory, names, key, [](const Place &place, const std::string &hidden) {
+		unlinkat(place.parent.get(), hidden.c_str(), 0);
+		return Outcome::fine();
+	});
 }
 
 Outcome file_restore(const Policy &policy, const std::string &path, const std::string &key, bool over_new) {
@@ -447,7 +496,7 @@ Outcome file_list(const Policy &policy, const std::string &path, Encoder *answer
 	std::vector<std::string> names;
 	while (dirent *entry = readdir(dir)) {
 		std::string name = entry->d_name;
-		if (name != "." && name != ".." && name != kAside && is_plain_path(path + "/" + name) && names.size() < kMaxEntries)
+		if (name != "." && name != ".." && name.compare(0, sizeof kAside - 1, kAside) != 0 && is_plain_path(path + "/" + name) && names.size() < kMaxEntries)
 			names.push_back(name);
 	}
 	closedir(dir);

@@ -16,6 +16,12 @@ Outcome file_replace(const Policy &policy, const std::string &path, const std::s
 Outcome file_remove(const Policy &policy, const std::string &path, const std::string &key);
 // path becomes path.1, path.1 becomes path.2, up to keep; the last is moved aside; path is new and empty.
 Outcome file_rotate(const Policy &policy, const std::string &path, int64_t keep, const std::string &key);
+// Files of one directory (its path, their names), renamed to hidden names in it: that takes neither space nor inodes.
+Outcome files_hide(const Policy &policy, const std::string &directory, const Args &names, const std::string &key);
+// They have their names again, where nothing new has them; does nothing for those that were never hidden.
+Outcome files_show(const Policy &policy, const std::string &directory, const Args &names, const std::string &key);
+// They go for good.
+void files_drop(const Policy &policy, const std::string &directory, const Args &names, const std::string &key);
 // Takes back a replacement, a removal, a rotation; does nothing where the change was never made.
 // (A removed file comes back only where nothing new has its name.)
 Outcome file_restore(const Policy &policy, const std::string &path, const std::string &key, bool over_new);

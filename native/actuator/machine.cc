@@ -268,6 +268,66 @@ std::vector<Setting> group_settings(const std::string &controller, int64_t value
 
 } // namespace
 
+namespace {
+
+constexpr size_t kMaxNetBytes = 4 << 20;
+constexpr unsigned kListening = 0x0a; // TCP_LISTEN
+
+// The inodes of the sockets that listen on a port, from /proc/net/tcp and tcp6.
+std::vector<std::string> listeners_on(uint16_t port) {
+	std::vector<std::string> inodes;
+	for (const char *file : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+		std::string text;
+		if (!read_whole(file, kMaxNetBytes, &text))
+			continue;
+		for (size_t at = text.find('\n'); at != std::string::npos && at + 1 < text.size(); at = text.find('\n', at + 1)) {
+			unsigned local, state;
+			unsigned long inode;
+			if (sscanf(text.c_str() + at + 1, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu", &local, &state, &inode) == 3 &&
+			    local == port && state == kListening)
+				inodes.push_back("socket:[" + std::to_string(inode) + "]");
+		}
+	}
+	return inodes;
+}
+
+bool holds_any(pid_t pid, const std::vector<std::string> &sockets) {
+	std::string path = "/proc/" + std::to_string(pid) + "/fd";
+	DIR *dir = opendir(path.c_str());
+	bool holds = false;
+	while (dirent *entry = dir == nullptr || holds ? nullptr : readdir(dir)) {
+		char target[64];
+		ssize_t length = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
+		for (const std::string &socket : sockets)
+			holds = holds || (length > 0 && socket == std::string(target, static_cast<size_t>(length)));
+	}
+	if (dir != nullptr)
+		closedir(dir);
+	return holds;
+}
+
+} // namespace
+
+Outcome port_holder(uint16_t port, Encoder *answer) {
+	std::vector<std::string> sockets = listeners_on(port);
+	DIR *proc = sockets.empty() ? nullptr : opendir("/proc");
+	pid_t holder = 0;
+	while (dirent *entry = proc == nullptr || holder > 0 ? nullptr : readdir(proc)) {
+		pid_t pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+		if (pid > 0 && holds_any(pid, sockets))
+			holder = pid;
+	}
+	if (proc != nullptr)
+		closedir(proc);
+	int64_t start;
+	uid_t uid = 0;
+	if (holder == 0 || !read_process(holder, &start, nullptr, nullptr))
+		return Outcome::not_found("nobody that can be seen listens on port " + std::to_string(port));
+	user_of(holder, &uid);
+	answer->array(4).number(holder).number(start).text(program_of(holder)).number(uid);
+	return Outcome::fine();
+}
+
 int signal_number(const std::string &name) { return number_of(kSignals, name, 0); }
 int resource_number(const std::string &name) { return number_of(kResources, name, -1); }
 

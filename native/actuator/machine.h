@@ -30,6 +30,9 @@ Outcome process_limit(const ProcessId &process, const std::string &resource, int
 // [pid, start ticks, name, uid, nice, I/O class, I/O level, [resource, soft, hard]…]
 Outcome process_read(pid_t pid, Encoder *answer);
 
+// Who listens on a TCP port: [pid, start ticks, program, uid]; not found where nobody does, or nobody that can be seen.
+Outcome port_holder(uint16_t port, Encoder *answer);
+
 int signal_number(const std::string &name); // "TERM" → SIGTERM; 0 where unknown
 int resource_number(const std::string &name);
 

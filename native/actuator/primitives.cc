@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives.h"
 
+#include <csignal>
+
 #include <arpa/inet.h>
 #include <cstdlib>
 #include <cstring>
@@ -14,9 +16,11 @@ namespace {
 constexpr int64_t kHelperMs = 5000;
 constexpr int64_t kUnitMs = 60000;
 constexpr int64_t kMaxSpawnMs = 600000;
+constexpr int64_t kMaxGraceMs = 60000, kKilledWithinMs = 2000, kAwaitEveryMs = 25;
+constexpr size_t kMaxHidden = 2000; // as many as a directory's list shows
 constexpr char kNft[] = "/usr/sbin/nft";
 
-using Args = std::vector<Value>; // without the name
+
 
 ProcessId process_of(const Args &args) { return {static_cast<pid_t>(args[0].number), args[1].number}; }
 
@@ -72,6 +76,28 @@ Outcome check_signal(const Primitives &p, const Args &args) {
 	return signal_number(args[2].text) == 0 ? Outcome::refused("no signal " + args[2].text) : check_process(p, args);
 }
 void run_signal(Primitives &, const Args &args, const std::string &, Done done) { done(process_signal(process_of(args), signal_number(args[2].text))); }
+// Until it is gone: asked first, after the grace killed.
+void await_end(Primitives &p, const ProcessId &process, int64_t kill_at_ms, bool killed, Done done) {
+	if (!lives(process))
+		return done(Outcome::fine());
+	bool due = Loop::now_ms() >= kill_at_ms;
+	if (due && killed)
+		return done(Outcome::failed("pid " + std::to_string(process.pid) + " does not end"));
+	if (due)
+		process_signal(process, SIGKILL);
+	int64_t until = due ? kill_at_ms + kKilledWithinMs : kill_at_ms;
+	p.services().loop().after(kAwaitEveryMs, [&p, process, until, gone = killed || due, done] { await_end(p, process, until, gone, done); });
+}
+Outcome check_end(const Primitives &p, const Args &args) {
+	return args[2].number < 0 || args[2].number > kMaxGraceMs ? Outcome::refused("grace: 0 to 60,000 ms") : check_process(p, args);
+}
+void run_end(Primitives &p, const Args &args, const std::string &, Done done) {
+	ProcessId process = process_of(args);
+	Outcome asked = process_signal(process, SIGTERM);
+	if (!asked.ok())
+		return done(asked);
+	await_end(p, process, Loop::now_ms() + args[2].number, false, std::move(done));
+}
 void run_nice(Primitives &, const Args &args, const std::string &, Done done) { done(process_nice(process_of(args), args[2].number)); }
 void run_ioprio(Primitives &, const Args &args, const std::string &, Done done) { done(process_ioprio(process_of(args), args[2].number, args[3].number)); }
 void run_limit(Primitives &, const Args &args, const std::string &, Done done) {
@@ -111,6 +137,14 @@ void run_recall(Primitives &p, const Args &args, const std::string &key, Done do
 void run_restore(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_restore(p.policy(), args[0].text, key, true)); }
 void run_return(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_restore(p.policy(), args[0].text, key, false)); }
 void run_unrotate(Primitives &p, const Args &args, const std::string &key, Done done) { done(file_unrotate(p.policy(), args[0].text, args[1].number, key)); }
+
+Outcome check_hide(const Primitives &p, const Args &args) {
+	if (args[1].items.empty() || args[1].items.size() > kMaxHidden)
+		return Outcome::refused("1 to 2,000 names");
+	return p.policy().root_of(args[0].text + "/x").empty() ? Outcome::refused(args[0].text + ": the actuator's policy does not allow this path") : Outcome::fine();
+}
+void run_hide(Primitives &p, const Args &args, const std::string &key, Done done) { done(files_hide(p.policy(), args[0].text, args[1].items, key)); }
+void run_show(Primitives &p, const Args &args, const std::string &key, Done done) { done(files_show(p.policy(), args[0].text, args[1].items, key)); }
 
 // Network: addresses in a table of our own; nothing else of the firewall is touched.
 
@@ -189,6 +223,7 @@ const PrimitiveRow kTable[] = {
 	{"spawn", "tln", "programs", false, check_spawn, run_spawn},
 	{"spawn.end", "", "programs", false, check_nothing, end_spawn},
 	{"process.signal", "nnt", "processes", false, check_signal, run_signal},
+	{"process.end", "nnn", "processes", false, check_end, run_end},
 	{"process.nice", "nnn", "processes", false, check_process, run_nice},
 	{"process.ioprio", "nnnn", "processes", false, check_process, run_ioprio},
 	{"process.limit", "nntnn", "processes", false, check_process, run_limit},
@@ -202,6 +237,8 @@ const PrimitiveRow kTable[] = {
 	{"file.restore", "t", "files", true, check_file, run_restore},
 	{"file.return", "t", "files", true, check_file, run_return},
 	{"file.unrotate", "tn", "files", true, check_file, run_unrotate},
+	{"files.hide", "tl", "files", true, check_hide, run_hide},
+	{"files.show", "tl", "files", true, check_hide, run_show},
 	{"net.block", "t", "net", false, check_net, run_block_net},
 	{"net.unblock", "t", "net", false, check_net, run_unblock_net},
 };
@@ -210,7 +247,7 @@ struct ReadRow {
 	const char *name;
 	const char *kinds;
 };
-const ReadRow kReads[] = {{"process.read", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"archive.read", "t"}};
+const ReadRow kReads[] = {{"process.read", "n"}, {"port.holder", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"archive.read", "t"}};
 
 bool fits(const Value &primitive, const char *kinds) {
 	const auto &items = primitive.items;
@@ -251,7 +288,9 @@ void Primitives::run(const Value &primitive, const std::string &key, Done done) 
 
 void Primitives::settle(const Value &primitive, const std::string &key) {
 	const PrimitiveRow *row = find(kTable, primitive);
-	if (row != nullptr && strcmp(row->capability, "files") == 0)
+	if (row != nullptr && strcmp(row->name, "files.hide") == 0)
+		files_drop(policy_, primitive.items[1].text, primitive.items[2].items, key);
+	else if (row != nullptr && strcmp(row->capability, "files") == 0)
 		file_settle(policy_, primitive.items[1].text, key, archive_);
 }
 
@@ -270,6 +309,8 @@ Outcome Primitives::read(const Value &primitive, Encoder *answer) const {
 	Outcome outcome;
 	if (name == "process.read")
 		return args[0].number > 0 && args[0].number <= INT32_MAX ? process_read(static_cast<pid_t>(args[0].number), answer) : Outcome::refused("no pid");
+	if (name == "port.holder")
+		return args[0].number > 0 && args[0].number <= UINT16_MAX ? port_holder(static_cast<uint16_t>(args[0].number), answer) : Outcome::refused("no port");
 	if (name == "file.stat")
 		return file_stat(policy_, args[0].text, answer);
 	if (name == "file.list")

@@ -55,6 +55,7 @@ public:
 	Outcome spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms);
 	// A fixed helper (nft, systemctl, a health check): done with its standard error where it fails.
 	void run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done done);
+	Loop &loop() const { return loop_; }
 	// Collects children that ended; as PID 1 also those of others.
 	void reap();
 	// Whether a process belongs to a service, by its session.

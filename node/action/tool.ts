@@ -28,6 +28,9 @@ export type Look = { ok: true; before: Snapshot } | { ok: false; reason: string 
 export type Condition =
   | 'service-well'
   | 'service-stopped'
+  | 'task-succeeded'
+  | 'process-ended'
+  | 'files-gone'
   | 'signal-effective'
   | 'program-succeeded'
   | 'peers-kept'
@@ -61,6 +64,8 @@ export interface ChangeTool<Call = ToolCall> extends Declared<Call> {
   /** What must hold afterwards, for how long without a break, and within which time. */
   verification: { condition: Condition; stableMs: number; windowMs: number };
   timeoutMs: number;
+  /** It helps bit by bit, or only once it is confirmed: it is kept though what it is for still holds. */
+  gradual?: boolean;
   /** Uses on one target within the time; beyond it the incident is escalated. */
   rate: { uses: number; withinMs: number };
   /** The snapshot. */

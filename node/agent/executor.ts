@@ -27,7 +27,7 @@ import {
 import type { AuditLog, AuditRecord } from '../audit/audit-log.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ToolCall } from '../tool-call.ts';
-import { verify } from '../verification/verify.ts';
+import { type Verified, verify } from '../verification/verify.ts';
 
 /** How long a person has to approve what mode `advise` asks. */
 const APPROVAL_MS = 600_000;
@@ -58,6 +58,8 @@ export interface Progress {
   /** A person is asked to approve; `diff` is what would change. */
   asked(diff: string[]): Promise<void>;
   intended(diff: string[], record: AuditRecord): Promise<void>;
+  /** What is wrong in spite of it, in words: what was to be mended. A plan helps only once nothing is. */
+  stillWrong?(): string | undefined;
 }
 
 export type Performed =
@@ -92,7 +94,8 @@ export const MAX_CALLS = 8;
 export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
-  readonly #finished = new Map<string, (entry: JournalEntry) => void>();
+  /** Plans under way, by id. */
+  readonly #running = new Map<string, { progress: Progress; finished(entry: JournalEntry): void }>();
   readonly silences: Silences;
   readonly #machine: Machine;
   /** Targets that an action is under way on: one at a time, or one's undo would undo the other. */
@@ -379,7 +382,7 @@ export class Executor {
       if (look.ok) before.push(look.before);
     }
     if (this.#guard.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
-    const entry = await this.#transact(plan, before);
+    const entry = await this.#transact(plan, before, progress);
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     this.#journalled++;
     await this.#prune();
@@ -395,9 +398,9 @@ export class Executor {
     return { kind: 'held', verdict, diff };
   }
 
-  #transact(plan: Plan, before: readonly Snapshot[]): Promise<JournalEntry> {
+  #transact(plan: Plan, before: readonly Snapshot[], progress: Progress): Promise<JournalEntry> {
     return new Promise((resolve) => {
-      this.#finished.set(plan.id, resolve);
+      this.#running.set(plan.id, { progress, finished: resolve });
       this.#transactions.post({ kind: 'begin', plan, before });
     });
   }
@@ -420,7 +423,7 @@ export class Executor {
         );
         return;
       case 'check':
-        verify(entry, this.#machine).then(
+        this.#verify(entry).then(
           ({ holds, detail }) => post({ kind: 'checked', id, holds, detail }),
           (error: unknown) => post({ kind: 'checked', id, holds: false, detail: messageOf(error) }),
         );
@@ -434,6 +437,14 @@ export class Executor {
       case 'finished':
         this.#finish(entry);
     }
+  }
+
+  /** The tools' conditions, and that what it is for is well again; for tools that help bit by bit, theirs alone. */
+  async #verify(entry: JournalEntry): Promise<Verified> {
+    const verified = await verify(entry, this.#machine);
+    const gradual = entry.plan.calls.some((call) => changeToolOf(call).gradual === true);
+    const wrong = gradual ? undefined : this.#running.get(entry.plan.id)?.progress.stillWrong?.();
+    return verified.holds && wrong !== undefined ? { holds: false, detail: `${verified.detail}, but still: ${wrong}` } : verified;
   }
 
   /** The undo is armed before the first step, and each step waits for the one before it. */
@@ -452,9 +463,9 @@ export class Executor {
 
   /** To whoever waits for it; one that was recovered after a crash has nobody waiting but the audit. */
   #finish(entry: JournalEntry): void {
-    const waiting = this.#finished.get(entry.plan.id);
-    this.#finished.delete(entry.plan.id);
-    if (waiting !== undefined) return waiting(entry);
+    const running = this.#running.get(entry.plan.id);
+    this.#running.delete(entry.plan.id);
+    if (running !== undefined) return running.finished(entry);
     this.#parts.audit
       .append('outcome', entry.plan.id, `after a restart: ${entry.phase}: ${entry.reason}`)
       .catch(this.#parts.failed);

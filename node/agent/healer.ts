@@ -76,7 +76,9 @@ export class Healer {
     if (suspects !== '') this.#step(incident, 'detect', suspects);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     await this.#parts.memory.save(incident);
-    for (let attempt = 1; await this.#attempt(incident, finding, attempt); attempt++) {
+    const tried = new Map<string, number>();
+    for (let attempt = 1; await this.#attempt(incident, finding, attempt, tried); attempt++) {
+      tried.set(incident.tool, (tried.get(incident.tool) ?? 0) + 1);
       const pauseMs = backoffMs(this.#parts.memory.record(finding.policy, finding.target, incident.tool), attempt);
       await new Promise<void>((resolve) => ports.clock.after(pauseMs, resolve));
       if (this.#stopped || incident.closedMs > 0) return;
@@ -116,12 +118,12 @@ export class Healer {
   }
 
   /** One round of vote, decision and action, once no silence covers it. True: try again later. */
-  async #attempt(incident: Incident, finding: Finding, attempt: number): Promise<boolean> {
+  async #attempt(incident: Incident, finding: Finding, attempt: number, tried: ReadonlyMap<string, number>): Promise<boolean> {
     await this.#waitOutSilence(incident, finding);
     if (this.#stopped || incident.closedMs > 0) return false;
     const result = await this.#vote(incident, finding);
     if (this.#stopped || incident.closedMs > 0) return false;
-    const decision = await this.#decide(incident, finding, result);
+    const decision = await this.#decide(incident, finding, result, tried);
     if (this.#stopped || incident.closedMs > 0) return false;
     if (decision.kind === 'watch')
       return attempt > 1 ? this.#escalate(incident, 'what was tried did not help') : this.#watch(incident);
@@ -164,12 +166,17 @@ export class Healer {
     return result;
   }
 
-  async #decide(incident: Incident, finding: Finding, result: VoteResult): Promise<Decision> {
+  /** @param tried how often each remedy was tried in this incident, by its tools. */
+  async #decide(incident: Incident, finding: Finding, result: VoteResult, tried: ReadonlyMap<string, number>): Promise<Decision> {
     const { ports, memory, watcher } = this.#parts;
-    const { policy, target, remedy } = finding;
-    const record = memory.record(policy, target, toolsOf(remedy));
+    const { policy, target } = finding;
+    const found = watcher.firing().find((other) => findingKey(other) === findingKey(finding)) ?? finding;
+    const remedies = found.remedies.map((calls) => {
+      const tools = toolsOf(calls);
+      return { calls, record: memory.record(policy, target, tools), triedNow: tried.get(tools) ?? 0 };
+    });
     const claimOutcome = result.witnesses.length === 0 ? 'unasked' : result.outcome;
-    const decision = await decide({ policy, target, remedy, claimOutcome, record, features: watcher.features() }, ports.compute);
+    const decision = await decide({ policy, target, remedies, claimOutcome, features: watcher.features() }, ports.compute);
     const { tier, considered } = decision.routed;
     const abstained = considered
       .filter(({ answer }) => answer.kind === 'abstain')
@@ -198,6 +205,11 @@ export class Healer {
     const plan: Plan = { id, incident: incident.id, calls, tier: decision.routed.tier ?? 'reactive', reason };
     incident.tool = toolsOf(calls);
     const performed = await this.#parts.executor.perform(plan, 'policy', {
+      stillWrong: () => {
+        const holds = this.#parts.watcher.holds(incident);
+        if (holds) this.#parts.watcher.lookAgain();
+        return holds ? incident.summary : undefined;
+      },
       asked: async (diff) => {
         incident.state = 'waiting';
         this.#step(incident, 'act', `waits for approval (kalos approve ${id}): ${diff.join('; ')}`, { plan: id });

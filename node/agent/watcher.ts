@@ -1,17 +1,19 @@
 // Senses the machine once a second and has the detectors judge it; at once when a supervised service ends.
 import { FEATURE_WINDOW_S, featuresOf } from '../../models/features.ts';
-import type { ServiceSample } from '../../swarm/ports/actuator.ts';
+import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Sample } from '../../swarm/ports/sensors.ts';
 import { BaselineDetector } from '../detection/baseline-detector.ts';
 import { type Conditions, conditionsOf } from '../detection/conditions.ts';
-import type { Change, Finding, ServiceView } from '../detection/detector.ts';
+import type { Change, Finding, Observation, ServiceView } from '../detection/detector.ts';
 import type { Policy } from '../detection/policy.ts';
 import { PolicyDetector } from '../detection/policy-detector.ts';
+import { targetsOf } from '../detection/targets.ts';
 import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/declared.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
+import { ServiceFacts } from '../telemetry/service-facts.ts';
 import { describeSuspects, suspectsOf } from '../telemetry/suspects.ts';
 import { usageByProcess } from '../telemetry/usage.ts';
 
@@ -19,12 +21,13 @@ export const SAMPLE_INTERVAL_MS = 1_000;
 /** How often a service's port is tried, and for how long. */
 const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
-/** How often declared parameters, files, logs and directories are looked at. */
+/** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
 
 export interface WatcherConfig {
   policies: readonly Policy[];
   declared: Declared;
+  services: readonly ServiceSpec[];
 }
 
 export class Watcher {
@@ -34,6 +37,7 @@ export class Watcher {
   readonly #onChanges: (changes: Change[]) => void;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
   readonly #declared: DeclaredReader;
+  readonly #facts: ServiceFacts;
   #looked: DeclaredLook = { views: [], unknown: [] };
   #lookedMs = Number.NEGATIVE_INFINITY;
   #looking = false;
@@ -46,15 +50,19 @@ export class Watcher {
   #nextMs = 0;
 
   /** @throws PolicyError */
-  constructor(ports: Ports, { policies, declared }: WatcherConfig, onChanges: (changes: Change[]) => void) {
+  constructor(ports: Ports, { policies, declared, services }: WatcherConfig, onChanges: (changes: Change[]) => void) {
     this.#ports = ports;
-    this.#declared = new DeclaredReader(declared, ports.actuator, ports.crypto);
+    this.#declared = new DeclaredReader(declared, ports);
+    this.#facts = new ServiceFacts(ports, services);
     this.#policies = new PolicyDetector(policies);
     this.#onChanges = onChanges;
   }
 
   start(): void {
-    this.#ports.actuator.onExit(() => this.#judge());
+    this.#ports.actuator.onExit((name) => {
+      this.#facts.ended(name, this.#ports.clock.monotonicMs());
+      this.#judge();
+    });
     this.#nextMs = this.#ports.clock.monotonicMs();
     this.#tick();
   }
@@ -77,25 +85,28 @@ export class Watcher {
     this.#metrics = readMetrics(this.#sample, this.#previous);
     this.history.record(this.#metrics);
     this.#samples++;
-    for (const service of this.#ports.actuator.services()) this.#checkIfDue(service);
+    const usage = usageByProcess(this.#sample, this.#previous);
+    for (const service of this.#ports.actuator.services()) {
+      this.#checkIfDue(service);
+      this.#facts.sample(service, usage(service.pid).pids, this.#ports.clock.monotonicMs());
+    }
     this.#lookIfDue();
-    this.#judgePolicies(this.#baselines.observe(this.#observation(this.#sample)));
+    const observation = this.#observation(this.#sample);
+    this.#judgePolicies(observation, this.#baselines.observe(observation));
   }
 
   /** Out of turn, with the figures of the last sample and the services as they are now. */
   #judge(): void {
-    this.#judgePolicies([]);
+    if (this.#sample !== undefined) this.#judgePolicies(this.#observation(this.#sample), []);
   }
 
-  #judgePolicies(others: Change[]): void {
-    if (this.#sample === undefined) return;
-    const changes = [...this.#policies.observe(this.#observation(this.#sample)), ...others];
-    this.#onChanges(changes);
+  #judgePolicies(observation: Observation, others: Change[]): void {
+    this.#onChanges([...this.#policies.observe(observation), ...others]);
   }
 
-  #observation(sample: Sample) {
+  #observation(sample: Sample): Observation {
     const nowMs = this.#ports.clock.monotonicMs();
-    return { nowMs, sample, metrics: this.#metrics, services: this.services(), declared: this.#looked.views };
+    return { nowMs, metrics: this.#metrics, targets: targetsOf(sample, this.services(), this.#looked.views) };
   }
 
   #checkIfDue(service: ServiceSample): void {
@@ -103,7 +114,7 @@ export class Watcher {
     const check = this.#checks.get(service.name) ?? { result: 'unknown', atMs: Number.NEGATIVE_INFINITY, running: false };
     this.#checks.set(service.name, check);
     if (service.state !== 'running') check.result = 'unknown';
-    if (service.state !== 'running' || service.port === undefined || check.running || nowMs - check.atMs < CHECK_EVERY_MS) return;
+    if (service.state !== 'running' || !service.checked || check.running || nowMs - check.atMs < CHECK_EVERY_MS) return;
     Object.assign(check, { running: true, atMs: nowMs });
     this.#ports.actuator
       .checkService(service.name, CHECK_TIMEOUT_MS)
@@ -113,18 +124,28 @@ export class Watcher {
   /** At declared things, every few seconds; what could not be seen is told once it changes. */
   #lookIfDue(): void {
     const nowMs = this.#ports.clock.monotonicMs();
-    if (this.#declared.empty || this.#looking || nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
+    if (nowMs - this.#lookedMs >= LOOK_EVERY_MS) this.#startLook();
+  }
+
+  #startLook(): void {
+    if (this.#looking) return;
     this.#looking = true;
-    this.#lookedMs = nowMs;
-    this.#declared.look().then(
-      (looked) => {
-        this.#looked = looked;
-        this.#looking = false;
-      },
-      () => {
-        this.#looking = false; // the actuator is out of reach: what was seen last stands
-      },
-    );
+    this.#lookedMs = this.#ports.clock.monotonicMs();
+    const done = (): void => {
+      this.#looking = false;
+    };
+    this.#look().then(done, done); // the actuator is out of reach: what was seen last stands
+  }
+
+  /** Looks out of turn, and judges by what it sees: something was changed just now. */
+  lookAgain(): void {
+    this.#startLook();
+    this.#judge();
+  }
+
+  async #look(): Promise<void> {
+    if (!this.#declared.empty) this.#looked = await this.#declared.look();
+    for (const service of this.services()) await this.#facts.look(service, isWell(service) ? service.ageMs : undefined);
   }
 
   /** Declared things that cannot be seen, and why. */
@@ -137,13 +158,14 @@ export class Watcher {
     const usage = usageByProcess(this.#sample, this.#previous);
     return this.#ports.actuator.services().map((service) => {
       const process = this.#sample?.processes.find((other) => other.pid === service.pid);
-      const check = service.port === undefined ? 'undeclared' : (this.#checks.get(service.name)?.result ?? 'unknown');
+      const check = service.checked ? (this.#checks.get(service.name)?.result ?? 'unknown') : 'undeclared';
       const processState = service.state === 'running' ? (process?.state ?? '') : '';
       return {
         ...service,
         check: service.state === 'running' ? check : 'unknown',
         processState,
         usage: usage(service.pid),
+        facts: this.#facts.of(service.name),
         ageMs: wallMs - service.sinceMs,
       };
     });
@@ -157,6 +179,11 @@ export class Watcher {
 
   firing(): Finding[] {
     return [...this.#policies.firing(), ...this.#baselines.firing()];
+  }
+
+  /** Whether what was found still holds, by the last observation. */
+  holds(finding: Pick<Finding, 'policy' | 'target'>): boolean {
+    return this.#policies.holds(finding);
   }
 
   rearm(finding: Pick<Finding, 'policy' | 'target'>): void {
@@ -179,4 +206,8 @@ export class Watcher {
   features(): number[] | undefined {
     return featuresOf((series) => this.history.last(series, FEATURE_WINDOW_S));
   }
+}
+
+function isWell({ state, check, processState }: ServiceView): boolean {
+  return state === 'running' && processState !== 'T' && (check === 'open' || check === 'undeclared');
 }

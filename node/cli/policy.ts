@@ -39,7 +39,7 @@ export function listPolicies(options: PolicyOptions): number {
       policy.name,
       policy.scope,
       policy.severity,
-      policy.remedy?.tool ?? null,
+      policy.remedy.map((one) => one.do.map(({ tool }) => tool).join(' + ')).join(', or ') || null,
       origin,
       policy.summary,
     ]);

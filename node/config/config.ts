@@ -6,8 +6,8 @@ import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
 import { maintenanceSchema } from '../action/maintenance.ts';
 import { plainName, plainPath } from '../action/tool.ts';
-import { TOOLS } from '../action/tools.ts';
-import { policySchema } from '../detection/policy.ts';
+import { CHANGE_TOOLS } from '../action/tools.ts';
+import { type Policy, policySchema } from '../detection/policy.ts';
 import { closest, KalosError } from '../errors.ts';
 
 const MAX_SERVICES = 256;
@@ -23,6 +23,9 @@ const serviceName = z
 const MAX_SILENCE_S = 86_400;
 const MAX_GRACE_S = 600;
 const MIN_LOG_BYTES = 4_096;
+const MAX_CONFIG_FILES = 16;
+const MAX_SERVERS = 3; // as many as resolv.conf(5) takes
+const DEFAULT_RENEW_DAYS = 14;
 
 const checkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tcp') }),
@@ -63,9 +66,18 @@ const serviceShape = {
       memory_bytes: z.number().int().positive().optional(),
       cpus: z.number().positive().optional(),
       processes: z.number().int().positive().optional(),
+      files: z.number().int().positive().optional(),
+      write_bytes_s: z.number().positive().optional(),
     })
-    .transform(({ memory_bytes, ...rest }) => ({ ...rest, memoryBytes: memory_bytes }))
+    .transform(({ memory_bytes, write_bytes_s, ...rest }) => ({
+      ...rest,
+      memoryBytes: memory_bytes,
+      writeBytesPerS: write_bytes_s,
+    }))
     .optional(),
+  task: z.boolean().optional(),
+  port_exclusive: z.boolean().optional(),
+  config: z.array(plainPath).max(MAX_CONFIG_FILES).optional(),
   stop: z
     .strictObject({ signal: z.enum(SIGNALS).optional(), grace_s: z.number().min(0).max(MAX_GRACE_S).optional() })
     .transform(({ signal, grace_s }) => ({ signal, graceMs: grace_s === undefined ? undefined : grace_s * 1_000 }))
@@ -79,7 +91,12 @@ const serviceSchema = z
     path: ['check'],
   })
   .refine(({ command, unit }) => (command === undefined) !== (unit === undefined), 'a service has either a command or a unit')
-  .transform(({ log_bytes, command = [], ...rest }) => ({ ...rest, command, logBytes: log_bytes }));
+  .transform(({ log_bytes, port_exclusive, command = [], ...rest }) => ({
+    ...rest,
+    command,
+    logBytes: log_bytes,
+    portExclusive: port_exclusive,
+  }));
 
 const sysctlSchema = z.strictObject({ key: plainName, value: z.union([z.string(), z.number()]).transform(String) });
 const fileSchema = z.strictObject({
@@ -103,6 +120,23 @@ const cleanupSchema = z
   .strictObject({ directory: plainPath, suffix: z.string().min(2).max(64), older_than_s: z.number().int().min(0).default(3_600) })
   .transform(({ older_than_s, ...rest }) => ({ ...rest, olderThanS: older_than_s }));
 
+const certificateSchema = z
+  .strictObject({
+    path: plainPath,
+    renew_days: z.number().min(0).default(DEFAULT_RENEW_DAYS),
+    renew: serviceName.optional(),
+    reload: serviceName.optional(),
+  })
+  .transform(({ renew_days, ...rest }) => ({ ...rest, renewDays: renew_days }));
+const resolverSchema = z.strictObject({
+  path: plainPath.default('/etc/resolv.conf'),
+  servers: z
+    .array(z.union([z.ipv4(), z.ipv6()]))
+    .min(1)
+    .max(MAX_SERVERS),
+  probe: z.string().min(1).max(253).default('localhost'),
+});
+
 /** Where an agent listens unless it is told: reachable from this machine alone. */
 export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 
@@ -122,6 +156,8 @@ export const configSchema = z.strictObject({
   file: z.array(fileSchema).max(MAX_DECLARED).default([]),
   log: z.array(logSchema).max(MAX_DECLARED).default([]),
   cleanup: z.array(cleanupSchema).max(MAX_DECLARED).default([]),
+  certificate: z.array(certificateSchema).max(MAX_DECLARED).default([]),
+  resolver: z.array(resolverSchema).max(1).default([]),
   maintenance: z.array(maintenanceSchema).max(MAX_WINDOWS).default([]),
   policy: z.array(policySchema).max(MAX_POLICIES).default([]),
 });
@@ -154,15 +190,7 @@ export function resolveConfig(document: Record<string, unknown>, flags: ConfigFl
   const { service } = parsed.data;
   const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);
-  for (const { name, remedy } of parsed.data.policy) {
-    if (remedy === undefined || TOOLS.some((tool) => tool.name === remedy.tool)) continue;
-    const meant = closest(
-      remedy.tool,
-      TOOLS.map((tool) => tool.name),
-    );
-    const suggestion = meant === undefined ? '' : `; did you mean "${meant}"?`;
-    throw new KalosError('config', `${origin}: policy ${name}: no tool "${remedy.tool}"${suggestion}`);
-  }
+  checkTools(parsed.data.policy, origin);
   const order = startOrder(service);
   if (!order.ok)
     throw new KalosError(
@@ -170,6 +198,18 @@ export function resolveConfig(document: Record<string, unknown>, flags: ConfigFl
       `${origin}: services that need each other in a circle, or one that is not declared: ${order.names.join(', ')}`,
     );
   return { ...parsed.data, service: order.services };
+}
+
+/** @throws KalosError naming a remedy's tool that there is not, or that only reads. */
+function checkTools(policies: readonly Policy[], origin: string): void {
+  const known = CHANGE_TOOLS.map(({ name }) => name);
+  for (const { name, remedy } of policies) {
+    const wrong = remedy.flatMap((one) => one.do).find(({ tool }) => !known.includes(tool));
+    if (wrong === undefined) continue;
+    const meant = closest(wrong.tool, known);
+    const suggestion = meant === undefined ? '' : `; did you mean "${meant}"?`;
+    throw new KalosError('config', `${origin}: policy ${name}: no tool "${wrong.tool}" for a remedy${suggestion}`);
+  }
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {

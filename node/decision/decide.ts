@@ -13,13 +13,19 @@ export interface RemedyRecord {
   failed: number;
 }
 
+export interface Remedy {
+  calls: readonly ToolCall[];
+  record: RemedyRecord;
+  /** How often it was tried in this very incident, in vain. */
+  triedNow: number;
+}
+
 export interface DecisionInput {
   policy: string;
   target: string;
-  /** What the policy declares, on this target. */
-  remedy: readonly ToolCall[];
+  /** What the policy declares, on this target, in its order. */
+  remedies: readonly Remedy[];
   claimOutcome: TierQuestion['claimOutcome'];
-  record: RemedyRecord;
   features: readonly number[] | undefined;
 }
 
@@ -28,14 +34,15 @@ export type Decision =
   | { kind: 'watch'; routed: Routed; reason: string };
 
 export async function decide(input: DecisionInput, compute: Compute): Promise<Decision> {
+  const [chosen] = preferred(input.remedies);
   const question: TierQuestion = {
     policy: input.policy,
     claimOutcome: input.claimOutcome,
-    remedy: input.remedy[0]?.tool,
+    remedy: chosen?.calls[0]?.tool,
     features: input.features,
   };
   const deciders = [
-    reactiveTier(input.record),
+    reactiveTier(chosen?.record ?? { worked: 0, failed: 0 }),
     operationalTier(compute),
     abstainingTier('tactical'),
     abstainingTier('strategic'),
@@ -43,8 +50,14 @@ export async function decide(input: DecisionInput, compute: Compute): Promise<De
   const routed = await route(deciders, question, MIN_CONFIDENCE);
   const { answer } = routed;
   const reason = answer.reason;
-  if (answer.kind === 'act' && input.remedy.length > 0) return { kind: 'act', calls: input.remedy, routed, reason };
+  if (answer.kind === 'act' && chosen !== undefined) return { kind: 'act', calls: chosen.calls, routed, reason };
   return { kind: 'watch', routed, reason };
+}
+
+/** In the policy's order, but what failed here is not tried first again: neither in this incident nor after earlier ones. */
+function preferred(remedies: readonly Remedy[]): Remedy[] {
+  const disfavour = ({ record }: Remedy): number => (record.failed > record.worked ? 1 : 0);
+  return remedies.toSorted((a, b) => a.triedNow - b.triedNow || disfavour(a) - disfavour(b));
 }
 
 /** Confidence by what the witnesses said, moved by how the remedy did before. */

@@ -68,7 +68,7 @@ function findingOf(metric: string, value: number, median: number, z: number): Fi
     summary: 'a metric stays far above its own normal',
     condition: 'Anomalous',
     claim: 'anomaly',
-    remedy: [],
+    remedies: [],
     evidence: { value, median, z: Math.round(z * 10) / 10 },
   };
 }

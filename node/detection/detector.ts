@@ -1,11 +1,12 @@
 // One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
 import type { ClaimKind } from '../../consensus/vote/claim.ts';
 import type { ServiceCheck, ServiceSample } from '../../swarm/ports/actuator.ts';
-import type { Sample } from '../../swarm/ports/sensors.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
-import type { DeclaredView } from '../telemetry/declared.ts';
+import type { Facts } from '../telemetry/service-facts.ts';
+import type { Usage } from '../telemetry/usage.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Severity } from './policy.ts';
+import type { Targets } from './targets.ts';
 
 /** What the agent knows of a supervised service at the moment of a sample. */
 export interface ServiceView extends ServiceSample {
@@ -14,18 +15,17 @@ export interface ServiceView extends ServiceSample {
   /** State letter of its process as in proc(5); empty where there is none. */
   processState: string;
   /** Of its process and all that descend from it, at the last sample. */
-  usage: { memoryBytes: number; cpus: number; processes: number };
+  usage: Usage;
+  facts: Facts;
   ageMs: number;
 }
 
 export interface Observation {
   /** Monotonic ms. */
   nowMs: number;
-  sample: Sample;
   metrics: ReadonlyMap<string, number>;
-  services: readonly ServiceView[];
-  /** Declared things that could be seen. */
-  declared: readonly DeclaredView[];
+  /** What could be seen, by scope. */
+  targets: Targets;
 }
 
 export interface Finding {
@@ -37,8 +37,8 @@ export interface Finding {
   summary: string;
   condition: StatusCondition | undefined;
   claim: ClaimKind;
-  /** The policy's remedy on this target, in order; empty where it has none. */
-  remedy: readonly ToolCall[];
+  /** The policy's remedies on this target as it is now, in the order in which they are tried; each a plan of calls. */
+  remedies: readonly (readonly ToolCall[])[];
   /** The figures that made it fire. */
   evidence: Readonly<Record<string, string | number | boolean>>;
 }

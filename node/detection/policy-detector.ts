@@ -8,14 +8,22 @@ import type { Policy } from './policy.ts';
 
 type Bindings = Record<string, unknown>;
 type Expression = (bindings: Bindings) => unknown;
+type Argument = string | number;
+
+interface CompiledCall {
+  call: ToolCall;
+  /** Arguments that are expressions, by name. */
+  computed: ReadonlyMap<string, Expression>;
+}
 
 interface Compiled {
   policy: Policy;
   evaluate: Expression;
+  remedies: { when: Expression | undefined; calls: CompiledCall[] }[];
   metrics: readonly string[];
 }
 
-interface Target {
+interface Tracked {
   finding: Finding;
   /** Monotonic ms since when the expression has held, or has not. */
   sinceMs: number;
@@ -38,21 +46,51 @@ export class PolicyError extends Error {
 function compile(policy: Policy): Compiled {
   const environment = new Environment({ limits: { maxAstNodes: 500, maxDepth: 32 } }).registerVariable('metrics', 'map');
   if (policy.scope !== 'machine') environment.registerVariable(policy.scope, 'map');
+  const parse = (text: string, type: 'bool' | 'dyn'): Expression => {
+    try {
+      const expression = environment.parse(text);
+      const check = expression.check();
+      if (!check.valid) throw check.error ?? new Error('it has no type');
+      if (type === 'bool' && check.type !== 'bool' && check.type !== 'dyn')
+        throw new Error(`"${text}" is ${check.type}, it must be bool`);
+      return expression as unknown as Expression;
+    } catch (error) {
+      throw new PolicyError(policy.name, error instanceof Error ? error.message.trimEnd() : String(error));
+    }
+  };
+  const compileCall = (call: ToolCall): CompiledCall => {
+    const expressions = Object.entries(call).filter((entry): entry is [string, string] => isExpression(entry[1]));
+    return { call, computed: new Map(expressions.map(([key, text]) => [key, parse(text.slice(1), 'dyn')])) };
+  };
+  return {
+    policy,
+    evaluate: parse(policy.when, 'bool'),
+    remedies: policy.remedy.map((one) => ({
+      when: one.when === undefined ? undefined : parse(one.when, 'bool'),
+      calls: one.do.map((call) => compileCall(call as ToolCall)),
+    })),
+    metrics: [...policy.when.matchAll(/metrics\[['"]([^'"]+)['"]\]/g)].map((match) => match[1] ?? ''),
+  };
+}
+
+function isExpression(value: unknown): value is string {
+  return typeof value === 'string' && value.startsWith('=');
+}
+
+/** Undefined where something that it needs is not known. */
+function evaluate(expression: Expression, bindings: Bindings): unknown {
   try {
-    const expression = environment.parse(policy.when);
-    const check = expression.check();
-    if (!check.valid) throw check.error ?? new Error('it has no type');
-    if (check.type !== 'bool' && check.type !== 'dyn') throw new Error(`"when" is ${check.type}, it must be bool`);
-    const metrics = [...policy.when.matchAll(/metrics\[['"]([^'"]+)['"]\]/g)].map((match) => match[1] ?? '');
-    return { policy, evaluate: expression as unknown as Expression, metrics };
-  } catch (error) {
-    throw new PolicyError(policy.name, error instanceof Error ? error.message.trimEnd() : String(error));
+    return expression(bindings);
+  } catch {
+    return undefined;
   }
 }
 
 export class PolicyDetector implements Detector {
   readonly #compiled: readonly Compiled[];
-  readonly #targets = new Map<string, Target>();
+  readonly #targets = new Map<string, Tracked>();
+  /** Until when a finding that cleared stays quiet, by its key; monotonic ms. */
+  readonly #quiet = new Map<string, number>();
   readonly #unknown = new Set<StatusCondition>();
 
   /** @throws PolicyError with the position in the expression. */
@@ -73,44 +111,57 @@ export class PolicyDetector implements Detector {
     return this.#unknown;
   }
 
+  /** Whether a finding's expression held at the last observation. */
+  holds(finding: Pick<Finding, 'policy' | 'target'>): boolean {
+    return this.#targets.get(findingKey(finding))?.holds === true;
+  }
+
   observe(observation: Observation): Change[] {
     const changes: Change[] = [];
     const present = new Set<string>();
     const metrics = Object.fromEntries(observation.metrics);
     this.#unknown.clear();
     for (const compiled of this.#compiled) {
+      const { policy } = compiled;
       if (compiled.metrics.some((name) => !observation.metrics.has(name))) {
-        if (compiled.policy.condition !== undefined) this.#unknown.add(compiled.policy.condition);
+        if (policy.condition !== undefined) this.#unknown.add(policy.condition);
         continue;
       }
-      for (const { target, bindings } of targetsOf(compiled.policy, observation)) {
-        present.add(`${compiled.policy.name} ${target}`);
-        const change = this.#judge(compiled, target, { metrics, ...bindings }, observation);
+      for (const { name, fields } of observation.targets.get(policy.scope) ?? []) {
+        present.add(`${policy.name} ${name}`);
+        const bindings = policy.scope === 'machine' ? { metrics } : { metrics, [policy.scope]: fields };
+        const change = this.#judge(compiled, name, bindings, observation.nowMs);
         if (change !== undefined) changes.push(change);
       }
     }
     return [...changes, ...this.#vanished(present)];
   }
 
-  #judge(compiled: Compiled, name: string, bindings: Bindings, observation: Observation): Change | undefined {
+  #judge(compiled: Compiled, name: string, bindings: Bindings, nowMs: number): Change | undefined {
     const { policy } = compiled;
     const key = `${policy.name} ${name}`;
-    const holds = compiled.evaluate(bindings) === true;
+    const value = evaluate(compiled.evaluate, bindings);
+    if (typeof value !== 'boolean') {
+      if (policy.condition !== undefined) this.#unknown.add(policy.condition);
+      return undefined;
+    }
     let target = this.#targets.get(key);
     if (target === undefined) {
-      if (!holds || this.#targets.size >= MAX_TARGETS) return undefined;
-      target = { finding: findingOf(policy, name, bindings), sinceMs: observation.nowMs, holds: true, firing: false };
+      if (!value || this.#targets.size >= MAX_TARGETS || nowMs < (this.#quiet.get(key) ?? 0)) return undefined;
+      target = { finding: findingOf(compiled, name, bindings), sinceMs: nowMs, holds: true, firing: false };
       this.#targets.set(key, target);
     }
-    if (holds !== target.holds) Object.assign(target, { holds, sinceMs: observation.nowMs });
-    const lastedS = (observation.nowMs - target.sinceMs) / 1000;
-    if (holds && !target.firing && lastedS >= policy.for_s) {
+    if (value !== target.holds) Object.assign(target, { holds: value, sinceMs: nowMs });
+    const lastedS = (nowMs - target.sinceMs) / 1000;
+    if (value && target.firing) target.finding = { ...target.finding, remedies: remediesOf(compiled, name, bindings) };
+    if (value && !target.firing && lastedS >= policy.for_s) {
       target.firing = true;
-      target.finding = { ...findingOf(policy, name, bindings), evidence: evidenceOf(compiled, bindings) };
+      target.finding = { ...findingOf(compiled, name, bindings), evidence: evidenceOf(compiled, bindings) };
       return { kind: 'fired', finding: target.finding };
     }
-    if (!holds && lastedS >= (target.firing ? policy.clear_s : 0)) {
+    if (!value && lastedS >= (target.firing ? policy.clear_s : 0)) {
       this.#targets.delete(key);
+      if (target.firing && policy.cooldown_s > 0) this.#quiet.set(key, nowMs + policy.cooldown_s * 1_000);
       return target.firing ? { kind: 'cleared', finding: target.finding } : undefined;
     }
     return undefined;
@@ -129,85 +180,40 @@ export class PolicyDetector implements Detector {
   }
 }
 
-function targetsOf(policy: Policy, { services, sample, declared }: Observation): { target: string; bindings: Bindings }[] {
-  switch (policy.scope) {
-    case 'machine':
-      return [{ target: 'machine', bindings: {} }];
-    case 'service':
-      return services.map((service) => ({
-        target: service.name,
-        bindings: {
-          service: {
-            name: service.name,
-            state: service.state,
-            check: service.check,
-            process_state: service.processState,
-            age_s: service.ageMs / 1000,
-            exit_code: service.exitCode ?? -1,
-            exit_signal: service.exitSignal ?? '',
-            starts: service.starts,
-            restart: service.restart,
-            critical: service.critical,
-            memory_bytes: service.usage.memoryBytes,
-            cpus: service.usage.cpus,
-            processes: service.usage.processes,
-            max_memory_bytes: service.bounds.memoryBytes ?? Number.POSITIVE_INFINITY,
-            max_cpus: service.bounds.cpus ?? Number.POSITIVE_INFINITY,
-            max_processes: service.bounds.processes ?? Number.POSITIVE_INFINITY,
-          },
-        },
-      }));
-    case 'sysctl':
-    case 'file':
-    case 'log':
-    case 'cleanup':
-      return declared
-        .filter(({ kind }) => kind === policy.scope)
-        .map(({ kind, name, fields }) => ({
-          target: name,
-          bindings: { [kind]: kind === 'cleanup' ? { ...fields, utilization: utilizationAt(sample, name) } : fields },
-        }));
-    case 'mount':
-      return sample.mounts.map((mount) => ({
-        target: mount.path,
-        bindings: {
-          mount: {
-            path: mount.path,
-            type: mount.type,
-            utilization: mount.sizeBytes > 0 ? 1 - mount.availableBytes / mount.sizeBytes : 0,
-            inodes_utilization: mount.inodes > 0 ? 1 - mount.inodesFree / mount.inodes : 0,
-          },
-        },
-      }));
-  }
+function findingOf(compiled: Compiled, target: string, bindings: Bindings): Finding {
+  const { name, severity, summary, condition, claim } = compiled.policy;
+  const remedies = remediesOf(compiled, target, bindings);
+  return { policy: name, target, severity, summary, condition, claim, remedies, evidence: {} };
 }
 
-/** Of the file system that a path lies on. */
-function utilizationAt({ mounts }: Observation['sample'], path: string): number {
-  const above = mounts.filter((mount) => mount.path === '/' || path === mount.path || path.startsWith(`${mount.path}/`));
-  const mount = above.toSorted((a, b) => b.path.length - a.path.length)[0];
-  return mount === undefined || mount.sizeBytes === 0 ? 0 : 1 - mount.availableBytes / mount.sizeBytes;
+/** Those whose own expression holds. */
+function remediesOf({ policy, remedies }: Compiled, target: string, bindings: Bindings): ToolCall[][] {
+  return remedies
+    .filter(({ when }) => when === undefined || evaluate(when, bindings) === true)
+    .map(({ calls }) => planOf(policy, calls, target, bindings));
 }
 
-function findingOf(policy: Policy, target: string, bindings: Bindings): Finding {
-  const { name, severity, summary, condition, claim } = policy;
-  const remedy = remedyOf(policy, target, bindings);
-  return { policy: name, target, severity, summary, condition, claim, remedy, evidence: {} };
-}
-
-/** The remedy with the fields of what was found in the place of their names; on a service by default the one found. */
-function remedyOf({ remedy, scope }: Policy, target: string, bindings: Bindings): ToolCall[] {
-  if (remedy === undefined) return [];
-  const fields = { ...(bindings[scope] as Record<string, unknown> | undefined), name: target };
-  const call = Object.entries(remedy).map(([key, value]) => {
-    const field = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : undefined;
-    return [key, field !== undefined && field in fields ? (fields as Record<string, unknown>)[field] : value];
+/** The fields of what was found in the place of their names; on a service by default the one found. */
+function planOf({ scope }: Policy, calls: readonly CompiledCall[], target: string, bindings: Bindings): ToolCall[] {
+  const fields: Record<string, unknown> = { ...(bindings[scope] as Record<string, unknown> | undefined), name: target };
+  const plan = calls.map(({ call, computed }) => {
+    const given = Object.entries(call).map(([key, value]) => {
+      const expression = computed.get(key);
+      if (expression !== undefined) return [key, asArgument(evaluate(expression, bindings))];
+      const field = typeof value === 'string' && value.startsWith('$') ? value.slice(1) : undefined;
+      return [key, field !== undefined && field in fields ? fields[field] : value];
+    });
+    const onService = scope === 'service' && call.tool.startsWith('service.') && !('service' in call);
+    return Object.fromEntries([...(onService ? [['service', target]] : []), ...given]) as ToolCall;
   });
-  const onService = scope === 'service' && !('service' in remedy) ? [['service', target]] : [];
   // Whoever holds the file open is told, in the same plan.
-  const { reload } = fields as { reload?: unknown };
-  const then = typeof reload === 'string' && reload !== '' ? [{ tool: 'service.reload', service: reload }] : [];
-  return [Object.fromEntries([...onService, ...call]) as ToolCall, ...then];
+  const { reload } = fields;
+  return typeof reload === 'string' && reload !== '' ? [...plan, { tool: 'service.reload', service: reload }] : plan;
+}
+
+/** CEL's integers are bigints. */
+function asArgument(value: unknown): Argument {
+  return typeof value === 'bigint' ? Number(value) : typeof value === 'number' ? value : String(value);
 }
 
 /** What the expression saw: figures and short texts. What is not declared (infinite) and a file's whole text are no evidence. */

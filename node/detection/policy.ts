@@ -5,18 +5,37 @@ import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
 import { DECLARED_KINDS } from '../telemetry/declared.ts';
 
 export const POLICY_SCOPES = ['machine', 'service', 'mount', ...DECLARED_KINDS] as const;
+export type PolicyScope = (typeof POLICY_SCOPES)[number];
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
+const MAX_FOR_S = 86_400;
+const MAX_EXPRESSION_LENGTH = 1_000;
+const MAX_CALLS = 8;
+const MAX_ALTERNATIVES = 8;
+
 /**
- * A tool and its arguments, by name; one that begins with `$` stands for a field of what was found (`$name`, `$path`).
- * Whether the tool takes them is the tool's to say, when it is used.
+ * A tool and its arguments, by name. One that begins with `$` stands for a field of what was found (`$name`, `$path`), one
+ * that begins with `=` is a CEL expression. Whether the tool takes them is the tool's to say, when it is used.
  */
-export const remedySchema = z
+const callSchema = z
   .looseObject({ tool: z.string().regex(/^[a-z]+\.[a-z]+$/, 'a tool: see kalos tools') })
   .and(z.record(z.string(), z.union([z.string(), z.number()])));
 
-const MAX_FOR_S = 86_400;
+const callsSchema = z.union([callSchema.transform((call) => [call]), z.array(callSchema).min(1).max(MAX_CALLS)]);
+
+const alternativeSchema = z.strictObject({
+  /** CEL over the same variables; where it does not hold, this remedy is none. */
+  when: z.string().min(1).max(MAX_EXPRESSION_LENGTH).optional(),
+  do: callsSchema,
+});
+export type Alternative = z.infer<typeof alternativeSchema>;
+
+/** One call, or alternatives in the order in which they are tried; each a plan of calls. */
+const remedySchema = z.union([
+  callSchema.transform((call): Alternative[] => [{ do: [call] }]),
+  z.array(alternativeSchema).min(1).max(MAX_ALTERNATIVES),
+]);
 
 const policyTestSchema = z.strictObject({
   name: z.string().min(1).max(100),
@@ -32,16 +51,18 @@ export const policySchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40'),
   scope: z.enum(POLICY_SCOPES).default('machine'),
   /** CEL. Variables: `metrics` (map by name) and, by scope, `service`, `mount`, `sysctl`, `file`, `log` or `cleanup`. */
-  when: z.string().min(1).max(1_000),
+  when: z.string().min(1).max(MAX_EXPRESSION_LENGTH),
   /** Seconds for which the expression must hold before the policy fires. */
   for_s: z.number().min(0).max(MAX_FOR_S).default(0),
   /** Seconds for which it must not hold before the policy clears. */
   clear_s: z.number().min(0).max(MAX_FOR_S).default(2),
+  /** Seconds after it cleared during which it does not fire again. */
+  cooldown_s: z.number().min(0).max(MAX_FOR_S).default(0),
   severity: z.enum(SEVERITIES).default('warning'),
   summary: z.string().min(1).max(200),
   condition: z.enum(STATUS_CONDITIONS).optional(),
   claim: z.enum(CLAIM_KINDS).default('anomaly'),
-  remedy: remedySchema.optional(),
+  remedy: remedySchema.default([]),
   /** What `kalos policy test` tries. */
   test: z.array(policyTestSchema).max(100).default([]),
 });
@@ -54,13 +75,26 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'service-exited',
       scope: 'service',
-      when: `service.state == 'exited' && service.restart != 'never' && !(service.restart == 'on-failure' && service.exit_code == 0)`,
+      when: `service.state == 'exited' && !service.task && service.restart != 'never' && !(service.restart == 'on-failure' && service.exit_code == 0)`,
       severity: 'critical',
       summary: 'a supervised service ended by itself',
       condition: 'ServicesReady',
       claim: 'service-down',
-      remedy: { tool: 'service.restart' },
+      remedy: [
+        // Somebody else has its port: it cannot come up before that one is gone.
+        {
+          when: `service.port_holder != '' && service.port_exclusive`,
+          do: [{ tool: 'service.claim' }, { tool: 'service.restart' }],
+        },
+        // It keeps ending with a configuration that it was not well with before.
+        {
+          when: `service.config_changed && service.exits >= 2`,
+          do: [{ tool: 'fs.write', path: '$config_path', content: '$config_good' }, { tool: 'service.restart' }],
+        },
+        { do: { tool: 'service.restart' } },
+      ],
       test: [
+        { name: 'a task that ended', target: { state: 'exited', exit_code: 1, task: true }, fires: false },
         { name: 'one that ended', target: { state: 'exited', exit_code: 1 }, fires: true },
         { name: 'one that ended well, and may', target: { state: 'exited', exit_code: 0, restart: 'on-failure' }, fires: false },
         { name: 'one that was stopped', target: { state: 'stopped' }, fires: false },
@@ -100,7 +134,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'service-out-of-bounds',
       scope: 'service',
-      when: `service.state == 'running' && (service.memory_bytes > service.max_memory_bytes || service.cpus > service.max_cpus || service.processes > service.max_processes)`,
+      when: `service.state == 'running' && (service.memory_bytes > service.max_memory_bytes || service.cpus > service.max_cpus || service.processes > service.max_processes || (has(service.files) && service.files > service.max_files))`,
       for_s: 10,
       severity: 'critical',
       summary: 'a supervised service uses more than it was declared to',
@@ -111,6 +145,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
         { name: 'a leak', target: { memory_bytes: 2e9, max_memory_bytes: 1e9 }, for_s: 11, fires: true },
         { name: 'a runaway', target: { cpus: 1.9, max_cpus: 1 }, for_s: 11, fires: true },
         { name: 'a burst', target: { cpus: 1.9, max_cpus: 1 }, for_s: 5, fires: false },
+        { name: 'open files', target: { files: 900, max_files: 500 }, for_s: 11, fires: true },
         { name: 'forks', target: { processes: 300, max_processes: 50 }, for_s: 11, fires: true },
         {
           name: 'much, with nothing declared',
@@ -118,6 +153,59 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
           for_s: 600,
           fires: false,
         },
+      ],
+    },
+    {
+      name: 'service-zombies',
+      scope: 'service',
+      when: `service.state == 'running' && service.zombies > 20`,
+      for_s: 15,
+      severity: 'warning',
+      summary: 'a supervised service does not collect its children',
+      condition: 'ServicesReady',
+      remedy: { tool: 'service.restart' },
+      test: [
+        { name: 'many of them', target: { zombies: 50 }, for_s: 16, fires: true },
+        { name: 'a few', target: { zombies: 5 }, for_s: 600, fires: false },
+      ],
+    },
+    {
+      name: 'service-writes',
+      scope: 'service',
+      when: `service.state == 'running' && has(service.write_bytes_s) && service.write_bytes_s > service.max_write_bytes_s`,
+      for_s: 10,
+      summary: 'a supervised service writes more to disks than it was declared to',
+      condition: 'IoPressure',
+      claim: 'pressure',
+      remedy: [{ do: { tool: 'process.ioprio', pid: '$pid', class: 'idle' } }, { do: { tool: 'service.restart' } }],
+      test: [
+        { name: 'a flood', target: { write_bytes_s: 9e7, max_write_bytes_s: 1e7 }, for_s: 11, fires: true },
+        { name: 'a burst', target: { write_bytes_s: 9e7, max_write_bytes_s: 1e7 }, for_s: 5, fires: false },
+        { name: 'one that cannot be seen', target: { max_write_bytes_s: 1e7 }, for_s: 600, fires: false },
+      ],
+    },
+    {
+      name: 'service-throttled',
+      scope: 'service',
+      when: `service.state == 'running' && has(service.throttled_share) && has(service.limit_cpus) && service.throttled_share > 0.5 && service.limit_cpus > 0.0 && service.limit_cpus < service.max_cpus`,
+      for_s: 10,
+      summary: 'a supervised service is held back by its CPU limit, below what it may use',
+      condition: 'CpuPressure',
+      claim: 'pressure',
+      // To what it was declared to use at most, or to the double where nothing is.
+      remedy: {
+        tool: 'cgroup.limit',
+        service: '$name',
+        cpus: `=service.max_cpus < 1024.0 ? service.max_cpus : service.limit_cpus * 2.0`,
+      },
+      test: [
+        {
+          name: 'a limit that is too tight',
+          target: { throttled_share: 0.9, limit_cpus: 0.1, max_cpus: 0.5 },
+          for_s: 11,
+          fires: true,
+        },
+        { name: 'all that it may', target: { throttled_share: 0.9, limit_cpus: 0.5, max_cpus: 0.5 }, for_s: 600, fires: false },
       ],
     },
     {
@@ -210,6 +298,26 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       clear_s: 10,
       severity: 'critical',
       summary: 'the connection tracking table is nearly full: new connections will be dropped',
+      // Twice as many, up to a million entries of some 300 bytes each.
+      remedy: [
+        {
+          when: `metrics['system.network.conntrack.max'] <= 524288.0`,
+          do: {
+            tool: 'sysctl.set',
+            key: 'net.netfilter.nf_conntrack_max',
+            value: `=string(int(metrics['system.network.conntrack.max']) * 2)`,
+          },
+        },
+      ],
+      test: [
+        {
+          name: 'the last tenth',
+          metrics: { 'system.network.conntrack.utilization': 0.95, 'system.network.conntrack.max': 65_536 },
+          for_s: 6,
+          fires: true,
+        },
+        { name: 'half of it', metrics: { 'system.network.conntrack.utilization': 0.5 }, for_s: 600, fires: false },
+      ],
     },
     {
       name: 'ports-exhausted',
@@ -218,6 +326,22 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       clear_s: 10,
       severity: 'critical',
       summary: 'nearly all ephemeral ports are in use: new connections will fail',
+      // Where the range was narrowed: the kernel's own.
+      remedy: [
+        {
+          when: `metrics['system.network.ports'] < 28232.0`,
+          do: { tool: 'sysctl.set', key: 'net.ipv4.ip_local_port_range', value: '32768 60999' },
+        },
+      ],
+      test: [
+        {
+          name: 'a narrow range, in use',
+          metrics: { 'system.network.ports.utilization': 0.95, 'system.network.ports': 100 },
+          for_s: 6,
+          fires: true,
+        },
+        { name: 'half of it', metrics: { 'system.network.ports.utilization': 0.5 }, for_s: 600, fires: false },
+      ],
     },
     {
       name: 'zombies',
@@ -268,12 +392,44 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'disk-cleanup',
       scope: 'cleanup',
-      when: `cleanup.utilization > 0.9 && cleanup.bytes > 0`,
+      when: `(cleanup.utilization > 0.9 || cleanup.inodes_utilization > 0.9) && cleanup.files > 0`,
       for_s: 4,
-      summary: 'a file system is nearly full, and holds what may be cleaned',
+      summary: 'a file system is nearly out of space or inodes, and holds what may be cleaned',
       condition: 'DiskPressure',
       claim: 'pressure',
       remedy: { tool: 'fs.clean', directory: '$directory', suffix: '$suffix', older_than_s: '$older_than_s' },
+    },
+    {
+      name: 'certificate-expiring',
+      scope: 'certificate',
+      when: `!certificate.readable || certificate.days_left < certificate.renew_days`,
+      for_s: 4,
+      severity: 'critical',
+      summary: 'a declared certificate has ended, ends soon, or is none',
+      remedy: [{ when: `certificate.renew != ''`, do: { tool: 'service.run', service: '$renew' } }],
+      test: [
+        { name: 'a week left', target: { readable: true, days_left: 7, renew_days: 14, renew: 'acme' }, for_s: 5, fires: true },
+        { name: 'none at all', target: { readable: false, renew_days: 14, renew: '' }, for_s: 5, fires: true },
+        {
+          name: 'a fresh one',
+          target: { readable: true, days_left: 80, renew_days: 14, renew: 'acme' },
+          for_s: 600,
+          fires: false,
+        },
+      ],
+    },
+    {
+      name: 'dns-broken',
+      scope: 'resolver',
+      when: `!resolver.answers`,
+      for_s: 4,
+      severity: 'critical',
+      summary: 'no name server of this machine answers',
+      remedy: [{ when: `resolver.declared_answers`, do: { tool: 'fs.write', path: '$path', content: '$text' } }],
+      test: [
+        { name: 'servers that are silent', target: { answers: false, declared_answers: true }, for_s: 5, fires: true },
+        { name: 'servers that answer', target: { answers: true }, for_s: 600, fires: false },
+      ],
     },
   ] satisfies PolicyInput[]
 ).map((policy) => policySchema.parse(policy));

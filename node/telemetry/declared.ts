@@ -3,7 +3,9 @@
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Actuator, ActuatorReading, Reading } from '../../swarm/ports/actuator.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Sensors } from '../../swarm/ports/sensors.ts';
 
 export interface DeclaredSysctl {
   key: string;
@@ -32,7 +34,26 @@ export interface DeclaredCleanup {
   olderThanS: number;
 }
 
+/** An X.509 certificate in PEM. */
+export interface DeclaredCertificate {
+  path: string;
+  renewDays: number;
+  /** A task that renews it; undefined where a person does. */
+  renew: string | undefined;
+  reload: string | undefined;
+}
+
+/** The name servers that a machine is to ask where those of its resolv.conf do not answer. */
+export interface DeclaredResolver {
+  path: string;
+  servers: readonly string[];
+  /** A name to ask for; any answer will do. */
+  probe: string;
+}
+
 export interface Declared {
+  certificates: readonly DeclaredCertificate[];
+  resolvers: readonly DeclaredResolver[];
   sysctls: readonly DeclaredSysctl[];
   files: readonly DeclaredFile[];
   logs: readonly DeclaredLog[];
@@ -42,9 +63,16 @@ export interface Declared {
 /** Of a file that is made anew, where none is declared. */
 const NEW_MODE = '644';
 
-export const NOTHING_DECLARED: Declared = { sysctls: [], files: [], logs: [], cleanups: [] };
+export const NOTHING_DECLARED: Declared = {
+  certificates: [],
+  resolvers: [],
+  sysctls: [],
+  files: [],
+  logs: [],
+  cleanups: [],
+};
 
-export const DECLARED_KINDS = ['sysctl', 'file', 'log', 'cleanup'] as const;
+export const DECLARED_KINDS = ['sysctl', 'file', 'log', 'cleanup', 'certificate', 'resolver'] as const;
 export type DeclaredKind = (typeof DECLARED_KINDS)[number];
 
 /** A declared thing as it is; policies see `fields` under the name of its kind. */
@@ -64,17 +92,25 @@ export interface DeclaredLook {
 /** path, type, size, mode: the front of what the actuator answers to file.stat. */
 const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number()], z.unknown());
 
+const DAY_MS = 86_400_000;
+const RESOLVE_WITHIN_MS = 1_000;
+
+export interface DeclaredPorts {
+  actuator: Actuator;
+  crypto: Pick<Crypto, 'hash' | 'certificateEndMs'>;
+  sensors: Sensors;
+  clock: Pick<Clock, 'wallMs'>;
+}
+
 type Seen = { ok: true; view: DeclaredView } | { ok: false; name: string; reason: string };
 
 export class DeclaredReader {
   readonly #declared: Declared;
-  readonly #actuator: Actuator;
-  readonly #crypto: Pick<Crypto, 'hash'>;
+  readonly #ports: DeclaredPorts;
 
-  constructor(declared: Declared, actuator: Actuator, crypto: Pick<Crypto, 'hash'>) {
+  constructor(declared: Declared, ports: DeclaredPorts) {
     this.#declared = declared;
-    this.#actuator = actuator;
-    this.#crypto = crypto;
+    this.#ports = ports;
   }
 
   get empty(): boolean {
@@ -83,12 +119,14 @@ export class DeclaredReader {
 
   /** @throws Error where the actuator is out of reach. */
   async look(): Promise<DeclaredLook> {
-    const { sysctls, files, logs, cleanups } = this.#declared;
+    const { sysctls, files, logs, cleanups, certificates, resolvers } = this.#declared;
     const seen: Seen[] = [];
     for (const one of sysctls) seen.push(await this.#sysctl(one));
     for (const one of files) seen.push(await this.#file(one));
     for (const one of logs) seen.push(await this.#log(one));
     for (const one of cleanups) seen.push(await this.#cleanup(one));
+    for (const one of certificates) seen.push(await this.#certificate(one));
+    for (const one of resolvers) seen.push(await this.#resolver(one));
     return {
       views: seen.flatMap((one) => (one.ok ? one.view : [])),
       unknown: seen.flatMap((one) => (one.ok ? [] : { name: one.name, reason: one.reason })),
@@ -97,7 +135,7 @@ export class DeclaredReader {
 
   /** @throws Error where the actuator does not answer: then nothing is known anew, and what was seen last stands. */
   async #read(reading: Reading): Promise<ActuatorReading> {
-    const answer = await this.#actuator.read(reading);
+    const answer = await this.#ports.actuator.read(reading);
     if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);
     return answer;
   }
@@ -124,8 +162,9 @@ export class DeclaredReader {
     const reading: Reading = ['file.read', path];
     const read = stat.exists ? await this.#read(reading) : undefined;
     if (read?.ok === false) return { ok: false, name: path, reason: read.message };
-    const wanted = toHex(this.#crypto.hash(utf8(content)));
-    const now = read === undefined ? '' : toHex(this.#crypto.hash(z.instanceof(Uint8Array).parse(read.value)));
+    const { hash } = this.#ports.crypto;
+    const wanted = toHex(hash(utf8(content)));
+    const now = read === undefined ? '' : toHex(hash(z.instanceof(Uint8Array).parse(read.value)));
     const octal = stat.exists ? stat.mode.toString(8).padStart(3, '0') : (mode ?? NEW_MODE);
     const fields = {
       path,
@@ -150,13 +189,54 @@ export class DeclaredReader {
   async #cleanup({ directory, suffix, olderThanS }: DeclaredCleanup): Promise<Seen> {
     const answer = await this.#read(['file.list', directory]);
     if (!answer.ok) return { ok: false, name: directory, reason: answer.message };
-    const bytes = z
+    const files = z
       .array(statSchema)
       .parse(answer.value)
-      .filter(([path, type]) => type === 'file' && path.endsWith(suffix))
-      .reduce((sum, [, , size]) => sum + size, 0);
-    const fields = { directory, suffix, older_than_s: olderThanS, bytes };
+      .filter(([path, type]) => type === 'file' && path.endsWith(suffix));
+    const bytes = files.reduce((sum, [, , size]) => sum + size, 0);
+    const fields = { directory, suffix, older_than_s: olderThanS, bytes, files: files.length };
     return { ok: true, view: { kind: 'cleanup', name: directory, fields } };
+  }
+
+  async #certificate({ path, renewDays, renew, reload }: DeclaredCertificate): Promise<Seen> {
+    const answer = await this.#read(['file.read', path]);
+    if (!answer.ok && answer.code !== 'not-found') return { ok: false, name: path, reason: answer.message };
+    const { crypto, clock } = this.#ports;
+    const endMs = answer.ok ? crypto.certificateEndMs(z.instanceof(Uint8Array).parse(answer.value)) : undefined;
+    const fields = {
+      path,
+      exists: answer.ok,
+      readable: endMs !== undefined,
+      renew_days: renewDays,
+      renew: renew ?? '',
+      reload: renew === undefined ? '' : (reload ?? ''),
+      ...(endMs === undefined ? {} : { days_left: (endMs - clock.wallMs()) / DAY_MS }),
+    };
+    return { ok: true, view: { kind: 'certificate', name: path, fields } };
+  }
+
+  async #resolver({ path, servers, probe }: DeclaredResolver): Promise<Seen> {
+    const answer = await this.#read(['file.read', path]);
+    if (!answer.ok && answer.code !== 'not-found') return { ok: false, name: path, reason: answer.message };
+    const now = answer.ok ? new TextDecoder().decode(z.instanceof(Uint8Array).parse(answer.value)) : '';
+    const used = [...now.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server = '']) => server);
+    const rest = now.split('\n').filter((line) => line.trim() !== '' && !/^\s*nameserver\s/.test(line));
+    const answers = await this.#anyAnswers(used, probe);
+    const fields = {
+      path,
+      servers: used.join(' '),
+      declared: servers.join(' '),
+      answers,
+      // Asked only where it matters: a server that nobody uses is not to be bothered.
+      declared_answers: !answers && (await this.#anyAnswers(servers, probe)),
+      text: [...rest, ...servers.map((server) => `nameserver ${server}`), ''].join('\n'),
+    };
+    return { ok: true, view: { kind: 'resolver', name: path, fields } };
+  }
+
+  async #anyAnswers(servers: readonly string[], probe: string): Promise<boolean> {
+    const asked = servers.map((server) => this.#ports.sensors.resolves(server, probe, RESOLVE_WITHIN_MS));
+    return (await Promise.all(asked)).includes(true);
   }
 }
 

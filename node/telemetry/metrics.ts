@@ -136,6 +136,17 @@ const HOST_METRICS: readonly Metric[] = [
     'Connections dropped because nobody accepted them',
   ),
   share('system.network.conntrack.utilization', 'conntrack.count', 'conntrack.max', 'Use of the connection tracking table'),
+  gauge('system.network.conntrack.max', 'conntrack.max', '{connection}', 'Connections that the tracking table can hold'),
+  {
+    name: 'system.network.ports',
+    unit: '{port}',
+    description: 'Ephemeral ports',
+    figure: 'ports.last',
+    read: ({ host: { values } }) => {
+      const [first, last] = [values.get('ports.first'), values.get('ports.last')];
+      return first === undefined || last === undefined ? undefined : last - first + 1;
+    },
+  },
   {
     name: 'system.network.ports.utilization',
     unit: '1',

@@ -6,9 +6,12 @@ export interface Usage {
   /** 1 is one core. */
   cpus: number;
   processes: number;
+  /** Of those, the ones that have ended and that nobody collects. */
+  zombies: number;
+  pids: readonly number[];
 }
 
-const NONE: Usage = { memoryBytes: 0, cpus: 0, processes: 0 };
+export const NO_USAGE: Usage = { memoryBytes: 0, cpus: 0, processes: 0, zombies: 0, pids: [] };
 
 /** For one sample, and the one before it for the CPU. The work is done once, when it is first asked. */
 export function usageByProcess(sample: Sample | undefined, previous: Sample | undefined): (pid: number | undefined) => Usage {
@@ -21,10 +24,10 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
     return Math.max(0, (process.cpuTicks - before.cpuTicks) / sample.ticksPerSecond / seconds);
   };
   return (pid) => {
-    if (sample === undefined || pid === undefined) return NONE;
+    if (sample === undefined || pid === undefined) return NO_USAGE;
     children ??= byParent(sample.processes);
     earlier ??= new Map(previous?.processes.map((process) => [process.pid, process]));
-    const usage = { ...NONE };
+    const usage = { ...NO_USAGE };
     const waiting = sample.processes.filter((process) => process.pid === pid);
     // /proc is not read at one instant: a pid that was reused meanwhile could close a circle.
     const counted = new Set<number>();
@@ -34,9 +37,10 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
       usage.memoryBytes += process.rssBytes;
       usage.cpus += cpusOf(process);
       usage.processes++;
+      if (process.state === 'Z') usage.zombies++;
       waiting.push(...(children.get(process.pid) ?? []));
     }
-    return usage;
+    return { ...usage, pids: [...counted] };
   };
 }
 

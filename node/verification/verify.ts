@@ -1,7 +1,8 @@
 // Did it help? The conditions that tools name, judged from the machine, never from what the tool returned.
-import { type ServiceSample, SIGNALS } from '../../swarm/ports/actuator.ts';
+import { type ServiceSample, SIGNALS, type SignalName } from '../../swarm/ports/actuator.ts';
 import type { Machine, Snapshot } from '../action/tool.ts';
 import { findService } from '../action/tool.ts';
+import { namesOf } from '../action/tools/files.ts';
 import { changeToolOf, isAsIntended } from '../action/tools.ts';
 import { type JournalEntry, keyOf } from '../action/transaction.ts';
 import type { ToolCall } from '../tool-call.ts';
@@ -32,8 +33,14 @@ async function verifyCall(call: ToolCall, before: Snapshot, key: string, machine
       return onService(call, machine, (service) => serviceWell(before, service, machine));
     case 'service-stopped':
       return onService(call, machine, async ({ state }) => ({ holds: state === 'stopped', detail: `the service is ${state}` }));
+    case 'task-succeeded':
+      return onService(call, machine, async (service) => taskSucceeded(before, service));
     case 'signal-effective':
-      return signalEffective(call, before, machine);
+      return signalEffective(SIGNALS.find((name) => name === call.signal) ?? 'HUP', before, machine);
+    case 'process-ended':
+      return signalEffective('TERM', before, machine);
+    case 'files-gone':
+      return filesGone(call, before, machine);
     case 'program-succeeded':
       return programSucceeded(key, machine);
     case 'peers-kept':
@@ -64,8 +71,20 @@ async function serviceWell(before: Snapshot, service: ServiceSample, { actuator 
     : { holds: false, detail: `running as pid ${service.pid}, but ${where} is ${check}` };
 }
 
-function signalEffective(call: ToolCall, before: Snapshot, { sensors }: Machine): Verified {
-  const signal = SIGNALS.find((name) => name === call.signal) ?? 'HUP';
+function taskSucceeded(before: Snapshot, { starts, state, exitCode, exitSignal }: ServiceSample): Verified {
+  if (starts === before.starts || state === 'running') return { holds: false, detail: 'the task has not ended yet' };
+  return { holds: exitCode === 0, detail: `the task ended with ${exitSignal ?? `status ${exitCode}`}` };
+}
+
+async function filesGone(call: ToolCall, before: Snapshot, machine: Machine): Promise<Verified> {
+  const look = await changeToolOf(call).look(call, machine);
+  if (!look.ok) return { holds: false, detail: look.reason };
+  const left = new Set(namesOf(look.before.names));
+  const still = namesOf(before.names).filter((name) => left.has(name));
+  return { holds: still.length === 0, detail: `${Number(before.count) - still.length} of ${before.count} files are gone` };
+}
+
+function signalEffective(signal: SignalName, before: Snapshot, { sensors }: Machine): Verified {
   const process = sensors
     .sample()
     .processes.find(({ pid, startTicks }) => pid === before.pid && startTicks === before.startTicks);

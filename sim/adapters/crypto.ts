@@ -49,6 +49,12 @@ export class ModelledCrypto implements Crypto {
     return sha256(bytes);
   }
 
+  /** A modelled certificate is the text `ends MS`. */
+  certificateEndMs(pem: Uint8Array): number | undefined {
+    const end = new TextDecoder().decode(pem).match(/^ends (\d+)$/)?.[1];
+    return end === undefined ? undefined : Number(end);
+  }
+
   keyOf(peer: PeerId): Uint8Array | undefined {
     if (!peer.startsWith(PREFIX)) return undefined;
     return new Uint8Array(Buffer.from(peer.slice(PREFIX.length), 'base64url'));

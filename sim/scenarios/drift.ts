@@ -20,6 +20,8 @@ export const drift: Scenario = {
     files: [{ path: CONFIG, content: 'port = 80\n', mode: '640', reload: 'app' }],
     logs: [{ path: LOG, maxBytes: MAX_LOG_BYTES, keep: 3, reload: 'app' }],
     cleanups: [],
+    certificates: [],
+    resolvers: [],
   },
   durationMs: 120 * S,
   schedule: (cluster) => {

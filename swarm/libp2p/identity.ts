@@ -1,5 +1,5 @@
 // An agent's identity: its Ed25519 libp2p key in a file (0600), and the Crypto port on Node's own Ed25519 (RFC 8032).
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf, publicKeyFromRaw } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
@@ -76,6 +76,15 @@ export class Ed25519Crypto implements Crypto {
 
   verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean {
     return this.#peers.verify(peer, bytes, signature);
+  }
+
+  certificateEndMs(pem: Uint8Array): number | undefined {
+    try {
+      const endMs = Date.parse(new X509Certificate(pem).validTo);
+      return Number.isFinite(endMs) ? endMs : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   keyOf(peer: PeerId): Uint8Array | undefined {

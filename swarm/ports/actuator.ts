@@ -19,6 +19,10 @@ export interface ServiceBounds {
   memoryBytes?: number | undefined;
   cpus?: number | undefined;
   processes?: number | undefined;
+  /** Open file descriptors of all its processes. */
+  files?: number | undefined;
+  /** Written to disks, bytes a second. */
+  writeBytesPerS?: number | undefined;
 }
 
 export interface ServiceSpec {
@@ -45,6 +49,12 @@ export interface ServiceSpec {
   stop?: { signal?: SignalName | undefined; graceMs?: number | undefined } | undefined;
   /** The log is rotated beyond this. */
   logBytes?: number | undefined;
+  /** A program that runs to its end when it is asked to; it is neither started with the others nor kept up. */
+  task?: boolean | undefined;
+  /** Whoever else listens on its port may be ended. */
+  portExclusive?: boolean | undefined;
+  /** Files that it reads at its start: what they held when it was last well is kept. */
+  config?: readonly string[] | undefined;
   /** A systemd unit of this name is the service: systemd starts and stops it, not the actuator. */
   unit?: string | undefined;
 }
@@ -74,14 +84,25 @@ export interface ServiceSample {
   restart: (typeof RESTART_RULES)[number];
   critical: boolean;
   bounds: ServiceBounds;
+  /** CPUs that it is limited to at its start; undefined where it is not. */
+  limitCpus: number | undefined;
+  task: boolean;
+  portExclusive: boolean;
+  /** Whether there is a way to see that it is well: a port, or a check. */
+  checked: boolean;
 }
 
 /** A declared service before its first start. */
-export function stoppedService({ name, port, unit, restart, critical, bounds }: ServiceSpec, sinceMs: number): ServiceSample {
+export function stoppedService(spec: ServiceSpec, sinceMs: number): ServiceSample {
+  const { name, port, unit, restart, critical, bounds, limits, task, portExclusive, check } = spec;
   return {
     name,
     port,
     unit,
+    limitCpus: limits?.cpus,
+    task: task ?? false,
+    portExclusive: portExclusive ?? false,
+    checked: check !== undefined || port !== undefined,
     restart: restart ?? 'always',
     critical: critical ?? false,
     bounds: bounds ?? {},
@@ -114,6 +135,8 @@ export type Primitive =
   | readonly ['spawn', string, readonly string[], number]
   | readonly ['spawn.end']
   | readonly ['process.signal', Pid, Ticks, SignalName]
+  /** grace in ms: TERM, after it KILL; done once it is gone */
+  | readonly ['process.end', Pid, Ticks, number]
   | readonly ['process.nice', Pid, Ticks, number]
   /** class, level, as in ioprio_set(2) */
   | readonly ['process.ioprio', Pid, Ticks, number, number]
@@ -134,10 +157,14 @@ export type Primitive =
   /** Undo what the same step did: of file.replace and file.recall, of file.remove, of file.rotate. */
   | readonly ['file.restore' | 'file.return', string]
   | readonly ['file.unrotate', string, number]
+  /** directory, names in it: all at once, without taking space or inodes */
+  | readonly ['files.hide' | 'files.show', string, readonly string[]]
   | readonly ['net.block' | 'net.unblock', string];
 
 export type Reading =
   | readonly ['process.read', Pid]
+  /** Who listens on a TCP port: pid, start ticks, program, uid. */
+  | readonly ['port.holder', number]
   | readonly ['sysctl.read', string]
   | readonly ['block.read', string, 'scheduler' | 'read_ahead_kb']
   | readonly ['cgroup.read', string, CgroupController]

@@ -10,6 +10,8 @@ export interface Crypto {
   /** Signs with the agent's own key: 64 bytes. */
   sign(bytes: Uint8Array): Uint8Array;
   verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean;
+  /** When an X.509 certificate in PEM ends, wall clock; undefined where it is none. */
+  certificateEndMs(pem: Uint8Array): number | undefined;
   /** SHA-256 or its model: 32 bytes. */
   hash(bytes: Uint8Array): Uint8Array;
   /** The 32-byte public key that a peer id stands for, or undefined where the id is malformed. */

@@ -72,8 +72,29 @@ export interface Sample {
   host: { values: ReadonlyMap<string, number>; lacks: ReadonlyMap<string, string> };
 }
 
+/** What costs more than the scan, of one process; what may not be read is undefined. */
+export interface ProcessDetail {
+  /** Open file descriptors. */
+  files: number | undefined;
+  /** To and from disks since its start. */
+  readBytes: number | undefined;
+  writtenBytes: number | undefined;
+}
+
+/** Of the CPU controller's group that a process is in, since it was made. */
+export interface Throttling {
+  periods: number;
+  throttled: number;
+}
+
 export interface Sensors {
   /** `native` (the addon) or `proc` (the plain reader) or `simulated`. */
   readonly source: 'native' | 'proc' | 'simulated';
   sample(): Sample;
+  /** Undefined where the process is gone. */
+  detail(pid: number): ProcessDetail | undefined;
+  /** Undefined where its group has no limit, or cannot be read. */
+  throttling(pid: number): Throttling | undefined;
+  /** Whether a name server answers, with whatever answer. @param server an IP address. */
+  resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
 }

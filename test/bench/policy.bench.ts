@@ -2,6 +2,7 @@
 // the very detector that an agent runs.
 import { policySchema } from '../../node/detection/policy.ts';
 import { PolicyDetector } from '../../node/detection/policy-detector.ts';
+import { targetsOf } from '../../node/detection/targets.ts';
 import { METRICS, readMetrics } from '../../node/telemetry/metrics.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
@@ -38,7 +39,7 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
       policySchema.parse({ name: `rule-${i}`, when: expression(i, names), summary: 'a rule' }),
     ),
   );
-  const observe = (): void => void detector.observe({ nowMs: performance.now(), sample, metrics, services: [], declared: [] });
+  const observe = (): void => void detector.observe({ nowMs: performance.now(), metrics, targets: targetsOf(sample, [], []) });
   progress(`${rules} rules over ${names.length} metrics; ${seconds} s`);
   for (const untilMs = performance.now() + WARM_UP_MS; performance.now() < untilMs; ) observe();
   let rounds = 0;

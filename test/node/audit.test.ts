@@ -111,7 +111,7 @@ describe('memory', () => {
     summary: 's',
     condition: undefined,
     claim: 'anomaly' as const,
-    remedy: [],
+    remedies: [],
     evidence: {},
   };
 

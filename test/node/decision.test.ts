@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Guard, type GuardQuestion, MODES, STORM_CHANGES, STORM_PAUSE_MS } from '../../node/action/guard.ts';
 import { maintenanceReason } from '../../node/action/maintenance.ts';
 import type { Snapshot } from '../../node/action/tool.ts';
-import { decide } from '../../node/decision/decide.ts';
+import { decide, type Remedy } from '../../node/decision/decide.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 import type { Compute } from '../../swarm/ports/compute.ts';
 
@@ -18,8 +18,7 @@ const fresh = { worked: 0, failed: 0 };
 const exited = {
   policy: 'service-exited',
   target: 'web',
-  remedy: [{ tool: 'service.restart', service: 'web' }],
-  record: fresh,
+  remedies: [{ calls: [{ tool: 'service.restart', service: 'web' }], record: fresh, triedNow: 0 }],
   features: [1],
 };
 
@@ -42,18 +41,34 @@ describe('a decision', () => {
   });
 
   it('trusts a remedy less that keeps failing, until the safest option is left', async () => {
-    const decision = await decide({ ...exited, claimOutcome: 'undecided', record: { worked: 0, failed: 9 } }, blind);
+    const remedies = exited.remedies.map((remedy) => ({ ...remedy, record: { worked: 0, failed: 9 } }));
+    const decision = await decide({ ...exited, claimOutcome: 'undecided', remedies }, blind);
     expect(decision).toMatchObject({ kind: 'watch', routed: { tier: undefined } });
   });
 
+  it('does not try first again what failed here, in this incident or before', async () => {
+    const calls = (tool: string) => [{ tool, service: 'web' }];
+    const chosen = async (...remedies: Remedy[]) => {
+      const decision = await decide({ ...exited, claimOutcome: 'undecided', remedies }, blind);
+      return decision.kind === 'act' ? decision.calls[0]?.tool : 'watch';
+    };
+    const first: Remedy = { calls: calls('fs.write'), record: fresh, triedNow: 0 };
+    const second: Remedy = { calls: calls('service.restart'), record: fresh, triedNow: 0 };
+    expect(await chosen(first, second)).toBe('fs.write');
+    expect(await chosen({ ...first, triedNow: 1 }, second)).toBe('service.restart');
+    expect(await chosen({ ...first, triedNow: 1 }, { ...second, triedNow: 1 })).toBe('fs.write');
+    expect(await chosen({ ...first, record: { worked: 0, failed: 1 } }, second)).toBe('service.restart');
+    expect(await chosen({ ...first, record: { worked: 2, failed: 1 } }, second)).toBe('fs.write');
+  });
+
   it('without a remedy asks the incident model, which only watches', async () => {
-    const decision = await decide({ ...exited, remedy: [], claimOutcome: 'undecided' }, compute);
+    const decision = await decide({ ...exited, remedies: [], claimOutcome: 'undecided' }, compute);
     expect(decision).toMatchObject({ kind: 'watch', routed: { tier: 'operational' } });
     expect(decision.reason).toContain('memory-growth (93 %)');
   });
 
   it('records that each tier abstained where none can tell', async () => {
-    const { routed } = await decide({ ...exited, remedy: [], claimOutcome: 'unasked', features: undefined }, blind);
+    const { routed } = await decide({ ...exited, remedies: [], claimOutcome: 'unasked', features: undefined }, blind);
     expect(routed.considered.map(({ tier, answer }) => `${tier} ${answer.kind}`)).toEqual([
       'reactive abstain',
       'operational abstain',

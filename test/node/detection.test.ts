@@ -5,30 +5,26 @@ import { conditionsOf } from '../../node/detection/conditions.ts';
 import type { Observation, ServiceView } from '../../node/detection/detector.ts';
 import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { PolicyDetector } from '../../node/detection/policy-detector.ts';
+import { targetsOf } from '../../node/detection/targets.ts';
 import { incidentSchema } from '../../node/memory/memory.ts';
+import { NO_FACTS } from '../../node/telemetry/service-facts.ts';
+import { NO_USAGE } from '../../node/telemetry/usage.ts';
 import { FakeLinux } from '../../sim/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { stoppedService } from '../../swarm/ports/actuator.ts';
 
 const sample = new FakeLinux(new Scheduler(), new SeededRandom(1, 'linux'), [], { cpus: 4, memoryBytes: 2 ** 33 }, 0).sample();
 
 const web: ServiceView = {
-  name: 'web',
+  ...stoppedService({ name: 'web', command: [], port: 80 }, 0),
   state: 'running',
   pid: 10,
   startTicks: 1,
-  exitCode: undefined,
-  exitSignal: undefined,
   starts: 1,
-  sinceMs: 0,
-  port: 80,
-  unit: undefined,
-  onPurpose: false,
-  restart: 'always',
-  critical: false,
-  bounds: {},
-  usage: { memoryBytes: 0, cpus: 0, processes: 1 },
+  usage: { ...NO_USAGE, processes: 1 },
+  facts: NO_FACTS,
   check: 'open',
   processState: 'S',
   ageMs: 60_000,
@@ -36,10 +32,8 @@ const web: ServiceView = {
 
 const observe = (nowMs: number, metrics: Record<string, number>, services: ServiceView[] = []): Observation => ({
   nowMs,
-  sample,
   metrics: new Map(Object.entries(metrics)),
-  services,
-  declared: [],
+  targets: targetsOf(sample, services, []),
 });
 
 const detector = (policy: PolicyInput) => new PolicyDetector([policySchema.parse(policy)]);
@@ -177,8 +171,8 @@ describe('the evidence of a finding', () => {
       for_s: 0,
     }));
     const changes = new PolicyDetector(policies).observe({
-      ...observe(0, { other: 1 }, [{ ...web, state: 'exited', exitCode: 1 }]),
-      declared: [drifted],
+      ...observe(0, { other: 1 }),
+      targets: targetsOf(sample, [{ ...web, state: 'exited', exitCode: 1 }], [drifted]),
     });
     expect(changes.map(({ finding }) => finding.policy)).toEqual(['service-exited', 'file-drift']);
     for (const { finding } of changes) {

@@ -116,8 +116,8 @@ describe('attribution', () => {
   it('names the busiest, the largest and the blocked, and since when they run', () => {
     const scheduler = new Scheduler();
     const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
-    linux.spawn('hog', { cpu: 1.5, rssBytes: 1e6, rssGrowthBytesPerS: 0, writeBytesPerS: 0, forksPerS: 0 });
-    linux.spawn('fat', { cpu: 0.01, rssBytes: 2 ** 30, rssGrowthBytesPerS: 0, writeBytesPerS: 0, forksPerS: 0 });
+    linux.spawn('hog', { cpu: 1.5, rssBytes: 1e6, rssGrowthBytesPerS: 0, writeBytesPerS: 0, filesPerS: 0, forksPerS: 0 });
+    linux.spawn('fat', { cpu: 0.01, rssBytes: 2 ** 30, rssGrowthBytesPerS: 0, writeBytesPerS: 0, filesPerS: 0, forksPerS: 0 });
     const first = linux.sample();
     scheduler.step(10_000);
     const text = describeSuspects(suspectsOf(linux.sample(), first));
@@ -139,7 +139,7 @@ describe('the use of a process and all that descend from it', () => {
       ],
     };
     const usage = usageByProcess(sample, undefined);
-    expect(usage(5)).toEqual({ memoryBytes: 30, cpus: 0, processes: 3 });
-    expect(usage(undefined)).toEqual({ memoryBytes: 0, cpus: 0, processes: 0 });
+    expect(usage(5)).toMatchObject({ memoryBytes: 30, cpus: 0, processes: 3 });
+    expect(usage(undefined)).toMatchObject({ memoryBytes: 0, cpus: 0, processes: 0 });
   });
 });

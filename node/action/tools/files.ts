@@ -9,7 +9,6 @@ import {
   changeTool,
   type Look,
   type Machine,
-  ORDINARY_RATE,
   plainName,
   plainPath,
   type ReadTool,
@@ -22,7 +21,7 @@ import {
 
 const MAX_CONTENT_LENGTH = 256 * 1024;
 const MAX_ARCHIVED_BYTES = 1_048_576;
-const MAX_CLEANED = 64;
+const MAX_CLEANED = 1_000;
 const MAX_DIFF_LINES = 40;
 const MAX_AGE_S = 10 * 365 * 86_400;
 
@@ -230,7 +229,8 @@ async function cleanable(
   const files = listed.value.filter(
     ({ path, type, links, mtimeMs }) => type === 'file' && links === 1 && mtimeMs <= latestMs && path.endsWith(call.suffix),
   );
-  return { ok: true, files: files.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, MAX_CLEANED) };
+  const oldest = files.toSorted((a, b) => a.mtimeMs - b.mtimeMs).slice(0, MAX_CLEANED);
+  return { ok: true, files: oldest };
 }
 
 /** Names of directories whose content can be made again. Elsewhere removing for good is R3. */
@@ -246,28 +246,31 @@ const fsClean = changeTool(cleanSchema, {
   target: ({ directory }) => `file:${directory}`,
   risks: ['R1', 'R3'],
   risk: ({ directory }) => (EXPENDABLE.test(directory) ? 'R1' : 'R3'),
-  verification: { condition: 'as-intended', stableMs: 1_000, windowMs: 10_000 },
+  gradual: true,
+  verification: { condition: 'files-gone', stableMs: 1_000, windowMs: 10_000 },
   timeoutMs: 30_000,
-  rate: ORDINARY_RATE,
+  rate: { uses: 20, withinMs: 300_000 },
   look: async (call, machine) => {
     const found = await cleanable(call, machine);
     if (!found.ok) return found;
     const bytes = found.files.reduce((sum, { size }) => sum + size, 0);
-    return { ok: true, before: { count: found.files.length, bytes, files: JSON.stringify(found.files.map(({ path }) => path)) } };
+    const names = found.files.map(({ path }) => path.slice(call.directory.length + 1));
+    return { ok: true, before: { count: names.length, bytes, names: JSON.stringify(names) } };
   },
   refusal: (call, { count }) => (count === 0 ? `nothing there ends in ${call.suffix} and is that old` : undefined),
-  dryRun: (_call, { count, bytes, files }) => [
-    `${count} files, ${bytes} bytes, are removed:`,
-    ...pathsOf(files).map((path) => `-${path}`),
+  dryRun: ({ directory }, { count, bytes, names }) => {
+    const shown = namesOf(names).map((name) => `-${directory}/${name}`);
+    const more = shown.length > MAX_DIFF_LINES ? [`… and ${shown.length - MAX_DIFF_LINES} more`] : [];
+    return [`${count} files, ${bytes} bytes, are removed:`, ...shown.slice(0, MAX_DIFF_LINES), ...more];
+  },
+  steps: ({ directory }, { names }) => [
+    { do: ['files.hide', directory, namesOf(names)], undo: ['files.show', directory, namesOf(names)] },
   ],
-  steps: (_call, { files }) =>
-    pathsOf(files).map((path) => ({ do: ['file.remove', path] as const, undo: ['file.return', path] as const })),
-  intended: () => ({ count: 0 }),
   inverse: () => undefined,
 });
 
-function pathsOf(files: Snapshot[string] | undefined): string[] {
-  return z.array(z.string()).parse(JSON.parse(String(files)));
+export function namesOf(names: Snapshot[string] | undefined): string[] {
+  return z.array(z.string()).parse(JSON.parse(String(names)));
 }
 
 const fsList = readTool(z.strictObject({ tool: z.literal('fs.list'), directory: plainPath }), {

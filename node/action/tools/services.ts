@@ -24,6 +24,7 @@ export function snapshotOf(target: ServiceSample): Snapshot {
     startTicks: target.startTicks ?? null,
     starts: target.starts,
     critical: target.critical ? 1 : 0,
+    task: target.task ? 1 : 0,
     unit: target.unit ?? null,
   };
 }
@@ -157,4 +158,64 @@ const serviceSignal = changeTool(
   },
 );
 
-export const SERVICE_TOOLS: readonly ChangeTool[] = [serviceStart, serviceStop, serviceRestart, serviceReload, serviceSignal];
+/** How long a task may take. */
+const TASK_WINDOW_MS = 60_000;
+
+const serviceRun = changeTool(input('service.run'), {
+  ...shared,
+  name: 'service.run',
+  description: 'Runs a declared task to its end; it must end well within a minute',
+  verification: { condition: 'task-succeeded', stableMs: 0, windowMs: TASK_WINDOW_MS },
+  refusal: (_call, { task, state }) =>
+    task !== 1 ? 'it is no task: declare task = true' : state === 'running' ? 'the task runs already' : undefined,
+  dryRun: (_call, before) => [`task ${before.name} is run`],
+  steps: ({ service }, before) => [{ do: tell('start', service, before), undo: tell('stop', service, before) }],
+  inverse: () => undefined,
+});
+
+/** How long a stranger has to end before it is killed. */
+const STRANGER_GRACE_MS = 3_000;
+/** As the actuator answers to port.holder. */
+const holderSchema = z.tuple([z.number(), z.number(), z.string(), z.number()]);
+
+const serviceClaim = changeTool(input('service.claim'), {
+  ...shared,
+  name: 'service.claim',
+  description: 'Ends whoever else listens on the port of a service that does not run, where the port is declared as exclusive',
+  capability: 'processes',
+  blastRadius: 'the program that holds the port, and whoever uses it',
+  target: ({ service }) => `port-of:${service}`,
+  look: async ({ service }, machine) => {
+    const target = findService(machine, service);
+    if (target?.port === undefined) return { ok: false, reason: 'no such service with a port is supervised here' };
+    const answer = await machine.actuator.read(['port.holder', target.port]);
+    if (!answer.ok && answer.code !== 'not-found') return { ok: false, reason: answer.message };
+    const [pid, startTicks, program, uid] = answer.ok ? holderSchema.parse(answer.value) : [null, null, null, null];
+    const { state, portExclusive, port, critical } = target;
+    return {
+      ok: true,
+      before: { port, state, exclusive: portExclusive ? 1 : 0, critical: critical ? 1 : 0, pid, startTicks, program, uid },
+    };
+  },
+  verification: { condition: 'process-ended', stableMs: 0, windowMs: 5_000 },
+  refusal: (_call, { exclusive, state, pid }) => {
+    if (exclusive !== 1) return 'its port is not declared as exclusive (port_exclusive = true)';
+    if (state === 'running') return 'the service runs: whoever holds its port may be itself';
+    return pid === null ? 'nobody holds its port' : undefined;
+  },
+  dryRun: (_call, { program, pid, port }) => [`${program} (pid ${pid}), which listens on port ${port}, is ended`],
+  steps: (_call, { pid, startTicks }) => [
+    { do: ['process.end', Number(pid), Number(startTicks), STRANGER_GRACE_MS], undo: undefined },
+  ],
+  inverse: () => undefined,
+});
+
+export const SERVICE_TOOLS: readonly ChangeTool[] = [
+  serviceStart,
+  serviceStop,
+  serviceRestart,
+  serviceReload,
+  serviceSignal,
+  serviceRun,
+  serviceClaim,
+];

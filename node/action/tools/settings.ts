@@ -49,6 +49,7 @@ const LOCAL_SYSCTLS = [
   'net.ipv4.ip_local_port_range',
   'kernel.sched_',
   'kernel.pid_max',
+  'net.netfilter.nf_conntrack_max',
 ];
 
 function sysctlRisk(key: string): RiskClass {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { DiskSample, MountSample, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
 import { ProcReader } from './proc-reader.ts';
+import { processDetail, resolves, throttling } from './process-detail.ts';
 
 const LAYOUT_VERSION = 1;
 const HEADER = 24;
@@ -27,6 +28,9 @@ export class NativeSampler implements Sensors {
   readonly source = 'native';
   readonly #addon: Addon;
   readonly #host = new HostReader();
+  readonly detail = processDetail;
+  readonly throttling = throttling;
+  readonly resolves = resolves;
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 

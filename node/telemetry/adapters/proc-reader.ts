@@ -11,6 +11,7 @@ import type {
   Sensors,
 } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
+import { processDetail, resolves, throttling } from './process-detail.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI on every architecture that Node runs on
 const PAGE_BYTES = 4096;
@@ -131,6 +132,9 @@ function processes(): ProcessSample[] {
 export class ProcReader implements Sensors {
   readonly source = 'proc';
   readonly #host = new HostReader();
+  readonly detail = processDetail;
+  readonly throttling = throttling;
+  readonly resolves = resolves;
 
   sample(): Sample {
     const memory = meminfo(read('/proc/meminfo'));

@@ -1,0 +1,93 @@
+// What policies judge: the machine, and each service, mount and declared thing by its name, with the fields that an
+// expression sees. What is not known is no field, so that an expression that needs it judges nothing.
+import type { MountSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { DeclaredView } from '../telemetry/declared.ts';
+import type { ServiceView } from './detector.ts';
+import type { PolicyScope } from './policy.ts';
+
+export type Field = string | number | boolean;
+
+export interface Target {
+  /** A service's name, a mount's path, a key; `machine` for the whole. */
+  name: string;
+  fields: Readonly<Record<string, Field>>;
+}
+
+export type Targets = ReadonlyMap<PolicyScope, readonly Target[]>;
+
+const MACHINE: readonly Target[] = [{ name: 'machine', fields: {} }];
+
+/** @param sample undefined before the first one. */
+export function targetsOf(
+  sample: Sample | undefined,
+  services: readonly ServiceView[],
+  declared: readonly DeclaredView[],
+): Map<PolicyScope, Target[]> {
+  const mounts = sample?.mounts ?? [];
+  const targets = new Map<PolicyScope, Target[]>([
+    ['machine', [...MACHINE]],
+    ['service', services.map((service) => ({ name: service.name, fields: serviceFields(service) }))],
+    ['mount', mounts.map((mount) => ({ name: mount.path, fields: { path: mount.path, type: mount.type, ...useOf(mount) } }))],
+  ]);
+  for (const { kind, name, fields } of declared) {
+    const target = { name, fields: kind === 'cleanup' ? { ...fields, ...useOf(mountOf(mounts, name)) } : fields };
+    const others = targets.get(kind);
+    if (others === undefined) targets.set(kind, [target]);
+    else others.push(target);
+  }
+  return targets;
+}
+
+function useOf(mount: MountSample | undefined): { utilization: number; inodes_utilization: number } {
+  const share = (all: number, free: number): number => (all > 0 ? 1 - free / all : 0);
+  return {
+    utilization: mount === undefined ? 0 : share(mount.sizeBytes, mount.availableBytes),
+    inodes_utilization: mount === undefined ? 0 : share(mount.inodes, mount.inodesFree),
+  };
+}
+
+/** The file system that a path lies on. */
+function mountOf(mounts: readonly MountSample[], path: string): MountSample | undefined {
+  const above = mounts.filter((mount) => mount.path === '/' || path === mount.path || path.startsWith(`${mount.path}/`));
+  return above.toSorted((a, b) => b.path.length - a.path.length)[0];
+}
+
+/** What is not declared has no bound. */
+const bound = (declared: number | undefined): number => declared ?? Number.POSITIVE_INFINITY;
+
+function serviceFields(service: ServiceView): Record<string, Field> {
+  const { usage, bounds, facts } = service;
+  return {
+    name: service.name,
+    state: service.state,
+    check: service.check,
+    process_state: service.processState,
+    age_s: service.ageMs / 1000,
+    exit_code: service.exitCode ?? -1,
+    exit_signal: service.exitSignal ?? '',
+    starts: service.starts,
+    restart: service.restart,
+    critical: service.critical,
+    task: service.task,
+    pid: service.pid ?? 0,
+    memory_bytes: usage.memoryBytes,
+    cpus: usage.cpus,
+    processes: usage.processes,
+    zombies: usage.zombies,
+    max_memory_bytes: bound(bounds.memoryBytes),
+    max_cpus: bound(bounds.cpus),
+    max_processes: bound(bounds.processes),
+    max_files: bound(bounds.files),
+    max_write_bytes_s: bound(bounds.writeBytesPerS),
+    exits: facts.exits,
+    ...(facts.files === undefined ? {} : { files: facts.files }),
+    ...(facts.writeBytesPerS === undefined ? {} : { write_bytes_s: facts.writeBytesPerS }),
+    ...(facts.throttledShare === undefined ? {} : { throttled_share: facts.throttledShare }),
+    ...(facts.limitCpus === undefined ? {} : { limit_cpus: facts.limitCpus }),
+    config_changed: facts.changedConfig !== undefined,
+    config_path: facts.changedConfig?.path ?? '',
+    config_good: facts.changedConfig?.good ?? '',
+    port_exclusive: service.portExclusive,
+    port_holder: facts.portHolder ?? '',
+  };
+}

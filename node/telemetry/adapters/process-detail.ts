@@ -1,0 +1,61 @@
+// What the kernel tells of one process beyond the scan, for both readers of /proc (proc(5), cgroups(7)).
+
+import { Resolver } from 'node:dns/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import type { ProcessDetail, Throttling } from '../../../swarm/ports/sensors.ts';
+
+const CGROUPS = '/sys/fs/cgroup';
+/** Answers of a name server that lives, though it does not know the name. */
+const ANSWERS = new Set(['ENOTFOUND', 'ENODATA', 'EREFUSED', 'EFORMERR', 'ENOTIMP']);
+
+export function processDetail(pid: number): ProcessDetail | undefined {
+  const files = openFiles(pid);
+  if (files === 'gone') return undefined;
+  const io = readOr(`/proc/${pid}/io`);
+  const figure = (name: string): number | undefined => {
+    const value = io?.match(new RegExp(`^${name}: (\\d+)$`, 'm'))?.[1];
+    return value === undefined ? undefined : Number(value);
+  };
+  return { files, readBytes: figure('read_bytes'), writtenBytes: figure('write_bytes') };
+}
+
+/** Since Linux 6.2 the directory's size is their number, for everybody to see; before, only its owner may list it. */
+function openFiles(pid: number): number | undefined | 'gone' {
+  const directory = `/proc/${pid}/fd`;
+  try {
+    const { size } = statSync(directory);
+    return size > 0 ? size : readdirSync(directory).length;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : undefined;
+  }
+}
+
+/** Of the group in the hierarchy (v1) or the tree (v2) with the CPU controller. */
+export function throttling(pid: number): Throttling | undefined {
+  const groups = readOr(`/proc/${pid}/cgroup`);
+  const v1 = groups?.match(/^\d+:(?:[^:\n]*,)?cpu(?:,[^:\n]*)?:(.*)$/m)?.[1];
+  const v2 = groups?.match(/^0::(.*)$/m)?.[1];
+  const text = v1 === undefined ? readOr(`${CGROUPS}${v2}/cpu.stat`) : readOr(`${CGROUPS}/cpu${v1}/cpu.stat`);
+  const figure = (name: string): number => Number(text?.match(new RegExp(`^${name} (\\d+)$`, 'm'))?.[1] ?? Number.NaN);
+  const [periods, throttled] = [figure('nr_periods'), figure('nr_throttled')];
+  return Number.isFinite(periods) && Number.isFinite(throttled) ? { periods, throttled } : undefined;
+}
+
+export async function resolves(server: string, name: string, timeoutMs: number): Promise<boolean> {
+  const resolver = new Resolver({ timeout: timeoutMs, tries: 1 });
+  try {
+    resolver.setServers([server]);
+    await resolver.resolve4(name);
+    return true;
+  } catch (error) {
+    return ANSWERS.has((error as NodeJS.ErrnoException).code ?? '');
+  }
+}
+
+function readOr(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined; // absent on this kernel, not ours to read, or gone since
+  }
+}

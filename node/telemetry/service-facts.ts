@@ -1,0 +1,197 @@
+// What is known of a supervised service beyond the process scan: its open files and writes, how it is throttled, how often
+// it ended of late, which file of its configuration changed since it was last well, and who holds its port. Each is looked
+// at only where the service declares something that needs it; what cannot be seen is undefined.
+import { z } from 'zod';
+import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
+import type { Actuator, Reading, ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Sensors, Throttling } from '../../swarm/ports/sensors.ts';
+import type { Store } from '../../swarm/ports/store.ts';
+
+export interface Facts {
+  /** How often it ended by itself within the last two minutes. */
+  exits: number;
+  files: number | undefined;
+  writeBytesPerS: number | undefined;
+  /** Of the CPU controller's periods since the last look, those in which it was held back. */
+  throttledShare: number | undefined;
+  /** What it is limited to now. */
+  limitCpus: number | undefined;
+  /** A file of its configuration that differs from what it was when the service was last well for a while. */
+  changedConfig: { path: string; good: string } | undefined;
+  /** A program that listens on its port and is none of its processes. */
+  portHolder: string | undefined;
+}
+
+export const NO_FACTS: Facts = {
+  exits: 0,
+  files: undefined,
+  writeBytesPerS: undefined,
+  throttledShare: undefined,
+  limitCpus: undefined,
+  changedConfig: undefined,
+  portHolder: undefined,
+};
+
+interface Known extends Facts {
+  endedMs: number[];
+  written: { bytes: number; atMs: number } | undefined;
+  throttling: Throttling | undefined;
+  /** What its files held at the first look after a start, by path. */
+  loaded: { starts: number; files: Map<string, Uint8Array | undefined> };
+}
+
+export interface FactsPorts {
+  actuator: Actuator;
+  sensors: Sensors;
+  store: Store;
+  crypto: Pick<Crypto, 'hash'>;
+}
+
+/** A service is well for so long with a configuration before that is taken for a good one. */
+const GOOD_AFTER_MS = 10_000;
+const RECENT_MS = 120_000;
+const MAX_RECENT = 100;
+const MAX_PROCESSES = 1_000;
+const MAX_CONFIG_BYTES = 256 * 1024;
+const CONFIG_PREFIX = 'config/';
+const MILLI = 1_000;
+
+/** path, type, size, mode, uid, gid, mtime in ms: the front of what the actuator answers to file.stat. */
+const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number(), z.number(), z.number(), z.number()], z.unknown());
+
+/** As the actuator answers to port.holder. */
+const holderSchema = z.tuple([z.number(), z.number(), z.string(), z.number()]);
+
+export class ServiceFacts {
+  readonly #ports: FactsPorts;
+  readonly #specs: ReadonlyMap<string, ServiceSpec>;
+  readonly #known = new Map<string, Known>();
+
+  constructor(ports: FactsPorts, services: readonly ServiceSpec[]) {
+    this.#ports = ports;
+    this.#specs = new Map(services.map((spec) => [spec.name, spec]));
+  }
+
+  of(service: string): Facts {
+    return this.#known.get(service) ?? NO_FACTS;
+  }
+
+  #knownOf(service: string): Known {
+    const known = this.#known.get(service) ?? {
+      ...NO_FACTS,
+      endedMs: [],
+      written: undefined,
+      throttling: undefined,
+      loaded: { starts: -1, files: new Map() },
+    };
+    this.#known.set(service, known);
+    return known;
+  }
+
+  /** A service ended by itself. */
+  ended(service: string, nowMs: number): void {
+    const known = this.#knownOf(service);
+    known.endedMs = [...known.endedMs.slice(1 - MAX_RECENT), nowMs];
+    known.exits = known.endedMs.length;
+  }
+
+  /** Once a sample: what the kernel tells at once. @param pids of the service and all that it started. */
+  sample(service: ServiceSample, pids: readonly number[], nowMs: number): void {
+    const known = this.#knownOf(service.name);
+    known.endedMs = known.endedMs.filter((atMs) => nowMs - atMs < RECENT_MS);
+    known.exits = known.endedMs.length;
+    const { files, writeBytesPerS } = service.bounds;
+    if (files !== undefined || writeBytesPerS !== undefined) this.#details(known, pids.slice(0, MAX_PROCESSES), nowMs);
+    if (service.limitCpus !== undefined) this.#throttling(known, service.pid);
+  }
+
+  #details(known: Known, pids: readonly number[], nowMs: number): void {
+    const details = pids.flatMap((pid) => this.#ports.sensors.detail(pid) ?? []);
+    const sum = (values: readonly (number | undefined)[]): number | undefined =>
+      values.length === 0 || values.includes(undefined) ? undefined : values.reduce<number>((all, one) => all + (one ?? 0), 0);
+    known.files = sum(details.map(({ files }) => files));
+    const bytes = sum(details.map(({ writtenBytes }) => writtenBytes));
+    const before = known.written;
+    known.written = bytes === undefined ? undefined : { bytes, atMs: nowMs };
+    const seconds = before === undefined ? 0 : (nowMs - before.atMs) / 1_000;
+    known.writeBytesPerS =
+      bytes === undefined || before === undefined || seconds <= 0 ? undefined : Math.max(0, bytes - before.bytes) / seconds;
+  }
+
+  #throttling(known: Known, pid: number | undefined): void {
+    const now = pid === undefined ? undefined : this.#ports.sensors.throttling(pid);
+    const before = known.throttling;
+    known.throttling = now;
+    const periods = now === undefined || before === undefined ? 0 : now.periods - before.periods;
+    known.throttledShare =
+      now === undefined || before === undefined || periods <= 0 ? undefined : (now.throttled - before.throttled) / periods;
+  }
+
+  /**
+   * Every few seconds: what the actuator must be asked.
+   * @param wellMs for how long it has been well; undefined where it is not.
+   * @throws Error where the actuator is out of reach.
+   */
+  async look(service: ServiceSample, wellMs: number | undefined): Promise<void> {
+    const known = this.#knownOf(service.name);
+    known.limitCpus = service.limitCpus === undefined ? undefined : await this.#limit(service);
+    known.portHolder = service.state === 'exited' && service.port !== undefined ? await this.#holder(service.port) : undefined;
+    const { config = [] } = this.#specs.get(service.name) ?? {};
+    if (known.loaded.starts !== service.starts) known.loaded = { starts: service.starts, files: new Map() };
+    let changed: Facts['changedConfig'];
+    for (const path of config) {
+      const differs = await this.#config(service, known, path, wellMs);
+      changed ??= differs;
+    }
+    known.changedConfig = changed;
+  }
+
+  async #limit({ name, state, limitCpus }: ServiceSample): Promise<number | undefined> {
+    if (state !== 'running') return limitCpus;
+    const milli = await this.#read(['cgroup.read', name, 'cpu'], z.number());
+    return milli === undefined ? undefined : milli / MILLI;
+  }
+
+  async #holder(port: number): Promise<string | undefined> {
+    const holder = await this.#read(['port.holder', port], holderSchema);
+    return holder === undefined ? undefined : `${holder[2]} (pid ${holder[0]})`;
+  }
+
+  /**
+   * The good content, where the file holds another. What a service was started with and is well with is good; what was
+   * written since its start it may not have read.
+   */
+  async #config(
+    { name, sinceMs }: ServiceSample,
+    { loaded }: Known,
+    path: string,
+    wellMs: number | undefined,
+  ): Promise<Facts['changedConfig']> {
+    const now = await this.#read(['file.read', path], z.instanceof(Uint8Array));
+    if (!loaded.files.has(path)) loaded.files.set(path, now);
+    const key = `${CONFIG_PREFIX}${name}/${toHex(this.#ports.crypto.hash(utf8(path)))}`;
+    const good = await this.#ports.store.get(key);
+    if (now === good || (good !== undefined && now !== undefined && sameBytes(good, now))) return undefined;
+    if (now !== undefined && now.length <= MAX_CONFIG_BYTES && (wellMs ?? 0) >= GOOD_AFTER_MS) {
+      const atStart = loaded.files.get(path);
+      const written = await this.#read(['file.stat', path], statSchema);
+      if (written !== undefined && written[6] <= sinceMs && atStart !== undefined && sameBytes(atStart, now)) {
+        await this.#ports.store.write([{ kind: 'put', key, value: now }]);
+        return undefined;
+      }
+    }
+    return good === undefined ? undefined : { path, good: new TextDecoder().decode(good) };
+  }
+
+  /** Undefined where there is no such thing. @throws Error where the actuator does not answer. */
+  async #read<T>(reading: Reading, schema: z.ZodType<T>): Promise<T | undefined> {
+    const answer = await this.#ports.actuator.read(reading);
+    if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);
+    return answer.ok ? schema.parse(answer.value) : undefined;
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
