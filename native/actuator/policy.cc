@@ -21,6 +21,8 @@ const char *const kProtectedPaths[] = {"/boot", "/dev", "/proc", "/sys", "/bin",
                                        "/usr/lib", "/usr/lib64", "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers",
                                        "/etc/sudoers.d", "/etc/ssh", "/etc/pam.d", "/etc/security", "/etc/ld.so.conf", "/etc/ld.so.cache",
                                        "/etc/ld.so.preload", "/etc/kalos", "/etc/fstab", "/etc/crypttab"};
+// Beneath /dev, but no devices: files of programs.
+constexpr char kSharedMemory[] = "/dev/shm";
 // Code that the kernel would run, or the end of all protection: not to be allowed by any file.
 const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.modules_disabled",
                                          "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
@@ -189,7 +191,7 @@ std::string Policy::root_of(const std::string &path) const {
 	if (!is_plain_path(path) || path.find("/.kalos/") != std::string::npos || path.find("/.ssh/") != std::string::npos)
 		return "";
 	for (const std::string &kept : protected_paths_)
-		if (is_within(path, kept) || is_within(kept, path))
+		if ((is_within(path, kept) && !is_within(path, kSharedMemory)) || is_within(kept, path))
 			return "";
 	std::string root;
 	for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {

@@ -127,6 +127,7 @@ function declaration(tool: Tool) {
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: /^\/v1\/status$/, handle: (agent) => ok(agent.status()) },
   { method: 'GET', path: /^\/v1\/overview$/, handle: (agent) => ok(agent.overview()) },
+  { method: 'GET', path: /^\/v1\/incidents$/, handle: (agent) => ok(agent.incidents()) },
   {
     method: 'POST',
     path: /^\/v1\/stop$/,

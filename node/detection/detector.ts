@@ -11,7 +11,7 @@ import type { Targets } from './targets.ts';
 /** What the agent knows of a supervised service at the moment of a sample. */
 export interface ServiceView extends ServiceSample {
   /** What its declared check found last. */
-  check: ServiceCheck | 'unknown';
+  check: ServiceCheck;
   /** State letter of its process as in proc(5); empty where there is none. */
   processState: string;
   /** Of its process and all that descend from it, at the last sample. */

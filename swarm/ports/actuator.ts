@@ -61,8 +61,8 @@ export interface ServiceSpec {
 
 export type ServiceState = 'stopped' | 'running' | 'exited';
 
-/** What a look at a service found: `failed` is an answer that says it is not well. */
-export type ServiceCheck = 'open' | 'refused' | 'silent' | 'failed' | 'undeclared';
+/** What a look at a service found: `failed` is an answer that says it is not well, `unknown` that there was no looking. */
+export type ServiceCheck = 'open' | 'refused' | 'silent' | 'failed' | 'undeclared' | 'unknown';
 
 export interface ServiceSample {
   name: string;

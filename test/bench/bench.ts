@@ -15,6 +15,7 @@ export interface Figures {
 export interface BenchOptions {
   /** `--name value` pairs of the command line. */
   option(name: string, fallback: number): number;
+  text(name: string, fallback: string): string;
   progress(text: string): void;
 }
 

@@ -1,12 +1,13 @@
 // `npm run bench -- NAME [--json] [--option value …]`
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
+import { healing } from './healing.bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
 import { policy } from './policy.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
-const BENCHES: readonly Bench[] = [idle, incidentModel, policy, transaction];
+const BENCHES: readonly Bench[] = [healing, idle, incidentModel, policy, transaction];
 
 const [name, ...rest] = process.argv.slice(2);
 const bench = BENCHES.find((known) => known.name === name);
@@ -23,6 +24,10 @@ const options = {
     const value = at < 0 ? fallback : Number(rest[at + 1]);
     if (!Number.isFinite(value)) throw new Error(`--${option} takes a number`);
     return value;
+  },
+  text: (option: string, fallback: string): string => {
+    const at = rest.indexOf(`--${option}`);
+    return at < 0 ? fallback : (rest[at + 1] ?? fallback);
   },
   progress: (text: string): void => void process.stderr.write(`${text}\n`),
 };

@@ -18,6 +18,9 @@ interface Followed {
   seen: boolean;
 }
 
+/** What this machine or this process lacks: no fault of the service's. */
+const OURS = new Set(['EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
+
 export class ServiceChecks {
   readonly #logs: string;
   readonly #run: (name: string, command: readonly string[]) => Promise<boolean>;
@@ -100,6 +103,9 @@ function probeHttp(port: number, path: string, timeoutMs: number): Promise<Servi
       resolve('silent');
       request.destroy();
     });
-    request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'refused' : 'failed'));
+    request.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      if (OURS.has(code)) resolve('unknown');
+      else resolve(code === 'ECONNREFUSED' ? 'refused' : 'failed');
+    });
   });
 }
