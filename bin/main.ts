@@ -183,6 +183,29 @@ function addPolicyCommands(program: Command): void {
     .argument('[name]', 'one policy; all without it')
     .addHelpText('after', exits('0 all hold, 1 one does not, 2 a policy is wrong'))
     .action(async (name: string | undefined, options: Options) => ends((await commands()).testPolicies(options, name)));
+  const live = (name: string, description: string, argument: string, about: string) =>
+    policy.command(name).description(description).argument(argument, about).addOption(directory());
+  live(
+    'apply',
+    'add or replace policies of the running agent, at once; all of the file or nothing',
+    '<file>',
+    'TOML with [[policy]] tables',
+  )
+    .addHelpText('after', exits('0 in force, 1 error, 2 a policy is wrong: nothing was changed'))
+    .action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
+  live('delete', 'take a live policy away; what it replaced is in force again', '<name>', 'a live policy').action(
+    async (name: string, options: Options) => ends((await commands()).deletePolicy(options, name)),
+  );
+  for (const [name, enabled] of [
+    ['enable', true],
+    ['disable', false],
+  ] as const)
+    live(name, `${name} a policy of the running agent, whatever its origin`, '<name>', 'a policy').action(
+      async (which: string, options: Options) => ends((await commands()).switchPolicy(options, which, enabled)),
+    );
+  live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<name>', 'a policy').action(
+    async (name: string, options: Options) => ends((await commands()).resetPolicy(options, name)),
+  );
 }
 
 function addActCommands(program: Command): void {

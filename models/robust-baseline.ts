@@ -16,6 +16,8 @@ export interface BaselineScore {
   /** Distance from the median in robust standard deviations; 0 until enough was learned. */
   z: number;
   median: number;
+  /** The robust standard deviation, with the floor; 0 until enough was learned. */
+  spread: number;
   learned: boolean;
 }
 
@@ -36,18 +38,19 @@ export class RobustBaseline {
   score(value: number): BaselineScore {
     if (this.#count < MIN_SAMPLES) {
       this.#learn(value);
-      return { z: 0, median: value, learned: false };
+      return { z: 0, median: value, spread: 0, learned: false };
     }
     const median = this.#medianOf(this.#window, this.#count, 0);
     const mad = this.#medianOf(this.#window, this.#count, median);
-    const z = (value - median) / (MAD_SCALE * mad + this.#floor);
+    const spread = MAD_SCALE * mad + this.#floor;
+    const z = (value - median) / spread;
     if (Math.abs(z) < OUTLIER_Z || this.#outliers >= ACCEPT_SHIFT_AFTER) {
       this.#learn(value);
       if (Math.abs(z) < OUTLIER_Z) this.#outliers = 0;
     } else {
       this.#outliers++;
     }
-    return { z, median, learned: true };
+    return { z, median, spread, learned: true };
   }
 
   #learn(value: number): void {

@@ -12,13 +12,14 @@ import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
+import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
-import { Watcher } from './agent/watcher.ts';
+import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
 import type { Change } from './detection/detector.ts';
 import type { Incident } from './detection/incident.ts';
-import type { Policy } from './detection/policy.ts';
+import type { LearnedThreshold } from './detection/threshold.ts';
 import { Memory } from './memory/memory.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { type Overview, overview } from './query/overview.ts';
@@ -31,7 +32,9 @@ export interface AgentConfig {
   version: string;
   swarmId: string;
   mode: Mode;
-  policies: readonly Policy[];
+  /** Shipped ones and those of the configuration; live ones come on top. */
+  policies: readonly KnownPolicy[];
+  engine: EngineConfig;
   maintenance: readonly MaintenanceWindow[];
   declared: Declared;
   /** In the order in which they are started; each after those that it depends on. */
@@ -78,6 +81,7 @@ export class Agent {
   readonly #ports: Ports;
   readonly #events: AgentEvents;
   readonly #watcher: Watcher;
+  readonly #policies: PolicySet;
   readonly #link: SwarmLink;
   readonly #memory: Memory;
   readonly #audit: AuditLog;
@@ -93,7 +97,9 @@ export class Agent {
     this.#events = events;
     this.#memory = new Memory(ports.store);
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
-    this.#watcher = new Watcher(ports, config, (changes) => this.#onChanges(changes));
+    this.#policies = new PolicySet(ports.store, config.policies, config.engine.maxRules);
+    const policies = this.#policies.all().map(({ policy }) => policy);
+    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies }, (changes) => this.#onChanges(changes));
     this.#link = new SwarmLink(ports, config, {
       request: async (protocol, body) =>
         protocol === 'table' ? answerTable(body, this.#sources) : answerExplain(body, this.#memory),
@@ -103,7 +109,8 @@ export class Agent {
     const { maintenance } = config;
     const peers = (): number =>
       this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
-    this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, ...events }, config.mode);
+    const { maxConcurrent } = config.engine;
+    this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, maxConcurrent, ...events }, config.mode);
     const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
     this.#healer = new Healer({ ...parts, ...events }, config.name);
     this.#sources = {
@@ -120,6 +127,8 @@ export class Agent {
   async start(): Promise<void> {
     this.#startedMs = this.#ports.clock.monotonicMs();
     await this.#memory.open();
+    for (const wrong of await this.#policies.open()) this.#events.log('warn', `a live policy is left out: ${wrong}`);
+    this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
     await this.#audit.open();
     await this.#executor.open();
     await this.#audit.append(
@@ -207,6 +216,30 @@ export class Agent {
 
   get audit(): AuditLog {
     return this.#audit;
+  }
+
+  /** Every policy, with what its thresholds are now. */
+  policies(): (KnownPolicy & { thresholds: Record<string, LearnedThreshold> })[] {
+    return this.#policies.all().map((known) => ({ ...known, thresholds: this.#watcher.thresholds(known.policy.name) }));
+  }
+
+  /** Adds or replaces live policies; all of them or none. @throws PolicyError, z.ZodError */
+  async applyPolicies(inputs: readonly unknown[]): Promise<string[]> {
+    const names = (await this.#policies.apply(inputs, (policies) => this.#watcher.setPolicies(policies))).map(({ name }) => name);
+    await this.#audit.append('control', this.#link.self, `policies applied: ${names.join(', ')}`);
+    return names;
+  }
+
+  /** False where there is no live policy of that name. */
+  async removePolicy(name: string): Promise<boolean> {
+    const removed = await this.#policies.remove(name, (policies) => this.#watcher.setPolicies(policies));
+    if (removed) await this.#audit.append('control', this.#link.self, `policy removed: ${name}`);
+    return removed;
+  }
+
+  /** Has a policy's thresholds learn anew. */
+  resetPolicy(name: string): void {
+    this.#watcher.resetThresholds(name);
   }
 
   incidents(): Incident[] {

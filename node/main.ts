@@ -15,6 +15,7 @@ import { ForkedCompute } from './adapters/forked-compute.ts';
 import { LevelStore } from './adapters/level-store.ts';
 import { findPackage } from './adapters/package.ts';
 import { SystemRandom } from './adapters/random.ts';
+import type { KnownPolicy } from './agent/policies.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { serveApi } from './api/server.ts';
 import {
@@ -90,14 +91,20 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     crypto,
   };
   const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
-  const policies = [
-    ...SHIPPED_POLICIES.filter((shipped) => config.policy.every((own) => own.name !== shipped.name)),
-    ...config.policy,
+  const policies: KnownPolicy[] = [
+    ...SHIPPED_POLICIES.map((policy) => ({ policy, origin: 'shipped' as const })),
+    ...config.policy.map((policy) => ({ policy, origin: 'own' as const })),
   ];
+  const engine = {
+    intervalMs: config.policy_engine.evaluation_interval,
+    maxRules: config.policy_engine.max_rules,
+    maxConcurrent: config.policy_engine.max_concurrent_executions,
+    anomalyThreshold: config.ai_engine.anomaly_threshold,
+  };
   const { mode: startMode, maintenance, service: services, join: joinThrough } = config;
   const declared = declaredOf(config);
   const agent = makeAgent(
-    { name, version, swarmId, mode: startMode, policies, maintenance, services, declared, join: joinThrough },
+    { name, version, swarmId, mode: startMode, policies, engine, maintenance, services, declared, join: joinThrough },
     ports,
     options,
   );

@@ -49,6 +49,8 @@ export interface ExecutorParts {
   /** Members of the swarm within reach. */
   peers(): number;
   maintenance: readonly MaintenanceWindow[];
+  /** Actions at a time; no more than the transaction core runs. */
+  maxConcurrent?: number | undefined;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -358,7 +360,8 @@ export class Executor {
     const targets = calls.map((call) => changeToolOf(call).target(call));
     const taken = targets.find((target) => this.#busy.has(target));
     if (taken !== undefined) return this.#hold(plan, diff, `another action on ${taken} is under way`);
-    if (this.#busy.size >= MAX_AT_ONCE) return this.#hold(plan, diff, `${MAX_AT_ONCE} actions are under way already`);
+    const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
+    if (this.#running.size >= most) return this.#hold(plan, diff, `${most} actions are under way already`);
     for (const target of targets) this.#busy.add(target);
     try {
       return await this.#carryOut({ ...plan, calls }, diff, authority, progress);

@@ -10,6 +10,7 @@ import type { Change, Finding, Observation, ServiceView } from '../detection/det
 import type { Policy } from '../detection/policy.ts';
 import { PolicyDetector } from '../detection/policy-detector.ts';
 import { targetsOf } from '../detection/targets.ts';
+import type { LearnedThreshold } from '../detection/threshold.ts';
 import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/declared.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
@@ -17,14 +18,22 @@ import { ServiceFacts } from '../telemetry/service-facts.ts';
 import { describeSuspects, suspectsOf } from '../telemetry/suspects.ts';
 import { usageByProcess } from '../telemetry/usage.ts';
 
-export const SAMPLE_INTERVAL_MS = 1_000;
+const DEFAULT_INTERVAL_MS = 1_000;
 /** How often a service's port is tried, and for how long. */
 const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
 
-export interface WatcherConfig {
+/** What `[policy_engine]` and `[ai_engine]` set; undefined: as it comes. */
+export interface EngineConfig {
+  intervalMs?: number | undefined;
+  maxRules?: number | undefined;
+  maxConcurrent?: number | undefined;
+  anomalyThreshold?: number | undefined;
+}
+
+export interface WatcherConfig extends EngineConfig {
   policies: readonly Policy[];
   declared: Declared;
   services: readonly ServiceSpec[];
@@ -33,7 +42,8 @@ export interface WatcherConfig {
 export class Watcher {
   readonly #ports: Ports;
   readonly #policies: PolicyDetector;
-  readonly #baselines = new BaselineDetector();
+  readonly #baselines: BaselineDetector;
+  readonly #intervalMs: number;
   readonly #onChanges: (changes: Change[]) => void;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
   readonly #declared: DeclaredReader;
@@ -50,11 +60,17 @@ export class Watcher {
   #nextMs = 0;
 
   /** @throws PolicyError */
-  constructor(ports: Ports, { policies, declared, services }: WatcherConfig, onChanges: (changes: Change[]) => void) {
+  constructor(
+    ports: Ports,
+    { policies, declared, services, intervalMs, anomalyThreshold }: WatcherConfig,
+    onChanges: (changes: Change[]) => void,
+  ) {
     this.#ports = ports;
     this.#declared = new DeclaredReader(declared, ports);
     this.#facts = new ServiceFacts(ports, services);
     this.#policies = new PolicyDetector(policies);
+    this.#baselines = new BaselineDetector(anomalyThreshold);
+    this.#intervalMs = intervalMs ?? DEFAULT_INTERVAL_MS;
     this.#onChanges = onChanges;
   }
 
@@ -75,7 +91,7 @@ export class Watcher {
   #tick(): void {
     this.#take();
     const nowMs = this.#ports.clock.monotonicMs();
-    while (this.#nextMs <= nowMs) this.#nextMs += SAMPLE_INTERVAL_MS;
+    while (this.#nextMs <= nowMs) this.#nextMs += this.#intervalMs;
     this.#timer = this.#ports.clock.after(this.#nextMs - nowMs, () => this.#tick());
   }
 
@@ -184,6 +200,21 @@ export class Watcher {
   /** Whether what was found still holds, by the last observation. */
   holds(finding: Pick<Finding, 'policy' | 'target'>): boolean {
     return this.#policies.holds(finding);
+  }
+
+  /** From now on judges by these, at once. @throws PolicyError where one is wrong: then nothing has changed. */
+  setPolicies(policies: readonly Policy[]): void {
+    const changes = this.#policies.replace(policies);
+    if (changes.length > 0) this.#onChanges(changes);
+    this.#judge();
+  }
+
+  thresholds(policy: string): Record<string, LearnedThreshold> {
+    return this.#policies.thresholds(policy);
+  }
+
+  resetThresholds(policy: string): void {
+    this.#policies.resetThresholds(policy);
   }
 
   rearm(finding: Pick<Finding, 'policy' | 'target'>): void {

@@ -5,8 +5,10 @@ import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
 import { MAX_CALLS, type Performed } from '../agent/executor.ts';
+import { MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
+import { PolicyError } from '../detection/policy-detector.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
@@ -59,6 +61,19 @@ export interface ActAnswer {
   undo: string;
   /** What a tool that only reads has read. */
   value?: unknown;
+}
+
+const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).max(MAX_RULES) });
+
+/** All of them, or none: what was in force stays so where one is wrong. */
+async function applyPolicies(agent: Agent, policies: readonly unknown[]): Promise<Reply> {
+  try {
+    return ok({ applied: await agent.applyPolicies(policies) });
+  } catch (error) {
+    if (error instanceof PolicyError) return failed(400, error.message);
+    if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
+    throw error;
+  }
 }
 
 async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSchema>): Promise<Reply> {
@@ -151,6 +166,26 @@ export const ROUTES: readonly Route[] = [
     handle: async (agent, _body, id) => {
       const result = await agent.explain(id);
       return result.ok ? ok(result.explanation) : failed(404, result.message);
+    },
+  },
+  { method: 'GET', path: /^\/v1\/policies$/, handle: (agent) => ok(agent.policies()) },
+  {
+    method: 'POST',
+    path: /^\/v1\/policies$/,
+    handle: (agent, body) => parsed(policiesSchema, body, ({ policies }) => applyPolicies(agent, policies)),
+  },
+  {
+    method: 'POST',
+    path: /^\/v1\/policies\/([^/]+)\/removal$/,
+    handle: async (agent, _body, name) =>
+      (await agent.removePolicy(name)) ? ok({ name }) : failed(404, `there is no live policy ${name}`),
+  },
+  {
+    method: 'POST',
+    path: /^\/v1\/policies\/([^/]+)\/reset$/,
+    handle: (agent, _body, name) => {
+      agent.resetPolicy(name);
+      return ok({ name });
     },
   },
   {

@@ -1,10 +1,13 @@
-// `kalos policy list | show | test`: what counts as wrong, and whether it does what its author means. Needs no agent.
+// `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
+import type { KnownPolicy } from '../agent/policies.ts';
 import { readConfigFile, stateDirectory } from '../config/adapters/state-directory.ts';
 import { resolveConfig } from '../config/config.ts';
-import { type Policy, SHIPPED_POLICIES } from '../detection/policy.ts';
+import { SHIPPED_POLICIES } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
+import type { LearnedThreshold } from '../detection/threshold.ts';
 import { closest, KalosError } from '../errors.ts';
+import { callAgent } from './client.ts';
 import { printData } from './data.ts';
 import { EXIT, type Format, paint, table } from './output.ts';
 
@@ -14,13 +17,20 @@ export interface PolicyOptions {
   output: Format;
 }
 
-interface Known {
-  policy: Policy;
-  origin: 'shipped' | 'own';
+type Known = KnownPolicy & { thresholds?: Record<string, LearnedThreshold> };
+
+/** Those of the agent that runs; else as an agent would have them: one of one's own with the name of a shipped one replaces it. */
+async function policies(options: PolicyOptions): Promise<Known[]> {
+  if (options.config !== undefined) return declaredPolicies(options);
+  try {
+    return await callAgent<Known[]>(options.dir, 'GET', '/v1/policies');
+  } catch (error) {
+    if (error instanceof KalosError && error.code === 'not-running') return declaredPolicies(options);
+    throw error;
+  }
 }
 
-/** As an agent would have them: a policy of one's own with the name of a shipped one replaces it. */
-function policies({ dir, config }: PolicyOptions): Known[] {
+function declaredPolicies({ dir, config }: PolicyOptions): Known[] {
   const file = config ?? stateDirectory(dir).configFile;
   const own = resolveConfig(readConfigFile(file, config !== undefined), {}, file).policy;
   const shipped = SHIPPED_POLICIES.filter(({ name }) => own.every((other) => other.name !== name));
@@ -30,15 +40,15 @@ function policies({ dir, config }: PolicyOptions): Known[] {
   ];
 }
 
-export function listPolicies(options: PolicyOptions): number {
-  const known = policies(options);
+export async function listPolicies(options: PolicyOptions): Promise<number> {
+  const known = await policies(options);
   if (options.output !== 'table')
-    printData(options.output, { policies: known.map(({ policy, origin }) => ({ ...policy, origin })) });
+    printData(options.output, { policies: known.map(({ policy, origin, thresholds }) => ({ ...policy, origin, thresholds })) });
   else {
     const rows = known.map(({ policy, origin }) => [
       policy.name,
       policy.scope,
-      policy.severity,
+      policy.enabled ? policy.severity : 'disabled',
       policy.remedy.map((one) => one.do.map(({ tool }) => tool).join(' + ')).join(', or ') || null,
       origin,
       policy.summary,
@@ -48,8 +58,7 @@ export function listPolicies(options: PolicyOptions): number {
   return EXIT.ok;
 }
 
-export function showPolicy(options: PolicyOptions, name: string): number {
-  const known = policies(options);
+function find(known: readonly Known[], name: string): Known {
   const found = known.find(({ policy }) => policy.name === name);
   if (found === undefined) {
     const meant = closest(
@@ -62,13 +71,53 @@ export function showPolicy(options: PolicyOptions, name: string): number {
       'see: kalos policy list',
     );
   }
-  printData(options.output === 'json' ? 'json' : 'yaml', { ...found.policy, origin: found.origin });
+  return found;
+}
+
+export async function showPolicy(options: PolicyOptions, name: string): Promise<number> {
+  const { policy, origin, thresholds } = find(await policies(options), name);
+  printData(options.output === 'json' ? 'json' : 'yaml', { ...policy, origin, thresholds });
+  return EXIT.ok;
+}
+
+/** Adds or replaces live policies of the running agent, from a file of `[[policy]]` tables; all of them or none. */
+export async function applyPolicies(options: PolicyOptions, file: string): Promise<number> {
+  const { policy, ...others } = readConfigFile(file, true);
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new KalosError('usage', `${file}: ${other}: only [[policy]] tables can be applied`);
+  if (!Array.isArray(policy) || policy.length === 0) throw new KalosError('usage', `${file} holds no [[policy]] table`);
+  const { applied } = await callAgent<{ applied: string[] }>(options.dir, 'POST', '/v1/policies', { policies: policy });
+  for (const name of applied) process.stdout.write(`${name} is in force\n`);
+  return EXIT.ok;
+}
+
+/** Takes a live policy away: what it replaced is in force again. */
+export async function deletePolicy({ dir }: PolicyOptions, name: string): Promise<number> {
+  await callAgent(dir, 'POST', `/v1/policies/${encodeURIComponent(name)}/removal`, {});
+  process.stdout.write(`${name} is removed\n`);
+  return EXIT.ok;
+}
+
+/** As a live policy that replaces the one of that name. */
+export async function switchPolicy(options: PolicyOptions, name: string, enabled: boolean): Promise<number> {
+  const { policy } = find(await policies(options), name);
+  await callAgent(options.dir, 'POST', '/v1/policies', { policies: [{ ...policy, enabled }] });
+  process.stdout.write(`${name} is ${enabled ? 'enabled' : 'disabled'}\n`);
+  return EXIT.ok;
+}
+
+export async function resetPolicy(options: PolicyOptions, name: string): Promise<number> {
+  const { policy } = find(await policies(options), name);
+  const names = Object.keys(policy.threshold);
+  if (names.length === 0) throw new KalosError('usage', `${name} has no thresholds that learn`);
+  await callAgent(options.dir, 'POST', `/v1/policies/${encodeURIComponent(name)}/reset`, {});
+  process.stdout.write(`${name} learns ${names.join(', ')} anew\n`);
   return EXIT.ok;
 }
 
 /** Runs the tests that are written beside the policies. */
-export function testPolicies(options: PolicyOptions, name: string | undefined): number {
-  const chosen = policies(options).filter(({ policy }) => name === undefined || policy.name === name);
+export async function testPolicies(options: PolicyOptions, name: string | undefined): Promise<number> {
+  const chosen = (await policies(options)).filter(({ policy }) => name === undefined || policy.name === name);
   if (chosen.length === 0) throw new KalosError('not-found', `no policy "${name}"`, 'see: kalos policy list');
   try {
     const results = chosen.flatMap(({ policy }) => testPolicy(policy));

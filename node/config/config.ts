@@ -5,13 +5,15 @@ import { RESTART_RULES, type ServiceSpec, SIGNALS } from '../../swarm/ports/actu
 import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
 import { maintenanceSchema } from '../action/maintenance.ts';
+import { checkTools } from '../action/remedies.ts';
 import { plainName, plainPath } from '../action/tool.ts';
-import { CHANGE_TOOLS } from '../action/tools.ts';
 import { type Policy, policySchema } from '../detection/policy.ts';
+import { checkNames } from '../detection/policy-check.ts';
+import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
 
 const MAX_SERVICES = 256;
-const MAX_POLICIES = 1_000;
+const MAX_RULES = 1_000;
 const MAX_WINDOWS = 100;
 const MAX_DECLARED = 256;
 const MAX_FILE_LENGTH = 256 * 1024;
@@ -142,6 +144,26 @@ export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 
 const listenPattern = /^(\[[0-9a-fA-F:]+\]|[0-9.]+):([0-9]{1,5})$/;
 
+/** A time as `500ms`, `2s`, `1m`, or in seconds; in ms afterwards. */
+function span(leastMs: number, mostMs: number) {
+  return z
+    .union([
+      z.number().transform((seconds) => seconds * 1_000),
+      z
+        .string()
+        .regex(/^\d+(\.\d+)?(ms|s|m)$/, 'a time such as 500ms, 2s or 1m')
+        .transform((text) => Number.parseFloat(text) * (text.endsWith('ms') ? 1 : text.endsWith('s') ? 1_000 : 60_000)),
+    ])
+    .pipe(z.number().min(leastMs).max(mostMs));
+}
+
+/** A key that people know from elsewhere, or from what is planned: refused by name, with the reason. */
+function notYet(reason: string) {
+  return z.undefined({ error: `not in this version: ${reason}` }).optional();
+}
+
+const MAX_CONCURRENT = 64;
+
 export const configSchema = z.strictObject({
   name: z
     .string()
@@ -158,8 +180,29 @@ export const configSchema = z.strictObject({
   cleanup: z.array(cleanupSchema).max(MAX_DECLARED).default([]),
   certificate: z.array(certificateSchema).max(MAX_DECLARED).default([]),
   resolver: z.array(resolverSchema).max(1).default([]),
+  policy_engine: z
+    .strictObject({
+      evaluation_interval: span(200, 60_000).optional(),
+      max_rules: z.number().int().min(1).max(MAX_RULES).optional(),
+      max_concurrent_executions: z.number().int().min(1).max(MAX_CONCURRENT).optional(),
+      rule_timeout: notYet('an expression is bounded by its size (500 nodes, 32 deep), which takes microseconds'),
+    })
+    .default({}),
+  ai_engine: z
+    .strictObject({
+      anomaly_threshold: z.number().min(3).max(50).optional(),
+      prediction_horizon: notYet('there are no forecasts in this version'),
+      enabled: notYet('the incident model is used where it is installed; see kalos doctor'),
+      model_path: notYet('models come with the package'),
+      learning_rate: notYet('nothing in this version has a rate of learning'),
+    })
+    .default({}),
+  ebpf: z
+    .record(z.string(), z.unknown())
+    .refine((given) => Object.keys(given).length === 0, 'there are no eBPF programs in this version: leave [ebpf] out')
+    .default({}),
   maintenance: z.array(maintenanceSchema).max(MAX_WINDOWS).default([]),
-  policy: z.array(policySchema).max(MAX_POLICIES).default([]),
+  policy: z.array(policySchema).max(MAX_RULES).default([]),
 });
 export type Config = Omit<z.infer<typeof configSchema>, 'service'> & {
   /** Each after those that it depends on. */
@@ -190,7 +233,7 @@ export function resolveConfig(document: Record<string, unknown>, flags: ConfigFl
   const { service } = parsed.data;
   const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);
-  checkTools(parsed.data.policy, origin);
+  checkPolicies(parsed.data.policy, origin);
   const order = startOrder(service);
   if (!order.ok)
     throw new KalosError(
@@ -200,15 +243,16 @@ export function resolveConfig(document: Record<string, unknown>, flags: ConfigFl
   return { ...parsed.data, service: order.services };
 }
 
-/** @throws KalosError naming a remedy's tool that there is not, or that only reads. */
-function checkTools(policies: readonly Policy[], origin: string): void {
-  const known = CHANGE_TOOLS.map(({ name }) => name);
-  for (const { name, remedy } of policies) {
-    const wrong = remedy.flatMap((one) => one.do).find(({ tool }) => !known.includes(tool));
-    if (wrong === undefined) continue;
-    const meant = closest(wrong.tool, known);
-    const suggestion = meant === undefined ? '' : `; did you mean "${meant}"?`;
-    throw new KalosError('config', `${origin}: policy ${name}: no tool "${wrong.tool}" for a remedy${suggestion}`);
+/** @throws KalosError with the place in the expression. */
+function checkPolicies(policies: readonly Policy[], origin: string): void {
+  try {
+    for (const policy of policies) {
+      checkNames(policy);
+      checkTools(policy);
+    }
+  } catch (error) {
+    if (error instanceof PolicyError) throw new KalosError('config', `${origin}: ${error.message}`);
+    throw error;
   }
 }
 
@@ -226,6 +270,7 @@ function knownKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === 'service') return Object.keys(serviceShape);
   if (path[0] === 'maintenance') return Object.keys(maintenanceSchema.shape);
   if (path[0] === 'policy') return Object.keys(policySchema.shape);
+  if (path[0] === 'policy_engine' || path[0] === 'ai_engine') return Object.keys(configSchema.shape[path[0]].unwrap().shape);
   return Object.keys(configSchema.shape);
 }
 

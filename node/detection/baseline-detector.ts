@@ -5,8 +5,7 @@ import { METRICS } from '../telemetry/metrics.ts';
 import type { Change, Detector, Finding, Observation } from './detector.ts';
 
 /** Robust standard deviations above the median. */
-const FIRE_Z = 8;
-const CLEAR_Z = 4;
+const DEFAULT_FIRE_Z = 8;
 /** Samples in a row: a burst of a few seconds is no anomaly. */
 const FIRE_AFTER = 15;
 const CLEAR_AFTER = 10;
@@ -24,7 +23,11 @@ interface Watched {
 export class BaselineDetector implements Detector {
   readonly #watched = new Map<string, Watched>();
 
-  constructor() {
+  readonly #fireZ: number;
+
+  /** @param fireZ robust standard deviations above the median from which a value is an anomaly; below half of it, it is none. */
+  constructor(fireZ = DEFAULT_FIRE_Z) {
+    this.#fireZ = fireZ;
     for (const metric of METRICS) {
       if (metric.noiseFloor === undefined) continue;
       this.#watched.set(metric.name, { baseline: new RobustBaseline(metric.noiseFloor), above: 0, below: 0, finding: undefined });
@@ -46,8 +49,8 @@ export class BaselineDetector implements Detector {
       const value = metrics.get(name);
       if (value === undefined) continue;
       const { z, median, learned } = watched.baseline.score(value);
-      watched.above = learned && z >= FIRE_Z ? watched.above + 1 : 0;
-      watched.below = z < CLEAR_Z ? watched.below + 1 : 0;
+      watched.above = learned && z >= this.#fireZ ? watched.above + 1 : 0;
+      watched.below = z < this.#fireZ / 2 ? watched.below + 1 : 0;
       if (watched.finding === undefined && watched.above >= FIRE_AFTER) {
         watched.finding = findingOf(name, value, median, z);
         changes.push({ kind: 'fired', finding: watched.finding });

@@ -5,6 +5,7 @@ import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
 import type { Policy } from './policy.ts';
+import { AdaptiveThreshold, type LearnedThreshold } from './threshold.ts';
 
 type Bindings = Record<string, unknown>;
 type Expression = (bindings: Bindings) => unknown;
@@ -19,6 +20,7 @@ interface CompiledCall {
 interface Compiled {
   policy: Policy;
   evaluate: Expression;
+  thresholds: ReadonlyMap<string, AdaptiveThreshold>;
   remedies: { when: Expression | undefined; calls: CompiledCall[] }[];
   metrics: readonly string[];
 }
@@ -45,6 +47,7 @@ export class PolicyError extends Error {
 
 function compile(policy: Policy): Compiled {
   const environment = new Environment({ limits: { maxAstNodes: 500, maxDepth: 32 } }).registerVariable('metrics', 'map');
+  environment.registerVariable('threshold', 'map');
   if (policy.scope !== 'machine') environment.registerVariable(policy.scope, 'map');
   const parse = (text: string, type: 'bool' | 'dyn'): Expression => {
     try {
@@ -65,6 +68,7 @@ function compile(policy: Policy): Compiled {
   return {
     policy,
     evaluate: parse(policy.when, 'bool'),
+    thresholds: new Map(Object.entries(policy.threshold).map(([name, spec]) => [name, new AdaptiveThreshold(spec)])),
     remedies: policy.remedy.map((one) => ({
       when: one.when === undefined ? undefined : parse(one.when, 'bool'),
       calls: one.do.map((call) => compileCall(call as ToolCall)),
@@ -77,6 +81,12 @@ function isExpression(value: unknown): value is string {
   return typeof value === 'string' && value.startsWith('=');
 }
 
+const enabled = (policies: readonly Policy[]): Policy[] => policies.filter((policy) => policy.enabled);
+
+function valuesOf({ thresholds }: Compiled): Record<string, number> {
+  return Object.fromEntries([...thresholds].map(([name, threshold]) => [name, threshold.value]));
+}
+
 /** Undefined where something that it needs is not known. */
 function evaluate(expression: Expression, bindings: Bindings): unknown {
   try {
@@ -87,7 +97,7 @@ function evaluate(expression: Expression, bindings: Bindings): unknown {
 }
 
 export class PolicyDetector implements Detector {
-  readonly #compiled: readonly Compiled[];
+  #compiled: readonly Compiled[];
   readonly #targets = new Map<string, Tracked>();
   /** Until when a finding that cleared stays quiet, by its key; monotonic ms. */
   readonly #quiet = new Map<string, number>();
@@ -95,7 +105,38 @@ export class PolicyDetector implements Detector {
 
   /** @throws PolicyError with the position in the expression. */
   constructor(policies: readonly Policy[]) {
-    this.#compiled = policies.map(compile);
+    this.#compiled = enabled(policies).map(compile);
+  }
+
+  /**
+   * From now on judges by these. What a policy that stays as it was knows is kept; a finding of one that is gone is cleared.
+   * @throws PolicyError where one is wrong: then nothing has changed.
+   */
+  replace(policies: readonly Policy[]): Change[] {
+    const before = new Map(this.#compiled.map((compiled) => [JSON.stringify(compiled.policy), compiled]));
+    this.#compiled = enabled(policies).map((policy) => before.get(JSON.stringify(policy)) ?? compile(policy));
+    const kept = new Set(
+      this.#compiled.filter((compiled) => [...before.values()].includes(compiled)).map(({ policy }) => policy.name),
+    );
+    const changes: Change[] = [];
+    for (const [key, target] of this.#targets) {
+      if (kept.has(target.finding.policy)) continue;
+      this.#targets.delete(key);
+      if (target.firing) changes.push({ kind: 'cleared', finding: target.finding });
+    }
+    return changes;
+  }
+
+  /** What the thresholds of a policy are now, and why; by name. */
+  thresholds(policy: string): Record<string, LearnedThreshold> {
+    const compiled = this.#compiled.find((one) => one.policy.name === policy);
+    return Object.fromEntries([...(compiled?.thresholds ?? [])].map(([name, threshold]) => [name, threshold.explain()]));
+  }
+
+  /** Forgets what a policy's thresholds learned. */
+  resetThresholds(policy: string): void {
+    const compiled = this.#compiled.find((one) => one.policy.name === policy);
+    for (const threshold of compiled?.thresholds.values() ?? []) threshold.reset();
   }
 
   firing(): Finding[] {
@@ -129,12 +170,21 @@ export class PolicyDetector implements Detector {
       }
       for (const { name, fields } of observation.targets.get(policy.scope) ?? []) {
         present.add(`${policy.name} ${name}`);
-        const bindings = policy.scope === 'machine' ? { metrics } : { metrics, [policy.scope]: fields };
+        const bindings: Bindings = policy.scope === 'machine' ? { metrics } : { metrics, [policy.scope]: fields };
+        if (compiled.thresholds.size > 0) bindings.threshold = valuesOf(compiled);
         const change = this.#judge(compiled, name, bindings, observation.nowMs);
         if (change !== undefined) changes.push(change);
       }
+      this.#learn(compiled, observation.metrics);
     }
     return [...changes, ...this.#vanished(present)];
+  }
+
+  /** What is normal while nothing of the policy holds. */
+  #learn({ policy, thresholds }: Compiled, metrics: Observation['metrics']): void {
+    if (thresholds.size === 0) return;
+    for (const { finding, holds } of this.#targets.values()) if (holds && finding.policy === policy.name) return;
+    for (const threshold of thresholds.values()) threshold.learn(metrics);
   }
 
   #judge(compiled: Compiled, name: string, bindings: Bindings, nowMs: number): Change | undefined {
@@ -221,6 +271,8 @@ function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): F
   const metrics = bindings.metrics as Record<string, number>;
   const evidence: Record<string, string | number | boolean> = {};
   for (const name of names) evidence[name] = metrics[name] ?? 0;
+  for (const [name, value] of Object.entries((bindings.threshold as Record<string, number> | undefined) ?? {}))
+    evidence[`threshold.${name}`] = value;
   const fields = (bindings[policy.scope] as Record<string, string | number | boolean> | undefined) ?? {};
   for (const [key, value] of Object.entries(policy.scope === 'machine' ? {} : fields)) {
     if (typeof value === 'number' && !Number.isFinite(value)) continue;

@@ -34,7 +34,7 @@ export type Alternative = z.infer<typeof alternativeSchema>;
 /** One call, or alternatives in the order in which they are tried; each a plan of calls. */
 const remedySchema = z.union([
   callSchema.transform((call): Alternative[] => [{ do: [call] }]),
-  z.array(alternativeSchema).min(1).max(MAX_ALTERNATIVES),
+  z.array(alternativeSchema).max(MAX_ALTERNATIVES),
 ]);
 
 const policyTestSchema = z.strictObject({
@@ -58,6 +58,17 @@ export const policySchema = z.strictObject({
   clear_s: z.number().min(0).max(MAX_FOR_S).default(2),
   /** Seconds after it cleared during which it does not fire again. */
   cooldown_s: z.number().min(0).max(MAX_FOR_S).default(0),
+  /** False: it is kept, but not judged. */
+  enabled: z.boolean().default(true),
+  /** Thresholds that follow the machine's own normal, as `threshold.NAME`. */
+  threshold: z
+    .record(
+      z.string().regex(/^[a-z_][a-z0-9_]*$/, 'a name such as busy'),
+      z
+        .strictObject({ metric: z.string(), times: z.number().min(0).max(100).default(3), low: z.number(), high: z.number() })
+        .refine(({ low, high }) => low < high, 'low must be below high'),
+    )
+    .default({}),
   severity: z.enum(SEVERITIES).default('warning'),
   summary: z.string().min(1).max(200),
   condition: z.enum(STATUS_CONDITIONS).optional(),
@@ -210,7 +221,9 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     },
     {
       name: 'cpu-pressure',
-      when: `metrics['system.psi.cpu.some'] > 75.0`,
+      // Three quarters, unless the machine is always busier, or hardly ever so.
+      when: `metrics['system.psi.cpu.some'] > threshold.busy`,
+      threshold: { busy: { metric: 'system.psi.cpu.some', times: 6, low: 60, high: 85 } },
       for_s: 60,
       clear_s: 15,
       summary: 'tasks wait for the CPU most of the time',

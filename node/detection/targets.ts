@@ -15,6 +15,36 @@ export interface Target {
 
 export type Targets = ReadonlyMap<PolicyScope, readonly Target[]>;
 
+/** What an expression may ask of a target, by scope. */
+export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly string[]>> = {
+  service: [
+    ...[
+      'name',
+      'state',
+      'check',
+      'process_state',
+      'age_s',
+      'exit_code',
+      'exit_signal',
+      'starts',
+      'restart',
+      'critical',
+      'task',
+      'pid',
+    ],
+    ...['memory_bytes', 'cpus', 'processes', 'zombies', 'files', 'write_bytes_s', 'throttled_share', 'limit_cpus', 'exits'],
+    ...['max_memory_bytes', 'max_cpus', 'max_processes', 'max_files', 'max_write_bytes_s'],
+    ...['config_changed', 'config_path', 'config_good', 'port_exclusive', 'port_holder'],
+  ],
+  mount: ['path', 'type', 'utilization', 'inodes_utilization'],
+  sysctl: ['key', 'wanted', 'value'],
+  file: ['path', 'exists', 'content', 'wanted', 'mode', 'wanted_mode', 'text', 'reload'],
+  log: ['path', 'exists', 'size_bytes', 'max_bytes', 'keep', 'reload'],
+  cleanup: ['directory', 'suffix', 'older_than_s', 'bytes', 'files', 'utilization', 'inodes_utilization'],
+  certificate: ['path', 'exists', 'readable', 'renew_days', 'days_left', 'renew', 'reload'],
+  resolver: ['path', 'servers', 'declared', 'answers', 'declared_answers', 'text'],
+};
+
 const MACHINE: readonly Target[] = [{ name: 'machine', fields: {} }];
 
 /** @param sample undefined before the first one. */

@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom } from '../../sim/random.ts';
-import { CALM, FAULTS, type Fault, settle } from '../support/faults/catalogue.ts';
+import { CALM } from '../support/faults/calm.ts';
+import { FAULTS } from '../support/faults/catalogue.ts';
+import { type Fault, settle } from '../support/faults/fault.ts';
 import { buildVictim, Place } from '../support/faults/place.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
@@ -40,7 +42,7 @@ async function repairedAfter(
 ): Promise<{ ms: number | undefined; wrong: string | undefined }> {
   let wellSinceMs: number | undefined;
   let wrong: string | undefined = 'nothing was seen to be wrong';
-  let seen = false;
+  let seen = fault.certain === true;
   while (performance.now() - startMs < LIMIT_MS) {
     const atMs = performance.now();
     const now = await fault.probe(place).catch((error: unknown) => String(error));

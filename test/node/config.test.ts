@@ -44,6 +44,24 @@ describe('the configuration', () => {
       expect(attempt).toThrow(place);
   });
 
+  it('has an engine that can be set; keys that this version has not are refused by name', () => {
+    const { policy_engine, ai_engine } = resolve({
+      policy_engine: { evaluation_interval: '2s', max_rules: 100, max_concurrent_executions: 2 },
+      ai_engine: { anomaly_threshold: 12 },
+    });
+    expect(policy_engine).toEqual({ evaluation_interval: 2_000, max_rules: 100, max_concurrent_executions: 2 });
+    expect(ai_engine).toEqual({ anomaly_threshold: 12 });
+    expect(() => resolve({ policy_engine: { evaluation_interval: '1h' } })).toThrow(/evaluation_interval/);
+    expect(() => resolve({ policy_engine: { rule_timeout: '5ms' } })).toThrow(
+      /policy_engine.rule_timeout: not in this version: .*size/,
+    );
+    expect(() => resolve({ ai_engine: { prediction_horizon: '10m' } })).toThrow(
+      /ai_engine.prediction_horizon: not in this version/,
+    );
+    expect(() => resolve({ ebpf: { enabled: true } })).toThrow(/ebpf: there are no eBPF programs/);
+    expect(() => resolve({ ai_engine: { anomaly_treshold: 5 } })).toThrow(/did you mean "anomaly_threshold"/);
+  });
+
   it('refuses a service that is declared twice', () => {
     const web = { name: 'web', command: ['x'] };
     expect(() => resolve({ service: [web, web] })).toThrow(/declared twice/);

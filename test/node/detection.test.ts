@@ -4,8 +4,9 @@ import { RobustBaseline } from '../../models/robust-baseline.ts';
 import { conditionsOf } from '../../node/detection/conditions.ts';
 import type { Observation, ServiceView } from '../../node/detection/detector.ts';
 import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
-import { PolicyDetector } from '../../node/detection/policy-detector.ts';
-import { targetsOf } from '../../node/detection/targets.ts';
+import { checkNames } from '../../node/detection/policy-check.ts';
+import { PolicyDetector, PolicyError } from '../../node/detection/policy-detector.ts';
+import { FIELDS, targetsOf } from '../../node/detection/targets.ts';
 import { incidentSchema } from '../../node/memory/memory.ts';
 import { NO_FACTS } from '../../node/telemetry/service-facts.ts';
 import { NO_USAGE } from '../../node/telemetry/usage.ts';
@@ -156,6 +157,75 @@ describe('a robust baseline', () => {
     for (let i = 0; i < 250; i++) expect(baseline.score(0.9).z).toBeGreaterThan(8);
     for (let i = 0; i < 250; i++) baseline.score(0.9);
     expect(Math.abs(baseline.score(0.9).z)).toBeLessThan(4);
+  });
+});
+
+describe('a threshold that learns', () => {
+  const busy: PolicyInput = {
+    name: 'busy',
+    when: `metrics['t'] > threshold.much`,
+    threshold: { much: { metric: 't', times: 5, low: 20, high: 90 } },
+    summary: 'busier than ever',
+  };
+  const second = (policies: PolicyDetector, at: number, t: number) => kinds(policies.observe(observe(at * 1_000, { t })));
+
+  it('is its upper bound at first, then what is normal here, never below its lower bound, and learns no fault', () => {
+    const policies = detector(busy);
+    const value = () => policies.thresholds('busy').much?.value ?? 0;
+    expect(value()).toBe(90);
+    for (let at = 0; at < 100; at++) second(policies, at, 40 + (at % 5));
+    expect(value()).toBeGreaterThan(45);
+    expect(value()).toBeLessThan(70);
+    expect(policies.thresholds('busy').much).toMatchObject({ median: 42, low: 20, high: 90 });
+    const learned = value();
+    expect(second(policies, 100, 80)).toEqual(['fired busy machine']);
+    for (let at = 101; at < 1_000; at++) second(policies, at, 80);
+    expect(value()).toBe(learned);
+    policies.resetThresholds('busy');
+    expect(value()).toBe(90);
+    for (let at = 1_000; at < 1_200; at++) second(policies, at, 1);
+    expect(value()).toBe(20);
+  });
+});
+
+describe('policies that are replaced', () => {
+  const hot: PolicyInput = { name: 'hot', when: `metrics['t'] > 90.0`, summary: 'hot', for_s: 3 };
+  const cold: PolicyInput = { name: 'cold', when: `metrics['t'] < 0.0`, summary: 'cold' };
+  const parse = (...inputs: PolicyInput[]) => inputs.map((input) => policySchema.parse(input));
+
+  it('keep what they knew where they stay as they were; a finding of one that is gone is cleared', () => {
+    const policies = new PolicyDetector(parse(hot));
+    policies.observe(observe(0, { t: 95 }));
+    expect(policies.replace(parse(hot, cold))).toEqual([]);
+    expect(kinds(policies.observe(observe(3_000, { t: 95 })))).toEqual(['fired hot machine']);
+    expect(kinds(policies.replace(parse(cold)))).toEqual(['cleared hot machine']);
+    expect(policies.firing()).toEqual([]);
+  });
+
+  it('stay as they were where one is wrong', () => {
+    const policies = new PolicyDetector(parse(hot));
+    expect(() => policies.replace(parse(cold, { ...hot, when: '1 +' }))).toThrow(PolicyError);
+    policies.observe(observe(0, { t: 95 }));
+    expect(kinds(policies.observe(observe(3_000, { t: 95 })))).toEqual(['fired hot machine']);
+  });
+
+  it('are quiet for their cooldown after they cleared, and are not judged where they are disabled', () => {
+    const policies = new PolicyDetector(parse({ ...hot, for_s: 0, clear_s: 0, cooldown_s: 10 }, { ...cold, enabled: false }));
+    expect(kinds(policies.observe(observe(0, { t: 95 })))).toEqual(['fired hot machine']);
+    expect(kinds(policies.observe(observe(1_000, { t: -5 })))).toEqual(['cleared hot machine']);
+    expect(kinds(policies.observe(observe(5_000, { t: 95 })))).toEqual([]);
+    expect(kinds(policies.observe(observe(11_000, { t: 95 })))).toEqual(['fired hot machine']);
+  });
+});
+
+describe('the names in a policy', () => {
+  it('of the shipped ones are all there', () => {
+    for (const policy of SHIPPED_POLICIES) expect(() => checkNames(policy)).not.toThrow();
+  });
+
+  it('are those that a target has', () => {
+    const targets = targetsOf(sample, [web], []);
+    expect(Object.keys(targets.get('service')?.[0]?.fields ?? {}).filter((name) => !FIELDS.service.includes(name))).toEqual([]);
   });
 });
 
