@@ -1,7 +1,8 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
-import { EXIT, FORMATS, type Format, paint } from '../node/cli/output.ts';
+import type { CommandModel } from '../node/cli/completion.ts';
+import { EXIT, FORMATS, type Format, paint, TREE_FORMATS } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
@@ -23,6 +24,10 @@ function timeout(text: string): number {
   return Math.round(ms);
 }
 
+function watchEvery(text: string | number): number {
+  return typeof text === 'number' ? text : timeout(text);
+}
+
 /** `90s`, `30m`, `2h`, `1d`, in ms. */
 function span(text: string): number {
   const [, figure, unit = ''] = text.match(/^(\d+)([smhd])$/) ?? [];
@@ -31,7 +36,11 @@ function span(text: string): number {
   return ms;
 }
 
-const format = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
+const format = () => new Option('-o, --output <format>', 'how to print').choices(TREE_FORMATS).default('table');
+/** Of what is a list. */
+const rows = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
+const watch = () =>
+  new Option('-w, --watch [time]', 'again and again, such as 5s; every 2 s without a time').argParser(watchEvery).preset(2_000);
 const directory = () =>
   new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
 
@@ -41,6 +50,16 @@ function exits(text: string): string {
 
 async function ends(code: Promise<number> | number): Promise<void> {
   process.exitCode = await code;
+}
+
+/** Once, or again and again on a cleared screen until it is ended. @param everyMs undefined: once. */
+async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
+  for (;;) {
+    if (everyMs !== undefined && process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J\u001b[3J');
+    await ends(run());
+    if (everyMs === undefined) return;
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
 }
 
 function addNodeCommands(program: Command): void {
@@ -64,59 +83,74 @@ function addNodeCommands(program: Command): void {
     .option('--secret-file <file>', 'the swarm’s shared secret (or KALOS_SECRET); needed to join the first time')
     .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
+  addAskingCommands(program);
+  addShowCommands(program);
+  addPolicyCommands(program);
+  addActCommands(program);
+  addAuditCommands(program);
+  addSetupCommands(program);
+  program
+    .command('compute-host', { hidden: true })
+    .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
+}
+
+function addAskingCommands(program: Command): void {
   program
     .command('status')
     .description('this agent, and the swarm as it sees it')
     .addOption(directory())
     .addOption(format())
-    .addHelpText('after', exits('0 well, 1 error, 2 usage, 3 degraded'))
-    .action(async (options: { dir?: string; output: Format }) =>
-      ends((await import('../node/cli/status.ts')).status(options.dir, options.output)),
-    );
+    .addOption(watch())
+    .addHelpText('after', exits('0 well, 1 error, 2 usage, 3 degraded, 7 half of the members or fewer are within reach'))
+    .action(async ({ dir, output, watch: everyMs }: Common) => {
+      const { status } = await import('../node/cli/status.ts');
+      return endsWatched(everyMs, () => status(dir, output));
+    });
   program
     .command('query')
     .description('ask the whole swarm in SQL')
     .argument('<sql>', 'a SELECT over nodes, metrics, processes, services, mounts, incidents')
     .addOption(directory())
-    .addOption(format())
+    .addOption(rows())
+    .addOption(watch())
     .option('--timeout <time>', 'how long to wait for the slowest node', timeout, 5_000)
     .addHelpText(
       'after',
       `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"\n${exits('0 complete, 1 error, 2 usage or wrong SQL, 6 partial')}`,
     )
-    .action(async (sql: string, options: { dir?: string; output: Format; timeout: number }) =>
-      ends((await import('../node/cli/query.ts')).runQuery(options.dir, sql, options.timeout, options.output)),
-    );
+    .action(async (sql: string, { dir, output, timeout: withinMs, watch: everyMs }: Common & { timeout: number }) => {
+      const { runQuery } = await import('../node/cli/query.ts');
+      return endsWatched(everyMs, () => runQuery(dir, sql, withinMs, output));
+    });
   program
     .command('explain')
     .description('tell an incident from sample to outcome; any peer can be asked')
     .argument('<id>', 'an incident, such as inc-0123456789')
     .addOption(directory())
     .addOption(format())
-    .action(async (id: string, options: { dir?: string; output: Format }) =>
-      ends((await import('../node/cli/explain.ts')).runExplain(options.dir, id, options.output)),
-    );
+    .option('--recording', 'the minute before it, from this machine’s flight recorder', false)
+    .action(async (id: string, { dir, output, recording }: Common & { recording: boolean }) => {
+      const { runExplain, showRecording } = await import('../node/cli/explain.ts');
+      return ends(recording ? showRecording(dir, id, output) : runExplain(dir, id, output));
+    });
   program
     .command('doctor')
     .description('what this machine offers KALOS and what it lacks')
     .addOption(directory())
     .addOption(format())
+    .option('--fix', 'mend what can be mended', false)
+    .option('--dry-run', 'with --fix: only say what would be done', false)
     .addHelpText('after', exits('0 nothing broken, 3 something is'))
-    .action(async (options: { dir?: string; output: Format }) =>
-      ends((await import('../node/cli/doctor.ts')).doctor(options.dir, options.output)),
+    .action(async ({ dir, output, ...options }: Common & { fix: boolean; dryRun: boolean }) =>
+      ends((await import('../node/cli/doctor.ts')).doctor(dir, output, options)),
     );
-  addShowCommands(program);
-  addPolicyCommands(program);
-  addActCommands(program);
-  addAuditCommands(program);
-  program
-    .command('compute-host', { hidden: true })
-    .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
 }
 
 interface Common {
   dir?: string;
   output: Format;
+  /** ms */
+  watch?: number;
 }
 
 function addShowCommands(program: Command): void {
@@ -131,22 +165,41 @@ function addShowCommands(program: Command): void {
     .description('this machine’s metrics, and why one is unknown')
     .argument('[names...]', 'parts of names; all without any')
     .addOption(directory())
-    .addOption(format())
-    .action(async (names: string[], { dir, output }: Common) => ends((await show()).metrics(dir, names, output)));
+    .addOption(rows())
+    .addOption(watch())
+    .action(async (names: string[], { dir, output, watch: everyMs }: Common) => {
+      const { metrics } = await show();
+      return endsWatched(everyMs, () => metrics(dir, names, output));
+    });
   program
     .command('incidents')
     .description('incidents of the whole swarm')
     .option('--open', 'only those that are open', false)
     .addOption(directory())
-    .addOption(format())
-    .action(async ({ dir, output, open }: Common & { open: boolean }) => ends((await show()).incidents(dir, open, output)));
+    .addOption(rows())
+    .addOption(watch())
+    .action(async ({ dir, output, open, watch: everyMs }: Common & { open: boolean }) => {
+      const { incidents } = await show();
+      return endsWatched(everyMs, () => incidents(dir, open, output));
+    });
+  program
+    .command('cases')
+    .description('what was tried on this machine, and whether it helped')
+    .argument('[policy]', 'of one policy; all without it')
+    .addOption(directory())
+    .addOption(rows())
+    .action(async (policy: string | undefined, { dir, output }: Common) => ends((await show()).cases(dir, policy, output)));
   program
     .command('conditions')
     .description('this machine’s conditions, what is open, and what cannot be seen')
     .addOption(directory())
-    .addOption(format())
+    .addOption(rows())
+    .addOption(watch())
     .addHelpText('after', exits('0 well, 3 degraded'))
-    .action(async ({ dir, output }: Common) => ends((await show()).conditions(dir, output)));
+    .action(async ({ dir, output, watch: everyMs }: Common) => {
+      const { conditions } = await show();
+      return endsWatched(everyMs, () => conditions(dir, output));
+    });
   program
     .command('logs')
     .description('the end of a service’s log')
@@ -174,7 +227,7 @@ function addPolicyCommands(program: Command): void {
       .description(description)
       .addOption(directory())
       .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
-      .addOption(format());
+      .addOption(name === 'list' ? rows() : format());
   add('list', 'all policies, shipped and own').action(async (options: Options) => ends((await commands()).listPolicies(options)));
   add('show', 'one policy, whole')
     .argument('<name>')
@@ -215,7 +268,7 @@ function addActCommands(program: Command): void {
     .description('what KALOS can do to a machine, or one tool in full')
     .argument('[name]')
     .addOption(directory())
-    .addOption(format())
+    .addOption(rows())
     .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
   program
     .command('act')
@@ -292,7 +345,7 @@ function addAuditCommands(program: Command): void {
     .description('the newest records')
     .option('--last <n>', 'how many', integer(1, 1_000), 20)
     .addOption(directory())
-    .addOption(format())
+    .addOption(rows())
     .action(async ({ dir, output, last }: Common & { last: number }) => ends((await auditing()).auditList(dir, last, output)));
   audit
     .command('prove')
@@ -310,6 +363,77 @@ function addAuditCommands(program: Command): void {
     .addOption(format())
     .addHelpText('after', exits('0 valid, 1 error, 2 no proof, 8 not valid'))
     .action(async (file: string, { output }: Common) => ends((await auditing()).auditCheck(file, output)));
+}
+
+function addSetupCommands(program: Command): void {
+  program
+    .command('config')
+    .description('the configuration')
+    .command('show')
+    .description('the configuration as it is in force')
+    .option('--origin', 'where each key comes from', false)
+    .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
+    .addOption(directory())
+    .addOption(rows())
+    .addHelpText('after', exits('0 it is right, 1 it is not'))
+    .action(async ({ dir, output, config, origin }: Common & { config?: string; origin: boolean }) =>
+      ends((await import('../node/cli/config.ts')).showConfig(dir, config, origin, output)),
+    );
+  const service = () => import('../node/cli/install.ts');
+  program
+    .command('install')
+    .description('install the systemd units of the actuator and the agent, and start them')
+    .option('--user <name>', 'the user that the agent runs as', 'kalos')
+    .option('--root <path>', 'write the files below another directory and start nothing', '/')
+    .option('--dry-run', 'only print what would be written', false)
+    .action(async (options: { user: string; root: string; dryRun: boolean }) => ends((await service()).install(options)));
+  program
+    .command('uninstall')
+    .description('stop and remove the systemd units; state and configuration stay')
+    .option('--root <path>', 'remove the files below another directory and stop nothing', '/')
+    .option('--dry-run', 'only print what would be removed', false)
+    .action(async (options: { root: string; dryRun: boolean }) => ends((await service()).uninstall(options)));
+  program
+    .command('completion')
+    .description('print a completion script: eval "$(kalos completion bash)"')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: 'bash' | 'zsh' | 'fish') =>
+      ends((await import('../node/cli/completion.ts')).completion(modelOf(program), shell)),
+    );
+  program
+    .command('man')
+    .description('print a manual page: kalos man policy apply | man -l -')
+    .argument('[command...]', 'a command; kalos itself without one')
+    .action(async (words: string[]) =>
+      ends((await import('../node/cli/completion.ts')).manual(modelOf(program), words, findPackage().version)),
+    );
+}
+
+/** The tree of commands as data: help, completion and manual pages are made of one thing. */
+function modelOf(command: Command): CommandModel {
+  let help = '';
+  command.configureOutput({
+    writeOut: (text) => {
+      help += text;
+    },
+  });
+  command.outputHelp();
+  const notes = help.slice(command.helpInformation().length);
+  const hidden = (one: Command): boolean => one.name() === 'help' || one.description() === '';
+  return {
+    name: command.name(),
+    description: command.description(),
+    usage: command.usage(),
+    arguments: command.registeredArguments.map((argument) => ({ name: argument.name(), description: argument.description })),
+    options: command.options.map(({ flags, long, description, argChoices }) => ({
+      flags,
+      long: long ?? undefined,
+      description,
+      choices: argChoices ?? [],
+    })),
+    notes,
+    commands: command.commands.filter((one) => !hidden(one)).map(modelOf),
+  };
 }
 
 function addSimCommands(program: Command): void {
@@ -337,7 +461,7 @@ function addSimCommands(program: Command): void {
   sim
     .command('list')
     .description('the scenarios')
-    .addOption(format())
+    .addOption(rows())
     .action(async (options: { output: Format }) => ends((await import('../sim/cli.ts')).listScenarios(options.output)));
 }
 

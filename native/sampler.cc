@@ -10,9 +10,12 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <cstddef>
 #include <malloc.h>
 #include <mntent.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "sampler_layout.h"
@@ -303,6 +306,35 @@ napi_value Trim(napi_env, napi_callback_info) {
 	return nullptr;
 }
 
+// notify(text) -> whether systemd was told: a datagram to $NOTIFY_SOCKET, as sd_notify(3) sends it.
+napi_value Notify(napi_env env, napi_callback_info info) {
+	napi_value argument, result;
+	size_t argc = 1, length = 0;
+	char text[256];
+	const char *path = getenv("NOTIFY_SOCKET");
+	if (napi_get_cb_info(env, info, &argc, &argument, nullptr, nullptr) != napi_ok || argc != 1 ||
+	    napi_get_value_string_utf8(env, argument, text, sizeof text, &length) != napi_ok) {
+		napi_throw_type_error(env, "KALOS_NOTIFY", "notify takes a text");
+		return nullptr;
+	}
+	sockaddr_un address{};
+	address.sun_family = AF_UNIX;
+	bool sent = false;
+	size_t size = path == nullptr ? 0 : strlen(path);
+	if (size > 1 && size < sizeof address.sun_path) {
+		memcpy(address.sun_path, path, size);
+		if (path[0] == '@') // an abstract name
+			address.sun_path[0] = 0;
+		int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		socklen_t whole = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+		sent = fd >= 0 && sendto(fd, text, length, MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), whole) == static_cast<ssize_t>(length);
+		if (fd >= 0)
+			close(fd);
+	}
+	napi_get_boolean(env, sent, &result);
+	return result;
+}
+
 } // namespace
 
 NAPI_MODULE_INIT() {
@@ -311,6 +343,8 @@ NAPI_MODULE_INIT() {
 	napi_set_named_property(env, exports, "sample", function);
 	napi_create_function(env, "trim", NAPI_AUTO_LENGTH, Trim, nullptr, &function);
 	napi_set_named_property(env, exports, "trim", function);
+	napi_create_function(env, "notify", NAPI_AUTO_LENGTH, Notify, nullptr, &function);
+	napi_set_named_property(env, exports, "notify", function);
 	napi_create_uint32(env, LAYOUT_VERSION, &version);
 	napi_set_named_property(env, exports, "layoutVersion", version);
 	return exports;

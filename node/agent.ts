@@ -20,12 +20,14 @@ import type { Conditions } from './detection/conditions.ts';
 import type { Change } from './detection/detector.ts';
 import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
+import type { Case } from './memory/cases.ts';
 import { Memory } from './memory/memory.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { type Overview, overview } from './query/overview.ts';
 import { answerTable, type QueryResult, query } from './query/query.ts';
 import type { TableSources } from './query/tables.ts';
 import type { Declared } from './telemetry/declared.ts';
+import type { Recording } from './telemetry/flight-recorder.ts';
 
 export interface AgentConfig {
   name: string;
@@ -207,6 +209,15 @@ export class Agent {
 
   overview(): Overview {
     return overview(this.#watcher, this.#memory);
+  }
+
+  cases(): Case[] {
+    return this.#memory.cases.all();
+  }
+
+  /** The minute before an incident; undefined where none is kept. */
+  recording(incident: string): Promise<Recording | undefined> {
+    return this.#memory.recording(incident);
   }
 
   /** The one way to a change on this machine. */

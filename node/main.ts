@@ -18,9 +18,9 @@ import { SystemRandom } from './adapters/random.ts';
 import type { KnownPolicy } from './agent/policies.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { serveApi } from './api/server.ts';
+import { readLayers } from './config/adapters/read-layers.ts';
 import {
   makeStateDirectory,
-  readConfigFile,
   type StateDirectory,
   SYSTEM_POLICY,
   stateDirectory,
@@ -56,12 +56,10 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
   makeStateDirectory(directory);
-  const configFile = options.configFile ?? directory.configFile;
   const { name: givenName, mode, listen, join: through } = options;
+  const flags = { name: givenName, mode, listen, join: through };
   const config = resolveConfig(
-    readConfigFile(configFile, options.configFile !== undefined),
-    { name: givenName, mode, listen, join: through },
-    configFile,
+    readLayers({ dir: options.directory, config: options.configFile, flags, environment: process.env }),
   );
   const sources = { file: options.secretFile, environment: process.env.KALOS_SECRET, joining: config.join.length > 0 };
   const secret = swarmSecret(directory, sources);

@@ -10,7 +10,7 @@ import { backoffMs } from '../decision/backoff.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
-import { addStep, closeIncident, type Incident, openIncident, type Stage, type Step } from '../detection/incident.ts';
+import { addStep, closeIncident, type Incident, openIncident, relation, type Stage, type Step } from '../detection/incident.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
@@ -19,6 +19,8 @@ import type { Watcher } from './watcher.ts';
 
 /** How soon the end of a silence is noticed. */
 const SILENCE_CHECK_MS = 1_000;
+/** How many of the newest incidents a new one may belong to. */
+const MAX_RELATED = 50;
 
 export interface HealerParts {
   ports: Ports;
@@ -75,15 +77,32 @@ export class Healer {
     const suspects = finding.claim === 'pressure' ? this.#parts.watcher.suspects() : '';
     if (suspects !== '') this.#step(incident, 'detect', suspects);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
+    this.#group(incident);
     await this.#parts.memory.save(incident);
+    await this.#parts.memory.record(incident.id, this.#parts.watcher.recording());
     const tried = new Map<string, number>();
     for (let attempt = 1; await this.#attempt(incident, finding, attempt, tried); attempt++) {
       tried.set(incident.tool, (tried.get(incident.tool) ?? 0) + 1);
-      const pauseMs = backoffMs(this.#parts.memory.record(finding.policy, finding.target, incident.tool), attempt);
+      const pauseMs = backoffMs(this.#parts.memory.remedyRecord(finding.policy, finding.target, incident.tool), attempt);
       await new Promise<void>((resolve) => ports.clock.after(pauseMs, resolve));
       if (this.#stopped || incident.closedMs > 0) return;
       if (!this.#stillFires(finding))
         return this.#close(incident, 'resolved', 'cleared after an attempt that did not show to help');
+    }
+  }
+
+  /** With what opened just before, where they belong together. */
+  #group(incident: Incident): void {
+    const recent = this.#parts.memory
+      .incidents()
+      .filter((other) => other.id !== incident.id)
+      .slice(-MAX_RELATED);
+    for (const earlier of recent) {
+      const why = relation(earlier, incident);
+      if (why === undefined) continue;
+      incident.cause = earlier.cause === '' ? earlier.id : earlier.cause;
+      this.#step(incident, 'detect', `belongs to ${incident.cause}: ${why}`);
+      return;
     }
   }
 
@@ -173,7 +192,12 @@ export class Healer {
     const found = watcher.firing().find((other) => findingKey(other) === findingKey(finding)) ?? finding;
     const remedies = found.remedies.map((calls) => {
       const tools = toolsOf(calls);
-      return { calls, record: memory.record(policy, target, tools), triedNow: tried.get(tools) ?? 0 };
+      return {
+        calls,
+        record: memory.remedyRecord(policy, target, tools),
+        similar: memory.cases.similar(policy, target, tools, watcher.features()),
+        triedNow: tried.get(tools) ?? 0,
+      };
     });
     const claimOutcome = result.witnesses.length === 0 ? 'unasked' : result.outcome;
     const decision = await decide({ policy, target, remedies, claimOutcome, features: watcher.features() }, ports.compute);
@@ -252,6 +276,20 @@ export class Healer {
     const text = worked ? `it helped: ${entry.reason}` : `${entry.phase}: ${entry.reason}`;
     this.#step(incident, worked ? 'verify' : 'undo', text, { plan: id, phase: entry.phase, audit: record.index });
     const known = await memory.learn(incident.policy, incident.target, tool, worked);
+    const features = this.#parts.watcher.features() ?? [];
+    const { policy, target } = incident;
+    const atMs = this.#parts.ports.clock.wallMs();
+    await memory.cases.learn({
+      id,
+      incident: incident.id,
+      policy,
+      target,
+      tools: tool,
+      plan: calls.map(describeCall).join(', '),
+      worked,
+      atMs,
+      features,
+    });
     this.#step(
       incident,
       'remember',

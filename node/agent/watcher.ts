@@ -12,6 +12,7 @@ import { PolicyDetector } from '../detection/policy-detector.ts';
 import { targetsOf } from '../detection/targets.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
 import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/declared.ts';
+import { FlightRecorder, type Recording } from '../telemetry/flight-recorder.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
 import { ServiceFacts } from '../telemetry/service-facts.ts';
@@ -52,6 +53,7 @@ export class Watcher {
   #lookedMs = Number.NEGATIVE_INFINITY;
   #looking = false;
   readonly history = new History();
+  readonly #recorder = new FlightRecorder(this.history);
   #sample: Sample | undefined;
   #previous: Sample | undefined;
   #metrics: ReadonlyMap<string, number> = new Map();
@@ -100,6 +102,7 @@ export class Watcher {
     this.#sample = this.#ports.sensors.sample();
     this.#metrics = readMetrics(this.#sample, this.#previous);
     this.history.record(this.#metrics);
+    this.#recorder.take(this.#sample, this.#previous);
     this.#samples++;
     const usage = usageByProcess(this.#sample, this.#previous);
     for (const service of this.#ports.actuator.services()) {
@@ -191,6 +194,11 @@ export class Watcher {
   suspects(): string {
     if (this.#sample === undefined) return '';
     return describeSuspects(suspectsOf(this.#sample, this.#previous));
+  }
+
+  /** The minute before now. */
+  recording(): Recording {
+    return this.#recorder.recording(this.#metrics.keys());
   }
 
   firing(): Finding[] {

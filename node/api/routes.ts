@@ -160,6 +160,15 @@ export const ROUTES: readonly Route[] = [
         return result.ok ? ok(result.answer) : failed(400, result.message);
       }),
   },
+  { method: 'GET', path: /^\/v1\/cases$/, handle: (agent) => ok(agent.cases()) },
+  {
+    method: 'GET',
+    path: /^\/v1\/incidents\/([^/]+)\/recording$/,
+    handle: async (agent, _body, id) => {
+      const recording = await agent.recording(id);
+      return recording === undefined ? failed(404, `no recording of ${id} is kept on this machine`) : ok(recording);
+    },
+  },
   {
     method: 'GET',
     path: /^\/v1\/incidents\/([^/]+)\/explanation$/,

@@ -1,13 +1,16 @@
 // `kalos doctor`: what this machine offers KALOS, what it lacks, and what to do about it.
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { findPackage } from '../adapters/package.ts';
 import type { AgentStatus } from '../agent.ts';
-import { SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';
+import { makeStateDirectory, SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';
+import { KalosError } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { callAgent } from './client.ts';
 import { printData } from './data.ts';
+import { POLICY } from './install.ts';
 import { EXIT, type Format, paint } from './output.ts';
 
 /** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
@@ -18,10 +21,45 @@ interface Finding {
   /** `lacks` is optional and degrades nothing that is promised; `broken` needs mending. */
   result: 'ok' | 'lacks' | 'broken';
   detail: string;
+  /** What mends it; undefined where a person must. */
+  fix?: { what: string; run(): void };
 }
 
-export async function doctor(directory: string | undefined, format: Format): Promise<number> {
-  const findings = [
+export interface DoctorOptions {
+  fix: boolean;
+  /** With `fix`: only said. */
+  dryRun: boolean;
+}
+
+export async function doctor(directory: string | undefined, format: Format, { fix, dryRun }: DoctorOptions): Promise<number> {
+  if (dryRun && !fix) throw new KalosError('usage', '--dry-run goes with --fix');
+  const found = await examine(directory);
+  const mended = fix ? mend(found, dryRun) : [];
+  const findings = fix && !dryRun ? await examine(directory) : found;
+  const broken = findings.filter(({ result }) => result === 'broken').length;
+  if (format === 'table') process.stdout.write(`${[...findings.map(render), ...mended].join('\n')}\n`);
+  else
+    printData(format, { findings: findings.map(({ fix: remedy, ...rest }) => ({ ...rest, fix: remedy?.what ?? null })), mended });
+  return broken > 0 ? EXIT.degraded : EXIT.ok;
+}
+
+/** @returns what was done, a line each. */
+function mend(findings: readonly Finding[], dryRun: boolean): string[] {
+  const mendable = findings.flatMap(({ check, fix }) => (fix === undefined ? [] : [{ check, fix }]));
+  if (mendable.length === 0) return ['nothing can be mended from here'];
+  return mendable.map(({ check, fix }) => {
+    if (dryRun) return `would mend ${check}: ${fix.what}`;
+    try {
+      fix.run();
+      return `mended ${check}: ${fix.what}`;
+    } catch (error) {
+      return `could not mend ${check}: ${(error as Error).message.split('\n')[0]}`;
+    }
+  });
+}
+
+async function examine(directory: string | undefined): Promise<Finding[]> {
+  return [
     checkNode(),
     checkSampler(),
     checkPressure(),
@@ -30,10 +68,15 @@ export async function doctor(directory: string | undefined, format: Format): Pro
     checkActuator(directory),
     ...(await checkAgent(directory)),
   ];
-  const broken = findings.filter(({ result }) => result === 'broken').length;
-  if (format === 'table') process.stdout.write(`${findings.map(render).join('\n')}\n`);
-  else printData(format, { findings });
-  return broken > 0 ? EXIT.degraded : EXIT.ok;
+}
+
+/** g++ and the sources are there, but nothing is built. */
+function buildFix(): Finding['fix'] {
+  const script = join(findPackage().root, 'scripts', 'build-native.mjs');
+  return {
+    what: 'build the native code',
+    run: () => void execFileSync(process.execPath, [script], { stdio: ['ignore', 'ignore', 'pipe'] }),
+  };
 }
 
 function render({ check, result, detail }: Finding): string {
@@ -54,6 +97,7 @@ function checkSampler(): Finding {
     check: 'sensors',
     result: 'lacks',
     detail: `plain /proc reader (${fallbackReason}); install g++ and run: node scripts/build-native.mjs`,
+    fix: buildFix(),
   };
 }
 
@@ -80,7 +124,15 @@ async function checkModel(): Promise<Finding> {
 
 function checkState(given: string | undefined): Finding {
   const { path, secretFile } = stateDirectory(given);
-  if (!existsSync(path)) return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up makes it` };
+  if (!existsSync(path)) {
+    const fix = { what: `make ${path}`, run: () => makeStateDirectory(stateDirectory(given)) };
+    return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up makes it`, fix };
+  }
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) !== 0) {
+    const fix = { what: `chmod 700 ${path}`, run: () => chmodSync(path, 0o700) };
+    return { check: 'state', result: 'broken', detail: `${path} is open to others (mode ${mode.toString(8)})`, fix };
+  }
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
     readFileSync(secretFile);
@@ -96,13 +148,22 @@ function checkActuator(given: string | undefined): Finding {
   const { actuatorPath } = findPackage();
   const { actuatorPolicy } = stateDirectory(given);
   if (!existsSync(actuatorPath))
-    return { check, result: 'broken', detail: 'it is not built; install g++ and run: node scripts/build-native.mjs' };
+    return {
+      check,
+      result: 'broken',
+      detail: 'it is not built; install g++ and run: node scripts/build-native.mjs',
+      fix: buildFix(),
+    };
   const policy = [actuatorPolicy, SYSTEM_POLICY].find((path) => existsSync(path));
   if (policy === undefined)
     return {
       check,
       result: 'lacks',
       detail: `it may touch nothing but services: there is no ${actuatorPolicy}; see docs/CONFIG.md`,
+      fix: {
+        what: `write ${actuatorPolicy}, which allows nothing yet, with examples`,
+        run: () => writeFileSync(actuatorPolicy, POLICY, { mode: 0o600, flag: 'wx' }),
+      },
     };
   try {
     execFileSync(actuatorPath, ['--check-policy', policy], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });

@@ -1,14 +1,53 @@
 // `kalos explain ID`: one incident from sample to outcome, from whichever peer it is asked of.
 import type { Explanation } from '../query/explain.ts';
+import type { Recording } from '../telemetry/flight-recorder.ts';
 import { callAgent } from './client.ts';
 import { printData } from './data.ts';
-import { EXIT, type Format, paint, printable } from './output.ts';
+import { bytes, EXIT, type Format, paint, printable, sparkline, table } from './output.ts';
 
 export async function runExplain(directory: string | undefined, id: string, format: Format): Promise<number> {
   const explanation = await callAgent<Explanation>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/explanation`);
   if (format === 'table') process.stdout.write(`${render(explanation)}\n`);
   else printData(format, { ...explanation });
   return EXIT.ok;
+}
+
+const SHOWN_METRICS = 12;
+
+/** What the flight recorder kept: who was busiest when, and which metrics moved most. */
+export async function showRecording(directory: string | undefined, id: string, format: Format): Promise<number> {
+  const recording = await callAgent<Recording>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/recording`);
+  if (format === 'table') process.stdout.write(`${renderRecording(recording)}\n`);
+  else printData(format, { ...recording });
+  return EXIT.ok;
+}
+
+function renderRecording({ metrics, top }: Recording): string {
+  const moved = Object.entries(metrics)
+    .filter(([, values]) => values.length > 1)
+    .map(([name, values]) => ({ name, values, least: Math.min(...values), most: Math.max(...values) }))
+    .sort((a, b) => change(b) - change(a));
+  const rows = moved
+    .slice(0, SHOWN_METRICS)
+    .map(({ name, values, least, most }) => [name, sparkline(values), least, most, values.at(-1)]);
+  const processes = top.map(({ atMs, cpu, memory }) => [
+    new Date(atMs).toISOString().slice(11, 19),
+    cpu.map(([pid, name, cpus]) => `${name} (${pid}) ${cpus}`).join(', '),
+    memory
+      .slice(0, 3)
+      .map(([pid, name, , held]) => `${name} (${pid}) ${bytes(held)}`)
+      .join(', '),
+  ]);
+  return [
+    table(['metric', 'the minute before', 'least', 'most', 'last'], rows),
+    '',
+    table(['at', 'most CPUs', 'most memory'], processes),
+  ].join('\n');
+}
+
+/** How far a metric went, beside how large it is. */
+function change({ least, most }: { least: number; most: number }): number {
+  return (most - least) / Math.max(Math.abs(most), Math.abs(least), Number.MIN_VALUE);
 }
 
 function render({ incident, source, certificate, ownVote }: Explanation): string {

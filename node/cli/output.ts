@@ -1,9 +1,21 @@
 // What the command line prints for people: tables, colours, sizes and times.
 
-export const FORMATS = ['table', 'json', 'yaml'] as const;
+export const FORMATS = ['table', 'wide', 'json', 'yaml', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
+/** Of what is no list of rows. */
+export const TREE_FORMATS = ['table', 'json', 'yaml'] as const satisfies readonly Format[];
 
-export const EXIT = { ok: 0, error: 1, usage: 2, degraded: 3, pending: 4, refused: 5, partial: 6, auditBroken: 8 } as const;
+export const EXIT = {
+  ok: 0,
+  error: 1,
+  usage: 2,
+  degraded: 3,
+  pending: 4,
+  refused: 5,
+  partial: 6,
+  noQuorum: 7,
+  auditBroken: 8,
+} as const;
 
 const useColour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
@@ -51,4 +63,15 @@ export function duration(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
+}
+
+const BARS = '▁▂▃▄▅▆▇█';
+
+/** @param most what a full bar stands for; the highest value where it is not given. */
+export function sparkline(values: readonly number[], width = values.length, most?: number): string {
+  const shown = values.slice(-width);
+  const top = most ?? Math.max(...shown, Number.EPSILON);
+  const bar = (value: number): string =>
+    BARS[Math.min(BARS.length - 1, Math.max(0, Math.floor((value / top) * BARS.length)))] ?? ' ';
+  return shown.map(bar).join('').padStart(width);
 }

@@ -1,15 +1,16 @@
 // `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
 import type { KnownPolicy } from '../agent/policies.ts';
-import { readConfigFile, stateDirectory } from '../config/adapters/state-directory.ts';
+import { readLayers } from '../config/adapters/read-layers.ts';
+import { readConfigFile } from '../config/adapters/state-directory.ts';
 import { resolveConfig } from '../config/config.ts';
-import { SHIPPED_POLICIES } from '../detection/policy.ts';
+import { type Policy, SHIPPED_POLICIES } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
 import { closest, KalosError } from '../errors.ts';
 import { callAgent } from './client.ts';
-import { printData } from './data.ts';
-import { EXIT, type Format, paint, table } from './output.ts';
+import { printData, printRows } from './data.ts';
+import { EXIT, type Format, paint } from './output.ts';
 
 export interface PolicyOptions {
   dir?: string;
@@ -31,8 +32,7 @@ async function policies(options: PolicyOptions): Promise<Known[]> {
 }
 
 function declaredPolicies({ dir, config }: PolicyOptions): Known[] {
-  const file = config ?? stateDirectory(dir).configFile;
-  const own = resolveConfig(readConfigFile(file, config !== undefined), {}, file).policy;
+  const own = resolveConfig(readLayers({ dir, config, environment: process.env })).policy;
   const shipped = SHIPPED_POLICIES.filter(({ name }) => own.every((other) => other.name !== name));
   return [
     ...shipped.map((policy) => ({ policy, origin: 'shipped' as const })),
@@ -42,19 +42,28 @@ function declaredPolicies({ dir, config }: PolicyOptions): Known[] {
 
 export async function listPolicies(options: PolicyOptions): Promise<number> {
   const known = await policies(options);
-  if (options.output !== 'table')
-    printData(options.output, { policies: known.map(({ policy, origin, thresholds }) => ({ ...policy, origin, thresholds })) });
-  else {
-    const rows = known.map(({ policy, origin }) => [
+  const remedies = ({ remedy }: Policy): string | null =>
+    remedy.map((one) => one.do.map(({ tool }) => tool).join(' + ')).join(', or ') || null;
+  const severity = ({ enabled, severity: declared }: Policy): string => (enabled ? declared : 'disabled');
+  printRows(options.output, {
+    headers: ['policy', 'scope', 'severity', 'remedy', 'origin', 'what is wrong'],
+    rows: known.map(({ policy, origin }) => [
       policy.name,
       policy.scope,
-      policy.enabled ? policy.severity : 'disabled',
-      policy.remedy.map((one) => one.do.map(({ tool }) => tool).join(' + ')).join(', or ') || null,
+      severity(policy),
+      remedies(policy),
       origin,
       policy.summary,
-    ]);
-    process.stdout.write(`${table(['policy', 'scope', 'severity', 'remedy', 'origin', 'what is wrong'], rows)}\n`);
-  }
+    ]),
+    wide: {
+      headers: ['policy', 'scope', 'severity', 'remedy', 'origin', 'for', 'clear', 'cooldown', 'when', 'what is wrong'],
+      rows: known.map(({ policy, origin }) => [
+        ...[policy.name, policy.scope, severity(policy), remedies(policy), origin],
+        ...[policy.for_s, policy.clear_s, policy.cooldown_s, policy.when, policy.summary],
+      ]),
+    },
+    data: { policies: known.map(({ policy, origin, thresholds }) => ({ ...policy, origin, thresholds })) },
+  });
   return EXIT.ok;
 }
 

@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { closest, KalosError } from '../errors.ts';
+import type { Case } from '../memory/cases.ts';
 import { callAgent } from './client.ts';
-import { printData } from './data.ts';
-import { EXIT, type Format, paint, printable, table } from './output.ts';
+import { printRows } from './data.ts';
+import { EXIT, type Format, paint, printable } from './output.ts';
 import { runQuery } from './query.ts';
 
 const QUERY_TIMEOUT_MS = 5_000;
@@ -34,21 +35,43 @@ export async function metrics(directory: string | undefined, names: readonly str
 }
 
 export async function incidents(directory: string | undefined, open: boolean, format: Format): Promise<number> {
-  const sql = `select id, node, policy, target, state, outcome from incidents${open ? " where outcome = ''" : ''} order by id`;
+  const more = format === 'wide' || format === 'csv' ? ', severity, opened_ms, closed_ms, tool, cause' : '';
+  const sql = `select id, node, policy, target, state, outcome${more} from incidents${open ? " where outcome = ''" : ''} order by id`;
   return runQuery(directory, sql, QUERY_TIMEOUT_MS, format);
+}
+
+/** @param policy undefined: of all. */
+export async function cases(directory: string | undefined, policy: string | undefined, format: Format): Promise<number> {
+  const all = (await callAgent<Case[]>(directory, 'GET', '/v1/cases')).filter(
+    (one) => policy === undefined || one.policy === policy,
+  );
+  const result = ({ worked }: Case): string => (worked ? 'helped' : 'did not help');
+  printRows(format, {
+    headers: ['incident', 'policy', 'target', 'plan', 'result'],
+    rows: all.map((one) => [one.incident, one.policy, one.target, one.plan, result(one)]),
+    wide: {
+      headers: ['id', 'at', 'incident', 'policy', 'target', 'plan', 'result'],
+      rows: all.map((one) => [
+        one.id,
+        new Date(one.atMs).toISOString(),
+        one.incident,
+        one.policy,
+        one.target,
+        one.plan,
+        result(one),
+      ]),
+    },
+    data: { cases: all },
+  });
+  return EXIT.ok;
 }
 
 export async function conditions(directory: string | undefined, format: Format): Promise<number> {
   const { conditions: all, openIncidents, unseen } = await statusOf(directory);
   const rows = Object.entries(all).map(([name, value]) => ({ condition: name, status: value }));
-  if (format !== 'table') printData(format, { conditions: rows, openIncidents, unseen });
-  else {
-    process.stdout.write(
-      `${table(
-        ['condition', 'status'],
-        rows.map(({ condition, status }) => [condition, status]),
-      )}\n`,
-    );
+  const listed = rows.map(({ condition, status }) => [condition, status]);
+  printRows(format, { headers: ['condition', 'status'], rows: listed, data: { conditions: rows, openIncidents, unseen } });
+  if (format === 'table' || format === 'wide') {
     for (const { id, summary, target } of openIncidents)
       process.stdout.write(`${paint('yellow', id)}  ${printable(summary)}: ${printable(target)}\n`);
     for (const { name, reason } of unseen)

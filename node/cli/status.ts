@@ -10,11 +10,16 @@ export async function status(directory: string | undefined, format: Format): Pro
   const answer = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
   if (format === 'table') process.stdout.write(`${render(answer)}\n`);
   else printData(format, { ...answer });
-  return isDegraded(answer) ? EXIT.degraded : EXIT.ok;
+  return hasNoQuorum(answer) ? EXIT.noQuorum : isDegraded(answer) ? EXIT.degraded : EXIT.ok;
 }
 
 function isBad(name: string, value: string): boolean {
   return value !== 'Unknown' && value !== (GOOD[name] ?? 'False');
+}
+
+/** Half of the members, or fewer, are within reach: this may be the smaller side of a partition. */
+function hasNoQuorum({ members }: AgentStatus): boolean {
+  return members.length > 2 && members.filter(({ state }) => state === 'alive').length * 2 <= members.length;
 }
 
 function isDegraded(answer: AgentStatus): boolean {

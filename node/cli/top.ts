@@ -3,12 +3,11 @@
 import type { AgentStatus } from '../agent.ts';
 import type { Overview } from '../query/overview.ts';
 import { callAgent } from './client.ts';
-import { bytes, duration, EXIT, paint, printable } from './output.ts';
+import { bytes, duration, EXIT, paint, printable, sparkline } from './output.ts';
 
 const EVERY_MS = 1_000;
 const DEFAULT_WIDTH = 100;
 const DEFAULT_HEIGHT = 40;
-const BARS = '▁▂▃▄▅▆▇█';
 const LABEL = 9;
 const FIGURE = 12;
 
@@ -16,15 +15,6 @@ export interface TopData {
   status: AgentStatus;
   overview: Overview;
   nowMs: number;
-}
-
-/** @param most what a full bar stands for; the highest value where it is not given. */
-export function sparkline(values: readonly number[], width: number, most?: number): string {
-  const shown = values.slice(-width);
-  const top = most ?? Math.max(...shown, Number.EPSILON);
-  const bar = (value: number): string =>
-    BARS[Math.min(BARS.length - 1, Math.max(0, Math.floor((value / top) * BARS.length)))] ?? ' ';
-  return shown.map(bar).join('').padStart(width);
 }
 
 /** The picture, a line each, no wider than asked. */

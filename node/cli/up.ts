@@ -1,5 +1,6 @@
 // `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
 import { join, relative } from 'node:path';
+import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError } from '../errors.ts';
@@ -62,16 +63,19 @@ export async function up(options: UpOptions): Promise<void> {
     failed,
   });
   process.stdout.write(`${welcome(node)}\n`);
-  stopOnSignal(node, log);
+  const notifier = systemdNotifier(process.env);
+  notifier.ready(`agent ${node.agent.status().name}, mode ${node.agent.status().mode}`);
+  stopOnSignal(node, notifier, log);
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
 }
 
-function stopOnSignal(node: RunningNode, log: (level: 'info', text: string) => void): void {
+function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info', text: string) => void): void {
   let stopping = false;
   const stop = (): void => {
     if (stopping) process.exit(EXIT.error);
     stopping = true;
+    notifier.stopping();
     log('info', 'leaving the swarm and stopping services; once more to stop at once');
     node.stop().then(
       () => process.exit(EXIT.ok),

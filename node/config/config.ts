@@ -11,6 +11,7 @@ import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
+import { type Layer, mergeLayers, originOf } from './layers.ts';
 
 const MAX_SERVICES = 256;
 const MAX_RULES = 1_000;
@@ -217,19 +218,31 @@ export interface ConfigFlags {
   join?: readonly string[] | undefined;
 }
 
+/** The keys that a variable can set, by its name: those of one value, and lists of texts. */
+export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
+  [
+    ...['name', 'mode', 'listen'].map((key) => ({ path: [key], list: false })),
+    ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
+    ...(['policy_engine', 'ai_engine'] as const).flatMap((key) =>
+      Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),
+    ),
+  ].map((one) => [`KALOS_${one.path.join('_').toUpperCase()}`, one]),
+);
+
 /**
- * @param document the parsed TOML. @param origin where it came from, for messages.
- * @throws KalosError `config` naming every key that is wrong.
+ * @param layers the later over the earlier.
+ * @throws KalosError `config` naming every key that is wrong, and the layer that it comes from.
  */
-export function resolveConfig(document: Record<string, unknown>, flags: ConfigFlags, origin: string): Config {
-  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
-  const parsed = configSchema.safeParse({ ...document, ...given });
-  if (!parsed.success)
-    throw new KalosError(
-      'config',
-      `${origin}:\n${parsed.error.issues.flatMap(describe).join('\n')}`,
-      'see docs/CONFIG.md for every key',
-    );
+export function resolveConfig(layers: readonly Layer[]): Config {
+  const merged = mergeLayers(layers);
+  const parsed = configSchema.safeParse(merged.document);
+  const fallback = layers[0]?.origin ?? 'configuration';
+  if (!parsed.success) {
+    const byOrigin = Map.groupBy(parsed.error.issues, ({ path }) => originOf(merged, path) ?? fallback);
+    const words = [...byOrigin].map(([origin, issues]) => `${origin}:\n${issues.flatMap(describe).join('\n')}`);
+    throw new KalosError('config', words.join('\n'), 'see docs/CONFIG.md for every key');
+  }
+  const origin = [...new Set(merged.origins.values())].filter((one) => one.includes('/')).join(', ') || fallback;
   const { service } = parsed.data;
   const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);

@@ -13,9 +13,13 @@ export interface RemedyRecord {
   failed: number;
 }
 
+const NEVER: RemedyRecord = { worked: 0, failed: 0 };
+
 export interface Remedy {
   calls: readonly ToolCall[];
   record: RemedyRecord;
+  /** How it did on other targets, while the machine looked much the same. */
+  similar: RemedyRecord;
   /** How often it was tried in this very incident, in vain. */
   triedNow: number;
 }
@@ -42,7 +46,7 @@ export async function decide(input: DecisionInput, compute: Compute): Promise<De
     features: input.features,
   };
   const deciders = [
-    reactiveTier(chosen?.record ?? { worked: 0, failed: 0 }),
+    reactiveTier(chosen?.record ?? NEVER, chosen?.similar ?? NEVER),
     operationalTier(compute),
     abstainingTier('tactical'),
     abstainingTier('strategic'),
@@ -56,27 +60,35 @@ export async function decide(input: DecisionInput, compute: Compute): Promise<De
 
 /** In the policy's order, but what failed here is not tried first again: neither in this incident nor after earlier ones. */
 function preferred(remedies: readonly Remedy[]): Remedy[] {
-  const disfavour = ({ record }: Remedy): number => (record.failed > record.worked ? 1 : 0);
+  const bad = ({ worked, failed }: RemedyRecord): boolean => failed > worked;
+  const isNew = ({ worked, failed }: RemedyRecord): boolean => worked + failed === 0;
+  const disfavour = ({ record, similar }: Remedy): number => (bad(record) || (isNew(record) && bad(similar)) ? 1 : 0);
   return remedies.toSorted((a, b) => a.triedNow - b.triedNow || disfavour(a) - disfavour(b));
 }
 
 /** Confidence by what the witnesses said, moved by how the remedy did before. */
-function reactiveTier(record: RemedyRecord): TierDecider {
+function reactiveTier(record: RemedyRecord, similar: RemedyRecord): TierDecider {
   return {
     tier: 'reactive',
-    decide: async (question) => answerReactively(question, record),
+    decide: async (question) => answerReactively(question, record, similar),
   };
 }
 
-function answerReactively(question: TierQuestion, record: RemedyRecord): TierAnswer {
+function answerReactively(question: TierQuestion, record: RemedyRecord, similar: RemedyRecord): TierAnswer {
   if (question.remedy === undefined) return { kind: 'abstain', reason: 'the policy declares no remedy' };
   if (question.claimOutcome === 'refuted') {
     return { kind: 'watch', confidence: 0.9, reason: 'the witnesses see the target answering: a repair would do harm' };
   }
   const base = question.claimOutcome === 'certified' ? 0.95 : 0.8;
+  // What was seen elsewhere counts for half of what was seen here.
+  const [worked, failed] = [record.worked + similar.worked / 2, record.failed + similar.failed / 2];
+  const confidence = worked + failed === 0 ? base : (base + (worked + 1) / (worked + failed + 2)) / 2;
   const tried = record.worked + record.failed;
-  const confidence = tried === 0 ? base : (base + (record.worked + 1) / (tried + 2)) / 2;
-  const history = tried === 0 ? 'not tried here before' : `worked ${record.worked} of ${tried} times here`;
+  const elsewhere = similar.worked + similar.failed;
+  const history = [
+    tried === 0 ? 'not tried here before' : `worked ${record.worked} of ${tried} times here`,
+    ...(elsewhere === 0 ? [] : [`${similar.worked} of ${elsewhere} times in similar cases`]),
+  ].join(', ');
   const seen = question.claimOutcome === 'certified' ? 'the witnesses certify it' : 'this machine sees it itself';
   return {
     kind: 'act',

@@ -34,6 +34,8 @@ export interface Incident {
   /** How it ended, in a word or two; empty while it is open. */
   outcome: string;
   tool: string;
+  /** The incident that it belongs to: the first of the same cause and minute; empty where it is the first itself. */
+  cause: string;
   /** The certificate as CBOR in base64, so that a reader can check it offline; empty where there is none. */
   certificate: string;
   steps: Step[];
@@ -56,9 +58,26 @@ export function openIncident(finding: Finding, node: PeerId, nodeName: string, n
     closedMs: 0,
     outcome: '',
     tool: '',
+    cause: '',
     certificate: '',
     steps: [],
   };
+}
+
+/** Incidents of one cause open within so long of each other. */
+const TOGETHER_MS = 60_000;
+
+/**
+ * Whether two incidents belong together, and why: the same target, the same policy, or a machine that is short of something
+ * that its services need. @param earlier opened before.
+ */
+export function relation(earlier: Incident, later: Incident): string | undefined {
+  if (earlier.node !== later.node || later.openedMs - earlier.openedMs > TOGETHER_MS || later.openedMs < earlier.openedMs)
+    return undefined;
+  if (earlier.target === later.target) return `it is on ${later.target} too`;
+  if (earlier.policy === later.policy) return 'it is of the same kind';
+  const short = earlier.severity === 'critical' && !earlier.policy.startsWith('service-');
+  return short && later.policy.startsWith('service-') ? `the machine was short of something: ${earlier.summary}` : undefined;
 }
 
 export function addStep(incident: Incident, atMs: number, stage: Stage, text: string, data?: Step['data']): Step {

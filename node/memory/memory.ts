@@ -5,12 +5,17 @@ import type { Store } from '../../swarm/ports/store.ts';
 import type { RemedyRecord } from '../decision/decide.ts';
 import { type Incident, STAGES } from '../detection/incident.ts';
 import { SEVERITIES } from '../detection/policy.ts';
+import { type Recording, recordingSchema } from '../telemetry/flight-recorder.ts';
+import { Cases } from './cases.ts';
 
 const INCIDENT_PREFIX = 'incident/';
 const CASE_PREFIX = 'case/';
 /** Incidents kept; the oldest closed ones go first. */
 export const MAX_INCIDENTS = 1_000;
 const MAX_CASES = 10_000;
+const RECORDING_PREFIX = 'recording/';
+/** Flight recordings kept, of the newest incidents. */
+const MAX_RECORDINGS = 200;
 
 const stepSchema = z.strictObject({
   atMs: z.number(),
@@ -32,6 +37,7 @@ export const incidentSchema = z.strictObject({
   closedMs: z.number(),
   outcome: z.string().max(400),
   tool: z.string().max(200),
+  cause: z.string().max(32).default(''),
   certificate: z.string().max(32_768),
   steps: z.array(stepSchema).max(200),
 });
@@ -42,12 +48,15 @@ export class Memory {
   readonly #store: Store;
   readonly #incidents = new Map<string, Incident>();
   readonly #cases = new Map<string, RemedyRecord>();
+  readonly cases: Cases;
 
   constructor(store: Store) {
     this.#store = store;
+    this.cases = new Cases(store);
   }
 
   async open(): Promise<void> {
+    await this.cases.open();
     for (const [, bytes] of await this.#store.range(INCIDENT_PREFIX, { limit: MAX_INCIDENTS })) {
       const parsed = incidentSchema.safeParse(decodeCbor(bytes));
       if (parsed.success) this.#incidents.set(parsed.data.id, parsed.data as Incident);
@@ -74,8 +83,29 @@ export class Memory {
     for (const old of drop) this.#incidents.delete(old.id);
     await this.#store.write([
       { kind: 'put', key: `${INCIDENT_PREFIX}${incident.id}`, value: encodeCbor(incident) },
-      ...drop.map((old) => ({ kind: 'delete' as const, key: `${INCIDENT_PREFIX}${old.id}` })),
+      ...drop.flatMap((old) => [
+        { kind: 'delete' as const, key: `${INCIDENT_PREFIX}${old.id}` },
+        { kind: 'delete' as const, key: `${RECORDING_PREFIX}${old.id}` },
+      ]),
     ]);
+  }
+
+  /** Keeps the minute before an incident. */
+  async record(incident: string, recording: Recording): Promise<void> {
+    const kept = this.incidents().slice(-MAX_RECORDINGS);
+    const gone = this.incidents().at(-MAX_RECORDINGS - 1);
+    await this.#store.write([
+      ...(kept.some(({ id }) => id === incident)
+        ? [{ kind: 'put' as const, key: `${RECORDING_PREFIX}${incident}`, value: encodeCbor(recording) }]
+        : []),
+      ...(gone === undefined ? [] : [{ kind: 'delete' as const, key: `${RECORDING_PREFIX}${gone.id}` }]),
+    ]);
+  }
+
+  /** Undefined where none is kept. */
+  async recording(incident: string): Promise<Recording | undefined> {
+    const bytes = await this.#store.get(`${RECORDING_PREFIX}${incident}`);
+    return bytes && recordingSchema.safeParse(decodeCbor(bytes)).data;
   }
 
   #overflow(): Incident[] {
@@ -87,12 +117,12 @@ export class Memory {
   }
 
   /** How `tool` did before on this policy's findings at this target. */
-  record(policy: string, target: string, tool: string): RemedyRecord {
+  remedyRecord(policy: string, target: string, tool: string): RemedyRecord {
     return this.#cases.get(caseKey(policy, target, tool)) ?? { worked: 0, failed: 0 };
   }
 
   async learn(policy: string, target: string, tool: string, worked: boolean): Promise<RemedyRecord> {
-    const before = this.record(policy, target, tool);
+    const before = this.remedyRecord(policy, target, tool);
     const after = { worked: before.worked + (worked ? 1 : 0), failed: before.failed + (worked ? 0 : 1) };
     const key = caseKey(policy, target, tool);
     if (this.#cases.size >= MAX_CASES && !this.#cases.has(key)) return after;

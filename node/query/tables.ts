@@ -171,7 +171,9 @@ const incidents: Table = {
   scope: 'machine',
   description: 'Incidents that each agent remembers, newest last; `kalos explain ID` tells one whole',
   columns: [
-    ...['id', 'node', 'policy', 'target', 'severity', 'state', 'outcome', 'tool', 'summary'].map((name) => column(name, 'TEXT')),
+    ...['id', 'node', 'policy', 'target', 'severity', 'state', 'outcome', 'tool', 'cause', 'summary'].map((name) =>
+      column(name, 'TEXT'),
+    ),
     ...['opened_ms', 'closed_ms', 'certified'].map((name) => column(name, 'INTEGER')),
   ],
   rows: ({ memory }) =>
@@ -184,6 +186,7 @@ const incidents: Table = {
       state: incident.state,
       outcome: incident.outcome,
       tool: incident.tool,
+      cause: incident.cause,
       summary: incident.summary,
       opened_ms: Math.round(incident.openedMs),
       closed_ms: incident.closedMs === 0 ? null : Math.round(incident.closedMs),

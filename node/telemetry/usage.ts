@@ -16,17 +16,10 @@ export const NO_USAGE: Usage = { memoryBytes: 0, cpus: 0, processes: 0, zombies:
 /** For one sample, and the one before it for the CPU. The work is done once, when it is first asked. */
 export function usageByProcess(sample: Sample | undefined, previous: Sample | undefined): (pid: number | undefined) => Usage {
   let children: Map<number, ProcessSample[]> | undefined;
-  let earlier: Map<number, ProcessSample> | undefined;
-  const seconds = sample !== undefined && previous !== undefined ? (sample.atMs - previous.atMs) / 1_000 : 0;
-  const cpusOf = (process: ProcessSample): number => {
-    const before = earlier?.get(process.pid);
-    if (sample === undefined || before?.startTicks !== process.startTicks || seconds <= 0) return 0;
-    return Math.max(0, (process.cpuTicks - before.cpuTicks) / sample.ticksPerSecond / seconds);
-  };
+  const cpusOf = sample === undefined ? () => 0 : cpusByProcess(sample, previous);
   return (pid) => {
     if (sample === undefined || pid === undefined) return NO_USAGE;
     children ??= byParent(sample.processes);
-    earlier ??= new Map(previous?.processes.map((process) => [process.pid, process]));
     const usage = { ...NO_USAGE };
     const waiting = sample.processes.filter((process) => process.pid === pid);
     // /proc is not read at one instant: a pid that was reused meanwhile could close a circle.
@@ -41,6 +34,18 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
       waiting.push(...(children.get(process.pid) ?? []));
     }
     return { ...usage, pids: [...counted] };
+  };
+}
+
+/** CPUs that a process of the sample used since the one before; 0 where it is new. */
+export function cpusByProcess(sample: Sample, previous: Sample | undefined): (process: ProcessSample) => number {
+  let earlier: Map<number, ProcessSample> | undefined;
+  const seconds = previous === undefined ? 0 : (sample.atMs - previous.atMs) / 1_000;
+  return (process) => {
+    earlier ??= new Map(previous?.processes.map((one) => [one.pid, one]));
+    const before = earlier.get(process.pid);
+    if (before?.startTicks !== process.startTicks || seconds <= 0) return 0;
+    return Math.max(0, (process.cpuTicks - before.cpuTicks) / sample.ticksPerSecond / seconds);
   };
 }
 

@@ -126,7 +126,7 @@ describe('memory', () => {
     const again = new Memory(store);
     await again.open();
     expect(again.incident(incident.id)).toEqual(incident);
-    expect(again.record('p', 't', 'service.restart')).toEqual({ worked: 1, failed: 1 });
+    expect(again.remedyRecord('p', 't', 'service.restart')).toEqual({ worked: 1, failed: 1 });
   });
 
   it('is bounded: the oldest closed incidents go first', async () => {

@@ -7,7 +7,11 @@ import { makeStateDirectory, readConfigFile, stateDirectory, swarmSecret } from 
 import { type ConfigFlags, listenAddress, resolveConfig } from '../../node/config/config.ts';
 import { closest, KalosError } from '../../node/errors.ts';
 
-const resolve = (document: Record<string, unknown>, flags: ConfigFlags = {}) => resolveConfig(document, flags, 'kalos.toml');
+const resolve = (document: Record<string, unknown>, flags: ConfigFlags = {}) =>
+  resolveConfig([
+    { origin: 'kalos.toml', document },
+    { origin: 'flags', document: { ...flags } },
+  ]);
 
 const directories: string[] = [];
 afterEach(() => {

@@ -18,7 +18,7 @@ const fresh = { worked: 0, failed: 0 };
 const exited = {
   policy: 'service-exited',
   target: 'web',
-  remedies: [{ calls: [{ tool: 'service.restart', service: 'web' }], record: fresh, triedNow: 0 }],
+  remedies: [{ calls: [{ tool: 'service.restart', service: 'web' }], record: fresh, similar: fresh, triedNow: 0 }],
   features: [1],
 };
 
@@ -52,8 +52,8 @@ describe('a decision', () => {
       const decision = await decide({ ...exited, claimOutcome: 'undecided', remedies }, blind);
       return decision.kind === 'act' ? decision.calls[0]?.tool : 'watch';
     };
-    const first: Remedy = { calls: calls('fs.write'), record: fresh, triedNow: 0 };
-    const second: Remedy = { calls: calls('service.restart'), record: fresh, triedNow: 0 };
+    const first: Remedy = { calls: calls('fs.write'), record: fresh, similar: fresh, triedNow: 0 };
+    const second: Remedy = { calls: calls('service.restart'), record: fresh, similar: fresh, triedNow: 0 };
     expect(await chosen(first, second)).toBe('fs.write');
     expect(await chosen({ ...first, triedNow: 1 }, second)).toBe('service.restart');
     expect(await chosen({ ...first, triedNow: 1 }, { ...second, triedNow: 1 })).toBe('fs.write');

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
-import { renderTop, sparkline, type TopData } from '../../node/cli/top.ts';
+import { sparkline } from '../../node/cli/output.ts';
+import { renderTop, type TopData } from '../../node/cli/top.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 

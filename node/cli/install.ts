@@ -1,0 +1,173 @@
+// `kalos install | uninstall`: the agent and its actuator as systemd units. The actuator holds the privileges, the agent runs
+// as a user of its own, hardened; systemd starts it anew where it ends or hangs.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { findPackage } from '../adapters/package.ts';
+import { KalosError } from '../errors.ts';
+import { EXIT } from './output.ts';
+
+const STATE = '/var/lib/kalos';
+const SOCKET = '/run/kalos-actuator/sock';
+const UNITS = ['kalos-actuator.service', 'kalos.service'] as const;
+const SYSUSERS = '/etc/sysusers.d/kalos.conf';
+
+interface InstalledFile {
+  path: string;
+  content: string;
+  mode: number;
+  /** Is a person's once it is there: neither replaced nor removed. */
+  kept: boolean;
+}
+
+export interface InstallOptions {
+  root: string;
+  dryRun: boolean;
+}
+
+function actuatorUnit(user: string): string {
+  const { actuatorPath } = findPackage();
+  return `[Unit]
+Description=KALOS actuator: the privileges of the KALOS agent, under a policy of their own
+Documentation=man:kalos(1)
+Before=kalos.service
+
+[Service]
+ExecStart=${actuatorPath} --state ${STATE}-actuator --socket ${SOCKET} --policy /etc/kalos/actuator.policy --agent ${user}
+ExecReload=/bin/kill -HUP $MAINPID
+RuntimeDirectory=kalos-actuator
+StateDirectory=kalos-actuator
+StateDirectoryMode=0700
+Restart=always
+RestartSec=1
+# Services that it is the parent of go on when it is started anew: the next one takes them up.
+KillMode=process
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function agentUnit(user: string): string {
+  const { root } = findPackage();
+  return `[Unit]
+Description=KALOS agent: keeps this machine healthy, with its peers
+Documentation=man:kalos(1)
+After=network-online.target kalos-actuator.service
+Wants=network-online.target kalos-actuator.service
+
+[Service]
+Type=notify
+ExecStart=${join(root, 'bin', 'kalos')} up --dir ${STATE}
+Environment=KALOS_ACTUATOR=${SOCKET}
+User=${user}
+StateDirectory=kalos
+StateDirectoryMode=0700
+CacheDirectory=kalos
+Environment=NODE_COMPILE_CACHE=/var/cache/kalos
+WatchdogSec=30
+Restart=always
+RestartSec=1
+TimeoutStopSec=60
+MemoryHigh=256M
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** A policy that allows nothing yet. */
+export const POLICY = `# What the KALOS actuator may touch, a rule a line; nothing but its services without one. See docs/CONFIG.md.
+# allow path /var/log/app
+# allow sysctl vm.swappiness
+# allow unit nginx.service
+`;
+const CONFIG = `# The KALOS agent of this machine; every key is in docs/CONFIG.md, and kalos config show --origin says what is in force.
+# mode = "act"
+# listen = "0.0.0.0:7700"
+`;
+
+function filesOf(user: string): InstalledFile[] {
+  return [
+    { path: '/etc/systemd/system/kalos-actuator.service', content: actuatorUnit(user), mode: 0o644, kept: false },
+    { path: '/etc/systemd/system/kalos.service', content: agentUnit(user), mode: 0o644, kept: false },
+    { path: SYSUSERS, content: `u ${user} - "KALOS agent" ${STATE}\n`, mode: 0o644, kept: false },
+    { path: '/etc/kalos/actuator.policy', content: POLICY, mode: 0o600, kept: true },
+    { path: '/etc/kalos/kalos.toml', content: CONFIG, mode: 0o644, kept: true },
+  ];
+}
+
+function needSystemd(root: string): void {
+  if (root !== '/' || existsSync('/run/systemd/system')) return;
+  throw new KalosError(
+    'io',
+    'this machine does not run systemd',
+    'start the agent with: kalos up; as PID 1 of a container with: kalos up --init',
+  );
+}
+
+export function install({ user, root, dryRun }: InstallOptions & { user: string }): number {
+  if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(user)) throw new KalosError('usage', `"${user}" is no user's name`);
+  const files = filesOf(user);
+  if (dryRun) {
+    for (const { path, content } of files) process.stdout.write(`# ${join(root, path)}\n${content}\n`);
+    return EXIT.ok;
+  }
+  needSystemd(root);
+  for (const { path, content, mode, kept } of files) {
+    const target = join(root, path);
+    if (kept && existsSync(target)) continue;
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, content, { mode });
+    process.stdout.write(`wrote ${target}\n`);
+  }
+  if (root !== '/') return EXIT.ok;
+  run('systemd-sysusers', SYSUSERS);
+  run('systemctl', 'daemon-reload');
+  run('systemctl', 'enable', '--now', ...UNITS);
+  process.stdout.write(`the agent runs: kalos status --dir ${STATE}; its log: journalctl -u kalos\n`);
+  return EXIT.ok;
+}
+
+export function uninstall({ root, dryRun }: InstallOptions): number {
+  const files = filesOf('kalos').filter(({ path, kept }) => !kept && existsSync(join(root, path)));
+  if (!dryRun) needSystemd(root);
+  if (!dryRun && root === '/' && files.length > 0) run('systemctl', 'disable', '--now', ...UNITS);
+  for (const { path } of files) {
+    if (!dryRun) rmSync(join(root, path));
+    process.stdout.write(`${dryRun ? 'would remove' : 'removed'} ${join(root, path)}\n`);
+  }
+  if (!dryRun && root === '/' && files.length > 0) run('systemctl', 'daemon-reload');
+  if (files.length === 0) process.stdout.write('nothing is installed\n');
+  return EXIT.ok;
+}
+
+/** @throws KalosError with what the program said. */
+function run(program: string, ...args: string[]): void {
+  try {
+    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
+  } catch (error) {
+    const said = String((error as { stderr?: string }).stderr ?? error).trim();
+    throw new KalosError('io', `${program} ${args.join(' ')}: ${said}`);
+  }
+}

@@ -1,0 +1,64 @@
+// The layers as they are on this machine: /etc/kalos/kalos.toml, /etc/kalos/conf.d/*.toml, the agent's own file, KALOS_*.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { closest, KalosError } from '../../errors.ts';
+import type { ConfigFlags } from '../config.ts';
+import { ENVIRONMENT_KEYS } from '../config.ts';
+import type { Layer } from '../layers.ts';
+import { readConfigFile, stateDirectory } from './state-directory.ts';
+
+export const SYSTEM_DIRECTORY = '/etc/kalos';
+/** Variables that are no keys of the configuration. */
+const OTHER_VARIABLES = ['KALOS_DIR', 'KALOS_SECRET', 'KALOS_ACTUATOR', 'KALOS_ACTUATOR_POLICY', 'KALOS_COMMAND'];
+
+export interface LayerSources {
+  /** The state directory, as it was given. */
+  dir?: string | undefined;
+  /** In the place of the file in the state directory. */
+  config?: string | undefined;
+  flags?: ConfigFlags | undefined;
+  environment: Readonly<Record<string, string | undefined>>;
+  system?: string | undefined;
+}
+
+/** @throws KalosError where a file cannot be read or is no TOML, or a variable is unknown. */
+export function readLayers({ dir, config, flags = {}, environment, system = SYSTEM_DIRECTORY }: LayerSources): Layer[] {
+  const drops = join(system, 'conf.d');
+  const dropped = existsSync(drops)
+    ? readdirSync(drops)
+        .filter((name) => name.endsWith('.toml'))
+        .sort()
+        .map((name) => join(drops, name))
+    : [];
+  const own = config ?? stateDirectory(dir).configFile;
+  const files = [join(system, 'kalos.toml'), ...dropped].map((path) => ({ origin: path, document: readConfigFile(path, false) }));
+  return [
+    ...files,
+    { origin: own, document: readConfigFile(own, config !== undefined) },
+    { origin: 'environment', document: environmentLayer(environment) },
+    { origin: 'flags', document: { ...flags } },
+  ];
+}
+
+/** KALOS_MODE, KALOS_POLICY_ENGINE_MAX_RULES …; lists are separated by commas. */
+function environmentLayer(environment: LayerSources['environment']): Record<string, unknown> {
+  const document: Record<string, Record<string, unknown> | unknown> = {};
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('KALOS_') || text === undefined || OTHER_VARIABLES.includes(variable)) continue;
+    const known = ENVIRONMENT_KEYS.get(variable);
+    if (known === undefined) {
+      const meant = closest(variable, [...ENVIRONMENT_KEYS.keys(), ...OTHER_VARIABLES]);
+      throw new KalosError(
+        'config',
+        `environment: ${variable}: unknown${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
+      );
+    }
+    const {
+      path: [key = '', inner],
+      list,
+    } = known;
+    const value = list ? text.split(',').filter((part) => part !== '') : /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+    document[key] = inner === undefined ? value : { ...(document[key] as Record<string, unknown> | undefined), [inner]: value };
+  }
+  return document;
+}

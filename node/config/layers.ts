@@ -1,0 +1,66 @@
+// Where a configuration comes from, the later over the earlier: defaults, the system's files, the agent's own file, the
+// environment, flags. Tables merge key by key, lists of tables by the name of each; anything else is replaced.
+
+export interface Layer {
+  /** A file's path, `environment` or `flags`. */
+  origin: string;
+  document: Readonly<Record<string, unknown>>;
+}
+
+export interface Merged {
+  document: Record<string, unknown>;
+  /** By key: `mode`, `policy_engine.max_rules`, `service.web`. */
+  origins: Map<string, string>;
+}
+
+type Table = Readonly<Record<string, unknown>>;
+
+/** What names an item of a list of tables. */
+const NAMES = ['name', 'key', 'path', 'directory', 'start'] as const;
+
+function isTable(value: unknown): value is Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** @returns undefined for an item without a name: then it stands for itself. */
+export function nameOf(item: unknown): string | undefined {
+  if (!isTable(item)) return undefined;
+  const key = NAMES.find((one) => typeof item[one] === 'string');
+  return key === undefined ? undefined : String(item[key]);
+}
+
+export function mergeLayers(layers: readonly Layer[]): Merged {
+  const merged: Merged = { document: {}, origins: new Map() };
+  for (const { origin, document } of layers) {
+    for (const [key, value] of Object.entries(document)) {
+      if (value === undefined) continue;
+      merged.document[key] = mergeKey(merged, key, value, origin);
+    }
+  }
+  return merged;
+}
+
+function mergeKey({ document, origins }: Merged, key: string, value: unknown, origin: string): unknown {
+  const before = document[key];
+  if (isTable(value)) {
+    for (const inner of Object.keys(value)) origins.set(`${key}.${inner}`, origin);
+    return isTable(before) ? { ...before, ...value } : value;
+  }
+  if (Array.isArray(value) && value.some(isTable)) {
+    const names = value.map(nameOf);
+    for (const name of names) if (name !== undefined) origins.set(`${key}.${name}`, origin);
+    // Twice in one file is a mistake, which is told; in a later one it is meant.
+    const kept = Array.isArray(before) ? before.filter((item) => !names.includes(nameOf(item) ?? '')) : [];
+    return [...kept, ...value];
+  }
+  origins.set(key, origin);
+  return value;
+}
+
+/** The layer that a place in the merged document comes from. */
+export function originOf({ document, origins }: Merged, path: readonly PropertyKey[]): string | undefined {
+  const [key = '', second = ''] = path.map(String);
+  const list = document[key];
+  const inner = Array.isArray(list) ? nameOf(list[Number(second)]) : second;
+  return origins.get(`${key}.${inner}`) ?? origins.get(key);
+}
