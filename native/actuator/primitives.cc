@@ -141,6 +141,9 @@ void run_unrotate(Primitives &p, const Args &args, const std::string &key, Done 
 Outcome check_hide(const Primitives &p, const Args &args) {
 	if (args[1].items.empty() || args[1].items.size() > kMaxHidden)
 		return Outcome::refused("1 to 2,000 names");
+	for (const Value &name : args[1].items)
+		if (!name.is(Value::kText) || name.text.find('/') != std::string::npos || !is_plain_path(args[0].text + "/" + name.text))
+			return Outcome::refused("names of files of one directory");
 	return p.policy().root_of(args[0].text + "/x").empty() ? Outcome::refused(args[0].text + ": the actuator's policy does not allow this path") : Outcome::fine();
 }
 void run_hide(Primitives &p, const Args &args, const std::string &key, Done done) { done(files_hide(p.policy(), args[0].text, args[1].items, key)); }

@@ -267,6 +267,32 @@ describe('a check', () => {
   });
 });
 
+describe('a port that somebody else holds', () => {
+  it('names its holder, which is ended though it will not go', async () => {
+    const { test, client } = await make([], 'allow process sh\nallow process bash\nallow process dash\n');
+    const port = await freePort();
+    expect(await client.read(['port.holder', port])).toMatchObject({ ok: false, code: 'not-found' });
+    const script = `require('node:net').createServer().listen(${port}, '127.0.0.1', () => console.log('there'))`;
+    const stranger = spawn(process.execPath, ['-e', `process.on('SIGTERM', () => undefined); ${script}`], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    cleanups.push(() => stranger.kill('SIGKILL'));
+    await new Promise((resolve) => stranger.stdout.once('data', resolve));
+    const holder = await client.read(['port.holder', port]);
+    expect(holder).toMatchObject({ ok: true, value: [stranger.pid, expect.any(Number), 'node', process.getuid?.()] });
+    const ticks = (holder as { value: number[] }).value[1] ?? 0;
+    const end = { do: ['process.end', stranger.pid ?? 0, ticks, 300] as const, undo: undefined };
+    expect(await client.check([end])).toMatchObject({ ok: false, message: expect.stringContaining('policy allows neither') });
+    writeFileSync(test.policyFile, 'allow process node\n', { mode: 0o600 });
+    test.process?.kill('SIGHUP');
+    await eventually('the policy', async () => (await client.check([end])).ok || undefined);
+    await client.arm('end-1', LONG_MS, [end]);
+    expect(await client.apply('end-1', 0)).toEqual({ ok: true });
+    expect(lives(stranger.pid ?? 0)).toBe(false);
+    await client.confirm('end-1');
+  });
+});
+
 describe('two actuators', () => {
   it('do not run on one state', async () => {
     const { test } = await make([]);
