@@ -167,9 +167,10 @@ function addShowCommands(program: Command): void {
     .addOption(directory())
     .addOption(rows())
     .addOption(watch())
-    .action(async (names: string[], { dir, output, watch: everyMs }: Common) => {
-      const { metrics } = await show();
-      return endsWatched(everyMs, () => metrics(dir, names, output));
+    .option('--history', 'what they were, with those of each process, mount, device and service', false)
+    .action(async (names: string[], { dir, output, watch: everyMs, history: past }: Common & { history: boolean }) => {
+      const { metrics, history } = await show();
+      return endsWatched(everyMs, () => (past ? history : metrics)(dir, names, output));
     });
   program
     .command('incidents')

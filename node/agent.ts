@@ -28,6 +28,7 @@ import { answerTable, type QueryResult, query } from './query/query.ts';
 import type { TableSources } from './query/tables.ts';
 import type { Declared } from './telemetry/declared.ts';
 import type { Recording } from './telemetry/flight-recorder.ts';
+import type { Past } from './telemetry/history.ts';
 
 export interface AgentConfig {
   name: string;
@@ -66,6 +67,11 @@ export interface AgentStatus {
   members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];
   conditions: Conditions;
   sensors: string;
+  /** Taken since the start. */
+  samples: number;
+  /** Series that are kept, and the bytes that they take. */
+  series: number;
+  seriesBytes: number;
   metrics: Record<string, number>;
   services: { name: string; state: string; pid: number | null; health: string }[];
   openIncidents: { id: string; summary: string; target: string; state: string }[];
@@ -211,6 +217,17 @@ export class Agent {
     return overview(this.#watcher, this.#memory);
   }
 
+  /** Names of all series. */
+  series(): string[] {
+    return this.#watcher.history.names();
+  }
+
+  /** What a series was; undefined where it is unknown. */
+  past(name: string): { fine: Past; coarse: { mean: Past; most: Past } | undefined } | undefined {
+    const fine = this.#watcher.history.fine(name);
+    return fine && { fine, coarse: this.#watcher.history.coarse(name) };
+  }
+
   cases(): Case[] {
     return this.#memory.cases.all();
   }
@@ -279,6 +296,9 @@ export class Agent {
       })),
       conditions: this.#watcher.conditions(),
       sensors: this.#ports.sensors.source,
+      samples: this.#watcher.samples,
+      series: this.#watcher.history.series,
+      seriesBytes: this.#watcher.history.bytes,
       metrics: Object.fromEntries(this.#watcher.metrics()),
       services: this.#watcher
         .services()

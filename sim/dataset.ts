@@ -72,7 +72,7 @@ function window(label: IncidentClass, random: SeededRandom): number[] {
     scheduler.step(second * 1000);
     if (second === beginsS) trouble(label, linux, random, size);
     const sample = linux.sample();
-    history.record(readMetrics(sample, previous));
+    history.record(readMetrics(sample, previous), second, true);
     previous = sample;
   }
   const features = featuresOf((series) => history.last(series, FEATURE_WINDOW_S));

@@ -15,9 +15,10 @@ import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/d
 import { FlightRecorder, type Recording } from '../telemetry/flight-recorder.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
+import { detailSeries } from '../telemetry/series.ts';
 import { ServiceFacts } from '../telemetry/service-facts.ts';
 import { describeSuspects, suspectsOf } from '../telemetry/suspects.ts';
-import { usageByProcess } from '../telemetry/usage.ts';
+import { type Usage, usageByProcess } from '../telemetry/usage.ts';
 
 const DEFAULT_INTERVAL_MS = 1_000;
 /** How often a service's port is tried, and for how long. */
@@ -101,14 +102,19 @@ export class Watcher {
     this.#previous = this.#sample;
     this.#sample = this.#ports.sensors.sample();
     this.#metrics = readMetrics(this.#sample, this.#previous);
-    this.history.record(this.#metrics);
     this.#recorder.take(this.#sample, this.#previous);
     this.#samples++;
     const usage = usageByProcess(this.#sample, this.#previous);
+    const services = new Map<string, Usage>();
     for (const service of this.#ports.actuator.services()) {
+      const used = usage(service.pid);
+      services.set(service.name, used);
       this.#checkIfDue(service);
-      this.#facts.sample(service, usage(service.pid).pids, this.#ports.clock.monotonicMs());
+      this.#facts.sample(service, used.pids, this.#ports.clock.monotonicMs());
     }
+    const atS = Math.floor(this.#sample.atMs / 1_000);
+    this.history.record(this.#metrics, atS, true);
+    this.history.record(detailSeries(this.#sample, this.#previous, services), atS, false);
     this.#lookIfDue();
     const observation = this.#observation(this.#sample);
     this.#judgePolicies(observation, this.#baselines.observe(observation));
@@ -231,6 +237,11 @@ export class Watcher {
 
   conditions(): Conditions {
     return conditionsOf(this.firing(), this.#policies.unknownConditions(), this.#samples);
+  }
+
+  /** Taken since the start. */
+  get samples(): number {
+    return this.#samples;
   }
 
   metrics(): ReadonlyMap<string, number> {

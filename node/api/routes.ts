@@ -160,6 +160,15 @@ export const ROUTES: readonly Route[] = [
         return result.ok ? ok(result.answer) : failed(400, result.message);
       }),
   },
+  { method: 'GET', path: /^\/v1\/series$/, handle: (agent) => ok(agent.series()) },
+  {
+    method: 'GET',
+    path: /^\/v1\/series\/([^/]+)$/,
+    handle: (agent, _body, name) => {
+      const past = agent.past(name);
+      return past === undefined ? failed(404, `no series ${name}`) : ok(past);
+    },
+  },
   { method: 'GET', path: /^\/v1\/cases$/, handle: (agent) => ok(agent.cases()) },
   {
     method: 'GET',

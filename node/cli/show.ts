@@ -5,9 +5,10 @@ import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { closest, KalosError } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
+import type { Past } from '../telemetry/history.ts';
 import { callAgent } from './client.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format, paint, printable } from './output.ts';
+import { EXIT, type Format, paint, printable, sparkline } from './output.ts';
 import { runQuery } from './query.ts';
 
 const QUERY_TIMEOUT_MS = 5_000;
@@ -32,6 +33,51 @@ export async function metrics(directory: string | undefined, names: readonly str
     QUERY_TIMEOUT_MS,
     format,
   );
+}
+
+const MAX_SHOWN_SERIES = 200;
+const SPARKS = 30;
+
+interface SeriesPast {
+  fine: Past;
+  coarse?: { mean: Past; most: Past };
+}
+
+/** What series were: ten minutes by the second, and where it is kept six hours by the minute. @param names parts of names. */
+export async function history(directory: string | undefined, names: readonly string[], format: Format): Promise<number> {
+  const all = await callAgent<string[]>(directory, 'GET', '/v1/series');
+  const chosen = all.filter((name) => names.length === 0 || names.some((part) => name.includes(part)));
+  if (chosen.length === 0)
+    throw new KalosError('not-found', `no series named like ${names.join(' or ')}`, 'see: kalos metrics --history');
+  const shown = await Promise.all(
+    chosen.slice(0, MAX_SHOWN_SERIES).map(async (name) => ({
+      name,
+      ...(await callAgent<SeriesPast>(directory, 'GET', `/v1/series/${encodeURIComponent(name)}`)),
+    })),
+  );
+  const known = (past: Past | undefined): number[] => (past?.values ?? []).filter((value) => value !== null);
+  const shape = (values: number[]): string => sparkline(inBuckets(values, SPARKS));
+  printRows(format, {
+    headers: ['series', 'ten minutes', 'least', 'mean', 'most', 'now', 'six hours'],
+    rows: shown.map(({ name, fine, coarse }) => {
+      const values = known(fine);
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      return [name, shape(values), Math.min(...values), mean, Math.max(...values), values.at(-1), shape(known(coarse?.mean))];
+    }),
+    data: { series: shown, all: chosen.length },
+  });
+  if (chosen.length > shown.length)
+    process.stderr.write(paint('dim', `${chosen.length - shown.length} more: name them more closely\n`));
+  return EXIT.ok;
+}
+
+/** The mean of each of so many stretches. */
+function inBuckets(values: readonly number[], count: number): number[] {
+  const size = Math.max(1, Math.ceil(values.length / count));
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => {
+    const bucket = values.slice(i * size, (i + 1) * size);
+    return bucket.reduce((sum, value) => sum + value, 0) / bucket.length;
+  });
 }
 
 export async function incidents(directory: string | undefined, open: boolean, format: Format): Promise<number> {

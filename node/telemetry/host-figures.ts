@@ -77,9 +77,14 @@ function sockstat(text: string): Record<string, number> {
   };
 }
 
-/** All devices but loopback, together. */
+/** A figure of one device: `network.receive|eth0`. */
+export const PER_DEVICE = /^([a-z.]+)\|(.+)$/;
+const MAX_DEVICES = 64;
+
+/** All devices but loopback, together, and each by itself. */
 function networkDevices(text: string): Record<string, number> {
   const sums = { receive: 0, transmit: 0, errors: 0, dropped: 0 };
+  const each: Record<string, number> = {};
   for (const [, name = '', rest = ''] of text.matchAll(/^\s*([^:\s]+):(.*)$/gm)) {
     if (name === 'lo') continue;
     const [received = 0, , receiveErrors = 0, receiveDropped = 0, , , , , sent = 0, , sendErrors = 0, sendDropped = 0] = rest
@@ -90,8 +95,11 @@ function networkDevices(text: string): Record<string, number> {
     sums.transmit += sent;
     sums.errors += receiveErrors + sendErrors;
     sums.dropped += receiveDropped + sendDropped;
+    const own = { receive: received, transmit: sent, errors: receiveErrors + sendErrors, dropped: receiveDropped + sendDropped };
+    if (Object.keys(each).length < MAX_DEVICES * 4)
+      for (const [key, value] of Object.entries(own)) each[`network.${key}|${name}`] = value;
   }
-  return Object.fromEntries(Object.entries(sums).map(([key, value]) => [`network.${key}`, value]));
+  return { ...each, ...Object.fromEntries(Object.entries(sums).map(([key, value]) => [`network.${key}`, value])) };
 }
 
 /** `[UU_]` of an array that lacks a disk. */
@@ -150,6 +158,8 @@ export function readFigures(sources: readonly HostSource[], read: (file: string)
       if (value !== undefined && Number.isFinite(value)) values.set(figure, value);
       else lacks.set(figure, found.ok ? `${file} does not say` : found.reason);
     }
+    for (const [figure, value] of found.ok ? Object.entries(found.value) : [])
+      if (PER_DEVICE.test(figure) && Number.isFinite(value)) values.set(figure, value);
   }
   return { values, lacks };
 }

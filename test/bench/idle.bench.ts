@@ -92,8 +92,8 @@ async function measureAgents(count: number, { option, progress }: BenchOptions):
       swarm.agents.map((agent) => pidOf(agent.process)),
       option('seconds', 60),
     );
-    const { metrics } = await swarm.json<AgentStatus>(first, 'status');
-    return { ...mean(costs), series: Object.keys(metrics).length };
+    const { series } = await swarm.json<AgentStatus>(first, 'status');
+    return { ...mean(costs), series };
   } finally {
     await swarm.stop();
   }
@@ -157,7 +157,21 @@ async function measureRival(rival: Rival, { option, progress }: BenchOptions): P
 const shown = (cost: Cost | undefined): string =>
   cost === undefined ? '-' : `${(cost.cpuShare * 100).toFixed(2)} % of a core, ${cost.rssMb.toFixed(1)} MiB`;
 
+/** Processes that do nothing: three series each, so that there are a thousand. */
+function makeSleepers(count: number): ChildProcess[] {
+  return Array.from({ length: count }, () => spawn('sleep', ['3600'], { stdio: 'ignore' }));
+}
+
 async function run(options: BenchOptions): Promise<Figures> {
+  const sleepers = makeSleepers(options.option('sleepers', 300));
+  try {
+    return await measureAll(options);
+  } finally {
+    for (const sleeper of sleepers) sleeper.kill();
+  }
+}
+
+async function measureAll(options: BenchOptions): Promise<Figures> {
   const alone = await measureAgents(1, options);
   const swarm = await measureAgents(3, options);
   const [netdata, monit] = [await measureRival(RIVALS[0] as Rival, options), await measureRival(RIVALS[1] as Rival, options)];

@@ -94,7 +94,7 @@ async function judgeReal(
         for (let i = 0; i < copies; i++) children.push(spawn(process.execPath, ['-e', script], { stdio: 'ignore' }));
       }
       const sample = sensors.sample();
-      history.record(readMetrics(sample, previous));
+      history.record(readMetrics(sample, previous), second, true);
       previous = sample;
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }

@@ -42,10 +42,12 @@ describe('the flight recorder', () => {
       scheduler.step((second + 1) * 1_000);
       const sample = linux.sample();
       history.record(
-        new Map([
+        [
           ['rising', second],
           ['flat', 7],
-        ]),
+        ],
+        second,
+        true,
       );
       recorder.take(sample, previous);
       previous = sample;

@@ -118,19 +118,56 @@ export function parseStat(text: string): ProcessSample | undefined {
   };
 }
 
-function processes(): ProcessSample[] {
-  const samples: ProcessSample[] = [];
+/** For so long a slice of the scan may hold the event loop; the rest goes on in its next turn. */
+const SLICE_MS = 2;
+
+function* processes(): Generator<ProcessSample> {
+  let count = 0;
   for (const entry of readdirSync('/proc')) {
-    if (entry.charCodeAt(0) > 57 || entry.charCodeAt(0) < 48 || samples.length >= MAX_PROCESSES) continue;
+    if (entry.charCodeAt(0) > 57 || entry.charCodeAt(0) < 48 || count >= MAX_PROCESSES) continue;
     const text = read(`/proc/${entry}/stat`);
     const sample = text === undefined ? undefined : parseStat(text);
-    if (sample !== undefined) samples.push(sample);
+    if (sample === undefined) continue;
+    count++;
+    yield sample;
   }
-  return samples;
+}
+
+/**
+ * The scan in slices: a sample shows the processes of the last whole one, which the sample before it began. Only the first
+ * is done at once.
+ */
+class ProcessScan {
+  #last: readonly ProcessSample[] | undefined;
+  #running = false;
+
+  take(): readonly ProcessSample[] {
+    if (this.#last === undefined) this.#last = [...processes()];
+    else if (!this.#running) this.#later(processes(), []);
+    return this.#last;
+  }
+
+  #later(rest: Generator<ProcessSample>, found: ProcessSample[]): void {
+    this.#running = true;
+    setImmediate(() => this.#slice(rest, found));
+  }
+
+  #slice(rest: Generator<ProcessSample>, found: ProcessSample[]): void {
+    const untilMs = performance.now() + SLICE_MS;
+    for (let next = rest.next(); ; next = rest.next()) {
+      if (next.done === true) break;
+      found.push(next.value);
+      if (performance.now() < untilMs) continue;
+      return this.#later(rest, found);
+    }
+    this.#last = found;
+    this.#running = false;
+  }
 }
 
 export class ProcReader implements Sensors {
   readonly source = 'proc';
+  readonly #scan = new ProcessScan();
   readonly #host = new HostReader();
   readonly detail = processDetail;
   readonly throttling = throttling;
@@ -153,7 +190,7 @@ export class ProcReader implements Sensors {
       pressureIo: pressure('io'),
       disks: disks(read('/proc/diskstats')),
       mounts: mounts(read('/proc/self/mounts')),
-      processes: processes(),
+      processes: this.#scan.take(),
       host: this.#host.read(Date.now()),
     };
   }
