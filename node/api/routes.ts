@@ -19,10 +19,16 @@ export interface Reply {
   body: unknown;
 }
 
-interface Route {
+export interface Route {
   method: 'GET' | 'POST';
-  path: RegExp;
-  /** @param parameter the first group of `path`. */
+  /** With one parameter at most: `/v1/incidents/{id}/explanation`. */
+  path: string;
+  /** What the parameter looks like; anything without a slash where it is not given. */
+  parameter: RegExp | undefined;
+  summary: string;
+  /** What the body must be; undefined where there is none. */
+  body: z.ZodType | undefined;
+  /** @param parameter as it was in the path. */
   handle(agent: Agent, body: unknown, parameter: string): Promise<Reply> | Reply;
 }
 
@@ -139,141 +145,125 @@ function declaration(tool: Tool) {
   return { ...base, blastRadius, verification, timeoutMs, rate };
 }
 
+type Answer = Promise<Reply> | Reply;
+
+function get(path: string, summary: string, handle: (agent: Agent, parameter: string) => Answer, parameter?: RegExp): Route {
+  return { method: 'GET', path, parameter, summary, body: undefined, handle: (agent, _body, given) => handle(agent, given) };
+}
+
+/** Its body is parsed by the schema, or what is wrong with it is said. */
+function post<T>(
+  path: string,
+  summary: string,
+  body: z.ZodType<T>,
+  handle: (agent: Agent, body: T, parameter: string) => Answer,
+): Route {
+  return {
+    method: 'POST',
+    path,
+    parameter: undefined,
+    summary,
+    body,
+    handle: (agent, given, parameter) => parsed(body, given, (value) => handle(agent, value, parameter)),
+  };
+}
+
+const nothing = z.looseObject({}).optional();
+const orMissing = (value: unknown, missing: string): Reply => (value === undefined ? failed(404, missing) : ok(value));
+const MANY = /\d{1,12}/;
+
 export const ROUTES: readonly Route[] = [
-  { method: 'GET', path: /^\/v1\/status$/, handle: (agent) => ok(agent.status()) },
-  { method: 'GET', path: /^\/v1\/overview$/, handle: (agent) => ok(agent.overview()) },
-  { method: 'GET', path: /^\/v1\/incidents$/, handle: (agent) => ok(agent.incidents()) },
-  {
-    method: 'POST',
-    path: /^\/v1\/stop$/,
-    handle: () => {
-      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
-      return ok({});
+  get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
+  get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
+  post('/v1/stop', 'Has the agent leave the swarm and end, in order', nothing, () => {
+    process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
+    return ok({});
+  }),
+  post('/v1/query', 'SQL over the whole swarm', querySchema, async (agent, { sql, timeoutMs }) => {
+    const result = await agent.query(sql, timeoutMs);
+    return result.ok ? ok(result.answer) : failed(400, result.message);
+  }),
+  get('/v1/series', 'The names of all series', (agent) => ok(agent.series())),
+  get('/v1/series/{name}', 'What a series was: ten minutes by the second, six hours by the minute', (agent, name) =>
+    orMissing(agent.past(name), `no series ${name}`),
+  ),
+  get('/v1/cases', 'What was tried, and whether it helped', (agent) => ok(agent.cases())),
+  get('/v1/incidents', 'The incidents that this agent remembers, oldest first', (agent) => ok(agent.incidents())),
+  get('/v1/incidents/{id}/recording', 'The minute before an incident of this machine', async (agent, id) =>
+    orMissing(await agent.recording(id), `no recording of ${id} is kept on this machine`),
+  ),
+  get('/v1/incidents/{id}/explanation', 'An incident of any member, from sample to outcome', async (agent, id) => {
+    const result = await agent.explain(id);
+    return result.ok ? ok(result.explanation) : failed(404, result.message);
+  }),
+  get('/v1/policies', 'All policies, their origin, and what their thresholds are now', (agent) => ok(agent.policies())),
+  post('/v1/policies', 'Adds or replaces live policies: all of them, or none', policiesSchema, (agent, { policies }) =>
+    applyPolicies(agent, policies),
+  ),
+  post('/v1/policies/{name}/removal', 'Takes a live policy away', nothing, async (agent, _body, name) =>
+    (await agent.removePolicy(name)) ? ok({ name }) : failed(404, `there is no live policy ${name}`),
+  ),
+  post('/v1/policies/{name}/reset', 'Has a policy’s thresholds learn anew', nothing, (agent, _body, name) => {
+    agent.resetPolicy(name);
+    return ok({ name });
+  }),
+  get('/v1/tools', 'The tools, as they declare themselves', () => ok(TOOLS.map(declaration))),
+  post('/v1/actions', 'Carries out a plan of a person’s, or shows what it would do', actSchema, (agent, request) =>
+    actOrExplain(agent, request),
+  ),
+  post('/v1/actions/{id}/rollback', 'Undoes what was confirmed under an id', nothing, (agent, _body, id) => rollback(agent, id)),
+  post('/v1/approvals/{id}', 'Answers what waits for approval', answerSchema, async (agent, { answer }, id) =>
+    (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
+  ),
+  post('/v1/silences', 'Leaves a policy or a target alone for a while', silenceRequestSchema, async (agent, request) =>
+    ok(await agent.executor.silence(request)),
+  ),
+  post('/v1/silences/{id}/lift', 'Ends a silence early', nothing, async (agent, _body, id) =>
+    (await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
+  ),
+  post(
+    '/v1/halt',
+    'Halts all acting on this machine; it stays halted over a restart',
+    reasonSchema,
+    async (agent, { reason }) => {
+      await agent.executor.halt(reason);
+      return ok({ halted: reason });
     },
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/query$/,
-    handle: (agent, body) =>
-      parsed(querySchema, body, async ({ sql, timeoutMs }) => {
-        const result = await agent.query(sql, timeoutMs);
-        return result.ok ? ok(result.answer) : failed(400, result.message);
-      }),
-  },
-  { method: 'GET', path: /^\/v1\/series$/, handle: (agent) => ok(agent.series()) },
-  {
-    method: 'GET',
-    path: /^\/v1\/series\/([^/]+)$/,
-    handle: (agent, _body, name) => {
-      const past = agent.past(name);
-      return past === undefined ? failed(404, `no series ${name}`) : ok(past);
-    },
-  },
-  { method: 'GET', path: /^\/v1\/cases$/, handle: (agent) => ok(agent.cases()) },
-  {
-    method: 'GET',
-    path: /^\/v1\/incidents\/([^/]+)\/recording$/,
-    handle: async (agent, _body, id) => {
-      const recording = await agent.recording(id);
-      return recording === undefined ? failed(404, `no recording of ${id} is kept on this machine`) : ok(recording);
-    },
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/incidents\/([^/]+)\/explanation$/,
-    handle: async (agent, _body, id) => {
-      const result = await agent.explain(id);
-      return result.ok ? ok(result.explanation) : failed(404, result.message);
-    },
-  },
-  { method: 'GET', path: /^\/v1\/policies$/, handle: (agent) => ok(agent.policies()) },
-  {
-    method: 'POST',
-    path: /^\/v1\/policies$/,
-    handle: (agent, body) => parsed(policiesSchema, body, ({ policies }) => applyPolicies(agent, policies)),
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/policies\/([^/]+)\/removal$/,
-    handle: async (agent, _body, name) =>
-      (await agent.removePolicy(name)) ? ok({ name }) : failed(404, `there is no live policy ${name}`),
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/policies\/([^/]+)\/reset$/,
-    handle: (agent, _body, name) => {
-      agent.resetPolicy(name);
-      return ok({ name });
-    },
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/tools$/,
-    handle: () => ok(TOOLS.map(declaration)),
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/actions$/,
-    handle: (agent, body) => parsed(actSchema, body, (request) => actOrExplain(agent, request)),
-  },
-  { method: 'POST', path: /^\/v1\/actions\/([^/]+)\/rollback$/, handle: (agent, _body, id) => rollback(agent, id) },
-  {
-    method: 'POST',
-    path: /^\/v1\/approvals\/([^/]+)$/,
-    handle: (agent, body, id) =>
-      parsed(answerSchema, body, async ({ answer }) =>
-        (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
-      ),
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/silences$/,
-    handle: (agent, body) => parsed(silenceRequestSchema, body, async (request) => ok(await agent.executor.silence(request))),
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/silences\/([^/]+)\/lift$/,
-    handle: async (agent, _body, id) =>
-      (await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
-  },
-  {
-    method: 'POST',
-    path: /^\/v1\/halt$/,
-    handle: (agent, body) =>
-      parsed(reasonSchema, body, ({ reason }) => agent.executor.halt(reason).then(() => ok({ halted: reason }))),
-  },
-  { method: 'POST', path: /^\/v1\/resume$/, handle: (agent) => agent.executor.resume().then(() => ok({ halted: null })) },
-  {
-    method: 'GET',
-    path: /^\/v1\/audit\/verification$/,
-    handle: async (agent) => {
-      const check = await agent.audit.verify();
-      return ok(check.ok ? { ...check, root: check.root === undefined ? '' : toHex(check.root) } : check);
-    },
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/audit\/records\/last\/(\d{1,4})$/,
-    handle: async (agent, _body, count) => ok(await agent.audit.tail(Number(count))),
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/audit\/records\/(\d{1,12})\/proof$/,
-    handle: async (agent, _body, index) => {
+  ),
+  post('/v1/resume', 'Allows acting again', nothing, async (agent) => {
+    await agent.executor.resume();
+    return ok({ halted: null });
+  }),
+  get('/v1/audit/verification', 'Reads the whole audit log again', async (agent) => {
+    const check = await agent.audit.verify();
+    return ok(check.ok ? { ...check, root: check.root === undefined ? '' : toHex(check.root) } : check);
+  }),
+  get(
+    '/v1/audit/records/last/{count}',
+    'The newest records of the audit log',
+    async (agent, count) => ok(await agent.audit.tail(Number(count))),
+    /\d{1,4}/,
+  ),
+  get(
+    '/v1/audit/records/{index}/proof',
+    'A proof that a record is in the log',
+    async (agent, index) => {
       const proof = await agent.audit.prove(Number(index));
       return proof === undefined
         ? failed(404, `the log has no record ${index}; it has ${agent.audit.records}`)
         : ok(inclusionText(proof));
     },
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/audit\/consistency\/(\d{1,12})$/,
-    handle: async (agent, _body, size) => {
+    MANY,
+  ),
+  get(
+    '/v1/audit/consistency/{size}',
+    'A proof that the log of now begins with what it was',
+    async (agent, size) => {
       const proof = await agent.audit.proveConsistency(Number(size));
       return proof === undefined
         ? failed(404, `the log was never of size ${size}; it has ${agent.audit.records} records`)
         : ok(consistencyText(proof));
     },
-  },
+    MANY,
+  ),
 ];

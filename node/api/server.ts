@@ -2,10 +2,16 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Agent } from '../agent.ts';
+import { openApi } from './openapi.ts';
 import { failed, type Reply, ROUTES } from './routes.ts';
 
 /** A file of 256 KiB, escaped as JSON may escape it. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
+
+const PATTERNS = ROUTES.map((route) => ({
+  route,
+  pattern: new RegExp(`^${route.path.replace(/\{.+\}/, `(${route.parameter?.source ?? '[^/]+'})`)}$`),
+}));
 
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
@@ -26,13 +32,14 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
 
 async function answer(agent: Agent, request: IncomingMessage): Promise<Reply> {
   const path = (request.url ?? '').split('?')[0] ?? '';
-  const matching = ROUTES.filter((route) => route.path.test(path));
-  const route = matching.find(({ method }) => method === request.method);
-  if (route === undefined)
+  if (path === '/v1/openapi.json') return { status: 200, body: openApi(ROUTES, agent.status().version) };
+  const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
+  const found = matching.find(({ route: { method } }) => method === request.method);
+  if (found === undefined)
     return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
   const body = request.method === 'POST' ? await readBody(request) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${MAX_BODY_BYTES} bytes`);
-  return route.handle(agent, body, decodeURIComponent(route.path.exec(path)?.[1] ?? ''));
+  return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''));
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {

@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import type { Silence } from '../action/silences.ts';
 import type { AgentStatus } from '../agent.ts';
+import { callAgent } from '../api/client.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import { closest, KalosError } from '../errors.ts';
-import { callAgent } from './client.ts';
 import { printData } from './data.ts';
 import { EXIT, type Format, paint, printable, table } from './output.ts';
 

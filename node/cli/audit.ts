@@ -1,10 +1,10 @@
 // `kalos audit verify | list | prove | check`: the Merkle log of what an agent intended and did (RFC 6962).
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { callAgent } from '../api/client.ts';
 import type { AuditRecord } from '../audit/audit-log.ts';
 import { checkProof, type ProofText, proofSchema } from '../audit/proof.ts';
 import { KalosError } from '../errors.ts';
-import { callAgent } from './client.ts';
 import { printData } from './data.ts';
 import { EXIT, type Format, paint, table } from './output.ts';
 

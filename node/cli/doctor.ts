@@ -4,11 +4,11 @@ import { accessSync, chmodSync, constants, existsSync, readFileSync, statSync, w
 import { join } from 'node:path';
 import { findPackage } from '../adapters/package.ts';
 import type { AgentStatus } from '../agent.ts';
+import { callAgent } from '../api/client.ts';
 import { makeStateDirectory, SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
-import { callAgent } from './client.ts';
 import { printData } from './data.ts';
 import { POLICY } from './install.ts';
 import { EXIT, type Format, paint } from './output.ts';

@@ -1,7 +1,8 @@
 // `kalos explain ID`: one incident from sample to outcome, from whichever peer it is asked of.
+
+import { callAgent } from '../api/client.ts';
 import type { Explanation } from '../query/explain.ts';
 import type { Recording } from '../telemetry/flight-recorder.ts';
-import { callAgent } from './client.ts';
 import { printData } from './data.ts';
 import { bytes, EXIT, type Format, paint, printable, sparkline, table } from './output.ts';
 

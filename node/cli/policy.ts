@@ -1,5 +1,6 @@
 // `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
 import type { KnownPolicy } from '../agent/policies.ts';
+import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
 import { readConfigFile } from '../config/adapters/state-directory.ts';
 import { resolveConfig } from '../config/config.ts';
@@ -8,7 +9,6 @@ import { PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
 import { closest, KalosError } from '../errors.ts';
-import { callAgent } from './client.ts';
 import { printData, printRows } from './data.ts';
 import { EXIT, type Format, paint } from './output.ts';
 

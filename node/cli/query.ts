@@ -1,6 +1,7 @@
 // `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine.
+
+import { callAgent } from '../api/client.ts';
 import type { QueryAnswer } from '../query/query.ts';
-import { callAgent } from './client.ts';
 import { printRows } from './data.ts';
 import { EXIT, type Format, paint } from './output.ts';
 

@@ -2,11 +2,11 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AgentStatus } from '../agent.ts';
+import { callAgent } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { closest, KalosError } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Past } from '../telemetry/history.ts';
-import { callAgent } from './client.ts';
 import { printRows } from './data.ts';
 import { EXIT, type Format, paint, printable, sparkline } from './output.ts';
 import { runQuery } from './query.ts';

@@ -1,6 +1,6 @@
 // `kalos status`: the agent of this machine and the swarm as it sees it.
 import type { AgentStatus } from '../agent.ts';
-import { callAgent } from './client.ts';
+import { callAgent } from '../api/client.ts';
 import { printData } from './data.ts';
 import { bytes, duration, EXIT, type Format, paint, printable, table } from './output.ts';
 

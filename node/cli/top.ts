@@ -1,8 +1,8 @@
 // `kalos top`: a live view of one machine and what KALOS does on it. Redrawn each second in the alternate screen; q ends
 // it. Where the output is no terminal, one picture is printed.
 import type { AgentStatus } from '../agent.ts';
+import { callAgent } from '../api/client.ts';
 import type { Overview } from '../query/overview.ts';
-import { callAgent } from './client.ts';
 import { bytes, duration, EXIT, paint, printable, sparkline } from './output.ts';
 
 const EVERY_MS = 1_000;

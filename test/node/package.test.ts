@@ -30,10 +30,17 @@ const run = (...args: string[]): string => execFileSync(command, args, { cwd: pl
 describe('the installed package', () => {
   it('holds no TypeScript and no test, and the licences', () => {
     const files = readdirSync(installed, { recursive: true }).map(String);
-    expect(files.filter((file) => file.endsWith('.ts') || file.startsWith('test'))).toEqual([]);
+    expect(files.filter((file) => /(?<!\.d)\.ts$/.test(file) || file.startsWith('test'))).toEqual([]);
     expect(files).toEqual(
       expect.arrayContaining(['LICENSE', 'kmod/LICENSE', 'models/artifacts/incident.onnx', 'dist/kalos.mjs']),
     );
+  });
+
+  it('is a library: kalos/client, with its types', () => {
+    const script =
+      "import('kalos/client').then(({ KalosClient }) => new KalosClient({ directory: '/nowhere' }).status()).catch(({ code }) => console.log(code))";
+    expect(execFileSync(process.execPath, ['-e', script], { cwd: place, encoding: 'utf8' }).trim()).toBe('not-running');
+    expect(existsSync(join(installed, 'dist/types/node/sdk/client.d.ts'))).toBe(true);
   });
 
   it('runs the command, the simulator, and finds its addon and model', () => {

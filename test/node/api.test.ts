@@ -1,0 +1,55 @@
+// The local API: described by itself, and used as a library.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callAgent } from '../../node/api/client.ts';
+import { ROUTES } from '../../node/api/routes.ts';
+import { KalosClient } from '../../node/sdk/client.ts';
+import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+
+const swarm = new RealSwarm();
+let agent: RealAgent;
+beforeAll(async () => {
+  agent = await swarm.start('solo', '');
+}, 60_000);
+afterAll(() => swarm.stop());
+
+describe('the local API', () => {
+  const client = () => new KalosClient({ directory: agent.directory });
+
+  it('describes itself in OpenAPI: every route, its parameter and its body', async () => {
+    const described = await callAgent<{
+      openapi: string;
+      paths: Record<string, Record<string, { parameters?: { name: string }[]; requestBody?: unknown; summary: string }>>;
+    }>(agent.directory, 'GET', '/v1/openapi.json');
+    expect(described.openapi).toBe('3.1.0');
+    for (const { path, method, body } of ROUTES) {
+      const operation = described.paths[path]?.[method.toLowerCase()];
+      expect(operation?.summary, path).not.toBe('');
+      expect(operation?.parameters?.map(({ name }) => `{${name}}`) ?? [], path).toEqual(path.match(/\{.+\}/g) ?? []);
+      expect(operation?.requestBody !== undefined, path).toBe(body !== undefined);
+    }
+  });
+
+  it('is a library', async () => {
+    expect((await client().status()).name).toBe('solo');
+    expect(await client().incidents()).toEqual(expect.any(Array));
+    expect((await client().query('select node from nodes')).rows).toEqual([['solo']]);
+    expect((await client().act([{ tool: 'sysctl.get', key: 'kernel.ostype' }], { reason: 'a test' })).result).toBe('read');
+    await expect(client().recording('inc-0000000000')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(client().applyPolicies([{ name: 'x', when: '1 +', summary: 'x' }])).rejects.toMatchObject({ code: 'usage' });
+    const { fine } = await client().past('system.memory.utilization');
+    expect(fine.values.at(-1)).toBeGreaterThan(0);
+  });
+
+  it('keeps series beyond the catalogue, and shows what they were', async () => {
+    const series = await eventually('series', async () => {
+      const all = await client().series();
+      return all.includes('system.memory.utilization') ? all : undefined;
+    });
+    expect(series.some((name) => /^process\.memory\.usage\{.+-\d+\}$/.test(name))).toBe(true);
+    const shown = await kalos('metrics', 'system.memory', '--history', '--dir', agent.directory);
+    expect(shown.stdout).toMatch(/system\.memory\.utilization +[▁▂▃▄▅▆▇█]+/);
+    const csv = await kalos('metrics', 'system.memory', '--history', '--dir', agent.directory, '-o', 'csv');
+    expect(csv.stdout).toMatch(/^series,ten minutes/);
+  });
+});
