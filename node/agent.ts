@@ -107,7 +107,10 @@ export class Agent {
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
     this.#policies = new PolicySet(ports.store, config.policies, config.engine.maxRules);
     const policies = this.#policies.all().map(({ policy }) => policy);
-    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies }, (changes) => this.#onChanges(changes));
+    const clockBehindMs = (): number | undefined => this.#link.clockBehindMs();
+    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, clockBehindMs, ...events }, (changes) =>
+      this.#onChanges(changes),
+    );
     this.#link = new SwarmLink(ports, config, {
       request: async (protocol, body) =>
         protocol === 'table' ? answerTable(body, this.#sources) : answerExplain(body, this.#memory),
@@ -136,6 +139,7 @@ export class Agent {
     this.#startedMs = this.#ports.clock.monotonicMs();
     await this.#memory.open();
     for (const wrong of await this.#policies.open()) this.#events.log('warn', `a live policy is left out: ${wrong}`);
+    await this.#watcher.recall();
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
     await this.#audit.open();
     await this.#executor.open();

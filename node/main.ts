@@ -148,7 +148,7 @@ async function openStore(directory: StateDirectory): Promise<LevelStore> {
 
 function declaredOf({ sysctl, file, log, cleanup, certificate, resolver }: Config): Declared {
   const files = file.map(({ path, content, mode, reload }) => ({ path, content, mode, reload }));
-  const logs = log.map(({ path, maxBytes, keep, reload }) => ({ path, maxBytes, keep, reload }));
+  const logs = log.map(({ path, maxBytes, keep, reload, alert }) => ({ path, maxBytes, keep, reload, alert }));
   const certificates = certificate.map(({ path, renewDays, renew, reload }) => ({ path, renewDays, renew, reload }));
   return { sysctls: sysctl, files, logs, cleanups: cleanup, certificates, resolvers: resolver };
 }

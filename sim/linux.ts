@@ -11,7 +11,7 @@ import {
   type SignalName,
   stoppedService,
 } from '../swarm/ports/actuator.ts';
-import type { ProcessDetail, ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
+import type { NewLines, ProcessDetail, ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
 import type { PortState } from '../swarm/ports/transport.ts';
 import { type ChangeMachine, SimulatedChanges } from './changes.ts';
 import { FakeFiles } from './files.ts';
@@ -237,6 +237,11 @@ export class FakeLinux implements Sensors, ChangeMachine {
   /** The model has no CPU controller. */
   throttling(): undefined {
     return undefined;
+  }
+
+  /** Nobody writes to logs that are followed on the simulated machine. */
+  newLines(): NewLines {
+    return { ok: true, lines: [], skippedBytes: 0 };
   }
 
   /** Name servers of the model that answer, by address. */

@@ -30,6 +30,7 @@ import type { StoreOperation } from '../../swarm/ports/store.ts';
 import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
 import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
+import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { gatherEvidence } from './evidence.ts';
@@ -77,6 +78,7 @@ export class SwarmLink {
   /** Where members were seen last; kept on disk, so that a restart finds the swarm without being told. */
   readonly #addresses = new Map<PeerId, string>();
   /** Peers whose name was shown since this agent started. */
+  readonly #clocks = new ClockOffsets();
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
   #published: { status: Status; atMs: number } | undefined;
@@ -210,14 +212,23 @@ export class SwarmLink {
     );
   }
 
+  /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */
+  clockBehindMs(): number | undefined {
+    return this.#clocks.behindMs(this.#ports.clock.monotonicMs());
+  }
+
   // What arrives
 
   #receiveBroadcast(from: PeerId, bytes: Uint8Array): Verdict {
     this.#members.post({ kind: 'heard', peer: from });
     const offer = this.#offer(bytes);
     if (offer.verdict !== 'accept') return offer.verdict;
-    if (offer.kind === 'leave') this.#members.post({ kind: 'left', peer: offer.origin });
-    else if (offer.entry.origin !== this.self) {
+    if (offer.kind === 'leave') {
+      this.#clocks.forget(offer.origin);
+      this.#members.post({ kind: 'left', peer: offer.origin });
+    } else if (offer.entry.origin !== this.self) {
+      const { clock } = this.#ports;
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, clock.wallMs(), clock.monotonicMs());
       this.#members.post({ kind: 'heard', peer: offer.entry.origin });
     }
     return 'accept';

@@ -1,5 +1,8 @@
 // Senses the machine once a second and has the detectors judge it; at once when a supervised service ends.
+import { z } from 'zod';
 import { FEATURE_WINDOW_S, featuresOf } from '../../models/features.ts';
+import { BINS } from '../../models/seasonal-profile.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -26,6 +29,9 @@ const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
+const SEASONS_KEY = 'baseline/seasons';
+const KEEP_EVERY_SAMPLES = 3_600;
+const seasonsSchema = z.record(z.string(), z.array(z.tuple([z.number(), z.number(), z.number()])).max(BINS));
 
 /** What `[policy_engine]` and `[ai_engine]` set; undefined: as it comes. */
 export interface EngineConfig {
@@ -39,6 +45,9 @@ export interface WatcherConfig extends EngineConfig {
   policies: readonly Policy[];
   declared: Declared;
   services: readonly ServiceSpec[];
+  /** How far this machine's clock is behind its peers'; undefined with too few of them. */
+  clockBehindMs(): number | undefined;
+  failed(error: unknown): void;
 }
 
 export class Watcher {
@@ -46,6 +55,8 @@ export class Watcher {
   readonly #policies: PolicyDetector;
   readonly #baselines: BaselineDetector;
   readonly #intervalMs: number;
+  readonly #failed: (error: unknown) => void;
+  readonly #clockBehindMs: () => number | undefined;
   readonly #onChanges: (changes: Change[]) => void;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
   readonly #declared: DeclaredReader;
@@ -65,7 +76,7 @@ export class Watcher {
   /** @throws PolicyError */
   constructor(
     ports: Ports,
-    { policies, declared, services, intervalMs, anomalyThreshold }: WatcherConfig,
+    { policies, declared, services, intervalMs, anomalyThreshold, clockBehindMs, failed }: WatcherConfig,
     onChanges: (changes: Change[]) => void,
   ) {
     this.#ports = ports;
@@ -74,6 +85,8 @@ export class Watcher {
     this.#policies = new PolicyDetector(policies);
     this.#baselines = new BaselineDetector(anomalyThreshold);
     this.#intervalMs = intervalMs ?? DEFAULT_INTERVAL_MS;
+    this.#clockBehindMs = clockBehindMs;
+    this.#failed = failed;
     this.#onChanges = onChanges;
   }
 
@@ -100,10 +113,11 @@ export class Watcher {
 
   #take(): void {
     this.#previous = this.#sample;
-    this.#sample = this.#ports.sensors.sample();
+    this.#sample = withClock(this.#ports.sensors.sample(), this.#clockBehindMs());
     this.#metrics = readMetrics(this.#sample, this.#previous);
     this.#recorder.take(this.#sample, this.#previous);
     this.#samples++;
+    if (this.#samples % KEEP_EVERY_SAMPLES === 0) this.#keepSeasons().catch(this.#failed);
     const usage = usageByProcess(this.#sample, this.#previous);
     const services = new Map<string, Usage>();
     for (const service of this.#ports.actuator.services()) {
@@ -131,7 +145,12 @@ export class Watcher {
 
   #observation(sample: Sample): Observation {
     const nowMs = this.#ports.clock.monotonicMs();
-    return { nowMs, metrics: this.#metrics, targets: targetsOf(sample, this.services(), this.#looked.views) };
+    return {
+      nowMs,
+      wallMs: sample.atMs,
+      metrics: this.#metrics,
+      targets: targetsOf(sample, this.services(), this.#looked.views),
+    };
   }
 
   #checkIfDue(service: ServiceSample): void {
@@ -160,6 +179,18 @@ export class Watcher {
       this.#looking = false;
     };
     this.#look().then(done, done); // the actuator is out of reach: what was seen last stands
+  }
+
+  /** What was learned of the hours before a restart. */
+  async recall(): Promise<void> {
+    const bytes = await this.#ports.store.get(SEASONS_KEY);
+    const seasons = bytes === undefined ? undefined : seasonsSchema.safeParse(decodeCbor(bytes)).data;
+    if (seasons !== undefined) this.#baselines.recall(seasons);
+  }
+
+  /** Once an hour; what a crash loses is an hour of many days. */
+  async #keepSeasons(): Promise<void> {
+    await this.#ports.store.write([{ kind: 'put', key: SEASONS_KEY, value: encodeCbor(this.#baselines.seasons()) }]);
   }
 
   /** Looks out of turn, and judges by what it sees: something was changed just now. */
@@ -260,4 +291,14 @@ export class Watcher {
 
 function isWell({ state, check, processState }: ServiceView): boolean {
   return state === 'running' && processState !== 'T' && (check === 'open' || check === 'undeclared');
+}
+
+/** What only the peers can tell of a machine. */
+function withClock(sample: Sample, behindMs: number | undefined): Sample {
+  const { values, lacks } = sample.host;
+  const host =
+    behindMs === undefined
+      ? { values, lacks: new Map([...lacks, ['clock.offset', 'fewer than two peers to compare it with']]) }
+      : { values: new Map([...values, ['clock.offset', behindMs / 1_000]]), lacks };
+  return { ...sample, host };
 }

@@ -26,6 +26,7 @@ const serviceName = z
 const MAX_SILENCE_S = 86_400;
 const MAX_GRACE_S = 600;
 const MIN_LOG_BYTES = 4_096;
+const MAX_PATTERN_LENGTH = 200;
 const MAX_CONFIG_FILES = 16;
 const MAX_SERVERS = 3; // as many as resolv.conf(5) takes
 const DEFAULT_RENEW_DAYS = 14;
@@ -111,11 +112,20 @@ const fileSchema = z.strictObject({
     .optional(),
   reload: serviceName.optional(),
 });
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 const logSchema = z
   .strictObject({
     path: plainPath,
     max_bytes: z.number().int().min(MIN_LOG_BYTES),
     keep: z.number().int().min(1).max(32).default(5),
+    alert: z.string().min(1).max(MAX_PATTERN_LENGTH).refine(isPattern, 'a regular expression').optional(),
     reload: serviceName.optional(),
   })
   .transform(({ max_bytes, ...rest }) => ({ ...rest, maxBytes: max_bytes }));

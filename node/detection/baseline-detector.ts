@@ -1,6 +1,7 @@
 // Robust baselines over the metrics whose catalogue entry declares a noise floor: fires when a metric stays far above
-// its own normal. What it finds has no remedy of its own; the higher tiers say what it looks like.
+// its own normal, and above what is normal at this hour where that is known. What it finds has no remedy of its own; the higher tiers say what it looks like.
 import { RobustBaseline } from '../../models/robust-baseline.ts';
+import { SeasonalProfile, type SeasonalState } from '../../models/seasonal-profile.ts';
 import { METRICS } from '../telemetry/metrics.ts';
 import type { Change, Detector, Finding, Observation } from './detector.ts';
 
@@ -15,6 +16,7 @@ const POLICY = 'baseline';
 
 interface Watched {
   baseline: RobustBaseline;
+  season: SeasonalProfile;
   above: number;
   below: number;
   finding: Finding | undefined;
@@ -30,7 +32,13 @@ export class BaselineDetector implements Detector {
     this.#fireZ = fireZ;
     for (const metric of METRICS) {
       if (metric.noiseFloor === undefined) continue;
-      this.#watched.set(metric.name, { baseline: new RobustBaseline(metric.noiseFloor), above: 0, below: 0, finding: undefined });
+      this.#watched.set(metric.name, {
+        baseline: new RobustBaseline(metric.noiseFloor),
+        season: new SeasonalProfile(metric.noiseFloor),
+        above: 0,
+        below: 0,
+        finding: undefined,
+      });
     }
   }
 
@@ -43,13 +51,30 @@ export class BaselineDetector implements Detector {
     if (watched !== undefined) watched.finding = undefined;
   }
 
-  observe({ metrics }: Observation): Change[] {
+  /** What was learned of the hours, by metric: to be kept over a restart. */
+  seasons(): Record<string, SeasonalState> {
+    return Object.fromEntries([...this.#watched].map(([name, { season }]) => [name, season.state()]));
+  }
+
+  recall(seasons: Readonly<Record<string, SeasonalState>>): void {
+    for (const metric of METRICS) {
+      const watched = this.#watched.get(metric.name);
+      if (watched !== undefined && metric.noiseFloor !== undefined)
+        watched.season = new SeasonalProfile(metric.noiseFloor, seasons[metric.name]);
+    }
+  }
+
+  observe({ metrics, wallMs }: Observation): Change[] {
     const changes: Change[] = [];
     for (const [name, watched] of this.#watched) {
       const value = metrics.get(name);
       if (value === undefined) continue;
       const { z, median, learned } = watched.baseline.score(value);
-      watched.above = learned && z >= this.#fireZ ? watched.above + 1 : 0;
+      const atThisHour = watched.season.z(value, wallMs);
+      const unusual = atThisHour === undefined || atThisHour >= this.#fireZ / 2;
+      // Learned only while all is normal: a fault is no season.
+      if (watched.finding === undefined && z < this.#fireZ) watched.season.learn(value, wallMs);
+      watched.above = learned && unusual && z >= this.#fireZ ? watched.above + 1 : 0;
       watched.below = z < this.#fireZ / 2 ? watched.below + 1 : 0;
       if (watched.finding === undefined && watched.above >= FIRE_AFTER) {
         watched.finding = findingOf(name, value, median, z);

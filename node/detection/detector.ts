@@ -23,6 +23,7 @@ export interface ServiceView extends ServiceSample {
 export interface Observation {
   /** Monotonic ms. */
   nowMs: number;
+  wallMs: number;
   metrics: ReadonlyMap<string, number>;
   /** What could be seen, by scope. */
   targets: Targets;

@@ -28,7 +28,7 @@ export function testPolicy(policy: Policy): PolicyTestResult[] {
     const targets = new Map([[policy.scope, [targetOf(policy, test.target)]]]);
     let fired = false;
     for (let nowMs = 0; nowMs <= test.for_s * 1_000; nowMs += STEP_MS)
-      fired = detector.observe({ nowMs, metrics, targets }).some(({ kind }) => kind === 'fired') || fired;
+      fired = detector.observe({ nowMs, wallMs: nowMs, metrics, targets }).some(({ kind }) => kind === 'fired') || fired;
     const said = fired ? 'it fires' : 'it does not fire';
     return {
       policy: policy.name,

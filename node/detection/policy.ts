@@ -403,6 +403,29 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       remedy: { tool: 'fs.rotate', path: '$path', keep: '$keep' },
     },
     {
+      name: 'log-alert',
+      scope: 'log',
+      when: `log.matches > 0`,
+      clear_s: 30,
+      summary: 'a declared log tells of what it was to be watched for',
+      test: [
+        { name: 'a line', target: { matches: 1 }, fires: true },
+        { name: 'other lines', target: { matches: 0, lines: 9 }, for_s: 60, fires: false },
+      ],
+    },
+    {
+      name: 'clock-skew',
+      // Reported only: whoever steps a clock under its services had better mean it.
+      when: `metrics['kalos.clock.offset'] > 2.0 || metrics['kalos.clock.offset'] < -2.0`,
+      for_s: 20,
+      clear_s: 20,
+      summary: 'this machine’s clock is not that of its peers',
+      test: [
+        { name: 'five seconds', metrics: { 'kalos.clock.offset': -5 }, for_s: 21, fires: true },
+        { name: 'a blink', metrics: { 'kalos.clock.offset': 0.3 }, for_s: 600, fires: false },
+      ],
+    },
+    {
       name: 'disk-cleanup',
       scope: 'cleanup',
       when: `(cleanup.utilization > 0.9 || cleanup.inodes_utilization > 0.9) && cleanup.files > 0`,

@@ -25,6 +25,8 @@ export interface DeclaredLog {
   path: string;
   maxBytes: number;
   keep: number;
+  /** A regular expression: a line that it matches is told. */
+  alert: string | undefined;
   reload: string | undefined;
 }
 
@@ -93,6 +95,10 @@ export interface DeclaredLook {
 const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number()], z.unknown());
 
 const DAY_MS = 86_400_000;
+const MAX_SHOWN_LENGTH = 160;
+/** How long a line of a log that matched is there for policies to see. */
+const MATCHES_LAST_MS = 10_000;
+const MAX_MATCHES = 1_000;
 const RESOLVE_WITHIN_MS = 1_000;
 
 export interface DeclaredPorts {
@@ -107,6 +113,8 @@ type Seen = { ok: true; view: DeclaredView } | { ok: false; name: string; reason
 export class DeclaredReader {
   readonly #declared: Declared;
   readonly #ports: DeclaredPorts;
+  readonly #matches = new Map<string, { line: string; atMs: number }[]>();
+  readonly #patterns = new Map<string, RegExp>();
 
   constructor(declared: Declared, ports: DeclaredPorts) {
     this.#declared = declared;
@@ -179,11 +187,28 @@ export class DeclaredReader {
     return { ok: true, view: { kind: 'file', name: path, fields } };
   }
 
-  async #log({ path, maxBytes, keep, reload }: DeclaredLog): Promise<Seen> {
+  async #log({ path, maxBytes, keep, reload, alert }: DeclaredLog): Promise<Seen> {
     const stat = await this.#stat(path);
     if (!stat.ok) return { ok: false, name: path, reason: stat.reason };
-    const fields = { path, exists: stat.exists, size_bytes: stat.size, max_bytes: maxBytes, keep, reload: reload ?? '' };
+    const base = { path, exists: stat.exists, size_bytes: stat.size, max_bytes: maxBytes, keep, reload: reload ?? '' };
+    const written = alert === undefined ? undefined : this.#ports.sensors.newLines(path);
+    if (written?.ok === false && stat.exists) return { ok: false, name: path, reason: written.reason };
+    const lines = written?.ok === true ? written.lines : [];
+    const matching = alert === undefined ? [] : lines.filter((line) => this.#pattern(alert).test(line));
+    const nowMs = this.#ports.clock.wallMs();
+    const before = (this.#matches.get(path) ?? []).filter(({ atMs }) => nowMs - atMs < MATCHES_LAST_MS);
+    const recent = [...before, ...matching.map((line) => ({ line: line.slice(0, MAX_SHOWN_LENGTH), atMs: nowMs }))].slice(
+      -MAX_MATCHES,
+    );
+    this.#matches.set(path, recent);
+    const fields = { ...base, lines: lines.length, matches: recent.length, last_match: recent.at(-1)?.line ?? '' };
     return { ok: true, view: { kind: 'log', name: path, fields } };
+  }
+
+  #pattern(text: string): RegExp {
+    const pattern = this.#patterns.get(text) ?? new RegExp(text);
+    this.#patterns.set(text, pattern);
+    return pattern;
   }
 
   async #cleanup({ directory, suffix, olderThanS }: DeclaredCleanup): Promise<Seen> {

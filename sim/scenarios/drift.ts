@@ -18,7 +18,7 @@ export const drift: Scenario = {
   declared: {
     sysctls: [{ key: 'vm.swappiness', value: '60' }],
     files: [{ path: CONFIG, content: 'port = 80\n', mode: '640', reload: 'app' }],
-    logs: [{ path: LOG, maxBytes: MAX_LOG_BYTES, keep: 3, reload: 'app' }],
+    logs: [{ path: LOG, maxBytes: MAX_LOG_BYTES, keep: 3, reload: 'app', alert: undefined }],
     cleanups: [],
     certificates: [],
     resolvers: [],

@@ -87,6 +87,9 @@ export interface Throttling {
   throttled: number;
 }
 
+/** What was written to a log since the last look, a line each; bytes that were too many are skipped. */
+export type NewLines = { ok: true; lines: string[]; skippedBytes: number } | { ok: false; reason: string };
+
 export interface Sensors {
   /** `native` (the addon) or `proc` (the plain reader) or `simulated`. */
   readonly source: 'native' | 'proc' | 'simulated';
@@ -95,6 +98,8 @@ export interface Sensors {
   detail(pid: number): ProcessDetail | undefined;
   /** Undefined where its group has no limit, or cannot be read. */
   throttling(pid: number): Throttling | undefined;
+  /** Of a file that the agent may read; the first look begins at its end. */
+  newLines(path: string): NewLines;
   /** Whether a name server answers, with whatever answer. @param server an IP address. */
   resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
 }

@@ -39,7 +39,8 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
       policySchema.parse({ name: `rule-${i}`, when: expression(i, names), summary: 'a rule' }),
     ),
   );
-  const observe = (): void => void detector.observe({ nowMs: performance.now(), metrics, targets: targetsOf(sample, [], []) });
+  const observe = (): void =>
+    void detector.observe({ nowMs: performance.now(), wallMs: 0, metrics, targets: targetsOf(sample, [], []) });
   progress(`${rules} rules over ${names.length} metrics; ${seconds} s`);
   for (const untilMs = performance.now() + WARM_UP_MS; performance.now() < untilMs; ) observe();
   let rounds = 0;

@@ -1,6 +1,8 @@
 // Detection: policies with duration and hysteresis, three-valued conditions, baselines that learn only what is normal.
 import { describe, expect, it } from 'vitest';
 import { RobustBaseline } from '../../models/robust-baseline.ts';
+import { BINS, SeasonalProfile, type SeasonalState } from '../../models/seasonal-profile.ts';
+import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
 import { conditionsOf } from '../../node/detection/conditions.ts';
 import type { Observation, ServiceView } from '../../node/detection/detector.ts';
 import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
@@ -33,6 +35,7 @@ const web: ServiceView = {
 
 const observe = (nowMs: number, metrics: Record<string, number>, services: ServiceView[] = []): Observation => ({
   nowMs,
+  wallMs: nowMs,
   metrics: new Map(Object.entries(metrics)),
   targets: targetsOf(sample, services, []),
 });
@@ -185,6 +188,49 @@ describe('a threshold that learns', () => {
     expect(value()).toBe(90);
     for (let at = 1_000; at < 1_200; at++) second(policies, at, 1);
     expect(value()).toBe(20);
+  });
+});
+
+describe('a profile of the hours', () => {
+  const HOUR_MS = 3_600_000;
+  /** Busy from 2 to 3 o'clock, on working days. Day 0 is a Thursday. */
+  function learned(days: number): SeasonalProfile {
+    const profile = new SeasonalProfile(0.01);
+    for (let hour = 0; hour < days * 24; hour++)
+      for (let minute = 0; minute < 60; minute++) profile.learn(hour % 24 === 2 ? 0.9 : 0.1, hour * HOUR_MS + minute * 60_000);
+    return profile;
+  }
+
+  it('knows what is normal at an hour once it has seen it on some days, and keeps that over a restart', () => {
+    const at = (day: number, hour: number): number => (day * 24 + hour) * HOUR_MS;
+    expect(learned(2).z(0.9, at(7, 2))).toBeUndefined();
+    for (const profile of [learned(14), new SeasonalProfile(0.01, learned(14).state())]) {
+      expect(Math.abs(profile.z(0.9, at(14, 2)) ?? 99)).toBeLessThan(1);
+      expect(profile.z(0.9, at(14, 3))).toBeGreaterThan(8);
+      expect(profile.z(0.1, at(14, 2))).toBeLessThan(-8);
+    }
+    expect(learned(5).z(0.9, at(2, 2))).toBeUndefined(); // one weekend is too few
+  });
+
+  it('keeps a metric that is high every day at this hour from being an anomaly', () => {
+    const run = (profiled: boolean): number => {
+      const detector = new BaselineDetector();
+      const hour = (day: number) => (day * 24 + 2) * HOUR_MS;
+      const state: SeasonalState = Array.from({ length: BINS }, () => [0.95, 0.01, 10]);
+      if (profiled) detector.recall({ 'system.cpu.utilization': state });
+      let fired = 0;
+      for (let second = 0; second < 400; second++) {
+        const metrics = new Map([['system.cpu.utilization', second < 200 ? 0.1 : 0.95]]);
+        fired += detector.observe({
+          nowMs: second * 1_000,
+          wallMs: hour(20) + second * 1_000,
+          metrics,
+          targets: new Map(),
+        }).length;
+      }
+      return fired;
+    };
+    expect([run(false) > 0, run(true)]).toEqual([true, 0]);
   });
 });
 

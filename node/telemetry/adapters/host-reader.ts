@@ -1,13 +1,31 @@
 // Reads the kernel's text files for both readers of /proc. A file that is not there is not asked for again for a while.
 import { readFileSync } from 'node:fs';
 import { HOST_SOURCES, type HostFigures, readFigures } from '../host-figures.ts';
+import { KernelLog } from './kernel-log.ts';
 
 const ASK_AGAIN_MS = 60_000;
+
+const KERNEL_LOG = 'the kernel’s log';
 
 export class HostReader {
   readonly #missing = new Map<string, { reason: string; untilMs: number }>();
 
+  readonly #kernel = new KernelLog();
+
   read(nowMs: number): HostFigures {
+    const figures = this.#files(nowMs);
+    const lacks = new Map(figures.lacks);
+    const values = new Map(figures.values);
+    try {
+      const { messages, errors } = this.#kernelCounts(nowMs);
+      values.set('kernel.messages', messages).set('kernel.errors', errors);
+    } catch (error) {
+      for (const name of ['kernel.messages', 'kernel.errors']) lacks.set(name, (error as Error).message);
+    }
+    return { values, lacks };
+  }
+
+  #files(nowMs: number): HostFigures {
     return readFigures(HOST_SOURCES, (file) => {
       const missing = this.#missing.get(file);
       if (missing !== undefined && nowMs < missing.untilMs) throw new Error(missing.reason);
@@ -19,5 +37,17 @@ export class HostReader {
         throw new Error(reason);
       }
     });
+  }
+
+  #kernelCounts(nowMs: number): { messages: number; errors: number } {
+    const missing = this.#missing.get(KERNEL_LOG);
+    if (missing !== undefined && nowMs < missing.untilMs) throw new Error(missing.reason);
+    try {
+      return this.#kernel.counts();
+    } catch (error) {
+      const reason = `the agent may not read ${KERNEL_LOG} (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
+      this.#missing.set(KERNEL_LOG, { reason, untilMs: nowMs + ASK_AGAIN_MS });
+      throw new Error(reason);
+    }
   }
 }

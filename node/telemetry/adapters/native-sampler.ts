@@ -1,8 +1,9 @@
 // The native sampler: one call into native/build/kalos.node fills an array of doubles (native/sampler_layout.h).
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { DiskSample, MountSample, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
+import type { DiskSample, MountSample, NewLines, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
+import { LogFollower } from './log-follower.ts';
 import { ProcReader } from './proc-reader.ts';
 import { processDetail, resolves, throttling } from './process-detail.ts';
 
@@ -31,12 +32,17 @@ export class NativeSampler implements Sensors {
   readonly detail = processDetail;
   readonly throttling = throttling;
   readonly resolves = resolves;
+  readonly #logs = new LogFollower();
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 
   constructor(addon: Addon) {
     if (addon.layoutVersion !== LAYOUT_VERSION) throw new Error(`layout ${addon.layoutVersion}, expected ${LAYOUT_VERSION}`);
     this.#addon = addon;
+  }
+
+  newLines(path: string): NewLines {
+    return this.#logs.newLines(path);
   }
 
   sample(): Sample {

@@ -5,12 +5,14 @@ import type {
   CpuTimes,
   DiskSample,
   MountSample,
+  NewLines,
   Pressure,
   ProcessSample,
   Sample,
   Sensors,
 } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
+import { LogFollower } from './log-follower.ts';
 import { processDetail, resolves, throttling } from './process-detail.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI on every architecture that Node runs on
@@ -172,6 +174,11 @@ export class ProcReader implements Sensors {
   readonly detail = processDetail;
   readonly throttling = throttling;
   readonly resolves = resolves;
+  readonly #logs = new LogFollower();
+
+  newLines(path: string): NewLines {
+    return this.#logs.newLines(path);
+  }
 
   sample(): Sample {
     const memory = meminfo(read('/proc/meminfo'));

@@ -1,0 +1,75 @@
+// What is normal at this hour: a mean and a spread for each hour of the day, working days and weekends apart, each learned
+// from the days before with a half-life of about a week. It says nothing of an hour that it has not seen often enough.
+
+const HOURS = 24;
+/** Hours of working days, then of weekends. */
+export const BINS = HOURS * 2;
+/** Days for which an hour must have been seen. */
+const MIN_DAYS = 3;
+/** Weight of a new day: half of what is known is from the last seven. */
+const RATE = 0.1;
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+/** 1 January 1970 was a Thursday. */
+const FIRST_WEEKDAY = 4;
+
+/** Per bin: mean, mean absolute deviation, days seen. */
+export type SeasonalState = [mean: number, spread: number, days: number][];
+
+interface Current {
+  bin: number;
+  day: number;
+  sum: number;
+  squares: number;
+  count: number;
+}
+
+export class SeasonalProfile {
+  readonly #bins: SeasonalState;
+  readonly #floor: number;
+  #current: Current | undefined;
+
+  /** @param floor the smallest spread that counts, in the series' unit. @param state from `state()`, of an earlier life. */
+  constructor(floor: number, state?: SeasonalState) {
+    this.#floor = floor;
+    this.#bins = Array.from({ length: BINS }, (_, i) => state?.[i] ?? [0, 0, 0]);
+  }
+
+  /** Robust standard deviations from what is normal at this hour; undefined where that is not known. @param wallMs UTC. */
+  z(value: number, wallMs: number): number | undefined {
+    const [mean, spread, days] = this.#bins[binOf(wallMs)] ?? [0, 0, 0];
+    return days < MIN_DAYS ? undefined : (value - mean) / (spread + this.#floor);
+  }
+
+  /** Takes a value for normal at its hour. An hour is learned once it is over. */
+  learn(value: number, wallMs: number): void {
+    const [bin, day] = [binOf(wallMs), Math.floor(wallMs / DAY_MS)];
+    if (this.#current !== undefined && (this.#current.bin !== bin || this.#current.day !== day)) this.#close(this.#current);
+    this.#current ??= { bin, day, sum: 0, squares: 0, count: 0 };
+    this.#current.sum += value;
+    this.#current.squares += value * value;
+    this.#current.count++;
+  }
+
+  #close({ bin, sum, squares, count }: Current): void {
+    this.#current = undefined;
+    const mean = sum / count;
+    const deviation = Math.sqrt(Math.max(0, squares / count - mean * mean));
+    const [known, spread, days] = this.#bins[bin] ?? [0, 0, 0];
+    // At first the plain average, so that the first day does not weigh for ever.
+    const rate = Math.max(RATE, 1 / (days + 1));
+    const apart = Math.max(deviation, days === 0 ? 0 : Math.abs(mean - known));
+    this.#bins[bin] = [known + rate * (mean - known), spread + rate * (apart - spread), days + 1];
+  }
+
+  /** To be kept over a restart. */
+  state(): SeasonalState {
+    return this.#bins;
+  }
+}
+
+function binOf(wallMs: number): number {
+  const weekday = (Math.floor(wallMs / DAY_MS) + FIRST_WEEKDAY) % 7; // 0 is Sunday
+  const weekend = weekday === 0 || weekday === 6;
+  return Math.floor((wallMs % DAY_MS) / HOUR_MS) + (weekend ? HOURS : 0);
+}

@@ -1,0 +1,107 @@
+// Following logs as they are really written: rotated, truncated, in halves, in megabytes, in no encoding at all.
+import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LogFollower } from '../../node/telemetry/adapters/log-follower.ts';
+import { DeclaredReader, NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
+import type { Actuator } from '../../swarm/ports/actuator.ts';
+import type { Sensors } from '../../swarm/ports/sensors.ts';
+import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
+
+let place: string;
+let log: string;
+let follower: LogFollower;
+beforeEach(() => {
+  place = mkdtempSync(join(tmpdir(), 'kalos-log-'));
+  log = join(place, 'app.log');
+  follower = new LogFollower();
+  writeFileSync(log, 'history\n');
+  expect(lines()).toEqual([]);
+});
+afterEach(() => rmSync(place, { recursive: true }));
+
+function lines(): string[] {
+  const read = follower.newLines(log);
+  if (!read.ok) throw new Error(read.reason);
+  return read.lines;
+}
+
+describe('a log', () => {
+  it('is begun at its end, and read line by line as it grows, a half line once it is whole', () => {
+    appendFileSync(log, 'one\ntw');
+    expect(lines()).toEqual(['one']);
+    appendFileSync(log, 'o\nthree\n');
+    expect(lines()).toEqual(['two', 'three']);
+    expect(lines()).toEqual([]);
+  });
+
+  it('that is rotated by renaming loses nothing', () => {
+    appendFileSync(log, 'before\n');
+    renameSync(log, `${log}.1`);
+    writeFileSync(log, 'after\n');
+    expect(lines()).toEqual(['before', 'after']);
+    appendFileSync(log, 'more\n');
+    expect(lines()).toEqual(['more']);
+  });
+
+  it('that is truncated is read from its beginning', () => {
+    appendFileSync(log, 'a line that is long enough\n');
+    lines();
+    truncateSync(log);
+    appendFileSync(log, 'new\n');
+    expect(lines()).toEqual(['new']);
+  });
+
+  it('may hold lines of a megabyte, of which the beginning is kept, and bytes of no encoding', () => {
+    appendFileSync(log, `${'x'.repeat(3_000_000)}\nshort\n`);
+    const all = [...lines(), ...lines(), ...lines(), ...lines()];
+    expect(all.map((line) => line.length)).toEqual([4_096, 5]);
+    appendFileSync(log, Buffer.from([0xff, 0xfe, 0x00, 0x41, 0x0a]));
+    expect(lines()).toEqual(['\ufffd\ufffd\u0000A']);
+  });
+
+  it('that is far ahead is skipped to where it is now, and says so', () => {
+    appendFileSync(log, `${'y'.repeat(99)}\n`.repeat(200_000));
+    const read = follower.newLines(log);
+    expect(read).toMatchObject({ ok: true, skippedBytes: 20_000_000 - 1024 * 1024 });
+  });
+
+  it('that is not there is unknown, with the reason', () => {
+    expect(new LogFollower().newLines(join(place, 'none'))).toEqual({ ok: false, reason: 'there is no such file' });
+  });
+
+  it('with an alert shows what matched for a while, however often it is looked at', async () => {
+    let nowMs = 1_000;
+    const actuator = { read: async () => ({ ok: true, value: [log, 'file', 1, 0o644, 0, 0, 0, 1, 1] }) } as unknown as Actuator;
+    const sensors = { newLines: (path: string) => follower.newLines(path) } as unknown as Sensors;
+    const crypto = { hash: (bytes: Uint8Array) => bytes, certificateEndMs: () => undefined };
+    const declared = {
+      ...NOTHING_DECLARED,
+      logs: [{ path: log, maxBytes: 1e6, keep: 3, reload: undefined, alert: 'ERROR|panic' }],
+    };
+    const reader = new DeclaredReader(declared, { actuator, sensors, crypto, clock: { wallMs: () => nowMs } });
+    const look = async () => (await reader.look()).views[0]?.fields;
+    appendFileSync(log, 'fine\nERROR one\nkernel panic two\n');
+    expect(await look()).toMatchObject({ lines: 3, matches: 2, last_match: 'kernel panic two' });
+    nowMs += 5_000;
+    expect(await look()).toMatchObject({ lines: 0, matches: 2 });
+    nowMs += 6_000;
+    expect(await look()).toMatchObject({ matches: 0, last_match: '' });
+  });
+});
+
+describe('the offset of a clock', () => {
+  it('is the median of the peers’ nearest statuses; with one peer nobody knows who is off', () => {
+    const clocks = new ClockOffsets();
+    clocks.heard('a', 5_000, 0, 0);
+    expect(clocks.behindMs(0)).toBeUndefined();
+    clocks.heard('a', 6_100, 2_000, 2_000); // it was on its way for 0.9 s
+    clocks.heard('b', 5_050, 0, 0);
+    clocks.heard('c', -90_000, 0, 0); // a clock that is off itself
+    expect(clocks.behindMs(2_000)).toBe(5_000);
+    expect(clocks.behindMs(100_000)).toBeUndefined();
+    clocks.forget('c');
+    expect(clocks.behindMs(2_000)).toBe(5_025);
+  });
+});
