@@ -144,6 +144,8 @@ export const HOST_SOURCES: readonly HostSource[] = [
   },
   { file: '/proc/uptime', ...fields('uptime') },
   { file: '/sys/class/thermal/thermal_zone0/temp', ...fields('temperature.milli') },
+  { file: '/sys/class/power_supply/AC/online', ...fields('power.online') },
+  { file: '/sys/class/power_supply/BAT0/capacity', ...fields('power.capacity') },
   { file: '/proc/mdstat', figures: ['raid.degraded'], parse: degradedArrays },
 ];
 

@@ -179,6 +179,8 @@ const HOST_METRICS: readonly Metric[] = [
   gauge('system.entropy', 'entropy', '{bit}', 'Entropy that the kernel has'),
   gauge('system.uptime', 'uptime', 's', 'Since boot'),
   gauge('system.raid.degraded', 'raid.degraded', '{array}', 'RAID arrays that lack a disk'),
+  gauge('hw.power.online', 'power.online', '1', '1 on mains, 0 on battery'),
+  gauge('hw.battery.charge', 'power.capacity', '%', 'Of the first battery'),
   {
     name: 'hw.temperature',
     unit: 'Cel',

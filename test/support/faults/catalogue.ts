@@ -79,6 +79,12 @@ const SERVICE_FAULTS: readonly Fault[] = [
       place.tell('mute');
     }),
     declare: (place) => place.declared(['check = { kind = "silence", within_s = 6 }']),
+    monit: (place) => {
+      const restart = place.path('again.sh');
+      const rules = monitProcess(place);
+      writeFileSync(restart, `#!/bin/sh\n${place.root}/stop.sh\nexec ${place.root}/start.sh\n`, { mode: 0o755 });
+      return `${rules}check file output with path ${place.root}/service.log\n  if timestamp > 6 seconds for 2 cycles then exec "${restart}"\n`;
+    },
     probe: async (place) =>
       (await place.answers()) ?? ((await place.pid()) === note(place).pid ? 'it has not logged anything since' : undefined),
   },

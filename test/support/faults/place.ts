@@ -273,7 +273,7 @@ export class Place {
     writeFileSync(start, `#!/bin/sh\nsetsid ${command} >> ${this.root}/service.log 2>&1 < /dev/null &\necho $! > ${pidFile}\n`, {
       mode: 0o755,
     });
-    writeFileSync(stop, `#!/bin/sh\np=$(cat ${pidFile})\nkill -KILL -- -$p 2>/dev/null || kill -KILL $p\n`, { mode: 0o755 });
+    writeFileSync(stop, `#!/bin/sh\np=$(cat ${pidFile})\n/bin/kill -KILL -- -$p 2>/dev/null || kill -KILL $p\n`, { mode: 0o755 });
     return { start, stop, pidFile };
   }
 
