@@ -1,4 +1,5 @@
 // `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
+import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
 import type { AgentStatus } from '../agent.ts';
@@ -48,6 +49,7 @@ export async function up(options: UpOptions): Promise<void> {
   };
   // An agent outlives the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
+  takeName();
   const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
   const { dir, config, name, mode, listen, join: addresses, secretFile } = options;
   const node = await startNode({
@@ -68,6 +70,15 @@ export async function up(options: UpOptions): Promise<void> {
   stopOnSignal(node, notifier, log);
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
+}
+
+/** What top and other agents show it as, in the place of Node's own `MainThread`; its arguments stay as they are. */
+function takeName(): void {
+  try {
+    writeFileSync('/proc/self/comm', 'kalos');
+  } catch {
+    // a name is no reason not to start
+  }
 }
 
 function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info', text: string) => void): void {

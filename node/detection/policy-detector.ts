@@ -266,7 +266,10 @@ function asArgument(value: unknown): Argument {
   return typeof value === 'bigint' ? Number(value) : typeof value === 'number' ? value : String(value);
 }
 
-/** What the expression saw: figures and short texts. What is not declared (infinite) and a file's whole text are no evidence. */
+/**
+ * What the expression saw: figures and short texts. What it does not name is left out where it is nothing; what is not
+ * declared (infinite) and a file's whole text are no evidence.
+ */
 function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): Finding['evidence'] {
   const metrics = bindings.metrics as Record<string, number>;
   const evidence: Record<string, string | number | boolean> = {};
@@ -277,6 +280,8 @@ function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): F
   for (const [key, value] of Object.entries(policy.scope === 'machine' ? {} : fields)) {
     if (typeof value === 'number' && !Number.isFinite(value)) continue;
     if (typeof value === 'string' && value.length > MAX_EVIDENCE_LENGTH) continue;
+    const isNamed = new RegExp(`\\b${policy.scope}\\.${key}\\b`).test(policy.when);
+    if (!isNamed && (value === '' || value === 0 || value === false || value === -1)) continue;
     evidence[`${policy.scope}.${key}`] = value;
   }
   return evidence;

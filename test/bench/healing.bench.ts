@@ -115,7 +115,7 @@ async function run({ option, progress, text }: BenchOptions): Promise<Figures> {
               progress(`monit, ${one.fault.kind}: ${String(error)}`);
               return false;
             });
-            await place.close(option("keep", 0) === 1);
+            await place.close(option('keep', 0) === 1);
             progress(`monit: ${one.fault.kind} #${one.i}: ${repaired ? 'repaired' : 'not repaired'}`);
             return { kind: one.fault.kind, repaired };
           }),
