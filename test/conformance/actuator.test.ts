@@ -216,6 +216,39 @@ describe.each([
     expect(listed.ok && (listed.value as unknown[]).length).toBe(5);
   });
 
+  it('hides files together, lists them no more, and shows them again or drops them', async () => {
+    const subject = await make();
+    const names = ['a.tmp', 'b.tmp'];
+    const path = (name: string): string => `${subject.place}/${name}`;
+    for (const name of [...names, 'kept']) subject.put(path(name), name);
+    const hide: Step = { do: ['files.hide', subject.place, names], undo: ['files.show', subject.place, names] };
+    const listed = async () => {
+      const answer = await settled(subject, subject.actuator.read(['file.list', subject.place]));
+      return answer.ok ? (answer.value as [string][]).map(([one]) => one.slice(subject.place.length + 1)) : answer.message;
+    };
+    expect(await change(subject, 'hide-1', [hide])).toEqual([{ ok: true }]);
+    expect([await listed(), subject.content(path('a.tmp'))]).toEqual([['kept'], undefined]);
+    await settled(subject, subject.actuator.undo('hide-1', 'the test'));
+    expect([await listed(), subject.content(path('b.tmp'))]).toEqual([[...names, 'kept'], 'b.tmp']);
+    expect(await change(subject, 'hide-2', [hide])).toEqual([{ ok: true }]);
+    await settled(subject, subject.actuator.confirm('hide-2'));
+    expect(await listed()).toEqual(['kept']);
+  });
+
+  it('ends a process, and only the one that was meant', async () => {
+    const subject = await make();
+    await settled(subject, subject.actuator.bringUp('one'));
+    const { pid = 0, startTicks = 0 } = only(subject);
+    const end = (ticks: number): Step => ({ do: ['process.end', pid, ticks, 1_000], undo: undefined });
+    expect(await settled(subject, subject.actuator.check([end(startTicks + 1)]))).toMatchObject({ ok: false, code: 'gone' });
+    expect(await change(subject, 'end-1', [end(startTicks)])).toEqual([{ ok: true }]);
+    await eventually('its end', async () => {
+      await subject.pump();
+      return only(subject).state === 'exited' || undefined;
+    });
+    await settled(subject, subject.actuator.confirm('end-1'));
+  });
+
   it('undoes by itself what is not confirmed by its deadline', async () => {
     const subject = await make();
     subject.put(`${subject.place}/f`, 'old');
