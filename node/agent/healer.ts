@@ -74,7 +74,9 @@ export class Healer {
     const incident = openIncident(finding, link.self, this.#name, ports.clock.wallMs(), ports.crypto.hash);
     this.#open.set(key, incident);
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
-    const suspects = finding.claim === 'pressure' ? this.#parts.watcher.suspects() : '';
+    // Of the machine as a whole: who it is that keeps it busy.
+    const wide = finding.claim === 'pressure' || finding.condition === 'Anomalous';
+    const suspects = wide ? this.#parts.watcher.suspects() : '';
     if (suspects !== '') this.#step(incident, 'detect', suspects);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     this.#group(incident);
