@@ -18,7 +18,7 @@ import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/d
 import { FlightRecorder, type Recording } from '../telemetry/flight-recorder.ts';
 import { History } from '../telemetry/history.ts';
 import { readMetrics } from '../telemetry/metrics.ts';
-import { detailSeries } from '../telemetry/series.ts';
+import { DetailSeries } from '../telemetry/series.ts';
 import { ServiceFacts } from '../telemetry/service-facts.ts';
 import { describeSuspects, suspectsOf } from '../telemetry/suspects.ts';
 import { type Usage, usageByProcess } from '../telemetry/usage.ts';
@@ -65,6 +65,7 @@ export class Watcher {
   #lookedMs = Number.NEGATIVE_INFINITY;
   #looking = false;
   readonly history = new History();
+  readonly #detail = new DetailSeries();
   readonly #recorder = new FlightRecorder(this.history);
   #sample: Sample | undefined;
   #previous: Sample | undefined;
@@ -128,7 +129,7 @@ export class Watcher {
     }
     const atS = Math.floor(this.#sample.atMs / 1_000);
     this.history.record(this.#metrics, atS, true);
-    this.history.record(detailSeries(this.#sample, this.#previous, services), atS, false);
+    this.history.record(this.#detail.values(this.#sample, this.#previous, services), atS, false);
     this.#lookIfDue();
     const observation = this.#observation(this.#sample);
     this.#judgePolicies(observation, this.#baselines.observe(observation));

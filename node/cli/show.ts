@@ -29,7 +29,7 @@ export async function metrics(directory: string | undefined, names: readonly str
   const where = `node = ${quoted(name)}${parts === '' ? '' : ` and (${parts})`}`;
   return runQuery(
     directory,
-    `select name, value, unit, coalesce(unknown, description) as about from metrics where ${where} order by name`,
+    `select name, value, unit${format === 'wide' || format === 'csv' ? ', kind, source' : ''}, coalesce(unknown, description) as about from metrics where ${where} order by name`,
     QUERY_TIMEOUT_MS,
     format,
   );

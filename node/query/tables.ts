@@ -6,7 +6,7 @@ import type { Healer } from '../agent/healer.ts';
 import type { SwarmLink } from '../agent/swarm-link.ts';
 import type { Watcher } from '../agent/watcher.ts';
 import type { Memory } from '../memory/memory.ts';
-import { METRICS, processCpu, unknownBecause } from '../telemetry/metrics.ts';
+import { METRICS, originOf, processCpu, unknownBecause } from '../telemetry/metrics.ts';
 
 export type TableScope = 'swarm' | 'machine';
 
@@ -78,6 +78,8 @@ const metrics: Table = {
     column('unit', 'TEXT'),
     column('description', 'TEXT'),
     column('unknown', 'TEXT'),
+    column('kind', 'TEXT'),
+    column('source', 'TEXT'),
   ],
   rows: ({ watcher, name: node }) => {
     const values = watcher.metrics();
@@ -86,7 +88,7 @@ const metrics: Table = {
       const { name, unit, description } = metric;
       const value = values.get(name);
       const unknown = value === undefined && sample !== undefined ? unknownBecause(metric, sample) : undefined;
-      return { node, name, value, unit, description, unknown };
+      return { node, name, value, unit, description, unknown, ...originOf(metric) };
     });
   },
 };

@@ -1,5 +1,7 @@
 // The catalogue: which figures an agent derives from two samples in a row, named after OpenTelemetry where it has a name.
+
 import type { CpuTimes, Pressure, ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import { HOST_SOURCES } from './host-figures.ts';
 
 export interface Metric {
   name: string;
@@ -328,6 +330,27 @@ export const METRICS: readonly Metric[] = [
   },
   ...HOST_METRICS,
 ];
+
+const SOURCES: readonly (readonly [prefix: string, source: string])[] = [
+  ['system.cpu.', '/proc/stat'],
+  ['system.load.', '/proc/loadavg'],
+  ['system.memory.', '/proc/meminfo'],
+  ['system.swap.', '/proc/meminfo'],
+  ['system.psi.', '/proc/pressure'],
+  ['system.disk.', '/proc/diskstats'],
+  ['system.filesystem.', 'statfs(2)'],
+  ['system.process.', '/proc/PID/stat'],
+  ['system.thread.', '/proc/PID/stat'],
+  ['system.kernel.', '/dev/kmsg'],
+  ['kalos.clock.', 'the peers’ statuses'],
+];
+
+/** How it behaves, and where it is read; all of it once a second, in one pass. */
+export function originOf({ name, unit, figure }: Metric): { kind: 'gauge' | 'rate'; source: string } {
+  const file = figure === undefined ? undefined : HOST_SOURCES.find(({ figures }) => figures.includes(figure))?.file;
+  const source = file ?? SOURCES.find(([prefix]) => name.startsWith(prefix))?.[1] ?? '';
+  return { kind: unit.endsWith('/s') ? 'rate' : 'gauge', source };
+}
 
 /** Why a metric has no value now; undefined where only an earlier sample is missing. */
 export function unknownBecause({ figure, name }: Metric, { host, cpu, load, pressureCpu }: Sample): string | undefined {

@@ -1,35 +1,55 @@
 // Series beyond the catalogue: each process, mount, disk, network device and service by itself, named `metric{what}`. They are
 // kept like any other, and shown by `kalos metrics --history`; no policy goes by them.
-import type { Sample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
 import { PER_DEVICE } from './host-figures.ts';
 import { cpusByProcess, type Usage } from './usage.ts';
 
 type Value = [name: string, value: number];
 
-/** @param services the use of each, by name. */
-export function detailSeries(sample: Sample, previous: Sample | undefined, services: ReadonlyMap<string, Usage>): Value[] {
-  const values: Value[] = [];
-  const cpus = cpusByProcess(sample, previous);
-  for (const process of sample.processes) {
-    if (process.rssBytes === 0) continue; // the kernel's own
-    const what = `${process.name}-${process.pid}`;
-    values.push(
-      [`process.cpu.utilization{${what}}`, cpus(process)],
-      [`process.memory.usage{${what}}`, process.rssBytes],
-      [`process.thread.count{${what}}`, process.threads],
-    );
+type Names = readonly [cpu: string, memory: string, threads: string];
+
+export class DetailSeries {
+  /** Names of a process's series, by pid: made once, for a thousand texts a second would be garbage. */
+  #names = new Map<number, { startTicks: number; names: Names }>();
+
+  /** @param services the use of each, by name. */
+  values(sample: Sample, previous: Sample | undefined, services: ReadonlyMap<string, Usage>): Value[] {
+    const values = this.#ofProcesses(sample, previous);
+    for (const { path, sizeBytes, availableBytes, inodes, inodesFree } of sample.mounts) {
+      if (sizeBytes > 0) values.push([`system.filesystem.utilization{${path}}`, 1 - availableBytes / sizeBytes]);
+      if (inodes > 0) values.push([`system.filesystem.inodes.utilization{${path}}`, 1 - inodesFree / inodes]);
+    }
+    for (const [service, { memoryBytes, cpus: used, processes }] of services)
+      values.push(
+        [`kalos.service.cpu.utilization{${service}}`, used],
+        [`kalos.service.memory.usage{${service}}`, memoryBytes],
+        [`kalos.service.process.count{${service}}`, processes],
+      );
+    return previous === undefined ? values : [...values, ...diskRates(sample, previous), ...deviceRates(sample, previous)];
   }
-  for (const { path, sizeBytes, availableBytes, inodes, inodesFree } of sample.mounts) {
-    if (sizeBytes > 0) values.push([`system.filesystem.utilization{${path}}`, 1 - availableBytes / sizeBytes]);
-    if (inodes > 0) values.push([`system.filesystem.inodes.utilization{${path}}`, 1 - inodesFree / inodes]);
+
+  #ofProcesses(sample: Sample, previous: Sample | undefined): Value[] {
+    const values: Value[] = [];
+    const cpus = cpusByProcess(sample, previous);
+    const kept = new Map<number, { startTicks: number; names: Names }>();
+    for (const process of sample.processes) {
+      if (process.rssBytes === 0) continue; // the kernel's own
+      const known = this.#names.get(process.pid);
+      const entry =
+        known?.startTicks === process.startTicks ? known : { startTicks: process.startTicks, names: namesOf(process) };
+      kept.set(process.pid, entry);
+      const [cpu, memory, threads] = entry.names;
+      values.push([cpu, cpus(process)], [memory, process.rssBytes], [threads, process.threads]);
+    }
+    this.#names = kept;
+    return values;
   }
-  for (const [service, { memoryBytes, cpus: used, processes }] of services)
-    values.push(
-      [`kalos.service.cpu.utilization{${service}}`, used],
-      [`kalos.service.memory.usage{${service}}`, memoryBytes],
-      [`kalos.service.process.count{${service}}`, processes],
-    );
-  return previous === undefined ? values : [...values, ...diskRates(sample, previous), ...deviceRates(sample, previous)];
+}
+
+/** With the name that it had when it was first seen. */
+function namesOf({ name, pid }: ProcessSample): Names {
+  const what = `${name}-${pid}`;
+  return [`process.cpu.utilization{${what}}`, `process.memory.usage{${what}}`, `process.thread.count{${what}}`];
 }
 
 /** How fast a counter grew; one that went back was reset, and gives nothing. */
@@ -49,10 +69,14 @@ function diskRates(sample: Sample, previous: Sample): Value[] {
   });
 }
 
+/** Of devices and control groups: counters as rates, the groups' memory as it is. */
 function deviceRates({ atMs, host }: Sample, previous: Sample): Value[] {
   const seconds = (atMs - previous.atMs) / 1_000;
-  return [...host.values].flatMap(([figure, now]) => {
-    const [, name, device] = figure.match(PER_DEVICE) ?? [];
-    return name === undefined ? [] : rate(`system.${name}{${device}}`, now, previous.host.values.get(figure), seconds);
+  return [...host.values].flatMap(([figure, now]): Value[] => {
+    const [, name = '', what = ''] = figure.match(PER_DEVICE) ?? [];
+    if (name === '') return [];
+    if (name === 'cgroup.memory') return [[`container.memory.usage{${what}}`, now]];
+    const shown = name === 'cgroup.cpu' ? 'container.cpu.usage' : `system.${name}`;
+    return rate(`${shown}{${what}}`, now, previous.host.values.get(figure), seconds);
   });
 }

@@ -1,6 +1,7 @@
 // Reads the kernel's text files for both readers of /proc. A file that is not there is not asked for again for a while.
 import { readFileSync } from 'node:fs';
 import { HOST_SOURCES, type HostFigures, readFigures } from '../host-figures.ts';
+import { CgroupReader } from './cgroup-reader.ts';
 import { KernelLog } from './kernel-log.ts';
 
 const ASK_AGAIN_MS = 60_000;
@@ -11,11 +12,12 @@ export class HostReader {
   readonly #missing = new Map<string, { reason: string; untilMs: number }>();
 
   readonly #kernel = new KernelLog();
+  readonly #cgroups = new CgroupReader();
 
   read(nowMs: number): HostFigures {
     const figures = this.#files(nowMs);
     const lacks = new Map(figures.lacks);
-    const values = new Map(figures.values);
+    const values = new Map([...figures.values, ...this.#cgroups.read(nowMs)]);
     try {
       const { messages, errors } = this.#kernelCounts(nowMs);
       values.set('kernel.messages', messages).set('kernel.errors', errors);
