@@ -29,7 +29,7 @@ function actuatorUnit(user: string): string {
   const { actuatorPath } = findPackage();
   return `[Unit]
 Description=KALOS actuator: the privileges of the KALOS agent, under a policy of their own
-Documentation=man:kalos(1)
+Documentation=file:${join(findPackage().root, 'docs', 'ARCHITECTURE.md')}
 Before=kalos.service
 
 [Service]
@@ -52,7 +52,7 @@ function agentUnit(user: string): string {
   const { root } = findPackage();
   return `[Unit]
 Description=KALOS agent: keeps this machine healthy, with its peers
-Documentation=man:kalos(1)
+Documentation=file:${join(findPackage().root, 'docs', 'ARCHITECTURE.md')}
 After=network-online.target kalos-actuator.service
 Wants=network-online.target kalos-actuator.service
 
