@@ -84,6 +84,11 @@ export class SimulatedActuator implements Actuator {
     return this.#ask(() => this.#linux.checkService(name));
   }
 
+  /** The model keeps no output. */
+  logOf(): undefined {
+    return undefined;
+  }
+
   onExit(listener: (name: string) => void): void {
     this.#linux.onExit(listener);
   }

@@ -79,6 +79,7 @@ const serviceShape = {
       writeBytesPerS: write_bytes_s,
     }))
     .optional(),
+  alert: z.string().min(1).max(MAX_PATTERN_LENGTH).refine(isPattern, 'a regular expression').optional(),
   task: z.boolean().optional(),
   port_exclusive: z.boolean().optional(),
   config: z.array(plainPath).max(MAX_CONFIG_FILES).optional(),

@@ -403,6 +403,17 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       remedy: { tool: 'fs.rotate', path: '$path', keep: '$keep' },
     },
     {
+      name: 'service-log-alert',
+      scope: 'service',
+      when: `service.log_matches > 0`,
+      clear_s: 30,
+      summary: 'a service’s log tells of what it was to be watched for',
+      test: [
+        { name: 'a line', target: { log_matches: 1 }, fires: true },
+        { name: 'other lines', target: { log_matches: 0 }, for_s: 60, fires: false },
+      ],
+    },
+    {
       name: 'log-alert',
       scope: 'log',
       when: `log.matches > 0`,

@@ -34,7 +34,7 @@ export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly s
     ],
     ...['memory_bytes', 'cpus', 'processes', 'zombies', 'files', 'write_bytes_s', 'throttled_share', 'limit_cpus', 'exits'],
     ...['max_memory_bytes', 'max_cpus', 'max_processes', 'max_files', 'max_write_bytes_s'],
-    ...['config_changed', 'config_path', 'config_good', 'port_exclusive', 'port_holder'],
+    ...['config_changed', 'config_path', 'config_good', 'port_exclusive', 'port_holder', 'log_matches', 'last_match'],
   ],
   mount: ['path', 'type', 'utilization', 'inodes_utilization'],
   sysctl: ['key', 'wanted', 'value'],
@@ -117,6 +117,8 @@ function serviceFields(service: ServiceView): Record<string, Field> {
     config_changed: facts.changedConfig !== undefined,
     config_path: facts.changedConfig?.path ?? '',
     config_good: facts.changedConfig?.good ?? '',
+    log_matches: facts.logMatches,
+    last_match: facts.lastMatch,
     port_exclusive: service.portExclusive,
     port_holder: facts.portHolder ?? '',
   };

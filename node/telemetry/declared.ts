@@ -6,6 +6,7 @@ import type { Actuator, ActuatorReading, Reading } from '../../swarm/ports/actua
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
+import { LogMatches } from './log-matches.ts';
 
 export interface DeclaredSysctl {
   key: string;
@@ -95,10 +96,7 @@ export interface DeclaredLook {
 const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number()], z.unknown());
 
 const DAY_MS = 86_400_000;
-const MAX_SHOWN_LENGTH = 160;
-/** How long a line of a log that matched is there for policies to see. */
-const MATCHES_LAST_MS = 10_000;
-const MAX_MATCHES = 1_000;
+const NO_MATCH = { matches: 0, last: '' };
 const RESOLVE_WITHIN_MS = 1_000;
 
 export interface DeclaredPorts {
@@ -113,8 +111,7 @@ type Seen = { ok: true; view: DeclaredView } | { ok: false; name: string; reason
 export class DeclaredReader {
   readonly #declared: Declared;
   readonly #ports: DeclaredPorts;
-  readonly #matches = new Map<string, { line: string; atMs: number }[]>();
-  readonly #patterns = new Map<string, RegExp>();
+  readonly #matches = new Map<string, LogMatches>();
 
   constructor(declared: Declared, ports: DeclaredPorts) {
     this.#declared = declared;
@@ -194,21 +191,16 @@ export class DeclaredReader {
     const written = alert === undefined ? undefined : this.#ports.sensors.newLines(path);
     if (written?.ok === false && stat.exists) return { ok: false, name: path, reason: written.reason };
     const lines = written?.ok === true ? written.lines : [];
-    const matching = alert === undefined ? [] : lines.filter((line) => this.#pattern(alert).test(line));
-    const nowMs = this.#ports.clock.wallMs();
-    const before = (this.#matches.get(path) ?? []).filter(({ atMs }) => nowMs - atMs < MATCHES_LAST_MS);
-    const recent = [...before, ...matching.map((line) => ({ line: line.slice(0, MAX_SHOWN_LENGTH), atMs: nowMs }))].slice(
-      -MAX_MATCHES,
-    );
-    this.#matches.set(path, recent);
-    const fields = { ...base, lines: lines.length, matches: recent.length, last_match: recent.at(-1)?.line ?? '' };
+    const { matches, last } =
+      alert === undefined ? NO_MATCH : this.#matchesOf(path, alert).take(lines, this.#ports.clock.wallMs());
+    const fields = { ...base, lines: lines.length, matches, last_match: last };
     return { ok: true, view: { kind: 'log', name: path, fields } };
   }
 
-  #pattern(text: string): RegExp {
-    const pattern = this.#patterns.get(text) ?? new RegExp(text);
-    this.#patterns.set(text, pattern);
-    return pattern;
+  #matchesOf(path: string, alert: string): LogMatches {
+    const matches = this.#matches.get(path) ?? new LogMatches(alert);
+    this.#matches.set(path, matches);
+    return matches;
   }
 
   async #cleanup({ directory, suffix, olderThanS }: DeclaredCleanup): Promise<Seen> {

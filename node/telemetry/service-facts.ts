@@ -7,6 +7,7 @@ import type { Actuator, Reading, ServiceSample, ServiceSpec } from '../../swarm/
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors, Throttling } from '../../swarm/ports/sensors.ts';
 import type { Store } from '../../swarm/ports/store.ts';
+import { LogMatches } from './log-matches.ts';
 
 export interface Facts {
   /** How often it ended by itself within the last two minutes. */
@@ -21,6 +22,9 @@ export interface Facts {
   changedConfig: { path: string; good: string } | undefined;
   /** A program that listens on its port and is none of its processes. */
   portHolder: string | undefined;
+  /** Lines of its log that matched its alert of late, and the newest of them. */
+  logMatches: number;
+  lastMatch: string;
 }
 
 export const NO_FACTS: Facts = {
@@ -31,6 +35,8 @@ export const NO_FACTS: Facts = {
   limitCpus: undefined,
   changedConfig: undefined,
   portHolder: undefined,
+  logMatches: 0,
+  lastMatch: '',
 };
 
 interface Known extends Facts {
@@ -39,6 +45,7 @@ interface Known extends Facts {
   throttling: Throttling | undefined;
   /** What its files held at the first look after a start, by path. */
   loaded: { starts: number; files: Map<string, Uint8Array | undefined> };
+  alerts: LogMatches | undefined;
 }
 
 export interface FactsPorts {
@@ -84,6 +91,7 @@ export class ServiceFacts {
       written: undefined,
       throttling: undefined,
       loaded: { starts: -1, files: new Map() },
+      alerts: undefined,
     };
     this.#known.set(service, known);
     return known;
@@ -104,6 +112,17 @@ export class ServiceFacts {
     const { files, writeBytesPerS } = service.bounds;
     if (files !== undefined || writeBytesPerS !== undefined) this.#details(known, pids.slice(0, MAX_PROCESSES), nowMs);
     if (service.limitCpus !== undefined) this.#throttling(known, service.pid);
+    this.#log(known, service.name, nowMs);
+  }
+
+  #log(known: Known, name: string, nowMs: number): void {
+    const { alert } = this.#specs.get(name) ?? {};
+    const path = alert === undefined ? undefined : this.#ports.actuator.logOf(name);
+    if (alert === undefined || path === undefined) return;
+    known.alerts ??= new LogMatches(alert);
+    const written = this.#ports.sensors.newLines(path);
+    const { matches, last } = known.alerts.take(written.ok ? written.lines : [], nowMs);
+    Object.assign(known, { logMatches: matches, lastMatch: last });
   }
 
   #details(known: Known, pids: readonly number[], nowMs: number): void {

@@ -55,6 +55,8 @@ export interface ServiceSpec {
   portExclusive?: boolean | undefined;
   /** Files that it reads at its start: what they held when it was last well is kept. */
   config?: readonly string[] | undefined;
+  /** A regular expression: a line of its log that it matches is told. */
+  alert?: string | undefined;
   /** A systemd unit of this name is the service: systemd starts and stops it, not the actuator. */
   unit?: string | undefined;
 }
@@ -223,6 +225,8 @@ export interface Actuator {
   read(reading: Reading): Promise<ActuatorReading>;
   /** Looks whether a service is well, by its declared check, on this machine. */
   checkService(name: string, timeoutMs: number): Promise<ServiceCheck>;
+  /** Where a service's output goes; undefined where the actuator does not keep it. */
+  logOf(name: string): string | undefined;
   /** Called at once when a service ends by itself. */
   onExit(listener: (name: string) => void): void;
   /** The agent leaves for good. */

@@ -9,9 +9,21 @@ import { eventually } from '../support/clock.ts';
 const swarm = new RealSwarm();
 let agent: RealAgent;
 beforeAll(async () => {
-  agent = await swarm.start('solo', '');
+  const script = 'sleep 4; echo fine; echo ERROR: the cake is a lie; exec sleep 600';
+  agent = await swarm.start('solo', `[[service]]\nname = "teller"\ncommand = ["sh", "-c", "${script}"]\nalert = "ERROR|panic"\n`);
 }, 60_000);
 afterAll(() => swarm.stop());
+
+describe('a service’s log', () => {
+  it('is watched for what was asked', async () => {
+    const found = await eventually('the finding', async () => {
+      const incidents = await new KalosClient({ directory: agent.directory }).incidents();
+      return incidents.find(({ policy }) => policy === 'service-log-alert');
+    });
+    expect(found.target).toBe('teller');
+    expect(found.steps[0]?.data).toMatchObject({ 'service.last_match': 'ERROR: the cake is a lie', 'service.log_matches': 1 });
+  });
+});
 
 describe('the local API', () => {
   const client = () => new KalosClient({ directory: agent.directory });

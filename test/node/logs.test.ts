@@ -67,8 +67,11 @@ describe('a log', () => {
     expect(read).toMatchObject({ ok: true, skippedBytes: 20_000_000 - 1024 * 1024 });
   });
 
-  it('that is not there is unknown, with the reason', () => {
-    expect(new LogFollower().newLines(join(place, 'none'))).toEqual({ ok: false, reason: 'there is no such file' });
+  it('that is not there is unknown, with the reason; once it is, it is read from its beginning', () => {
+    const late = join(place, 'late.log');
+    expect(follower.newLines(late)).toEqual({ ok: false, reason: 'there is no such file' });
+    writeFileSync(late, 'first\n');
+    expect(follower.newLines(late)).toMatchObject({ ok: true, lines: ['first'] });
   });
 
   it('with an alert shows what matched for a while, however often it is looked at', async () => {

@@ -136,6 +136,9 @@ class RecordingActuator implements Actuator {
   async checkService() {
     return 'undeclared' as const;
   }
+  logOf(): undefined {
+    return undefined;
+  }
   onExit(): void {}
   async close(): Promise<void> {}
 }

@@ -293,6 +293,11 @@ export class ActuatorClient implements Actuator {
     return this.#programs.get(`spawn.${key}`);
   }
 
+  logOf(name: string): string | undefined {
+    const spec = this.#options.services.find((service) => service.name === name);
+    return spec === undefined || spec.unit !== undefined ? undefined : join(this.#options.logs, `${name}.log`);
+  }
+
   async checkService(name: string, timeoutMs: number): Promise<ServiceCheck> {
     const spec = this.#options.services.find((service) => service.name === name);
     const sample = this.#samples.get(name);

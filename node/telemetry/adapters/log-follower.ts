@@ -1,5 +1,5 @@
 // What was written to logs since the last look: through rotation by renaming, truncation, lines of a megabyte and binary.
-// A log is begun at its end: what it held before is history.
+// A log is begun at its end: what it held before is history. One that was not there yet is read from its beginning.
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { NewLines } from '../../../swarm/ports/sensors.ts';
 
@@ -21,12 +21,15 @@ interface Followed {
 
 export class LogFollower {
   readonly #followed = new Map<string, Followed>();
+  /** Those that were not there at the last look. */
+  readonly #absent = new Set<string>();
 
   newLines(path: string): NewLines {
     try {
       return this.#follow(path);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' && this.#absent.size < MAX_LOGS) this.#absent.add(path);
       return { ok: false, reason: code === 'ENOENT' ? 'there is no such file' : message };
     }
   }
@@ -36,8 +39,9 @@ export class LogFollower {
     const known = this.#followed.get(path);
     if (known === undefined) {
       if (this.#followed.size >= MAX_LOGS) return { ok: false, reason: `${MAX_LOGS} logs are followed already` };
-      this.#followed.set(path, { inode: ino, offset: size, partial: Buffer.alloc(0) });
-      return { ok: true, lines: [], skippedBytes: 0 };
+      const followed = { inode: ino, offset: this.#absent.delete(path) ? 0 : size, partial: Buffer.alloc(0) };
+      this.#followed.set(path, followed);
+      return { ok: true, ...readFrom(path, followed) };
     }
     const rotated = known.inode !== ino;
     const before = rotated ? readRest(`${path}.1`, known) : { lines: [], skippedBytes: 0 };
