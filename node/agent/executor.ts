@@ -102,6 +102,8 @@ export class Executor {
   readonly #machine: Machine;
   /** Targets that an action is under way on: one at a time, or one's undo would undo the other. */
   readonly #busy = new Set<string>();
+  /** Plans between their approval and their outcome. */
+  #underWay = 0;
   #journalled = 0;
   readonly #approvals = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
   readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
@@ -361,12 +363,14 @@ export class Executor {
     const taken = targets.find((target) => this.#busy.has(target));
     if (taken !== undefined) return this.#hold(plan, diff, `another action on ${taken} is under way`);
     const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
-    if (this.#running.size >= most) return this.#hold(plan, diff, `${most} actions are under way already`);
+    if (this.#underWay >= most) return this.#hold(plan, diff, `${most} actions are under way already`);
     for (const target of targets) this.#busy.add(target);
+    this.#underWay++;
     try {
       return await this.#carryOut({ ...plan, calls }, diff, authority, progress);
     } finally {
       for (const target of targets) this.#busy.delete(target);
+      this.#underWay--;
     }
   }
 

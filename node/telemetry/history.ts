@@ -73,7 +73,7 @@ export class History {
   record(values: Iterable<readonly [string, number]>, atS: number, coarse: boolean): void {
     for (const [name, value] of values) {
       const series = this.#seriesOf(name, atS, coarse);
-      if (series === undefined) continue;
+      if (series === undefined || atS <= series.atS) continue; // one a second, however often the machine is sampled
       for (let gap = Math.min(FINE_S, atS - series.atS - 1); gap > 0; gap--) series.fine.push(Number.NaN);
       series.fine.push(value);
       series.atS = atS;

@@ -35,7 +35,7 @@ const pump = (ms = 20_000): Promise<void> => pass(scheduler, ms);
 const settled = <T>(work: Promise<T>): Promise<T> => settleIn(scheduler, work);
 
 /** An executor as a process has it after a start, on the disk that is there. */
-async function start(mode: Mode, maintenance: MaintenanceWindow[] = []) {
+async function start(mode: Mode, maintenance: MaintenanceWindow[] = [], maxConcurrent?: number) {
   const clock = new ProcessClock(scheduler);
   const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
   const store = new SimulatedStore(disk, scheduler);
@@ -58,6 +58,7 @@ async function start(mode: Mode, maintenance: MaintenanceWindow[] = []) {
       audit,
       peers: () => 0,
       maintenance,
+      maxConcurrent,
       log: () => undefined,
       failed: (error) => {
         throw error;
@@ -97,6 +98,15 @@ describe('the executor', () => {
       'intent inc-1-1: service.restart web: because',
       'outcome inc-1-1: confirmed: running as pid 121 and answering on port 80',
     ]);
+  });
+
+  it('carries out no more at a time than it is set to', async () => {
+    const set = (value: string): ToolCall => ({ tool: 'sysctl.set', key: `vm.${value}`, value: '10' });
+    const { perform } = await start('act', [], 1);
+    const both = [perform(planOf(set('swappiness'), 'one'), 'operator'), perform(planOf(set('dirty_ratio'), 'two'), 'operator')];
+    const kinds = (await settled(Promise.all(both))).map((one) => (one.kind === 'held' ? one.verdict.kind : one.entry.phase));
+    expect(kinds.sort()).toEqual(['confirmed', 'refused']);
+    expect(await settled(perform(planOf(set('dirty_ratio'), 'three'), 'operator'))).toMatchObject({ kind: 'done' });
   });
 
   it('in mode observe touches nothing, and audits that it did not', async () => {

@@ -1,0 +1,74 @@
+// Each key of [policy_engine] and [ai_engine] changes what an agent does.
+import { describe, expect, it } from 'vitest';
+import { PolicySet } from '../../node/agent/policies.ts';
+import { Watcher } from '../../node/agent/watcher.ts';
+import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
+import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
+import { SimulatedActuator } from '../../sim/actuator.ts';
+import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import { ProcessClock } from '../../sim/clock.ts';
+import { FakeLinux } from '../../sim/linux.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import { PlainStore } from '../support/store.ts';
+import { pass } from '../support/virtual.ts';
+
+describe('policy_engine.evaluation_interval', () => {
+  it.each([
+    [undefined, 11],
+    [5_000, 3],
+    [500, 21],
+  ])('%s ms: %s samples in ten seconds', async (intervalMs, samples) => {
+    const scheduler = new Scheduler();
+    const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+    const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
+    const clock = new ProcessClock(scheduler);
+    const ports = {
+      clock,
+      crypto,
+      sensors: linux,
+      actuator: new SimulatedActuator(linux),
+      store: new PlainStore(),
+    } as unknown as Ports;
+    const config = { policies: [], declared: NOTHING_DECLARED, services: [], intervalMs, clockBehindMs: () => undefined };
+    const failed = (error: unknown): never => {
+      throw error;
+    };
+    const watcher = new Watcher(ports, { ...config, failed }, () => undefined);
+    watcher.start();
+    await pass(scheduler, 10_000);
+    expect(watcher.samples).toBe(samples);
+    watcher.stop();
+  });
+});
+
+describe('policy_engine.max_rules', () => {
+  const policy = (name: string) => ({ name, when: 'true', summary: name });
+
+  it('bounds all policies together, live ones too', async () => {
+    const set = new PolicySet(new PlainStore(), [], 2);
+    const taken: number[] = [];
+    const take = (policies: unknown[]): void => void taken.push(policies.length);
+    await set.apply([policy('a'), policy('b')], take);
+    await expect(set.apply([policy('c')], take)).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
+    await set.apply([policy('b')], take);
+    expect(taken).toEqual([2, 2]);
+    expect(() => new PolicySet(new PlainStore(), set.all(), 1)).toThrow('max_rules is 1');
+  });
+});
+
+describe('ai_engine.anomaly_threshold', () => {
+  it('is how far from its normal a metric must be', () => {
+    const fired = (threshold: number | undefined): number => {
+      const detector = new BaselineDetector(threshold);
+      let count = 0;
+      for (let second = 0; second < 200; second++) {
+        const metrics = new Map([['system.cpu.utilization', second < 120 ? 0.1 : 0.8]]);
+        count += detector.observe({ nowMs: second * 1_000, wallMs: second * 1_000, metrics, targets: new Map() }).length;
+      }
+      return count;
+    };
+    expect([fired(undefined), fired(10), fired(20)]).toEqual([1, 1, 0]);
+  });
+});
