@@ -4,18 +4,18 @@ import type { Scheduler } from './scheduler.ts';
 
 export class ProcessClock implements Clock {
   readonly #scheduler: Scheduler;
-  readonly #offsetMs: number;
+  readonly #offsetMs: () => number;
   /** Set when the process dies: no timer of it runs any more. */
   dead = false;
 
-  /** @param offsetMs what its wall clock is ahead of virtual time. */
-  constructor(scheduler: Scheduler, offsetMs = 0) {
+  /** @param offsetMs what its wall clock is ahead of virtual time, now. */
+  constructor(scheduler: Scheduler, offsetMs: () => number = () => 0) {
     this.#scheduler = scheduler;
     this.#offsetMs = offsetMs;
   }
 
   wallMs(): number {
-    return this.#scheduler.nowMs + this.#offsetMs;
+    return this.#scheduler.nowMs + this.#offsetMs();
   }
 
   monotonicMs(): number {

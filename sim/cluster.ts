@@ -53,6 +53,8 @@ export class Cluster {
   readonly scheduler = new Scheduler();
   readonly trace = new Trace();
   readonly network: Network;
+  /** What a machine's wall clock is ahead, by its index. */
+  readonly skews = new Map<number, number>();
   readonly nodes: SimulatedNode[];
   readonly violations: string[] = [];
   readonly #config: ClusterConfig;
@@ -104,7 +106,7 @@ export class Cluster {
     const node = this.node(index);
     const starts = (this.#starts.get(index) ?? 0) + 1;
     this.#starts.set(index, starts);
-    const clock = new ProcessClock(this.scheduler, EPOCH_MS);
+    const clock = new ProcessClock(this.scheduler, () => EPOCH_MS + (this.skews.get(index) ?? 0));
     const store = new SimulatedStore(node.disk, this.scheduler);
     const transport = new SimulatedTransport(node.peer, this.network, (port) => node.linux.portState(port));
     const crypto = new ModelledCrypto(node.peer, this.#secret);

@@ -1,4 +1,4 @@
-// Services that come to use more than they were declared to: a leak and a runaway. Each is restarted once; one that is busy
+// Services that come to use more than they were declared to: a leak, a runaway, files that are never closed. Each is restarted once; one that is busy
 // within its bounds, and one that has none, are left alone.
 import type { Cluster } from '../cluster.ts';
 import type { Scenario } from './scenario.ts';
@@ -15,12 +15,14 @@ export const outOfBounds: Scenario = {
     { name: 'wild', command: ['wild'], bounds: { cpus: 1 } },
     { name: 'busy', command: ['busy'], bounds: { cpus: 2, memoryBytes: 500 * MIB } },
     { name: 'free', command: ['free'] },
+    { name: 'hoarder', command: ['hoarder'], bounds: { files: 200 } },
   ],
   durationMs: 180 * S,
   schedule: (cluster) => {
     const linux = (index: number) => cluster.node(index).linux;
     cluster.scheduler.at(10 * S, () => linux(1).burden('leaky', { rssGrowthBytesPerS: 10 * MIB }));
     cluster.scheduler.at(20 * S, () => linux(2).burden('wild', { cpu: 1.8 }));
+    cluster.scheduler.at(20 * S, () => linux(2).burden('hoarder', { filesPerS: 20 }));
     cluster.scheduler.at(20 * S, () => linux(3).burden('busy', { cpu: 1.2, rssBytes: 100 * MIB }));
     cluster.scheduler.at(20 * S, () => linux(3).burden('free', { cpu: 0.6 }));
   },
@@ -29,6 +31,7 @@ export const outOfBounds: Scenario = {
       [
         [1, 'leaky', 2],
         [2, 'wild', 2],
+        [2, 'hoarder', 2],
         [3, 'busy', 1],
         [3, 'free', 1],
       ] as const

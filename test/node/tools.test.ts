@@ -158,7 +158,7 @@ beforeEach(() => {
 });
 
 function start(mode: Mode) {
-  const clock = new ProcessClock(scheduler, NOW_MS);
+  const clock = new ProcessClock(scheduler, () => NOW_MS);
   const store = new SimulatedStore(new Disk(), scheduler);
   const ports = {
     clock,

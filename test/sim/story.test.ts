@@ -5,6 +5,7 @@ import { Cluster } from '../../sim/cluster.ts';
 import { makeDataset } from '../../sim/dataset.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { runScenario } from '../../sim/run.ts';
+import { clockSkew } from '../../sim/scenarios/clock-skew.ts';
 import { crashAndPartition } from '../../sim/scenarios/crash-and-partition.ts';
 import { crashLoop } from '../../sim/scenarios/crash-loop.ts';
 import { drift } from '../../sim/scenarios/drift.ts';
@@ -33,6 +34,12 @@ describe('crash-and-partition with ten agents', () => {
       expect((await run(seed, 4 + (seed % 12))).violations).toEqual([]);
     },
   );
+});
+
+describe('clock-skew', () => {
+  it.each([1, 2, 3])('is told of by the machine that is off, and by no other, with seed %i', async (seed) => {
+    expect((await runScenario(clockSkew, 6, seed, () => undefined)).violations).toEqual([]);
+  });
 });
 
 describe('crash-loop', () => {
@@ -89,7 +96,7 @@ describe('out-of-bounds', () => {
         .filter(({ policy }) => policy === 'service-out-of-bounds')
         .map(({ target }) => target)
         .sort(),
-    ).toEqual(['leaky', 'wild']);
+    ).toEqual(['hoarder', 'leaky', 'wild']);
   });
 });
 
