@@ -78,7 +78,7 @@ function directoriesOf(path: string): string[] {
 
 function readOr(path: string): string {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path, 'utf8');
   } catch {
     return ''; // gone since, or without that controller
   }

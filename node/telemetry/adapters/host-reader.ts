@@ -32,7 +32,7 @@ export class HostReader {
       const missing = this.#missing.get(file);
       if (missing !== undefined && nowMs < missing.untilMs) throw new Error(missing.reason);
       try {
-        return readFileSync(file, 'latin1');
+        return readFileSync(file, 'utf8');
       } catch (error) {
         const reason = `this machine has no ${file} (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
         this.#missing.set(file, { reason, untilMs: nowMs + ASK_AGAIN_MS });

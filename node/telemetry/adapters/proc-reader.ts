@@ -22,7 +22,7 @@ const MAX_PROCESSES = 20_000;
 
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined; // absent on this kernel, or the process has gone since
   }

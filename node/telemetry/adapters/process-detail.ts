@@ -54,7 +54,7 @@ export async function resolves(server: string, name: string, timeoutMs: number):
 
 function readOr(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined; // absent on this kernel, not ours to read, or gone since
   }
