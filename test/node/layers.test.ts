@@ -73,6 +73,7 @@ describe('the layers of a configuration', () => {
     };
     expect(wrong({ KALOS_MODE: 'destroy' })).toThrow(/environment:\n {2}mode/);
     expect(wrong({ KALOS_MOD: 'act' })).toThrow(/KALOS_MOD: unknown; did you mean "KALOS_MODE"/);
+    expect(wrong({ KALOS_SERVICE_HOST: '10.0.0.1' })).not.toThrow();
     expect(wrong({}, 'mode = "destroy"')).toThrow(/kalos.toml:\n {2}mode/);
     expect(wrong({}, `${SERVICE('a')}${SERVICE('a')}`)).toThrow(/declared twice/);
   });

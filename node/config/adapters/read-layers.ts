@@ -47,11 +47,10 @@ function environmentLayer(environment: LayerSources['environment']): Record<stri
     if (!variable.startsWith('KALOS_') || text === undefined || OTHER_VARIABLES.includes(variable)) continue;
     const known = ENVIRONMENT_KEYS.get(variable);
     if (known === undefined) {
+      // One that is like none of ours is somebody else's: container platforms set KALOS_SERVICE_HOST and the like.
       const meant = closest(variable, [...ENVIRONMENT_KEYS.keys(), ...OTHER_VARIABLES]);
-      throw new KalosError(
-        'config',
-        `environment: ${variable}: unknown${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
-      );
+      if (meant === undefined) continue;
+      throw new KalosError('config', `environment: ${variable}: unknown; did you mean "${meant}"?`);
     }
     const {
       path: [key = '', inner],
