@@ -139,8 +139,8 @@ export class Agent {
     this.#startedMs = this.#ports.clock.monotonicMs();
     await this.#memory.open();
     for (const wrong of await this.#policies.open()) this.#events.log('warn', `a live policy is left out: ${wrong}`);
-    await this.#watcher.recall();
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
+    await this.#watcher.recall();
     await this.#audit.open();
     await this.#executor.open();
     await this.#audit.append(

@@ -29,9 +29,12 @@ const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
-const SEASONS_KEY = 'baseline/seasons';
+const LEARNED_KEY = 'baseline/learned';
 const KEEP_EVERY_SAMPLES = 3_600;
-const seasonsSchema = z.record(z.string(), z.array(z.tuple([z.number(), z.number(), z.number()])).max(BINS));
+const learnedSchema = z.strictObject({
+  seasons: z.record(z.string(), z.array(z.tuple([z.number(), z.number(), z.number()])).max(BINS)),
+  thresholds: z.record(z.string(), z.strictObject({ median: z.number(), spread: z.number() })),
+});
 
 /** What `[policy_engine]` and `[ai_engine]` set; undefined: as it comes. */
 export interface EngineConfig {
@@ -118,7 +121,7 @@ export class Watcher {
     this.#metrics = readMetrics(this.#sample, this.#previous);
     this.#recorder.take(this.#sample, this.#previous);
     this.#samples++;
-    if (this.#samples % KEEP_EVERY_SAMPLES === 0) this.#keepSeasons().catch(this.#failed);
+    if (this.#samples % KEEP_EVERY_SAMPLES === 0) this.#keepLearned().catch(this.#failed);
     const usage = usageByProcess(this.#sample, this.#previous);
     const services = new Map<string, Usage>();
     for (const service of this.#ports.actuator.services()) {
@@ -182,16 +185,19 @@ export class Watcher {
     this.#look().then(done, done); // the actuator is out of reach: what was seen last stands
   }
 
-  /** What was learned of the hours before a restart. */
+  /** What was learned before a restart: of the hours, and for thresholds. */
   async recall(): Promise<void> {
-    const bytes = await this.#ports.store.get(SEASONS_KEY);
-    const seasons = bytes === undefined ? undefined : seasonsSchema.safeParse(decodeCbor(bytes)).data;
-    if (seasons !== undefined) this.#baselines.recall(seasons);
+    const bytes = await this.#ports.store.get(LEARNED_KEY);
+    const learned = bytes === undefined ? undefined : learnedSchema.safeParse(decodeCbor(bytes)).data;
+    if (learned === undefined) return;
+    this.#baselines.recall(learned.seasons);
+    this.#policies.recall(learned.thresholds);
   }
 
   /** Once an hour; what a crash loses is an hour of many days. */
-  async #keepSeasons(): Promise<void> {
-    await this.#ports.store.write([{ kind: 'put', key: SEASONS_KEY, value: encodeCbor(this.#baselines.seasons()) }]);
+  async #keepLearned(): Promise<void> {
+    const learned = { seasons: this.#baselines.seasons(), thresholds: this.#policies.learned() };
+    await this.#ports.store.write([{ kind: 'put', key: LEARNED_KEY, value: encodeCbor(learned) }]);
   }
 
   /** Looks out of turn, and judges by what it sees: something was changed just now. */

@@ -5,7 +5,7 @@ import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
 import type { Policy } from './policy.ts';
-import { AdaptiveThreshold, type LearnedThreshold } from './threshold.ts';
+import { AdaptiveThreshold, type LearnedThreshold, type ThresholdState } from './threshold.ts';
 
 type Bindings = Record<string, unknown>;
 type Expression = (bindings: Bindings) => unknown;
@@ -131,6 +131,22 @@ export class PolicyDetector implements Detector {
   thresholds(policy: string): Record<string, LearnedThreshold> {
     const compiled = this.#compiled.find((one) => one.policy.name === policy);
     return Object.fromEntries([...(compiled?.thresholds ?? [])].map(([name, threshold]) => [name, threshold.explain()]));
+  }
+
+  /** What was learned, by policy and threshold: `cpu-pressure busy`. */
+  learned(): Record<string, ThresholdState> {
+    const all = this.#compiled.flatMap(({ policy, thresholds }) =>
+      [...thresholds].flatMap(([name, { state }]) => (state === undefined ? [] : [[`${policy.name} ${name}`, state] as const])),
+    );
+    return Object.fromEntries(all);
+  }
+
+  recall(learned: Readonly<Record<string, ThresholdState>>): void {
+    for (const { policy, thresholds } of this.#compiled)
+      for (const [name, threshold] of thresholds) {
+        const state = learned[`${policy.name} ${name}`];
+        if (state !== undefined) threshold.recall(state);
+      }
   }
 
   /** Forgets what a policy's thresholds learned. */

@@ -17,13 +17,19 @@ export interface LearnedThreshold extends ThresholdSpec {
   spread: number | undefined;
 }
 
+/** What was learned, to be kept over a restart. */
+export interface ThresholdState {
+  median: number;
+  spread: number;
+}
+
 /** The smallest spread that counts, as a share of the bounds' distance. */
 const FLOOR_SHARE = 0.01;
 
 export class AdaptiveThreshold {
   readonly #spec: ThresholdSpec;
   #baseline: RobustBaseline;
-  #learned: { median: number; spread: number } | undefined;
+  #learned: ThresholdState | undefined;
 
   constructor(spec: ThresholdSpec) {
     this.#spec = spec;
@@ -51,6 +57,15 @@ export class AdaptiveThreshold {
 
   explain(): LearnedThreshold {
     return { ...this.#spec, value: this.value, median: this.#learned?.median, spread: this.#learned?.spread };
+  }
+
+  get state(): ThresholdState | undefined {
+    return this.#learned;
+  }
+
+  /** Of an earlier life: it holds until enough was seen anew. */
+  recall(state: ThresholdState): void {
+    this.#learned ??= state;
   }
 
   /** What it learned is forgotten. */

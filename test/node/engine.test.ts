@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PolicySet } from '../../node/agent/policies.ts';
 import { Watcher } from '../../node/agent/watcher.ts';
 import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
+import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
 import { SimulatedActuator } from '../../sim/actuator.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
@@ -70,5 +71,38 @@ describe('ai_engine.anomaly_threshold', () => {
       return count;
     };
     expect([fired(undefined), fired(10), fired(20)]).toEqual([1, 1, 0]);
+  });
+});
+
+describe('what was learned', () => {
+  it('of the hours and for thresholds is kept over a restart', async () => {
+    const scheduler = new Scheduler();
+    const store = new PlainStore();
+    const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+    const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
+    const failed = (error: unknown): never => {
+      throw error;
+    };
+    const start = (): Watcher => {
+      const ports = { clock: new ProcessClock(scheduler), crypto, sensors: linux, actuator: new SimulatedActuator(linux), store };
+      const config = {
+        policies: SHIPPED_POLICIES,
+        declared: NOTHING_DECLARED,
+        services: [],
+        clockBehindMs: () => undefined,
+        failed,
+      };
+      return new Watcher(ports as unknown as Ports, config, () => undefined);
+    };
+    const first = start();
+    first.start();
+    await pass(scheduler, 3_700_000);
+    first.stop();
+    const { busy } = first.thresholds('cpu-pressure');
+    expect(busy?.median).toBeDefined();
+    const second = start();
+    expect(second.thresholds('cpu-pressure').busy?.value).toBe(85);
+    await second.recall();
+    expect(second.thresholds('cpu-pressure').busy?.value).toBe(busy?.value);
   });
 });
