@@ -372,30 +372,15 @@ const FILE_FAULTS: readonly Fault[] = [
   declaredFile('file-mode', (file, place) => chmodSync(file, place.pick([0o666, 0o777, 0o600, 0o644]))),
 ];
 
-/** A certificate that is good for so many days from now. */
+/** The program and arguments that make a certificate that is good for so many days from now. */
+function certificateCommand(file: string, days: number): string[] {
+  const words = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days ${days} -subj /CN=test`.split(' ');
+  return [...words, '-keyout', `${file}.key`, '-out', file];
+}
+
 function makeCertificate(file: string, days: number): void {
-  const quiet = { stdio: 'ignore' } as const;
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      `${file}.key`,
-      '-out',
-      file,
-      '-days',
-      String(days),
-      '-subj',
-      '/CN=test',
-    ],
-    quiet,
-  );
+  const [program = '', ...args] = certificateCommand(file, days);
+  execFileSync(program, args, { stdio: 'ignore' });
 }
 
 const hasOpenssl = (): string | undefined => (existsSync('/usr/bin/openssl') ? undefined : 'openssl is not installed');
@@ -407,26 +392,8 @@ const certificateExpiring: Fault = {
     const file = place.path('tls', `${place.word()}.pem`);
     makeCertificate(file, 90);
     Object.assign(note(place), { file });
-    const renew = [
-      'openssl',
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      `${file}.key`,
-      '-out',
-      file,
-      '-days',
-      '90',
-      '-subj',
-      '/CN=test',
-    ];
     const task = `renew-${place.service}`.slice(0, 40);
-    return `${place.declared()}[[service]]\nname = "${task}"\ncommand = ${JSON.stringify(renew)}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${place.service}"\n`;
+    return `${place.declared()}[[service]]\nname = "${task}"\ncommand = ${JSON.stringify(certificateCommand(file, 90))}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${place.service}"\n`;
   },
   grant: (place) => `allow path ${place.path('tls')}\n`,
   inject: (place) => {
