@@ -200,7 +200,8 @@ export class ServiceFacts {
         return undefined;
       }
     }
-    return good === undefined ? undefined : { path, good: new TextDecoder().decode(good) };
+    const text = good && asText(good);
+    return text === undefined ? undefined : { path, good: text };
   }
 
   /** Undefined where there is no such thing. @throws Error where the actuator does not answer. */
@@ -208,6 +209,15 @@ export class ServiceFacts {
     const answer = await this.#ports.actuator.read(reading);
     if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);
     return answer.ok ? schema.parse(answer.value) : undefined;
+  }
+}
+
+/** Undefined where it is no UTF-8: what cannot be written back byte by byte is not put back. */
+function asText(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
   }
 }
 
