@@ -86,6 +86,8 @@ class RecordingActuator implements Actuator {
       service('idle'),
       service('job', { task: true }),
       { ...service('down', { port: 80, portExclusive: true }), state: 'exited' as const },
+      { ...service('shared', { port: 81 }), state: 'exited' as const },
+      { ...service('up', { port: 82, portExclusive: true }), state: 'running' as const, pid: 43, startTicks: 8 },
     ];
   }
   async bringUp(): Promise<ActuatorOutcome> {
@@ -383,5 +385,20 @@ describe('a diff', () => {
     expect(lineDiff('a\nb\nc\nd', 'a\nx\ny\nd')).toEqual(['@@ line 2 @@', '-b', '-c', '+x', '+y']);
     expect(lineDiff('a', 'a\nb')).toEqual(['@@ line 2 @@', '+b']);
     expect(lineDiff('', Array.from({ length: 100 }, (_, i) => `${i}`).join('\n')).at(-1)).toBe('… 61 more');
+  });
+});
+
+describe('what only a declaration allows', () => {
+  it.each([
+    ['service.claim', 'shared', 'its port is not declared as exclusive'],
+    ['service.claim', 'up', 'the service runs'],
+    ['service.run', 'idle', 'it is no task'],
+  ])('%s of %s is refused: %s', async (tool, service, reason) => {
+    const { perform } = start('act');
+    expect(await perform({ tool, service })).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'refused', reason: expect.stringContaining(reason) },
+    });
+    expect(actuator.changed).toEqual([]);
   });
 });
