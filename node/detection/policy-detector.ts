@@ -5,6 +5,7 @@ import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
 import type { Policy } from './policy.ts';
+import { CONTENTS } from './targets.ts';
 import { AdaptiveThreshold, type LearnedThreshold, type ThresholdState } from './threshold.ts';
 
 type Bindings = Record<string, unknown>;
@@ -227,10 +228,15 @@ export class PolicyDetector implements Detector {
     }
     if (!value && lastedS >= (target.firing ? policy.clear_s : 0)) {
       this.#targets.delete(key);
-      if (target.firing && policy.cooldown_s > 0) this.#quiet.set(key, nowMs + policy.cooldown_s * 1_000);
+      if (target.firing && policy.cooldown_s > 0) this.#keepQuiet(key, nowMs, policy.cooldown_s);
       return target.firing ? { kind: 'cleared', finding: target.finding } : undefined;
     }
     return undefined;
+  }
+
+  #keepQuiet(key: string, nowMs: number, seconds: number): void {
+    for (const [other, untilMs] of this.#quiet) if (untilMs <= nowMs) this.#quiet.delete(other);
+    if (this.#quiet.size < MAX_TARGETS) this.#quiet.set(key, nowMs + seconds * 1_000);
   }
 
   /** A target that is gone (a service removed, a mount unmounted) no longer fires. */
@@ -284,7 +290,7 @@ function asArgument(value: unknown): Argument {
 
 /**
  * What the expression saw: figures and short texts. What it does not name is left out where it is nothing; what is not
- * declared (infinite) and a file's whole text are no evidence.
+ * declared (infinite) and what is in a file are no evidence: that is for everybody in the swarm to read.
  */
 function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): Finding['evidence'] {
   const metrics = bindings.metrics as Record<string, number>;
@@ -295,7 +301,7 @@ function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): F
   const fields = (bindings[policy.scope] as Record<string, string | number | boolean> | undefined) ?? {};
   for (const [key, value] of Object.entries(policy.scope === 'machine' ? {} : fields)) {
     if (typeof value === 'number' && !Number.isFinite(value)) continue;
-    if (typeof value === 'string' && value.length > MAX_EVIDENCE_LENGTH) continue;
+    if (CONTENTS.includes(key) || (typeof value === 'string' && value.length > MAX_EVIDENCE_LENGTH)) continue;
     const isNamed = new RegExp(`\\b${policy.scope}\\.${key}\\b`).test(policy.when);
     if (!isNamed && (value === '' || value === 0 || value === false || value === -1)) continue;
     evidence[`${policy.scope}.${key}`] = value;

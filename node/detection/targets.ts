@@ -45,6 +45,9 @@ export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly s
   resolver: ['path', 'servers', 'declared', 'answers', 'declared_answers', 'text'],
 };
 
+/** Fields that hold what is in a file, for a remedy to write: nobody else is to see them. */
+export const CONTENTS: readonly string[] = ['text', 'config_good'];
+
 const MACHINE: readonly Target[] = [{ name: 'machine', fields: {} }];
 
 /** @param sample undefined before the first one. */

@@ -276,6 +276,18 @@ describe('the names in a policy', () => {
 });
 
 describe('the evidence of a finding', () => {
+  it('is never what is in a file, however short: it may be a secret', () => {
+    const policies = SHIPPED_POLICIES.filter(({ name }) => ['service-exited', 'file-drift'].includes(name));
+    const facts = { ...NO_FACTS, changedConfig: { path: '/c', good: 'password = x' } };
+    const fields = { path: '/f', content: 'a', wanted: 'b', mode: '644', wanted_mode: '644', text: 'password = y' };
+    const seen = new PolicyDetector(policies.map((policy) => ({ ...policy, for_s: 0 }))).observe({
+      ...observe(0, {}),
+      targets: targetsOf(sample, [{ ...web, state: 'exited', facts }], [{ kind: 'file', name: '/f', fields }]),
+    });
+    expect(seen.map(({ finding }) => finding.policy)).toEqual(['service-exited', 'file-drift']);
+    expect(JSON.stringify(seen.map(({ finding }) => finding.evidence))).not.toContain('password');
+  });
+
   it('is what can be sent and kept: finite figures, short texts, of its own scope', () => {
     const drifted = {
       kind: 'file' as const,
