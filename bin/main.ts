@@ -2,19 +2,12 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
-import { EXIT, FORMATS, type Format, paint, TREE_FORMATS } from '../node/cli/output.ts';
+import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
+import { ends, exits, format, integer, rows } from './options.ts';
+import { addSimCommands } from './sim-commands.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
-
-function integer(low: number, high: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < low || value > high)
-      throw new InvalidArgumentError(`a whole number from ${low} to ${high}`);
-    return value;
-  };
-}
 
 /** `500ms`, `5s` or `5`, which is seconds. */
 function timeout(text: string): number {
@@ -36,21 +29,10 @@ function span(text: string): number {
   return ms;
 }
 
-const format = () => new Option('-o, --output <format>', 'how to print').choices(TREE_FORMATS).default('table');
-/** Of what is a list. */
-const rows = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
 const watch = () =>
   new Option('-w, --watch [time]', 'again and again, such as 5s; every 2 s without a time').argParser(watchEvery).preset(2_000);
 const directory = () =>
   new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
-
-function exits(text: string): string {
-  return `\nExit codes: ${text}`;
-}
-
-async function ends(code: Promise<number> | number): Promise<void> {
-  process.exitCode = await code;
-}
 
 /** Once, or again and again on a cleared screen until it is ended. @param everyMs undefined: once. */
 async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
@@ -435,35 +417,6 @@ function modelOf(command: Command): CommandModel {
     notes,
     commands: command.commands.filter((one) => !hidden(one)).map(modelOf),
   };
-}
-
-function addSimCommands(program: Command): void {
-  const sim = program.command('sim').description('the deterministic simulator');
-  sim
-    .command('run')
-    .description('run a scenario; the same seed gives the same trace hash')
-    .argument('[scenario]', 'see: kalos sim list', 'crash-and-partition')
-    .option('--nodes <n>', 'how many agents', integer(1, 2_000), 10)
-    .option('--seed <n>', 'what all randomness comes from', integer(0, 2 ** 31 - 1), 1)
-    .option('--trace', 'print what happened, line by line', false)
-    .addOption(format())
-    .addHelpText('after', exits('0 everything held, 1 something did not, 2 usage'))
-    .action(async (scenario: string, options: { nodes: number; seed: number; trace: boolean; output: Format }) =>
-      ends((await import('../sim/cli.ts')).runSimulation(scenario, options, options.output)),
-    );
-  sim
-    .command('dataset')
-    .description('the incident model’s training data, as CSV; the same seed gives the same data')
-    .option('--windows <n>', 'how many minutes of telemetry', integer(6, 1_000_000), 6_000)
-    .option('--seed <n>', 'what all randomness comes from', integer(0, 2 ** 31 - 1), 1)
-    .action(async (options: { windows: number; seed: number }) =>
-      ends((await import('../sim/cli.ts')).printDataset(options.windows, options.seed)),
-    );
-  sim
-    .command('list')
-    .description('the scenarios')
-    .addOption(rows())
-    .action(async (options: { output: Format }) => ends((await import('../sim/cli.ts')).listScenarios(options.output)));
 }
 
 function build(): Command {

@@ -202,6 +202,11 @@ export class Agent {
     };
   }
 
+  /** Its place in the swarm: for whoever judges it from outside. */
+  get swarm(): SwarmLink {
+    return this.#link;
+  }
+
   query(sql: string, timeoutMs: number): Promise<QueryResult> {
     return query(sql, timeoutMs, this.#sources, this.#ports.compute);
   }

@@ -15,7 +15,6 @@ import { ForkedCompute } from './adapters/forked-compute.ts';
 import { LevelStore } from './adapters/level-store.ts';
 import { findPackage } from './adapters/package.ts';
 import { SystemRandom } from './adapters/random.ts';
-import type { KnownPolicy } from './agent/policies.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { serveApi } from './api/server.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
@@ -26,12 +25,11 @@ import {
   stateDirectory,
   swarmSecret,
 } from './config/adapters/state-directory.ts';
-import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
-import { SHIPPED_POLICIES } from './detection/policy.ts';
+import { agentSettings } from './config/agent-config.ts';
+import { type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
-import type { Declared } from './telemetry/declared.ts';
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
@@ -89,23 +87,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     crypto,
   };
   const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
-  const policies: KnownPolicy[] = [
-    ...SHIPPED_POLICIES.map((policy) => ({ policy, origin: 'shipped' as const })),
-    ...config.policy.map((policy) => ({ policy, origin: 'own' as const })),
-  ];
-  const engine = {
-    intervalMs: config.policy_engine.evaluation_interval,
-    maxRules: config.policy_engine.max_rules,
-    maxConcurrent: config.policy_engine.max_concurrent_executions,
-    anomalyThreshold: config.ai_engine.anomaly_threshold,
-  };
-  const { mode: startMode, maintenance, service: services, join: joinThrough } = config;
-  const declared = declaredOf(config);
-  const agent = makeAgent(
-    { name, version, swarmId, mode: startMode, policies, engine, maintenance, services, declared, join: joinThrough },
-    ports,
-    options,
-  );
+  const agent = makeAgent({ ...agentSettings(config), name, version, swarmId }, ports, options);
   const server = await startAll(agent, directory, listenOn);
   return {
     agent,
@@ -144,13 +126,6 @@ async function openStore(directory: StateDirectory): Promise<LevelStore> {
       );
     throw new KalosError('io', `cannot open ${directory.database}: ${(error as Error).message}`);
   }
-}
-
-function declaredOf({ sysctl, file, log, cleanup, certificate, resolver }: Config): Declared {
-  const files = file.map(({ path, content, mode, reload }) => ({ path, content, mode, reload }));
-  const logs = log.map(({ path, maxBytes, keep, reload, alert }) => ({ path, maxBytes, keep, reload, alert }));
-  const certificates = certificate.map(({ path, renewDays, renew, reload }) => ({ path, renewDays, renew, reload }));
-  return { sysctls: sysctl, files, logs, cleanups: cleanup, certificates, resolvers: resolver };
 }
 
 /** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */

@@ -1,53 +1,171 @@
-// `kalos sim run|list`: the deterministic simulator from the command line.
+// `kalos sim run|list|replay|dataset`: the deterministic simulator from the command line.
 
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { FEATURE_SERIES } from '../models/features.ts';
-import { printData } from '../node/cli/data.ts';
+import { printData, printRows } from '../node/cli/data.ts';
 import { EXIT, type Format, paint, table } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
+import { loadScenario, shippedScenarios } from './adapters/library.ts';
+import type { TraceEvent } from './adapters/trace.ts';
+import { runSeeds, type SeedResult, serveSeeds } from './adapters/workers.ts';
 import { makeDataset } from './dataset.ts';
-import { type RunReport, runScenario } from './run.ts';
-import { SCENARIOS } from './scenarios/all.ts';
+import { type RunOptions, type RunReport, runScenario, windowOf } from './run.ts';
+import { describeFault } from './scenario/plan.ts';
+import type { Scenario } from './scenario/schema.ts';
+import { shrink } from './shrink.ts';
 
-const PROGRESS_EVERY_MS = 10_000;
+const BAR_WIDTH = 24;
+const MAX_WINDOW_LINES = 60;
+const REPLAY_LINES = 80;
 
 export function listScenarios(format: Format): number {
-  const rows = SCENARIOS.map(({ name, minNodes, durationMs, description }) => ({
-    name,
-    minNodes,
-    seconds: durationMs / 1000,
-    description,
-  }));
-  if (format === 'table')
-    process.stdout.write(
-      `${table(
-        ['name', 'nodes from', 'seconds', 'description'],
-        rows.map((row) => Object.values(row)),
-      )}\n`,
-    );
-  else printData(format, { scenarios: rows });
+  const scenarios = shippedScenarios().map(loadScenario);
+  const faults = ({ fault, drawn }: Scenario): string => (drawn === undefined ? String(fault.length) : 'drawn');
+  printRows(format, {
+    headers: ['name', 'nodes from', 'seconds', 'faults', 'description'],
+    rows: scenarios.map((one) => [one.name, one.min_nodes, one.duration / 1_000, faults(one), one.description]),
+    data: {
+      scenarios: scenarios.map((one) => ({
+        name: one.name,
+        minNodes: one.min_nodes,
+        seconds: one.duration / 1_000,
+        description: one.description,
+      })),
+    },
+  });
   return EXIT.ok;
 }
 
 export interface SimOptions {
-  nodes: number;
+  /** Undefined: as many as the scenario says. */
+  nodes: number | undefined;
   seed: number;
+  seeds: number;
   trace: boolean;
+  report: string | undefined;
+  crypto: 'model' | 'real';
+  protocols: boolean;
 }
 
-/** @throws KalosError `usage` for an unknown scenario or too few nodes. */
+/** @throws KalosError `usage` for an unknown scenario or too few nodes, `config` for one that is wrong. */
 export async function runSimulation(name: string, options: SimOptions, format: Format): Promise<number> {
-  const scenario = SCENARIOS.find((known) => known.name === name);
-  if (scenario === undefined)
-    throw new KalosError('usage', `no scenario "${name}"`, `there are: ${SCENARIOS.map((known) => known.name).join(', ')}`);
-  if (options.nodes < scenario.minNodes) throw new KalosError('usage', `${name} needs at least ${scenario.minNodes} nodes`);
-  const report = await runScenario(scenario, options.nodes, options.seed, (simulatedMs) => {
-    if (process.stderr.isTTY && simulatedMs % PROGRESS_EVERY_MS === 0)
-      process.stderr.write(`\r${simulatedMs / 1000} of ${scenario.durationMs / 1000} s simulated`);
-  });
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  const scenario = loadScenario(name);
+  const nodes = options.nodes ?? scenario.nodes;
+  if (nodes < scenario.min_nodes) throw new KalosError('usage', `${scenario.name} needs at least ${scenario.min_nodes} nodes`);
+  const run: RunOptions = {
+    scenario,
+    nodes,
+    seed: options.seed,
+    realCrypto: options.crypto === 'real',
+    protocolsOnly: options.protocols,
+  };
+  if (options.seeds > 1) return runMany(name, run, options, format);
+  const report = await runScenario({ ...run, onProgress: progress(scenario) });
+  clearLine();
+  if (options.report !== undefined) await writeReport(report, options.report);
   if (format === 'table') process.stdout.write(`${render(report, options.trace)}\n`);
   else printData(format, { ...report, trace: options.trace ? report.trace : undefined });
+  if (report.violations.length === 0) return EXIT.ok;
+  if (format === 'table') await explainViolation(name, run, report);
+  return EXIT.error;
+}
+
+async function writeReport(report: RunReport, directory: string): Promise<void> {
+  const { htmlReport, plots } = await import('./report/report.ts');
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, `${report.scenario}-${report.seed}.html`);
+  writeFileSync(path, htmlReport(report));
+  const { pngOf } = await import('./adapters/png.ts');
+  for (const [plot, svg] of Object.entries(plots(report)))
+    writeFileSync(join(directory, `${report.scenario}-${report.seed}-${plot}.png`), pngOf(svg));
+  process.stderr.write(`report: ${path}\n`);
+}
+
+/** Which faults it takes, what happened just before, and how to see it again. */
+async function explainViolation(name: string, run: RunOptions, report: RunReport): Promise<void> {
+  const { faults, report: least } = await shrink(run, report, (left) => line(`looking for fewer faults: ${left} left`));
+  clearLine();
+  const window = windowOf(least).slice(-MAX_WINDOW_LINES);
+  const lines = [
+    '',
+    faults.length === 0 ? 'it takes no fault' : `it takes ${faults.length} of ${report.faults.length} faults:`,
+    ...faults.map((fault) => `  ${(fault.atMs / 1_000).toFixed(1).padStart(7)} s  ${describeFault(fault)}`),
+    '',
+    `events up to ${least.window?.toEvent ?? 0}, in which it was seen:`,
+    ...window.map(eventLine),
+    '',
+    `replay: ${process.env.KALOS_COMMAND ?? 'kalos'} sim replay ${report.seed}@${report.window?.toEvent ?? 0} --scenario ${name} --nodes ${report.nodes}`,
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function runMany(name: string, run: RunOptions, options: SimOptions, format: Format): Promise<number> {
+  const jobs = Array.from({ length: options.seeds }, (_, index) => ({
+    scenario: name,
+    nodes: run.nodes,
+    seed: options.seed + index,
+    realCrypto: run.realCrypto === true,
+    protocolsOnly: run.protocolsOnly === true,
+  }));
+  let violated = 0;
+  let done = 0;
+  const results = await runSeeds(process.argv[1] ?? '', jobs, (result) => {
+    done++;
+    if (result.violations.length > 0) violated++;
+    line(`${bar(done / jobs.length)} ${done} of ${jobs.length} seeds, ${violated} violated`);
+  });
+  clearLine();
+  const bad = results.filter(({ violations }) => violations.length > 0);
+  if (format === 'table') process.stdout.write(`${renderMany(results, bad)}\n`);
+  else printData(format, { scenario: run.scenario.name, nodes: run.nodes, seeds: results.length, violated: bad.length, results });
+  return bad.length === 0 ? EXIT.ok : EXIT.error;
+}
+
+function renderMany(results: readonly SeedResult[], bad: readonly SeedResult[]): string {
+  const sum = (pick: (result: SeedResult) => number): number => results.reduce((total, result) => total + pick(result), 0);
+  const first = results[0];
+  const again = (seed: number): string =>
+    `${process.env.KALOS_COMMAND ?? 'kalos'} sim run ${first?.scenario} --nodes ${first?.nodes} --seed ${seed}`;
+  return [
+    `${paint('bold', first?.scenario ?? '')}  ${first?.nodes} nodes, ${results.length} seeds from ${first?.seed}`,
+    `${sum(({ simulatedMs }) => simulatedMs) / 1_000} s simulated, ${sum(({ faults }) => faults)} faults, ${sum(({ incidents }) => incidents)} incidents`,
+    ...bad
+      .slice(0, 10)
+      .flatMap(({ seed, violations, traceHash }) => [
+        paint('red', `seed ${seed} violated: ${violations[0]}`),
+        `  trace hash ${traceHash}; see: ${again(seed)}`,
+      ]),
+    bad.length === 0 ? paint('green', 'everything held') : paint('red', `${bad.length} seeds were violated`),
+  ].join('\n');
+}
+
+/** Runs up to an event, and shows what came before it and what happened there. @param where SEED@EVENT */
+export async function replay(where: string, name: string, nodes: number | undefined, format: Format): Promise<number> {
+  const [, seed, event] = where.match(/^(\d+)@(\d+)$/) ?? [];
+  if (seed === undefined || event === undefined)
+    throw new KalosError('usage', `"${where}" is not SEED@EVENT`, 'as a violated run prints it, such as 7@12345');
+  const scenario = loadScenario(name);
+  const untilEvent = Number(event);
+  const report = await runScenario({
+    scenario,
+    nodes: nodes ?? scenario.nodes,
+    seed: Number(seed),
+    untilEvent,
+    onProgress: progress(scenario),
+  });
+  clearLine();
+  const trace = report.trace.filter((one) => one.event <= untilEvent).slice(-REPLAY_LINES);
+  if (format !== 'table') printData(format, { ...report, trace });
+  else {
+    const ends = report.violations.map((text) => paint('red', `violated: ${text}`));
+    process.stdout.write(`${[...trace.map(eventLine), ...ends].join('\n')}\n`);
+  }
   return report.violations.length === 0 ? EXIT.ok : EXIT.error;
+}
+
+export function serveWorker(): Promise<void> {
+  return serveSeeds();
 }
 
 /** CSV on standard output: a header, then label and features, a window a line. */
@@ -60,11 +178,41 @@ export function printDataset(windows: number, seed: number): number {
   return EXIT.ok;
 }
 
+// On the terminal
+
+function progress({ duration }: Scenario): (simulatedMs: number) => void {
+  const startedMs = performance.now();
+  let lastMs = 0;
+  return (simulatedMs) => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < 200) return;
+    lastMs = nowMs;
+    const speed = simulatedMs / Math.max(1, nowMs - startedMs);
+    line(
+      `${bar(simulatedMs / duration)} ${simulatedMs / 1_000} of ${duration / 1_000} s simulated, ${speed.toFixed(0)} times real time`,
+    );
+  };
+}
+
+function bar(share: number): string {
+  const full = Math.round(Math.min(1, share) * BAR_WIDTH);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)}`;
+}
+
+function line(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
+function clearLine(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+}
+
+function eventLine({ atMs, node, text }: TraceEvent): string {
+  return `${(atMs / 1000).toFixed(3).padStart(9)}  ${node.padEnd(10)}  ${text}`;
+}
+
 function render(report: RunReport, withTrace: boolean): string {
   const speed = Math.round(report.simulatedMs / Math.max(1, report.realMs));
-  const lines = withTrace
-    ? report.trace.map(({ atMs, node, text }) => `${(atMs / 1000).toFixed(3).padStart(9)}  ${node.padEnd(10)}  ${text}`)
-    : [];
   const incidents = report.incidents.map(({ id, node, policy, target, outcome, certified, tookMs }) => [
     id,
     node,
@@ -74,9 +222,10 @@ function render(report: RunReport, withTrace: boolean): string {
     certified ? 'yes' : 'no',
     tookMs,
   ]);
+  const lines = withTrace ? report.trace.map(eventLine) : [];
   lines.push(
     `${paint('bold', report.scenario)}  ${report.nodes} nodes, seed ${report.seed}, ${report.simulatedMs / 1000} s simulated in ${(report.realMs / 1000).toFixed(1)} s (${speed} times real time)`,
-    `${report.events} events, ${report.messages} messages, ${report.bytes} bytes`,
+    `${report.faults.length} faults, ${report.events} events, ${report.messages} messages, ${report.bytes} bytes`,
     '',
     table(['incident', 'node', 'policy', 'target', 'outcome', 'certified', 'took ms'], incidents),
     '',

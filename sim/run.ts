@@ -1,11 +1,59 @@
 // Runs a scenario with a seed: the same seed gives the same trace hash, on every machine.
+import { agentSettings } from '../node/config/agent-config.ts';
+import { resolveConfig } from '../node/config/config.ts';
+import { ModelledCrypto } from './adapters/crypto.ts';
 import { realMs } from './adapters/drain.ts';
 import type { TraceEvent } from './adapters/trace.ts';
-import { checkLiveness, SafetyChecker } from './checkers.ts';
-import { Cluster } from './cluster.ts';
-import type { Scenario } from './scenarios/scenario.ts';
+import type { Checker } from './check/checker.ts';
+import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker } from './check/machines.ts';
+import { CoordinatorChecker, MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
+import { Cluster, type ClusterConfig } from './cluster.ts';
+import { betweenRegions, everywhere, LAN, type LinkModel } from './network/links.ts';
+import { brokenPromises } from './scenario/expect.ts';
+import { describeFault, type PlannedFault, planFaults, scheduleFaults } from './scenario/plan.ts';
+import type { Scenario } from './scenario/schema.ts';
 
 const CHECK_EVERY_MS = 1_000;
+/** A run that is wrong is wrong often: what comes later adds nothing. */
+const MAX_VIOLATIONS = 50;
+/** What a violation is told with: so much of what came before it. */
+const WINDOW_MS = 10_000;
+/** Machines whose view is looked at for the report. */
+const VIEWS_SAMPLED = 20;
+
+export const makeCheckers = (): Checker[] => [
+  new CoordinatorChecker(),
+  new PromiseChecker(),
+  new MembershipChecker(),
+  new StatusChecker(),
+  new ActionChecker(),
+  new HealingChecker(),
+  new AuditChecker(),
+  new BoundsChecker(),
+];
+
+export interface RunOptions {
+  scenario: Scenario;
+  nodes: number;
+  seed: number;
+  /** Instead of those that the scenario and the seed give. */
+  faults?: readonly PlannedFault[] | undefined;
+  realCrypto?: boolean | undefined;
+  protocolsOnly?: boolean | undefined;
+  /** Stops once so many events were traced: for a replay. */
+  untilEvent?: number | undefined;
+  onProgress?: ((simulatedMs: number) => void) | undefined;
+}
+
+export interface Sample {
+  atMs: number;
+  /** Running agents, and how many members each of them sees alive, on average. */
+  running: number;
+  alive: number;
+  messages: number;
+  bytes: number;
+  openIncidents: number;
+}
 
 export interface RunReport {
   scenario: string;
@@ -13,57 +61,158 @@ export interface RunReport {
   seed: number;
   simulatedMs: number;
   events: number;
+  /** What the hash is over: also how an event is named. */
+  traced: number;
   messages: number;
   bytes: number;
+  /** CPU that the machines would have spent on signatures. */
+  cryptoMs: number;
   /** SHA-256 over everything that happened. */
   traceHash: string;
   /** Empty when everything held. */
   violations: string[];
-  incidents: { id: string; node: string; policy: string; target: string; outcome: string; certified: boolean; tookMs: number }[];
+  /** Where the first violation was found: between these events. */
+  window: { fromEvent: number; toEvent: number } | undefined;
+  faults: { atMs: number; text: string; nodes: readonly number[]; forMs: number }[];
+  incidents: {
+    id: string;
+    node: string;
+    policy: string;
+    target: string;
+    outcome: string;
+    tool: string;
+    certified: boolean;
+    openedMs: number;
+    tookMs: number;
+  }[];
+  samples: Sample[];
   /** What people read; not part of the comparison. */
   trace: TraceEvent[];
   realMs: number;
 }
 
-export async function runScenario(
-  scenario: Scenario,
-  nodes: number,
-  seed: number,
-  onProgress: (simulatedMs: number) => void,
-): Promise<RunReport> {
-  const startedMs = realMs();
-  const cluster = new Cluster({ nodes, seed, services: scenario.services, declared: scenario.declared });
-  const safety = new SafetyChecker();
-  cluster.start();
-  scenario.schedule(cluster);
-  for (let untilMs = CHECK_EVERY_MS; untilMs <= scenario.durationMs; untilMs += CHECK_EVERY_MS) {
-    await cluster.runUntil(untilMs);
-    safety.check(cluster);
-    onProgress(untilMs);
+/** Puts links, clocks, versions and liars as the scenario has them. */
+export async function makeCluster(options: RunOptions): Promise<Cluster> {
+  const { scenario, nodes, seed, protocolsOnly, realCrypto } = options;
+  const document = { mode: 'act', ...scenario.machine };
+  const settings = agentSettings(resolveConfig([{ origin: `[machine] of ${scenario.name}`, document }]));
+  const config: ClusterConfig = { nodes, seed, settings, protocolsOnly };
+  const cluster = realCrypto === true ? await Cluster.withRealCrypto(config) : Cluster.of(config);
+  const { regions, ...link } = scenario.network;
+  const given: Partial<LinkModel> = Object.fromEntries(
+    Object.entries({
+      latencyMs: link.latency_ms,
+      jitterMs: link.jitter_ms,
+      loss: link.loss,
+      duplicate: link.duplicate,
+      reorder: link.reorder,
+      bytesPerS: link.bytes_per_s,
+    }).filter(([, value]) => value !== undefined),
+  );
+  cluster.network.topology = regions === undefined ? everywhere({ ...LAN, ...given }) : betweenRegions(regions, given);
+  const clocks = cluster.random('clocks');
+  for (const node of cluster.nodes) {
+    node.usualSkewMs = Math.round((2 * clocks.unit() - 1) * scenario.clocks.skew);
+    node.skewMs = node.usualSkewMs;
+    node.driftPpm = (2 * clocks.unit() - 1) * scenario.clocks.drift_ppm;
+    node.version = scenario.versions[node.index % scenario.versions.length] ?? node.version;
   }
-  await checkLiveness(cluster);
+  for (const { on, lies } of scenario.liar) {
+    const node = cluster.node(on);
+    for (const lie of lies) {
+      if (lie === 'silent') cluster.network.gossip.silent.add(node.peer);
+      else node.lies.add(lie);
+    }
+  }
+  return cluster;
+}
+
+export async function runScenario(options: RunOptions): Promise<RunReport> {
+  const startedMs = realMs();
+  const { scenario, nodes, seed, onProgress, untilEvent = Number.POSITIVE_INFINITY } = options;
+  const cluster = await makeCluster(options);
+  const checkers = makeCheckers();
+  for (const checker of checkers) checker.begin?.(cluster);
+  cluster.start();
+  scheduleFaults(cluster, options.faults ?? planFaults(scenario, seed));
+  cluster.scheduler.at(scenario.duration - scenario.calm, () => cluster.calm());
+  const samples: Sample[] = [];
+  let window: RunReport['window'];
+  for (let untilMs = CHECK_EVERY_MS; untilMs <= scenario.duration; untilMs += CHECK_EVERY_MS) {
+    const fromEvent = cluster.trace.count;
+    await cluster.runUntil(untilMs);
+    for (const checker of checkers) checker.each?.(cluster);
+    if (untilMs === scenario.duration) {
+      for (const checker of checkers) await checker.end?.(cluster);
+      cluster.violations.push(...brokenPromises(cluster, scenario));
+    }
+    samples.push(sampleOf(cluster));
+    if (window === undefined && cluster.violations.length > 0) window = { fromEvent, toEvent: cluster.trace.count };
+    if (cluster.violations.length >= MAX_VIOLATIONS || cluster.trace.count >= untilEvent) break;
+    onProgress?.(untilMs);
+  }
+  const { scheduler, network, trace } = cluster;
   return {
     scenario: scenario.name,
     nodes,
     seed,
-    simulatedMs: scenario.durationMs,
-    events: cluster.scheduler.executed,
-    messages: cluster.network.messages,
-    bytes: cluster.network.bytes,
-    traceHash: cluster.trace.digest(),
-    violations: [...cluster.violations, ...scenario.expect(cluster)],
-    incidents: cluster.running().flatMap(({ node, agent }) =>
-      agent.incidents().map(({ id, policy, target, outcome, certificate, openedMs, closedMs }) => ({
-        id,
-        node: node.name,
-        policy,
-        target,
-        outcome,
-        certified: certificate !== '',
-        tookMs: closedMs === 0 ? 0 : Math.round(closedMs - openedMs),
-      })),
+    simulatedMs: scheduler.nowMs,
+    events: scheduler.executed,
+    traced: trace.count,
+    messages: network.messages,
+    bytes: network.bytes,
+    cryptoMs: Math.round(
+      cluster.nodes.reduce((sum, { crypto }) => sum + (crypto instanceof ModelledCrypto ? crypto.costMs : 0), 0),
     ),
-    trace: cluster.trace.kept,
+    traceHash: trace.digest(),
+    violations: cluster.violations.slice(0, MAX_VIOLATIONS),
+    window,
+    faults: cluster.faultTimes.map(({ fault, atMs, nodes: on }) => ({
+      atMs,
+      text: describeFault(fault),
+      nodes: on,
+      forMs: fault.forMs,
+    })),
+    incidents: incidentsOf(cluster),
+    samples,
+    trace: trace.kept,
     realMs: Math.round(realMs() - startedMs),
   };
+}
+
+function sampleOf(cluster: Cluster): Sample {
+  const agents = cluster.running();
+  const views = agents.slice(0, VIEWS_SAMPLED).map(({ running }) => running.swarm.alive.length);
+  const open = cluster.agents().map(({ agent }) => agent.incidents().filter(({ closedMs }) => closedMs === 0).length);
+  return {
+    atMs: cluster.scheduler.nowMs,
+    running: agents.length,
+    alive: views.reduce((sum, count) => sum + count, 0) / Math.max(1, views.length),
+    messages: cluster.network.messages,
+    bytes: cluster.network.bytes,
+    openIncidents: open.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+function incidentsOf(cluster: Cluster): RunReport['incidents'] {
+  return cluster.agents().flatMap(({ node, agent }) =>
+    agent.incidents().map(({ id, policy, target, outcome, tool, certificate, openedMs, closedMs }) => ({
+      id,
+      node: node.name,
+      policy,
+      target,
+      outcome,
+      tool,
+      certified: certificate !== '',
+      openedMs: Math.round(openedMs),
+      tookMs: closedMs === 0 ? 0 : Math.round(closedMs - openedMs),
+    })),
+  );
+}
+
+/** What was traced for people just before and in a window. */
+export function windowOf({ trace, window, violations }: RunReport): TraceEvent[] {
+  if (window === undefined || violations.length === 0) return [];
+  const last = trace.filter(({ event }) => event <= window.toEvent).at(-1);
+  return trace.filter(({ event, atMs }) => event <= window.toEvent && atMs >= (last?.atMs ?? 0) - WINDOW_MS);
 }

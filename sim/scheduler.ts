@@ -1,23 +1,43 @@
 // The virtual clock: events in order of time, then of scheduling. Nothing waits; time jumps from event to event.
+// A 4-ary heap (Larkin, Sen, Tarjan 2014) whose keys lie in typed arrays, so that sifting touches no objects.
 
-export interface Scheduled {
-  atMs: number;
-  order: number;
+const ARITY = 4;
+const FIRST_CAPACITY = 1_024;
+const NOTHING = (): void => undefined;
+
+/** An event that is due. Cancelling one that ran does nothing. */
+export class Scheduled {
+  readonly atMs: number;
   run: () => void;
-  cancelled: boolean;
+
+  constructor(atMs: number, run: () => void) {
+    this.atMs = atMs;
+    this.run = run;
+  }
+
+  get cancelled(): boolean {
+    return this.run === NOTHING;
+  }
+
+  /** It stays in the queue until it is due, but holds on to nothing. */
+  cancel(): void {
+    this.run = NOTHING;
+  }
 }
 
-/** A binary heap of events. */
 export class Scheduler {
-  readonly #heap: Scheduled[] = [];
+  #times = new Float64Array(FIRST_CAPACITY);
+  #orders = new Float64Array(FIRST_CAPACITY);
+  readonly #events: Scheduled[] = [];
   #order = 0;
   nowMs = 0;
   executed = 0;
 
   at(atMs: number, run: () => void): Scheduled {
-    const event: Scheduled = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run, cancelled: false };
-    this.#heap.push(event);
-    this.#up(this.#heap.length - 1);
+    const event = new Scheduled(Math.max(atMs, this.nowMs), run);
+    if (this.#events.length === this.#times.length) this.#grow();
+    this.#events.push(event);
+    this.#up(this.#events.length - 1, event, this.#order++);
     return event;
   }
 
@@ -25,54 +45,81 @@ export class Scheduler {
     return this.at(this.nowMs + delayMs, run);
   }
 
+  get waiting(): number {
+    return this.#events.length;
+  }
+
   /** Runs the next event that is due by `untilMs`; false where there is none. */
   step(untilMs: number): boolean {
-    for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; next = this.#heap[0]) {
+    for (let next = this.#events[0]; next !== undefined && next.atMs <= untilMs; next = this.#events[0]) {
       this.#pop();
       if (next.cancelled) continue;
       this.nowMs = next.atMs;
       this.executed++;
-      next.run();
+      const { run } = next;
+      next.cancel();
+      run();
       return true;
     }
     this.nowMs = Math.max(this.nowMs, untilMs);
     return false;
   }
 
-  #before(a: number, b: number): boolean {
-    const x = this.#heap[a];
-    const y = this.#heap[b];
-    if (x === undefined || y === undefined) return false;
-    return x.atMs < y.atMs || (x.atMs === y.atMs && x.order < y.order);
+  #grow(): void {
+    const wider = (from: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
+      const to = new Float64Array(from.length * 2);
+      to.set(from);
+      return to;
+    };
+    this.#times = wider(this.#times);
+    this.#orders = wider(this.#orders);
   }
 
-  #swap(a: number, b: number): void {
-    const x = this.#heap[a];
-    const y = this.#heap[b];
-    if (x === undefined || y === undefined) return;
-    this.#heap[a] = y;
-    this.#heap[b] = x;
+  #place(at: number, event: Scheduled, order: number): void {
+    this.#times[at] = event.atMs;
+    this.#orders[at] = order;
+    this.#events[at] = event;
   }
 
-  #up(from: number): void {
-    for (let at = from; at > 0; ) {
-      const parent = (at - 1) >> 1;
-      if (!this.#before(at, parent)) return;
-      this.#swap(at, parent);
+  #up(from: number, event: Scheduled, order: number): void {
+    const times = this.#times;
+    let at = from;
+    while (at > 0) {
+      const parent = (at - 1) >> 2;
+      // A later order at an equal time stays below: an event that is new is always the last of its time.
+      if ((times[parent] as number) <= event.atMs) break;
+      this.#place(at, this.#events[parent] as Scheduled, this.#orders[parent] as number);
       at = parent;
     }
+    this.#place(at, event, order);
   }
 
   #pop(): void {
-    const last = this.#heap.pop();
-    if (last === undefined || this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    for (let at = 0; ; ) {
-      const left = 2 * at + 1;
-      const least = this.#before(left + 1, left) ? left + 1 : left;
-      if (!this.#before(least, at)) return;
-      this.#swap(at, least);
+    const length = this.#events.length - 1;
+    const event = this.#events.pop() as Scheduled;
+    if (length === 0) return;
+    const order = this.#orders[length] as number;
+    let at = 0;
+    for (;;) {
+      const least = this.#least(at * ARITY + 1, Math.min(at * ARITY + ARITY + 1, length));
+      if (least < 0) break;
+      const time = this.#times[least] as number;
+      if (time > event.atMs || (time === event.atMs && (this.#orders[least] as number) > order)) break;
+      this.#place(at, this.#events[least] as Scheduled, this.#orders[least] as number);
       at = least;
     }
+    this.#place(at, event, order);
+  }
+
+  /** The place of the earliest event in a range of places; -1 where it is empty. */
+  #least(from: number, to: number): number {
+    const times = this.#times;
+    const orders = this.#orders;
+    let least = from < to ? from : -1;
+    for (let at = from + 1; at < to; at++) {
+      const earlier = (times[at] as number) - (times[least] as number) || (orders[at] as number) - (orders[least] as number);
+      if (earlier < 0) least = at;
+    }
+    return least;
   }
 }

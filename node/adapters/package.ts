@@ -11,6 +11,8 @@ export interface Package {
   addonPath: string;
   actuatorPath: string;
   modelPath: string;
+  /** Directory of the shipped scenarios. */
+  scenarios: string;
 }
 
 /** @throws where no package.json of kalos lies above this file. */
@@ -26,6 +28,7 @@ export function findPackage(): Package {
         addonPath: built('kalos.node'),
         actuatorPath: built('kalos-actuator'),
         modelPath: join(root, 'models', 'artifacts', 'incident.onnx'),
+        scenarios: join(root, 'sim', 'scenarios'),
       };
     }
     if (root === dirname(root)) throw new Error(`no package.json of kalos above ${import.meta.dirname}`);

@@ -138,6 +138,11 @@ export class SwarmLink {
     return this.#membership.members();
   }
 
+  /** Claims whose votes are still out. */
+  get waitingVotes(): number {
+    return this.#waiting.size;
+  }
+
   get alive(): PeerId[] {
     return this.#membership.alive();
   }
@@ -146,7 +151,7 @@ export class SwarmLink {
     const { store, random, clock } = this.#ports;
     const reserved = decodeCbor((await store.get(SEQUENCE_KEY)) ?? encodeCbor(0));
     this.#sequence = Math.max(typeof reserved === 'number' ? reserved : 0, Math.round(clock.wallMs()));
-    await store.write([{ kind: 'put', key: SEQUENCE_KEY, value: encodeCbor(this.#sequence + SEQUENCE_RESERVE) }]);
+    await this.#reserveSequences();
     for (const [key, value] of await store.range(PEER_PREFIX, { limit: MAX_MEMBERS })) {
       this.#addresses.set(key.slice(PEER_PREFIX.length), new TextDecoder().decode(value));
     }
@@ -221,7 +226,7 @@ export class SwarmLink {
 
   #receiveBroadcast(from: PeerId, bytes: Uint8Array): Verdict {
     this.#members.post({ kind: 'heard', peer: from });
-    const offer = this.#offer(bytes);
+    const offer = this.#offer(bytes, this.#ports.clock.monotonicMs());
     if (offer.verdict !== 'accept') return offer.verdict;
     if (offer.kind === 'leave') {
       this.#clocks.forget(offer.origin);
@@ -235,16 +240,32 @@ export class SwarmLink {
   }
 
   /** Merges an envelope and learns from it where the peer is and which term it knows. */
-  #offer(bytes: Uint8Array): Offer {
-    const offer = this.statuses.offer(bytes, this.#ports.clock.monotonicMs());
-    if (offer.verdict !== 'accept' || offer.kind !== 'status' || offer.entry.origin === this.self) return offer;
-    const { origin, status } = offer.entry;
+  #offer(bytes: Uint8Array, heardMs: number): Offer {
+    const offer = this.statuses.offer(bytes, heardMs);
+    if (offer.verdict !== 'accept' || offer.kind !== 'status') return offer;
+    const { origin, sequence, status } = offer.entry;
+    if (origin === this.self) {
+      this.#outlivedBy(sequence);
+      return offer;
+    }
     if (!this.#greeted.has(origin) && this.#membership.get(origin)?.state === 'alive')
       this.#events.log('info', `${status.name} is alive`);
     this.#greeted.add(origin);
     if (status.address !== '') this.#remember(origin, status.address);
     this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
     return offer;
+  }
+
+  /** Others hold a status of ours that is newer than all that we know of: our disk was lost. We go on from there, or nobody would listen. */
+  #outlivedBy(sequence: number): void {
+    if (sequence <= this.#sequence) return;
+    this.#sequence = sequence;
+    this.#published = undefined;
+    this.#reserveSequences().catch((error: unknown) => this.#events.failed(error));
+  }
+
+  #reserveSequences(): Promise<void> {
+    return this.#ports.store.write([{ kind: 'put', key: SEQUENCE_KEY, value: encodeCbor(this.#sequence + SEQUENCE_RESERVE) }]);
   }
 
   #receiveMessage(name: string, from: PeerId, bytes: Uint8Array): void {
@@ -261,7 +282,7 @@ export class SwarmLink {
   async #answer(name: string, body: Uint8Array): Promise<Uint8Array> {
     if (name === this.#names.protocol('table')) return this.#events.request('table', body);
     if (name === this.#names.protocol('explain')) return this.#events.request('explain', body);
-    const answer = this.statuses.answerSync(body);
+    const answer = this.statuses.answerSync(body, this.#ports.clock.monotonicMs());
     if (answer === undefined) throw new Error('malformed version vector');
     return answer;
   }
@@ -290,6 +311,8 @@ export class SwarmLink {
 
   /** Anti-entropy: whoever connects asks for what it lacks. */
   async #pullFrom(peer: PeerId): Promise<void> {
+    const { clock } = this.#ports;
+    const askedMs = clock.monotonicMs();
     try {
       const answer = await this.#ports.transport.request(
         peer,
@@ -297,8 +320,9 @@ export class SwarmLink {
         this.statuses.encodeVector(),
         SYNC_TIMEOUT_MS,
       );
-      for (const bytes of StatusTable.parseSync(answer)) {
-        const offer = this.#offer(bytes);
+      for (const { envelope, ageMs } of StatusTable.parseSync(answer)) {
+        // What it was old there, and no less than the time that the answer may have taken.
+        const offer = this.#offer(envelope, askedMs - ageMs);
         if (offer.verdict === 'accept' && offer.kind === 'status')
           this.#members.post({ kind: 'known', peer: offer.entry.origin });
       }

@@ -1,7 +1,13 @@
 // An agent's identity: its Ed25519 libp2p key in a file (0600), and the Crypto port on Node's own Ed25519 (RFC 8032).
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf, publicKeyFromRaw } from '@libp2p/crypto/keys';
+import {
+  generateKeyPair,
+  generateKeyPairFromSeed,
+  privateKeyFromProtobuf,
+  privateKeyToProtobuf,
+  publicKeyFromRaw,
+} from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromPublicKey, peerIdFromString } from '@libp2p/peer-id';
 import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
@@ -27,6 +33,12 @@ export async function loadIdentity(path: string): Promise<Identity> {
   if (key.type !== 'Ed25519') throw new Error(`${path} holds a ${key.type} key; an agent's identity is an Ed25519 key`);
   if (stored === undefined) await writeFile(path, privateKeyToProtobuf(key), { mode: 0o600, flag: 'wx' });
   return { peer: peerIdFromPrivateKey(key).toString(), privateKey: key };
+}
+
+/** The same key for the same 32 bytes: for simulations, never for a machine. */
+export async function identityFromSeed(seed: Uint8Array): Promise<Identity> {
+  const privateKey = await generateKeyPairFromSeed('Ed25519', seed);
+  return { peer: peerIdFromPrivateKey(privateKey).toString(), privateKey };
 }
 
 const hash = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash('sha256').update(bytes).digest());

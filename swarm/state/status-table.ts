@@ -15,7 +15,7 @@ export interface StatusEntry {
   origin: PeerId;
   sequence: number;
   status: Status;
-  /** Monotonic ms when it arrived here: ages are told from this, never from the sender's clock. */
+  /** Monotonic ms when it was first heard, here or by whoever passed it on in a pull: ages are told from this, never from the sender's clock. */
   heardMs: number;
   envelope: Uint8Array;
 }
@@ -26,7 +26,14 @@ export type Offer =
   | { verdict: Exclude<Verdict, 'accept'> };
 
 const vectorSchema = z.record(z.string().max(64), z.number().int().nonnegative());
-const syncAnswerSchema = z.array(z.instanceof(Uint8Array)).max(MAX_SYNC_ENVELOPES);
+const syncAnswerSchema = z.array(z.tuple([z.instanceof(Uint8Array), z.number().nonnegative()])).max(MAX_SYNC_ENVELOPES);
+
+/** A status as another peer holds it. */
+export interface Held {
+  envelope: Uint8Array;
+  /** How old it is at least, by its holder's clock. */
+  ageMs: number;
+}
 
 export class StatusTable {
   readonly #crypto: Crypto;
@@ -42,6 +49,10 @@ export class StatusTable {
 
   entries(): StatusEntry[] {
     return [...this.#entries.values()];
+  }
+
+  get size(): number {
+    return this.#entries.size;
   }
 
   get(origin: PeerId): StatusEntry | undefined {
@@ -79,17 +90,18 @@ export class StatusTable {
     return encodeCbor(Object.fromEntries(this.#seen));
   }
 
-  /** What the holder of `vector` lacks: the answer to a sync request. Undefined where the vector is malformed. */
-  answerSync(vector: Uint8Array): Uint8Array | undefined {
+  /** What the holder of `vector` lacks, with its age: the answer to a sync request. Undefined where the vector is malformed. */
+  answerSync(vector: Uint8Array, nowMs: number): Uint8Array | undefined {
     const known = vectorSchema.safeParse(decodeCbor(vector));
     if (!known.success) return undefined;
     const missing = this.entries().filter((entry) => entry.sequence > (known.data[entry.origin] ?? -1));
-    return encodeCbor(missing.slice(0, MAX_SYNC_ENVELOPES).map((entry) => entry.envelope));
+    const held = missing.slice(0, MAX_SYNC_ENVELOPES).map(({ envelope, heardMs }) => [envelope, Math.round(nowMs - heardMs)]);
+    return encodeCbor(held);
   }
 
-  /** The envelopes of a sync answer; empty where it is malformed. */
-  static parseSync(answer: Uint8Array): Uint8Array[] {
+  /** What a sync answer holds; empty where it is malformed. */
+  static parseSync(answer: Uint8Array): Held[] {
     const parsed = syncAnswerSchema.safeParse(decodeCbor(answer));
-    return parsed.success ? parsed.data : [];
+    return parsed.success ? parsed.data.map(([envelope, ageMs]) => ({ envelope, ageMs })) : [];
   }
 }

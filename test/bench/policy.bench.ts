@@ -4,7 +4,7 @@ import { policySchema } from '../../node/detection/policy.ts';
 import { PolicyDetector } from '../../node/detection/policy-detector.ts';
 import { targetsOf } from '../../node/detection/targets.ts';
 import { METRICS, readMetrics } from '../../node/telemetry/metrics.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';

@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { SimulatedActuator } from '../../sim/actuator.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { SimulatedActuator } from '../../sim/machine/actuator.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';

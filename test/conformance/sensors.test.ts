@@ -5,7 +5,7 @@ import { findPackage } from '../../node/adapters/package.ts';
 import { openSensors } from '../../node/telemetry/adapters/native-sampler.ts';
 import { ProcReader, parseStat } from '../../node/telemetry/adapters/proc-reader.ts';
 import { METRICS, readMetrics } from '../../node/telemetry/metrics.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LevelStore } from '../../node/adapters/level-store.ts';
+import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { Disk, SimulatedStore } from '../../sim/store.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 
 const directories: string[] = [];

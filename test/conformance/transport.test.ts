@@ -3,7 +3,8 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Trace } from '../../sim/adapters/trace.ts';
-import { Network, SimulatedTransport } from '../../sim/network.ts';
+import { Network } from '../../sim/network/network.ts';
+import { SimulatedTransport } from '../../sim/network/transport.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';

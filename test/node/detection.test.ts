@@ -12,7 +12,7 @@ import { FIELDS, targetsOf } from '../../node/detection/targets.ts';
 import { incidentSchema } from '../../node/memory/memory.ts';
 import { NO_FACTS } from '../../node/telemetry/service-facts.ts';
 import { NO_USAGE } from '../../node/telemetry/usage.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';

@@ -5,7 +5,7 @@ import { HOST_SOURCES, readFigures } from '../../node/telemetry/host-figures.ts'
 import { METRICS, readMetrics, unknownBecause } from '../../node/telemetry/metrics.ts';
 import { describeSuspects, suspectsOf } from '../../node/telemetry/suspects.ts';
 import { usageByProcess } from '../../node/telemetry/usage.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 

@@ -7,7 +7,7 @@ import { Memory } from '../../node/memory/memory.ts';
 import { FlightRecorder, RECORDED_S } from '../../node/telemetry/flight-recorder.ts';
 import { History } from '../../node/telemetry/history.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { FakeLinux, IDLE } from '../../sim/linux.ts';
+import { FakeLinux, IDLE } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { PlainStore } from '../support/store.ts';

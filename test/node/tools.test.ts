@@ -10,11 +10,11 @@ import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { Argument, ToolCall } from '../../node/tool-call.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { ProcessClock } from '../../sim/clock.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { Disk, SimulatedStore } from '../../sim/store.ts';
 import {
   type Actuator,
   type ActuatorOutcome,

@@ -1,143 +1,163 @@
-// The simulator: the same seed gives the same hash, another seed another; every checker finds what it is there for.
+// The simulator: the same seed gives the same hash, another seed another; every scenario holds; every checker finds what it is there for.
 import { describe, expect, it } from 'vitest';
-import { SafetyChecker } from '../../sim/checkers.ts';
-import { Cluster } from '../../sim/cluster.ts';
+import { loadScenario, shippedScenarios } from '../../sim/adapters/library.ts';
 import { makeDataset } from '../../sim/dataset.ts';
 import { SeededRandom } from '../../sim/random.ts';
-import { runScenario } from '../../sim/run.ts';
-import { clockSkew } from '../../sim/scenarios/clock-skew.ts';
-import { crashAndPartition } from '../../sim/scenarios/crash-and-partition.ts';
-import { crashLoop } from '../../sim/scenarios/crash-loop.ts';
-import { drift } from '../../sim/scenarios/drift.ts';
-import { outOfBounds } from '../../sim/scenarios/out-of-bounds.ts';
-import { slowJoin } from '../../sim/scenarios/slow-join.ts';
+import { type RunReport, runScenario, windowOf } from '../../sim/run.ts';
+import { parseScenario } from '../../sim/scenario/schema.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { shrink } from '../../sim/shrink.ts';
 
-const run = (seed: number, nodes = 10) => runScenario(crashAndPartition, nodes, seed, () => undefined);
+const run = (name: string, seed: number, nodes?: number): Promise<RunReport> => {
+  const scenario = loadScenario(name);
+  return runScenario({ scenario, seed, nodes: Math.max(scenario.min_nodes, nodes ?? scenario.nodes) });
+};
 
-describe('crash-and-partition with ten agents', () => {
-  it('heals every fault, and two runs of a seed have equal hashes', async () => {
-    const [first, second] = [await run(7), await run(7)];
+const outcomes = ({ incidents }: RunReport): string[] => incidents.map(({ policy, target }) => `${policy} ${target}`).sort();
+
+describe('every shipped scenario', () => {
+  it.each(shippedScenarios())('%s holds, and two runs of a seed have equal hashes', async (name) => {
+    const [first, second] = [await run(name, 7), await run(name, 7)];
     expect(first.violations).toEqual([]);
     expect(second.traceHash).toBe(first.traceHash);
-    expect(first.incidents.map(({ outcome, certified }) => `${outcome}, ${certified ? 'certified' : 'not'}`)).toEqual([
-      'service.signal helped, certified',
-      'service.restart helped, certified',
-      'service.restart helped, certified',
-    ]);
-    expect((await run(8)).traceHash).not.toBe(first.traceHash);
+    expect((await run(name, 8)).traceHash).not.toBe(first.traceHash);
   });
 
-  it.each(Array.from({ length: 30 }, (_, seed) => [seed + 100]))(
-    'holds with seed %i and a swarm of another size',
-    async (seed) => {
-      expect((await run(seed, 4 + (seed % 12))).violations).toEqual([]);
+  it.each(shippedScenarios().flatMap((name) => [11, 12, 13].map((seed) => ({ name, seed }))))(
+    '$name holds with seed $seed and a swarm of another size',
+    async ({ name, seed }) => {
+      expect((await run(name, seed, 4 + (seed % 12))).violations).toEqual([]);
     },
   );
 });
 
-describe('clock-skew', () => {
-  it.each([1, 2, 3])('is told of by the machine that is off, and by no other, with seed %i', async (seed) => {
-    expect((await runScenario(clockSkew, 6, seed, () => undefined)).violations).toEqual([]);
+describe('what they tell', () => {
+  it('crash-and-partition heals every fault', async () => {
+    expect((await run('crash-and-partition', 7)).incidents.map(({ outcome, certified }) => `${outcome}, ${certified}`)).toEqual([
+      'service.signal helped, true',
+      'service.restart helped, true',
+      'service.restart helped, true',
+    ]);
   });
-});
 
-describe('crash-loop', () => {
-  it.each([1, 2, 3])('is tried three times and then escalated, with seed %i', async (seed) => {
-    expect((await runScenario(crashLoop, 5, seed, () => undefined)).violations).toEqual([]);
-  });
-});
-
-describe('a silence', () => {
-  it('holds back the next attempt of a repair that is under way', async () => {
-    let starts: number | undefined;
-    const silenced = {
-      ...crashLoop,
-      durationMs: 110_000,
-      schedule: (cluster: Cluster) => {
-        const node = cluster.node(1);
-        cluster.scheduler.at(10_000, () => {
-          node.linux.curse('hasty', 200);
-          node.linux.kill('hasty');
-        });
-        const silence = { policy: 'service-exited', forMs: 3_600_000, reason: 'enough' };
-        cluster.scheduler.at(12_000, () => void node.agent?.executor.silence(silence));
-      },
-      expect: (cluster: Cluster) => {
-        starts = cluster.node(1).linux.services()[0]?.starts;
-        return [];
-      },
-    };
-    await runScenario(silenced, 4, 1, () => undefined);
-    expect(starts).toBe(2); // the first, and the attempt that came before the silence
-  });
-});
-
-describe('drift', () => {
-  it.each([1, 2, 3, 4, 5, 6])('is put right where something was declared, and nowhere else, with seed %i', async (seed) => {
-    const first = await runScenario(drift, 4 + (seed % 3), seed, () => undefined);
-    expect(first.violations).toEqual([]);
-    expect((await runScenario(drift, 4 + (seed % 3), seed, () => undefined)).traceHash).toBe(first.traceHash);
-    expect(first.incidents.map(({ policy }) => policy).sort()).toEqual([
+  it('drift puts right what was declared, and nothing else', async () => {
+    expect(outcomes(await run('drift', 3, 5)).map((text) => text.split(' ')[0])).toEqual([
       'file-drift',
       'file-drift',
       'log-growth',
       'sysctl-drift',
     ]);
   });
-});
 
-describe('out-of-bounds', () => {
-  it.each([1, 2, 3, 4])('restarts what leaks or runs away, once, and nothing else, with seed %i', async (seed) => {
-    const { violations, incidents } = await runScenario(outOfBounds, 4 + seed, seed, () => undefined);
-    expect(violations).toEqual([]);
-    expect(
-      incidents
-        .filter(({ policy }) => policy === 'service-out-of-bounds')
-        .map(({ target }) => target)
-        .sort(),
-    ).toEqual(['hoarder', 'leaky', 'wild']);
+  it('out-of-bounds restarts what leaks or runs away', async () => {
+    expect(outcomes(await run('out-of-bounds', 2, 5))).toEqual([
+      'service-out-of-bounds hoarder',
+      'service-out-of-bounds leaky',
+      'service-out-of-bounds wild',
+    ]);
+  });
+
+  it('rollout-gone-bad is told to a person on every machine that it reached', async () => {
+    const { incidents, faults } = await run('rollout-gone-bad', 2, 10);
+    const told = incidents.filter(({ outcome }) => outcome === 'cleared after it was escalated').map(({ node }) => node);
+    expect(new Set(told).size).toBe(faults[0]?.nodes.length);
+  });
+
+  it('liars certify nothing that is not, and stop no repair', async () => {
+    const { incidents, faults } = await run('liars', 3, 10);
+    expect(incidents.length).toBeGreaterThan(0);
+    expect(faults.length).toBeGreaterThan(0);
   });
 });
 
-describe('slow-join', () => {
-  it.each([1, 2, 3, 4, 5])('has one coordinator a term, with seed %i', async (seed) => {
-    expect((await runScenario(slowJoin, 3 + seed, seed, () => undefined)).violations).toEqual([]);
+describe('cryptography', () => {
+  it('real signatures hold as well as modelled ones', async () => {
+    const scenario = loadScenario('crash-and-partition');
+    expect((await runScenario({ scenario, nodes: 4, seed: 1, realCrypto: true })).violations).toEqual([]);
+  });
+});
+
+describe('protocols alone', () => {
+  it('hold through crashes and partitions', async () => {
+    const scenario = loadScenario('crash-storm');
+    expect((await runScenario({ scenario, nodes: 12, seed: 1, protocolsOnly: true })).violations).toEqual([]);
+  });
+});
+
+const MACHINE = { service: [{ name: 'web', command: ['web'], port: 8080 }] };
+
+describe('a silence', () => {
+  it('holds back the next attempt of a repair that is under way', async () => {
+    const scenario = parseScenario(
+      {
+        name: 'silenced',
+        description: 'a person has had enough',
+        duration: '110s',
+        calm: '20s',
+        machine: MACHINE,
+        fault: [
+          { at: '10s', kind: 'service-curse', on: 1, service: 'web', lives_ms: 200 },
+          { at: '12s', kind: 'silence', on: 1, policy: 'service-exited' },
+        ],
+        expect: [{ node: 1, service: 'web', starts: 2 }], // the first, and the attempt that came before the silence
+      },
+      'test',
+    );
+    const { violations } = await runScenario({ scenario, nodes: 4, seed: 1 });
+    expect(violations.filter((text) => text.includes('was started'))).toEqual([]);
   });
 });
 
 describe('the checkers', () => {
-  it('find two coordinators in one term', () => {
-    const cluster = new Cluster({ nodes: 2, seed: 1, services: [] });
-    const liar = (name: string) => ({ node: { name }, agent: { status: () => ({ coordinator: name, term: 3 }) } });
-    cluster.running = () => [liar('node-0'), liar('node-1')] as unknown as ReturnType<Cluster['running']>;
-    new SafetyChecker().check(cluster);
-    expect(cluster.violations).toEqual(['two coordinators in term 3: node-0 and node-1']);
-  });
+  const broken = (extra: object) =>
+    parseScenario({ name: 'broken', description: 'x', duration: '60s', calm: '1ms', machine: MACHINE, ...extra }, 'test');
 
   it('find a fault that nobody heals', async () => {
-    const broken = {
-      ...crashAndPartition,
-      durationMs: 20_000,
-      schedule: (cluster: Cluster) => void cluster.scheduler.at(19_999, () => cluster.node(1).linux.kill('web')),
-      expect: () => [],
-    };
-    const { violations } = await runScenario(broken, 4, 1, () => undefined);
-    expect(violations.join('\n')).toMatch(/node-1: service web is exited/);
+    const scenario = broken({ fault: [{ at: '59.99s', kind: 'service-kill', on: 1, service: 'web' }] });
+    const { violations } = await runScenario({ scenario, nodes: 4, seed: 1 });
+    expect(violations.join('\n')).toMatch(/node-1: service web is exited, and nobody was told/);
     expect(violations.join('\n')).toMatch(/neither closed nor escalated/);
   });
 
   it('find a swarm that is still cut in two', async () => {
-    const cut = {
-      ...crashAndPartition,
-      durationMs: 30_000,
-      expect: () => [],
-      schedule: (cluster: Cluster) =>
-        void cluster.scheduler.at(5_000, () => cluster.network.partition([[], [cluster.node(3).peer]])),
-    };
-    const { violations } = await runScenario(cut, 5, 1, () => undefined);
+    const scenario = broken({ fault: [{ at: '20s', kind: 'partition', on: 3, for: '39.9s' }] });
+    const { violations } = await runScenario({ scenario, nodes: 5, seed: 1 });
     expect(violations.join('\n')).toMatch(/no single coordinator/);
     expect(violations.join('\n')).toMatch(/node-3 sees node-3 alive/);
+  });
+
+  it('a violation is told with the fewest faults that it takes, and the events before it', async () => {
+    const kill = (at: string, on: number) => ({ at, kind: 'service-kill', on, service: 'web' });
+    const scenario = broken({
+      fault: [kill('20s', 2), kill('25s', 3), { at: '30s', kind: 'pause', on: 0, for: '2s' }, kill('59.99s', 1)],
+    });
+    const options = { scenario, nodes: 4, seed: 1 };
+    const report = await runScenario(options);
+    const { faults, report: least } = await shrink(options, report, () => undefined);
+    expect(faults.map(({ kind, on }) => `${kind} ${on}`)).toEqual(['service-kill 1']);
+    expect(
+      windowOf(least)
+        .map(({ text }) => text)
+        .join('\n'),
+    ).toMatch(/service-kill on 1/);
+  });
+});
+
+describe('scenario files', () => {
+  const parse = (extra: object) => () =>
+    parseScenario({ name: 'x', description: 'x', duration: '90s', calm: '60s', ...extra }, 'x.toml');
+
+  it.each([
+    [{ durations: '3s' }, /durations: unknown key; did you mean "duration"/],
+    [{ duration: 'soon' }, /duration: a duration such as/],
+    [{ fault: [{ at: '1s', kind: 'crush' }] }, /fault\.\[1\]\.kind/],
+    [{ fault: [{ at: '1s', kind: 'service-kill', on: 1 }] }, /fault\.\[1\]\.service: /],
+    [{ fault: [{ at: '1s', kind: 'pause', lenght: 3 }] }, /fault\.\[1\]\.lenght: unknown key/],
+    [{ fault: [{ at: '25s', for: '20s', kind: 'pause' }] }, /lasts into the calm, which begins at 30 s/],
+    [{ expect: [{ node: 1 }] }, /expect\.\[1\]/],
+    [{ network: { regions: ['mars'] } }, /network\.regions\.\[1\]/],
+  ])('%j is refused with its place', (extra, message) => {
+    expect(parse(extra)).toThrow(message);
   });
 });
 

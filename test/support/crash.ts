@@ -6,13 +6,14 @@ import { Executor } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
-import { SimulatedActuator } from '../../sim/actuator.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { ProcessClock } from '../../sim/clock.ts';
-import { FakeLinux } from '../../sim/linux.ts';
+import { SimulatedActuator } from '../../sim/machine/actuator.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
+import { Process } from '../../sim/machine/process.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { Disk, SimulatedStore } from '../../sim/store.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
@@ -142,12 +143,12 @@ const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
 class Life {
   readonly executor: Executor;
   readonly audit: AuditLog;
-  readonly #clock: ProcessClock;
+  readonly #process: Process;
   readonly #actuator: SimulatedActuator;
 
   constructor(scheduler: Scheduler, linux: FakeLinux, store: Store, failed: (error: unknown) => void) {
-    const clock = new ProcessClock(scheduler);
-    this.#clock = clock;
+    this.#process = new Process(scheduler);
+    const clock = new ProcessClock(scheduler, undefined, this.#process);
     this.#actuator = new SimulatedActuator(linux);
     const random = new SeededRandom(1, 'r');
     const ports = { clock, store, crypto, transport: { self: crypto.self }, actuator: this.#actuator, sensors: linux, random };
@@ -159,12 +160,12 @@ class Life {
   }
 
   get alive(): boolean {
-    return !this.#clock.dead;
+    return !this.#process.dead;
   }
 
   die(): void {
     if (!this.alive) return;
-    this.#clock.dead = true;
+    this.#process.dead = true;
     this.executor.stop();
     this.#actuator.crash();
   }

@@ -1,8 +1,8 @@
 // The effect runtime: order, persistence before what depends on it, and stale timers.
 import { describe, expect, it } from 'vitest';
-import { ProcessClock } from '../../sim/clock.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { Disk, SimulatedStore } from '../../sim/store.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import type { Effect } from '../../swarm/runtime/effects.ts';

@@ -93,12 +93,13 @@ describe('status table', () => {
     for (const peer of [0, 1, 2]) full.offer(sealed(peer, 9).bytes, 0);
     const behind = table();
     behind.offer(sealed(1, 9).bytes, 0);
-    const answer = full.answerSync(behind.encodeVector());
+    const answer = full.answerSync(behind.encodeVector(), 700);
     const missing = StatusTable.parseSync(answer ?? new Uint8Array());
     expect(missing.length).toBe(2);
-    for (const bytes of missing) behind.offer(bytes, 0);
+    expect(missing.map(({ ageMs }) => ageMs)).toEqual([700, 700]);
+    for (const { envelope } of missing) behind.offer(envelope, 0);
     expect(content(behind)).toEqual(content(full));
-    expect(full.answerSync(new Uint8Array([0xff]))).toBeUndefined();
+    expect(full.answerSync(new Uint8Array([0xff]), 0)).toBeUndefined();
   });
 
   it('forgets a peer that left and does not take its older status back', () => {

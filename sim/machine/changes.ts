@@ -1,7 +1,7 @@
 // The actuator's armed changes, modelled: the twin of native/actuator/changes.cc on the virtual clock. It outlives the
 // agent: what is not confirmed is undone at its deadline, or once the agent has been gone for a while.
-import type { ActuatorOutcome, ChangeStatus, Primitive, Step } from '../swarm/ports/actuator.ts';
-import type { Scheduled, Scheduler } from './scheduler.ts';
+import type { ActuatorOutcome, ChangeStatus, Primitive, Step } from '../../swarm/ports/actuator.ts';
+import type { Scheduled, Scheduler } from '../scheduler.ts';
 
 /** As in changes.cc. */
 const GRACE_MS = 5_000;
@@ -23,6 +23,12 @@ export interface ChangeMachine {
   settle(primitive: Primitive, key: string): void;
 }
 
+/** What becomes of changes, for whoever watches from outside. */
+export type ChangeEvent =
+  | { kind: 'armed'; id: string; steps: readonly Step[] }
+  | { kind: 'ran'; key: string; primitive: Primitive; undo: boolean }
+  | { kind: 'finished'; id: string; state: ChangeStatus['state'] };
+
 const refused = (message: string): ActuatorOutcome => ({ ok: false, code: 'refused', message });
 
 export class SimulatedChanges {
@@ -30,6 +36,7 @@ export class SimulatedChanges {
   readonly #machine: ChangeMachine;
   readonly #changes = new Map<string, Change>();
   #grace: Scheduled | undefined;
+  onEvent: (event: ChangeEvent) => void = () => undefined;
 
   constructor(scheduler: Scheduler, machine: ChangeMachine) {
     this.#scheduler = scheduler;
@@ -54,6 +61,7 @@ export class SimulatedChanges {
     const checked = this.check(steps);
     if (!checked.ok) return checked;
     const deadline = this.#scheduler.after(fireAfterMs, () => void this.undo(id, 'its deadline has passed'));
+    this.onEvent({ kind: 'armed', id, steps });
     this.#changes.set(id, { state: 'armed', begun: 0, reason: '', steps, deadline, undoing: undefined });
     return { ok: true };
   }
@@ -64,7 +72,7 @@ export class SimulatedChanges {
     const primitive = change.steps[step]?.do;
     if (step !== change.begun || primitive === undefined) return refused(`${id}: replayed; step ${change.begun} is next`);
     change.begun++;
-    return this.#machine.run(primitive, `${id}-${step}`);
+    return this.#run(primitive, `${id}-${step}`, false);
   }
 
   confirm(id: string): ActuatorOutcome {
@@ -72,7 +80,7 @@ export class SimulatedChanges {
     if (change === undefined) return { ok: false, code: 'not-found', message: `${id}: no such change` };
     if (change.state === 'confirmed') return { ok: true };
     if (change.state !== 'armed' || change.undoing !== undefined) return refused(`${id}: ${change.reason}`);
-    this.#finish(change, 'confirmed', 'confirmed');
+    this.#finish(id, change, 'confirmed', 'confirmed');
     for (let i = 0; i < change.begun; i++) {
       const step = change.steps[i];
       if (step !== undefined) this.#machine.settle(step.do, `${id}-${i}`);
@@ -94,11 +102,12 @@ export class SimulatedChanges {
     const problems: string[] = [];
     for (let i = change.begun - 1; i >= 0; i--) {
       const primitive = change.steps[i]?.undo;
-      const outcome = primitive === undefined ? undefined : await this.#machine.run(primitive, `${id}-${i}`);
+      const outcome = primitive === undefined ? undefined : await this.#run(primitive, `${id}-${i}`, true);
       if (outcome?.ok === false && outcome.code !== 'gone') problems.push(outcome.message);
     }
     const message = problems.join('; ');
     this.#finish(
+      id,
       change,
       message === '' ? 'undone' : 'failed',
       message === '' ? reason : `${reason}; the undo failed: ${message}`,
@@ -106,15 +115,26 @@ export class SimulatedChanges {
     return message === '' ? { ok: true } : { ok: false, code: 'failed', message };
   }
 
-  #finish(change: Change, state: ChangeStatus['state'], reason: string): void {
+  #run(primitive: Primitive, key: string, undo: boolean): Promise<ActuatorOutcome> {
+    this.onEvent({ kind: 'ran', key, primitive, undo });
+    return this.#machine.run(primitive, key);
+  }
+
+  #finish(id: string, change: Change, state: ChangeStatus['state'], reason: string): void {
+    this.onEvent({ kind: 'finished', id, state });
     change.state = state;
     change.reason = reason;
-    if (change.deadline !== undefined) change.deadline.cancelled = true;
+    if (change.deadline !== undefined) change.deadline.cancel();
   }
 
   status(id: string): ChangeStatus {
     const { state, begun, reason } = this.#changes.get(id) ?? { state: 'unknown', begun: 0, reason: '' };
     return { state, begun, reason };
+  }
+
+  /** Those that are neither confirmed nor undone. */
+  open(): string[] {
+    return [...this.#changes].filter(([, { state }]) => state === 'armed').map(([id]) => id);
   }
 
   /** The agent's connection closed. */
@@ -126,6 +146,6 @@ export class SimulatedChanges {
   }
 
   agentBack(): void {
-    if (this.#grace !== undefined) this.#grace.cancelled = true;
+    if (this.#grace !== undefined) this.#grace.cancel();
   }
 }

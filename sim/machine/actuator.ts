@@ -8,7 +8,7 @@ import type {
   ServiceCheck,
   ServiceSample,
   Step,
-} from '../swarm/ports/actuator.ts';
+} from '../../swarm/ports/actuator.ts';
 import type { FakeLinux } from './linux.ts';
 
 /** A synced write of the actuator's, and the way there and back. */
@@ -94,6 +94,6 @@ export class SimulatedActuator implements Actuator {
   }
 
   async close(): Promise<void> {
-    for (const { name } of this.services()) await this.#linux.stopService(name);
+    for (const { name } of this.services()) await this.#linux.stopService(name, false);
   }
 }

@@ -10,13 +10,13 @@ import {
   type ServiceSpec,
   type SignalName,
   stoppedService,
-} from '../swarm/ports/actuator.ts';
-import type { NewLines, ProcessDetail, ProcessSample, Sample, Sensors } from '../swarm/ports/sensors.ts';
-import type { PortState } from '../swarm/ports/transport.ts';
+} from '../../swarm/ports/actuator.ts';
+import type { NewLines, ProcessDetail, ProcessSample, Sample, Sensors } from '../../swarm/ports/sensors.ts';
+import type { PortState } from '../../swarm/ports/transport.ts';
+import type { SeededRandom } from '../random.ts';
+import type { Scheduler } from '../scheduler.ts';
 import { type ChangeMachine, SimulatedChanges } from './changes.ts';
 import { FakeFiles } from './files.ts';
-import type { SeededRandom } from './random.ts';
-import type { Scheduler } from './scheduler.ts';
 
 const TICKS_PER_SECOND = 100;
 const MIB = 1024 * 1024;
@@ -304,7 +304,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
     });
   }
 
-  stopService(name: string): Promise<ActuatorOutcome> {
+  /** @param onPurpose somebody wants it to stay down; else it ends with its supervisor. */
+  stopService(name: string, onPurpose = true): Promise<ActuatorOutcome> {
     return this.#later(STOP_MS, () => {
       const service = this.#services.get(name);
       if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
@@ -314,7 +315,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
         state: 'stopped',
         pid: undefined,
         startTicks: undefined,
-        onPurpose: true,
+        onPurpose,
         sinceMs: this.#wallMs(),
       });
       this.onAct(`stopped ${name}`);
@@ -504,6 +505,10 @@ export class FakeLinux implements Sensors, ChangeMachine {
   burden(name: string, workload: Partial<Workload>): void {
     const process = this.#processes.get(this.#services.get(name)?.pid ?? -1);
     if (process !== undefined) process.workload = { ...process.workload, ...workload };
+  }
+
+  isFrozen(name: string): boolean {
+    return this.#processes.get(this.#services.get(name)?.pid ?? -1)?.stopped ?? false;
   }
 
   freeze(name: string): void {

@@ -1,5 +1,5 @@
 // A file system of plain files for the fake Linux: enough for the fs tools and their undos. Directories are what paths say.
-import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../swarm/ports/actuator.ts';
+import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../../swarm/ports/actuator.ts';
 
 interface FakeFile {
   content: Uint8Array;

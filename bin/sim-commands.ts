@@ -1,0 +1,54 @@
+// `kalos sim …`: how its commands are parsed.
+import { type Command, Option } from 'commander';
+import type { Format } from '../node/cli/output.ts';
+import type { SimOptions } from '../sim/cli.ts';
+import { ends, exits, format, integer, rows } from './options.ts';
+
+const SEEDS = 2 ** 31 - 1;
+const MAX_NODES = 5_000;
+const load = () => import('../sim/cli.ts');
+
+export function addSimCommands(program: Command): void {
+  const sim = program.command('sim').description('the deterministic simulator');
+  sim
+    .command('run')
+    .description('run a scenario; the same seed gives the same trace hash')
+    .argument('[scenario]', 'a name (see: kalos sim list) or a TOML file', 'crash-and-partition')
+    .option('--nodes <n>', 'how many agents (default: as the scenario has it)', integer(1, MAX_NODES))
+    .option('--seed <n>', 'what all randomness comes from', integer(0, SEEDS), 1)
+    .option('--seeds <n>', 'this many seeds from that on, on all processors', integer(1, 1_000_000), 1)
+    .option('--report <dir>', 'write an HTML report and its plots as PNG')
+    .addOption(new Option('--crypto <kind>', 'modelled signatures, or real ones').choices(['model', 'real']).default('model'))
+    .option('--protocols', 'only membership, dissemination, votes and the coordinator', false)
+    .option('--trace', 'print what happened, line by line', false)
+    .addOption(format())
+    .addHelpText('after', exits('0 everything held, 1 something did not, 2 usage'))
+    .action(async (scenario: string, options: SimOptions & { output: Format }) =>
+      ends((await load()).runSimulation(scenario, options, options.output)),
+    );
+  sim
+    .command('replay')
+    .description('run up to an event, and show what led to it')
+    .argument('<seed@event>', 'as a violated run prints it')
+    .option('--scenario <name>', 'a name or a TOML file', 'crash-and-partition')
+    .option('--nodes <n>', 'how many agents (default: as the scenario has it)', integer(1, MAX_NODES))
+    .addOption(format())
+    .addHelpText('after', exits('0 everything held up to there, 1 something did not, 2 usage'))
+    .action(async (where: string, options: { scenario: string; nodes: number | undefined; output: Format }) =>
+      ends((await load()).replay(where, options.scenario, options.nodes, options.output)),
+    );
+  sim
+    .command('dataset')
+    .description('the incident model’s training data, as CSV; the same seed gives the same data')
+    .option('--windows <n>', 'how many minutes of telemetry', integer(6, 1_000_000), 6_000)
+    .option('--seed <n>', 'what all randomness comes from', integer(0, SEEDS), 1)
+    .action(async (options: { windows: number; seed: number }) =>
+      ends((await load()).printDataset(options.windows, options.seed)),
+    );
+  sim
+    .command('list')
+    .description('the scenarios')
+    .addOption(rows())
+    .action(async (options: { output: Format }) => ends((await load()).listScenarios(options.output)));
+  sim.command('worker', { hidden: true }).action(async () => (await load()).serveWorker());
+}

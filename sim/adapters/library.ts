@@ -1,0 +1,38 @@
+// Scenarios as files: the shipped ones, and those that somebody wrote.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parse } from 'smol-toml';
+import { findPackage } from '../../node/adapters/package.ts';
+import { closest, KalosError } from '../../node/errors.ts';
+import { parseScenario, type Scenario } from '../scenario/schema.ts';
+
+const EXTENSION = '.toml';
+
+/** Names of the shipped ones, in order. */
+export function shippedScenarios(): string[] {
+  return readdirSync(findPackage().scenarios)
+    .filter((file) => file.endsWith(EXTENSION))
+    .map((file) => basename(file, EXTENSION))
+    .sort();
+}
+
+/**
+ * @param name of a shipped one, or a file's path.
+ * @throws KalosError `usage` where there is none, `config` where it is wrong.
+ */
+export function loadScenario(name: string): Scenario {
+  const shipped = join(findPackage().scenarios, `${name}${EXTENSION}`);
+  const path = /^[a-z0-9-]+$/.test(name) && existsSync(shipped) ? shipped : name;
+  if (!existsSync(path)) {
+    const meant = closest(name, shippedScenarios());
+    const hint = meant === undefined ? `there are: ${shippedScenarios().join(', ')}; or give a file` : `did you mean ${meant}?`;
+    throw new KalosError('usage', `no scenario "${name}"`, hint);
+  }
+  let document: unknown;
+  try {
+    document = parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new KalosError('config', `${path}: ${(error as Error).message}`);
+  }
+  return parseScenario(document, path);
+}

@@ -1,0 +1,189 @@
+// Checkers of the machines: what is done to them, that what is broken is healed or told, that nothing else is touched, and that
+// nobody keeps more than it may.
+import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
+import { ORDINARY_RATE } from '../../node/action/tool.ts';
+import type { Primitive } from '../../swarm/ports/actuator.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ChangeEvent } from '../machine/changes.ts';
+import type { SimulatedNode } from '../node.ts';
+import type { Checker } from './checker.ts';
+
+const MAX_AT_ONCE = 8;
+/** Uses of one tool on one target, undos aside, in a while. */
+const MAX_USES = ORDINARY_RATE.uses;
+const USES_WITHIN_MS = ORDINARY_RATE.withinMs;
+
+/** No step twice, no two changes at once on one thing, no more than the brakes allow, and nothing done to who has no part in it. */
+export class ActionChecker implements Checker {
+  readonly name = 'actions';
+
+  begin(cluster: Cluster): void {
+    for (const node of cluster.nodes) {
+      const seen = new Watched(cluster, node);
+      node.linux.changes.onEvent = (event) => seen.event(event);
+    }
+  }
+
+  end(cluster: Cluster): void {
+    for (const { name, linux } of cluster.nodes) {
+      const open = linux.changes.open();
+      if (open.length > 0) cluster.violation(`${name}: ${open.join(', ')} neither confirmed nor undone`);
+    }
+  }
+}
+
+/** What is under way on one machine. */
+class Watched {
+  readonly #cluster: Cluster;
+  readonly #node: SimulatedNode;
+  readonly #open = new Map<string, Set<string>>();
+  readonly #done = new Set<string>();
+  readonly #uses = new Map<string, number[]>();
+  #armedMs: number[] = [];
+
+  constructor(cluster: Cluster, node: SimulatedNode) {
+    this.#cluster = cluster;
+    this.#node = node;
+  }
+
+  event(event: ChangeEvent): void {
+    if (event.kind === 'armed')
+      this.#armed(
+        event.id,
+        event.steps.map((step) => step.do),
+      );
+    else if (event.kind === 'finished') this.#open.delete(event.id);
+    else this.#ran(event.key, event.primitive, event.undo);
+  }
+
+  #wrong(text: string): void {
+    this.#cluster.violation(`${this.#node.name}: ${text}`);
+  }
+
+  #armed(id: string, primitives: readonly Primitive[]): void {
+    const { nowMs } = this.#cluster.scheduler;
+    const targets = new Set(primitives.flatMap(targetOf));
+    for (const [other, held] of this.#open) {
+      const both = [...targets].find((target) => held.has(target));
+      if (both !== undefined) this.#wrong(`${other} and ${id} change ${both} at once`);
+    }
+    this.#open.set(id, targets);
+    if (this.#open.size > MAX_AT_ONCE) this.#wrong(`${this.#open.size} changes at once`);
+    this.#armedMs = [...this.#armedMs, nowMs].filter((ms) => nowMs - ms < STORM_WITHIN_MS);
+    if (this.#armedMs.length > STORM_CHANGES + MAX_AT_ONCE)
+      this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: more than the brake for storms allows`);
+  }
+
+  #ran(key: string, primitive: Primitive, undo: boolean): void {
+    const { nowMs } = this.#cluster.scheduler;
+    const what = `${undo ? 'undo of ' : ''}${key}`;
+    if (this.#done.has(what)) this.#wrong(`${what} was done twice`);
+    this.#done.add(what);
+    const [name, target] = primitive;
+    if (name !== 'service.start' && name !== 'service.stop') return;
+    if (!this.#node.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, to which nothing had happened`);
+    if (undo) return;
+    const use = `${name} ${String(target)}`;
+    const recent = [...(this.#uses.get(use) ?? []), nowMs].filter((ms) => nowMs - ms < USES_WITHIN_MS);
+    this.#uses.set(use, recent);
+    if (recent.length > MAX_USES) this.#wrong(`${use}: ${recent.length} times in ${USES_WITHIN_MS / 60_000} minutes`);
+  }
+}
+
+function targetOf(primitive: Primitive): string[] {
+  const [name, target] = primitive;
+  if (name.startsWith('service') || name.startsWith('file.')) return [String(target)];
+  return name === 'sysctl.write' || name === 'process.signal' ? [`${name} ${String(target)}`] : [];
+}
+
+/** In the end: every service runs or its incident is with a person; every incident has ended so; every certificate holds. */
+export class HealingChecker implements Checker {
+  readonly name = 'healing';
+
+  end(cluster: Cluster): void {
+    for (const { node, agent } of cluster.agents()) {
+      const incidents = agent.incidents();
+      const open = incidents.filter(({ closedMs }) => closedMs === 0);
+      for (const service of node.linux.services()) {
+        const told = open.some(({ target, state }) => target === service.name && state === 'escalated');
+        const frozen = node.linux.isFrozen(service.name);
+        if ((service.state !== 'running' || frozen) && !told)
+          cluster.violation(`${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and nobody was told`);
+        if (!node.touched.has(service.name) && service.starts > 1)
+          cluster.violation(
+            `${node.name}: service ${service.name}, to which nothing had happened, was started ${service.starts} times`,
+          );
+      }
+      for (const { id, state } of open)
+        if (state !== 'escalated') cluster.violation(`${node.name}: ${id} is neither closed nor escalated`);
+      for (const { id, certificate } of incidents) this.#certificate(cluster, node, id, certificate);
+    }
+  }
+
+  #certificate(cluster: Cluster, { name, crypto, peer }: SimulatedNode, id: string, base64: string): void {
+    if (base64 === '') return;
+    const certificate = decodeCertificate(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+    const checked = certificate && verifyCertificate(crypto, cluster.swarmId, certificate);
+    if (checked?.valid !== true)
+      cluster.violation(`${name}: the certificate of ${id}: ${checked?.reason ?? 'it cannot be read'}`);
+    if (certificate !== undefined && certificate.claim.subject !== peer)
+      cluster.violation(`${name}: the certificate of ${id} is of another machine`);
+  }
+}
+
+/** Every audit log verifies, and tells of every change that was made. */
+export class AuditChecker implements Checker {
+  readonly name = 'audit';
+  readonly #armed = new Map<number, string[]>();
+
+  begin(cluster: Cluster): void {
+    for (const node of cluster.nodes) {
+      const before = node.linux.changes.onEvent;
+      const armed: string[] = [];
+      this.#armed.set(node.index, armed);
+      node.linux.changes.onEvent = (event) => {
+        if (event.kind === 'armed') armed.push(event.id);
+        before(event);
+      };
+    }
+  }
+
+  async end(cluster: Cluster): Promise<void> {
+    for (const { node, agent } of cluster.agents()) {
+      const audit = await agent.audit.verify();
+      if (!audit.ok) cluster.violation(`${node.name}: audit record ${audit.index}: ${audit.reason}`);
+      if (node.wipes > 0) continue;
+      const records = await agent.audit.tail(Number.MAX_SAFE_INTEGER);
+      for (const id of this.#armed.get(node.index) ?? []) {
+        const kinds = records.filter(({ subject }) => subject === id).map(({ kind }) => kind);
+        if (kinds.filter((kind) => kind === 'intent').length !== 1 || !kinds.includes('outcome'))
+          cluster.violation(`${node.name}: of the change ${id} the audit has ${kinds.join(', ') || 'nothing'}`);
+      }
+    }
+  }
+}
+
+/** Tables that may grow with the swarm, and with nothing else. */
+export class BoundsChecker implements Checker {
+  readonly name = 'bounds';
+
+  each(cluster: Cluster): void {
+    const most = cluster.nodes.length;
+    for (const { node, running } of cluster.running()) {
+      const { swarm, whole } = running;
+      if (swarm.members.length > most) cluster.violation(`${node.name} knows ${swarm.members.length} members of ${most}`);
+      if (swarm.statuses.size > most) cluster.violation(`${node.name} holds ${swarm.statuses.size} statuses of ${most}`);
+      if (swarm.waitingVotes > MAX_WAITING_VOTES) cluster.violation(`${node.name} waits for ${swarm.waitingVotes} votes`);
+      const incidents = whole?.incidents().length ?? 0;
+      if (incidents > MAX_INCIDENTS) cluster.violation(`${node.name} keeps ${incidents} incidents`);
+    }
+    if (cluster.scheduler.waiting > MAX_WAITING_EVENTS * most)
+      cluster.violation(`${cluster.scheduler.waiting} events wait for ${most} machines`);
+  }
+}
+
+const MAX_WAITING_VOTES = 128;
+const MAX_INCIDENTS = 1_000;
+/** Timers, messages under way and cancelled events that are not due yet. */
+const MAX_WAITING_EVENTS = 3_000;

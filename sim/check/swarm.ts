@@ -1,0 +1,168 @@
+// Checkers of the swarm: one coordinator a term, views that hold and converge, statuses that arrive and do not lie about their age.
+import { decodeElectionMessage } from '../../consensus/election/election.ts';
+import { decodeVoteMessage } from '../../consensus/vote/claim.ts';
+import { swarmNames } from '../../swarm/names.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Cluster } from '../cluster.ts';
+import { EPOCH_MS, type SimulatedNode } from '../node.ts';
+import { type Checker, someOf } from './checker.ts';
+
+const MOST_VIEWERS = 30;
+/** What a status may be older than its holder says: the way through the mesh, and what a lost copy takes to be asked for again. */
+const AGE_TOLERANCE_MS = 5_000;
+/** After something slowed machines down, ages are not judged for so long. */
+const SLOWED_MS = 90_000;
+const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
+/** Statuses are sent again when they are this old, and take their time. */
+const STATUS_MAX_AGE_MS = 30_000 + AGE_TOLERANCE_MS;
+
+/** No two agents take themselves for the coordinator of one term; in the end all agree on one. */
+export class CoordinatorChecker implements Checker {
+  readonly name = 'coordinator';
+  readonly #coordinators = new Map<number, string>();
+
+  each(cluster: Cluster): void {
+    for (const { node, running } of cluster.running()) {
+      const { coordinator, term } = running.swarm;
+      if (coordinator !== node.peer || node.lies.size > 0) continue;
+      const other = this.#coordinators.get(term);
+      if (other !== undefined && other !== node.name)
+        cluster.violation(`two coordinators in term ${term}: ${other} and ${node.name}`);
+      this.#coordinators.set(term, node.name);
+    }
+  }
+
+  end(cluster: Cluster): void {
+    const named = new Set(cluster.running().map(({ running }) => running.swarm.coordinator));
+    const alive = [...named].every((peer) => peer !== undefined && cluster.byPeer(peer)?.running !== undefined);
+    if (named.size !== 1 || !alive)
+      cluster.violation(`no single coordinator: ${[...named].map((peer) => nameOf(cluster, peer)).join(', ')}`);
+  }
+}
+
+/** Nobody gives two answers where one was promised, not after a crash either. */
+export class PromiseChecker implements Checker {
+  readonly name = 'promises';
+
+  begin(cluster: Cluster): void {
+    const names = swarmNames(cluster.swarmId);
+    const [election, vote] = [names.protocol('election'), names.protocol('vote')];
+    const grants = new Map<string, PeerId>();
+    const votes = new Map<string, string>();
+    cluster.network.tap = (from, to, protocol, bytes) => {
+      const node = cluster.byPeer(from.peer);
+      if (node === undefined || node.lies.size > 0) return;
+      if (protocol === election) {
+        const message = decodeElectionMessage(bytes);
+        if (message?.type !== 'grant' && message?.type !== 'ask') return;
+        const choice = message.type === 'ask' ? from.peer : to;
+        promise(cluster, grants, `${node.name} in term ${message.term} of disk ${node.wipes}`, choice, 'gave its vote twice');
+      } else if (protocol === vote) {
+        const message = decodeVoteMessage(bytes);
+        if (message?.type !== 'vote') return;
+        const { claimId, verdict, reason } = message.vote;
+        promise(
+          cluster,
+          votes,
+          `${node.name} on claim ${claimId} since start ${node.starts}`,
+          `${verdict} ${reason}`,
+          'signed two votes',
+        );
+      }
+    };
+  }
+}
+
+function promise(cluster: Cluster, made: Map<string, string>, key: string, value: string, what: string): void {
+  const before = made.get(key);
+  if (before !== undefined && before !== value) cluster.violation(`${key} ${what}`);
+  made.set(key, value);
+}
+
+/** No running member is held for unreachable without cause, or forgotten; in the end every view is the truth. */
+export class MembershipChecker implements Checker {
+  readonly name = 'membership';
+  #turn = 0;
+
+  each(cluster: Cluster): void {
+    const viewers = cluster.running().filter(({ node }) => !cluster.isExcused(node));
+    for (const { node: viewer, running } of someOf(viewers, MOST_VIEWERS, this.#turn++)) {
+      const states = new Map(running.swarm.members.map(({ peer, state }) => [peer, state]));
+      for (const { node } of viewers) {
+        const state = states.get(node.peer);
+        if (state !== 'alive') cluster.violation(`${viewer.name} holds ${node.name} for ${state ?? 'no member'}, without cause`);
+      }
+    }
+  }
+
+  end(cluster: Cluster): void {
+    const running = cluster.running();
+    const names = running
+      .map(({ node }) => node.name)
+      .sort()
+      .join(' ');
+    for (const { node, running: agent } of running) {
+      const alive = agent.swarm.members.filter(({ state }) => state === 'alive');
+      const seen = alive
+        .map(({ peer }) => nameOf(cluster, peer))
+        .sort()
+        .join(' ');
+      if (seen !== names) cluster.violation(`${node.name} sees ${seen} alive, not ${names}`);
+    }
+  }
+}
+
+/** Everybody holds everybody's newest status in the end; nobody ever says that one is younger than it is. */
+export class StatusChecker implements Checker {
+  readonly name = 'statuses';
+  #turn = 0;
+
+  each(cluster: Cluster): void {
+    const { nowMs } = cluster.scheduler;
+    const slowed = cluster.faultTimes.some(
+      ({ fault, atMs }) => SLOWING.includes(fault.kind) && nowMs < atMs + fault.forMs + SLOWED_MS,
+    );
+    // A status that is said again by another counts as new for whoever did not have it: until the next one, 30 s at most.
+    const replayed = cluster.nodes.some(({ lies }) => lies.has('replay'));
+    if (slowed || replayed) return;
+    for (const { node: viewer, running } of someOf(cluster.running(), MOST_VIEWERS, this.#turn++)) {
+      if (viewer.driftPpm !== 0) continue;
+      for (const { origin, status, heardMs } of running.swarm.statuses.entries()) {
+        const node = cluster.byPeer(origin);
+        if (node === undefined || !steady(cluster, node)) continue;
+        const ageMs = nowMs - (status.atMs - EPOCH_MS - node.skewMs);
+        if (nowMs - heardMs < ageMs - AGE_TOLERANCE_MS) {
+          const [said, is] = [nowMs - heardMs, ageMs].map((ms) => `${(ms / 1000).toFixed(1)} s`);
+          cluster.violation(`${viewer.name} says that the status of ${node.name} is ${said} old; it is ${is} old`);
+        }
+      }
+    }
+  }
+
+  end(cluster: Cluster): void {
+    const running = cluster.running();
+    for (const { node, running: agent } of running) {
+      const own = agent.swarm.statuses.get(node.peer);
+      if (own === undefined) continue;
+      const fresh = cluster.scheduler.nowMs - own.heardMs < AGE_TOLERANCE_MS;
+      for (const { node: viewer, running: other } of running) {
+        const held = other.swarm.statuses.get(node.peer);
+        if (held === undefined) cluster.violation(`${viewer.name} has no status of ${node.name}`);
+        else if (node.lies.size === 0 && held.sequence < own.sequence && !fresh)
+          cluster.violation(`${viewer.name} has an old status of ${node.name}: ${held.sequence}, not ${own.sequence}`);
+        else if (cluster.scheduler.nowMs - held.heardMs > STATUS_MAX_AGE_MS)
+          cluster.violation(`${viewer.name} has not heard ${node.name} for ${cluster.scheduler.nowMs - held.heardMs} ms`);
+      }
+    }
+  }
+}
+
+/** Its clock never jumped, so that its times can be told from the world's. */
+function steady(cluster: Cluster, node: SimulatedNode): boolean {
+  const jumped = cluster.faultTimes.some(({ fault, nodes }) => fault.kind === 'clock-jump' && nodes.includes(node.index));
+  return !jumped && node.driftPpm === 0 && node.lies.size === 0;
+}
+
+function nameOf(cluster: Cluster, peer: PeerId | undefined): string {
+  return peer === undefined ? 'nobody' : (cluster.byPeer(peer)?.name ?? peer);
+}

@@ -1,0 +1,394 @@
+// A model of gossipsub v1.1 (libp2p specification): meshes of bounded degree, eager push along them, lazy push (IHAVE, IWANT) at
+// heartbeats, scores by first deliveries, mesh deliveries and invalid messages, pruning with back-off. Each message is followed
+// through the whole network: a copy that comes later than another is counted when it is sent, and costs no event.
+import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
+import type { Network } from './network.ts';
+import type { SimulatedTransport } from './transport.ts';
+
+export interface ScoreParams {
+  /** For each message that a neighbour was first to bring, up to a cap. */
+  firstDelivery: number;
+  firstDeliveryCap: number;
+  firstDeliveryDecay: number;
+  /** For the square of what a mesh neighbour brought too little; negative. */
+  meshDeficit: number;
+  meshThreshold: number;
+  meshDecay: number;
+  /** A mesh neighbour is judged after this long. */
+  activationMs: number;
+  /** A copy counts as brought that comes this soon after the first. */
+  windowMs: number;
+  /** For the square of the invalid messages; negative. */
+  invalid: number;
+  invalidDecay: number;
+}
+
+export interface GossipParams {
+  D: number;
+  Dlo: number;
+  Dhi: number;
+  Dscore: number;
+  Dlazy: number;
+  gossipFactor: number;
+  heartbeatMs: number;
+  /** Heartbeats in which a message is told of. */
+  historyGossip: number;
+  /** Who publishes sends to all neighbours, not to the mesh alone. */
+  floodPublish: boolean;
+  pruneBackoffMs: number;
+  /** Below it a neighbour gets no gossip from us, and we take none. */
+  graylist: number;
+  score: ScoreParams;
+}
+
+/** As in swarm/libp2p/host.ts; the rest as in @libp2p/gossipsub. */
+export const GOSSIP_DEFAULTS: GossipParams = {
+  D: 4,
+  Dlo: 3,
+  Dhi: 6,
+  Dscore: 2,
+  Dlazy: 3,
+  gossipFactor: 0.25,
+  heartbeatMs: 1_000,
+  historyGossip: 3,
+  floodPublish: true,
+  pruneBackoffMs: 60_000,
+  graylist: -100,
+  score: {
+    firstDelivery: 1,
+    firstDeliveryCap: 50,
+    firstDeliveryDecay: 0.97,
+    meshDeficit: 0,
+    meshThreshold: 0,
+    meshDecay: 0.97,
+    activationMs: 10_000,
+    windowMs: 50,
+    invalid: -10,
+    invalidDecay: 0.9,
+  },
+};
+
+const FRAME_BYTES = 90;
+const MESSAGE_ID_BYTES = 40;
+const NOT_YET = 0;
+
+/** What one peer thinks of a neighbour. */
+interface Opinion {
+  first: number;
+  mesh: number;
+  invalid: number;
+  meshSinceMs: number;
+  noGraftBeforeMs: number;
+}
+
+type Receive = (from: PeerId, bytes: Uint8Array) => Verdict;
+
+class GossipPeer {
+  readonly transport: SimulatedTransport;
+  readonly receive: Receive;
+  readonly neighbours = new Set<GossipPeer>();
+  readonly mesh = new Set<GossipPeer>();
+  readonly opinions = new Map<GossipPeer, Opinion>();
+  gone = false;
+
+  constructor(transport: SimulatedTransport, receive: Receive) {
+    this.transport = transport;
+    this.receive = receive;
+  }
+
+  opinionOf(other: GossipPeer): Opinion {
+    let opinion = this.opinions.get(other);
+    if (opinion === undefined) {
+      opinion = { first: 0, mesh: 0, invalid: 0, meshSinceMs: 0, noGraftBeforeMs: 0 };
+      this.opinions.set(other, opinion);
+    }
+    return opinion;
+  }
+}
+
+/** One message on its way through the network. */
+interface Message {
+  bytes: Uint8Array;
+  bornMs: number;
+  /** When the first copy arrives or arrived, by host; NOT_YET where none is on its way. */
+  arrivals: Float64Array;
+  /** Hosts that have it. */
+  delivered: number;
+}
+
+interface Topic {
+  peers: Map<SimulatedTransport, GossipPeer>;
+  /** Messages that some peer may lack still. */
+  recent: Message[];
+  /** When the latest messages were published: what an IHAVE tells of, for its size. */
+  publishedMs: number[];
+}
+
+export class GossipNetwork {
+  readonly #network: Network;
+  readonly params: GossipParams;
+  readonly #topics = new Map<string, Topic>();
+  /** Copies that were sent, and first copies that arrived. */
+  transmissions = 0;
+  deliveries = 0;
+  /** Peers that take part and pass nothing on. */
+  readonly silent = new Set<PeerId>();
+  /** Told of each first copy: how long it took. */
+  onDelivery: (to: SimulatedTransport, bytes: Uint8Array, tookMs: number) => void = () => undefined;
+
+  constructor(network: Network, params: GossipParams) {
+    this.#network = network;
+    this.params = params;
+  }
+
+  join(topic: string, transport: SimulatedTransport, receive: Receive): void {
+    const known = this.#topics.get(topic) ?? { peers: new Map(), recent: [], publishedMs: [] };
+    this.#topics.set(topic, known);
+    const peer = new GossipPeer(transport, receive);
+    known.peers.set(transport, peer);
+    const { heartbeatMs } = this.params;
+    const beat = (): void => {
+      if (peer.gone) return;
+      transport.process.run(() => this.#heartbeat(known, peer));
+      this.#network.scheduler.after(heartbeatMs, beat);
+    };
+    this.#network.scheduler.after(this.#network.random.unit() * heartbeatMs, beat);
+  }
+
+  leave(transport: SimulatedTransport): void {
+    for (const { peers } of this.#topics.values()) {
+      const peer = peers.get(transport);
+      if (peer === undefined) continue;
+      peer.gone = true;
+      peers.delete(transport);
+      for (const neighbour of [...peer.neighbours]) unlink(peer, neighbour);
+    }
+  }
+
+  linkUp(a: SimulatedTransport, b: SimulatedTransport): void {
+    for (const { peers } of this.#topics.values()) {
+      const [first, second] = [peers.get(a), peers.get(b)];
+      if (first === undefined || second === undefined) continue;
+      first.neighbours.add(second);
+      second.neighbours.add(first);
+      // As libp2p does: it does not wait for the heartbeat where its mesh is thin.
+      if (first.mesh.size < this.params.D) this.#graft(first, second);
+    }
+  }
+
+  linkDown(a: SimulatedTransport, b: SimulatedTransport): void {
+    for (const { peers } of this.#topics.values()) {
+      const [first, second] = [peers.get(a), peers.get(b)];
+      if (first !== undefined && second !== undefined) unlink(first, second);
+    }
+  }
+
+  publish(name: string, transport: SimulatedTransport, bytes: Uint8Array): void {
+    const topic = this.#topics.get(name);
+    const origin = topic?.peers.get(transport);
+    if (topic === undefined || origin === undefined) return;
+    const { nowMs } = this.#network.scheduler;
+    const message: Message = { bytes, bornMs: nowMs, arrivals: new Float64Array(this.#network.size), delivered: 1 };
+    message.arrivals[transport.host.index] = Math.max(nowMs, Number.MIN_VALUE);
+    topic.recent.push(message);
+    topic.publishedMs.push(nowMs);
+    this.#spread(message, origin, this.params.floodPublish ? origin.neighbours : origin.mesh, undefined);
+  }
+
+  /** Sends a message on to some of a peer's neighbours. */
+  #spread(message: Message, from: GossipPeer, to: Iterable<GossipPeer>, except: GossipPeer | undefined): void {
+    for (const neighbour of to) if (neighbour !== except) this.#transmit(message, from, neighbour, 1);
+  }
+
+  #transmit(message: Message, from: GossipPeer, to: GossipPeer, hops: number): void {
+    const network = this.#network;
+    const [source, target] = [from.transport.host, to.transport.host];
+    const size = message.bytes.length + FRAME_BYTES;
+    const atMs = network.arrivalMs(source, target, size, hops);
+    this.transmissions++;
+    network.bytes += size;
+    network.messages++;
+    if (network.happens('loss', source, target) || !network.reaches(source, target)) return;
+    const earlier = message.arrivals[target.index] ?? Number.POSITIVE_INFINITY;
+    if (earlier !== NOT_YET && earlier <= atMs) {
+      if (atMs - earlier <= this.params.score.windowMs && to.mesh.has(from)) to.opinionOf(from).mesh++;
+      return;
+    }
+    message.arrivals[target.index] = atMs;
+    network.scheduler.at(atMs, () => {
+      if (message.arrivals[target.index] !== atMs) return; // another copy came sooner
+      if (to.gone || !network.reaches(source, target)) message.arrivals[target.index] = NOT_YET;
+      else to.transport.process.run(() => this.#deliver(message, from, to));
+    });
+  }
+
+  #deliver(message: Message, from: GossipPeer, to: GossipPeer): void {
+    if (to.gone) return;
+    const network = this.#network;
+    const { nowMs } = network.scheduler;
+    network.trace.fold(nowMs, 'gossip', from.transport.host.index, to.transport.host.index, message.bytes.length);
+    message.delivered++;
+    this.deliveries++;
+    this.onDelivery(to.transport, message.bytes, nowMs - message.bornMs);
+    const verdict = to.receive(from.transport.self, message.bytes);
+    const { score } = this.params;
+    if (verdict === 'reject') to.opinionOf(from).invalid++;
+    if (verdict !== 'accept') return;
+    if (score.meshDeficit !== 0) {
+      const opinion = to.opinionOf(from);
+      opinion.first = Math.min(score.firstDeliveryCap, opinion.first + 1);
+      opinion.mesh++;
+    }
+    if (!this.silent.has(to.transport.self)) this.#spread(message, to, to.mesh, from);
+  }
+
+  // Heartbeats
+
+  #heartbeat(topic: Topic, peer: GossipPeer): void {
+    this.#forgetOld(topic);
+    const scores = new Map<GossipPeer, number>();
+    const scoreOf = (other: GossipPeer): number => {
+      let score = scores.get(other);
+      if (score === undefined) {
+        score = this.#score(peer, other);
+        scores.set(other, score);
+      }
+      return score;
+    };
+    for (const other of [...peer.mesh]) if (scoreOf(other) < 0) this.#prune(peer, other);
+    if (peer.mesh.size < this.params.Dlo) this.#graftSome(peer, scoreOf);
+    if (peer.mesh.size > this.params.Dhi) this.#pruneSome(peer, scoreOf);
+    this.#tellOf(topic, peer, scoreOf);
+    this.#decay(peer);
+  }
+
+  #forgetOld(topic: Topic): void {
+    const { historyGossip, heartbeatMs } = this.params;
+    const { nowMs } = this.#network.scheduler;
+    const oldMs = nowMs - (historyGossip + 2) * heartbeatMs * 2;
+    const done = (message: Message): boolean => message.delivered >= topic.peers.size || message.bornMs < oldMs;
+    while (topic.recent[0] !== undefined && done(topic.recent[0])) topic.recent.shift();
+    while ((topic.publishedMs[0] ?? nowMs) < nowMs - historyGossip * heartbeatMs) topic.publishedMs.shift();
+  }
+
+  #score(peer: GossipPeer, other: GossipPeer): number {
+    const opinion = peer.opinions.get(other);
+    if (opinion === undefined) return 0;
+    const { score } = this.params;
+    const judged = peer.mesh.has(other) && this.#network.scheduler.nowMs - opinion.meshSinceMs > score.activationMs;
+    const deficit = judged ? Math.max(0, score.meshThreshold - opinion.mesh) : 0;
+    return opinion.first * score.firstDelivery + deficit ** 2 * score.meshDeficit + opinion.invalid ** 2 * score.invalid;
+  }
+
+  #decay(peer: GossipPeer): void {
+    const { score } = this.params;
+    for (const opinion of peer.opinions.values()) {
+      opinion.first *= score.firstDeliveryDecay;
+      opinion.mesh *= score.meshDecay;
+      opinion.invalid *= score.invalidDecay;
+    }
+  }
+
+  #graft(peer: GossipPeer, other: GossipPeer): void {
+    const { nowMs } = this.#network.scheduler;
+    const accepts = (a: GossipPeer, b: GossipPeer): boolean =>
+      (a.opinions.get(b)?.noGraftBeforeMs ?? 0) <= nowMs && this.#score(a, b) >= 0;
+    if (!accepts(peer, other)) return;
+    if (other.mesh.size >= this.params.Dhi || !accepts(other, peer)) {
+      peer.opinionOf(other).noGraftBeforeMs = nowMs + this.params.pruneBackoffMs;
+      return;
+    }
+    peer.mesh.add(other);
+    other.mesh.add(peer);
+    for (const [one, two] of [
+      [peer, other],
+      [other, peer],
+    ] as const) {
+      if (this.params.score.meshDeficit === 0) continue;
+      const opinion = one.opinionOf(two);
+      opinion.meshSinceMs = nowMs;
+      opinion.mesh = 0;
+    }
+  }
+
+  #prune(peer: GossipPeer, other: GossipPeer): void {
+    const untilMs = this.#network.scheduler.nowMs + this.params.pruneBackoffMs;
+    peer.mesh.delete(other);
+    other.mesh.delete(peer);
+    peer.opinionOf(other).noGraftBeforeMs = untilMs;
+    other.opinionOf(peer).noGraftBeforeMs = untilMs;
+  }
+
+  #graftSome(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
+    const candidates = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) >= 0);
+    for (const other of this.#shuffled(candidates)) {
+      if (peer.mesh.size >= this.params.D) return;
+      this.#graft(peer, other);
+    }
+  }
+
+  /** The best stay, and as many of the others as there is room for. */
+  #pruneSome(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
+    const ranked = this.#shuffled([...peer.mesh]).sort((a, b) => scoreOf(b) - scoreOf(a));
+    const others = this.#shuffled(ranked.slice(this.params.Dscore));
+    for (const other of others.slice(this.params.D - this.params.Dscore)) this.#prune(peer, other);
+  }
+
+  /** IHAVE to some neighbours outside the mesh; those that lack a message ask for it (IWANT) and get it. */
+  #tellOf(topic: Topic, peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
+    if (topic.publishedMs.length === 0 || this.silent.has(peer.transport.self)) return;
+    const { Dlazy, gossipFactor, historyGossip, heartbeatMs, graylist } = this.params;
+    const others = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) > graylist);
+    const most = Math.max(Dlazy, Math.floor(others.length * gossipFactor));
+    const { nowMs } = this.#network.scheduler;
+    const self = peer.transport.host.index;
+    const held = topic.recent.filter(({ arrivals }) => {
+      const atMs = arrivals[self] ?? NOT_YET;
+      return atMs !== NOT_YET && atMs <= nowMs && atMs > nowMs - historyGossip * heartbeatMs;
+    });
+    for (const other of this.#some(others, most)) {
+      this.#network.bytes += FRAME_BYTES + topic.publishedMs.length * MESSAGE_ID_BYTES;
+      this.#network.messages++;
+      for (const message of held) {
+        const atMs = message.arrivals[other.transport.host.index];
+        // IHAVE there, IWANT back, the message there.
+        if (atMs === NOT_YET || (atMs !== undefined && atMs > nowMs)) this.#transmit(message, peer, other, 3);
+      }
+    }
+  }
+
+  /** Some of them, drawn; the order of the values is changed. */
+  #some<T>(values: T[], count: number): T[] {
+    if (values.length <= count) return values;
+    this.#shuffle(values, count);
+    return values.slice(0, count);
+  }
+
+  #shuffle<T>(values: T[], count: number): void {
+    for (let i = 0; i < count; i++) {
+      const j = i + Math.floor(this.#network.random.unit() * (values.length - i));
+      [values[i], values[j]] = [values[j] as T, values[i] as T];
+    }
+  }
+
+  #shuffled<T>(values: T[]): T[] {
+    this.#shuffle(values, values.length - 1);
+    return values;
+  }
+
+  /** Mesh degrees of all that run, for tests and reports. */
+  degrees(name: string): number[] {
+    return [...(this.#topics.get(name)?.peers.values() ?? [])].map(({ mesh }) => mesh.size);
+  }
+}
+
+function unlink(a: GossipPeer, b: GossipPeer): void {
+  for (const [one, two] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    one.neighbours.delete(two);
+    one.mesh.delete(two);
+    one.opinions.delete(two);
+  }
+}

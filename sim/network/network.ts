@@ -1,0 +1,176 @@
+// The simulated network: machines, the links between them, cuts of every kind, and what is under way. Connections and protocols
+// are the transport's (transport.ts); what is broadcast goes the ways of gossipsub (gossip.ts).
+import type { PeerId, PortState } from '../../swarm/ports/transport.ts';
+import type { Carried, Trace } from '../adapters/trace.ts';
+import type { SeededRandom } from '../random.ts';
+import type { Scheduler } from '../scheduler.ts';
+import { GOSSIP_DEFAULTS, GossipNetwork, type GossipParams } from './gossip.ts';
+import { everywhere, LAN, type LinkModel, type Topology } from './links.ts';
+import type { SimulatedTransport } from './transport.ts';
+
+/** A connection whose other end went silent is given up after this, as TCP user timeouts do. */
+export const SILENT_CLOSE_MS = 4_000;
+const MAX_HOSTS = 65_536;
+
+/** A machine's place in the network; it outlives the agents that run on it. */
+export class Host {
+  readonly index: number;
+  readonly peer: PeerId;
+  /** The agent's end, while one runs. */
+  transport: SimulatedTransport | undefined;
+  portState: (port: number) => PortState = () => 'refused';
+  /** Switched on and plugged in: otherwise nothing reaches it, and nobody is told. */
+  up = true;
+  /** Its uplink is busy until then. */
+  busyMs = 0;
+  /** Its share of what its links could carry: below 1 where it is clogged. */
+  clog = 1;
+  /** Delays everything that it sends or gets. */
+  lagMs = 0;
+
+  constructor(index: number, peer: PeerId) {
+    this.index = index;
+    this.peer = peer;
+  }
+}
+
+export class Network {
+  readonly scheduler: Scheduler;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly gossip: GossipNetwork;
+  readonly #hosts = new Map<PeerId, Host>();
+  readonly #groups = new Map<Host, number>();
+  /** Directions that carry nothing. */
+  readonly #blocked = new Set<number>();
+  topology: Topology = everywhere(LAN);
+  /** On top of what the topology says, while something is wrong with all links. */
+  disturbance: Partial<LinkModel> = {};
+  messages = 0;
+  bytes = 0;
+  /** Sees every one-way message as it is sent. */
+  tap: ((from: Host, to: PeerId, protocol: string, bytes: Uint8Array) => void) | undefined;
+
+  constructor(scheduler: Scheduler, random: SeededRandom, trace: Trace, gossip: GossipParams = GOSSIP_DEFAULTS) {
+    this.scheduler = scheduler;
+    this.random = random;
+    this.trace = trace;
+    this.gossip = new GossipNetwork(this, gossip);
+  }
+
+  /** One link everywhere. */
+  set link(link: LinkModel) {
+    this.topology = everywhere(link);
+  }
+
+  hostOf(peer: PeerId): Host {
+    let host = this.#hosts.get(peer);
+    if (host === undefined) {
+      if (this.#hosts.size >= MAX_HOSTS) throw new RangeError(`more than ${MAX_HOSTS} hosts`);
+      host = new Host(this.#hosts.size, peer);
+      this.#hosts.set(peer, host);
+    }
+    return host;
+  }
+
+  known(peer: PeerId): Host | undefined {
+    return this.#hosts.get(peer);
+  }
+
+  get size(): number {
+    return this.#hosts.size;
+  }
+
+  // Cuts
+
+  /** Peers in different groups cannot reach each other; one in no group is in group 0. */
+  partition(groups: readonly (readonly PeerId[])[]): void {
+    this.#groups.clear();
+    groups.forEach((group, index) => {
+      for (const peer of group) this.#groups.set(this.hostOf(peer), index);
+    });
+    this.#noticeCuts();
+  }
+
+  heal(): void {
+    this.#groups.clear();
+    this.#blocked.clear();
+  }
+
+  /** One direction carries nothing any more. */
+  block(from: PeerId, to: PeerId): void {
+    this.#blocked.add(this.hostOf(from).index * MAX_HOSTS + this.hostOf(to).index);
+    this.#noticeCuts();
+  }
+
+  unblock(from: PeerId, to: PeerId): void {
+    this.#blocked.delete(this.hostOf(from).index * MAX_HOSTS + this.hostOf(to).index);
+  }
+
+  /** Switches a machine off, or on again: its connections go silent. */
+  power(peer: PeerId, up: boolean): void {
+    this.hostOf(peer).up = up;
+    if (!up) this.#noticeCuts();
+  }
+
+  reaches(from: Host, to: Host): boolean {
+    if (!from.up || !to.up) return false;
+    if (this.#groups.size > 0 && (this.#groups.get(from) ?? 0) !== (this.#groups.get(to) ?? 0)) return false;
+    return this.#blocked.size === 0 || !this.#blocked.has(from.index * MAX_HOSTS + to.index);
+  }
+
+  /** Both ways: what a connection needs. */
+  connects(a: Host, b: Host): boolean {
+    return this.reaches(a, b) && this.reaches(b, a);
+  }
+
+  #noticeCuts(): void {
+    for (const host of this.#hosts.values()) host.transport?.cutOff(SILENT_CLOSE_MS);
+  }
+
+  // What is under way
+
+  linkBetween(from: Host, to: Host): LinkModel {
+    return this.topology(from.index, to.index);
+  }
+
+  /** When what is sent now arrives. Draws the jitter, and takes its time on the sender's uplink. */
+  arrivalMs(from: Host, to: Host, bytes: number, hops = 1): number {
+    const link = this.linkBetween(from, to);
+    const nowMs = this.scheduler.nowMs;
+    const { latencyMs = link.latencyMs, jitterMs = link.jitterMs } = this.disturbance;
+    const sendingMs = (bytes * 1_000) / (link.bytesPerS * from.clog);
+    from.busyMs = Math.max(nowMs, from.busyMs) + sendingMs;
+    return from.busyMs + hops * (latencyMs + this.random.unit() * jitterMs) + from.lagMs + to.lagMs;
+  }
+
+  /** Whether something of that probability happens on a link now; draws only where it may. */
+  happens(what: 'loss' | 'duplicate' | 'reorder', from: Host, to: Host): boolean {
+    const probability = this.disturbance[what] ?? this.linkBetween(from, to)[what];
+    return probability > 0 && this.random.chance(probability);
+  }
+
+  /** Has something arrive at a time, unless a cut lies between by then. */
+  arrive(atMs: number, what: Carried, from: Host, to: Host, bytes: number, arrived: (to: Host) => void): void {
+    this.messages++;
+    this.bytes += bytes;
+    this.scheduler.at(atMs, () => {
+      if (!this.reaches(from, to)) return;
+      this.trace.fold(this.scheduler.nowMs, what, from.index, to.index, bytes);
+      arrived(to);
+    });
+  }
+
+  /** What a connect to a port of the service host finds: the machine outlives its agent. */
+  probe(from: Host, to: PeerId, port: number, timeoutMs: number): Promise<PortState> {
+    return new Promise((resolve) => {
+      const silent = this.scheduler.after(timeoutMs, () => resolve('silent'));
+      const host = this.known(to);
+      if (host === undefined || !this.connects(from, host)) return;
+      this.scheduler.at(this.arrivalMs(from, host, 60, 2), () => {
+        silent.cancel();
+        resolve(host.portState(port));
+      });
+    });
+  }
+}

@@ -1,0 +1,235 @@
+// One simulated machine, and the agents that run on it one after another: whole ones, or their protocols alone.
+
+import { SwarmLink } from '../node/agent/swarm-link.ts';
+import { type Agent, createAgent } from '../node/agent.ts';
+import type { AgentSettings } from '../node/config/agent-config.ts';
+import type { Compute } from '../swarm/ports/compute.ts';
+import type { Crypto } from '../swarm/ports/crypto.ts';
+import type { Ports } from '../swarm/ports/ports.ts';
+import type { PeerId } from '../swarm/ports/transport.ts';
+import { type Status, unknownConditions } from '../swarm/state/status.ts';
+import { type Lie, LyingTransport } from './liar.ts';
+import { SimulatedActuator } from './machine/actuator.ts';
+import { ProcessClock } from './machine/clock.ts';
+import { Disk, SimulatedStore } from './machine/disk.ts';
+import { FakeLinux } from './machine/linux.ts';
+import { Process } from './machine/process.ts';
+import type { Network } from './network/network.ts';
+import { SimulatedTransport } from './network/transport.ts';
+import type { SeededRandom } from './random.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** Virtual wall clocks start here: 2026-01-01. */
+export const EPOCH_MS = 1_767_225_600_000;
+const MACHINE = { cpus: 4, memoryBytes: 8 * 1024 ** 3 };
+/** As a service manager would: an agent that ended by itself is started again. */
+const RESTART_MS = 5_000;
+const STATUS_EVERY_MS = 1_000;
+
+/** No model and no SQL runs in a simulation: the tiers that need them abstain. */
+const NO_COMPUTE: Compute = {
+  classify: async () => undefined,
+  sqlNeeds: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
+  sqlRun: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
+  close: async () => undefined,
+};
+
+/** What all machines share. */
+export interface World {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly swarmId: string;
+  readonly settings: AgentSettings;
+  /** Machines run the protocols alone: membership, dissemination, votes and the coordinator, without sensing or healing. */
+  readonly protocolsOnly: boolean;
+  random(purpose: string): SeededRandom;
+  log(node: string, text: string): void;
+  violation(text: string): void;
+}
+
+/** What runs on a machine. */
+export interface Running {
+  swarm: SwarmLink;
+  /** Undefined where only the protocols run. */
+  whole: Agent | undefined;
+  stop(): Promise<void>;
+}
+
+export class SimulatedNode {
+  readonly index: number;
+  readonly name: string;
+  readonly peer: PeerId;
+  readonly linux: FakeLinux;
+  readonly disk: Disk;
+  readonly crypto: Crypto;
+  readonly #world: World;
+  /** What its wall clock is ahead. */
+  skewMs = 0;
+  /** What it is ahead while nothing is wrong with it. */
+  usualSkewMs = 0;
+  driftPpm = 0;
+  version = '0.1.0';
+  /** Where an agent finds the swarm; empty for the first one. */
+  join: readonly string[] = [];
+  readonly lies = new Set<Lie>();
+  /** Services that something happened to: what is done to any other harms it. */
+  readonly touched = new Set<string>();
+  starts = 0;
+  /** How often its disk was replaced. */
+  wipes = 0;
+  process: Process;
+  #running: Running | undefined;
+  #end: (() => void) | undefined;
+
+  constructor(index: number, world: World, crypto: Crypto) {
+    this.index = index;
+    this.name = `node-${index}`;
+    this.peer = crypto.self;
+    this.crypto = crypto;
+    this.#world = world;
+    this.process = new Process(world.scheduler);
+    this.disk = new Disk(world.random(`disk ${index}`));
+    const { services } = world.settings;
+    this.linux = new FakeLinux(world.scheduler, world.random(`machine ${index}`), services, MACHINE, EPOCH_MS);
+  }
+
+  /** Undefined while its agent is down. */
+  get running(): Running | undefined {
+    return this.#running;
+  }
+
+  get agent(): Agent | undefined {
+    return this.#running?.whole;
+  }
+
+  /** What its wall clock shows now. */
+  wallMs(): number {
+    return EPOCH_MS + this.#world.scheduler.nowMs + this.skewMs;
+  }
+
+  /** Starts the agent: first, or again after a crash, on the same disk. */
+  boot(): void {
+    if (this.#running !== undefined) return;
+    const { scheduler, network, swarmId } = this.#world;
+    this.starts++;
+    const process = new Process(scheduler);
+    this.process = process;
+    const clock = new ProcessClock(scheduler, () => EPOCH_MS + this.skewMs, process, this.driftPpm);
+    const store = new SimulatedStore(this.disk, scheduler, process);
+    const own = new SimulatedTransport(this.peer, network, (port) => this.linux.portState(port), process);
+    const transport = this.lies.size === 0 ? own : new LyingTransport(own, this.crypto, clock, swarmId, this.lies);
+    const actuator = new SimulatedActuator(this.linux);
+    const ports: Ports = {
+      clock,
+      random: this.#world.random(`agent ${this.index} start ${this.starts}`),
+      transport,
+      store,
+      sensors: this.linux,
+      actuator,
+      compute: NO_COMPUTE,
+      crypto: this.crypto,
+    };
+    this.linux.onAct = (text) => this.#world.log(this.name, text);
+    const end = (): void => {
+      process.dead = true;
+      store.crash();
+      own.crash();
+      actuator.crash();
+      this.linux.onAct = () => undefined;
+      this.#running = undefined;
+      this.#end = undefined;
+    };
+    this.#end = end;
+    this.#start(ports, process);
+  }
+
+  #start(ports: Ports, process: Process): void {
+    const failed = (error: unknown): void => {
+      if (!process.dead) this.#gaveUp(error);
+    };
+    const events = { log: (_level: string, text: string) => this.#world.log(this.name, text), failed };
+    const { running, start } = this.#world.protocolsOnly ? this.#protocols(ports, events) : this.#whole(ports, events);
+    this.#running = running;
+    start().catch(failed);
+  }
+
+  #whole(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {
+    const { settings, swarmId } = this.#world;
+    const { name, version, join } = this;
+    const agent = createAgent({ ...settings, name, version, swarmId, join }, ports, events);
+    const running = { swarm: agent.swarm, whole: agent, stop: () => agent.stop() };
+    return { running, start: () => agent.start() };
+  }
+
+  /** An agent's place in the swarm without the rest of it; its status stays as it is. */
+  #protocols(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {
+    const { swarmId } = this.#world;
+    const nothing = async (): Promise<Uint8Array> => new Uint8Array();
+    const swarm = new SwarmLink(ports, { swarmId, join: this.join }, { ...events, request: nothing, voted: () => undefined });
+    const beat = (): void => {
+      swarm.publish(this.#status(ports, swarm));
+      ports.clock.after(STATUS_EVERY_MS, beat);
+    };
+    const start = async (): Promise<void> => {
+      await swarm.start();
+      beat();
+    };
+    return { running: { swarm, whole: undefined, stop: () => swarm.stop() }, start };
+  }
+
+  #status(ports: Ports, swarm: SwarmLink): Status {
+    return {
+      name: this.name,
+      version: this.version,
+      atMs: ports.clock.wallMs(),
+      zone: 0,
+      address: ports.transport.addresses()[0] ?? '',
+      loadCenti: undefined,
+      memoryPermille: undefined,
+      cpuPermille: undefined,
+      pressureCenti: [undefined, undefined, undefined],
+      conditions: unknownConditions(),
+      openIncidents: 0,
+      term: swarm.term,
+      coordinator: swarm.coordinator === this.peer,
+      mode: 'observe',
+    };
+  }
+
+  /** What must not fail did: with a full disk that is right, and it is started again; else it is a bug. */
+  #gaveUp(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (!this.disk.full) this.#world.violation(`${this.name} failed: ${text}`);
+    this.#world.log(this.name, `gave up: ${error instanceof Error ? error.message : String(error)}`);
+    this.#end?.();
+    this.#world.scheduler.after(RESTART_MS, () => this.boot());
+  }
+
+  /** kill -9: nothing that it had under way is finished, and its peers see their connections close. */
+  crash(): void {
+    if (this.#running === undefined) return;
+    this.#end?.();
+    this.#world.log(this.name, 'crashed');
+  }
+
+  /** SIGSTOP, and SIGCONT after a while. */
+  pause(forMs: number): void {
+    this.process.pause(forMs);
+    this.#world.log(this.name, `paused for ${forMs} ms`);
+  }
+
+  /** Leaves properly. Its services end with it, as `kalos down` has it. */
+  leave(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#world.log(this.name, 'leaves');
+    const ended = (): void => this.#end?.();
+    running.stop().then(ended, ended);
+  }
+
+  /** Its disk is another, and empty. Its key stays: it is the machine's. */
+  wipe(): void {
+    this.wipes++;
+    this.disk.content.clear();
+  }
+}

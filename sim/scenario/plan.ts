@@ -1,0 +1,106 @@
+// Which faults come when: those of the scenario, and those drawn from the seed, as data before anything runs, so that a
+// violation can be looked for with fewer of them.
+import type { Cluster } from '../cluster.ts';
+import type { SimulatedNode } from '../node.ts';
+import { SeededRandom } from '../random.ts';
+import { FAULT_KINDS, FAULTS, type FaultKind } from './faults.ts';
+import type { Scenario, Selector } from './schema.ts';
+
+export interface PlannedFault {
+  atMs: number;
+  kind: FaultKind;
+  on: Selector;
+  /** 0: it has no end of its own. */
+  forMs: number;
+  args: Readonly<Record<string, unknown>>;
+}
+
+/** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again. */
+const RECOVERY_MS = 20_000;
+/** A drawn fault comes upon so many machines at most. */
+const MOST_AT_ONCE = 3;
+
+export function planFaults(scenario: Scenario, seed: number): PlannedFault[] {
+  const given = scenario.fault.map(({ at, kind, on, for: forMs = 0, ...args }) => ({ atMs: at, kind, on, forMs, args }));
+  return [...given, ...drawFaults(scenario, seed)].sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Each run has its own subset of the kinds, and its own pace. */
+function drawFaults({ drawn, duration, calm, machine }: Scenario, seed: number): PlannedFault[] {
+  if (drawn === undefined) return [];
+  const random = new SeededRandom(seed, 'faults');
+  const drawable = FAULT_KINDS.filter((kind) => FAULTS[kind].draw !== undefined && (drawn.kinds ?? FAULT_KINDS).includes(kind));
+  const kinds = drawable.filter(() => random.chance(0.5));
+  const some = kinds.length > 0 ? kinds : drawable;
+  const everyMs = drawn.every * 3 ** random.between(-1, 1);
+  const services = Array.isArray(machine.service) ? machine.service.map(({ name }) => String(name)) : [];
+  const endMs = duration - calm;
+  const planned: PlannedFault[] = [];
+  for (let atMs = drawn.from + random.unit() * everyMs; atMs < endMs; atMs += random.between(0.2, 1.8) * everyMs) {
+    const kind = some[Math.floor(random.unit() * some.length)];
+    const model = kind && FAULTS[kind];
+    const args = model?.draw?.(random, services);
+    const [leastS, mostS] = model?.lastsS ?? [0, 0];
+    const forMs = Math.min(Math.round(random.between(leastS, mostS) * 1_000), endMs - atMs);
+    const count = random.chance(0.6) ? 1 : 1 + Math.floor(random.unit() * MOST_AT_ONCE);
+    const on: Selector = random.chance(0.15) ? 'coordinator' : Array.from({ length: count }, () => random.uint32() % 65_536);
+    if (kind !== undefined && args !== undefined) planned.push({ atMs: Math.round(atMs), kind, on, forMs, args });
+  }
+  return planned;
+}
+
+export function describeFault({ kind, on, forMs, args }: PlannedFault): string {
+  const given = Object.entries(args).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
+  return `${kind} on ${Array.isArray(on) ? on.join(',') : on}${forMs > 0 ? ` for ${forMs / 1_000} s` : ''}${given.join('')}`;
+}
+
+/** Has the faults come upon a cluster. */
+export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]): void {
+  faults.forEach((fault, index) => {
+    const random = cluster.random(`fault ${index}`);
+    cluster.scheduler.at(fault.atMs, () => {
+      const model = FAULTS[fault.kind];
+      const nodes = select(cluster, fault.on, random);
+      const names = nodes.map(({ name }) => name).join(' ');
+      cluster.log('fault', `${describeFault(fault)}: ${names === '' ? 'nobody' : names}`);
+      cluster.faultTimes.push({ fault, atMs: fault.atMs, nodes: nodes.map(({ index: at }) => at) });
+      if (model.local !== true) cluster.excuse(model.everywhere === true ? cluster.nodes : nodes, fault.forMs + RECOVERY_MS);
+      const end = model.begin({ cluster, nodes, forMs: fault.forMs, random }, fault.args);
+      if (end === undefined || fault.forMs <= 0) return;
+      cluster.scheduler.after(fault.forMs, () => {
+        end();
+        cluster.log('fault', `${fault.kind} is over: ${names}`);
+        if (model.local !== true) cluster.excuse(model.everywhere === true ? cluster.nodes : nodes, RECOVERY_MS);
+      });
+    });
+  });
+}
+
+function select(cluster: Cluster, on: Selector, random: SeededRandom): SimulatedNode[] {
+  const { nodes } = cluster;
+  const drawn = (count: number): SimulatedNode[] => {
+    const rest = [...nodes];
+    return Array.from({ length: Math.min(count, rest.length) }, () =>
+      rest.splice(Math.floor(random.unit() * rest.length), 1),
+    ).flat();
+  };
+  if (typeof on === 'number') return [nodes.at(on) ?? cluster.node(0)];
+  if (Array.isArray(on))
+    return [...new Set(on.map((index) => nodes.at(index < 0 ? index : index % nodes.length)))].flatMap((node) => node ?? []);
+  switch (on) {
+    case 'all':
+      return [...nodes];
+    case 'any':
+      return drawn(1);
+    case 'coordinator': {
+      const peer = cluster.running()[0]?.running.swarm.coordinator;
+      return nodes.filter((node) => node.peer === peer);
+    }
+    case 'minority':
+      return nodes.slice(nodes.length - Math.floor((nodes.length - 1) / 2));
+    case 'half':
+      return drawn(Math.ceil(nodes.length / 2));
+    default:
+      return drawn(Math.max(1, Math.round((nodes.length * Number.parseInt(on, 10)) / 100)));
+  }
+}
