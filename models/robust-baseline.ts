@@ -22,6 +22,7 @@ export interface BaselineScore {
 }
 
 export class RobustBaseline {
+  /** As they came, and in order of size. */
   readonly #window = new Float64Array(WINDOW);
   readonly #sorted = new Float64Array(WINDOW);
   /** The smallest spread that counts, in the series' unit: below it a change is noise whatever the window says. */
@@ -40,9 +41,8 @@ export class RobustBaseline {
       this.#learn(value);
       return { z: 0, median: value, spread: 0, learned: false };
     }
-    const median = this.#medianOf(this.#window, this.#count, 0);
-    const mad = this.#medianOf(this.#window, this.#count, median);
-    const spread = MAD_SCALE * mad + this.#floor;
+    const median = this.#median();
+    const spread = MAD_SCALE * this.#deviation(median) + this.#floor;
     const z = (value - median) / spread;
     if (Math.abs(z) < OUTLIER_Z || this.#outliers >= ACCEPT_SHIFT_AFTER) {
       this.#learn(value);
@@ -53,20 +53,52 @@ export class RobustBaseline {
     return { z, median, spread, learned: true };
   }
 
+  /** The oldest makes room once the window is full. */
   #learn(value: number): void {
+    const sorted = this.#sorted;
+    if (this.#count === WINDOW) {
+      const from = this.#place(this.#window[this.#next] ?? 0);
+      sorted.copyWithin(from, from + 1, this.#count--);
+    }
+    const at = this.#place(value);
+    sorted.copyWithin(at + 1, at, this.#count++);
+    sorted[at] = value;
     this.#window[this.#next] = value;
     this.#next = (this.#next + 1) % WINDOW;
-    this.#count = Math.min(WINDOW, this.#count + 1);
   }
 
-  /** Median of |x - centre| over the first `count` entries; with centre 0 and non-negative series, of x itself. */
-  #medianOf(values: Float64Array, count: number, centre: number): number {
-    for (let i = 0; i < count; i++) {
-      const value = values[i] ?? 0;
-      this.#sorted[i] = centre === 0 ? value : Math.abs(value - centre);
+  /** Of the first entry that is not smaller. */
+  #place(value: number): number {
+    let low = 0;
+    for (let high = this.#count; low < high; ) {
+      const middle = (low + high) >> 1;
+      if ((this.#sorted[middle] ?? 0) < value) low = middle + 1;
+      else high = middle;
     }
-    const sorted = this.#sorted.subarray(0, count).sort();
-    const middle = count >> 1;
-    return count % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+    return low;
+  }
+
+  #median(): number {
+    const middle = this.#count >> 1;
+    const upper = this.#sorted[middle] ?? 0;
+    return this.#count % 2 === 1 ? upper : ((this.#sorted[middle - 1] ?? 0) + upper) / 2;
+  }
+
+  /** The median of all distances from the median: they are taken in order of size, from the middle outwards. */
+  #deviation(median: number): number {
+    const sorted = this.#sorted;
+    const half = this.#count >> 1;
+    let above = this.#place(median);
+    let below = above - 1;
+    let [last, before] = [0, 0];
+    for (let taken = 0; taken <= half; taken++) {
+      const up = above < this.#count ? (sorted[above] ?? 0) - median : Number.POSITIVE_INFINITY;
+      const down = below >= 0 ? median - (sorted[below] ?? 0) : Number.POSITIVE_INFINITY;
+      before = last;
+      last = Math.min(up, down);
+      if (up <= down) above++;
+      else below--;
+    }
+    return this.#count % 2 === 1 ? last : (before + last) / 2;
   }
 }

@@ -146,8 +146,12 @@ export class Healer {
     if (this.#stopped || incident.closedMs > 0) return false;
     const decision = await this.#decide(incident, finding, result, tried);
     if (this.#stopped || incident.closedMs > 0) return false;
-    if (decision.kind === 'watch')
-      return attempt > 1 ? this.#escalate(incident, 'what was tried did not help') : this.#watch(incident);
+    if (decision.kind === 'watch') {
+      if (attempt > 1) return this.#escalate(incident, 'what was tried did not help');
+      // A remedy is known, and no tier trusts it, by how it did before: then somebody must look.
+      const unsure = decision.routed.tier === undefined && finding.remedies.length > 0;
+      return unsure ? this.#escalate(incident, 'no tier is sure enough of what the policy declares') : this.#watch(incident);
+    }
     if (!this.#stillFires(finding)) {
       await this.#close(incident, 'resolved', 'cleared before it was acted on');
       return false;

@@ -31,7 +31,7 @@ import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
 import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
-import { encodeStatus, type Status } from '../../swarm/state/status.ts';
+import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { gatherEvidence } from './evidence.ts';
 
@@ -447,18 +447,10 @@ function encodeVote(message: VoteMessage): Uint8Array {
 }
 
 function isNews(before: Status, now: Status): boolean {
-  const told = (status: Status): string =>
-    JSON.stringify([
-      status.conditions,
-      status.openIncidents,
-      status.term,
-      status.coordinator,
-      status.mode,
-      status.address,
-      status.name,
-    ]);
-  if (told(before) !== told(now)) return true;
-  return now.pressureCenti.some(
-    (value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI,
+  const told = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some((key) => before[key] !== now[key]);
+  return (
+    told ||
+    STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]) ||
+    now.pressureCenti.some((value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI)
   );
 }

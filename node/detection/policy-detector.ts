@@ -103,6 +103,7 @@ export class PolicyDetector implements Detector {
   /** Until when a finding that cleared stays quiet, by its key; monotonic ms. */
   readonly #quiet = new Map<string, number>();
   readonly #unknown = new Set<StatusCondition>();
+  readonly #metrics: Record<string, number> = {};
 
   /** @throws PolicyError with the position in the expression. */
   constructor(policies: readonly Policy[]) {
@@ -176,8 +177,7 @@ export class PolicyDetector implements Detector {
 
   observe(observation: Observation): Change[] {
     const changes: Change[] = [];
-    const present = new Set<string>();
-    const metrics = Object.fromEntries(observation.metrics);
+    const metrics = this.#seen(observation.metrics);
     this.#unknown.clear();
     for (const compiled of this.#compiled) {
       const { policy } = compiled;
@@ -186,7 +186,6 @@ export class PolicyDetector implements Detector {
         continue;
       }
       for (const { name, fields } of observation.targets.get(policy.scope) ?? []) {
-        present.add(`${policy.name} ${name}`);
         const bindings: Bindings = policy.scope === 'machine' ? { metrics } : { metrics, [policy.scope]: fields };
         if (compiled.thresholds.size > 0) bindings.threshold = valuesOf(compiled);
         const change = this.#judge(compiled, name, bindings, observation.nowMs);
@@ -194,7 +193,14 @@ export class PolicyDetector implements Detector {
       }
       this.#learn(compiled, observation.metrics);
     }
-    return [...changes, ...this.#vanished(present)];
+    return this.#targets.size === 0 ? changes : [...changes, ...this.#vanished(observation)];
+  }
+
+  /** The metrics as an expression sees them: one object, for making it anew each second is a good part of the work. */
+  #seen(metrics: Observation['metrics']): Record<string, number> {
+    for (const name in this.#metrics) if (!metrics.has(name)) delete this.#metrics[name];
+    for (const [name, value] of metrics) this.#metrics[name] = value;
+    return this.#metrics;
   }
 
   /** What is normal while nothing of the policy holds. */
@@ -206,12 +212,13 @@ export class PolicyDetector implements Detector {
 
   #judge(compiled: Compiled, name: string, bindings: Bindings, nowMs: number): Change | undefined {
     const { policy } = compiled;
-    const key = `${policy.name} ${name}`;
     const value = evaluate(compiled.evaluate, bindings);
     if (typeof value !== 'boolean') {
       if (policy.condition !== undefined) this.#unknown.add(policy.condition);
       return undefined;
     }
+    if (!value && this.#targets.size === 0) return undefined;
+    const key = `${policy.name} ${name}`;
     let target = this.#targets.get(key);
     if (target === undefined) {
       if (!value || this.#targets.size >= MAX_TARGETS || nowMs < (this.#quiet.get(key) ?? 0)) return undefined;
@@ -240,9 +247,15 @@ export class PolicyDetector implements Detector {
   }
 
   /** A target that is gone (a service removed, a mount unmounted) no longer fires. */
-  #vanished(present: ReadonlySet<string>): Change[] {
+  #vanished({ metrics, targets }: Observation): Change[] {
     const changes: Change[] = [];
-    const judged = new Set(this.#compiled.map(({ policy }) => policy.name));
+    const judged = new Set<string>();
+    const present = new Set<string>();
+    for (const { policy, metrics: needed } of this.#compiled) {
+      judged.add(policy.name);
+      if (needed.some((name) => !metrics.has(name))) continue;
+      for (const { name } of targets.get(policy.scope) ?? []) present.add(`${policy.name} ${name}`);
+    }
     for (const [key, target] of this.#targets) {
       if (present.has(key) || !judged.has(target.finding.policy) || target.finding.target === 'machine') continue;
       this.#targets.delete(key);

@@ -1,7 +1,7 @@
 // The minute before: every metric and the top processes of the last sixty seconds, kept in rings, to be kept with an
 // incident when one opens.
 import { z } from 'zod';
-import type { Sample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
 import type { History } from './history.ts';
 import { cpusByProcess } from './usage.ts';
 
@@ -31,9 +31,11 @@ export class FlightRecorder {
 
   take(sample: Sample, previous: Sample | undefined): void {
     const cpus = cpusByProcess(sample, previous);
-    const seen = sample.processes.map((process): Seen => [process.pid, process.name, round(cpus(process)), process.rssBytes]);
-    const most = (index: 2 | 3): Seen[] => leading(seen, index).filter((one) => one[index] > 0);
-    this.#top = [...this.#top.slice(1 - RECORDED_S), { atMs: sample.atMs, cpu: most(2), memory: most(3) }];
+    const seen = (process: ProcessSample): Seen => [process.pid, process.name, round(cpus(process)), process.rssBytes];
+    const cpu = leading(sample.processes, cpus).map(seen);
+    const memory = leading(sample.processes, ({ rssBytes }) => rssBytes).map(seen);
+    if (this.#top.length === RECORDED_S) this.#top.shift();
+    this.#top.push({ atMs: sample.atMs, cpu, memory });
   }
 
   /** @param names of the metrics. */
@@ -43,18 +45,25 @@ export class FlightRecorder {
       const values = this.#history.last(name, RECORDED_S).map(round);
       metrics[name] = values.every((value) => value === values[0]) ? values.slice(0, 1) : values;
     }
-    return { atMs: this.#top.at(-1)?.atMs ?? 0, metrics, top: this.#top };
+    return { atMs: this.#top.at(-1)?.atMs ?? 0, metrics, top: [...this.#top] };
   }
 }
 
 /** A few passes are less work than sorting a thousand. */
-function leading(all: readonly Seen[], index: 2 | 3): Seen[] {
-  const top: Seen[] = [];
-  for (const one of all) {
-    if (top.length === TOP && one[index] <= (top[TOP - 1]?.[index] ?? 0)) continue;
-    const at = top.findIndex((other) => other[index] < one[index]);
-    top.splice(at < 0 ? top.length : at, 0, one);
-    top.length = Math.min(top.length, TOP);
+function leading(all: readonly ProcessSample[], amountOf: (process: ProcessSample) => number): ProcessSample[] {
+  const top: ProcessSample[] = [];
+  const amounts: number[] = [];
+  for (const process of all) {
+    const amount = amountOf(process);
+    if (amount <= (top.length === TOP ? (amounts[TOP - 1] ?? 0) : 0)) continue;
+    let at = top.length;
+    while (at > 0 && (amounts[at - 1] ?? 0) < amount) at--;
+    top.splice(at, 0, process);
+    amounts.splice(at, 0, amount);
+    if (top.length > TOP) {
+      top.pop();
+      amounts.pop();
+    }
   }
   return top;
 }

@@ -13,15 +13,35 @@ export interface Usage {
 
 export const NO_USAGE: Usage = { memoryBytes: 0, cpus: 0, processes: 0, zombies: 0, pids: [] };
 
-/** For one sample, and the one before it for the CPU. The work is done once, when it is first asked. */
+interface Index {
+  byPid: ReadonlyMap<number, ProcessSample>;
+  /** By their parent; made once it is asked for. */
+  children: ReadonlyMap<number, readonly ProcessSample[]> | undefined;
+}
+
+/** Of each sample once: a second later it is the one before. */
+const indices = new WeakMap<Sample, Index>();
+
+function indexOf(sample: Sample): Index {
+  let index = indices.get(sample);
+  if (index === undefined) {
+    index = { byPid: new Map(sample.processes.map((process) => [process.pid, process])), children: undefined };
+    indices.set(sample, index);
+  }
+  return index;
+}
+
+/** For one sample, and the one before it for the CPU. */
 export function usageByProcess(sample: Sample | undefined, previous: Sample | undefined): (pid: number | undefined) => Usage {
-  let children: Map<number, ProcessSample[]> | undefined;
-  const cpusOf = sample === undefined ? () => 0 : cpusByProcess(sample, previous);
+  if (sample === undefined) return () => NO_USAGE;
+  const cpusOf = cpusByProcess(sample, previous);
   return (pid) => {
-    if (sample === undefined || pid === undefined) return NO_USAGE;
-    children ??= byParent(sample.processes);
+    const index = indexOf(sample);
+    const first = pid === undefined ? undefined : index.byPid.get(pid);
+    if (first === undefined) return NO_USAGE;
+    index.children ??= byParent(sample.processes);
     const usage = { ...NO_USAGE };
-    const waiting = sample.processes.filter((process) => process.pid === pid);
+    const waiting = [first];
     // /proc is not read at one instant: a pid that was reused meanwhile could close a circle.
     const counted = new Set<number>();
     for (let process = waiting.pop(); process !== undefined; process = waiting.pop()) {
@@ -31,7 +51,7 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
       usage.cpus += cpusOf(process);
       usage.processes++;
       if (process.state === 'Z') usage.zombies++;
-      waiting.push(...(children.get(process.pid) ?? []));
+      waiting.push(...(index.children.get(process.pid) ?? []));
     }
     return { ...usage, pids: [...counted] };
   };
@@ -39,12 +59,12 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
 
 /** CPUs that a process of the sample used since the one before; 0 where it is new. */
 export function cpusByProcess(sample: Sample, previous: Sample | undefined): (process: ProcessSample) => number {
-  let earlier: Map<number, ProcessSample> | undefined;
   const seconds = previous === undefined ? 0 : (sample.atMs - previous.atMs) / 1_000;
+  if (previous === undefined || seconds <= 0) return () => 0;
+  const earlier = indexOf(previous).byPid;
   return (process) => {
-    earlier ??= new Map(previous?.processes.map((one) => [one.pid, one]));
     const before = earlier.get(process.pid);
-    if (before?.startTicks !== process.startTicks || seconds <= 0) return 0;
+    if (before?.startTicks !== process.startTicks) return 0;
     return Math.max(0, (process.cpuTicks - before.cpuTicks) / sample.ticksPerSecond / seconds);
   };
 }

@@ -84,7 +84,7 @@ class Watched {
     if (name !== 'service.start' && name !== 'service.stop') return;
     if (!this.#node.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, to which nothing had happened`);
     if (undo) return;
-    const use = `${name} ${String(target)}`;
+    const use = `${name} ${String(target)} of disk ${this.#node.wipes}`; // the agent remembers on its disk
     const recent = [...(this.#uses.get(use) ?? []), nowMs].filter((ms) => nowMs - ms < USES_WITHIN_MS);
     this.#uses.set(use, recent);
     if (recent.length > MAX_USES) this.#wrong(`${use}: ${recent.length} times in ${USES_WITHIN_MS / 60_000} minutes`);

@@ -9,15 +9,39 @@ const MAX_HEARD = 16;
 const MAX_PEERS = 1_000;
 /** With one peer alone nobody knows which of the two is off. */
 const MIN_PEERS = 2;
+/** The median of many is not made anew more often than this, unless one of them has spoken. */
+const GOOD_FOR_MS = 5_000;
+/** Our own clock was set when it moved this much against the monotonic one: what was heard before says nothing any more. */
+const STEP_MS = 500;
+
+interface Heard {
+  offsetMs: number;
+  atMs: number;
+}
 
 export class ClockOffsets {
-  readonly #heard = new Map<PeerId, { offsetMs: number; atMs: number }[]>();
+  readonly #heard = new Map<PeerId, Heard[]>();
+  /** Our wall clock at monotonic 0, by the last look at both. */
+  #base: number | undefined;
+  #judged: { behindMs: number | undefined; atMs: number } | undefined;
 
   /** @param theirMs the sender's wall clock. @param ourMs this machine's, at arrival. @param nowMs monotonic. */
   heard(peer: PeerId, theirMs: number, ourMs: number, nowMs: number): void {
-    if (!this.#heard.has(peer) && this.#heard.size >= MAX_PEERS) return;
-    const recent = (this.#heard.get(peer) ?? []).filter(({ atMs }) => nowMs - atMs < WINDOW_MS);
-    this.#heard.set(peer, [...recent.slice(1 - MAX_HEARD), { offsetMs: theirMs - ourMs, atMs: nowMs }]);
+    const base = ourMs - nowMs;
+    if (this.#base !== undefined && Math.abs(base - this.#base) > STEP_MS) {
+      this.#heard.clear();
+      this.#judged = undefined;
+    }
+    this.#base = base;
+    let recent = this.#heard.get(peer);
+    if (recent === undefined) {
+      if (this.#heard.size >= MAX_PEERS) return;
+      recent = [];
+      this.#heard.set(peer, recent);
+    }
+    forgetOld(recent, nowMs);
+    if (recent.length === MAX_HEARD) recent.shift();
+    recent.push({ offsetMs: theirMs - ourMs, atMs: nowMs });
   }
 
   forget(peer: PeerId): void {
@@ -26,13 +50,27 @@ export class ClockOffsets {
 
   /** Ms that this clock is behind the median of its peers'; negative where it is ahead; undefined with too few of them. */
   behindMs(nowMs: number): number | undefined {
-    const nearest = [...this.#heard.values()].flatMap((all) => {
-      const recent = all.filter(({ atMs }) => nowMs - atMs < WINDOW_MS).map(({ offsetMs }) => offsetMs);
-      return recent.length === 0 ? [] : [Math.max(...recent)];
-    });
+    if (this.#judged === undefined || nowMs - this.#judged.atMs >= GOOD_FOR_MS)
+      this.#judged = { behindMs: this.#median(nowMs), atMs: nowMs };
+    return this.#judged.behindMs;
+  }
+
+  #median(nowMs: number): number | undefined {
+    const nearest: number[] = [];
+    for (const recent of this.#heard.values()) {
+      forgetOld(recent, nowMs);
+      let most = Number.NEGATIVE_INFINITY;
+      for (const { offsetMs } of recent) most = Math.max(most, offsetMs);
+      if (recent.length > 0) nearest.push(most);
+    }
     if (nearest.length < MIN_PEERS) return undefined;
     const sorted = nearest.sort((a, b) => a - b);
     const middle = sorted.length >> 1;
     return sorted.length % 2 === 1 ? sorted[middle] : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
   }
+}
+
+/** They are in order of time. */
+function forgetOld(recent: Heard[], nowMs: number): void {
+  while (recent[0] !== undefined && nowMs - recent[0].atMs >= WINDOW_MS) recent.shift();
 }
