@@ -136,7 +136,8 @@ export class Election implements Core<ElectionInput, ElectionMessage, ElectionNo
 
   #membersChanged(members: readonly PeerId[], reachable: readonly PeerId[], now: Instant): Effects {
     // A newcomer has the coordinator's whole patience before its silence counts.
-    for (const peer of members) if (!this.#members.includes(peer)) this.#heardMs.set(peer, now.monotonicMs);
+    const before = new Set(this.#members);
+    for (const peer of members) if (!before.has(peer)) this.#heardMs.set(peer, now.monotonicMs);
     this.#members = members;
     this.#reachable = new Set(reachable);
     const lost = this.#coordinator !== undefined && this.#coordinator !== this.#self && !this.#reachable.has(this.#coordinator);

@@ -21,7 +21,7 @@ import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '..
 import { decodeCbor, encodeCbor, utf8 } from '../../swarm/dissemination/cbor.ts';
 import { sealEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { MAX_MEMBERS, Membership, type MembershipInput, type MembershipNotice } from '../../swarm/membership/membership.ts';
-import { observersOf } from '../../swarm/membership/observers.ts';
+import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -49,6 +49,12 @@ const SEQUENCE_KEY = 'status/sequence';
 /** Sequences reserved ahead at a start, so that a crash never reuses one. */
 const SEQUENCE_RESERVE = 1_000_000;
 const MAX_DIALS_AT_ONCE = 16;
+/** Up to so many members everybody is connected with everybody; beyond, with observers and a few others. */
+const FULL_MESH = 40;
+const NEIGHBOURS = 6;
+/** A status of a running peer is no older than this. */
+const STATUS_FRESH_MS = STATUS_MAX_AGE_MS + 5_000;
+const TELL_SOON_MS = 20;
 
 export interface SwarmLinkConfig {
   swarmId: string;
@@ -83,6 +89,12 @@ export class SwarmLink {
   #sequence = 0;
   #published: { status: Status; atMs: number } | undefined;
   #redial: Timer | undefined;
+  #telling: Timer | undefined;
+  #outgrown = false;
+  /** Who was drawn, for the membership of that version. */
+  #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
+  #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
+  #pulledMs = Number.NEGATIVE_INFINITY;
   #repair: Timer | undefined;
   #stopped = false;
 
@@ -173,6 +185,7 @@ export class SwarmLink {
     this.#stopped = true;
     this.#redial?.cancel();
     this.#repair?.cancel();
+    this.#telling?.cancel();
     this.#ports.transport.publish(
       this.#names.statusTopic,
       sealEnvelope(this.#ports.crypto, this.#config.swarmId, 'leave', ++this.#sequence, new Uint8Array()).bytes,
@@ -201,7 +214,13 @@ export class SwarmLink {
   }
 
   #send(to: PeerId, name: 'vote' | 'election', bytes: Uint8Array): void {
-    this.#ports.transport.send(to, this.#names.protocol(name), bytes);
+    const { transport } = this.#ports;
+    const protocol = this.#names.protocol(name);
+    if (!this.#isSparse || this.#membership.get(to)?.connected === true) return transport.send(to, protocol, bytes);
+    transport.dialPeer(to, this.#addresses.get(to)).then(
+      () => transport.send(to, protocol, bytes),
+      () => undefined, // out of reach: messages may be lost
+    );
   }
 
   /** Asks other members the same thing; every one that is known is expected to answer, the unreachable too. */
@@ -256,7 +275,7 @@ export class SwarmLink {
     return offer;
   }
 
-  /** Others hold a status of ours that is newer than all that we know of: our disk was lost. We go on from there, or nobody would listen. */
+  /** Others hold a status or farewell of ours that is newer than all that we know of: our disk was lost, or we came back. We go on from there, or nobody would listen. */
   #outlivedBy(sequence: number): void {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
@@ -283,7 +302,7 @@ export class SwarmLink {
     if (name === this.#names.protocol('table')) return this.#events.request('table', body);
     if (name === this.#names.protocol('explain')) return this.#events.request('explain', body);
     const answer = this.statuses.answerSync(body, this.#ports.clock.monotonicMs());
-    if (answer === undefined) throw new Error('malformed version vector');
+    if (answer === undefined) throw new Error('malformed digest');
     return answer;
   }
 
@@ -291,9 +310,10 @@ export class SwarmLink {
 
   #connected(peer: PeerId): void {
     this.#members.post({ kind: 'connected', peer });
-    this.#tellElection();
+    this.#tellElectionSoon();
     this.#electionRuntime?.post({ kind: 'start' });
-    void this.#pullFrom(peer);
+    // Of many that connect at once, one is asked now, and others in turn.
+    if (this.#ports.clock.monotonicMs() - this.#pulledMs >= FIRST_PULL_MS) void this.#pullFrom(peer);
     this.#repairAfter(FIRST_PULL_MS);
   }
 
@@ -313,30 +333,68 @@ export class SwarmLink {
   async #pullFrom(peer: PeerId): Promise<void> {
     const { clock } = this.#ports;
     const askedMs = clock.monotonicMs();
+    this.#pulledMs = askedMs;
     try {
       const answer = await this.#ports.transport.request(
         peer,
         this.#names.protocol('sync'),
-        this.statuses.encodeVector(),
+        this.statuses.encodeDigest(),
         SYNC_TIMEOUT_MS,
       );
       for (const { envelope, ageMs } of StatusTable.parseSync(answer)) {
         // What it was old there, and no less than the time that the answer may have taken.
         const offer = this.#offer(envelope, askedMs - ageMs);
-        if (offer.verdict === 'accept' && offer.kind === 'status')
-          this.#members.post({ kind: 'known', peer: offer.entry.origin });
+        if (offer.verdict === 'accept') this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
       }
-      this.#tellElection();
+      this.#tellElectionSoon();
     } catch {
       // it has gone again, or is not of our swarm: the next connection asks anew
     }
   }
 
+  /** Hearsay from a pull. In a swarm where few are connected with each other, a status that is young enough is a sign of life. */
+  #heardOf(offer: Extract<Offer, { verdict: 'accept' }>, ageMs: number): void {
+    if (offer.kind === 'leave' && offer.origin === this.self) this.#outlivedBy(offer.sequence);
+    else if (offer.kind === 'leave') this.#members.post({ kind: 'left', peer: offer.origin });
+    else if (this.#isSparse && ageMs < STATUS_FRESH_MS) this.#members.post({ kind: 'heard', peer: offer.entry.origin });
+    else this.#members.post({ kind: 'known', peer: offer.entry.origin });
+  }
+
+  /** The swarm has outgrown the full mesh: whom no connection was made to yet is taken for what its status says. */
+  #noticeGrowth(): void {
+    if (this.#outgrown || !this.#isSparse) return;
+    this.#outgrown = true;
+    const nowMs = this.#ports.clock.monotonicMs();
+    for (const { origin, heardMs } of this.statuses.entries())
+      if (nowMs - heardMs < STATUS_FRESH_MS && this.#membership.isHearsay(origin))
+        this.#members.post({ kind: 'heard', peer: origin });
+  }
+
+  /** Too many for everybody to be connected with everybody. */
+  get #isSparse(): boolean {
+    return this.#membership.size > FULL_MESH;
+  }
+
+  /** Whom to be connected with: all; or one's observers, a few others, the coordinator, and, as the coordinator, all. */
+  #wanted(): PeerId[] {
+    const { coordinator } = this;
+    const others = (): PeerId[] => this.members.map(({ peer }) => peer).filter((peer) => peer !== this.self);
+    if (!this.#isSparse || coordinator === this.self) return others();
+    const { version } = this.#membership;
+    if (this.#neighbours.version !== version)
+      this.#neighbours = { version, peers: drawnBy('neighbour', this.self, others(), NEIGHBOURS) };
+    const drawn = [...this.witnesses(), ...this.#neighbours.peers];
+    return [...new Set(coordinator === undefined ? drawn : [coordinator, ...drawn])];
+  }
+
   #dialAll(): void {
     const { transport, clock } = this.#ports;
+    this.#noticeGrowth();
     const connected = new Set(transport.connectedPeers());
-    const absent = this.members.filter(({ peer }) => peer !== this.self && !connected.has(peer)).slice(0, MAX_DIALS_AT_ONCE);
-    for (const { peer } of absent) void transport.dialPeer(peer, this.#addresses.get(peer)).catch(() => undefined);
+    const absent = this.#wanted()
+      .filter((peer) => !connected.has(peer))
+      .slice(0, MAX_DIALS_AT_ONCE);
+    for (const peer of absent) void transport.dialPeer(peer, this.#addresses.get(peer)).catch(() => undefined);
     if (connected.size === 0) {
       for (const address of this.#config.join) {
         transport
@@ -378,10 +436,21 @@ export class SwarmLink {
   // The coordinator
 
   #tellElection(): void {
-    const members = this.members.map(({ peer }) => peer);
-    const connected = new Set(this.#ports.transport.connectedPeers());
-    const reachable = members.filter((peer) => peer === this.self || connected.has(peer));
+    this.#telling?.cancel();
+    this.#telling = undefined;
+    const sparse = this.#isSparse;
+    const members: PeerId[] = [];
+    const reachable: PeerId[] = [];
+    for (const { peer, connected, state } of this.members) {
+      members.push(peer);
+      if (peer === this.self || connected || (sparse && state === 'alive')) reachable.push(peer);
+    }
     this.#electionRuntime?.post({ kind: 'members', members, reachable });
+  }
+
+  /** That somebody came is no haste; when many come, they are told of together. */
+  #tellElectionSoon(): void {
+    this.#telling ??= this.#ports.clock.after(TELL_SOON_MS, () => this.#tellElection());
   }
 
   #coordinatorChanged({ term, coordinator }: ElectionNotice): void {
@@ -409,7 +478,9 @@ export class SwarmLink {
   // Votes
 
   witnesses(): PeerId[] {
-    return observersOf(this.self, this.alive, this.#ports.crypto.hash);
+    const { version } = this.#membership;
+    if (this.#witnesses.version !== version) this.#witnesses = { version, peers: observersOf(this.self, this.alive) };
+    return this.#witnesses.peers;
   }
 
   /** Asks the witnesses; resolves by the vote's deadline at the latest. */
@@ -447,7 +518,9 @@ function encodeVote(message: VoteMessage): Uint8Array {
 }
 
 function isNews(before: Status, now: Status): boolean {
-  const told = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some((key) => before[key] !== now[key]);
+  const told = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
+    (key) => before[key] !== now[key],
+  );
   return (
     told ||
     STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]) ||

@@ -4,8 +4,8 @@ import { Environment } from '@marcbachmann/cel-js';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
-import type { Policy } from './policy.ts';
-import { CONTENTS } from './targets.ts';
+import type { Policy, PolicyScope } from './policy.ts';
+import { CONTENTS, type Target } from './targets.ts';
 import { AdaptiveThreshold, type LearnedThreshold, type ThresholdState } from './threshold.ts';
 
 type Bindings = Record<string, unknown>;
@@ -46,11 +46,25 @@ export class PolicyError extends Error {
   }
 }
 
+type Parsed = Omit<Compiled, 'policy' | 'thresholds'>;
+/** What a policy's texts mean, once for all agents of a process; what its thresholds learn is each detector's own. */
+const parsedPolicies = new WeakMap<Policy, Parsed>();
+
 function compile(policy: Policy): Compiled {
+  let parsed = parsedPolicies.get(policy);
+  if (parsed === undefined) {
+    parsed = parse(policy);
+    parsedPolicies.set(policy, parsed);
+  }
+  const thresholds = Object.entries(policy.threshold).map(([name, spec]) => [name, new AdaptiveThreshold(spec)] as const);
+  return { ...parsed, policy, thresholds: new Map(thresholds) };
+}
+
+function parse(policy: Policy): Parsed {
   const environment = new Environment({ limits: { maxAstNodes: 500, maxDepth: 32 } }).registerVariable('metrics', 'map');
   environment.registerVariable('threshold', 'map');
   if (policy.scope !== 'machine') environment.registerVariable(policy.scope, 'map');
-  const parse = (text: string, type: 'bool' | 'dyn'): Expression => {
+  const expressionOf = (text: string, type: 'bool' | 'dyn'): Expression => {
     try {
       const expression = environment.parse(text);
       const check = expression.check();
@@ -64,14 +78,12 @@ function compile(policy: Policy): Compiled {
   };
   const compileCall = (call: ToolCall): CompiledCall => {
     const expressions = Object.entries(call).filter((entry): entry is [string, string] => isExpression(entry[1]));
-    return { call, computed: new Map(expressions.map(([key, text]) => [key, parse(text.slice(1), 'dyn')])) };
+    return { call, computed: new Map(expressions.map(([key, text]) => [key, expressionOf(text.slice(1), 'dyn')])) };
   };
   return {
-    policy,
-    evaluate: parse(policy.when, 'bool'),
-    thresholds: new Map(Object.entries(policy.threshold).map(([name, spec]) => [name, new AdaptiveThreshold(spec)])),
+    evaluate: expressionOf(policy.when, 'bool'),
     remedies: policy.remedy.map((one) => ({
-      when: one.when === undefined ? undefined : parse(one.when, 'bool'),
+      when: one.when === undefined ? undefined : expressionOf(one.when, 'bool'),
       calls: one.do.map((call) => compileCall(call as ToolCall)),
     })),
     metrics: [...policy.when.matchAll(/metrics\[['"]([^'"]+)['"]\]/g)].map((match) => match[1] ?? ''),
@@ -178,20 +190,25 @@ export class PolicyDetector implements Detector {
   observe(observation: Observation): Change[] {
     const changes: Change[] = [];
     const metrics = this.#seen(observation.metrics);
+    const bound = new Map<PolicyScope, { name: string; bindings: Bindings }[]>();
     this.#unknown.clear();
     for (const compiled of this.#compiled) {
-      const { policy } = compiled;
-      if (compiled.metrics.some((name) => !observation.metrics.has(name))) {
+      const { policy, thresholds } = compiled;
+      if (!knowsAll(observation.metrics, compiled.metrics)) {
         if (policy.condition !== undefined) this.#unknown.add(policy.condition);
         continue;
       }
-      for (const { name, fields } of observation.targets.get(policy.scope) ?? []) {
-        const bindings: Bindings = policy.scope === 'machine' ? { metrics } : { metrics, [policy.scope]: fields };
-        if (compiled.thresholds.size > 0) bindings.threshold = valuesOf(compiled);
-        const change = this.#judge(compiled, name, bindings, observation.nowMs);
+      let targets = bound.get(policy.scope);
+      if (targets === undefined) {
+        targets = bind(policy.scope, observation.targets.get(policy.scope) ?? [], metrics);
+        bound.set(policy.scope, targets);
+      }
+      for (const { name, bindings } of targets) {
+        const all = thresholds.size > 0 ? { ...bindings, threshold: valuesOf(compiled) } : bindings;
+        const change = this.#judge(compiled, name, all, observation.nowMs);
         if (change !== undefined) changes.push(change);
       }
-      this.#learn(compiled, observation.metrics);
+      if (thresholds.size > 0) this.#learn(compiled, observation.metrics);
     }
     return this.#targets.size === 0 ? changes : [...changes, ...this.#vanished(observation)];
   }
@@ -205,7 +222,6 @@ export class PolicyDetector implements Detector {
 
   /** What is normal while nothing of the policy holds. */
   #learn({ policy, thresholds }: Compiled, metrics: Observation['metrics']): void {
-    if (thresholds.size === 0) return;
     for (const { finding, holds } of this.#targets.values()) if (holds && finding.policy === policy.name) return;
     for (const threshold of thresholds.values()) threshold.learn(metrics);
   }
@@ -253,7 +269,7 @@ export class PolicyDetector implements Detector {
     const present = new Set<string>();
     for (const { policy, metrics: needed } of this.#compiled) {
       judged.add(policy.name);
-      if (needed.some((name) => !metrics.has(name))) continue;
+      if (!knowsAll(metrics, needed)) continue;
       for (const { name } of targets.get(policy.scope) ?? []) present.add(`${policy.name} ${name}`);
     }
     for (const [key, target] of this.#targets) {
@@ -263,6 +279,23 @@ export class PolicyDetector implements Detector {
     }
     return changes;
   }
+}
+
+function knowsAll(metrics: Observation['metrics'], names: readonly string[]): boolean {
+  for (const name of names) if (!metrics.has(name)) return false;
+  return true;
+}
+
+/** What an expression sees of each target. */
+function bind(
+  scope: PolicyScope,
+  targets: readonly Target[],
+  metrics: Record<string, number>,
+): { name: string; bindings: Bindings }[] {
+  return targets.map(({ name, fields }) => ({
+    name,
+    bindings: scope === 'machine' ? { metrics } : { metrics, [scope]: fields },
+  }));
 }
 
 function findingOf(compiled: Compiled, target: string, bindings: Bindings): Finding {

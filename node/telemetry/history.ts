@@ -1,46 +1,88 @@
 // What every series was: a value a second for ten minutes, and for the catalogue's metrics the mean and the highest of each
-// minute for six hours. Bounded: so many series at most, those that nobody feeds any more go first; a ring grows as it fills.
+// minute for six hours. Bounded: so many series at most, those that nobody feeds any more go first. Values of one second lie
+// side by side, for that is how they are written; what is never read costs the cache nothing.
 
 const FINE_S = 600;
 const MINUTE_S = 60;
 const COARSE_MINUTES = 360;
-const FIRST_CAPACITY = 64;
-/** With rings of FINE_S floats: 10 MB at most. */
+/** Seconds or minutes that lie in one block. */
+const BLOCK_STEPS = 60;
+const COLUMNS_AT_ONCE = 32;
+/** With ten minutes of floats: 10 MB at most. */
 export const MAX_SERIES = 4_096;
 
-class Ring {
-  #values = new Float32Array(FIRST_CAPACITY);
-  readonly #most: number;
-  #count = 0;
-  #next = 0;
+interface Block {
+  /** The first step that lies in it. */
+  from: number;
+  columns: number;
+  values: Float32Array;
+}
 
-  constructor(most: number) {
-    this.#most = most;
+/** Values by step (a second, a minute) and column; NaN where there is none. */
+class Grid {
+  readonly #blocks: Block[] = [];
+  readonly #steps: number;
+
+  /** @param steps how many it reaches back. */
+  constructor(steps: number) {
+    this.#steps = steps;
   }
 
-  push(value: number): void {
-    if (this.#count === this.#values.length && this.#count < this.#most) this.#grow();
-    this.#values[this.#next] = value;
-    this.#next = (this.#next + 1) % this.#values.length;
-    this.#count = Math.min(this.#values.length, this.#count + 1);
+  set(step: number, column: number, value: number): void {
+    let block = this.#blocks.at(-1);
+    if (block === undefined || step >= block.from + BLOCK_STEPS) block = this.#begin(step, column);
+    else if (step < block.from) block = this.#blocks.find(({ from }) => step >= from && step < from + BLOCK_STEPS);
+    if (block === undefined) return;
+    if (column >= block.columns) widen(block, column);
+    block.values[(step - block.from) * block.columns + column] = value;
   }
 
-  #grow(): void {
-    const kept = this.last(this.#count);
-    this.#values = new Float32Array(Math.min(this.#most, this.#values.length * 2));
-    this.#values.set(kept);
-    this.#next = this.#count;
+  #begin(step: number, column: number): Block {
+    const from = step - (step % BLOCK_STEPS);
+    const columns = Math.max(this.#blocks.at(-1)?.columns ?? 0, roomFor(column));
+    const block: Block = { from, columns, values: new Float32Array(BLOCK_STEPS * columns).fill(Number.NaN) };
+    this.#blocks.push(block);
+    while ((this.#blocks[0]?.from ?? from) + BLOCK_STEPS <= step - this.#steps) this.#blocks.shift();
+    return block;
   }
 
-  last(count: number): number[] {
-    const { length: capacity } = this.#values;
-    const length = Math.min(count, this.#count);
-    return Array.from({ length }, (_, i) => this.#values[(this.#next - length + i + capacity) % capacity] ?? 0);
+  /** Up to `count` values that end with a step, oldest first; what lies before the first that is known is left out. */
+  last(step: number, column: number, count: number): number[] {
+    const values: number[] = [];
+    let index = 0;
+    for (let at = Math.max(step - count + 1, this.#blocks[0]?.from ?? step); at <= step; at++) {
+      while (at >= (this.#blocks[index]?.from ?? at) + BLOCK_STEPS) index++;
+      const value = valueAt(this.#blocks[index], at, column);
+      if (values.length > 0 || !Number.isNaN(value)) values.push(value);
+    }
+    return values;
+  }
+
+  clear(column: number): void {
+    for (const { columns, values } of this.#blocks)
+      for (let at = column; at < values.length && column < columns; at += columns) values[at] = Number.NaN;
   }
 
   get bytes(): number {
-    return this.#values.byteLength;
+    return this.#blocks.reduce((sum, { values }) => sum + values.byteLength, 0);
   }
+}
+
+function valueAt(block: Block | undefined, step: number, column: number): number {
+  if (block === undefined || step < block.from || column >= block.columns) return Number.NaN;
+  return block.values[(step - block.from) * block.columns + column] ?? Number.NaN;
+}
+
+function roomFor(column: number): number {
+  return (Math.floor(column / COLUMNS_AT_ONCE) + 1) * COLUMNS_AT_ONCE;
+}
+
+function widen(block: Block, column: number): void {
+  const columns = roomFor(column);
+  const values = new Float32Array(BLOCK_STEPS * columns).fill(Number.NaN);
+  for (let row = 0; row < BLOCK_STEPS; row++)
+    values.set(block.values.subarray(row * block.columns, (row + 1) * block.columns), row * columns);
+  Object.assign(block, { columns, values });
 }
 
 /** A minute under way. */
@@ -52,10 +94,12 @@ interface Minute {
 }
 
 interface Series {
-  fine: Ring;
+  name: string;
+  column: number;
   /** The second of its last value. */
   atS: number;
-  coarse: { mean: Ring; most: Ring; current: Minute } | undefined;
+  /** Kept by the minute, too. */
+  current: Minute | undefined;
 }
 
 /** Values at equal distances, the newest last; null where there was none. */
@@ -68,35 +112,38 @@ export interface Past {
 
 export class History {
   readonly #series = new Map<string, Series>();
+  readonly #fine = new Grid(FINE_S);
+  readonly #means = new Grid(COARSE_MINUTES);
+  readonly #mosts = new Grid(COARSE_MINUTES);
+  readonly #free: number[] = [];
+  /** Those of the last calls, in their order: the same come again in the same order, nearly always. */
+  readonly #expected: { coarse: (Series | undefined)[]; fine: (Series | undefined)[] } = { coarse: [], fine: [] };
 
   /** @param atS wall clock, whole seconds. @param coarse whether the minutes are kept, too. */
   record(values: Iterable<readonly [string, number]>, atS: number, coarse: boolean): void {
+    const expected = coarse ? this.#expected.coarse : this.#expected.fine;
+    let index = 0;
     for (const [name, value] of values) {
-      const series = this.#seriesOf(name, atS, coarse);
+      let series = expected[index];
+      if (series?.name !== name) {
+        series = this.#seriesOf(name, atS, coarse);
+        expected[index] = series;
+      }
+      index++;
       if (series === undefined || atS <= series.atS) continue; // one a second, however often the machine is sampled
-      for (let gap = Math.min(FINE_S, atS - series.atS - 1); gap > 0; gap--) series.fine.push(Number.NaN);
-      series.fine.push(value);
+      this.#fine.set(atS, series.column, value);
       series.atS = atS;
-      if (series.coarse !== undefined) addToMinute(series.coarse, value, Math.floor(atS / MINUTE_S));
+      if (series.current !== undefined) this.#addToMinute(series, series.current, value, Math.floor(atS / MINUTE_S));
     }
+    expected.length = index;
   }
 
   #seriesOf(name: string, atS: number, coarse: boolean): Series | undefined {
     const known = this.#series.get(name);
     if (known !== undefined) return known;
     if (this.#series.size >= MAX_SERIES && !this.#evict(atS)) return undefined;
-    const minute = Math.floor(atS / MINUTE_S);
-    const series: Series = {
-      fine: new Ring(FINE_S),
-      atS: atS - 1,
-      coarse: coarse
-        ? {
-            mean: new Ring(COARSE_MINUTES),
-            most: new Ring(COARSE_MINUTES),
-            current: { minute, sum: 0, most: -Infinity, count: 0 },
-          }
-        : undefined,
-    };
+    const current = coarse ? { minute: Math.floor(atS / MINUTE_S), sum: 0, most: -Infinity, count: 0 } : undefined;
+    const series: Series = { name, column: this.#free.pop() ?? this.#series.size, atS: atS - 1, current };
     this.#series.set(name, series);
     return series;
   }
@@ -104,36 +151,53 @@ export class History {
   /** Those that were not fed for as long as they reach back; false where there is none. */
   #evict(atS: number): boolean {
     const before = this.#series.size;
-    for (const [name, series] of this.#series) if (atS - series.atS > FINE_S) this.#series.delete(name);
+    for (const [name, series] of this.#series) {
+      if (atS - series.atS <= FINE_S) continue;
+      this.#series.delete(name);
+      this.#free.push(series.column);
+      for (const grid of [this.#fine, this.#means, this.#mosts]) grid.clear(series.column);
+      for (const expected of Object.values(this.#expected)) expected.length = 0;
+    }
     return this.#series.size < before;
+  }
+
+  #addToMinute({ column }: Series, current: Minute, value: number, minute: number): void {
+    if (minute > current.minute) {
+      if (current.count > 0) {
+        this.#means.set(current.minute, column, current.sum / current.count);
+        this.#mosts.set(current.minute, column, current.most);
+      }
+      Object.assign(current, { minute, sum: 0, most: -Infinity, count: 0 });
+    }
+    current.sum += value;
+    current.most = Math.max(current.most, value);
+    current.count++;
   }
 
   /** Up to `count` newest values of a series, oldest first, without gaps; empty where it is unknown. */
   last(name: string, count: number): number[] {
-    return (
-      this.#series
-        .get(name)
-        ?.fine.last(count)
-        .filter((value) => !Number.isNaN(value)) ?? []
-    );
+    const series = this.#series.get(name);
+    if (series === undefined) return [];
+    return this.#fine.last(series.atS, series.column, count).filter((value) => !Number.isNaN(value));
   }
 
   /** Ten minutes by the second. */
   fine(name: string): Past | undefined {
     const series = this.#series.get(name);
-    return series && { stepS: 1, atS: series.atS, values: series.fine.last(FINE_S).map(orNull) };
+    return series && { stepS: 1, atS: series.atS, values: this.#fine.last(series.atS, series.column, FINE_S).map(orNull) };
   }
 
   /** Six hours by the minute: means, and the highest values; undefined where they are not kept. */
   coarse(name: string): { mean: Past; most: Past } | undefined {
-    const coarse = this.#series.get(name)?.coarse;
-    if (coarse === undefined) return undefined;
-    const past = (ring: Ring): Past => ({
+    const series = this.#series.get(name);
+    if (series?.current === undefined) return undefined;
+    const { column, current } = series;
+    const past = (grid: Grid): Past => ({
       stepS: MINUTE_S,
-      atS: coarse.current.minute * MINUTE_S,
-      values: ring.last(COARSE_MINUTES).map(orNull),
+      atS: current.minute * MINUTE_S,
+      values: grid.last(current.minute - 1, column, COARSE_MINUTES).map(orNull),
     });
-    return { mean: past(coarse.mean), most: past(coarse.most) };
+    return { mean: past(this.#means), most: past(this.#mosts) };
   }
 
   names(): string[] {
@@ -144,29 +208,10 @@ export class History {
     return this.#series.size;
   }
 
-  /** Of all rings. */
+  /** Of all values. */
   get bytes(): number {
-    let sum = 0;
-    for (const { fine, coarse } of this.#series.values())
-      sum += fine.bytes + (coarse?.mean.bytes ?? 0) + (coarse?.most.bytes ?? 0);
-    return sum;
+    return this.#fine.bytes + this.#means.bytes + this.#mosts.bytes;
   }
-}
-
-function addToMinute(coarse: NonNullable<Series['coarse']>, value: number, minute: number): void {
-  const { current } = coarse;
-  if (minute > current.minute) {
-    coarse.mean.push(current.count === 0 ? Number.NaN : current.sum / current.count);
-    coarse.most.push(current.count === 0 ? Number.NaN : current.most);
-    for (let gap = Math.min(COARSE_MINUTES, minute - current.minute - 1); gap > 0; gap--) {
-      coarse.mean.push(Number.NaN);
-      coarse.most.push(Number.NaN);
-    }
-    coarse.current = { minute, sum: 0, most: -Infinity, count: 0 };
-  }
-  coarse.current.sum += value;
-  coarse.current.most = Math.max(coarse.current.most, value);
-  coarse.current.count++;
 }
 
 function orNull(value: number): number | null {

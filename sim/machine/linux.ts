@@ -23,6 +23,8 @@ const MIB = 1024 * 1024;
 const DISK_BYTES_PER_S = 200 * MIB;
 const START_MS = 30;
 const STOP_MS = 15;
+/** A machine of the model runs these beside its services. */
+const SYSTEM_PROCESSES = 12;
 /** Memory left below which tasks stall, as a share. */
 const MEMORY_STALL_SHARE = 0.04;
 
@@ -110,7 +112,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.#lastMs = scheduler.nowMs;
     this.files = new FakeFiles(() => this.#wallMs());
     this.changes = new SimulatedChanges(scheduler, this);
-    for (let i = 0; i < 20; i++)
+    for (let i = 0; i < SYSTEM_PROCESSES; i++)
       this.spawn(`system-${i}`, { ...IDLE, cpu: random.between(0, 0.004), rssBytes: random.between(2, 30) * MIB });
     for (const spec of services) this.#services.set(spec.name, stoppedService(spec, this.#wallMs()));
   }

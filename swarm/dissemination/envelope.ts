@@ -56,8 +56,20 @@ export interface UncheckedEnvelope extends Envelope {
   signature: Uint8Array;
 }
 
+/** What was made out of bytes that are still around. Agents of one process, as in a simulation, are handed the very same ones. */
+const parsed = new WeakMap<Uint8Array, UncheckedEnvelope>();
+const judged = new WeakMap<UncheckedEnvelope, { swarmId: string; authentic: boolean }>();
+
 /** Parses the outer layer; undefined where it is no envelope of this version. Cheap: no cryptography. */
 export function parseEnvelope(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
+  const known = parsed.get(bytes);
+  if (known !== undefined) return known;
+  const envelope = parseAnew(crypto, bytes);
+  if (envelope !== undefined) parsed.set(bytes, envelope);
+  return envelope;
+}
+
+function parseAnew(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
   if (bytes.length > MAX_ENVELOPE_BYTES) return undefined;
   const wire = wireSchema.safeParse(decodeCbor(bytes));
   if (!wire.success) return undefined;
@@ -69,6 +81,14 @@ export function parseEnvelope(crypto: Crypto, bytes: Uint8Array): UncheckedEnvel
 }
 
 export function isAuthentic(crypto: Crypto, swarmId: string, envelope: UncheckedEnvelope): boolean {
+  const known = judged.get(envelope);
+  if (known?.swarmId === swarmId) return known.authentic;
+  const authentic = verify(crypto, swarmId, envelope);
+  judged.set(envelope, { swarmId, authentic });
+  return authentic;
+}
+
+function verify(crypto: Crypto, swarmId: string, envelope: UncheckedEnvelope): boolean {
   const key = crypto.keyOf(envelope.origin);
   if (key === undefined) return false;
   const signed = signedBytes(swarmId, ENVELOPE_KINDS[envelope.kind], key, envelope.sequence, envelope.payload);

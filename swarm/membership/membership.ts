@@ -22,6 +22,8 @@ export const REDIAL_GRACE_MS = 1_000;
 /** Statuses come at least every 30 s: after three the peer is doubted though a connection seems open. */
 export const SILENCE_MS = 90_000;
 const SWEEP_MS = 1_000;
+/** Of the sweeps, one in so many looks for silence. */
+const SILENCE_EVERY = 5;
 
 export type MembershipInput =
   | { kind: 'start'; known: readonly PeerId[] }
@@ -36,6 +38,9 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
   readonly #self: PeerId;
   readonly #members = new Map<PeerId, Member>();
   readonly #lostMs = new Map<PeerId, number>();
+  #sweeps = 0;
+  /** Moves with every change of who is known, or of anyone's state. */
+  version = 0;
 
   constructor(self: PeerId) {
     this.#self = self;
@@ -44,6 +49,16 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
   /** All members but those that left, the agent itself included. */
   members(): Member[] {
     return [...this.#members.values()].filter((member) => member.state !== 'left');
+  }
+
+  /** Known by hearsay alone: neither met nor lost. */
+  isHearsay(peer: PeerId): boolean {
+    return this.#members.get(peer)?.state === 'unreachable' && !this.#lostMs.has(peer);
+  }
+
+  /** Those that left included. */
+  get size(): number {
+    return this.#members.size;
   }
 
   get(peer: PeerId): Member | undefined {
@@ -87,6 +102,7 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
     if (this.#members.size >= MAX_MEMBERS) return undefined;
     const member: Member = { peer, state, connected: false, heardMs: now.monotonicMs, sinceMs: now.wallMs };
     this.#members.set(peer, member);
+    this.version++;
     return member;
   }
 
@@ -113,6 +129,7 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
     const member = this.#members.get(peer);
     if (member === undefined || member.state === state) return [];
     member.state = state;
+    this.version++;
     member.sinceMs = now.wallMs;
     this.#lostMs.delete(peer);
     return [{ kind: 'notice', notice: { kind: 'changed', peer, state } }];
@@ -120,13 +137,16 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
 
   #sweep(now: Instant): Effects {
     const effects: Effects = [];
-    for (const member of this.#members.values()) {
-      if (member.state !== 'alive' || member.peer === this.#self) continue;
-      const lostMs = this.#lostMs.get(member.peer);
-      const gone = lostMs !== undefined && !member.connected && now.monotonicMs - lostMs >= REDIAL_GRACE_MS;
-      const silent = now.monotonicMs - member.heardMs > SILENCE_MS;
-      if (gone || silent) effects.push(...this.#change(member.peer, 'unreachable', now));
+    for (const [peer, lostMs] of this.#lostMs) {
+      const member = this.#members.get(peer);
+      if (member?.state === 'alive' && !member.connected && now.monotonicMs - lostMs >= REDIAL_GRACE_MS)
+        effects.push(...this.#change(peer, 'unreachable', now));
     }
+    // Silence is a matter of a minute and a half: not everybody is looked at each time.
+    if (this.#sweeps++ % SILENCE_EVERY === 0)
+      for (const { peer, state, heardMs } of this.#members.values())
+        if (state === 'alive' && peer !== this.#self && now.monotonicMs - heardMs > SILENCE_MS)
+          effects.push(...this.#change(peer, 'unreachable', now));
     return effects;
   }
 }

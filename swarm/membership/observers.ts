@@ -1,20 +1,35 @@
 // Who watches whom: K observers per member, chosen by rendezvous hashing (Thaler & Ravishankar 1998), so that
 // every peer computes the same ones from the same roster and a change of one member moves few of them.
-import { utf8 } from '../dissemination/cbor.ts';
-import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
 
 /** Observers per member at most; a smaller swarm has all the others. */
 export const MAX_OBSERVERS = 7;
 
-export function observersOf(subject: PeerId, members: readonly PeerId[], hash: Crypto['hash']): PeerId[] {
-  const others = members.filter((peer) => peer !== subject);
-  if (others.length <= MAX_OBSERVERS) return others.sort();
-  const weighed = others.map((peer) => ({ peer, weight: weightOf(hash(utf8(`${subject}\n${peer}`))) }));
-  weighed.sort((a, b) => b.weight - a.weight || (a.peer < b.peer ? -1 : 1));
-  return weighed.slice(0, MAX_OBSERVERS).map(({ peer }) => peer);
+export function observersOf(subject: PeerId, members: readonly PeerId[]): PeerId[] {
+  return drawnBy('observer', subject, members, MAX_OBSERVERS);
 }
 
-function weightOf(digest: Uint8Array): number {
-  return ((digest[0] ?? 0) * 2 ** 24 + (digest[1] ?? 0) * 2 ** 16 + (digest[2] ?? 0) * 2 ** 8 + (digest[3] ?? 0)) >>> 0;
+/** As many members as asked for, drawn by whose they are to be and for what: the same for everybody who knows the same members. */
+export function drawnBy(purpose: string, owner: PeerId, members: readonly PeerId[], count: number): PeerId[] {
+  const others = members.filter((peer) => peer !== owner);
+  if (others.length <= count) return others.sort();
+  const salt = hashOf(`${purpose} ${owner}`);
+  const weighed = others.map((peer) => ({ peer, weight: mixed(hashOf(peer) ^ salt) }));
+  weighed.sort((a, b) => b.weight - a.weight || (a.peer < b.peer ? -1 : 1));
+  return weighed.slice(0, count).map(({ peer }) => peer);
+}
+
+/** FNV-1a. A peer can choose its key, and with it its observers, under any hash: what protects against that is how many there are. */
+export function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
+
+/** The finalizer of MurmurHash3: every bit of the input changes half of those of the output. */
+export function mixed(value: number): number {
+  let hash = value | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

@@ -9,8 +9,8 @@ const MAX_HEARD = 16;
 const MAX_PEERS = 1_000;
 /** With one peer alone nobody knows which of the two is off. */
 const MIN_PEERS = 2;
-/** The median of many is not made anew more often than this, unless one of them has spoken. */
-const GOOD_FOR_MS = 5_000;
+/** The median is not made anew more often than this. */
+const GOOD_FOR_MS = 10_000;
 /** Our own clock was set when it moved this much against the monotonic one: what was heard before says nothing any more. */
 const STEP_MS = 500;
 

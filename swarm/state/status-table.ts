@@ -3,13 +3,14 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { type Envelope, isAuthentic, parseEnvelope } from '../dissemination/envelope.ts';
+import { hashOf, mixed } from '../membership/observers.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
 import { decodeStatus, type Status } from './status.ts';
 
 export const MAX_PEERS = 10_000;
 /** Envelopes in one answer to a sync: below the largest message. */
-const MAX_SYNC_ENVELOPES = 200;
+const MAX_SYNC_ENVELOPES = 2_000;
 
 export interface StatusEntry {
   origin: PeerId;
@@ -22,10 +23,13 @@ export interface StatusEntry {
 
 export type Offer =
   | { verdict: 'accept'; kind: 'status'; entry: StatusEntry }
-  | { verdict: 'accept'; kind: 'leave'; origin: PeerId }
+  | { verdict: 'accept'; kind: 'leave'; origin: PeerId; sequence: number }
   | { verdict: Exclude<Verdict, 'accept'> };
 
-const vectorSchema = z.record(z.string().max(64), z.number().int().nonnegative());
+/** Origins are spread over so many buckets, so that a pull costs no more than what differs. */
+const BUCKETS = 64;
+/** Two sums of 32 bits for each. */
+const DIGEST_BYTES = BUCKETS * 8;
 const syncAnswerSchema = z.array(z.tuple([z.instanceof(Uint8Array), z.number().nonnegative()])).max(MAX_SYNC_ENVELOPES);
 
 /** A status as another peer holds it. */
@@ -41,6 +45,10 @@ export class StatusTable {
   readonly #entries = new Map<PeerId, StatusEntry>();
   /** Highest sequence seen by origin, of left peers too: an old status must not bring one back. */
   readonly #seen = new Map<PeerId, number>();
+  /** The farewells of those that left, for who missed them. */
+  readonly #farewells = new Map<PeerId, { envelope: Uint8Array; heardMs: number }>();
+  /** By bucket, sums over what was seen: equal where the same was. */
+  readonly #sums = new Uint32Array(BUCKETS * 2);
 
   constructor(crypto: Crypto, swarmId: string) {
     this.#crypto = crypto;
@@ -73,30 +81,57 @@ export class StatusTable {
   #merge(envelope: Envelope, nowMs: number): Offer {
     const { origin, sequence, bytes } = envelope;
     if (envelope.kind === 'leave') {
-      this.#seen.set(origin, sequence);
+      this.#see(origin, sequence);
       this.#entries.delete(origin);
-      return { verdict: 'accept', kind: 'leave', origin };
+      this.#farewells.set(origin, { envelope: bytes, heardMs: nowMs });
+      return { verdict: 'accept', kind: 'leave', origin, sequence };
     }
     const status = decodeStatus(envelope.payload);
     if (status === undefined) return { verdict: 'ignore' }; // signed, but of a version that we do not read
     const entry: StatusEntry = { origin, sequence, status, heardMs: nowMs, envelope: bytes };
-    this.#seen.set(origin, sequence);
+    this.#see(origin, sequence);
+    this.#farewells.delete(origin);
     this.#entries.set(origin, entry);
     return { verdict: 'accept', kind: 'status', entry };
   }
 
-  /** The version vector, as sent in a sync request. */
-  encodeVector(): Uint8Array {
-    return encodeCbor(Object.fromEntries(this.#seen));
+  #see(origin: PeerId, sequence: number): void {
+    const hash = hashOf(origin);
+    const bucket = bucketOf(hash);
+    const before = this.#seen.get(origin);
+    for (const half of [0, 1]) {
+      const at = bucket * 2 + half;
+      if (before !== undefined) this.#sums[at] = (this.#sums[at] ?? 0) - termOf(hash, before, half);
+      this.#sums[at] = (this.#sums[at] ?? 0) + termOf(hash, sequence, half);
+    }
+    this.#seen.set(origin, sequence);
   }
 
-  /** What the holder of `vector` lacks, with its age: the answer to a sync request. Undefined where the vector is malformed. */
-  answerSync(vector: Uint8Array, nowMs: number): Uint8Array | undefined {
-    const known = vectorSchema.safeParse(decodeCbor(vector));
-    if (!known.success) return undefined;
-    const missing = this.entries().filter((entry) => entry.sequence > (known.data[entry.origin] ?? -1));
-    const held = missing.slice(0, MAX_SYNC_ENVELOPES).map(({ envelope, heardMs }) => [envelope, Math.round(nowMs - heardMs)]);
-    return encodeCbor(held);
+  /** What a pull asks with: a digest of all that was seen, 512 bytes however many they are. */
+  encodeDigest(): Uint8Array {
+    const digest = new DataView(new ArrayBuffer(DIGEST_BYTES));
+    this.#sums.forEach((sum, index) => void digest.setUint32(index * 4, sum));
+    return new Uint8Array(digest.buffer);
+  }
+
+  /** All that lies in buckets that differ from the asker's, with its age: it may know some of it. Undefined where the digest is malformed. */
+  answerSync(digest: Uint8Array, nowMs: number): Uint8Array | undefined {
+    if (digest.length !== DIGEST_BYTES) return undefined;
+    const theirs = new DataView(digest.buffer, digest.byteOffset, DIGEST_BYTES);
+    const differs = Array.from({ length: BUCKETS }, (_, bucket) =>
+      [0, 1].some((half) => theirs.getUint32(bucket * 8 + half * 4) !== this.#sums[bucket * 2 + half]),
+    );
+    if (!differs.includes(true)) return encodeCbor([]);
+    const lacking: { bucket: number; held: [Uint8Array, number] }[] = [];
+    for (const table of [this.#farewells, this.#entries])
+      for (const [origin, { envelope, heardMs }] of table) {
+        const bucket = bucketOf(hashOf(origin));
+        const held: [Uint8Array, number] = [envelope, Math.max(0, Math.round(nowMs - heardMs))];
+        if (differs[bucket] === true) lacking.push({ bucket, held });
+      }
+    // Whole buckets, so that a next pull goes on with others where this one is not enough.
+    lacking.sort((a, b) => a.bucket - b.bucket);
+    return encodeCbor(lacking.slice(0, MAX_SYNC_ENVELOPES).map(({ held }) => held));
   }
 
   /** What a sync answer holds; empty where it is malformed. */
@@ -104,4 +139,11 @@ export class StatusTable {
     const parsed = syncAnswerSchema.safeParse(decodeCbor(answer));
     return parsed.success ? parsed.data.map(([envelope, ageMs]) => ({ envelope, ageMs })) : [];
   }
+}
+
+const bucketOf = (hash: number): number => mixed(hash) % BUCKETS;
+
+/** What one origin adds to a sum of its bucket. */
+function termOf(hash: number, sequence: number, half: number): number {
+  return mixed(mixed(hash + half) ^ mixed(sequence) ^ Math.floor(sequence / 2 ** 32));
 }

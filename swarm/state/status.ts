@@ -98,8 +98,19 @@ export function encodeStatus(status: Status): Uint8Array {
   ]);
 }
 
+/** As in envelope.ts: what was made out of bytes that are still around. */
+const decoded = new WeakMap<Uint8Array, Status>();
+
 /** Undefined where the payload is no status of a version that this agent reads. */
 export function decodeStatus(payload: Uint8Array): Status | undefined {
+  const known = decoded.get(payload);
+  if (known !== undefined) return known;
+  const status = decodeAnew(payload);
+  if (status !== undefined) decoded.set(payload, status);
+  return status;
+}
+
+function decodeAnew(payload: Uint8Array): Status | undefined {
   const wire = wireSchema.safeParse(decodeCbor(payload));
   if (!wire.success) return undefined;
   const [, name, version, atMs, zone, address, load, memory, cpu, pressure, conditions, openIncidents, term, coordinator, mode] =

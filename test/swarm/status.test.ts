@@ -88,14 +88,15 @@ describe('status table', () => {
     );
   });
 
-  it('brings another table up to date by its version vector, and sends only what is missing', () => {
+  it('brings another table up to date by a digest of what it has seen, and sends only what lies where they differ', () => {
     const full = table();
     for (const peer of [0, 1, 2]) full.offer(sealed(peer, 9).bytes, 0);
     const behind = table();
     behind.offer(sealed(1, 9).bytes, 0);
-    const answer = full.answerSync(behind.encodeVector(), 700);
+    const answer = full.answerSync(behind.encodeDigest(), 700);
     const missing = StatusTable.parseSync(answer ?? new Uint8Array());
     expect(missing.length).toBe(2);
+    expect(StatusTable.parseSync(full.answerSync(full.encodeDigest(), 700) ?? new Uint8Array())).toEqual([]);
     expect(missing.map(({ ageMs }) => ageMs)).toEqual([700, 700]);
     for (const { envelope } of missing) behind.offer(envelope, 0);
     expect(content(behind)).toEqual(content(full));
@@ -110,5 +111,10 @@ describe('status table', () => {
     expect(statuses.offer(leave.bytes, 0)).toMatchObject({ verdict: 'accept', kind: 'leave' });
     expect(statuses.offer(sealed(1, 5).bytes, 0).verdict).toBe('ignore');
     expect(statuses.get(leaver?.self ?? '')).toBeUndefined();
+    const missed = table();
+    missed.offer(sealed(1, 5).bytes, 0);
+    for (const { envelope } of StatusTable.parseSync(statuses.answerSync(missed.encodeDigest(), 1) ?? new Uint8Array()))
+      missed.offer(envelope, 1);
+    expect(missed.get(leaver?.self ?? '')).toBeUndefined();
   });
 });
