@@ -20,7 +20,13 @@ import {
 import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
 import { decodeCbor, encodeCbor, utf8 } from '../../swarm/dissemination/cbor.ts';
 import { sealEnvelope } from '../../swarm/dissemination/envelope.ts';
-import { MAX_MEMBERS, Membership, type MembershipInput, type MembershipNotice } from '../../swarm/membership/membership.ts';
+import {
+  MAX_MEMBERS,
+  Membership,
+  type MembershipInput,
+  type MembershipNotice,
+  statusAgeMs,
+} from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
@@ -35,8 +41,6 @@ import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { gatherEvidence } from './evidence.ts';
 
-/** A calm status is sent again when it is this old. */
-const STATUS_MAX_AGE_MS = 30_000;
 /** Pressure that moved this far, in hundredths of a percent, is news. */
 const PRESSURE_NEWS_CENTI = 1_000;
 const REDIAL_EVERY_MS = 3_000;
@@ -52,9 +56,12 @@ const MAX_DIALS_AT_ONCE = 16;
 /** Up to so many members everybody is connected with everybody; beyond, with observers and a few others. */
 const FULL_MESH = 40;
 const NEIGHBOURS = 6;
-/** A status of a running peer is no older than this. */
-const STATUS_FRESH_MS = STATUS_MAX_AGE_MS + 5_000;
+/** What a status may take to come. */
+const STATUS_LATE_MS = 5_000;
 const TELL_SOON_MS = 20;
+const TELL_MANY_SOON_MS = 200;
+/** Addresses help after a restart: a crash may lose the last of them. */
+const SAVE_AFTER_MS = 500;
 
 export interface SwarmLinkConfig {
   swarmId: string;
@@ -83,14 +90,17 @@ export class SwarmLink {
   #electionRuntime: CoreRuntime<ElectionInput, ElectionMessage, ElectionNotice, 'election' | 'heartbeat'> | undefined;
   /** Where members were seen last; kept on disk, so that a restart finds the swarm without being told. */
   readonly #addresses = new Map<PeerId, string>();
-  /** Peers whose name was shown since this agent started. */
+  /** Peers whose address changed since it was written. */
+  readonly #unsaved = new Set<PeerId>();
   readonly #clocks = new ClockOffsets();
+  /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
   #published: { status: Status; atMs: number } | undefined;
   #redial: Timer | undefined;
   #telling: Timer | undefined;
   #outgrown = false;
+  #toldVersion = -1;
   /** Who was drawn, for the membership of that version. */
   #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
@@ -182,6 +192,7 @@ export class SwarmLink {
   }
 
   async stop(): Promise<void> {
+    this.#saveAddresses();
     this.#stopped = true;
     this.#redial?.cancel();
     this.#repair?.cancel();
@@ -356,7 +367,7 @@ export class SwarmLink {
   #heardOf(offer: Extract<Offer, { verdict: 'accept' }>, ageMs: number): void {
     if (offer.kind === 'leave' && offer.origin === this.self) this.#outlivedBy(offer.sequence);
     else if (offer.kind === 'leave') this.#members.post({ kind: 'left', peer: offer.origin });
-    else if (this.#isSparse && ageMs < STATUS_FRESH_MS) this.#members.post({ kind: 'heard', peer: offer.entry.origin });
+    else if (this.#isSparse && ageMs < this.#freshMs) this.#members.post({ kind: 'heard', peer: offer.entry.origin });
     else this.#members.post({ kind: 'known', peer: offer.entry.origin });
   }
 
@@ -366,8 +377,13 @@ export class SwarmLink {
     this.#outgrown = true;
     const nowMs = this.#ports.clock.monotonicMs();
     for (const { origin, heardMs } of this.statuses.entries())
-      if (nowMs - heardMs < STATUS_FRESH_MS && this.#membership.isHearsay(origin))
+      if (nowMs - heardMs < this.#freshMs && this.#membership.isHearsay(origin))
         this.#members.post({ kind: 'heard', peer: origin });
+  }
+
+  /** A status of a running peer is no older than this. */
+  get #freshMs(): number {
+    return statusAgeMs(this.#membership.size) + STATUS_LATE_MS;
   }
 
   /** Too many for everybody to be connected with everybody. */
@@ -415,18 +431,27 @@ export class SwarmLink {
     // A peer whose status has not come yet has no name to show: it is announced with that.
     if (this.statuses.get(notice.peer) !== undefined) this.#events.log('info', `${this.nameOf(notice.peer)} is ${notice.state}`);
     this.#remember(notice.peer, notice.state === 'left' ? undefined : (this.#addresses.get(notice.peer) ?? ''));
-    this.#tellElection();
+    this.#tellElectionSoon();
   }
 
   /** @param address undefined: forget the peer. */
   #remember(peer: PeerId, address: string | undefined): void {
     if (peer === this.self || (address !== undefined && this.#addresses.get(peer) === address)) return;
-    const key = `${PEER_PREFIX}${peer}`;
     if (address === undefined) this.#addresses.delete(peer);
     else this.#addresses.set(peer, address);
-    const operation: StoreOperation =
-      address === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: utf8(address) };
-    this.#ports.store.write([operation]).catch((error: unknown) => this.#events.failed(error));
+    this.#unsaved.add(peer);
+    if (this.#unsaved.size === 1) this.#ports.clock.after(SAVE_AFTER_MS, () => this.#saveAddresses());
+  }
+
+  /** What changed of late, in one write. */
+  #saveAddresses(): void {
+    const operations = [...this.#unsaved].map((peer): StoreOperation => {
+      const [key, address] = [`${PEER_PREFIX}${peer}`, this.#addresses.get(peer)];
+      return address === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: utf8(address) };
+    });
+    this.#unsaved.clear();
+    if (!this.#stopped && operations.length > 0)
+      this.#ports.store.write(operations).catch((error: unknown) => this.#events.failed(error));
   }
 
   nameOf(peer: PeerId): string {
@@ -439,6 +464,7 @@ export class SwarmLink {
     this.#telling?.cancel();
     this.#telling = undefined;
     const sparse = this.#isSparse;
+    this.#toldVersion = this.#membership.version;
     const members: PeerId[] = [];
     const reachable: PeerId[] = [];
     for (const { peer, connected, state } of this.members) {
@@ -450,7 +476,10 @@ export class SwarmLink {
 
   /** That somebody came is no haste; when many come, they are told of together. */
   #tellElectionSoon(): void {
-    this.#telling ??= this.#ports.clock.after(TELL_SOON_MS, () => this.#tellElection());
+    // Where few are connected, only who is a member and alive matters.
+    if (this.#isSparse && this.#toldVersion === this.#membership.version) return;
+    const soonMs = this.#isSparse ? TELL_MANY_SOON_MS : TELL_SOON_MS;
+    this.#telling ??= this.#ports.clock.after(soonMs, () => this.#tellElection());
   }
 
   #coordinatorChanged({ term, coordinator }: ElectionNotice): void {
@@ -465,7 +494,7 @@ export class SwarmLink {
     const nowMs = clock.monotonicMs();
     if (
       this.#published !== undefined &&
-      nowMs - this.#published.atMs < STATUS_MAX_AGE_MS &&
+      nowMs - this.#published.atMs < statusAgeMs(this.#membership.size) &&
       !isNews(this.#published.status, status)
     )
       return;

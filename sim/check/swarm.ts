@@ -1,6 +1,7 @@
 // Checkers of the swarm: one coordinator a term, views that hold and converge, statuses that arrive and do not lie about their age.
 import { decodeElectionMessage } from '../../consensus/election/election.ts';
 import { decodeVoteMessage } from '../../consensus/vote/claim.ts';
+import { statusAgeMs } from '../../swarm/membership/membership.ts';
 import { swarmNames } from '../../swarm/names.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Cluster } from '../cluster.ts';
@@ -13,8 +14,6 @@ const AGE_TOLERANCE_MS = 5_000;
 /** After something slowed machines down, ages are not judged for so long. */
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
-/** Statuses are sent again when they are this old, and take their time. */
-const STATUS_MAX_AGE_MS = 30_000 + AGE_TOLERANCE_MS;
 
 /** No two agents take themselves for the coordinator of one term; in the end all agree on one. */
 export class CoordinatorChecker implements Checker {
@@ -150,7 +149,7 @@ export class StatusChecker implements Checker {
         if (held === undefined) cluster.violation(`${viewer.name} has no status of ${node.name}`);
         else if (node.lies.size === 0 && held.sequence < own.sequence && !fresh)
           cluster.violation(`${viewer.name} has an old status of ${node.name}: ${held.sequence}, not ${own.sequence}`);
-        else if (cluster.scheduler.nowMs - held.heardMs > STATUS_MAX_AGE_MS)
+        else if (cluster.scheduler.nowMs - held.heardMs > statusAgeMs(cluster.nodes.length) + AGE_TOLERANCE_MS)
           cluster.violation(`${viewer.name} has not heard ${node.name} for ${cluster.scheduler.nowMs - held.heardMs} ms`);
       }
     }

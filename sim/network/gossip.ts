@@ -211,7 +211,8 @@ export class GossipNetwork {
     if (network.happens('loss', source, target) || !network.reaches(source, target)) return;
     const earlier = message.arrivals[target.index] ?? Number.POSITIVE_INFINITY;
     if (earlier !== NOT_YET && earlier <= atMs) {
-      if (atMs - earlier <= this.params.score.windowMs && to.mesh.has(from)) to.opinionOf(from).mesh++;
+      const { meshDeficit, windowMs } = this.params.score;
+      if (meshDeficit !== 0 && atMs - earlier <= windowMs && to.mesh.has(from)) to.opinionOf(from).mesh++;
       return;
     }
     message.arrivals[target.index] = atMs;

@@ -4,11 +4,12 @@
 import { z } from 'zod';
 import { type Crypto, PEER_KEY_BYTES, SIGNATURE_BYTES } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
-import { decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor, equalBytes } from './cbor.ts';
 
 export const MAX_ENVELOPE_BYTES = 65_536;
 const ENVELOPE_VERSION = 1;
 const DOMAIN = 'kalos/envelope';
+const COPY_KEY_BYTES = 24;
 
 export const ENVELOPE_KINDS = { status: 1, leave: 2 } as const;
 export type EnvelopeKind = keyof typeof ENVELOPE_KINDS;
@@ -47,13 +48,28 @@ export function sealEnvelope(
   if (key === undefined) throw new Error('the agent has no key of its own');
   const code = ENVELOPE_KINDS[kind];
   const signature = crypto.sign(signedBytes(swarmId, code, key, sequence, payload));
-  const bytes = encodeCbor([ENVELOPE_VERSION, code, key, sequence, payload, signature]);
+  const bytes = oneCopy(encodeCbor([ENVELOPE_VERSION, code, key, sequence, payload, signature]));
   return { kind, origin: crypto.self, sequence, payload, bytes };
 }
 
 /** An envelope whose signature has not been checked yet. */
 export interface UncheckedEnvelope extends Envelope {
   signature: Uint8Array;
+}
+
+const copies = new Map<string, WeakRef<Uint8Array>>();
+const forgotten = new FinalizationRegistry<string>((key) => {
+  if (copies.get(key)?.deref() === undefined) copies.delete(key);
+});
+
+/** The first copy of these very bytes that is still around: what comes by push and again in pulls is held, parsed and checked once. */
+export function oneCopy(bytes: Uint8Array): Uint8Array {
+  const key = String.fromCharCode(...bytes.subarray(-COPY_KEY_BYTES)); // of the signature: distinct for distinct envelopes
+  const first = copies.get(key)?.deref();
+  if (first !== undefined && equalBytes(first, bytes)) return first;
+  copies.set(key, new WeakRef(bytes));
+  forgotten.register(bytes, key);
+  return bytes;
 }
 
 /** What was made out of bytes that are still around. Agents of one process, as in a simulation, are handed the very same ones. */

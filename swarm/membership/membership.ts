@@ -19,11 +19,21 @@ export interface Member {
 export const MAX_MEMBERS = 10_000;
 /** How long a closed connection may stay closed before its peer counts as unreachable. */
 export const REDIAL_GRACE_MS = 1_000;
-/** Statuses come at least every 30 s: after three the peer is doubted though a connection seems open. */
-export const SILENCE_MS = 90_000;
+/** A calm status is sent again when it is this old: 30 s, and in proportion longer where there are more than a hundred, so that what each hears stays the same. */
+const STATUS_AGE_MS = 30_000;
+const MANY_MEMBERS = 100;
+const OLDEST_STATUS_MS = 300_000;
+/** So many statuses may be missed before a peer is doubted though a connection seems open. */
+const MISSED_STATUSES = 3;
+
+export function statusAgeMs(members: number): number {
+  return Math.min(OLDEST_STATUS_MS, STATUS_AGE_MS * Math.max(1, members / MANY_MEMBERS));
+}
+
+export function silenceMs(members: number): number {
+  return MISSED_STATUSES * statusAgeMs(members);
+}
 const SWEEP_MS = 1_000;
-/** Of the sweeps, one in so many looks for silence. */
-const SILENCE_EVERY = 5;
 
 export type MembershipInput =
   | { kind: 'start'; known: readonly PeerId[] }
@@ -38,7 +48,8 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
   readonly #self: PeerId;
   readonly #members = new Map<PeerId, Member>();
   readonly #lostMs = new Map<PeerId, number>();
-  #sweeps = 0;
+  /** Nobody is silent for too long before. */
+  #silentMs = 0;
   /** Moves with every change of who is known, or of anyone's state. */
   version = 0;
 
@@ -135,6 +146,20 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
     return [{ kind: 'notice', notice: { kind: 'changed', peer, state } }];
   }
 
+  /** Looks at all, and notes when the first of them could be silent for too long: before then nobody needs to be looked at. */
+  #sweepSilent(now: Instant): Effects {
+    const effects: Effects = [];
+    const mostMs = silenceMs(this.#members.size);
+    let earliestMs = now.monotonicMs;
+    for (const { peer, state, heardMs } of this.#members.values()) {
+      if (state !== 'alive' || peer === this.#self) continue;
+      if (now.monotonicMs - heardMs > mostMs) effects.push(...this.#change(peer, 'unreachable', now));
+      else earliestMs = Math.min(earliestMs, heardMs);
+    }
+    this.#silentMs = earliestMs + mostMs;
+    return effects;
+  }
+
   #sweep(now: Instant): Effects {
     const effects: Effects = [];
     for (const [peer, lostMs] of this.#lostMs) {
@@ -142,11 +167,7 @@ export class Membership implements Core<MembershipInput, never, MembershipNotice
       if (member?.state === 'alive' && !member.connected && now.monotonicMs - lostMs >= REDIAL_GRACE_MS)
         effects.push(...this.#change(peer, 'unreachable', now));
     }
-    // Silence is a matter of a minute and a half: not everybody is looked at each time.
-    if (this.#sweeps++ % SILENCE_EVERY === 0)
-      for (const { peer, state, heardMs } of this.#members.values())
-        if (state === 'alive' && peer !== this.#self && now.monotonicMs - heardMs > SILENCE_MS)
-          effects.push(...this.#change(peer, 'unreachable', now));
+    if (now.monotonicMs >= this.#silentMs) effects.push(...this.#sweepSilent(now));
     return effects;
   }
 }

@@ -6,7 +6,8 @@ import type { PeerId } from '../ports/transport.ts';
 /** Two periods of a calm status and a margin. */
 const WINDOW_MS = 65_000;
 const MAX_HEARD = 16;
-const MAX_PEERS = 1_000;
+/** The median of so many is as good as that of all. */
+const MAX_PEERS = 64;
 /** With one peer alone nobody knows which of the two is off. */
 const MIN_PEERS = 2;
 /** The median is not made anew more often than this. */
@@ -34,14 +35,24 @@ export class ClockOffsets {
     }
     this.#base = base;
     let recent = this.#heard.get(peer);
-    if (recent === undefined) {
-      if (this.#heard.size >= MAX_PEERS) return;
+    if (recent !== undefined) {
+      this.#heard.delete(peer); // the one that was heard longest ago comes first
+      this.#heard.set(peer, recent);
+    } else {
+      if (this.#heard.size >= MAX_PEERS && !this.#dropSilent(nowMs)) return;
       recent = [];
       this.#heard.set(peer, recent);
     }
     forgetOld(recent, nowMs);
     if (recent.length === MAX_HEARD) recent.shift();
     recent.push({ offsetMs: theirMs - ourMs, atMs: nowMs });
+  }
+
+  /** Makes room of one that was not heard for long; false where there is none. */
+  #dropSilent(nowMs: number): boolean {
+    const [peer, recent] = this.#heard.entries().next().value ?? [];
+    if (peer === undefined || nowMs - (recent?.at(-1)?.atMs ?? 0) < WINDOW_MS) return false;
+    return this.#heard.delete(peer);
   }
 
   forget(peer: PeerId): void {

@@ -2,7 +2,7 @@
 // commutative, associative and idempotent, and any two peers that exchange what they hold agree.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
-import { type Envelope, isAuthentic, parseEnvelope } from '../dissemination/envelope.ts';
+import { type Envelope, isAuthentic, oneCopy, parseEnvelope } from '../dissemination/envelope.ts';
 import { hashOf, mixed } from '../membership/observers.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
@@ -88,7 +88,7 @@ export class StatusTable {
     }
     const status = decodeStatus(envelope.payload);
     if (status === undefined) return { verdict: 'ignore' }; // signed, but of a version that we do not read
-    const entry: StatusEntry = { origin, sequence, status, heardMs: nowMs, envelope: bytes };
+    const entry: StatusEntry = { origin, sequence, status, heardMs: nowMs, envelope: oneCopy(bytes) };
     this.#see(origin, sequence);
     this.#farewells.delete(origin);
     this.#entries.set(origin, entry);
@@ -137,7 +137,7 @@ export class StatusTable {
   /** What a sync answer holds; empty where it is malformed. */
   static parseSync(answer: Uint8Array): Held[] {
     const parsed = syncAnswerSchema.safeParse(decodeCbor(answer));
-    return parsed.success ? parsed.data.map(([envelope, ageMs]) => ({ envelope, ageMs })) : [];
+    return parsed.success ? parsed.data.map(([envelope, ageMs]) => ({ envelope: oneCopy(envelope), ageMs })) : [];
   }
 }
 

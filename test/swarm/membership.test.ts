@@ -1,6 +1,6 @@
 // Membership: doubt at once, belief after a grace, and no one removed by silence.
 import { describe, expect, it } from 'vitest';
-import { Membership, REDIAL_GRACE_MS, SILENCE_MS } from '../../swarm/membership/membership.ts';
+import { Membership, REDIAL_GRACE_MS, silenceMs } from '../../swarm/membership/membership.ts';
 import { MAX_OBSERVERS, observersOf } from '../../swarm/membership/observers.ts';
 import { at } from '../support/clock.ts';
 
@@ -43,9 +43,9 @@ describe('membership', () => {
   it('doubts a silent peer though its connection seems open, and takes it back when it speaks', () => {
     const membership = started();
     membership.step({ kind: 'connected', peer: 'a' }, at(0));
-    membership.step({ kind: 'timer', id: 'sweep' }, at(SILENCE_MS + 1));
+    membership.step({ kind: 'timer', id: 'sweep' }, at(silenceMs(2) + 1));
     expect(membership.get('a')?.state).toBe('unreachable');
-    expect(notices(membership.step({ kind: 'heard', peer: 'a' }, at(SILENCE_MS + 2)))).toEqual([
+    expect(notices(membership.step({ kind: 'heard', peer: 'a' }, at(silenceMs(2) + 2)))).toEqual([
       { kind: 'changed', peer: 'a', state: 'alive' },
     ]);
   });
