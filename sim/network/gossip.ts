@@ -36,8 +36,12 @@ export interface GossipParams {
   /** Who publishes sends to all neighbours, not to the mesh alone. */
   floodPublish: boolean;
   pruneBackoffMs: number;
-  /** Below it a neighbour gets no gossip from us, and we take none. */
-  graylist: number;
+  /** Below it a neighbour is told of nothing that it might ask for. */
+  gossipThreshold: number;
+  /** Every so many heartbeats, where the mesh's median score is below the threshold, so many better ones are grafted. */
+  opportunisticTicks: number;
+  opportunisticPeers: number;
+  opportunisticThreshold: number;
   score: ScoreParams;
 }
 
@@ -53,18 +57,21 @@ export const GOSSIP_DEFAULTS: GossipParams = {
   historyGossip: 3,
   floodPublish: true,
   pruneBackoffMs: 60_000,
-  graylist: -100,
+  gossipThreshold: -20,
+  opportunisticTicks: 60,
+  opportunisticPeers: 2,
+  opportunisticThreshold: 1,
   score: {
     firstDelivery: 1,
     firstDeliveryCap: 50,
-    firstDeliveryDecay: 0.97,
+    firstDeliveryDecay: 0.98,
     meshDeficit: 0,
     meshThreshold: 0,
     meshDecay: 0.97,
     activationMs: 10_000,
     windowMs: 50,
     invalid: -10,
-    invalidDecay: 0.9,
+    invalidDecay: 0.98,
   },
 };
 
@@ -90,6 +97,7 @@ class GossipPeer {
   readonly mesh = new Set<GossipPeer>();
   readonly opinions = new Map<GossipPeer, Opinion>();
   gone = false;
+  beats = 1;
 
   constructor(transport: SimulatedTransport, receive: Receive) {
     this.transport = transport;
@@ -235,7 +243,7 @@ export class GossipNetwork {
     const { score } = this.params;
     if (verdict === 'reject') to.opinionOf(from).invalid++;
     if (verdict !== 'accept') return;
-    if (score.meshDeficit !== 0) {
+    if (score.firstDelivery !== 0 || score.meshDeficit !== 0) {
       const opinion = to.opinionOf(from);
       opinion.first = Math.min(score.firstDeliveryCap, opinion.first + 1);
       opinion.mesh++;
@@ -259,6 +267,7 @@ export class GossipNetwork {
     for (const other of [...peer.mesh]) if (scoreOf(other) < 0) this.#prune(peer, other);
     if (peer.mesh.size < this.params.Dlo) this.#graftSome(peer, scoreOf);
     if (peer.mesh.size > this.params.Dhi) this.#pruneSome(peer, scoreOf);
+    if (peer.beats++ % this.params.opportunisticTicks === 0) this.#graftBetter(peer, scoreOf);
     this.#tellOf(topic, peer, scoreOf);
     this.#decay(peer);
   }
@@ -328,6 +337,15 @@ export class GossipNetwork {
     }
   }
 
+  /** A mesh that brings little is given some that brought more. */
+  #graftBetter(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
+    const scores = [...peer.mesh].map(scoreOf).sort((a, b) => a - b);
+    const median = scores[scores.length >> 1];
+    if (median === undefined || median >= this.params.opportunisticThreshold) return;
+    const better = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) > median);
+    for (const other of this.#some(better, this.params.opportunisticPeers)) this.#graft(peer, other);
+  }
+
   /** The best stay, and as many of the others as there is room for. */
   #pruneSome(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     const ranked = this.#shuffled([...peer.mesh]).sort((a, b) => scoreOf(b) - scoreOf(a));
@@ -338,8 +356,8 @@ export class GossipNetwork {
   /** IHAVE to some neighbours outside the mesh; those that lack a message ask for it (IWANT) and get it. */
   #tellOf(topic: Topic, peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     if (topic.publishedMs.length === 0 || this.silent.has(peer.transport.self)) return;
-    const { Dlazy, gossipFactor, historyGossip, heartbeatMs, graylist } = this.params;
-    const others = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) > graylist);
+    const { Dlazy, gossipFactor, historyGossip, heartbeatMs, gossipThreshold } = this.params;
+    const others = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) >= gossipThreshold);
     const most = Math.max(Dlazy, Math.floor(others.length * gossipFactor));
     const { nowMs } = this.#network.scheduler;
     const self = peer.transport.host.index;

@@ -2,6 +2,7 @@
 // The shared secret becomes a libp2p pre-shared key: who lacks it cannot even start a handshake.
 import { hkdfSync } from 'node:crypto';
 import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
+import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
 import { type Identify, identify } from '@libp2p/identify';
@@ -35,6 +36,18 @@ const DIAL_TIMEOUT_MS = 4_000;
 /** Duplicates cost CPU: few eager links, and our own pulls for repair. */
 const GOSSIP_DEGREE = { D: 4, Dlo: 3, Dhi: 6, Dscore: 2, Dout: 1, Dlazy: 3 };
 const GOSSIP_HEARTBEAT_MS = 1_000;
+/** Whoever is first to bring messages is worth keeping, and what is invalid counts heavily. Nobody is punished for bringing little: in a calm swarm there is little to bring. */
+const TOPIC_SCORE = {
+  topicWeight: 1,
+  timeInMeshWeight: 0,
+  firstMessageDeliveriesWeight: 1,
+  firstMessageDeliveriesCap: 50,
+  firstMessageDeliveriesDecay: 0.98,
+  meshMessageDeliveriesWeight: 0,
+  meshFailurePenaltyWeight: 0,
+  invalidMessageDeliveriesWeight: -10,
+  invalidMessageDeliveriesDecay: 0.98,
+};
 const MAX_GOSSIP_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** A 32-byte key from the shared secret (HKDF, RFC 5869), in libp2p's file form. */
@@ -81,6 +94,7 @@ function gossip(topics: readonly string[]) {
     },
     // Many agents behind one address are the rule here, not a sign of Sybils.
     scoreParams: {
+      topics: Object.fromEntries(topics.map((topic) => [topic, createTopicScoreParams(TOPIC_SCORE)])),
       IPColocationFactorWeight: 0,
       behaviourPenaltyWeight: -1,
       behaviourPenaltyThreshold: 6,
