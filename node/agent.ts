@@ -222,6 +222,10 @@ export class Agent {
     return explain(id, sources);
   }
 
+  conditions(): Conditions {
+    return this.#watcher.conditions();
+  }
+
   overview(): Overview {
     return overview(this.#watcher, this.#memory);
   }

@@ -8,7 +8,7 @@ import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { PeerId, PortState, Transport, TransportHandlers, TransportNames } from '../swarm/ports/transport.ts';
 import { decodeStatus, encodeStatus, STATUS_CONDITIONS, type Status } from '../swarm/state/status.ts';
 
-export const LIES = ['telemetry', 'votes', 'equivocate', 'replay', 'forge', 'flood'] as const;
+export const LIES = ['telemetry', 'votes', 'equivocate', 'replay', 'forge', 'flood', 'nag'] as const;
 export type Lie = (typeof LIES)[number];
 
 const REPLAY_EVERY_MS = 1_000;
@@ -16,6 +16,8 @@ const MAX_HEARD = 64;
 /** Messages a second of one that floods. */
 const FLOOD_PER_S = 20;
 const JUNK_BYTES = 200;
+const FORGED_AHEAD = 1_000;
+const NAG_AFTER_MS = 4_000;
 
 export class LyingTransport implements Transport {
   readonly #inner: Transport;
@@ -66,9 +68,9 @@ export class LyingTransport implements Transport {
     if (this.#lies.has('replay')) this.#inner.publish(topic, old.slice());
     const envelope = parseEnvelope(this.#crypto, old);
     if (!this.#lies.has('forge') || envelope === undefined) return;
-    const forged = old.slice();
-    forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
-    this.#inner.publish(topic, forged);
+    const { origin, sequence, payload, kind } = envelope;
+    const asThem = { keyOf: this.#crypto.keyOf.bind(this.#crypto), sign: this.#crypto.sign.bind(this.#crypto), self: origin };
+    this.#inner.publish(topic, sealEnvelope(asThem, this.#swarmId, kind, sequence + FORGED_AHEAD, payload).bytes);
   }
 
   #junk(): Uint8Array {
@@ -90,7 +92,13 @@ export class LyingTransport implements Transport {
 
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void {
     const message = protocol === swarmNames(this.#swarmId).protocol('vote') ? decodeVoteMessage(bytes) : undefined;
-    if (message?.type !== 'vote') return this.#inner.send(peer, protocol, bytes);
+    if (message?.type !== 'vote') {
+      this.#inner.send(peer, protocol, bytes);
+      // Asks again when all is well, for whoever would judge again.
+      if (message !== undefined && this.#lies.has('nag'))
+        this.#clock.after(NAG_AFTER_MS, () => this.#inner.send(peer, protocol, bytes));
+      return;
+    }
     const { vote } = message;
     const other: Vote = this.#resigned({ ...vote, verdict: vote.verdict === 'yes' ? 'no' : 'yes' });
     if (this.#lies.has('votes')) return this.#inner.send(peer, protocol, encodeVoteMessage(other));

@@ -16,7 +16,8 @@ export type GuardVerdict =
   | { kind: 'ask' }
   /** Shown, not done: the mode allows no acting. */
   | { kind: 'shown'; reason: string }
-  | { kind: 'refused'; reason: string }
+  /** `later`: nothing is wrong with it but the moment. */
+  | { kind: 'refused'; reason: string; later?: boolean }
   /** Tried often enough: a person must look. */
   | { kind: 'escalate'; reason: string };
 
@@ -64,20 +65,36 @@ export class Guard {
     if (risk === 'R3') return { kind: 'refused', reason: 'R3 needs two operators, which this version cannot check' };
     const refusal = tool.refusal?.(call, before);
     if (refusal !== undefined) return { kind: 'refused', reason: refusal };
-    const { uses, withinMs } = tool.rate;
-    if (this.#recent(call, nowMs).length >= uses) {
-      return {
-        kind: 'escalate',
-        reason: `${tool.name} was used ${uses} times on ${tool.target(call)} in ${withinMs / 60_000} minutes`,
-      };
-    }
+    const worn = this.#worn(call, nowMs);
+    if (worn !== undefined) return worn;
     return authority === 'operator' ? { kind: 'go' } : this.#judgePolicy(question, risk);
+  }
+
+  /**
+   * The brakes that count what was done, once more and at once: many may have been judged before the first of them was counted.
+   * Undefined where it may go on, and be counted.
+   */
+  brake(call: ToolCall, authority: Authority, nowMs: number): GuardVerdict | undefined {
+    return this.#worn(call, nowMs) ?? (authority === 'policy' ? this.#storm(nowMs) : undefined);
+  }
+
+  #worn(call: ToolCall, nowMs: number): GuardVerdict | undefined {
+    const tool = changeToolOf(call);
+    const { uses, withinMs } = tool.rate;
+    if (this.#recent(call, nowMs).length < uses) return undefined;
+    const reason = `${tool.name} was used ${uses} times on ${tool.target(call)} in ${withinMs / 60_000} minutes`;
+    return { kind: 'escalate', reason };
+  }
+
+  #storm(nowMs: number): GuardVerdict | undefined {
+    if (nowMs >= this.#stormUntilMs) return undefined;
+    return { kind: 'escalate', reason: `${STORM_CHANGES} changes in ${STORM_WITHIN_MS / 60_000} minutes: policies pause` };
   }
 
   #judgePolicy({ maintenance, nowMs }: GuardQuestion, risk: RiskClass): GuardVerdict {
     if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
-    if (nowMs < this.#stormUntilMs)
-      return { kind: 'escalate', reason: `${STORM_CHANGES} changes in ${STORM_WITHIN_MS / 60_000} minutes: policies pause` };
+    const storm = this.#storm(nowMs);
+    if (storm !== undefined) return storm;
     if (this.#mode === 'observe') return { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
     return this.#mode === 'act' && risk === 'R1' ? { kind: 'go' } : { kind: 'ask' };
   }

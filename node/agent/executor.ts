@@ -361,22 +361,27 @@ export class Executor {
       return this.#held(plan, diff, verdict.kind === 'ask' ? { kind: 'refused', reason: 'not approved' } : verdict);
     const targets = calls.map((call) => changeToolOf(call).target(call));
     const taken = targets.find((target) => this.#busy.has(target));
-    if (taken !== undefined) return this.#hold(plan, diff, `another action on ${taken} is under way`);
+    if (taken !== undefined)
+      return this.#held(plan, diff, { kind: 'refused', reason: `another action on ${taken} is under way`, later: true });
     const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
-    if (this.#underWay >= most) return this.#hold(plan, diff, `${most} actions are under way already`);
+    if (this.#underWay >= most)
+      return this.#held(plan, diff, { kind: 'refused', reason: `${most} actions are under way already`, later: true });
+    const nowMs = this.#parts.ports.clock.monotonicMs();
+    const braked = calls.map((call) => this.#guard.brake(call, authority, nowMs)).find((one) => one?.kind === 'escalate');
+    if (braked?.kind === 'escalate') return this.#held(plan, diff, braked);
+    for (const call of calls) this.#guard.use(call, authority, nowMs);
     for (const target of targets) this.#busy.add(target);
     this.#underWay++;
     try {
-      return await this.#carryOut({ ...plan, calls }, diff, authority, progress);
+      return await this.#carryOut({ ...plan, calls }, diff, progress);
     } finally {
       for (const target of targets) this.#busy.delete(target);
       this.#underWay--;
     }
   }
 
-  async #carryOut(plan: Plan, diff: string[], authority: Authority, progress: Progress): Promise<Performed> {
-    const { ports, audit } = this.#parts;
-    for (const call of plan.calls) this.#guard.use(call, authority, ports.clock.monotonicMs());
+  async #carryOut(plan: Plan, diff: string[], progress: Progress): Promise<Performed> {
+    const { audit } = this.#parts;
     const intent = await audit.append('intent', plan.id, `${describePlan(plan)}: ${plan.reason}`);
     await progress.intended(diff, intent);
     // The switch may have been thrown, or the target changed, while the intent was written: nothing has been done yet.

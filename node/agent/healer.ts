@@ -262,7 +262,11 @@ export class Healer {
   async #held(incident: Incident, { verdict, diff }: Extract<Performed, { kind: 'held' }>): Promise<boolean> {
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step(incident, 'act', `${would}not done: ${verdict.reason}`, { verdict: verdict.kind });
-    return verdict.kind === 'escalate' ? this.#escalate(incident, verdict.reason) : this.#watch(incident);
+    if (verdict.kind === 'escalate') return this.#escalate(incident, verdict.reason);
+    await this.#watch(incident);
+    if (verdict.kind !== 'refused' || verdict.later !== true) return false;
+    incident.tool = ''; // nothing was tried
+    return true;
   }
 
   /** A person must look; the incident stays open until what is wrong clears. */

@@ -3,13 +3,13 @@
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
+import { MAX_OPEN } from '../../node/action/transaction.ts';
 import type { Primitive } from '../../swarm/ports/actuator.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ChangeEvent } from '../machine/changes.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Checker } from './checker.ts';
 
-const MAX_AT_ONCE = 8;
 /** Uses of one tool on one target, undos aside, in a while. */
 const MAX_USES = ORDINARY_RATE.uses;
 const USES_WITHIN_MS = ORDINARY_RATE.withinMs;
@@ -41,9 +41,12 @@ class Watched {
   readonly #done = new Set<string>();
   readonly #uses = new Map<string, number[]>();
   #armedMs: number[] = [];
+  /** Changes at a time. */
+  readonly #most: number;
 
   constructor(cluster: Cluster, node: SimulatedNode) {
     this.#cluster = cluster;
+    this.#most = cluster.settings.engine.maxConcurrent ?? MAX_OPEN;
     this.#node = node;
   }
 
@@ -63,16 +66,23 @@ class Watched {
 
   #armed(id: string, primitives: readonly Primitive[]): void {
     const { nowMs } = this.#cluster.scheduler;
-    const targets = new Set(primitives.flatMap(targetOf));
+    const targets = new Set(primitives.flatMap((primitive) => this.#targetOf(primitive)));
     for (const [other, held] of this.#open) {
       const both = [...targets].find((target) => held.has(target));
       if (both !== undefined) this.#wrong(`${other} and ${id} change ${both} at once`);
     }
     this.#open.set(id, targets);
-    if (this.#open.size > MAX_AT_ONCE) this.#wrong(`${this.#open.size} changes at once`);
+    if (this.#open.size > this.#most) this.#wrong(`${this.#open.size} changes at once`);
     this.#armedMs = [...this.#armedMs, nowMs].filter((ms) => nowMs - ms < STORM_WITHIN_MS);
-    if (this.#armedMs.length > STORM_CHANGES + MAX_AT_ONCE)
+    if (this.#armedMs.length > STORM_CHANGES)
       this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: more than the brake for storms allows`);
+  }
+
+  /** A service by its name, whether it or its process is acted on; files and settings by theirs. */
+  #targetOf([name, target]: Primitive): string[] {
+    if (name.startsWith('service') || name.startsWith('file.') || name === 'sysctl.write') return [String(target)];
+    const service = this.#node.linux.services().find(({ pid }) => name.startsWith('process.') && pid === target);
+    return service === undefined ? [] : [service.name];
   }
 
   #ran(key: string, primitive: Primitive, undo: boolean): void {
@@ -91,12 +101,6 @@ class Watched {
   }
 }
 
-function targetOf(primitive: Primitive): string[] {
-  const [name, target] = primitive;
-  if (name.startsWith('service') || name.startsWith('file.')) return [String(target)];
-  return name === 'sysctl.write' || name === 'process.signal' ? [`${name} ${String(target)}`] : [];
-}
-
 /** In the end: every service runs or its incident is with a person; every incident has ended so; every certificate holds. */
 export class HealingChecker implements Checker {
   readonly name = 'healing';
@@ -110,6 +114,8 @@ export class HealingChecker implements Checker {
         const frozen = node.linux.isFrozen(service.name);
         if ((service.state !== 'running' || frozen) && !told)
           cluster.violation(`${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and nobody was told`);
+        if (told && service.state === 'running' && !frozen && cluster.scheduler.nowMs - this.#lastFaultMs(cluster) > WELL_MS)
+          cluster.violation(`${node.name}: service ${service.name} is well, and a person is still asked to look`);
         if (!node.touched.has(service.name) && service.starts > 1)
           cluster.violation(
             `${node.name}: service ${service.name}, to which nothing had happened, was started ${service.starts} times`,
@@ -121,16 +127,28 @@ export class HealingChecker implements Checker {
     }
   }
 
+  #lastFaultMs({ faultTimes }: Cluster): number {
+    return Math.max(0, ...faultTimes.map(({ atMs, fault }) => atMs + fault.forMs));
+  }
+
   #certificate(cluster: Cluster, { name, crypto, peer }: SimulatedNode, id: string, base64: string): void {
     if (base64 === '') return;
     const certificate = decodeCertificate(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
     const checked = certificate && verifyCertificate(crypto, cluster.swarmId, certificate);
     if (checked?.valid !== true)
       cluster.violation(`${name}: the certificate of ${id}: ${checked?.reason ?? 'it cannot be read'}`);
+    // By this checker's own arithmetic: more than half of the honest ones, whoever the liars are.
+    const asked = certificate?.witnesses.length ?? 0;
+    const votes = new Set(certificate?.votes.map(({ witness }) => witness)).size;
+    if (2 * votes <= asked + Math.floor((asked - 1) / 3))
+      cluster.violation(`${name}: the certificate of ${id} has ${votes} votes of ${asked}`);
     if (certificate !== undefined && certificate.claim.subject !== peer)
       cluster.violation(`${name}: the certificate of ${id} is of another machine`);
   }
 }
+
+/** After the last fault, what is well has been well for long enough to be told so. */
+const WELL_MS = 60_000;
 
 /** Every audit log verifies, and tells of every change that was made. */
 export class AuditChecker implements Checker {
@@ -174,16 +192,21 @@ export class BoundsChecker implements Checker {
       const { swarm, whole } = running;
       if (swarm.members.length > most) cluster.violation(`${node.name} knows ${swarm.members.length} members of ${most}`);
       if (swarm.statuses.size > most) cluster.violation(`${node.name} holds ${swarm.statuses.size} statuses of ${most}`);
-      if (swarm.waitingVotes > MAX_WAITING_VOTES) cluster.violation(`${node.name} waits for ${swarm.waitingVotes} votes`);
+      const open = whole?.incidents().filter(({ closedMs }) => closedMs === 0).length ?? 0;
+      if (swarm.waitingVotes > open + VOTES_AFTER)
+        cluster.violation(`${node.name} waits for ${swarm.waitingVotes} votes on ${open} incidents`);
       const incidents = whole?.incidents().length ?? 0;
       if (incidents > MAX_INCIDENTS) cluster.violation(`${node.name} keeps ${incidents} incidents`);
     }
-    if (cluster.scheduler.waiting > MAX_WAITING_EVENTS * most)
+    if (cluster.scheduler.waiting > MAX_WAITING_EVENTS * most + EVENTS_ANYWAY)
       cluster.violation(`${cluster.scheduler.waiting} events wait for ${most} machines`);
   }
 }
 
-const MAX_WAITING_VOTES = 128;
+/** An incident may end while its votes are still out. */
+const VOTES_AFTER = 3;
+/** Whatever the size. */
+const EVENTS_ANYWAY = 20_000;
 const MAX_INCIDENTS = 1_000;
 /** Timers, messages under way and cancelled events that are not due yet. */
-const MAX_WAITING_EVENTS = 3_000;
+const MAX_WAITING_EVENTS = 1_000;

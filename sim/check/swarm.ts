@@ -1,9 +1,12 @@
 // Checkers of the swarm: one coordinator a term, views that hold and converge, statuses that arrive and do not lie about their age.
 import { decodeElectionMessage } from '../../consensus/election/election.ts';
 import { decodeVoteMessage } from '../../consensus/vote/claim.ts';
+import { parseEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { statusAgeMs } from '../../swarm/membership/membership.ts';
 import { swarmNames } from '../../swarm/names.ts';
+import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
 import type { Cluster } from '../cluster.ts';
 import { EPOCH_MS, type SimulatedNode } from '../node.ts';
 import { type Checker, someOf } from './checker.ts';
@@ -15,20 +18,43 @@ const AGE_TOLERANCE_MS = 5_000;
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
 
-/** No two agents take themselves for the coordinator of one term; in the end all agree on one. */
+/** A coordinator that cannot reach a majority has so long to step down. */
+const STEP_DOWN_MS = 12_000;
+/** What an agent holds true of itself is told to the others within this. */
+const TELL_MS = 5_000;
+
+/** No two agents take themselves for the coordinator of one term, none coordinates a minority; in the end all agree on one. */
 export class CoordinatorChecker implements Checker {
   readonly name = 'coordinator';
   readonly #coordinators = new Map<number, string>();
+  /** Since when a coordinator has been without a majority. */
+  readonly #cutOffMs = new Map<SimulatedNode, number>();
 
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
       const { coordinator, term } = running.swarm;
       if (coordinator !== node.peer || node.lies.size > 0) continue;
+      this.#reach(cluster, node);
       const other = this.#coordinators.get(term);
       if (other !== undefined && other !== node.name)
         cluster.violation(`two coordinators in term ${term}: ${other} and ${node.name}`);
       this.#coordinators.set(term, node.name);
     }
+  }
+
+  #reach(cluster: Cluster, node: SimulatedNode): void {
+    const { network, scheduler } = cluster;
+    const own = network.hostOf(node.peer);
+    const reached = cluster
+      .running()
+      .filter((other) => other.node === node || network.connects(own, network.hostOf(other.node.peer)));
+    // Those that left are no members; those that crashed are.
+    const members = node.running?.swarm.members.length ?? 0;
+    if (reached.length * 2 > members || node.process.paused) return void this.#cutOffMs.delete(node);
+    const sinceMs = this.#cutOffMs.get(node) ?? scheduler.nowMs;
+    this.#cutOffMs.set(node, sinceMs);
+    if (scheduler.nowMs - sinceMs > STEP_DOWN_MS)
+      cluster.violation(`${node.name} coordinates though it reaches ${reached.length} of ${members} only`);
   }
 
   end(cluster: Cluster): void {
@@ -111,12 +137,58 @@ export class MembershipChecker implements Checker {
   }
 }
 
-/** Everybody holds everybody's newest status in the end; nobody ever says that one is younger than it is. */
+/** Everybody holds everybody's newest status in the end; nobody holds what its origin never said, or says that a status is younger than it is, or keeps its own state to itself. */
 export class StatusChecker implements Checker {
   readonly name = 'statuses';
   #turn = 0;
+  /** The ends of envelopes, by their signatures, as their own origins published them. */
+  readonly #said = new Set<string>();
+  readonly #copies = new WeakSet<Uint8Array>();
+  readonly #untoldMs = new Map<SimulatedNode, number>();
+
+  begin(cluster: Cluster): void {
+    cluster.network.gossip.onPublish = (from, bytes) => {
+      const envelope = parseEnvelope(cluster.node(0).crypto, bytes);
+      if (envelope?.origin === from.self) this.#said.add(signatureOf(bytes));
+    };
+  }
 
   each(cluster: Cluster): void {
+    for (const { node: viewer, running: other } of someOf(cluster.running(), MOST_VIEWERS, this.#turn))
+      for (const { origin, envelope } of other.swarm.statuses.entries())
+        if (cluster.byPeer(origin)?.lies.size === 0 && !this.#wasSaid(envelope))
+          cluster.violation(`${viewer.name} holds a status that ${nameOf(cluster, origin)} never published`);
+    this.#told(cluster);
+    this.#ages(cluster);
+  }
+
+  /** These very bytes, or a copy of them. */
+  #wasSaid(envelope: Uint8Array): boolean {
+    if (this.#copies.has(envelope)) return true;
+    if (!this.#said.has(signatureOf(envelope))) return false;
+    this.#copies.add(envelope);
+    return true;
+  }
+
+  /** What an agent has found of itself is in the status that it publishes. */
+  #told(cluster: Cluster): void {
+    const { nowMs } = cluster.scheduler;
+    for (const { node, agent } of someOf(cluster.agents(), MOST_VIEWERS, this.#turn)) {
+      const published = agent.swarm.statuses.get(node.peer)?.status;
+      const now = agent.conditions();
+      const differs = published !== undefined && STATUS_CONDITIONS.some((name) => published.conditions[name] !== now[name]);
+      if (!differs || node.process.paused || node.lies.size > 0 || cluster.isExcused(node)) {
+        this.#untoldMs.delete(node);
+        continue;
+      }
+      const sinceMs = this.#untoldMs.get(node) ?? nowMs;
+      this.#untoldMs.set(node, sinceMs);
+      if (nowMs - sinceMs > TELL_MS)
+        cluster.violation(`${node.name} has kept its conditions to itself for ${nowMs - sinceMs} ms`);
+    }
+  }
+
+  #ages(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
     const slowed = cluster.faultTimes.some(
       ({ fault, atMs }) => SLOWING.includes(fault.kind) && nowMs < atMs + fault.forMs + SLOWED_MS,
@@ -154,6 +226,11 @@ export class StatusChecker implements Checker {
       }
     }
   }
+}
+
+/** The end of an envelope is its signature. */
+function signatureOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(-SIGNATURE_BYTES));
 }
 
 /** Its clock never jumped, so that its times can be told from the world's. */

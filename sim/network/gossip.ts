@@ -141,6 +141,8 @@ export class GossipNetwork {
   deliveries = 0;
   /** Peers that take part and pass nothing on. */
   readonly silent = new Set<PeerId>();
+  /** Told of each message as it is published. */
+  onPublish: ((from: SimulatedTransport, bytes: Uint8Array) => void) | undefined;
   /** Told of each first copy: how long it took. */
   onDelivery: (to: SimulatedTransport, bytes: Uint8Array, tookMs: number) => void = () => undefined;
 
@@ -195,6 +197,7 @@ export class GossipNetwork {
     const topic = this.#topics.get(name);
     const origin = topic?.peers.get(transport);
     if (topic === undefined || origin === undefined) return;
+    this.onPublish?.(transport, bytes);
     const { nowMs } = this.#network.scheduler;
     const message: Message = { bytes, bornMs: nowMs, arrivals: new Float64Array(this.#network.size), delivered: 1 };
     message.arrivals[transport.host.index] = Math.max(nowMs, Number.MIN_VALUE);

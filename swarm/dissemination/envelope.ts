@@ -38,7 +38,7 @@ function signedBytes(swarmId: string, kind: number, key: Uint8Array, sequence: n
 }
 
 export function sealEnvelope(
-  crypto: Crypto,
+  crypto: Pick<Crypto, 'self' | 'keyOf' | 'sign'>,
   swarmId: string,
   kind: EnvelopeKind,
   sequence: number,

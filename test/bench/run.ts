@@ -5,13 +5,14 @@ import { gossip } from './gossip.bench.ts';
 import { healing } from './healing.bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
+import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
 import { sampler } from './sampler.bench.ts';
 import { sim } from './sim.bench.ts';
 import { soak } from './soak.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
-const BENCHES: readonly Bench[] = [gossip, healing, idle, incidentModel, policy, sampler, sim, soak, transaction];
+const BENCHES: readonly Bench[] = [gossip, healing, idle, incidentModel, mutants, policy, sampler, sim, soak, transaction];
 
 const [name, ...rest] = process.argv.slice(2);
 const bench = BENCHES.find((known) => known.name === name);

@@ -27,7 +27,7 @@ async function speedOf(nodes: number, kind: 'whole' | 'protocols', settleS: numb
 
 async function hashOf(flags: readonly string[], scenario: string, seed: number): Promise<string> {
   const arguments_ = ['sim', 'run', scenario, '--nodes', '8', '--seed', String(seed), '-o', 'json'];
-  const { stdout } = await execute(process.execPath, [...FLAGS, ...flags, join(ROOT, 'bin', 'main.ts'), ...arguments_], {
+  const { stdout } = await execute(process.execPath, [...FLAGS, ...flags, join(ROOT, 'dist', 'kalos.mjs'), ...arguments_], {
     maxBuffer: 64 * 2 ** 20,
   });
   return (JSON.parse(stdout) as { traceHash: string }).traceHash;

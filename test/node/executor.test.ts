@@ -96,7 +96,7 @@ describe('the executor', () => {
     expect(acts).toEqual(['started web']);
     expect(await audited()).toEqual([
       'intent inc-1-1: service.restart web: because',
-      'outcome inc-1-1: confirmed: running as pid 121 and answering on port 80',
+      'outcome inc-1-1: confirmed: running as pid 113 and answering on port 80',
     ]);
   });
 
