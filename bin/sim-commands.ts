@@ -6,6 +6,7 @@ import { ends, exits, format, integer, rows } from './options.ts';
 
 const SEEDS = 2 ** 31 - 1;
 const MAX_NODES = 5_000;
+const MAX_REAL_NODES = 100;
 const load = () => import('../sim/cli.ts');
 
 export function addSimCommands(program: Command): void {
@@ -36,6 +37,17 @@ export function addSimCommands(program: Command): void {
     .addHelpText('after', exits('0 everything held up to there, 1 something did not, 2 usage'))
     .action(async (where: string, options: { scenario: string; nodes: number | undefined; output: Format }) =>
       ends((await load()).replay(where, options.scenario, options.nodes, options.output)),
+    );
+  sim
+    .command('real')
+    .description('run a scenario against real agents in network namespaces of their own, in real time (root)')
+    .argument('[scenario]', 'a name (see: kalos sim list) or a TOML file', 'crash-and-partition')
+    .option('--nodes <n>', 'how many agents', integer(1, MAX_REAL_NODES), 5)
+    .option('--seed <n>', 'what draws faults', integer(0, SEEDS), 1)
+    .addOption(format())
+    .addHelpText('after', exits('0 everything held, 1 something did not, 2 usage'))
+    .action(async (scenario: string, options: { nodes: number; seed: number; output: Format }) =>
+      ends((await load()).runForReal(scenario, options, options.output)),
     );
   sim
     .command('dataset')

@@ -7,6 +7,7 @@ import { printData, printRows } from '../node/cli/data.ts';
 import { EXIT, type Format, paint, table } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { loadScenario, shippedScenarios } from './adapters/library.ts';
+import type { RealReport } from './adapters/real/run.ts';
 import type { TraceEvent } from './adapters/trace.ts';
 import { runSeeds, type SeedResult, serveSeeds } from './adapters/workers.ts';
 import { makeDataset } from './dataset.ts';
@@ -164,6 +165,46 @@ export async function replay(where: string, name: string, nodes: number | undefi
   return report.violations.length === 0 ? EXIT.ok : EXIT.error;
 }
 
+/** @throws KalosError `usage` where the scenario or this machine is not up to it. */
+export async function runForReal(name: string, options: { nodes: number; seed: number }, format: Format): Promise<number> {
+  const { runReal } = await import('./adapters/real/run.ts');
+  const scenario = loadScenario(name);
+  if (options.nodes < scenario.min_nodes)
+    throw new KalosError('usage', `${scenario.name} needs at least ${scenario.min_nodes} nodes`);
+  process.stderr.write(
+    `${scenario.name} on ${options.nodes} real agents takes ${scenario.duration / 1_000} s, and the time to start them\n`,
+  );
+  const onProgress = (atMs: number, text: string): void =>
+    void process.stderr.write(`${(atMs / 1_000).toFixed(1).padStart(7)} s  ${text}\n`);
+  const report = await runReal({ scenario, ...options, onProgress });
+  if (format === 'table') process.stdout.write(`${renderReal(report)}\n`);
+  else printData(format, { ...report });
+  return report.violations.length === 0 ? EXIT.ok : EXIT.error;
+}
+
+function renderReal(report: RealReport): string {
+  const incidents = report.incidents.map(({ id, node, policy, target, outcome, certified, tookMs }) => [
+    id,
+    node,
+    policy,
+    target,
+    outcome,
+    certified ? 'yes' : 'no',
+    tookMs,
+  ]);
+  return [
+    `${paint('bold', report.scenario)}  ${report.nodes} real agents, seed ${report.seed}, ${(report.tookMs / 1_000).toFixed(0)} s`,
+    '',
+    table(['incident', 'node', 'policy', 'target', 'outcome', 'certified', 'took ms'], incidents),
+    '',
+    ...report.unseen.map((text) => `not looked at: ${text}`),
+    ...verdict(report.violations),
+  ].join('\n');
+}
+
+const verdict = (violations: readonly string[]): string[] =>
+  violations.length === 0 ? [paint('green', 'everything held')] : violations.map((text) => paint('red', `violated: ${text}`));
+
 export function serveWorker(): Promise<void> {
   return serveSeeds();
 }
@@ -229,9 +270,7 @@ function render(report: RunReport, withTrace: boolean): string {
     '',
     table(['incident', 'node', 'policy', 'target', 'outcome', 'certified', 'took ms'], incidents),
     '',
-    ...(report.violations.length === 0
-      ? [paint('green', 'everything held')]
-      : report.violations.map((text) => paint('red', `violated: ${text}`))),
+    ...verdict(report.violations),
     `trace hash ${report.traceHash}`,
   );
   return lines.join('\n');

@@ -1,4 +1,5 @@
 // What a scenario promises beyond what holds of every run.
+import type { Incident } from '../../node/detection/incident.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Cluster } from '../cluster.ts';
 import type { SimulatedNode } from '../node.ts';
@@ -16,7 +17,7 @@ export function brokenPromises(cluster: Cluster, { expect }: Scenario): string[]
 }
 
 function broken(node: SimulatedNode, expectation: Expectation): string[] {
-  if ('policy' in expectation) return brokenStory(node, expectation);
+  if ('policy' in expectation) return brokenStory(node.agent?.incidents() ?? [], expectation);
   if ('sysctl' in expectation) {
     const read = node.linux.read(['sysctl.read', expectation.sysctl]);
     const value = read.ok ? read.value : read.message;
@@ -35,10 +36,9 @@ function broken(node: SimulatedNode, expectation: Expectation): string[] {
   return text === expectation.content ? [] : [`${expectation.path} is ${JSON.stringify(text.slice(0, 80))}`];
 }
 
-function brokenStory({ agent }: SimulatedNode, wanted: Extract<Expectation, { policy: string }>): string[] {
-  const told = (agent?.incidents() ?? []).filter(
-    ({ policy, target }) => policy === wanted.policy && (wanted.target ?? target) === target,
-  );
+/** What is wrong with an agent's incidents in the eyes of an expectation. */
+export function brokenStory(incidents: readonly Incident[], wanted: Extract<Expectation, { policy: string }>): string[] {
+  const told = incidents.filter(({ policy, target }) => policy === wanted.policy && (wanted.target ?? target) === target);
   const last = told.at(-1);
   const what = `${wanted.policy}${wanted.target === undefined ? '' : ` of ${wanted.target}`}`;
   const wrong: string[] = [];

@@ -16,7 +16,7 @@ export interface PlannedFault {
 }
 
 /** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again. */
-const RECOVERY_MS = 20_000;
+export const RECOVERY_MS = 20_000;
 /** A drawn fault comes upon so many machines at most. */
 const MOST_AT_ONCE = 3;
 
@@ -77,30 +77,33 @@ export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]
 }
 
 function select(cluster: Cluster, on: Selector, random: SeededRandom): SimulatedNode[] {
-  const { nodes } = cluster;
-  const drawn = (count: number): SimulatedNode[] => {
-    const rest = [...nodes];
-    return Array.from({ length: Math.min(count, rest.length) }, () =>
-      rest.splice(Math.floor(random.unit() * rest.length), 1),
-    ).flat();
+  const peer = cluster.running()[0]?.running.swarm.coordinator;
+  const coordinator = peer === undefined ? undefined : cluster.byPeer(peer)?.index;
+  return selectFrom(cluster.nodes.length, on, random, coordinator).map((index) => cluster.node(index));
+}
+
+/** Indices of the machines that are meant, of `count`. */
+export function selectFrom(count: number, on: Selector, random: SeededRandom, coordinator: number | undefined): number[] {
+  const all = Array.from({ length: count }, (_, index) => index);
+  const drawn = (wanted: number): number[] => {
+    const rest = [...all];
+    return Array.from({ length: Math.min(wanted, count) }, () => rest.splice(Math.floor(random.unit() * rest.length), 1)).flat();
   };
-  if (typeof on === 'number') return [nodes.at(on) ?? cluster.node(0)];
-  if (Array.isArray(on))
-    return [...new Set(on.map((index) => nodes.at(index < 0 ? index : index % nodes.length)))].flatMap((node) => node ?? []);
+  const at = (index: number): number => (index < 0 ? Math.max(0, count + index) : index % count);
+  if (typeof on === 'number') return [at(on)];
+  if (Array.isArray(on)) return [...new Set(on.map(at))];
   switch (on) {
     case 'all':
-      return [...nodes];
+      return all;
     case 'any':
       return drawn(1);
-    case 'coordinator': {
-      const peer = cluster.running()[0]?.running.swarm.coordinator;
-      return nodes.filter((node) => node.peer === peer);
-    }
+    case 'coordinator':
+      return coordinator === undefined ? [] : [coordinator];
     case 'minority':
-      return nodes.slice(nodes.length - Math.floor((nodes.length - 1) / 2));
+      return all.slice(count - Math.floor((count - 1) / 2));
     case 'half':
-      return drawn(Math.ceil(nodes.length / 2));
+      return drawn(Math.ceil(count / 2));
     default:
-      return drawn(Math.max(1, Math.round((nodes.length * Number.parseInt(on, 10)) / 100)));
+      return drawn(Math.max(1, Math.round((count * Number.parseInt(on, 10)) / 100)));
   }
 }
