@@ -58,6 +58,8 @@ const FULL_MESH = 40;
 const NEIGHBOURS = 6;
 /** What a status may take to come. */
 const STATUS_LATE_MS = 5_000;
+/** How much sooner than its age a calm status may be sent again. */
+const SPREAD_PERCENT = 40;
 const TELL_SOON_MS = 20;
 const TELL_MANY_SOON_MS = 200;
 /** Addresses help after a restart: a crash may lose the last of them. */
@@ -96,7 +98,7 @@ export class SwarmLink {
   /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
-  #published: { status: Status; atMs: number } | undefined;
+  #published: { status: Status; atMs: number; forMs: number } | undefined;
   #redial: Timer | undefined;
   #telling: Timer | undefined;
   #outgrown = false;
@@ -494,11 +496,13 @@ export class SwarmLink {
     const nowMs = clock.monotonicMs();
     if (
       this.#published !== undefined &&
-      nowMs - this.#published.atMs < statusAgeMs(this.#membership.size) &&
+      nowMs - this.#published.atMs < this.#published.forMs &&
       !isNews(this.#published.status, status)
     )
       return;
-    this.#published = { status, atMs: nowMs };
+    // Agents that came up together do not speak together for ever.
+    const share = 1 - (SPREAD_PERCENT * integerBelow(this.#ports.random, 101)) / 10_000;
+    this.#published = { status, atMs: nowMs, forMs: statusAgeMs(this.#membership.size) * share };
     const envelope = sealEnvelope(crypto, this.#config.swarmId, 'status', ++this.#sequence, encodeStatus(status));
     this.statuses.offer(envelope.bytes, nowMs);
     transport.publish(this.#names.statusTopic, envelope.bytes);

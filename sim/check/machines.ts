@@ -8,7 +8,7 @@ import type { Primitive } from '../../swarm/ports/actuator.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ChangeEvent } from '../machine/changes.ts';
 import type { SimulatedNode } from '../node.ts';
-import type { Checker } from './checker.ts';
+import { type Checker, someOf } from './checker.ts';
 
 /** Uses of one tool on one target, undos aside, in a while. */
 const MAX_USES = ORDINARY_RATE.uses;
@@ -185,10 +185,11 @@ export class AuditChecker implements Checker {
 /** Tables that may grow with the swarm, and with nothing else. */
 export class BoundsChecker implements Checker {
   readonly name = 'bounds';
+  #turn = 0;
 
   each(cluster: Cluster): void {
     const most = cluster.nodes.length;
-    for (const { node, running } of cluster.running()) {
+    for (const { node, running } of someOf(cluster.running(), MOST_LOOKED_AT, this.#turn++)) {
       const { swarm, whole } = running;
       if (swarm.members.length > most) cluster.violation(`${node.name} knows ${swarm.members.length} members of ${most}`);
       if (swarm.statuses.size > most) cluster.violation(`${node.name} holds ${swarm.statuses.size} statuses of ${most}`);
@@ -208,5 +209,6 @@ const VOTES_AFTER = 3;
 /** Whatever the size. */
 const EVENTS_ANYWAY = 20_000;
 const MAX_INCIDENTS = 1_000;
+const MOST_LOOKED_AT = 30;
 /** Timers, messages under way and cancelled events that are not due yet. */
 const MAX_WAITING_EVENTS = 1_000;

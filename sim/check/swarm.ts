@@ -11,7 +11,7 @@ import type { Cluster } from '../cluster.ts';
 import { EPOCH_MS, type SimulatedNode } from '../node.ts';
 import { type Checker, someOf } from './checker.ts';
 
-const MOST_VIEWERS = 30;
+const MOST_VIEWERS = 12;
 /** What a status may be older than its holder says: the way through the mesh, and what a lost copy takes to be asked for again. */
 const AGE_TOLERANCE_MS = 5_000;
 /** After something slowed machines down, ages are not judged for so long. */

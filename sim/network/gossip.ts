@@ -258,16 +258,8 @@ export class GossipNetwork {
 
   #heartbeat(topic: Topic, peer: GossipPeer): void {
     this.#forgetOld(topic);
-    const scores = new Map<GossipPeer, number>();
-    const scoreOf = (other: GossipPeer): number => {
-      let score = scores.get(other);
-      if (score === undefined) {
-        score = this.#score(peer, other);
-        scores.set(other, score);
-      }
-      return score;
-    };
-    for (const other of [...peer.mesh]) if (scoreOf(other) < 0) this.#prune(peer, other);
+    const scoreOf = (other: GossipPeer): number => this.#score(peer, other);
+    for (const other of peer.mesh) if (scoreOf(other) < 0) this.#prune(peer, other);
     if (peer.mesh.size < this.params.Dlo) this.#graftSome(peer, scoreOf);
     if (peer.mesh.size > this.params.Dhi) this.#pruneSome(peer, scoreOf);
     if (peer.beats++ % this.params.opportunisticTicks === 0) this.#graftBetter(peer, scoreOf);
@@ -360,14 +352,22 @@ export class GossipNetwork {
   #tellOf(topic: Topic, peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     if (topic.publishedMs.length === 0 || this.silent.has(peer.transport.self)) return;
     const { Dlazy, gossipFactor, historyGossip, heartbeatMs, gossipThreshold } = this.params;
-    const others = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) >= gossipThreshold);
-    const most = Math.max(Dlazy, Math.floor(others.length * gossipFactor));
     const { nowMs } = this.#network.scheduler;
     const self = peer.transport.host.index;
     const held = topic.recent.filter(({ arrivals }) => {
       const atMs = arrivals[self] ?? NOT_YET;
       return atMs !== NOT_YET && atMs <= nowMs && atMs > nowMs - historyGossip * heartbeatMs;
     });
+    if (held.length === 0) {
+      // Everybody has all that there is to tell of: only its bytes count.
+      const count = peer.neighbours.size - peer.mesh.size;
+      const told = Math.min(count, Math.max(Dlazy, Math.floor(count * gossipFactor)));
+      this.#network.bytes += told * (FRAME_BYTES + topic.publishedMs.length * MESSAGE_ID_BYTES);
+      this.#network.messages += told;
+      return;
+    }
+    const others = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) >= gossipThreshold);
+    const most = Math.max(Dlazy, Math.floor(others.length * gossipFactor));
     for (const other of this.#some(others, most)) {
       this.#network.bytes += FRAME_BYTES + topic.publishedMs.length * MESSAGE_ID_BYTES;
       this.#network.messages++;

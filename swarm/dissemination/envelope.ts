@@ -57,6 +57,7 @@ export interface UncheckedEnvelope extends Envelope {
   signature: Uint8Array;
 }
 
+const firsts = new WeakSet<Uint8Array>();
 const copies = new Map<string, WeakRef<Uint8Array>>();
 const forgotten = new FinalizationRegistry<string>((key) => {
   if (copies.get(key)?.deref() === undefined) copies.delete(key);
@@ -64,10 +65,12 @@ const forgotten = new FinalizationRegistry<string>((key) => {
 
 /** The first copy of these very bytes that is still around: what comes by push and again in pulls is held, parsed and checked once. */
 export function oneCopy(bytes: Uint8Array): Uint8Array {
+  if (firsts.has(bytes)) return bytes;
   const key = String.fromCharCode(...bytes.subarray(-COPY_KEY_BYTES)); // of the signature: distinct for distinct envelopes
   const first = copies.get(key)?.deref();
   if (first !== undefined && equalBytes(first, bytes)) return first;
   copies.set(key, new WeakRef(bytes));
+  firsts.add(bytes);
   forgotten.register(bytes, key);
   return bytes;
 }

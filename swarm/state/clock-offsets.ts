@@ -24,6 +24,7 @@ export class ClockOffsets {
   readonly #heard = new Map<PeerId, Heard[]>();
   /** Our wall clock at monotonic 0, by the last look at both. */
   #base: number | undefined;
+  #droppedMs = Number.NEGATIVE_INFINITY;
   #judged: { behindMs: number | undefined; atMs: number } | undefined;
 
   /** @param theirMs the sender's wall clock. @param ourMs this machine's, at arrival. @param nowMs monotonic. */
@@ -35,10 +36,7 @@ export class ClockOffsets {
     }
     this.#base = base;
     let recent = this.#heard.get(peer);
-    if (recent !== undefined) {
-      this.#heard.delete(peer); // the one that was heard longest ago comes first
-      this.#heard.set(peer, recent);
-    } else {
+    if (recent === undefined) {
       if (this.#heard.size >= MAX_PEERS && !this.#dropSilent(nowMs)) return;
       recent = [];
       this.#heard.set(peer, recent);
@@ -48,11 +46,13 @@ export class ClockOffsets {
     recent.push({ offsetMs: theirMs - ourMs, atMs: nowMs });
   }
 
-  /** Makes room of one that was not heard for long; false where there is none. */
+  /** Makes room of those that were not heard for long; false where there are none. */
   #dropSilent(nowMs: number): boolean {
-    const [peer, recent] = this.#heard.entries().next().value ?? [];
-    if (peer === undefined || nowMs - (recent?.at(-1)?.atMs ?? 0) < WINDOW_MS) return false;
-    return this.#heard.delete(peer);
+    if (nowMs - this.#droppedMs < GOOD_FOR_MS) return false;
+    this.#droppedMs = nowMs;
+    const before = this.#heard.size;
+    for (const [peer, recent] of this.#heard) if (nowMs - (recent.at(-1)?.atMs ?? 0) >= WINDOW_MS) this.#heard.delete(peer);
+    return this.#heard.size < before;
   }
 
   forget(peer: PeerId): void {
