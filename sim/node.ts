@@ -227,9 +227,10 @@ export class SimulatedNode {
     running.stop().then(ended, ended);
   }
 
-  /** Its disk is another, and empty. Its key stays: it is the machine's. */
-  wipe(): void {
+  /** Its disk is another, and empty. Its key stays: it is the machine's. Whoever sets it up again has it join the swarm that there is. */
+  wipe(member: PeerId): void {
     this.wipes++;
+    this.join = [`/sim/${member}`];
     this.disk.content.clear();
   }
 }

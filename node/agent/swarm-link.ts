@@ -60,6 +60,8 @@ const NEIGHBOURS = 6;
 const STATUS_LATE_MS = 5_000;
 /** How much sooner than its age a calm status may be sent again. */
 const SPREAD_PERCENT = 40;
+/** After a connection, a newcomer that hears of no term takes it that there is none. */
+const NEWCOMER_PATIENCE_MS = 60_000;
 const TELL_SOON_MS = 20;
 const TELL_MANY_SOON_MS = 200;
 /** Addresses help after a restart: a crash may lose the last of them. */
@@ -102,6 +104,9 @@ export class SwarmLink {
   #redial: Timer | undefined;
   #telling: Timer | undefined;
   #outgrown = false;
+  /** Whether it may campaign. */
+  #begun = false;
+  #patience: Timer | undefined;
   #toldVersion = -1;
   /** Who was drawn, for the membership of that version. */
   #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
@@ -188,8 +193,8 @@ export class SwarmLink {
     await this.#startTransport();
     this.#members.post({ kind: 'start', known: [...this.#addresses.keys()] });
     this.#tellElection();
-    // Who is to join and knows nobody yet must not take itself for the whole swarm and elect itself.
-    if (this.#config.join.length === 0 || this.#addresses.size > 0) this.#electionRuntime.post({ kind: 'start' });
+    // Who is to join and knows nobody yet must not take itself, and others like it, for the whole swarm and elect in a term that there was.
+    if (this.#config.join.length === 0 || this.#addresses.size > 0) this.#beginElection();
     this.#dialAll();
   }
 
@@ -199,6 +204,7 @@ export class SwarmLink {
     this.#redial?.cancel();
     this.#repair?.cancel();
     this.#telling?.cancel();
+    this.#patience?.cancel();
     this.#ports.transport.publish(
       this.#names.statusTopic,
       sealEnvelope(this.#ports.crypto, this.#config.swarmId, 'leave', ++this.#sequence, new Uint8Array()).bytes,
@@ -285,6 +291,7 @@ export class SwarmLink {
     this.#greeted.add(origin);
     if (status.address !== '') this.#remember(origin, status.address);
     this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
+    if (status.term > 0) this.#beginElection();
     return offer;
   }
 
@@ -324,7 +331,7 @@ export class SwarmLink {
   #connected(peer: PeerId): void {
     this.#members.post({ kind: 'connected', peer });
     this.#tellElectionSoon();
-    this.#electionRuntime?.post({ kind: 'start' });
+    this.#patience ??= this.#ports.clock.after(NEWCOMER_PATIENCE_MS, () => this.#beginElection());
     // Of many that connect at once, one is asked now, and others in turn.
     if (this.#ports.clock.monotonicMs() - this.#pulledMs >= FIRST_PULL_MS) void this.#pullFrom(peer);
     this.#repairAfter(FIRST_PULL_MS);
@@ -474,6 +481,14 @@ export class SwarmLink {
       if (peer === this.self || connected || (sparse && state === 'alive')) reachable.push(peer);
     }
     this.#electionRuntime?.post({ kind: 'members', members, reachable });
+  }
+
+  /** From here on it may campaign: it has been in the swarm before, or began it, or has heard of a term; or nobody has for long. */
+  #beginElection(): void {
+    if (this.#begun || this.#stopped || this.#electionRuntime === undefined) return;
+    this.#begun = true;
+    this.#tellElection();
+    this.#electionRuntime.post({ kind: 'start' });
   }
 
   /** That somebody came is no haste; when many come, they are told of together. */

@@ -33,7 +33,10 @@ export class CoordinatorChecker implements Checker {
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
       const { coordinator, term } = running.swarm;
-      if (coordinator !== node.peer || node.lies.size > 0) continue;
+      if (coordinator !== node.peer || node.lies.size > 0) {
+        this.#cutOffMs.delete(node);
+        continue;
+      }
       this.#reach(cluster, node);
       const other = this.#coordinators.get(term);
       if (other !== undefined && other !== node.name)

@@ -290,14 +290,17 @@ const PROCESS_FAULTS = {
   /** It comes back with an empty disk, and its old key. */
   'crash-wiped': {
     args: {},
-    begin: set(
-      (node) => node.crash(),
-      (node) => {
-        node.crash(); // another fault's end may have started it
-        node.wipe();
-        node.boot();
-      },
-    ),
+    begin: ({ cluster, nodes }) => {
+      for (const node of nodes) node.crash();
+      return () => {
+        for (const node of nodes) {
+          node.crash(); // another fault's end may have started it
+          const member = cluster.running().find((other) => other.node !== node && other.node.wipes === 0) ?? cluster.running()[0];
+          node.wipe(member?.node.peer ?? node.peer);
+          node.boot();
+        }
+      };
+    },
     draw: () => ({}),
     lastsS: [1, 40],
   },
