@@ -3,6 +3,8 @@
 import { SwarmLink } from '../node/agent/swarm-link.ts';
 import { type Agent, createAgent } from '../node/agent.ts';
 import type { AgentSettings } from '../node/config/agent-config.ts';
+import { encodeCbor } from '../swarm/dissemination/cbor.ts';
+import { swarmNames } from '../swarm/names.ts';
 import type { Compute } from '../swarm/ports/compute.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
@@ -25,6 +27,7 @@ const MACHINE = { cpus: 4, memoryBytes: 8 * 1024 ** 3 };
 /** As a service manager would: an agent that ended by itself is started again. */
 const RESTART_MS = 5_000;
 const STATUS_EVERY_MS = 1_000;
+const LATER_EVERY_MS = 2_000;
 
 /** No model and no SQL runs in a simulation: the tiers that need them abstain. */
 const NO_COMPUTE: Compute = {
@@ -69,6 +72,8 @@ export class SimulatedNode {
   usualSkewMs = 0;
   driftPpm = 0;
   version = '0.1.0';
+  /** It also speaks a version of the protocol that is yet to come. */
+  speaksLater = false;
   /** Where an agent finds the swarm; empty for the first one. */
   join: readonly string[] = [];
   readonly lies = new Set<Lie>();
@@ -150,7 +155,21 @@ export class SimulatedNode {
     const events = { log: (_level: string, text: string) => this.#world.log(this.name, text), failed };
     const { running, start } = this.#world.protocolsOnly ? this.#protocols(ports, events) : this.#whole(ports, events);
     this.#running = running;
-    start().catch(failed);
+    start().then(() => {
+      if (this.speaksLater) this.#speakLater(ports);
+    }, failed);
+  }
+
+  /** What an agent of a later version says beside what all understand. */
+  #speakLater(ports: Ports): void {
+    const topic = swarmNames(this.#world.swarmId).statusTopic;
+    let turn = 0;
+    const speak = (): void => {
+      const [version, kind] = turn++ % 2 === 0 ? [2, 1] : [1, 99];
+      ports.transport.publish(topic, encodeCbor([version, kind, 'of a later version', turn, { new: true }]));
+      ports.clock.after(LATER_EVERY_MS, speak);
+    };
+    speak();
   }
 
   #whole(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {

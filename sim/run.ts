@@ -115,6 +115,7 @@ export async function makeCluster(options: RunOptions): Promise<Cluster> {
     node.usualSkewMs = Math.round((2 * clocks.unit() - 1) * scenario.clocks.skew);
     node.skewMs = node.usualSkewMs;
     node.driftPpm = (2 * clocks.unit() - 1) * scenario.clocks.drift_ppm;
+    node.speaksLater = scenario.later.includes(node.index);
     node.version = scenario.versions[node.index % scenario.versions.length] ?? node.version;
   }
   for (const { on, lies } of scenario.liar) {

@@ -41,6 +41,7 @@ class Watched {
   readonly #done = new Set<string>();
   readonly #uses = new Map<string, number[]>();
   #armedMs: number[] = [];
+  #wipes = 0;
   /** Changes at a time. */
   readonly #most: number;
 
@@ -73,6 +74,8 @@ class Watched {
     }
     this.#open.set(id, targets);
     if (this.#open.size > this.#most) this.#wrong(`${this.#open.size} changes at once`);
+    if (this.#wipes !== this.#node.wipes) this.#armedMs = []; // the agent remembers on its disk
+    this.#wipes = this.#node.wipes;
     this.#armedMs = [...this.#armedMs, nowMs].filter((ms) => nowMs - ms < STORM_WITHIN_MS);
     if (this.#armedMs.length > STORM_CHANGES)
       this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: more than the brake for storms allows`);
@@ -94,7 +97,7 @@ class Watched {
     if (name !== 'service.start' && name !== 'service.stop') return;
     if (!this.#node.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, to which nothing had happened`);
     if (undo) return;
-    const use = `${name} ${String(target)} of disk ${this.#node.wipes}`; // the agent remembers on its disk
+    const use = `${name} ${String(target)} of disk ${this.#node.wipes}`;
     const recent = [...(this.#uses.get(use) ?? []), nowMs].filter((ms) => nowMs - ms < USES_WITHIN_MS);
     this.#uses.set(use, recent);
     if (recent.length > MAX_USES) this.#wrong(`${use}: ${recent.length} times in ${USES_WITHIN_MS / 60_000} minutes`);

@@ -150,6 +150,11 @@ export class StatusChecker implements Checker {
   readonly #untoldMs = new Map<SimulatedNode, number>();
 
   begin(cluster: Cluster): void {
+    cluster.network.gossip.onReject = (from, to) => {
+      const [sender, receiver] = [cluster.byPeer(from.self), cluster.byPeer(to.self)];
+      if (sender?.lies.size === 0)
+        cluster.violation(`${receiver?.name} holds for invalid what ${sender.name}, which does not lie, brought it`);
+    };
     cluster.network.gossip.onPublish = (from, bytes) => {
       const envelope = parseEnvelope(cluster.node(0).crypto, bytes);
       if (envelope?.origin === from.self) this.#said.add(signatureOf(bytes));

@@ -120,6 +120,8 @@ interface Message {
   bornMs: number;
   /** When the first copy arrives or arrived, by host; NOT_YET where none is on its way. */
   arrivals: Float64Array;
+  /** 1 for hosts that accepted it: what one did not accept, it neither passes on nor tells of. */
+  accepted: Uint8Array;
   /** Hosts that have it. */
   delivered: number;
 }
@@ -143,6 +145,8 @@ export class GossipNetwork {
   readonly silent = new Set<PeerId>();
   /** Told of each message as it is published. */
   onPublish: ((from: SimulatedTransport, bytes: Uint8Array) => void) | undefined;
+  /** Told of each message that a receiver holds for invalid, and of who brought it. */
+  onReject: ((from: SimulatedTransport, to: SimulatedTransport) => void) | undefined;
   /** Told of each first copy: how long it took. */
   onDelivery: (to: SimulatedTransport, bytes: Uint8Array, tookMs: number) => void = () => undefined;
 
@@ -199,7 +203,14 @@ export class GossipNetwork {
     if (topic === undefined || origin === undefined) return;
     this.onPublish?.(transport, bytes);
     const { nowMs } = this.#network.scheduler;
-    const message: Message = { bytes, bornMs: nowMs, arrivals: new Float64Array(this.#network.size), delivered: 1 };
+    const message: Message = {
+      bytes,
+      bornMs: nowMs,
+      arrivals: new Float64Array(this.#network.size),
+      accepted: new Uint8Array(this.#network.size),
+      delivered: 1,
+    };
+    message.accepted[transport.host.index] = 1;
     message.arrivals[transport.host.index] = Math.max(nowMs, Number.MIN_VALUE);
     topic.recent.push(message);
     topic.publishedMs.push(nowMs);
@@ -244,8 +255,12 @@ export class GossipNetwork {
     this.onDelivery(to.transport, message.bytes, nowMs - message.bornMs);
     const verdict = to.receive(from.transport.self, message.bytes);
     const { score } = this.params;
-    if (verdict === 'reject') to.opinionOf(from).invalid++;
+    if (verdict === 'reject') {
+      to.opinionOf(from).invalid++;
+      this.onReject?.(from.transport, to.transport);
+    }
     if (verdict !== 'accept') return;
+    message.accepted[to.transport.host.index] = 1;
     if (score.firstDelivery !== 0 || score.meshDeficit !== 0) {
       const opinion = to.opinionOf(from);
       opinion.first = Math.min(score.firstDeliveryCap, opinion.first + 1);
@@ -354,10 +369,9 @@ export class GossipNetwork {
     const { Dlazy, gossipFactor, historyGossip, heartbeatMs, gossipThreshold } = this.params;
     const { nowMs } = this.#network.scheduler;
     const self = peer.transport.host.index;
-    const held = topic.recent.filter(({ arrivals }) => {
-      const atMs = arrivals[self] ?? NOT_YET;
-      return atMs !== NOT_YET && atMs <= nowMs && atMs > nowMs - historyGossip * heartbeatMs;
-    });
+    const held = topic.recent.filter(
+      ({ arrivals, accepted }) => accepted[self] === 1 && (arrivals[self] ?? NOT_YET) > nowMs - historyGossip * heartbeatMs,
+    );
     if (held.length === 0) {
       // Everybody has all that there is to tell of: only its bytes count.
       const count = peer.neighbours.size - peer.mesh.size;

@@ -10,6 +10,9 @@ export const MAX_ENVELOPE_BYTES = 65_536;
 const ENVELOPE_VERSION = 1;
 const DOMAIN = 'kalos/envelope';
 const COPY_KEY_BYTES = 24;
+/** RFC 8949: the initial byte of an array, and the numbers that fit into an initial byte. */
+const CBOR_ARRAY = 0x80;
+const CBOR_SMALL = 24;
 
 export const ENVELOPE_KINDS = { status: 1, leave: 2 } as const;
 export type EnvelopeKind = keyof typeof ENVELOPE_KINDS;
@@ -63,6 +66,19 @@ const forgotten = new FinalizationRegistry<string>((key) => {
   if (copies.get(key)?.deref() === undefined) copies.delete(key);
 });
 
+const futureSchema = z.tuple([z.number().int().min(1), z.number().int()], z.unknown());
+
+/** Whether bytes that are no envelope to us may be one of a later version, or of a kind that came later: not ours to judge. */
+export function isOfLaterVersion(bytes: Uint8Array): boolean {
+  if (!startsAsEnvelope(bytes)) return false;
+  const outer = futureSchema.safeParse(decodeCbor(bytes)).data;
+  if (outer === undefined) return false;
+  const [version, kind] = outer;
+  return (
+    version > ENVELOPE_VERSION || (version === ENVELOPE_VERSION && !(Object.values(ENVELOPE_KINDS) as number[]).includes(kind))
+  );
+}
+
 /** The first copy of these very bytes that is still around: what comes by push and again in pulls is held, parsed and checked once. */
 export function oneCopy(bytes: Uint8Array): Uint8Array {
   if (firsts.has(bytes)) return bytes;
@@ -88,8 +104,14 @@ export function parseEnvelope(crypto: Crypto, bytes: Uint8Array): UncheckedEnvel
   return envelope;
 }
 
+/** A CBOR array of few items that begins with a small whole number: what floods is told apart by two bytes, without a parser's exceptions. */
+function startsAsEnvelope(bytes: Uint8Array): boolean {
+  const [array = 0, version = 0xff] = bytes;
+  return bytes.length <= MAX_ENVELOPE_BYTES && array > CBOR_ARRAY && array < CBOR_ARRAY + CBOR_SMALL && version < CBOR_SMALL;
+}
+
 function parseAnew(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
-  if (bytes.length > MAX_ENVELOPE_BYTES) return undefined;
+  if (!startsAsEnvelope(bytes)) return undefined;
   const wire = wireSchema.safeParse(decodeCbor(bytes));
   if (!wire.success) return undefined;
   const [, code, key, sequence, payload, signature] = wire.data;

@@ -2,7 +2,7 @@
 // commutative, associative and idempotent, and any two peers that exchange what they hold agree.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
-import { type Envelope, isAuthentic, oneCopy, parseEnvelope } from '../dissemination/envelope.ts';
+import { type Envelope, isAuthentic, isOfLaterVersion, oneCopy, parseEnvelope } from '../dissemination/envelope.ts';
 import { hashOf, mixed } from '../membership/observers.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
@@ -70,7 +70,8 @@ export class StatusTable {
   /** Judges an envelope before it is passed on: `reject` forged ones, `ignore` known ones, merge the rest. */
   offer(bytes: Uint8Array, nowMs: number): Offer {
     const envelope = parseEnvelope(this.#crypto, bytes);
-    if (envelope === undefined) return { verdict: 'reject' };
+    // A later version's is not passed on either: those who read it do that. But whoever brought it has done nothing wrong.
+    if (envelope === undefined) return { verdict: isOfLaterVersion(bytes) ? 'ignore' : 'reject' };
     const seen = this.#seen.get(envelope.origin);
     if (seen !== undefined && envelope.sequence <= seen) return { verdict: 'ignore' };
     if (seen === undefined && this.#seen.size >= MAX_PEERS) return { verdict: 'ignore' };
