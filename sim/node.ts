@@ -251,5 +251,6 @@ export class SimulatedNode {
     this.wipes++;
     this.join = [`/sim/${member}`];
     this.disk.content.clear();
+    this.linux.changes.forget();
   }
 }

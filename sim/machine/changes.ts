@@ -137,6 +137,13 @@ export class SimulatedChanges {
     return [...this.#changes].filter(([, { state }]) => state === 'armed').map(([id]) => id);
   }
 
+  /** The actuator's own disk is another: it knows of nothing that it had armed. */
+  forget(): void {
+    for (const [id, change] of this.#changes)
+      if (change.state === 'armed') this.#finish(id, change, 'unknown', 'its record was lost');
+    this.#changes.clear();
+  }
+
   /** The agent's connection closed. */
   agentGone(): void {
     this.agentBack();

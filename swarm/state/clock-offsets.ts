@@ -61,7 +61,7 @@ export class ClockOffsets {
 
   /** Ms that this clock is behind the median of its peers'; negative where it is ahead; undefined with too few of them. */
   behindMs(nowMs: number): number | undefined {
-    if (this.#judged === undefined || nowMs - this.#judged.atMs >= GOOD_FOR_MS)
+    if (this.#judged?.behindMs === undefined || nowMs - this.#judged.atMs >= GOOD_FOR_MS)
       this.#judged = { behindMs: this.#median(nowMs), atMs: nowMs };
     return this.#judged.behindMs;
   }
