@@ -263,15 +263,17 @@ export class SwarmLink {
   // What arrives
 
   #receiveBroadcast(from: PeerId, bytes: Uint8Array): Verdict {
-    this.#members.post({ kind: 'heard', peer: from });
-    const offer = this.#offer(bytes, this.#ports.clock.monotonicMs());
+    const { clock } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    const offer = this.#offer(bytes, nowMs);
+    const isNeighbours = offer.verdict === 'accept' && offer.kind === 'status' && offer.entry.origin === from;
+    if (!isNeighbours) this.#members.post({ kind: 'heard', peer: from });
     if (offer.verdict !== 'accept') return offer.verdict;
     if (offer.kind === 'leave') {
       this.#clocks.forget(offer.origin);
       this.#members.post({ kind: 'left', peer: offer.origin });
     } else if (offer.entry.origin !== this.self) {
-      const { clock } = this.#ports;
-      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, clock.wallMs(), clock.monotonicMs());
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, clock.wallMs(), nowMs);
       this.#members.post({ kind: 'heard', peer: offer.entry.origin });
     }
     return 'accept';
@@ -286,11 +288,12 @@ export class SwarmLink {
       this.#outlivedBy(sequence);
       return offer;
     }
-    if (!this.#greeted.has(origin) && this.#membership.get(origin)?.state === 'alive')
-      this.#events.log('info', `${status.name} is alive`);
-    this.#greeted.add(origin);
+    if (!this.#greeted.has(origin)) {
+      this.#greeted.add(origin);
+      if (this.#membership.get(origin)?.state === 'alive') this.#events.log('info', `${status.name} is alive`);
+    }
     if (status.address !== '') this.#remember(origin, status.address);
-    this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
+    if (status.term > this.term) this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
     if (status.term > 0) this.#beginElection();
     return offer;
   }

@@ -58,9 +58,10 @@ export function sealEnvelope(
 /** An envelope whose signature has not been checked yet. */
 export interface UncheckedEnvelope extends Envelope {
   signature: Uint8Array;
+  /** What checking it gave, once it was checked. */
+  judged: { swarmId: string; authentic: boolean } | undefined;
 }
 
-const firsts = new WeakSet<Uint8Array>();
 const copies = new Map<string, WeakRef<Uint8Array>>();
 const forgotten = new FinalizationRegistry<string>((key) => {
   if (copies.get(key)?.deref() === undefined) copies.delete(key);
@@ -81,19 +82,16 @@ export function isOfLaterVersion(bytes: Uint8Array): boolean {
 
 /** The first copy of these very bytes that is still around: what comes by push and again in pulls is held, parsed and checked once. */
 export function oneCopy(bytes: Uint8Array): Uint8Array {
-  if (firsts.has(bytes)) return bytes;
   const key = String.fromCharCode(...bytes.subarray(-COPY_KEY_BYTES)); // of the signature: distinct for distinct envelopes
   const first = copies.get(key)?.deref();
-  if (first !== undefined && equalBytes(first, bytes)) return first;
+  if (first !== undefined && (first === bytes || equalBytes(first, bytes))) return first;
   copies.set(key, new WeakRef(bytes));
-  firsts.add(bytes);
   forgotten.register(bytes, key);
   return bytes;
 }
 
 /** What was made out of bytes that are still around. Agents of one process, as in a simulation, are handed the very same ones. */
 const parsed = new WeakMap<Uint8Array, UncheckedEnvelope>();
-const judged = new WeakMap<UncheckedEnvelope, { swarmId: string; authentic: boolean }>();
 
 /** Parses the outer layer; undefined where it is no envelope of this version. Cheap: no cryptography. */
 export function parseEnvelope(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
@@ -118,15 +116,12 @@ function parseAnew(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undef
   const kind = (Object.keys(ENVELOPE_KINDS) as EnvelopeKind[]).find((name) => ENVELOPE_KINDS[name] === code);
   const origin = crypto.peerOf(key);
   if (kind === undefined || origin === undefined) return undefined;
-  return { kind, origin, sequence, payload, bytes, signature };
+  return { kind, origin, sequence, payload, bytes: oneCopy(bytes), signature, judged: undefined };
 }
 
 export function isAuthentic(crypto: Crypto, swarmId: string, envelope: UncheckedEnvelope): boolean {
-  const known = judged.get(envelope);
-  if (known?.swarmId === swarmId) return known.authentic;
-  const authentic = verify(crypto, swarmId, envelope);
-  judged.set(envelope, { swarmId, authentic });
-  return authentic;
+  if (envelope.judged?.swarmId !== swarmId) envelope.judged = { swarmId, authentic: verify(crypto, swarmId, envelope) };
+  return envelope.judged.authentic;
 }
 
 function verify(crypto: Crypto, swarmId: string, envelope: UncheckedEnvelope): boolean {

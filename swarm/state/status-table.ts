@@ -89,7 +89,7 @@ export class StatusTable {
     }
     const status = decodeStatus(envelope.payload);
     if (status === undefined) return { verdict: 'ignore' }; // signed, but of a version that we do not read
-    const entry: StatusEntry = { origin, sequence, status, heardMs: nowMs, envelope: oneCopy(bytes) };
+    const entry: StatusEntry = { origin, sequence, status, heardMs: nowMs, envelope: bytes };
     this.#see(origin, sequence);
     this.#farewells.delete(origin);
     this.#entries.set(origin, entry);
