@@ -33,11 +33,27 @@ const wireSchema = z.tuple([
   z.number().int().nonnegative(),
 ]);
 
+/** A coordinator says the same to everyone: it is encoded once, and, where all live in one process, decoded once. */
+const encoded = new WeakMap<ElectionMessage, Uint8Array>();
+const decoded = new WeakMap<Uint8Array, ElectionMessage>();
+
 export function encodeElectionMessage(message: ElectionMessage): Uint8Array {
-  return encodeCbor([TYPES.indexOf(message.type), message.term]);
+  const known = encoded.get(message);
+  if (known !== undefined) return known;
+  const bytes = encodeCbor([TYPES.indexOf(message.type), message.term]);
+  encoded.set(message, bytes);
+  return bytes;
 }
 
 export function decodeElectionMessage(bytes: Uint8Array): ElectionMessage | undefined {
+  const known = decoded.get(bytes);
+  if (known !== undefined) return known;
+  const message = decodeAnew(bytes);
+  if (message !== undefined) decoded.set(bytes, message);
+  return message;
+}
+
+function decodeAnew(bytes: Uint8Array): ElectionMessage | undefined {
   const wire = wireSchema.safeParse(decodeCbor(bytes));
   const type = wire.success ? TYPES[wire.data[0]] : undefined;
   return wire.success && type !== undefined ? { type, term: wire.data[1] } : undefined;
