@@ -27,12 +27,14 @@ const TELL_MS = 5_000;
 export class CoordinatorChecker implements Checker {
   readonly name = 'coordinator';
   readonly #coordinators = new Map<number, string>();
+  readonly #byTerm = new Map<number, PeerId>();
   /** Since when a coordinator has been without a majority. */
   readonly #cutOffMs = new Map<SimulatedNode, number>();
 
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
       const { coordinator, term } = running.swarm;
+      this.#followed(cluster, node, term, coordinator);
       if (coordinator !== node.peer || node.lies.size > 0) {
         this.#cutOffMs.delete(node);
         continue;
@@ -43,6 +45,15 @@ export class CoordinatorChecker implements Checker {
         cluster.violation(`two coordinators in term ${term}: ${other} and ${node.name}`);
       this.#coordinators.set(term, node.name);
     }
+  }
+
+  /** Whom they hold for the coordinator of their term is one and the same. */
+  #followed(cluster: Cluster, node: SimulatedNode, term: number, coordinator: PeerId | undefined): void {
+    if (coordinator === undefined || node.lies.size > 0) return;
+    const other = this.#byTerm.get(term);
+    if (other !== undefined && other !== coordinator)
+      cluster.violation(`in term ${term} ${node.name} follows ${nameOf(cluster, coordinator)}, others ${nameOf(cluster, other)}`);
+    this.#byTerm.set(term, coordinator);
   }
 
   #reach(cluster: Cluster, node: SimulatedNode): void {
