@@ -102,6 +102,8 @@ export class Executor {
   readonly #machine: Machine;
   /** Targets that an action is under way on: one at a time, or one's undo would undo the other. */
   readonly #busy = new Set<string>();
+  /** What changes are on that a crash left open, by the ids of their plans. */
+  readonly #recovered = new Map<string, readonly string[]>();
   /** Plans between their approval and their outcome. */
   #underWay = 0;
   #journalled = 0;
@@ -145,7 +147,24 @@ export class Executor {
 
   /** Takes up transactions that a crash left open: they are watched, or undone, never repeated. */
   async recover(): Promise<void> {
-    for (const entry of await this.#journal()) if (isOpen(entry)) this.#transactions.post({ kind: 'recover', entry });
+    for (const entry of await this.#journal()) {
+      if (!isOpen(entry)) continue;
+      // What it is on is taken until it has ended, as it was before the crash.
+      const targets = entry.plan.calls.map((call) => changeToolOf(call).target(call));
+      this.#recovered.set(entry.plan.id, targets);
+      this.#take(targets);
+      this.#transactions.post({ kind: 'recover', entry });
+    }
+  }
+
+  #take(targets: readonly string[]): void {
+    for (const target of targets) this.#busy.add(target);
+    this.#underWay++;
+  }
+
+  #release(targets: readonly string[]): void {
+    for (const target of targets) this.#busy.delete(target);
+    this.#underWay--;
   }
 
   /** All entries, oldest first. */
@@ -370,13 +389,11 @@ export class Executor {
     const braked = calls.map((call) => this.#guard.brake(call, authority, nowMs)).find((one) => one?.kind === 'escalate');
     if (braked?.kind === 'escalate') return this.#held(plan, diff, braked);
     for (const call of calls) this.#guard.use(call, authority, nowMs);
-    for (const target of targets) this.#busy.add(target);
-    this.#underWay++;
+    this.#take(targets);
     try {
       return await this.#carryOut({ ...plan, calls }, diff, progress);
     } finally {
-      for (const target of targets) this.#busy.delete(target);
-      this.#underWay--;
+      this.#release(targets);
     }
   }
 
@@ -478,6 +495,9 @@ export class Executor {
     const running = this.#running.get(entry.plan.id);
     this.#running.delete(entry.plan.id);
     if (running !== undefined) return running.finished(entry);
+    const targets = this.#recovered.get(entry.plan.id);
+    if (targets !== undefined) this.#release(targets);
+    this.#recovered.delete(entry.plan.id);
     this.#parts.audit
       .append('outcome', entry.plan.id, `after a restart: ${entry.phase}: ${entry.reason}`)
       .catch(this.#parts.failed);
