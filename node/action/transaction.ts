@@ -28,6 +28,8 @@ export interface JournalEntry {
   phase: Phase;
   /** Wall clock of the intent. */
   atMs: number;
+  /** Since the machine booted: what tells its age where the wall clock was set meanwhile. Older versions wrote none. */
+  monotonicMs?: number | undefined;
   reason: string;
 }
 
@@ -42,6 +44,7 @@ const plan = {
 const entry = {
   phase: z.enum(['intent', 'applied', 'confirming', 'undoing', 'confirmed', 'undone', 'failed']),
   atMs: z.number(),
+  monotonicMs: z.number().optional(),
   reason: z.string(),
 };
 const entrySchema = z.union([
@@ -127,7 +130,17 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
   step(input: TransactionInput | BaseInput<never, TimerId>, now: Instant): Effects {
     switch (input.kind) {
       case 'begin':
-        return this.#begin({ plan: input.plan, before: input.before, phase: 'intent', atMs: now.wallMs, reason: '' }, now);
+        return this.#begin(
+          {
+            plan: input.plan,
+            before: input.before,
+            phase: 'intent',
+            atMs: now.wallMs,
+            monotonicMs: now.monotonicMs,
+            reason: '',
+          },
+          now,
+        );
       case 'recover':
         return this.#recover(input.entry, now);
       case 'found':

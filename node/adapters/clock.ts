@@ -7,7 +7,7 @@ export class SystemClock implements Clock {
   }
 
   monotonicMs(): number {
-    return performance.now();
+    return Number(process.hrtime.bigint() / 1_000n) / 1_000; // CLOCK_MONOTONIC: since boot
   }
 
   after(delayMs: number, run: () => void): Timer {

@@ -137,8 +137,11 @@ export class Executor {
     }
     await this.silences.open();
     const entries = await this.#journal();
-    for (const { plan, atMs } of entries) {
-      const usedMs = clock.monotonicMs() - Math.max(0, clock.wallMs() - atMs);
+    for (const { plan, atMs, monotonicMs } of entries) {
+      // By the clock that nobody sets, unless the machine booted since: then it is no older than that, or the wall clock tells.
+      const nowMs = clock.monotonicMs();
+      const isThisBoot = monotonicMs !== undefined && monotonicMs <= nowMs;
+      const usedMs = isThisBoot ? monotonicMs : nowMs - Math.max(0, clock.wallMs() - atMs);
       for (const call of plan.calls) this.#guard.use(call, plan.tier === 'operator' ? 'operator' : 'policy', usedMs);
     }
     this.#journalled = entries.length;

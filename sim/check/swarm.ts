@@ -14,6 +14,8 @@ import { type Checker, someOf } from './checker.ts';
 const MOST_VIEWERS = 12;
 /** What a status may be older than its holder says: the way through the mesh, and what a lost copy takes to be asked for again. */
 const AGE_TOLERANCE_MS = 5_000;
+/** And over slow links: hops, and an IHAVE, an IWANT and the message itself, once or twice. */
+const AGE_TOLERANCE_LINKS = 10;
 /** After something slowed machines down, ages are not judged for so long. */
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
@@ -209,6 +211,8 @@ export class StatusChecker implements Checker {
 
   #ages(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
+    const { latencyMs, jitterMs } = cluster.network.topology(0, 1);
+    const toleranceMs = AGE_TOLERANCE_MS + AGE_TOLERANCE_LINKS * (latencyMs + jitterMs);
     const slowed = cluster.faultTimes.some(
       ({ fault, atMs }) => SLOWING.includes(fault.kind) && nowMs < atMs + fault.forMs + SLOWED_MS,
     );
@@ -221,7 +225,7 @@ export class StatusChecker implements Checker {
         const node = cluster.byPeer(origin);
         if (node === undefined || !steady(cluster, node)) continue;
         const ageMs = nowMs - (status.atMs - EPOCH_MS - node.skewMs);
-        if (nowMs - heardMs < ageMs - AGE_TOLERANCE_MS) {
+        if (nowMs - heardMs < ageMs - toleranceMs) {
           const [said, is] = [nowMs - heardMs, ageMs].map((ms) => `${(ms / 1000).toFixed(1)} s`);
           cluster.violation(`${viewer.name} says that the status of ${node.name} is ${said} old; it is ${is} old`);
         }
