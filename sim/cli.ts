@@ -183,23 +183,29 @@ export async function runForReal(name: string, options: { nodes: number; seed: n
 }
 
 function renderReal(report: RealReport): string {
-  const incidents = report.incidents.map(({ id, node, policy, target, outcome, certified, tookMs }) => [
-    id,
-    node,
-    policy,
-    target,
-    outcome,
-    certified ? 'yes' : 'no',
-    tookMs,
-  ]);
   return [
     `${paint('bold', report.scenario)}  ${report.nodes} real agents, seed ${report.seed}, ${(report.tookMs / 1_000).toFixed(0)} s`,
     '',
-    table(['incident', 'node', 'policy', 'target', 'outcome', 'certified', 'took ms'], incidents),
+    incidentTable(report.incidents),
     '',
     ...report.unseen.map((text) => `not looked at: ${text}`),
     ...verdict(report.violations),
   ].join('\n');
+}
+
+function incidentTable(incidents: RealReport['incidents']): string {
+  return table(
+    ['incident', 'node', 'policy', 'target', 'outcome', 'certified', 'took ms'],
+    incidents.map(({ id, node, policy, target, outcome, certified, tookMs }) => [
+      id,
+      node,
+      policy,
+      target,
+      outcome,
+      certified ? 'yes' : 'no',
+      tookMs,
+    ]),
+  );
 }
 
 const verdict = (violations: readonly string[]): string[] =>
@@ -254,21 +260,12 @@ function eventLine({ atMs, node, text }: TraceEvent): string {
 
 function render(report: RunReport, withTrace: boolean): string {
   const speed = Math.round(report.simulatedMs / Math.max(1, report.realMs));
-  const incidents = report.incidents.map(({ id, node, policy, target, outcome, certified, tookMs }) => [
-    id,
-    node,
-    policy,
-    target,
-    outcome,
-    certified ? 'yes' : 'no',
-    tookMs,
-  ]);
   const lines = withTrace ? report.trace.map(eventLine) : [];
   lines.push(
     `${paint('bold', report.scenario)}  ${report.nodes} nodes, seed ${report.seed}, ${report.simulatedMs / 1000} s simulated in ${(report.realMs / 1000).toFixed(1)} s (${speed} times real time)`,
     `${report.faults.length} faults, ${report.events} events, ${report.messages} messages, ${report.bytes} bytes`,
     '',
-    table(['incident', 'node', 'policy', 'target', 'outcome', 'certified', 'took ms'], incidents),
+    incidentTable(report.incidents),
     '',
     ...verdict(report.violations),
     `trace hash ${report.traceHash}`,
