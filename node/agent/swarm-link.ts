@@ -270,8 +270,7 @@ export class SwarmLink {
     if (!isNeighbours) this.#members.post({ kind: 'heard', peer: from });
     if (offer.verdict !== 'accept') return offer.verdict;
     if (offer.kind === 'leave') {
-      this.#clocks.forget(offer.origin);
-      this.#members.post({ kind: 'left', peer: offer.origin });
+      this.#farewell(offer.origin, offer.sequence);
     } else if (offer.entry.origin !== this.self) {
       this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, clock.wallMs(), nowMs);
       this.#members.post({ kind: 'heard', peer: offer.entry.origin });
@@ -296,6 +295,13 @@ export class SwarmLink {
     if (status.term > this.term) this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
     if (status.term > 0) this.#beginElection();
     return offer;
+  }
+
+  /** Its own is of an earlier life, however it comes here: by a pull, or said again by whoever kept it. */
+  #farewell(origin: PeerId, sequence: number): void {
+    if (origin === this.self) return this.#outlivedBy(sequence);
+    this.#clocks.forget(origin);
+    this.#members.post({ kind: 'left', peer: origin });
   }
 
   /** Others hold a status or farewell of ours that is newer than all that we know of: our disk was lost, or we came back. We go on from there, or nobody would listen. */
@@ -377,8 +383,7 @@ export class SwarmLink {
 
   /** Hearsay from a pull. In a swarm where few are connected with each other, a status that is young enough is a sign of life. */
   #heardOf(offer: Extract<Offer, { verdict: 'accept' }>, ageMs: number): void {
-    if (offer.kind === 'leave' && offer.origin === this.self) this.#outlivedBy(offer.sequence);
-    else if (offer.kind === 'leave') this.#members.post({ kind: 'left', peer: offer.origin });
+    if (offer.kind === 'leave') this.#farewell(offer.origin, offer.sequence);
     else if (this.#isSparse && ageMs < this.#freshMs) this.#members.post({ kind: 'heard', peer: offer.entry.origin });
     else this.#members.post({ kind: 'known', peer: offer.entry.origin });
   }
