@@ -4,8 +4,9 @@ import { findPackage } from '../node/adapters/package.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
 import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
-import { ends, exits, format, integer, rows } from './options.ts';
+import { directory, ends, exits, format, integer, rows, span } from './options.ts';
 import { addSimCommands } from './sim-commands.ts';
+import { addSwarmCommands } from './swarm-commands.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
 
@@ -21,19 +22,8 @@ function watchEvery(text: string | number): number {
   return typeof text === 'number' ? text : timeout(text);
 }
 
-/** `90s`, `30m`, `2h`, `1d`, in ms. */
-function span(text: string): number {
-  const [, figure, unit = ''] = text.match(/^(\d+)([smhd])$/) ?? [];
-  const ms = Number(figure) * ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit] ?? Number.NaN);
-  if (!(ms >= 1_000 && ms <= 30 * 86_400_000)) throw new InvalidArgumentError('a time such as 90s, 30m, 2h or 1d, at most 30d');
-  return ms;
-}
-
 const watch = () =>
   new Option('-w, --watch [time]', 'again and again, such as 5s; every 2 s without a time').argParser(watchEvery).preset(2_000);
-const directory = () =>
-  new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
-
 /** Once, or again and again on a cleared screen until it is ended. @param everyMs undefined: once. */
 async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
   for (;;) {
@@ -47,7 +37,7 @@ async function endsWatched(everyMs: number | undefined, run: () => Promise<numbe
 function addNodeCommands(program: Command): void {
   program
     .command('up')
-    .description('start an agent in the foreground; without --join it begins a swarm')
+    .description('start an agent in the foreground; without --join it goes on with its swarm, or begins one')
     .addOption(directory())
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
     .option('--name <name>', 'what the agent is called (default: the host’s name)')
@@ -59,17 +49,21 @@ function addNodeCommands(program: Command): void {
       ]),
     )
     .option('--listen <address:port>', 'where to listen (default: 127.0.0.1:7700, or a free port where that is taken)')
-    .option('--join <multiaddr...>', 'addresses of members to join through')
+    .option('--join <token...>', 'a token of the swarm to join (kalos token create), or addresses where a member finds others')
+    .option('--swarm-name <name>', 'what a new swarm is called (default: the agent’s name)')
+    .option('--root-keys <n>', 'of a new swarm: how many root keys it has', integer(1, 16), 1)
+    .option('--root-threshold <n>', 'how many of them must sign (default: more than half)', integer(1, 16))
+    .option('--private', 'of a new swarm: with a pre-shared network key, which its tokens carry', false)
     .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
     .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
-    .option('--secret-file <file>', 'the swarm’s shared secret (or KALOS_SECRET); needed to join the first time')
-    .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage'))
+    .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage, 5 not let in'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);
   addShowCommands(program);
   addPolicyCommands(program);
   addActCommands(program);
   addAuditCommands(program);
+  addSwarmCommands(program);
   addSetupCommands(program);
   program
     .command('compute-host', { hidden: true })
@@ -444,7 +438,7 @@ function report(error: unknown): number {
     return EXIT.error;
   }
   process.stderr.write(`${paint('red', 'kalos:')} ${error.message}\n${error.hint === '' ? '' : `  ${error.hint}\n`}`);
-  return error.code === 'usage' ? EXIT.usage : EXIT.error;
+  return error.code === 'usage' ? EXIT.usage : error.code === 'refused' ? EXIT.refused : EXIT.error;
 }
 
 // A reader that closes early (`kalos … | head`) is no error.

@@ -11,6 +11,9 @@ export function integer(low: number, high: number) {
   };
 }
 
+export const directory = () =>
+  new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
+
 export const format = () => new Option('-o, --output <format>', 'how to print').choices(TREE_FORMATS).default('table');
 /** Of what is a list. */
 export const rows = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
@@ -20,4 +23,12 @@ export function exits(text: string): string {
 
 export async function ends(code: Promise<number> | number): Promise<void> {
   process.exitCode = await code;
+}
+
+/** `90s`, `30m`, `2h`, `1d`, in ms. */
+export function span(text: string): number {
+  const [, figure, unit = ''] = text.match(/^(\d+)([smhd])$/) ?? [];
+  const ms = Number(figure) * ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit] ?? Number.NaN);
+  if (!(ms >= 1_000 && ms <= 30 * 86_400_000)) throw new InvalidArgumentError('a time such as 90s, 30m, 2h or 1d, at most 30d');
+  return ms;
 }

@@ -1,6 +1,8 @@
 // One agent, the same in reality and in simulation: createAgent(config, ports) is the only seam between the two.
 // It wires the seven steps of the loop; the work is done in their folders.
 import type { Vote } from '../consensus/vote/claim.ts';
+import { forgetSwarm, type Signer } from '../swarm/identity/admission.ts';
+import type { JoinToken } from '../swarm/identity/token.ts';
 import type { MemberState } from '../swarm/membership/membership.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
@@ -13,6 +15,7 @@ import type { Silence } from './action/silences.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
+import { Roll } from './agent/roll.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -42,8 +45,14 @@ export interface AgentConfig {
   declared: Declared;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
-  /** Addresses to join through; empty for the first agent. */
+  /** Addresses to try while no member is connected. */
   join: readonly string[];
+  /** What it joins with, where it is no member yet. */
+  token: JoinToken | undefined;
+  /** The root keys that are at hand here. */
+  rootSigners: readonly Signer[];
+  /** The pre-shared network key, for tokens to carry; undefined where the swarm has none. */
+  networkKey?: Uint8Array | undefined;
 }
 
 export interface AgentEvents {
@@ -95,9 +104,11 @@ export class Agent {
   readonly #audit: AuditLog;
   readonly #executor: Executor;
   readonly #healer: Healer;
+  readonly roll: Roll;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
   #startedMs = 0;
+  #isGone = false;
 
   constructor(config: AgentConfig, ports: Ports, events: AgentEvents) {
     this.#config = config;
@@ -123,13 +134,13 @@ export class Agent {
     const { maxConcurrent } = config.engine;
     this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, maxConcurrent, ...events }, config.mode);
     const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
-    this.#healer = new Healer({ ...parts, ...events }, config.name);
+    this.#healer = new Healer({ ...parts, ...events });
+    this.roll = new Roll(this.#link, ports, this.#audit, config.networkKey);
     this.#sources = {
       link: this.#link,
       watcher: this.#watcher,
       memory: this.#memory,
       healer: this.#healer,
-      name: config.name,
       version: config.version,
       nowMonotonicMs: () => ports.clock.monotonicMs(),
     };
@@ -143,19 +154,25 @@ export class Agent {
     await this.#watcher.recall();
     await this.#audit.open();
     await this.#executor.open();
+    await this.#link.start();
     await this.#audit.append(
       'start',
       this.#ports.transport.self,
-      `${this.#config.name} ${this.#config.version}, mode ${this.#config.mode}`,
+      `${this.#link.name} ${this.#config.version}, mode ${this.#config.mode}`,
     );
-    await this.#link.start();
     await bringUp(this.#config.services, this.#ports, this.#events);
     await this.#healer.recover();
     await this.#executor.recover();
     this.#watcher.start();
   }
 
-  /** Leaves the swarm, then stops services, network and storage, in this order. */
+  /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
+  async leave(force: boolean): Promise<void> {
+    await this.roll.leave(force);
+    this.#isGone = true;
+  }
+
+  /** Says farewell, then stops services, network and storage, in this order. */
   async stop(): Promise<void> {
     this.#watcher.stop();
     this.#healer.stop();
@@ -163,6 +180,7 @@ export class Agent {
     await this.#link.stop();
     await this.#ports.actuator.close();
     await this.#ports.compute.close();
+    if (this.#isGone) await forgetSwarm(this.#ports.store);
     await this.#ports.store.close();
   }
 
@@ -185,7 +203,7 @@ export class Agent {
     };
     const address = this.#ports.transport.addresses()[0]?.replace(/\/p2p\/[^/]+$/, '') ?? '';
     return {
-      name: this.#config.name,
+      name: this.#link.name,
       version: this.#config.version,
       atMs: this.#ports.clock.wallMs(),
       zone: 0,
@@ -288,7 +306,8 @@ export class Agent {
   }
 
   status(): AgentStatus {
-    const { name, version, swarmId, mode } = this.#config;
+    const { version, swarmId, mode } = this.#config;
+    const { name } = this.#link;
     const coordinator = this.#link.coordinator;
     return {
       name,

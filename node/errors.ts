@@ -1,6 +1,6 @@
 // The one error that edges throw: a code, what went wrong, and what to do next.
 
-export type ErrorCode = 'usage' | 'config' | 'not-running' | 'already-running' | 'not-found' | 'io' | 'internal';
+export type ErrorCode = 'refused' | 'usage' | 'config' | 'not-running' | 'already-running' | 'not-found' | 'io' | 'internal';
 
 export class KalosError extends Error {
   readonly code: ErrorCode;

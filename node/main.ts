@@ -5,9 +5,10 @@ import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { JoinRefused } from '../swarm/identity/admission.ts';
 import { Ed25519Crypto, loadIdentity } from '../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
-import { swarmIdOf, swarmNames } from '../swarm/names.ts';
+import { swarmNames } from '../swarm/names.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import { ActuatorClient } from './action/adapters/actuator-client.ts';
 import { SystemClock } from './adapters/clock.ts';
@@ -18,23 +19,18 @@ import { SystemRandom } from './adapters/random.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { serveApi } from './api/server.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
-import {
-  makeStateDirectory,
-  type StateDirectory,
-  SYSTEM_POLICY,
-  stateDirectory,
-  swarmSecret,
-} from './config/adapters/state-directory.ts';
+import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
+import { enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
   configFile: string | undefined;
-  secretFile: string | undefined;
+  founding: Founding;
   /** The `kalos` entry script, forked for work in child processes. */
   entry: string;
   log(level: 'info' | 'warn', text: string): void;
@@ -47,6 +43,8 @@ export interface RunningNode {
   directory: StateDirectory;
   /** Why /proc is read in TypeScript; undefined with the native sampler. */
   sensorFallback: string | undefined;
+  /** Whether the swarm was founded by this start. */
+  founded: boolean;
   stop(): Promise<void>;
 }
 
@@ -59,26 +57,39 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const config = resolveConfig(
     readLayers({ dir: options.directory, config: options.configFile, flags, environment: process.env }),
   );
-  const sources = { file: options.secretFile, environment: process.env.KALOS_SECRET, joining: config.join.length > 0 };
-  const secret = swarmSecret(directory, sources);
   const store = await openStore(directory);
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
   const { version, addonPath, modelPath } = findPackage();
   const { sensors, fallbackReason } = openSensors(addonPath);
-  const swarmId = swarmIdOf(secret, crypto.hash);
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
+  const { join: given } = config;
+  const entered = await enterSwarm({
+    directory,
+    store,
+    crypto,
+    random,
+    name,
+    nowMs: clock.wallMs(),
+    join: given,
+    founding: options.founding,
+  });
+  const { swarmId, token, bootstrap, rootSigners, networkKey, founded } = entered;
   const listenOn = config.listen ?? (await defaultListen());
   const transport = new Libp2pTransport({
     self: identity.peer,
     privateKey: identity.privateKey,
     listen: [listenAddress(listenOn)],
     announce: config.announce,
-    secret,
+    swarmId,
+    networkKey,
     dhtProtocol: swarmNames(swarmId).dhtProtocol,
   });
   const ports = {
-    clock: new SystemClock(),
-    random: new SystemRandom(),
+    clock,
+    random,
     transport,
     store,
     sensors,
@@ -86,13 +97,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     compute: new ForkedCompute(options.entry, modelPath),
     crypto,
   };
-  const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
-  const agent = makeAgent({ ...agentSettings(config), name, version, swarmId }, ports, options);
+  const place = { swarmId, token, rootSigners, networkKey, join: bootstrap };
+  const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, options);
   const server = await startAll(agent, directory, listenOn);
   return {
     agent,
     directory,
     sensorFallback: fallbackReason,
+    founded,
     stop: async () => {
       server.close();
       server.closeAllConnections();
@@ -170,6 +182,7 @@ async function startAll(agent: Agent, directory: StateDirectory, listen: string)
     await agent.start();
   } catch (error) {
     const text = (error as Error).message;
+    if (error instanceof JoinRefused) throw new KalosError('refused', `cannot join: ${text}`);
     if (/EADDRINUSE|could not listen|no valid addresses|UnsupportedListen/i.test(text)) {
       throw new KalosError(
         'io',

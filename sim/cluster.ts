@@ -3,15 +3,16 @@ import type { Agent } from '../node/agent.ts';
 import { type AgentSettings, agentSettings } from '../node/config/agent-config.ts';
 import { resolveConfig } from '../node/config/config.ts';
 import { utf8 } from '../swarm/dissemination/cbor.ts';
-import { swarmIdOf } from '../swarm/names.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
+import type { StoreOperation } from '../swarm/ports/store.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import { ModelledCrypto, realCrypto, simulatedPeer } from './adapters/crypto.ts';
 import { stepAll } from './adapters/drain.ts';
 import { Trace } from './adapters/trace.ts';
+import { Credentials } from './credentials.ts';
 import { GOSSIP_DEFAULTS, type GossipParams } from './network/gossip.ts';
 import { Network } from './network/network.ts';
-import { type Running, SimulatedNode, type World } from './node.ts';
+import { EPOCH_MS, type Running, SimulatedNode, type World } from './node.ts';
 import { SeededRandom } from './random.ts';
 import type { PlannedFault } from './scenario/plan.ts';
 import { Scheduler } from './scheduler.ts';
@@ -43,11 +44,12 @@ export class Cluster implements World {
   /** Faults that came, and the machines that they came upon. */
   readonly faultTimes: { fault: PlannedFault; atMs: number; nodes: readonly number[] }[] = [];
   readonly #seed: number;
+  readonly #credentials: Credentials;
   readonly #excusedMs: number[];
   readonly #byPeer: ReadonlyMap<PeerId, SimulatedNode>;
 
-  /** @param cryptos one a machine. */
-  private constructor(config: ClusterConfig, cryptos: readonly Crypto[]) {
+  /** @param cryptos one a machine. @param root the key that founded the swarm. */
+  private constructor(config: ClusterConfig, cryptos: readonly Crypto[], root: Crypto) {
     const { seed, settings, protocolsOnly = false, gossip = GOSSIP_DEFAULTS } = config;
     this.#seed = seed;
     this.settings = settings ?? agentSettings(resolveConfig([{ origin: 'simulation', document: { mode: 'act' } }]));
@@ -55,10 +57,12 @@ export class Cluster implements World {
     this.network = new Network(this.scheduler, this.random('network'), this.trace, gossip);
     const first = cryptos[0];
     if (first === undefined) throw new RangeError('a swarm has one machine at least');
-    this.swarmId = swarmIdOf('simulated', first.hash);
+    this.#credentials = new Credentials(first, root, EPOCH_MS);
+    this.swarmId = this.#credentials.genesis.swarmId;
     this.#excusedMs = cryptos.map(() => 0);
     this.nodes = cryptos.map((crypto, index) => new SimulatedNode(index, this, crypto));
     this.#byPeer = new Map(this.nodes.map((node) => [node.peer, node]));
+    for (const node of this.nodes) node.disk.apply(this.credentials(node));
     for (const node of this.nodes.slice(1)) node.join = [`/sim/${first.self}`];
   }
 
@@ -66,13 +70,18 @@ export class Cluster implements World {
   static of(config: ClusterConfig): Cluster {
     const secret = utf8(`world ${config.seed}`);
     const made = (_: unknown, index: number): Crypto => new ModelledCrypto(simulatedPeer(index, config.seed), secret);
-    return new Cluster(config, Array.from({ length: config.nodes }, made));
+    return new Cluster(config, Array.from({ length: config.nodes }, made), made(undefined, config.nodes));
   }
 
   /** With real keys, signatures and their cost. */
   static async withRealCrypto(config: ClusterConfig): Promise<Cluster> {
     const indices = Array.from({ length: config.nodes }, (_, index) => index);
-    return new Cluster(config, await Promise.all(indices.map((index) => realCrypto(index, config.seed))));
+    const cryptos = await Promise.all(indices.map((index) => realCrypto(index, config.seed)));
+    return new Cluster(config, cryptos, await realCrypto(config.nodes, config.seed));
+  }
+
+  credentials(node: SimulatedNode): StoreOperation[] {
+    return this.#credentials.of(node.crypto, node.name, EPOCH_MS + this.scheduler.nowMs);
   }
 
   random(purpose: string): SeededRandom {

@@ -122,6 +122,10 @@ export class LyingTransport implements Transport {
     return this.#inner.probePort(peer, port, timeoutMs);
   }
 
+  disconnect(peer: PeerId): void {
+    this.#inner.disconnect(peer);
+  }
+
   connectedPeers(): PeerId[] {
     return this.#inner.connectedPeers();
   }
@@ -141,6 +145,10 @@ export class LyingTransport implements Transport {
 
 function bound(handlers: TransportHandlers): TransportHandlers {
   return {
+    hello: (to) => handlers.hello(to),
+    welcome: (...args) => handlers.welcome(...args),
+    accept: (...args) => handlers.accept(...args),
+    settle: (...args) => handlers.settle(...args),
     broadcast: (...args) => handlers.broadcast(...args),
     message: (...args) => handlers.message(...args),
     request: (...args) => handlers.request(...args),

@@ -8,6 +8,7 @@ import { swarmNames } from '../swarm/names.ts';
 import type { Compute } from '../swarm/ports/compute.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
+import type { StoreOperation } from '../swarm/ports/store.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import { type Status, unknownConditions } from '../swarm/state/status.ts';
 import { type Lie, LyingTransport } from './liar.ts';
@@ -37,12 +38,17 @@ const NO_COMPUTE: Compute = {
   close: async () => undefined,
 };
 
+/** Machines were admitted before the simulation begins. */
+const NO_TOKEN = { token: undefined, rootSigners: [] };
+
 /** What all machines share. */
 export interface World {
   readonly scheduler: Scheduler;
   readonly network: Network;
   readonly swarmId: string;
   readonly settings: AgentSettings;
+  /** What is on the disk of a machine that was admitted. */
+  credentials(node: SimulatedNode): StoreOperation[];
   /** Machines run the protocols alone: membership, dissemination, votes and the coordinator, without sensing or healing. */
   readonly protocolsOnly: boolean;
   random(purpose: string): SeededRandom;
@@ -175,7 +181,7 @@ export class SimulatedNode {
   #whole(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {
     const { settings, swarmId } = this.#world;
     const { name, version, join } = this;
-    const agent = createAgent({ ...settings, name, version, swarmId, join }, ports, events);
+    const agent = createAgent({ ...settings, ...NO_TOKEN, name, version, swarmId, join }, ports, events);
     const running = { swarm: agent.swarm, whole: agent, stop: () => agent.stop() };
     return { running, start: () => agent.start() };
   }
@@ -184,7 +190,9 @@ export class SimulatedNode {
   #protocols(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {
     const { swarmId } = this.#world;
     const nothing = async (): Promise<Uint8Array> => new Uint8Array();
-    const swarm = new SwarmLink(ports, { swarmId, join: this.join }, { ...events, request: nothing, voted: () => undefined });
+    const { name, join } = this;
+    const config = { ...NO_TOKEN, swarmId, name, join };
+    const swarm = new SwarmLink(ports, config, { ...events, request: nothing, voted: () => undefined });
     const beat = (): void => {
       swarm.publish(this.#status(ports, swarm));
       ports.clock.after(STATUS_EVERY_MS, beat);
@@ -251,6 +259,7 @@ export class SimulatedNode {
     this.wipes++;
     this.join = [`/sim/${member}`];
     this.disk.content.clear();
+    this.disk.apply(this.#world.credentials(this));
     this.linux.changes.forget();
   }
 }

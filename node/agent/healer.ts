@@ -34,13 +34,11 @@ export interface HealerParts {
 
 export class Healer {
   readonly #parts: HealerParts;
-  readonly #name: string;
   readonly #open = new Map<string, Incident>();
   #stopped = false;
 
-  constructor(parts: HealerParts, name: string) {
+  constructor(parts: HealerParts) {
     this.#parts = parts;
-    this.#name = name;
   }
 
   get openIncidents(): number {
@@ -71,7 +69,7 @@ export class Healer {
     const { ports, link } = this.#parts;
     const key = findingKey(finding);
     if (this.#open.has(key) || this.#stopped) return;
-    const incident = openIncident(finding, link.self, this.#name, ports.clock.wallMs(), ports.crypto.hash);
+    const incident = openIncident(finding, link.self, link.name, ports.clock.wallMs(), ports.crypto.hash);
     this.#open.set(key, incident);
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
     // Of the machine as a whole: who it is that keeps it busy.

@@ -1,76 +1,53 @@
 // The agent's place in the swarm: membership, the statuses of all, the coordinator, and votes, over one transport.
-import {
-  decodeElectionMessage,
-  decodeElectionState,
-  ELECTION_KEY,
-  Election,
-  type ElectionInput,
-  type ElectionMessage,
-  type ElectionNotice,
-  encodeElectionMessage,
-} from '../../consensus/election/election.ts';
-import {
-  type Claim,
-  decodeVoteMessage,
-  encodeClaimMessage,
-  encodeVoteMessage,
-  type Vote,
-  type VoteMessage,
-} from '../../consensus/vote/claim.ts';
-import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
-import { decodeCbor, encodeCbor, utf8 } from '../../swarm/dissemination/cbor.ts';
-import { sealEnvelope } from '../../swarm/dissemination/envelope.ts';
-import {
-  MAX_MEMBERS,
-  Membership,
-  type MembershipInput,
-  type MembershipNotice,
-  statusAgeMs,
-} from '../../swarm/membership/membership.ts';
+import type { Claim, Vote } from '../../consensus/vote/claim.ts';
+import type { VoteResult } from '../../consensus/vote/voting.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { type EnvelopeKind, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
+import { Admission, type Signer } from '../../swarm/identity/admission.ts';
+import type { SignedRecord } from '../../swarm/identity/record.ts';
+import type { JoinToken } from '../../swarm/identity/token.ts';
+import { Membership, type MembershipInput, type MembershipNotice, statusAgeMs } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
+import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/probe.ts';
+import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
-import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
-import type { StoreOperation } from '../../swarm/ports/store.ts';
 import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
 import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
+import { type Lacking, Replica } from '../../swarm/state/replica.ts';
 import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
-import { gatherEvidence } from './evidence.ts';
+import { Ballots } from './ballots.ts';
+import { Certificates } from './certificates.ts';
+import { Coordination } from './coordination.ts';
+import { Peers } from './peers.ts';
+import { Repair } from './repair.ts';
 
 /** Pressure that moved this far, in hundredths of a percent, is news. */
 const PRESSURE_NEWS_CENTI = 1_000;
-const REDIAL_EVERY_MS = 3_000;
-const SYNC_TIMEOUT_MS = 5_000;
-/** Gossip may lose what was said before its mesh had formed: pulls repair it, often at first, seldom when all is calm. */
-const FIRST_PULL_MS = 500;
-const CALM_PULL_MS = 30_000;
-const PEER_PREFIX = 'peer/';
 const SEQUENCE_KEY = 'status/sequence';
 /** Sequences reserved ahead at a start, so that a crash never reuses one. */
 const SEQUENCE_RESERVE = 1_000_000;
-const MAX_DIALS_AT_ONCE = 16;
 /** Up to so many members everybody is connected with everybody; beyond, with observers and a few others. */
-const FULL_MESH = 40;
+const FULL_MESH = 16;
 const NEIGHBOURS = 6;
 /** What a status may take to come. */
 const STATUS_LATE_MS = 5_000;
 /** How much sooner than its age a calm status may be sent again. */
 const SPREAD_PERCENT = 40;
-/** After a connection, a newcomer that hears of no term takes it that there is none. */
-const NEWCOMER_PATIENCE_MS = 60_000;
-const TELL_SOON_MS = 20;
-const TELL_MANY_SOON_MS = 200;
-/** Addresses help after a restart: a crash may lose the last of them. */
-const SAVE_AFTER_MS = 500;
-
 export interface SwarmLinkConfig {
   swarmId: string;
-  /** Addresses to join through; empty for the first agent. */
+  /** What it would be called where it joins. */
+  name: string;
+  /** Addresses to try while no member is connected. */
   join: readonly string[];
+  /** What it joins with, where it is no member yet. */
+  token: JoinToken | undefined;
+  /** The root keys that are at hand here. */
+  rootSigners: readonly Signer[];
 }
 
 export interface SwarmLinkEvents {
@@ -86,33 +63,25 @@ export class SwarmLink {
   readonly #events: SwarmLinkEvents;
   readonly #names: SwarmNames;
   readonly #membership: Membership;
-  readonly #members: CoreRuntime<MembershipInput, never, MembershipNotice, 'sweep'>;
-  readonly #votes: CoreRuntime<VotingInput, VoteMessage, VotingNotice, `deadline ${string}`>;
-  readonly #waiting = new Map<Claim, (result: VoteResult) => void>();
+  readonly #members: CoreRuntime<MembershipInput, Probe, MembershipNotice, 'sweep' | 'probe' | 'report'>;
+  readonly admission: Admission;
   readonly statuses: StatusTable;
-  #election: Election | undefined;
-  #electionRuntime: CoreRuntime<ElectionInput, ElectionMessage, ElectionNotice, 'election' | 'heartbeat'> | undefined;
-  /** Where members were seen last; kept on disk, so that a restart finds the swarm without being told. */
-  readonly #addresses = new Map<PeerId, string>();
-  /** Peers whose address changed since it was written. */
-  readonly #unsaved = new Set<PeerId>();
+  readonly #replica: Replica;
+  readonly #peers: Peers;
+  readonly #repair: Repair;
+  readonly #ballots: Ballots;
+  readonly #coordination: Coordination;
+  readonly #certificates: Certificates;
   readonly #clocks = new ClockOffsets();
   /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
   #published: { status: Status; atMs: number; forMs: number } | undefined;
-  #redial: Timer | undefined;
-  #telling: Timer | undefined;
   #outgrown = false;
-  /** Whether it may campaign. */
-  #begun = false;
-  #patience: Timer | undefined;
-  #toldVersion = -1;
   /** Who was drawn, for the membership of that version. */
   #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
-  #pulledMs = Number.NEGATIVE_INFINITY;
-  #repair: Timer | undefined;
+  #alerts: Alerts = new Map();
   #stopped = false;
 
   constructor(ports: Ports, config: SwarmLinkConfig, events: SwarmLinkEvents) {
@@ -120,34 +89,52 @@ export class SwarmLink {
     this.#config = config;
     this.#events = events;
     this.#names = swarmNames(config.swarmId);
-    this.statuses = new StatusTable(ports.crypto, config.swarmId);
+    this.admission = new Admission(ports, config, {
+      log: events.log,
+      learned: (record, own) => this.#learned(record, own),
+      issuerWithinReach: () => this.#issuerWithinReach(),
+    });
+    const { roster } = this.admission;
+    this.statuses = new StatusTable(ports.crypto, config.swarmId, (peer) => roster.isMember(peer));
+    this.#replica = new Replica(roster, this.statuses);
+    this.#repair = new Repair(ports, this.#replica, this.#names.protocol('sync'), (lacking, askedMs) =>
+      this.#pulled(lacking, askedMs),
+    );
+    this.#peers = new Peers(ports, config.join, {
+      wanted: () => this.#wanted(),
+      dialed: (peer, outcome) => this.#members.post({ kind: 'dialed', peer, outcome }),
+      log: events.log,
+      failed: events.failed,
+    });
     this.#membership = new Membership(ports.transport.self);
-    this.#members = this.#runtime(
-      this.#membership,
-      () => undefined,
-      (notice) => this.#membershipNotice(notice),
-    );
-    const voting = new Voting(ports.crypto, config.swarmId);
-    this.#votes = this.#runtime(
-      voting,
-      (to, message) => this.#send(to, 'vote', encodeVote(message)),
-      (notice) => this.#voteNotice(notice),
-    );
-  }
-
-  #runtime<Input, Message, Notice, TimerId extends string>(
-    core: ConstructorParameters<typeof CoreRuntime<Input, Message, Notice, TimerId>>[0],
-    send: (to: PeerId, message: Message) => void,
-    notice: (notice: Notice) => void,
-  ): CoreRuntime<Input, Message, Notice, TimerId> {
-    const { clock, store } = this.#ports;
-    return new CoreRuntime(core, {
-      clock,
-      store,
-      send,
+    this.#members = new CoreRuntime(this.#membership, {
+      clock: ports.clock,
+      store: ports.store,
+      send: (to, probe) => ports.transport.send(to, this.#names.protocol('probe'), encodeProbe(probe)),
       broadcast: () => undefined,
-      notice,
-      failed: (error) => this.#events.failed(error),
+      notice: (notice) => this.#membershipNotice(notice),
+      failed: events.failed,
+    });
+    this.#ballots = new Ballots(ports, config.swarmId, this.statuses, {
+      send: (to, bytes) => this.#send(to, 'vote', bytes),
+      voted: events.voted,
+      equivocated: (witness) => events.log('warn', `${this.nameOf(witness)} signed two different votes on one claim`),
+      failed: events.failed,
+    });
+    this.#coordination = new Coordination(ports, {
+      send: (to, bytes) => this.#send(to, 'election', bytes),
+      members: () => this.members,
+      version: () => this.#membership.version,
+      isSparse: () => this.#isSparse,
+      elected: (term, coordinator) => {
+        if (coordinator !== undefined) events.log('info', `term ${term}: ${this.nameOf(coordinator)} coordinates`);
+      },
+      failed: events.failed,
+    });
+    this.#certificates = new Certificates(ports, this.admission, this.#names.protocol('renew'), {
+      dial: (peer) => this.#peers.dial(peer),
+      log: events.log,
+      failed: events.failed,
     });
   }
 
@@ -156,78 +143,99 @@ export class SwarmLink {
   }
 
   get coordinator(): PeerId | undefined {
-    return this.#election?.coordinator;
+    return this.#coordination.coordinator;
   }
 
   get term(): number {
-    return this.#election?.term ?? 0;
+    return this.#coordination.term;
   }
 
   get members() {
     return this.#membership.members();
   }
 
+  /** The members, those that left too. */
+  roll() {
+    return this.#membership.all();
+  }
+
+  /** Who of its observers cannot reach a member. */
+  accusersOf(peer: PeerId): PeerId[] {
+    return this.#membership.accusersOf(peer).map(({ observer }) => observer);
+  }
+
+  get swarmId(): string {
+    return this.#config.swarmId;
+  }
+
+  /** What this agent is called. */
+  get name(): string {
+    return this.admission.name;
+  }
+
   /** Claims whose votes are still out. */
   get waitingVotes(): number {
-    return this.#waiting.size;
+    return this.#ballots.waiting;
   }
 
   get alive(): PeerId[] {
     return this.#membership.alive();
   }
 
+  /** @throws JoinRefused where it is no member and cannot become one. */
   async start(): Promise<void> {
-    const { store, random, clock } = this.#ports;
+    const { store, clock } = this.#ports;
+    await this.admission.open();
     const reserved = decodeCbor((await store.get(SEQUENCE_KEY)) ?? encodeCbor(0));
     this.#sequence = Math.max(typeof reserved === 'number' ? reserved : 0, Math.round(clock.wallMs()));
     await this.#reserveSequences();
-    for (const [key, value] of await store.range(PEER_PREFIX, { limit: MAX_MEMBERS })) {
-      this.#addresses.set(key.slice(PEER_PREFIX.length), new TextDecoder().decode(value));
-    }
-    this.#election = new Election(this.self, random, decodeElectionState(await store.get(ELECTION_KEY)));
-    this.#electionRuntime = this.#runtime(
-      this.#election,
-      (to, message) => this.#send(to, 'election', encodeElectionMessage(message)),
-      (notice) => this.#coordinatorChanged(notice),
-    );
+    await this.#peers.load();
+    await this.#coordination.open();
+    const isNewcomer = this.#config.token !== undefined || this.#config.join.length > 0;
+    const members = this.admission.roster.members().map(({ subject }) => subject);
+    this.#members.post({ kind: 'start', members });
     await this.#startTransport();
-    this.#members.post({ kind: 'start', known: [...this.#addresses.keys()] });
-    this.#tellElection();
+    if (!this.admission.isMember) await this.#certificates.join(this.#config.token);
+    this.#coordination.tell();
     // Who is to join and knows nobody yet must not take itself, and others like it, for the whole swarm and elect in a term that there was.
-    if (this.#config.join.length === 0 || this.#addresses.size > 0) this.#beginElection();
-    this.#dialAll();
+    if (!isNewcomer || this.#peers.known > 0) this.#coordination.begin();
+    this.#peers.keepDialing();
+    this.#certificates.watch();
   }
 
   async stop(): Promise<void> {
-    this.#saveAddresses();
+    this.#peers.stop();
+    this.#repair.stop();
     this.#stopped = true;
-    this.#redial?.cancel();
-    this.#repair?.cancel();
-    this.#telling?.cancel();
-    this.#patience?.cancel();
-    this.#ports.transport.publish(
-      this.#names.statusTopic,
-      sealEnvelope(this.#ports.crypto, this.#config.swarmId, 'leave', ++this.#sequence, new Uint8Array()).bytes,
-    );
-    for (const runtime of [this.#members, this.#votes, this.#electionRuntime]) runtime?.stop();
+    this.#ballots.stop();
+    this.#certificates.stop();
+    this.#coordination.stop();
+    if (this.admission.isMember) this.#seal('leave', new Uint8Array());
+    this.#members.stop();
     await this.#ports.transport.stop();
   }
 
   #startTransport(): Promise<void> {
     const protocol = (name: ProtocolName): string => this.#names.protocol(name);
     const names = {
-      topics: [this.#names.statusTopic],
-      messages: [protocol('vote'), protocol('election')],
-      requests: [protocol('sync'), protocol('table'), protocol('explain')],
+      topics: [this.#names.statusTopic, this.#names.rosterTopic],
+      messages: [protocol('probe'), protocol('vote'), protocol('election')],
+      requests: [protocol('sync'), protocol('renew'), protocol('table'), protocol('explain')],
     };
+    const { admission } = this;
     return this.#ports.transport.start(names, {
-      broadcast: (_topic, from, bytes) => this.#receiveBroadcast(from, bytes),
+      hello: (to) => admission.hello(to),
+      welcome: (from, hello) => admission.welcome(from, hello),
+      accept: (from, answer) => admission.accept(from, answer),
+      settle: (from, answer) => admission.settle(from, answer),
+      broadcast: (topic, from, bytes) =>
+        topic === this.#names.rosterTopic ? this.#receiveRecord(bytes) : this.#receiveBroadcast(from, bytes),
       message: (name, from, bytes) => this.#receiveMessage(name, from, bytes),
-      request: (name, _from, body) => this.#answer(name, body),
+      request: (name, from, body) => this.#answer(name, from, body),
       connected: (peer) => this.#connected(peer),
       disconnected: (peer) => {
         this.#members.post({ kind: 'disconnected', peer });
-        this.#tellElection();
+        this.#coordination.tell();
       },
     });
   }
@@ -236,7 +244,7 @@ export class SwarmLink {
     const { transport } = this.#ports;
     const protocol = this.#names.protocol(name);
     if (!this.#isSparse || this.#membership.get(to)?.connected === true) return transport.send(to, protocol, bytes);
-    transport.dialPeer(to, this.#addresses.get(to)).then(
+    this.#peers.dial(to).then(
       () => transport.send(to, protocol, bytes),
       () => undefined, // out of reach: messages may be lost
     );
@@ -260,28 +268,85 @@ export class SwarmLink {
     return this.#clocks.behindMs(this.#ports.clock.monotonicMs());
   }
 
+  // Who belongs
+
+  #receiveRecord(bytes: Uint8Array): Verdict {
+    const offer = this.admission.roster.offer(bytes, this.#ports.clock.wallMs());
+    if (offer.verdict === 'accept') this.#keep([offer.record]);
+    return offer.verdict;
+  }
+
+  /** Records that others brought. */
+  #keep(records: readonly SignedRecord[]): void {
+    for (const record of records) this.#learned(record, false);
+    if (!this.#stopped) this.admission.keep(records).catch((error: unknown) => this.#events.failed(error));
+  }
+
+  #learned(record: SignedRecord, own: boolean): void {
+    const { body } = record;
+    const { transport } = this.#ports;
+    if (own && !this.#stopped) transport.publish(this.#names.rosterTopic, record.bytes);
+    if (body.kind === 'member' && this.admission.roster.isMember(body.subject)) this.#added(body.subject);
+    if (body.kind === 'revocation' && !this.admission.roster.isMember(body.subject)) this.#removed(body.subject, body.reason);
+  }
+
+  #added(peer: PeerId): void {
+    this.#members.post({ kind: 'added', peer });
+    for (const { envelope, heardMs } of this.statuses.takeEarly(peer)) this.#take(this.#offer(envelope, heardMs), heardMs);
+  }
+
+  /** Nothing of it counts from here on, and it is not talked to. */
+  #removed(peer: PeerId, reason: string): void {
+    if (this.#membership.get(peer) === undefined) return;
+    this.#events.log('info', `${this.nameOf(peer)} is no member any more${reason === '' ? '' : `: ${reason}`}`);
+    if (peer === this.self) return;
+    this.statuses.forget(peer);
+    this.#clocks.forget(peer);
+    this.#members.post({ kind: 'removed', peer });
+    this.#peers.remember(peer, undefined);
+    this.#ports.transport.disconnect(peer);
+    this.#coordination.tellSoon();
+  }
+
+  #issuerWithinReach(): boolean {
+    const { roster } = this.admission;
+    const nowMs = this.#ports.clock.wallMs();
+    return roster
+      .issuers()
+      .some(({ subject }) => roster.isIssuer(subject, nowMs) && this.#membership.get(subject)?.state === 'alive');
+  }
+
   // What arrives
 
   #receiveBroadcast(from: PeerId, bytes: Uint8Array): Verdict {
-    const { clock } = this.#ports;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#ports.clock.monotonicMs();
     const offer = this.#offer(bytes, nowMs);
     const isNeighbours = offer.verdict === 'accept' && offer.kind === 'status' && offer.entry.origin === from;
     if (!isNeighbours) this.#members.post({ kind: 'heard', peer: from });
+    return this.#take(offer, nowMs);
+  }
+
+  /** What an envelope that has come just now says of its origin. */
+  #take(offer: Offer, nowMs: number): Verdict {
     if (offer.verdict !== 'accept') return offer.verdict;
     if (offer.kind === 'leave') {
       this.#farewell(offer.origin, offer.sequence);
-    } else if (offer.entry.origin !== this.self) {
-      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, clock.wallMs(), nowMs);
-      this.#members.post({ kind: 'heard', peer: offer.entry.origin });
+    } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs);
+      this.#members.post({ kind: 'spoke', peer: offer.entry.origin });
     }
     return 'accept';
   }
 
-  /** Merges an envelope and learns from it where the peer is and which term it knows. */
+  /** Merges an envelope and learns from it where the peer is, which term it knows, and whom it cannot reach. */
   #offer(bytes: Uint8Array, heardMs: number): Offer {
     const offer = this.statuses.offer(bytes, heardMs);
-    if (offer.verdict !== 'accept' || offer.kind !== 'status') return offer;
+    if (offer.verdict !== 'accept' || offer.kind === 'leave') return offer;
+    if (offer.kind === 'report') {
+      if (offer.origin === this.self) this.#reportedBefore(offer.sequence);
+      else this.#members.post({ kind: 'report', peer: offer.origin, alerts: offer.alerts });
+      return offer;
+    }
     const { origin, sequence, status } = offer.entry;
     if (origin === this.self) {
       this.#outlivedBy(sequence);
@@ -289,12 +354,30 @@ export class SwarmLink {
     }
     if (!this.#greeted.has(origin)) {
       this.#greeted.add(origin);
-      if (this.#membership.get(origin)?.state === 'alive') this.#events.log('info', `${status.name} is alive`);
+      if (this.#membership.get(origin)?.state === 'alive') this.#events.log('info', `${this.nameOf(origin)} is alive`);
     }
-    if (status.address !== '') this.#remember(origin, status.address);
-    if (status.term > this.term) this.#electionRuntime?.post({ kind: 'term-seen', term: status.term });
-    if (status.term > 0) this.#beginElection();
+    if (status.address !== '') this.#peers.remember(origin, status.address);
+    this.#coordination.termSeen(status.term);
     return offer;
+  }
+
+  /** A report of its own from an earlier life: what is true now is said again. */
+  #reportedBefore(sequence: number): void {
+    this.#outlivedBy(sequence);
+    this.#report(this.#alerts);
+  }
+
+  #report(alerts: Alerts): void {
+    this.#alerts = alerts;
+    this.#seal('report', encodeReport(this.#ports.crypto, alerts));
+  }
+
+  /** Signs and publishes something of its own. */
+  #seal(kind: EnvelopeKind, payload: Uint8Array): void {
+    const { crypto, transport, clock } = this.#ports;
+    const envelope = sealEnvelope(crypto, this.#config.swarmId, kind, ++this.#sequence, payload);
+    if (kind !== 'leave') this.statuses.offer(envelope.bytes, clock.monotonicMs());
+    transport.publish(this.#names.statusTopic, envelope.bytes);
   }
 
   /** Its own is of an earlier life, however it comes here: by a pull, or said again by whoever kept it. */
@@ -317,75 +400,64 @@ export class SwarmLink {
   }
 
   #receiveMessage(name: string, from: PeerId, bytes: Uint8Array): void {
-    this.#members.post({ kind: 'heard', peer: from });
-    if (name === this.#names.protocol('vote')) {
-      const message = decodeVoteMessage(bytes);
-      if (message !== undefined) this.#votes.post({ kind: 'message', from, message });
-    } else {
-      const message = decodeElectionMessage(bytes);
-      if (message !== undefined) this.#electionRuntime?.post({ kind: 'message', from, message });
+    if (name === this.#names.protocol('probe')) {
+      const message = decodeProbe(bytes);
+      if (message !== undefined) this.#members.post({ kind: 'message', from, message });
+      return;
     }
+    this.#members.post({ kind: 'heard', peer: from });
+    if (name === this.#names.protocol('vote')) return this.#ballots.receive(from, bytes);
+    this.#coordination.receive(from, bytes);
   }
 
-  async #answer(name: string, body: Uint8Array): Promise<Uint8Array> {
-    if (name === this.#names.protocol('table')) return this.#events.request('table', body);
-    if (name === this.#names.protocol('explain')) return this.#events.request('explain', body);
-    const answer = this.statuses.answerSync(body, this.#ports.clock.monotonicMs());
-    if (answer === undefined) throw new Error('malformed digest');
-    return answer;
+  async #answer(name: string, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
+    switch (name) {
+      case this.#names.protocol('table'):
+        return this.#events.request('table', body);
+      case this.#names.protocol('explain'):
+        return this.#events.request('explain', body);
+      case this.#names.protocol('renew'): {
+        const grant = await this.admission.renew(from);
+        if (grant === undefined) throw new Error('this agent is no issuer');
+        return grant;
+      }
+      default: {
+        const answer = this.#replica.answerSync(body, this.#ports.clock.monotonicMs());
+        if (answer === undefined) throw new Error('malformed digest');
+        return answer;
+      }
+    }
   }
 
   // Connections
 
   #connected(peer: PeerId): void {
     this.#members.post({ kind: 'connected', peer });
-    this.#tellElectionSoon();
-    this.#patience ??= this.#ports.clock.after(NEWCOMER_PATIENCE_MS, () => this.#beginElection());
-    // Of many that connect at once, one is asked now, and others in turn.
-    if (this.#ports.clock.monotonicMs() - this.#pulledMs >= FIRST_PULL_MS) void this.#pullFrom(peer);
-    this.#repairAfter(FIRST_PULL_MS);
+    this.#coordination.connected();
+    this.#repair.connected(peer);
   }
 
-  /** Pulls from one connected peer after another, drawn at random, with pauses that double until all is calm. */
-  #repairAfter(delayMs: number): void {
-    this.#repair?.cancel();
-    if (this.#stopped) return;
-    this.#repair = this.#ports.clock.after(delayMs, () => {
-      const connected = this.#ports.transport.connectedPeers();
-      const peer = connected[integerBelow(this.#ports.random, connected.length)];
-      if (peer !== undefined) void this.#pullFrom(peer);
-      this.#repairAfter(Math.min(CALM_PULL_MS, delayMs * 2));
-    });
-  }
-
-  /** Anti-entropy: whoever connects asks for what it lacks. */
-  async #pullFrom(peer: PeerId): Promise<void> {
+  #pulled({ records, envelopes }: Lacking, askedMs: number): void {
     const { clock } = this.#ports;
-    const askedMs = clock.monotonicMs();
-    this.#pulledMs = askedMs;
-    try {
-      const answer = await this.#ports.transport.request(
-        peer,
-        this.#names.protocol('sync'),
-        this.statuses.encodeDigest(),
-        SYNC_TIMEOUT_MS,
-      );
-      for (const { envelope, ageMs } of StatusTable.parseSync(answer)) {
-        // What it was old there, and no less than the time that the answer may have taken.
-        const offer = this.#offer(envelope, askedMs - ageMs);
-        if (offer.verdict === 'accept') this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
-      }
-      this.#tellElectionSoon();
-    } catch {
-      // it has gone again, or is not of our swarm: the next connection asks anew
+    const wallMs = clock.wallMs();
+    const accepted = records.flatMap((bytes) => {
+      const offer = this.admission.roster.offer(bytes, wallMs);
+      return offer.verdict === 'accept' ? [offer.record] : [];
+    });
+    if (accepted.length > 0) this.#keep(accepted);
+    for (const { envelope, ageMs } of envelopes) {
+      // What it was old there, and no less than the time that the answer may have taken.
+      const offer = this.#offer(envelope, askedMs - ageMs);
+      if (offer.verdict === 'accept') this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
     }
+    this.#coordination.tellSoon();
   }
 
   /** Hearsay from a pull. In a swarm where few are connected with each other, a status that is young enough is a sign of life. */
   #heardOf(offer: Extract<Offer, { verdict: 'accept' }>, ageMs: number): void {
     if (offer.kind === 'leave') this.#farewell(offer.origin, offer.sequence);
-    else if (this.#isSparse && ageMs < this.#freshMs) this.#members.post({ kind: 'heard', peer: offer.entry.origin });
-    else this.#members.post({ kind: 'known', peer: offer.entry.origin });
+    else if (offer.kind === 'status' && this.#isSparse && ageMs < this.#freshMs)
+      this.#members.post({ kind: 'spoke', peer: offer.entry.origin });
   }
 
   /** The swarm has outgrown the full mesh: whom no connection was made to yet is taken for what its status says. */
@@ -394,8 +466,8 @@ export class SwarmLink {
     this.#outgrown = true;
     const nowMs = this.#ports.clock.monotonicMs();
     for (const { origin, heardMs } of this.statuses.entries())
-      if (nowMs - heardMs < this.#freshMs && this.#membership.isHearsay(origin))
-        this.#members.post({ kind: 'heard', peer: origin });
+      if (nowMs - heardMs < this.#freshMs && this.#membership.get(origin)?.met === false)
+        this.#members.post({ kind: 'spoke', peer: origin });
   }
 
   /** A status of a running peer is no older than this. */
@@ -408,115 +480,47 @@ export class SwarmLink {
     return this.#membership.size > FULL_MESH;
   }
 
-  /** Whom to be connected with: all; or one's observers, a few others, the coordinator, and, as the coordinator, all. */
+  /** Whom to be connected with: all; or one's observers and whom one observes, a few others, the coordinator, and, as the coordinator, all. */
   #wanted(): PeerId[] {
     const { coordinator } = this;
+    this.#noticeGrowth();
     const others = (): PeerId[] => this.members.map(({ peer }) => peer).filter((peer) => peer !== this.self);
     if (!this.#isSparse || coordinator === this.self) return others();
     const { version } = this.#membership;
     if (this.#neighbours.version !== version)
       this.#neighbours = { version, peers: drawnBy('neighbour', this.self, others(), NEIGHBOURS) };
-    const drawn = [...this.witnesses(), ...this.#neighbours.peers];
+    const drawn = [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers];
     return [...new Set(coordinator === undefined ? drawn : [coordinator, ...drawn])];
-  }
-
-  #dialAll(): void {
-    const { transport, clock } = this.#ports;
-    this.#noticeGrowth();
-    const connected = new Set(transport.connectedPeers());
-    const absent = this.#wanted()
-      .filter((peer) => !connected.has(peer))
-      .slice(0, MAX_DIALS_AT_ONCE);
-    for (const peer of absent) void transport.dialPeer(peer, this.#addresses.get(peer)).catch(() => undefined);
-    if (connected.size === 0) {
-      for (const address of this.#config.join) {
-        transport
-          .dial(address)
-          .catch((error: unknown) => this.#events.log('warn', `cannot reach ${address}: ${(error as Error).message}`));
-      }
-    }
-    if (!this.#stopped) this.#redial = clock.after(REDIAL_EVERY_MS, () => this.#dialAll());
   }
 
   #membershipNotice(notice: MembershipNotice): void {
     if (this.#stopped) return;
-    const { transport } = this.#ports;
-    if (notice.kind === 'redial') {
-      void transport.dialPeer(notice.peer, this.#addresses.get(notice.peer)).catch(() => undefined);
-      return;
+    switch (notice.kind) {
+      case 'redial':
+        this.#peers.dial(notice.peer).catch(() => undefined);
+        return;
+      case 'report':
+        this.#report(notice.alerts);
+        return;
+      case 'changed': {
+        const { peer, state } = notice;
+        // A peer whose status has not come yet is announced with that.
+        if (this.statuses.get(peer) !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);
+        this.#peers.remember(peer, state === 'left' ? undefined : (this.#peers.addressOf(peer) ?? ''));
+        this.#coordination.tellSoon();
+      }
     }
-    // A peer whose status has not come yet has no name to show: it is announced with that.
-    if (this.statuses.get(notice.peer) !== undefined) this.#events.log('info', `${this.nameOf(notice.peer)} is ${notice.state}`);
-    this.#remember(notice.peer, notice.state === 'left' ? undefined : (this.#addresses.get(notice.peer) ?? ''));
-    this.#tellElectionSoon();
-  }
-
-  /** @param address undefined: forget the peer. */
-  #remember(peer: PeerId, address: string | undefined): void {
-    if (peer === this.self || (address !== undefined && this.#addresses.get(peer) === address)) return;
-    if (address === undefined) this.#addresses.delete(peer);
-    else this.#addresses.set(peer, address);
-    this.#unsaved.add(peer);
-    if (this.#unsaved.size === 1) this.#ports.clock.after(SAVE_AFTER_MS, () => this.#saveAddresses());
-  }
-
-  /** What changed of late, in one write. */
-  #saveAddresses(): void {
-    const operations = [...this.#unsaved].map((peer): StoreOperation => {
-      const [key, address] = [`${PEER_PREFIX}${peer}`, this.#addresses.get(peer)];
-      return address === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: utf8(address) };
-    });
-    this.#unsaved.clear();
-    if (!this.#stopped && operations.length > 0)
-      this.#ports.store.write(operations).catch((error: unknown) => this.#events.failed(error));
   }
 
   nameOf(peer: PeerId): string {
-    return this.statuses.get(peer)?.status.name ?? peer.slice(-8);
-  }
-
-  // The coordinator
-
-  #tellElection(): void {
-    this.#telling?.cancel();
-    this.#telling = undefined;
-    const sparse = this.#isSparse;
-    this.#toldVersion = this.#membership.version;
-    const members: PeerId[] = [];
-    const reachable: PeerId[] = [];
-    for (const { peer, connected, state } of this.members) {
-      members.push(peer);
-      if (peer === this.self || connected || (sparse && state === 'alive')) reachable.push(peer);
-    }
-    this.#electionRuntime?.post({ kind: 'members', members, reachable });
-  }
-
-  /** From here on it may campaign: it has been in the swarm before, or began it, or has heard of a term; or nobody has for long. */
-  #beginElection(): void {
-    if (this.#begun || this.#stopped || this.#electionRuntime === undefined) return;
-    this.#begun = true;
-    this.#tellElection();
-    this.#electionRuntime.post({ kind: 'start' });
-  }
-
-  /** That somebody came is no haste; when many come, they are told of together. */
-  #tellElectionSoon(): void {
-    // Where few are connected, only who is a member and alive matters.
-    if (this.#isSparse && this.#toldVersion === this.#membership.version) return;
-    const soonMs = this.#isSparse ? TELL_MANY_SOON_MS : TELL_SOON_MS;
-    this.#telling ??= this.#ports.clock.after(soonMs, () => this.#tellElection());
-  }
-
-  #coordinatorChanged({ term, coordinator }: ElectionNotice): void {
-    if (coordinator !== undefined) this.#events.log('info', `term ${term}: ${this.nameOf(coordinator)} coordinates`);
+    return this.admission.roster.member(peer)?.name ?? this.statuses.get(peer)?.status.name ?? peer.slice(-8);
   }
 
   // Status
 
   /** Publishes the agent's status where it changed enough to matter, or grew old. */
   publish(status: Status): void {
-    const { clock, transport, crypto } = this.#ports;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#ports.clock.monotonicMs();
     if (
       this.#published !== undefined &&
       nowMs - this.#published.atMs < this.#published.forMs &&
@@ -526,9 +530,7 @@ export class SwarmLink {
     // Agents that came up together do not speak together for ever.
     const share = 1 - (SPREAD_PERCENT * integerBelow(this.#ports.random, 101)) / 10_000;
     this.#published = { status, atMs: nowMs, forMs: statusAgeMs(this.#membership.size) * share };
-    const envelope = sealEnvelope(crypto, this.#config.swarmId, 'status', ++this.#sequence, encodeStatus(status));
-    this.statuses.offer(envelope.bytes, nowMs);
-    transport.publish(this.#names.statusTopic, envelope.bytes);
+    this.#seal('status', encodeStatus(status));
   }
 
   // Votes
@@ -541,36 +543,8 @@ export class SwarmLink {
 
   /** Asks the witnesses; resolves by the vote's deadline at the latest. */
   vote(claim: Claim): Promise<VoteResult> {
-    return new Promise((resolve) => {
-      this.#waiting.set(claim, resolve);
-      this.#votes.post({ kind: 'claim', claim, witnesses: this.witnesses() });
-    });
+    return this.#ballots.vote(claim, this.witnesses());
   }
-
-  #voteNotice(notice: VotingNotice): void {
-    switch (notice.kind) {
-      case 'decided':
-        this.#waiting.get(notice.result.claim)?.(notice.result);
-        this.#waiting.delete(notice.result.claim);
-        return;
-      case 'voted':
-        return this.#events.voted(notice.claim, notice.vote);
-      case 'equivocation':
-        return this.#events.log('warn', `${this.nameOf(notice.witness)} signed two different votes on one claim`);
-      case 'evidence-wanted':
-        void this.#witness(notice.claimId, notice.claim);
-    }
-  }
-
-  async #witness(claimId: string, claim: Claim): Promise<void> {
-    const { transport, clock } = this.#ports;
-    const evidence = await gatherEvidence(claim, transport, this.statuses, clock);
-    this.#votes.post({ kind: 'evidence', claimId, ...evidence });
-  }
-}
-
-function encodeVote(message: VoteMessage): Uint8Array {
-  return message.type === 'claim' ? encodeClaimMessage(message.claim) : encodeVoteMessage(message.vote);
 }
 
 function isNews(before: Status, now: Status): boolean {

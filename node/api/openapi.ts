@@ -1,6 +1,6 @@
 // The local API described in OpenAPI 3.1, from the very routes that serve it.
 import { z } from 'zod';
-import type { Route } from './routes.ts';
+import type { Route } from './route.ts';
 
 /** @param version of the package. */
 export function openApi(routes: readonly Route[], version: string): Record<string, unknown> {

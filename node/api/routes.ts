@@ -10,36 +10,11 @@ import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
+import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
+import { SWARM_ROUTES } from './swarm-routes.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_REASON_LENGTH = 200;
-
-export interface Reply {
-  status: number;
-  body: unknown;
-}
-
-export interface Route {
-  method: 'GET' | 'POST';
-  /** With one parameter at most: `/v1/incidents/{id}/explanation`. */
-  path: string;
-  /** What the parameter looks like; anything without a slash where it is not given. */
-  parameter: RegExp | undefined;
-  summary: string;
-  /** What the body must be; undefined where there is none. */
-  body: z.ZodType | undefined;
-  /** @param parameter as it was in the path. */
-  handle(agent: Agent, body: unknown, parameter: string): Promise<Reply> | Reply;
-}
-
-export const failed = (status: number, error: string): Reply => ({ status, body: { error } });
-const ok = (body: unknown): Reply => ({ status: 200, body });
-
-/** Parses a body, or answers 400 saying what is wrong with it. */
-async function parsed<T>(schema: z.ZodType<T>, body: unknown, handle: (value: T) => Promise<Reply> | Reply): Promise<Reply> {
-  const result = schema.safeParse(body);
-  return result.success ? handle(result.data) : failed(400, z.prettifyError(result.error));
-}
 
 const querySchema = z.strictObject({
   sql: z.string().min(1),
@@ -145,34 +120,11 @@ function declaration(tool: Tool) {
   return { ...base, blastRadius, verification, timeoutMs, rate };
 }
 
-type Answer = Promise<Reply> | Reply;
-
-function get(path: string, summary: string, handle: (agent: Agent, parameter: string) => Answer, parameter?: RegExp): Route {
-  return { method: 'GET', path, parameter, summary, body: undefined, handle: (agent, _body, given) => handle(agent, given) };
-}
-
-/** Its body is parsed by the schema, or what is wrong with it is said. */
-function post<T>(
-  path: string,
-  summary: string,
-  body: z.ZodType<T>,
-  handle: (agent: Agent, body: T, parameter: string) => Answer,
-): Route {
-  return {
-    method: 'POST',
-    path,
-    parameter: undefined,
-    summary,
-    body,
-    handle: (agent, given, parameter) => parsed(body, given, (value) => handle(agent, value, parameter)),
-  };
-}
-
-const nothing = z.looseObject({}).optional();
 const orMissing = (value: unknown, missing: string): Reply => (value === undefined ? failed(404, missing) : ok(value));
 const MANY = /\d{1,12}/;
 
 export const ROUTES: readonly Route[] = [
+  ...SWARM_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
   post('/v1/stop', 'Has the agent leave the swarm and end, in order', nothing, () => {

@@ -3,7 +3,8 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Agent } from '../agent.ts';
 import { openApi } from './openapi.ts';
-import { failed, type Reply, ROUTES } from './routes.ts';
+import { failed, type Reply } from './route.ts';
+import { ROUTES } from './routes.ts';
 
 /** A file of 256 KiB, escaped as JSON may escape it. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;

@@ -61,7 +61,7 @@ ${cases.join('\n')}
   done
   case "$path $option" in
 ${choices.join('\n')}
-    *--dir|*--config|*--secret-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    *--dir|*--config|*--key-file|*--root-key) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

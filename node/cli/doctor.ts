@@ -123,7 +123,7 @@ async function checkModel(): Promise<Finding> {
 }
 
 function checkState(given: string | undefined): Finding {
-  const { path, secretFile } = stateDirectory(given);
+  const { path, keyFile } = stateDirectory(given);
   if (!existsSync(path)) {
     const fix = { what: `make ${path}`, run: () => makeStateDirectory(stateDirectory(given)) };
     return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up makes it`, fix };
@@ -135,7 +135,7 @@ function checkState(given: string | undefined): Finding {
   }
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
-    readFileSync(secretFile);
+    if (existsSync(keyFile)) readFileSync(keyFile);
     return { check: 'state', result: 'ok', detail: path };
   } catch (error) {
     return { check: 'state', result: 'broken', detail: (error as Error).message };

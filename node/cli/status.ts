@@ -23,7 +23,7 @@ function hasNoQuorum({ members }: AgentStatus): boolean {
 }
 
 function isDegraded(answer: AgentStatus): boolean {
-  return answer.conditions.Ready === 'False' || answer.members.some(({ state }) => state === 'unreachable');
+  return answer.conditions.Ready === 'False' || answer.members.some(({ state }) => state === 'unreachable' || state === 'down');
 }
 
 function render(answer: AgentStatus): string {

@@ -16,7 +16,10 @@ export interface UpOptions {
   mode?: string;
   listen?: string;
   join?: string[];
-  secretFile?: string;
+  swarmName?: string;
+  rootKeys: number;
+  rootThreshold?: number;
+  private: boolean;
   init?: boolean;
   user?: string;
 }
@@ -51,11 +54,13 @@ export async function up(options: UpOptions): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
   const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
-  const { dir, config, name, mode, listen, join: addresses, secretFile } = options;
+  const { dir, config, name, mode, listen, join: addresses, rootKeys } = options;
+  // More than half of them, where it is not said.
+  const rootThreshold = options.rootThreshold ?? Math.floor(rootKeys / 2) + 1;
   const node = await startNode({
     directory: dir,
     configFile: config,
-    secretFile,
+    founding: { swarmName: options.swarmName, rootKeys, rootThreshold, isPrivate: options.private },
     name,
     mode,
     listen,
@@ -101,11 +106,10 @@ function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info'
   process.on('SIGTERM', stop);
 }
 
-function welcome({ agent, directory, sensorFallback }: RunningNode): string {
+function welcome({ agent, directory, sensorFallback, founded }: RunningNode): string {
   const status = agent.status();
   const kalos = commandName();
   const address = status.addresses[0] ?? '(no address)';
-  const secret = directory.secretFile;
   const here = directory.path === stateDirectory(undefined).path ? '' : ` --dir ${directory.path}`;
   return [
     `${paint('bold', `KALOS ${status.version}`)}  agent ${paint('bold', status.name)} is up, swarm ${status.swarmId.slice(0, 8)}`,
@@ -115,11 +119,13 @@ function welcome({ agent, directory, sensorFallback }: RunningNode): string {
     `  mode       ${MODE_TEXT[status.mode]}`,
     `  listens    ${address}`,
     '',
-    'Join a second agent to it, from another terminal:',
-    `  ${kalos} up --name second --dir ${join('/tmp', 'kalos-second')} --secret-file ${secret} \\`,
-    `    --join ${address}`,
-    ...(isLoopback(address)
-      ? ['  (for other machines start this one with --listen 0.0.0.0:7700, and copy the secret file over)']
+    ...(founded
+      ? [
+          `A swarm begins here. Its root key lies in ${directory.rootKeys}: keep a copy elsewhere.`,
+          'Join a second agent to it, from another terminal:',
+          `  ${kalos} up --name second --dir ${join('/tmp', 'kalos-second')} --join "$(${kalos} token create -q${here})"`,
+          ...(isLoopback(address) ? ['  (for other machines start this one with --listen 0.0.0.0:7700)'] : []),
+        ]
       : []),
     'Ask any of them:',
     `  ${kalos} status${here}`,

@@ -4,7 +4,7 @@ import { SHIPPED_POLICIES } from '../detection/policy.ts';
 import type { Declared } from '../telemetry/declared.ts';
 import type { Config } from './config.ts';
 
-export type AgentSettings = Omit<AgentConfig, 'name' | 'version' | 'swarmId'>;
+export type AgentSettings = Omit<AgentConfig, 'name' | 'version' | 'swarmId' | 'token' | 'rootSigners'>;
 
 export function agentSettings(config: Config): AgentSettings {
   const { mode, maintenance, service: services, join, policy_engine, ai_engine } = config;

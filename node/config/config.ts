@@ -184,7 +184,7 @@ export const configSchema = z.strictObject({
   mode: z.enum(MODES).default('observe'),
   listen: z.string().regex(listenPattern, 'an IP address and a port, such as 0.0.0.0:7700').optional(),
   announce: z.array(z.string().startsWith('/')).default([]),
-  join: z.array(z.string().startsWith('/')).default([]),
+  join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
   sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
   file: z.array(fileSchema).max(MAX_DECLARED).default([]),

@@ -15,7 +15,6 @@ export interface TableSources {
   watcher: Watcher;
   memory: Memory;
   healer: Healer;
-  name: string;
   version: string;
   nowMonotonicMs(): number;
 }
@@ -81,7 +80,7 @@ const metrics: Table = {
     column('kind', 'TEXT'),
     column('source', 'TEXT'),
   ],
-  rows: ({ watcher, name: node }) => {
+  rows: ({ watcher, link: { name: node } }) => {
     const values = watcher.metrics();
     const { sample } = watcher.lastSample();
     return METRICS.map((metric) => {
@@ -107,7 +106,7 @@ const processes: Table = {
     column('resident_size', 'INTEGER'),
     column('cpu', 'REAL'),
   ],
-  rows: ({ watcher, name: node }) => {
+  rows: ({ watcher, link: { name: node } }) => {
     const { sample, previous } = watcher.lastSample();
     return (sample?.processes ?? []).map((process) => ({
       node,
@@ -131,7 +130,7 @@ const services: Table = {
     ...['pid', 'port', 'starts', 'age_ms', 'memory', 'processes'].map((name) => column(name, 'INTEGER')),
     column('cpu', 'REAL'),
   ],
-  rows: ({ watcher, name: node }) =>
+  rows: ({ watcher, link: { name: node } }) =>
     watcher.services().map(({ name, state, check, pid, port, starts, ageMs, usage }) => ({
       node,
       name,
@@ -155,7 +154,7 @@ const mounts: Table = {
     ...['node', 'path', 'device', 'type'].map((name) => column(name, 'TEXT')),
     ...['size', 'available', 'inodes', 'inodes_free'].map((name) => column(name, 'INTEGER')),
   ],
-  rows: ({ watcher, name: node }) =>
+  rows: ({ watcher, link: { name: node } }) =>
     (watcher.lastSample().sample?.mounts ?? []).map(({ path, device, type, sizeBytes, availableBytes, inodes, inodesFree }) => ({
       node,
       path,

@@ -1,8 +1,10 @@
 // One agent's end of the simulated network. A restarted agent gets a new one under the same id. Connections open by dialing, and
 // close when a process dies or a link stays cut; messages on one stay in order, unless the link lets them overtake.
 import {
+  type Admitted,
   type PeerId,
   type PortState,
+  type RequestFailure,
   type Transport,
   TransportError,
   type TransportHandlers,
@@ -178,27 +180,65 @@ export class SimulatedTransport implements Transport {
   #dialAnew(peer: PeerId): Promise<void> {
     return new Promise((resolve, reject) => {
       const network = this.#network;
-      const failed = (text: string): void => this.process.run(() => reject(new TransportError('unreachable', text)));
-      const late = network.scheduler.after(DIAL_TIMEOUT_MS, () => failed('no answer'));
+      const failed = (code: RequestFailure, text: string): void => this.process.run(() => reject(new TransportError(code, text)));
+      const late = network.scheduler.after(DIAL_TIMEOUT_MS, () => failed('unreachable', 'no answer'));
       const host = network.known(peer);
       if (host === undefined || !network.connects(this.host, host)) return;
       const to = host.transport;
       if (to === undefined) {
         late.cancel();
-        network.scheduler.after(REFUSED_MS, () => failed('connection refused'));
+        network.scheduler.after(REFUSED_MS, () => failed('refused', 'connection refused'));
         return;
       }
       network.arrive(network.arrivalMs(this.host, host, DIAL_BYTES, DIAL_HOPS), 'dial', this.host, host, DIAL_BYTES, () => {
         to.process.run(() => {
+          if (to.running) return void this.#greet(to).then(over, over);
           late.cancel();
-          if (!to.running) return failed('connection refused');
-          this.process.run(() => {
-            if (this.running) this.#open(to);
-            resolve();
-          });
+          failed('refused', 'connection refused');
         });
       });
+      /** What came of the hello: undefined where both let each other in. */
+      const over = (reason: unknown): void => {
+        late.cancel();
+        if (reason !== undefined) return failed('denied', String(reason));
+        this.process.run(() => {
+          if (this.running && to.running) this.#open(to);
+          resolve();
+        });
+      };
     });
+  }
+
+  /** The exchange that a connection begins with, each message on its way as long as any. @returns why not, or undefined. */
+  async #greet(to: SimulatedTransport): Promise<string | undefined> {
+    const [here, there] = [this.#handlers, to.#handlers];
+    if (here === undefined || there === undefined) return 'stopped';
+    const welcomed = await there.welcome(this.self, here.hello(to.self));
+    const answered = await this.#say(to, this, welcomed, (bytes) => here.accept(to.self, bytes));
+    const settled = answered && (await this.#say(this, to, answered, (bytes) => there.settle(this.self, bytes)));
+    const reason = [welcomed, answered, settled].find((one) => one?.admitted === false)?.reason;
+    return reason ?? (settled?.admitted === true ? undefined : 'not admitted');
+  }
+
+  #say(
+    from: SimulatedTransport,
+    to: SimulatedTransport,
+    { answer }: Admitted,
+    heard: (bytes: Uint8Array) => Promise<Admitted>,
+  ): Promise<Admitted | undefined> {
+    if (answer === undefined) return Promise.resolve(undefined);
+    const bytes = answer.length + FRAME_BYTES;
+    return new Promise((resolve) => {
+      const atMs = this.#network.arrivalMs(from.host, to.host, bytes);
+      this.#network.arrive(atMs, 'dial', from.host, to.host, bytes, () => to.process.run(() => resolve(heard(answer))));
+    });
+  }
+
+  disconnect(peer: PeerId): void {
+    const connection = this.#connections.get(peer);
+    if (connection === undefined) return;
+    this.#carryOn(connection, 'close', CLOSE_BYTES, (there) => there.#closed(this.self, connection));
+    this.#closed(peer, connection);
   }
 
   #open(to: SimulatedTransport): void {

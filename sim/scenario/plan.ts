@@ -16,7 +16,7 @@ export interface PlannedFault {
 }
 
 /** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again. */
-export const RECOVERY_MS = 20_000;
+export const RECOVERY_MS = 30_000;
 /** A drawn fault comes upon so many machines at most. */
 const MOST_AT_ONCE = 3;
 

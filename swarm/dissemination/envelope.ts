@@ -14,7 +14,7 @@ const COPY_KEY_BYTES = 24;
 const CBOR_ARRAY = 0x80;
 const CBOR_SMALL = 24;
 
-export const ENVELOPE_KINDS = { status: 1, leave: 2 } as const;
+export const ENVELOPE_KINDS = { status: 1, leave: 2, report: 3 } as const;
 export type EnvelopeKind = keyof typeof ENVELOPE_KINDS;
 
 export interface Envelope {

@@ -1,9 +1,7 @@
 // How a libp2p host is set up for KALOS: tcp, noise, yamux, identify, gossipsub, kad-dht, and limits on everything.
-// The shared secret becomes a libp2p pre-shared key: who lacks it cannot even start a handshake.
-import { hkdfSync } from 'node:crypto';
+// Who is let in is decided while a connection is secured (greeting.ts); an optional network key keeps noise away before that.
 import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
 import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
-import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
 import { type Identify, identify } from '@libp2p/identify';
 import type { Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
@@ -12,7 +10,10 @@ import { type Ping, ping } from '@libp2p/ping';
 import { preSharedKey } from '@libp2p/pnet';
 import { tcp } from '@libp2p/tcp';
 import { createLibp2p } from 'libp2p';
+import { toHex } from '../dissemination/cbor.ts';
 import { MAX_ENVELOPE_BYTES } from '../dissemination/envelope.ts';
+import type { Greeter } from '../ports/transport.ts';
+import { GreetingEncrypter } from './greeting.ts';
 
 export type HostServices = { identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub } & Record<string, unknown>;
 export type Host = Libp2p<HostServices>;
@@ -23,7 +24,10 @@ export interface HostOptions {
   listen: readonly string[];
   /** Multiaddrs to tell others, where they differ from those listened on. */
   announce: readonly string[];
-  secret: string;
+  swarmId: string;
+  /** 32 bytes; undefined where the swarm has none. */
+  networkKey: Uint8Array | undefined;
+  greeter: Greeter;
   topics: readonly string[];
   dhtProtocol: string;
 }
@@ -50,10 +54,10 @@ const TOPIC_SCORE = {
 };
 const MAX_GOSSIP_BUFFER_BYTES = 4 * 1024 * 1024;
 
-/** A 32-byte key from the shared secret (HKDF, RFC 5869), in libp2p's file form. */
-function networkKey(secret: string): Uint8Array {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', 'kalos/network/1', 32)).toString('hex');
-  return Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${key}`);
+/** The key in libp2p's file form. */
+function protector(networkKey: Uint8Array | undefined) {
+  if (networkKey === undefined) return undefined;
+  return preSharedKey({ psk: Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${toHex(networkKey)}`) });
 }
 
 /** FNV-1a over the data: cheap, so that duplicates are recognised before anything is hashed or checked. */
@@ -111,14 +115,15 @@ function gossip(topics: readonly string[]) {
 }
 
 export async function createHost(options: HostOptions): Promise<Host> {
+  const key = protector(options.networkKey);
   return createLibp2p<HostServices>({
     nodeInfo: { name: 'kalos', version: '0.1.0' },
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [(components) => new GreetingEncrypter(components as never, options.swarmId, options.greeter)],
     streamMuxers: [yamux({ enableKeepAlive: false })],
-    connectionProtector: preSharedKey({ psk: networkKey(options.secret) }),
+    ...(key === undefined ? {} : { connectionProtector: key }),
     connectionMonitor: { enabled: false }, // liveness is the membership's business, and pings cost traffic
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,

@@ -15,6 +15,7 @@ import {
   type TransportNames,
   type Verdict,
 } from '../ports/transport.ts';
+import { DENIED } from './greeting.ts';
 import { createHost, type Host } from './host.ts';
 
 export interface Libp2pTransportOptions {
@@ -22,7 +23,8 @@ export interface Libp2pTransportOptions {
   privateKey: Ed25519PrivateKey;
   listen: readonly string[];
   announce: readonly string[];
-  secret: string;
+  swarmId: string;
+  networkKey: Uint8Array | undefined;
   dhtProtocol: string;
 }
 
@@ -68,7 +70,7 @@ export class Libp2pTransport implements Transport {
   }
 
   async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
-    const host = await createHost({ ...this.#options, topics: names.topics });
+    const host = await createHost({ ...this.#options, topics: names.topics, greeter: handlers });
     this.#started = host;
     const limits = { maxInboundStreams: MAX_STREAMS_PER_PEER, maxOutboundStreams: MAX_STREAMS_PER_PEER };
     for (const protocol of names.messages) {
@@ -203,6 +205,11 @@ export class Libp2pTransport implements Transport {
     return probeTcp(host, port, timeoutMs);
   }
 
+  disconnect(peer: PeerId): void {
+    for (const connection of this.#started?.getConnections(peerIdFromString(peer)) ?? [])
+      connection.abort(new Error('no member any more'));
+  }
+
   connectedPeers(): PeerId[] {
     return this.#started?.getPeers().map((peer) => peer.toString()) ?? [];
   }
@@ -218,7 +225,7 @@ export class Libp2pTransport implements Transport {
       const connection = await this.#host.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
       return connection.remotePeer.toString();
     } catch (error) {
-      throw new TransportError('unreachable', dialFailure(error as Error));
+      throw dialFailure(error as Error);
     }
   }
 
@@ -237,15 +244,21 @@ export class Libp2pTransport implements Transport {
       const { multiaddrs } = await this.#host.peerRouting.findPeer(id, { signal: AbortSignal.timeout(FIND_PEER_TIMEOUT_MS) });
       await this.#host.dial(multiaddrs, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
     } catch (error) {
-      throw new TransportError('unreachable', dialFailure(error as Error));
+      throw dialFailure(error as Error);
     }
   }
 }
 
-function dialFailure(error: Error): string {
+/** Why a dial failed: for the ways that were tried, what their errors say, and which kind of failure that is. */
+function dialFailure(error: Error): TransportError {
   const causes = error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [error.message];
   const text = [...new Set(causes)].join('; ');
+  const denied = causes.find((cause) => cause.includes(DENIED));
+  if (denied !== undefined) return new TransportError('denied', denied.slice(denied.indexOf(DENIED) + DENIED.length));
+  if (causes.every((cause) => cause.includes('ECONNREFUSED'))) return new TransportError('refused', 'nobody listens there');
+  if (/protocol selection|unsupported protocol/i.test(text))
+    return new TransportError('denied', `it is of another swarm (${text})`);
   if (/pre-shared|nonce|psk|EOF|unexpected end|reset|closed/i.test(text))
-    return `${text} (is the shared secret the same on both?)`;
-  return text;
+    return new TransportError('unreachable', `${text} (is it of another swarm, or is the network key another?)`);
+  return new TransportError('unreachable', text);
 }

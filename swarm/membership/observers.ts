@@ -19,6 +19,26 @@ export function drawnBy(purpose: string, owner: PeerId, members: readonly PeerId
   return weighed.slice(0, count).map(({ peer }) => peer);
 }
 
+/** Of all members those whose observer `self` is: each is weighed until as many as observe it weigh more, so that it costs little more than looking at each once. */
+export function observedBy(self: PeerId, members: readonly PeerId[]): PeerId[] {
+  const others = members.filter((peer) => peer !== self);
+  if (others.length <= MAX_OBSERVERS) return others;
+  const hashes = Int32Array.from(members, hashOf);
+  const own = hashOf(self);
+  return others.filter((subject) => {
+    const salt = hashOf(`observer ${subject}`);
+    const weight = mixed(own ^ salt);
+    let heavier = 0;
+    for (let i = 0; i < members.length && heavier < MAX_OBSERVERS; i++) {
+      const peer = members[i] as PeerId;
+      if (peer === subject || peer === self) continue;
+      const theirs = mixed((hashes[i] as number) ^ salt);
+      if (theirs > weight || (theirs === weight && peer < self)) heavier++;
+    }
+    return heavier < MAX_OBSERVERS;
+  });
+}
+
 /** FNV-1a. A peer can choose its key, and with it its observers, under any hash: what protects against that is how many there are. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5;

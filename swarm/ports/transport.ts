@@ -9,7 +9,8 @@ export type Verdict = 'accept' | 'ignore' | 'reject';
 /** What a TCP connect to a port on a peer's host found. */
 export type PortState = 'open' | 'refused' | 'silent';
 
-export type RequestFailure = 'unreachable' | 'timeout' | 'refused' | 'too-large';
+/** `refused`: the peer refuses to answer, or nobody listens where it was dialed. `denied`: one of the two did not let the other in. */
+export type RequestFailure = 'unreachable' | 'timeout' | 'refused' | 'denied' | 'too-large';
 
 export class TransportError extends Error {
   readonly code: RequestFailure;
@@ -19,7 +20,28 @@ export class TransportError extends Error {
   }
 }
 
-export interface TransportHandlers {
+/** What came of one message of the exchange that every connection begins with. */
+export interface Admitted {
+  admitted: boolean;
+  /** What to say to the other side; undefined where nothing is left to be said. */
+  answer: Uint8Array | undefined;
+  /** Why not, in words. */
+  reason: string;
+}
+
+/** Judges who is let in: three messages on every new connection, before any protocol, topic or stream. */
+export interface Greeter {
+  /** The dialer's first word. */
+  hello(to: PeerId): Uint8Array;
+  /** The listener's answer to it. */
+  welcome(from: PeerId, hello: Uint8Array): Promise<Admitted>;
+  /** The dialer's last word. */
+  accept(from: PeerId, answer: Uint8Array): Promise<Admitted>;
+  /** What the listener makes of that. */
+  settle(from: PeerId, answer: Uint8Array): Promise<Admitted>;
+}
+
+export interface TransportHandlers extends Greeter {
   /** A gossiped message; `from` is the neighbour that forwarded it, not its origin. */
   broadcast(topic: string, from: PeerId, bytes: Uint8Array): Verdict;
   /** A one-way message on a protocol. */
@@ -50,6 +72,8 @@ export interface Transport {
   request(peer: PeerId, protocol: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /** Connects by TCP to a port on the host where `peer` is seen; sends nothing. */
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState>;
+  /** Closes whatever is open to a peer. */
+  disconnect(peer: PeerId): void;
   connectedPeers(): PeerId[];
   /** Own addresses that a peer could dial, best first, with the peer id at the end. */
   addresses(): string[];

@@ -1,16 +1,14 @@
-// The newest signed status of every peer, merged by sequence: a grow-only register per origin, so merging is
-// commutative, associative and idempotent, and any two peers that exchange what they hold agree.
-import { z } from 'zod';
-import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
-import { type Envelope, isAuthentic, isOfLaterVersion, oneCopy, parseEnvelope } from '../dissemination/envelope.ts';
-import { hashOf, mixed } from '../membership/observers.ts';
+// The newest that every peer signed: its status or farewell, and its report as an observer. Merged by sequence: a grow-only
+// register per origin, so merging is commutative, associative and idempotent, and any two peers that exchange what they hold agree.
+import { type Envelope, isAuthentic, isOfLaterVersion, parseEnvelope } from '../dissemination/envelope.ts';
+import { type Alerts, decodeReport } from '../membership/report.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
+import { Digest } from './digest.ts';
 import { decodeStatus, type Status } from './status.ts';
 
-export const MAX_PEERS = 10_000;
-/** Envelopes in one answer to a sync: below the largest message. */
-const MAX_SYNC_ENVELOPES = 2_000;
+/** Envelopes of peers whose certificate has not come yet: it may be on its way. */
+const MAX_EARLY = 256;
 
 export interface StatusEntry {
   origin: PeerId;
@@ -24,35 +22,35 @@ export interface StatusEntry {
 export type Offer =
   | { verdict: 'accept'; kind: 'status'; entry: StatusEntry }
   | { verdict: 'accept'; kind: 'leave'; origin: PeerId; sequence: number }
+  | { verdict: 'accept'; kind: 'report'; origin: PeerId; sequence: number; alerts: Alerts }
   | { verdict: Exclude<Verdict, 'accept'> };
 
-/** Origins are spread over so many buckets, so that a pull costs no more than what differs. */
-const BUCKETS = 64;
-/** Two sums of 32 bits for each. */
-const DIGEST_BYTES = BUCKETS * 8;
-const syncAnswerSchema = z.array(z.tuple([z.instanceof(Uint8Array), z.number().nonnegative()])).max(MAX_SYNC_ENVELOPES);
-
-/** A status as another peer holds it. */
-export interface Held {
+/** An envelope as it is held, for who lacks it. */
+export interface HeldEnvelope {
   envelope: Uint8Array;
-  /** How old it is at least, by its holder's clock. */
-  ageMs: number;
+  heardMs: number;
 }
+
+/** Reports have sequences of their own, so that one does not hide a status that comes later. */
+const laneOf = (kind: Envelope['kind'], origin: PeerId): string => (kind === 'report' ? `report ${origin}` : origin);
 
 export class StatusTable {
   readonly #crypto: Crypto;
   readonly #swarmId: string;
+  readonly #isMember: (peer: PeerId) => boolean;
   readonly #entries = new Map<PeerId, StatusEntry>();
-  /** Highest sequence seen by origin, of left peers too: an old status must not bring one back. */
-  readonly #seen = new Map<PeerId, number>();
   /** The farewells of those that left, for who missed them. */
-  readonly #farewells = new Map<PeerId, { envelope: Uint8Array; heardMs: number }>();
-  /** By bucket, sums over what was seen: equal where the same was. */
-  readonly #sums = new Uint32Array(BUCKETS * 2);
+  readonly #farewells = new Map<PeerId, HeldEnvelope>();
+  readonly #reports = new Map<PeerId, HeldEnvelope>();
+  readonly #early: (HeldEnvelope & { origin: PeerId })[] = [];
+  /** Highest sequence seen by origin, of left peers too: an old status must not bring one back. */
+  readonly digest = new Digest();
 
-  constructor(crypto: Crypto, swarmId: string) {
+  /** @param isMember who counts: nobody else is listened to. */
+  constructor(crypto: Crypto, swarmId: string, isMember: (peer: PeerId) => boolean) {
     this.#crypto = crypto;
     this.#swarmId = swarmId;
+    this.#isMember = isMember;
   }
 
   entries(): StatusEntry[] {
@@ -67,84 +65,75 @@ export class StatusTable {
     return this.#entries.get(origin);
   }
 
-  /** Judges an envelope before it is passed on: `reject` forged ones, `ignore` known ones, merge the rest. */
+  /** Judges an envelope before it is passed on: `reject` forged ones, `ignore` known ones and strangers', merge the rest. */
   offer(bytes: Uint8Array, nowMs: number): Offer {
     const envelope = parseEnvelope(this.#crypto, bytes);
     // A later version's is not passed on either: those who read it do that. But whoever brought it has done nothing wrong.
     if (envelope === undefined) return { verdict: isOfLaterVersion(bytes) ? 'ignore' : 'reject' };
-    const seen = this.#seen.get(envelope.origin);
+    if (!this.#isMember(envelope.origin)) return this.#keepEarly(envelope, nowMs);
+    const seen = this.digest.seen(laneOf(envelope.kind, envelope.origin));
     if (seen !== undefined && envelope.sequence <= seen) return { verdict: 'ignore' };
-    if (seen === undefined && this.#seen.size >= MAX_PEERS) return { verdict: 'ignore' };
     if (!isAuthentic(this.#crypto, this.#swarmId, envelope)) return { verdict: 'reject' };
     return this.#merge(envelope, nowMs);
   }
 
+  /** Its certificate may come right after it: kept for a while, unchecked, and not passed on. */
+  #keepEarly({ origin, bytes }: Envelope, heardMs: number): Offer {
+    this.#early.push({ origin, envelope: bytes, heardMs });
+    if (this.#early.length > MAX_EARLY) this.#early.shift();
+    return { verdict: 'ignore' };
+  }
+
+  /** What came before its origin's certificate did. */
+  takeEarly(origin: PeerId): HeldEnvelope[] {
+    const kept = this.#early.filter((one) => one.origin === origin);
+    if (kept.length > 0) this.#early.splice(0, this.#early.length, ...this.#early.filter((one) => one.origin !== origin));
+    return kept;
+  }
+
   #merge(envelope: Envelope, nowMs: number): Offer {
-    const { origin, sequence, bytes } = envelope;
-    if (envelope.kind === 'leave') {
-      this.#see(origin, sequence);
+    const { kind, origin, sequence, bytes, payload } = envelope;
+    const held = { envelope: bytes, heardMs: nowMs };
+    if (kind === 'leave') {
+      this.digest.see(origin, sequence);
       this.#entries.delete(origin);
-      this.#farewells.set(origin, { envelope: bytes, heardMs: nowMs });
-      return { verdict: 'accept', kind: 'leave', origin, sequence };
+      this.#dropReport(origin);
+      this.#farewells.set(origin, held);
+      return { verdict: 'accept', kind, origin, sequence };
     }
-    const status = decodeStatus(envelope.payload);
+    if (kind === 'report') {
+      const alerts = decodeReport(this.#crypto, payload);
+      if (alerts === undefined) return { verdict: 'ignore' };
+      this.digest.see(laneOf(kind, origin), sequence);
+      this.#reports.set(origin, held);
+      return { verdict: 'accept', kind, origin, sequence, alerts };
+    }
+    const status = decodeStatus(payload);
     if (status === undefined) return { verdict: 'ignore' }; // signed, but of a version that we do not read
-    const entry: StatusEntry = { origin, sequence, status, heardMs: nowMs, envelope: bytes };
-    this.#see(origin, sequence);
+    const entry: StatusEntry = { origin, sequence, status, ...held };
+    this.digest.see(origin, sequence);
     this.#farewells.delete(origin);
     this.#entries.set(origin, entry);
-    return { verdict: 'accept', kind: 'status', entry };
+    return { verdict: 'accept', kind, entry };
   }
 
-  #see(origin: PeerId, sequence: number): void {
-    const hash = hashOf(origin);
-    const bucket = bucketOf(hash);
-    const before = this.#seen.get(origin);
-    for (const half of [0, 1]) {
-      const at = bucket * 2 + half;
-      if (before !== undefined) this.#sums[at] = (this.#sums[at] ?? 0) - termOf(hash, before, half);
-      this.#sums[at] = (this.#sums[at] ?? 0) + termOf(hash, sequence, half);
-    }
-    this.#seen.set(origin, sequence);
+  #dropReport(origin: PeerId): void {
+    this.#reports.delete(origin);
+    this.digest.forget(laneOf('report', origin));
   }
 
-  /** What a pull asks with: a digest of all that was seen, 512 bytes however many they are. */
-  encodeDigest(): Uint8Array {
-    const digest = new DataView(new ArrayBuffer(DIGEST_BYTES));
-    this.#sums.forEach((sum, index) => void digest.setUint32(index * 4, sum));
-    return new Uint8Array(digest.buffer);
+  /** Nothing of a removed member is kept, and nothing passed on. */
+  forget(origin: PeerId): void {
+    this.#entries.delete(origin);
+    this.#farewells.delete(origin);
+    this.#dropReport(origin);
+    this.digest.forget(origin);
   }
 
-  /** All that lies in buckets that differ from the asker's, with its age: it may know some of it. Undefined where the digest is malformed. */
-  answerSync(digest: Uint8Array, nowMs: number): Uint8Array | undefined {
-    if (digest.length !== DIGEST_BYTES) return undefined;
-    const theirs = new DataView(digest.buffer, digest.byteOffset, DIGEST_BYTES);
-    const differs = Array.from({ length: BUCKETS }, (_, bucket) =>
-      [0, 1].some((half) => theirs.getUint32(bucket * 8 + half * 4) !== this.#sums[bucket * 2 + half]),
-    );
-    if (!differs.includes(true)) return encodeCbor([]);
-    const lacking: { bucket: number; held: [Uint8Array, number] }[] = [];
-    for (const table of [this.#farewells, this.#entries])
-      for (const [origin, { envelope, heardMs }] of table) {
-        const bucket = bucketOf(hashOf(origin));
-        const held: [Uint8Array, number] = [envelope, Math.max(0, Math.round(nowMs - heardMs))];
-        if (differs[bucket] === true) lacking.push({ bucket, held });
-      }
-    // Whole buckets, so that a next pull goes on with others where this one is not enough.
-    lacking.sort((a, b) => a.bucket - b.bucket);
-    return encodeCbor(lacking.slice(0, MAX_SYNC_ENVELOPES).map(({ held }) => held));
+  /** All that is held, bad news first, with the keys that it has in the digest. */
+  *held(): Generator<[key: string, held: HeldEnvelope]> {
+    for (const [origin, held] of this.#farewells) yield [origin, held];
+    for (const [origin, held] of this.#reports) yield [laneOf('report', origin), held];
+    for (const [origin, held] of this.#entries) yield [origin, held];
   }
-
-  /** What a sync answer holds; empty where it is malformed. */
-  static parseSync(answer: Uint8Array): Held[] {
-    const parsed = syncAnswerSchema.safeParse(decodeCbor(answer));
-    return parsed.success ? parsed.data.map(([envelope, ageMs]) => ({ envelope: oneCopy(envelope), ageMs })) : [];
-  }
-}
-
-const bucketOf = (hash: number): number => mixed(hash) % BUCKETS;
-
-/** What one origin adds to a sum of its bucket. */
-function termOf(hash: number, sequence: number, half: number): number {
-  return mixed(mixed(hash + half) ^ mixed(sequence) ^ Math.floor(sequence / 2 ** 32));
 }

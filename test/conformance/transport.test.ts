@@ -11,12 +11,13 @@ import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
 import type { PeerId, Transport, TransportHandlers, Verdict } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
 import { makeIdentity } from '../support/crypto.ts';
+import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const NAMES = { topics: ['/t/1'], messages: ['/m/1'], requests: ['/r/1'] };
 
 /** A world of transports; `pump` lets time pass where it is virtual. */
 interface World {
-  make(secret?: string): Promise<Transport>;
+  make(networkKey?: Uint8Array): Promise<Transport>;
   pump(): Promise<void>;
   close(): Promise<void>;
 }
@@ -24,14 +25,15 @@ interface World {
 function libp2pWorld(): World {
   const made: Transport[] = [];
   return {
-    make: async (secret = 'a secret of the tests') => {
+    make: async (networkKey) => {
       const { peer: self, privateKey } = await makeIdentity();
       const transport = new Libp2pTransport({
         self,
         privateKey,
         listen: ['/ip4/127.0.0.1/tcp/0'],
         announce: [],
-        secret,
+        swarmId: '0'.repeat(32),
+        networkKey,
         dhtProtocol: '/test/kad/1.0.0',
       });
       made.push(transport);
@@ -57,6 +59,10 @@ function simulatedWorld(): World {
 }
 
 class Recorder implements TransportHandlers {
+  readonly hello = EVERYBODY_WELCOME.hello;
+  readonly welcome = EVERYBODY_WELCOME.welcome;
+  readonly accept = EVERYBODY_WELCOME.accept;
+  readonly settle = EVERYBODY_WELCOME.settle;
   readonly seen: string[] = [];
   verdict: Verdict = 'accept';
   broadcast(_topic: string, _from: PeerId, bytes: Uint8Array): Verdict {
@@ -200,10 +206,10 @@ describe('the DHT', () => {
   });
 });
 
-describe('the shared secret', () => {
+describe('the network key', () => {
   it('keeps who has another one from connecting at all', async () => {
     const world = libp2pWorld();
-    const [a, b] = [await world.make('one secret of sixteen'), await world.make('another secret of sixteen')];
+    const [a, b] = [await world.make(new Uint8Array(32).fill(1)), await world.make(new Uint8Array(32).fill(2))];
     const atA = new Recorder();
     await Promise.all([a.start(NAMES, atA), b.start(NAMES, new Recorder())]);
     await expect(b.dial(a.addresses()[0] ?? '')).rejects.toMatchObject({ code: 'unreachable' });

@@ -1,9 +1,9 @@
 // Configuration: unknown keys are refused with a suggestion, wrong values with their place, and secrets are kept private.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeStateDirectory, readConfigFile, stateDirectory, swarmSecret } from '../../node/config/adapters/state-directory.ts';
+import { makeStateDirectory, readConfigFile, stateDirectory } from '../../node/config/adapters/state-directory.ts';
 import { type ConfigFlags, listenAddress, resolveConfig } from '../../node/config/config.ts';
 import { closest, KalosError } from '../../node/errors.ts';
 
@@ -83,24 +83,8 @@ describe('the configuration', () => {
 });
 
 describe('the state directory', () => {
-  it('is private, and so is the secret that it makes and keeps', () => {
-    const directory = temporary();
-    const sources = { file: undefined, environment: undefined, joining: false };
-    const secret = swarmSecret(directory, sources);
-    expect(secret.length).toBeGreaterThanOrEqual(32);
-    expect(swarmSecret(directory, sources)).toBe(secret);
-    expect([statSync(directory.path).mode & 0o777, statSync(directory.secretFile).mode & 0o777]).toEqual([0o700, 0o600]);
-  });
-
-  it('refuses to join without a secret, with a short one, and into another swarm; nothing is lost', () => {
-    const directory = temporary();
-    const joining = { file: undefined, environment: undefined, joining: true };
-    expect(() => swarmSecret(directory, joining)).toThrow(/needs the swarm/);
-    expect(() => swarmSecret(directory, { ...joining, environment: 'short' })).toThrow(/shorter than/);
-    expect(existsSync(directory.secretFile)).toBe(false);
-    swarmSecret(directory, { ...joining, environment: 'the first secret of all' });
-    expect(() => swarmSecret(directory, { ...joining, environment: 'the second secret of all' })).toThrow(/another swarm/);
-    expect(readFileSync(directory.secretFile, 'utf8')).toBe('the first secret of all\n');
+  it('is private', () => {
+    expect(statSync(temporary().path).mode & 0o777).toBe(0o700);
   });
 
   it('reads TOML, says line and column of an error, and takes no file for an empty one', () => {

@@ -111,9 +111,9 @@ describe('three real agents', () => {
       return seen.size === 1 && one !== undefined && one !== coordinator ? one : undefined;
     });
     expect(rest.map(({ name }) => name)).toContain(successor);
-    await eventually('the dead agent to be unreachable', async () => {
+    await eventually('the dead agent to be down', async () => {
       const { members } = await status(rest[0] as RealAgent);
-      return members.find(({ name }) => name === coordinator)?.state === 'unreachable' || undefined;
+      return members.find(({ name }) => name === coordinator)?.state === 'down' || undefined;
     });
     const partial = await kalos(
       'query',

@@ -54,10 +54,7 @@ export class RealSwarm {
   async start(name: string, config: string, existing?: RealAgent, place?: string): Promise<RealAgent> {
     const directory = existing?.directory ?? place ?? join(this.#root, name);
     const first = this.agents[0];
-    const join_ =
-      first === undefined || existing !== undefined
-        ? []
-        : ['--join', first.address, '--secret-file', join(first.directory, 'swarm.secret')];
+    const join_ = first === undefined || existing !== undefined ? [] : ['--join', await this.token(first)];
     const configFile = join(this.#root, `${name}.toml`);
     writeFileSync(configFile, config);
     const args = ['up', '--dir', directory, '--name', name, '--config', configFile, '--listen', '127.0.0.1:0', ...join_];
@@ -73,6 +70,13 @@ export class RealSwarm {
     if (existing === undefined) this.agents.push(agent);
     else this.agents[this.agents.indexOf(existing)] = agent;
     return agent;
+  }
+
+  /** A token that lets one machine in. */
+  async token(issuer: RealAgent, ...options: string[]): Promise<string> {
+    const { stdout, stderr } = await kalos('token', 'create', '-q', '--dir', issuer.directory, ...options);
+    if (stdout === '') throw new Error(stderr);
+    return stdout.trim();
   }
 
   async json<Answer>(agent: RealAgent, ...args: string[]): Promise<Answer> {

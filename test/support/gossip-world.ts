@@ -1,4 +1,5 @@
 // A network of nothing but gossip: peers with random connections, messages from random ones, and what became of each copy.
+
 import { stepAll } from '../../sim/adapters/drain.ts';
 import { Trace } from '../../sim/adapters/trace.ts';
 import type { GossipParams } from '../../sim/network/gossip.ts';
@@ -7,6 +8,7 @@ import { Network } from '../../sim/network/network.ts';
 import { SimulatedTransport } from '../../sim/network/transport.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { EVERYBODY_WELCOME } from './welcome.ts';
 
 const TOPIC = '/gossip/test';
 const MESSAGE_BYTES = 250;
@@ -101,6 +103,7 @@ export async function simulateGossip(workload: GossipWorkload): Promise<GossipOu
           }
           return 'accept';
         },
+        ...EVERYBODY_WELCOME,
         message: () => undefined,
         request: async () => new Uint8Array(),
         connected: () => undefined,

@@ -1,4 +1,5 @@
 // Real libp2p nodes on loopback, in this process: a random graph, messages from one after another, and what became of each copy.
+
 import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import { multiaddr } from '@multiformats/multiaddr';
 import { SeededRandom } from '../../sim/random.ts';
@@ -6,6 +7,7 @@ import { createHost, type Host } from '../../swarm/libp2p/host.ts';
 import { eventually } from './clock.ts';
 import { makeIdentity } from './crypto.ts';
 import { type GossipOutcome, Paths, randomGraph } from './gossip-world.ts';
+import { EVERYBODY_WELCOME } from './welcome.ts';
 
 const MESSAGE_BYTES = 250;
 const EVERY_MS = 40;
@@ -43,7 +45,9 @@ export async function realGossip({
       privateKey,
       listen,
       announce: [],
-      secret: 'calibration',
+      swarmId: '0'.repeat(32),
+      networkKey: undefined,
+      greeter: EVERYBODY_WELCOME,
       topics: [TOPIC],
       dhtProtocol: '/c/kad',
     });

@@ -2,6 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Envelope, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
+import { Roster } from '../../swarm/identity/roster.ts';
+import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
+import { encodeReport } from '../../swarm/membership/report.ts';
+import { Replica } from '../../swarm/state/replica.ts';
 import { decodeStatus, encodeStatus, MAX_STATUS_BYTES, type Status, unknownConditions } from '../../swarm/state/status.ts';
 import { StatusTable } from '../../swarm/state/status-table.ts';
 import { makePeers } from '../support/crypto.ts';
@@ -51,12 +55,17 @@ describe('status table', () => {
       sequence,
       encodeStatus({ ...largest, name: `n${peer}`, openIncidents: sequence }),
     );
-  const table = (): StatusTable => new StatusTable(peers[0] as (typeof peers)[0], SWARM);
+  const table = (): StatusTable => new StatusTable(peers[0] as (typeof peers)[0], SWARM, () => true);
   const content = (of: StatusTable): unknown[] =>
     of
       .entries()
       .map(({ origin, sequence }) => [origin, sequence])
       .sort();
+
+  const replicaOf = (statuses: StatusTable): Replica => new Replica(new Roster(peers[0] as (typeof peers)[0], SWARM), statuses);
+  /** What one table's holder would send another's. */
+  const lacking = (from: StatusTable, to: StatusTable, nowMs: number) =>
+    Replica.parseSync(replicaOf(from).answerSync(replicaOf(to).encodeDigests(), nowMs) ?? new Uint8Array()).envelopes;
 
   it('accepts newer, ignores older and the same, rejects forged', () => {
     const statuses = table();
@@ -93,14 +102,46 @@ describe('status table', () => {
     for (const peer of [0, 1, 2]) full.offer(sealed(peer, 9).bytes, 0);
     const behind = table();
     behind.offer(sealed(1, 9).bytes, 0);
-    const answer = full.answerSync(behind.encodeDigest(), 700);
-    const missing = StatusTable.parseSync(answer ?? new Uint8Array());
+    const missing = lacking(full, behind, 700);
     expect(missing.length).toBe(2);
-    expect(StatusTable.parseSync(full.answerSync(full.encodeDigest(), 700) ?? new Uint8Array())).toEqual([]);
+    expect(lacking(full, full, 700)).toEqual([]);
     expect(missing.map(({ ageMs }) => ageMs)).toEqual([700, 700]);
     for (const { envelope } of missing) behind.offer(envelope, 0);
     expect(content(behind)).toEqual(content(full));
-    expect(full.answerSync(new Uint8Array([0xff]), 0)).toBeUndefined();
+    expect(replicaOf(full).answerSync(new Uint8Array([0xff]), 0)).toBeUndefined();
+  });
+
+  it('listens to members only; what came before its origin’s certificate counts once that has come', () => {
+    const members = new Set<string>();
+    const statuses = new StatusTable(peers[0] as (typeof peers)[0], SWARM, (peer) => members.has(peer));
+    const stranger = peers[1]?.self ?? '';
+    expect(statuses.offer(sealed(1, 5).bytes, 0).verdict).toBe('ignore');
+    expect(statuses.get(stranger)).toBeUndefined();
+    members.add(stranger);
+    const [early] = statuses.takeEarly(stranger);
+    expect(statuses.offer(early?.envelope ?? new Uint8Array(), 0).verdict).toBe('accept');
+    statuses.forget(stranger);
+    expect([statuses.get(stranger), [...statuses.held()].length]).toEqual([undefined, 0]);
+  });
+
+  it('keeps an observer’s newest report beside its status, until it leaves', () => {
+    const statuses = table();
+    const [, observer, subject] = peers as [Ed25519Crypto, Ed25519Crypto, Ed25519Crypto];
+    const report = (sequence: number, accused: string[]): Uint8Array =>
+      sealEnvelope(observer, SWARM, 'report', sequence, encodeReport(observer, new Map(accused.map((peer) => [peer, 'silent']))))
+        .bytes;
+    expect(statuses.offer(report(8, [subject.self]), 0)).toMatchObject({
+      verdict: 'accept',
+      kind: 'report',
+      origin: observer.self,
+    });
+    expect(statuses.offer(sealed(1, 7).bytes, 0).verdict).toBe('accept'); // sequences of their own
+    expect(statuses.offer(report(6, []), 0).verdict).toBe('ignore');
+    const missed = table();
+    for (const { envelope } of lacking(statuses, missed, 1)) missed.offer(envelope, 1);
+    expect([...missed.held()].map(([key]) => key)).toEqual([`report ${observer.self}`, observer.self]);
+    statuses.offer(sealEnvelope(observer, SWARM, 'leave', 9, new Uint8Array()).bytes, 2);
+    expect([...statuses.held()].map(([key]) => key)).toEqual([observer.self]);
   });
 
   it('forgets a peer that left and does not take its older status back', () => {
@@ -113,8 +154,7 @@ describe('status table', () => {
     expect(statuses.get(leaver?.self ?? '')).toBeUndefined();
     const missed = table();
     missed.offer(sealed(1, 5).bytes, 0);
-    for (const { envelope } of StatusTable.parseSync(statuses.answerSync(missed.encodeDigest(), 1) ?? new Uint8Array()))
-      missed.offer(envelope, 1);
+    for (const { envelope } of lacking(statuses, missed, 1)) missed.offer(envelope, 1);
     expect(missed.get(leaver?.self ?? '')).toBeUndefined();
   });
 });

@@ -1,19 +1,20 @@
-// The state directory of an agent: its key, the swarm's secret, its configuration and its memory. Private to its user.
-import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// The state directory of an agent: its key, root keys where it holds any, its configuration and its memory. Private to its user.
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { KalosError } from '../../errors.ts';
 
-const MIN_SECRET_LENGTH = 16;
 /** What the actuator may touch, where the state directory does not say. */
 export const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
 
 export interface StateDirectory {
   path: string;
   keyFile: string;
-  secretFile: string;
+  /** Root keys of the swarm, one a file; empty or missing where they are kept elsewhere. */
+  rootKeys: string;
+  /** The swarm's pre-shared network key, where it has one. */
+  networkKey: string;
   configFile: string;
   socket: string;
   database: string;
@@ -31,7 +32,8 @@ export function stateDirectory(given: string | undefined): StateDirectory {
   return {
     path,
     keyFile: file('agent.key'),
-    secretFile: file('swarm.secret'),
+    rootKeys: file('root'),
+    networkKey: file('network.key'),
     configFile: file('kalos.toml'),
     socket: file('agent.sock'),
     database: file('memory'),
@@ -65,49 +67,5 @@ export function readConfigFile(path: string, required: boolean): Record<string, 
   } catch (error) {
     if (error instanceof TomlError) throw new KalosError('config', `${path}: ${error.message.trim()}`);
     throw new KalosError('io', `cannot read ${path}: ${(error as Error).message}`);
-  }
-}
-
-export interface SecretSources {
-  /** A file named by --secret-file. */
-  file: string | undefined;
-  /** KALOS_SECRET. */
-  environment: string | undefined;
-  /** Whether the agent is to join others: then a secret must come from them. */
-  joining: boolean;
-}
-
-/** The swarm's shared secret: given now, or kept from before, or new for a new swarm. Kept in the state directory (0600). */
-export function swarmSecret(directory: StateDirectory, sources: SecretSources): string {
-  const given = sources.file === undefined ? sources.environment : readSecret(sources.file);
-  const kept = existsSync(directory.secretFile) ? readSecret(directory.secretFile) : undefined;
-  if (given !== undefined && kept !== undefined && given.trim() !== kept.trim()) {
-    throw new KalosError(
-      'config',
-      `${directory.path} belongs to another swarm`,
-      'choose a new state directory with --dir, or remove swarm.secret from this one to leave its swarm',
-    );
-  }
-  const secret = (given ?? kept)?.trim();
-  if (secret === undefined && sources.joining) {
-    throw new KalosError(
-      'usage',
-      'joining needs the swarm’s shared secret',
-      'copy swarm.secret from a member’s state directory and pass --secret-file PATH, or set KALOS_SECRET',
-    );
-  }
-  if (secret !== undefined && secret.length < MIN_SECRET_LENGTH) {
-    throw new KalosError('config', `the shared secret is shorter than ${MIN_SECRET_LENGTH} characters`);
-  }
-  const result = secret ?? randomBytes(32).toString('base64url');
-  if (kept === undefined) writeFileSync(directory.secretFile, `${result}\n`, { mode: 0o600, flag: 'wx' });
-  return result;
-}
-
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new KalosError('io', `cannot read the secret: ${(error as Error).message}`);
   }
 }

@@ -89,8 +89,7 @@ export class RealMachine {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const config = join(this.#root, `${this.name}.toml`);
     writeFileSync(config, this.config());
-    const joining =
-      through === undefined ? [] : ['--join', through.joinAddress(), '--secret-file', join(through.directory, 'swarm.secret')];
+    const joining = through === undefined ? [] : ['--join', await through.token()];
     const up = [
       'up',
       '--dir',
@@ -121,8 +120,9 @@ export class RealMachine {
     return join(this.#root, `${this.name}.log`);
   }
 
-  joinAddress(): string {
-    return readFileSync(this.log, 'utf8').match(/listens\s+(\S+)/)?.[1] ?? '';
+  /** Lets one machine in. */
+  async token(): Promise<string> {
+    return (await callAgent<{ token: string }>(this.directory, 'POST', '/v1/tokens', {})).token;
   }
 
   /** Undefined where it does not answer soon. */

@@ -1,0 +1,91 @@
+// Votes on this agent's claims, and its own on those of others: the voting core, and the evidence that it asks for.
+import {
+  type Claim,
+  decodeVoteMessage,
+  encodeClaimMessage,
+  encodeVoteMessage,
+  type Vote,
+  type VoteMessage,
+} from '../../consensus/vote/claim.ts';
+import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
+import type { StatusTable } from '../../swarm/state/status-table.ts';
+import { gatherEvidence } from './evidence.ts';
+
+export interface BallotEvents {
+  send(to: PeerId, bytes: Uint8Array): void;
+  voted(claim: Claim, vote: Vote): void;
+  equivocated(witness: PeerId): void;
+  failed(error: unknown): void;
+}
+
+export class Ballots {
+  readonly #ports: Ports;
+  readonly #statuses: StatusTable;
+  readonly #events: BallotEvents;
+  readonly #votes: CoreRuntime<VotingInput, VoteMessage, VotingNotice, `deadline ${string}`>;
+  readonly #waiting = new Map<Claim, (result: VoteResult) => void>();
+
+  constructor(ports: Ports, swarmId: string, statuses: StatusTable, events: BallotEvents) {
+    this.#ports = ports;
+    this.#statuses = statuses;
+    this.#events = events;
+    this.#votes = new CoreRuntime(new Voting(ports.crypto, swarmId), {
+      clock: ports.clock,
+      store: ports.store,
+      send: (to, message) => events.send(to, encodeVote(message)),
+      broadcast: () => undefined,
+      notice: (notice) => this.#notice(notice),
+      failed: (error) => events.failed(error),
+    });
+  }
+
+  /** Claims whose votes are still out. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  stop(): void {
+    this.#votes.stop();
+  }
+
+  receive(from: PeerId, bytes: Uint8Array): void {
+    const message = decodeVoteMessage(bytes);
+    if (message !== undefined) this.#votes.post({ kind: 'message', from, message });
+  }
+
+  /** Asks the witnesses; resolves by the vote's deadline at the latest. */
+  vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult> {
+    return new Promise((resolve) => {
+      this.#waiting.set(claim, resolve);
+      this.#votes.post({ kind: 'claim', claim, witnesses });
+    });
+  }
+
+  #notice(notice: VotingNotice): void {
+    switch (notice.kind) {
+      case 'decided':
+        this.#waiting.get(notice.result.claim)?.(notice.result);
+        this.#waiting.delete(notice.result.claim);
+        return;
+      case 'voted':
+        return this.#events.voted(notice.claim, notice.vote);
+      case 'equivocation':
+        return this.#events.equivocated(notice.witness);
+      case 'evidence-wanted':
+        void this.#witness(notice.claimId, notice.claim);
+    }
+  }
+
+  async #witness(claimId: string, claim: Claim): Promise<void> {
+    const { transport, clock } = this.#ports;
+    const evidence = await gatherEvidence(claim, transport, this.#statuses, clock);
+    this.#votes.post({ kind: 'evidence', claimId, ...evidence });
+  }
+}
+
+function encodeVote(message: VoteMessage): Uint8Array {
+  return message.type === 'claim' ? encodeClaimMessage(message.claim) : encodeVoteMessage(message.vote);
+}

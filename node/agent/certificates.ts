@@ -1,0 +1,105 @@
+// How an agent comes by its certificate and keeps it: joins with a token, renews in time, and lets go of peers whose own have ended.
+import { type Admission, JoinRefused } from '../../swarm/identity/admission.ts';
+import type { JoinToken } from '../../swarm/identity/token.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+
+const LOOK_EVERY_MS = 60_000;
+const RENEW_TIMEOUT_MS = 5_000;
+/** A newcomer goes on trying for so long. */
+const JOIN_PATIENCE_MS = 15_000;
+const JOIN_AGAIN_MS = 1_000;
+
+export interface CertificateEvents {
+  dial(peer: PeerId): Promise<void>;
+  log(level: 'info' | 'warn', text: string): void;
+  failed(error: unknown): void;
+}
+
+export class Certificates {
+  readonly #ports: Pick<Ports, 'transport' | 'clock'>;
+  readonly #admission: Admission;
+  readonly #renewProtocol: string;
+  readonly #events: CertificateEvents;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(ports: Pick<Ports, 'transport' | 'clock'>, admission: Admission, renewProtocol: string, events: CertificateEvents) {
+    this.#ports = ports;
+    this.#admission = admission;
+    this.#renewProtocol = renewProtocol;
+    this.#events = events;
+  }
+
+  /** Brings the token to whoever made it. @throws JoinRefused */
+  async join(token: JoinToken | undefined): Promise<void> {
+    const { clock, transport } = this.#ports;
+    if (token === undefined) throw new JoinRefused('this agent is no member of the swarm, and has no token to join it with');
+    const untilMs = clock.monotonicMs() + JOIN_PATIENCE_MS;
+    const reasons = new Map<string, string>();
+    for (;;) {
+      for (const address of token.addresses) {
+        try {
+          await transport.dial(`${address}/p2p/${token.issuer}`);
+        } catch (error) {
+          reasons.set(address, (error as Error).message);
+        }
+        if (this.#admission.isMember) return;
+        const refusal = this.#admission.lastRefusal;
+        if (refusal?.by === token.issuer) throw new JoinRefused(refusal.text);
+      }
+      if (clock.monotonicMs() >= untilMs) break;
+      await new Promise<void>((resolve) => clock.after(JOIN_AGAIN_MS, resolve));
+    }
+    const tried = [...reasons].map(([address, reason]) => `${address}: ${reason}`).join('; ');
+    throw new JoinRefused(`the issuer of the token cannot be reached: ${tried}`);
+  }
+
+  /** Looks again and again. */
+  watch(): void {
+    if (!this.#stopped) this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => void this.#look());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #look(): Promise<void> {
+    const { transport } = this.#ports;
+    try {
+      await this.#admission.renewOwn();
+      if (this.#admission.renewalDue(transport.self)) await this.#askForRenewal();
+      await this.#admission.reap();
+    } catch (error) {
+      this.#events.failed(error);
+    }
+    if (this.#stopped) return;
+    for (const peer of transport.connectedPeers()) if (!this.#admission.honours(peer)) transport.disconnect(peer);
+    this.watch();
+  }
+
+  async #askForRenewal(): Promise<void> {
+    const { roster } = this.#admission;
+    const { transport, clock } = this.#ports;
+    const issuers = roster
+      .issuers()
+      .filter(({ subject }) => subject !== transport.self && roster.isIssuer(subject, clock.wallMs()));
+    for (const { subject } of issuers) {
+      try {
+        await this.#events.dial(subject);
+        const answer = await transport.request(subject, this.#renewProtocol, new Uint8Array(), RENEW_TIMEOUT_MS);
+        await this.#admission.renewed(answer);
+        if (!this.#admission.renewalDue(transport.self)) return;
+      } catch {
+        // the next one, or this one in a minute
+      }
+    }
+    const untilMs = roster.member(transport.self)?.untilMs ?? 0;
+    this.#events.log(
+      'warn',
+      `no issuer renews this agent’s certificate, which ends ${new Date(untilMs).toISOString()}; see kalos members promote`,
+    );
+  }
+}

@@ -1,0 +1,127 @@
+// Where members are, and the connections to them: addresses that outlive a restart, dials, and what came of each.
+
+import { utf8 } from '../../swarm/dissemination/cbor.ts';
+import type { DialOutcome } from '../../swarm/membership/membership.ts';
+import { MAX_MEMBERS } from '../../swarm/membership/membership.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { StoreOperation } from '../../swarm/ports/store.ts';
+import { type PeerId, TransportError } from '../../swarm/ports/transport.ts';
+
+const REDIAL_EVERY_MS = 3_000;
+const PEER_PREFIX = 'peer/';
+const MAX_DIALS_AT_ONCE = 16;
+/** Addresses help after a restart: a crash may lose the last of them. */
+const SAVE_AFTER_MS = 500;
+
+export interface PeersEvents {
+  /** Whom to be connected with. */
+  wanted(): readonly PeerId[];
+  dialed(peer: PeerId, outcome: DialOutcome): void;
+  log(level: 'info' | 'warn', text: string): void;
+  failed(error: unknown): void;
+}
+
+export class Peers {
+  readonly #ports: Pick<Ports, 'transport' | 'clock' | 'store'>;
+  readonly #bootstrap: readonly string[];
+  readonly #events: PeersEvents;
+  readonly #addresses = new Map<PeerId, string>();
+  /** Peers whose address changed since it was written. */
+  readonly #unsaved = new Set<PeerId>();
+  readonly #dialing = new Map<PeerId, Promise<void>>();
+  #redial: Timer | undefined;
+  #stopped = false;
+  #deniedFor = '';
+
+  /** @param bootstrap addresses to try while nobody is connected. */
+  constructor(ports: Pick<Ports, 'transport' | 'clock' | 'store'>, bootstrap: readonly string[], events: PeersEvents) {
+    this.#ports = ports;
+    this.#bootstrap = bootstrap;
+    this.#events = events;
+  }
+
+  get known(): number {
+    return this.#addresses.size;
+  }
+
+  async load(): Promise<void> {
+    for (const [key, value] of await this.#ports.store.range(PEER_PREFIX, { limit: MAX_MEMBERS }))
+      this.#addresses.set(key.slice(PEER_PREFIX.length), new TextDecoder().decode(value));
+  }
+
+  addressOf(peer: PeerId): string | undefined {
+    return this.#addresses.get(peer);
+  }
+
+  /** @param address undefined: forget the peer. */
+  remember(peer: PeerId, address: string | undefined): void {
+    if (peer === this.#ports.transport.self || this.#addresses.get(peer) === address) return;
+    if (address === undefined) this.#addresses.delete(peer);
+    else this.#addresses.set(peer, address);
+    this.#unsaved.add(peer);
+    if (this.#unsaved.size === 1) this.#ports.clock.after(SAVE_AFTER_MS, () => this.#save());
+  }
+
+  /** What changed of late, in one write. */
+  #save(): void {
+    const operations = [...this.#unsaved].map((peer): StoreOperation => {
+      const [key, address] = [`${PEER_PREFIX}${peer}`, this.#addresses.get(peer)];
+      return address === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: utf8(address) };
+    });
+    this.#unsaved.clear();
+    if (!this.#stopped && operations.length > 0)
+      this.#ports.store.write(operations).catch((error: unknown) => this.#events.failed(error));
+  }
+
+  stop(): void {
+    this.#save();
+    this.#stopped = true;
+    this.#redial?.cancel();
+  }
+
+  /** Connects, and says what came of it; one dial at a time to each. */
+  dial(peer: PeerId): Promise<void> {
+    let dial = this.#dialing.get(peer);
+    if (dial === undefined) {
+      dial = this.#ports.transport.dialPeer(peer, this.#addresses.get(peer)).then(
+        () => this.#events.dialed(peer, 'open'),
+        (error: unknown) => {
+          const code = error instanceof TransportError ? error.code : 'unreachable';
+          // Who does not let this agent in is alive.
+          if (code === 'denied') this.#denied((error as Error).message);
+          else if (!this.#stopped) this.#events.dialed(peer, code === 'refused' ? 'refused' : 'silent');
+          throw error;
+        },
+      );
+      dial = dial.finally(() => this.#dialing.delete(peer));
+      this.#dialing.set(peer, dial);
+    }
+    return dial;
+  }
+
+  /** Said once, not at every dial. */
+  #denied(reason: string): void {
+    if (reason === this.#deniedFor || this.#stopped) return;
+    this.#deniedFor = reason;
+    this.#events.log('warn', `not let in by a member: ${reason}`);
+  }
+
+  /** Tries again and again to be connected with whom it should be. */
+  keepDialing(): void {
+    const { transport, clock } = this.#ports;
+    const connected = new Set(transport.connectedPeers());
+    const absent = this.#events.wanted().filter((peer) => !connected.has(peer));
+    for (const peer of absent.slice(0, MAX_DIALS_AT_ONCE)) this.dial(peer).catch(() => undefined);
+    if (connected.size === 0) for (const address of this.#bootstrap) void this.#tryAddress(address);
+    if (!this.#stopped) this.#redial = clock.after(REDIAL_EVERY_MS, () => this.keepDialing());
+  }
+
+  async #tryAddress(address: string): Promise<void> {
+    try {
+      await this.#ports.transport.dial(address);
+    } catch (error) {
+      this.#events.log('warn', `cannot reach ${address}: ${(error as Error).message}`);
+    }
+  }
+}

@@ -1,0 +1,73 @@
+// Anti-entropy: what gossip did not bring is pulled, from one connected peer after another, often at first and seldom when
+// all is calm.
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import { integerBelow } from '../../swarm/ports/random.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { type Lacking, Replica } from '../../swarm/state/replica.ts';
+
+const SYNC_TIMEOUT_MS = 5_000;
+/** Gossip may lose what was said before its mesh had formed. */
+const FIRST_PULL_MS = 500;
+const CALM_PULL_MS = 30_000;
+
+export class Repair {
+  readonly #ports: Pick<Ports, 'transport' | 'clock' | 'random'>;
+  readonly #replica: Replica;
+  readonly #protocol: string;
+  readonly #pulled: (lacking: Lacking, askedMs: number) => void;
+  #pulledMs = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(
+    ports: Pick<Ports, 'transport' | 'clock' | 'random'>,
+    replica: Replica,
+    protocol: string,
+    pulled: (lacking: Lacking, askedMs: number) => void,
+  ) {
+    this.#ports = ports;
+    this.#replica = replica;
+    this.#protocol = protocol;
+    this.#pulled = pulled;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Of many that connect at once, one is asked now, and others in turn. */
+  connected(peer: PeerId): void {
+    if (this.#ports.clock.monotonicMs() - this.#pulledMs >= FIRST_PULL_MS) void this.pullFrom(peer);
+    this.soon();
+  }
+
+  /** Something is known to be missing: pulls come often again. */
+  soon(): void {
+    this.#after(FIRST_PULL_MS);
+  }
+
+  #after(delayMs: number): void {
+    this.#timer?.cancel();
+    if (this.#stopped) return;
+    this.#timer = this.#ports.clock.after(delayMs, () => {
+      const connected = this.#ports.transport.connectedPeers();
+      const peer = connected[integerBelow(this.#ports.random, connected.length)];
+      if (peer !== undefined) void this.pullFrom(peer);
+      this.#after(Math.min(CALM_PULL_MS, delayMs * 2));
+    });
+  }
+
+  async pullFrom(peer: PeerId): Promise<void> {
+    const { clock, transport } = this.#ports;
+    const askedMs = clock.monotonicMs();
+    this.#pulledMs = askedMs;
+    try {
+      const answer = await transport.request(peer, this.#protocol, this.#replica.encodeDigests(), SYNC_TIMEOUT_MS);
+      if (!this.#stopped) this.#pulled(Replica.parseSync(answer), askedMs);
+    } catch {
+      // it has gone again: the next connection asks anew
+    }
+  }
+}

@@ -1,0 +1,255 @@
+// What people do about who belongs: tokens, members, operators. Every change goes to the audit.
+import { fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
+import type { Admission } from '../../swarm/identity/admission.ts';
+import {
+  encodeBody,
+  type IssuerCertificate,
+  type MemberCertificate,
+  type OperatorCertificate,
+  type RecordKind,
+  type Revocation,
+  type Role,
+  recordToSign,
+} from '../../swarm/identity/record.ts';
+import { encodeToken, MAX_TOKEN_ADDRESSES } from '../../swarm/identity/token.ts';
+import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
+import type { MemberState } from '../../swarm/membership/membership.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { SwarmLink } from './swarm-link.ts';
+
+/** What was asked for cannot be done, and why. */
+export class RollError extends Error {}
+
+export interface MemberRow {
+  name: string;
+  peer: PeerId;
+  state: MemberState | 'removed';
+  role: Role | 'unknown';
+  issuer: boolean;
+  coordinator: boolean;
+  /** Ms since the last sign of life; null where there was none. */
+  heardMs: number | null;
+  version: string;
+  address: string;
+  /** Wall clock; when its certificate ends. */
+  certificateUntilMs: number | null;
+  /** Names of the observers that cannot reach it. */
+  accusedBy: string[];
+}
+
+export type RootAction =
+  | { kind: 'operator'; name: string; key: PeerId }
+  | { kind: 'issuer'; member: string }
+  | { kind: 'revoke'; of: 'operator' | 'issuer'; subject: string; reason: string };
+
+export interface RootDraft {
+  kind: RecordKind;
+  /** Hex: what the record says, and what a root key signs. */
+  body: string;
+  toSign: string;
+  needed: number;
+  atHand: number;
+}
+
+export class Roll {
+  readonly #link: SwarmLink;
+  readonly #ports: Ports;
+  readonly #audit: AuditLog;
+  readonly #networkKey: Uint8Array | undefined;
+
+  constructor(link: SwarmLink, ports: Ports, audit: AuditLog, networkKey: Uint8Array | undefined) {
+    this.#link = link;
+    this.#ports = ports;
+    this.#audit = audit;
+    this.#networkKey = networkKey;
+  }
+
+  get #admission(): Admission {
+    return this.#link.admission;
+  }
+
+  async #wroteDown(what: string): Promise<void> {
+    await this.#audit.append('control', this.#link.self, what);
+  }
+
+  /** @param all those that left and were removed too. */
+  members(all: boolean): MemberRow[] {
+    const { roster } = this.#admission;
+    const nowMs = this.#ports.clock.monotonicMs();
+    const rows = this.#link.roll().map(({ peer, state, met, heardMs }): MemberRow => {
+      const certificate = roster.member(peer);
+      const status = this.#link.statuses.get(peer)?.status;
+      const isSelf = peer === this.#link.self;
+      return {
+        name: this.#link.nameOf(peer),
+        peer,
+        state,
+        role: certificate?.role ?? 'unknown',
+        issuer: roster.isIssuer(peer, this.#ports.clock.wallMs()),
+        coordinator: peer === this.#link.coordinator,
+        heardMs: isSelf ? 0 : met ? Math.round(nowMs - heardMs) : null,
+        version: status?.version ?? '',
+        address: isSelf ? (this.#ports.transport.addresses()[0] ?? '') : (status?.address ?? ''),
+        certificateUntilMs: certificate?.untilMs ?? null,
+        accusedBy: this.#link.accusersOf(peer).map((observer) => this.#link.nameOf(observer)),
+      };
+    });
+    const shown = all ? [...rows, ...this.#removed()] : rows.filter(({ state }) => state !== 'left');
+    return shown.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #removed(): MemberRow[] {
+    const { roster } = this.#admission;
+    return roster.records().flatMap(({ body }): MemberRow[] => {
+      if (body.kind !== 'revocation' || body.of !== 'member' || roster.isMember(body.subject)) return [];
+      const certificate = roster.member(body.subject);
+      return [
+        {
+          name: certificate?.name ?? body.subject.slice(-8),
+          peer: body.subject,
+          state: 'removed',
+          role: certificate?.role ?? 'unknown',
+          issuer: false,
+          coordinator: false,
+          heardMs: null,
+          version: '',
+          address: '',
+          certificateUntilMs: null,
+          accusedBy: [],
+        },
+      ];
+    });
+  }
+
+  /** @throws RollError where nobody, or more than one, is meant. An empty name means nobody. */
+  #one(name: string): MemberCertificate {
+    const found = name === '' ? [] : this.#admission.roster.find(name);
+    const [only] = found;
+    if (only === undefined) throw new RollError(`no member is called ${name || '""'}; see: kalos members`);
+    if (found.length > 1) throw new RollError(`${name} may be ${found.map((one) => one.name).join(' or ')}: say which`);
+    return only;
+  }
+
+  member(name: string): MemberRow {
+    const { subject } = this.#one(name);
+    const row = this.members(true).find(({ peer }) => peer === subject);
+    if (row === undefined) throw new RollError(`no member is called ${name}`);
+    return row;
+  }
+
+  #mustIssue(what: string): void {
+    if (this.#admission.isIssuer) return;
+    const { roster } = this.#admission;
+    const names = roster.issuers().map(({ subject }) => this.#link.nameOf(subject));
+    throw new RollError(`this agent is no issuer, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
+  }
+
+  /** @returns the token's text. @throws RollError */
+  async makeToken({
+    role,
+    ttlMs,
+    uses,
+  }: {
+    role: Role;
+    ttlMs: number;
+    uses: number;
+  }): Promise<{ token: string; reachable: boolean }> {
+    this.#mustIssue('make a token');
+    const addresses = this.#ports.transport.addresses().map((address) => address.replace(/\/p2p\/[^/]+$/, ''));
+    if (addresses.length === 0) throw new RollError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
+    const isFar = (address: string): boolean => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
+    const far = addresses.filter(isFar);
+    const options = { role, ttlMs, uses, networkKey: this.#networkKey };
+    const token = await this.#admission.makeToken(options, (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES));
+    await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${uses} use${uses === 1 ? '' : 's'}`);
+    return { token: encodeToken(this.#ports.crypto, token), reachable: far.length > 0 };
+  }
+
+  tokens(): IssuedToken[] {
+    return this.#admission.ledger.list();
+  }
+
+  /** @throws RollError */
+  async endToken(id: string): Promise<void> {
+    if (!(await this.#admission.ledger.revoke(id))) throw new RollError(`there is no token ${id}`);
+    await this.#wroteDown(`token ${id} ended`);
+  }
+
+  /** @throws RollError */
+  async revoke(name: string, reason: string): Promise<MemberCertificate> {
+    const member = this.#one(name);
+    if (member.subject === this.#link.self) throw new RollError('an agent does not revoke itself: it leaves, with kalos leave');
+    this.#mustIssue('revoke a membership');
+    await this.#admission.revoke(member.subject, reason);
+    await this.#wroteDown(`membership of ${member.name} revoked: ${reason}`);
+    return member;
+  }
+
+  /** @throws RollError */
+  async rename(name: string, to: string): Promise<MemberCertificate> {
+    this.#mustIssue('rename a member');
+    const member = this.#one(name);
+    if (this.#admission.roster.nameTaken(to, member.subject)) throw new RollError(`another member is called ${to}`);
+    const renamed = await this.#admission.rename(member, to);
+    await this.#wroteDown(`${member.name} renamed to ${to}`);
+    return renamed;
+  }
+
+  /** Ends this agent's own membership. @throws RollError where the swarm would be without an issuer. */
+  async leave(force: boolean): Promise<void> {
+    const { roster } = this.#admission;
+    const nowMs = this.#ports.clock.wallMs();
+    const others = roster.issuers().filter(({ subject }) => subject !== this.#link.self && roster.isIssuer(subject, nowMs));
+    const isLast = this.#admission.isIssuer && others.length === 0 && roster.members().length > 1;
+    if (isLast && !force)
+      throw new RollError(
+        'this agent is the only issuer: without it nobody can join, and certificates end unrenewed. Make another one first: kalos members promote NAME; or use --force',
+      );
+    await this.#wroteDown('leaves the swarm for good');
+    await this.#admission.revoke(this.#link.self, 'left');
+  }
+
+  operators(): (OperatorCertificate & { kind: 'operator' })[] {
+    return this.#admission.roster.operators();
+  }
+
+  /** What root keys are to sign. @throws RollError */
+  draft(action: RootAction): RootDraft {
+    const body = this.#bodyOf(action);
+    const bytes = encodeBody(this.#ports.crypto, body);
+    const toSign = toHex(recordToSign(this.#link.swarmId, body.kind, bytes));
+    return { kind: body.kind, body: toHex(bytes), toSign, ...this.#admission.rootSignatures() };
+  }
+
+  #bodyOf(action: RootAction): OperatorCertificate | IssuerCertificate | Revocation {
+    const { roster } = this.#admission;
+    switch (action.kind) {
+      case 'operator':
+        if (this.#ports.crypto.keyOf(action.key) === undefined) throw new RollError(`${action.key} is no key`);
+        return this.#admission.operatorBody(action.key, action.name);
+      case 'issuer':
+        return this.#admission.issuerBody(this.#one(action.member).subject);
+      case 'revoke': {
+        const { of, subject, reason } = action;
+        const peer =
+          of === 'issuer' ? this.#one(subject).subject : roster.operators().find(({ name }) => name === subject)?.subject;
+        if (peer === undefined) throw new RollError(`no operator is called ${subject || '""'}`);
+        return this.#admission.revocationBody(of, peer, reason);
+      }
+    }
+  }
+
+  /** @throws RollError with too few signatures. */
+  async commit(kind: RecordKind, body: string, signatures: readonly { by: PeerId; signature: string }[]): Promise<void> {
+    try {
+      const given = signatures.map(({ by, signature }) => ({ by, signature: fromHex(signature) }));
+      await this.#admission.publishAsRoot(kind, fromHex(body), given);
+    } catch (error) {
+      if (error instanceof RangeError) throw new RollError(error.message);
+      throw error;
+    }
+    await this.#wroteDown(`a record of kind ${kind} signed by root keys`);
+  }
+}

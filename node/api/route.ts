@@ -1,0 +1,60 @@
+// What a route of the local API is made of.
+import { z } from 'zod';
+import type { Agent } from '../agent.ts';
+
+export interface Reply {
+  status: number;
+  body: unknown;
+}
+
+export interface Route {
+  method: 'GET' | 'POST';
+  /** With one parameter at most: `/v1/incidents/{id}/explanation`. */
+  path: string;
+  /** What the parameter looks like; anything without a slash where it is not given. */
+  parameter: RegExp | undefined;
+  summary: string;
+  /** What the body must be; undefined where there is none. */
+  body: z.ZodType | undefined;
+  /** @param parameter as it was in the path. */
+  handle(agent: Agent, body: unknown, parameter: string): Promise<Reply> | Reply;
+}
+
+export const failed = (status: number, error: string): Reply => ({ status, body: { error } });
+export const ok = (body: unknown): Reply => ({ status: 200, body });
+
+/** Parses a body, or answers 400 saying what is wrong with it. */
+async function parsed<T>(schema: z.ZodType<T>, body: unknown, handle: (value: T) => Promise<Reply> | Reply): Promise<Reply> {
+  const result = schema.safeParse(body);
+  return result.success ? handle(result.data) : failed(400, z.prettifyError(result.error));
+}
+
+type Answer = Promise<Reply> | Reply;
+
+export function get(
+  path: string,
+  summary: string,
+  handle: (agent: Agent, parameter: string) => Answer,
+  parameter?: RegExp,
+): Route {
+  return { method: 'GET', path, parameter, summary, body: undefined, handle: (agent, _body, given) => handle(agent, given) };
+}
+
+/** Its body is parsed by the schema, or what is wrong with it is said. */
+export function post<T>(
+  path: string,
+  summary: string,
+  body: z.ZodType<T>,
+  handle: (agent: Agent, body: T, parameter: string) => Answer,
+): Route {
+  return {
+    method: 'POST',
+    path,
+    parameter: undefined,
+    summary,
+    body,
+    handle: (agent, given, parameter) => parsed(body, given, (value) => handle(agent, value, parameter)),
+  };
+}
+
+export const nothing = z.looseObject({}).optional();

@@ -1,0 +1,77 @@
+// The part of the local API about who belongs: members, tokens, operators, and what root keys sign.
+import { z } from 'zod';
+import { MAX_NAME } from '../../swarm/identity/record.ts';
+import { type Roll, RollError, type RootAction } from '../agent/roll.ts';
+import type { Agent } from '../agent.ts';
+import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
+
+const DAY_MS = 86_400_000;
+const name = z
+  .string()
+  .min(1)
+  .max(MAX_NAME)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes and underscores');
+const reason = z.string().max(120).default('');
+const tokenSchema = z.strictObject({
+  role: z.enum(['member', 'committee']).default('member'),
+  ttlMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(30 * DAY_MS)
+    .default(600_000),
+  uses: z.number().int().min(1).max(1_000).default(1),
+});
+const draftSchema: z.ZodType<RootAction> = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('operator'), name, key: z.string().max(100) }),
+  z.strictObject({ kind: z.literal('issuer'), member: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('revoke'), of: z.enum(['operator', 'issuer']), subject: z.string().min(1), reason }),
+]);
+const hex = z
+  .string()
+  .max(20_000)
+  .regex(/^([0-9a-f]{2})*$/);
+const commitSchema = z.strictObject({
+  kind: z.enum(['issuer', 'member', 'operator', 'revocation']),
+  body: hex,
+  signatures: z.array(z.strictObject({ by: z.string().max(100), signature: hex })).max(16),
+});
+
+/** What cannot be done is said as such. */
+async function rolled(agent: Agent, what: (roll: Roll) => unknown): Promise<Reply> {
+  try {
+    return ok((await what(agent.roll)) ?? {});
+  } catch (error) {
+    if (error instanceof RollError) return failed(409, error.message);
+    throw error;
+  }
+}
+
+export const SWARM_ROUTES: readonly Route[] = [
+  get('/v1/members', 'The members of the swarm, and how each is seen from here', (agent) =>
+    rolled(agent, (roll) => roll.members(false)),
+  ),
+  get('/v1/members/all', 'Those too that left or were removed', (agent) => rolled(agent, (roll) => roll.members(true))),
+  get('/v1/members/{name}', 'One member', (agent, given) => rolled(agent, (roll) => roll.member(given))),
+  post('/v1/members/{name}/revocation', 'Ends a membership', z.strictObject({ reason }), (agent, body, given) =>
+    rolled(agent, (roll) => roll.revoke(given, body.reason)),
+  ),
+  post('/v1/members/{name}/name', 'Gives a member another name', z.strictObject({ name }), (agent, body, given) =>
+    rolled(agent, (roll) => roll.rename(given, body.name)),
+  ),
+  post('/v1/tokens', 'Makes a join token', tokenSchema, (agent, body) => rolled(agent, (roll) => roll.makeToken(body))),
+  get('/v1/tokens', 'The tokens that this issuer made', (agent) => rolled(agent, (roll) => roll.tokens())),
+  post('/v1/tokens/{id}/removal', 'Ends a token early', nothing, (agent, _body, id) =>
+    rolled(agent, (roll) => roll.endToken(id)),
+  ),
+  post('/v1/leave', 'Leaves the swarm for good', z.strictObject({ force: z.boolean().default(false) }), (agent, { force }) =>
+    rolled(agent, () => agent.leave(force)),
+  ),
+  get('/v1/operators', 'The operators of the swarm', (agent) => rolled(agent, (roll) => roll.operators())),
+  post('/v1/root/draft', 'What root keys are to sign', draftSchema, (agent, action) =>
+    rolled(agent, (roll) => roll.draft(action)),
+  ),
+  post('/v1/root/commit', 'Publishes what root keys have signed', commitSchema, (agent, { kind, body, signatures }) =>
+    rolled(agent, (roll) => roll.commit(kind, body, signatures)),
+  ),
+];

@@ -1,0 +1,218 @@
+// `kalos members | token | operator | leave | root`: who belongs to the swarm, who may let others in, and who answers for it.
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
+import type { MemberCertificate, OperatorCertificate, Role } from '../../swarm/identity/record.ts';
+import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
+import type { MemberRow, RootAction, RootDraft } from '../agent/roll.ts';
+import { callAgent } from '../api/client.ts';
+import { stateDirectory } from '../config/adapters/state-directory.ts';
+import { keyFrom, makeKey } from '../config/adapters/swarm-files.ts';
+import { KalosError } from '../errors.ts';
+import { printData, printRows } from './data.ts';
+import { duration, EXIT, type Format, paint, printable } from './output.ts';
+
+type Directory = string | undefined;
+
+const ago = (ms: number | null): string => (ms === null ? 'never' : ms < 1000 ? 'now' : `${duration(ms)} ago`);
+const at = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 19).replace('T', ' '));
+
+// Members
+
+export async function listMembers(directory: Directory, all: boolean, format: Format): Promise<number> {
+  const members = await callAgent<MemberRow[]>(directory, 'GET', all ? '/v1/members/all' : '/v1/members');
+  const role = ({ role: given, issuer, coordinator }: MemberRow): string =>
+    [given, ...(issuer ? ['issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');
+  printRows(format, {
+    headers: ['name', 'state', 'role', 'heard', 'version', 'address'],
+    rows: members.map((one) => [one.name, one.state, role(one), ago(one.heardMs), one.version, one.address]),
+    wide: {
+      headers: ['name', 'state', 'role', 'heard', 'version', 'address', 'certificate until', 'accused by', 'peer'],
+      rows: members.map((one) => [
+        one.name,
+        one.state,
+        role(one),
+        ago(one.heardMs),
+        one.version,
+        one.address,
+        at(one.certificateUntilMs),
+        one.accusedBy.join(' '),
+        one.peer,
+      ]),
+    },
+    data: { members },
+  });
+  return members.some(({ state }) => state === 'unreachable' || state === 'down') ? EXIT.degraded : EXIT.ok;
+}
+
+export async function showMember(directory: Directory, name: string, format: Format): Promise<number> {
+  const one = await callAgent<MemberRow>(directory, 'GET', `/v1/members/${encodeURIComponent(name)}`);
+  if (format !== 'table') printData(format, { ...one });
+  else {
+    const accused = one.accusedBy.length === 0 ? '' : `; cannot be reached by ${one.accusedBy.join(', ')}`;
+    const lines = [
+      `${paint('bold', printable(one.name))}  ${one.state}${accused}`,
+      `  peer         ${one.peer}`,
+      `  role         ${one.role}${one.issuer ? ', an issuer: it lets others in' : ''}${one.coordinator ? ', coordinates' : ''}`,
+      `  heard        ${ago(one.heardMs)}`,
+      `  address      ${one.address || 'unknown'}`,
+      `  version      ${one.version || 'unknown'}`,
+      `  certificate  until ${at(one.certificateUntilMs)} UTC`,
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  }
+  return one.state === 'alive' ? EXIT.ok : EXIT.degraded;
+}
+
+export async function revokeMember(directory: Directory, name: string, reason: string): Promise<number> {
+  const path = `/v1/members/${encodeURIComponent(name)}/revocation`;
+  const member = await callAgent<MemberCertificate>(directory, 'POST', path, { reason });
+  process.stdout.write(`${member.name} is no member any more; it can come back with a new token only\n`);
+  return EXIT.ok;
+}
+
+export async function renameMember(directory: Directory, name: string, to: string): Promise<number> {
+  await callAgent(directory, 'POST', `/v1/members/${encodeURIComponent(name)}/name`, { name: to });
+  process.stdout.write(`${name} is called ${to} now\n`);
+  return EXIT.ok;
+}
+
+export async function promoteMember(directory: Directory, name: string, rootKeys: readonly string[]): Promise<number> {
+  await signedByRoot(directory, { kind: 'issuer', member: name }, rootKeys);
+  process.stdout.write(`${name} is an issuer now: it can make tokens, and renews certificates\n`);
+  return EXIT.ok;
+}
+
+export async function leave(directory: Directory, force: boolean): Promise<number> {
+  await callAgent(directory, 'POST', '/v1/leave', { force });
+  await callAgent(directory, 'POST', '/v1/stop');
+  process.stdout.write('left the swarm for good: to come back it needs a token\n');
+  return EXIT.ok;
+}
+
+// Tokens
+
+export async function createToken(
+  directory: Directory,
+  { role, ttl, uses, quiet }: { role: Role; ttl: number; uses: number; quiet: boolean },
+  format: Format,
+): Promise<number> {
+  const made = await callAgent<{ token: string; reachable: boolean }>(directory, 'POST', '/v1/tokens', {
+    role,
+    ttlMs: ttl,
+    uses,
+  });
+  if (format !== 'table') printData(format, { ...made, role, ttlMs: ttl, uses });
+  else {
+    process.stdout.write(`${made.token}\n`);
+    if (!quiet)
+      process.stderr.write(
+        paint(
+          'dim',
+          `good for ${uses === 1 ? 'one machine' : `${uses} machines`} in the next ${duration(ttl)}: kalos up --join TOKEN\n`,
+        ),
+      );
+  }
+  if (!made.reachable && !quiet)
+    process.stderr.write(
+      paint(
+        'yellow',
+        'this agent listens on loopback only: other machines cannot reach it; start it with --listen 0.0.0.0:7700\n',
+      ),
+    );
+  return EXIT.ok;
+}
+
+export async function listTokens(directory: Directory, format: Format): Promise<number> {
+  const tokens = await callAgent<IssuedToken[]>(directory, 'GET', '/v1/tokens');
+  const state = ({ expiresMs, usesLeft }: IssuedToken): string =>
+    expiresMs <= Date.now() ? 'expired' : usesLeft === 0 ? 'used' : 'open';
+  printRows(format, {
+    headers: ['id', 'role', 'state', 'uses left', 'expires'],
+    rows: tokens.map((one) => [one.id, one.role, state(one), one.usesLeft, at(one.expiresMs)]),
+    data: { tokens },
+  });
+  return EXIT.ok;
+}
+
+export async function revokeToken(directory: Directory, id: string): Promise<number> {
+  await callAgent(directory, 'POST', `/v1/tokens/${encodeURIComponent(id)}/removal`);
+  process.stdout.write(`token ${id} lets nobody in any more\n`);
+  return EXIT.ok;
+}
+
+// Operators and root keys
+
+/** Has root keys sign: those that lie with the agent, and those of the files that are named, which are read here and go nowhere. */
+async function signedByRoot(directory: Directory, action: RootAction, files: readonly string[]): Promise<void> {
+  const draft = await callAgent<RootDraft>(directory, 'POST', '/v1/root/draft', action);
+  const signers = await Promise.all(files.map(keyFrom));
+  if (signers.length + draft.atHand < draft.needed) {
+    throw new KalosError(
+      'usage',
+      `${draft.needed} root keys must sign this, and ${signers.length + draft.atHand} are at hand`,
+      'name their files: --root-key FILE, once for each',
+    );
+  }
+  const signatures = signers.map((signer) => ({ by: signer.self, signature: toHex(signer.sign(fromHex(draft.toSign))) }));
+  await callAgent(directory, 'POST', '/v1/root/commit', { kind: draft.kind, body: draft.body, signatures });
+}
+
+export async function addOperator(
+  directory: Directory,
+  name: string,
+  { keyFile, rootKey }: { keyFile: string | undefined; rootKey: readonly string[] },
+): Promise<number> {
+  const path = keyFile ?? `${name}.operator.key`;
+  const key = await makeKey(path);
+  try {
+    await signedByRoot(directory, { kind: 'operator', name, key: key.self }, rootKey);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  }
+  process.stdout.write(`${name} is an operator; the key is in ${path}: keep it with ${name}, not on the machines\n`);
+  return EXIT.ok;
+}
+
+export async function listOperators(directory: Directory, format: Format): Promise<number> {
+  const operators = await callAgent<OperatorCertificate[]>(directory, 'GET', '/v1/operators');
+  printRows(format, {
+    headers: ['name', 'until', 'key'],
+    rows: operators.map(({ name, untilMs, subject }) => [name, at(untilMs), subject]),
+    data: { operators },
+  });
+  return EXIT.ok;
+}
+
+export async function revokeOperator(directory: Directory, name: string, rootKeys: readonly string[]): Promise<number> {
+  await signedByRoot(directory, { kind: 'revoke', of: 'operator', subject: name, reason: '' }, rootKeys);
+  process.stdout.write(`${name} is no operator any more\n`);
+  return EXIT.ok;
+}
+
+/** Copies the root keys of the state directory elsewhere; or moves them there, so that they are offline once that is taken away. */
+export function exportRoot(given: Directory, to: string, remove: boolean): number {
+  const { rootKeys } = stateDirectory(given);
+  let files: string[] = [];
+  try {
+    files = readdirSync(rootKeys).filter((file) => file.endsWith('.key'));
+  } catch {
+    // said below
+  }
+  if (files.length === 0) throw new KalosError('not-found', `no root keys lie in ${rootKeys}`);
+  try {
+    mkdirSync(to, { recursive: true, mode: 0o700 });
+    for (const file of files) {
+      copyFileSync(join(rootKeys, file), join(to, file));
+      chmodSync(join(to, file), 0o600);
+    }
+  } catch (error) {
+    throw new KalosError('io', `cannot write to ${to}: ${(error as Error).message}`);
+  }
+  if (remove) for (const file of files) rmSync(join(rootKeys, file));
+  process.stdout.write(`${files.length} root key${files.length === 1 ? '' : 's'} ${remove ? 'moved' : 'copied'} to ${to}\n`);
+  if (remove)
+    process.stdout.write('the agent forgets them when it is restarted; name them with --root-key where they must sign\n');
+  return EXIT.ok;
+}

@@ -1,0 +1,109 @@
+// Which swarm an agent belongs to: the one on its disk, the one that a token invites it to, or a new one of its own.
+import { foundSwarm, genesisOn, type Signer } from '../swarm/identity/admission.ts';
+import { MAX_ROOT_KEYS, MAX_SWARM_NAME, makeGenesis, parseGenesis } from '../swarm/identity/genesis.ts';
+import { type JoinToken, looksLikeToken, parseToken } from '../swarm/identity/token.ts';
+import type { Crypto } from '../swarm/ports/crypto.ts';
+import type { Random } from '../swarm/ports/random.ts';
+import type { Store } from '../swarm/ports/store.ts';
+import type { StateDirectory } from './config/adapters/state-directory.ts';
+import { keepNetworkKey, makeRootKeys, newNetworkKey, readNetworkKey, rootKeysIn } from './config/adapters/swarm-files.ts';
+import { KalosError } from './errors.ts';
+
+const NONCE_BYTES = 16;
+
+/** How a new swarm is to be founded. */
+export interface Founding {
+  swarmName: string | undefined;
+  rootKeys: number;
+  rootThreshold: number;
+  /** With a pre-shared network key. */
+  isPrivate: boolean;
+}
+
+export interface Entered {
+  swarmId: string;
+  token: JoinToken | undefined;
+  /** Addresses to try while no member is connected. */
+  bootstrap: string[];
+  rootSigners: Signer[];
+  networkKey: Uint8Array | undefined;
+  /** Whether it was founded just now. */
+  founded: boolean;
+}
+
+interface Entering {
+  directory: StateDirectory;
+  store: Store;
+  crypto: Crypto;
+  random: Random;
+  /** Tokens and addresses, as they were given. */
+  join: readonly string[];
+  name: string;
+  nowMs: number;
+  founding: Founding;
+}
+
+/** @throws KalosError */
+export async function enterSwarm(entering: Entering): Promise<Entered> {
+  const { directory, store, crypto, join } = entering;
+  const token = tokenOf(crypto, join);
+  const bootstrap = join.filter((text) => !looksLikeToken(text));
+  const rootSigners = await rootKeysIn(directory.rootKeys);
+  const known = await genesisOn(store);
+  const genesis = known && parseGenesis(crypto, known);
+  if (known !== undefined && genesis === undefined)
+    throw new KalosError('config', `${directory.path} holds a genesis record of another version of KALOS`);
+  if (genesis !== undefined && token !== undefined && token.swarmId !== genesis.swarmId) {
+    throw new KalosError(
+      'config',
+      `${directory.path} belongs to swarm ${genesis.swarmId.slice(0, 8)} (${genesis.name}), and the token is for ${token.swarmId.slice(0, 8)}`,
+      'choose a new state directory with --dir, or leave that swarm first with: kalos leave',
+    );
+  }
+  if (token?.networkKey !== undefined) keepNetworkKey(directory, token.networkKey);
+  const shared = { token, bootstrap, founded: false };
+  const swarmId = genesis?.swarmId ?? token?.swarmId;
+  if (swarmId !== undefined) return { ...shared, swarmId, rootSigners, networkKey: readNetworkKey(directory.networkKey) };
+  if (bootstrap.length > 0) {
+    throw new KalosError(
+      'usage',
+      'joining needs a token: an address alone lets nobody in',
+      'on an issuer, such as the first agent, run: kalos token create; then here: kalos up --join TOKEN',
+    );
+  }
+  return { ...shared, founded: true, ...(await found(entering, rootSigners)) };
+}
+
+function tokenOf(crypto: Crypto, join: readonly string[]): JoinToken | undefined {
+  const tokens = join.filter(looksLikeToken);
+  const [first] = tokens;
+  if (first === undefined) return undefined;
+  if (tokens.length > 1) throw new KalosError('usage', 'one token is enough: several were given');
+  const token = parseToken(crypto, first);
+  if (typeof token === 'string')
+    throw new KalosError('usage', `the token cannot be read: ${token}`, 'copy it whole, on one line');
+  return token;
+}
+
+/** A swarm of one. What a crash left of an earlier attempt is used. */
+async function found(
+  entering: Entering,
+  kept: readonly Signer[],
+): Promise<Pick<Entered, 'swarmId' | 'rootSigners' | 'networkKey'>> {
+  const { directory, store, crypto, random, name, nowMs, founding } = entering;
+  const { rootKeys, rootThreshold, isPrivate } = founding;
+  if (rootKeys > MAX_ROOT_KEYS || rootThreshold > rootKeys)
+    throw new KalosError('usage', `of ${rootKeys} root keys ${rootThreshold} cannot sign; at most ${MAX_ROOT_KEYS} are possible`);
+  const swarmName = (founding.swarmName ?? name).slice(0, MAX_SWARM_NAME);
+  const rootSigners = kept.length > 0 ? [...kept] : await makeRootKeys(directory.rootKeys, rootKeys);
+  if (isPrivate && readNetworkKey(directory.networkKey) === undefined) keepNetworkKey(directory, newNetworkKey());
+  const genesis = makeGenesis(crypto, {
+    name: swarmName,
+    rootKeys: rootSigners.map(({ self }) => self),
+    threshold: Math.min(rootThreshold, rootSigners.length),
+    createdMs: nowMs,
+    nonce: random.bytes(NONCE_BYTES),
+  });
+  await store.write(foundSwarm(crypto, genesis, rootSigners, { name, nowMs }));
+  return { swarmId: genesis.swarmId, rootSigners, networkKey: readNetworkKey(directory.networkKey) };
+}

@@ -1,0 +1,255 @@
+// Who belongs to the swarm: the merged set of certificates and revocations. Of each the newest counts, and a revocation ends
+// all certificates up to its epoch; so merging is commutative, associative and idempotent, but for what an issuer signed
+// that was revoked since: whoever held that before keeps it until it ends, nobody takes it anew.
+import type { Crypto } from '../ports/crypto.ts';
+import type { PeerId, Verdict } from '../ports/transport.ts';
+import { type Genesis, parseGenesis } from './genesis.ts';
+import {
+  type IssuerCertificate,
+  isSignedBy,
+  keyOfRecord,
+  type MemberCertificate,
+  type OperatorCertificate,
+  parseRecord,
+  type Revocation,
+  type SignedRecord,
+  versionOf,
+} from './record.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** What a member's certificate lives; it is renewed at half. */
+export const MEMBER_LIFE_MS = DAY_MS;
+export const ISSUER_LIFE_MS = 20 * 365 * DAY_MS;
+export const OPERATOR_LIFE_MS = 2 * 365 * DAY_MS;
+/** Clocks may be wrong by so much, each way, and nothing is refused for it. */
+export const CLOCK_TOLERANCE_MS = 2 * HOUR_MS;
+/** While no issuer is within reach, an ended certificate is honoured for so long. */
+export const NO_ISSUER_GRACE_MS = 7 * DAY_MS;
+/** Who was off for longer needs a new token; revocations are kept for longer than that. */
+export const RENEWABLE_MS = 90 * DAY_MS;
+const REVOCATION_KEPT_MS = 100 * DAY_MS;
+
+export const MAX_MEMBERS = 10_000;
+const MAX_OTHERS = 256;
+const MAX_REVOCATIONS = 20_000;
+
+/** What a peer is to this swarm. `future`: its certificate begins later than any clock error explains. */
+export type Standing = 'member' | 'expired' | 'future' | 'revoked' | 'stranger';
+
+export type RosterOffer = { verdict: 'accept'; record: SignedRecord } | { verdict: Exclude<Verdict, 'accept'> };
+
+type Key = `member ${PeerId}` | `issuer ${PeerId}` | `operator ${PeerId}` | `revocation ${Revocation['of']} ${PeerId}`;
+
+export class Roster {
+  readonly #crypto: Pick<Crypto, 'verify' | 'peerOf' | 'hash'>;
+  readonly swarmId: string;
+  readonly #records = new Map<string, SignedRecord>();
+  readonly #names = new Map<string, PeerId>();
+  #genesis: Genesis | undefined;
+  #members = 0;
+  #revocations = 0;
+  /** Moves with every change. */
+  version = 0;
+
+  constructor(crypto: Pick<Crypto, 'verify' | 'peerOf' | 'hash'>, swarmId: string) {
+    this.#crypto = crypto;
+    this.swarmId = swarmId;
+  }
+
+  get genesis(): Genesis | undefined {
+    return this.#genesis;
+  }
+
+  /** Takes the genesis record, where it is that of this swarm: nothing can be checked without it. */
+  adopt(bytes: Uint8Array): boolean {
+    if (this.#genesis !== undefined) return true;
+    const genesis = parseGenesis(this.#crypto, bytes);
+    if (genesis?.swarmId !== this.swarmId) return false;
+    this.#genesis = genesis;
+    return true;
+  }
+
+  records(): SignedRecord[] {
+    return [...this.#records.values()];
+  }
+
+  #get(key: Key): SignedRecord | undefined {
+    return this.#records.get(key);
+  }
+
+  member(peer: PeerId): MemberCertificate | undefined {
+    return this.#get(`member ${peer}`)?.body as MemberCertificate | undefined;
+  }
+
+  recordOfMember(peer: PeerId): SignedRecord | undefined {
+    return this.#get(`member ${peer}`);
+  }
+
+  recordOfIssuer(peer: PeerId): SignedRecord | undefined {
+    return this.#get(`issuer ${peer}`);
+  }
+
+  revocation(of: Revocation['of'], peer: PeerId): Revocation | undefined {
+    return this.#get(`revocation ${of} ${peer}`)?.body as Revocation | undefined;
+  }
+
+  /** Whose certificates hold, whether they have ended or not; revoked ones are not among them. */
+  members(): MemberCertificate[] {
+    return this.#ofKind('member') as MemberCertificate[];
+  }
+
+  operators(): OperatorCertificate[] {
+    return this.#ofKind('operator') as OperatorCertificate[];
+  }
+
+  issuers(): IssuerCertificate[] {
+    return this.#ofKind('issuer') as IssuerCertificate[];
+  }
+
+  #ofKind(kind: 'member' | 'operator' | 'issuer'): SignedRecord['body'][] {
+    return [...this.#records.values()]
+      .map(({ body }) => body)
+      .filter((body) => body.kind === kind && !this.#isRevoked(kind, body.subject, body.epoch));
+  }
+
+  isMember(peer: PeerId): boolean {
+    const certificate = this.member(peer);
+    return certificate !== undefined && !this.#isRevoked('member', peer, certificate.epoch);
+  }
+
+  isIssuer(peer: PeerId, nowMs: number): boolean {
+    const body = this.#get(`issuer ${peer}`)?.body;
+    return body !== undefined && body.untilMs > nowMs && !this.#isRevoked('issuer', peer, body.epoch) && this.isMember(peer);
+  }
+
+  /** The member of that name, peer id, or unmistakable end of a peer id. */
+  find(text: string): MemberCertificate[] {
+    const named = this.members().filter(({ name, subject }) => name === text || subject === text);
+    return named.length > 0 || text.length < 4 ? named : this.members().filter(({ subject }) => subject.endsWith(text));
+  }
+
+  nameTaken(name: string, but: PeerId): boolean {
+    const owner = this.#names.get(name);
+    return owner !== undefined && owner !== but && this.isMember(owner) && this.member(owner)?.name === name;
+  }
+
+  /** What a peer is now, by the newest certificate that is known. */
+  standing(peer: PeerId, nowMs: number): Standing {
+    const certificate = this.member(peer);
+    if (certificate === undefined) return this.revocation('member', peer) === undefined ? 'stranger' : 'revoked';
+    if (this.#isRevoked('member', peer, certificate.epoch)) return 'revoked';
+    if (certificate.fromMs - CLOCK_TOLERANCE_MS > nowMs) return 'future';
+    return certificate.untilMs + CLOCK_TOLERANCE_MS > nowMs ? 'member' : 'expired';
+  }
+
+  #isRevoked(of: Revocation['of'], peer: PeerId, epoch: number): boolean {
+    const revocation = this.revocation(of, peer);
+    return revocation !== undefined && revocation.epoch >= epoch;
+  }
+
+  /** The epoch that a new certificate of a peer must have. */
+  nextEpoch(of: Revocation['of'], peer: PeerId): number {
+    const revoked = this.revocation(of, peer)?.epoch;
+    return Math.max(revoked === undefined ? 0 : revoked + 1, this.#get(`${of} ${peer}`)?.body.epoch ?? 0);
+  }
+
+  /** Merges a record: `reject` what is malformed or forged, `ignore` what is known or cannot be judged yet. */
+  offer(bytes: Uint8Array, nowMs: number): RosterOffer {
+    const record = parseRecord(this.#crypto, bytes);
+    if (record === undefined) return { verdict: 'reject' };
+    const { body } = record;
+    const key = keyOfRecord(record);
+    const known = this.#records.get(key);
+    if (known !== undefined && versionOf(known) >= versionOf(record)) return { verdict: 'ignore' };
+    if (body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch)) return { verdict: 'ignore' };
+    const authority = this.#authority(record, nowMs);
+    if (authority !== 'accept') return { verdict: authority };
+    if (known === undefined && this.#isFull(body.kind, nowMs)) return { verdict: 'ignore' };
+    this.#keep(key, known, record);
+    return { verdict: 'accept', record };
+  }
+
+  #keep(key: string, known: SignedRecord | undefined, record: SignedRecord): void {
+    const { body } = record;
+    this.#records.set(key, record);
+    if (body.kind === 'member') this.#names.set(body.name, body.subject);
+    if (known === undefined && body.kind === 'member') this.#members++;
+    if (known === undefined && body.kind === 'revocation') this.#revocations++;
+    this.version++;
+  }
+
+  #isFull(kind: SignedRecord['body']['kind'], nowMs: number): boolean {
+    if (kind === 'member') return this.#members >= MAX_MEMBERS;
+    if (kind !== 'revocation') return this.#ofKind(kind).length >= MAX_OTHERS;
+    if (this.#revocations >= MAX_REVOCATIONS) this.reap(nowMs);
+    return this.#revocations >= MAX_REVOCATIONS;
+  }
+
+  /** Whether those signed it who may. */
+  #authority(record: SignedRecord, nowMs: number): Verdict {
+    const { body } = record;
+    if (this.#genesis === undefined) return 'ignore';
+    switch (body.kind) {
+      case 'issuer':
+        return body.untilMs - body.fromMs <= ISSUER_LIFE_MS && this.#bearsEnoughRoots(record) ? 'accept' : 'reject';
+      case 'operator':
+        return body.untilMs - body.fromMs <= OPERATOR_LIFE_MS && this.#bearsEnoughRoots(record) ? 'accept' : 'reject';
+      case 'member':
+        if (body.untilMs - body.fromMs > MEMBER_LIFE_MS) return 'reject';
+        return this.#bearsIssuer(record, nowMs);
+      case 'revocation': {
+        if (this.#bearsEnoughRoots(record)) return 'accept';
+        if (body.of !== 'member') return 'reject';
+        // A member may always end its own membership.
+        if (isSignedBy(this.#crypto, this.swarmId, record, body.subject)) return 'accept';
+        return this.#bearsIssuer(record, nowMs);
+      }
+    }
+  }
+
+  #bearsEnoughRoots(record: SignedRecord): boolean {
+    return this.bearsRoots(record) >= (this.#genesis?.threshold ?? 1);
+  }
+
+  /** How many distinct root keys have truly signed a record. */
+  bearsRoots(record: SignedRecord): number {
+    const rootKeys = this.#genesis?.rootKeys ?? [];
+    return rootKeys.filter((key) => isSignedBy(this.#crypto, this.swarmId, record, key)).length;
+  }
+
+  /** An issuer whose certificate has not come yet may still be one. */
+  #bearsIssuer(record: SignedRecord, nowMs: number): Verdict {
+    const by = record.signatures[0]?.by;
+    if (by === undefined || record.signatures.length !== 1) return 'reject';
+    const issuer = this.#get(`issuer ${by}`)?.body;
+    if (issuer === undefined) return 'ignore';
+    if (this.#isRevoked('issuer', by, issuer.epoch) || this.#hasLeft(by)) return 'ignore';
+    if (issuer.untilMs < Math.min(nowMs, record.body.fromMs)) return 'ignore';
+    return isSignedBy(this.#crypto, this.swarmId, record, by) ? 'accept' : 'reject';
+  }
+
+  /** Its membership was ended, and it was not admitted anew: then it admits nobody either. */
+  #hasLeft(peer: PeerId): boolean {
+    return this.revocation('member', peer) !== undefined && !this.isMember(peer);
+  }
+
+  /** Forgets whom nobody would let in any more, and revocations of what could not be renewed anyway. Gives the keys of what went. */
+  reap(nowMs: number): string[] {
+    const gone: string[] = [];
+    for (const [key, { body }] of this.#records) {
+      const isOld =
+        body.kind === 'revocation'
+          ? body.fromMs + REVOCATION_KEPT_MS < nowMs
+          : body.kind === 'member' && body.untilMs + RENEWABLE_MS < nowMs;
+      const isEnded = body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch);
+      if (!isOld && !isEnded) continue;
+      this.#records.delete(key);
+      if (body.kind === 'member') this.#members--;
+      if (body.kind === 'revocation') this.#revocations--;
+      gone.push(key);
+    }
+    if (gone.length > 0) this.version++;
+    return gone;
+  }
+}

@@ -1,0 +1,87 @@
+// Noise with our hello inside: the exchange that decides who is let in is part of securing a connection, so that to
+// libp2p a peer without a certificate was never connected: no identify, no gossip, no stream of any protocol.
+import { noise } from '@chainsafe/libp2p-noise';
+import type { ConnectionEncrypter, MessageStream, PeerId, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface';
+import { lpStream } from '@libp2p/utils';
+import { MAX_HELLO_BYTES } from '../identity/hello.ts';
+import { type Admitted, type Greeter, TransportError } from '../ports/transport.ts';
+
+/** A newer wire version has a newer name, and both are offered: peers take the newest that both have. */
+const HELLO_VERSION = 1;
+const HELLO_TIMEOUT_MS = 5_000;
+
+type Components = Parameters<ReturnType<typeof noise>>[0];
+type Noise = ReturnType<ReturnType<typeof noise>>;
+type Exchange = ReturnType<typeof lpStream<MessageStream>>;
+
+/** What libp2p passes on of an error is its text: by this a dialer knows it again. */
+export const DENIED = 'not let in: ';
+
+/** A refusal is said to the other side before the connection is closed, so that its user learns why. */
+class NotAdmitted extends TransportError {
+  constructor(reason: string) {
+    super('denied', `${DENIED}${reason}`);
+  }
+}
+
+export class GreetingEncrypter implements ConnectionEncrypter {
+  readonly protocol: string;
+  readonly #noise: Noise;
+  readonly #greeter: Greeter;
+
+  constructor(components: Components, swarmId: string, greeter: Greeter) {
+    this.protocol = `/kalos/${swarmId}/noise-hello/${HELLO_VERSION}`;
+    this.#noise = noise()(components);
+    this.#greeter = greeter;
+  }
+
+  async secureOutbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<SecuredConnection> {
+    const secured = await this.#noise.secureOutbound(connection, options);
+    const from = secured.remotePeer.toString();
+    return this.#after(secured, async (exchange, signal) => {
+      await exchange.write(this.#greeter.hello(from), { signal });
+      const answer = await this.#greeter.accept(from, await read(exchange, signal));
+      await say(exchange, answer, signal);
+    });
+  }
+
+  async secureInbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<SecuredConnection> {
+    const secured = await this.#noise.secureInbound(connection, options);
+    const from = secured.remotePeer.toString();
+    return this.#after(secured, async (exchange, signal) => {
+      await say(exchange, await this.#greeter.welcome(from, await read(exchange, signal)), signal);
+      const { admitted, reason } = await this.#greeter.settle(from, await read(exchange, signal));
+      if (!admitted) throw new NotAdmitted(reason);
+    });
+  }
+
+  async #after<S extends SecuredConnection & { remotePeer: PeerId }>(
+    secured: S,
+    greet: (exchange: Exchange, signal: AbortSignal) => Promise<void>,
+  ): Promise<S> {
+    // An identity of another kind than Ed25519 is nobody's here.
+    if (secured.remotePeer.type !== 'Ed25519') {
+      secured.connection.abort(new Error('not an Ed25519 identity'));
+      throw new NotAdmitted('an agent’s identity is an Ed25519 key');
+    }
+    const exchange = lpStream(secured.connection, { maxDataLength: MAX_HELLO_BYTES, maxBufferSize: 4 * MAX_HELLO_BYTES });
+    await greet(exchange, AbortSignal.timeout(HELLO_TIMEOUT_MS));
+    return { ...secured, connection: exchange.unwrap() };
+  }
+}
+
+async function read(exchange: Exchange, signal: AbortSignal): Promise<Uint8Array> {
+  return (await exchange.read({ signal })).subarray();
+}
+
+async function say(exchange: Exchange, { admitted, answer, reason }: Admitted, signal: AbortSignal): Promise<void> {
+  if (answer !== undefined) await exchange.write(answer, { signal });
+  if (!admitted) {
+    // Closed, not aborted: what was said last must arrive.
+    await exchange
+      .unwrap()
+      .close({ signal })
+      .catch(() => undefined);
+    throw new NotAdmitted(reason);
+  }
+}

@@ -1,0 +1,62 @@
+// What all observers say, looked up both ways: by who says it, and by whom it is about.
+import type { PeerId } from '../ports/transport.ts';
+import type { AlertKind, Alerts } from './report.ts';
+
+const NO_ALERTS: Alerts = new Map();
+
+export class ReportTable {
+  readonly #reports = new Map<PeerId, Alerts>();
+  readonly #accusers = new Map<PeerId, Set<PeerId>>();
+
+  by(observer: PeerId): Alerts {
+    return this.#reports.get(observer) ?? NO_ALERTS;
+  }
+
+  /** Undefined where nobody accuses it. */
+  accusersOf(peer: PeerId): ReadonlySet<PeerId> | undefined {
+    return this.#accusers.get(peer);
+  }
+
+  accused(): IterableIterator<PeerId> {
+    return this.#accusers.keys();
+  }
+
+  kindOf(observer: PeerId, peer: PeerId): AlertKind | undefined {
+    return this.#reports.get(observer)?.get(peer);
+  }
+
+  /** An observer's newest report takes the place of the one before. */
+  set(observer: PeerId, alerts: Alerts): void {
+    for (const peer of this.by(observer).keys()) {
+      const accusers = this.#accusers.get(peer);
+      accusers?.delete(observer);
+      if (accusers?.size === 0) this.#accusers.delete(peer);
+    }
+    if (alerts.size === 0) this.#reports.delete(observer);
+    else this.#reports.set(observer, alerts);
+    for (const peer of alerts.keys()) {
+      const accusers = this.#accusers.get(peer);
+      if (accusers === undefined) this.#accusers.set(peer, new Set([observer]));
+      else accusers.add(observer);
+    }
+  }
+
+  /** What a peer said, and what was said of it, counts no more. */
+  forget(peer: PeerId): void {
+    this.set(peer, NO_ALERTS);
+    for (const observer of [...(this.#accusers.get(peer) ?? [])]) {
+      const left = new Map(this.by(observer));
+      left.delete(peer);
+      this.set(observer, left);
+    }
+  }
+
+  /** One that accuses many, mostly such as nobody else accuses, is more likely cut off itself. */
+  isDoubted(observer: PeerId): boolean {
+    const alerts = this.by(observer);
+    if (alerts.size < 2) return false;
+    let alone = 0;
+    for (const peer of alerts.keys()) if (this.#accusers.get(peer)?.size === 1) alone++;
+    return alone * 2 > alerts.size;
+  }
+}

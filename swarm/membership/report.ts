@@ -1,0 +1,40 @@
+// An observer's report: whom of those that it watches it cannot reach now, and how it knows. One newest report of each
+// observer counts, so that what is retracted is simply no longer in it. CBOR [version, [[key (32 B), 0 silent | 1 refused], …]].
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
+import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
+import type { PeerId } from '../ports/transport.ts';
+
+const REPORT_VERSION = 1;
+/** Of a rack that is lost an observer watches a few; who accuses more than this is not believed anyway. */
+export const MAX_ALERTS = 256;
+
+/** `refused`: the machine answers, and says that nobody listens. `silent`: nothing answers. */
+export type AlertKind = 'silent' | 'refused';
+const KINDS: readonly AlertKind[] = ['silent', 'refused'];
+
+export type Alerts = ReadonlyMap<PeerId, AlertKind>;
+
+const wireSchema = z.tuple([
+  z.literal(REPORT_VERSION),
+  z
+    .array(z.tuple([z.instanceof(Uint8Array).refine((key) => key.length === PEER_KEY_BYTES), z.number().int().min(0).max(1)]))
+    .max(MAX_ALERTS),
+]);
+
+export function encodeReport(crypto: Pick<Crypto, 'keyOf'>, alerts: Alerts): Uint8Array {
+  const listed = [...alerts].slice(0, MAX_ALERTS);
+  return encodeCbor([REPORT_VERSION, listed.map(([peer, kind]) => [crypto.keyOf(peer), KINDS.indexOf(kind)])]);
+}
+
+/** Undefined where it is malformed. */
+export function decodeReport(crypto: Pick<Crypto, 'peerOf'>, payload: Uint8Array): Alerts | undefined {
+  const wire = wireSchema.safeParse(decodeCbor(payload)).data;
+  if (wire === undefined) return undefined;
+  const alerts = new Map<PeerId, AlertKind>();
+  for (const [key, kind] of wire[1]) {
+    const peer = crypto.peerOf(key);
+    if (peer !== undefined) alerts.set(peer, KINDS[kind] ?? 'silent');
+  }
+  return alerts;
+}

@@ -1,0 +1,144 @@
+// One observer's watch over one member: probes with a timeout that follows the round trips, two misses before an alert, and
+// the slower to take an alert back the more often, and the longer, there was one.
+import type { AlertKind } from './report.ts';
+
+/** A member from which nothing came for so long is probed. */
+export const PROBE_EVERY_MS = 2_000;
+/** While it answers again, but is not believed yet. */
+const PROBE_QUICKLY_MS = 200;
+const PROBE_ALERTED_MS = 1_000;
+const PROBE_LONG_ALERTED_MS = 3_000;
+const LEAST_TIMEOUT_MS = 500;
+const MOST_TIMEOUT_MS = 3_000;
+/** Before the first round trip was measured. */
+const FIRST_TIMEOUT_MS = 1_500;
+/** Answers to so many probes are still recognised when they come late. */
+const MAX_OUT = 4;
+const MISSES_TO_ALERT = 2;
+/** Answers in a row that take an alert back that was a short one. */
+const ANSWERS_TO_TRUST = 3;
+const MOST_ANSWERS_TO_TRUST = 50;
+/** An alert that lasted as long as this made its subject `down`: it is taken back after so long a time of answers, and twice as long each time again. */
+export const LONG_ALERT_MS = 5_000;
+const LONG_HOLD_MS = 5_000;
+const MOST_HOLD_MS = 20_000;
+const FLAPS_FORGOTTEN_MS = 600_000;
+
+export class Watch {
+  /** When it is to be probed next, or an answer is too late. */
+  dueMs: number;
+  alert: AlertKind | undefined;
+  /** The last few probes: an answer says by its token which it is for, so that late ones measure as well. */
+  #sent: { token: number; atMs: number }[] = [];
+  #awaiting = false;
+  #missed = 0;
+  #answered = 0;
+  #answersSinceMs = 0;
+  #alertedMs = 0;
+  #shortFlaps = 0;
+  #longFlaps = 0;
+  #flappedMs = Number.NEGATIVE_INFINITY;
+  /** Smoothed round trip and its variation (RFC 6298). */
+  #srttMs: number | undefined;
+  #varMs = 0;
+
+  constructor(dueMs: number) {
+    this.dueMs = dueMs;
+  }
+
+  get isAwaiting(): boolean {
+    return this.#awaiting;
+  }
+
+  /** Nothing is wrong and nothing is doubted. */
+  get isCalm(): boolean {
+    return this.alert === undefined && this.#missed === 0;
+  }
+
+  #timeoutMs(): number {
+    if (this.#srttMs === undefined) return FIRST_TIMEOUT_MS;
+    return Math.min(MOST_TIMEOUT_MS, Math.max(LEAST_TIMEOUT_MS, this.#srttMs + 4 * this.#varMs));
+  }
+
+  sent(token: number, nowMs: number): void {
+    this.#sent = [...this.#sent, { token, atMs: nowMs }].slice(-MAX_OUT);
+    this.#awaiting = true;
+    this.dueMs = nowMs + this.#timeoutMs();
+  }
+
+  /** Something else came from it: no need to probe, where nothing is doubted. */
+  heard(nowMs: number): void {
+    if (this.isCalm && !this.#awaiting) this.dueMs = nowMs + PROBE_EVERY_MS;
+  }
+
+  /** Own lateness is not the other's silence. */
+  stretch(byMs: number): void {
+    this.dueMs += byMs;
+  }
+
+  /** No answer in time. @returns whether that raised an alert. */
+  missed(nowMs: number): boolean {
+    this.#awaiting = false;
+    this.#missed++;
+    this.#answered = 0;
+    const isLong = this.alert !== undefined && nowMs - this.#alertedMs > 2 * LONG_ALERT_MS;
+    this.dueMs = this.alert === undefined ? nowMs : nowMs + (isLong ? PROBE_LONG_ALERTED_MS : PROBE_ALERTED_MS);
+    return this.#missed >= MISSES_TO_ALERT && this.raise('silent', nowMs);
+  }
+
+  /** @returns whether that is news. */
+  raise(kind: AlertKind, nowMs: number): boolean {
+    this.#answered = 0;
+    if (this.alert === kind || (this.alert === 'refused' && kind === 'silent')) return false;
+    if (this.alert === undefined) this.#alertedMs = nowMs;
+    this.alert = kind;
+    this.dueMs = Math.max(this.dueMs, nowMs + PROBE_QUICKLY_MS);
+    return true;
+  }
+
+  /** An answer came. @returns whether it took an alert back. */
+  answered(token: number, nowMs: number): boolean {
+    const probe = this.#sent.find((one) => one.token === token);
+    if (probe === undefined) return false;
+    this.#measured(nowMs - probe.atMs);
+    this.#sent = [];
+    this.#awaiting = false;
+    this.#missed = 0;
+    if (this.#answered++ === 0) this.#answersSinceMs = nowMs;
+    this.dueMs = nowMs + (this.alert === undefined ? PROBE_EVERY_MS : PROBE_QUICKLY_MS);
+    return this.alert !== undefined && this.#isTrusted(nowMs) && this.#clear(nowMs);
+  }
+
+  /** It came back as from a restart, by a new connection. @returns whether that took an alert back. */
+  connected(nowMs: number): boolean {
+    this.#missed = 0;
+    this.#awaiting = false;
+    this.dueMs = nowMs + (this.alert === undefined ? PROBE_EVERY_MS : PROBE_QUICKLY_MS);
+    return this.alert === 'refused' && this.#clear(nowMs);
+  }
+
+  #measured(rttMs: number): void {
+    if (this.#srttMs === undefined) {
+      this.#srttMs = rttMs;
+      this.#varMs = rttMs / 2;
+      return;
+    }
+    this.#varMs += (Math.abs(rttMs - this.#srttMs) - this.#varMs) / 4;
+    this.#srttMs += (rttMs - this.#srttMs) / 8;
+  }
+
+  #isTrusted(nowMs: number): boolean {
+    if (nowMs - this.#flappedMs > FLAPS_FORGOTTEN_MS) this.#shortFlaps = this.#longFlaps = 0;
+    const wasLong = this.#answersSinceMs - this.#alertedMs >= LONG_ALERT_MS;
+    if (wasLong) return nowMs - this.#answersSinceMs >= Math.min(MOST_HOLD_MS, LONG_HOLD_MS * 2 ** this.#longFlaps);
+    return this.#answered >= Math.min(MOST_ANSWERS_TO_TRUST, ANSWERS_TO_TRUST * 2 ** this.#shortFlaps);
+  }
+
+  #clear(nowMs: number): true {
+    if (this.#answersSinceMs - this.#alertedMs >= LONG_ALERT_MS) this.#longFlaps++;
+    else this.#shortFlaps++;
+    this.#flappedMs = nowMs;
+    this.alert = undefined;
+    return true;
+  }
+}
