@@ -6,7 +6,7 @@ import type { JoinToken } from '../swarm/identity/token.ts';
 import type { MemberState } from '../swarm/membership/membership.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
-import type { PeerId } from '../swarm/ports/transport.ts';
+import type { PeerId, Traffic } from '../swarm/ports/transport.ts';
 import type { Status } from '../swarm/state/status.ts';
 import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
@@ -238,6 +238,10 @@ export class Agent {
       ownVotes: this.#ownVotes,
     };
     return explain(id, sources);
+  }
+
+  traffic(): ReadonlyMap<string, Traffic> {
+    return this.#ports.transport.traffic();
   }
 
   conditions(): Conditions {

@@ -5,7 +5,7 @@ import { parseEnvelope, sealEnvelope } from '../swarm/dissemination/envelope.ts'
 import { swarmNames } from '../swarm/names.ts';
 import type { Clock } from '../swarm/ports/clock.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
-import type { PeerId, PortState, Transport, TransportHandlers, TransportNames } from '../swarm/ports/transport.ts';
+import type { PeerId, PortState, Traffic, Transport, TransportHandlers, TransportNames } from '../swarm/ports/transport.ts';
 import { decodeStatus, encodeStatus, STATUS_CONDITIONS, type Status } from '../swarm/state/status.ts';
 
 export const LIES = ['telemetry', 'votes', 'equivocate', 'replay', 'forge', 'flood', 'nag'] as const;
@@ -77,16 +77,16 @@ export class LyingTransport implements Transport {
     return new Uint8Array(JUNK_BYTES).fill(this.#turn++ & 0xff);
   }
 
-  publish(topic: string, bytes: Uint8Array): void {
+  publish(topic: string, bytes: Uint8Array, urgent?: boolean): void {
     const envelope = parseEnvelope(this.#crypto, bytes);
     const status = envelope?.kind === 'status' ? decodeStatus(envelope.payload) : undefined;
-    if (envelope === undefined || status === undefined) return this.#inner.publish(topic, bytes);
+    if (envelope === undefined || status === undefined) return this.#inner.publish(topic, bytes, urgent);
     const seal = (conditions: Status['conditions']): Uint8Array =>
       sealEnvelope(this.#crypto, this.#swarmId, 'status', envelope.sequence, encodeStatus({ ...status, conditions })).bytes;
     const upsideDown = Object.fromEntries(
       STATUS_CONDITIONS.map((name) => [name, status.conditions[name] === 'True' ? 'False' : 'True']),
     ) as Status['conditions'];
-    this.#inner.publish(topic, this.#lies.has('telemetry') ? seal(upsideDown) : bytes);
+    this.#inner.publish(topic, this.#lies.has('telemetry') ? seal(upsideDown) : bytes, urgent);
     if (this.#lies.has('equivocate')) this.#inner.publish(topic, seal(upsideDown));
   }
 
@@ -120,6 +120,10 @@ export class LyingTransport implements Transport {
 
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState> {
     return this.#inner.probePort(peer, port, timeoutMs);
+  }
+
+  traffic(): ReadonlyMap<string, Traffic> {
+    return this.#inner.traffic();
   }
 
   disconnect(peer: PeerId): void {

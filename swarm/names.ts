@@ -5,6 +5,8 @@ export type ProtocolName = 'sync' | 'probe' | 'renew' | 'vote' | 'election' | 't
 
 const VERSIONS: Record<ProtocolName, number> = { sync: 2, probe: 1, renew: 1, vote: 1, election: 1, table: 1, explain: 1 };
 
+const TOPIC_ID_HEX = 12;
+
 export interface SwarmNames {
   /** 32 hex digits: the hash of the swarm's genesis record. */
   swarmId: string;
@@ -17,10 +19,12 @@ export interface SwarmNames {
 }
 
 export function swarmNames(swarmId: string): SwarmNames {
+  // Every gossiped message carries its topic: short ones. Nobody of another swarm is connected anyway.
+  const short = swarmId.slice(0, TOPIC_ID_HEX);
   return {
     swarmId,
-    statusTopic: `/kalos/${swarmId}/status/1`,
-    rosterTopic: `/kalos/${swarmId}/roster/1`,
+    statusTopic: `/kalos/${short}/s/1`,
+    rosterTopic: `/kalos/${short}/r/1`,
     dhtProtocol: `/kalos/${swarmId}/kad/1.0.0`,
     protocol: (name) => `/kalos/${swarmId}/${name}/${VERSIONS[name]}`,
   };

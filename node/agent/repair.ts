@@ -10,6 +10,9 @@ const SYNC_TIMEOUT_MS = 5_000;
 /** Gossip may lose what was said before its mesh had formed. */
 const FIRST_PULL_MS = 500;
 const CALM_PULL_MS = 30_000;
+/** Sooner than this pulls come anyway. */
+const FEW_PULLS_MS = 2_000;
+const OFTEN_MS = 8_000;
 
 export class Repair {
   readonly #ports: Pick<Ports, 'transport' | 'clock' | 'random'>;
@@ -18,6 +21,7 @@ export class Repair {
   readonly #pulled: (lacking: Lacking, askedMs: number) => void;
   #pulledMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
+  #delayMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(
@@ -40,17 +44,23 @@ export class Repair {
   /** Of many that connect at once, one is asked now, and others in turn. */
   connected(peer: PeerId): void {
     if (this.#ports.clock.monotonicMs() - this.#pulledMs >= FIRST_PULL_MS) void this.pullFrom(peer);
-    this.soon();
+    if (this.#delayMs > FIRST_PULL_MS) this.#after(FIRST_PULL_MS);
   }
 
-  /** Something is known to be missing: pulls come often again. */
+  /** Something is likely to be missing: pulls come often again. */
   soon(): void {
-    this.#after(FIRST_PULL_MS);
+    if (this.#delayMs > FEW_PULLS_MS) this.#after(FIRST_PULL_MS + integerBelow(this.#ports.random, FEW_PULLS_MS));
+  }
+
+  /** Gossip does not bring what it should: pulls do instead, for as long as that is so. */
+  often(): void {
+    if (this.#delayMs > OFTEN_MS) this.#after(OFTEN_MS);
   }
 
   #after(delayMs: number): void {
     this.#timer?.cancel();
     if (this.#stopped) return;
+    this.#delayMs = delayMs;
     this.#timer = this.#ports.clock.after(delayMs, () => {
       const connected = this.#ports.transport.connectedPeers();
       const peer = connected[integerBelow(this.#ports.random, connected.length)];

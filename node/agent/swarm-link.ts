@@ -6,7 +6,8 @@ import { type EnvelopeKind, sealEnvelope } from '../../swarm/dissemination/envel
 import { Admission, type Signer } from '../../swarm/identity/admission.ts';
 import type { SignedRecord } from '../../swarm/identity/record.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
-import { Membership, type MembershipInput, type MembershipNotice, statusAgeMs } from '../../swarm/membership/membership.ts';
+import { statusAgeMs } from '../../swarm/membership/ages.ts';
+import { Membership, type MembershipInput, type MembershipNotice } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/probe.ts';
 import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
@@ -37,7 +38,14 @@ const NEIGHBOURS = 6;
 /** What a status may take to come. */
 const STATUS_LATE_MS = 5_000;
 /** How much sooner than its age a calm status may be sent again. */
-const SPREAD_PERCENT = 40;
+const SPREAD_PERCENT = 20;
+/** What a pull brings that is older than this should have come by push; where it is much, gossip does not reach this agent. */
+const PUSH_LATE_MS = 3_000;
+const MISSED_SHARE = 0.1;
+const URGENT_EVERY = 2;
+/** What it said first, before others could hear it, is said again. */
+const SAY_AGAIN_MS = 3_000;
+
 export interface SwarmLinkConfig {
   swarmId: string;
   /** What it would be called where it joins. */
@@ -77,11 +85,11 @@ export class SwarmLink {
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
   #published: { status: Status; atMs: number; forMs: number } | undefined;
-  #outgrown = false;
   /** Who was drawn, for the membership of that version. */
   #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #alerts: Alerts = new Map();
+  #calmInARow = 0;
   #stopped = false;
 
   constructor(ports: Ports, config: SwarmLinkConfig, events: SwarmLinkEvents) {
@@ -201,6 +209,9 @@ export class SwarmLink {
     if (!isNewcomer || this.#peers.known > 0) this.#coordination.begin();
     this.#peers.keepDialing();
     this.#certificates.watch();
+    clock.after(SAY_AGAIN_MS, () => {
+      this.#published = undefined;
+    });
   }
 
   async stop(): Promise<void> {
@@ -210,7 +221,7 @@ export class SwarmLink {
     this.#ballots.stop();
     this.#certificates.stop();
     this.#coordination.stop();
-    if (this.admission.isMember) this.#seal('leave', new Uint8Array());
+    if (this.admission.isMember) this.#seal('leave', new Uint8Array(), true);
     this.#members.stop();
     await this.#ports.transport.stop();
   }
@@ -285,13 +296,14 @@ export class SwarmLink {
   #learned(record: SignedRecord, own: boolean): void {
     const { body } = record;
     const { transport } = this.#ports;
-    if (own && !this.#stopped) transport.publish(this.#names.rosterTopic, record.bytes);
+    if (own && !this.#stopped) transport.publish(this.#names.rosterTopic, record.bytes, true);
     if (body.kind === 'member' && this.admission.roster.isMember(body.subject)) this.#added(body.subject);
     if (body.kind === 'revocation' && !this.admission.roster.isMember(body.subject)) this.#removed(body.subject, body.reason);
   }
 
   #added(peer: PeerId): void {
     this.#members.post({ kind: 'added', peer });
+    this.#repair.soon();
     for (const { envelope, heardMs } of this.statuses.takeEarly(peer)) this.#take(this.#offer(envelope, heardMs), heardMs);
   }
 
@@ -333,7 +345,7 @@ export class SwarmLink {
       this.#farewell(offer.origin, offer.sequence);
     } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
       this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs);
-      this.#members.post({ kind: 'spoke', peer: offer.entry.origin });
+      this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs: 0 });
     }
     return 'accept';
   }
@@ -369,15 +381,15 @@ export class SwarmLink {
 
   #report(alerts: Alerts): void {
     this.#alerts = alerts;
-    this.#seal('report', encodeReport(this.#ports.crypto, alerts));
+    this.#seal('report', encodeReport(this.#ports.crypto, alerts), true);
   }
 
   /** Signs and publishes something of its own. */
-  #seal(kind: EnvelopeKind, payload: Uint8Array): void {
+  #seal(kind: EnvelopeKind, payload: Uint8Array, urgent: boolean): void {
     const { crypto, transport, clock } = this.#ports;
     const envelope = sealEnvelope(crypto, this.#config.swarmId, kind, ++this.#sequence, payload);
     if (kind !== 'leave') this.statuses.offer(envelope.bytes, clock.monotonicMs());
-    transport.publish(this.#names.statusTopic, envelope.bytes);
+    transport.publish(this.#names.statusTopic, envelope.bytes, urgent);
   }
 
   /** Its own is of an earlier life, however it comes here: by a pull, or said again by whoever kept it. */
@@ -445,29 +457,23 @@ export class SwarmLink {
       return offer.verdict === 'accept' ? [offer.record] : [];
     });
     if (accepted.length > 0) this.#keep(accepted);
+    let missed = 0;
     for (const { envelope, ageMs } of envelopes) {
       // What it was old there, and no less than the time that the answer may have taken.
       const offer = this.#offer(envelope, askedMs - ageMs);
-      if (offer.verdict === 'accept') this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
+      if (offer.verdict !== 'accept') continue;
+      this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
+      if (ageMs > PUSH_LATE_MS) missed++;
     }
+    if (missed > this.#membership.size * MISSED_SHARE) this.#repair.often();
     this.#coordination.tellSoon();
   }
 
-  /** Hearsay from a pull. In a swarm where few are connected with each other, a status that is young enough is a sign of life. */
+  /** Hearsay from a pull: a status that is young enough is a sign of life, as of then. */
   #heardOf(offer: Extract<Offer, { verdict: 'accept' }>, ageMs: number): void {
     if (offer.kind === 'leave') this.#farewell(offer.origin, offer.sequence);
-    else if (offer.kind === 'status' && this.#isSparse && ageMs < this.#freshMs)
-      this.#members.post({ kind: 'spoke', peer: offer.entry.origin });
-  }
-
-  /** The swarm has outgrown the full mesh: whom no connection was made to yet is taken for what its status says. */
-  #noticeGrowth(): void {
-    if (this.#outgrown || !this.#isSparse) return;
-    this.#outgrown = true;
-    const nowMs = this.#ports.clock.monotonicMs();
-    for (const { origin, heardMs } of this.statuses.entries())
-      if (nowMs - heardMs < this.#freshMs && this.#membership.get(origin)?.met === false)
-        this.#members.post({ kind: 'spoke', peer: origin });
+    else if (offer.kind === 'status' && ageMs < this.#freshMs)
+      this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs });
   }
 
   /** A status of a running peer is no older than this. */
@@ -483,7 +489,6 @@ export class SwarmLink {
   /** Whom to be connected with: all; or one's observers and whom one observes, a few others, the coordinator, and, as the coordinator, all. */
   #wanted(): PeerId[] {
     const { coordinator } = this;
-    this.#noticeGrowth();
     const others = (): PeerId[] => this.members.map(({ peer }) => peer).filter((peer) => peer !== this.self);
     if (!this.#isSparse || coordinator === this.self) return others();
     const { version } = this.#membership;
@@ -521,16 +526,14 @@ export class SwarmLink {
   /** Publishes the agent's status where it changed enough to matter, or grew old. */
   publish(status: Status): void {
     const nowMs = this.#ports.clock.monotonicMs();
-    if (
-      this.#published !== undefined &&
-      nowMs - this.#published.atMs < this.#published.forMs &&
-      !isNews(this.#published.status, status)
-    )
-      return;
+    const news = this.#published === undefined || isNews(this.#published.status, status);
+    if (!news && this.#published !== undefined && nowMs - this.#published.atMs < this.#published.forMs) return;
     // Agents that came up together do not speak together for ever.
     const share = 1 - (SPREAD_PERCENT * integerBelow(this.#ports.random, 101)) / 10_000;
     this.#published = { status, atMs: nowMs, forMs: statusAgeMs(this.#membership.size) * share };
-    this.#seal('status', encodeStatus(status));
+    // Meshes may have come apart, as after a partition: now and then a calm status goes to all who are connected too.
+    this.#calmInARow = news ? 0 : this.#calmInARow + 1;
+    this.#seal('status', encodeStatus(status), news || this.#calmInARow % URGENT_EVERY === 0);
   }
 
   // Votes

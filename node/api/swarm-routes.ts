@@ -51,6 +51,9 @@ export const SWARM_ROUTES: readonly Route[] = [
   get('/v1/members', 'The members of the swarm, and how each is seen from here', (agent) =>
     rolled(agent, (roll) => roll.members(false)),
   ),
+  get('/v1/traffic', 'What this agent has sent since its start, by protocol, without lower layers’ headers', (agent) =>
+    ok(Object.fromEntries(agent.traffic())),
+  ),
   get('/v1/members/all', 'Those too that left or were removed', (agent) => rolled(agent, (roll) => roll.members(true))),
   get('/v1/members/{name}', 'One member', (agent, given) => rolled(agent, (roll) => roll.member(given))),
   post('/v1/members/{name}/revocation', 'Ends a membership', z.strictObject({ reason }), (agent, body, given) =>

@@ -43,7 +43,7 @@ export async function up(options: UpOptions): Promise<void> {
     throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
   if (options.user !== undefined) throw new KalosError('usage', '--user goes with --init');
   const log = (level: 'info' | 'warn', text: string): void => {
-    const line = `${new Date().toISOString().slice(11, 19)} ${printable(text)}`;
+    const line = `${new Date().toISOString().slice(11, 23)} ${printable(text)}`;
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
   };
   const failed = (error: unknown): void => {

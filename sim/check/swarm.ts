@@ -2,7 +2,7 @@
 import { decodeElectionMessage } from '../../consensus/election/election.ts';
 import { decodeVoteMessage } from '../../consensus/vote/claim.ts';
 import { parseEnvelope } from '../../swarm/dissemination/envelope.ts';
-import { statusAgeMs } from '../../swarm/membership/membership.ts';
+import { statusAgeMs } from '../../swarm/membership/ages.ts';
 import { swarmNames } from '../../swarm/names.ts';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -240,6 +240,7 @@ export class StatusChecker implements Checker {
       if (own === undefined) continue;
       const fresh = cluster.scheduler.nowMs - own.heardMs < AGE_TOLERANCE_MS;
       for (const { node: viewer, running: other } of running) {
+        if (viewer.lies.size > 0) continue; // it may have been graylisted: what reaches it is its own affair
         const held = other.swarm.statuses.get(node.peer);
         if (held === undefined) cluster.violation(`${viewer.name} has no status of ${node.name}`);
         else if (node.lies.size === 0 && held.sequence < own.sequence && !fresh)

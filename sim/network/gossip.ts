@@ -47,15 +47,15 @@ export interface GossipParams {
 
 /** As in swarm/libp2p/host.ts; the rest as in @libp2p/gossipsub. */
 export const GOSSIP_DEFAULTS: GossipParams = {
-  D: 4,
-  Dlo: 3,
-  Dhi: 6,
-  Dscore: 2,
-  Dlazy: 3,
-  gossipFactor: 0.25,
-  heartbeatMs: 1_000,
-  historyGossip: 3,
-  floodPublish: true,
+  D: 2,
+  Dlo: 2,
+  Dhi: 4,
+  Dscore: 1,
+  Dlazy: 1,
+  gossipFactor: 0,
+  heartbeatMs: 2_000,
+  historyGossip: 2,
+  floodPublish: false,
   pruneBackoffMs: 60_000,
   gossipThreshold: -20,
   opportunisticTicks: 60,
@@ -197,7 +197,7 @@ export class GossipNetwork {
     }
   }
 
-  publish(name: string, transport: SimulatedTransport, bytes: Uint8Array): void {
+  publish(name: string, transport: SimulatedTransport, bytes: Uint8Array, flood?: boolean): void {
     const topic = this.#topics.get(name);
     const origin = topic?.peers.get(transport);
     if (topic === undefined || origin === undefined) return;
@@ -214,7 +214,20 @@ export class GossipNetwork {
     message.arrivals[transport.host.index] = Math.max(nowMs, Number.MIN_VALUE);
     topic.recent.push(message);
     topic.publishedMs.push(nowMs);
-    this.#spread(message, origin, this.params.floodPublish ? origin.neighbours : origin.mesh, undefined);
+    this.#spread(message, origin, (flood ?? this.params.floodPublish) ? origin.neighbours : this.#few(origin), undefined);
+  }
+
+  /** The mesh, and others where that is too small. */
+  #few(peer: GossipPeer): Iterable<GossipPeer> {
+    const lacking = this.params.D - peer.mesh.size;
+    if (lacking <= 0) return peer.mesh;
+    return [
+      ...peer.mesh,
+      ...this.#some(
+        [...peer.neighbours].filter((other) => !peer.mesh.has(other)),
+        lacking,
+      ),
+    ];
   }
 
   /** Sends a message on to some of a peer's neighbours. */

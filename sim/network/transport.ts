@@ -5,6 +5,7 @@ import {
   type PeerId,
   type PortState,
   type RequestFailure,
+  type Traffic,
   type Transport,
   TransportError,
   type TransportHandlers,
@@ -78,8 +79,8 @@ export class SimulatedTransport implements Transport {
     }
   }
 
-  publish(topic: string, bytes: Uint8Array): void {
-    if (this.running) this.#network.gossip.publish(topic, this, bytes);
+  publish(topic: string, bytes: Uint8Array, urgent?: boolean): void {
+    if (this.running) this.#network.gossip.publish(topic, this, bytes, urgent);
   }
 
   /** Carries something on a connection: in order, and only while it is open at the other end; `arrived` runs there when it runs. */
@@ -232,6 +233,11 @@ export class SimulatedTransport implements Transport {
       const atMs = this.#network.arrivalMs(from.host, to.host, bytes);
       this.#network.arrive(atMs, 'dial', from.host, to.host, bytes, () => to.process.run(() => resolve(heard(answer))));
     });
+  }
+
+  /** Not by protocol: the network counts. */
+  traffic(): ReadonlyMap<string, Traffic> {
+    return new Map();
   }
 
   disconnect(peer: PeerId): void {

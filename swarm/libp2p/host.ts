@@ -13,7 +13,9 @@ import { createLibp2p } from 'libp2p';
 import { toHex } from '../dissemination/cbor.ts';
 import { MAX_ENVELOPE_BYTES } from '../dissemination/envelope.ts';
 import type { Greeter } from '../ports/transport.ts';
+import { corked } from './corked.ts';
 import { GreetingEncrypter } from './greeting.ts';
+import type { Meter } from './muxer.ts';
 
 export type HostServices = { identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub } & Record<string, unknown>;
 export type Host = Libp2p<HostServices>;
@@ -30,6 +32,7 @@ export interface HostOptions {
   greeter: Greeter;
   topics: readonly string[];
   dhtProtocol: string;
+  meter: Meter;
 }
 
 const MAX_CONNECTIONS = 400;
@@ -37,9 +40,11 @@ const MAX_CONNECTIONS = 400;
 const INBOUND_PER_ADDRESS_PER_S = 50;
 const MAX_PENDING_INBOUND = 64;
 const DIAL_TIMEOUT_MS = 4_000;
-/** Duplicates cost CPU: few eager links, and our own pulls for repair. */
-const GOSSIP_DEGREE = { D: 4, Dlo: 3, Dhi: 6, Dscore: 2, Dout: 1, Dlazy: 3 };
-const GOSSIP_HEARTBEAT_MS = 1_000;
+/** Duplicates cost bytes and CPU: few eager links, one lazy one, and our own pulls for repair. What is urgent goes to all who are connected. */
+const GOSSIP_DEGREE = { D: 2, Dlo: 2, Dhi: 4, Dscore: 1, Dout: 1, Dlazy: 1, gossipFactor: 0, floodPublish: false };
+const GOSSIP_HEARTBEAT_MS = 2_000;
+/** Heartbeats for which a message is told of to others. */
+const GOSSIP_HISTORY = 2;
 /** Whoever is first to bring messages is worth keeping, and what is invalid counts heavily. Nobody is punished for bringing little: in a calm swarm there is little to bring. */
 const TOPIC_SCORE = {
   topicWeight: 1,
@@ -75,6 +80,7 @@ function gossip(topics: readonly string[]) {
   return gossipsub({
     ...GOSSIP_DEGREE,
     heartbeatInterval: GOSSIP_HEARTBEAT_MS,
+    mcacheGossip: GOSSIP_HISTORY,
     globalSignaturePolicy: 'StrictNoSign', // the envelope inside is signed by its origin
     fastMsgIdFn: fastMessageId,
     allowPublishToZeroTopicPeers: true,
@@ -120,9 +126,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
     nodeInfo: { name: 'kalos', version: '0.1.0' },
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], announce: [...options.announce] },
-    transports: [tcp()],
+    transports: [corked(tcp())],
     connectionEncrypters: [(components) => new GreetingEncrypter(components as never, options.swarmId, options.greeter)],
-    streamMuxers: [yamux({ enableKeepAlive: false })],
+    streamMuxers: [options.meter.around(yamux({ enableKeepAlive: false }))],
     ...(key === undefined ? {} : { connectionProtector: key }),
     connectionMonitor: { enabled: false }, // liveness is the membership's business, and pings cost traffic
     connectionManager: {

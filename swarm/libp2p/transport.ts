@@ -9,6 +9,7 @@ import { probeTcp } from '../adapters/tcp-probe.ts';
 import {
   type PeerId,
   type PortState,
+  type Traffic,
   type Transport,
   TransportError,
   type TransportHandlers,
@@ -17,6 +18,7 @@ import {
 } from '../ports/transport.ts';
 import { DENIED } from './greeting.ts';
 import { createHost, type Host } from './host.ts';
+import { Meter } from './muxer.ts';
 
 export interface Libp2pTransportOptions {
   self: PeerId;
@@ -45,6 +47,11 @@ const VERDICTS: Record<Verdict, TopicValidatorResult> = {
   reject: TopicValidatorResult.Reject,
 };
 
+/** gossipsub takes this option for one message; its published type does not tell. */
+interface PublishesAsAsked {
+  publish(topic: string, data: Uint8Array, options: { floodPublish: boolean }): Promise<unknown>;
+}
+
 /** A queue of messages to one peer on one protocol, and the stream that carries them. */
 interface Outbox {
   waiting: Uint8Array[];
@@ -57,6 +64,7 @@ export class Libp2pTransport implements Transport {
   readonly self: PeerId;
   readonly #options: Libp2pTransportOptions;
   readonly #outboxes = new Map<string, Outbox>();
+  readonly #meter = new Meter();
   #started: Host | undefined;
 
   constructor(options: Libp2pTransportOptions) {
@@ -70,7 +78,7 @@ export class Libp2pTransport implements Transport {
   }
 
   async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
-    const host = await createHost({ ...this.#options, topics: names.topics, greeter: handlers });
+    const host = await createHost({ ...this.#options, topics: names.topics, greeter: handlers, meter: this.#meter });
     this.#started = host;
     const limits = { maxInboundStreams: MAX_STREAMS_PER_PEER, maxOutboundStreams: MAX_STREAMS_PER_PEER };
     for (const protocol of names.messages) {
@@ -101,8 +109,9 @@ export class Libp2pTransport implements Transport {
     handlers.disconnected(peer);
   }
 
-  publish(topic: string, bytes: Uint8Array): void {
-    this.#started?.services.pubsub.publish(topic, bytes).catch(() => undefined); // best effort: pulls repair what is lost
+  publish(topic: string, bytes: Uint8Array, urgent = false): void {
+    const pubsub = this.#started?.services.pubsub as PublishesAsAsked | undefined;
+    pubsub?.publish(topic, bytes, { floodPublish: urgent }).catch(() => undefined); // best effort: pulls repair what is lost
   }
 
   // One-way messages
@@ -203,6 +212,10 @@ export class Libp2pTransport implements Transport {
     const host = remote?.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
     if (host === undefined) return Promise.resolve('silent');
     return probeTcp(host, port, timeoutMs);
+  }
+
+  traffic(): ReadonlyMap<string, Traffic> {
+    return this.#meter.read();
   }
 
   disconnect(peer: PeerId): void {

@@ -3,6 +3,7 @@
 // What an agent sees with its own eyes, a closed connection above all, it acts upon at once and for itself.
 import type { PeerId } from '../ports/transport.ts';
 import type { BaseInput, Core, Effect, Instant } from '../runtime/effects.ts';
+import { silenceMs } from './ages.ts';
 import { type CutParameters, cutParameters } from './cut-table.ts';
 import { observedBy, observersOf } from './observers.ts';
 import type { Probe } from './probe.ts';
@@ -28,12 +29,6 @@ export interface Member {
 export const MAX_MEMBERS = 10_000;
 /** How long a closed connection may stay closed before its peer counts as unreachable, where nobody says sooner. */
 export const REDIAL_GRACE_MS = 1_000;
-/** A calm status is sent again when it is this old: 30 s, and in proportion longer where there are more than a hundred, so that what each hears stays the same. */
-const STATUS_AGE_MS = 30_000;
-const MANY_MEMBERS = 100;
-const OLDEST_STATUS_MS = 300_000;
-/** So many statuses may be missed before a peer is doubted though nobody says that it is gone. */
-const MISSED_STATUSES = 3;
 /** Silence that H observers agree on, for so long, is a verdict. Where the machine refuses connections it is one at once. */
 const DOWN_AFTER_MS = LONG_ALERT_MS;
 /** Members of whom some observers say so and some not are waited for, so that those that go together are cut together. */
@@ -45,20 +40,13 @@ const LATE_MS = 100;
 const SWEEP_MS = 1_000;
 const MAX_ROUNDS = 4;
 
-export function statusAgeMs(members: number): number {
-  return Math.min(OLDEST_STATUS_MS, STATUS_AGE_MS * Math.max(1, members / MANY_MEMBERS));
-}
-
-export function silenceMs(members: number): number {
-  return MISSED_STATUSES * statusAgeMs(members);
-}
-
 export type DialOutcome = 'open' | 'refused' | 'silent';
 
 export type MembershipInput =
   | { kind: 'start'; members: readonly PeerId[] }
-  /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status that it has just signed came, whoever brought it. */
-  | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'spoke' | 'left'; peer: PeerId }
+  /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whoever brought it. */
+  | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'left'; peer: PeerId }
+  | { kind: 'spoke'; peer: PeerId; ageMs: number }
   | { kind: 'dialed'; peer: PeerId; outcome: DialOutcome }
   | { kind: 'report'; peer: PeerId; alerts: Alerts };
 
@@ -70,6 +58,16 @@ export type MembershipNotice =
 
 type TimerId = 'sweep' | 'probe' | 'report';
 type Effects = Effect<Probe, MembershipNotice, TimerId>[];
+
+/** How many observers say something of a member; each figure with those of the ones after it. */
+interface Counted {
+  /** That something is wrong. */
+  alerts: number;
+  /** That it does not answer now. */
+  silent: number;
+  /** That its machine says that nobody listens. */
+  refused: number;
+}
 
 /** What observers say of a member, and since when. */
 interface Case {
@@ -92,6 +90,9 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   readonly #cases = new Map<PeerId, Case>();
   readonly #observers = new Map<PeerId, ReadonlySet<PeerId>>();
   #plannedMs = Number.POSITIVE_INFINITY;
+  #sweepMs = Number.POSITIVE_INFINITY;
+  /** When a timer came last. */
+  #awakeMs = Number.NEGATIVE_INFINITY;
   #reporting = false;
   #tokens = 0;
   #silentMs = 0;
@@ -141,23 +142,25 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   }
 
   step(input: MembershipInput | BaseInput<Probe, TimerId>, now: Instant): Effects {
+    this.#allowForOwnStall(now);
     switch (input.kind) {
       case 'start':
         this.#add(this.#self, 'alive', now);
         for (const peer of input.members) this.#add(peer, 'unreachable', now);
+        this.#sweepMs = now.monotonicMs + SWEEP_MS;
         return [{ kind: 'timer', id: 'sweep', afterMs: SWEEP_MS }];
       case 'added':
         return this.#add(input.peer, 'joining', now) ? [changed(input.peer, 'joining')] : [];
       case 'removed':
         return this.#remove(input.peer, now);
       case 'spoke':
-        return this.#heard(input.peer, true, now);
+        return this.#spoke(input.peer, input.ageMs, now);
       case 'connected':
         return this.#connected(input.peer, now);
       case 'disconnected':
         return this.#disconnected(input.peer, now);
       case 'heard':
-        return this.#heard(input.peer, false, now);
+        return this.#heard(input.peer, now);
       case 'left':
         return this.#left(input.peer, now);
       case 'dialed':
@@ -173,8 +176,11 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   #timer(id: TimerId, now: Instant): Effects {
     switch (id) {
-      case 'sweep':
-        return [...this.#sweep(now), { kind: 'timer', id: 'sweep', afterMs: SWEEP_MS }];
+      case 'sweep': {
+        const effects = this.#sweep(now);
+        this.#sweepMs = now.monotonicMs + SWEEP_MS;
+        return [...effects, { kind: 'timer', id: 'sweep', afterMs: SWEEP_MS }];
+      }
       case 'report':
         this.#reporting = false;
         return [notice({ kind: 'report', alerts: this.#reports.by(this.#self) })];
@@ -224,18 +230,34 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   // Signs of life, and their end
 
-  #seen(member: Member, now: Instant): void {
-    member.heardMs = now.monotonicMs;
+  /** A sign of life from then; of before it was lost it proves nothing. */
+  #seen(member: Member, atMs: number): void {
+    member.heardMs = Math.max(member.heardMs, atMs);
+    const lostMs = this.#lostMs.get(member.peer);
+    if (lostMs !== undefined && atMs < lostMs) return;
     member.met = true;
     this.#lostMs.delete(member.peer);
   }
 
-  /** @param isFresh it spoke just now: one that left is back. What was under way when it left brings nobody back. */
-  #heard(peer: PeerId, isFresh: boolean, now: Instant): Effects {
+  /** What was under way when it left brings nobody back. */
+  #heard(peer: PeerId, now: Instant): Effects {
     const member = this.#members.get(peer);
-    if (member === undefined || peer === this.#self || (member.state === 'left' && !isFresh)) return [];
-    this.#seen(member, now);
+    if (member === undefined || peer === this.#self || member.state === 'left') return [];
+    this.#seen(member, now.monotonicMs);
     this.#watches.get(peer)?.heard(now.monotonicMs);
+    return this.#unlessSettled(member, now);
+  }
+
+  /** A status that is newer than all before it: one that left is back. */
+  #spoke(peer: PeerId, ageMs: number, now: Instant): Effects {
+    const member = this.#members.get(peer);
+    if (member === undefined || peer === this.#self) return [];
+    this.#seen(member, now.monotonicMs - ageMs);
+    return this.#unlessSettled(member, now);
+  }
+
+  #unlessSettled(member: Member, now: Instant): Effects {
+    const { peer } = member;
     return member.state === 'alive' && !this.#cases.has(peer) ? [] : this.#returned(member, now);
   }
 
@@ -251,7 +273,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     const member = this.#members.get(peer);
     if (member === undefined) return [];
     member.connected = true;
-    this.#seen(member, now);
+    this.#seen(member, now.monotonicMs);
     const cleared = this.#watches.get(peer)?.connected(now.monotonicMs) === true;
     return [...this.#returned(member, now), ...(cleared ? this.#reportChanged(now) : []), ...this.#plan(now)];
   }
@@ -312,11 +334,8 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   #probe(now: Instant): Effects {
     const nowMs = now.monotonicMs;
-    const lateMs = nowMs - this.#plannedMs;
     this.#plannedMs = Number.POSITIVE_INFINITY;
     const effects: Effects = [];
-    // Answers that came while this loop was held are still to be read.
-    if (lateMs > LATE_MS) for (const watch of this.#watches.values()) if (watch.isAwaiting) watch.stretch(lateMs + LATE_MS);
     let raised = false;
     for (const [peer, watch] of this.#watches) {
       if (watch.dueMs > nowMs) continue;
@@ -333,6 +352,20 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     }
     if (raised) effects.push(...this.#reportChanged(now));
     return [...effects, ...this.#plan(now)];
+  }
+
+  /** A timer that is late says that this loop was held: what others sent meanwhile is still to be read, and nobody's silence counts. */
+  #allowForOwnStall({ monotonicMs: nowMs }: Instant): void {
+    const lateMs = nowMs - Math.max(Math.min(this.#plannedMs, this.#sweepMs), this.#awakeMs);
+    if (lateMs <= LATE_MS) return;
+    this.#awakeMs = nowMs;
+    for (const watch of this.#watches.values()) if (watch.isAwaiting) watch.stretch(lateMs + LATE_MS);
+    for (const member of this.#members.values()) member.heardMs += lateMs;
+    for (const [peer, lostMs] of this.#lostMs) this.#lostMs.set(peer, lostMs + lateMs);
+    for (const known of this.#cases.values()) {
+      known.openedMs += lateMs;
+      if (known.agreedMs !== undefined) known.agreedMs += lateMs + LATE_MS;
+    }
   }
 
   /** More than half of those that it watches do not answer: then it may be this agent that is cut off. */
@@ -357,7 +390,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #probed(from: PeerId, { kind, token }: Probe, now: Instant): Effects {
     const member = this.#members.get(from);
     if (member === undefined) return [];
-    const effects = this.#heard(from, false, now);
+    const effects = this.#heard(from, now);
     if (kind === 'ping') return [...effects, { kind: 'send', to: from, message: { kind: 'pong', token } }];
     const watch = this.#watches.get(from);
     const cleared = watch?.answered(token, now.monotonicMs) === true;
@@ -425,23 +458,25 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return observers;
   }
 
-  /** Alerts of distinct observers that live and are believed; and with one at least, of those that cannot speak any more. */
-  #count(peer: PeerId): { alerts: number; refused: number } {
+  /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. */
+  #count(peer: PeerId): Counted {
     const accusers = this.#reports.accusersOf(peer);
-    if (accusers === undefined) return { alerts: 0, refused: 0 };
-    const observers = this.#observersOf(peer);
-    let explicit = 0;
-    let refused = 0;
+    if (accusers === undefined) return { alerts: 0, silent: 0, refused: 0 };
+    const said = { silent: 0, refused: 0, flapping: 0 };
     let implicit = 0;
-    for (const observer of observers) {
+    for (const observer of this.#observersOf(peer)) {
       const state = observer === this.#self ? 'alive' : this.#members.get(observer)?.state;
+      const kind = this.#reports.kindOf(observer, peer);
       if (state === 'unreachable' || state === 'down') implicit++;
-      else if (accusers.has(observer) && (observer === this.#self || !this.#reports.isDoubted(observer))) {
-        explicit++;
-        if (this.#reports.kindOf(observer, peer) === 'refused') refused++;
-      }
+      else if (kind !== undefined && (observer === this.#self || !this.#reports.isDoubted(observer))) said[kind]++;
     }
-    return { alerts: explicit === 0 ? 0 : explicit + implicit, refused: refused === 0 ? 0 : refused + implicit };
+    const withImplicit = (explicit: number): number => (explicit === 0 ? 0 : explicit + implicit);
+    const silent = said.silent + said.refused;
+    return {
+      alerts: withImplicit(silent + said.flapping),
+      silent: withImplicit(silent),
+      refused: withImplicit(said.refused),
+    };
   }
 
   #judgeAll(now: Instant): Effects {
@@ -473,23 +508,23 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     const member = this.#members.get(peer);
     if (member === undefined || peer === this.#self || member.state === 'left') return [];
     const { l, h } = this.#parameters();
-    const { alerts, refused } = this.#count(peer);
-    this.#keepCase(peer, alerts, h, now.monotonicMs);
-    return this.#change(peer, this.#stateOf(member, { alerts, refused, l, h }, now.monotonicMs), now);
+    const counted = this.#count(peer);
+    this.#keepCase(peer, counted, h, now.monotonicMs);
+    return this.#change(peer, this.#stateOf(member, { ...counted, l, h }, now.monotonicMs), now);
   }
 
-  #keepCase(peer: PeerId, alerts: number, h: number, nowMs: number): void {
+  #keepCase(peer: PeerId, { alerts, silent }: Counted, h: number, nowMs: number): void {
     if (alerts === 0) {
       this.#cases.delete(peer);
       return;
     }
     const known = this.#cases.get(peer) ?? { agreedMs: undefined, openedMs: nowMs };
     this.#cases.set(peer, known);
-    if (alerts < h) known.agreedMs = undefined;
+    if (silent < h) known.agreedMs = undefined;
     else known.agreedMs ??= nowMs;
   }
 
-  #stateOf(member: Member, says: { alerts: number; refused: number; l: number; h: number }, nowMs: number): MemberState {
+  #stateOf(member: Member, says: Counted & { l: number; h: number }, nowMs: number): MemberState {
     const { peer, state } = member;
     const { alerts, refused, l, h } = says;
     const agreedMs = this.#cases.get(peer)?.agreedMs;

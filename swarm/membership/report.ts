@@ -1,5 +1,5 @@
 // An observer's report: whom of those that it watches it cannot reach now, and how it knows. One newest report of each
-// observer counts, so that what is retracted is simply no longer in it. CBOR [version, [[key (32 B), 0 silent | 1 refused], …]].
+// observer counts, so that what is retracted is simply no longer in it. CBOR [version, [[key (32 B), kind], …]].
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
@@ -10,15 +10,25 @@ const REPORT_VERSION = 1;
 export const MAX_ALERTS = 256;
 
 /** `refused`: the machine answers, and says that nobody listens. `silent`: nothing answers. */
-export type AlertKind = 'silent' | 'refused';
-const KINDS: readonly AlertKind[] = ['silent', 'refused'];
+/** `flapping`: it answers again, and is not believed yet: no reason to hold it for down. By position; append only. */
+export type AlertKind = 'silent' | 'refused' | 'flapping';
+const KINDS: readonly AlertKind[] = ['silent', 'refused', 'flapping'];
 
 export type Alerts = ReadonlyMap<PeerId, AlertKind>;
 
 const wireSchema = z.tuple([
   z.literal(REPORT_VERSION),
   z
-    .array(z.tuple([z.instanceof(Uint8Array).refine((key) => key.length === PEER_KEY_BYTES), z.number().int().min(0).max(1)]))
+    .array(
+      z.tuple([
+        z.instanceof(Uint8Array).refine((key) => key.length === PEER_KEY_BYTES),
+        z
+          .number()
+          .int()
+          .min(0)
+          .max(KINDS.length - 1),
+      ]),
+    )
     .max(MAX_ALERTS),
 ]);
 

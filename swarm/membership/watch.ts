@@ -3,7 +3,7 @@
 import type { AlertKind } from './report.ts';
 
 /** A member from which nothing came for so long is probed. */
-export const PROBE_EVERY_MS = 2_000;
+export const PROBE_EVERY_MS = 2_500;
 /** While it answers again, but is not believed yet. */
 const PROBE_QUICKLY_MS = 200;
 const PROBE_ALERTED_MS = 1_000;
@@ -15,6 +15,8 @@ const FIRST_TIMEOUT_MS = 1_500;
 /** Answers to so many probes are still recognised when they come late. */
 const MAX_OUT = 4;
 const MISSES_TO_ALERT = 2;
+/** A word that is taken back later than this is changed first. */
+const SLOW_MS = 1_000;
 /** Answers in a row that take an alert back that was a short one. */
 const ANSWERS_TO_TRUST = 3;
 const MOST_ANSWERS_TO_TRUST = 50;
@@ -96,7 +98,7 @@ export class Watch {
     return true;
   }
 
-  /** An answer came. @returns whether it took an alert back. */
+  /** An answer came. @returns whether it took an alert back, or made it a milder one. */
   answered(token: number, nowMs: number): boolean {
     const probe = this.#sent.find((one) => one.token === token);
     if (probe === undefined) return false;
@@ -106,7 +108,11 @@ export class Watch {
     this.#missed = 0;
     if (this.#answered++ === 0) this.#answersSinceMs = nowMs;
     this.dueMs = nowMs + (this.alert === undefined ? PROBE_EVERY_MS : PROBE_QUICKLY_MS);
-    return this.alert !== undefined && this.#isTrusted(nowMs) && this.#clear(nowMs);
+    if (this.alert === undefined) return false;
+    if (this.#isTrusted(nowMs)) return this.#clear(nowMs);
+    if (this.alert === 'flapping' || nowMs - this.#answersSinceMs < SLOW_MS) return false;
+    this.alert = 'flapping';
+    return true;
   }
 
   /** It came back as from a restart, by a new connection. @returns whether that took an alert back. */

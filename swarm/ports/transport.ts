@@ -60,18 +60,26 @@ export interface TransportNames {
   requests: readonly string[];
 }
 
+/** What was sent of one protocol since the start, without the headers of lower layers. */
+export interface Traffic {
+  bytes: number;
+  writes: number;
+}
+
 export interface Transport {
   readonly self: PeerId;
   start(names: TransportNames, handlers: TransportHandlers): Promise<void>;
   stop(): Promise<void>;
-  /** Queues a message to all subscribers of a topic; never throws, gossip is best effort. */
-  publish(topic: string, bytes: Uint8Array): void;
+  /** Queues a message to all subscribers of a topic; never throws, gossip is best effort. What is urgent goes to all who are connected at once, not to a few who pass it on. */
+  publish(topic: string, bytes: Uint8Array, urgent?: boolean): void;
   /** Queues a one-way message; dropped when the peer cannot be reached or is too slow. */
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void;
   /** @throws TransportError */
   request(peer: PeerId, protocol: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /** Connects by TCP to a port on the host where `peer` is seen; sends nothing. */
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState>;
+  /** By protocol; empty where it is not counted. */
+  traffic(): ReadonlyMap<string, Traffic>;
   /** Closes whatever is open to a peer. */
   disconnect(peer: PeerId): void;
   connectedPeers(): PeerId[];

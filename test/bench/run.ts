@@ -10,9 +10,10 @@ import { policy } from './policy.bench.ts';
 import { sampler } from './sampler.bench.ts';
 import { sim } from './sim.bench.ts';
 import { soak } from './soak.bench.ts';
+import { swarm } from './swarm.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
-const BENCHES: readonly Bench[] = [gossip, healing, idle, incidentModel, mutants, policy, sampler, sim, soak, transaction];
+const BENCHES: readonly Bench[] = [gossip, healing, idle, incidentModel, mutants, policy, sampler, sim, soak, swarm, transaction];
 
 const [name, ...rest] = process.argv.slice(2);
 const bench = BENCHES.find((known) => known.name === name);

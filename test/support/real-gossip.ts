@@ -4,6 +4,7 @@ import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import { multiaddr } from '@multiformats/multiaddr';
 import { SeededRandom } from '../../sim/random.ts';
 import { createHost, type Host } from '../../swarm/libp2p/host.ts';
+import { Meter } from '../../swarm/libp2p/muxer.ts';
 import { eventually } from './clock.ts';
 import { makeIdentity } from './crypto.ts';
 import { type GossipOutcome, Paths, randomGraph } from './gossip-world.ts';
@@ -48,6 +49,7 @@ export async function realGossip({
       swarmId: '0'.repeat(32),
       networkKey: undefined,
       greeter: EVERYBODY_WELCOME,
+      meter: new Meter(),
       topics: [TOPIC],
       dhtProtocol: '/c/kad',
     });

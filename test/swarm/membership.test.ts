@@ -1,8 +1,9 @@
 // Membership: own eyes at once, observers' verdicts when enough of them agree, and no one removed by silence.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { silenceMs } from '../../swarm/membership/ages.ts';
 import { cutParameters } from '../../swarm/membership/cut-table.ts';
-import { Membership, type MembershipInput, REDIAL_GRACE_MS, silenceMs } from '../../swarm/membership/membership.ts';
+import { Membership, type MembershipInput, REDIAL_GRACE_MS } from '../../swarm/membership/membership.ts';
 import { MAX_OBSERVERS, observedBy, observersOf } from '../../swarm/membership/observers.ts';
 import { decodeProbe, encodeProbe } from '../../swarm/membership/probe.ts';
 import { type AlertKind, decodeReport, encodeReport } from '../../swarm/membership/report.ts';
@@ -98,7 +99,7 @@ describe('what an agent sees itself', () => {
     world.post({ kind: 'added', peer: 'new' });
     world.pass(5_000, (peer) => peer !== 'new');
     expect(world.state('new')).toBe('joining');
-    world.post({ kind: 'spoke', peer: 'new' });
+    world.post({ kind: 'spoke', peer: 'new', ageMs: 0 });
     expect(world.state('new')).toBe('alive');
   });
 
@@ -133,18 +134,28 @@ describe('what an agent sees itself', () => {
     expect(world.state(stranger)).toBe('alive');
   });
 
+  it('takes what is pulled for a sign of life from when it was said: not of one that was lost since', () => {
+    const world = bench(3);
+    world.post({ kind: 'disconnected', peer: 'peer-0' });
+    world.post({ kind: 'dialed', peer: 'peer-0', outcome: 'refused' });
+    world.pass(10_000, (peer) => peer !== 'peer-0');
+    const before = world.state('peer-0');
+    world.post({ kind: 'spoke', peer: 'peer-0', ageMs: 20_000 });
+    expect([before, world.state('peer-0')]).toEqual(['unreachable', 'unreachable']);
+  });
+
   it('drops who left, at once; only what it says anew brings it back, not what was under way', () => {
     const world = bench(3);
     world.post({ kind: 'left', peer: 'peer-0' });
     world.post({ kind: 'heard', peer: 'peer-0' });
     expect(world.core.members().map(({ peer }) => peer)).not.toContain('peer-0');
-    world.post({ kind: 'spoke', peer: 'peer-0' });
+    world.post({ kind: 'spoke', peer: 'peer-0', ageMs: 0 });
     expect(world.state('peer-0')).toBe('alive');
   });
 
   it('knows nobody whom the roster does not', () => {
     const world = bench(2);
-    for (const kind of ['connected', 'heard', 'spoke', 'disconnected', 'left'] as const) world.post({ kind, peer: 'stranger' });
+    for (const kind of ['connected', 'heard', 'disconnected', 'left'] as const) world.post({ kind, peer: 'stranger' });
     world.post({ kind: 'report', peer: 'stranger', alerts: new Map([['peer-0', 'silent']]) });
     expect([world.state('stranger'), world.core.accusersOf('peer-0')]).toEqual([undefined, []]);
     world.post({ kind: 'removed', peer: 'peer-0' });
@@ -153,10 +164,10 @@ describe('what an agent sees itself', () => {
 });
 
 describe('an observer', () => {
-  it('probes whom it watches every two seconds, unless something else came from it', () => {
+  it('probes whom it watches again and again, unless something else came from it', () => {
     const world = bench(3);
     world.pass(20_000);
-    expect(world.sent.filter(({ to }) => to === 'peer-0').length).toBeGreaterThanOrEqual(9);
+    expect(world.sent.filter(({ to }) => to === 'peer-0').length).toBeGreaterThanOrEqual(7);
     const before = world.sent.length;
     for (let i = 0; i < 20; i++) {
       for (const peer of peersOf(3)) world.post({ kind: 'heard', peer });

@@ -5,6 +5,7 @@ import { type Envelope, sealEnvelope } from '../../swarm/dissemination/envelope.
 import { Roster } from '../../swarm/identity/roster.ts';
 import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { encodeReport } from '../../swarm/membership/report.ts';
+import { Digest } from '../../swarm/state/digest.ts';
 import { Replica } from '../../swarm/state/replica.ts';
 import { decodeStatus, encodeStatus, MAX_STATUS_BYTES, type Status, unknownConditions } from '../../swarm/state/status.ts';
 import { StatusTable } from '../../swarm/state/status-table.ts';
@@ -103,9 +104,11 @@ describe('status table', () => {
     const behind = table();
     behind.offer(sealed(1, 9).bytes, 0);
     const missing = lacking(full, behind, 700);
-    expect(missing.length).toBe(2);
+    const lone = Digest.bucketOf(peers[1]?.self ?? ''); // who shares a bucket with what is lacking comes along
+    const shared = [0, 2].some((peer) => Digest.bucketOf(peers[peer]?.self ?? '') === lone);
+    expect(missing.length).toBe(shared ? 3 : 2);
     expect(lacking(full, full, 700)).toEqual([]);
-    expect(missing.map(({ ageMs }) => ageMs)).toEqual([700, 700]);
+    expect(new Set(missing.map(({ ageMs }) => ageMs))).toEqual(new Set([700]));
     for (const { envelope } of missing) behind.offer(envelope, 0);
     expect(content(behind)).toEqual(content(full));
     expect(replicaOf(full).answerSync(new Uint8Array([0xff]), 0)).toBeUndefined();

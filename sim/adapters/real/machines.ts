@@ -63,6 +63,11 @@ export class RealMachine {
     this.#services = services;
   }
 
+  /** Of its agent, or 0. */
+  get pid(): number {
+    return this.#agent?.pid ?? 0;
+  }
+
   get running(): boolean {
     return this.#agent !== undefined;
   }
@@ -220,6 +225,13 @@ export class RealMachines {
       await machine.link(true);
       await machine.nft(NFT_TABLE);
     }
+  }
+
+  /** What each machine has sent so far, with all headers from Ethernet's on. */
+  async sentBytes(): Promise<number[]> {
+    const { stdout } = await execute('ip', ['-n', this.#hub, '-s', '-j', 'link']);
+    const links = JSON.parse(stdout) as { ifname: string; stats64: { rx: { bytes: number } } }[];
+    return this.all.map(({ index }) => links.find(({ ifname }) => ifname === `m${index}`)?.stats64.rx.bytes ?? 0);
   }
 
   /** Ends whatever still runs in the namespaces, and removes them. */

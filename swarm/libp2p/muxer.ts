@@ -1,0 +1,81 @@
+// Yamux as it is used here: what each protocol costs is counted, and the receive window is renewed when half of it is used, as the
+// specification has it, not after every message, which would cost a packet each.
+import type { Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
+import type { Traffic } from '../ports/transport.ts';
+
+/** Said before a stream's protocol is agreed on. */
+const NEGOTIATION = 'negotiation';
+
+/** What libp2p's muxers do with a stream that the other side opened. */
+interface AcceptsStreams {
+  onRemoteStream(stream: Stream): void;
+}
+
+/** `StreamState.Established` of @chainsafe/libp2p-yamux, which does not export it. */
+const ESTABLISHED = 3;
+
+/** A yamux stream's flow control. */
+interface Windowed {
+  state?: number;
+  recvWindow?: number;
+  recvWindowCapacity?: number;
+  sendWindowUpdate?(): void;
+}
+
+function renewAtHalf(stream: Windowed): void {
+  const update = stream.sendWindowUpdate?.bind(stream);
+  if (update === undefined) return;
+  stream.sendWindowUpdate = () => {
+    const { state, recvWindow = 0, recvWindowCapacity = 0 } = stream;
+    // Before it is established an update carries the flags that open the stream.
+    if (state !== ESTABLISHED || recvWindowCapacity < recvWindow / 2) update();
+  };
+}
+
+export class Meter {
+  readonly #sent = new Map<string, Traffic>();
+
+  /** Copies; by protocol. */
+  read(): Map<string, Traffic> {
+    return new Map([...this.#sent].map(([protocol, traffic]) => [protocol, { ...traffic }]));
+  }
+
+  #count(protocol: string, bytes: number): void {
+    const known = this.#sent.get(protocol);
+    if (known === undefined) this.#sent.set(protocol, { bytes, writes: 1 });
+    else {
+      known.bytes += bytes;
+      known.writes++;
+    }
+  }
+
+  /** The same muxer, with its streams counted. */
+  around<Components>(make: (components: Components) => StreamMuxerFactory): (components: Components) => StreamMuxerFactory {
+    return (components) => {
+      const inner = make(components);
+      const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (connection) =>
+        this.#watch(inner.createStreamMuxer(connection));
+      return { protocol: inner.protocol, createStreamMuxer };
+    };
+  }
+
+  #watch(muxer: StreamMuxer): StreamMuxer {
+    const create = muxer.createStream.bind(muxer);
+    muxer.createStream = async (options) => this.#counted(await create(options));
+    // Not by a listener: streams that come early wait for the first one, which is to be the connection's.
+    const accepts = muxer as StreamMuxer & AcceptsStreams;
+    const accept = accepts.onRemoteStream.bind(muxer);
+    accepts.onRemoteStream = (stream) => accept(this.#counted(stream));
+    return muxer;
+  }
+
+  #counted(stream: Stream): Stream {
+    renewAtHalf(stream as Stream & Windowed);
+    const send = stream.send.bind(stream);
+    stream.send = (data) => {
+      this.#count(stream.protocol === '' || stream.protocol === undefined ? NEGOTIATION : stream.protocol, data.byteLength);
+      return send(data);
+    };
+    return stream;
+  }
+}
