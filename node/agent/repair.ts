@@ -13,27 +13,29 @@ const CALM_PULL_MS = 30_000;
 /** Sooner than this pulls come anyway. */
 const FEW_PULLS_MS = 2_000;
 const OFTEN_MS = 8_000;
+const INCOMPLETE_MS = 3_000;
+
+export interface RepairEvents {
+  pulled(lacking: Lacking, askedMs: number): void;
+  /** Nobody was admitted of late of whom nothing has come yet. */
+  isComplete(): boolean;
+}
 
 export class Repair {
   readonly #ports: Pick<Ports, 'transport' | 'clock' | 'random'>;
   readonly #replica: Replica;
   readonly #protocol: string;
-  readonly #pulled: (lacking: Lacking, askedMs: number) => void;
+  readonly #events: RepairEvents;
   #pulledMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #delayMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
-  constructor(
-    ports: Pick<Ports, 'transport' | 'clock' | 'random'>,
-    replica: Replica,
-    protocol: string,
-    pulled: (lacking: Lacking, askedMs: number) => void,
-  ) {
+  constructor(ports: Pick<Ports, 'transport' | 'clock' | 'random'>, replica: Replica, protocol: string, events: RepairEvents) {
     this.#ports = ports;
     this.#replica = replica;
     this.#protocol = protocol;
-    this.#pulled = pulled;
+    this.#events = events;
   }
 
   stop(): void {
@@ -65,7 +67,7 @@ export class Repair {
       const connected = this.#ports.transport.connectedPeers();
       const peer = connected[integerBelow(this.#ports.random, connected.length)];
       if (peer !== undefined) void this.pullFrom(peer);
-      this.#after(Math.min(CALM_PULL_MS, delayMs * 2));
+      this.#after(Math.min(this.#events.isComplete() ? CALM_PULL_MS : INCOMPLETE_MS, delayMs * 2));
     });
   }
 
@@ -75,7 +77,7 @@ export class Repair {
     this.#pulledMs = askedMs;
     try {
       const answer = await transport.request(peer, this.#protocol, this.#replica.encodeDigests(), SYNC_TIMEOUT_MS);
-      if (!this.#stopped) this.#pulled(Replica.parseSync(answer), askedMs);
+      if (!this.#stopped) this.#events.pulled(Replica.parseSync(answer), askedMs);
     } catch {
       // it has gone again: the next connection asks anew
     }

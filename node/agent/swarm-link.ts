@@ -19,7 +19,7 @@ import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
-import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
+import { encodeStatus, isNews, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
@@ -27,8 +27,6 @@ import { Coordination } from './coordination.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
 
-/** Pressure that moved this far, in hundredths of a percent, is news. */
-const PRESSURE_NEWS_CENTI = 1_000;
 const SEQUENCE_KEY = 'status/sequence';
 /** Sequences reserved ahead at a start, so that a crash never reuses one. */
 const SEQUENCE_RESERVE = 1_000_000;
@@ -38,10 +36,12 @@ const NEIGHBOURS = 6;
 /** What a status may take to come. */
 const STATUS_LATE_MS = 5_000;
 /** How much sooner than its age a calm status may be sent again. */
-const SPREAD_PERCENT = 20;
+const SPREAD_PERCENT = 10;
 /** What a pull brings that is older than this should have come by push; where it is much, gossip does not reach this agent. */
 const PUSH_LATE_MS = 3_000;
 const MISSED_SHARE = 0.1;
+/** Who was admitted is expected to speak within this. */
+const JOINS_WITHIN_MS = 60_000;
 const URGENT_EVERY = 2;
 /** What it said first, before others could hear it, is said again. */
 const SAY_AGAIN_MS = 3_000;
@@ -105,9 +105,10 @@ export class SwarmLink {
     const { roster } = this.admission;
     this.statuses = new StatusTable(ports.crypto, config.swarmId, (peer) => roster.isMember(peer));
     this.#replica = new Replica(roster, this.statuses);
-    this.#repair = new Repair(ports, this.#replica, this.#names.protocol('sync'), (lacking, askedMs) =>
-      this.#pulled(lacking, askedMs),
-    );
+    this.#repair = new Repair(ports, this.#replica, this.#names.protocol('sync'), {
+      pulled: (lacking, askedMs) => this.#pulled(lacking, askedMs),
+      isComplete: () => this.#isComplete(),
+    });
     this.#peers = new Peers(ports, config.join, {
       wanted: () => this.#wanted(),
       dialed: (peer, outcome) => this.#members.post({ kind: 'dialed', peer, outcome }),
@@ -449,6 +450,11 @@ export class SwarmLink {
     this.#repair.connected(peer);
   }
 
+  #isComplete(): boolean {
+    const sinceMs = this.#ports.clock.wallMs() - JOINS_WITHIN_MS;
+    return !this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs);
+  }
+
   #pulled({ records, envelopes }: Lacking, askedMs: number): void {
     const { clock } = this.#ports;
     const wallMs = clock.wallMs();
@@ -548,15 +554,4 @@ export class SwarmLink {
   vote(claim: Claim): Promise<VoteResult> {
     return this.#ballots.vote(claim, this.witnesses());
   }
-}
-
-function isNews(before: Status, now: Status): boolean {
-  const told = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
-    (key) => before[key] !== now[key],
-  );
-  return (
-    told ||
-    STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]) ||
-    now.pressureCenti.some((value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI)
-  );
 }

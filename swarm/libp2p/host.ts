@@ -1,5 +1,6 @@
 // How a libp2p host is set up for KALOS: tcp, noise, yamux, identify, gossipsub, kad-dht, and limits on everything.
 // Who is let in is decided while a connection is secured (greeting.ts); an optional network key keeps noise away before that.
+import { createHash } from 'node:crypto';
 import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
 import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
 import { yamux } from '@chainsafe/libp2p-yamux';
@@ -57,6 +58,7 @@ const TOPIC_SCORE = {
   invalidMessageDeliveriesWeight: -10,
   invalidMessageDeliveriesDecay: 0.98,
 };
+const MESSAGE_ID_BYTES = 12;
 const MAX_GOSSIP_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** The key in libp2p's file form. */
@@ -76,6 +78,14 @@ function fastMessageId({ data }: { data?: Uint8Array }): string {
   return `${data?.length ?? 0}.${a >>> 0}.${b >>> 0}`;
 }
 
+/** The start of a hash of the content: what IHAVE and IWANT name a message by. Finding another message of the same id would take 2^48 tries, and win one delivery. */
+function messageId({ data }: { data?: Uint8Array }): Uint8Array {
+  return createHash('sha256')
+    .update(data ?? new Uint8Array())
+    .digest()
+    .subarray(0, MESSAGE_ID_BYTES);
+}
+
 function gossip(topics: readonly string[]) {
   return gossipsub({
     ...GOSSIP_DEGREE,
@@ -83,6 +93,7 @@ function gossip(topics: readonly string[]) {
     mcacheGossip: GOSSIP_HISTORY,
     globalSignaturePolicy: 'StrictNoSign', // the envelope inside is signed by its origin
     fastMsgIdFn: fastMessageId,
+    msgIdFn: messageId,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     fallbackToFloodsub: false,

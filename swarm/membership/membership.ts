@@ -8,7 +8,7 @@ import { type CutParameters, cutParameters } from './cut-table.ts';
 import { observedBy, observersOf } from './observers.ts';
 import type { Probe } from './probe.ts';
 import { type AlertKind, type Alerts, MAX_ALERTS } from './report.ts';
-import { ReportTable } from './report-table.ts';
+import { type Counted, ReportTable, type Voice } from './report-table.ts';
 import { LONG_ALERT_MS, PROBE_EVERY_MS, Watch } from './watch.ts';
 
 /** `joining`: admitted, and not heard of yet. `left`: said farewell. Who is removed is no member any more, and not here. */
@@ -58,16 +58,6 @@ export type MembershipNotice =
 
 type TimerId = 'sweep' | 'probe' | 'report';
 type Effects = Effect<Probe, MembershipNotice, TimerId>[];
-
-/** How many observers say something of a member; each figure with those of the ones after it. */
-interface Counted {
-  /** That something is wrong. */
-  alerts: number;
-  /** That it does not answer now. */
-  silent: number;
-  /** That its machine says that nobody listens. */
-  refused: number;
-}
 
 /** What observers say of a member, and since when. */
 interface Case {
@@ -458,25 +448,11 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return observers;
   }
 
-  /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. */
-  #count(peer: PeerId): Counted {
-    const accusers = this.#reports.accusersOf(peer);
-    if (accusers === undefined) return { alerts: 0, silent: 0, refused: 0 };
-    const said = { silent: 0, refused: 0, flapping: 0 };
-    let implicit = 0;
-    for (const observer of this.#observersOf(peer)) {
-      const state = observer === this.#self ? 'alive' : this.#members.get(observer)?.state;
-      const kind = this.#reports.kindOf(observer, peer);
-      if (state === 'unreachable' || state === 'down') implicit++;
-      else if (kind !== undefined && (observer === this.#self || !this.#reports.isDoubted(observer))) said[kind]++;
-    }
-    const withImplicit = (explicit: number): number => (explicit === 0 ? 0 : explicit + implicit);
-    const silent = said.silent + said.refused;
-    return {
-      alerts: withImplicit(silent + said.flapping),
-      silent: withImplicit(silent),
-      refused: withImplicit(said.refused),
-    };
+  /** Who is known to be gone cannot speak; what this agent saw itself is never doubted. */
+  #voiceOf(observer: PeerId): Voice {
+    if (observer === this.#self) return 'own';
+    const state = this.#members.get(observer)?.state;
+    return state === 'unreachable' || state === 'down' ? 'gone' : 'heard';
   }
 
   #judgeAll(now: Instant): Effects {
@@ -508,7 +484,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     const member = this.#members.get(peer);
     if (member === undefined || peer === this.#self || member.state === 'left') return [];
     const { l, h } = this.#parameters();
-    const counted = this.#count(peer);
+    const counted = this.#reports.count(peer, this.#observersOf(peer), (observer) => this.#voiceOf(observer));
     this.#keepCase(peer, counted, h, now.monotonicMs);
     return this.#change(peer, this.#stateOf(member, { ...counted, l, h }, now.monotonicMs), now);
   }

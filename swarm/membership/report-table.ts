@@ -4,6 +4,19 @@ import type { AlertKind, Alerts } from './report.ts';
 
 const NO_ALERTS: Alerts = new Map();
 
+/** How many observers say something of a member; each figure with those of the ones after it. */
+export interface Counted {
+  /** That something is wrong. */
+  alerts: number;
+  /** That it does not answer now. */
+  silent: number;
+  /** That its machine says that nobody listens. */
+  refused: number;
+}
+
+/** Whether an observer's word counts: its own, one that is heard, or one that cannot speak any more. */
+export type Voice = 'own' | 'heard' | 'gone';
+
 export class ReportTable {
   readonly #reports = new Map<PeerId, Alerts>();
   readonly #accusers = new Map<PeerId, Set<PeerId>>();
@@ -49,6 +62,26 @@ export class ReportTable {
       left.delete(peer);
       this.set(observer, left);
     }
+  }
+
+  /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. */
+  count(peer: PeerId, observers: Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice): Counted {
+    if (!this.#accusers.has(peer)) return { alerts: 0, silent: 0, refused: 0 };
+    const said = { silent: 0, refused: 0, flapping: 0 };
+    let implicit = 0;
+    for (const observer of observers) {
+      const voice = voiceOf(observer);
+      const kind = this.kindOf(observer, peer);
+      if (voice === 'gone') implicit++;
+      else if (kind !== undefined && (voice === 'own' || !this.isDoubted(observer))) said[kind]++;
+    }
+    const withImplicit = (explicit: number): number => (explicit === 0 ? 0 : explicit + implicit);
+    const silent = said.silent + said.refused;
+    return {
+      alerts: withImplicit(silent + said.flapping),
+      silent: withImplicit(silent),
+      refused: withImplicit(said.refused),
+    };
   }
 
   /** One that accuses many, mostly such as nobody else accuses, is more likely cut off itself. */

@@ -3,7 +3,7 @@
 import type { AlertKind } from './report.ts';
 
 /** A member from which nothing came for so long is probed. */
-export const PROBE_EVERY_MS = 2_500;
+export const PROBE_EVERY_MS = 3_000;
 /** While it answers again, but is not believed yet. */
 const PROBE_QUICKLY_MS = 200;
 const PROBE_ALERTED_MS = 1_000;
