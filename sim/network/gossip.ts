@@ -28,6 +28,7 @@ export interface GossipParams {
   Dlo: number;
   Dhi: number;
   Dscore: number;
+  Dout: number;
   Dlazy: number;
   gossipFactor: number;
   heartbeatMs: number;
@@ -51,6 +52,7 @@ export const GOSSIP_DEFAULTS: GossipParams = {
   Dlo: 2,
   Dhi: 4,
   Dscore: 1,
+  Dout: 1,
   Dlazy: 1,
   gossipFactor: 0,
   heartbeatMs: 2_000,
@@ -94,6 +96,8 @@ class GossipPeer {
   readonly transport: SimulatedTransport;
   readonly receive: Receive;
   readonly neighbours = new Set<GossipPeer>();
+  /** Those of them that it dialed itself. */
+  readonly outbound = new Set<GossipPeer>();
   readonly mesh = new Set<GossipPeer>();
   readonly opinions = new Map<GossipPeer, Opinion>();
   gone = false;
@@ -184,6 +188,7 @@ export class GossipNetwork {
       const [first, second] = [peers.get(a), peers.get(b)];
       if (first === undefined || second === undefined) continue;
       first.neighbours.add(second);
+      first.outbound.add(second);
       second.neighbours.add(first);
       // As libp2p does: it does not wait for the heartbeat where its mesh is thin.
       if (first.mesh.size < this.params.D) this.#graft(first, second);
@@ -290,6 +295,7 @@ export class GossipNetwork {
     for (const other of peer.mesh) if (scoreOf(other) < 0) this.#prune(peer, other);
     if (peer.mesh.size < this.params.Dlo) this.#graftSome(peer, scoreOf);
     if (peer.mesh.size > this.params.Dhi) this.#pruneSome(peer, scoreOf);
+    this.#graftOutbound(peer, scoreOf);
     if (peer.beats++ % this.params.opportunisticTicks === 0) this.#graftBetter(peer, scoreOf);
     this.#tellOf(topic, peer, scoreOf);
     this.#decay(peer);
@@ -327,7 +333,9 @@ export class GossipNetwork {
     const accepts = (a: GossipPeer, b: GossipPeer): boolean =>
       (a.opinions.get(b)?.noGraftBeforeMs ?? 0) <= nowMs && this.#score(a, b) >= 0;
     if (!accepts(peer, other)) return;
-    if (other.mesh.size >= this.params.Dhi || !accepts(other, peer)) {
+    // A full mesh still takes whom it dialed itself: so nobody fills it by dialing in.
+    const isFull = other.mesh.size >= this.params.Dhi && !other.outbound.has(peer);
+    if (isFull || !accepts(other, peer)) {
       peer.opinionOf(other).noGraftBeforeMs = nowMs + this.params.pruneBackoffMs;
       return;
     }
@@ -358,6 +366,14 @@ export class GossipNetwork {
       if (peer.mesh.size >= this.params.D) return;
       this.#graft(peer, other);
     }
+  }
+
+  /** Some of the mesh are to be such as it dialed itself. */
+  #graftOutbound(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
+    const missing = this.params.Dout - [...peer.mesh].filter((other) => peer.outbound.has(other)).length;
+    if (missing <= 0 || peer.mesh.size < this.params.Dlo) return;
+    const candidates = [...peer.outbound].filter((other) => !peer.mesh.has(other) && scoreOf(other) >= 0);
+    for (const other of this.#some(candidates, missing)) this.#graft(peer, other);
   }
 
   /** A mesh that brings little is given some that brought more. */
@@ -437,6 +453,7 @@ function unlink(a: GossipPeer, b: GossipPeer): void {
     [b, a],
   ] as const) {
     one.neighbours.delete(two);
+    one.outbound.delete(two);
     one.mesh.delete(two);
     one.opinions.delete(two);
   }
