@@ -58,18 +58,18 @@ const short = (value: number): string =>
 const scale = (from: number, to: number, low: number, high: number) => (value: number) =>
   low + ((value - from) / Math.max(1e-9, to - from)) * (high - low);
 
-function timeAxis(untilS: number, x: (value: number) => number, top: number, bottom: number): string {
-  return ticks(0, untilS)
+function axis(until: number, x: (value: number) => number, top: number, bottom: number, unit: string): string {
+  return ticks(0, until)
     .map(
       (at) =>
         `<line x1="${x(at)}" x2="${x(at)}" y1="${top}" y2="${bottom}" stroke="#eaeef2"/>` +
-        `<text x="${x(at)}" y="${bottom + 16}" text-anchor="middle" fill="#59636e">${short(at)} s</text>`,
+        `<text x="${x(at)}" y="${bottom + 16}" text-anchor="middle" fill="#59636e">${short(at)}${unit}</text>`,
     )
     .join('');
 }
 
-/** Values over seconds, from 0. */
-export function lineChart(title: string, unit: string, lines: readonly Line[], height = 240): string {
+/** Values over seconds, or over something else, from 0. */
+export function lineChart(title: string, unit: string, lines: readonly Line[], height = 240, across = ' s'): string {
   const points = lines.flatMap((line) => line.points);
   const untilS = Math.max(1, ...points.map(([at]) => at));
   const most = Math.max(1, ...points.map(([, value]) => value));
@@ -90,7 +90,7 @@ export function lineChart(title: string, unit: string, lines: readonly Line[], h
       `<text x="${WIDTH - RIGHT - (lines.length - 1 - index) * 170}" y="18" text-anchor="end" fill="${COLOURS[index % COLOURS.length]}">${escapeHtml(name)}</text>`,
   );
   const label = `<text x="8" y="${TOP - 2}" fill="#59636e">${escapeHtml(unit)}</text>`;
-  return frame(title, height, timeAxis(untilS, x, TOP, bottom) + levels.join('') + drawn.join('') + legend.join('') + label);
+  return frame(title, height, axis(untilS, x, TOP, bottom, across) + levels.join('') + drawn.join('') + legend.join('') + label);
 }
 
 /** Bars on lanes over seconds, one lane a name. */
@@ -112,5 +112,5 @@ export function timeline(title: string, untilS: number, bars: readonly Bar[], la
     return label + drawn.join('');
   });
   const legend = `<text x="${WIDTH - RIGHT}" y="18" text-anchor="end" fill="#59636e">above: <tspan fill="${TONES.fault}">faults</tspan>; below: incidents, <tspan fill="${TONES.healed}">ended</tspan> or <tspan fill="${TONES.open}">open</tspan></text>`;
-  return frame(title, bottom + BOTTOM, timeAxis(untilS, x, TOP, bottom) + rows.join('') + legend);
+  return frame(title, bottom + BOTTOM, axis(untilS, x, TOP, bottom, ' s') + rows.join('') + legend);
 }

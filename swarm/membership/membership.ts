@@ -459,18 +459,20 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return this.#judge([...this.#cases.keys(), ...this.#reports.accused()], now);
   }
 
-  /** Judges some, and all that are accused where an observer has got or lost its voice by that: a few rounds are enough, and the sweep goes on. */
+  /** Judges some; and all that are accused, where one was cut, or an observer has got or lost its voice by that: a few rounds are enough, and the sweep goes on. */
   #judge(peers: Iterable<PeerId>, now: Instant): Effects {
     const effects: Effects = [];
     let toJudge = new Set(peers);
     for (let round = 0; round < MAX_ROUNDS && toJudge.size > 0; round++) {
-      let voicesChanged = false;
+      let concernsAll = false;
       for (const peer of toJudge) {
         const spoke = this.#speaks(peer);
-        effects.push(...this.#judgeOne(peer, now));
-        if (this.#speaks(peer) !== spoke) voicesChanged = true;
+        const judged = this.#judgeOne(peer, now);
+        effects.push(...judged);
+        const cut = judged.length > 0 && this.#members.get(peer)?.state === 'down';
+        if (cut || this.#speaks(peer) !== spoke) concernsAll = true;
       }
-      toJudge = new Set(voicesChanged ? [...this.#cases.keys(), ...this.#reports.accused()] : []);
+      toJudge = new Set(concernsAll ? [...this.#cases.keys(), ...this.#reports.accused()] : []);
     }
     return effects;
   }
@@ -558,8 +560,8 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   #sweep(now: Instant): Effects {
     const effects = this.#assign(now);
-    if (this.#lostMs.size > 0 || this.#cases.size > 0)
-      effects.push(...this.#judge([...this.#lostMs.keys(), ...this.#cases.keys()], now));
+    const open = [...this.#lostMs.keys(), ...this.#cases.keys()];
+    if (open.length > 0) effects.push(...this.#judge(open, now));
     if (now.monotonicMs >= this.#silentMs) effects.push(...this.#sweepSilent(now));
     return effects;
   }

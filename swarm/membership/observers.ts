@@ -11,19 +11,46 @@ export function observersOf(subject: PeerId, members: readonly PeerId[]): PeerId
 
 /** As many members as asked for, drawn by whose they are to be and for what: the same for everybody who knows the same members. */
 export function drawnBy(purpose: string, owner: PeerId, members: readonly PeerId[], count: number): PeerId[] {
-  const others = members.filter((peer) => peer !== owner);
-  if (others.length <= count) return others.sort();
   const salt = hashOf(`${purpose} ${owner}`);
-  const weighed = others.map((peer) => ({ peer, weight: mixed(hashOf(peer) ^ salt) }));
-  weighed.sort((a, b) => b.weight - a.weight || (a.peer < b.peer ? -1 : 1));
-  return weighed.slice(0, count).map(({ peer }) => peer);
+  /** The heaviest so far, in order. */
+  const drawn: { peer: PeerId; weight: number }[] = [];
+  for (const peer of members) {
+    if (peer === owner) continue;
+    const weight = mixed(knownHashOf(peer) ^ salt);
+    const last = drawn[count - 1];
+    if (last !== undefined && !isHeavier(peer, weight, last)) continue;
+    let at = drawn.length;
+    while (at > 0 && isHeavier(peer, weight, drawn[at - 1] as (typeof drawn)[0])) at--;
+    drawn.splice(at, 0, { peer, weight });
+    if (drawn.length > count) drawn.pop();
+  }
+  const peers = drawn.map(({ peer }) => peer);
+  return peers.length < count ? peers.sort() : peers;
+}
+
+function isHeavier(peer: PeerId, weight: number, than: { peer: PeerId; weight: number }): boolean {
+  return weight > than.weight || (weight === than.weight && peer < than.peer);
+}
+
+/** Of peers that come again and again: bounded. */
+const hashes = new Map<PeerId, number>();
+const MAX_HASHES = 20_000;
+
+function knownHashOf(peer: PeerId): number {
+  let hash = hashes.get(peer);
+  if (hash === undefined) {
+    hash = hashOf(peer);
+    if (hashes.size >= MAX_HASHES) hashes.clear();
+    hashes.set(peer, hash);
+  }
+  return hash;
 }
 
 /** Of all members those whose observer `self` is: each is weighed until as many as observe it weigh more, so that it costs little more than looking at each once. */
 export function observedBy(self: PeerId, members: readonly PeerId[]): PeerId[] {
   const others = members.filter((peer) => peer !== self);
   if (others.length <= MAX_OBSERVERS) return others;
-  const hashes = Int32Array.from(members, hashOf);
+  const hashOfEach = Int32Array.from(members, knownHashOf);
   const own = hashOf(self);
   return others.filter((subject) => {
     const salt = hashOf(`observer ${subject}`);
@@ -32,7 +59,7 @@ export function observedBy(self: PeerId, members: readonly PeerId[]): PeerId[] {
     for (let i = 0; i < members.length && heavier < MAX_OBSERVERS; i++) {
       const peer = members[i] as PeerId;
       if (peer === subject || peer === self) continue;
-      const theirs = mixed((hashes[i] as number) ^ salt);
+      const theirs = mixed((hashOfEach[i] as number) ^ salt);
       if (theirs > weight || (theirs === weight && peer < self)) heavier++;
     }
     return heavier < MAX_OBSERVERS;

@@ -1,10 +1,21 @@
-// What two peers compare to learn what one of them lacks: sums over everything that was seen, in 64 buckets, so that a pull
-// costs no more than what differs, however many there are.
+// What two peers compare to learn what one of them lacks: sums over everything that was seen, in buckets, so that a pull costs
+// little more than what differs. Sums are kept for many buckets, and folded to as few as the size of the swarm asks for.
 import { hashOf, mixed } from '../membership/observers.ts';
 
-const BUCKETS = 64;
+const BUCKETS = 1_024;
+const FEWEST_BUCKETS = 16;
 /** Two sums of 32 bits for each. */
-export const DIGEST_BYTES = BUCKETS * 8;
+const BUCKET_BYTES = 8;
+
+/** As many buckets as keys, about: a power of two. */
+const bucketsFor = (keys: number): number =>
+  Math.min(BUCKETS, Math.max(FEWEST_BUCKETS, 2 ** Math.ceil(Math.log2(Math.max(1, keys)))));
+
+/** Whether bytes may be a digest. */
+export function isDigest(bytes: Uint8Array): boolean {
+  const buckets = bytes.length / BUCKET_BYTES;
+  return buckets >= FEWEST_BUCKETS && buckets <= BUCKETS && Number.isInteger(Math.log2(buckets));
+}
 
 export class Digest {
   readonly #sums = new Uint32Array(BUCKETS * 2);
@@ -38,19 +49,32 @@ export class Digest {
     }
   }
 
-  encode(): Uint8Array {
-    const digest = new DataView(new ArrayBuffer(DIGEST_BYTES));
-    this.#sums.forEach((sum, index) => void digest.setUint32(index * 4, sum));
+  /** @param keys as many as there are about. */
+  encode(keys: number): Uint8Array {
+    const sums = this.#folded(bucketsFor(keys));
+    const digest = new DataView(new ArrayBuffer(sums.length * 4));
+    sums.forEach((sum, index) => void digest.setUint32(index * 4, sum));
     return new Uint8Array(digest.buffer);
   }
 
-  /** Which keys lie in buckets that differ from those of a digest, which has `DIGEST_BYTES`; undefined where none does. */
+  /** The sums of fewer buckets: a bucket of few is made of every so manieth of many. */
+  #folded(buckets: number): Uint32Array {
+    if (buckets === BUCKETS) return this.#sums;
+    const folded = new Uint32Array(buckets * 2);
+    const mask = buckets * 2 - 1; // a power of two: the rest of a division
+    for (let at = 0; at < this.#sums.length; at++) folded[at & mask] = (folded[at & mask] as number) + (this.#sums[at] as number);
+    return folded;
+  }
+
+  /** Which keys lie in buckets that differ from those of a digest; undefined where none does. */
   differing(digest: Uint8Array): ((key: string) => boolean) | undefined {
-    const theirs = new DataView(digest.buffer, digest.byteOffset, DIGEST_BYTES);
-    const differs = Array.from({ length: BUCKETS }, (_, bucket) =>
-      [0, 1].some((half) => theirs.getUint32(bucket * 8 + half * 4) !== this.#sums[bucket * 2 + half]),
+    const theirs = new DataView(digest.buffer, digest.byteOffset, digest.length);
+    const buckets = digest.length / BUCKET_BYTES;
+    const ours = this.#folded(buckets);
+    const differs = Array.from({ length: buckets }, (_, bucket) =>
+      [0, 1].some((half) => theirs.getUint32(bucket * BUCKET_BYTES + half * 4) !== ours[bucket * 2 + half]),
     );
-    return differs.includes(true) ? (key) => differs[bucketOf(hashOf(key))] === true : undefined;
+    return differs.includes(true) ? (key) => differs[bucketOf(hashOf(key)) % buckets] === true : undefined;
   }
 
   /** For putting what differs in an order in which a next pull goes on where this one is not enough. */

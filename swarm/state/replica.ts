@@ -5,7 +5,7 @@ import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { oneCopy } from '../dissemination/envelope.ts';
 import { keyOfRecord, type SignedRecord, versionOf } from '../identity/record.ts';
 import type { Roster } from '../identity/roster.ts';
-import { DIGEST_BYTES, Digest } from './digest.ts';
+import { Digest, isDigest } from './digest.ts';
 import type { HeldEnvelope, StatusTable } from './status-table.ts';
 
 /** In one answer: below the largest message. */
@@ -49,16 +49,23 @@ export class Replica {
     return this.#records;
   }
 
-  /** What a pull asks with: 1,024 bytes, however much is held. */
+  /** What a pull asks with: a digest of the roster and one of what was said, of the same length. */
   encodeDigests(): Uint8Array {
-    return new Uint8Array([...this.#recordDigest().encode(), ...this.statuses.digest.encode()]);
+    const records = this.#recordDigest();
+    const keys = records.size;
+    const [first, second] = [records.encode(keys), this.statuses.digest.encode(keys)];
+    const both = new Uint8Array(first.length + second.length);
+    both.set(first);
+    both.set(second, first.length);
+    return both;
   }
 
   /** All that lies in buckets that differ from the asker's: it may know some of it. Undefined where the request is malformed. */
   answerSync(request: Uint8Array, nowMs: number): Uint8Array | undefined {
-    if (request.length !== 2 * DIGEST_BYTES) return undefined;
-    const recordsDiffer = this.#recordDigest().differing(request.subarray(0, DIGEST_BYTES));
-    const statusesDiffer = this.statuses.digest.differing(request.subarray(DIGEST_BYTES));
+    const half = request.length / 2;
+    if (!isDigest(request.subarray(0, half))) return undefined;
+    const recordsDiffer = this.#recordDigest().differing(request.subarray(0, half));
+    const statusesDiffer = this.statuses.digest.differing(request.subarray(half));
     const records = recordsDiffer === undefined ? [] : this.#lackingRecords(recordsDiffer);
     const envelopes = statusesDiffer === undefined ? [] : this.#lackingEnvelopes(statusesDiffer, MAX_SYNC_ITEMS - records.length);
     const aged = envelopes.map(({ envelope, heardMs }) => [envelope, Math.max(0, Math.round(nowMs - heardMs))]);

@@ -5,6 +5,7 @@ import { gossip } from './gossip.bench.ts';
 import { healing } from './healing.bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
+import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
 import { sampler } from './sampler.bench.ts';
@@ -13,7 +14,20 @@ import { soak } from './soak.bench.ts';
 import { swarm } from './swarm.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
-const BENCHES: readonly Bench[] = [gossip, healing, idle, incidentModel, mutants, policy, sampler, sim, soak, swarm, transaction];
+const BENCHES: readonly Bench[] = [
+  gossip,
+  healing,
+  idle,
+  incidentModel,
+  membership,
+  mutants,
+  policy,
+  sampler,
+  sim,
+  soak,
+  swarm,
+  transaction,
+];
 
 const [name, ...rest] = process.argv.slice(2);
 const bench = BENCHES.find((known) => known.name === name);

@@ -104,8 +104,8 @@ describe('status table', () => {
     const behind = table();
     behind.offer(sealed(1, 9).bytes, 0);
     const missing = lacking(full, behind, 700);
-    const lone = Digest.bucketOf(peers[1]?.self ?? ''); // who shares a bucket with what is lacking comes along
-    const shared = [0, 2].some((peer) => Digest.bucketOf(peers[peer]?.self ?? '') === lone);
+    const bucket = (peer: number): number => Digest.bucketOf(peers[peer]?.self ?? '') % 16; // who shares a bucket with what is lacking comes along
+    const shared = [0, 2].some((peer) => bucket(peer) === bucket(1));
     expect(missing.length).toBe(shared ? 3 : 2);
     expect(lacking(full, full, 700)).toEqual([]);
     expect(new Set(missing.map(({ ageMs }) => ageMs))).toEqual(new Set([700]));
