@@ -19,6 +19,12 @@ const at = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toIS
 
 // Members
 
+/** @throws KalosError where nobody is named: nobody is not everybody. */
+function memberPath(name: string, rest = ''): string {
+  if (name === '') throw new KalosError('usage', 'no member is called ""', 'see: kalos members');
+  return `/v1/members/${encodeURIComponent(name)}${rest}`;
+}
+
 export async function listMembers(directory: Directory, all: boolean, format: Format): Promise<number> {
   const members = await callAgent<MemberRow[]>(directory, 'GET', all ? '/v1/members/all' : '/v1/members');
   const role = ({ role: given, issuer, coordinator }: MemberRow): string =>
@@ -46,7 +52,7 @@ export async function listMembers(directory: Directory, all: boolean, format: Fo
 }
 
 export async function showMember(directory: Directory, name: string, format: Format): Promise<number> {
-  const one = await callAgent<MemberRow>(directory, 'GET', `/v1/members/${encodeURIComponent(name)}`);
+  const one = await callAgent<MemberRow>(directory, 'GET', memberPath(name));
   if (format !== 'table') printData(format, { ...one });
   else {
     const accused = one.accusedBy.length === 0 ? '' : `; cannot be reached by ${one.accusedBy.join(', ')}`;
@@ -65,14 +71,13 @@ export async function showMember(directory: Directory, name: string, format: For
 }
 
 export async function revokeMember(directory: Directory, name: string, reason: string): Promise<number> {
-  const path = `/v1/members/${encodeURIComponent(name)}/revocation`;
-  const member = await callAgent<MemberCertificate>(directory, 'POST', path, { reason });
+  const member = await callAgent<MemberCertificate>(directory, 'POST', memberPath(name, '/revocation'), { reason });
   process.stdout.write(`${member.name} is no member any more; it can come back with a new token only\n`);
   return EXIT.ok;
 }
 
 export async function renameMember(directory: Directory, name: string, to: string): Promise<number> {
-  await callAgent(directory, 'POST', `/v1/members/${encodeURIComponent(name)}/name`, { name: to });
+  await callAgent(directory, 'POST', memberPath(name, '/name'), { name: to });
   process.stdout.write(`${name} is called ${to} now\n`);
   return EXIT.ok;
 }

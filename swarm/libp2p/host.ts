@@ -39,7 +39,9 @@ export interface HostOptions {
 const MAX_CONNECTIONS = 400;
 /** New connections a second from one address: a whole swarm may sit behind one. */
 const INBOUND_PER_ADDRESS_PER_S = 50;
-const MAX_PENDING_INBOUND = 64;
+/** Who stalls in between holds one of these for as long as an upgrade may take. */
+const MAX_PENDING_INBOUND = 256;
+const UPGRADE_TIMEOUT_MS = 5_000;
 const DIAL_TIMEOUT_MS = 4_000;
 /** Duplicates cost bytes and CPU: few eager links, one lazy one, and our own pulls for repair. What is urgent goes to all who are connected. */
 const GOSSIP_DEGREE = { D: 2, Dlo: 2, Dhi: 4, Dscore: 1, Dout: 1, Dlazy: 1, gossipFactor: 0, floodPublish: false };
@@ -146,6 +148,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       maxConnections: MAX_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_PER_ADDRESS_PER_S,
       maxIncomingPendingConnections: MAX_PENDING_INBOUND,
+      inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
       reconnectRetries: 0, // redialing is the agent's
     },

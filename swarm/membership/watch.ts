@@ -35,6 +35,8 @@ export class Watch {
   #awaiting = false;
   #missed = 0;
   #answered = 0;
+  /** When a round trip was last complete. */
+  #roundTripMs: number;
   #answersSinceMs = 0;
   #alertedMs = 0;
   #shortFlaps = 0;
@@ -46,6 +48,7 @@ export class Watch {
 
   constructor(dueMs: number) {
     this.dueMs = dueMs;
+    this.#roundTripMs = dueMs;
   }
 
   get isAwaiting(): boolean {
@@ -68,9 +71,9 @@ export class Watch {
     this.dueMs = nowMs + this.#timeoutMs();
   }
 
-  /** Something else came from it: no need to probe, where nothing is doubted. */
+  /** Something else came from it: no need to probe now, where nothing is doubted. But what comes does not show that anything gets there. */
   heard(nowMs: number): void {
-    if (this.isCalm && !this.#awaiting) this.dueMs = nowMs + PROBE_EVERY_MS;
+    if (this.isCalm && !this.#awaiting) this.dueMs = Math.min(nowMs, this.#roundTripMs + PROBE_EVERY_MS) + PROBE_EVERY_MS;
   }
 
   /** Own lateness is not the other's silence. */
@@ -103,6 +106,7 @@ export class Watch {
     const probe = this.#sent.find((one) => one.token === token);
     if (probe === undefined) return false;
     this.#measured(nowMs - probe.atMs);
+    this.#roundTripMs = nowMs;
     this.#sent = [];
     this.#awaiting = false;
     this.#missed = 0;

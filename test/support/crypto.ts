@@ -8,6 +8,12 @@ export async function makeIdentity(): Promise<Identity> {
   return { peer: peerIdFromPrivateKey(privateKey).toString(), privateKey };
 }
 
+/** Of a kind that no agent has. */
+export async function makeRsaIdentity(): Promise<Identity> {
+  const privateKey = await generateKeyPair('RSA', 2048);
+  return { peer: peerIdFromPrivateKey(privateKey).toString(), privateKey: privateKey as never };
+}
+
 export async function makePeer(): Promise<Ed25519Crypto> {
   return new Ed25519Crypto(await makeIdentity());
 }

@@ -173,7 +173,8 @@ describe('an observer', () => {
       for (const peer of peersOf(3)) world.post({ kind: 'heard', peer });
       world.pass(PROBE_EVERY_MS / 2);
     }
-    expect(world.sent.length - before).toBeLessThanOrEqual(3);
+    // In 30 s each of three is probed five times, to see that what is sent gets there: not ten.
+    expect(world.sent.length - before).toBeLessThanOrEqual(18);
   });
 
   it('reports who does not answer twice, and takes it back after some answers', () => {

@@ -1,0 +1,126 @@
+// Who belongs, as a person has it: tokens, names, operators, revocation and leaving, with three real agents on loopback.
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MemberRow } from '../../node/agent/roll.ts';
+import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+
+const swarm = new RealSwarm();
+let one: RealAgent;
+let two: RealAgent;
+let three: RealAgent;
+
+const members = async (agent: RealAgent, ...options: string[]) =>
+  (await swarm.json<{ members: MemberRow[] }>(agent, 'members', 'list', ...options)).members;
+const on = (agent: RealAgent, ...args: string[]) => kalos(...args, '--dir', agent.directory);
+const states = async (agent: RealAgent, ...options: string[]) =>
+  Object.fromEntries((await members(agent, ...options)).map(({ name, state }) => [name, state]));
+
+beforeAll(async () => {
+  one = await swarm.start('one', '');
+  [two, three] = await Promise.all([swarm.start('two', ''), swarm.start('three', '')]);
+  await eventually('all to see all', async () => {
+    const seen = await Promise.all(swarm.agents.map((agent) => states(agent)));
+    return seen.every((view) => Object.values(view).join() === 'alive,alive,alive') || undefined;
+  });
+});
+afterAll(() => swarm.stop());
+
+describe('joining', () => {
+  it('keeps keys to itself, and a token for the one machine that it was for', async () => {
+    const root = join(one.directory, 'root', '1.key');
+    expect([statSync(root).mode & 0o777, existsSync(join(two.directory, 'root'))]).toEqual([0o600, false]);
+    const token = await swarm.token(one);
+    const made = JSON.parse((await on(one, 'token', 'list', '-o', 'json')).stdout) as { tokens: { usesLeft: number }[] };
+    expect(made.tokens.map(({ usesLeft }) => usesLeft).sort()).toEqual([0, 0, 1]);
+    const elsewhere = await kalos('up', '--dir', join(one.directory, '..', 'cut'), '--join', token.slice(0, -2));
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([2, expect.stringMatching(/cut short or mistyped/)]);
+    const bare = await kalos('up', '--dir', join(one.directory, '..', 'bare'), '--join', one.address);
+    expect([bare.code, bare.stderr]).toEqual([2, expect.stringMatching(/joining needs a token[\s\S]*kalos token create/)]);
+    const used = await swarm.token(one, '--ttl', '1s');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const late = await kalos('up', '--dir', join(one.directory, '..', 'late'), '--listen', '127.0.0.1:0', '--join', used);
+    expect([late.code, late.stderr]).toEqual([5, expect.stringMatching(/the token has expired/)]);
+  });
+
+  it('is an issuer’s to allow', async () => {
+    const refused = await on(two, 'token', 'create');
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/no issuer.*do it on one/)]);
+  });
+});
+
+describe('a member', () => {
+  it('is shown, renamed, and found by its new name everywhere', async () => {
+    expect((await on(one, 'members', 'show', 'two')).stdout).toMatch(/two {2}alive[\s\S]*certificate {2}until/);
+    expect((await on(one, 'members', 'show', 'nobody')).stderr).toMatch(/no member is called nobody/);
+    expect((await on(one, 'members', 'rename', 'two', 'zwei')).code).toBe(0);
+    expect((await on(one, 'members', 'rename', 'three', 'zwei')).stderr).toMatch(/another member is called zwei/);
+    await eventually('all to know the name', async () => {
+      const seen = await Promise.all(swarm.agents.map((agent) => states(agent)));
+      return seen.every((view) => view.zwei === 'alive' && view.two === undefined) || undefined;
+    });
+    expect((await swarm.json<{ name: string }>(two, 'status')).name).toBe('zwei');
+  });
+
+  it('that is killed is down within seconds, and back without a token', async () => {
+    three.process.kill('SIGKILL');
+    await eventually('both to hold it for down', async () => {
+      const seen = await Promise.all([one, two].map((agent) => states(agent)));
+      return seen.every((view) => view.three === 'down') || undefined;
+    });
+    expect((await on(one, 'members')).code).toBe(3);
+    three = await swarm.start('three', '', three);
+    await eventually('it to be back', async () => (await states(one)).three === 'alive' || undefined);
+  });
+
+  it('that is revoked is cut off everywhere, is told why, and is not let in again', async () => {
+    expect((await on(three, 'members', 'revoke', 'zwei')).stderr).toMatch(/no issuer/);
+    expect((await on(one, 'members', 'revoke', '')).stderr).toMatch(/no member is called ""/);
+    expect((await on(one, 'members', 'revoke', 'zwei', '--reason', 'a test')).code).toBe(0);
+    await eventually('three to know', async () => (await states(three, '--all')).zwei === 'removed' || undefined);
+    await eventually('it to be told', () => /not let in by a member: its membership was revoked/.test(RealSwarm.outputOf(two)));
+    expect((await states(one)).zwei).toBeUndefined();
+  });
+});
+
+describe('an operator', () => {
+  it('gets a key of their own, which the swarm knows; root keys that are elsewhere must be named', async () => {
+    const key = join(one.directory, 'anna.key');
+    expect((await on(one, 'operator', 'add', 'anna', '--key-file', key)).code).toBe(0);
+    expect(statSync(key).mode & 0o777).toBe(0o600);
+    await eventually('three to know', async () => /anna/.test((await on(three, 'operator', 'list')).stdout) || undefined);
+    const away = join(one.directory, '..', 'vault');
+    expect((await on(three, 'operator', 'add', 'bob', '--key-file', join(three.directory, 'bob.key'))).stderr).toMatch(
+      /1 root keys must sign this, and 0 are at hand/,
+    );
+    expect(existsSync(join(three.directory, 'bob.key'))).toBe(false);
+    expect((await on(one, 'root', 'export', away)).stdout).toMatch(/1 root key copied/);
+    const named = await on(
+      three,
+      'operator',
+      'add',
+      'bob',
+      '--key-file',
+      join(three.directory, 'bob.key'),
+      '--root-key',
+      join(away, '1.key'),
+    );
+    expect([named.code, named.stderr]).toEqual([0, '']);
+    expect((await on(three, 'operator', 'revoke', 'anna', '--root-key', join(away, '1.key'))).code).toBe(0);
+    await eventually('one to know', async () => !/anna/.test((await on(one, 'operator', 'list')).stdout) || undefined);
+  });
+});
+
+describe('leaving', () => {
+  it('is not for the only issuer, unless another was made', async () => {
+    expect((await on(one, 'leave')).stderr).toMatch(/the only issuer/);
+    expect((await on(one, 'members', 'promote', 'three')).code).toBe(0);
+    await eventually('three to issue', async () => (await on(three, 'token', 'create', '-q')).code === 0 || undefined);
+    expect((await on(one, 'leave')).stdout).toMatch(/left the swarm for good/);
+    await eventually('three to be alone', async () => (await states(three, '--all')).one === 'removed' || undefined);
+    await eventually('it to end', () => one.process.exitCode === 0 || undefined);
+    const again = await kalos('up', '--dir', one.directory, '--join', '/ip4/127.0.0.1/tcp/1');
+    expect(again.stderr).toMatch(/joining needs a token/);
+  });
+});

@@ -1,0 +1,80 @@
+// Membership among many, simulated: who is bad is cut and nobody else, stalls cut nobody, and a revoked member is out everywhere.
+import { describe, expect, it } from 'vitest';
+import { Cluster } from '../../sim/cluster.ts';
+import { LAN } from '../../sim/network/links.ts';
+
+const NODES = 60;
+const SETTLED_MS = 50_000;
+
+async function settled(nodes = NODES): Promise<Cluster> {
+  const cluster = Cluster.of({ nodes, seed: 5, protocolsOnly: true });
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  const alone = cluster.running().filter(({ running }) => running.swarm.alive.length !== nodes);
+  expect(alone.map(({ node }) => node.name)).toEqual([]);
+  return cluster;
+}
+
+/** Whom the others hold for down: one line a view. */
+function views(cluster: Cluster, bad: ReadonlySet<number>): string[] {
+  const seen = cluster
+    .running()
+    .filter(({ node }) => !bad.has(node.index))
+    .map(({ running }) =>
+      running.swarm.members
+        .filter(({ state }) => state === 'down')
+        .map(({ peer }) => cluster.byPeer(peer)?.name)
+        .sort()
+        .join(' '),
+    );
+  return [...new Set(seen)];
+}
+
+describe('membership among many', () => {
+  it.each([
+    ['that are deaf', (bad: ReadonlySet<number>) => (_from: number, to: number) => (bad.has(to) ? { ...LAN, loss: 1 } : LAN)],
+    [
+      'with 80 % loss',
+      (bad: ReadonlySet<number>) => (from: number, to: number) => (bad.has(from) || bad.has(to) ? { ...LAN, loss: 0.8 } : LAN),
+    ],
+  ])('cuts exactly those %s, all at once', async (_name, topology) => {
+    const cluster = await settled();
+    const bad = new Set([7, 23, 41]);
+    cluster.network.topology = topology(bad);
+    const seen = new Set<string>();
+    for (let second = 1; second <= 19; second++) {
+      await cluster.runUntil(SETTLED_MS + second * 1_000);
+      for (const view of views(cluster, bad)) seen.add(view);
+    }
+    expect(views(cluster, bad)).toEqual(['node-23 node-41 node-7']);
+    expect(seen.size).toBeLessThanOrEqual(4);
+  });
+
+  it('cuts nobody who is only stalled', async () => {
+    const cluster = await settled();
+    for (let turn = 0; turn < 60; turn++) {
+      cluster.node((turn * 7) % NODES).pause(4_000);
+      await cluster.runUntil(SETTLED_MS + (turn + 1) * 1_000);
+      expect(views(cluster, new Set())).toEqual(['']);
+    }
+  });
+
+  it('has a revoked member out everywhere within ten seconds of a partition’s end, though a peer that missed it stood by it', async () => {
+    const cluster = await settled(12);
+    const [revoked, stale] = [cluster.node(5), cluster.node(6)];
+    const rest = cluster.nodes.filter((node) => node !== revoked && node !== stale);
+    cluster.network.partition([rest.map(({ peer }) => peer), [revoked.peer, stale.peer]]);
+    await cluster.runUntil(SETTLED_MS + 15_000);
+    void cluster.node(0).running?.swarm.admission.revoke(revoked.peer, 'stolen'); // done when its disk is: as time goes on
+    await cluster.runUntil(SETTLED_MS + 30_000);
+    cluster.network.heal();
+    await cluster.runUntil(SETTLED_MS + 40_000);
+    for (const { node, running } of cluster.running()) {
+      if (node === revoked) continue;
+      const { swarm } = running;
+      const knows = [swarm.members.some(({ peer }) => peer === revoked.peer), swarm.statuses.get(revoked.peer) !== undefined];
+      expect([node.name, ...knows, swarm.admission.roster.isMember(revoked.peer)]).toEqual([node.name, false, false, false]);
+    }
+    expect(revoked.running?.swarm.alive).toEqual([revoked.peer]);
+  });
+});
