@@ -136,7 +136,7 @@ async function kills(swarm: Swarm, times: number, progress: (text: string) => vo
     found.push(await swarm.known([machine], killedMs, swarm.others(machine)));
     const backMs = Date.now();
     await machine.start(undefined);
-    await backAgain(swarm, machine, backMs);
+    await backAgain(swarm.others(machine), machine, backMs);
     progress(`kill ${turn + 1} of ${times}: first ${ms(found.at(-1)?.firstMs ?? 0)}, all ${ms(found.at(-1)?.allMs ?? 0)}`);
   }
   return found;
@@ -145,15 +145,10 @@ async function kills(swarm: Swarm, times: number, progress: (text: string) => vo
 /** Never the same twice in a row, and never the issuer. */
 const victim = (swarm: Swarm, turn: number): RealMachine => swarm.all[1 + ((turn * 7) % (swarm.all.length - 1))] as RealMachine;
 
-async function backAgain(swarm: Swarm, machine: RealMachine, sinceMs: number): Promise<void> {
-  await eventually(
-    `all to see ${machine.name} again`,
-    () =>
-      swarm
-        .others(machine)
-        .every((other) => saidBy(other, sinceMs).findLast(({ who }) => who === machine.name)?.state === 'alive') || undefined,
-    PATIENCE_MS,
-  );
+async function backAgain(among: readonly RealMachine[], machine: RealMachine, sinceMs: number): Promise<void> {
+  const sees = (other: RealMachine): boolean =>
+    saidBy(other, sinceMs).findLast(({ who }) => who === machine.name)?.state === 'alive';
+  await eventually(`all to see ${machine.name} again`, () => among.every(sees) || undefined, PATIENCE_MS);
   await pause(2_000);
 }
 
@@ -166,7 +161,7 @@ async function freezes(swarm: Swarm, times: number, progress: (text: string) => 
     found.push(await swarm.known([machine], frozenMs, swarm.others(machine)));
     const backMs = Date.now();
     machine.signal('SIGCONT');
-    await backAgain(swarm, machine, backMs);
+    await backAgain(swarm.others(machine), machine, backMs);
     progress(`freeze ${turn + 1} of ${times}: first ${ms(found.at(-1)?.firstMs ?? 0)}, all ${ms(found.at(-1)?.allMs ?? 0)}`);
   }
   return found;
@@ -183,8 +178,7 @@ async function partitions(swarm: Swarm, times: number, progress: (text: string) 
     found.push(await swarm.known(cut, cutMs, rest));
     const backMs = Date.now();
     await Promise.all(cut.map((machine) => machine.link(true)));
-    for (const machine of cut)
-      await backAgain({ ...swarm, all: swarm.all, others: () => rest } as unknown as Swarm, machine, backMs);
+    for (const machine of cut) await backAgain(rest, machine, backMs);
     await swarm.allAlive(cutMs);
     progress(
       `partition ${turn + 1} of ${times}, ${cut.length} cut off: first ${ms(found.at(-1)?.firstMs ?? 0)}, all ${ms(found.at(-1)?.allMs ?? 0)}`,
