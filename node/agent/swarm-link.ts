@@ -310,7 +310,7 @@ export class SwarmLink {
 
   /** Nothing of it counts from here on, and it is not talked to. */
   #removed(peer: PeerId, reason: string): void {
-    if (this.#membership.get(peer) === undefined) return;
+    if (this.#membership.get(peer) === undefined) return this.#ports.transport.disconnect(peer);
     this.#events.log('info', `${this.nameOf(peer)} is no member any more${reason === '' ? '' : `: ${reason}`}`);
     if (peer === this.self) return;
     this.statuses.forget(peer);

@@ -311,7 +311,8 @@ export class Admission implements Greeter {
 
   /** A fresh certificate for who is past half of its own, or was certified by who issues no more; undefined where none is due, or this is no issuer. */
   async #renewal(peer: PeerId): Promise<Grant | undefined> {
-    if (!this.isIssuer) return undefined;
+    // Who was revoked would get a new epoch by this: that takes a token.
+    if (!this.isIssuer || !this.roster.isMember(peer)) return undefined;
     const certificate = this.roster.member(peer);
     if (certificate === undefined || certificate.untilMs + RENEWABLE_MS < this.#nowMs) return undefined;
     if (this.renewalDue(peer)) await this.#issue(peer, certificate);

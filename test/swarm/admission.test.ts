@@ -243,6 +243,8 @@ describe('a revoked member', () => {
     await founder.admission.renewOwn();
     a.nowMs = founder.nowMs;
     expect(await greet(a, founder)).toMatch(/revoked/); // and no renewal either
+    expect(await founder.admission.renew(a.peer)).toBeUndefined(); // nor over a connection that is still open
+    expect(founder.admission.roster.isMember(a.peer)).toBe(false);
     const back = new Papers(a.crypto, a.admission.roster.swarmId, 'a', (await newcomer(founder, 'x')).token);
     back.nowMs = founder.nowMs;
     expect(await greet(back, founder)).toBeUndefined();
