@@ -14,7 +14,7 @@ import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
-import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
+import { type PeerId, TransportError, type Verdict } from '../../swarm/ports/transport.ts';
 import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
@@ -264,15 +264,30 @@ export class SwarmLink {
 
   /** Asks other members the same thing; every one that is known is expected to answer, the unreachable too. */
   ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, timeoutMs: number): Promise<FanOutAnswer> {
-    const { transport, clock } = this.#ports;
     return fanOut(
-      transport,
-      clock,
+      { request: (peer, protocol, bytes, withinMs) => this.#request(peer, protocol, bytes, withinMs) },
+      this.#ports.clock,
       peers.filter((peer) => peer !== this.self),
       this.#names.protocol(name),
       body,
       timeoutMs,
     );
+  }
+
+  /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
+  async #request(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
+    const { transport, clock } = this.#ports;
+    if (!this.#isSparse || this.#membership.get(peer)?.connected === true)
+      return transport.request(peer, protocol, bytes, withinMs);
+    const startMs = clock.monotonicMs();
+    await new Promise<void>((resolve, reject) => {
+      const late = clock.after(withinMs, () => reject(new TransportError('timeout', `not reached in ${withinMs} ms`)));
+      this.#peers
+        .dial(peer)
+        .then(resolve, reject)
+        .finally(() => late.cancel());
+    });
+    return transport.request(peer, protocol, bytes, Math.max(1, withinMs - (clock.monotonicMs() - startMs)));
   }
 
   /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */

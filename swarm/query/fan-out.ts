@@ -12,7 +12,7 @@ export interface FanOutAnswer {
 }
 
 export async function fanOut(
-  transport: Transport,
+  transport: Pick<Transport, 'request'>,
   clock: Clock,
   peers: readonly PeerId[],
   protocol: string,

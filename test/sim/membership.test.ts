@@ -59,6 +59,21 @@ describe('membership among many', () => {
     }
   });
 
+  it('reaches all with a question, though few are connected with each other; who is gone is missing, with the reason', async () => {
+    const cluster = await settled();
+    const asking = cluster.node(11).running?.swarm;
+    cluster.node(30).crash();
+    const answer = asking?.ask(
+      cluster.nodes.map(({ peer }) => peer),
+      'table',
+      new Uint8Array([1]),
+      3_000,
+    );
+    await cluster.runUntil(SETTLED_MS + 10_000);
+    const { answered, missing } = (await answer) ?? { answered: [], missing: [] };
+    expect([answered.length, missing.map(({ peer }) => cluster.byPeer(peer)?.name)]).toEqual([NODES - 2, ['node-30']]);
+  });
+
   it('has a revoked member out everywhere within ten seconds of a partition’s end, though a peer that missed it stood by it', async () => {
     const cluster = await settled(12);
     const [revoked, stale] = [cluster.node(5), cluster.node(6)];
