@@ -39,16 +39,18 @@ export type Standing = 'member' | 'expired' | 'future' | 'revoked' | 'stranger';
 
 export type RosterOffer = { verdict: 'accept'; record: SignedRecord } | { verdict: Exclude<Verdict, 'accept'> };
 
-type Key = `member ${PeerId}` | `issuer ${PeerId}` | `operator ${PeerId}` | `revocation ${Revocation['of']} ${PeerId}`;
+type Certified = Revocation['of'];
+/** One newest record of each subject. */
+type Shelf = Map<PeerId, SignedRecord>;
+const shelves = (): Record<Certified, Shelf> => ({ issuer: new Map(), member: new Map(), operator: new Map() });
 
 export class Roster {
   readonly #crypto: Pick<Crypto, 'verify' | 'peerOf' | 'hash'>;
   readonly swarmId: string;
-  readonly #records = new Map<string, SignedRecord>();
+  readonly #certificates = shelves();
+  readonly #revocations = shelves();
   readonly #names = new Map<string, PeerId>();
   #genesis: Genesis | undefined;
-  #members = 0;
-  #revocations = 0;
   /** Moves with every change. */
   version = 0;
 
@@ -71,27 +73,31 @@ export class Roster {
   }
 
   records(): SignedRecord[] {
-    return [...this.#records.values()];
+    return this.#shelves().flatMap((shelf) => [...shelf.values()]);
   }
 
-  #get(key: Key): SignedRecord | undefined {
-    return this.#records.get(key);
+  #shelves(): Shelf[] {
+    return [...Object.values(this.#certificates), ...Object.values(this.#revocations)];
+  }
+
+  #shelfOf({ body }: SignedRecord): Shelf {
+    return body.kind === 'revocation' ? this.#revocations[body.of] : this.#certificates[body.kind];
   }
 
   member(peer: PeerId): MemberCertificate | undefined {
-    return this.#get(`member ${peer}`)?.body as MemberCertificate | undefined;
+    return this.#certificates.member.get(peer)?.body as MemberCertificate | undefined;
   }
 
   recordOfMember(peer: PeerId): SignedRecord | undefined {
-    return this.#get(`member ${peer}`);
+    return this.#certificates.member.get(peer);
   }
 
   recordOfIssuer(peer: PeerId): SignedRecord | undefined {
-    return this.#get(`issuer ${peer}`);
+    return this.#certificates.issuer.get(peer);
   }
 
-  revocation(of: Revocation['of'], peer: PeerId): Revocation | undefined {
-    return this.#get(`revocation ${of} ${peer}`)?.body as Revocation | undefined;
+  revocation(of: Certified, peer: PeerId): Revocation | undefined {
+    return this.#revocations[of].get(peer)?.body as Revocation | undefined;
   }
 
   /** Whose certificates hold, whether they have ended or not; revoked ones are not among them. */
@@ -107,10 +113,10 @@ export class Roster {
     return this.#ofKind('issuer') as IssuerCertificate[];
   }
 
-  #ofKind(kind: 'member' | 'operator' | 'issuer'): SignedRecord['body'][] {
-    return [...this.#records.values()]
+  #ofKind(kind: Certified): SignedRecord['body'][] {
+    return [...this.#certificates[kind].values()]
       .map(({ body }) => body)
-      .filter((body) => body.kind === kind && !this.#isRevoked(kind, body.subject, body.epoch));
+      .filter(({ subject, epoch }) => !this.#isRevoked(kind, subject, epoch));
   }
 
   isMember(peer: PeerId): boolean {
@@ -119,7 +125,7 @@ export class Roster {
   }
 
   isIssuer(peer: PeerId, nowMs: number): boolean {
-    const body = this.#get(`issuer ${peer}`)?.body;
+    const body = this.#certificates.issuer.get(peer)?.body;
     return body !== undefined && body.untilMs > nowMs && !this.#isRevoked('issuer', peer, body.epoch) && this.isMember(peer);
   }
 
@@ -143,15 +149,15 @@ export class Roster {
     return certificate.untilMs + CLOCK_TOLERANCE_MS > nowMs ? 'member' : 'expired';
   }
 
-  #isRevoked(of: Revocation['of'], peer: PeerId, epoch: number): boolean {
+  #isRevoked(of: Certified, peer: PeerId, epoch: number): boolean {
     const revocation = this.revocation(of, peer);
     return revocation !== undefined && revocation.epoch >= epoch;
   }
 
   /** The epoch that a new certificate of a peer must have. */
-  nextEpoch(of: Revocation['of'], peer: PeerId): number {
+  nextEpoch(of: Certified, peer: PeerId): number {
     const revoked = this.revocation(of, peer)?.epoch;
-    return Math.max(revoked === undefined ? 0 : revoked + 1, this.#get(`${of} ${peer}`)?.body.epoch ?? 0);
+    return Math.max(revoked === undefined ? 0 : revoked + 1, this.#certificates[of].get(peer)?.body.epoch ?? 0);
   }
 
   /** Merges a record: `reject` what is malformed or forged, `ignore` what is known or cannot be judged yet. */
@@ -159,31 +165,29 @@ export class Roster {
     const record = parseRecord(this.#crypto, bytes);
     if (record === undefined) return { verdict: 'reject' };
     const { body } = record;
-    const key = keyOfRecord(record);
-    const known = this.#records.get(key);
+    const known = this.#shelfOf(record).get(body.subject);
     if (known !== undefined && versionOf(known) >= versionOf(record)) return { verdict: 'ignore' };
     if (body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch)) return { verdict: 'ignore' };
     const authority = this.#authority(record, nowMs);
     if (authority !== 'accept') return { verdict: authority };
     if (known === undefined && this.#isFull(body.kind, nowMs)) return { verdict: 'ignore' };
-    this.#keep(key, known, record);
+    this.#keep(record);
     return { verdict: 'accept', record };
   }
 
-  #keep(key: string, known: SignedRecord | undefined, record: SignedRecord): void {
+  #keep(record: SignedRecord): void {
     const { body } = record;
-    this.#records.set(key, record);
+    this.#shelfOf(record).set(body.subject, record);
     if (body.kind === 'member') this.#names.set(body.name, body.subject);
-    if (known === undefined && body.kind === 'member') this.#members++;
-    if (known === undefined && body.kind === 'revocation') this.#revocations++;
     this.version++;
   }
 
   #isFull(kind: SignedRecord['body']['kind'], nowMs: number): boolean {
-    if (kind === 'member') return this.#members >= MAX_MEMBERS;
+    if (kind === 'member') return this.#certificates.member.size >= MAX_MEMBERS;
     if (kind !== 'revocation') return this.#ofKind(kind).length >= MAX_OTHERS;
-    if (this.#revocations >= MAX_REVOCATIONS) this.reap(nowMs);
-    return this.#revocations >= MAX_REVOCATIONS;
+    const revocations = (): number => Object.values(this.#revocations).reduce((sum, { size }) => sum + size, 0);
+    if (revocations() >= MAX_REVOCATIONS) this.reap(nowMs);
+    return revocations() >= MAX_REVOCATIONS;
   }
 
   /** Whether those signed it who may. */
@@ -222,7 +226,7 @@ export class Roster {
   #bearsIssuer(record: SignedRecord, nowMs: number): Verdict {
     const by = record.signatures[0]?.by;
     if (by === undefined || record.signatures.length !== 1) return 'reject';
-    const issuer = this.#get(`issuer ${by}`)?.body;
+    const issuer = this.#certificates.issuer.get(by)?.body;
     if (issuer === undefined) return 'ignore';
     if (this.#isRevoked('issuer', by, issuer.epoch) || this.#hasLeft(by)) return 'ignore';
     if (issuer.untilMs < Math.min(nowMs, record.body.fromMs)) return 'ignore';
@@ -237,17 +241,16 @@ export class Roster {
   /** Forgets whom nobody would let in any more, and revocations of what could not be renewed anyway. Gives the keys of what went. */
   reap(nowMs: number): string[] {
     const gone: string[] = [];
-    for (const [key, { body }] of this.#records) {
+    for (const record of this.records()) {
+      const { body } = record;
       const isOld =
         body.kind === 'revocation'
           ? body.fromMs + REVOCATION_KEPT_MS < nowMs
           : body.kind === 'member' && body.untilMs + RENEWABLE_MS < nowMs;
       const isEnded = body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch);
       if (!isOld && !isEnded) continue;
-      this.#records.delete(key);
-      if (body.kind === 'member') this.#members--;
-      if (body.kind === 'revocation') this.#revocations--;
-      gone.push(key);
+      this.#shelfOf(record).delete(body.subject);
+      gone.push(keyOfRecord(record));
     }
     if (gone.length > 0) this.version++;
     return gone;

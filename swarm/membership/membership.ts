@@ -79,6 +79,8 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   readonly #reports = new ReportTable();
   readonly #cases = new Map<PeerId, Case>();
   readonly #observers = new Map<PeerId, ReadonlySet<PeerId>>();
+  /** All but those that left, and what their number asks for; undefined where it changed since. */
+  #belonging: { peers: readonly PeerId[]; parameters: CutParameters } | undefined;
   #plannedMs = Number.POSITIVE_INFINITY;
   #sweepMs = Number.POSITIVE_INFINITY;
   /** When a timer came last. */
@@ -191,6 +193,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #rolled(): void {
     this.version++;
     this.#roll++;
+    this.#belonging = undefined;
     this.#observers.clear();
   }
 
@@ -199,7 +202,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     this.#forget(peer);
     this.#members.delete(peer);
     this.#rolled();
-    return this.#judgeAll(now);
+    return this.#judge(this.#concerned(), now);
   }
 
   /** What it said and what was said of it counts no more. */
@@ -215,7 +218,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     this.#forget(peer);
     const effects = this.#change(peer, 'left', now);
     this.#rolled();
-    return [...effects, ...this.#judgeAll(now)];
+    return [...effects, ...this.#judge(this.#concerned(), now)];
   }
 
   // Signs of life, and their end
@@ -297,12 +300,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #assign(now: Instant): Effects {
     if (this.#assignedFor === this.#roll) return [];
     this.#assignedFor = this.#roll;
-    this.#subjects = new Set(
-      observedBy(
-        this.#self,
-        this.members().map(({ peer }) => peer),
-      ),
-    );
+    this.#subjects = new Set(observedBy(this.#self, this.#who.peers));
     for (const peer of this.#watches.keys()) if (!this.#subjects.has(peer)) this.#watches.delete(peer);
     let nth = 0;
     for (const peer of this.#subjects) {
@@ -410,7 +408,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     const gone = [...this.#reports.by(this.#self).keys()];
     this.#reports.set(this.#self, this.#ownAlerts());
     if (this.#isCutOff()) this.#lookAround(now);
-    const effects = this.#judge([...gone, ...this.#cases.keys(), ...this.#reports.accused()], now);
+    const effects = this.#judge([...gone, ...this.#concerned()], now);
     if (this.#reporting) return effects;
     this.#reporting = true;
     return [...effects, { kind: 'timer', id: 'report', afterMs: REPORT_BATCH_MS }];
@@ -430,19 +428,19 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   // Verdicts
 
-  #parameters(): CutParameters {
-    return cutParameters(this.members().length);
+  /** Made once for many verdicts. */
+  get #who(): { peers: readonly PeerId[]; parameters: CutParameters } {
+    if (this.#belonging === undefined) {
+      const peers = this.members().map(({ peer }) => peer);
+      this.#belonging = { peers, parameters: cutParameters(peers.length) };
+    }
+    return this.#belonging;
   }
 
   #observersOf(peer: PeerId): ReadonlySet<PeerId> {
     let observers = this.#observers.get(peer);
     if (observers === undefined) {
-      observers = new Set(
-        observersOf(
-          peer,
-          this.members().map((member) => member.peer),
-        ),
-      );
+      observers = new Set(observersOf(peer, this.#who.peers));
       this.#observers.set(peer, observers);
     }
     return observers;
@@ -455,8 +453,9 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return state === 'unreachable' || state === 'down' ? 'gone' : 'heard';
   }
 
-  #judgeAll(now: Instant): Effects {
-    return this.#judge([...this.#cases.keys(), ...this.#reports.accused()], now);
+  /** Of whom something is said, or was until now. */
+  #concerned(): PeerId[] {
+    return [...this.#cases.keys(), ...this.#reports.accused()];
   }
 
   /** Judges some; and all that are accused, where one was cut, or an observer has got or lost its voice by that: a few rounds are enough, and the sweep goes on. */
@@ -472,7 +471,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
         const cut = judged.length > 0 && this.#members.get(peer)?.state === 'down';
         if (cut || this.#speaks(peer) !== spoke) concernsAll = true;
       }
-      toJudge = new Set(concernsAll ? [...this.#cases.keys(), ...this.#reports.accused()] : []);
+      toJudge = new Set(concernsAll ? this.#concerned() : []);
     }
     return effects;
   }
@@ -485,8 +484,12 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #judgeOne(peer: PeerId, now: Instant): Effects {
     const member = this.#members.get(peer);
     if (member === undefined || peer === this.#self || member.state === 'left') return [];
-    const { l, h } = this.#parameters();
-    const counted = this.#reports.count(peer, this.#observersOf(peer), (observer) => this.#voiceOf(observer));
+    const { l, h } = this.#who.parameters;
+    const counted = this.#reports.count(
+      peer,
+      () => this.#observersOf(peer),
+      (observer) => this.#voiceOf(observer),
+    );
     this.#keepCase(peer, counted, h, now.monotonicMs);
     return this.#change(peer, this.#stateOf(member, { ...counted, l, h }, now.monotonicMs), now);
   }

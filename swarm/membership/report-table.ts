@@ -65,11 +65,11 @@ export class ReportTable {
   }
 
   /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. */
-  count(peer: PeerId, observers: Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice): Counted {
+  count(peer: PeerId, observersOf: () => Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice): Counted {
     if (!this.#accusers.has(peer)) return { alerts: 0, silent: 0, refused: 0 };
     const said = { silent: 0, refused: 0, flapping: 0 };
     let implicit = 0;
-    for (const observer of observers) {
+    for (const observer of observersOf()) {
       const voice = voiceOf(observer);
       const kind = this.kindOf(observer, peer);
       if (voice === 'gone') implicit++;
