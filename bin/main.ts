@@ -54,6 +54,7 @@ function addNodeCommands(program: Command): void {
     .option('--root-keys <n>', 'of a new swarm: how many root keys it has', integer(1, 16), 1)
     .option('--root-threshold <n>', 'how many of them must sign (default: more than half)', integer(1, 16))
     .option('--private', 'of a new swarm: with a pre-shared network key, which its tokens carry', false)
+    .option('--no-mdns', 'do not look for members on the local network, nor be found there')
     .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
     .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
     .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage, 5 not let in'))

@@ -21,7 +21,7 @@ import { serveApi } from './api/server.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
 import { agentSettings } from './config/agent-config.ts';
-import { type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
+import { type ConfigFlags, DEFAULT_LISTEN, isLoopback, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError } from './errors.ts';
@@ -52,8 +52,8 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
   makeStateDirectory(directory);
-  const { name: givenName, mode, listen, join: through } = options;
-  const flags = { name: givenName, mode, listen, join: through };
+  const { name: givenName, mode, listen, join: through, mdns } = options;
+  const flags = { name: givenName, mode, listen, join: through, mdns };
   const config = resolveConfig(
     readLayers({ dir: options.directory, config: options.configFile, flags, environment: process.env }),
   );
@@ -86,6 +86,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     swarmId,
     networkKey,
     dhtProtocol: swarmNames(swarmId).dhtProtocol,
+    localDiscovery: config.mdns && !isLoopback(listenOn),
   });
   const ports = {
     clock,

@@ -77,6 +77,10 @@ export class LyingTransport implements Transport {
     return new Uint8Array(JUNK_BYTES).fill(this.#turn++ & 0xff);
   }
 
+  lookAround(): void {
+    this.#inner.lookAround();
+  }
+
   publish(topic: string, bytes: Uint8Array, urgent?: boolean): void {
     const envelope = parseEnvelope(this.#crypto, bytes);
     const status = envelope?.kind === 'status' ? decodeStatus(envelope.payload) : undefined;
@@ -158,5 +162,6 @@ function bound(handlers: TransportHandlers): TransportHandlers {
     request: (...args) => handlers.request(...args),
     connected: (peer) => handlers.connected(peer),
     disconnected: (peer) => handlers.disconnected(peer),
+    found: (...args) => handlers.found(...args),
   };
 }

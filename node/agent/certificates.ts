@@ -10,6 +10,7 @@ const RENEW_TIMEOUT_MS = 5_000;
 /** A newcomer goes on trying for so long. */
 const JOIN_PATIENCE_MS = 15_000;
 const JOIN_AGAIN_MS = 1_000;
+const MAX_FOUND = 8;
 
 export interface CertificateEvents {
   dial(peer: PeerId): Promise<void>;
@@ -22,6 +23,9 @@ export class Certificates {
   readonly #admission: Admission;
   readonly #renewProtocol: string;
   readonly #events: CertificateEvents;
+  /** Where the local network says that the token's issuer is. */
+  readonly #found = new Set<string>();
+  #issuer: PeerId | undefined;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -36,10 +40,11 @@ export class Certificates {
   async join(token: JoinToken | undefined): Promise<void> {
     const { clock, transport } = this.#ports;
     if (token === undefined) throw new JoinRefused('this agent is no member of the swarm, and has no token to join it with');
+    this.#issuer = token.issuer;
     const untilMs = clock.monotonicMs() + JOIN_PATIENCE_MS;
     const reasons = new Map<string, string>();
     for (;;) {
-      for (const address of token.addresses) {
+      for (const address of [...token.addresses, ...this.#found]) {
         try {
           await transport.dial(`${address}/p2p/${token.issuer}`);
         } catch (error) {
@@ -50,10 +55,16 @@ export class Certificates {
         if (refusal?.by === token.issuer) throw new JoinRefused(refusal.text);
       }
       if (clock.monotonicMs() >= untilMs) break;
+      if (this.#found.size === 0) transport.lookAround(); // its addresses may have changed since the token was made
       await new Promise<void>((resolve) => clock.after(JOIN_AGAIN_MS, resolve));
     }
     const tried = [...reasons].map(([address, reason]) => `${address}: ${reason}`).join('; ');
     throw new JoinRefused(`the issuer of the token cannot be reached: ${tried}`);
+  }
+
+  /** Somebody is said to be there, while this agent joins. */
+  found(peer: PeerId, address: string): void {
+    if (peer === this.#issuer && this.#found.size < MAX_FOUND) this.#found.add(address);
   }
 
   /** Looks again and again. */

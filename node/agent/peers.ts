@@ -11,6 +11,8 @@ import { type PeerId, TransportError } from '../../swarm/ports/transport.ts';
 const REDIAL_EVERY_MS = 3_000;
 const PEER_PREFIX = 'peer/';
 const MAX_DIALS_AT_ONCE = 16;
+/** Who is alone asks the local network, but not at every turn: everybody there answers. */
+const LOOK_AROUND_EVERY = 3;
 /** Addresses help after a restart: a crash may lose the last of them. */
 const SAVE_AFTER_MS = 500;
 
@@ -31,6 +33,9 @@ export class Peers {
   readonly #unsaved = new Set<PeerId>();
   readonly #dialing = new Map<PeerId, Promise<void>>();
   #redial: Timer | undefined;
+  /** Addresses that the local network told of and that are being tried. */
+  readonly #trying = new Set<string>();
+  #turnsAlone = 0;
   #stopped = false;
   #deniedFor = '';
 
@@ -113,8 +118,26 @@ export class Peers {
     const connected = new Set(transport.connectedPeers());
     const absent = this.#events.wanted().filter((peer) => !connected.has(peer));
     for (const peer of absent.slice(0, MAX_DIALS_AT_ONCE)) this.dial(peer).catch(() => undefined);
-    if (connected.size === 0) for (const address of this.#bootstrap) void this.#tryAddress(address);
+    if (connected.size === 0) this.#alone();
+    else this.#turnsAlone = 0;
     if (!this.#stopped) this.#redial = clock.after(REDIAL_EVERY_MS, () => this.keepDialing());
+  }
+
+  #alone(): void {
+    for (const address of this.#bootstrap) void this.#tryAddress(address);
+    if (this.known > 0 && this.#turnsAlone++ % LOOK_AROUND_EVERY === 0) this.#ports.transport.lookAround();
+  }
+
+  /** A member is said to be there: tried by who has nobody else. Where it truly is, it says itself once it is connected. */
+  found(peer: PeerId, address: string): void {
+    const { transport } = this.#ports;
+    const isAlone = transport.connectedPeers().length === 0;
+    if (!isAlone || peer === transport.self || this.#trying.size >= MAX_DIALS_AT_ONCE || this.#trying.has(address)) return;
+    this.#trying.add(address);
+    transport
+      .dial(`${address}/p2p/${peer}`)
+      .catch(() => undefined) // anybody can say anything there
+      .finally(() => this.#trying.delete(address));
   }
 
   async #tryAddress(address: string): Promise<void> {

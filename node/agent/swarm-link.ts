@@ -249,6 +249,7 @@ export class SwarmLink {
         this.#members.post({ kind: 'disconnected', peer });
         this.#coordination.tell();
       },
+      found: (peer, address) => this.#found(peer, address),
     });
   }
 
@@ -463,6 +464,11 @@ export class SwarmLink {
     this.#members.post({ kind: 'connected', peer });
     this.#coordination.connected();
     this.#repair.connected(peer);
+  }
+
+  #found(peer: PeerId, address: string): void {
+    if (!this.admission.isMember) this.#certificates.found(peer, address);
+    else if (this.admission.roster.isMember(peer)) this.#peers.found(peer, address);
   }
 
   #isComplete(): boolean {

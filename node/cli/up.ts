@@ -20,6 +20,7 @@ export interface UpOptions {
   rootKeys: number;
   rootThreshold?: number;
   private: boolean;
+  mdns: boolean;
   init?: boolean;
   user?: string;
 }
@@ -65,6 +66,7 @@ export async function up(options: UpOptions): Promise<void> {
     mode,
     listen,
     join: addresses,
+    mdns: options.mdns ? undefined : false, // without the flag, what the configuration says
     entry: process.argv[1] ?? '',
     log,
     failed,

@@ -185,6 +185,7 @@ export const configSchema = z.strictObject({
   listen: z.string().regex(listenPattern, 'an IP address and a port, such as 0.0.0.0:7700').optional(),
   announce: z.array(z.string().startsWith('/')).default([]),
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
+  mdns: z.boolean().default(true),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
   sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
   file: z.array(fileSchema).max(MAX_DECLARED).default([]),
@@ -227,12 +228,13 @@ export interface ConfigFlags {
   mode?: string | undefined;
   listen?: string | undefined;
   join?: readonly string[] | undefined;
+  mdns?: boolean | undefined;
 }
 
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
 export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
   [
-    ...['name', 'mode', 'listen'].map((key) => ({ path: [key], list: false })),
+    ...['name', 'mode', 'listen', 'mdns'].map((key) => ({ path: [key], list: false })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
     ...(['policy_engine', 'ai_engine'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),
@@ -296,6 +298,10 @@ function knownKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === 'policy') return Object.keys(policySchema.shape);
   if (path[0] === 'policy_engine' || path[0] === 'ai_engine') return Object.keys(configSchema.shape[path[0]].unwrap().shape);
   return Object.keys(configSchema.shape);
+}
+
+export function isLoopback(address: string): boolean {
+  return /^(127\.|localhost|\[::1\]|::1)/.test(address);
 }
 
 /** The multiaddr to listen on for `host:port`. */

@@ -240,6 +240,9 @@ export class SimulatedTransport implements Transport {
     return new Map();
   }
 
+  /** No two simulated machines share a local network. */
+  lookAround(): void {}
+
   disconnect(peer: PeerId): void {
     const connection = this.#connections.get(peer);
     if (connection === undefined) return;

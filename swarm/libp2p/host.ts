@@ -16,9 +16,13 @@ import { MAX_ENVELOPE_BYTES } from '../dissemination/envelope.ts';
 import type { Greeter } from '../ports/transport.ts';
 import { corked } from './corked.ts';
 import { GreetingEncrypter } from './greeting.ts';
+import { LocalNetwork } from './local-network.ts';
 import type { Meter } from './muxer.ts';
 
-export type HostServices = { identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub } & Record<string, unknown>;
+export type HostServices = { identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub; local?: LocalNetwork } & Record<
+  string,
+  unknown
+>;
 export type Host = Libp2p<HostServices>;
 
 export interface HostOptions {
@@ -34,6 +38,8 @@ export interface HostOptions {
   topics: readonly string[];
   dhtProtocol: string;
   meter: Meter;
+  /** Told of members on the local network; undefined: they are not looked for, and this one is not found. */
+  found: ((peer: string, address: string) => void) | undefined;
 }
 
 const MAX_CONNECTIONS = 400;
@@ -134,6 +140,7 @@ function gossip(topics: readonly string[]) {
 }
 
 export async function createHost(options: HostOptions): Promise<Host> {
+  const { found, swarmId } = options;
   const key = protector(options.networkKey);
   return createLibp2p<HostServices>({
     nodeInfo: { name: 'kalos', version: '0.1.0' },
@@ -163,6 +170,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
         allowQueryWithZeroPeers: true,
       }),
       pubsub: gossip(options.topics),
+      ...(found === undefined ? {} : { local: (components) => new LocalNetwork(components as never, { swarmId, found }) }),
     },
   });
 }

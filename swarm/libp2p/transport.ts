@@ -28,6 +28,8 @@ export interface Libp2pTransportOptions {
   swarmId: string;
   networkKey: Uint8Array | undefined;
   dhtProtocol: string;
+  /** Whether members on the local network find each other. */
+  localDiscovery: boolean;
 }
 
 const MAX_MESSAGE_BYTES = 64 * 1024;
@@ -78,7 +80,13 @@ export class Libp2pTransport implements Transport {
   }
 
   async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
-    const host = await createHost({ ...this.#options, topics: names.topics, greeter: handlers, meter: this.#meter });
+    const host = await createHost({
+      ...this.#options,
+      topics: names.topics,
+      greeter: handlers,
+      meter: this.#meter,
+      found: this.#options.localDiscovery ? (peer, address) => handlers.found(peer, address) : undefined,
+    });
     this.#started = host;
     const limits = { maxInboundStreams: MAX_STREAMS_PER_PEER, maxOutboundStreams: MAX_STREAMS_PER_PEER };
     for (const protocol of names.messages) {
@@ -231,6 +239,10 @@ export class Libp2pTransport implements Transport {
     const addresses = this.#started?.getMultiaddrs().map((address) => address.toString()) ?? [];
     const isLoopback = (address: string): number => (address.includes('/127.') || address.includes('/::1/') ? 1 : 0);
     return addresses.sort((a, b) => isLoopback(a) - isLoopback(b));
+  }
+
+  lookAround(): void {
+    this.#started?.services.local?.ask();
   }
 
   async dial(address: string): Promise<PeerId> {

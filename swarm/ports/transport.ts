@@ -50,6 +50,8 @@ export interface TransportHandlers extends Greeter {
   request(protocol: string, from: PeerId, bytes: Uint8Array): Promise<Uint8Array>;
   connected(peer: PeerId): void;
   disconnected(peer: PeerId): void;
+  /** Something on the local network says that this peer is there: a hint, and no more. The address is without the peer id. */
+  found(peer: PeerId, address: string): void;
 }
 
 export interface TransportNames {
@@ -85,6 +87,8 @@ export interface Transport {
   connectedPeers(): PeerId[];
   /** Own addresses that a peer could dial, best first, with the peer id at the end. */
   addresses(): string[];
+  /** Asks who of the swarm is on the local network; answers come as `found`. */
+  lookAround(): void;
   /** Connects to an address (a multiaddr with or without /p2p/…). @throws TransportError */
   dial(address: string): Promise<PeerId>;
   /** Connects to a peer by id, asking the DHT where no address is known. @throws TransportError */

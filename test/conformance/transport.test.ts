@@ -35,6 +35,7 @@ function libp2pWorld(): World {
         swarmId: '0'.repeat(32),
         networkKey,
         dhtProtocol: '/test/kad/1.0.0',
+        localDiscovery: false,
       });
       made.push(transport);
       return transport;
@@ -82,6 +83,7 @@ class Recorder implements TransportHandlers {
   disconnected(peer: PeerId): void {
     this.seen.push(`disconnected ${peer}`);
   }
+  found(): void {}
 }
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);

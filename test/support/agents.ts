@@ -43,11 +43,16 @@ export async function freePort(): Promise<number> {
 export class RealSwarm {
   readonly #root = mkdtempSync(join(tmpdir(), 'kalos-swarm-'));
   readonly #environment: Record<string, string>;
+  readonly #namespace: string | undefined;
   readonly agents: RealAgent[] = [];
 
-  /** @param environment what agents get beside this process's own. */
-  constructor(environment: Record<string, string> = {}) {
+  /**
+   * @param environment what agents get beside this process's own.
+   * @param namespace a network namespace that they run in, and listen in on all addresses.
+   */
+  constructor(environment: Record<string, string> = {}, namespace?: string) {
     this.#environment = environment;
+    this.#namespace = namespace;
   }
 
   /** Starts an agent, joined to the first one where there is one; resolves once it is up. @param place its state directory, where the test has made one. */
@@ -57,8 +62,11 @@ export class RealSwarm {
     const join_ = first === undefined || existing !== undefined ? [] : ['--join', await this.token(first)];
     const configFile = join(this.#root, `${name}.toml`);
     writeFileSync(configFile, config);
-    const args = ['up', '--dir', directory, '--name', name, '--config', configFile, '--listen', '127.0.0.1:0', ...join_];
-    const child = spawn(KALOS, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.#environment } });
+    const listen = this.#namespace === undefined ? '127.0.0.1:0' : '0.0.0.0:0';
+    const args = [KALOS, 'up', '--dir', directory, '--name', name, '--config', configFile, '--listen', listen, ...join_];
+    const within = this.#namespace === undefined ? [] : ['ip', 'netns', 'exec', this.#namespace];
+    const [program = '', ...rest] = [...within, ...args];
+    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.#environment } });
     const output: string[] = [];
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));

@@ -108,6 +108,7 @@ export async function simulateGossip(workload: GossipWorkload): Promise<GossipOu
         request: async () => new Uint8Array(),
         connected: () => undefined,
         disconnected: () => undefined,
+        found: () => undefined,
       },
     );
   for (const [from, to] of edges) void all[from]?.dialPeer(all[to]?.self ?? '');

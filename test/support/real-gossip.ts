@@ -52,6 +52,7 @@ export async function realGossip({
       meter: new Meter(),
       topics: [TOPIC],
       dhtProtocol: '/c/kad',
+      found: undefined,
     });
     const { pubsub } = host.services;
     pubsub.topicValidators.set(TOPIC, (from, { data }) => {

@@ -38,6 +38,7 @@ function seeing(greeter: Greeter): Seen {
     },
     connected: (peer) => void lines.push(`connected ${peer}`),
     disconnected: () => undefined,
+    found: () => undefined,
   };
   return { lines, handlers };
 }
@@ -55,6 +56,7 @@ async function listening(
     swarmId,
     networkKey: undefined,
     dhtProtocol: '/test/kad/1.0.0',
+    localDiscovery: false,
   });
   made.push(transport);
   const seen = seeing(greeter);

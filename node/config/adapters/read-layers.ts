@@ -56,8 +56,14 @@ function environmentLayer(environment: LayerSources['environment']): Record<stri
       path: [key = '', inner],
       list,
     } = known;
-    const value = list ? text.split(',').filter((part) => part !== '') : /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+    const value = list ? text.split(',').filter((part) => part !== '') : plain(text);
     document[key] = inner === undefined ? value : { ...(document[key] as Record<string, unknown> | undefined), [inner]: value };
   }
   return document;
+}
+
+/** A variable's text as TOML would read it without quotes. */
+function plain(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
