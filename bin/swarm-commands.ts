@@ -142,6 +142,15 @@ function addOperators(program: Command): void {
       ends((await load()).revokeOperator(dir, name, files)),
     );
   program
+    .command('network-key')
+    .description('the pre-shared key of a swarm that was founded with --private')
+    .command('rotate')
+    .description('give the swarm a new one; revoke first whom it is to lock out')
+    .option('--keep <time>', 'how long the older ones are still understood, for members that are off', span, 691_200_000)
+    .addOption(directory())
+    .addHelpText('after', exits('0 made, 1 error, 2 usage, no issuer, or no network key'))
+    .action(async ({ dir, keep }: Common & { keep: number }) => ends((await load()).rotateNetworkKey(dir, keep)));
+  program
     .command('root')
     .description('the root keys, on which the swarm was founded')
     .command('export')

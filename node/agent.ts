@@ -14,6 +14,7 @@ import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
+import type { HeldKeys } from './agent/network-keys.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
@@ -51,8 +52,8 @@ export interface AgentConfig {
   token: JoinToken | undefined;
   /** The root keys that are at hand here. */
   rootSigners: readonly Signer[];
-  /** The pre-shared network key, for tokens to carry; undefined where the swarm has none. */
-  networkKey?: Uint8Array | undefined;
+  /** Undefined where the swarm has no network key. */
+  networkKeys?: HeldKeys | undefined;
 }
 
 export interface AgentEvents {
@@ -135,7 +136,7 @@ export class Agent {
     this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, maxConcurrent, ...events }, config.mode);
     const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
     this.#healer = new Healer({ ...parts, ...events });
-    this.roll = new Roll(this.#link, ports, this.#audit, config.networkKey);
+    this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = {
       link: this.#link,
       watcher: this.#watcher,

@@ -1,4 +1,5 @@
 // Which swarm an agent belongs to: the one on its disk, the one that a token invites it to, or a new one of its own.
+import { equalBytes } from '../swarm/dissemination/cbor.ts';
 import { foundSwarm, genesisOn, type Signer } from '../swarm/identity/admission.ts';
 import { MAX_ROOT_KEYS, MAX_SWARM_NAME, makeGenesis, parseGenesis } from '../swarm/identity/genesis.ts';
 import { type JoinToken, looksLikeToken, parseToken } from '../swarm/identity/token.ts';
@@ -6,7 +7,7 @@ import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { Random } from '../swarm/ports/random.ts';
 import type { Store } from '../swarm/ports/store.ts';
 import type { StateDirectory } from './config/adapters/state-directory.ts';
-import { keepNetworkKey, makeRootKeys, newNetworkKey, readNetworkKey, rootKeysIn } from './config/adapters/swarm-files.ts';
+import { keepNetworkKeys, makeRootKeys, newNetworkKey, readNetworkKeys, rootKeysIn } from './config/adapters/swarm-files.ts';
 import { KalosError } from './errors.ts';
 
 const NONCE_BYTES = 16;
@@ -26,7 +27,8 @@ export interface Entered {
   /** Addresses to try while no member is connected. */
   bootstrap: string[];
   rootSigners: Signer[];
-  networkKey: Uint8Array | undefined;
+  /** Newest first; none where the swarm has no network key. */
+  networkKeys: Uint8Array[];
   /** Whether it was founded just now. */
   founded: boolean;
 }
@@ -60,10 +62,10 @@ export async function enterSwarm(entering: Entering): Promise<Entered> {
       'choose a new state directory with --dir, or leave that swarm first with: kalos leave',
     );
   }
-  if (token?.networkKey !== undefined) keepNetworkKey(directory, token.networkKey);
+  if (token?.networkKey !== undefined) takeNetworkKey(directory, token.networkKey);
   const shared = { token, bootstrap, founded: false };
   const swarmId = genesis?.swarmId ?? token?.swarmId;
-  if (swarmId !== undefined) return { ...shared, swarmId, rootSigners, networkKey: readNetworkKey(directory.networkKey) };
+  if (swarmId !== undefined) return { ...shared, swarmId, rootSigners, networkKeys: readNetworkKeys(directory.networkKey) };
   if (bootstrap.length > 0) {
     throw new KalosError(
       'usage',
@@ -89,14 +91,14 @@ function tokenOf(crypto: Crypto, join: readonly string[]): JoinToken | undefined
 async function found(
   entering: Entering,
   kept: readonly Signer[],
-): Promise<Pick<Entered, 'swarmId' | 'rootSigners' | 'networkKey'>> {
+): Promise<Pick<Entered, 'swarmId' | 'rootSigners' | 'networkKeys'>> {
   const { directory, store, crypto, random, name, nowMs, founding } = entering;
   const { rootKeys, rootThreshold, isPrivate } = founding;
   if (rootKeys > MAX_ROOT_KEYS || rootThreshold > rootKeys)
     throw new KalosError('usage', `of ${rootKeys} root keys ${rootThreshold} cannot sign; at most ${MAX_ROOT_KEYS} are possible`);
   const swarmName = (founding.swarmName ?? name).slice(0, MAX_SWARM_NAME);
   const rootSigners = kept.length > 0 ? [...kept] : await makeRootKeys(directory.rootKeys, rootKeys);
-  if (isPrivate && readNetworkKey(directory.networkKey) === undefined) keepNetworkKey(directory, newNetworkKey());
+  if (isPrivate && readNetworkKeys(directory.networkKey).length === 0) keepNetworkKeys(directory, [newNetworkKey()]);
   const genesis = makeGenesis(crypto, {
     name: swarmName,
     rootKeys: rootSigners.map(({ self }) => self),
@@ -105,5 +107,11 @@ async function found(
     nonce: random.bytes(NONCE_BYTES),
   });
   await store.write(foundSwarm(crypto, genesis, rootSigners, { name, nowMs }));
-  return { swarmId: genesis.swarmId, rootSigners, networkKey: readNetworkKey(directory.networkKey) };
+  return { swarmId: genesis.swarmId, rootSigners, networkKeys: readNetworkKeys(directory.networkKey) };
+}
+
+/** A token made after a rotation brings back who slept through it. */
+function takeNetworkKey(directory: StateDirectory, key: Uint8Array): void {
+  const known = readNetworkKeys(directory.networkKey);
+  if (!known.some((one) => equalBytes(one, key))) keepNetworkKeys(directory, [key, ...known]);
 }

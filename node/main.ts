@@ -20,6 +20,7 @@ import { type Agent, createAgent } from './agent.ts';
 import { serveApi } from './api/server.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
+import { keepNetworkKeys } from './config/adapters/swarm-files.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type ConfigFlags, DEFAULT_LISTEN, isLoopback, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
@@ -76,7 +77,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     join: given,
     founding: options.founding,
   });
-  const { swarmId, token, bootstrap, rootSigners, networkKey, founded } = entered;
+  const { swarmId, token, bootstrap, rootSigners, networkKeys: keys, founded } = entered;
   const listenOn = config.listen ?? (await defaultListen());
   const transport = new Libp2pTransport({
     self: identity.peer,
@@ -84,7 +85,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     listen: [listenAddress(listenOn)],
     announce: config.announce,
     swarmId,
-    networkKey,
+    networkKeys: keys,
     dhtProtocol: swarmNames(swarmId).dhtProtocol,
     localDiscovery: config.mdns && !isLoopback(listenOn),
   });
@@ -98,7 +99,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     compute: new ForkedCompute(options.entry, modelPath),
     crypto,
   };
-  const place = { swarmId, token, rootSigners, networkKey, join: bootstrap };
+  const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
+  const place = { swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, options);
   const server = await startAll(agent, directory, listenOn);
   return {

@@ -77,6 +77,8 @@ export class LyingTransport implements Transport {
     return new Uint8Array(JUNK_BYTES).fill(this.#turn++ & 0xff);
   }
 
+  useNetworkKeys(): void {}
+
   lookAround(): void {
     this.#inner.lookAround();
   }

@@ -13,6 +13,8 @@ const JOIN_AGAIN_MS = 1_000;
 const MAX_FOUND = 8;
 
 export interface CertificateEvents {
+  /** Now and then: what else is to be done as time goes by. */
+  looking(): void;
   dial(peer: PeerId): Promise<void>;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -80,6 +82,7 @@ export class Certificates {
   async #look(): Promise<void> {
     const { transport } = this.#ports;
     try {
+      this.#events.looking();
       await this.#admission.renewOwn();
       if (this.#admission.renewalDue(transport.self)) await this.#askForRenewal();
       await this.#admission.reap();

@@ -19,6 +19,9 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
+/** Everybody who is there has a new network key before anybody dials with it. */
+const KEY_SPREADS_MS = 30_000;
+
 /** What was asked for cannot be done, and why. */
 export class RollError extends Error {}
 
@@ -57,13 +60,11 @@ export class Roll {
   readonly #link: SwarmLink;
   readonly #ports: Ports;
   readonly #audit: AuditLog;
-  readonly #networkKey: Uint8Array | undefined;
 
-  constructor(link: SwarmLink, ports: Ports, audit: AuditLog, networkKey: Uint8Array | undefined) {
+  constructor(link: SwarmLink, ports: Ports, audit: AuditLog) {
     this.#link = link;
     this.#ports = ports;
     this.#audit = audit;
-    this.#networkKey = networkKey;
   }
 
   get #admission(): Admission {
@@ -161,7 +162,7 @@ export class Roll {
     if (addresses.length === 0) throw new RollError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
     const isFar = (address: string): boolean => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
     const far = addresses.filter(isFar);
-    const options = { role, ttlMs, uses, networkKey: this.#networkKey };
+    const options = { role, ttlMs, uses, networkKey: this.#link.networkKeys.newest };
     const token = await this.#admission.makeToken(options, (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES));
     await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${uses} use${uses === 1 ? '' : 's'}`);
     return { token: encodeToken(this.#ports.crypto, token), reachable: far.length > 0 };
@@ -209,6 +210,16 @@ export class Roll {
       );
     await this.#wroteDown('leaves the swarm for good');
     await this.#admission.revoke(this.#link.self, 'left');
+  }
+
+  /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws RollError */
+  async rotateNetworkKey(keepMs: number): Promise<{ usedFromMs: number; olderUntilMs: number }> {
+    this.#mustIssue('change the network key');
+    if (this.#link.networkKeys.size === 0)
+      throw new RollError('this swarm has no network key to change: it was not founded with kalos up --private');
+    const { fromMs, untilMs } = await this.#admission.rotateNetworkKey(KEY_SPREADS_MS, keepMs);
+    await this.#wroteDown(`network key changed; older ones end ${new Date(untilMs).toISOString()}`);
+    return { usedFromMs: fromMs, olderUntilMs: untilMs };
   }
 
   operators(): (OperatorCertificate & { kind: 'operator' })[] {

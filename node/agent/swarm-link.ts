@@ -24,6 +24,7 @@ import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
 import { Coordination } from './coordination.ts';
+import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
 
@@ -46,6 +47,8 @@ const URGENT_EVERY = 2;
 /** What it said first, before others could hear it, is said again. */
 const SAY_AGAIN_MS = 3_000;
 
+const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
+
 export interface SwarmLinkConfig {
   swarmId: string;
   /** What it would be called where it joins. */
@@ -56,6 +59,8 @@ export interface SwarmLinkConfig {
   token: JoinToken | undefined;
   /** The root keys that are at hand here. */
   rootSigners: readonly Signer[];
+  /** Undefined where the swarm has no network key. */
+  networkKeys?: HeldKeys | undefined;
 }
 
 export interface SwarmLinkEvents {
@@ -73,6 +78,7 @@ export class SwarmLink {
   readonly #membership: Membership;
   readonly #members: CoreRuntime<MembershipInput, Probe, MembershipNotice, 'sweep' | 'probe' | 'report'>;
   readonly admission: Admission;
+  readonly networkKeys: NetworkKeys;
   readonly statuses: StatusTable;
   readonly #replica: Replica;
   readonly #peers: Peers;
@@ -140,7 +146,9 @@ export class SwarmLink {
       },
       failed: events.failed,
     });
+    this.networkKeys = new NetworkKeys(ports.transport, ports.clock, config.networkKeys ?? NO_KEYS);
     this.#certificates = new Certificates(ports, this.admission, this.#names.protocol('renew'), {
+      looking: () => this.networkKeys.follow(roster.networkRotation),
       dial: (peer) => this.#peers.dial(peer),
       log: events.log,
       failed: events.failed,
@@ -204,6 +212,7 @@ export class SwarmLink {
     const members = this.admission.roster.members().map(({ subject }) => subject);
     this.#members.post({ kind: 'start', members });
     await this.#startTransport();
+    this.networkKeys.follow(this.admission.roster.networkRotation);
     if (!this.admission.isMember) await this.#certificates.join(this.#config.token);
     this.#coordination.tell();
     // Who is to join and knows nobody yet must not take itself, and others like it, for the whole swarm and elect in a term that there was.
@@ -315,6 +324,7 @@ export class SwarmLink {
     const { transport } = this.#ports;
     if (own && !this.#stopped) transport.publish(this.#names.rosterTopic, record.bytes, true);
     if (body.kind === 'member' && this.admission.roster.isMember(body.subject)) this.#added(body.subject);
+    if (body.kind === 'network') this.networkKeys.follow(body);
     if (body.kind === 'revocation' && !this.admission.roster.isMember(body.subject)) this.#removed(body.subject, body.reason);
   }
 

@@ -22,6 +22,14 @@ const tokenSchema = z.strictObject({
     .default(600_000),
   uses: z.number().int().min(1).max(1_000).default(1),
 });
+const rotationSchema = z.strictObject({
+  keepMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(90 * DAY_MS)
+    .default(8 * DAY_MS),
+});
 const draftSchema: z.ZodType<RootAction> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('operator'), name, key: z.string().max(100) }),
   z.strictObject({ kind: z.literal('issuer'), member: z.string().min(1) }),
@@ -69,6 +77,9 @@ export const SWARM_ROUTES: readonly Route[] = [
   ),
   post('/v1/leave', 'Leaves the swarm for good', z.strictObject({ force: z.boolean().default(false) }), (agent, { force }) =>
     rolled(agent, () => agent.leave(force)),
+  ),
+  post('/v1/network-key', 'Gives the swarm a new network key', rotationSchema, (agent, { keepMs }) =>
+    rolled(agent, (roll) => roll.rotateNetworkKey(keepMs)),
   ),
   get('/v1/operators', 'The operators of the swarm', (agent) => rolled(agent, (roll) => roll.operators())),
   post('/v1/root/draft', 'What root keys are to sign', draftSchema, (agent, action) =>

@@ -196,6 +196,23 @@ export async function revokeOperator(directory: Directory, name: string, rootKey
   return EXIT.ok;
 }
 
+export async function rotateNetworkKey(directory: Directory, keepMs: number): Promise<number> {
+  const { usedFromMs, olderUntilMs } = await callAgent<{ usedFromMs: number; olderUntilMs: number }>(
+    directory,
+    'POST',
+    '/v1/network-key',
+    { keepMs },
+  );
+  process.stdout.write(
+    [
+      `the swarm has a new network key; members dial with it from ${at(usedFromMs)} UTC`,
+      `the older ones are understood until ${at(olderUntilMs)} UTC: who is off for longer needs a new token to come back`,
+      'tokens made before today’s key still carry the older one\n',
+    ].join('\n'),
+  );
+  return EXIT.ok;
+}
+
 /** Copies the root keys of the state directory elsewhere; or moves them there, so that they are offline once that is taken away. */
 export function exportRoot(given: Directory, to: string, remove: boolean): number {
   const { rootKeys } = stateDirectory(given);

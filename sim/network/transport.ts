@@ -240,6 +240,9 @@ export class SimulatedTransport implements Transport {
     return new Map();
   }
 
+  /** Nobody simulated listens in. */
+  useNetworkKeys(): void {}
+
   /** No two simulated machines share a local network. */
   lookAround(): void {}
 

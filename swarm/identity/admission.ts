@@ -21,6 +21,8 @@ import {
   keyOfRecord,
   MAX_NAME,
   type MemberCertificate,
+  NETWORK_KEY_BYTES,
+  type NetworkRotation,
   type OperatorCertificate,
   type RecordKind,
   type Revocation,
@@ -376,6 +378,17 @@ export class Admission implements Greeter {
   async revoke(subject: PeerId, reason: string): Promise<void> {
     const body = this.revocationBody('member', subject, reason);
     await this.publish(signRecord(this.#ports.crypto, this.#config.swarmId, body, [this.#ports.crypto]));
+  }
+
+  /** Changes the network key of the swarm. @throws RangeError where this is no issuer. */
+  async rotateNetworkKey(useAfterMs: number, keepMs: number): Promise<NetworkRotation> {
+    const { crypto, random } = this.#ports;
+    const key = random.bytes(NETWORK_KEY_BYTES);
+    const fromMs = this.#nowMs + useAfterMs;
+    const epoch = (this.roster.networkRotation?.epoch ?? 0) + 1;
+    const body: NetworkRotation = { kind: 'network', subject: this.#self, epoch, fromMs, untilMs: fromMs + keepMs, key };
+    await this.publish(signRecord(crypto, this.#config.swarmId, body, [crypto]));
+    return body;
   }
 
   revocationBody(of: Revocation['of'], subject: PeerId, reason: string): Revocation {

@@ -1,4 +1,4 @@
-// What is signed about a member of the swarm: who may issue, who belongs, who operates, and who does no longer.
+// What is signed about the swarm: who may issue, who belongs, who operates, who does no longer, and which network key is next.
 // Layout: CBOR array [version, kind, body, [[key (32 B), signature (64 B)], …]]; the body is CBOR itself.
 // Signatures cover a domain string and the swarm's id, so that no record is valid in another swarm.
 import { z } from 'zod';
@@ -13,12 +13,15 @@ const MAX_RECORD_BYTES = 4_096;
 export const MAX_NAME = 24;
 const MAX_REASON = 120;
 const MAX_LABELS = 16;
+export const NETWORK_KEY_BYTES = 32;
 const MAX_EPOCH = 2 ** 19;
 /** Of a version number: epochs come before seconds. */
 const SECONDS = 2 ** 34;
 
-const KINDS = { issuer: 1, member: 2, operator: 3, revocation: 4 } as const;
+const KINDS = { issuer: 1, member: 2, operator: 3, revocation: 4, network: 5 } as const;
 export type RecordKind = keyof typeof KINDS;
+/** What a subject can be certified as, and revoked. */
+export type CertifiedKind = 'issuer' | 'member' | 'operator';
 export type Role = 'member' | 'committee';
 
 interface Certified {
@@ -47,10 +50,16 @@ export interface OperatorCertificate extends Certified {
 export interface Revocation extends Certified {
   kind: 'revocation';
   /** What of the subject ends. */
-  of: Exclude<RecordKind, 'revocation'>;
+  of: CertifiedKind;
   reason: string;
 }
-export type RecordBody = MemberCertificate | IssuerCertificate | OperatorCertificate | Revocation;
+/** The next network key, by the issuer that is its subject: dialed with from then, and older ones understood until then. Members alone ever see it. */
+export interface NetworkRotation extends Certified {
+  kind: 'network';
+  /** 32 bytes. */
+  key: Uint8Array;
+}
+export type RecordBody = MemberCertificate | IssuerCertificate | OperatorCertificate | Revocation | NetworkRotation;
 
 export interface Signature {
   by: PeerId;
@@ -79,10 +88,11 @@ const bodySchemas = {
   member: z.tuple([...certified, nameSchema, z.enum(['member', 'committee']), z.array(z.string().max(MAX_NAME)).max(MAX_LABELS)]),
   operator: z.tuple([...certified, nameSchema]),
   revocation: z.tuple([...certified, z.enum(['issuer', 'member', 'operator']), z.string().max(MAX_REASON)]),
+  network: z.tuple([...certified, z.instanceof(Uint8Array).refine((key) => key.length === NETWORK_KEY_BYTES)]),
 };
 const wireSchema = z.tuple([
   z.literal(RECORD_VERSION),
-  z.number().int().min(1).max(4),
+  z.number().int().min(1).max(5),
   z.instanceof(Uint8Array),
   z
     .array(z.tuple([keySchema, z.instanceof(Uint8Array).refine((signature) => signature.length === SIGNATURE_BYTES)]))
@@ -103,6 +113,8 @@ export function encodeBody(crypto: Pick<Crypto, 'keyOf'>, body: RecordBody): Uin
       return encodeCbor([...shared, body.name]);
     case 'revocation':
       return encodeCbor([...shared, body.of, body.reason]);
+    case 'network':
+      return encodeCbor([...shared, body.key]);
   }
 }
 
@@ -133,6 +145,17 @@ export function signRecord(
   const toSign = recordToSign(swarmId, body.kind, bytes);
   const signatures = signers.map((signer) => ({ by: signer.self, signature: signer.sign(toSign) }));
   return sealRecord(crypto, body.kind, bytes, signatures);
+}
+
+const futureSchema = z.tuple([z.number().int().min(1), z.number().int()], z.unknown());
+
+/** Whether bytes that are no record to us may be one of a later version, or of a kind that came later: not ours to judge. */
+export function isLaterRecord(bytes: Uint8Array): boolean {
+  if (bytes.length > MAX_RECORD_BYTES) return false;
+  const outer = futureSchema.safeParse(decodeCbor(bytes)).data;
+  if (outer === undefined) return false;
+  const [version, kind] = outer;
+  return version > RECORD_VERSION || (version === RECORD_VERSION && kind > Math.max(...Object.values(KINDS)));
 }
 
 /** Made once for the same bytes: agents of one process, as in a simulation, are handed the very same ones. */
@@ -177,7 +200,9 @@ function parseBody(crypto: Pick<Crypto, 'peerOf'>, code: number, bytes: Uint8Arr
     case 'operator':
       return { kind, ...shared, name: rest[0] as string };
     case 'revocation':
-      return { kind, ...shared, of: rest[0] as Revocation['of'], reason: rest[1] as string };
+      return { kind, ...shared, of: rest[0] as CertifiedKind, reason: rest[1] as string };
+    case 'network':
+      return { kind, ...shared, key: rest[0] as Uint8Array };
   }
 }
 
@@ -188,6 +213,7 @@ export function versionOf({ body }: SignedRecord): number {
 
 /** Where it is kept: one newest record each. */
 export function keyOfRecord({ body }: SignedRecord): string {
+  if (body.kind === 'network') return body.kind;
   return body.kind === 'revocation' ? `revocation ${body.of} ${body.subject}` : `${body.kind} ${body.subject}`;
 }
 

@@ -5,10 +5,13 @@ import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
 import { type Genesis, parseGenesis } from './genesis.ts';
 import {
+  type CertifiedKind,
   type IssuerCertificate,
+  isLaterRecord,
   isSignedBy,
   keyOfRecord,
   type MemberCertificate,
+  type NetworkRotation,
   type OperatorCertificate,
   parseRecord,
   type Revocation,
@@ -39,7 +42,7 @@ export type Standing = 'member' | 'expired' | 'future' | 'revoked' | 'stranger';
 
 export type RosterOffer = { verdict: 'accept'; record: SignedRecord } | { verdict: Exclude<Verdict, 'accept'> };
 
-type Certified = Revocation['of'];
+type Certified = CertifiedKind;
 /** One newest record of each subject. */
 type Shelf = Map<PeerId, SignedRecord>;
 const shelves = (): Record<Certified, Shelf> => ({ issuer: new Map(), member: new Map(), operator: new Map() });
@@ -50,6 +53,7 @@ export class Roster {
   readonly #certificates = shelves();
   readonly #revocations = shelves();
   readonly #names = new Map<string, PeerId>();
+  #network: SignedRecord | undefined;
   #genesis: Genesis | undefined;
   /** Moves with every change. */
   version = 0;
@@ -73,15 +77,22 @@ export class Roster {
   }
 
   records(): SignedRecord[] {
-    return this.#shelves().flatMap((shelf) => [...shelf.values()]);
+    const shelves = [...Object.values(this.#certificates), ...Object.values(this.#revocations)];
+    return [...shelves.flatMap((shelf) => [...shelf.values()]), ...(this.#network === undefined ? [] : [this.#network])];
   }
 
-  #shelves(): Shelf[] {
-    return [...Object.values(this.#certificates), ...Object.values(this.#revocations)];
-  }
-
-  #shelfOf({ body }: SignedRecord): Shelf {
+  #shelfOf(body: Exclude<SignedRecord['body'], NetworkRotation>): Shelf {
     return body.kind === 'revocation' ? this.#revocations[body.of] : this.#certificates[body.kind];
+  }
+
+  /** What is held in the place that a record would take. */
+  #heldFor({ body }: SignedRecord): SignedRecord | undefined {
+    return body.kind === 'network' ? this.#network : this.#shelfOf(body).get(body.subject);
+  }
+
+  /** The newest change of the network key. */
+  get networkRotation(): NetworkRotation | undefined {
+    return this.#network?.body as NetworkRotation | undefined;
   }
 
   member(peer: PeerId): MemberCertificate | undefined {
@@ -163,11 +174,11 @@ export class Roster {
   /** Merges a record: `reject` what is malformed or forged, `ignore` what is known or cannot be judged yet. */
   offer(bytes: Uint8Array, nowMs: number): RosterOffer {
     const record = parseRecord(this.#crypto, bytes);
-    if (record === undefined) return { verdict: 'reject' };
+    if (record === undefined) return { verdict: isLaterRecord(bytes) ? 'ignore' : 'reject' };
     const { body } = record;
-    const known = this.#shelfOf(record).get(body.subject);
+    const known = this.#heldFor(record);
     if (known !== undefined && versionOf(known) >= versionOf(record)) return { verdict: 'ignore' };
-    if (body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch)) return { verdict: 'ignore' };
+    if (isCertificate(body) && this.#isRevoked(body.kind, body.subject, body.epoch)) return { verdict: 'ignore' };
     const authority = this.#authority(record, nowMs);
     if (authority !== 'accept') return { verdict: authority };
     if (known === undefined && this.#isFull(body.kind, nowMs)) return { verdict: 'ignore' };
@@ -177,12 +188,14 @@ export class Roster {
 
   #keep(record: SignedRecord): void {
     const { body } = record;
-    this.#shelfOf(record).set(body.subject, record);
+    if (body.kind === 'network') this.#network = record;
+    else this.#shelfOf(body).set(body.subject, record);
     if (body.kind === 'member') this.#names.set(body.name, body.subject);
     this.version++;
   }
 
   #isFull(kind: SignedRecord['body']['kind'], nowMs: number): boolean {
+    if (kind === 'network') return false; // there is one
     if (kind === 'member') return this.#certificates.member.size >= MAX_MEMBERS;
     if (kind !== 'revocation') return this.#ofKind(kind).length >= MAX_OTHERS;
     const revocations = (): number => Object.values(this.#revocations).reduce((sum, { size }) => sum + size, 0);
@@ -202,6 +215,8 @@ export class Roster {
       case 'member':
         if (body.untilMs - body.fromMs > MEMBER_LIFE_MS) return 'reject';
         return this.#bearsIssuer(record, nowMs);
+      case 'network':
+        return record.signatures[0]?.by === body.subject ? this.#bearsIssuer(record, nowMs) : 'reject';
       case 'revocation': {
         if (this.#bearsEnoughRoots(record)) return 'accept';
         if (body.of !== 'member') return 'reject';
@@ -243,16 +258,20 @@ export class Roster {
     const gone: string[] = [];
     for (const record of this.records()) {
       const { body } = record;
+      if (body.kind === 'network') continue;
       const isOld =
         body.kind === 'revocation'
           ? body.fromMs + REVOCATION_KEPT_MS < nowMs
           : body.kind === 'member' && body.untilMs + RENEWABLE_MS < nowMs;
       const isEnded = body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch);
       if (!isOld && !isEnded) continue;
-      this.#shelfOf(record).delete(body.subject);
+      this.#shelfOf(body).delete(body.subject);
       gone.push(keyOfRecord(record));
     }
     if (gone.length > 0) this.version++;
     return gone;
   }
 }
+
+const isCertificate = (body: SignedRecord['body']): body is MemberCertificate | IssuerCertificate | OperatorCertificate =>
+  body.kind !== 'revocation' && body.kind !== 'network';

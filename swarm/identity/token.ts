@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, fromHex, toHex, utf8 } from '../dissemination/cbor.ts';
 import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
+import { NETWORK_KEY_BYTES } from './record.ts';
 
 const PREFIX = 'kalos1.';
 const MAX_TOKEN_LENGTH = 2_048;
@@ -11,7 +12,6 @@ const CHECKSUM_BYTES = 4;
 const SWARM_ID_BYTES = 16;
 const TOKEN_ID_BYTES = 8;
 export const TOKEN_SECRET_BYTES = 16;
-const NETWORK_KEY_BYTES = 32;
 export const MAX_TOKEN_ADDRESSES = 8;
 
 export interface JoinToken {

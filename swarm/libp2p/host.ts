@@ -8,14 +8,13 @@ import { type Identify, identify } from '@libp2p/identify';
 import type { Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { type Ping, ping } from '@libp2p/ping';
-import { preSharedKey } from '@libp2p/pnet';
 import { tcp } from '@libp2p/tcp';
 import { createLibp2p } from 'libp2p';
-import { toHex } from '../dissemination/cbor.ts';
 import { MAX_ENVELOPE_BYTES } from '../dissemination/envelope.ts';
 import type { Greeter } from '../ports/transport.ts';
 import { corked } from './corked.ts';
 import { GreetingEncrypter } from './greeting.ts';
+import type { Keyring } from './keyring.ts';
 import { LocalNetwork } from './local-network.ts';
 import type { Meter } from './muxer.ts';
 
@@ -32,8 +31,8 @@ export interface HostOptions {
   /** Multiaddrs to tell others, where they differ from those listened on. */
   announce: readonly string[];
   swarmId: string;
-  /** 32 bytes; undefined where the swarm has none. */
-  networkKey: Uint8Array | undefined;
+  /** Undefined where the swarm has no network key. */
+  keyring: Keyring | undefined;
   greeter: Greeter;
   topics: readonly string[];
   dhtProtocol: string;
@@ -68,12 +67,6 @@ const TOPIC_SCORE = {
 };
 const MESSAGE_ID_BYTES = 12;
 const MAX_GOSSIP_BUFFER_BYTES = 4 * 1024 * 1024;
-
-/** The key in libp2p's file form. */
-function protector(networkKey: Uint8Array | undefined) {
-  if (networkKey === undefined) return undefined;
-  return preSharedKey({ psk: Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${toHex(networkKey)}`) });
-}
 
 /** FNV-1a over the data: cheap, so that duplicates are recognised before anything is hashed or checked. */
 function fastMessageId({ data }: { data?: Uint8Array }): string {
@@ -140,8 +133,7 @@ function gossip(topics: readonly string[]) {
 }
 
 export async function createHost(options: HostOptions): Promise<Host> {
-  const { found, swarmId } = options;
-  const key = protector(options.networkKey);
+  const { found, swarmId, keyring } = options;
   return createLibp2p<HostServices>({
     nodeInfo: { name: 'kalos', version: '0.1.0' },
     privateKey: options.privateKey,
@@ -149,7 +141,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     transports: [corked(tcp())],
     connectionEncrypters: [(components) => new GreetingEncrypter(components as never, options.swarmId, options.greeter)],
     streamMuxers: [options.meter.around(yamux({ enableKeepAlive: false }))],
-    ...(key === undefined ? {} : { connectionProtector: key }),
+    ...(keyring === undefined ? {} : { connectionProtector: () => keyring }),
     connectionMonitor: { enabled: false }, // liveness is the membership's business, and pings cost traffic
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,

@@ -18,6 +18,7 @@ import {
 } from '../ports/transport.ts';
 import { DENIED } from './greeting.ts';
 import { createHost, type Host } from './host.ts';
+import { Keyring } from './keyring.ts';
 import { Meter } from './muxer.ts';
 
 export interface Libp2pTransportOptions {
@@ -26,7 +27,8 @@ export interface Libp2pTransportOptions {
   listen: readonly string[];
   announce: readonly string[];
   swarmId: string;
-  networkKey: Uint8Array | undefined;
+  /** Of 32 bytes, the newest first; none where the swarm has no network key. */
+  networkKeys: readonly Uint8Array[];
   dhtProtocol: string;
   /** Whether members on the local network find each other. */
   localDiscovery: boolean;
@@ -67,11 +69,13 @@ export class Libp2pTransport implements Transport {
   readonly #options: Libp2pTransportOptions;
   readonly #outboxes = new Map<string, Outbox>();
   readonly #meter = new Meter();
+  readonly #keyring: Keyring | undefined;
   #started: Host | undefined;
 
   constructor(options: Libp2pTransportOptions) {
     this.self = options.self;
     this.#options = options;
+    this.#keyring = options.networkKeys.length === 0 ? undefined : new Keyring(options.networkKeys);
   }
 
   get #host(): Host {
@@ -85,6 +89,7 @@ export class Libp2pTransport implements Transport {
       topics: names.topics,
       greeter: handlers,
       meter: this.#meter,
+      keyring: this.#keyring,
       found: this.#options.localDiscovery ? (peer, address) => handlers.found(peer, address) : undefined,
     });
     this.#started = host;
@@ -239,6 +244,10 @@ export class Libp2pTransport implements Transport {
     const addresses = this.#started?.getMultiaddrs().map((address) => address.toString()) ?? [];
     const isLoopback = (address: string): number => (address.includes('/127.') || address.includes('/::1/') ? 1 : 0);
     return addresses.sort((a, b) => isLoopback(a) - isLoopback(b));
+  }
+
+  useNetworkKeys(keys: readonly Uint8Array[]): void {
+    this.#keyring?.use(keys);
   }
 
   lookAround(): void {

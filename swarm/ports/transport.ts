@@ -87,6 +87,8 @@ export interface Transport {
   connectedPeers(): PeerId[];
   /** Own addresses that a peer could dial, best first, with the peer id at the end. */
   addresses(): string[];
+  /** Keys that keep noise away: the first to dial with, all of them understood. Nothing happens where it was started without any. */
+  useNetworkKeys(keys: readonly Uint8Array[]): void;
   /** Asks who of the swarm is on the local network; answers come as `found`. */
   lookAround(): void;
   /** Connects to an address (a multiaddr with or without /p2p/…). @throws TransportError */

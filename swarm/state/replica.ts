@@ -39,13 +39,16 @@ export class Replica {
   #recordDigest(): Digest {
     if (this.#digestedVersion === this.roster.version) return this.#records;
     this.#digestedVersion = this.roster.version;
-    const before = this.#records;
     const records = this.roster.records();
-    if (records.length < before.size) this.#records = new Digest();
-    for (const record of records) {
-      const [key, version] = [keyOfRecord(record), versionOf(record)];
-      if (this.#records.seen(key) !== version) this.#records.see(key, version);
-    }
+    const add = (digest: Digest): Digest => {
+      for (const record of records) {
+        const [key, version] = [keyOfRecord(record), versionOf(record)];
+        if (digest.seen(key) !== version) digest.see(key, version);
+      }
+      return digest;
+    };
+    this.#records = add(this.#records);
+    if (this.#records.size > records.length) this.#records = add(new Digest());
     return this.#records;
   }
 
@@ -99,5 +102,5 @@ export class Replica {
   }
 }
 
-const RANKS = { issuer: 0, revocation: 1, member: 2, operator: 3 } as const;
+const RANKS = { issuer: 0, revocation: 1, member: 2, operator: 3, network: 3 } as const;
 const rankOf = ({ body }: SignedRecord): number => RANKS[body.kind];

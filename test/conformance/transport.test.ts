@@ -33,7 +33,7 @@ function libp2pWorld(): World {
         listen: ['/ip4/127.0.0.1/tcp/0'],
         announce: [],
         swarmId: '0'.repeat(32),
-        networkKey,
+        networkKeys: networkKey === undefined ? [] : [networkKey],
         dhtProtocol: '/test/kad/1.0.0',
         localDiscovery: false,
       });

@@ -27,6 +27,28 @@ beforeAll(async () => {
 });
 afterAll(() => swarm.stop());
 
+describe('a private swarm', () => {
+  const closed = new RealSwarm({}, undefined, ['--private']);
+  afterAll(() => closed.stop());
+
+  it('gets a new network key, which all have, and in which they meet again', async () => {
+    const first = await closed.start('first', '');
+    const second = await closed.start('second', '');
+    const keys = (agent: RealAgent) => closed.read(agent, 'network.key').trim().split('\n');
+    expect(keys(second)).toEqual(keys(first));
+    expect((await on(second, 'network-key', 'rotate')).stderr).toMatch(/no issuer/);
+    const rotated = await on(first, 'network-key', 'rotate', '--keep', '1d');
+    expect([rotated.code, rotated.stdout]).toEqual([0, expect.stringMatching(/new network key[\s\S]*older ones are understood/)]);
+    await eventually('the other to have it', () => keys(second).length === 2 || undefined);
+    expect(keys(second)).toEqual(keys(first));
+    second.process.kill('SIGKILL');
+    await closed.start('second', '', second);
+    await eventually('it to be back', async () => (await states(first)).second === 'alive' || undefined);
+    await closed.start('third', '');
+    expect((await on(one, 'network-key', 'rotate')).stderr).toMatch(/no network key to change.*--private/);
+  });
+});
+
 describe('joining', () => {
   it('keeps keys to itself, and a token for the one machine that it was for', async () => {
     const root = join(one.directory, 'root', '1.key');

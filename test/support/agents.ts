@@ -44,13 +44,16 @@ export class RealSwarm {
   readonly #root = mkdtempSync(join(tmpdir(), 'kalos-swarm-'));
   readonly #environment: Record<string, string>;
   readonly #namespace: string | undefined;
+  readonly #founding: readonly string[];
   readonly agents: RealAgent[] = [];
 
   /**
    * @param environment what agents get beside this process's own.
    * @param namespace a network namespace that they run in, and listen in on all addresses.
+   * @param founding flags for the first of them.
    */
-  constructor(environment: Record<string, string> = {}, namespace?: string) {
+  constructor(environment: Record<string, string> = {}, namespace?: string, founding: readonly string[] = []) {
+    this.#founding = founding;
     this.#environment = environment;
     this.#namespace = namespace;
   }
@@ -59,7 +62,7 @@ export class RealSwarm {
   async start(name: string, config: string, existing?: RealAgent, place?: string): Promise<RealAgent> {
     const directory = existing?.directory ?? place ?? join(this.#root, name);
     const first = this.agents[0];
-    const join_ = first === undefined || existing !== undefined ? [] : ['--join', await this.token(first)];
+    const join_ = existing !== undefined ? [] : first === undefined ? this.#founding : ['--join', await this.token(first)];
     const configFile = join(this.#root, `${name}.toml`);
     writeFileSync(configFile, config);
     const listen = this.#namespace === undefined ? '127.0.0.1:0' : '0.0.0.0:0';

@@ -47,7 +47,7 @@ export async function realGossip({
       listen,
       announce: [],
       swarmId: '0'.repeat(32),
-      networkKey: undefined,
+      keyring: undefined,
       greeter: EVERYBODY_WELCOME,
       meter: new Meter(),
       topics: [TOPIC],

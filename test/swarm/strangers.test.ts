@@ -54,7 +54,7 @@ async function listening(
     listen: ['/ip4/127.0.0.1/tcp/0'],
     announce: [],
     swarmId,
-    networkKey: undefined,
+    networkKeys: [],
     dhtProtocol: '/test/kad/1.0.0',
     localDiscovery: false,
   });

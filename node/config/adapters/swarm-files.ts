@@ -1,15 +1,15 @@
 // The files that a swarm is founded on: root keys, and the network key. All of them 0600, each whole or not there.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, toHex } from '../../../swarm/dissemination/cbor.ts';
 import type { Signer } from '../../../swarm/identity/admission.ts';
+import { NETWORK_KEY_BYTES } from '../../../swarm/identity/record.ts';
 import { Ed25519Crypto, loadIdentity } from '../../../swarm/libp2p/identity.ts';
 import { KalosError } from '../../errors.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 const KEY_SUFFIX = '.key';
-const NETWORK_KEY_BYTES = 32;
 
 /** A key from its file. @throws KalosError */
 export async function keyFrom(path: string): Promise<Signer> {
@@ -41,17 +41,19 @@ export async function makeRootKeys(directory: string, count: number): Promise<Si
   return Promise.all(numbers.map((number) => makeKey(join(directory, `${number}${KEY_SUFFIX}`))));
 }
 
-/** 32 bytes as 64 hex digits. @throws KalosError */
-export function readNetworkKey(path: string): Uint8Array | undefined {
-  if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8').trim();
-  if (!/^[0-9a-f]{64}$/.test(text))
-    throw new KalosError('config', `${path} is no network key`, 'it holds 64 hex digits: openssl rand -hex 32');
-  return fromHex(text);
+/** Newest first, each of 32 bytes as a line of 64 hex digits; none where there is no file. @throws KalosError */
+export function readNetworkKeys(path: string): Uint8Array[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  if (!lines.every((line) => /^[0-9a-f]{64}$/.test(line)))
+    throw new KalosError('config', `${path} holds no network keys`, 'each is a line of 64 hex digits: openssl rand -hex 32');
+  return lines.map(fromHex);
 }
 
-export function keepNetworkKey({ networkKey: path }: StateDirectory, key: Uint8Array): void {
-  writeFileSync(path, `${toHex(key)}\n`, { mode: 0o600 });
+export function keepNetworkKeys({ networkKey: path }: StateDirectory, keys: readonly Uint8Array[]): void {
+  const whole = `${path}.new`;
+  writeFileSync(whole, `${keys.map(toHex).join('\n')}\n`, { mode: 0o600 });
+  renameSync(whole, path);
 }
 
 export const newNetworkKey = (): Uint8Array => new Uint8Array(randomBytes(NETWORK_KEY_BYTES));
