@@ -102,7 +102,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
   const place = { swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, options);
-  const server = await startAll(agent, directory, listenOn);
+  const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
+    await ports.actuator.giveUp();
+    throw error;
+  });
   return {
     agent,
     directory,

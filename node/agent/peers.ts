@@ -36,6 +36,8 @@ export class Peers {
   /** Addresses that the local network told of and that are being tried. */
   readonly #trying = new Set<string>();
   #turnsAlone = 0;
+  /** Whom it wanted in vain at the last turn. */
+  #absent: ReadonlySet<PeerId> = new Set();
   #stopped = false;
   #deniedFor = '';
 
@@ -112,12 +114,14 @@ export class Peers {
     this.#events.log('warn', `not let in by a member: ${reason}`);
   }
 
-  /** Tries again and again to be connected with whom it should be. */
+  /** Tries again and again to be connected with whom it should be. Of two that want each other, one dials first: two connections would be one too many. */
   keepDialing(): void {
     const { transport, clock } = this.#ports;
     const connected = new Set(transport.connectedPeers());
     const absent = this.#events.wanted().filter((peer) => !connected.has(peer));
-    for (const peer of absent.slice(0, MAX_DIALS_AT_ONCE)) this.dial(peer).catch(() => undefined);
+    const due = absent.filter((peer) => transport.self < peer || this.#absent.has(peer) || connected.size === 0);
+    this.#absent = new Set(absent);
+    for (const peer of due.slice(0, MAX_DIALS_AT_ONCE)) this.dial(peer).catch(() => undefined);
     if (connected.size === 0) this.#alone();
     else this.#turnsAlone = 0;
     if (!this.#stopped) this.#redial = clock.after(REDIAL_EVERY_MS, () => this.keepDialing());

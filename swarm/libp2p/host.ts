@@ -66,6 +66,7 @@ const TOPIC_SCORE = {
   invalidMessageDeliveriesDecay: 0.98,
 };
 const MESSAGE_ID_BYTES = 12;
+const NEVER_MS = 2 ** 31 - 1;
 const MAX_GOSSIP_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** FNV-1a over the data: cheap, so that duplicates are recognised before anything is hashed or checked. */
@@ -160,6 +161,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
         clientMode: false,
         peerInfoMapper: passthroughMapper,
         allowQueryWithZeroPeers: true,
+        // Queries for oneself dial whom they find. Here each of those that it is connected with is in the table anyway.
+        querySelfInterval: NEVER_MS,
+        initialQuerySelfInterval: 1,
       }),
       pubsub: gossip(options.topics),
       ...(found === undefined ? {} : { local: (components) => new LocalNetwork(components as never, { swarmId, found }) }),

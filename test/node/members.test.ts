@@ -64,6 +64,7 @@ describe('joining', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     const late = await kalos('up', '--dir', join(one.directory, '..', 'late'), '--listen', '127.0.0.1:0', '--join', used);
     expect([late.code, late.stderr]).toEqual([5, expect.stringMatching(/the token has expired/)]);
+    expect(existsSync(join(one.directory, '..', 'late', 'actuator', 'sock'))).toBe(false);
   });
 
   it('is an issuer’s to allow', async () => {

@@ -96,6 +96,8 @@ export class ActuatorClient implements Actuator {
   #nextId = 1;
   #closing = false;
   #owned = false;
+  /** By this client: nothing of an earlier life can be in it. */
+  #started = false;
   #onExit: (name: string) => void = () => undefined;
   /** What the actuator's policy lets through, by kind. */
   capabilities: readonly string[] = [];
@@ -142,6 +144,7 @@ export class ActuatorClient implements Actuator {
 
   /** It outlives the agent: services go on, and open changes are undone. */
   #start({ program, arguments: args }: NonNullable<ActuatorOptions['own']>): void {
+    this.#started = true;
     mkdirSync(dirname(this.#options.socket), { recursive: true, mode: 0o700 });
     const errors = openSync(join(dirname(this.#options.socket), 'errors'), 'a', 0o600);
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', errors], env: {} });
@@ -341,12 +344,21 @@ export class ActuatorClient implements Actuator {
 
   /** One of the agent's own ends with it, after the services; the system's goes on, and the services with it. */
   async close(): Promise<void> {
+    await this.#end(this.#owned);
+  }
+
+  /** Its agent does not come up: one that was started for it ends, one that was there goes on. */
+  async giveUp(): Promise<void> {
+    await this.#end(this.#owned && this.#started);
+  }
+
+  async #end(whole: boolean): Promise<void> {
     this.#closing = true;
     this.#units?.close();
     const socket = this.#socket;
     if (socket === undefined) return;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    if (this.#owned) await this.#ask('shutdown');
+    if (whole) await this.#ask('shutdown');
     else socket.end();
     await closed;
   }
