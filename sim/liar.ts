@@ -164,6 +164,7 @@ function bound(handlers: TransportHandlers): TransportHandlers {
     request: (...args) => handlers.request(...args),
     connected: (peer) => handlers.connected(peer),
     disconnected: (peer) => handlers.disconnected(peer),
+    flooded: (...args) => handlers.flooded(...args),
     found: (...args) => handlers.found(...args),
   };
 }

@@ -7,6 +7,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
 
 const SYNC_TIMEOUT_MS = 5_000;
+const MAX_START = 2 ** 16;
 /** Gossip may lose what was said before its mesh had formed. */
 const FIRST_PULL_MS = 500;
 const CALM_PULL_MS = 30_000;
@@ -14,9 +15,12 @@ const CALM_PULL_MS = 30_000;
 const FEW_PULLS_MS = 2_000;
 const OFTEN_MS = 8_000;
 const INCOMPLETE_MS = 3_000;
+/** Where an answer was not all, what is left is asked for this soon, of another. */
+const MORE_MS = 50;
 
 export interface RepairEvents {
-  pulled(lacking: Lacking, askedMs: number): void;
+  /** @returns how much of it was new. */
+  pulled(lacking: Lacking, askedMs: number): number;
   /** Nobody was admitted of late of whom nothing has come yet. */
   isComplete(): boolean;
 }
@@ -30,6 +34,7 @@ export class Repair {
   #timer: Timer | undefined;
   #delayMs = Number.POSITIVE_INFINITY;
   #stopped = false;
+  #goingOn = false;
 
   constructor(ports: Pick<Ports, 'transport' | 'clock' | 'random'>, replica: Replica, protocol: string, events: RepairEvents) {
     this.#ports = ports;
@@ -64,20 +69,34 @@ export class Repair {
     if (this.#stopped) return;
     this.#delayMs = delayMs;
     this.#timer = this.#ports.clock.after(delayMs, () => {
-      const connected = this.#ports.transport.connectedPeers();
-      const peer = connected[integerBelow(this.#ports.random, connected.length)];
-      if (peer !== undefined) void this.pullFrom(peer);
+      this.#pull();
       this.#after(Math.min(this.#events.isComplete() ? CALM_PULL_MS : INCOMPLETE_MS, delayMs * 2));
     });
   }
 
+  #pull(): void {
+    const connected = this.#ports.transport.connectedPeers();
+    const peer = connected[integerBelow(this.#ports.random, connected.length)];
+    if (peer !== undefined) void this.pullFrom(peer);
+  }
+
+  #goOn(): void {
+    if (this.#goingOn || this.#stopped) return;
+    this.#goingOn = true;
+    this.#ports.clock.after(MORE_MS, () => {
+      this.#goingOn = false;
+      if (!this.#stopped) this.#pull();
+    });
+  }
+
   async pullFrom(peer: PeerId): Promise<void> {
-    const { clock, transport } = this.#ports;
+    const { clock, transport, random } = this.#ports;
     const askedMs = clock.monotonicMs();
     this.#pulledMs = askedMs;
     try {
-      const answer = await transport.request(peer, this.#protocol, this.#replica.encodeDigests(), SYNC_TIMEOUT_MS);
-      if (!this.#stopped) this.#events.pulled(Replica.parseSync(answer), askedMs);
+      const request = this.#replica.encodeDigests(integerBelow(random, MAX_START));
+      const lacking = Replica.parseSync(await transport.request(peer, this.#protocol, request, SYNC_TIMEOUT_MS));
+      if (!this.#stopped && this.#events.pulled(lacking, askedMs) > 0 && lacking.more) this.#goOn();
     } catch {
       // it has gone again: the next connection asks anew
     }

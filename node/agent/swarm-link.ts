@@ -258,6 +258,7 @@ export class SwarmLink {
         this.#members.post({ kind: 'disconnected', peer });
         this.#coordination.tell();
       },
+      flooded: (peer, what) => this.#events.log('warn', `${this.nameOf(peer)} sends too many ${what}: cut off for a minute`),
       found: (peer, address) => this.#found(peer, address),
     });
   }
@@ -486,7 +487,8 @@ export class SwarmLink {
     return !this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs);
   }
 
-  #pulled({ records, envelopes }: Lacking, askedMs: number): void {
+  /** @returns how much of it was new. */
+  #pulled({ records, envelopes }: Lacking, askedMs: number): number {
     const { clock } = this.#ports;
     const wallMs = clock.wallMs();
     const accepted = records.flatMap((bytes) => {
@@ -494,16 +496,18 @@ export class SwarmLink {
       return offer.verdict === 'accept' ? [offer.record] : [];
     });
     if (accepted.length > 0) this.#keep(accepted);
-    let missed = 0;
+    let [news, missed] = [accepted.length, 0];
     for (const { envelope, ageMs } of envelopes) {
       // What it was old there, and no less than the time that the answer may have taken.
       const offer = this.#offer(envelope, askedMs - ageMs);
       if (offer.verdict !== 'accept') continue;
+      news++;
       this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
       if (ageMs > PUSH_LATE_MS) missed++;
     }
     if (missed > this.#membership.size * MISSED_SHARE) this.#repair.often();
     this.#coordination.tellSoon();
+    return news;
   }
 
   /** Hearsay from a pull: a status that is young enough is a sign of life, as of then. */

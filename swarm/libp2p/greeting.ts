@@ -17,6 +17,9 @@ type Exchange = ReturnType<typeof lpStream<MessageStream>>;
 /** What libp2p passes on of an error is its text: by this a dialer knows it again. */
 export const DENIED = 'not let in: ';
 
+/** Whose connection it is: a muxer is not told. */
+export const remotePeers = new WeakMap<MessageStream, PeerId>();
+
 /** A refusal is said to the other side before the connection is closed, so that its user learns why. */
 class NotAdmitted extends TransportError {
   constructor(reason: string) {
@@ -66,7 +69,9 @@ export class GreetingEncrypter implements ConnectionEncrypter {
     }
     const exchange = lpStream(secured.connection, { maxDataLength: MAX_HELLO_BYTES, maxBufferSize: 4 * MAX_HELLO_BYTES });
     await greet(exchange, AbortSignal.timeout(HELLO_TIMEOUT_MS));
-    return { ...secured, connection: exchange.unwrap() };
+    const connection = exchange.unwrap();
+    remotePeers.set(connection, secured.remotePeer);
+    return { ...secured, connection };
   }
 }
 

@@ -101,6 +101,7 @@ function gossip(topics: readonly string[]) {
     fallbackToFloodsub: false,
     doPX: false,
     emitSelf: false,
+    awaitRpcHandler: true, // one after another, so that pauses in between hold up whoever sends too much
     allowedTopics: [...topics],
     maxInboundDataLength: MAX_ENVELOPE_BYTES * 4,
     maxOutboundBufferSize: MAX_GOSSIP_BUFFER_BYTES,

@@ -1,7 +1,9 @@
-// Yamux as it is used here: what each protocol costs is counted, and the receive window is renewed when half of it is used, as the
-// specification has it, not after every message, which would cost a packet each.
-import type { Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
+// Yamux as it is used here: what each protocol costs is counted, what the other side opens and sends has limits, and the receive
+// window is renewed when half of it is used, as the specification has it, not after every message, which would cost a packet each.
+import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import type { Traffic } from '../ports/transport.ts';
+import { Budget, type BudgetKind } from './budgets.ts';
+import { remotePeers } from './greeting.ts';
 
 /** Said before a stream's protocol is agreed on. */
 const NEGOTIATION = 'negotiation';
@@ -9,10 +11,19 @@ const NEGOTIATION = 'negotiation';
 /** What libp2p's muxers do with a stream that the other side opened. */
 interface AcceptsStreams {
   onRemoteStream(stream: Stream): void;
+  maxEarlyStreams: number;
 }
 
 /** `StreamState.Established` of @chainsafe/libp2p-yamux, which does not export it. */
 const ESTABLISHED = 3;
+
+/** Opened before this side is ready for them: a peer that has just been let in opens one of each protocol at once. */
+const MAX_EARLY_STREAMS = 64;
+
+/** Where what arrives on a stream comes through. */
+interface TakesData {
+  onData(data: { byteLength: number }): void;
+}
 
 /** A yamux stream's flow control. */
 interface Windowed {
@@ -34,6 +45,8 @@ function renewAtHalf(stream: Windowed): void {
 
 export class Meter {
   readonly #sent = new Map<string, Traffic>();
+  /** Told of a peer whose connection is cut off because too much came over it. */
+  onFlood: (peer: string, kind: BudgetKind) => void = () => undefined;
 
   /** Copies; by protocol. */
   read(): Map<string, Traffic> {
@@ -54,18 +67,37 @@ export class Meter {
     return (components) => {
       const inner = make(components);
       const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (connection) =>
-        this.#watch(inner.createStreamMuxer(connection));
+        this.#watch(inner.createStreamMuxer(connection), connection);
       return { protocol: inner.protocol, createStreamMuxer };
     };
   }
 
-  #watch(muxer: StreamMuxer): StreamMuxer {
+  #watch(muxer: StreamMuxer, connection: MessageStream): StreamMuxer {
     const create = muxer.createStream.bind(muxer);
     muxer.createStream = async (options) => this.#counted(await create(options));
     // Not by a listener: streams that come early wait for the first one, which is to be the connection's.
     const accepts = muxer as StreamMuxer & AcceptsStreams;
     const accept = accepts.onRemoteStream.bind(muxer);
-    accepts.onRemoteStream = (stream) => accept(this.#counted(stream));
+    const nowMs = (): number => performance.now();
+    accepts.maxEarlyStreams = MAX_EARLY_STREAMS;
+    // A connection without its muxer is of no use, and would look as if it were.
+    const abort = muxer.abort.bind(muxer);
+    muxer.abort = (error) => {
+      abort(error);
+      connection.abort(error);
+    };
+    const [streams, bytes] = [new Budget('streams', nowMs()), new Budget('bytes', nowMs())];
+    const flooded = (kind: BudgetKind): void => {
+      this.onFlood(remotePeers.get(connection)?.toString() ?? '', kind);
+      connection.abort(new Error(`too many ${kind}`));
+    };
+    accepts.onRemoteStream = (stream) => {
+      if (!streams.spend(1, nowMs())) return flooded('streams');
+      const takes = stream as Stream & TakesData;
+      const take = takes.onData.bind(stream);
+      takes.onData = (data) => (bytes.spend(data.byteLength, nowMs()) ? take(data) : flooded('bytes'));
+      accept(this.#counted(stream));
+    };
     return muxer;
   }
 

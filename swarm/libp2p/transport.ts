@@ -7,6 +7,7 @@ import { lpStream } from '@libp2p/utils';
 import { multiaddr } from '@multiformats/multiaddr';
 import { probeTcp } from '../adapters/tcp-probe.ts';
 import {
+  type Greeter,
   type PeerId,
   type PortState,
   type Traffic,
@@ -16,10 +17,12 @@ import {
   type TransportNames,
   type Verdict,
 } from '../ports/transport.ts';
+import { Budgets } from './budgets.ts';
 import { DENIED } from './greeting.ts';
 import { createHost, type Host } from './host.ts';
 import { Keyring } from './keyring.ts';
 import { Meter } from './muxer.ts';
+import { Pacer } from './pacer.ts';
 
 export interface Libp2pTransportOptions {
   self: PeerId;
@@ -45,6 +48,9 @@ const ANSWER_TIMEOUT_MS = 15_000;
 const DIAL_TIMEOUT_MS = 5_000;
 const FIND_PEER_TIMEOUT_MS = 5_000;
 
+/** What is invalid counts as much as so many messages: no honest peer passes it on. */
+const INVALID_COST = 100;
+
 const VERDICTS: Record<Verdict, TopicValidatorResult> = {
   accept: TopicValidatorResult.Accept,
   ignore: TopicValidatorResult.Ignore,
@@ -54,6 +60,11 @@ const VERDICTS: Record<Verdict, TopicValidatorResult> = {
 /** gossipsub takes this option for one message; its published type does not tell. */
 interface PublishesAsAsked {
   publish(topic: string, data: Uint8Array, options: { floodPublish: boolean }): Promise<unknown>;
+}
+
+/** What gossipsub does with all that comes from a peer. */
+interface HandlesRpcs {
+  handleReceivedRpc(from: Libp2pPeerId, rpc: { messages?: unknown[] }): Promise<void>;
 }
 
 /** A queue of messages to one peer on one protocol, and the stream that carries them. */
@@ -70,6 +81,11 @@ export class Libp2pTransport implements Transport {
   readonly #outboxes = new Map<string, Outbox>();
   readonly #meter = new Meter();
   readonly #keyring: Keyring | undefined;
+  #budgets = new Budgets(
+    () => performance.now(),
+    () => undefined,
+  );
+  readonly #pacer = new Pacer();
   #started: Host | undefined;
 
   constructor(options: Libp2pTransportOptions) {
@@ -84,10 +100,17 @@ export class Libp2pTransport implements Transport {
   }
 
   async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
+    this.#budgets = new Budgets(
+      () => performance.now(),
+      (peer, kind) => {
+        handlers.flooded(peer, kind);
+        this.#cutOff(peer, `too many ${kind}`);
+      },
+    );
     const host = await createHost({
       ...this.#options,
       topics: names.topics,
-      greeter: handlers,
+      greeter: this.#greeter(handlers),
       meter: this.#meter,
       keyring: this.#keyring,
       found: this.#options.localDiscovery ? (peer, address) => handlers.found(peer, address) : undefined,
@@ -100,15 +123,42 @@ export class Libp2pTransport implements Transport {
     for (const protocol of names.requests) {
       await host.handle(protocol, (stream, connection) => this.#answer(stream, connection, protocol, handlers), limits);
     }
+    this.#guard(host);
     host.addEventListener('peer:connect', ({ detail }) => handlers.connected(detail.toString()));
     host.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString(), handlers));
     for (const topic of names.topics) {
       host.services.pubsub.subscribe(topic);
-      host.services.pubsub.topicValidators.set(
-        topic,
-        (from, message) => VERDICTS[handlers.broadcast(topic, from.toString(), message.data)],
-      );
+      host.services.pubsub.topicValidators.set(topic, (from, message) => {
+        const verdict = handlers.broadcast(topic, from.toString(), message.data);
+        if (verdict === 'reject') this.#budgets.spend(from.toString(), 'gossip', INVALID_COST);
+        return VERDICTS[verdict];
+      });
     }
+  }
+
+  /** Who asked too much is not let in for a while, whatever it shows. */
+  #greeter(handlers: TransportHandlers): Greeter {
+    return {
+      hello: (to) => handlers.hello(to),
+      welcome: async (from, hello) =>
+        this.#budgets.isBarred(from)
+          ? { admitted: false, answer: undefined, reason: 'it asked too much of this agent a moment ago' }
+          : handlers.welcome(from, hello),
+      accept: (from, answer) => handlers.accept(from, answer),
+      settle: (from, answer) => handlers.settle(from, answer),
+    };
+  }
+
+  /** Gossip within a budget, and with a pause for others in between; and who floods a connection is remembered. */
+  #guard(host: Host): void {
+    const gossip = host.services.pubsub as unknown as HandlesRpcs;
+    const handle = gossip.handleReceivedRpc.bind(gossip);
+    gossip.handleReceivedRpc = async (from, rpc) => {
+      if (!this.#budgets.spend(from.toString(), 'gossip', 1 + (rpc.messages?.length ?? 0))) return;
+      await handle(from, rpc);
+      await this.#pacer.pause();
+    };
+    this.#meter.onFlood = (peer, kind) => this.#budgets.bar(peer, kind);
   }
 
   async stop(): Promise<void> {
@@ -118,6 +168,7 @@ export class Libp2pTransport implements Transport {
   }
 
   #disconnected(peer: PeerId, handlers: TransportHandlers): void {
+    this.#budgets.forget(peer);
     for (const key of [...this.#outboxes.keys()]) if (key.startsWith(`${peer} `)) this.#outboxes.delete(key);
     handlers.disconnected(peer);
   }
@@ -170,7 +221,12 @@ export class Libp2pTransport implements Transport {
     const from = connection.remotePeer.toString();
     const reader = lpStream(stream, { maxDataLength: MAX_MESSAGE_BYTES });
     try {
-      for (;;) handlers.message(protocol, from, (await reader.read()).subarray());
+      for (;;) {
+        const message = (await reader.read()).subarray();
+        if (!this.#budgets.spend(from, 'messages')) return;
+        handlers.message(protocol, from, message);
+        await this.#pacer.pause();
+      }
     } catch (error) {
       stream.abort(error as Error); // the stream ended, or the sender broke the framing
     }
@@ -202,6 +258,7 @@ export class Libp2pTransport implements Transport {
 
   /** One request, one answer, then one byte that says whether it is an answer or a refusal. */
   async #answer(stream: Stream, connection: Connection, protocol: string, handlers: TransportHandlers): Promise<void> {
+    if (!this.#budgets.spend(connection.remotePeer.toString(), 'requests')) return stream.abort(new Error('too many requests'));
     const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     const exchange = lpStream(stream, { maxDataLength: MAX_MESSAGE_BYTES });
     try {
@@ -232,8 +289,11 @@ export class Libp2pTransport implements Transport {
   }
 
   disconnect(peer: PeerId): void {
-    for (const connection of this.#started?.getConnections(peerIdFromString(peer)) ?? [])
-      connection.abort(new Error('no member any more'));
+    this.#cutOff(peer, 'no member any more');
+  }
+
+  #cutOff(peer: PeerId, reason: string): void {
+    for (const connection of this.#started?.getConnections(peerIdFromString(peer)) ?? []) connection.abort(new Error(reason));
   }
 
   connectedPeers(): PeerId[] {

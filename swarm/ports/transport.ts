@@ -50,6 +50,8 @@ export interface TransportHandlers extends Greeter {
   request(protocol: string, from: PeerId, bytes: Uint8Array): Promise<Uint8Array>;
   connected(peer: PeerId): void;
   disconnected(peer: PeerId): void;
+  /** A peer asked too much of this agent, and is cut off for a while. */
+  flooded(peer: PeerId, what: string): void;
   /** Something on the local network says that this peer is there: a hint, and no more. The address is without the peer id. */
   found(peer: PeerId, address: string): void;
 }

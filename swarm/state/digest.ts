@@ -18,6 +18,8 @@ export function isDigest(bytes: Uint8Array): boolean {
 }
 
 export class Digest {
+  /** At most. */
+  static readonly BUCKETS = BUCKETS;
   readonly #sums = new Uint32Array(BUCKETS * 2);
   readonly #seen = new Map<string, number>();
 

@@ -8,13 +8,17 @@ import type { Roster } from '../identity/roster.ts';
 import { Digest, isDigest } from './digest.ts';
 import type { HeldEnvelope, StatusTable } from './status-table.ts';
 
-/** In one answer: below the largest message. */
-const MAX_SYNC_ITEMS = 2_000;
+/** In one answer. What is left is pulled elsewhere: whom everybody asks at once could not send everything to all. */
+const SYNC_BYTES = 128 * 1024;
+const MAX_SYNC_ITEMS = 4_000;
+/** After the digests: the bucket to begin with, of as many as there can be. */
+const START_BYTES = 2;
 
 const itemSchema = z.tuple([z.instanceof(Uint8Array), z.number().nonnegative()]);
 const syncAnswerSchema = z.tuple([
   z.array(z.instanceof(Uint8Array)).max(MAX_SYNC_ITEMS),
   z.array(itemSchema).max(MAX_SYNC_ITEMS),
+  z.boolean(),
 ]);
 
 /** What a peer holds that this agent may lack. */
@@ -22,6 +26,8 @@ export interface Lacking {
   records: Uint8Array[];
   /** Each with how old it is at least, by its holder's clock. */
   envelopes: { envelope: Uint8Array; ageMs: number }[];
+  /** It has more: this was as much as one answer holds. */
+  more: boolean;
 }
 
 export class Replica {
@@ -52,55 +58,85 @@ export class Replica {
     return this.#records;
   }
 
-  /** What a pull asks with: a digest of the roster and one of what was said, of the same length. */
-  encodeDigests(): Uint8Array {
+  /** What a pull asks with: a digest of the roster and one of what was said, of the same length, and where to begin. @param start 16 bits, drawn: so that different askers get different parts. */
+  encodeDigests(start: number): Uint8Array {
     const records = this.#recordDigest();
     const keys = records.size;
     const [first, second] = [records.encode(keys), this.statuses.digest.encode(keys)];
-    const both = new Uint8Array(first.length + second.length);
-    both.set(first);
-    both.set(second, first.length);
-    return both;
+    const request = new Uint8Array(first.length + second.length + START_BYTES);
+    request.set(first);
+    request.set(second, first.length);
+    new DataView(request.buffer).setUint16(first.length + second.length, start);
+    return request;
   }
 
-  /** All that lies in buckets that differ from the asker's: it may know some of it. Undefined where the request is malformed. */
+  /** What lies in buckets that differ from the asker's, and it may know some of it: as much as an answer holds. Undefined where the request is malformed. */
   answerSync(request: Uint8Array, nowMs: number): Uint8Array | undefined {
-    const half = request.length / 2;
-    if (!isDigest(request.subarray(0, half))) return undefined;
+    const half = (request.length - START_BYTES) / 2;
+    if (half < 0 || !isDigest(request.subarray(0, half))) return undefined;
+    const start = new DataView(request.buffer, request.byteOffset + 2 * half).getUint16(0);
     const recordsDiffer = this.#recordDigest().differing(request.subarray(0, half));
-    const statusesDiffer = this.statuses.digest.differing(request.subarray(half));
-    const records = recordsDiffer === undefined ? [] : this.#lackingRecords(recordsDiffer);
-    const envelopes = statusesDiffer === undefined ? [] : this.#lackingEnvelopes(statusesDiffer, MAX_SYNC_ITEMS - records.length);
+    const statusesDiffer = this.statuses.digest.differing(request.subarray(half, 2 * half));
+    const portion = new Portion(start);
+    if (recordsDiffer !== undefined)
+      for (const record of this.roster.records()) {
+        const key = keyOfRecord(record);
+        if (recordsDiffer(key))
+          portion.add(record.body.kind === 'issuer' ? undefined : key, rankOf(record), record.bytes, record);
+      }
+    if (statusesDiffer !== undefined)
+      for (const [key, held] of this.statuses.held()) if (statusesDiffer(key)) portion.add(key, STATUS_RANK, held.envelope, held);
+    const { records, envelopes, more } = portion.taken();
     const aged = envelopes.map(({ envelope, heardMs }) => [envelope, Math.max(0, Math.round(nowMs - heardMs))]);
-    return encodeCbor([records.map(({ bytes }) => bytes), aged]);
-  }
-
-  #lackingRecords(differs: (key: string) => boolean): SignedRecord[] {
-    const lacking = this.roster.records().filter((record) => differs(keyOfRecord(record)));
-    if (lacking.length <= MAX_SYNC_ITEMS) return lacking.sort((a, b) => rankOf(a) - rankOf(b));
-    // Who issues must be known first; then whole buckets, so that a next pull goes on with others.
-    const place = (record: SignedRecord): number =>
-      record.body.kind === 'issuer' ? -1 : Digest.bucketOf(keyOfRecord(record)) * 4 + rankOf(record);
-    return lacking.sort((a, b) => place(a) - place(b)).slice(0, MAX_SYNC_ITEMS);
-  }
-
-  #lackingEnvelopes(differs: (key: string) => boolean, most: number): HeldEnvelope[] {
-    const lacking = [...this.statuses.held()].filter(([key]) => differs(key));
-    if (lacking.length > most) lacking.sort(([a], [b]) => Digest.bucketOf(a) - Digest.bucketOf(b));
-    return lacking.slice(0, Math.max(0, most)).map(([, held]) => held);
+    return encodeCbor([records.map(({ bytes }) => bytes), aged, more]);
   }
 
   /** What a sync answer holds; nothing where it is malformed. */
   static parseSync(answer: Uint8Array): Lacking {
     const parsed = syncAnswerSchema.safeParse(decodeCbor(answer)).data;
-    if (parsed === undefined) return { records: [], envelopes: [] };
-    const [records, envelopes] = parsed;
+    if (parsed === undefined) return { records: [], envelopes: [], more: false };
+    const [records, envelopes, more] = parsed;
     return {
       records: records.map(oneCopy),
       envelopes: envelopes.map(([envelope, ageMs]) => ({ envelope: oneCopy(envelope), ageMs })),
+      more,
     };
   }
 }
 
+/** As much as one answer holds, of all that could be in it. */
+class Portion {
+  readonly #start: number;
+  readonly #items: { place: number; rank: number; size: number; item: SignedRecord | HeldEnvelope }[] = [];
+
+  constructor(start: number) {
+    this.#start = start;
+  }
+
+  /** @param key undefined: comes before all others. */
+  add(key: string | undefined, rank: number, bytes: Uint8Array, item: SignedRecord | HeldEnvelope): void {
+    const place = key === undefined ? -1 : (Digest.bucketOf(key) + this.#start) % Digest.BUCKETS;
+    this.#items.push({ place, rank, size: bytes.length, item });
+  }
+
+  taken(): { records: SignedRecord[]; envelopes: HeldEnvelope[]; more: boolean } {
+    const all = this.#items;
+    const total = all.reduce((sum, { size }) => sum + size, 0);
+    // Whole buckets, so that a next pull goes on with others.
+    if (total > SYNC_BYTES) all.sort((a, b) => a.place - b.place);
+    let [count, bytes] = [0, 0];
+    while (count < Math.min(all.length, MAX_SYNC_ITEMS) && bytes < SYNC_BYTES) bytes += all[count++]?.size ?? 0;
+    const chosen = all.slice(0, count);
+    chosen.sort((a, b) => a.rank - b.rank);
+    const items = chosen.map(({ item }) => item);
+    return {
+      records: items.filter((item) => 'body' in item),
+      envelopes: items.filter((item) => 'envelope' in item),
+      more: chosen.length < all.length,
+    };
+  }
+}
+
+const STATUS_RANK = 4;
 const RANKS = { issuer: 0, revocation: 1, member: 2, operator: 3, network: 3 } as const;
 const rankOf = ({ body }: SignedRecord): number => RANKS[body.kind];

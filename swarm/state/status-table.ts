@@ -7,6 +7,10 @@ import type { PeerId, Verdict } from '../ports/transport.ts';
 import { Digest } from './digest.ts';
 import { decodeStatus, type Status } from './status.ts';
 
+/** A peer says so much a second, and so much at once: far more than any has to say. What is over is not even checked. */
+const SAYS_A_SECOND = 20;
+const SAYS_AT_ONCE = 100;
+
 /** Envelopes of peers whose certificate has not come yet: it may be on its way. */
 const MAX_EARLY = 256;
 
@@ -42,6 +46,8 @@ export class StatusTable {
   /** The farewells of those that left, for who missed them. */
   readonly #farewells = new Map<PeerId, HeldEnvelope>();
   readonly #reports = new Map<PeerId, HeldEnvelope>();
+  /** What each origin may still say, and as of when: only what it truly signed counts. */
+  readonly #says = new Map<PeerId, { left: number; atMs: number }>();
   readonly #early: (HeldEnvelope & { origin: PeerId })[] = [];
   /** Highest sequence seen by origin, of left peers too: an old status must not bring one back. */
   readonly digest = new Digest();
@@ -73,8 +79,21 @@ export class StatusTable {
     if (!this.#isMember(envelope.origin)) return this.#keepEarly(envelope, nowMs);
     const seen = this.digest.seen(laneOf(envelope.kind, envelope.origin));
     if (seen !== undefined && envelope.sequence <= seen) return { verdict: 'ignore' };
+    const says = this.#mayStillSay(envelope.origin, nowMs);
+    if (says.left < 1) return { verdict: 'ignore' };
     if (!isAuthentic(this.#crypto, this.#swarmId, envelope)) return { verdict: 'reject' };
+    says.left--;
     return this.#merge(envelope, nowMs);
+  }
+
+  #mayStillSay(origin: PeerId, nowMs: number): { left: number; atMs: number } {
+    const says = this.#says.get(origin) ?? { left: SAYS_AT_ONCE, atMs: nowMs };
+    this.#says.set(origin, says);
+    // What a pull brings is dated back: time that was counted is not counted again.
+    const elapsedMs = Math.max(0, nowMs - says.atMs);
+    says.left = Math.min(SAYS_AT_ONCE, says.left + (elapsedMs / 1_000) * SAYS_A_SECOND);
+    says.atMs += elapsedMs;
+    return says;
   }
 
   /** Its certificate may come right after it: kept for a while, unchecked, and not passed on. */
@@ -126,6 +145,7 @@ export class StatusTable {
   forget(origin: PeerId): void {
     this.#entries.delete(origin);
     this.#farewells.delete(origin);
+    this.#says.delete(origin);
     this.#dropReport(origin);
     this.digest.forget(origin);
   }

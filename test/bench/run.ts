@@ -9,6 +9,7 @@ import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
 import { sampler } from './sampler.bench.ts';
+import { security } from './security.bench.ts';
 import { sim } from './sim.bench.ts';
 import { soak } from './soak.bench.ts';
 import { swarm } from './swarm.bench.ts';
@@ -23,6 +24,7 @@ const BENCHES: readonly Bench[] = [
   mutants,
   policy,
   sampler,
+  security,
   sim,
   soak,
   swarm,

@@ -83,6 +83,7 @@ class Recorder implements TransportHandlers {
   disconnected(peer: PeerId): void {
     this.seen.push(`disconnected ${peer}`);
   }
+  flooded(): void {}
   found(): void {}
 }
 

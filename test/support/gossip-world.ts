@@ -108,6 +108,7 @@ export async function simulateGossip(workload: GossipWorkload): Promise<GossipOu
         request: async () => new Uint8Array(),
         connected: () => undefined,
         disconnected: () => undefined,
+        flooded: () => undefined,
         found: () => undefined,
       },
     );

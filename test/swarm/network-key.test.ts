@@ -37,6 +37,7 @@ async function holding(...networkKeys: Uint8Array[]): Promise<Libp2pTransport> {
       request: async (_protocol, _from, bytes) => bytes,
       connected: () => undefined,
       disconnected: () => undefined,
+      flooded: () => undefined,
       found: () => undefined,
     },
   );

@@ -66,7 +66,7 @@ describe('status table', () => {
   const replicaOf = (statuses: StatusTable): Replica => new Replica(new Roster(peers[0] as (typeof peers)[0], SWARM), statuses);
   /** What one table's holder would send another's. */
   const lacking = (from: StatusTable, to: StatusTable, nowMs: number) =>
-    Replica.parseSync(replicaOf(from).answerSync(replicaOf(to).encodeDigests(), nowMs) ?? new Uint8Array()).envelopes;
+    Replica.parseSync(replicaOf(from).answerSync(replicaOf(to).encodeDigests(0), nowMs) ?? new Uint8Array()).envelopes;
 
   it('accepts newer, ignores older and the same, rejects forged', () => {
     const statuses = table();
@@ -112,6 +112,52 @@ describe('status table', () => {
     for (const { envelope } of missing) behind.offer(envelope, 0);
     expect(content(behind)).toEqual(content(full));
     expect(replicaOf(full).answerSync(new Uint8Array([0xff]), 0)).toBeUndefined();
+  });
+
+  it('sends much in parts: each answer says that there is more, and pulls from here and there bring all of it', async () => {
+    const many = await makePeers(1_500);
+    const said = many.map((peer) => sealEnvelope(peer, SWARM, 'status', 1, new Uint8Array(encodeStatus(largest))).bytes);
+    const [one, other, behind] = [table(), table(), table()];
+    for (const bytes of said) for (const holder of [one, other]) holder.offer(bytes, 0);
+    let pulls = 0;
+    for (let more = true; more && pulls < 20; pulls++) {
+      const answer = replicaOf(pulls % 2 === 0 ? one : other).answerSync(replicaOf(behind).encodeDigests(pulls * 7_919), 0);
+      expect(answer?.length).toBeLessThan(140 * 1024);
+      const lacks = Replica.parseSync(answer ?? new Uint8Array());
+      for (const { envelope } of lacks.envelopes) behind.offer(envelope, 0);
+      more = lacks.more;
+    }
+    expect(content(behind)).toEqual(content(one));
+    expect(pulls).toBeGreaterThan(1);
+    const starts = [0, 30_000].map((start) =>
+      Replica.parseSync(replicaOf(one).answerSync(replicaOf(table()).encodeDigests(start), 0) as Uint8Array),
+    );
+    const [first, second] = starts.map(({ envelopes }) => new Set(envelopes.map(({ envelope }) => envelope.join())));
+    expect([...(first ?? [])].filter((one) => second?.has(one)).length).toBeLessThan((first?.size ?? 0) / 2);
+  });
+
+  it('hears one that floods for a while only, checks no more of it, and hears it again later', () => {
+    const crypto = peers[0] as (typeof peers)[0];
+    let checked = 0;
+    const counting = new Proxy(crypto, {
+      get: (of, name) => {
+        const value: unknown = Reflect.get(of, name);
+        if (name === 'verify') checked++;
+        return typeof value === 'function' ? value.bind(of) : value;
+      },
+    });
+    const statuses = new StatusTable(counting, SWARM, () => true);
+    const verdicts = Array.from({ length: 300 }, (_, index) => statuses.offer(sealed(1, 20_000 + index).bytes, 0).verdict);
+    expect([verdicts.indexOf('ignore'), checked]).toEqual([100, 100]);
+    expect(statuses.offer(sealed(2, 19_000).bytes, 0).verdict).toBe('accept');
+    expect(statuses.offer(sealed(1, 30_000).bytes, 1_000).verdict).toBe('accept');
+    // What others forge in its name is not held against it.
+    for (let index = 0; index < 300; index++) {
+      const forged = sealed(2, 20_000 + index).bytes.slice();
+      forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+      expect(statuses.offer(forged, 0).verdict).toBe('reject');
+    }
+    expect(statuses.offer(sealed(2, 30_000).bytes, 0).verdict).toBe('accept');
   });
 
   it('listens to members only; what came before its origin’s certificate counts once that has come', () => {

@@ -38,6 +38,7 @@ function seeing(greeter: Greeter): Seen {
     },
     connected: (peer) => void lines.push(`connected ${peer}`),
     disconnected: () => undefined,
+    flooded: () => undefined,
     found: () => undefined,
   };
   return { lines, handlers };
