@@ -2,19 +2,15 @@
 // `node besieger.ts KIND SECONDS ADDRESS [TOKEN]`: prints one line of JSON at its end.
 import { connect, type Socket } from 'node:net';
 import type { Stream } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
-import { lpStream } from '@libp2p/utils';
-import { multiaddr } from '@multiformats/multiaddr';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { sealEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { parseToken } from '../../swarm/identity/token.ts';
-import { createHost, type Host } from '../../swarm/libp2p/host.ts';
 import { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
-import { Meter } from '../../swarm/libp2p/muxer.ts';
 import { encodeProbe } from '../../swarm/membership/probe.ts';
 import { type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Greeter } from '../../swarm/ports/transport.ts';
 import { makeIdentity } from './crypto.ts';
+import { Foe } from './foe.ts';
 import { Papers } from './swarm-papers.ts';
 import { EVERYBODY_WELCOME } from './welcome.ts';
 
@@ -26,7 +22,7 @@ interface Gossips {
 }
 
 interface Siege {
-  host: Host;
+  foe: Foe;
   crypto: Ed25519Crypto;
   names: SwarmNames;
   victim: string;
@@ -38,12 +34,14 @@ const rpcOf = (topic: string, data: Uint8Array) => ({ subscriptions: [], message
 
 /** Each does its worst once, a little at a time, so that the loop of this process goes on; and says how much of it there was. */
 const KINDS: Record<string, (siege: Siege, turn: number) => Promise<number>> = {
-  strangers: async ({ host, address }) => {
-    await dialAnew(host, address);
+  strangers: async ({ foe, address }) => {
+    await foe.dial(address);
+    foe.hangUp();
     return 1;
   },
-  'slow-strangers': async ({ host, address }) => {
-    await dialAnew(host, address);
+  'slow-strangers': async ({ foe, address }) => {
+    await foe.dial(address);
+    foe.hangUp();
     await pause(20); // below the rate that an address is cut off at
     return 1;
   },
@@ -75,17 +73,15 @@ const KINDS: Record<string, (siege: Siege, turn: number) => Promise<number>> = {
         sealEnvelope(siege.crypto, siege.names.swarmId, 'status', 2 ** 40 + turn * AT_ONCE + index, encodeCbor([1, 'nothing']))
           .bytes,
     ),
-  subscriptions: async ({ host, victim }, turn) => {
+  subscriptions: async ({ foe, victim }, turn) => {
     const subscriptions = Array.from({ length: 1_000 }, (_, index) => ({ subscribe: true, topic: `/t/${turn}/${index}` }));
-    const pubsub = host.services.pubsub as unknown as Gossips;
+    const pubsub = foe.host.services.pubsub as unknown as Gossips;
     pubsub.sendRpc(victim, { subscriptions, messages: [], control: undefined });
     await pause(5);
     return subscriptions.length;
   },
-  streams: async ({ host, victim, names }) => {
-    const connection = host.getConnections(peerIdFromString(victim))[0];
-    const open = (protocol: string) => connection?.newStream(protocol, { maxOutboundStreams: 1e6 }).catch(() => undefined);
-    await Promise.all(Array.from({ length: AT_ONCE }, () => open(names.protocol('sync'))));
+  streams: async ({ foe, names }) => {
+    await Promise.all(Array.from({ length: AT_ONCE }, () => foe.open(names.protocol('sync'))));
     await pause(1);
     return AT_ONCE;
   },
@@ -97,27 +93,18 @@ const KINDS: Record<string, (siege: Siege, turn: number) => Promise<number>> = {
     return AT_ONCE * 8;
   },
   /** The costliest question that there is: a digest in which everything differs. */
-  syncs: async ({ host, victim, names }, turn) => {
-    const connection = host.getConnections(peerIdFromString(victim))[0];
+  syncs: async ({ foe, names }, turn) => {
     const ask = async (): Promise<void> => {
-      const stream = await connection?.newStream(names.protocol('sync'), { signal: AbortSignal.timeout(2_000) });
-      if (stream === undefined) return;
-      const exchange = lpStream(stream, { maxDataLength: 2 ** 22 });
-      await exchange.write(new Uint8Array(2 * 1_024 * 8).fill(turn));
-      await exchange.read({ signal: AbortSignal.timeout(5_000) });
-      stream.abort(new Error('enough'));
+      const exchange = await foe.writer(names.protocol('sync'));
+      await exchange?.write(new Uint8Array(2 * 1_024 * 8 + 2).fill(turn));
+      await exchange?.read({ signal: AbortSignal.timeout(5_000) });
+      exchange?.unwrap().abort(new Error('enough'));
     };
     await Promise.all(Array.from({ length: 16 }, () => ask().catch(() => undefined)));
     await pause(1);
     return 16;
   },
 };
-
-/** A stranger believes that it was let in, until it is thrown out. */
-async function dialAnew(host: Host, address: string): Promise<void> {
-  const connection = await host.dial(multiaddr(address)).catch(() => undefined);
-  connection?.abort(new Error('again'));
-}
 
 /** Arrays within arrays: as deep as a message may be long. */
 function bomb(nonce: number): Uint8Array {
@@ -126,20 +113,18 @@ function bomb(nonce: number): Uint8Array {
   return bytes;
 }
 
-async function gossiped({ host, victim, names }: Siege, count: number, make: (index: number) => Uint8Array): Promise<number> {
-  const pubsub = host.services.pubsub as unknown as Gossips;
+async function gossiped({ foe, victim, names }: Siege, count: number, make: (index: number) => Uint8Array): Promise<number> {
+  const pubsub = foe.host.services.pubsub as unknown as Gossips;
   for (let index = 0; index < count; index++) pubsub.sendRpc(victim, rpcOf(names.statusTopic, make(index)));
   await pause(2);
   return count;
 }
 
-const writers = new Map<string, ReturnType<typeof lpStream<Stream>>>();
-async function writerOf({ host, victim }: Siege, protocol: string) {
-  if (!writers.has(protocol)) {
-    const stream = await host.getConnections(peerIdFromString(victim))[0]?.newStream(protocol);
-    if (stream !== undefined) writers.set(protocol, lpStream(stream));
-  }
-  return writers.get(protocol);
+const writers = new Map<string, Awaited<ReturnType<Foe['writer']>>>();
+async function writerOf({ foe }: Siege, protocol: string) {
+  const known = writers.get(protocol) ?? (await foe.writer(protocol));
+  writers.set(protocol, known);
+  return known;
 }
 
 async function besiege(kind: string, seconds: number, address: string, text: string | undefined): Promise<void> {
@@ -152,23 +137,13 @@ async function besiege(kind: string, seconds: number, address: string, text: str
   papers.nowMs = Date.now();
   const names = swarmNames(swarmId);
   const greeter: Greeter = token === undefined ? EVERYBODY_WELCOME : papers.admission;
-  const host = await createHost({
-    privateKey: identity.privateKey,
-    listen: [],
-    announce: [],
-    swarmId,
-    keyring: undefined,
-    greeter,
-    meter: new Meter(),
-    topics: [names.statusTopic],
-    dhtProtocol: names.dhtProtocol,
-    found: undefined,
-  });
+  const { privateKey } = identity;
+  const foe = await Foe.make({ privateKey, swarmId, greeter, topics: [names.statusTopic], dhtProtocol: names.dhtProtocol });
   const to = address.split('#')[0] ?? '';
-  const siege: Siege = { host, crypto, names, victim: to.split('/p2p/')[1] ?? '', address: to };
+  const siege: Siege = { foe, crypto, names, victim: to.split('/p2p/')[1] ?? '', address: to };
   if (token !== undefined) {
-    host.services.pubsub.subscribe(names.statusTopic);
-    await host.dial(multiaddr(to));
+    foe.host.services.pubsub.subscribe(names.statusTopic);
+    await foe.dial(to);
     await pause(1_500); // gossipsub opens its stream
   }
   const act = KINDS[kind];
@@ -177,11 +152,11 @@ async function besiege(kind: string, seconds: number, address: string, text: str
   let done = 0;
   let dials = 0;
   for (let turn = 0; performance.now() < untilMs; turn++) {
-    if (token !== undefined && host.getConnections().length === 0) {
+    if (token !== undefined && !foe.isConnected) {
       // Thrown out: it comes again at once.
       writers.clear();
       dials++;
-      await host.dial(multiaddr(to)).catch(() => pause(5));
+      if (!(await foe.dial(to))) await pause(5);
     } else done += await Promise.race([act(siege, turn).catch(() => 0), pause(1_000).then(() => 0)]);
   }
   process.stdout.write(`${JSON.stringify({ kind, done, dials })}\n`, () => process.exit(0));

@@ -1,19 +1,18 @@
 // Members that flood a real libp2p host: each kind has a bound, who goes over it is thrown out and kept out for a while, and others
 // are served meanwhile. How long the loop is held is measured by `npm run bench -- security`.
-import { lpStream } from '@libp2p/utils';
-import { multiaddr } from '@multiformats/multiaddr';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Budgets } from '../../swarm/libp2p/budgets.ts';
-import { createHost, type Host } from '../../swarm/libp2p/host.ts';
-import { Meter } from '../../swarm/libp2p/muxer.ts';
 import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
 import type { TransportHandlers } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
 import { makeIdentity } from '../support/crypto.ts';
+import { Foe } from '../support/foe.ts';
 import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const TOPIC = '/t/1';
 const SWARM = '0'.repeat(32);
+
+const addressOf = (transport: Libp2pTransport): string => transport.addresses()[0] ?? '';
 
 const ending: (() => Promise<unknown>)[] = [];
 afterEach(async () => void (await Promise.all(ending.splice(0).map((end) => end()))));
@@ -55,57 +54,30 @@ async function besieged(verdict: 'accept' | 'reject' = 'accept'): Promise<Besieg
   return state;
 }
 
-interface Foe {
-  host: Host;
-  self: string;
-  /** @returns whether it was let in, as far as the other side is concerned. */
-  dial(): Promise<boolean>;
-}
-
 async function foeOf({ transport }: Besieged): Promise<Foe> {
-  const { peer: self, privateKey } = await makeIdentity();
-  const host = await createHost({
-    privateKey,
-    listen: [],
-    announce: [],
-    swarmId: SWARM,
-    keyring: undefined,
-    greeter: EVERYBODY_WELCOME,
-    meter: new Meter(),
-    topics: [TOPIC],
-    dhtProtocol: '/test/kad/1.0.0',
-    found: undefined,
-  });
-  ending.push(async () => host.stop());
-  const dial = () =>
-    host.dial(multiaddr(transport.addresses()[0] ?? '')).then(
-      () => true,
-      () => false,
-    );
-  expect(await dial()).toBe(true);
-  return { host, self, dial };
+  const foe = await Foe.make({ swarmId: SWARM, topics: [TOPIC], dhtProtocol: '/test/kad/1.0.0' });
+  ending.push(async () => foe.host.stop());
+  expect(await foe.dial(addressOf(transport))).toBe(true);
+  return foe;
 }
 
 /** Thrown out, told of once, kept out; and another is served. */
 async function isKeptOut(victim: Besieged, foe: Foe, kind: string): Promise<void> {
-  await eventually('it to be thrown out', () => foe.host.getConnections().length === 0 || undefined);
+  await eventually('it to be thrown out', () => !foe.isConnected || undefined);
   expect(victim.flooded).toEqual([`${foe.self} ${kind}`]);
-  expect([await foe.dial(), victim.transport.connectedPeers()]).toEqual([false, []]);
+  expect([await foe.dial(addressOf(victim.transport)), victim.transport.connectedPeers()]).toEqual([false, []]);
   const friend = await foeOf(victim);
-  const stream = await friend.host.getConnections()[0]?.newStream('/r/1');
-  const exchange = lpStream(stream as NonNullable<typeof stream>);
-  await exchange.write(Uint8Array.of(7));
-  expect([...(await exchange.read()).subarray()]).toEqual([7]);
+  const exchange = await friend.writer('/r/1');
+  await exchange?.write(Uint8Array.of(7));
+  expect([...((await exchange?.read())?.subarray() ?? [])]).toEqual([7]);
 }
 
 describe('a member that floods', () => {
   it('with streams is thrown out', async () => {
     const victim = await besieged();
     const foe = await foeOf(victim);
-    const connection = foe.host.getConnections()[0];
-    const open = () => connection?.newStream('/r/1', { maxOutboundStreams: 1e6 }).catch(() => undefined);
-    for (let turn = 0; turn < 100 && foe.host.getConnections().length > 0; turn++) {
-      for (let index = 0; index < 10; index++) void open();
+    for (let turn = 0; turn < 100 && foe.isConnected; turn++) {
+      for (let index = 0; index < 10; index++) void foe.open('/r/1');
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     await isKeptOut(victim, foe, 'streams');
@@ -114,10 +86,9 @@ describe('a member that floods', () => {
   it('with messages is heard so far and no further', async () => {
     const victim = await besieged();
     const foe = await foeOf(victim);
-    const stream = await foe.host.getConnections()[0]?.newStream('/m/1');
-    const writer = lpStream(stream as NonNullable<typeof stream>);
-    for (let index = 0; index < 20_000 && foe.host.getConnections().length > 0; index++)
-      await writer.write(new Uint8Array(20)).catch(() => undefined);
+    const writer = await foe.writer('/m/1');
+    for (let index = 0; index < 20_000 && foe.isConnected; index++)
+      await writer?.write(new Uint8Array(20)).catch(() => undefined);
     await isKeptOut(victim, foe, 'messages');
     expect(victim.heard).toBeGreaterThanOrEqual(2_000);
     expect(victim.heard).toBeLessThan(5_000);
@@ -126,11 +97,10 @@ describe('a member that floods', () => {
   it('with bytes is thrown out, whatever they are', async () => {
     const victim = await besieged();
     const foe = await foeOf(victim);
-    const stream = await foe.host.getConnections()[0]?.newStream('/m/1');
-    const writer = lpStream(stream as NonNullable<typeof stream>);
-    for (let index = 0; index < 1_000 && foe.host.getConnections().length > 0; index++)
+    const writer = await foe.writer('/m/1');
+    for (let index = 0; index < 1_000 && foe.isConnected; index++)
       await Promise.race([
-        writer.write(new Uint8Array(60_000)).catch(() => undefined),
+        writer?.write(new Uint8Array(60_000)).catch(() => undefined),
         new Promise((resolve) => setTimeout(resolve, 50)),
       ]);
     await isKeptOut(victim, foe, 'bytes');
