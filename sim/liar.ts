@@ -1,6 +1,7 @@
 // A member that lies: the agent itself is an honest one, and what it says and hears is bent on its way. It has its own key, and
 // no other's: what it cannot sign, it cannot forge.
 import { decodeVoteMessage, encodeVoteMessage, type Vote, voteBytes } from '../consensus/vote/claim.ts';
+import { encodeCbor } from '../swarm/dissemination/cbor.ts';
 import { parseEnvelope, sealEnvelope } from '../swarm/dissemination/envelope.ts';
 import { swarmNames } from '../swarm/names.ts';
 import type { Clock } from '../swarm/ports/clock.ts';
@@ -8,7 +9,7 @@ import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { PeerId, PortState, Traffic, Transport, TransportHandlers, TransportNames } from '../swarm/ports/transport.ts';
 import { decodeStatus, encodeStatus, STATUS_CONDITIONS, type Status } from '../swarm/state/status.ts';
 
-export const LIES = ['telemetry', 'votes', 'equivocate', 'replay', 'forge', 'flood', 'nag'] as const;
+export const LIES = ['telemetry', 'votes', 'equivocate', 'replay', 'forge', 'flood', 'nag', 'withhold'] as const;
 export type Lie = (typeof LIES)[number];
 
 const REPLAY_EVERY_MS = 1_000;
@@ -41,6 +42,7 @@ export class LyingTransport implements Transport {
   }
 
   async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
+    const sync = swarmNames(this.#swarmId).protocol('sync');
     await this.#inner.start(names, {
       ...bound(handlers),
       broadcast: (topic, from, bytes) => {
@@ -48,6 +50,9 @@ export class LyingTransport implements Transport {
         if (this.#heard.length > MAX_HEARD) this.#heard.shift();
         return handlers.broadcast(topic, from, bytes);
       },
+      // Who asks it for what it lacks is told that it lacks nothing.
+      request: async (name, from, bytes) =>
+        this.#lies.has('withhold') && name === sync ? encodeCbor([[], [], false]) : handlers.request(name, from, bytes),
     });
     const topic = names.topics[0] ?? '';
     if (this.#lies.has('replay') || this.#lies.has('forge')) this.#every(REPLAY_EVERY_MS, () => this.#bother(topic));

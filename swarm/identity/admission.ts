@@ -11,6 +11,7 @@ import {
   encodeHello,
   type Grant,
   type Hello,
+  isLaterHello,
   parseAnswer,
   parseHello,
   type Refusal,
@@ -160,20 +161,20 @@ export class Admission implements Greeter {
 
   async welcome(from: PeerId, bytes: Uint8Array): Promise<Admitted> {
     const hello = parseHello(bytes);
-    if (hello === undefined) return this.#answer(from, refused('malformed', 'this is no hello of a version that is read here'));
-    return this.#answer(from, await this.#judge(from, hello), this.#helloTo(from));
+    if (hello === undefined) return this.#answer(unreadable(bytes, 'hello'));
+    return this.#answer(await this.#judge(from, hello), this.#helloTo(from));
   }
 
   async accept(from: PeerId, bytes: Uint8Array): Promise<Admitted> {
     const answer = parseAnswer(bytes);
-    if (answer === undefined) return this.#answer(from, refused('malformed', 'this is no answer of a version that is read here'));
+    if (answer === undefined) return this.#answer(unreadable(bytes, 'answer'));
     if (answer.refusal !== undefined) {
       this.lastRefusal = { by: from, ...answer.refusal };
       return { admitted: false, answer: undefined, reason: answer.refusal.text };
     }
     await this.#take(answer.grant);
-    if (answer.hello === undefined) return this.#answer(from, refused('malformed', 'it did not say who it is'));
-    return this.#answer(from, await this.#judge(from, answer.hello));
+    if (answer.hello === undefined) return this.#answer(refused('malformed', 'it did not say who it is'));
+    return this.#answer(await this.#judge(from, answer.hello));
   }
 
   async settle(_from: PeerId, bytes: Uint8Array): Promise<Admitted> {
@@ -184,7 +185,7 @@ export class Admission implements Greeter {
     return { admitted: true, answer: undefined, reason: '' };
   }
 
-  #answer(_from: PeerId, { refusal, grant }: Judged, hello?: Hello): Admitted {
+  #answer({ refusal, grant }: Judged, hello?: Hello): Admitted {
     // Who is refused is not told who we are.
     const answer = encodeAnswer({ refusal, grant, hello: refusal === undefined ? hello : undefined });
     return { admitted: refusal === undefined, answer, reason: refusal?.text ?? '' };
@@ -445,6 +446,12 @@ const put = (record: SignedRecord): StoreOperation => ({
 });
 
 const refused = (code: Refusal, text: string): Judged => ({ refusal: { code, text }, grant: undefined });
+
+function unreadable(bytes: Uint8Array, what: string): Judged {
+  if (isLaterHello(bytes))
+    return refused('malformed', 'the other agent speaks a later version of KALOS: update the older one of the two');
+  return refused('malformed', `this is no ${what} of a version that is read here`);
+}
 
 function clockText(ms: number): string {
   const minutes = Math.round(Math.abs(ms) / 60_000);

@@ -95,6 +95,13 @@ export function parseHello(bytes: Uint8Array): Hello | undefined {
   return wire && helloOf(wire);
 }
 
+const laterSchema = z.tuple([z.int().gt(HELLO_VERSION)], z.unknown());
+
+/** Whether what cannot be read is of a later version of this exchange. */
+export function isLaterHello(bytes: Uint8Array): boolean {
+  return bytes.length <= MAX_HELLO_BYTES && laterSchema.safeParse(decodeCbor(bytes)).success;
+}
+
 export function encodeAnswer({ refusal, hello, grant }: Answer): Uint8Array {
   return encodeCbor([
     HELLO_VERSION,

@@ -351,7 +351,7 @@ function dialFailure(error: Error): TransportError {
   if (denied !== undefined) return new TransportError('denied', denied.slice(denied.indexOf(DENIED) + DENIED.length));
   if (causes.every((cause) => cause.includes('ECONNREFUSED'))) return new TransportError('refused', 'nobody listens there');
   if (/protocol selection|unsupported protocol/i.test(text))
-    return new TransportError('denied', `it is of another swarm (${text})`);
+    return new TransportError('denied', `it is of another swarm, or of another version of KALOS (${text})`);
   if (/pre-shared|nonce|psk|EOF|unexpected end|reset|closed/i.test(text))
     return new TransportError('unreachable', `${text} (is it of another swarm, or is the network key another?)`);
   return new TransportError('unreachable', text);

@@ -74,6 +74,39 @@ describe('membership among many', () => {
     expect([answered.length, missing.map(({ peer }) => cluster.byPeer(peer)?.name)]).toEqual([NODES - 2, ['node-30']]);
   });
 
+  it('is no prisoner of hostile neighbours: four of five that pass nothing on and answer no pull keep nothing from it', async () => {
+    const cluster = await settled();
+    const victim = cluster.node(30);
+    const linked = (): number[] => {
+      const connected = victim.running?.swarm.members.filter((member) => member.connected) ?? [];
+      return connected.map(({ peer }) => cluster.byPeer(peer)?.index ?? -1);
+    };
+    const hostile = new Set(linked().filter((index, nth) => index !== 0 && nth % 6 !== 0));
+    for (const index of hostile) {
+      const node = cluster.node(index);
+      node.crash();
+      node.lies.add('withhold');
+      cluster.network.gossip.silent.add(node.peer);
+      node.boot();
+    }
+    const startMs = SETTLED_MS + 30_000;
+    await cluster.runUntil(startMs);
+    const honest = cluster.nodes.filter((node) => node !== victim && !hostile.has(node.index));
+    const own = () => honest.map(({ peer, running }) => running?.swarm.statuses.get(peer)?.sequence ?? 0);
+    let [expected, late, before] = [0, 0, own()];
+    for (let turn = 1; turn <= 20; turn++) {
+      await cluster.runUntil(startMs + turn * 10_000);
+      honest.forEach(({ peer }, nth) => {
+        expected++;
+        if ((victim.running?.swarm.statuses.get(peer)?.sequence ?? 0) < (before[nth] ?? 0)) late++;
+      });
+      before = own();
+    }
+    expect(linked().filter((index) => !hostile.has(index)).length).toBeGreaterThanOrEqual(2);
+    expect(hostile.size).toBeGreaterThan(linked().length * 0.7);
+    expect([late / expected <= 0.01, victim.running?.swarm.members.filter(({ state }) => state === 'down')]).toEqual([true, []]);
+  });
+
   it('has a revoked member out everywhere within ten seconds of a partition’s end, though a peer that missed it stood by it', async () => {
     const cluster = await settled(12);
     const [revoked, stale] = [cluster.node(5), cluster.node(6)];

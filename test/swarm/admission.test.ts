@@ -290,6 +290,22 @@ describe('root keys', () => {
 });
 
 describe('bad input', () => {
+  it('of a later version is told from nonsense, and of an earlier one too', async () => {
+    const { founder } = await foundedSwarm();
+    const { crypto, admission } = await joined(founder, 'later');
+    const told = async (wire: unknown) => {
+      const { answer, reason } = await founder.admission.welcome(crypto.self, encodeCbor(wire));
+      return [
+        parseAnswer(answer ?? new Uint8Array())?.refusal?.text,
+        (await founder.admission.accept(crypto.self, encodeCbor(wire))).reason,
+        reason,
+      ];
+    };
+    expect(await told([2, { anything: 1 }])).toEqual(Array(3).fill(expect.stringMatching(/later version of KALOS: update/)));
+    expect(await told([0, 'old'])).toEqual(Array(3).fill(expect.stringMatching(/no (hello|answer) of a version/)));
+    expect((await admission.accept(founder.peer, new Uint8Array([0x9f]))).reason).toMatch(/no answer of a version/);
+  });
+
   it('of another swarm is refused, whatever it holds', async () => {
     const [{ founder: ours }, { founder: theirs }] = [await foundedSwarm(), await foundedSwarm()];
     const stranger = await joined(theirs, 'stranger');

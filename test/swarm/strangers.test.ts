@@ -7,6 +7,7 @@ import type { Greeter, TransportHandlers } from '../../swarm/ports/transport.ts'
 import { eventually } from '../support/clock.ts';
 import { makeIdentity, makeRsaIdentity } from '../support/crypto.ts';
 import { foundedSwarm, joined, newcomer, type Papers } from '../support/swarm-papers.ts';
+import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const NAMES = { topics: ['/t/1'], messages: ['/m/1'], requests: ['/r/1'] };
 const DIALS = 200;
@@ -101,6 +102,23 @@ describe('a stranger', () => {
     expect([seen.lines, transport.connectedPeers()]).toEqual([[], []]);
   });
 
+  it('of another wire version is told so, and what is asked in a protocol that it does not speak fails at once', async () => {
+    const host = async (swarmId: string) => (await listening(await makeIdentity(), swarmId, EVERYBODY_WELCOME)).transport;
+    const transport = await host('0'.repeat(32));
+    const later = await host('1'.repeat(32)); // its first protocol has another name, as one of another version would
+    await expect(later.dial(addressOf(transport))).rejects.toMatchObject({
+      code: 'denied',
+      message: expect.stringMatching(/another swarm, or of another version/),
+    });
+    const member = await host('0'.repeat(32));
+    await member.dial(addressOf(transport));
+    const askedMs = performance.now();
+    await expect(member.request(transport.self, '/r/2', Uint8Array.of(1), 5_000)).rejects.toMatchObject({ code: 'unreachable' });
+    expect(performance.now() - askedMs).toBeLessThan(3_000);
+    member.send(transport.self, '/m/2', Uint8Array.of(1));
+    expect((await member.request(transport.self, '/r/1', Uint8Array.of(1), 5_000)).length).toBe(0);
+  });
+
   it('that shows a member’s certificate is not that member', async () => {
     const { founder } = await foundedSwarm();
     const member = await joined(founder, 'member');
@@ -112,12 +130,11 @@ describe('a stranger', () => {
 
   it('that connects and says nothing holds no member up', async () => {
     const { founder } = await foundedSwarm();
-    const everybody: Greeter = (await import('../support/welcome.ts')).EVERYBODY_WELCOME;
-    const { transport, seen } = await listening(await makeIdentity(), founder.admission.roster.swarmId, everybody);
+    const { transport, seen } = await listening(await makeIdentity(), founder.admission.roster.swarmId, EVERYBODY_WELCOME);
     const port = Number(addressOf(transport).match(/tcp\/(\d+)/)?.[1]);
     const sockets: Socket[] = Array.from({ length: STALLERS }, () => connect(port, '127.0.0.1').on('error', () => undefined));
     await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-    const { transport: member } = await listening(await makeIdentity(), founder.admission.roster.swarmId, everybody);
+    const { transport: member } = await listening(await makeIdentity(), founder.admission.roster.swarmId, EVERYBODY_WELCOME);
     await eventually(
       'the member to be let in',
       () =>
