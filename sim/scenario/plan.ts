@@ -15,8 +15,8 @@ export interface PlannedFault {
   args: Readonly<Record<string, unknown>>;
 }
 
-/** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again. */
-export const RECOVERY_MS = 30_000;
+/** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again; an alert that came back often is held for 20 s of answers, and whoever holds it may be stalled meanwhile. */
+export const RECOVERY_MS = 45_000;
 /** A drawn fault comes upon so many machines at most. */
 const MOST_AT_ONCE = 3;
 
