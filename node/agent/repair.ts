@@ -17,11 +17,13 @@ const OFTEN_MS = 8_000;
 const INCOMPLETE_MS = 3_000;
 /** Where an answer was not all, what is left is asked for this soon, of another. */
 const MORE_MS = 50;
+/** After so many pulls that brought nothing late, gossip does what it should again. */
+const USELESS_IN_A_ROW = 10;
 
 export interface RepairEvents {
-  /** @returns how much of it was new. */
-  pulled(lacking: Lacking, askedMs: number): number;
-  /** Nobody was admitted of late of whom nothing has come yet. */
+  /** @returns how much of it was new, and how much of that should have come by push before. */
+  pulled(lacking: Lacking, askedMs: number): { news: number; missed: number };
+  /** Nobody was admitted of late of whom nothing has come yet, and what others say comes when it should. */
   isComplete(): boolean;
 }
 
@@ -35,6 +37,9 @@ export class Repair {
   #delayMs = Number.POSITIVE_INFINITY;
   #stopped = false;
   #goingOn = false;
+  /** Who had what gossip did not bring: asked again and again, for neighbours may keep things back. */
+  #useful: PeerId | undefined;
+  #uselessInARow = 0;
 
   constructor(ports: Pick<Ports, 'transport' | 'clock' | 'random'>, replica: Replica, protocol: string, events: RepairEvents) {
     this.#ports = ports;
@@ -78,6 +83,14 @@ export class Repair {
     const connected = this.#ports.transport.connectedPeers();
     const peer = connected[integerBelow(this.#ports.random, connected.length)];
     if (peer !== undefined) void this.pullFrom(peer);
+    if (this.#useful !== undefined && this.#useful !== peer && connected.includes(this.#useful)) void this.pullFrom(this.#useful);
+  }
+
+  #judge(peer: PeerId, missed: number): void {
+    if (missed > 0) {
+      this.#useful = peer;
+      this.#uselessInARow = 0;
+    } else if (this.#useful === peer && ++this.#uselessInARow >= USELESS_IN_A_ROW) this.#useful = undefined;
   }
 
   #goOn(): void {
@@ -96,7 +109,10 @@ export class Repair {
     try {
       const request = this.#replica.encodeDigests(integerBelow(random, MAX_START));
       const lacking = Replica.parseSync(await transport.request(peer, this.#protocol, request, SYNC_TIMEOUT_MS));
-      if (!this.#stopped && this.#events.pulled(lacking, askedMs) > 0 && lacking.more) this.#goOn();
+      if (this.#stopped) return;
+      const { news, missed } = this.#events.pulled(lacking, askedMs);
+      this.#judge(peer, missed);
+      if (news > 0 && lacking.more) this.#goOn();
     } catch {
       // it has gone again: the next connection asks anew
     }

@@ -484,11 +484,15 @@ export class SwarmLink {
 
   #isComplete(): boolean {
     const sinceMs = this.#ports.clock.wallMs() - JOINS_WITHIN_MS;
-    return !this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs);
+    if (this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs)) return false;
+    const oldMs = this.#ports.clock.monotonicMs() - this.#freshMs;
+    const late = this.statuses
+      .entries()
+      .filter(({ origin, heardMs }) => heardMs < oldMs && this.#membership.get(origin)?.state === 'alive');
+    return late.length <= this.#membership.size * MISSED_SHARE;
   }
 
-  /** @returns how much of it was new. */
-  #pulled({ records, envelopes }: Lacking, askedMs: number): number {
+  #pulled({ records, envelopes }: Lacking, askedMs: number): { news: number; missed: number } {
     const { clock } = this.#ports;
     const wallMs = clock.wallMs();
     const accepted = records.flatMap((bytes) => {
@@ -507,7 +511,7 @@ export class SwarmLink {
     }
     if (missed > this.#membership.size * MISSED_SHARE) this.#repair.often();
     this.#coordination.tellSoon();
-    return news;
+    return { news, missed };
   }
 
   /** Hearsay from a pull: a status that is young enough is a sign of life, as of then. */
