@@ -60,6 +60,7 @@ function addNodeCommands(program: Command): void {
     .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage, 5 not let in'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);
+  addQueryCommands(program);
   addShowCommands(program);
   addPolicyCommands(program);
   addActCommands(program);
@@ -69,6 +70,46 @@ function addNodeCommands(program: Command): void {
   program
     .command('compute-host', { hidden: true })
     .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
+}
+
+function addQueryCommands(program: Command): void {
+  program
+    .command('query')
+    .description('ask the whole swarm in SQL')
+    .argument('[sql]', 'a SELECT over the tables of: kalos tables')
+    .option('--ask <question>', 'a question of: kalos tables --questions, in place of SQL')
+    .option('--nodes <selector>', 'ask only these: names, or such as role=coordinator, with commas between')
+    .option('--on <node>', 'ask only this one')
+    .addOption(
+      new Option('--mode <mode>', 'live: ask the members concerned; local: this machine and what it knows')
+        .choices(['live', 'local'])
+        .default('live'),
+    )
+    .addOption(directory())
+    .addOption(rows())
+    .addOption(watch())
+    .option('--timeout <time>', 'how long to wait for the slowest node', timeout, 5_000)
+    .addHelpText(
+      'after',
+      `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"\n${exits('0 complete, 1 error, 2 usage or wrong SQL, 6 partial')}`,
+    )
+    .action(async (sql: string | undefined, { dir, output, timeout: timeoutMs, watch: everyMs, ...given }: QueryGiven) => {
+      const { runQuery, questionOf } = await import('../node/cli/query.ts');
+      const { ask, on, nodes = on, mode } = given;
+      if ((sql === undefined) === (ask === undefined)) program.error('give one: SQL, or --ask QUESTION', { exitCode: 2 });
+      const statement = sql ?? questionOf(ask ?? '');
+      return endsWatched(everyMs, () => runQuery(dir, statement, { timeoutMs, mode, nodes }, output));
+    });
+  program
+    .command('tables')
+    .description('the tables that SQL can ask, and what their columns mean')
+    .argument('[table]', 'one of them, whole')
+    .option('--questions', 'questions that operators ask, for: kalos query --ask', false)
+    .addOption(rows())
+    .action(async (name: string | undefined, { output, questions }: { output: Format; questions: boolean }) => {
+      const { listTables, listQuestions, showTable } = await import('../node/cli/query.ts');
+      return ends(questions ? listQuestions(output) : name === undefined ? listTables(output) : showTable(name, output));
+    });
 }
 
 function addAskingCommands(program: Command): void {
@@ -82,22 +123,6 @@ function addAskingCommands(program: Command): void {
     .action(async ({ dir, output, watch: everyMs }: Common) => {
       const { status } = await import('../node/cli/status.ts');
       return endsWatched(everyMs, () => status(dir, output));
-    });
-  program
-    .command('query')
-    .description('ask the whole swarm in SQL')
-    .argument('<sql>', 'a SELECT over nodes, metrics, processes, services, mounts, incidents')
-    .addOption(directory())
-    .addOption(rows())
-    .addOption(watch())
-    .option('--timeout <time>', 'how long to wait for the slowest node', timeout, 5_000)
-    .addHelpText(
-      'after',
-      `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"\n${exits('0 complete, 1 error, 2 usage or wrong SQL, 6 partial')}`,
-    )
-    .action(async (sql: string, { dir, output, timeout: withinMs, watch: everyMs }: Common & { timeout: number }) => {
-      const { runQuery } = await import('../node/cli/query.ts');
-      return endsWatched(everyMs, () => runQuery(dir, sql, withinMs, output));
     });
   program
     .command('explain')
@@ -121,6 +146,14 @@ function addAskingCommands(program: Command): void {
     .action(async ({ dir, output, ...options }: Common & { fix: boolean; dryRun: boolean }) =>
       ends((await import('../node/cli/doctor.ts')).doctor(dir, output, options)),
     );
+}
+
+interface QueryGiven extends Common {
+  timeout: number;
+  ask?: string;
+  nodes?: string;
+  on?: string;
+  mode: 'live' | 'local';
 }
 
 interface Common {

@@ -26,10 +26,11 @@ import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
 import { Memory } from './memory/memory.ts';
+import type { TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { type Overview, overview } from './query/overview.ts';
-import { answerTable, type QueryResult, query } from './query/query.ts';
-import type { TableSources } from './query/tables.ts';
+import { answerTable, type QueryOptions, type QueryResult, query } from './query/query.ts';
+import { QueryLog } from './query/query-log.ts';
 import type { Declared } from './telemetry/declared.ts';
 import type { Recording } from './telemetry/flight-recorder.ts';
 import type { Past } from './telemetry/history.ts';
@@ -93,6 +94,8 @@ export interface AgentStatus {
 }
 
 const MAX_OWN_VOTES = 1_024;
+/** For reading a table of the machine: whoever asked may have given up before. */
+const INSPECT_WITHIN_MS = 10_000;
 
 export class Agent {
   readonly #config: AgentConfig;
@@ -124,8 +127,8 @@ export class Agent {
       this.#onChanges(changes),
     );
     this.#link = new SwarmLink(ports, config, {
-      request: async (protocol, body) =>
-        protocol === 'table' ? answerTable(body, this.#sources) : answerExplain(body, this.#memory),
+      request: async (protocol, from, body) =>
+        protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory),
       voted: (_claim, vote) => this.#rememberVote(vote),
       ...events,
     });
@@ -142,8 +145,18 @@ export class Agent {
       watcher: this.#watcher,
       memory: this.#memory,
       healer: this.#healer,
+      executor: this.#executor,
+      policies: this.#policies,
+      audit: this.#audit,
+      queries: new QueryLog(),
       version: config.version,
       nowMonotonicMs: () => ports.clock.monotonicMs(),
+      nowWallMs: () => ports.clock.wallMs(),
+      inspect: async (table, where) => {
+        const answer = await ports.compute.inspect(table, where, INSPECT_WITHIN_MS);
+        if (!answer.ok) throw new Error(answer.message);
+        return answer.rows;
+      },
     };
   }
 
@@ -226,8 +239,8 @@ export class Agent {
     return this.#link;
   }
 
-  query(sql: string, timeoutMs: number): Promise<QueryResult> {
-    return query(sql, timeoutMs, this.#sources, this.#ports.compute);
+  query(sql: string, options: QueryOptions): Promise<QueryResult> {
+    return query(sql, options, this.#sources, this.#ports.compute);
   }
 
   explain(id: string): Promise<ExplainResult> {

@@ -35,6 +35,7 @@ const NO_COMPUTE: Compute = {
   classify: async () => undefined,
   sqlNeeds: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
   sqlRun: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
+  inspect: async () => ({ ok: false, message: 'a simulated machine has no such table' }),
   close: async () => undefined,
 };
 

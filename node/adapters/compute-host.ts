@@ -1,7 +1,7 @@
 // The other end of ForkedCompute: a child process that does one kind of work for its parent and ends with it.
 import { z } from 'zod';
 import { FEATURE_COUNT, INCIDENT_CLASSES } from '../../models/features.ts';
-import type { TableRows, TableShape } from '../../swarm/ports/compute.ts';
+import type { SqlValue, TableRows, TableShape } from '../../swarm/ports/compute.ts';
 
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -17,6 +17,12 @@ export const jobSchema = z.discriminatedUnion('kind', [
     sql: z.string(),
     schema: z.custom<TableShape[]>(Array.isArray),
     data: z.custom<TableRows[]>(Array.isArray),
+  }),
+  z.object({
+    id: z.number(),
+    kind: z.literal('inspect'),
+    table: z.string(),
+    where: z.map(z.string(), z.array(z.union([z.string(), z.number(), z.null()]))),
   }),
 ]);
 export type Job = z.infer<typeof jobSchema>;
@@ -42,8 +48,19 @@ async function answer(job: Job): Promise<void> {
 /** Each engine is loaded when it is first needed: a child does only one kind of work. */
 async function work(job: Job): Promise<unknown> {
   if (job.kind === 'classify') return classify(job.model, job.features);
+  if (job.kind === 'inspect') return inspect(job.table, job.where);
   const engine = await import('./sql-engine.ts');
   return job.kind === 'sql-needs' ? engine.sqlNeeds(job.sql, job.schema) : engine.sqlRun(job.sql, job.schema, job.data);
+}
+
+/** More are not sent to the agent. */
+const MAX_INSPECTED = 50_000;
+
+async function inspect(table: string, where: ReadonlyMap<string, readonly SqlValue[]>) {
+  const { READERS } = await import('./inspect/inspect.ts');
+  const reader = READERS[table];
+  if (reader === undefined) throw new Error(`this machine has no table ${table}`);
+  return (await reader(where)).slice(0, MAX_INSPECTED);
 }
 
 let loaded: Promise<import('../../models/onnx/incident-model.ts').IncidentModel> | undefined;

@@ -1,7 +1,16 @@
 // The Compute port on child processes: one for SQL, one for models, started when needed, ended when idle, and killed
 // when a job outlasts its time.
 import { type ChildProcess, fork } from 'node:child_process';
-import type { Classification, Compute, SqlAnswer, SqlNeeds, TableRows, TableShape } from '../../swarm/ports/compute.ts';
+import type {
+  Classification,
+  Compute,
+  InspectAnswer,
+  SqlAnswer,
+  SqlNeeds,
+  SqlValue,
+  TableRows,
+  TableShape,
+} from '../../swarm/ports/compute.ts';
 import type { Job } from './compute-host.ts';
 
 /** An idle child gives its memory back after this. */
@@ -92,12 +101,14 @@ class Worker {
 export class ForkedCompute implements Compute {
   readonly #models: Worker;
   readonly #sql: Worker;
+  readonly #inspection: Worker;
   readonly #modelPath: string;
 
   /** @param entry the script to fork: the `kalos` entry, called with `compute-host`. */
   constructor(entry: string, modelPath: string) {
     this.#models = new Worker(entry);
     this.#sql = new Worker(entry);
+    this.#inspection = new Worker(entry);
     this.#modelPath = modelPath;
   }
 
@@ -120,6 +131,16 @@ export class ForkedCompute implements Compute {
     return this.#ask<SqlAnswer>({ kind: 'sql-run', sql, schema: shapes(schema), data: [...data] }, timeoutMs);
   }
 
+  async inspect(table: string, where: ReadonlyMap<string, readonly SqlValue[]>, timeoutMs: number): Promise<InspectAnswer> {
+    try {
+      const asked = new Map([...where].map(([name, values]) => [name, [...values]]));
+      const rows = await this.#inspection.run({ kind: 'inspect', table, where: asked }, timeoutMs);
+      return { ok: true, rows: rows as Record<string, SqlValue | undefined>[] };
+    } catch (error) {
+      return { ok: false, message: (error as Error).message };
+    }
+  }
+
   async #ask<Answer>(job: JobBody, timeoutMs: number): Promise<Answer | { ok: false; message: string }> {
     try {
       return (await this.#sql.run(job, timeoutMs)) as Answer;
@@ -131,6 +152,7 @@ export class ForkedCompute implements Compute {
   async close(): Promise<void> {
     this.#models.close();
     this.#sql.close();
+    this.#inspection.close();
   }
 }
 

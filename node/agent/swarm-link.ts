@@ -64,7 +64,7 @@ export interface SwarmLinkConfig {
 }
 
 export interface SwarmLinkEvents {
-  request(protocol: 'table' | 'explain', body: Uint8Array): Promise<Uint8Array>;
+  request(protocol: 'table' | 'explain', from: PeerId, body: Uint8Array): Promise<Uint8Array>;
   voted(claim: Claim, vote: Vote): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -453,9 +453,9 @@ export class SwarmLink {
   async #answer(name: string, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     switch (name) {
       case this.#names.protocol('table'):
-        return this.#events.request('table', body);
+        return this.#events.request('table', from, body);
       case this.#names.protocol('explain'):
-        return this.#events.request('explain', body);
+        return this.#events.request('explain', from, body);
       case this.#names.protocol('renew'): {
         const grant = await this.admission.renew(from);
         if (grant === undefined) throw new Error('this agent is no issuer');

@@ -19,6 +19,8 @@ const MAX_REASON_LENGTH = 200;
 const querySchema = z.strictObject({
   sql: z.string().min(1),
   timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS),
+  mode: z.enum(['local', 'live']).default('live'),
+  nodes: z.string().max(2_000).optional(),
 });
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(MAX_REASON_LENGTH) });
 const answerSchema = z.strictObject({ answer: z.enum(['approved', 'rejected']) });
@@ -131,8 +133,8 @@ export const ROUTES: readonly Route[] = [
     process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
     return ok({});
   }),
-  post('/v1/query', 'SQL over the whole swarm', querySchema, async (agent, { sql, timeoutMs }) => {
-    const result = await agent.query(sql, timeoutMs);
+  post('/v1/query', 'SQL over the whole swarm', querySchema, async (agent, { sql, timeoutMs, mode, nodes }) => {
+    const result = await agent.query(sql, { timeoutMs, mode, nodes });
     return result.ok ? ok(result.answer) : failed(400, result.message);
   }),
   get('/v1/series', 'The names of all series', (agent) => ok(agent.series())),

@@ -1,20 +1,110 @@
-// `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine.
+// `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine; `kalos tables` says what there is to ask.
 
 import { callAgent } from '../api/client.ts';
-import type { QueryAnswer } from '../query/query.ts';
-import { printRows } from './data.ts';
+import { closest, KalosError } from '../errors.ts';
+import { TABLES } from '../query/catalogue/catalogue.ts';
+import { PACK } from '../query/pack.ts';
+import type { QueryAnswer, QueryOptions } from '../query/query.ts';
+import { printData, printRows } from './data.ts';
+
 import { EXIT, type Format, paint } from './output.ts';
 
-export async function runQuery(directory: string | undefined, sql: string, timeoutMs: number, format: Format): Promise<number> {
-  const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs });
+export async function runQuery(
+  directory: string | undefined,
+  sql: string,
+  { timeoutMs, mode = 'live', nodes }: Partial<QueryOptions> & { timeoutMs: number },
+  format: Format,
+): Promise<number> {
+  const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs, mode, nodes });
   const rows = answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, i) => [name, row[i] ?? null])));
   printRows(format, { headers: answer.columns, rows: answer.rows, data: { ...answer, rows } });
   if (format !== 'json' && format !== 'yaml') printCompleteness(answer);
-  return answer.missing.length > 0 ? EXIT.partial : EXIT.ok;
+  return answer.missing.length + answer.truncated.length > 0 ? EXIT.partial : EXIT.ok;
 }
 
 function printCompleteness(answer: QueryAnswer): void {
   const from = answer.mode === 'local' ? 'from this peer’s own state' : `${answer.answered} of ${answer.expected} nodes answered`;
-  process.stderr.write(paint('dim', `${answer.rows.length} rows, ${from}, ${answer.tookMs} ms\n`));
+  process.stderr.write(
+    paint('dim', `${answer.rows.length} row${answer.rows.length === 1 ? '' : 's'}, ${from}, ${answer.tookMs} ms\n`),
+  );
   for (const { node, reason } of answer.missing) process.stderr.write(paint('yellow', `missing: ${node} (${reason})\n`));
+  for (const { node, table } of answer.truncated)
+    process.stderr.write(paint('yellow', `cut short: ${table} of ${node}; narrow it with WHERE column = …\n`));
+}
+
+/** The statement of a question of the pack. @throws KalosError */
+export function questionOf(name: string): string {
+  const question = PACK.find((one) => one.name === name);
+  if (question !== undefined) return question.sql;
+  const meant = closest(
+    name,
+    PACK.map((one) => one.name),
+  );
+  throw new KalosError(
+    'not-found',
+    `no question is called ${name || '""'}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    'see: kalos tables --questions',
+  );
+}
+
+export function listQuestions(format: Format): number {
+  printRows(format, {
+    headers: ['name', 'asks'],
+    rows: PACK.map(({ name, asks }) => [name, asks]),
+    wide: { headers: ['name', 'asks', 'sql'], rows: PACK.map(({ name, asks, sql }) => [name, asks, sql]) },
+    data: { questions: PACK },
+  });
+  return EXIT.ok;
+}
+
+/** The catalogue needs no agent. */
+export function listTables(format: Format): number {
+  const shown = TABLES.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  printRows(format, {
+    headers: ['table', 'of', 'description'],
+    rows: shown.map(({ name, scope, description }) => [name, scope, description]),
+    data: {
+      tables: shown.map(({ name, scope, description, columns, examples, needs = [] }) => ({
+        name,
+        scope,
+        description,
+        columns,
+        examples,
+        needs,
+      })),
+    },
+  });
+  return EXIT.ok;
+}
+
+export function showTable(given: string, format: Format): number {
+  const table = TABLES.find(({ name }) => name === given);
+  if (table === undefined) {
+    const meant = closest(
+      given,
+      TABLES.map(({ name }) => name),
+    );
+    throw new KalosError(
+      'not-found',
+      `there is no table ${given}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+      'see: kalos tables',
+    );
+  }
+  const { name, scope, description, columns, examples, needs = [] } = table;
+  if (format !== 'table') {
+    printData(format, { name, scope, description, columns, examples, needs });
+    return EXIT.ok;
+  }
+  const width = Math.max(...columns.map((column) => column.name.length));
+  const lines = [
+    `${paint('bold', name)}  ${description}`,
+    scope === 'swarm' ? '  every peer holds all of it: nobody is asked' : '  of each machine: the members concerned are asked',
+    ...(needs.length === 0 ? [] : [`  it has to be asked with ${needs.map((one) => `${one} = '…'`).join(' or ')}`]),
+    '',
+    ...columns.map((column) => `  ${column.name.padEnd(width)}  ${column.type.padEnd(7)}  ${column.description}`),
+    '',
+    ...examples.map((example) => `  kalos query "${example}"`),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return EXIT.ok;
 }

@@ -30,7 +30,7 @@ export async function metrics(directory: string | undefined, names: readonly str
   return runQuery(
     directory,
     `select name, value, unit${format === 'wide' || format === 'csv' ? ', kind, source' : ''}, coalesce(unknown, description) as about from metrics where ${where} order by name`,
-    QUERY_TIMEOUT_MS,
+    { timeoutMs: QUERY_TIMEOUT_MS },
     format,
   );
 }
@@ -83,7 +83,7 @@ function inBuckets(values: readonly number[], count: number): number[] {
 export async function incidents(directory: string | undefined, open: boolean, format: Format): Promise<number> {
   const more = format === 'wide' || format === 'csv' ? ', severity, opened_ms, closed_ms, tool, cause' : '';
   const sql = `select id, node, policy, target, state, outcome${more} from incidents${open ? " where outcome = ''" : ''} order by id`;
-  return runQuery(directory, sql, QUERY_TIMEOUT_MS, format);
+  return runQuery(directory, sql, { timeoutMs: QUERY_TIMEOUT_MS }, format);
 }
 
 /** @param policy undefined: of all. */

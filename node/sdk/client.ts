@@ -6,13 +6,25 @@ import type { Incident } from '../detection/incident.ts';
 import type { PolicyInput } from '../detection/policy.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Explanation } from '../query/explain.ts';
-import type { QueryAnswer } from '../query/query.ts';
+import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import type { Recording } from '../telemetry/flight-recorder.ts';
 import type { Past } from '../telemetry/history.ts';
 import type { ToolCall } from '../tool-call.ts';
 
 export { KalosError } from '../errors.ts';
-export type { ActAnswer, AgentStatus, Case, Explanation, Incident, Past, PolicyInput, QueryAnswer, Recording, ToolCall };
+export type {
+  ActAnswer,
+  AgentStatus,
+  Case,
+  Explanation,
+  Incident,
+  Past,
+  PolicyInput,
+  QueryAnswer,
+  QueryOptions,
+  Recording,
+  ToolCall,
+};
 
 export interface ClientOptions {
   /** The agent's state directory; KALOS_DIR, or the user's default, where it is not given. */
@@ -40,8 +52,8 @@ export class KalosClient {
   }
 
   /** SQL over the whole swarm; `missing` names who did not answer in time. */
-  query(sql: string, timeoutMs = 5_000): Promise<QueryAnswer> {
-    return this.#post('/v1/query', { sql, timeoutMs });
+  query(sql: string, options: Partial<QueryOptions> = {}): Promise<QueryAnswer> {
+    return this.#post('/v1/query', { sql, ...options });
   }
 
   /** Those that this agent remembers, oldest first. */

@@ -208,11 +208,11 @@ export class Libp2pTransport implements Transport {
   }
 
   /** A stream to a peer that is connected already: messages never dial. */
-  async #openConnected(peer: PeerId, protocol: string): Promise<Stream> {
+  async #openConnected(peer: PeerId, protocol: string, within?: AbortSignal): Promise<Stream> {
     const connection = this.#started?.getConnections(peerIdFromString(peer))[0];
     if (connection === undefined) throw new TransportError('unreachable', `not connected to ${peer}`);
     return connection.newStream(protocol, {
-      signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS),
+      signal: AbortSignal.any([AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS), ...(within === undefined ? [] : [within])]),
       maxOutboundStreams: MAX_STREAMS_PER_PEER,
     });
   }
@@ -238,7 +238,7 @@ export class Libp2pTransport implements Transport {
     const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
     let stream: Stream | undefined;
     try {
-      stream = await this.#openConnected(peer, protocol);
+      stream = await this.#openConnected(peer, protocol, signal);
       const exchange = lpStream(stream, { maxDataLength: MAX_ANSWER_BYTES });
       await exchange.write(bytes, { signal });
       const answer = (await exchange.read({ signal })).subarray();

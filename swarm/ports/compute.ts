@@ -25,6 +25,8 @@ export type SqlNeeds = { ok: true; tables: Record<string, string[]> } | { ok: fa
 
 export type SqlAnswer = { ok: true; columns: string[]; rows: SqlValue[][] } | { ok: false; message: string };
 
+export type InspectAnswer = { ok: true; rows: Record<string, SqlValue | undefined>[] } | { ok: false; message: string };
+
 export interface Compute {
   /** Classifies a feature vector (length as in the model's card); undefined where no model can run. */
   classify(features: readonly number[]): Promise<Classification | undefined>;
@@ -32,5 +34,7 @@ export interface Compute {
   sqlNeeds(sql: string, schema: readonly TableShape[], timeoutMs: number): Promise<SqlNeeds>;
   /** Runs a statement over the rows given. */
   sqlRun(sql: string, schema: readonly TableShape[], data: readonly TableRows[], timeoutMs: number): Promise<SqlAnswer>;
+  /** Reads a table of this machine (node/adapters/inspect). @param where equalities by column, of which rows may take notice. */
+  inspect(table: string, where: ReadonlyMap<string, readonly SqlValue[]>, timeoutMs: number): Promise<InspectAnswer>;
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { incidentModel } from './incident-model.bench.ts';
 import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
+import { query } from './query.bench.ts';
 import { sampler } from './sampler.bench.ts';
 import { security } from './security.bench.ts';
 import { sim } from './sim.bench.ts';
@@ -23,6 +24,7 @@ const BENCHES: readonly Bench[] = [
   membership,
   mutants,
   policy,
+  query,
   sampler,
   security,
   sim,

@@ -11,6 +11,7 @@ const compute: Compute = {
   classify: async () => ({ label: 'memory-growth', confidence: 0.93 }),
   sqlNeeds: async () => ({ ok: false, message: '' }),
   sqlRun: async () => ({ ok: false, message: '' }),
+  inspect: async () => ({ ok: false as const, message: 'none' }),
   close: async () => undefined,
 };
 const blind: Compute = { ...compute, classify: async () => undefined };

@@ -97,7 +97,50 @@ describe('three real agents', () => {
     expect(rows.map(({ node }) => node)).toEqual(['alpha', 'beta', 'gamma']);
     expect(rows.every(({ n }) => Number(n) > 5)).toBe(true);
     const wrong = await kalos('query', 'select * from nope', '--dir', beta.directory);
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('there are: nodes, metrics, processes')]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('there are: nodes, members, conditions')]);
+  });
+
+  it('answer for whom they are asked, and only those are asked', async () => {
+    const ask = (...args: string[]) => kalos('query', ...args, '-o', 'json', '--dir', beta.directory);
+    const answered = async (...args: string[]) => {
+      const { expected, rows } = JSON.parse((await ask(...args)).stdout) as { expected: number; rows: { node: string }[] };
+      return [expected, rows.map(({ node }) => node).sort()];
+    };
+    const sql = 'select node, version from kernel_info';
+    expect(await answered(`${sql} where node in ('alpha', 'gamma')`)).toEqual([2, ['alpha', 'gamma']]);
+    expect(await answered(sql, '--nodes', 'alpha,beta')).toEqual([2, ['alpha', 'beta']]);
+    expect(await answered(sql, '--on', 'gamma')).toEqual([1, ['gamma']]);
+    expect(await answered(sql, '--mode', 'local')).toEqual([1, ['beta']]);
+    expect(await answered(sql, '--nodes', 'state=alive')).toEqual([3, ['alpha', 'beta', 'gamma']]);
+    expect((await ask(sql, '--nodes', '*')).stderr).toMatch(/no nodes are named/);
+    const csv = await kalos('query', '--ask', 'kernels', '-o', 'csv', '--dir', alpha.directory);
+    expect([csv.code, csv.stdout.split('\r\n')[0]]).toEqual([0, 'version,machines,nodes']);
+    const log = await swarm.rows(
+      beta,
+      "select distinct asked_by, what from query_log where node = 'gamma' and asked_by = 'beta'",
+    );
+    expect(log).toContainEqual({ asked_by: 'beta', what: 'kernel_info (node, version)' });
+  });
+
+  it('come back in time with all but who is frozen, and say so', async () => {
+    gamma.process.kill('SIGSTOP');
+    const startMs = performance.now();
+    const cut = await kalos(
+      'query',
+      'select node, count(*) from processes group by node',
+      '--timeout',
+      '1s',
+      '--dir',
+      alpha.directory,
+    );
+    gamma.process.kill('SIGCONT');
+    expect(performance.now() - startMs).toBeLessThan(3_000);
+    expect([cut.code, cut.stderr]).toEqual([6, expect.stringMatching(/2 of 3 nodes answered[\s\S]*missing: gamma/)]);
+    expect(cut.stdout).toMatch(/alpha[\s\S]*beta/);
+    await eventually(
+      'gamma to answer',
+      async () => (await swarm.rows(alpha, 'select node from kernel_info')).length === 3 || undefined,
+    );
   });
 
   it('replace a coordinator that is killed, call a query without it partial, and take it back', async () => {

@@ -1,0 +1,383 @@
+// Tables of what KALOS itself knows and does: the swarm's from the state that every peer holds, each agent's from itself.
+import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
+import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
+import { columns, known, type Row, type Table, type TableSources } from './table.ts';
+
+const camelToSnake = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter, at) => (at === 0 ? '' : '_') + letter.toLowerCase());
+const scaled = (value: number | undefined, by: number) => (value === undefined ? null : value / by);
+
+function nodeRows({ link, nowMonotonicMs }: TableSources): Row[] {
+  return link.members.map((member) => {
+    const entry = link.statuses.get(member.peer);
+    const status = entry?.status;
+    return {
+      node: link.nameOf(member.peer),
+      peer: member.peer,
+      state: member.state,
+      role: link.coordinator === member.peer ? 'coordinator' : 'member',
+      version: status?.version,
+      mode: status?.mode,
+      address: status?.address,
+      age_ms: entry === undefined ? null : Math.round(nowMonotonicMs() - entry.heardMs),
+      term: status?.term,
+      open_incidents: status?.openIncidents,
+      load_1m: scaled(status?.loadCenti, 100),
+      cpu: scaled(status?.cpuPermille, 1000),
+      memory: scaled(status?.memoryPermille, 1000),
+      psi_cpu: scaled(status?.pressureCenti[0], 100),
+      psi_memory: scaled(status?.pressureCenti[1], 100),
+      psi_io: scaled(status?.pressureCenti[2], 100),
+      ...Object.fromEntries(STATUS_CONDITIONS.map((name) => [camelToSnake(name), status?.conditions[name] ?? 'Unknown'])),
+    };
+  });
+}
+
+const swarmTables: readonly Table[] = [
+  {
+    name: 'nodes',
+    scope: 'swarm',
+    description: 'Every member of the swarm, from the newest status that this peer holds of it',
+    columns: columns(`
+      node TEXT name
+      peer TEXT peer id
+      state TEXT joining, alive, unreachable or down
+      role TEXT coordinator or member
+      version TEXT version of KALOS
+      mode TEXT observe, advise or act
+      address TEXT where it can be dialed
+      age_ms INTEGER how old its status is here
+      term INTEGER term of the election that it knows
+      open_incidents INTEGER incidents that are open there
+      load_1m REAL load average
+      cpu REAL share of the CPUs in use, 0 to 1
+      memory REAL share of the memory in use, 0 to 1
+      psi_cpu REAL percent of time in which work waited for a CPU
+      psi_memory REAL percent of time in which work waited for memory
+      psi_io REAL percent of time in which work waited for I/O
+      ${STATUS_CONDITIONS.map((name) => `${camelToSnake(name)} TEXT condition: True, False or Unknown`).join('\n')}`),
+    examples: [
+      "select node, state, age_ms from nodes where state <> 'alive'",
+      'select node, cpu, memory from nodes order by cpu desc limit 5',
+    ],
+    rows: (sources) => nodeRows(sources),
+  },
+  {
+    name: 'members',
+    scope: 'swarm',
+    description: 'Who belongs to the swarm by its roster, and until when',
+    columns: columns(`
+      node TEXT name
+      peer TEXT peer id
+      role TEXT member or committee
+      issuer INTEGER 1: it may let others in
+      certificate_from INTEGER Unix time from which its certificate holds
+      certificate_until INTEGER Unix time at which it ends; renewed at half
+      epoch INTEGER rises when it is admitted anew`),
+    examples: ['select node, role from members where issuer = 1'],
+    rows: ({ link, nowWallMs }) => {
+      const { roster } = link.admission;
+      return roster.members().map(({ subject, name, role, fromMs, untilMs, epoch }) => ({
+        node: name,
+        peer: subject,
+        role,
+        issuer: roster.isIssuer(subject, nowWallMs()) ? 1 : 0,
+        certificate_from: Math.floor(fromMs / 1_000),
+        certificate_until: Math.floor(untilMs / 1_000),
+        epoch,
+      }));
+    },
+  },
+  {
+    name: 'conditions',
+    scope: 'swarm',
+    description: 'Conditions of every member, a row each',
+    columns: columns(`
+      node TEXT member
+      condition TEXT name
+      status TEXT True, False or Unknown
+      age_ms INTEGER how old that is here`),
+    examples: ["select node, condition from conditions where status = 'False'"],
+    rows: ({ link, nowMonotonicMs }) =>
+      link.statuses.entries().flatMap(({ origin, status, heardMs }) =>
+        STATUS_CONDITIONS.map((condition) => ({
+          node: link.nameOf(origin),
+          condition,
+          status: status.conditions[condition] ?? 'Unknown',
+          age_ms: Math.round(nowMonotonicMs() - heardMs),
+        })),
+      ),
+  },
+  {
+    name: 'observers',
+    scope: 'swarm',
+    description: 'Which observers cannot reach which member',
+    columns: columns(`
+      observer TEXT who says so
+      node TEXT of whom`),
+    examples: ['select node, group_concat(observer) from observers group by node'],
+    rows: ({ link }) =>
+      link.members.flatMap(({ peer }) =>
+        link.accusersOf(peer).map((observer) => ({ observer: link.nameOf(observer), node: link.nameOf(peer) })),
+      ),
+  },
+];
+
+const machineTables: readonly Table[] = [
+  known(
+    'metrics',
+    'The newest value of every metric; NULL, and why, where the machine lacks it',
+    `name TEXT name, after OpenTelemetry where it has one
+    value REAL value
+    unit TEXT unit
+    description TEXT what it is
+    unknown TEXT why there is no value
+    kind TEXT gauge or rate
+    source TEXT where it is read`,
+    ["select node, value from metrics where name = 'system.cpu.utilization' order by value desc"],
+    ({ watcher }) => {
+      const values = watcher.metrics();
+      const { sample } = watcher.lastSample();
+      return METRICS.map((metric) => {
+        const { name, unit, description } = metric;
+        const value = values.get(name);
+        const unknown = value === undefined && sample !== undefined ? unknownBecause(metric, sample) : undefined;
+        return { name, value, unit, description, unknown, ...originOf(metric) };
+      });
+    },
+  ),
+  known(
+    'series',
+    'What a metric was, by the second for ten minutes and by the minute for six hours',
+    `name TEXT series; see kalos metrics --history
+    span TEXT seconds, minutes (means) or peaks (the most of each minute)
+    time INTEGER Unix time
+    value REAL value; NULL where there was none`,
+    ["select node, max(value) from series where name = 'system.cpu.utilization' and span = 'peaks' group by node"],
+    ({ watcher: { history } }, where) =>
+      (where.get('name') ?? []).flatMap((given) => {
+        const name = String(given);
+        const [fine, coarse] = [history.fine(name), history.coarse(name)];
+        const rows = (span: string, past: { stepS: number; atS: number; values: (number | null)[] } | undefined): Row[] =>
+          (past?.values ?? []).map((value, i, all) => ({
+            name,
+            span,
+            time: Math.round((past?.atS ?? 0) - (all.length - 1 - i) * (past?.stepS ?? 1)),
+            value,
+          }));
+        return [...rows('seconds', fine), ...rows('minutes', coarse?.mean), ...rows('peaks', coarse?.most)];
+      }),
+    ['name'],
+  ),
+  known(
+    'services',
+    'The services that each agent supervises',
+    `name TEXT name
+    state TEXT running, exited, stopped …
+    health TEXT what its check says
+    pid INTEGER process id
+    port INTEGER declared port
+    starts INTEGER how often it was started
+    age_ms INTEGER since it was started
+    memory INTEGER bytes, with all that it started
+    processes INTEGER processes
+    cpu REAL CPUs in use; 1 is one core`,
+    ["select node, name, state, health from services where state <> 'running'"],
+    ({ watcher }) =>
+      watcher.services().map(({ name, state, check, pid, port, starts, ageMs, usage }) => ({
+        name,
+        state,
+        health: check,
+        pid,
+        port,
+        starts,
+        age_ms: Math.round(ageMs),
+        memory: Math.round(usage.memoryBytes),
+        processes: usage.processes,
+        cpu: usage.cpus,
+      })),
+  ),
+  known(
+    'links',
+    'Whom each agent is connected with, and when it last heard of each',
+    `peer TEXT the other member
+    state TEXT as this agent sees it
+    connected INTEGER 1: a connection is open
+    heard_ms INTEGER since the last sign of life; NULL where there was none`,
+    ['select node, sum(connected) as connections from links group by node'],
+    ({ link, nowMonotonicMs }) =>
+      link.members
+        .filter(({ peer }) => peer !== link.self)
+        .map(({ peer, state, connected, met, heardMs }) => ({
+          peer: link.nameOf(peer),
+          state,
+          connected: connected ? 1 : 0,
+          heard_ms: met ? Math.round(nowMonotonicMs() - heardMs) : null,
+        })),
+  ),
+  known(
+    'sensors',
+    'Figures that an agent cannot see, and why',
+    `name TEXT what is missing
+    reason TEXT why`,
+    ['select reason, count(*) from sensors group by reason'],
+    ({ watcher }) => {
+      const lacks = watcher.lastSample().sample?.host.lacks ?? new Map<string, string>();
+      return [
+        ...[...lacks].map(([name, reason]) => ({ name, reason })),
+        ...watcher.unseen().map(({ name, reason }) => ({ name, reason })),
+      ];
+    },
+  ),
+  known(
+    'policies',
+    'What counts as wrong on each machine',
+    `name TEXT name
+    origin TEXT shipped, configuration or live
+    scope TEXT machine, service, mount …
+    severity TEXT severity
+    enabled INTEGER 0: kept, but not judged
+    expression TEXT what must hold
+    summary TEXT in words`,
+    ["select name, count(distinct node) from policies where origin = 'live' group by name"],
+    ({ policies }) =>
+      policies.all().map(({ policy, origin }) => ({
+        name: policy.name,
+        origin,
+        scope: policy.scope,
+        severity: policy.severity,
+        enabled: policy.enabled ? 1 : 0,
+        expression: policy.when,
+        summary: policy.summary,
+      })),
+  ),
+];
+
+const historyTables: readonly Table[] = [
+  {
+    name: 'incidents',
+    scope: 'machine',
+    description: 'Incidents that each agent remembers, newest last; kalos explain ID tells one whole',
+    columns: columns(`
+      id TEXT incident
+      node TEXT machine
+      policy TEXT what was found
+      target TEXT of what
+      severity TEXT severity
+      state TEXT how far it is
+      outcome TEXT what came of it; empty while it is open
+      tool TEXT what was done
+      cause TEXT why, as far as it is known
+      summary TEXT in words
+      opened_ms INTEGER Unix time in ms
+      closed_ms INTEGER Unix time in ms; NULL while it is open
+      certified INTEGER 1: witnesses agreed`),
+    examples: ["select node, policy, target, summary from incidents where outcome = ''"],
+    rows: ({ memory }) =>
+      memory.incidents().map((incident) => ({
+        id: incident.id,
+        node: incident.nodeName,
+        policy: incident.policy,
+        target: incident.target,
+        severity: incident.severity,
+        state: incident.state,
+        outcome: incident.outcome,
+        tool: incident.tool,
+        cause: incident.cause,
+        summary: incident.summary,
+        opened_ms: Math.round(incident.openedMs),
+        closed_ms: incident.closedMs === 0 ? null : Math.round(incident.closedMs),
+        certified: incident.certificate === '' ? 0 : 1,
+      })),
+  },
+  known(
+    'cases',
+    'What was tried, and whether it helped',
+    `id TEXT plan
+    incident TEXT incident
+    policy TEXT what was found
+    target TEXT of what
+    tools TEXT what was used
+    plan TEXT in words
+    worked INTEGER 1: it helped
+    time INTEGER Unix time`,
+    ['select policy, tools, avg(worked) as rate, count(*) from cases group by policy, tools'],
+    ({ memory }) =>
+      memory.cases.all().map(({ id, incident, policy, target, tools, plan, worked, atMs }) => ({
+        id,
+        incident,
+        policy,
+        target,
+        tools,
+        plan,
+        worked: worked ? 1 : 0,
+        time: Math.floor(atMs / 1_000),
+      })),
+  ),
+  known(
+    'approvals',
+    'What waits for a person to answer',
+    `id TEXT plan; kalos approve ID
+    incident TEXT incident
+    change TEXT what would be changed
+    expires INTEGER Unix time`,
+    ['select node, id, change from approvals'],
+    ({ executor }) =>
+      executor.approvals().map(({ plan, diff, expiresMs }) => ({
+        id: plan.id,
+        incident: plan.incident,
+        change: diff.join('; '),
+        expires: Math.floor(expiresMs / 1_000),
+      })),
+  ),
+  known(
+    'audit',
+    'The newest thousand records of each agent’s audit',
+    `index_ INTEGER place in the log
+    time INTEGER Unix time
+    kind TEXT start, intent, outcome, refused or control
+    subject TEXT incident, plan or agent
+    text TEXT what`,
+    ["select node, time, subject, text from audit where kind = 'intent' order by time desc limit 20"],
+    async ({ audit }) =>
+      (await audit.tail(1_000)).map(({ index, atMs, kind, subject, text }) => ({
+        index_: index,
+        time: Math.floor(atMs / 1_000),
+        kind,
+        subject,
+        text,
+      })),
+  ),
+  known(
+    'silences',
+    'What is left alone for a while',
+    `id TEXT silence
+    policy TEXT policy; empty for all of a target
+    target TEXT target
+    until INTEGER Unix time
+    reason TEXT why`,
+    ['select node, policy, target, reason from silences'],
+    ({ executor, nowWallMs }) =>
+      executor.silences.active(nowWallMs()).map(({ id, policy, target, untilMs, reason }) => ({
+        id,
+        policy: policy ?? '',
+        target: target ?? '',
+        until: Math.floor(untilMs / 1_000),
+        reason,
+      })),
+  ),
+  known(
+    'query_log',
+    'What each agent was asked of late, by its own users and by other members',
+    `time INTEGER Unix time
+    asked_by TEXT the member that asked; empty for this agent's own users
+    what TEXT the statement, or the table and columns
+    took_ms INTEGER how long it took
+    rows INTEGER rows that were given
+    error TEXT why it failed`,
+    ['select node, asked_by, count(*) from query_log group by node, asked_by'],
+    ({ queries }) => queries.all(),
+  ),
+];
+
+export const AGENT_TABLES: readonly Table[] = [...swarmTables, ...machineTables, ...historyTables];

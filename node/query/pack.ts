@@ -1,0 +1,134 @@
+// Questions that operators ask, by name: `kalos query --ask NAME`.
+
+export interface Question {
+  name: string;
+  asks: string;
+  sql: string;
+}
+
+const q = (name: string, asks: string, sql: string): Question => ({ name, asks, sql });
+
+export const PACK: readonly Question[] = [
+  q(
+    'unwell',
+    'Which members are not well, and how?',
+    "select node, condition, age_ms from conditions where status = 'False' order by node",
+  ),
+  q(
+    'gone',
+    'Who is not alive, and who says so?',
+    "select n.node, n.state, n.age_ms, (select group_concat(o.observer) from observers o where o.node = n.node) as said_by from nodes n where n.state <> 'alive'",
+  ),
+  q(
+    'busiest',
+    'Which machines have the most to do?',
+    'select node, round(cpu * 100) as cpu_percent, round(memory * 100) as memory_percent, load_1m from nodes order by cpu desc limit 10',
+  ),
+  q(
+    'pressure',
+    'Where does work wait, and for what?',
+    "select node, resource, avg10, avg60 from psi where kind = 'some' and avg60 > 5 order by avg60 desc",
+  ),
+  q(
+    'top-cpu',
+    'Which processes use the most CPU?',
+    'select node, pid, name, round(cpu, 2) as cpu from processes order by cpu desc limit 20',
+  ),
+  q(
+    'top-memory',
+    'Which processes use the most memory?',
+    'select node, pid, name, resident_size / 1048576 as mib from processes order by resident_size desc limit 20',
+  ),
+  q(
+    'full-disks',
+    'Which file systems are nearly full?',
+    "select node, path, type, available * 100 / size as free_percent, inodes_free * 100 / max(inodes, 1) as inodes_percent from mounts where size > 0 and type not in ('tmpfs', 'devtmpfs', 'overlay', 'squashfs', 'iso9660') and available * 100 / size < 15 order by free_percent",
+  ),
+  q(
+    'failed-units',
+    'Which systemd units have failed?',
+    "select node, id, description from systemd_units where active_state = 'failed'",
+  ),
+  q(
+    'services',
+    'How are the services that KALOS keeps?',
+    'select node, name, state, health, starts, processes, memory / 1048576 as mib from services order by node, name',
+  ),
+  q(
+    'open-incidents',
+    'What is wrong now?',
+    "select node, policy, target, summary, state from incidents where outcome = '' order by opened_ms",
+  ),
+  q(
+    'remedies',
+    'Which remedies help, and which do not?',
+    'select policy, tools, count(*) as tried, round(avg(worked) * 100) as worked_percent from cases group by policy, tools order by tried desc',
+  ),
+  q('waiting', 'What waits for a person?', "select node, id, change, datetime(expires, 'unixepoch') as expires from approvals"),
+  q(
+    'changes',
+    'What did KALOS change of late?',
+    "select node, datetime(time, 'unixepoch') as at, subject, text from audit where kind = 'outcome' order by time desc limit 30",
+  ),
+  q(
+    'listening',
+    'What can be reached from outside?',
+    "select l.node, l.address, l.port, p.name, p.uid from listening_ports l left join processes p on p.node = l.node and p.pid = l.pid where l.family in (2, 10) and l.address not like '127.%' and l.address <> '::1' order by l.node, l.port",
+  ),
+  q(
+    'connections',
+    'Who talks to whom?',
+    "select node, remote_address, remote_port, count(*) as connections from process_open_sockets where state = 'ESTABLISHED' and remote_address not like '127.%' group by node, remote_address, remote_port order by connections desc limit 30",
+  ),
+  q(
+    'deleted-programs',
+    'Which processes run a program that was replaced?',
+    'select node, pid, name, path from processes where on_disk = 0',
+  ),
+  q(
+    'deleted-files',
+    'Which open files were deleted, and keep disks full?',
+    "select f.node, f.pid, p.name, f.path from process_open_files f left join processes p on p.node = f.node and p.pid = f.pid where f.path like '%(deleted)' limit 100",
+  ),
+  q(
+    'zombies',
+    'Which processes are dead and not waited for?',
+    "select node, parent, count(*) as zombies from processes where state = 'Z' group by node, parent order by zombies desc",
+  ),
+  q(
+    'kernels',
+    'Which kernels run where?',
+    'select version, count(*) as machines, group_concat(node) as nodes from kernel_info group by version order by machines desc',
+  ),
+  q(
+    'distributions',
+    'Which distributions are there?',
+    'select platform, version, count(*) as machines from os_version group by platform, version order by machines desc',
+  ),
+  q(
+    'hardware',
+    'What are the machines made of?',
+    'select node, hardware_vendor, hardware_model, cpu_brand, cpu_logical_cores as cpus, physical_memory / 1073741824 as gib from system_info order by node',
+  ),
+  q('uptimes', 'Who was restarted of late?', 'select node, days, hours, minutes from uptime order by total_seconds limit 20'),
+  q(
+    'clocks',
+    'How far apart are the clocks?',
+    'select node, unix_time - (select min(unix_time) from time) as ahead_s, local_timezone from time order by ahead_s desc',
+  ),
+  q(
+    'network-errors',
+    'Which network interfaces lose something?',
+    'select node, interface, ierrors, oerrors, idrops, odrops from interface_details where ierrors + oerrors + idrops + odrops > 0 order by ierrors + oerrors + idrops + odrops desc',
+  ),
+  q(
+    'certificates',
+    'Which members’ certificates end soonest?',
+    "select node, role, issuer, datetime(certificate_until, 'unixepoch') as until from members order by certificate_until limit 20",
+  ),
+  q(
+    'cron',
+    'What runs by itself?',
+    'select node, path, minute, hour, day_of_week, event, command from crontab order by node, path',
+  ),
+];

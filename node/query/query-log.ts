@@ -1,0 +1,35 @@
+// What this agent was asked of late: bounded, in memory, for people to see who asks what.
+import type { SqlValue } from '../../swarm/ports/compute.ts';
+
+const MOST = 500;
+const MAX_TEXT = 500;
+
+export interface Asked {
+  atMs: number;
+  /** The member that asked; empty for this agent's own users. */
+  by: string;
+  what: string;
+  tookMs: number;
+  rows: number;
+  error: string;
+}
+
+export class QueryLog {
+  readonly #asked: Asked[] = [];
+
+  add(asked: Asked): void {
+    this.#asked.push({ ...asked, what: asked.what.slice(0, MAX_TEXT) });
+    if (this.#asked.length > MOST) this.#asked.shift();
+  }
+
+  all(): Record<string, SqlValue>[] {
+    return this.#asked.map(({ atMs, by, what, tookMs, rows, error }) => ({
+      time: Math.floor(atMs / 1_000),
+      asked_by: by,
+      what,
+      took_ms: Math.round(tookMs),
+      rows,
+      error,
+    }));
+  }
+}

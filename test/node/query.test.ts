@@ -1,0 +1,259 @@
+// What SQL can ask: the catalogue against this very machine, which equalities may travel, and that no statement runs wild.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { ForkedCompute } from '../../node/adapters/forked-compute.ts';
+import { READERS } from '../../node/adapters/inspect/inspect.ts';
+import { ipv6, socketAddress } from '../../node/adapters/inspect/processes.ts';
+import { findPackage } from '../../node/adapters/package.ts';
+import { sqlNeeds, sqlRun } from '../../node/adapters/sql-engine.ts';
+import { TABLES } from '../../node/query/catalogue/catalogue.ts';
+import { LINUX_TABLES } from '../../node/query/catalogue/linux.ts';
+import { PACK } from '../../node/query/pack.ts';
+import { equalities } from '../../node/query/predicates.ts';
+import { selectorOf } from '../../node/query/selector.ts';
+import type { SqlValue } from '../../swarm/ports/compute.ts';
+
+const NOTHING = new Map();
+const compute = new ForkedCompute(join(findPackage().root, 'bin', 'main.ts'), '');
+afterAll(() => compute.close());
+
+/** Runs a statement over this machine’s own tables, as an agent would. */
+async function onThisMachine(sql: string): Promise<{ columns: string[]; rows: SqlValue[][] }> {
+  const needs = sqlNeeds(sql, TABLES);
+  if (!needs.ok) throw new Error(needs.message);
+  const where = equalities(sql, TABLES);
+  const data = await Promise.all(
+    Object.entries(needs.tables).map(async ([table, columns]) => {
+      const reader = READERS[table === 'processes' ? 'process_details' : table];
+      if (reader === undefined) throw new Error(`no table ${table}`);
+      const rows = await reader(where.get(table) ?? NOTHING);
+      return { table, columns, rows: rows.map((row) => columns.map((name) => row[name] ?? null)) };
+    }),
+  );
+  const ran = sqlRun(sql, TABLES, data);
+  if (!ran.ok) throw new Error(ran.message);
+  return ran;
+}
+
+describe('the catalogue', () => {
+  it('says of each table what it is, and each column what it means, in statements that hold', () => {
+    expect(new Set(TABLES.map(({ name }) => name)).size).toBe(TABLES.length);
+    for (const { name, description, columns, examples } of TABLES) {
+      expect(description.length, name).toBeGreaterThan(5);
+      expect(new Set(columns.map((column) => column.name)).size, name).toBe(columns.length);
+      expect(examples.length, name).toBeGreaterThan(0);
+    }
+    for (const sql of [...TABLES.flatMap(({ examples }) => examples), ...PACK.map((question) => question.sql)])
+      expect([sql, sqlNeeds(sql, TABLES).ok]).toEqual([sql, true]);
+    expect(PACK.length).toBeGreaterThanOrEqual(25);
+  });
+
+  it.each(LINUX_TABLES.map((table) => [table.name, table] as const))('reads %s of this machine', async (name, table) => {
+    const reader = READERS[name === 'processes' ? 'process_details' : name];
+    const rows = (await reader?.(table.needs === undefined ? NOTHING : new Map([['path', ['/etc/passwd']]]))) ?? [];
+    const types = new Map(table.columns.map(({ name: column, type }) => [column, type]));
+    for (const row of rows.slice(0, 200))
+      for (const [column, value] of Object.entries(row)) {
+        if (value === undefined || value === null) continue;
+        expect([column, typeof value]).toEqual([column, types.get(column) === 'TEXT' ? 'string' : 'number']);
+      }
+  });
+
+  it('tells what others tell: processes, ports, files, memory and the kernel', async () => {
+    const [mine] = (await onThisMachine(`select cmdline, parent, path from processes where pid = ${process.pid}`)).rows;
+    expect(mine).toEqual([
+      readFileSync('/proc/self/cmdline', 'utf8').replace(/\0+$/, '').replaceAll('\0', ' '),
+      process.ppid,
+      realpathSync('/proc/self/exe'),
+    ]);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const listening = await onThisMachine(
+      `select pid, address, protocol from listening_ports where port = ${port} and pid = ${process.pid}`,
+    );
+    expect(listening.rows).toEqual([[process.pid, '127.0.0.1', 6]]);
+    server.close();
+    expect((await onThisMachine('select version from kernel_info')).rows).toEqual([
+      [execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()],
+    ]);
+    const place = mkdtempSync(join(tmpdir(), 'kalos-query-'));
+    const path = join(place, 'a file');
+    writeFileSync(path, 'abc', { mode: 0o640 });
+    const found = await onThisMachine(`select path, size, mode, type from file where directory = '${place}'`);
+    expect(found.rows).toEqual([[path, 3, '0640', 'regular']]);
+    const [digests] = (await onThisMachine(`select md5, sha256 from hash where path = '${path}'`)).rows;
+    expect(digests).toEqual([
+      '900150983cd24fb0d6963f7d28e17f72',
+      'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+    ]);
+    rmSync(place, { recursive: true });
+  });
+
+  it('reads addresses as the kernel writes them', () => {
+    expect(socketAddress('0100007F:1F90')).toEqual({ address: '127.0.0.1', port: 8080 });
+    expect(socketAddress('00000000000000000000000001000000:0016')).toEqual({ address: '::1', port: 22 });
+    expect(ipv6([0x20, 1, 0xd, 0xb8, ...Array(11).fill(0), 1])).toBe('2001:db8::1');
+    expect(ipv6([...Array(10).fill(0), 0xff, 0xff, 192, 0, 2, 1])).toBe('::ffff:192.0.2.1');
+    expect(ipv6(Array(16).fill(0))).toBe('::');
+    expect(ipv6([0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 5])).toBe('1:0:2::3:4:5');
+  });
+});
+
+/** From osquery’s documentation and packs, and Fleet’s standard query library: those that concern Linux, unchanged. */
+const PUBLIC_QUERIES = [
+  'SELECT name, path, pid FROM processes WHERE on_disk = 0;',
+  "SELECT DISTINCT processes.name, listening_ports.port, processes.pid FROM listening_ports JOIN processes USING (pid) WHERE listening_ports.address = '0.0.0.0';",
+  'SELECT pid, name, ROUND((total_size * 10e-7), 2) AS used FROM processes ORDER BY total_size DESC LIMIT 10;',
+  'select * from crontab;',
+  'select * from kernel_modules;',
+  'select liu.*, p.name, p.cmdline, p.cwd, p.root from logged_in_users liu, processes p where liu.pid = p.pid;',
+  'select * from etc_hosts;',
+  'select * from mounts;',
+  'select * from listening_ports;',
+  "select distinct pid, family, protocol, local_address, local_port, remote_address, remote_port, path from process_open_sockets where path <> '' or remote_address <> '';",
+  "select distinct pid, path from process_open_files where path not like '/private/var/folders%' and path not like '/System/Library/%' and path not in ('/dev/null', '/dev/urandom', '/dev/random');",
+  'select * from arp_cache;',
+  'select * from os_version;',
+  'select * from kernel_info;',
+  'select * from system_info;',
+  'select * from deb_packages;',
+  'select * from users;',
+  'SELECT * FROM uptime;',
+  "SELECT (blocks_available * blocks_size * 10e-10) AS gigs_disk_space_available, ROUND((blocks_available * 1.0 / blocks * 1.0), 2) AS percent_disk_space_available FROM mounts WHERE path = '/';",
+  "SELECT * FROM interface_addresses WHERE interface NOT LIKE '%lo%';",
+  'SELECT u.username, p.name, p.pid FROM processes p JOIN users u ON u.uid = p.uid LIMIT 5;',
+  "SELECT * FROM file WHERE directory = '/etc/';",
+  "SELECT sha256, path FROM hash WHERE path = '/etc/passwd';",
+  "SELECT * FROM system_controls WHERE name = 'kernel.randomize_va_space';",
+  'SELECT * FROM load_average;',
+];
+
+describe('osquery’s and Fleet’s own queries', () => {
+  it.each(PUBLIC_QUERIES)('%s', async (sql) => {
+    const { columns } = await onThisMachine(sql);
+    expect(columns.length).toBeGreaterThan(0);
+  });
+});
+
+describe('equalities that travel', () => {
+  const shapes = [
+    {
+      name: 'a',
+      columns: [
+        { name: 'node', type: 'TEXT' },
+        { name: 'x', type: 'INTEGER' },
+        { name: 'only', type: 'TEXT' },
+      ],
+    },
+    {
+      name: 'b',
+      columns: [
+        { name: 'node', type: 'TEXT' },
+        { name: 'x', type: 'INTEGER' },
+      ],
+    },
+  ] as const;
+  const of = (sql: string) =>
+    Object.fromEntries([...equalities(sql, shapes)].map(([table, where]) => [table, Object.fromEntries(where)]));
+
+  it.each([
+    ["select * from a where node = 'n' and x = 5", { a: { node: ['n'], x: [5] } }],
+    ["select * from a where 'n' = node", { a: { node: ['n'] } }],
+    ["select * from a where node in ('n', 'it''s') order by x", { a: { node: ['n', "it's"] } }],
+    ['select * from a as t where t.x = 1 and t.x = 2', { a: { x: [] } }],
+    ["select * from a join b using (node, x) where a.x = 3 and only = 'o'", { a: { x: [3], only: ['o'] } }],
+    ["select * from a, b where a.node = b.node and b.node = 'n'", { b: { node: ['n'] } }],
+    ["select * from a where x between 1 and 5 and node = 'n' limit 3", { a: { node: ['n'] } }],
+    ["select count(*) from a -- where x = 1\nwhere /* or */ node = 'or'", { a: { node: ['or'] } }],
+    // What is not plain travels not at all.
+    ["select * from a where node = 'n' or x = 5", {}],
+    ["select * from a where node = 'n' union select * from b", {}],
+    ["select * from a where x in (select x from b where node = 'n')", {}],
+    ["select * from a, a as c where a.node = 'n'", {}],
+    ["select * from a where not node = 'n'", {}],
+    ["select * from a where (node = 'n')", {}],
+    ["select * from a where x = '5'", {}],
+    ['select * from a where node = 5', {}],
+    ["select * from a where node = 'n' collate nocase", {}],
+    ["select * from a, b where node = 'n'", {}],
+    ['select * from a where x = -1', {}],
+    ['select * from a having x = 1', {}],
+    ['with a as (select 1 as x) select * from a where x = 1', {}],
+  ])('of %s', (sql, expected) => {
+    expect(of(sql)).toEqual(expected);
+  });
+
+  it('change nothing: rows that they leave out SQL would have left out', () => {
+    const node = fc.constantFrom('n', 'm', 'o');
+    const row = fc.tuple(node, fc.integer({ min: 0, max: 3 }));
+    const atom = fc.oneof(
+      node.map((name) => `a.node = '${name}'`),
+      fc.integer({ min: 0, max: 3 }).map((x) => `b.x = ${x}`),
+      fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 }).map((xs) => `a.x in (${xs.join(', ')})`),
+      fc.constantFrom(
+        'a.x = b.x',
+        'a.x > 1',
+        "a.node <> 'n'",
+        "not a.node = 'm'",
+        'b.x is null',
+        "(a.node = 'n' or b.x = 2)",
+        "a.node = 'm' or b.x = 1",
+      ),
+    );
+    const joins = fc.constantFrom('a, b', 'a join b on a.node = b.node', 'a left join b on a.x = b.x', 'a cross join b');
+    fc.assert(
+      fc.property(
+        fc.array(row, { maxLength: 8 }),
+        fc.array(row, { maxLength: 8 }),
+        joins,
+        fc.array(atom, { minLength: 1, maxLength: 4 }),
+        (a, b, from, atoms) => {
+          const sql = `select a.node, a.x, b.node, b.x, count(*) from ${from} where ${atoms.join(' and ')} group by 1, 2, 3, 4 order by 1, 2, 3, 4`;
+          const where = equalities(sql, shapes);
+          const columns = ['node', 'x'];
+          const kept = (table: string, rows: (string | number)[][]) =>
+            rows.filter((one) =>
+              [...(where.get(table) ?? NOTHING)].every(([name, values]) =>
+                (values as SqlValue[]).includes(one[columns.indexOf(name)] ?? null),
+              ),
+            );
+          const data = (aRows: (string | number)[][], bRows: (string | number)[][]) => [
+            { table: 'a', columns, rows: aRows },
+            { table: 'b', columns, rows: bRows },
+          ];
+          expect(sqlRun(sql, shapes as never, data(kept('a', a), kept('b', b)))).toEqual(
+            sqlRun(sql, shapes as never, data(a, b)),
+          );
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a statement that runs wild', () => {
+  const rows = Array.from({ length: 10_000 }, (_, pid) => [pid]);
+  const data = [{ table: 'processes', columns: ['pid'], rows }];
+
+  it('as a cross join of 10^12 rows is ended, and the next one answered', async () => {
+    const startMs = performance.now();
+    const wild = await compute.sqlRun('select count(*) from processes a, processes b, processes c', TABLES, data, 500);
+    expect([wild.ok, performance.now() - startMs < 8_000]).toEqual([false, true]);
+    const next = await compute.sqlRun('select count(*) from processes', TABLES, data, 5_000);
+    expect(next).toEqual({ ok: true, columns: ['count(*)'], rows: [[10_000]] });
+  }, 20_000);
+});
+
+describe('a selector of nodes', () => {
+  it('that names nobody is a mistake, and never all', () => {
+    for (const text of ['', '*', 'a,', ' , ', 'colour=red']) expect(typeof selectorOf(text)).toBe('string');
+    expect(selectorOf(undefined)).toBeUndefined();
+    expect(typeof selectorOf('a,role=coordinator')).toBe('function');
+  });
+});
