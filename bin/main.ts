@@ -4,6 +4,7 @@ import { findPackage } from '../node/adapters/package.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
 import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
+import { addApiCommands } from './api-commands.ts';
 import { directory, ends, exits, format, integer, rows, span } from './options.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
@@ -66,6 +67,7 @@ function addNodeCommands(program: Command): void {
   addActCommands(program);
   addAuditCommands(program);
   addSwarmCommands(program);
+  addApiCommands(program);
   addSetupCommands(program);
   program
     .command('compute-host', { hidden: true })

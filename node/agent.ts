@@ -12,6 +12,7 @@ import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
 import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
+import { ApiTokens } from './agent/api-tokens.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
@@ -109,6 +110,7 @@ export class Agent {
   readonly #executor: Executor;
   readonly #healer: Healer;
   readonly roll: Roll;
+  readonly apiTokens: ApiTokens;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
   #startedMs = 0;
@@ -139,6 +141,7 @@ export class Agent {
     this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, maxConcurrent, ...events }, config.mode);
     const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
     this.#healer = new Healer({ ...parts, ...events });
+    this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = {
       link: this.#link,
@@ -167,6 +170,7 @@ export class Agent {
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
     await this.#watcher.recall();
     await this.#audit.open();
+    await this.apiTokens.open();
     await this.#executor.open();
     await this.#link.start();
     await this.#audit.append(

@@ -17,12 +17,13 @@ import { LevelStore } from './adapters/level-store.ts';
 import { findPackage } from './adapters/package.ts';
 import { SystemRandom } from './adapters/random.ts';
 import { type Agent, createAgent } from './agent.ts';
+import { serveHttp } from './api/http.ts';
 import { serveApi } from './api/server.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
 import { keepNetworkKeys } from './config/adapters/swarm-files.ts';
 import { agentSettings } from './config/agent-config.ts';
-import { type ConfigFlags, DEFAULT_LISTEN, isLoopback, listenAddress, resolveConfig } from './config/config.ts';
+import { type Config, type ConfigFlags, DEFAULT_LISTEN, isLoopback, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError } from './errors.ts';
@@ -106,17 +107,29 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await ports.actuator.giveUp();
     throw error;
   });
+  const http = await openHttp(agent, config.api, options.log);
   return {
     agent,
     directory,
     sensorFallback: fallbackReason,
     founded,
     stop: async () => {
-      server.close();
+      for (const one of [server, http]) one?.close();
+      http?.closeAllConnections();
       server.closeAllConnections();
       await agent.stop();
     },
   };
+}
+
+/** The page, and the API for others than the command line. An agent whose port is taken goes on without. */
+async function openHttp(agent: Agent, api: Config['api'], log: NodeOptions['log']): Promise<Server | undefined> {
+  if (api.listen === 'off') return undefined;
+  const { certificate, key } = api;
+  const server = await serveHttp(agent, { listen: api.listen, certificate, key });
+  if (server === undefined)
+    log('info', `no page here: ${api.listen} is taken, probably by another agent; api.listen chooses another`);
+  return server;
 }
 
 /** The default port, or a free one where an agent of this machine has that already. */

@@ -1,9 +1,44 @@
-// Talks to the agent of a state directory over its Unix socket.
-import { request } from 'node:http';
+// Talks to an agent: to that of a state directory over its Unix socket, or to one at an address over HTTP, with a token.
+import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
+import { request as overHttps } from 'node:https';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError } from '../errors.ts';
 
 const TIMEOUT_MS = 70_000;
+
+interface Way {
+  secure: boolean;
+  options: RequestOptions & { ca?: Buffer };
+  /** What it leads to, in words. */
+  where: string;
+}
+
+/** KALOS_ADDRESS with KALOS_API_TOKEN, and KALOS_CA where its certificate is signed by nobody known; else the directory's agent. */
+function wayTo(directory: string | undefined): Way {
+  const { KALOS_ADDRESS: address, KALOS_API_TOKEN: token, KALOS_CA: ca } = process.env;
+  if (address === undefined || directory !== undefined) {
+    const { path, socket } = stateDirectory(directory);
+    return { secure: false, options: { socketPath: socket }, where: path };
+  }
+  const url = URL.parse(address);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new KalosError('usage', `KALOS_ADDRESS ${address} is no address`, 'such as https://web-1:9090');
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const { hostname: host, port } = url;
+  const options = {
+    host: host.replace(/^\[|\]$/g, ''),
+    port,
+    headers: authorization,
+    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+  };
+  return { secure: url.protocol === 'https:', options, where: address };
+}
+
+function open({ secure, options }: Way, more: RequestOptions, answered: (response: IncomingMessage) => void) {
+  const headers = { 'content-type': 'application/json', ...(options.headers as Record<string, string> | undefined) };
+  return (secure ? overHttps : overHttp)({ ...options, ...more, headers }, answered);
+}
 
 /** @throws KalosError `not-running` where no agent answers, or what the agent says is wrong. */
 export function callAgent<Answer>(
@@ -12,31 +47,62 @@ export function callAgent<Answer>(
   path: string,
   body?: unknown,
 ): Promise<Answer> {
-  const { path: where, socket } = stateDirectory(directory);
+  const way = wayTo(directory);
   return new Promise((resolve, reject) => {
-    const call = request(
-      { socketPath: socket, method, path, timeout: TIMEOUT_MS, headers: { 'content-type': 'application/json' } },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () => {
-          const answer = JSON.parse(text) as Answer & { error?: string };
-          if ((response.statusCode ?? 500) < 300) return resolve(answer);
-          reject(
-            new KalosError(
-              response.statusCode === 404 ? 'not-found' : 'usage',
-              answer.error ?? `the agent answered ${response.statusCode}`,
-            ),
-          );
-        });
-      },
-    );
+    const call = open(way, { method, path, timeout: TIMEOUT_MS }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => {
+        try {
+          resolve(answerOf<Answer>(response.statusCode ?? 500, text));
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
     call.on('timeout', () => call.destroy(new Error('the agent does not answer')));
-    call.on('error', (error: NodeJS.ErrnoException) => reject(connectFailure(error, where)));
+    call.on('error', (error: NodeJS.ErrnoException) => reject(connectFailure(error, way.where)));
     call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+function answerOf<Answer>(status: number, text: string): Answer {
+  const answer = JSON.parse(text) as Answer & { error?: string };
+  if (status < 300) return answer;
+  const code = status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
+  throw new KalosError(code, answer.error ?? `the agent answered ${status}`);
+}
+
+/** Server-sent events: each one's data, until the agent hangs up. @throws KalosError */
+export function follow(directory: string | undefined, path: string, heard: (data: unknown) => void): Promise<void> {
+  const way = wayTo(directory);
+  return new Promise((resolve, reject) => {
+    const call = open(way, { method: 'GET', path }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        if (response.statusCode !== 200) return;
+        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+          const data = text.slice(0, end).match(/^data: (.*)$/m)?.[1];
+          if (data !== undefined) heard(JSON.parse(data));
+          text = text.slice(end + 2);
+        }
+      });
+      response.on('end', () => {
+        if (response.statusCode === 200) return resolve();
+        try {
+          answerOf(response.statusCode ?? 500, text);
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+      response.on('error', reject);
+    });
+    call.on('error', (error: NodeJS.ErrnoException) => reject(connectFailure(error, way.where)));
+    call.end();
   });
 }
 
@@ -50,5 +116,15 @@ function connectFailure(error: NodeJS.ErrnoException, where: string): KalosError
       'start one with: kalos up; or name another state directory with --dir or KALOS_DIR',
     );
   }
+  if (
+    error.code === 'DEPTH_ZERO_SELF_SIGNED_CERT' ||
+    error.code === 'SELF_SIGNED_CERT_IN_CHAIN' ||
+    error.code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+  )
+    return new KalosError(
+      'io',
+      `${where} shows a certificate of nobody known here`,
+      'name its authority, or itself, with KALOS_CA=FILE',
+    );
   return new KalosError('io', `cannot talk to the agent on ${where}: ${error.message}`);
 }

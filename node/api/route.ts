@@ -1,5 +1,6 @@
 // What a route of the local API is made of.
 import { z } from 'zod';
+import type { Scope } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 
 export interface Reply {
@@ -14,6 +15,8 @@ export interface Route {
   /** What the parameter looks like; anything without a slash where it is not given. */
   parameter: RegExp | undefined;
   summary: string;
+  /** What it takes to use it. */
+  scope: Scope;
   /** What the body must be; undefined where there is none. */
   body: z.ZodType | undefined;
   /** @param parameter as it was in the path. */
@@ -37,7 +40,15 @@ export function get(
   handle: (agent: Agent, parameter: string) => Answer,
   parameter?: RegExp,
 ): Route {
-  return { method: 'GET', path, parameter, summary, body: undefined, handle: (agent, _body, given) => handle(agent, given) };
+  return {
+    method: 'GET',
+    path,
+    parameter,
+    summary,
+    scope: 'read',
+    body: undefined,
+    handle: (agent, _body, given) => handle(agent, given),
+  };
 }
 
 /** Its body is parsed by the schema, or what is wrong with it is said. */
@@ -46,12 +57,14 @@ export function post<T>(
   summary: string,
   body: z.ZodType<T>,
   handle: (agent: Agent, body: T, parameter: string) => Answer,
+  scope: Scope = 'operate',
 ): Route {
   return {
     method: 'POST',
     path,
     parameter: undefined,
     summary,
+    scope,
     body,
     handle: (agent, given, parameter) => parsed(body, given, (value) => handle(agent, value, parameter)),
   };

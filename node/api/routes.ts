@@ -4,11 +4,14 @@ import { toHex } from '../../swarm/dissemination/cbor.ts';
 import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
+import { SCOPES } from '../agent/api-tokens.ts';
 import { MAX_CALLS, type Performed } from '../agent/executor.ts';
 import { MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
+import { TABLES } from '../query/catalogue/catalogue.ts';
+import { PACK } from '../query/pack.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
@@ -46,6 +49,15 @@ export interface ActAnswer {
   value?: unknown;
 }
 
+const apiTokenSchema = z.strictObject({
+  name: z.string().max(60).default(''),
+  scope: z.enum(SCOPES).default('read'),
+  ttlMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(400 * 86_400_000),
+});
 const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).max(MAX_RULES) });
 
 /** All of them, or none: what was in force stays so where one is wrong. */
@@ -129,14 +141,57 @@ export const ROUTES: readonly Route[] = [
   ...SWARM_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
-  post('/v1/stop', 'Has the agent leave the swarm and end, in order', nothing, () => {
-    process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
-    return ok({});
-  }),
-  post('/v1/query', 'SQL over the whole swarm', querySchema, async (agent, { sql, timeoutMs, mode, nodes }) => {
-    const result = await agent.query(sql, { timeoutMs, mode, nodes });
-    return result.ok ? ok(result.answer) : failed(400, result.message);
-  }),
+  post(
+    '/v1/stop',
+    'Has the agent leave the swarm and end, in order',
+    nothing,
+    () => {
+      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
+      return ok({});
+    },
+    'admin',
+  ),
+  post(
+    '/v1/api-tokens',
+    'Makes a token for the API over HTTP',
+    apiTokenSchema,
+    async (agent, { name, scope, ttlMs }) => {
+      const untilMs = Date.now() + ttlMs;
+      return ok({ token: await agent.apiTokens.make(name, scope, untilMs), untilMs });
+    },
+    'admin',
+  ),
+  get('/v1/api-tokens', 'The tokens for the API over HTTP', (agent) => ok(agent.apiTokens.list())),
+  post(
+    '/v1/api-tokens/{id}/removal',
+    'Ends such a token',
+    nothing,
+    async (agent, _body, id) => ((await agent.apiTokens.end(id)) ? ok({ id }) : failed(404, `there is no token ${id}`)),
+    'admin',
+  ),
+  post(
+    '/v1/query',
+    'SQL over the whole swarm',
+    querySchema,
+    async (agent, { sql, timeoutMs, mode, nodes }) => {
+      const result = await agent.query(sql, { timeoutMs, mode, nodes });
+      return result.ok ? ok(result.answer) : failed(400, result.message);
+    },
+    'read',
+  ),
+  get('/v1/questions', 'Questions that operators ask, as SQL', () => ok(PACK)),
+  get('/v1/tables', 'The tables that SQL can ask', () =>
+    ok(
+      TABLES.map(({ name, scope, description, columns, examples, needs = [] }) => ({
+        name,
+        scope,
+        description,
+        columns,
+        examples,
+        needs,
+      })),
+    ),
+  ),
   get('/v1/series', 'The names of all series', (agent) => ok(agent.series())),
   get('/v1/series/{name}', 'What a series was: ten minutes by the second, six hours by the minute', (agent, name) =>
     orMissing(agent.past(name), `no series ${name}`),

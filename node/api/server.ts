@@ -1,24 +1,17 @@
-// The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to.
+// The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to. Who can open it may do anything.
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { Agent } from '../agent.ts';
-import { openApi } from './openapi.ts';
-import { failed, type Reply } from './route.ts';
-import { ROUTES } from './routes.ts';
-
-/** A file of 256 KiB, escaped as JSON may escape it. */
-const MAX_BODY_BYTES = 2 * 1024 * 1024;
-
-const PATTERNS = ROUTES.map((route) => ({
-  route,
-  pattern: new RegExp(`^${route.path.replace(/\{.+\}/, `(${route.parameter?.source ?? '[^/]+'})`)}$`),
-}));
+import { answer, send } from './answer.ts';
+import { watch } from './http.ts';
 
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   rmSync(socket, { force: true }); // left by an agent that was killed: the store's lock says that none runs now
   const server = createServer((request, response) => {
-    answer(agent, request).then(
+    const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
+    if (topic !== undefined) return watch(agent, topic, response);
+    answer(agent, request, () => true).then(
       ({ status, body }) => send(response, status, body),
       (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
     );
@@ -29,37 +22,4 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   });
   chmodSync(socket, 0o600);
   return server;
-}
-
-async function answer(agent: Agent, request: IncomingMessage): Promise<Reply> {
-  const path = (request.url ?? '').split('?')[0] ?? '';
-  if (path === '/v1/openapi.json') return { status: 200, body: openApi(ROUTES, agent.status().version) };
-  const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
-  const found = matching.find(({ route: { method } }) => method === request.method);
-  if (found === undefined)
-    return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
-  const body = request.method === 'POST' ? await readBody(request) : undefined;
-  if (body === 'invalid') return failed(400, `the body must be JSON of at most ${MAX_BODY_BYTES} bytes`);
-  return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''));
-}
-
-async function readBody(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) return 'invalid';
-    chunks.push(chunk);
-  }
-  if (size === 0) return undefined;
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    return 'invalid';
-  }
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
 }

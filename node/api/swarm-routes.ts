@@ -55,7 +55,7 @@ async function rolled(agent: Agent, what: (roll: Roll) => unknown): Promise<Repl
   }
 }
 
-export const SWARM_ROUTES: readonly Route[] = [
+const ROUTES: readonly Route[] = [
   get('/v1/members', 'The members of the swarm, and how each is seen from here', (agent) =>
     rolled(agent, (roll) => roll.members(false)),
   ),
@@ -89,3 +89,8 @@ export const SWARM_ROUTES: readonly Route[] = [
     rolled(agent, (roll) => roll.commit(kind, body, signatures)),
   ),
 ];
+
+/** Who belongs is an administrator's to change. */
+export const SWARM_ROUTES: readonly Route[] = ROUTES.map((route) =>
+  route.method === 'POST' ? { ...route, scope: 'admin' } : route,
+);

@@ -193,6 +193,20 @@ export const configSchema = z.strictObject({
   cleanup: z.array(cleanupSchema).max(MAX_DECLARED).default([]),
   certificate: z.array(certificateSchema).max(MAX_DECLARED).default([]),
   resolver: z.array(resolverSchema).max(1).default([]),
+  api: z
+    .strictObject({
+      listen: z
+        .union([z.literal('off'), z.string().regex(listenPattern, 'an IP address and a port, such as 127.0.0.1:9090, or "off"')])
+        .default('127.0.0.1:9090'),
+      certificate: z.string().startsWith('/', 'a path from the root').optional(),
+      key: z.string().startsWith('/', 'a path from the root').optional(),
+    })
+    .refine(
+      ({ listen, certificate, key }) =>
+        listen === 'off' || isLoopback(listen) || (certificate !== undefined && key !== undefined),
+      'listen can be reached by others: it needs certificate and key, PEM files',
+    )
+    .prefault({}),
   policy_engine: z
     .strictObject({
       evaluation_interval: span(200, 60_000).optional(),
@@ -236,7 +250,7 @@ export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; li
   [
     ...['name', 'mode', 'listen', 'mdns'].map((key) => ({ path: [key], list: false })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
-    ...(['policy_engine', 'ai_engine'] as const).flatMap((key) =>
+    ...(['policy_engine', 'ai_engine', 'api'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),
     ),
   ].map((one) => [`KALOS_${one.path.join('_').toUpperCase()}`, one]),
@@ -296,7 +310,8 @@ function knownKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === 'service') return Object.keys(serviceShape);
   if (path[0] === 'maintenance') return Object.keys(maintenanceSchema.shape);
   if (path[0] === 'policy') return Object.keys(policySchema.shape);
-  if (path[0] === 'policy_engine' || path[0] === 'ai_engine') return Object.keys(configSchema.shape[path[0]].unwrap().shape);
+  if (path[0] === 'policy_engine' || path[0] === 'ai_engine' || path[0] === 'api')
+    return Object.keys(configSchema.shape[path[0]].unwrap().shape);
   return Object.keys(configSchema.shape);
 }
 

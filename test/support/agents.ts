@@ -54,7 +54,8 @@ export class RealSwarm {
    */
   constructor(environment: Record<string, string> = {}, namespace?: string, founding: readonly string[] = []) {
     this.#founding = founding;
-    this.#environment = environment;
+    // Its page's port is the machine's own agent's.
+    this.#environment = { KALOS_API_LISTEN: 'off', ...environment };
     this.#namespace = namespace;
   }
 

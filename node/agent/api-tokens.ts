@@ -1,0 +1,72 @@
+// Who may use the API over HTTP: tokens with a scope and an end. Only digests of them are kept.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor, equalBytes, toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Random } from '../../swarm/ports/random.ts';
+import type { Store } from '../../swarm/ports/store.ts';
+
+/** What a token allows; each with those before it. */
+export const SCOPES = ['read', 'operate', 'admin'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+const PREFIX = 'api-token/';
+const TEXT = /^kapi_([0-9a-f]{12})_([0-9a-f]{64})$/;
+const ID_BYTES = 6;
+const SECRET_BYTES = 32;
+const MAX_TOKENS = 100;
+
+const tokenSchema = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  scope: z.enum(SCOPES),
+  /** Wall clock. */
+  untilMs: z.number(),
+  digest: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+});
+export type ApiToken = z.infer<typeof tokenSchema>;
+
+export class ApiTokens {
+  readonly #ports: { store: Store; crypto: Pick<Crypto, 'hash'>; random: Random };
+  readonly #tokens = new Map<string, ApiToken>();
+
+  constructor(ports: { store: Store; crypto: Pick<Crypto, 'hash'>; random: Random }) {
+    this.#ports = ports;
+  }
+
+  async open(): Promise<void> {
+    for (const [, bytes] of await this.#ports.store.range(PREFIX, { limit: MAX_TOKENS })) {
+      const token = tokenSchema.safeParse(decodeCbor(bytes));
+      if (token.success) this.#tokens.set(token.data.id, token.data);
+    }
+  }
+
+  list(): Omit<ApiToken, 'digest'>[] {
+    return [...this.#tokens.values()].map(({ id, name, scope, untilMs }) => ({ id, name, scope, untilMs }));
+  }
+
+  /** @returns its text, which is told once. @throws RangeError where there are too many. */
+  async make(name: string, scope: Scope, untilMs: number): Promise<string> {
+    const { random, store, crypto } = this.#ports;
+    if (this.#tokens.size >= MAX_TOKENS) throw new RangeError(`there are ${MAX_TOKENS} tokens already`);
+    const [id, secret] = [toHex(random.bytes(ID_BYTES)), toHex(random.bytes(SECRET_BYTES))];
+    const token: ApiToken = { id, name, scope, untilMs, digest: crypto.hash(utf8(secret)) };
+    await store.write([{ kind: 'put', key: PREFIX + id, value: encodeCbor(token) }]);
+    this.#tokens.set(id, token);
+    return `kapi_${id}_${secret}`;
+  }
+
+  async end(id: string): Promise<boolean> {
+    if (!this.#tokens.delete(id)) return false;
+    await this.#ports.store.write([{ kind: 'delete', key: PREFIX + id }]);
+    return true;
+  }
+
+  /** What a token allows; undefined for one that is not known, or has ended. */
+  scopeOf(text: string, nowMs: number): Scope | undefined {
+    const [, id = '', secret = ''] = text.match(TEXT) ?? [];
+    const token = this.#tokens.get(id);
+    if (token === undefined || token.untilMs <= nowMs) return undefined;
+    // Of digests: how long a comparison takes tells nothing about the secret.
+    return equalBytes(this.#ports.crypto.hash(utf8(secret)), token.digest) ? token.scope : undefined;
+  }
+}

@@ -1,0 +1,51 @@
+// What a request is answered with, whichever way it came: the route for it, and whether its sender may.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Scope } from '../agent/api-tokens.ts';
+import type { Agent } from '../agent.ts';
+import { openApi } from './openapi.ts';
+import { failed, type Reply } from './route.ts';
+import { ROUTES } from './routes.ts';
+
+/** A file of 256 KiB, escaped as JSON may escape it. */
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
+
+const PATTERNS = ROUTES.map((route) => ({
+  route,
+  pattern: new RegExp(`^${route.path.replace(/\{.+\}/, `(${route.parameter?.source ?? '[^/]+'})`)}$`),
+}));
+
+/** @param may whether the sender's scope reaches so far. */
+export async function answer(agent: Agent, request: IncomingMessage, may: (needed: Scope) => boolean): Promise<Reply> {
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  if (path === '/v1/openapi.json') return { status: 200, body: openApi(ROUTES, agent.status().version) };
+  const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
+  const found = matching.find(({ route: { method } }) => method === request.method);
+  if (found === undefined)
+    return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
+  if (!may(found.route.scope))
+    return failed(403, `this needs a token of scope ${found.route.scope}: kalos api-token create --scope ${found.route.scope}`);
+  const body = request.method === 'POST' ? await readBody(request) : undefined;
+  if (body === 'invalid') return failed(400, `the body must be JSON of at most ${MAX_BODY_BYTES} bytes`);
+  return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''));
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) return 'invalid';
+    chunks.push(chunk);
+  }
+  if (size === 0) return undefined;
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return 'invalid';
+  }
+}
+
+export function send(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}

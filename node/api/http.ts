@@ -1,0 +1,123 @@
+// The API over HTTP: for the page, for Prometheus, for other machines. On loopback it may be read without a token; anything more, and
+// any other address, needs one, and TLS. A browser is kept from being used against it by what it says of who asks.
+import { readFileSync } from 'node:fs';
+import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import { SCOPES, type Scope } from '../agent/api-tokens.ts';
+import type { Agent } from '../agent.ts';
+import { isLoopback } from '../config/config.ts';
+import { KalosError } from '../errors.ts';
+import { answer, send } from './answer.ts';
+import { Feed, TOPICS, type Topic } from './feed.ts';
+import { pageFile } from './page.ts';
+import { PROMETHEUS_TYPE, prometheus } from './prometheus.ts';
+
+const LOOK_EVERY_MS = 500;
+const KEEP_ALIVE_MS = 15_000;
+const MAX_LISTENERS = 64;
+const HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
+  'cache-control': 'no-store',
+} as const;
+
+export interface HttpOptions {
+  /** `127.0.0.1:9090`. */
+  listen: string;
+  /** PEM files; needed for anything but loopback. */
+  certificate: string | undefined;
+  key: string | undefined;
+}
+
+/** @returns undefined where its port on loopback is taken, as by another agent of the machine. @throws KalosError */
+export async function serveHttp(agent: Agent, { listen, certificate, key }: HttpOptions): Promise<Server | undefined> {
+  const loopback = isLoopback(listen);
+  const at = listen.lastIndexOf(':');
+  const [host, port] = [listen.slice(0, at).replace(/^\[|\]$/g, ''), Number(listen.slice(at + 1))];
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    respond(agent, request, response, loopback).catch((error: unknown) => send(response, 500, { error: String(error) }));
+  };
+  const server =
+    certificate === undefined || key === undefined ? createHttp(listener) : createHttps(tls(certificate, key), listener);
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE' && loopback) return resolve(undefined);
+      reject(new KalosError('io', `the API cannot listen on ${listen}: ${error.message}`, 'choose another with api.listen'));
+    });
+    server.listen(port, host, () => resolve(server));
+  });
+}
+
+function tls(certificate: string, key: string): { cert: Buffer; key: Buffer } {
+  try {
+    return { cert: readFileSync(certificate), key: readFileSync(key) };
+  } catch (error) {
+    throw new KalosError('config', `the API's certificate or key cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** What a request may do: by its token; without one, read on loopback where no other site's page asks. */
+function scopeOf(agent: Agent, request: IncomingMessage, loopback: boolean): Scope | undefined {
+  const bearer = request.headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
+  if (bearer !== undefined) return agent.apiTokens.scopeOf(bearer, Date.now());
+  return loopback && isOfThisMachine(request) ? 'read' : undefined;
+}
+
+/** A page of another site may send requests here, by a name that it had resolve to loopback: its name, or its own, gives it away. */
+function isOfThisMachine({ headers }: IncomingMessage): boolean {
+  const own = (name: string | undefined): boolean =>
+    name === undefined || /^(https?:\/\/)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(name);
+  return own(headers.host) && own(headers.origin);
+}
+
+async function respond(agent: Agent, request: IncomingMessage, response: ServerResponse, loopback: boolean): Promise<void> {
+  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  const file = request.method === 'GET' ? pageFile(path) : undefined;
+  // The page itself holds nothing: what it shows it must ask for.
+  if (file !== undefined) {
+    response.writeHead(200, {
+      'content-type': file.type,
+      'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'",
+    });
+    return void response.end(file.content);
+  }
+  const scope = scopeOf(agent, request, loopback);
+  if (scope === undefined) {
+    response.setHeader('www-authenticate', 'Bearer');
+    return send(response, 401, { error: 'a token is needed: make one on the machine with kalos api-token create' });
+  }
+  if (path === '/metrics') {
+    response.writeHead(200, { 'content-type': PROMETHEUS_TYPE });
+    return void response.end(prometheus(agent));
+  }
+  const topic = path.match(/^\/v1\/watch\/(\w+)$/)?.[1];
+  if (topic !== undefined && request.method === 'GET') return watch(agent, topic, response);
+  const { status, body } = await answer(agent, request, (needed) => SCOPES.indexOf(scope) >= SCOPES.indexOf(needed));
+  send(response, status, body);
+}
+
+let listeners = 0;
+
+/** Server-sent events: one for each change, until the other side hangs up. */
+export function watch(agent: Agent, topic: string, response: ServerResponse): void {
+  if (!TOPICS.includes(topic as Topic))
+    return send(response, 404, { error: `no topic ${topic}; there are: ${TOPICS.join(', ')}` });
+  if (listeners >= MAX_LISTENERS) return send(response, 503, { error: `${MAX_LISTENERS} listen already` });
+  listeners++;
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.write(': listening\n\n');
+  const feed = new Feed(agent, topic as Topic);
+  const look = setInterval(() => {
+    // Who does not read is hung up on, not waited for.
+    if (response.writableNeedDrain) return void response.destroy();
+    for (const event of feed.news(Date.now())) response.write(`event: ${topic}\ndata: ${JSON.stringify(event)}\n\n`);
+  }, LOOK_EVERY_MS);
+  const alive = setInterval(() => response.write(': still here\n\n'), KEEP_ALIVE_MS);
+  response.once('close', () => {
+    listeners--;
+    clearInterval(look);
+    clearInterval(alive);
+  });
+}

@@ -1,0 +1,294 @@
+// @ts-check
+// The page of an agent: asks its API, shows what it says, and changes nothing. No dependency, no build.
+
+const $ = (id) => /** @type {any} */ (document.getElementById(id));
+const SVG = 'http://www.w3.org/2000/svg';
+const SECOND_MS = 1_000;
+const SELDOM_MS = 5_000;
+
+/** Text is always set as text: what machines say is never read as HTML. */
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  element.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  return element;
+}
+
+function draw(name, attributes = {}, text = '') {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  if (text !== '') element.textContent = text;
+  return element;
+}
+
+// Asking
+
+async function api(path, body) {
+  const token = sessionStorage.getItem('token');
+  const response = await fetch(path, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { 'content-type': 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  $('login').hidden = response.status !== 401;
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response.json();
+}
+
+const ask = (sql, timeoutMs = 4_000) => api('/v1/query', { sql, timeoutMs });
+
+// Tables
+
+function cells(value) {
+  const isNumber = typeof value === 'number';
+  const text = value === null ? '–' : isNumber && !Number.isInteger(value) ? value.toPrecision(4) : value;
+  return make('td', isNumber ? { class: 'number' } : {}, text);
+}
+
+function table(element, headers, rows) {
+  const head = make('thead', {}, make('tr', {}, ...headers.map((one) => make('th', { scope: 'col' }, one))));
+  const body = make(
+    'tbody',
+    {},
+    ...rows.map((row) => make('tr', {}, ...row.map((one) => (one instanceof Node ? one : cells(one))))),
+  );
+  element.replaceChildren(head, body);
+}
+
+const bytes = (value) => {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const at = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
+  return `${(value / 1024 ** at).toFixed(at === 0 ? 0 : 1)} ${units[at]}`;
+};
+const percent = (value) => `${(value * 100).toFixed(0)} %`;
+const clock = (ms) => new Date(ms).toLocaleTimeString();
+
+// The swarm
+
+async function showSwarm() {
+  const [members, { rows }] = await Promise.all([
+    api('/v1/members'),
+    ask('select peer, cpu, memory, psi_memory, open_incidents, age_ms from nodes'),
+  ]);
+  const of = new Map(rows.map(([peer, ...figures]) => [peer, figures]));
+  table(
+    $('members'),
+    ['node', 'state', 'role', 'cpu', 'memory', 'incidents', 'status'],
+    members.map(({ name, peer, state, coordinator, issuer, accusedBy }) => {
+      const [cpu = null, memory = null, , incidents = null, ageMs = null] = of.get(peer) ?? [];
+      const roles = [coordinator ? 'coordinates' : '', issuer ? 'issuer' : ''].filter((one) => one !== '').join(', ');
+      const seen = make(
+        'td',
+        { class: state, title: accusedBy.length > 0 ? `cannot be reached by ${accusedBy.join(', ')}` : '' },
+        state,
+      );
+      return [
+        name,
+        seen,
+        roles,
+        cpu === null ? null : percent(cpu),
+        memory === null ? null : percent(memory),
+        incidents,
+        ageMs === null ? null : `${Math.round(ageMs / 1000)} s ago`,
+      ];
+    }),
+  );
+  showMap(members);
+}
+
+function showMap(members) {
+  const map = $('map');
+  const place = (index) => {
+    const angle = (index / members.length) * 2 * Math.PI - Math.PI / 2;
+    const radius = members.length === 1 ? 0 : 80;
+    return [Math.cos(angle) * radius, Math.sin(angle) * radius];
+  };
+  const centre = members.findIndex(({ coordinator }) => coordinator);
+  const lines =
+    centre < 0
+      ? []
+      : members.map((_, index) => {
+          const [[x1, y1], [x2, y2]] = [place(centre), place(index)];
+          return draw('line', { x1, y1, x2, y2 });
+        });
+  const size = Math.max(2, Math.min(9, 160 / members.length));
+  const dots = members.flatMap(({ name, state, coordinator }, index) => {
+    const [cx, cy] = place(index);
+    const dot = draw('circle', { cx, cy, r: size, class: `${state}${coordinator ? ' coordinator' : ''}` });
+    dot.append(draw('title', {}, `${name}: ${state}${coordinator ? ', coordinates' : ''}`));
+    return members.length > 40 ? [dot] : [dot, draw('text', { x: cx, y: cy + size + 8 }, name)];
+  });
+  map.replaceChildren(...lines, ...dots);
+}
+
+// The machine
+
+const CHARTS = {
+  cpu: ['CPU', percent, 1],
+  memory: ['Memory', percent, 1],
+  psiCpu: ['Waiting for CPU', (value) => `${value.toFixed(1)} %`, 100],
+  psiMemory: ['Waiting for memory', (value) => `${value.toFixed(1)} %`, 100],
+  psiIo: ['Waiting for I/O', (value) => `${value.toFixed(1)} %`, 100],
+  diskWrite: ['Disk writes', (value) => `${bytes(value)}/s`, undefined],
+  receive: ['Received', (value) => `${bytes(value)}/s`, undefined],
+  transmit: ['Sent', (value) => `${bytes(value)}/s`, undefined],
+};
+const SPAN = 60;
+
+function chart(values, most) {
+  const top = most ?? Math.max(1, ...values);
+  const points = values.map(
+    (value, index) => `${SPAN - values.length + index},${(40 - (Math.min(value, top) / top) * 38 - 1).toFixed(2)}`,
+  );
+  const svg = draw('svg', { viewBox: `0 0 ${SPAN - 1} 40`, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
+  svg.append(draw('polyline', { points: points.join(' ') }));
+  return svg;
+}
+
+async function showMachine() {
+  const [status, { series, processes, doing }] = await Promise.all([api('/v1/status'), api('/v1/overview')]);
+  $('who').textContent = `${status.name} ${status.version}, swarm ${status.swarmId.slice(0, 8)}`;
+  const well = Object.entries(status.conditions)
+    .filter(([, value]) => value === 'False')
+    .map(([name]) => name);
+  $('state').textContent = [well.length === 0 ? 'well' : `not well: ${well.join(', ')}`, `mode ${status.mode}`, doing]
+    .filter((one) => one !== '')
+    .join(' · ');
+  document.title = well.length === 0 ? `KALOS ${status.name}` : `● KALOS ${status.name}`;
+  $('charts').replaceChildren(
+    ...Object.entries(CHARTS).map(([key, [name, text, most]]) => {
+      const values = series[key] ?? [];
+      const now = values.at(-1);
+      return make(
+        'figure',
+        {},
+        make('figcaption', {}, name, make('b', {}, now === undefined ? '–' : text(now))),
+        chart(values, most),
+      );
+    }),
+  );
+  table(
+    $('processes'),
+    ['pid', 'name', 'state', 'cpu', 'memory', 'threads'],
+    processes.map(({ pid, name, state, cpu, rssBytes, threads }) => [pid, name, state, percent(cpu), bytes(rssBytes), threads]),
+  );
+}
+
+// The timeline
+
+async function showTimeline() {
+  const open = new Set([...document.querySelectorAll('#incidents details[open]')].map((one) => one.getAttribute('data-id')));
+  const incidents = (await api('/v1/incidents')).toSorted((a, b) => b.openedMs - a.openedMs).slice(0, 50);
+  const items = incidents.map(({ id, openedMs, closedMs, nodeName, summary, target, outcome, state, steps }) => {
+    const told = steps.map(({ atMs, stage, text }) => make('p', {}, `${clock(atMs)} ${stage}: ${text}`));
+    const took = closedMs === 0 ? '' : `, ${((closedMs - openedMs) / 1000).toFixed(1)} s`;
+    const head = make(
+      'summary',
+      {},
+      `${new Date(openedMs).toLocaleString()} `,
+      make('b', {}, `${target} on ${nodeName}`),
+      ` ${summary}: ${outcome === '' ? state : outcome}${took}`,
+    );
+    const details = make('details', { 'data-id': id, ...(open.has(id) ? { open: '' } : {}) }, head, ...told);
+    return make('li', {}, details);
+  });
+  $('incidents').replaceChildren(...(items.length > 0 ? items : [make('li', {}, 'Nothing was wrong yet.')]));
+}
+
+// The query box
+
+async function runQuery(sql) {
+  $('answered').textContent = 'asking …';
+  try {
+    const { columns, rows, mode, expected, answered, missing, truncated, tookMs } = await ask(sql, 10_000);
+    table($('rows'), columns, rows.slice(0, 1_000));
+    const whom = mode === 'local' ? 'from this agent’s own state' : `${answered} of ${expected} nodes answered`;
+    const gone = missing.map(({ node, reason }) => `missing: ${node} (${reason})`);
+    const cut = [
+      ...truncated.map(({ node, table: name }) => `cut short: ${name} of ${node}`),
+      ...(rows.length > 1_000 ? ['the first 1,000 are shown'] : []),
+    ];
+    $('answered').textContent = [`${rows.length} rows, ${whom}, ${tookMs} ms`, ...gone, ...cut].join('; ');
+  } catch (error) {
+    $('rows').replaceChildren();
+    $('answered').textContent = String(error instanceof Error ? error.message : error);
+  }
+}
+
+$('query').addEventListener('submit', (event) => {
+  event.preventDefault();
+  runQuery($('sql').value);
+});
+$('sql').addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) runQuery($('sql').value);
+});
+$('questions').addEventListener('change', () => {
+  if ($('questions').value === '') return;
+  $('sql').value = $('questions').value;
+  runQuery($('sql').value);
+});
+
+async function showQuestions() {
+  const questions = await api('/v1/questions');
+  $('questions').append(...questions.map(({ asks, sql }) => make('option', { value: sql }, asks)));
+}
+
+// Keys, theme, and the turns
+
+function swapTheme() {
+  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? 'dark' : 'light');
+  const next = now === 'dark' ? 'light' : 'dark';
+  document.documentElement.dataset.theme = next;
+  localStorage.setItem('theme', next);
+}
+const theme = localStorage.getItem('theme');
+if (theme !== null) document.documentElement.dataset.theme = theme;
+$('theme').addEventListener('click', swapTheme);
+document.addEventListener('keydown', (event) => {
+  if (event.target instanceof HTMLElement && event.target.matches('input, textarea, select')) {
+    if (event.key === 'Escape') event.target.blur();
+    return;
+  }
+  const sections = ['swarm', 'machine', 'timeline', 'ask'];
+  const section = sections[Number(event.key) - 1];
+  if (event.key === '/') {
+    event.preventDefault();
+    $('sql').focus();
+  } else if (event.key === 'd') swapTheme();
+  else if (section !== undefined) $(section).scrollIntoView();
+});
+$('login').addEventListener('submit', (event) => {
+  event.preventDefault();
+  sessionStorage.setItem('token', $('token').value.trim());
+  begin();
+});
+
+/** Again and again, while somebody looks; what failed is said. */
+function every(ms, show) {
+  const turn = async () => {
+    try {
+      if (!document.hidden) await show();
+    } catch (error) {
+      $('state').textContent = `no answer: ${error instanceof Error ? error.message : error}`;
+    }
+    setTimeout(turn, ms);
+  };
+  turn();
+}
+
+let begun = false;
+async function begin() {
+  await api('/v1/status').then(
+    () => undefined,
+    () => undefined,
+  );
+  if (!$('login').hidden || begun) return;
+  begun = true;
+  every(SECOND_MS, showMachine);
+  every(SELDOM_MS / 2, showSwarm);
+  every(SELDOM_MS, showTimeline);
+  showQuestions().catch(() => undefined);
+  runQuery($('sql').value);
+}
+begin();

@@ -1,0 +1,208 @@
+// The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROUTES } from '../../node/api/routes.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+
+const KALOS = join(import.meta.dirname, '../../bin/kalos');
+const place = mkdtempSync(join(tmpdir(), 'kalos-http-'));
+const [certificate, key] = [join(place, 'tls.pem'), join(place, 'tls.key')];
+const hasOpenssl = ((): boolean => {
+  try {
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', certificate, ...subject], { stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+const port = await freePort();
+const swarm = new RealSwarm({ KALOS_API_LISTEN: `127.0.0.1:${port}` });
+let agent: RealAgent;
+beforeAll(async () => {
+  agent = await swarm.start('solo', '');
+}, 60_000);
+afterAll(async () => {
+  await swarm.stop();
+  rmSync(place, { recursive: true });
+});
+
+interface Got {
+  status: number;
+  text: string;
+  type: string;
+}
+
+function get(
+  path: string,
+  { method = 'GET', headers = {}, body = '' }: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Got> {
+  return new Promise((resolve, reject) => {
+    const call = request({ host: '127.0.0.1', port, path, method, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, type: response.headers['content-type'] ?? '' }));
+    });
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+const tokenOf = async (...options: string[]) =>
+  (await kalos('api-token', 'create', '--dir', agent.directory, ...options)).stdout.trim();
+const bearing = (token: string) => ({ authorization: `Bearer ${token}` });
+const statusOf = async (...args: Parameters<typeof get>) => (await get(...args)).status;
+
+describe('the API over HTTP', () => {
+  it('can be read on loopback; for more it needs a token that reaches so far', async () => {
+    expect(await statusOf('/v1/status')).toBe(200);
+    const halt = { method: 'POST', body: JSON.stringify({ reason: 'a test' }) };
+    expect([await statusOf('/v1/halt', halt), await statusOf('/v1/leave', { method: 'POST', body: '{}' })]).toEqual([403, 403]);
+    const [read, operate] = [await tokenOf(), await tokenOf('--scope', 'operate', '--name', 'ops')];
+    expect(await statusOf('/v1/halt', { ...halt, headers: bearing(read) })).toBe(403);
+    expect(await statusOf('/v1/halt', { ...halt, headers: bearing(operate) })).toBe(200);
+    expect(await statusOf('/v1/resume', { method: 'POST', headers: bearing(operate) })).toBe(200);
+    expect(await statusOf('/v1/members/solo/revocation', { method: 'POST', body: '{}', headers: bearing(operate) })).toBe(403);
+    expect(await statusOf('/v1/status', { headers: bearing(`${operate.slice(0, -1)}0`) })).toBe(401);
+    const listed = await kalos('api-token', 'list', '--dir', agent.directory, '-o', 'json');
+    expect(listed.stdout).not.toContain(operate.split('_')[2]);
+    const { tokens } = JSON.parse(listed.stdout) as { tokens: { id: string; name: string }[] };
+    await kalos('api-token', 'revoke', tokens.find(({ name }) => name === 'ops')?.id ?? '', '--dir', agent.directory);
+    expect(await statusOf('/v1/halt', { ...halt, headers: bearing(operate) })).toBe(401);
+    const short = await tokenOf('--ttl', '1s');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    expect(await statusOf('/v1/status', { headers: bearing(short) })).toBe(401);
+  });
+
+  it('asks more than to read of every route that changes something', () => {
+    const open = ROUTES.filter(({ method, scope }) => method === 'POST' && scope === 'read').map(({ path }) => path);
+    expect(open).toEqual(['/v1/query']);
+    const admin = ROUTES.filter(({ scope }) => scope === 'admin').map(({ path }) => path);
+    for (const path of ['/v1/tokens', '/v1/leave', '/v1/root/commit', '/v1/stop', '/v1/api-tokens', '/v1/network-key'])
+      expect(admin).toContain(path);
+  });
+
+  it('does not answer pages of other sites, whatever name they gave it', async () => {
+    const foreign: Record<string, string>[] = [
+      { host: 'evil.example' },
+      { origin: 'https://evil.example' },
+      { host: '127.0.0.1.evil.example' },
+      { origin: 'null' },
+    ];
+    for (const headers of foreign) expect(await statusOf('/v1/status', { headers })).toBe(401);
+    expect(await statusOf('/v1/status', { headers: { host: `localhost:${port}`, origin: `http://localhost:${port}` } })).toBe(
+      200,
+    );
+  });
+
+  it('serves a small page that needs nothing from elsewhere', async () => {
+    const [page, script, style] = await Promise.all(['/', '/app.js', '/style.css'].map((path) => get(path)));
+    expect([page?.type, script?.type, style?.type]).toEqual([
+      expect.stringContaining('text/html'),
+      expect.stringContaining('text/javascript'),
+      expect.stringContaining('text/css'),
+    ]);
+    for (const { text } of [page, script, style] as Got[])
+      expect(text.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:\/\//);
+    expect(await statusOf('/../package.json')).toBe(404);
+  });
+
+  it('tells Prometheus, line by line as it reads them', async () => {
+    const { text, type } = await get('/metrics');
+    expect(type).toContain('version=0.0.4');
+    const lines = text.trimEnd().split('\n');
+    const families = new Set<string>();
+    for (const line of lines) {
+      const typed = line.match(/^# TYPE ([a-zA-Z_:][\w:]*) gauge$/)?.[1];
+      if (typed !== undefined) {
+        expect(families.has(typed)).toBe(false);
+        families.add(typed);
+        continue;
+      }
+      if (line.startsWith('# HELP ')) continue;
+      const name = line.match(
+        /^([a-zA-Z_:][\w:]*)(?:\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*",?)*\})? -?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/,
+      )?.[1];
+      expect([line, families.has(name ?? '')]).toEqual([line, true]);
+    }
+    expect(text).toMatch(/^kalos_members\{state="alive"\} 1$/m);
+    expect(text).toMatch(/^system_memory_utilization_ratio 0\.\d+$/m);
+  });
+
+  it('tells of changes as they come, over the socket too', async () => {
+    const events: string[] = [];
+    const call = request({ host: '127.0.0.1', port, path: '/v1/watch/members' }, (response) =>
+      response.setEncoding('utf8').on('data', (text: string) => events.push(text)),
+    );
+    call.on('error', () => undefined).end();
+    const watching = spawn(KALOS, ['watch', 'members', '--dir', agent.directory, '-o', 'json']);
+    const printed: string[] = [];
+    watching.stdout.setEncoding('utf8').on('data', (text: string) => printed.push(text));
+    await eventually('it to listen', () => events.join('').includes(': listening') || undefined);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await swarm.start('other', '');
+    await eventually(
+      'both to be told',
+      () =>
+        (/"subject":"other","text":"alive"/.test(events.join('')) && /"subject":"other","text":"alive"/.test(printed.join(''))) ||
+        undefined,
+    );
+    call.destroy();
+    watching.kill('SIGINT');
+    expect(await statusOf('/v1/watch/nothing')).toBe(404);
+  });
+});
+
+describe('an agent at an address', () => {
+  it.runIf(hasOpenssl)(
+    'is asked from elsewhere, over TLS, with a token (openssl)',
+    async () => {
+      const there = await freePort();
+      const tls = { KALOS_API_LISTEN: `127.0.0.1:${there}`, KALOS_API_CERTIFICATE: certificate, KALOS_API_KEY: key };
+      const remote = new RealSwarm(tls);
+      try {
+        const far = await remote.start('far', '');
+        const token = (await kalos('api-token', 'create', '--scope', 'operate', '--dir', far.directory)).stdout.trim();
+        const ask = (environment: Record<string, string>, ...args: string[]) =>
+          new Promise<{ code: number; out: string }>((resolve) => {
+            const env = { ...process.env, KALOS_ADDRESS: `https://127.0.0.1:${there}`, ...environment };
+            const child = spawn(KALOS, args, { env });
+            let out = '';
+            for (const stream of [child.stdout, child.stderr])
+              stream.setEncoding('utf8').on('data', (text: string) => {
+                out += text;
+              });
+            child.on('exit', (code) => resolve({ code: code ?? 1, out }));
+          });
+        const sql = ['query', 'select node from nodes', '-o', 'csv'];
+        expect(await ask({ KALOS_CA: certificate, KALOS_API_TOKEN: token }, ...sql)).toEqual({
+          code: 0,
+          out: expect.stringContaining('node\r\nfar\r\n'),
+        });
+        expect(await ask({ KALOS_CA: certificate }, 'stop-all')).toMatchObject({
+          code: 5,
+          out: expect.stringContaining('token of scope operate'),
+        });
+        expect((await ask({ KALOS_API_TOKEN: token }, ...sql)).out).toContain('certificate of nobody known');
+      } finally {
+        await remote.stop();
+      }
+    },
+    60_000,
+  );
+
+  it('does not listen for others without TLS', () => {
+    const given = { origin: '/etc/kalos/kalos.toml', document: { api: { listen: '0.0.0.0:9090' } } };
+    expect(() => resolveConfig([given])).toThrow(/can be reached by others: it needs certificate and key/);
+  });
+});
