@@ -46,13 +46,12 @@ function cells(value) {
 }
 
 function table(element, headers, rows) {
-  const head = make('thead', {}, make('tr', {}, ...headers.map((one) => make('th', { scope: 'col' }, one))));
-  const body = make(
-    'tbody',
-    {},
-    ...rows.map((row) => make('tr', {}, ...row.map((one) => (one instanceof Node ? one : cells(one))))),
+  const isNumeric = headers.map(
+    (_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === 'number' || row[at] === null),
   );
-  element.replaceChildren(head, body);
+  const heads = headers.map((one, at) => make('th', { scope: 'col', ...(isNumeric[at] ? { class: 'number' } : {}) }, one));
+  const body = rows.map((row) => make('tr', {}, ...row.map((one) => (one instanceof Node ? one : cells(one)))));
+  element.replaceChildren(make('thead', {}, make('tr', {}, ...heads)), make('tbody', {}, ...body));
 }
 
 const bytes = (value) => {
@@ -148,13 +147,14 @@ function chart(values, most) {
 async function showMachine() {
   const [status, { series, processes, doing }] = await Promise.all([api('/v1/status'), api('/v1/overview')]);
   $('who').textContent = `${status.name} ${status.version}, swarm ${status.swarmId.slice(0, 8)}`;
-  const well = Object.entries(status.conditions)
-    .filter(([, value]) => value === 'False')
+  // Ready and ServicesReady are to be true; every other condition is something wrong.
+  const wrong = Object.entries(status.conditions)
+    .filter(([name, value]) => value === (name.endsWith('Ready') ? 'False' : 'True'))
     .map(([name]) => name);
-  $('state').textContent = [well.length === 0 ? 'well' : `not well: ${well.join(', ')}`, `mode ${status.mode}`, doing]
+  $('state').textContent = [wrong.length === 0 ? 'well' : `not well: ${wrong.join(', ')}`, `mode ${status.mode}`, doing]
     .filter((one) => one !== '')
     .join(' · ');
-  document.title = well.length === 0 ? `KALOS ${status.name}` : `● KALOS ${status.name}`;
+  document.title = wrong.length === 0 ? `KALOS ${status.name}` : `● KALOS ${status.name}`;
   $('charts').replaceChildren(
     ...Object.entries(CHARTS).map(([key, [name, text, most]]) => {
       const values = series[key] ?? [];

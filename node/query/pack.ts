@@ -12,7 +12,7 @@ export const PACK: readonly Question[] = [
   q(
     'unwell',
     'Which members are not well, and how?',
-    "select node, condition, age_ms from conditions where status = 'False' order by node",
+    "select node, condition, status, age_ms from conditions where status = case when condition like '%Ready' then 'False' else 'True' end order by node",
   ),
   q(
     'gone',

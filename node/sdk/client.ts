@@ -1,11 +1,16 @@
 // `kalos/client`: the local API of an agent as a library. One class, typed by what the agent itself answers with.
+
+import type { MemberRow } from '../agent/roll.ts';
 import type { AgentStatus } from '../agent.ts';
-import { callAgent } from '../api/client.ts';
+import { callAgent, follow } from '../api/client.ts';
+import type { FeedEvent, Topic } from '../api/feed.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { PolicyInput } from '../detection/policy.ts';
 import type { Case } from '../memory/cases.ts';
+import type { Table } from '../query/catalogue/table.ts';
 import type { Explanation } from '../query/explain.ts';
+import type { Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import type { Recording } from '../telemetry/flight-recorder.ts';
 import type { Past } from '../telemetry/history.ts';
@@ -54,6 +59,31 @@ export class KalosClient {
   /** SQL over the whole swarm; `missing` names who did not answer in time. */
   query(sql: string, options: Partial<QueryOptions> = {}): Promise<QueryAnswer> {
     return this.#post('/v1/query', { sql, ...options });
+  }
+
+  /** The tables that SQL can ask, with what their columns mean. */
+  tables(): Promise<Pick<Table, 'name' | 'scope' | 'description' | 'columns' | 'examples' | 'needs'>[]> {
+    return this.#get('/v1/tables');
+  }
+
+  /** Questions that operators ask, as SQL. */
+  questions(): Promise<Question[]> {
+    return this.#get('/v1/questions');
+  }
+
+  /** The members, and how each is seen from there. */
+  members(): Promise<MemberRow[]> {
+    return this.#get('/v1/members');
+  }
+
+  /** A token that lets machines join. */
+  async createToken(options: { role?: 'member' | 'committee'; ttlMs?: number; uses?: number } = {}): Promise<string> {
+    return (await this.#post<{ token: string }>('/v1/tokens', options)).token;
+  }
+
+  /** What changes of a topic, as it changes, until the agent has gone. */
+  watch(topic: Topic, heard: (event: FeedEvent) => void): Promise<void> {
+    return follow(this.#directory, `/v1/watch/${topic}`, (data) => heard(data as FeedEvent));
   }
 
   /** Those that this agent remembers, oldest first. */

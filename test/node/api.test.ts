@@ -46,6 +46,11 @@ describe('the local API', () => {
     expect((await client().status()).name).toBe('solo');
     expect(await client().incidents()).toEqual(expect.any(Array));
     expect((await client().query('select node from nodes')).rows).toEqual([['solo']]);
+    expect((await client().query('select 1 from kernel_info', { mode: 'local', timeoutMs: 4_000 })).mode).toBe('local');
+    expect((await client().members()).map(({ name, state }) => [name, state])).toEqual([['solo', 'alive']]);
+    expect((await client().tables()).find(({ name }) => name === 'psi')?.columns.map(({ name }) => name)).toContain('avg10');
+    expect((await client().questions()).length).toBeGreaterThanOrEqual(25);
+    expect(await client().createToken({ ttlMs: 60_000 })).toMatch(/^kalos1\./);
     expect((await client().act([{ tool: 'sysctl.get', key: 'kernel.ostype' }], { reason: 'a test' })).result).toBe('read');
     await expect(client().recording('inc-0000000000')).rejects.toMatchObject({ code: 'not-found' });
     await expect(client().applyPolicies([{ name: 'x', when: '1 +', summary: 'x' }])).rejects.toMatchObject({ code: 'usage' });

@@ -91,13 +91,13 @@ const swarmTables: readonly Table[] = [
   {
     name: 'conditions',
     scope: 'swarm',
-    description: 'Conditions of every member, a row each',
+    description: 'Conditions of every member, a row each: Ready and ServicesReady are to be True, all others False',
     columns: columns(`
       node TEXT member
       condition TEXT name
       status TEXT True, False or Unknown
       age_ms INTEGER how old that is here`),
-    examples: ["select node, condition from conditions where status = 'False'"],
+    examples: ["select node, condition from conditions where status = 'True' and condition not like '%Ready'"],
     rows: ({ link, nowMonotonicMs }) =>
       link.statuses.entries().flatMap(({ origin, status, heardMs }) =>
         STATUS_CONDITIONS.map((condition) => ({
