@@ -99,7 +99,7 @@ function addQueryCommands(program: Command): void {
       const { runQuery, questionOf } = await import('../node/cli/query.ts');
       const { ask, on, nodes = on, mode } = given;
       if ((sql === undefined) === (ask === undefined)) program.error('give one: SQL, or --ask QUESTION', { exitCode: 2 });
-      const statement = sql ?? questionOf(ask ?? '');
+      const statement = sql ?? (await questionOf(dir, ask ?? ''));
       return endsWatched(everyMs, () => runQuery(dir, statement, { timeoutMs, mode, nodes }, output));
     });
   program
@@ -107,10 +107,11 @@ function addQueryCommands(program: Command): void {
     .description('the tables that SQL can ask, and what their columns mean')
     .argument('[table]', 'one of them, whole')
     .option('--questions', 'questions that operators ask, for: kalos query --ask', false)
+    .addOption(directory())
     .addOption(rows())
-    .action(async (name: string | undefined, { output, questions }: { output: Format; questions: boolean }) => {
+    .action(async (name: string | undefined, { dir, output, questions }: Common & { questions: boolean }) => {
       const { listTables, listQuestions, showTable } = await import('../node/cli/query.ts');
-      return ends(questions ? listQuestions(output) : name === undefined ? listTables(output) : showTable(name, output));
+      return ends(questions ? listQuestions(dir, output) : name === undefined ? listTables(output) : showTable(name, output));
     });
 }
 

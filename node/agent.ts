@@ -30,6 +30,7 @@ import { Memory } from './memory/memory.ts';
 import type { TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { type Overview, overview } from './query/overview.ts';
+import { type Question, questionsWith } from './query/pack.ts';
 import { answerTable, type QueryOptions, type QueryResult, query } from './query/query.ts';
 import { QueryLog } from './query/query-log.ts';
 import type { Declared } from './telemetry/declared.ts';
@@ -45,6 +46,8 @@ export interface AgentConfig {
   policies: readonly KnownPolicy[];
   engine: EngineConfig;
   maintenance: readonly MaintenanceWindow[];
+  /** Of its own, beside those of the package. */
+  questions: readonly Question[];
   declared: Declared;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
@@ -245,6 +248,11 @@ export class Agent {
 
   query(sql: string, options: QueryOptions): Promise<QueryResult> {
     return query(sql, options, this.#sources, this.#ports.compute);
+  }
+
+  /** What can be asked by name. */
+  questions(): Question[] {
+    return questionsWith(this.#config.questions);
   }
 
   explain(id: string): Promise<ExplainResult> {

@@ -136,7 +136,7 @@ export class Executor {
       this.#guard.halted = halt.success ? halt.data.reason : 'the record of it cannot be read';
     }
     await this.silences.open();
-    const entries = await this.#journal();
+    const entries = await this.journal();
     for (const { plan, atMs, monotonicMs } of entries) {
       // By the clock that nobody sets, unless the machine booted since: then it is no older than that, or the wall clock tells.
       const nowMs = clock.monotonicMs();
@@ -150,7 +150,7 @@ export class Executor {
 
   /** Takes up transactions that a crash left open: they are watched, or undone, never repeated. */
   async recover(): Promise<void> {
-    for (const entry of await this.#journal()) {
+    for (const entry of await this.journal()) {
       if (!isOpen(entry)) continue;
       // What it is on is taken until it has ended, as it was before the crash.
       const targets = entry.plan.calls.map((call) => changeToolOf(call).target(call));
@@ -170,8 +170,8 @@ export class Executor {
     this.#underWay--;
   }
 
-  /** All entries, oldest first. */
-  async #journal(): Promise<JournalEntry[]> {
+  /** What was done, or is being done, oldest first. */
+  async journal(): Promise<JournalEntry[]> {
     const stored = await this.#parts.ports.store.range(JOURNAL_PREFIX, { limit: MAX_JOURNAL });
     return stored.flatMap(([, bytes]) => decodeJournalEntry(bytes) ?? []).sort((a, b) => a.atMs - b.atMs);
   }
@@ -179,7 +179,7 @@ export class Executor {
   /** Drops the oldest closed entries once there are too many; the audit keeps what they did. */
   async #prune(): Promise<void> {
     if (this.#journalled <= PRUNE_BEYOND) return;
-    const closed = (await this.#journal()).filter((entry) => !isOpen(entry));
+    const closed = (await this.journal()).filter((entry) => !isOpen(entry));
     const old = closed.slice(0, Math.max(0, closed.length - KEPT_JOURNAL));
     await this.#parts.ports.store.write(old.map(({ plan }) => ({ kind: 'delete', key: `${JOURNAL_PREFIX}${plan.id}` })));
     this.#journalled -= old.length;

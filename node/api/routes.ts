@@ -11,7 +11,6 @@ import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
-import { PACK } from '../query/pack.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
@@ -179,7 +178,7 @@ export const ROUTES: readonly Route[] = [
     },
     'read',
   ),
-  get('/v1/questions', 'Questions that operators ask, as SQL', () => ok(PACK)),
+  get('/v1/questions', 'Questions that operators ask, as SQL', (agent) => ok(agent.questions())),
   get('/v1/tables', 'The tables that SQL can ask', () =>
     ok(
       TABLES.map(({ name, scope, description, columns, examples, needs = [] }) => ({

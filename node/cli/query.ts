@@ -3,7 +3,7 @@
 import { callAgent } from '../api/client.ts';
 import { closest, KalosError } from '../errors.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
-import { PACK } from '../query/pack.ts';
+import { PACK, type Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import { printData, printRows } from './data.ts';
 
@@ -32,13 +32,14 @@ function printCompleteness(answer: QueryAnswer): void {
     process.stderr.write(paint('yellow', `cut short: ${table} of ${node}; narrow it with WHERE column = …\n`));
 }
 
-/** The statement of a question of the pack. @throws KalosError */
-export function questionOf(name: string): string {
-  const question = PACK.find((one) => one.name === name);
+/** The statement of a question by its name. @throws KalosError */
+export async function questionOf(directory: string | undefined, name: string): Promise<string> {
+  const questions = await callAgent<Question[]>(directory, 'GET', '/v1/questions');
+  const question = questions.find((one) => one.name === name);
   if (question !== undefined) return question.sql;
   const meant = closest(
     name,
-    PACK.map((one) => one.name),
+    questions.map((one) => one.name),
   );
   throw new KalosError(
     'not-found',
@@ -47,12 +48,14 @@ export function questionOf(name: string): string {
   );
 }
 
-export function listQuestions(format: Format): number {
+/** Those of the package, and of this machine's agent where one runs. */
+export async function listQuestions(directory: string | undefined, format: Format): Promise<number> {
+  const questions = await callAgent<Question[]>(directory, 'GET', '/v1/questions').catch(() => PACK);
   printRows(format, {
     headers: ['name', 'asks'],
-    rows: PACK.map(({ name, asks }) => [name, asks]),
-    wide: { headers: ['name', 'asks', 'sql'], rows: PACK.map(({ name, asks, sql }) => [name, asks, sql]) },
-    data: { questions: PACK },
+    rows: questions.map(({ name, asks }) => [name, asks]),
+    wide: { headers: ['name', 'asks', 'sql'], rows: questions.map(({ name, asks, sql }) => [name, asks, sql]) },
+    data: { questions },
   });
   return EXIT.ok;
 }

@@ -23,6 +23,7 @@ export function agentSettings(config: Config): AgentSettings {
       maxConcurrent: policy_engine.max_concurrent_executions,
       anomalyThreshold: ai_engine.anomaly_threshold,
     },
+    questions: config.question,
     declared: declaredOf(config),
   };
 }

@@ -11,6 +11,7 @@ import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
+import { questionSchema } from '../query/pack.ts';
 import { type Layer, mergeLayers, originOf } from './layers.ts';
 
 const MAX_SERVICES = 256;
@@ -175,6 +176,7 @@ function notYet(reason: string) {
 }
 
 const MAX_CONCURRENT = 64;
+const MAX_QUESTIONS = 200;
 
 export const configSchema = z.strictObject({
   name: z
@@ -228,6 +230,7 @@ export const configSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .refine((given) => Object.keys(given).length === 0, 'there are no eBPF programs in this version: leave [ebpf] out')
     .default({}),
+  question: z.array(questionSchema).max(MAX_QUESTIONS).default([]),
   maintenance: z.array(maintenanceSchema).max(MAX_WINDOWS).default([]),
   policy: z.array(policySchema).max(MAX_RULES).default([]),
 });
@@ -309,6 +312,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
 function knownKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === 'service') return Object.keys(serviceShape);
   if (path[0] === 'maintenance') return Object.keys(maintenanceSchema.shape);
+  if (path[0] === 'question') return Object.keys(questionSchema.shape);
   if (path[0] === 'policy') return Object.keys(policySchema.shape);
   if (path[0] === 'policy_engine' || path[0] === 'ai_engine' || path[0] === 'api')
     return Object.keys(configSchema.shape[path[0]].unwrap().shape);

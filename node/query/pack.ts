@@ -1,12 +1,19 @@
 // Questions that operators ask, by name: `kalos query --ask NAME`.
+import { z } from 'zod';
 
-export interface Question {
-  name: string;
-  asks: string;
-  sql: string;
-}
+export const questionSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40'),
+  asks: z.string().max(200).default(''),
+  sql: z.string().min(1).max(10_000),
+});
+export type Question = z.infer<typeof questionSchema>;
 
 const q = (name: string, asks: string, sql: string): Question => ({ name, asks, sql });
+
+/** Those of the package, and an agent's own, which are over them. */
+export function questionsWith(own: readonly Question[]): Question[] {
+  return [...new Map([...PACK, ...own].map((one) => [one.name, one])).values()];
+}
 
 export const PACK: readonly Question[] = [
   q(

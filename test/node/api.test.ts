@@ -10,7 +10,7 @@ const swarm = new RealSwarm();
 let agent: RealAgent;
 beforeAll(async () => {
   const script = 'sleep 4; echo fine; echo ERROR: the cake is a lie; exec sleep 600';
-  agent = await swarm.start('solo', `[[service]]\nname = "teller"\ncommand = ["sh", "-c", "${script}"]\nalert = "ERROR|panic"\n`);
+  agent = await swarm.start('solo', `[[question]]\nname = "mine"\nasks = "What is mine?"\nsql = "select name from services"\n[[service]]\nname = "teller"\ncommand = ["sh", "-c", "${script}"]\nalert = "ERROR|panic"\n`);
 }, 60_000);
 afterAll(() => swarm.stop());
 
@@ -49,7 +49,10 @@ describe('the local API', () => {
     expect((await client().query('select 1 from kernel_info', { mode: 'local', timeoutMs: 4_000 })).mode).toBe('local');
     expect((await client().members()).map(({ name, state }) => [name, state])).toEqual([['solo', 'alive']]);
     expect((await client().tables()).find(({ name }) => name === 'psi')?.columns.map(({ name }) => name)).toContain('avg10');
-    expect((await client().questions()).length).toBeGreaterThanOrEqual(25);
+    expect((await client().questions()).map(({ name }) => name)).toEqual(expect.arrayContaining(['unwell', 'mine']));
+    const mine = await kalos('query', '--ask', 'mine', '-o', 'csv', '--dir', agent.directory);
+    expect([mine.code, mine.stdout]).toEqual([0, 'name\r\nteller\r\n']);
+    expect((await kalos('query', '--ask', 'mien', '--dir', agent.directory)).stderr).toMatch(/did you mean mine/);
     expect(await client().createToken({ ttlMs: 60_000 })).toMatch(/^kalos1\./);
     expect((await client().act([{ tool: 'sysctl.get', key: 'kernel.ostype' }], { reason: 'a test' })).result).toBe('read');
     await expect(client().recording('inc-0000000000')).rejects.toMatchObject({ code: 'not-found' });

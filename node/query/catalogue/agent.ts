@@ -1,5 +1,6 @@
 // Tables of what KALOS itself knows and does: the swarm's from the state that every peer holds, each agent's from itself.
 import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
+import { describeCall } from '../../action/tools.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
 import { columns, known, type Row, type Table, type TableSources } from './table.ts';
 
@@ -312,6 +313,28 @@ const historyTables: readonly Table[] = [
         plan,
         worked: worked ? 1 : 0,
         time: Math.floor(atMs / 1_000),
+      })),
+  ),
+  known(
+    'actions',
+    'What each agent changed, or is changing: its journal',
+    `id TEXT plan; kalos rollback ID undoes it
+    incident TEXT incident; empty for a person's own
+    tier TEXT who decided: reactive, operational, tactical, strategic or operator
+    change TEXT what
+    phase TEXT intent, applied, confirming, undoing, confirmed, undone or failed
+    time INTEGER Unix time of the intent
+    reason TEXT why; or why it failed`,
+    ["select node, change, phase, datetime(time, 'unixepoch') as at from actions order by time desc limit 20"],
+    async ({ executor }) =>
+      (await executor.journal()).map(({ plan, phase, atMs, reason }) => ({
+        id: plan.id,
+        incident: plan.incident,
+        tier: plan.tier,
+        change: plan.calls.map(describeCall).join(', then '),
+        phase,
+        time: Math.floor(atMs / 1_000),
+        reason: reason === '' ? plan.reason : reason,
       })),
   ),
   known(
