@@ -166,13 +166,21 @@ interface Common {
   watch?: number;
 }
 
+const TOP_EVERY_MS = 2_000;
+
 function addShowCommands(program: Command): void {
   const show = () => import('../node/cli/show.ts');
   program
     .command('top')
     .description('a live view of this machine and what KALOS does on it; q ends it')
+    .option('--swarm', 'all members in its place, the busiest first', false)
+    .option('--on <node>', 'the processes of another member')
     .addOption(directory())
-    .action(async ({ dir }: { dir?: string }) => ends((await import('../node/cli/top.ts')).top(dir)));
+    .action(async ({ dir, swarm, on }: { dir?: string; swarm: boolean; on?: string }) => {
+      if (!swarm && on === undefined) return ends((await import('../node/cli/top.ts')).top(dir));
+      const { topOfNode, topOfSwarm } = await import('../node/cli/query.ts');
+      return endsWatched(TOP_EVERY_MS, () => (on === undefined ? topOfSwarm(dir) : topOfNode(dir, on)));
+    });
   program
     .command('metrics')
     .description('this machine’s metrics, and why one is unknown')

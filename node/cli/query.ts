@@ -48,6 +48,20 @@ export async function questionOf(directory: string | undefined, name: string): P
   );
 }
 
+const TOP_TIMEOUT_MS = 2_000;
+
+export function topOfSwarm(directory: string | undefined): Promise<number> {
+  const sql =
+    'select node, state, round(cpu * 100) as cpu_percent, round(memory * 100) as memory_percent, psi_cpu, psi_memory, psi_io, load_1m, open_incidents as incidents, age_ms / 1000 as age_s from nodes order by cpu desc';
+  return runQuery(directory, sql, { timeoutMs: TOP_TIMEOUT_MS }, 'table');
+}
+
+export function topOfNode(directory: string | undefined, node: string): Promise<number> {
+  const sql =
+    'select pid, name, state, round(cpu * 100) as cpu_percent, resident_size / 1048576 as mib, threads from processes order by cpu desc, mib desc limit 30';
+  return runQuery(directory, sql, { timeoutMs: TOP_TIMEOUT_MS, nodes: node }, 'table');
+}
+
 /** Those of the package, and of this machine's agent where one runs. */
 export async function listQuestions(directory: string | undefined, format: Format): Promise<number> {
   const questions = await callAgent<Question[]>(directory, 'GET', '/v1/questions').catch(() => PACK);

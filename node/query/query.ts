@@ -105,6 +105,8 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   if (sql.length > MAX_SQL_LENGTH) return { ok: false, message: `the statement is longer than ${MAX_SQL_LENGTH} characters` };
   const selector = selectorOf(options.nodes);
   if (typeof selector === 'string') return { ok: false, message: selector };
+  if (selector !== undefined && !sources.link.members.some(({ peer }) => selector(sources.link, peer)))
+    return { ok: false, message: `no member is meant by ${options.nodes}; see kalos members` };
   const needs = await compute.sqlNeeds(sql, TABLES, options.timeoutMs);
   if (!needs.ok) return { ok: false, message: explainSqlError(needs.message) };
   const needed = TABLES.filter(({ name }) => needs.tables[name] !== undefined);

@@ -10,7 +10,10 @@ const swarm = new RealSwarm();
 let agent: RealAgent;
 beforeAll(async () => {
   const script = 'sleep 4; echo fine; echo ERROR: the cake is a lie; exec sleep 600';
-  agent = await swarm.start('solo', `[[question]]\nname = "mine"\nasks = "What is mine?"\nsql = "select name from services"\n[[service]]\nname = "teller"\ncommand = ["sh", "-c", "${script}"]\nalert = "ERROR|panic"\n`);
+  agent = await swarm.start(
+    'solo',
+    `[[question]]\nname = "mine"\nasks = "What is mine?"\nsql = "select name from services"\n[[service]]\nname = "teller"\ncommand = ["sh", "-c", "${script}"]\nalert = "ERROR|panic"\n`,
+  );
 }, 60_000);
 afterAll(() => swarm.stop());
 

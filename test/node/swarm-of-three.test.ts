@@ -113,6 +113,7 @@ describe('three real agents', () => {
     expect(await answered(sql, '--mode', 'local')).toEqual([1, ['beta']]);
     expect(await answered(sql, '--nodes', 'state=alive')).toEqual([3, ['alpha', 'beta', 'gamma']]);
     expect((await ask(sql, '--nodes', '*')).stderr).toMatch(/no nodes are named/);
+    expect((await ask(sql, '--on', 'nobody')).stderr).toMatch(/no member is meant by nobody/);
     const csv = await kalos('query', '--ask', 'kernels', '-o', 'csv', '--dir', alpha.directory);
     expect([csv.code, csv.stdout.split('\r\n')[0]]).toEqual([0, 'version,machines,nodes']);
     const log = await swarm.rows(
