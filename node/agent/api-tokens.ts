@@ -9,6 +9,11 @@ import type { Store } from '../../swarm/ports/store.ts';
 export const SCOPES = ['read', 'operate', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
+/** What a request may do; each with those before it. `look`: what no secret of the machine's is in, for its own users without a token. */
+export const LEVELS = ['look', ...SCOPES] as const;
+export type Level = (typeof LEVELS)[number];
+export const reaches = (level: Level, needed: Level): boolean => LEVELS.indexOf(level) >= LEVELS.indexOf(needed);
+
 const PREFIX = 'api-token/';
 const TEXT = /^kapi_([0-9a-f]{12})_([0-9a-f]{64})$/;
 const ID_BYTES = 6;

@@ -1,6 +1,6 @@
 // What a request is answered with, whichever way it came: the route for it, and whether its sender may.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Scope } from '../agent/api-tokens.ts';
+import { type Level, reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { openApi } from './openapi.ts';
 import { failed, type Reply } from './route.ts';
@@ -14,19 +14,19 @@ const PATTERNS = ROUTES.map((route) => ({
   pattern: new RegExp(`^${route.path.replace(/\{.+\}/, `(${route.parameter?.source ?? '[^/]+'})`)}$`),
 }));
 
-/** @param may whether the sender's scope reaches so far. */
-export async function answer(agent: Agent, request: IncomingMessage, may: (needed: Scope) => boolean): Promise<Reply> {
+/** @param level what the sender may do. */
+export async function answer(agent: Agent, request: IncomingMessage, level: Level): Promise<Reply> {
   const path = (request.url ?? '').split('?')[0] ?? '';
   if (path === '/v1/openapi.json') return { status: 200, body: openApi(ROUTES, agent.status().version) };
   const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
   const found = matching.find(({ route: { method } }) => method === request.method);
   if (found === undefined)
     return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
-  if (!may(found.route.scope))
+  if (!reaches(level, found.route.scope))
     return failed(403, `this needs a token of scope ${found.route.scope}: kalos api-token create --scope ${found.route.scope}`);
   const body = request.method === 'POST' ? await readBody(request) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${MAX_BODY_BYTES} bytes`);
-  return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''));
+  return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), level);
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {

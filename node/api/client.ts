@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
 import { request as overHttps } from 'node:https';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
+import { isLoopback } from '../config/config.ts';
 import { KalosError } from '../errors.ts';
 
 const TIMEOUT_MS = 70_000;
@@ -24,6 +25,12 @@ function wayTo(directory: string | undefined): Way {
   const url = URL.parse(address);
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new KalosError('usage', `KALOS_ADDRESS ${address} is no address`, 'such as https://web-1:9090');
+  if (url.protocol === 'http:' && token !== undefined && !isLoopback(url.host))
+    throw new KalosError(
+      'usage',
+      `over ${address} anybody could read the token`,
+      'use https, which api.certificate and api.key switch on there',
+    );
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const { hostname: host, port } = url;
   const options = {

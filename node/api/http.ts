@@ -1,9 +1,9 @@
-// The API over HTTP: for the page, for Prometheus, for other machines. On loopback it may be read without a token; anything more, and
+// The API over HTTP: for the page, for Prometheus, for other machines. On loopback it may be looked at without a token; anything more, and
 // any other address, needs one, and TLS. A browser is kept from being used against it by what it says of who asks.
 import { readFileSync } from 'node:fs';
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import { SCOPES, type Scope } from '../agent/api-tokens.ts';
+import type { Level } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { isLoopback } from '../config/config.ts';
 import { KalosError } from '../errors.ts';
@@ -57,11 +57,11 @@ function tls(certificate: string, key: string): { cert: Buffer; key: Buffer } {
   }
 }
 
-/** What a request may do: by its token; without one, read on loopback where no other site's page asks. */
-function scopeOf(agent: Agent, request: IncomingMessage, loopback: boolean): Scope | undefined {
+/** What a request may do: by its token; without one, look on loopback where no other site's page asks. */
+function levelOf(agent: Agent, request: IncomingMessage, loopback: boolean): Level | undefined {
   const bearer = request.headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
   if (bearer !== undefined) return agent.apiTokens.scopeOf(bearer, Date.now());
-  return loopback && isOfThisMachine(request) ? 'read' : undefined;
+  return loopback && isOfThisMachine(request) ? 'look' : undefined;
 }
 
 /** A page of another site may send requests here, by a name that it had resolve to loopback: its name, or its own, gives it away. */
@@ -83,8 +83,8 @@ async function respond(agent: Agent, request: IncomingMessage, response: ServerR
     });
     return void response.end(file.content);
   }
-  const scope = scopeOf(agent, request, loopback);
-  if (scope === undefined) {
+  const level = levelOf(agent, request, loopback);
+  if (level === undefined) {
     response.setHeader('www-authenticate', 'Bearer');
     return send(response, 401, { error: 'a token is needed: make one on the machine with kalos api-token create' });
   }
@@ -94,7 +94,7 @@ async function respond(agent: Agent, request: IncomingMessage, response: ServerR
   }
   const topic = path.match(/^\/v1\/watch\/(\w+)$/)?.[1];
   if (topic !== undefined && request.method === 'GET') return watch(agent, topic, response);
-  const { status, body } = await answer(agent, request, (needed) => SCOPES.indexOf(scope) >= SCOPES.indexOf(needed));
+  const { status, body } = await answer(agent, request, level);
   send(response, status, body);
 }
 

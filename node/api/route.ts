@@ -1,6 +1,6 @@
 // What a route of the local API is made of.
 import { z } from 'zod';
-import type { Scope } from '../agent/api-tokens.ts';
+import type { Level } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 
 export interface Reply {
@@ -16,11 +16,11 @@ export interface Route {
   parameter: RegExp | undefined;
   summary: string;
   /** What it takes to use it. */
-  scope: Scope;
+  scope: Level;
   /** What the body must be; undefined where there is none. */
   body: z.ZodType | undefined;
-  /** @param parameter as it was in the path. */
-  handle(agent: Agent, body: unknown, parameter: string): Promise<Reply> | Reply;
+  /** @param parameter as it was in the path. @param level of who asks. */
+  handle(agent: Agent, body: unknown, parameter: string, level: Level): Promise<Reply> | Reply;
 }
 
 export const failed = (status: number, error: string): Reply => ({ status, body: { error } });
@@ -45,7 +45,7 @@ export function get(
     path,
     parameter,
     summary,
-    scope: 'read',
+    scope: 'look',
     body: undefined,
     handle: (agent, _body, given) => handle(agent, given),
   };
@@ -56,8 +56,8 @@ export function post<T>(
   path: string,
   summary: string,
   body: z.ZodType<T>,
-  handle: (agent: Agent, body: T, parameter: string) => Answer,
-  scope: Scope = 'operate',
+  handle: (agent: Agent, body: T, parameter: string, level: Level) => Answer,
+  scope: Level = 'operate',
 ): Route {
   return {
     method: 'POST',
@@ -66,7 +66,7 @@ export function post<T>(
     summary,
     scope,
     body,
-    handle: (agent, given, parameter) => parsed(body, given, (value) => handle(agent, value, parameter)),
+    handle: (agent, given, parameter, level) => parsed(body, given, (value) => handle(agent, value, parameter, level)),
   };
 }
 

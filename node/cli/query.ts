@@ -12,7 +12,7 @@ import { EXIT, type Format, paint } from './output.ts';
 export async function runQuery(
   directory: string | undefined,
   sql: string,
-  { timeoutMs, mode = 'live', nodes }: Partial<QueryOptions> & { timeoutMs: number },
+  { timeoutMs, mode = 'live', nodes }: Partial<Omit<QueryOptions, 'isTrusted'>> & { timeoutMs: number },
   format: Format,
 ): Promise<number> {
   const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs, mode, nodes });

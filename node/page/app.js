@@ -30,9 +30,11 @@ async function api(path, body) {
     headers: { 'content-type': 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  $('login').hidden = response.status !== 401;
-  if (!response.ok) throw new Error((await response.json()).error);
-  return response.json();
+  const answer = await response.json();
+  // Something that needs a token was asked for, or all needs one here.
+  if (response.status === 401 || /needs a token/.test(answer.error ?? '')) $('login').hidden = false;
+  if (!response.ok) throw new Error(answer.error);
+  return answer;
 }
 
 const ask = (sql, timeoutMs = 4_000) => api('/v1/query', { sql, timeoutMs });
@@ -261,7 +263,9 @@ document.addEventListener('keydown', (event) => {
 $('login').addEventListener('submit', (event) => {
   event.preventDefault();
   sessionStorage.setItem('token', $('token').value.trim());
+  $('login').hidden = true;
   begin();
+  runQuery($('sql').value);
 });
 
 /** Again and again, while somebody looks; what failed is said. */

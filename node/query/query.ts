@@ -25,6 +25,8 @@ export interface QueryOptions {
   mode: 'local' | 'live';
   /** Which members are asked: names, or `column=value` of the table nodes; undefined: all. */
   nodes: string | undefined;
+  /** Whether who asks may see what machines read with their agents' rights. */
+  isTrusted: boolean;
 }
 
 export interface QueryAnswer {
@@ -111,6 +113,9 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   if (!needs.ok) return { ok: false, message: explainSqlError(needs.message) };
   const needed = TABLES.filter(({ name }) => needs.tables[name] !== undefined);
   const where = equalities(sql, TABLES);
+  const guarded = needed.find((table) => table.isGuarded?.(needs.tables[table.name] ?? []) === true);
+  if (guarded !== undefined && !options.isTrusted)
+    return { ok: false, message: `${guarded.name} is read with the agents’ rights: that needs a token (kalos api-token create)` };
   for (const table of needed) {
     const given = where.get(table.name) ?? NOTHING;
     if (table.needs !== undefined && !table.needs.some((name) => given.has(name)))

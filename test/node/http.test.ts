@@ -84,8 +84,28 @@ describe('the API over HTTP', () => {
     expect(await statusOf('/v1/status', { headers: bearing(short) })).toBe(401);
   });
 
-  it('asks more than to read of every route that changes something', () => {
-    const open = ROUTES.filter(({ method, scope }) => method === 'POST' && scope === 'read').map(({ path }) => path);
+  it('shows without a token what every user of the machine may see, and no more', async () => {
+    const ask = (sql: string, headers: Record<string, string> = {}) =>
+      get('/v1/query', { method: 'POST', headers, body: JSON.stringify({ sql }) });
+    for (const sql of [
+      'select node, state from nodes',
+      'select pid, name, cpu from processes',
+      'select name, value from metrics',
+    ])
+      expect((await ask(sql)).status).toBe(200);
+    for (const sql of [
+      "select sha256 from hash where path = '/etc/shadow'",
+      'select cmdline from processes',
+      'select * from crontab',
+    ]) {
+      expect([(await ask(sql)).status, (await ask(sql)).text]).toEqual([400, expect.stringContaining('needs a token')]);
+      expect((await ask(sql, bearing(await tokenOf()))).status).toBe(200);
+    }
+    expect([await statusOf('/v1/tokens'), await statusOf('/v1/audit/records/last/5')]).toEqual([403, 403]);
+  });
+
+  it('asks more than to look of every route that changes something', () => {
+    const open = ROUTES.filter(({ method, scope }) => method === 'POST' && scope === 'look').map(({ path }) => path);
     expect(open).toEqual(['/v1/query']);
     const admin = ROUTES.filter(({ scope }) => scope === 'admin').map(({ path }) => path);
     for (const path of ['/v1/tokens', '/v1/leave', '/v1/root/commit', '/v1/stop', '/v1/api-tokens', '/v1/network-key'])
@@ -194,6 +214,8 @@ describe('an agent at an address', () => {
           out: expect.stringContaining('token of scope operate'),
         });
         expect((await ask({ KALOS_API_TOKEN: token }, ...sql)).out).toContain('certificate of nobody known');
+        const plain = await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090', KALOS_API_TOKEN: token }, ...sql);
+        expect(plain).toEqual({ code: 2, out: expect.stringContaining('anybody could read the token') });
       } finally {
         await remote.stop();
       }

@@ -46,6 +46,8 @@ export interface Table extends TableShape {
   examples: readonly string[];
   /** One of these must be given by equality: without it nothing is meant. */
   needs?: readonly string[];
+  /** Whether these columns show what only the agent may read. */
+  isGuarded?(columns: readonly string[]): boolean;
   /** @param columns that are wanted: no others need to be there. */
   rows(sources: TableSources, columns: readonly string[], where: Where): Row[] | Promise<Row[]>;
 }
@@ -82,6 +84,7 @@ export function inspected(
     columns: columns(`${NODE}\n${text.trim()}`),
     examples,
     ...rest,
+    isGuarded: () => true,
     rows: async (sources, _columns, where) => withNode(sources, await sources.inspect(reader, where)),
   };
 }
