@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
 import { request as overHttps } from 'node:https';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
-import { isLoopback } from '../config/config.ts';
+import { isLoopback } from '../config/address.ts';
 import { KalosError } from '../errors.ts';
 
 const TIMEOUT_MS = 70_000;

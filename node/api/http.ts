@@ -5,7 +5,7 @@ import { createServer as createHttp, type IncomingMessage, type Server, type Ser
 import { createServer as createHttps } from 'node:https';
 import type { Level } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
-import { isLoopback } from '../config/config.ts';
+import { isLoopback } from '../config/address.ts';
 import { KalosError } from '../errors.ts';
 import { answer, send } from './answer.ts';
 import { Feed, TOPICS, type Topic } from './feed.ts';

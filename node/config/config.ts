@@ -12,6 +12,7 @@ import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
 import { questionSchema } from '../query/pack.ts';
+import { isLoopback } from './address.ts';
 import { type Layer, mergeLayers, originOf } from './layers.ts';
 
 const MAX_SERVICES = 256;
@@ -317,10 +318,6 @@ function knownKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === 'policy_engine' || path[0] === 'ai_engine' || path[0] === 'api')
     return Object.keys(configSchema.shape[path[0]].unwrap().shape);
   return Object.keys(configSchema.shape);
-}
-
-export function isLoopback(address: string): boolean {
-  return /^(127\.|localhost|\[::1\]|::1)/.test(address);
 }
 
 /** The multiaddr to listen on for `host:port`. */
