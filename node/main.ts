@@ -46,6 +46,8 @@ export interface RunningNode {
   directory: StateDirectory;
   /** Why /proc is read in TypeScript; undefined with the native sampler. */
   sensorFallback: string | undefined;
+  /** Where its page is; undefined where it has none. */
+  page: string | undefined;
   /** Whether the swarm was founded by this start. */
   founded: boolean;
   stop(): Promise<void>;
@@ -113,6 +115,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     agent,
     directory,
     sensorFallback: fallbackReason,
+    page: http && `${config.api.certificate === undefined ? 'http' : 'https'}://${config.api.listen}`,
     founded,
     stop: async () => {
       for (const one of [server, http]) one?.close();

@@ -108,7 +108,7 @@ function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info'
   process.on('SIGTERM', stop);
 }
 
-function welcome({ agent, directory, sensorFallback, founded }: RunningNode): string {
+function welcome({ agent, directory, sensorFallback, page, founded }: RunningNode): string {
   const status = agent.status();
   const kalos = commandName();
   const address = status.addresses[0] ?? '(no address)';
@@ -120,6 +120,7 @@ function welcome({ agent, directory, sensorFallback, founded }: RunningNode): st
     `  services   ${services(status, directory.configFile)}`,
     `  mode       ${MODE_TEXT[status.mode]}`,
     `  listens    ${address}`,
+    ...(page === undefined ? [] : [`  page       ${page}`]),
     '',
     ...(founded
       ? [

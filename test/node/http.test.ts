@@ -135,6 +135,7 @@ describe('the API over HTTP', () => {
     for (const { text } of [page, script, style] as Got[])
       expect(text.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:\/\//);
     expect(await statusOf('/../package.json')).toBe(404);
+    expect(RealSwarm.outputOf(agent)).toContain(`page       http://127.0.0.1:${port}\n`);
   });
 
   it('tells Prometheus, line by line as it reads them', async () => {
