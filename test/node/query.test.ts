@@ -95,6 +95,14 @@ describe('the catalogue', () => {
     rmSync(place, { recursive: true });
   });
 
+  it('reads no device to its end, and nothing through a path that is none', async () => {
+    for (const path of ['/dev/zero', '/dev/stdin', 'etc/passwd', '', '/proc/self/mem'])
+      for (const table of ['certificates', 'hash'])
+        expect((await onThisMachine(`select path from ${table} where path = '${path}'`)).rows).toEqual([]);
+    for (const name of ['../../etc/passwd', 'kernel/../../etc/passwd', 'kernel..ostype'])
+      expect((await onThisMachine(`select current_value from system_controls where name = '${name}'`)).rows).toEqual([]);
+  });
+
   it('reads addresses as the kernel writes them', () => {
     expect(socketAddress('0100007F:1F90')).toEqual({ address: '127.0.0.1', port: 8080 });
     expect(socketAddress('00000000000000000000000001000000:0016')).toEqual({ address: '::1', port: 22 });

@@ -1,10 +1,11 @@
 // Files that are asked for by path, their digests, and certificates. Only by path, or directory: nobody means every file there is.
 import { createHash, X509Certificate } from 'node:crypto';
-import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { link, type Reader, type Row, type Where } from './read.ts';
 
 const MAX_FILES = 20_000;
+const MAX_CERTIFICATE_BYTES = 1024 * 1024;
 const MAX_HASHED_BYTES = 512 * 1024 * 1024;
 const TYPES: [(stats: Stats) => boolean, string][] = [
   [(stats) => stats.isFile(), 'regular'],
@@ -75,14 +76,15 @@ export const hash: Reader = async (where) => {
   const rows: Row[] = [];
   let bytes = 0;
   for (const { path, directory } of asked(where)) {
-    const target = safely(() => realpathSync(path));
-    const stats = target === '' ? undefined : lstatSync(target);
-    if (stats?.isFile() !== true) continue;
+    const stats = regular(path);
+    // What is made up as it is read has no end that could be known.
+    if (stats === undefined || /^\/(proc|sys)\//.test(path)) continue;
     bytes += stats.size;
     if (bytes > MAX_HASHED_BYTES) throw new Error(`more than ${MAX_HASHED_BYTES / 2 ** 20} MiB to hash: ask for fewer files`);
     const digests = ['md5', 'sha1', 'sha256'].map((name) => createHash(name));
     try {
-      for await (const chunk of createReadStream(target)) for (const digest of digests) digest.update(chunk as Buffer);
+      for await (const chunk of createReadStream(path, { end: stats.size - 1 }))
+        for (const digest of digests) digest.update(chunk as Buffer);
     } catch {
       continue; // not ours to read
     }
@@ -92,13 +94,29 @@ export const hash: Reader = async (where) => {
   return rows;
 };
 
+/** Of a regular file, or what a link leads to that is one: what is asked for may be a device without an end. */
+function regular(path: string): Stats | undefined {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() ? stats : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function smallFile(path: string): string {
+  const size = regular(path)?.size;
+  return size !== undefined && size <= MAX_CERTIFICATE_BYTES ? safely(() => readFileSync(path, 'utf8')) : '';
+}
+
 const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 const named = (subject: string, key: string): string => subject.match(new RegExp(`^${key}=(.*)$`, 'm'))?.[1] ?? '';
 
 export const certificates: Reader = (where) => {
   const paths = where.has('path') || where.has('directory') ? asked(where) : asked(new Map([['directory', ['/etc/ssl/certs']]]));
   return paths.flatMap(({ path, directory }) => {
-    const text = link(path) === undefined || where.has('path') ? safely(() => readFileSync(path, 'utf8')) : '';
+    // A link of the directory names again what is there under another name.
+    const text = link(path) === undefined || where.has('path') ? smallFile(path) : '';
     return (text.match(BLOCK) ?? []).flatMap((pem): Row[] => {
       try {
         const one = new X509Certificate(pem);
