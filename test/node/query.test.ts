@@ -92,6 +92,9 @@ describe('the catalogue', () => {
       '900150983cd24fb0d6963f7d28e17f72',
       'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
     ]);
+    writeFileSync(path, '');
+    const [empty] = (await onThisMachine(`select md5 from hash where directory = '${place}'`)).rows;
+    expect(empty).toEqual(['d41d8cd98f00b204e9800998ecf8427e']);
     rmSync(place, { recursive: true });
   });
 

@@ -83,7 +83,7 @@ export const hash: Reader = async (where) => {
     if (bytes > MAX_HASHED_BYTES) throw new Error(`more than ${MAX_HASHED_BYTES / 2 ** 20} MiB to hash: ask for fewer files`);
     const digests = ['md5', 'sha1', 'sha256'].map((name) => createHash(name));
     try {
-      for await (const chunk of createReadStream(path, { end: stats.size - 1 }))
+      for await (const chunk of createReadStream(path, { end: Math.max(0, stats.size - 1) }))
         for (const digest of digests) digest.update(chunk as Buffer);
     } catch {
       continue; // not ours to read
