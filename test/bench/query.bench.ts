@@ -11,6 +11,8 @@ import { eventually } from '../support/clock.ts';
 import type { Bench, Figures } from './bench.ts';
 
 const AT_ONCE = 2;
+/** Agents that have just started are busy with themselves. */
+const SETTLE_MS = 20_000;
 const FROZEN = 3;
 const FROZEN_TIMEOUT_MS = 2_000;
 const ROWS = 100_000;
@@ -70,6 +72,8 @@ export const query: Bench = {
       const ask = (sql: string, timeoutMs = 5_000) =>
         callAgent<QueryAnswer>(first.directory, 'POST', '/v1/query', { sql, timeoutMs });
       await eventually('all to answer', async () => (await ask(STATEMENTS.read)).rows.length === nodes || undefined, 120_000);
+      progress('all answer; settling');
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       const took: Record<keyof typeof STATEMENTS, number[]> = { sampled: [], read: [] };
       for (const kind of ['sampled', 'read'] as const) {
         await ask(STATEMENTS[kind]);
