@@ -11,6 +11,7 @@ import type { Agent } from '../agent.ts';
 import { consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
+import { describedTable } from '../query/catalogue/table.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
@@ -179,18 +180,7 @@ const ALL: readonly Route[] = [
     'look',
   ),
   get('/v1/questions', 'Questions that operators ask, as SQL', (agent) => ok(agent.questions())),
-  get('/v1/tables', 'The tables that SQL can ask', () =>
-    ok(
-      TABLES.map(({ name, scope, description, columns, examples, needs = [] }) => ({
-        name,
-        scope,
-        description,
-        columns,
-        examples,
-        needs,
-      })),
-    ),
-  ),
+  get('/v1/tables', 'The tables that SQL can ask', () => ok(TABLES.map(describedTable))),
   get('/v1/series', 'The names of all series', (agent) => ok(agent.series())),
   get('/v1/series/{name}', 'What a series was: ten minutes by the second, six hours by the minute', (agent, name) =>
     orMissing(agent.past(name), `no series ${name}`),

@@ -3,6 +3,7 @@
 import { callAgent } from '../api/client.ts';
 import { closest, KalosError } from '../errors.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
+import { describedTable } from '../query/catalogue/table.ts';
 import { PACK, type Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import { printData, printRows } from './data.ts';
@@ -81,14 +82,7 @@ export function listTables(format: Format): number {
     headers: ['table', 'of', 'description'],
     rows: shown.map(({ name, scope, description }) => [name, scope, description]),
     data: {
-      tables: shown.map(({ name, scope, description, columns, examples, needs = [] }) => ({
-        name,
-        scope,
-        description,
-        columns,
-        examples,
-        needs,
-      })),
+      tables: shown.map(describedTable),
     },
   });
   return EXIT.ok;
@@ -109,7 +103,7 @@ export function showTable(given: string, format: Format): number {
   }
   const { name, scope, description, columns, examples, needs = [] } = table;
   if (format !== 'table') {
-    printData(format, { name, scope, description, columns, examples, needs });
+    printData(format, describedTable(table));
     return EXIT.ok;
   }
   const width = Math.max(...columns.map((column) => column.name.length));

@@ -11,6 +11,7 @@ import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
 import type { PeerId, Transport, TransportHandlers, Verdict } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
 import { makeIdentity } from '../support/crypto.ts';
+import { ON_LOOPBACK } from '../support/transport.ts';
 import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const NAMES = { topics: ['/t/1'], messages: ['/m/1'], requests: ['/r/1'] };
@@ -30,12 +31,8 @@ function libp2pWorld(): World {
       const transport = new Libp2pTransport({
         self,
         privateKey,
-        listen: ['/ip4/127.0.0.1/tcp/0'],
-        announce: [],
-        swarmId: '0'.repeat(32),
+        ...ON_LOOPBACK,
         networkKeys: networkKey === undefined ? [] : [networkKey],
-        dhtProtocol: '/test/kad/1.0.0',
-        localDiscovery: false,
       });
       made.push(transport);
       return transport;

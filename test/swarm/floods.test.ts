@@ -7,6 +7,7 @@ import type { TransportHandlers } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
 import { makeIdentity } from '../support/crypto.ts';
 import { Foe } from '../support/foe.ts';
+import { ON_LOOPBACK } from '../support/transport.ts';
 import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const TOPIC = '/t/1';
@@ -25,16 +26,7 @@ interface Besieged {
 
 async function besieged(verdict: 'accept' | 'reject' = 'accept'): Promise<Besieged> {
   const { peer: self, privateKey } = await makeIdentity();
-  const transport = new Libp2pTransport({
-    self,
-    privateKey,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    announce: [],
-    swarmId: SWARM,
-    networkKeys: [],
-    dhtProtocol: '/test/kad/1.0.0',
-    localDiscovery: false,
-  });
+  const transport = new Libp2pTransport({ self, privateKey, ...ON_LOOPBACK });
   const state: Besieged = { transport, flooded: [], heard: 0 };
   const handlers: TransportHandlers = {
     ...EVERYBODY_WELCOME,

@@ -6,6 +6,7 @@ import { signRecord } from '../../swarm/identity/record.ts';
 import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
 import { makeIdentity } from '../support/crypto.ts';
 import { foundedSwarm, joined, START_MS } from '../support/swarm-papers.ts';
+import { ON_LOOPBACK } from '../support/transport.ts';
 import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const HOUR_MS = 3_600_000;
@@ -17,16 +18,7 @@ afterEach(async () => void (await Promise.all(made.splice(0).map((transport) => 
 
 async function holding(...networkKeys: Uint8Array[]): Promise<Libp2pTransport> {
   const { peer: self, privateKey } = await makeIdentity();
-  const transport = new Libp2pTransport({
-    self,
-    privateKey,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    announce: [],
-    swarmId: '0'.repeat(32),
-    networkKeys,
-    dhtProtocol: '/test/kad/1.0.0',
-    localDiscovery: false,
-  });
+  const transport = new Libp2pTransport({ self, privateKey, ...ON_LOOPBACK, networkKeys });
   made.push(transport);
   await transport.start(
     { topics: [], messages: [], requests: ['/echo/1'] },

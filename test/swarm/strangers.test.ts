@@ -7,6 +7,7 @@ import type { Greeter, TransportHandlers } from '../../swarm/ports/transport.ts'
 import { eventually } from '../support/clock.ts';
 import { makeIdentity, makeRsaIdentity } from '../support/crypto.ts';
 import { foundedSwarm, joined, newcomer, type Papers } from '../support/swarm-papers.ts';
+import { ON_LOOPBACK } from '../support/transport.ts';
 import { EVERYBODY_WELCOME } from '../support/welcome.ts';
 
 const NAMES = { topics: ['/t/1'], messages: ['/m/1'], requests: ['/r/1'] };
@@ -50,16 +51,7 @@ async function listening(
   swarmId: string,
   greeter: Greeter,
 ): Promise<{ transport: Libp2pTransport; seen: Seen }> {
-  const transport = new Libp2pTransport({
-    self,
-    privateKey,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    announce: [],
-    swarmId,
-    networkKeys: [],
-    dhtProtocol: '/test/kad/1.0.0',
-    localDiscovery: false,
-  });
+  const transport = new Libp2pTransport({ self, privateKey, ...ON_LOOPBACK, swarmId });
   made.push(transport);
   const seen = seeing(greeter);
   await transport.start(NAMES, seen.handlers);

@@ -516,7 +516,7 @@ const ofAccounts: readonly Table[] = [
     symlink_target_path TEXT where it leads
     type TEXT regular, directory, symlink …`,
     ["select node, path, mode from file where directory = '/etc/ssh'"],
-    { needs: ['path', 'directory'] },
+    ['path', 'directory'],
   ),
   inspected(
     'hash',
@@ -527,7 +527,7 @@ const ofAccounts: readonly Table[] = [
     sha1 TEXT SHA-1
     sha256 TEXT SHA-256`,
     ["select sha256, group_concat(node) from hash where path = '/etc/ssh/sshd_config' group by sha256"],
-    { needs: ['path', 'directory'] },
+    ['path', 'directory'],
   ),
   inspected(
     'certificates',

@@ -68,46 +68,37 @@ export function columns(text: string): Column[] {
 
 const NODE = 'node TEXT the machine that the row is of';
 
-/** A machine table that is read when asked for. @param reader its name there, where it is another. */
-export function inspected(
-  name: string,
-  description: string,
-  text: string,
-  examples: readonly string[],
-  more: { needs?: readonly string[]; reader?: string } = {},
-): Table {
-  const { reader = name, ...rest } = more;
-  return {
-    name,
-    scope: 'machine',
-    description,
-    columns: columns(`${NODE}\n${text.trim()}`),
-    examples,
-    ...rest,
-    isGuarded: () => true,
-    rows: async (sources, _columns, where) => withNode(sources, await sources.inspect(reader, where)),
-  };
+type Described = [name: string, description: string, text: string, examples: readonly string[]];
+type Rest = Pick<Table, 'needs' | 'isGuarded'> & { rows: (sources: TableSources, where: Where) => Row[] | Promise<Row[]> };
+
+function machine([name, description, text, examples]: Described, { rows, ...rest }: Rest): Table {
+  const all = columns(`${NODE}\n${text.trim()}`);
+  const own: Table['rows'] = async (sources, _columns, where) => withNode(sources, await rows(sources, where));
+  return { name, scope: 'machine', description, columns: all, examples, ...rest, rows: own };
+}
+
+/** A machine table that is read when asked for, with the agent's rights. */
+export function inspected(...[name, description, text, examples, needs]: [...Described, needs?: readonly string[]]): Table {
+  const rows: Rest['rows'] = (sources, where) => sources.inspect(name, where);
+  return machine([name, description, text, examples], { ...(needs && { needs }), isGuarded: () => true, rows });
 }
 
 /** A machine table that the agent has at hand. */
 export function known(
-  name: string,
-  description: string,
-  text: string,
-  examples: readonly string[],
-  rows: (sources: TableSources, where: Where) => Row[] | Promise<Row[]>,
-  needs?: readonly string[],
+  ...[name, description, text, examples, rows, needs]: [...Described, rows: Rest['rows'], needs?: readonly string[]]
 ): Table {
-  return {
-    name,
-    scope: 'machine',
-    description,
-    columns: columns(`${NODE}\n${text.trim()}`),
-    examples,
-    ...(needs === undefined ? {} : { needs }),
-    rows: async (sources, _columns, where) => withNode(sources, await rows(sources, where)),
-  };
+  return machine([name, description, text, examples], { ...(needs && { needs }), rows });
 }
+
+/** What a table says of itself. */
+export const describedTable = ({ name, scope, description, columns: all, examples, needs = [] }: Table) => ({
+  name,
+  scope,
+  description,
+  columns: all,
+  examples,
+  needs,
+});
 
 export function withNode({ link: { name: node } }: TableSources, rows: readonly Row[]): Row[] {
   return rows.map((row) => ({ node, ...row }));
