@@ -15,7 +15,8 @@ const UNITS: Record<string, string> = {
 };
 const nameOf = (name: string, unit: string): string => {
   const suffix = UNITS[unit];
-  const base = name.replaceAll('.', '_');
+  // `_count` is a histogram's, to promtool.
+  const base = name.replaceAll('.', '_').replace(/_count$/, '_number');
   return suffix === undefined || base.endsWith(suffix) ? base : `${base}_${suffix}`;
 };
 const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');

@@ -1,6 +1,6 @@
 // The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,6 +158,11 @@ describe('the API over HTTP', () => {
     }
     expect(text).toMatch(/^kalos_members\{state="alive"\} 1$/m);
     expect(text).toMatch(/^system_memory_utilization_ratio 0\.\d+$/m);
+  });
+
+  it.runIf(existsSync('/usr/bin/promtool'))('pleases promtool', async () => {
+    const { text } = await get('/metrics');
+    execFileSync('/usr/bin/promtool', ['check', 'metrics'], { input: text, stdio: 'pipe' }); // throws with what it says
   });
 
   it('tells of changes as they come, over the socket too', async () => {
