@@ -2,5 +2,5 @@
 
 /** Of `host:port`: reachable from this machine alone. */
 export function isLoopback(address: string): boolean {
-  return /^(127\.|localhost|\[::1\]|::1)/.test(address);
+  return /^(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?$/.test(address);
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROUTES } from '../../node/api/routes.ts';
+import { isLoopback } from '../../node/config/address.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
@@ -230,6 +231,15 @@ describe('an agent at an address', () => {
   );
 
   it('does not listen for others without TLS', () => {
+    const names = [
+      '127.0.0.1:9090',
+      '[::1]:9090',
+      'localhost',
+      '127.evil.example:9090',
+      'localhost.evil.example',
+      '0.0.0.0:9090',
+    ];
+    expect(names.map(isLoopback)).toEqual([true, true, true, false, false, false]);
     const given = { origin: '/etc/kalos/kalos.toml', document: { api: { listen: '0.0.0.0:9090' } } };
     expect(() => resolveConfig([given])).toThrow(/can be reached by others: it needs certificate and key/);
   });
