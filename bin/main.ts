@@ -1,4 +1,5 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
+import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
@@ -464,11 +465,28 @@ function build(): Command {
     .version(findPackage().version)
     .exitOverride()
     .showSuggestionAfterError()
-    .showHelpAfterError('(add --help for what is possible)');
+    .showHelpAfterError('(add --help for what is possible)')
+    .configureHelp({ showGlobalOptions: true })
+    .option('--address <url>', 'ask the agent there, such as https://web-1:9090, not this machine’s (or KALOS_ADDRESS)')
+    .option('--token-file <file>', 'with --address: a token of kalos api-token create (or KALOS_API_TOKEN)')
+    .option('--ca <file>', 'with --address: who signed its certificate, or the certificate itself (or KALOS_CA)');
+  program.hook('preAction', () => remote(program.opts()));
   addNodeCommands(program);
   addSimCommands(program);
   for (const command of program.commands) inherit(program, command);
   return program;
+}
+
+/** An agent elsewhere, for whatever asks one (node/api/client.ts). */
+function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: string; ca?: string }): void {
+  if (address !== undefined) process.env.KALOS_ADDRESS = address;
+  if (ca !== undefined) process.env.KALOS_CA = ca;
+  if (tokenFile === undefined) return;
+  try {
+    process.env.KALOS_API_TOKEN = readFileSync(tokenFile, 'utf8').trim();
+  } catch (error) {
+    throw new KalosError('usage', `the token cannot be read: ${(error as Error).message}`, 'kalos api-token create prints one');
+  }
 }
 
 function inherit(parent: Command, command: Command): void {

@@ -3,7 +3,7 @@
 
 export type ProtocolName = 'sync' | 'probe' | 'renew' | 'vote' | 'election' | 'table' | 'explain';
 
-const VERSIONS: Record<ProtocolName, number> = { sync: 3, probe: 1, renew: 1, vote: 1, election: 1, table: 2, explain: 1 };
+const VERSIONS: Record<ProtocolName, number> = { sync: 3, probe: 1, renew: 1, vote: 1, election: 1, table: 3, explain: 1 };
 
 const TOPIC_ID_HEX = 12;
 

@@ -1,7 +1,7 @@
 // The other end of ForkedCompute: a child process that does one kind of work for its parent and ends with it.
 import { z } from 'zod';
 import { FEATURE_COUNT, INCIDENT_CLASSES } from '../../models/features.ts';
-import type { SqlValue, TableRows, TableShape } from '../../swarm/ports/compute.ts';
+import { MAX_INSPECTED, type SqlValue, type TableRows, type TableShape } from '../../swarm/ports/compute.ts';
 
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -52,9 +52,6 @@ async function work(job: Job): Promise<unknown> {
   const engine = await import('./sql-engine.ts');
   return job.kind === 'sql-needs' ? engine.sqlNeeds(job.sql, job.schema) : engine.sqlRun(job.sql, job.schema, job.data);
 }
-
-/** More are not sent to the agent. */
-const MAX_INSPECTED = 50_000;
 
 async function inspect(table: string, where: ReadonlyMap<string, readonly SqlValue[]>) {
   const { READERS } = await import('./inspect/inspect.ts');

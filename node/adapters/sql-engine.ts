@@ -49,8 +49,8 @@ export function sqlNeeds(sql: string, schema: readonly TableShape[]): SqlNeeds {
       tables[table] ??= [];
       if (column !== '' && !tables[table].includes(column)) tables[table].push(column);
     });
-    db.prepare(sql).columns();
-    return { ok: true, tables };
+    const columns = db.prepare(sql).columns();
+    return { ok: true, tables, columns: columns.map(({ name }) => name) };
   } catch (error) {
     return { ok: false, message: reason(error) };
   } finally {

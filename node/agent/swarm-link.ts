@@ -15,7 +15,7 @@ import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/name
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import { type PeerId, TransportError, type Verdict } from '../../swarm/ports/transport.ts';
-import { type FanOutAnswer, fanOut } from '../../swarm/query/fan-out.ts';
+import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
@@ -274,14 +274,14 @@ export class SwarmLink {
   }
 
   /** Asks other members the same thing; every one that is known is expected to answer, the unreachable too. */
-  ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, timeoutMs: number): Promise<FanOutAnswer> {
+  ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, options: FanOutOptions): Promise<Missing> {
     return fanOut(
       { request: (peer, protocol, bytes, withinMs) => this.#request(peer, protocol, bytes, withinMs) },
       this.#ports.clock,
       peers.filter((peer) => peer !== this.self),
       this.#names.protocol(name),
       body,
-      timeoutMs,
+      options,
     );
   }
 

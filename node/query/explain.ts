@@ -10,6 +10,8 @@ import type { SwarmLink } from '../agent/swarm-link.ts';
 import type { Incident } from '../detection/incident.ts';
 import { incidentSchema, type Memory } from '../memory/memory.ts';
 
+/** Of all answers together. */
+const MAX_EXPLAIN_BYTES = 16_000_000;
 const EXPLAIN_TIMEOUT_MS = 3_000;
 const INCIDENT_ID = /^inc-[0-9a-f]{10}$/;
 const requestSchema = z.string().regex(INCIDENT_ID);
@@ -50,15 +52,16 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
   const local = sources.memory.incident(id);
   if (local !== undefined) return { ok: true, explanation: explained(local, 'local', sources) };
   const members = sources.link.members.map(({ peer }) => peer);
-  const asked = await sources.link.ask(members, 'explain', encodeCbor(id), EXPLAIN_TIMEOUT_MS);
-  for (const { peer, body } of asked.answered) {
+  let told: Incident | undefined;
+  const take = (peer: PeerId, body: Uint8Array): void => {
     const incident = incidentSchema.safeParse(decodeCbor(body));
     // Only the machine itself may tell its story: another's word about it is dropped.
-    if (incident.success && incident.data.node === peer && incident.data.id === id) {
-      return { ok: true, explanation: explained(incident.data as Incident, 'remote', sources) };
-    }
-  }
-  const silent = asked.missing.map(({ peer, reason }) => `${sources.link.nameOf(peer)} (${reason})`);
+    if (incident.success && incident.data.node === peer && incident.data.id === id) told = incident.data as Incident;
+  };
+  const options = { timeoutMs: EXPLAIN_TIMEOUT_MS, maxBytes: MAX_EXPLAIN_BYTES, take };
+  const missing = await sources.link.ask(members, 'explain', encodeCbor(id), options);
+  if (told !== undefined) return { ok: true, explanation: explained(told, 'remote', sources) };
+  const silent = missing.map(({ peer, reason }) => `${sources.link.nameOf(peer)} (${reason})`);
   const rest = silent.length === 0 ? '' : `; not asked or silent: ${silent.join(', ')}`;
   return { ok: false, message: `no peer that answered knows ${id}${rest}` };
 }

@@ -1,20 +1,22 @@
-// Which equalities of a statement can travel with a request for rows: only such as the statement itself would filter by anyway, so
+// Which conditions of a statement can travel with a request for rows: only such as the statement itself would filter by anyway, so
 // that leaving rows out changes nothing. Anything that is not plain, a second SELECT, an OR, travels not at all.
 import type { SqlValue } from '../../swarm/ports/compute.ts';
-import type { Where } from './catalogue/table.ts';
+import type { Comparison, Operator, Where } from './catalogue/table.ts';
+import { is, isName, type Token, tokens } from './tokens.ts';
 
 export interface Shape {
   name: string;
   columns: readonly { name: string; type: string }[];
 }
 
-interface Token {
-  kind: 'word' | 'name' | 'text' | 'number' | 'sign';
-  text: string;
+/** What the rows of a table must meet. */
+export interface Predicates {
+  equal: Where;
+  compare: readonly Comparison[];
 }
 
-const TOKEN =
-  /\s+|--[^\n]*|\/\*[\s\S]*?\*\/|(?<text>'(?:[^']|'')*')|(?<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\])|(?<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?<word>[A-Za-z_]\w*)|(?<sign><>|!=|<=|>=|==|\|\||.)/gsu;
+export const NO_PREDICATES: Predicates = { equal: new Map(), compare: [] };
+
 const ENDS_WHERE = new Set(['GROUP', 'ORDER', 'LIMIT', 'HAVING', 'WINDOW']);
 const AFTER_TABLE = new Set([
   'WHERE',
@@ -33,44 +35,100 @@ const AFTER_TABLE = new Set([
 /** What makes a statement one that is not read here. */
 const NOT_PLAIN = new Set(['OR', 'UNION', 'EXCEPT', 'INTERSECT', 'WITH', 'VALUES', 'CASE', 'RIGHT', 'FULL']);
 
-function tokens(sql: string): Token[] {
-  const found: Token[] = [];
-  for (const { groups = {} } of sql.matchAll(TOKEN)) {
-    const { text, name, number, word, sign } = groups;
-    if (text !== undefined) found.push({ kind: 'text', text: text.slice(1, -1).replaceAll("''", "'") });
-    else if (name !== undefined) found.push({ kind: 'name', text: name.slice(1, -1) });
-    else if (number !== undefined) found.push({ kind: 'number', text: number });
-    else if (word !== undefined) found.push({ kind: 'word', text: word });
-    else if (sign !== undefined) found.push({ kind: 'sign', text: sign });
-  }
-  return found;
+/** The parts of a plain statement: one SELECT, its conditions joined by AND. */
+export interface Statement {
+  select: Token[];
+  from: Token[];
+  /** WHERE and what it says; empty where there is none. */
+  where: Token[];
+  /** GROUP BY and what follows. */
+  rest: Token[];
 }
 
-const is = (token: Token | undefined, word: string): boolean => token?.kind !== 'text' && token?.text.toUpperCase() === word;
-const isName = (token: Token | undefined): token is Token => token?.kind === 'word' || token?.kind === 'name';
-
-/** By table, the equalities that its rows must meet; none where the statement is not plain. */
-export function equalities(sql: string, tables: readonly Shape[]): Map<string, Where> {
+/** @returns undefined where the statement is not plain. */
+export function statementOf(sql: string): Statement | undefined {
   const all = tokens(sql);
-  const selects = all.filter((token) => token.kind === 'word' && is(token, 'SELECT')).length;
-  const isPlain = selects === 1 && !all.some((token) => token.kind === 'word' && NOT_PLAIN.has(token.text.toUpperCase()));
-  const from = all.findIndex((token) => is(token, 'FROM'));
-  const where = all.findIndex((token) => is(token, 'WHERE'));
-  if (!isPlain || from < 0 || where < from) return new Map();
-  const named = aliases(all.slice(from + 1, where), tables);
-  if (named === undefined) return new Map();
-  const found = new Map<string, Map<string, readonly SqlValue[]>>();
-  for (const conjunct of conjuncts(all.slice(where + 1))) {
-    const equality = equalityOf(conjunct, named);
-    if (equality === undefined) continue;
-    const { table, column, values } = equality;
-    const of = found.get(table.name) ?? new Map<string, readonly SqlValue[]>();
-    found.set(table.name, of);
-    // Both must hold.
-    const known = of.get(column);
-    of.set(column, known === undefined ? values : known.filter((value) => values.includes(value)));
+  const last = all.findIndex((token) => is(token, ';'));
+  const body = last < 0 ? all : all.slice(0, last);
+  const count = (word: string): number => body.filter((token) => token.kind === 'word' && is(token, word)).length;
+  if (!is(body[0], 'SELECT') || count('SELECT') !== 1 || count('FROM') !== 1 || count('WHERE') > 1) return undefined;
+  if (body.some((token) => token.kind === 'word' && NOT_PLAIN.has(token.text.toUpperCase()))) return undefined;
+  const from = body.findIndex((token) => is(token, 'FROM'));
+  let end = body.length;
+  for (let i = from, depth = 0; i < end; i++) {
+    if (is(body[i], '(')) depth++;
+    if (is(body[i], ')')) depth--;
+    if (depth === 0 && body[i]?.kind === 'word' && ENDS_WHERE.has(body[i]?.text.toUpperCase() ?? '')) end = i;
   }
-  return found;
+  const at = body.findIndex((token) => is(token, 'WHERE'));
+  if (at >= 0 && (at < from || at > end)) return undefined;
+  const where = at < 0 ? end : at;
+  return {
+    select: body.slice(1, from),
+    from: body.slice(from + 1, where),
+    where: body.slice(where, end),
+    rest: body.slice(end),
+  };
+}
+
+/** By table, the conditions that its rows must meet, and whether those are all that the statement has. */
+export function predicates(sql: string, tables: readonly Shape[]): { of: ReadonlyMap<string, Predicates>; isAll: boolean } {
+  const statement = statementOf(sql);
+  const named = statement && aliases(statement.from, tables);
+  if (statement === undefined || named === undefined) return { of: new Map(), isAll: false };
+  const found = new Map<string, { equal: Map<string, readonly SqlValue[]>; compare: Comparison[] }>();
+  let isAll = true;
+  for (const part of conjuncts(statement.where.slice(1))) {
+    const condition = conditionOf(part, named);
+    if (condition === undefined) {
+      isAll = false;
+      continue;
+    }
+    const { table, column, values, comparison } = condition;
+    const of = found.get(table.name) ?? { equal: new Map<string, readonly SqlValue[]>(), compare: [] };
+    found.set(table.name, of);
+    if (comparison !== undefined) of.compare.push([column, comparison, values[0] ?? null]);
+    // Both must hold.
+    const known = of.equal.get(column);
+    if (comparison === undefined)
+      of.equal.set(column, known === undefined ? values : known.filter((value) => values.includes(value)));
+  }
+  return { of: found, isAll };
+}
+
+/** Whether SQLite would find that a row meets a comparison: never where the value is NULL. */
+export function compares(value: SqlValue | undefined, operator: Operator, other: SqlValue): boolean {
+  if (value === null || value === undefined || other === null || typeof value !== typeof other) return false;
+  switch (operator) {
+    case '<':
+      return value < other;
+    case '<=':
+      return value <= other;
+    case '>':
+      return value > other;
+    case '>=':
+      return value >= other;
+    case '<>':
+      return value !== other;
+    case 'like':
+      return isLike([...String(value)], [...String(other)]);
+    case 'not like':
+      return !isLike([...String(value)], [...String(other)]);
+  }
+}
+
+/** Case does not count for ASCII, as with SQLite. Linear in what it looks at, whatever the pattern. */
+function isLike(text: readonly string[], pattern: readonly string[]): boolean {
+  const lower = (character = ''): string => (character < '\x80' ? character.toLowerCase() : character);
+  let [i, j, star, mark] = [0, 0, -1, 0];
+  while (i < text.length) {
+    if (pattern[j] === '%') [star, mark] = [j++, i];
+    else if (j < pattern.length && (pattern[j] === '_' || lower(pattern[j]) === lower(text[i]))) [i, j] = [i + 1, j + 1];
+    else if (star < 0) return false;
+    else [i, j] = [++mark, star + 1];
+  }
+  while (pattern[j] === '%') j++;
+  return j === pattern.length;
 }
 
 /** What each name in the statement stands for; undefined where a table is there twice, or something else than tables. */
@@ -108,16 +166,15 @@ const inCondition = (before: readonly Token[]): boolean => {
 
 /** The parts of a condition that all must hold. */
 function conjuncts(all: readonly Token[]): Token[][] {
+  if (all.length === 0) return [];
   const parts: Token[][] = [[]];
   let depth = 0;
   let between = false;
   for (const token of all) {
     if (token.kind === 'sign' && token.text === '(') depth++;
     if (token.kind === 'sign' && token.text === ')') depth--;
-    if (token.kind === 'sign' && token.text === ';') break;
     if (depth === 0 && token.kind === 'word') {
       const word = token.text.toUpperCase();
-      if (ENDS_WHERE.has(word)) break;
       if (word === 'BETWEEN') between = true;
       else if (word === 'AND' && between) between = false;
       else if (word === 'AND') {
@@ -130,14 +187,32 @@ function conjuncts(all: readonly Token[]): Token[][] {
   return parts;
 }
 
-function equalityOf(
-  part: readonly Token[],
-  named: ReadonlyMap<string, Shape>,
-): { table: Shape; column: string; values: SqlValue[] } | undefined {
-  const flipped = part[1]?.text === '=' && part[0] !== undefined && !isName(part[0]);
-  const all = flipped ? [...part.slice(2), part[1] as Token, part[0] as Token] : [...part];
+interface Condition {
+  table: Shape;
+  column: string;
+  values: SqlValue[];
+  /** undefined: the value must be one of them. */
+  comparison: Operator | undefined;
+}
+
+const FLIPPED: Readonly<Record<string, string>> = {
+  '=': '=',
+  '==': '=',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+  '<>': '<>',
+  '!=': '<>',
+};
+const OF_NUMBERS: ReadonlySet<string> = new Set<Operator>(['<', '<=', '>', '>=', '<>']);
+const OF_TEXTS: ReadonlySet<string> = new Set<Operator>(['<>', 'like', 'not like']);
+
+function conditionOf(part: readonly Token[], named: ReadonlyMap<string, Shape>): Condition | undefined {
+  const flipped = part[0] !== undefined && !isName(part[0]) ? FLIPPED[part[1]?.text ?? ''] : undefined;
+  const all = flipped === undefined ? [...part] : [...part.slice(2), { ...(part[1] as Token), text: flipped }, part[0] as Token];
   const qualifier = all[1]?.text === '.' ? all[0] : undefined;
-  const [name, sign, ...rest] = qualifier === undefined ? all : all.slice(2);
+  const [name, ...test] = qualifier === undefined ? all : all.slice(2);
   if (!isName(name)) return undefined;
   const column = name.text.toLowerCase();
   const holders = [...named].filter(
@@ -147,17 +222,23 @@ function equalityOf(
   const table = holders[0]?.[1];
   if (table === undefined || holders.length !== 1) return undefined;
   const type = table.columns.find((one) => one.name === column)?.type;
-  const given =
-    sign?.text === '=' || sign?.text === '=='
-      ? rest.length === 1
-        ? rest
-        : undefined
-      : is(sign, 'IN')
-        ? listed(rest)
-        : undefined;
+  const [operator, given] = testOf(test);
   // Where SQLite would convert one to the type of the other, nothing travels.
   const values = given?.map((token) => (token.kind === 'text' && type === 'TEXT' ? token.text : numberOf(token, type)));
-  return values === undefined || values.includes(undefined) ? undefined : { table, column, values: values as SqlValue[] };
+  if (operator === undefined || values === undefined || values.includes(undefined)) return undefined;
+  const travels = operator === '=' || (type === 'TEXT' ? OF_TEXTS : OF_NUMBERS).has(operator);
+  const comparison = operator === '=' ? undefined : (operator as Operator);
+  return travels ? { table, column, values: values as SqlValue[], comparison } : undefined;
+}
+
+/** The operator, and the literals beside it. */
+function testOf(test: readonly Token[]): [operator: string | undefined, given: Token[] | undefined] {
+  if (is(test[0], 'IN')) return ['=', listed(test.slice(1))];
+  const isNot = is(test[0], 'NOT');
+  const rest = isNot ? test.slice(1) : test;
+  if (is(rest[0], 'LIKE')) return [isNot ? 'not like' : 'like', rest.length === 2 ? rest.slice(1) : undefined];
+  const operator = rest[0]?.text === '=' || rest[0]?.text === '==' ? '=' : rest[0]?.text === '!=' ? '<>' : rest[0]?.text;
+  return [isNot ? undefined : operator, rest.length === 2 ? rest.slice(1) : undefined];
 }
 
 const numberOf = (token: Token, type: string | undefined): number | undefined =>

@@ -1,23 +1,27 @@
 // A question to the whole swarm through any one peer: SQL is prepared here to learn what it reads, those tables are
 // gathered (the swarm's from local state, the machines' by asking the members concerned), and SQL runs here over the rows.
-// The statement itself never travels: tables, columns and plain equalities do.
-import { z } from 'zod';
-import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Compute, SqlValue, TableRows } from '../../swarm/ports/compute.ts';
+// The statement itself never travels: tables, columns, simple conditions and how rows may be reduced do.
+import type { Compute, SqlValue } from '../../swarm/ports/compute.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { localRows, TABLES } from './catalogue/catalogue.ts';
-import type { Table, TableSources, Where } from './catalogue/table.ts';
-import { equalities } from './predicates.ts';
+import { TABLES } from './catalogue/catalogue.ts';
+import type { Table, TableSources } from './catalogue/table.ts';
+import { type Gathered, type Gathering, gather } from './gather.ts';
+import { NO_PREDICATES, type Predicates, predicates } from './predicates.ts';
+import { type Reduced, reductionOf } from './reduction.ts';
 import { type Selector, selectorOf } from './selector.ts';
 
 export const DEFAULT_TIMEOUT_MS = 5_000;
-/** What one peer may send of one table: a lying or flooding peer costs only its own rows. */
-const MAX_ROWS_PER_PEER = 20_000;
-const MAX_BYTES_PER_PEER = 3_000_000;
 /** Of all peers together, before SQL runs. */
 const MAX_ROWS = 400_000;
+/** What a machine has of a table, where it is much: for an estimate before anybody is asked. */
+const USUAL_ROWS: Readonly<Record<string, number>> = {
+  process_open_files: 5_000,
+  process_open_sockets: 1_000,
+  deb_packages: 1_000,
+};
+const DEFAULT_USUAL_ROWS = 300;
+const NARROWER = 'ask fewer nodes, narrow it with WHERE column = …, or let machines count (count, sum, LIMIT)';
 const MAX_SQL_LENGTH = 10_000;
-const NOTHING: Where = new Map();
 
 export interface QueryOptions {
   timeoutMs: number;
@@ -48,52 +52,6 @@ export interface QueryAnswer {
 
 export type QueryResult = { ok: true; answer: QueryAnswer } | { ok: false; message: string };
 
-const value = z.union([z.string(), z.number(), z.null()]);
-const requestSchema = z.tuple([
-  z.string().max(64),
-  z.array(z.string().max(64)).max(64),
-  z.array(z.tuple([z.string().max(64), z.array(value).max(1_000)])).max(16),
-]);
-const replySchema = z.tuple([z.array(z.array(value).max(64)).max(MAX_ROWS_PER_PEER), z.boolean()]);
-
-/** As many as one peer sends, and whether that is all. */
-function bounded(rows: SqlValue[][]): { rows: SqlValue[][]; truncated: boolean } {
-  let [count, bytes] = [0, 0];
-  while (count < Math.min(rows.length, MAX_ROWS_PER_PEER) && bytes < MAX_BYTES_PER_PEER) {
-    for (const one of rows[count] ?? []) bytes += typeof one === 'string' ? one.length + 3 : 9;
-    count++;
-  }
-  return { rows: rows.slice(0, count), truncated: count < rows.length };
-}
-
-/** Answers another member's request for rows of a machine table. */
-export async function answerTable(from: PeerId, body: Uint8Array, sources: TableSources): Promise<Uint8Array> {
-  const request = requestSchema.safeParse(decodeCbor(body));
-  const table = request.success ? TABLES.find(({ name, scope }) => name === request.data[0] && scope === 'machine') : undefined;
-  if (!request.success || table === undefined) throw new Error('no such table');
-  const has = (name: string): boolean => table.columns.some((column) => column.name === name);
-  const columns = request.data[1].filter(has);
-  const where = new Map(request.data[2].filter(([name]) => has(name)));
-  const [startMs, what] = [sources.nowMonotonicMs(), `${table.name} (${columns.join(', ')})`];
-  const log = (rows: number, error: string): void =>
-    sources.queries.add({
-      atMs: sources.nowWallMs(),
-      by: sources.link.nameOf(from),
-      what,
-      tookMs: sources.nowMonotonicMs() - startMs,
-      rows,
-      error,
-    });
-  try {
-    const { rows, truncated } = bounded(await localRows(table, columns, where, sources));
-    log(rows.length, '');
-    return encodeCbor([rows, truncated]);
-  } catch (error) {
-    log(0, (error as Error).message);
-    throw error;
-  }
-}
-
 export async function query(sql: string, options: QueryOptions, sources: TableSources, compute: Compute): Promise<QueryResult> {
   const startMs = sources.nowMonotonicMs();
   const result = await ask(sql, options, sources, compute);
@@ -104,117 +62,110 @@ export async function query(sql: string, options: QueryOptions, sources: TableSo
 }
 
 async function ask(sql: string, options: QueryOptions, sources: TableSources, compute: Compute): Promise<QueryResult> {
-  if (sql.length > MAX_SQL_LENGTH) return { ok: false, message: `the statement is longer than ${MAX_SQL_LENGTH} characters` };
+  if (sql.length > MAX_SQL_LENGTH) return refused(`the statement is longer than ${MAX_SQL_LENGTH} characters`);
   const selector = selectorOf(options.nodes);
-  if (typeof selector === 'string') return { ok: false, message: selector };
+  if (typeof selector === 'string') return refused(selector);
   if (selector !== undefined && !sources.link.members.some(({ peer }) => selector(sources.link, peer)))
-    return { ok: false, message: `no member is meant by ${options.nodes}; see kalos members` };
+    return refused(`no member is meant by ${options.nodes}; see kalos members`);
   const needs = await compute.sqlNeeds(sql, TABLES, options.timeoutMs);
-  if (!needs.ok) return { ok: false, message: explainSqlError(needs.message) };
+  if (!needs.ok) return refused(explainSqlError(needs.message));
   const needed = TABLES.filter(({ name }) => needs.tables[name] !== undefined);
-  const where = equalities(sql, TABLES);
-  const guarded = needed.find((table) => table.isGuarded?.(needs.tables[table.name] ?? []) === true);
-  if (guarded !== undefined && !options.isTrusted)
-    return { ok: false, message: `${guarded.name} is read with the agents’ rights: that needs a token (kalos api-token create)` };
+  const { of: conditions, isAll } = predicates(sql, TABLES);
   for (const table of needed) {
-    const given = where.get(table.name) ?? NOTHING;
-    if (table.needs !== undefined && !table.needs.some((name) => given.has(name)))
-      return {
-        ok: false,
-        message: `${table.name} has to be asked with ${table.needs.map((name) => `${name} = '…'`).join(' or ')}, and no OR`,
-      };
+    const why = refusal(table, needs.tables[table.name] ?? [], conditions.get(table.name) ?? NO_PREDICATES, options);
+    if (why !== undefined) return refused(why);
   }
-  const gathered = await gather({ tables: needed, columnsOf: needs.tables, where, selector, ...options }, sources);
+  const [only, ...others] = needed;
+  const reduced =
+    isAll && only?.scope === 'machine' && others.length === 0
+      ? await reduction(sql, only, compute, options.timeoutMs)
+      : undefined;
+  const plan = needed.map((table): Gathering => {
+    const request = {
+      columns: needs.tables[table.name] ?? [],
+      ...(conditions.get(table.name) ?? NO_PREDICATES),
+      reduction: reduced?.reduction,
+    };
+    const columns = reduced?.reduction[0] === 'groups' ? reduced.table.columns.map(({ name }) => name) : request.columns;
+    return { table, columns, request, peers: concerned(table, request, selector, options.mode, sources) };
+  });
+  const cost = plan.map(estimated).find((one) => one !== undefined);
+  if (cost !== undefined) return refused(cost);
+  const gathered = await gather(plan, options.timeoutMs, sources);
   const count = gathered.data.reduce((sum, { rows }) => sum + rows.length, 0);
   if (count > MAX_ROWS)
-    return {
-      ok: false,
-      message: `it would take ${count} rows of ${needed.map(({ name }) => name).join(', ')}: ask fewer nodes, or narrow it with WHERE column = …`,
-    };
-  const leftMs = Math.max(1_000, options.timeoutMs);
-  const ran = await compute.sqlRun(sql, TABLES, gathered.data, leftMs);
-  if (!ran.ok) return { ok: false, message: explainSqlError(ran.message) };
-  const { data: _, ...rest } = gathered;
-  return { ok: true, answer: { columns: ran.columns, rows: ran.rows, ...rest, epoch: sources.link.term, tookMs: 0 } };
+    return refused(
+      `it would take ${count} rows of ${needed.map(({ name }) => name).join(', ')}, and ${MAX_ROWS} are the limit: ${NARROWER}`,
+    );
+  const schema = reduced === undefined ? TABLES : [reduced.table];
+  const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, options.timeoutMs));
+  if (!ran.ok) return refused(explainSqlError(ran.message));
+  return { ok: true, answer: { columns: needs.columns, rows: ran.rows, ...summed(gathered, options.mode, sources), tookMs: 0 } };
 }
 
-function explainSqlError(message: string): string {
-  const table = message.match(/no such table: (\S+)/);
-  return table ? `${message}; there are: ${TABLES.map(({ name }) => name).join(', ')}; see kalos tables` : message;
+const refused = (message: string): QueryResult => ({ ok: false, message });
+
+/** Why a table cannot be asked like this. */
+function refusal(
+  table: Table,
+  columns: readonly string[],
+  { equal }: Predicates,
+  { isTrusted }: QueryOptions,
+): string | undefined {
+  if (table.isGuarded?.(columns) === true && !isTrusted)
+    return `${table.name} is read with the agents’ rights: that needs a token (kalos api-token create)`;
+  return table.needs === undefined || table.needs.some((name) => equal.has(name))
+    ? undefined
+    : `${table.name} has to be asked with ${table.needs.map((name) => `${name} = '…'`).join(' or ')}, and no OR`;
 }
 
-interface Needs {
-  tables: readonly Table[];
-  columnsOf: Record<string, string[]>;
-  where: ReadonlyMap<string, Where>;
-  selector: Selector | undefined;
-  mode: 'local' | 'live';
-  timeoutMs: number;
+/** How machines reduce their rows for this statement, where SQLite agrees that nothing else is needed of them. */
+async function reduction(sql: string, table: Table, compute: Compute, timeoutMs: number): Promise<Reduced | undefined> {
+  const reduced = reductionOf(sql, table);
+  if (reduced === undefined || reduced.reduction[0] === 'top') return reduced;
+  return (await compute.sqlNeeds(reduced.sql, [reduced.table], timeoutMs)).ok ? reduced : undefined;
 }
 
-type Gathered = Pick<QueryAnswer, 'expected' | 'answered' | 'missing' | 'truncated' | 'ages' | 'mode'> & { data: TableRows[] };
+/** Why it is not even tried: more rows than would be taken, as machines usually are. Equalities that leave few are not counted. */
+function estimated({ table, request: { equal, reduction: reduces }, peers }: Gathering): string | undefined {
+  const usual = USUAL_ROWS[table.name] ?? DEFAULT_USUAL_ROWS;
+  const each = reduces?.[0] === 'top' ? Math.min(usual, reduces[2]) : usual;
+  if (reduces?.[0] === 'groups' || [...equal.keys()].some((name) => name !== 'node') || peers.length * each <= MAX_ROWS)
+    return undefined;
+  return `${table.name} has some ${usual} rows a machine: ${peers.length} machines have ${peers.length * each}, and ${MAX_ROWS} are the limit: ${NARROWER}`;
+}
 
 /** The members that rows of a table can be of. */
-function concerned({ where, selector, mode }: Needs, table: Table, { link }: TableSources): PeerId[] {
-  const names = where.get(table.name)?.get('node');
+function concerned(
+  table: Table,
+  { equal }: Predicates,
+  selector: Selector | undefined,
+  mode: QueryOptions['mode'],
+  { link }: TableSources,
+): PeerId[] {
+  if (table.scope === 'swarm') return [];
+  const names = equal.get('node');
   const all = mode === 'local' ? [link.self] : link.members.map(({ peer }) => peer);
   return all.filter(
     (peer) => (names === undefined || names.includes(link.nameOf(peer))) && (selector === undefined || selector(link, peer)),
   );
 }
 
-async function gather(needs: Needs, sources: TableSources): Promise<Gathered> {
-  const { link } = sources;
-  const [missing, ages] = [new Map<PeerId, string>(), new Map<PeerId, number>()];
-  const truncated: QueryAnswer['truncated'] = [];
-  const expected = new Set<PeerId>();
-  const data = await Promise.all(
-    needs.tables.map(async (table): Promise<TableRows> => {
-      const columns = needs.columnsOf[table.name] ?? [];
-      const where = needs.where.get(table.name) ?? NOTHING;
-      if (table.scope === 'swarm') return { table: table.name, columns, rows: await localRows(table, columns, where, sources) };
-      const peers = concerned(needs, table, sources);
-      for (const peer of peers) expected.add(peer);
-      const rows: SqlValue[][] = [];
-      const take = (peer: PeerId, got: SqlValue[][], isCut: boolean, tookMs: number): void => {
-        for (const row of got) rows.push(row);
-        if (isCut) truncated.push({ node: link.nameOf(peer), table: table.name });
-        ages.set(peer, Math.max(ages.get(peer) ?? 0, Math.round(tookMs)));
-      };
-      const body = encodeCbor([table.name, columns, [...where].map(([name, values]) => [name, [...values]])]);
-      const own = async (): Promise<void> => {
-        if (!peers.includes(link.self)) return;
-        try {
-          const got = bounded(await localRows(table, columns, where, sources));
-          take(link.self, got.rows, got.truncated, 0);
-        } catch (error) {
-          missing.set(link.self, (error as Error).message);
-        }
-      };
-      const [asked] = await Promise.all([link.ask(peers, 'table', body, needs.timeoutMs), own()]);
-      for (const { peer, reason } of asked.missing) missing.set(peer, reason);
-      for (const { peer, body: reply, tookMs } of asked.answered) {
-        const parsed = replySchema.safeParse(decodeCbor(reply));
-        if (parsed.success) take(peer, claimedBy(link.nameOf(peer), columns, parsed.data[0]), parsed.data[1], tookMs);
-        else missing.set(peer, 'malformed answer');
-      }
-      return { table: table.name, columns, rows };
-    }),
-  );
+/** What an answer says of how it came about. */
+function summed({ expected, missing, truncated, ages }: Gathered, mode: QueryOptions['mode'], { link }: TableSources) {
+  const count = Math.max(1, expected.size);
   return {
-    data,
-    mode: expected.size > 0 && needs.mode === 'live' ? 'live' : 'local',
-    expected: Math.max(1, expected.size),
-    answered: Math.max(1, expected.size) - missing.size,
+    mode: expected.size > 0 && mode === 'live' ? ('live' as const) : ('local' as const),
+    epoch: link.term,
+    expected: count,
+    answered: count - missing.size,
     missing: [...missing].map(([peer, reason]) => ({ node: link.nameOf(peer), peer, reason })),
     truncated,
-    ages: Object.fromEntries([...ages].map(([peer, ageMs]) => [link.nameOf(peer), ageMs])),
+    ages,
   };
 }
 
-/** Whatever a peer says of which node its rows are: they are its own. */
-function claimedBy(name: string, columns: readonly string[], rows: SqlValue[][]): SqlValue[][] {
-  const at = columns.indexOf('node');
-  if (at >= 0) for (const row of rows) row[at] = name;
-  return rows.filter((row) => row.length === columns.length);
+function explainSqlError(message: string): string {
+  const table = message.match(/no such table: (\S+)/);
+  return table ? `${message}; there are: ${TABLES.map(({ name }) => name).join(', ')}; see kalos tables` : message;
 }

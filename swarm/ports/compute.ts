@@ -20,10 +20,13 @@ export interface TableRows {
   rows: readonly (readonly SqlValue[])[];
 }
 
-/** What a statement reads: tables, and the columns of each. */
-export type SqlNeeds = { ok: true; tables: Record<string, string[]> } | { ok: false; message: string };
+/** What a statement reads: tables, and the columns of each; and the names of the columns that come of it. */
+export type SqlNeeds = { ok: true; tables: Record<string, string[]>; columns: string[] } | { ok: false; message: string };
 
 export type SqlAnswer = { ok: true; columns: string[]; rows: SqlValue[][] } | { ok: false; message: string };
+
+/** Rows of a table that are read at most. */
+export const MAX_INSPECTED = 50_000;
 
 export type InspectAnswer = { ok: true; rows: Record<string, SqlValue | undefined>[] } | { ok: false; message: string };
 

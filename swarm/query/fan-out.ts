@@ -6,9 +6,14 @@ import { type PeerId, type Transport, TransportError } from '../ports/transport.
 /** Peers asked at the same time. */
 const MAX_PARALLEL = 64;
 
-export interface FanOutAnswer {
-  answered: { peer: PeerId; body: Uint8Array; tookMs: number }[];
-  missing: { peer: PeerId; reason: string }[];
+export type Missing = { peer: PeerId; reason: string }[];
+
+export interface FanOutOptions {
+  timeoutMs: number;
+  /** Of all answers together; when it is spent, nobody else is asked. */
+  maxBytes: number;
+  /** Each answer, as it comes. */
+  take(peer: PeerId, body: Uint8Array, tookMs: number): void;
 }
 
 export async function fanOut(
@@ -17,24 +22,30 @@ export async function fanOut(
   peers: readonly PeerId[],
   protocol: string,
   body: Uint8Array,
-  timeoutMs: number,
-): Promise<FanOutAnswer> {
-  const answer: FanOutAnswer = { answered: [], missing: [] };
+  { timeoutMs, maxBytes, take }: FanOutOptions,
+): Promise<Missing> {
+  const missing: Missing = [];
   const startMs = clock.monotonicMs();
   const waiting = [...peers];
+  let leftBytes = maxBytes;
   const worker = async (): Promise<void> => {
     for (let peer = waiting.shift(); peer !== undefined; peer = waiting.shift()) {
       const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
+      if (leftBytes <= 0) {
+        missing.push({ peer, reason: 'not asked: the others sent too much' });
+        continue;
+      }
       try {
         if (leftMs <= 0) throw new TransportError('timeout', 'not asked before the deadline');
         const reply = await transport.request(peer, protocol, body, leftMs);
-        answer.answered.push({ peer, body: reply, tookMs: clock.monotonicMs() - startMs });
+        leftBytes -= reply.length;
+        take(peer, reply, clock.monotonicMs() - startMs);
       } catch (error) {
         if (!(error instanceof TransportError)) throw error;
-        answer.missing.push({ peer, reason: error.code });
+        missing.push({ peer, reason: error.code });
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, waiting.length) }, worker));
-  return answer;
+  return missing;
 }

@@ -18,8 +18,15 @@ const FROZEN_TIMEOUT_MS = 2_000;
 const ROWS = 100_000;
 const FILLS = 7;
 
+/**
+ * In this order: what runs first is run while thirty engines on two cores find out, all at the same moment, which of their
+ * functions to optimise. No other machine does that; it is told, and not counted.
+ */
+const TURNS = ['first', 'read', 'sampled'] as const;
+
 /** One that the agents have at hand, and one that each reads from its machine when it is asked. */
 const STATEMENTS = {
+  first: 'select node, count(*), sum(resident_size) from processes group by node',
   sampled: 'select node, count(*), sum(resident_size) from processes group by node',
   read: 'select node, memory_available * 100 / memory_total as percent from memory_info',
 } as const;
@@ -74,8 +81,8 @@ export const query: Bench = {
       await eventually('all to answer', async () => (await ask(STATEMENTS.read)).rows.length === nodes || undefined, 120_000);
       progress('all answer; settling');
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-      const took: Record<keyof typeof STATEMENTS, number[]> = { sampled: [], read: [] };
-      for (const kind of ['sampled', 'read'] as const) {
+      const took: Record<keyof typeof STATEMENTS, number[]> = { first: [], sampled: [], read: [] };
+      for (const kind of TURNS) {
         await ask(STATEMENTS[kind]);
         took[kind] = await timed(count, async () => {
           const { missing } = await ask(STATEMENTS[kind]);
@@ -115,6 +122,7 @@ export const query: Bench = {
       return {
         rows: [
           [`${nodes} agents, from what they have at hand, ${count} times`, text(took.sampled), '-'],
+          [`the same, the first ${count} after the start`, text(took.first), '-'],
           [`${nodes} agents, read from each machine, ${count} times`, text(took.read), '-'],
           [
             `${FROZEN} frozen, timeout ${FROZEN_TIMEOUT_MS} ms`,
@@ -127,6 +135,8 @@ export const query: Bench = {
           nodes,
           live_p50_ms: quantile(took.sampled, 0.5),
           live_p99_ms: quantile(took.sampled, 0.99),
+          live_first_p99_ms: quantile(took.first, 0.99),
+          read_p99_ms: quantile(took.read, 0.99),
           frozen_ok: isRight ? 1 : 0,
           fill_100k_ms: quantile(fill, 0.5),
         },

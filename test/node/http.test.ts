@@ -1,6 +1,6 @@
 // The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -215,6 +215,14 @@ describe('an agent at an address', () => {
         expect(await ask({ KALOS_CA: certificate, KALOS_API_TOKEN: token }, ...sql)).toEqual({
           code: 0,
           out: expect.stringContaining('node\r\nfar\r\n'),
+        });
+        const tokenFile = join(far.directory, 'token-for-others');
+        writeFileSync(tokenFile, `${token}\n`);
+        const flags = ['--address', `https://127.0.0.1:${there}`, '--ca', certificate, '--token-file', tokenFile];
+        expect((await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090' }, ...sql, ...flags)).code).toBe(0);
+        expect(await ask({}, ...sql, '--token-file', '/nowhere')).toEqual({
+          code: 2,
+          out: expect.stringContaining('the token cannot be read'),
         });
         expect(await ask({ KALOS_CA: certificate }, 'stop-all')).toMatchObject({
           code: 5,

@@ -14,7 +14,8 @@ import { sqlNeeds, sqlRun } from '../../node/adapters/sql-engine.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
 import { LINUX_TABLES } from '../../node/query/catalogue/linux.ts';
 import { PACK } from '../../node/query/pack.ts';
-import { equalities } from '../../node/query/predicates.ts';
+import { compares, predicates } from '../../node/query/predicates.ts';
+import { reduced, reductionOf } from '../../node/query/reduction.ts';
 import { selectorOf } from '../../node/query/selector.ts';
 import type { SqlValue } from '../../swarm/ports/compute.ts';
 
@@ -26,12 +27,12 @@ afterAll(() => compute.close());
 async function onThisMachine(sql: string): Promise<{ columns: string[]; rows: SqlValue[][] }> {
   const needs = sqlNeeds(sql, TABLES);
   if (!needs.ok) throw new Error(needs.message);
-  const where = equalities(sql, TABLES);
+  const { of: conditions } = predicates(sql, TABLES);
   const data = await Promise.all(
     Object.entries(needs.tables).map(async ([table, columns]) => {
       const reader = READERS[table === 'processes' ? 'process_details' : table];
       if (reader === undefined) throw new Error(`no table ${table}`);
-      const rows = await reader(where.get(table) ?? NOTHING);
+      const rows = await reader(conditions.get(table)?.equal ?? NOTHING);
       return { table, columns, rows: rows.map((row) => columns.map((name) => row[name] ?? null)) };
     }),
   );
@@ -152,7 +153,7 @@ describe('osquery’s and Fleet’s own queries', () => {
   });
 });
 
-describe('equalities that travel', () => {
+describe('conditions that travel', () => {
   const shapes = [
     {
       name: 'a',
@@ -171,7 +172,12 @@ describe('equalities that travel', () => {
     },
   ] as const;
   const of = (sql: string) =>
-    Object.fromEntries([...equalities(sql, shapes)].map(([table, where]) => [table, Object.fromEntries(where)]));
+    Object.fromEntries(
+      [...predicates(sql, shapes).of].map(([table, { equal, compare }]) => [
+        table,
+        { ...Object.fromEntries(equal), ...(compare.length > 0 && { compare }) },
+      ]),
+    );
 
   it.each([
     ["select * from a where node = 'n' and x = 5", { a: { node: ['n'], x: [5] } }],
@@ -182,7 +188,22 @@ describe('equalities that travel', () => {
     ["select * from a, b where a.node = b.node and b.node = 'n'", { b: { node: ['n'] } }],
     ["select * from a where x between 1 and 5 and node = 'n' limit 3", { a: { node: ['n'] } }],
     ["select count(*) from a -- where x = 1\nwhere /* or */ node = 'or'", { a: { node: ['or'] } }],
+    [
+      "select * from a where x > 1 and only not like 'o%' and 3 >= x",
+      {
+        a: {
+          compare: [
+            ['x', '>', 1],
+            ['only', 'not like', 'o%'],
+            ['x', '<=', 3],
+          ],
+        },
+      },
+    ],
+    ["select * from a where node != 'n' order by x limit 3", { a: { compare: [['node', '<>', 'n']] } }],
     // What is not plain travels not at all.
+    ["select * from a where node > 'n' and x <> 'n' and x like '1'", {}],
+    ["select * from a where only like 'o' escape '!'", {}],
     ["select * from a where node = 'n' or x = 5", {}],
     ["select * from a where node = 'n' union select * from b", {}],
     ["select * from a where x in (select x from b where node = 'n')", {}],
@@ -200,23 +221,28 @@ describe('equalities that travel', () => {
     expect(of(sql)).toEqual(expected);
   });
 
+  const node = fc.constantFrom('n', 'm', 'o');
+  const x = fc.integer({ min: 0, max: 3 });
+  const atom = fc.oneof(
+    node.map((name) => `a.node = '${name}'`),
+    x.map((value) => `b.x = ${value}`),
+    fc.array(x, { minLength: 1, maxLength: 3 }).map((xs) => `a.x in (${xs.join(', ')})`),
+    fc.constantFrom(
+      'a.x = b.x',
+      'a.x > 1',
+      '2 >= b.x',
+      "a.node <> 'n'",
+      "b.node not like 'N%'",
+      "a.node like '_'",
+      "not a.node = 'm'",
+      'b.x is null',
+      "(a.node = 'n' or b.x = 2)",
+      "a.node = 'm' or b.x = 1",
+    ),
+  );
+
   it('change nothing: rows that they leave out SQL would have left out', () => {
-    const node = fc.constantFrom('n', 'm', 'o');
-    const row = fc.tuple(node, fc.integer({ min: 0, max: 3 }));
-    const atom = fc.oneof(
-      node.map((name) => `a.node = '${name}'`),
-      fc.integer({ min: 0, max: 3 }).map((x) => `b.x = ${x}`),
-      fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 }).map((xs) => `a.x in (${xs.join(', ')})`),
-      fc.constantFrom(
-        'a.x = b.x',
-        'a.x > 1',
-        "a.node <> 'n'",
-        "not a.node = 'm'",
-        'b.x is null',
-        "(a.node = 'n' or b.x = 2)",
-        "a.node = 'm' or b.x = 1",
-      ),
-    );
+    const row = fc.tuple(node, fc.option(x));
     const joins = fc.constantFrom('a, b', 'a join b on a.node = b.node', 'a left join b on a.x = b.x', 'a cross join b');
     fc.assert(
       fc.property(
@@ -226,15 +252,18 @@ describe('equalities that travel', () => {
         fc.array(atom, { minLength: 1, maxLength: 4 }),
         (a, b, from, atoms) => {
           const sql = `select a.node, a.x, b.node, b.x, count(*) from ${from} where ${atoms.join(' and ')} group by 1, 2, 3, 4 order by 1, 2, 3, 4`;
-          const where = equalities(sql, shapes);
+          const { of: conditions } = predicates(sql, shapes);
           const columns = ['node', 'x'];
-          const kept = (table: string, rows: (string | number)[][]) =>
-            rows.filter((one) =>
-              [...(where.get(table) ?? NOTHING)].every(([name, values]) =>
-                (values as SqlValue[]).includes(one[columns.indexOf(name)] ?? null),
-              ),
-            );
-          const data = (aRows: (string | number)[][], bRows: (string | number)[][]) => [
+          const kept = (table: string, rows: SqlValue[][]) =>
+            rows.filter((one) => {
+              const { equal, compare } = conditions.get(table) ?? { equal: NOTHING, compare: [] };
+              const value = (name: string) => one[columns.indexOf(name)] ?? null;
+              return (
+                [...equal].every(([name, values]) => values.includes(value(name))) &&
+                compare.every(([name, operator, other]) => compares(value(name), operator, other))
+              );
+            });
+          const data = (aRows: SqlValue[][], bRows: SqlValue[][]) => [
             { table: 'a', columns, rows: aRows },
             { table: 'b', columns, rows: bRows },
           ];
@@ -245,6 +274,180 @@ describe('equalities that travel', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it('compare as SQLite does', () => {
+    const texts = fc.string({ unit: fc.constantFrom('a', 'A', 'b', 'é', 'É', '%', '_', '😀'), maxLength: 6 });
+    fc.assert(
+      fc.property(texts, texts, fc.constantFrom('like', 'not like', '<>'), (value, pattern, operator) => {
+        const ran = sqlRun(`select count(*) from a where only ${operator} '${pattern}'`, shapes as never, [
+          { table: 'a', columns: ['only'], rows: [[value]] },
+        ]);
+        expect([value, pattern, ran.ok && ran.rows[0]?.[0]]).toEqual([
+          value,
+          pattern,
+          compares(value, operator, pattern) ? 1 : 0,
+        ]);
+      }),
+      { numRuns: 300 },
+    );
+    expect(compares('a'.repeat(5_000), 'like', `${'%a'.repeat(500)}b`)).toBe(false);
+  });
+});
+
+describe('rows that machines reduce', () => {
+  const table = {
+    name: 'a',
+    columns: [
+      { name: 'node', type: 'TEXT' },
+      { name: 'x', type: 'INTEGER' },
+      { name: 'y', type: 'REAL' },
+      { name: 'name', type: 'TEXT' },
+    ],
+  } as const;
+  const COLUMNS = table.columns.map(({ name }) => name);
+  type Machine = Record<string, SqlValue>[];
+
+  /** As a peer does it: each machine reduces its own, SQL runs over what comes of it. */
+  function apart(sql: string, machines: readonly Machine[]) {
+    const needs = sqlNeeds(sql, [table]);
+    const plan = predicates(sql, [table]).isAll ? reductionOf(sql, table) : undefined;
+    if (plan === undefined || !needs.ok || (plan.reduction[0] === 'groups' && !sqlNeeds(plan.sql, [plan.table]).ok))
+      return undefined;
+    const columns = plan.reduction[0] === 'groups' ? plan.table.columns.map(({ name }) => name) : (needs.tables.a ?? []);
+    const { equal, compare } = predicates(sql, [table]).of.get('a') ?? { equal: NOTHING, compare: [] };
+    const meets = (row: Machine[number]): boolean =>
+      [...equal].every(([name, values]) => values.includes(row[name] ?? null)) &&
+      compare.every(([name, operator, value]) => compares(row[name], operator, value));
+    const rows = machines.flatMap((machine) => reduced(machine.filter(meets), columns, plan.reduction));
+    return { sent: rows.length, ran: sqlRun(plan.sql, [plan.table], [{ table: 'a', columns, rows }]) };
+  }
+  const together = (sql: string, machines: readonly Machine[]) =>
+    sqlRun(
+      sql,
+      [table],
+      [{ table: 'a', columns: COLUMNS, rows: machines.flat().map((row) => COLUMNS.map((name) => row[name] ?? null)) }],
+    );
+
+  const row = fc.record({
+    node: fc.constantFrom('n', 'm'),
+    x: fc.option(fc.integer({ min: -3, max: 3 })),
+    y: fc.option(fc.constantFrom(0.5, 1, 2.25, -4)),
+    name: fc.option(fc.constantFrom('a', 'B', 'é', '😀', '\uffff', '')),
+  });
+  const machines = fc.array(fc.array(row, { maxLength: 8 }), { maxLength: 3 });
+  const condition = fc.constantFrom('', " where node = 'n'", ' where x > 0', " where name not like 'b%' and x in (1, 2)");
+
+  it('by groups answer as all rows would', () => {
+    const item = fc.constantFrom(
+      'count(*)',
+      'count(x)',
+      'COUNT(name) as c',
+      'sum(x)',
+      'sum(a.y) * 2 as s',
+      'total(x)',
+      'avg(y)',
+      'min(name)',
+      'max(x) - min(x)',
+      'max(y)',
+      'round(avg(x), 1)',
+      'min(sum(x), 3)',
+    );
+    const by = fc.constantFrom(
+      '',
+      ' group by node',
+      ' group by name, node',
+      ' group by x > 0',
+      ' group by 1',
+      ' group by node having count(*) > 1',
+    );
+    let sent = 0;
+    fc.assert(
+      fc.property(machines, fc.array(item, { minLength: 1, maxLength: 3 }), by, condition, (all, items, group, where) => {
+        const keys = group.startsWith(' group by node')
+          ? ['node']
+          : group.includes('name')
+            ? ['node', 'name']
+            : group.includes('> 0')
+              ? ['x > 0']
+              : group === ''
+                ? []
+                : ['x + 1'];
+        const sql = `select ${[...keys, ...items].join(', ')} from a${where}${group} order by ${[...keys, ...items].map((_, i) => i + 1).join(', ')}`;
+        const answer = apart(sql, all);
+        expect([sql, answer === undefined]).toEqual([sql, false]);
+        const [whole, ran] = [together(sql, all), answer?.ran];
+        expect([sql, ran?.ok, ran?.ok && ran.rows]).toEqual([sql, whole.ok, whole.ok && whole.rows]);
+        sent += answer?.sent ?? 0;
+      }),
+      { numRuns: 500 },
+    );
+    expect(sent).toBeGreaterThan(0);
+  });
+
+  it('to the first few answer as all rows would', () => {
+    const order = fc.constantFrom(
+      '',
+      ' order by x',
+      ' order by name desc, x',
+      ' order by y desc',
+      ' order by 2, 1 desc',
+      ' order by r desc',
+      ' order by k',
+    );
+    const limit = fc.constantFrom(' limit 2', ' limit 0', ' limit 1 offset 2', ' limit 1, 2;', ' limit 50');
+    fc.assert(
+      fc.property(machines, order, limit, condition, (all, ordered, limited, where) => {
+        const sql = `select name, x, round(y) as r, y as k from a${where}${ordered}${limited}`;
+        const [answer, whole] = [apart(sql, all), together(sql, all)];
+        if (answer === undefined || !answer.ran.ok || !whole.ok) throw new Error(sql);
+        // Which of those that are equal come is anybody's choice: what they are ordered by is the same.
+        const at: Record<string, number[]> = {
+          '': [],
+          ' order by x': [1],
+          ' order by y desc': [3],
+          ' order by r desc': [2],
+          ' order by k': [3],
+        };
+        const keys = (rows: SqlValue[][]) => rows.map((one) => (at[ordered] ?? [0, 1]).map((i) => one[i]));
+        expect([sql, keys(answer.ran.rows)]).toEqual([sql, keys(whole.rows)]);
+        expect(answer.sent).toBeLessThanOrEqual(3 * 50);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each([
+    'select * from a',
+    'select *, count(*) from a',
+    'select name from a order by x',
+    'select group_concat(name) from a',
+    'select count(distinct name) from a',
+    'select sum(x + 1) from a',
+    'select max(x + y) from a',
+    'select sum(name) from a',
+    'select count(*) filter (where x > 1) from a',
+    'select rowid, count(*) from a',
+    'select row_number() over (order by x) from a limit 3',
+    'select x from a order by x + 1 limit 3',
+    'select -x as x from a order by x limit 3',
+    'select x from a order by x collate nocase limit 3',
+    'select x from a order by x nulls last limit 3',
+    'select x from a limit 3 + 1',
+    'select name, count(*) from a where x is null group by name',
+    'select count(*) from a, a as b',
+    'select distinct * from a limit 3',
+    'select json_group_array(x) from a',
+    'select random() as r from a order by r limit 2',
+  ])('never for %s', (sql) => {
+    expect(apart(sql, [])).toBeUndefined();
+  });
+
+  it('are few: one for each group and machine, or as many as the limit', () => {
+    const machine = Array.from({ length: 100 }, (_, i) => ({ node: 'n', x: i, y: i / 2, name: `p${i % 4}` }));
+    expect(apart('select name, count(*), avg(y) from a group by name', [machine, machine])?.sent).toBe(8);
+    expect(apart('select node, x, name from a order by x desc limit 5', [machine, machine])?.sent).toBe(10);
+    expect(apart("select distinct name from a where name <> 'p1'", [machine, machine])?.sent).toBe(6);
   });
 });
 

@@ -123,6 +123,23 @@ describe('three real agents', () => {
     expect(log).toContainEqual({ asked_by: 'beta', what: 'kernel_info (node, version)' });
   });
 
+  it('count their own rows, and send what is needed of them', async () => {
+    const counted = await swarm.rows(
+      beta,
+      'select node, count(*) as processes, max(resident_size) > 1000 as is_large from processes where pid > 1 group by node',
+    );
+    expect(counted.map(({ node, is_large }) => [node, is_large])).toEqual([
+      ['alpha', 1],
+      ['beta', 1],
+      ['gamma', 1],
+    ]);
+    expect(counted.every(({ processes }) => Number(processes) > 3)).toBe(true);
+    const first = await swarm.rows(beta, 'select node, pid as id from processes order by resident_size desc limit 4');
+    expect(first.length).toBe(4);
+    const log = await swarm.rows(beta, "select what, rows from query_log where node = 'gamma' and what like 'processes (%pid%'");
+    expect(log.map(({ rows }) => rows)).toEqual([1, 4]);
+  });
+
   it('come back in time with all but who is frozen, and say so', async () => {
     gamma.process.kill('SIGSTOP');
     const startMs = performance.now();

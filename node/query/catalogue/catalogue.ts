@@ -1,21 +1,34 @@
 // All tables that SQL sees.
-import type { SqlValue } from '../../../swarm/ports/compute.ts';
+import { MAX_INSPECTED, type SqlValue } from '../../../swarm/ports/compute.ts';
+import { compares, type Predicates } from '../predicates.ts';
+import { type Reduction, reduced } from '../reduction.ts';
 import { AGENT_TABLES } from './agent.ts';
 import { LINUX_TABLES } from './linux.ts';
-import type { Table, TableSources, Where } from './table.ts';
+import type { Row, Table, TableSources } from './table.ts';
 
 export const TABLES: readonly Table[] = [...AGENT_TABLES, ...LINUX_TABLES];
 
-/** The rows of a table that meet the equalities, with just the columns asked for, in that order. @throws Error where the machine has no such table. */
+/** What is asked of a table: `columns` has all that the reduction is about. */
+export interface RowsRequest extends Predicates {
+  columns: readonly string[];
+  reduction: Reduction | undefined;
+}
+
+/**
+ * The rows of a table that meet the conditions, with just the columns asked for, in that order, or what the reduction makes of them.
+ * @throws Error where the machine has no such table.
+ */
 export async function localRows(
   table: Table,
-  columns: readonly string[],
-  where: Where,
+  { columns, equal, compare, reduction }: RowsRequest,
   sources: TableSources,
-): Promise<SqlValue[][]> {
-  const asked = [...new Set([...columns, ...where.keys()])];
-  const rows = await table.rows(sources, asked, where);
-  const meets = (row: Record<string, SqlValue | undefined>): boolean =>
-    [...where].every(([name, values]) => row[name] === undefined || values.includes(row[name] ?? null));
-  return rows.filter(meets).map((row) => columns.map((name) => row[name] ?? null));
+): Promise<{ rows: SqlValue[][]; truncated: boolean }> {
+  const asked = new Set([...columns, ...equal.keys(), ...compare.map(([name]) => name)]);
+  const rows = await table.rows(sources, [...asked], equal);
+  const meets = (row: Row): boolean =>
+    // Some columns only say what to look for: SQL judges those, or they meet nothing where rows are reduced.
+    [...equal].every(
+      ([name, values]) => (row[name] === undefined && reduction === undefined) || values.includes(row[name] ?? null),
+    ) && compare.every(([name, operator, value]) => compares(row[name], operator, value));
+  return { rows: reduced(rows.filter(meets), columns, reduction), truncated: rows.length >= MAX_INSPECTED };
 }

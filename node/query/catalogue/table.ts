@@ -15,6 +15,9 @@ export type TableScope = 'swarm' | 'machine';
 export type Row = Record<string, SqlValue | undefined>;
 /** Equalities that the statement asks for, by column. */
 export type Where = ReadonlyMap<string, readonly SqlValue[]>;
+export type Operator = '<' | '<=' | '>' | '>=' | '<>' | 'like' | 'not like';
+/** Between a column and a literal of its type. */
+export type Comparison = readonly [column: string, operator: Operator, value: SqlValue];
 
 export interface TableSources {
   link: SwarmLink;
