@@ -2,6 +2,7 @@
 // runs wild is ended by killing its process.
 import { constants, DatabaseSync } from 'node:sqlite';
 import type { SqlAnswer, SqlNeeds, SqlValue, TableRows, TableShape } from '../../swarm/ports/compute.ts';
+import { is, tokens } from '../query/tokens.ts';
 
 const MAX_HEAP_BYTES = 256 * 1024 * 1024;
 const MAX_RESULT_ROWS = 100_000;
@@ -50,11 +51,31 @@ export function sqlNeeds(sql: string, schema: readonly TableShape[]): SqlNeeds {
       if (column !== '' && !tables[table].includes(column)) tables[table].push(column);
     });
     const columns = db.prepare(sql).columns();
+    joinedBy(sql, schema, tables);
     return { ok: true, tables, columns: columns.map(({ name }) => name) };
   } catch (error) {
     return { ok: false, message: reason(error) };
   } finally {
     db.close();
+  }
+}
+
+/** SQLite tells the authorizer nothing of what USING and NATURAL compare: those columns are added, wherever a table has them. */
+function joinedBy(sql: string, schema: readonly TableShape[], read: Record<string, string[]>): void {
+  const all = tokens(sql);
+  const isNatural = all.some((token) => token.kind === 'word' && is(token, 'NATURAL'));
+  const named = new Set<string>();
+  for (let i = 0, inside = false; i < all.length; i++) {
+    if (is(all[i], 'USING')) inside = true;
+    else if (is(all[i], ')')) inside = false;
+    else if (inside) named.add(all[i]?.text.toLowerCase() ?? '');
+  }
+  const shapes = schema.filter(({ name }) => read[name] !== undefined);
+  for (const { name, columns } of shapes) {
+    const isShared = (column: string): boolean =>
+      shapes.some((other) => other.name !== name && other.columns.some((one) => one.name === column));
+    for (const { name: column } of columns)
+      if ((named.has(column) || (isNatural && isShared(column))) && !read[name]?.includes(column)) read[name]?.push(column);
   }
 }
 

@@ -92,6 +92,13 @@ describe('by hand', () => {
     const after = await idle();
     expect((await here('approve', id)).code).toBe(1);
     expect(await idle()).toEqual(after);
+    const steps = await swarm.rows(
+      agent,
+      "select p.tier, p.step, p.tool, p.target, p.arguments, a.phase from plans p join actions a using (node, id) where p.tool = 'service.start' and p.tier = 'operator'",
+    );
+    expect(steps).toEqual([
+      { tier: 'operator', step: 1, tool: 'service.start', target: 'idle', arguments: '{"service":"idle"}', phase: 'confirmed' },
+    ]);
   });
 
   it('what is silenced is told, and not asked about until the silence is lifted', async () => {

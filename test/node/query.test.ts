@@ -83,6 +83,7 @@ describe('the catalogue', () => {
     expect((await onThisMachine('select version from kernel_info')).rows).toEqual([
       [execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()],
     ]);
+    expect((await onThisMachine('select name, intact from models')).rows).toEqual([['incident', 1]]);
     const place = mkdtempSync(join(tmpdir(), 'kalos-query-'));
     const path = join(place, 'a file');
     writeFileSync(path, 'abc', { mode: 0o640 });
@@ -150,6 +151,17 @@ describe('osquery’s and Fleet’s own queries', () => {
   it.each(PUBLIC_QUERIES)('%s', async (sql) => {
     const { columns } = await onThisMachine(sql);
     expect(columns.length).toBeGreaterThan(0);
+  });
+});
+
+describe('joins', () => {
+  it('by USING and NATURAL have the columns that they compare', async () => {
+    const { rows } = await onThisMachine(
+      `select count(*) from process_open_files join processes using (pid) where processes.pid = ${process.pid}`,
+    );
+    expect(Number(rows[0]?.[0])).toBeGreaterThan(3);
+    const needs = sqlNeeds('select count(*) from users natural join logged_in_users', TABLES);
+    expect(needs).toMatchObject({ ok: true, tables: { users: ['node'], logged_in_users: ['node'] } });
   });
 });
 

@@ -1,6 +1,7 @@
 // The tables of this machine that are read when they are asked for, in a process of their own: by name.
 import * as accounts from './accounts.ts';
 import * as files from './files.ts';
+import { models } from './models.ts';
 import * as network from './network.ts';
 import * as processes from './processes.ts';
 import type { Reader } from './read.ts';
@@ -39,6 +40,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   logged_in_users: accounts.loggedInUsers,
   crontab: accounts.crontab,
   systemd_units: accounts.systemdUnits,
+  models,
   deb_packages: accounts.debPackages,
   file: files.file,
   hash: files.hash,

@@ -2,7 +2,7 @@
 import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
 import { describeCall } from '../../action/tools.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
-import { columns, known, type Row, type Table, type TableSources } from './table.ts';
+import { columns, inspected, known, type Row, type Table, type TableSources } from './table.ts';
 
 const camelToSnake = (name: string): string =>
   name.replace(/[A-Z]/g, (letter, at) => (at === 0 ? '' : '_') + letter.toLowerCase());
@@ -319,7 +319,7 @@ const historyTables: readonly Table[] = [
     'actions',
     'What each agent changed, or is changing: its journal',
     `id TEXT plan; kalos rollback ID undoes it
-    incident TEXT incident; empty for a person's own
+    incident TEXT incident; operator for a person's own
     tier TEXT who decided: reactive, operational, tactical, strategic or operator
     change TEXT what
     phase TEXT intent, applied, confirming, undoing, confirmed, undone or failed
@@ -336,6 +336,49 @@ const historyTables: readonly Table[] = [
         time: Math.floor(atMs / 1_000),
         reason: reason === '' ? plan.reason : reason,
       })),
+  ),
+  known(
+    'plans',
+    'The steps of each plan, in order; actions has what came of it',
+    `id TEXT plan
+    incident TEXT incident; operator for a person's own
+    tier TEXT who decided: reactive, operational, tactical, strategic or operator
+    step INTEGER from 1
+    tool TEXT what is used
+    target TEXT on what
+    arguments TEXT as JSON
+    time INTEGER Unix time of the intent
+    reason TEXT why`,
+    ['select node, id, step, tool, target from plans order by time desc, step limit 20'],
+    async ({ executor }) =>
+      (await executor.journal()).flatMap(({ plan: { id, incident, tier, calls, reason }, atMs }) =>
+        calls.map(({ tool, ...args }, i) => ({
+          id,
+          incident,
+          tier,
+          step: i + 1,
+          tool,
+          target: describeCall({ tool, ...args } as (typeof calls)[number]).slice(tool.length + 1),
+          arguments: JSON.stringify(args),
+          time: Math.floor(atMs / 1_000),
+          reason,
+        })),
+      ),
+  ),
+  inspected(
+    'models',
+    'The models that come with each agent',
+    `name TEXT model
+    version INTEGER version
+    purpose TEXT what it tells
+    classes TEXT what it can answer
+    network TEXT what it is made of
+    limits TEXT what it is not good for
+    path TEXT file
+    size INTEGER bytes
+    sha256 TEXT digest of the file
+    intact INTEGER 1: the file is the one that its card is about`,
+    ['select sha256, intact, group_concat(node) from models group by sha256, intact'],
   ),
   known(
     'approvals',
