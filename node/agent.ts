@@ -15,6 +15,7 @@ import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
+import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
@@ -109,6 +110,7 @@ export class Agent {
   readonly #watcher: Watcher;
   readonly #policies: PolicySet;
   readonly #link: SwarmLink;
+  readonly #kept: KeptStatuses;
   readonly #memory: Memory;
   readonly #audit: AuditLog;
   readonly #executor: Executor;
@@ -138,6 +140,7 @@ export class Agent {
       voted: (_claim, vote) => this.#rememberVote(vote),
       ...events,
     });
+    this.#kept = new KeptStatuses(ports, ports.transport.self, this.#link.statuses, (error) => this.#events.failed(error));
     const { maintenance } = config;
     const peers = (): number =>
       this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
@@ -177,6 +180,7 @@ export class Agent {
     await this.apiTokens.open();
     await this.#executor.open();
     await this.#link.start();
+    await this.#kept.open();
     await this.#audit.append(
       'start',
       this.#ports.transport.self,
@@ -199,6 +203,7 @@ export class Agent {
     this.#watcher.stop();
     this.#healer.stop();
     this.#executor.stop();
+    await this.#kept.close();
     await this.#link.stop();
     await this.#ports.actuator.close();
     await this.#ports.compute.close();

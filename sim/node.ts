@@ -83,6 +83,8 @@ export class SimulatedNode {
   speaksLater = false;
   /** Where an agent finds the swarm; empty for the first one. */
   join: readonly string[] = [];
+  /** What its status says, where there is no machine that it is of. */
+  says: Partial<Status> = {};
   readonly lies = new Set<Lie>();
   /** Services that something happened to: what is done to any other harms it. */
   readonly touched = new Set<string>();
@@ -187,7 +189,7 @@ export class SimulatedNode {
     return { running, start: () => agent.start() };
   }
 
-  /** An agent's place in the swarm without the rest of it; its status stays as it is. */
+  /** An agent's place in the swarm without the rest of it; its status stays as it is, but for what it is made to say. */
   #protocols(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {
     const { swarmId } = this.#world;
     const nothing = async (): Promise<Uint8Array> => new Uint8Array();
@@ -221,6 +223,7 @@ export class SimulatedNode {
       term: swarm.term,
       coordinator: swarm.coordinator === this.peer,
       mode: 'observe',
+      ...this.says,
     };
   }
 

@@ -2,7 +2,7 @@
 // runs wild is ended by killing its process.
 import { constants, DatabaseSync } from 'node:sqlite';
 import type { SqlAnswer, SqlNeeds, SqlValue, TableRows, TableShape } from '../../swarm/ports/compute.ts';
-import { is, tokens } from '../query/tokens.ts';
+import { is, isName, tokens } from '../query/tokens.ts';
 
 const MAX_HEAP_BYTES = 256 * 1024 * 1024;
 const MAX_RESULT_ROWS = 100_000;
@@ -60,7 +60,10 @@ export function sqlNeeds(sql: string, schema: readonly TableShape[]): SqlNeeds {
   }
 }
 
-/** SQLite tells the authorizer nothing of what USING and NATURAL compare: those columns are added, wherever a table has them. */
+/**
+ * SQLite tells the authorizer nothing of what USING and NATURAL compare, nor of tables of which only that is read: those columns
+ * are added, wherever a table that the statement names has them.
+ */
 function joinedBy(sql: string, schema: readonly TableShape[], read: Record<string, string[]>): void {
   const all = tokens(sql);
   const isNatural = all.some((token) => token.kind === 'word' && is(token, 'NATURAL'));
@@ -70,6 +73,8 @@ function joinedBy(sql: string, schema: readonly TableShape[], read: Record<strin
     else if (is(all[i], ')')) inside = false;
     else if (inside) named.add(all[i]?.text.toLowerCase() ?? '');
   }
+  if (!isNatural && named.size === 0) return;
+  for (const { name } of schema) if (all.some((token) => isName(token) && token.text.toLowerCase() === name)) read[name] ??= [];
   const shapes = schema.filter(({ name }) => read[name] !== undefined);
   for (const { name, columns } of shapes) {
     const isShared = (column: string): boolean =>

@@ -9,6 +9,8 @@ import type { StatusTable } from '../../swarm/state/status-table.ts';
 const PROBE_TIMEOUT_MS = 800;
 /** The subject's status may still be on its way when its claim arrives. */
 const STATUS_WAIT_MS = 300;
+/** Twice the age of statuses in a large swarm (swarm/membership/ages.ts): older ones, kept over a restart, say nothing of now. */
+const MAX_STATUS_AGE_MS = 600_000;
 
 export interface Evidence {
   verdict: VoteVerdict;
@@ -24,9 +26,9 @@ export async function gatherEvidence(claim: Claim, transport: Transport, statuse
     if (port === 'refused') return { verdict: 'yes', reason: 'port-refused', confidence: 95 };
     return { verdict: 'yes', reason: 'port-silent', confidence: 70 };
   }
-  if (statusAgrees(claim, statuses)) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
+  if (statusAgrees(claim, statuses, clock.monotonicMs())) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
   await new Promise<void>((resolve) => clock.after(STATUS_WAIT_MS, resolve));
-  if (statusAgrees(claim, statuses)) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
+  if (statusAgrees(claim, statuses, clock.monotonicMs())) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
   return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
 }
 
@@ -38,9 +40,10 @@ const BAD: readonly (readonly [StatusCondition, 'True' | 'False'])[] = [
 ];
 
 /** Weak evidence: the subject's own word, but signed before the claim and held here. */
-function statusAgrees(claim: Claim, statuses: StatusTable): boolean {
-  const conditions = statuses.get(claim.subject)?.status.conditions;
-  if (conditions === undefined) return false;
+function statusAgrees(claim: Claim, statuses: StatusTable, nowMs: number): boolean {
+  const held = statuses.get(claim.subject);
+  if (held === undefined || nowMs - held.heardMs > MAX_STATUS_AGE_MS) return false;
+  const { conditions } = held.status;
   switch (claim.kind) {
     case 'service-down':
     case 'service-unresponsive':

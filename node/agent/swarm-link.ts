@@ -13,13 +13,13 @@ import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/pro
 import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
-import { integerBelow } from '../../swarm/ports/random.ts';
 import { type PeerId, TransportError, type Verdict } from '../../swarm/ports/transport.ts';
 import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
-import { encodeStatus, isNews, type Status } from '../../swarm/state/status.ts';
+import { Saying } from '../../swarm/state/saying.ts';
+import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
@@ -36,14 +36,11 @@ const FULL_MESH = 16;
 const NEIGHBOURS = 6;
 /** What a status may take to come. */
 const STATUS_LATE_MS = 5_000;
-/** How much sooner than its age a calm status may be sent again. */
-const SPREAD_PERCENT = 10;
 /** What a pull brings that is older than this should have come by push; where it is much, gossip does not reach this agent. */
 const PUSH_LATE_MS = 3_000;
 const MISSED_SHARE = 0.1;
 /** Who was admitted is expected to speak within this. */
 const JOINS_WITHIN_MS = 60_000;
-const URGENT_EVERY = 2;
 /** What it said first, before others could hear it, is said again. */
 const SAY_AGAIN_MS = 3_000;
 
@@ -90,12 +87,11 @@ export class SwarmLink {
   /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
-  #published: { status: Status; atMs: number; forMs: number } | undefined;
+  readonly #saying: Saying;
   /** Who was drawn, for the membership of that version. */
   #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #alerts: Alerts = new Map();
-  #calmInARow = 0;
   #stopped = false;
 
   constructor(ports: Ports, config: SwarmLinkConfig, events: SwarmLinkEvents) {
@@ -109,6 +105,7 @@ export class SwarmLink {
       issuerWithinReach: () => this.#issuerWithinReach(),
     });
     const { roster } = this.admission;
+    this.#saying = new Saying(ports.random);
     this.statuses = new StatusTable(ports.crypto, config.swarmId, (peer) => roster.isMember(peer));
     this.#replica = new Replica(roster, this.statuses);
     this.#repair = new Repair(ports, this.#replica, this.#names.protocol('sync'), {
@@ -220,7 +217,7 @@ export class SwarmLink {
     this.#peers.keepDialing();
     this.#certificates.watch();
     clock.after(SAY_AGAIN_MS, () => {
-      this.#published = undefined;
+      this.#saying.again();
     });
   }
 
@@ -431,7 +428,7 @@ export class SwarmLink {
   #outlivedBy(sequence: number): void {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
-    this.#published = undefined;
+    this.#saying.again();
     this.#reserveSequences().catch((error: unknown) => this.#events.failed(error));
   }
 
@@ -570,15 +567,8 @@ export class SwarmLink {
 
   /** Publishes the agent's status where it changed enough to matter, or grew old. */
   publish(status: Status): void {
-    const nowMs = this.#ports.clock.monotonicMs();
-    const news = this.#published === undefined || isNews(this.#published.status, status);
-    if (!news && this.#published !== undefined && nowMs - this.#published.atMs < this.#published.forMs) return;
-    // Agents that came up together do not speak together for ever.
-    const share = 1 - (SPREAD_PERCENT * integerBelow(this.#ports.random, 101)) / 10_000;
-    this.#published = { status, atMs: nowMs, forMs: statusAgeMs(this.#membership.size) * share };
-    // Meshes may have come apart, as after a partition: now and then a calm status goes to all who are connected too.
-    this.#calmInARow = news ? 0 : this.#calmInARow + 1;
-    this.#seal('status', encodeStatus(status), news || this.#calmInARow % URGENT_EVERY === 0);
+    const how = this.#saying.due(status, this.#membership.size, this.#ports.clock.monotonicMs());
+    if (how !== undefined) this.#seal('status', encodeStatus(status), how === 'urgent');
   }
 
   // Votes

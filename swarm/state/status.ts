@@ -138,16 +138,16 @@ function decodeAnew(payload: Uint8Array): Status | undefined {
 /** Pressure that moved this far, in hundredths of a percent, is news. */
 const PRESSURE_NEWS_CENTI = 1_000;
 
-/** Whether it changed enough to be said at once. */
-export function isNews(before: Status, now: Status): boolean {
-  const told = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
+/** What changed enough to be said at once: a condition, and what agents act on, or a figure. */
+export function newsOf(before: Status, now: Status): 'condition' | 'figure' | undefined {
+  const isTold = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
     (key) => before[key] !== now[key],
   );
-  return (
-    told ||
-    STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]) ||
-    now.pressureCenti.some((value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI)
+  if (isTold || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name])) return 'condition';
+  const moved = now.pressureCenti.some(
+    (value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI,
   );
+  return moved ? 'figure' : undefined;
 }
 
 export function unknownConditions(): Record<StatusCondition, ConditionStatus> {

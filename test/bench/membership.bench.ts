@@ -1,12 +1,9 @@
 // Membership in the simulator, protocols alone: the two experiments of Rapid (Suresh et al. 2018), how fast a swarm finds
-// itself, a rack that is lost at once, stalls that must make nobody `down`, and what a node costs by the size of the swarm.
+// itself, a rack that is lost at once, and stalls that must make nobody `down`.
 // Bars: exactly the bad ones are cut within 30 s, in at most 4 distinct views; 2,000 nodes find each other within 20 s.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Cluster } from '../../sim/cluster.ts';
 import { LAN } from '../../sim/network/links.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
-import { lineChart } from '../../sim/report/svg.ts';
 import type { Bench, Figures } from './bench.ts';
 
 const BAD = 10;
@@ -20,10 +17,9 @@ const STALL_MS = 4_000;
 const STALL_EVERY_MS = 1_000;
 /** Two stalls of the same one, one right after the other, would be a longer one. */
 const STALL_REST_MS = 10_000;
-const COST_MS = 60_000;
 const MOST_WAIT_MS = 120_000;
 
-async function settled(nodes: number, seed: number): Promise<Cluster> {
+export async function settled(nodes: number, seed: number): Promise<Cluster> {
   const cluster = Cluster.of({ nodes, seed, protocolsOnly: true });
   cluster.start();
   await bootstrapped(cluster);
@@ -146,27 +142,16 @@ async function bootstrap(nodes: number, seed: number): Promise<number> {
   return bootstrapped(cluster);
 }
 
-/** Bytes and messages a node and second, at rest. */
-async function costOf(nodes: number, seed: number): Promise<{ bytes: number; messages: number }> {
-  const cluster = await settled(nodes, seed);
-  const { network } = cluster;
-  const [bytes, messages] = [network.bytes, network.messages];
-  await cluster.runUntil(cluster.scheduler.nowMs + COST_MS);
-  const per = (nodes * COST_MS) / 1000;
-  return { bytes: (network.bytes - bytes) / per, messages: (network.messages - messages) / per };
-}
-
 const seconds = (value: number | undefined): string => (value === undefined ? 'never' : `${(value / 1000).toFixed(1)} s`);
 const words = ({ cutMs, views }: Cut): string => `exactly those after ${seconds(cutMs)}, ${views} views`;
 
 export const membership: Bench = {
   name: 'membership',
-  description: 'in the simulator: Rapid’s two experiments, bootstrap, a lost rack, stalls, cost by size',
-  run: async ({ option, text, progress }): Promise<Figures> => {
+  description: 'in the simulator: Rapid’s two experiments, bootstrap, a lost rack, stalls',
+  run: async ({ option, progress }): Promise<Figures> => {
     const nodes = option('nodes', 1_000);
     const seed = option('seed', 1);
     const bootNodes = option('boot', 2_000);
-    const directory = text('report', 'bench-membership');
     progress(`one-way links that flip, ${nodes} nodes`);
     const flips = await oneWayFlips(nodes, seed);
     progress(`${words(flips)}; now 80 % loss`);
@@ -178,18 +163,6 @@ export const membership: Bench = {
     progress(`${seconds(bootMs)}; now stalls`);
     const stallSeconds = option('stalls', 1_000_000);
     const falseDown = await stalled(100, seed, stallSeconds, progress);
-    const sizes = [30, 100, 300, nodes];
-    const costs: { size: number; bytes: number; messages: number }[] = [];
-    for (const size of sizes) {
-      progress(`cost of ${size}`);
-      costs.push({ size, ...(await costOf(size, seed)) });
-    }
-    mkdirSync(directory, { recursive: true });
-    const points = costs.map(({ size, bytes }) => [size, bytes] as [number, number]);
-    writeFileSync(
-      join(directory, 'cost.svg'),
-      lineChart('what a node costs at rest', 'bytes/s', [{ name: 'by nodes', points }], 240, ' nodes'),
-    );
     return {
       rows: [
         [`${BAD} of ${nodes} deaf every ${FLIP_MS / 1000} s`, words(flips), 'Rapid: exactly those'],
@@ -197,11 +170,6 @@ export const membership: Bench = {
         [`a rack of ${RACK} in 300 lost`, words(rack), '-'],
         [`${bootNodes} nodes start within ${seconds(bootNodes / 2)}: all see all`, seconds(bootMs), '-'],
         [`held for down in ${stallSeconds} node-seconds of stalls`, String(falseDown), '-'],
-        ...costs.map(({ size, bytes, messages }): [string, string, string] => [
-          `at rest, ${size} nodes`,
-          `${Math.round(bytes)} B/s, ${messages.toFixed(1)} messages/s a node`,
-          '-',
-        ]),
       ],
       keys: {
         nodes,
@@ -212,8 +180,6 @@ export const membership: Bench = {
         rack_cut_ms: rack.cutMs,
         boot_ms: bootMs,
         false_down: falseDown,
-        bytes_s_30: costs[0]?.bytes,
-        bytes_s_1000: costs.at(-1)?.bytes,
       },
       unmeasured: [],
     };

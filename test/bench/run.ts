@@ -13,6 +13,7 @@ import { sampler } from './sampler.bench.ts';
 import { security } from './security.bench.ts';
 import { sim } from './sim.bench.ts';
 import { soak } from './soak.bench.ts';
+import { status } from './status.bench.ts';
 import { swarm } from './swarm.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
@@ -22,6 +23,7 @@ const BENCHES: readonly Bench[] = [
   idle,
   incidentModel,
   membership,
+  status,
   mutants,
   policy,
   query,

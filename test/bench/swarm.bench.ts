@@ -4,6 +4,7 @@
 // ≤ 2 KB/s a node on the wire; ≤ 130 MB and ≤ 3 % of a core an agent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { pause, type RealMachine, RealMachines } from '../../sim/adapters/real/machines.ts';
 import type { Traffic } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
@@ -16,6 +17,9 @@ const DAY_MS = 86_400_000;
 const PATIENCE_MS = 120_000;
 const STALLED = 8;
 const STALL_MS = 4_000;
+const STORM_TURN_MS = 5_000;
+/** Pressure is an average over ten seconds. */
+const STORM_REST_MS = 30_000;
 
 /** When each agent said what of whom: told from its log, which it writes at once. */
 interface Said {
@@ -244,6 +248,22 @@ async function idleBytes(
   return { kinds, bytesPerS: sent / swarm.all.length / ((performance.now() - startMs) / 1000), ...cost };
 }
 
+/** The machine that they share is overloaded and at rest in turns: every agent has something to tell, all at once. */
+async function inStorm(swarm: Swarm, seconds: number, progress: (text: string) => void): ReturnType<typeof idleBytes> {
+  const burners = Array.from({ length: 2 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for (;;);']));
+  let isBurning = true;
+  const turns = setInterval(() => {
+    isBurning = !isBurning;
+    for (const burner of burners) burner.kill(isBurning ? 'SIGCONT' : 'SIGSTOP');
+  }, STORM_TURN_MS);
+  try {
+    return await idleBytes(swarm, seconds, progress);
+  } finally {
+    clearInterval(turns);
+    for (const burner of burners) burner.kill('SIGKILL');
+  }
+}
+
 // Serf
 
 interface SerfAgent {
@@ -324,6 +344,9 @@ export const swarm: Bench = {
       progress(
         `at rest: ${Math.round(idle.bytesPerS)} B/s a node, ${(idle.cpuShare * 100).toFixed(2)} % of a core, ${Math.round(idle.rssMb)} MB`,
       );
+      const storm = await inStorm(made, option('seconds', 60), progress);
+      progress(`in a storm: ${Math.round(storm.bytesPerS)} B/s a node, ${(storm.cpuShare * 100).toFixed(2)} % of a core`);
+      await pause(STORM_REST_MS);
       const killed = await kills(made, option('kills', 12), progress);
       const frozen = await freezes(made, option('freezes', 12), progress);
       const cut = await partitions(made, option('partitions', 6), progress);
@@ -347,6 +370,7 @@ export const swarm: Bench = {
             String(Math.round(idle.bytesPerS)),
             rival === undefined ? '-' : String(Math.round(rival.bytesPerS)),
           ],
+          ['in a storm, bytes/s and CPU an agent', `${Math.round(storm.bytesPerS)}, ${(storm.cpuShare * 100).toFixed(2)} %`, '-'],
           ['at rest, CPU and memory an agent', `${(idle.cpuShare * 100).toFixed(2)} %, ${Math.round(idle.rssMb)} MB`, '-'],
           ['kill -9: first knows', both(killed.map(({ firstMs }) => firstMs)), '-'],
           ['kill -9: all know', both(all(killed)), rival === undefined ? '-' : both(rival.known)],
@@ -365,6 +389,8 @@ export const swarm: Bench = {
           false_down: falseDown.length,
           idle_bytes_s: idle.bytesPerS,
           cpu_share: idle.cpuShare,
+          storm_bytes_s: storm.bytesPerS,
+          storm_cpu_share: storm.cpuShare,
           rss_mb: idle.rssMb,
           rival_kill_p50_ms: rival && median(rival.known),
           rival_idle_bytes_s: rival?.bytesPerS,

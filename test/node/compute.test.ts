@@ -47,8 +47,12 @@ describe('SQL', () => {
   it('tells which tables and columns a statement reads, before it runs', () => {
     const sql =
       'with busy as (select node from nodes where cpu > 0.1) select count(*) from busy join processes p on p.node = busy.node';
-    expect(sqlNeeds(sql, schema)).toEqual({ ok: true, tables: { nodes: ['node', 'cpu'], processes: ['node'] } });
-    expect(sqlNeeds('select count(*) from nodes', schema)).toEqual({ ok: true, tables: { nodes: [] } });
+    expect(sqlNeeds(sql, schema)).toEqual({
+      ok: true,
+      tables: { nodes: ['node', 'cpu'], processes: ['node'] },
+      columns: ['count(*)'],
+    });
+    expect(sqlNeeds('select count(*) from nodes', schema)).toEqual({ ok: true, tables: { nodes: [] }, columns: ['count(*)'] });
   });
 
   it('runs over the rows given; a count needs no column', () => {

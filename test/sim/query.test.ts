@@ -83,4 +83,29 @@ describe('what a peer knows of others', () => {
     }
     expect(hermit.running?.swarm.alive.length).toBe(12);
   }, 60_000);
+
+  it('is still there after a restart with nobody within reach, and as old as it is', async () => {
+    const cluster = Cluster.of({ nodes: 4, seed: 3 });
+    cluster.start();
+    await cluster.runUntil(400_000);
+    const [lone, ...rest] = cluster.nodes;
+    if (lone === undefined) throw new Error('no node');
+    const heldMs = new Map(lone.running?.swarm.statuses.entries().map(({ origin, heardMs }) => [origin, heardMs]));
+    cluster.network.partition([rest.map(({ peer }) => peer), [lone.peer]]);
+    lone.crash();
+    await cluster.runUntil(1_000_000);
+    lone.boot();
+    await cluster.runUntil(1_020_000);
+    const { statuses } = lone.running?.swarm ?? {};
+    for (const { peer } of rest) {
+      const ageMs = cluster.scheduler.nowMs - (statuses?.get(peer)?.heardMs ?? Number.NaN);
+      // A crash loses what was heard since they were last kept, five minutes at most.
+      expect(ageMs).toBeGreaterThanOrEqual(cluster.scheduler.nowMs - (heldMs.get(peer) ?? 0) - TRANSIT_MS);
+      expect(ageMs).toBeLessThan(cluster.scheduler.nowMs - (heldMs.get(peer) ?? 0) + 300_000);
+    }
+    cluster.network.heal();
+    await cluster.runUntil(1_060_000);
+    for (const { peer } of rest)
+      expect(cluster.scheduler.nowMs - (statuses?.get(peer)?.heardMs ?? Number.NaN)).toBeLessThan(45_000);
+  }, 60_000);
 });

@@ -7,6 +7,7 @@ import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { encodeReport } from '../../swarm/membership/report.ts';
 import { Digest } from '../../swarm/state/digest.ts';
 import { Replica } from '../../swarm/state/replica.ts';
+import { Saying } from '../../swarm/state/saying.ts';
 import { decodeStatus, encodeStatus, MAX_STATUS_BYTES, type Status, unknownConditions } from '../../swarm/state/status.ts';
 import { StatusTable } from '../../swarm/state/status-table.ts';
 import { makePeers } from '../support/crypto.ts';
@@ -44,6 +45,36 @@ describe('status', () => {
   it('of an unknown version or shape is not decoded', () => {
     expect(decodeStatus(new Uint8Array([0x82, 2, 1]))).toBeUndefined();
     expect(decodeStatus(new Uint8Array())).toBeUndefined();
+  });
+});
+
+describe('saying a status', () => {
+  /** What is said each second, as it was due: u urgent, c calm, - not. */
+  const said = (members: number, seconds: number, at: (second: number) => Partial<Status>): string => {
+    const saying = new Saying({ uint32: () => 0 } as never);
+    const due = (second: number) => saying.due({ ...largest, ...at(second) }, members, second * 1_000);
+    return Array.from({ length: seconds }, (_, second) => due(second)?.at(0) ?? '-').join('');
+  };
+
+  it('is at once where a condition changed, and else when the last one grew old', () => {
+    const text = said(10, 100, (second) => ({ openIncidents: second < 3 ? 0 : 1 }));
+    expect(text.slice(0, 10)).toBe('u--u------');
+    expect(text.slice(4).replaceAll('-', '')).toBe('cuc');
+  });
+
+  it('by who flaps is a few times at once, and then now and then, and never not at all', () => {
+    const flapping = said(10, 120, (second) => ({ openIncidents: second % 2 }));
+    expect(flapping.slice(0, 6)).toBe('uuuu--');
+    expect(flapping.slice(60).replaceAll('-', '').length).toBe(12);
+    const large = said(1_000, 600, (second) => ({ openIncidents: second % 2 }));
+    expect(large.slice(300).replaceAll('-', '').length).toBe(20);
+    expect(said(10, 60, (second) => ({ openIncidents: second < 40 ? second % 2 : 7 })).slice(40, 50)).toContain('u');
+  });
+
+  it('leaves room for conditions where figures go up and down', () => {
+    const figures = (second: number): Partial<Status> => ({ pressureCenti: [second % 2 === 0 ? 0 : 9_000, 0, 0] });
+    const text = said(10, 60, (second) => ({ ...figures(second), openIncidents: second < 50 ? 0 : 1 }));
+    expect(text[50]).toBe('u');
   });
 });
 
