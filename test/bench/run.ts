@@ -9,6 +9,7 @@ import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
 import { query } from './query.bench.ts';
+import { raftTraces } from './raft-traces.bench.ts';
 import { sampler } from './sampler.bench.ts';
 import { security } from './security.bench.ts';
 import { sim } from './sim.bench.ts';
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   incidentModel,
   membership,
   status,
+  raftTraces,
   mutants,
   policy,
   query,

@@ -1,0 +1,281 @@
+// What a leader does with a message, and how it brings its log to the others.
+import { type ConfChanges, changesOf, describeConfig } from './config.ts';
+import { inOrder, type Progress } from './progress.ts';
+import type { Raft } from './raft.ts';
+import { contextOf } from './read-only.ts';
+import { orMissing } from './storage.ts';
+import { type Entry, hex, type Message, message, NO_DATA, NONE, type NodeId, ProposalDropped, payloadBytes } from './types.ts';
+
+export function stepLeader(raft: Raft, one: Message): void {
+  switch (one.type) {
+    case 'MsgBeat':
+      return broadcastHeartbeat(raft, raft.readOnly.newest);
+    case 'MsgCheckQuorum':
+      return checkQuorum(raft);
+    case 'MsgProp':
+      return propose(raft, one.entries);
+    case 'MsgReadIndex':
+      return readIndex(raft, one);
+    case 'MsgForgetLeader':
+      return;
+  }
+  const progress = raft.progress.get(one.from);
+  if (progress === undefined) return raft.say('DEBUG', `${hex(raft.id)} no progress available for ${hex(one.from)}`);
+  switch (one.type) {
+    case 'MsgAppResp':
+      return appendAnswered(raft, one, progress);
+    case 'MsgHeartbeatResp':
+      return heartbeatAnswered(raft, one, progress);
+    case 'MsgSnapStatus':
+      return snapshotSent(raft, one, progress);
+    case 'MsgUnreachable':
+      // Appends may be lost: they are sent one at a time until one is answered.
+      if (progress.state === 'StateReplicate') progress.becomeProbe();
+      return raft.say(
+        'DEBUG',
+        `${hex(raft.id)} failed to send message to ${hex(one.from)} because it is unreachable [${progress}]`,
+      );
+    case 'MsgTransferLeader':
+      return transfer(raft, one.from, progress);
+  }
+}
+
+function checkQuorum(raft: Raft): void {
+  const votes = new Map(
+    [...raft.progress].filter(([, { isLearner }]) => !isLearner).map(([id, { recentActive }]) => [id, recentActive]),
+  );
+  if (raft.config.voters.vote(votes) !== 'VoteWon') {
+    raft.say('WARN', `${hex(raft.id)} stepped down to follower since quorum is not active`);
+    raft.becomeFollower(raft.term, NONE);
+  }
+  for (const [id, progress] of raft.progress) if (id !== raft.id) progress.recentActive = false;
+}
+
+// Proposals
+
+/** @throws ProposalDropped */
+function propose(raft: Raft, entries: readonly Entry[]): void {
+  if (entries.length === 0) throw new Error('stepped empty MsgProp');
+  // It was removed from the configuration, and has not stepped down yet.
+  if (!raft.progress.has(raft.id)) throw new ProposalDropped();
+  if (raft.leadTransferee !== NONE) {
+    raft.say(
+      'DEBUG',
+      `${hex(raft.id)} [term ${raft.term}] transfer leadership to ${hex(raft.leadTransferee)} is in progress; dropping proposal`,
+    );
+    throw new ProposalDropped();
+  }
+  const { lastIndex } = raft.log;
+  const accepted = entries.map((entry, i) => {
+    if (entry.type === 'EntryNormal') return entry;
+    const changes = changesOf(entry);
+    const failed = refusal(raft, changes);
+    if (failed !== '' && !raft.options.disableConfChangeValidation) {
+      raft.say(
+        'INFO',
+        `${hex(raft.id)} ignoring conf change ${describe(changes)} at config ${describeConfig(raft.config)}: ${failed}`,
+      );
+      return { type: 'EntryNormal' as const, data: NO_DATA };
+    }
+    raft.pendingConfIndex = lastIndex + i + 1;
+    return entry;
+  });
+  if (!raft.append(accepted)) throw new ProposalDropped();
+  broadcastAppend(raft);
+}
+
+function refusal(raft: Raft, { changes }: ConfChanges): string {
+  const isLeave = changes.length === 0;
+  if (raft.pendingConfIndex > raft.log.applied)
+    return `possible unapplied conf change at index ${raft.pendingConfIndex} (applied to ${raft.log.applied})`;
+  if (raft.config.voters.isJoint && !isLeave) return 'must transition out of joint config first';
+  return !raft.config.voters.isJoint && isLeave ? 'not in joint state; refusing empty conf change' : '';
+}
+
+const describe = ({ transition, changes }: ConfChanges): string =>
+  [`transition:${transition}`, ...changes.map(({ type, node }) => `changes:{type:${type} node_id:${node}}`)].join(' ');
+
+// Replication
+
+export function broadcastAppend(raft: Raft): void {
+  for (const [id] of inOrder(raft.progress)) if (id !== raft.id) maybeSendAppend(raft, id, true);
+}
+
+/** Sends what the other lacks, or nothing where it has to be heard first. @returns whether something was sent */
+export function maybeSendAppend(raft: Raft, to: NodeId, evenIfEmpty: boolean): boolean {
+  const progress = raft.progress.get(to);
+  if (progress === undefined || progress.isPaused) return false;
+  const index = progress.next - 1;
+  const logTerm = orMissing(() => raft.log.term(index));
+  if (logTerm === undefined) return maybeSendSnapshot(raft, to, progress);
+  // Where all that may be under way is, an empty append gets through: what was lost shows in its answer.
+  const isThrottled = progress.state === 'StateReplicate' && progress.inflights.isFull;
+  const entries = isThrottled ? [] : orMissing(() => raft.log.entries(progress.next, raft.options.maxBytesPerMessage));
+  if ((entries?.length ?? 0) === 0 && !evenIfEmpty) return false;
+  if (entries === undefined) return maybeSendSnapshot(raft, to, progress);
+  const commit = raft.log.committed;
+  raft.send('MsgApp', to, { index, logTerm, entries, commit });
+  progress.sentEntries(entries.length, payloadBytes(entries));
+  progress.sentCommit(commit);
+  return true;
+}
+
+function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean {
+  if (!progress.recentActive) {
+    raft.say('DEBUG', `ignore sending snapshot to ${hex(to)} since it is not recently active`);
+    return false;
+  }
+  const snapshot = orMissing(() => raft.log.snapshot());
+  if (snapshot === undefined) {
+    raft.say('DEBUG', `${hex(raft.id)} failed to send snapshot to ${hex(to)} because snapshot is temporarily unavailable`);
+    return false;
+  }
+  if (snapshot.index === 0) throw new Error('need non-empty snapshot');
+  const { index, term } = snapshot;
+  raft.say(
+    'DEBUG',
+    `${hex(raft.id)} [firstindex: ${raft.log.firstIndex}, commit: ${raft.log.committed}] sent snapshot[index: ${index}, term: ${term}] to ${hex(to)} [${progress}]`,
+  );
+  progress.becomeSnapshot(index);
+  raft.say('DEBUG', `${hex(raft.id)} paused sending replication messages to ${hex(to)} [${progress}]`);
+  raft.send('MsgSnap', to, { snapshot });
+  return true;
+}
+
+function broadcastHeartbeat(raft: Raft, context: string): void {
+  for (const [id, progress] of inOrder(raft.progress)) {
+    if (id === raft.id) continue;
+    // No more than it surely has: it may have lost what follows.
+    const commit = Math.min(progress.match, raft.log.committed);
+    raft.send('MsgHeartbeat', id, { commit, context });
+    progress.sentCommit(commit);
+  }
+}
+
+export function maybeCommit(raft: Raft): boolean {
+  const index = raft.config.voters.committed((id) => raft.progress.get(id)?.match);
+  return raft.log.maybeCommit({ index, term: raft.term });
+}
+
+function appendAnswered(raft: Raft, one: Message, progress: Progress): void {
+  progress.recentActive = true;
+  if (one.reject) return appendRejected(raft, one, progress);
+  const { from, index } = one;
+  if (!progress.update(index) && !(progress.match === index && progress.state === 'StateProbe')) return;
+  if (progress.state === 'StateProbe') {
+    progress.becomeReplicate();
+  } else if (progress.state === 'StateSnapshot' && progress.match + 1 >= raft.log.firstIndex) {
+    raft.say(
+      'DEBUG',
+      `${hex(raft.id)} recovered from needing snapshot, resumed sending replication messages to ${hex(from)} [${progress}]`,
+    );
+    progress.becomeProbe();
+    progress.becomeReplicate();
+  } else if (progress.state === 'StateReplicate') {
+    progress.inflights.freeTo(index);
+  }
+  const isOther = from !== raft.id;
+  if (maybeCommit(raft)) {
+    releasePendingReads(raft);
+    broadcastAppend(raft);
+  } else if (isOther && progress.canBumpCommit(raft.log.committed)) {
+    maybeSendAppend(raft, from, true);
+  }
+  // There may be room for several now.
+  while (isOther && maybeSendAppend(raft, from, false));
+  if (from === raft.leadTransferee && progress.match === raft.log.lastIndex) {
+    raft.say('INFO', `${hex(raft.id)} sent MsgTimeoutNow to ${hex(from)} after received MsgAppResp`);
+    raft.send('MsgTimeoutNow', from);
+  }
+}
+
+function appendRejected(raft: Raft, { from, index, rejectHint, logTerm }: Message, progress: Progress): void {
+  raft.say(
+    'DEBUG',
+    `${hex(raft.id)} received MsgAppResp(rejected, hint: (index ${rejectHint}, term ${logTerm})) from ${hex(from)} for index ${index}`,
+  );
+  // Entries here of a higher term than the hint's cannot match either.
+  const next = logTerm > 0 ? raft.log.conflictByTerm(rejectHint, logTerm).index : rejectHint;
+  if (!progress.decrease(index, next)) return;
+  raft.say('DEBUG', `${hex(raft.id)} decreased progress of ${hex(from)} to [${progress}]`);
+  if (progress.state === 'StateReplicate') progress.becomeProbe();
+  maybeSendAppend(raft, from, true);
+}
+
+function heartbeatAnswered(raft: Raft, { from, context }: Message, progress: Progress): void {
+  progress.recentActive = true;
+  progress.isFlowPaused = false;
+  // Also where it has all, and is probed: its answer to an empty append brings it back to replication.
+  if (progress.match < raft.log.lastIndex || progress.state === 'StateProbe') maybeSendAppend(raft, from, true);
+  if (raft.readOnly.option !== 'safe' || context === '') return;
+  if (raft.config.voters.vote(raft.readOnly.acknowledge(from, context)) !== 'VoteWon') return;
+  for (const { request, index } of raft.readOnly.advance(context)) answerRead(raft, request, index);
+}
+
+function snapshotSent(raft: Raft, { from, reject }: Message, progress: Progress): void {
+  if (progress.state !== 'StateSnapshot') return;
+  if (reject) progress.pendingSnapshot = 0;
+  progress.becomeProbe();
+  const does = reject ? 'failed' : 'succeeded';
+  raft.say('DEBUG', `${hex(raft.id)} snapshot ${does}, resumed sending replication messages to ${hex(from)} [${progress}]`);
+  // If it was sent, its answer comes; if not, a heartbeat's is waited for before it is tried again.
+  progress.isFlowPaused = true;
+}
+
+function transfer(raft: Raft, to: NodeId, progress: Progress): void {
+  if (progress.isLearner) return raft.say('DEBUG', `${hex(to)} is learner. Ignored transferring leadership`);
+  const at = `${hex(raft.id)} [term ${raft.term}]`;
+  if (raft.leadTransferee !== NONE) {
+    if (raft.leadTransferee === to)
+      return raft.say('INFO', `${at} transfer leadership to ${hex(to)} is in progress, ignores request to same node ${hex(to)}`);
+    raft.say('INFO', `${at} abort previous transferring leadership to ${hex(raft.leadTransferee)}`);
+    raft.leadTransferee = NONE;
+  }
+  if (to === raft.id) return raft.say('DEBUG', `${hex(raft.id)} is already leader. Ignored transferring leadership to self`);
+  raft.say('INFO', `${at} starts to transfer leadership to ${hex(to)}`);
+  // It should be done within an election's time.
+  raft.electionElapsed = 0;
+  raft.leadTransferee = to;
+  if (progress.match !== raft.log.lastIndex) {
+    maybeSendAppend(raft, to, true);
+    return;
+  }
+  raft.say('INFO', `${hex(raft.id)} sends MsgTimeoutNow to ${hex(to)} immediately as ${hex(to)} already has up-to-date log`);
+  raft.send('MsgTimeoutNow', to);
+}
+
+// Reads
+
+function readIndex(raft: Raft, one: Message): void {
+  const { voters } = raft.config;
+  if (voters.incoming.size === 1 && !voters.isJoint) return answerRead(raft, one, raft.log.committed);
+  // What the leaders before have committed it knows with its own first commit.
+  if (!raft.hasCommittedThisTerm) {
+    raft.pendingReads.push(one);
+    return;
+  }
+  askForRead(raft, one);
+}
+
+function askForRead(raft: Raft, one: Message): void {
+  if (raft.readOnly.option === 'lease-based') return answerRead(raft, one, raft.log.committed);
+  raft.readOnly.add(raft.log.committed, one);
+  raft.readOnly.acknowledge(raft.id, contextOf(one));
+  broadcastHeartbeat(raft, contextOf(one));
+}
+
+function releasePendingReads(raft: Raft): void {
+  if (raft.pendingReads.length === 0 || !raft.hasCommittedThisTerm) return;
+  const waiting = raft.pendingReads;
+  raft.pendingReads = [];
+  for (const one of waiting) askForRead(raft, one);
+}
+
+function answerRead(raft: Raft, request: Message, index: number): void {
+  if (request.from === NONE || request.from === raft.id) raft.readStates.push({ index, context: contextOf(request) });
+  else raft.send('MsgReadIndexResp', request.from, { index, entries: request.entries });
+}
+
+/** A proposal of what is to be remembered. */
+export const proposal = (id: NodeId, data: Uint8Array): Message =>
+  message('MsgProp', { from: id, entries: [{ type: 'EntryNormal', data, term: 0, index: 0 }] });

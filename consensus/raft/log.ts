@@ -1,0 +1,215 @@
+// The log of a node: what is stable, what is not yet, how far it is committed, and how far it is applied.
+import { LogError, type RaftStorage } from './storage.ts';
+import { bytesOf, type Entry, type EntryId, limited, type Snapshot } from './types.ts';
+import { Unstable } from './unstable.ts';
+
+export class RaftLog {
+  readonly storage: RaftStorage;
+  readonly unstable: Unstable;
+  committed: number;
+  /** The last entry that was handed out to be applied, and the last one that was. */
+  applying: number;
+  applied: number;
+  readonly #log: (text: string) => void;
+  /** Bytes that may be handed out and not applied yet. */
+  readonly #maxApplyingBytes: number;
+  #applyingBytes = 0;
+  #isApplyingPaused = false;
+
+  constructor(storage: RaftStorage, maxApplyingBytes: number, log: (text: string) => void) {
+    this.storage = storage;
+    this.#log = log;
+    this.#maxApplyingBytes = maxApplyingBytes;
+    this.committed = storage.firstIndex - 1;
+    this.applying = this.committed;
+    this.applied = this.committed;
+    this.unstable = new Unstable(storage.lastIndex + 1, log);
+  }
+
+  toString(): string {
+    const { committed, applied, applying, unstable } = this;
+    return `committed=${committed}, applied=${applied}, applying=${applying}, unstable.offset=${unstable.offset}, unstable.offsetInProgress=${unstable.offsetInProgress}, len(unstable.Entries)=${unstable.length}`;
+  }
+
+  get firstIndex(): number {
+    return this.unstable.firstIndex ?? this.storage.firstIndex;
+  }
+
+  get lastIndex(): number {
+    return this.unstable.lastIndex ?? this.storage.lastIndex;
+  }
+
+  get last(): EntryId {
+    return { index: this.lastIndex, term: this.term(this.lastIndex) };
+  }
+
+  /** @throws LogError */
+  term(index: number): number {
+    const unstable = this.unstable.term(index);
+    if (unstable !== undefined) return unstable;
+    if (index + 1 < this.firstIndex) throw new LogError('compacted');
+    if (index > this.lastIndex) throw new LogError('unavailable');
+    return this.storage.term(index);
+  }
+
+  /** 0 where the log has no such entry. */
+  termOrZero(index: number): number {
+    return this.#termOf(index) ?? 0;
+  }
+
+  #termOf(index: number): number | undefined {
+    try {
+      return this.term(index);
+    } catch (error) {
+      if (error instanceof LogError) return undefined;
+      throw error;
+    }
+  }
+
+  matches({ index, term }: EntryId): boolean {
+    return this.#termOf(index) === term;
+  }
+
+  /** Whether whoever has this as its last entry has all that is committed here. */
+  isUpToDate(theirs: EntryId): boolean {
+    const { index, term } = this.last;
+    return theirs.term > term || (theirs.term === term && theirs.index >= index);
+  }
+
+  /** Takes entries that follow one that is here. @returns the index of the last of them; undefined where that one is not here */
+  maybeAppend(before: EntryId, entries: readonly Entry[], committed: number): number | undefined {
+    if (!this.matches(before)) return undefined;
+    const last = before.index + entries.length;
+    const conflict = this.#conflict(entries);
+    if (conflict !== undefined) {
+      if (conflict <= this.committed)
+        throw new Error(`entry ${conflict} conflict with committed entry [committed(${this.committed})]`);
+      this.append(entries.slice(conflict - before.index - 1));
+    }
+    this.commitTo(Math.min(committed, last));
+    return last;
+  }
+
+  append(entries: readonly Entry[]): number {
+    const [first] = entries;
+    if (first !== undefined) {
+      if (first.index - 1 < this.committed)
+        throw new Error(`after(${first.index - 1}) is out of range [committed(${this.committed})]`);
+      this.unstable.truncateAndAppend(entries);
+    }
+    return this.lastIndex;
+  }
+
+  /** The first entry that is not here as it is. */
+  #conflict(entries: readonly Entry[]): number | undefined {
+    for (const { index, term } of entries) {
+      if (this.matches({ index, term })) continue;
+      if (index <= this.lastIndex)
+        this.#log(`found conflict at index ${index} [existing term: ${this.termOrZero(index)}, conflicting term: ${term}]`);
+      return index;
+    }
+    return undefined;
+  }
+
+  /** The last entry up to an index whose term is no higher, which may match another's log; its term is 0 where it is not known. */
+  conflictByTerm(from: number, term: number): EntryId {
+    for (let index = from; index > 0; index--) {
+      const ours = this.#termOf(index);
+      if (ours === undefined) return { index, term: 0 };
+      if (ours <= term) return { index, term: ours };
+    }
+    return { index: 0, term: 0 };
+  }
+
+  // Committed and applied
+
+  commitTo(index: number): void {
+    if (index <= this.committed) return;
+    if (index > this.lastIndex)
+      throw new Error(
+        `tocommit(${index}) is out of range [lastIndex(${this.lastIndex})]. Was the raft log corrupted, truncated, or lost?`,
+      );
+    this.committed = index;
+  }
+
+  /** Only an entry of the current term may be committed by counting. */
+  maybeCommit(at: EntryId): boolean {
+    if (at.term === 0 || at.index <= this.committed || !this.matches(at)) return false;
+    this.commitTo(at.index);
+    return true;
+  }
+
+  /** Committed entries that are not being applied yet. @param allowUnstable whether those may be applied that are not on disk */
+  nextCommitted(allowUnstable: boolean): readonly Entry[] {
+    if (this.#isApplyingPaused || this.hasSnapshot) return [];
+    const [from, to] = [this.applying + 1, this.#maxAppliable(allowUnstable) + 1];
+    return from >= to ? [] : this.slice(from, to, this.#maxApplyingBytes - this.#applyingBytes);
+  }
+
+  hasNextCommitted(allowUnstable: boolean): boolean {
+    return !this.#isApplyingPaused && !this.hasSnapshot && this.applying < this.#maxAppliable(allowUnstable);
+  }
+
+  #maxAppliable(allowUnstable: boolean): number {
+    return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);
+  }
+
+  acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
+    if (this.committed < index) throw new Error(`applying(${index}) is out of range [committed(${this.committed})]`);
+    this.applying = index;
+    this.#applyingBytes += bytes;
+    // More was left out than the bytes allow for, or none are left.
+    this.#isApplyingPaused = this.#applyingBytes >= this.#maxApplyingBytes || index < this.#maxAppliable(allowUnstable);
+  }
+
+  appliedTo(index: number, bytes: number): void {
+    if (this.committed < index || index < this.applied)
+      throw new Error(`applied(${index}) is out of range [prevApplied(${this.applied}), committed(${this.committed})]`);
+    this.applied = index;
+    this.applying = Math.max(this.applying, index);
+    this.#applyingBytes = Math.max(0, this.#applyingBytes - bytes);
+    this.#isApplyingPaused = this.#applyingBytes >= this.#maxApplyingBytes;
+  }
+
+  // Stable and unstable
+
+  /** Whether there is a snapshot that is not on disk yet. */
+  get hasSnapshot(): boolean {
+    return this.unstable.snapshot !== undefined;
+  }
+
+  get hasUnstable(): boolean {
+    return this.unstable.length > 0;
+  }
+
+  /** @throws LogError `unavailable` */
+  snapshot(): Snapshot {
+    return this.unstable.snapshot ?? this.storage.snapshot();
+  }
+
+  restore(snapshot: Snapshot): void {
+    this.#log(`log [${this}] starts to restore snapshot [index: ${snapshot.index}, term: ${snapshot.term}]`);
+    this.committed = snapshot.index;
+    this.unstable.restore(snapshot);
+  }
+
+  /** @throws LogError `compacted` */
+  entries(from: number, maxBytes: number): readonly Entry[] {
+    return from > this.lastIndex ? [] : this.slice(from, this.lastIndex + 1, maxBytes);
+  }
+
+  /** Entries of [from, to), as many as the bytes allow, and one at least. @throws LogError */
+  slice(from: number, to: number, maxBytes: number): readonly Entry[] {
+    if (from < this.firstIndex) throw new LogError('compacted');
+    if (from === to) return [];
+    const { offset } = this.unstable;
+    if (from >= offset) return limited(this.unstable.slice(from, to), maxBytes);
+    const cut = Math.min(to, offset);
+    const stable = this.storage.entries(from, cut, maxBytes);
+    if (to <= offset || stable.length < cut - from) return stable;
+    const bytes = bytesOf(stable);
+    if (bytes >= maxBytes) return stable;
+    const rest = limited(this.unstable.slice(offset, to), maxBytes - bytes);
+    return rest.length === 1 && bytes + bytesOf(rest) > maxBytes ? stable : [...stable, ...rest];
+  }
+}

@@ -1,0 +1,237 @@
+// A Raft node as its user sees it: step messages and ticks in; take what is ready, store, send and apply it, and say so.
+import { type ConfChanges, encodeChanges } from './config.ts';
+import { proposal } from './leader.ts';
+import { Raft, type RaftConfig, type StateType } from './raft.ts';
+import type { ReadState } from './read-only.ts';
+import {
+  APPEND_THREAD,
+  APPLY_THREAD,
+  bytesOf,
+  type ConfState,
+  type Entry,
+  type HardState,
+  isLocal,
+  isNoState,
+  isResponse,
+  isSameState,
+  isStorage,
+  type Message,
+  message,
+  NO_STATE,
+  NONE,
+  type NodeId,
+  type Snapshot,
+} from './types.ts';
+
+export interface SoftState {
+  lead: NodeId;
+  state: StateType;
+}
+
+/** What is to be done, in this order but for what may be done side by side: store, then send, then apply. */
+export interface Ready {
+  /** undefined: as it was. */
+  soft: SoftState | undefined;
+  hard: HardState;
+  readStates: readonly ReadState[];
+  /** To be stored before messages are sent, with the snapshot before them. */
+  entries: readonly Entry[];
+  snapshot: Snapshot | undefined;
+  /** To be applied, and stored already or of the entries above. */
+  committed: readonly Entry[];
+  messages: readonly Message[];
+  /** Whether what is stored must be synced before anything is sent. */
+  mustSync: boolean;
+}
+
+export class StepError extends Error {}
+
+export class RawNode {
+  readonly raft: Raft;
+  readonly #isAsync: boolean;
+  #soft: SoftState;
+  #hard: HardState;
+  #onAdvance: Message[] = [];
+
+  constructor(config: RaftConfig) {
+    this.raft = new Raft(config);
+    this.#isAsync = config.asyncStorageWrites;
+    this.#soft = this.#softState();
+    this.#hard = this.raft.hardState;
+  }
+
+  #softState(): SoftState {
+    return { lead: this.raft.lead, state: this.raft.state };
+  }
+
+  tick(): void {
+    this.raft.tick();
+  }
+
+  campaign(): void {
+    this.raft.step(message('MsgHup'));
+  }
+
+  /** @throws ProposalDropped */
+  propose(data: Uint8Array): void {
+    this.raft.step(proposal(this.raft.id, data));
+  }
+
+  /** @throws ProposalDropped */
+  proposeConfChange(changes: ConfChanges, type: 'EntryConfChange' | 'EntryConfChangeV2' = 'EntryConfChangeV2'): void {
+    const entry: Entry = { type, data: encodeChanges(changes), term: 0, index: 0 };
+    this.raft.step(message('MsgProp', { entries: [entry] }));
+  }
+
+  /** As an entry that was committed asks for. @throws ConfChangeError */
+  applyConfChange(changes: ConfChanges): ConfState {
+    return this.raft.applyConfChange(changes);
+  }
+
+  /** A message of another member, or of one's own storage. @throws ProposalDropped, StepError */
+  step(one: Message): void {
+    if (isLocal(one.type) && !isStorage(one.from)) throw new StepError('raft: cannot step raft local message');
+    if (isResponse(one.type) && !isStorage(one.from) && !this.raft.progress.has(one.from))
+      throw new StepError('raft: cannot step as peer not found');
+    this.raft.step(one);
+  }
+
+  transferLeader(to: NodeId): void {
+    this.raft.step(message('MsgTransferLeader', { from: to }));
+  }
+
+  /** Its follower no longer holds it for leader, though the term goes on: it may vote for another. */
+  forgetLeader(): void {
+    this.raft.step(message('MsgForgetLeader'));
+  }
+
+  /** @param context comes back with the state that the read may be answered from */
+  readIndex(context: string): void {
+    const data = new TextEncoder().encode(context);
+    this.raft.step(message('MsgReadIndex', { entries: [{ type: 'EntryNormal', data, term: 0, index: 0 }] }));
+  }
+
+  reportUnreachable(id: NodeId): void {
+    this.raft.step(message('MsgUnreachable', { from: id }));
+  }
+
+  reportSnapshot(id: NodeId, isThere: boolean): void {
+    this.raft.step(message('MsgSnapStatus', { from: id, reject: !isThere }));
+  }
+
+  get hasReady(): boolean {
+    const { log, messages, messagesAfterAppend, readStates, hardState } = this.raft;
+    const { lead, state } = this.#soft;
+    return (
+      lead !== this.raft.lead ||
+      state !== this.raft.state ||
+      (!isNoState(hardState) && !isSameState(hardState, this.#hard)) ||
+      log.unstable.nextSnapshot() !== undefined ||
+      messages.length + messagesAfterAppend.length > 0 ||
+      log.unstable.offsetInProgress < log.unstable.offset + log.unstable.length ||
+      log.hasNextCommitted(!this.#isAsync) ||
+      readStates.length > 0
+    );
+  }
+
+  /** What is ready; from now on it counts as under way. */
+  ready(): Ready {
+    const { raft } = this;
+    const { log, hardState } = raft;
+    const soft = this.#softState();
+    const entries = log.unstable.nextEntries();
+    const ready: Ready = {
+      soft: soft.lead === this.#soft.lead && soft.state === this.#soft.state ? undefined : soft,
+      hard: isSameState(hardState, this.#hard) ? NO_STATE : hardState,
+      readStates: raft.readStates,
+      entries,
+      snapshot: log.unstable.nextSnapshot(),
+      committed: log.nextCommitted(!this.#isAsync),
+      messages: raft.messages,
+      mustSync: entries.length > 0 || hardState.vote !== this.#hard.vote || hardState.term !== this.#hard.term,
+    };
+    const messages = this.#isAsync ? this.#storageMessages(ready) : raft.messagesAfterAppend.filter(({ to }) => to !== raft.id);
+    this.#accept(ready);
+    return { ...ready, messages: [...ready.messages, ...messages] };
+  }
+
+  #accept({ soft, hard, snapshot, committed }: Ready): void {
+    const { raft } = this;
+    if (soft !== undefined) this.#soft = soft;
+    if (!isNoState(hard)) this.#hard = hard;
+    raft.readStates = [];
+    if (!this.#isAsync) {
+      if (this.#onAdvance.length > 0) throw new Error('two accepted Ready structs without call to Advance');
+      this.#onAdvance = raft.messagesAfterAppend.filter(({ to }) => to === raft.id);
+      if (this.#awaitsAppend(snapshot)) this.#onAdvance.push(this.#appendResponse(snapshot));
+      if (committed.length > 0) this.#onAdvance.push(this.#applyResponse(committed));
+    }
+    raft.messages = [];
+    raft.messagesAfterAppend = [];
+    raft.log.unstable.acceptInProgress();
+    const last = committed.at(-1);
+    if (last !== undefined) raft.log.acceptApplying(last.index, bytesOf(committed), !this.#isAsync);
+  }
+
+  /** What was ready is stored, sent and applied. */
+  advance(): void {
+    const steps = this.#onAdvance;
+    this.#onAdvance = [];
+    for (const one of steps) this.raft.step(one);
+  }
+
+  // Storage that works beside it
+
+  #storageMessages({ entries, hard, snapshot, committed }: Ready): Message[] {
+    const { id, messagesAfterAppend } = this.raft;
+    const messages: Message[] = [];
+    if (entries.length > 0 || !isNoState(hard) || snapshot !== undefined || messagesAfterAppend.length > 0) {
+      // Its own acknowledgement comes last: until then terms are found among what is unstable.
+      const stored = this.#awaitsAppend(snapshot) ? [this.#appendResponse(snapshot)] : [];
+      messages.push(
+        message('MsgStorageAppend', {
+          to: APPEND_THREAD,
+          from: id,
+          entries,
+          term: hard.term,
+          vote: hard.vote,
+          commit: hard.commit,
+          snapshot,
+          responses: [...messagesAfterAppend, ...stored],
+        }),
+      );
+    }
+    if (committed.length > 0)
+      messages.push(
+        message('MsgStorageApply', {
+          to: APPLY_THREAD,
+          from: id,
+          entries: committed,
+          responses: [this.#applyResponse(committed)],
+        }),
+      );
+    return messages;
+  }
+
+  #awaitsAppend(snapshot: Snapshot | undefined): boolean {
+    return this.raft.log.hasUnstable || snapshot !== undefined;
+  }
+
+  #appendResponse(snapshot: Snapshot | undefined): Message {
+    const { id, term, log } = this.raft;
+    const last = log.hasUnstable ? log.last : { index: 0, term: NONE };
+    // With the term: what was appended before another leader's entries took its place is not stable.
+    return message('MsgStorageAppendResp', {
+      to: id,
+      from: APPEND_THREAD,
+      term,
+      index: last.index,
+      logTerm: last.term,
+      snapshot,
+    });
+  }
+
+  #applyResponse(entries: readonly Entry[]): Message {
+    return message('MsgStorageApplyResp', { to: this.raft.id, from: APPLY_THREAD, entries });
+  }
+}
