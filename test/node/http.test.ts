@@ -1,7 +1,7 @@
 // The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type ClientRequest, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -65,6 +65,22 @@ const bearing = (token: string) => ({ authorization: `Bearer ${token}` });
 const statusOf = async (...args: Parameters<typeof get>) => (await get(...args)).status;
 
 describe('the API over HTTP', () => {
+  it('has so many listeners and no more, and room again when one has gone', async () => {
+    const listening: ClientRequest[] = [];
+    const listen = (): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const call = request({ host: '127.0.0.1', port, path: '/v1/watch/members' }, ({ statusCode = 0 }) => resolve(statusCode));
+        call.on('error', reject).end();
+        listening.push(call);
+      });
+    const codes = await Promise.all(Array.from({ length: 64 }, listen));
+    expect(new Set(codes)).toEqual(new Set([200]));
+    expect(await statusOf('/v1/watch/members')).toBe(503);
+    for (const call of listening.splice(0)) call.on('error', () => undefined).destroy();
+    await eventually('there to be room', async () => (await listen()) === 200 || undefined);
+    for (const call of listening) call.on('error', () => undefined).destroy();
+  });
+
   it('can be read on loopback; for more it needs a token that reaches so far', async () => {
     expect(await statusOf('/v1/status')).toBe(200);
     const halt = { method: 'POST', body: JSON.stringify({ reason: 'a test' }) };

@@ -75,6 +75,27 @@ describe('a member that floods', () => {
     await isKeptOut(victim, foe, 'streams');
   });
 
+  it('with requests is answered so far and no further, and thrown out', async () => {
+    const victim = await besieged();
+    const foe = await foeOf(victim);
+    let answered = 0;
+    for (let turn = 0; turn < 200 && foe.isConnected; turn++) {
+      const exchange = await foe.writer('/r/1').catch(() => undefined);
+      const reply = await exchange
+        ?.write(Uint8Array.of(1))
+        .then(() => exchange.read())
+        .catch(() => undefined);
+      if (reply !== undefined && reply !== null) answered++;
+      await exchange
+        ?.unwrap()
+        .close()
+        .catch(() => undefined);
+    }
+    expect(answered).toBeGreaterThanOrEqual(100);
+    expect(answered).toBeLessThan(150);
+    await isKeptOut(victim, foe, 'requests');
+  });
+
   it('with messages is heard so far and no further', async () => {
     const victim = await besieged();
     const foe = await foeOf(victim);
