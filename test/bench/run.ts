@@ -5,6 +5,7 @@ import { gossip } from './gossip.bench.ts';
 import { healing } from './healing.bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
+import { linearizability } from './linearizability.bench.ts';
 import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
@@ -26,6 +27,7 @@ const BENCHES: readonly Bench[] = [
   membership,
   status,
   raftTraces,
+  linearizability,
   mutants,
   policy,
   query,
