@@ -1,5 +1,5 @@
 // What Raft reads of its stable log, and the log in memory: of what is on disk, or of a test.
-import { type ConfState, type Entry, type HardState, limited, NO_CONF, NO_STATE, type Snapshot } from './types.ts';
+import { type ConfState, type Entry, type EntryId, type HardState, limited, NO_CONF, NO_STATE, type Snapshot } from './types.ts';
 
 /** Reads only, and answers at once: what is stable is held in memory, from the last snapshot on. */
 export interface RaftStorage {
@@ -69,6 +69,14 @@ export class MemoryStorage implements RaftStorage {
 
   snapshot(): Snapshot {
     return this.#snapshot;
+  }
+
+  /** What was stored before. */
+  protected fill(state: HardState, snapshot: Snapshot | undefined, before: EntryId, entries: readonly Entry[]): void {
+    this.state = state;
+    if (snapshot !== undefined) this.#snapshot = snapshot;
+    this.#before = before;
+    this.#entries = [...entries];
   }
 
   /** Takes the place of the log. */

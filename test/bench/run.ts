@@ -10,6 +10,7 @@ import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { policy } from './policy.bench.ts';
 import { query } from './query.bench.ts';
+import { raft } from './raft.bench.ts';
 import { raftTraces } from './raft-traces.bench.ts';
 import { sampler } from './sampler.bench.ts';
 import { security } from './security.bench.ts';
@@ -26,6 +27,7 @@ const BENCHES: readonly Bench[] = [
   incidentModel,
   membership,
   status,
+  raft,
   raftTraces,
   linearizability,
   mutants,

@@ -1,0 +1,61 @@
+// What must hold of a Raft group whatever happens (Ongaro & Ousterhout 2014, figure 3): one leader a term, logs that match, leaders
+// that have all that was committed, and the same entry applied at the same place by all.
+import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import type { Entry, NodeId } from '../../consensus/raft/types.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
+
+const textOf = ({ term, type, data }: Entry): string => `${term} ${type} ${toHex(data)}`;
+
+export class RaftChecks {
+  readonly violations: string[] = [];
+  readonly #leaders = new Map<number, NodeId>();
+  /** What anybody has applied, by index. */
+  readonly #applied = new Map<number, string>();
+  /** What any log held at an index in a term. */
+  readonly #seen = new Map<string, string>();
+
+  /** Terms that had a leader. */
+  get terms(): number {
+    return this.#leaders.size;
+  }
+
+  #violated(text: string): void {
+    if (this.violations.length < 20) this.violations.push(text);
+  }
+
+  led(id: NodeId, term: number, log: ReplicatedLog): void {
+    const known = this.#leaders.get(term);
+    if (known !== undefined && known !== id) this.#violated(`term ${term} has two leaders: ${known} and ${id}`);
+    this.#leaders.set(term, id);
+    const held = new Map(log.entries().map((entry) => [entry.index, textOf(entry)]));
+    const first = Math.min(...held.keys());
+    for (const [index, text] of this.#applied)
+      if (index >= first && held.get(index) !== text)
+        this.#violated(`${id} leads term ${term} without what was committed at ${index}`);
+  }
+
+  applied(id: NodeId, entry: Entry): void {
+    const text = textOf(entry);
+    const known = this.#applied.get(entry.index);
+    if (known !== undefined && known !== text)
+      this.#violated(`${id} applied another entry at ${entry.index} than others: ${text}, not ${known}`);
+    this.#applied.set(entry.index, text);
+  }
+
+  /** Two logs that hold an entry of the same index and term hold the same up to there. */
+  matching(id: NodeId, log: ReplicatedLog): void {
+    let before = '';
+    for (const entry of log.entries()) {
+      const at = `${entry.index} ${entry.term}`;
+      const known = this.#seen.get(at);
+      const text = `${before}>${textOf(entry)}`;
+      const [own = '', others = ''] = [text, known ?? text].map((one) => one.slice(one.indexOf('>')));
+      if (own !== others) this.#violated(`${id} holds another entry ${at} than others: ${own}, not ${others}`);
+      const [mine = '', theirs = ''] = [text, known ?? text].map((one) => one.slice(0, one.indexOf('>')));
+      // A log that was compacted does not know what was before.
+      if (mine !== '' && theirs !== '' && mine !== theirs) this.#violated(`${id} has ${mine} before ${at}, others ${theirs}`);
+      if (known === undefined || theirs === '') this.#seen.set(at, text);
+      before = at;
+    }
+  }
+}

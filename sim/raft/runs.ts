@@ -1,0 +1,57 @@
+// Runs of a Raft group: with faults drawn from the seed, and of one leader after the other that is killed.
+import { SeededRandom } from '../random.ts';
+import { RaftGroup } from './group.ts';
+
+const FAULTS_FROM_MS = 2_000;
+const FAULTS_UNTIL_MS = 15_000;
+const FAULT_EVERY_MS = 1_000;
+/** A group that is mended elects, and answers, within this. */
+const SETTLED_MS = 21_000;
+const LAN_MS = [0.3, 3] as const;
+/** Snapshots that a short run comes to. */
+const SMALL = { snapshotEvery: 15, keptEntries: 5 };
+const SETTLE_MS = 3_000;
+const LOOK_MS = 1;
+
+export interface RaftRun {
+  seed: number;
+  violations: string[];
+  faults: string[];
+  /** What clients asked for, and what they were answered. */
+  asked: number;
+  answered: number;
+  terms: number;
+}
+
+/** Five voters and two that wait to be taken in, thirteen seconds of faults, then peace. */
+export async function runFaults(seed: number): Promise<RaftRun> {
+  const group = new RaftGroup({ seed, voters: 5, spares: 2, latencyMs: LAN_MS, clients: 4, settings: SMALL });
+  group.draw(new SeededRandom(seed, 'faults'), FAULTS_FROM_MS, FAULTS_UNTIL_MS, FAULT_EVERY_MS);
+  await group.runUntil(SETTLED_MS);
+  if (group.leader === undefined) group.checks.violations.push('nobody leads, though everything is mended');
+  group.end();
+  const { checks, faults, history } = group;
+  const answered = history.filter(({ output }) => output !== undefined).length;
+  return { seed, violations: checks.violations, faults, asked: history.length, answered, terms: checks.terms };
+}
+
+/** Ms from each kill of a leader until another knows that it leads. @param latencyMs one way */
+export async function runKills(seed: number, kills: number, latencyMs: readonly [number, number]): Promise<number[]> {
+  const group = new RaftGroup({ seed, voters: 5, spares: 0, latencyMs, clients: 0 });
+  const { scheduler } = group;
+  const took: number[] = [];
+  while (took.length < kills) {
+    await group.runUntil(scheduler.nowMs + SETTLE_MS);
+    const { leader } = group;
+    if (leader === undefined) continue;
+    const killedMs = scheduler.nowMs;
+    const elected = group.elections.length;
+    group.crash(leader);
+    while (group.elections.length === elected) await group.runUntil(scheduler.nowMs + LOOK_MS);
+    took.push((group.elections.at(-1)?.atMs ?? Number.NaN) - killedMs);
+    group.boot(leader);
+  }
+  group.end();
+  if (group.checks.violations.length > 0) throw new Error(group.checks.violations.join('\n'));
+  return took;
+}

@@ -1,0 +1,192 @@
+// A Raft member on a real LevelDB, and on disks that lie: what was acknowledged is there after a restart, what is damaged is found.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { CorruptLog, DurableLog } from '../../consensus/raft/durable-log.ts';
+import {
+  DEFAULT_SETTINGS,
+  type LogEvents,
+  type LogState,
+  LogUnavailable,
+  ReplicatedLog,
+} from '../../consensus/raft/replicated-log.ts';
+import type { Entry, NodeId } from '../../consensus/raft/types.ts';
+import { message } from '../../consensus/raft/types.ts';
+import { decodeMessage, encodeMessage } from '../../consensus/raft/wire.ts';
+import { SystemClock } from '../../node/adapters/clock.ts';
+import { LevelStore } from '../../node/adapters/level-store.ts';
+import { SystemRandom } from '../../node/adapters/random.ts';
+import type { Store } from '../../swarm/ports/store.ts';
+import { eventually } from '../support/clock.ts';
+import { makePeers } from '../support/crypto.ts';
+
+const [crypto] = await makePeers(1);
+const hash = (bytes: Uint8Array): Uint8Array => crypto?.hash(bytes) ?? bytes;
+const SETTINGS = { ...DEFAULT_SETTINGS, tickMs: 10, electionTicks: 10 };
+const places: string[] = [];
+const ending: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ending.splice(0)) await end();
+  for (const place of places.splice(0)) rmSync(place, { recursive: true });
+});
+
+const place = (): string => {
+  const made = mkdtempSync(join(tmpdir(), 'kalos-raft-'));
+  places.push(made);
+  return made;
+};
+async function storeAt(directory: string): Promise<LevelStore> {
+  const store = await LevelStore.open(directory);
+  ending.push(() => store.close());
+  return store;
+}
+
+/** Members in one process that reach each other at once. */
+class Group {
+  readonly members = new Map<NodeId, ReplicatedLog>();
+  readonly fails: (string | undefined)[] = [];
+
+  async add(id: NodeId, voters: readonly NodeId[] | undefined, store: Store): Promise<ReplicatedLog> {
+    const events: LogEvents = {
+      send: (to, bytes) => void setImmediate(() => this.members.get(to)?.receive(id, bytes)),
+      changed: (_state: LogState) => undefined,
+      applied: (_entry: Entry) => undefined,
+      diskFails: (why) => void this.fails.push(why),
+      failed: (error) => {
+        throw error;
+      },
+    };
+    const ports = { clock: new SystemClock(), store, random: new SystemRandom(), crypto: { hash } };
+    const log = await ReplicatedLog.open(id, voters, ports, events, SETTINGS);
+    ending.unshift(() => log.stop());
+    this.members.set(id, log);
+    return log;
+  }
+
+  leader(): Promise<ReplicatedLog> {
+    return eventually('a leader', () => [...this.members.values()].find(({ state }) => state.state === 'StateLeader'));
+  }
+}
+
+const entry = (index: number, term = 2): Entry => ({ index, term, type: 'EntryNormal', data: Uint8Array.of(index) });
+
+describe('a durable log', () => {
+  it('is as it was left, whatever replaced what', async () => {
+    const store = await storeAt(place());
+    const log = await DurableLog.open(store, { hash }, [1, 2, 3]);
+    await log.save({ term: 2, vote: 3, commit: 1 }, [entry(2), entry(3), entry(4)], undefined);
+    await log.save({ term: 3, vote: 0, commit: 2 }, [entry(3, 3)], undefined);
+    const again = await DurableLog.open(store, { hash }, [9]);
+    expect(again.initialState()).toEqual({
+      state: { term: 3, vote: 0, commit: 2 },
+      conf: { voters: [1, 2, 3], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+    });
+    expect([again.firstIndex, again.lastIndex, again.term(1), again.term(3)]).toEqual([2, 3, 1, 3]);
+    await again.snapshotAt(2, again.initialState().conf, Uint8Array.of(7), 3);
+    const third = await DurableLog.open(store, { hash }, undefined);
+    expect([third.firstIndex, third.lastIndex, third.snapshot().data, third.term(2)]).toEqual([3, 3, Uint8Array.of(7), 2]);
+  });
+
+  it('of which any bit of any record is wrong, or that misses one, is not used', async () => {
+    const store = await storeAt(place());
+    const log = await DurableLog.open(store, { hash }, [1]);
+    await log.save({ term: 2, vote: 1, commit: 3 }, [entry(2), entry(3), entry(4)], undefined);
+    const records = await store.range('raft/', { limit: 100 });
+    expect(records.length).toBe(6);
+    for (const [key, value] of records) {
+      for (const at of [0, 8, value.length - 1]) {
+        const broken = Uint8Array.from(value);
+        broken[at] = (broken[at] ?? 0) ^ 4;
+        await store.write([{ kind: 'put', key, value: broken }]);
+        await expect(DurableLog.open(store, { hash }, [1]), `${key} at ${at}`).rejects.toThrow(CorruptLog);
+      }
+      await store.write([{ kind: 'put', key, value }]);
+    }
+    // One record in the place of another is whole by itself.
+    const [[, first] = ['', new Uint8Array()], [, second] = ['', new Uint8Array()]] = records.slice(1);
+    await store.write([{ kind: 'put', key: records[2]?.[0] ?? '', value: first }]);
+    await expect(DurableLog.open(store, { hash }, [1])).rejects.toThrow(CorruptLog);
+    await store.write([{ kind: 'put', key: records[2]?.[0] ?? '', value: second }]);
+    expect((await DurableLog.open(store, { hash }, [1])).lastIndex).toBe(4);
+    await store.write([{ kind: 'delete', key: records[2]?.[0] ?? '' }]);
+    await expect(DurableLog.open(store, { hash }, [1])).rejects.toThrow(/removed and admitted again/);
+  });
+});
+
+describe('a replicated log', () => {
+  it('of three on LevelDB takes writes, reads what was written, and has all of it after a restart', async () => {
+    const directories = [place(), place(), place()];
+    const stores = await Promise.all(directories.map(storeAt));
+    const group = new Group();
+    for (const id of [1, 2, 3]) await group.add(id, [1, 2, 3], stores[id - 1] as LevelStore);
+    const leader = await group.leader();
+    expect(await leader.propose({ op: 'put', key: 'k', value: 'one' }, 2_000)).toBe(true);
+    const follower = [...group.members.values()].find((one) => one !== leader) as ReplicatedLog;
+    expect(await follower.propose({ op: 'cas', key: 'k', from: 'one', value: 'two' }, 2_000)).toBe(true);
+    expect(await follower.propose({ op: 'cas', key: 'k', from: 'one', value: 'three' }, 2_000)).toBe(false);
+    for (const member of group.members.values()) {
+      await member.readable(2_000);
+      expect(member.registers.get('k')).toBe('two');
+    }
+    for (const member of group.members.values()) member.stop();
+    group.members.clear();
+    for (const id of [1, 2, 3]) await group.add(id, undefined, stores[id - 1] as LevelStore);
+    const next = await group.leader();
+    await next.readable(2_000);
+    expect(next.registers.get('k')).toBe('two');
+    expect(next.state.term).toBeGreaterThan(leader.state.term);
+  });
+
+  it('brings who comes late what it needs by a snapshot', async () => {
+    const group = new Group();
+    const first = await group.add(1, [1], await storeAt(place()));
+    await group.leader();
+    const writes = Array.from({ length: 3_000 }, (_, i) =>
+      first.propose({ op: 'put', key: `k${i % 50}`, value: String(i) }, 10_000),
+    );
+    await Promise.all(writes);
+    await eventually('it to be compacted', () => (first.entries()[0]?.index ?? 0) > 100 || undefined);
+    const second = await group.add(2, undefined, await storeAt(place()));
+    first.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 2 }] });
+    await eventually('the second to have all', () => second.applied === first.applied || undefined);
+    expect(second.registers.encode()).toEqual(first.registers.encode());
+    expect(second.conf.voters).toEqual([1, 2]);
+  });
+
+  it('whose disk is full says nothing until it can keep what it says', async () => {
+    const group = new Group();
+    const real = await storeAt(place());
+    let isFull = false;
+    const store: Store = {
+      get: (key) => real.get(key),
+      range: (prefix, options) => real.range(prefix, options),
+      close: () => real.close(),
+      write: async (operations) => {
+        if (isFull) throw new Error('ENOSPC: no space left on device');
+        await real.write(operations);
+      },
+    };
+    await group.add(1, [1, 2, 3], store);
+    for (const id of [2, 3]) await group.add(id, [1, 2, 3], await storeAt(place()));
+    await (await group.leader()).propose({ op: 'put', key: 'k', value: 'a' }, 2_000);
+    isFull = true;
+    await (await group.leader()).propose({ op: 'put', key: 'k', value: 'b' }, 3_000).catch(() => undefined);
+    await eventually('it to be told', () => group.fails[0]);
+    expect(group.fails).toEqual(['ENOSPC: no space left on device']);
+    const others = [2, 3].map((id) => group.members.get(id) as ReplicatedLog);
+    await eventually('another to lead', () => others.find(({ state }) => state.state === 'StateLeader'));
+    const [full] = [group.members.get(1) as ReplicatedLog];
+    await expect(full.propose({ op: 'put', key: 'k', value: 'c' }, 500)).rejects.toThrow(LogUnavailable);
+    isFull = false;
+    await eventually('it to be back', () => full.applied === others[0]?.applied || undefined);
+    expect(group.fails.at(-1)).toBeUndefined();
+  });
+
+  it('takes nothing that is no message, or that another says for somebody', () => {
+    const one = message('MsgApp', { to: 1, from: 2, term: 3, index: 4, logTerm: 2, entries: [entry(5)], commit: 4 });
+    expect(decodeMessage(encodeMessage(one))).toEqual(one);
+    for (const bytes of [new Uint8Array(), Uint8Array.of(1, 2, 3), encodeMessage(one).subarray(1)])
+      expect(decodeMessage(bytes)).toBeUndefined();
+  });
+});
