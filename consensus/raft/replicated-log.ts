@@ -44,6 +44,10 @@ export const DEFAULT_SETTINGS: LogSettings = {
 /** Who sees a leader's connection close campaigns in turn, each when it would have heard of the one before it. */
 const SUCCESSION_STEP_MS = 10;
 const SUCCESSION_RTTS = 1.2;
+/** A pre-vote and a vote take two round trips. */
+const SUCCESSION_ROUNDS = 3;
+const SUCCESSION_AGAIN_MS = 50;
+const SUCCESSION_TRIES = 10;
 const DEFAULT_RTT_MS = 5;
 const MAX_MESSAGE_BYTES = 48_000;
 const MAX_APPLYING_BYTES = 4_000_000;
@@ -186,9 +190,12 @@ export class ReplicatedLog {
     this.#stopped = true;
     this.#ticking?.cancel();
     this.#succession?.cancel();
-    const gone = new LogUnavailable('this member stops', true);
-    for (const waiting of [...this.#proposals.values(), ...this.#reads.values()]) waiting.fail(gone);
-    for (const { waiting } of this.#readable) waiting.fail(gone);
+    this.#failAll(new LogUnavailable('this member stops', true));
+    for (const { waiting } of this.#readable) waiting.fail(new LogUnavailable('this member stops', false));
+  }
+
+  #failAll(why: LogUnavailable): void {
+    for (const waiting of [...this.#proposals.values(), ...this.#reads.values()]) waiting.fail(why);
   }
 
   get state(): LogState {
@@ -231,7 +238,8 @@ export class ReplicatedLog {
     const isPassedOn = one.type === 'MsgProp' || one.type === 'MsgReadIndex' || one.type === 'MsgTransferLeader';
     if (!isPassedOn && one.from !== from) return;
     // Another campaigns: it has its chance.
-    if (one.type === 'MsgPreVote' || one.type === 'MsgVote') this.#succession?.cancel();
+    const isCampaign = one.type === 'MsgPreVote' || one.type === 'MsgVote';
+    if (isCampaign && this.#succession !== undefined) this.#succeedAfter(this.#againMs(), SUCCESSION_TRIES);
     this.#do(() => this.#node.step(one));
   }
 
@@ -240,10 +248,29 @@ export class ReplicatedLog {
     if (this.#stopped || from !== this.#node.raft.lead || from === this.id) return;
     // The lease is given up, so that others who see the same are voted for; who still hears the leader votes for nobody.
     this.#do(() => this.#node.forgetLeader());
+    this.#succeedAfter(this.#turnMs(from), SUCCESSION_TRIES);
+  }
+
+  /** Campaigns, and again soon where nobody has won: votes may have been split, or come before others saw the same. */
+  #succeedAfter(delayMs: number, tries: number): void {
     this.#succession?.cancel();
-    this.#succession = this.#ports.clock.after(this.#turnMs(from), () => {
-      if (this.#node.raft.lead === NONE && this.#node.raft.state === 'StateFollower') this.#do(() => this.#node.campaign());
+    this.#succession = undefined;
+    if (tries === 0) return;
+    this.#succession = this.#ports.clock.after(delayMs, () => {
+      this.#succession = undefined;
+      if (this.#node.raft.lead !== NONE) return;
+      this.#do(() => this.#node.campaign());
+      this.#succeedAfter(this.#againMs(), tries - 1);
     });
+  }
+
+  #againMs(): number {
+    const roundsMs = SUCCESSION_ROUNDS * this.#rttMs;
+    return roundsMs + SUCCESSION_AGAIN_MS + integerBelow(this.#ports.random, SUCCESSION_AGAIN_MS + roundsMs);
+  }
+
+  get #rttMs(): number {
+    return this.#ports.rttMs?.() ?? DEFAULT_RTT_MS;
   }
 
   /** The order is another one in each term: a first one that cannot win does not always come first. */
@@ -251,8 +278,7 @@ export class ReplicatedLog {
     const { config, term } = this.#node.raft;
     const others = config.voters.ids().filter((id) => id !== gone);
     const turn = (others.indexOf(this.id) + term) % Math.max(1, others.length);
-    const rttMs = this.#ports.rttMs?.() ?? DEFAULT_RTT_MS;
-    return turn * (SUCCESSION_STEP_MS + SUCCESSION_RTTS * rttMs) + integerBelow(this.#ports.random, SUCCESSION_STEP_MS);
+    return turn * (SUCCESSION_STEP_MS + SUCCESSION_RTTS * this.#rttMs) + integerBelow(this.#ports.random, SUCCESSION_STEP_MS);
   }
 
   unreachable(id: NodeId): void {
@@ -369,6 +395,8 @@ export class ReplicatedLog {
     const now = this.state;
     const { state, lead, term } = this.#last;
     this.#last = now;
+    // What was passed on to another, or not committed by oneself, may be lost: whoever waits may ask again at once.
+    if (lead !== now.lead && lead !== NONE) this.#failAll(new LogUnavailable('the leader has changed', true));
     if (state !== now.state || lead !== now.lead || term !== now.term) this.#events.changed(now);
   }
 

@@ -9,8 +9,8 @@ const textOf = ({ term, type, data }: Entry): string => `${term} ${type} ${toHex
 export class RaftChecks {
   readonly violations: string[] = [];
   readonly #leaders = new Map<number, NodeId>();
-  /** What anybody has applied, by index. */
-  readonly #applied = new Map<number, string>();
+  /** What anybody has applied, by index, and the term in which that was: it was committed in that term, or before. */
+  readonly #applied = new Map<number, { text: string; term: number }>();
   /** What any log held at an index in a term. */
   readonly #seen = new Map<string, string>();
 
@@ -29,17 +29,18 @@ export class RaftChecks {
     this.#leaders.set(term, id);
     const held = new Map(log.entries().map((entry) => [entry.index, textOf(entry)]));
     const first = Math.min(...held.keys());
-    for (const [index, text] of this.#applied)
-      if (index >= first && held.get(index) !== text)
+    // Of its own term's past alone: who was held up may win an election that was over long ago.
+    for (const [index, applied] of this.#applied)
+      if (applied.term < term && index >= first && held.get(index) !== applied.text)
         this.#violated(`${id} leads term ${term} without what was committed at ${index}`);
   }
 
-  applied(id: NodeId, entry: Entry): void {
+  applied(id: NodeId, entry: Entry, term: number): void {
     const text = textOf(entry);
     const known = this.#applied.get(entry.index);
-    if (known !== undefined && known !== text)
-      this.#violated(`${id} applied another entry at ${entry.index} than others: ${text}, not ${known}`);
-    this.#applied.set(entry.index, text);
+    if (known !== undefined && known.text !== text)
+      this.#violated(`${id} applied another entry at ${entry.index} than others: ${text}, not ${known.text}`);
+    if (known === undefined) this.#applied.set(entry.index, { text, term });
   }
 
   /** Two logs that hold an entry of the same index and term hold the same up to there. */

@@ -3,7 +3,7 @@
 import { type ConfChange, LEAVE_JOINT } from '../../consensus/raft/config.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { DEFAULT_SETTINGS, type LogSettings, LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
-import type { NodeId } from '../../consensus/raft/types.ts';
+import type { Entry, NodeId } from '../../consensus/raft/types.ts';
 import { stepAll } from '../adapters/drain.ts';
 import { linearizability, type Operation, type RegisterInput, type RegisterOutput, registers } from '../check/linearizability.ts';
 import { ProcessClock } from '../machine/clock.ts';
@@ -120,7 +120,7 @@ export class RaftGroup {
         this.elections.push({ atMs: this.scheduler.nowMs, id: member.id, term });
         this.checks.led(member.id, term, member.log);
       },
-      applied: (entry: Parameters<RaftChecks['applied']>[1]) => this.checks.applied(member.id, entry),
+      applied: (entry: Entry) => this.checks.applied(member.id, entry, member.log?.state.term ?? Number.POSITIVE_INFINITY),
       diskFails: () => undefined,
       failed: (error: unknown) => {
         if (!process.dead)

@@ -1,6 +1,7 @@
 // `npm run bench -- NAME [--json] [--option value …]`
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
+import { failover } from './failover.bench.ts';
 import { gossip } from './gossip.bench.ts';
 import { healing } from './healing.bench.ts';
 import { idle } from './idle.bench.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   membership,
   status,
   raft,
+  failover,
   raftTraces,
   linearizability,
   mutants,
