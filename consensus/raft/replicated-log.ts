@@ -8,6 +8,7 @@ import { integerBelow, type Random } from '../../swarm/ports/random.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import { ConfChangeError, type ConfChanges, changesOf } from './config.ts';
 import { DurableLog } from './durable-log.ts';
+import { Assembly, framesOf, MAX_FRAME_BYTES } from './frames.ts';
 import type { StateType } from './raft.ts';
 import { RawNode, StepError } from './raw-node.ts';
 import { type Command, commandSchema, Registers } from './registers.ts';
@@ -49,10 +50,10 @@ const SUCCESSION_ROUNDS = 3;
 const SUCCESSION_AGAIN_MS = 50;
 const SUCCESSION_TRIES = 10;
 const DEFAULT_RTT_MS = 5;
-const MAX_MESSAGE_BYTES = 48_000;
 const MAX_APPLYING_BYTES = 4_000_000;
 const MAX_UNCOMMITTED_BYTES = 4_000_000;
 const MAX_INFLIGHT = 64;
+const SNAPSHOT_PATIENCE_MS = 2_000;
 const DISK_AGAIN_MS = 1_000;
 
 export class LogUnavailable extends Error {
@@ -114,6 +115,8 @@ export class ReplicatedLog {
   /** What is to be written, in order. */
   #appends: Message[] = [];
   #isWriting = false;
+  readonly #assemblies = new Map<NodeId, Assembly>();
+  #frames = 0;
   /**
    * What is to be on disk with the next entries. A commit alone may wait for them, and no longer: entries that a changed
    * configuration commits must not be without the commit of that change, or an old majority could elect without them.
@@ -154,7 +157,7 @@ export class ReplicatedLog {
       heartbeatTicks: settings.heartbeatTicks,
       storage: log,
       applied: snapshot.index,
-      maxBytesPerMessage: MAX_MESSAGE_BYTES,
+      maxBytesPerMessage: MAX_FRAME_BYTES / 2,
       maxApplyingBytes: MAX_APPLYING_BYTES,
       maxUncommittedBytes: MAX_UNCOMMITTED_BYTES,
       maxInflight: MAX_INFLIGHT,
@@ -231,8 +234,12 @@ export class ReplicatedLog {
     });
   }
 
-  receive(from: NodeId, bytes: Uint8Array): void {
-    const one = decodeMessage(bytes);
+  receive(from: NodeId, frame: Uint8Array): void {
+    if (this.#stopped) return;
+    const assembly = this.#assemblies.get(from) ?? new Assembly();
+    this.#assemblies.set(from, assembly);
+    const bytes = assembly.take(frame);
+    const one = bytes && decodeMessage(bytes);
     if (one === undefined || one.to !== this.id) return;
     // Nobody speaks for another, but a follower passes on what it was asked.
     const isPassedOn = one.type === 'MsgProp' || one.type === 'MsgReadIndex' || one.type === 'MsgTransferLeader';
@@ -401,7 +408,17 @@ export class ReplicatedLog {
   }
 
   #send(one: Message): void {
-    if (!this.#diskFails) this.#events.send(one.to, encodeMessage(one));
+    if (this.#diskFails) return;
+    for (const frame of framesOf(encodeMessage(one), this.#frames++ >>> 0)) this.#events.send(one.to, frame);
+    if (one.type === 'MsgSnap') this.#watchSnapshot(one);
+  }
+
+  /** Nothing else is sent to whom a snapshot is under way: where it is lost, it has to be tried again. */
+  #watchSnapshot({ to, snapshot }: Message): void {
+    this.#ports.clock.after(SNAPSHOT_PATIENCE_MS, () => {
+      const { state, pendingSnapshot } = this.#node.raft.progress.get(to) ?? {};
+      if (state === 'StateSnapshot' && pendingSnapshot === snapshot?.index) this.#do(() => this.#node.reportSnapshot(to, false));
+    });
   }
 
   // Writing

@@ -28,6 +28,8 @@ const KEYS = ['a', 'b', 'c'];
 const CLIENT_TIMEOUT_MS = 3_000;
 const BOOT_MS = 300;
 const LOOK_EVERY_MS = 500;
+/** Entries that may just be on their way. */
+const CATCHING_UP = 20;
 /** FNV-1a twice: checksums of simulated disks need not withstand anybody. */
 function modelHash(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(32);
@@ -385,6 +387,18 @@ export class RaftGroup {
       .finally(again);
     // A member that is killed answers nobody: the client goes on.
     if (this.members.every((member) => member.log !== log)) again();
+  }
+
+  /** Of a group that is mended: somebody leads, and every voter that can has what the leader has. */
+  settled(): void {
+    const { leader } = this;
+    if (leader?.log === undefined) return void this.checks.violations.push('nobody leads, though everything is mended');
+    for (const id of leader.log.conf.voters) {
+      const { log, isHurt } = this.members[id - 1] ?? {};
+      const behind = leader.log.applied - (log?.applied ?? 0);
+      if (isHurt !== true && behind > CATCHING_UP)
+        this.checks.violations.push(`${id} is ${behind} entries behind, though everything is mended`);
+    }
   }
 
   /** Ends the run: what came of the clients' operations is judged. */

@@ -1,6 +1,7 @@
 // `npm run bench -- NAME [--json] [--option value …]`
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
+import { commit } from './commit.bench.ts';
 import { failover } from './failover.bench.ts';
 import { gossip } from './gossip.bench.ts';
 import { healing } from './healing.bench.ts';
@@ -30,6 +31,7 @@ const BENCHES: readonly Bench[] = [
   status,
   raft,
   failover,
+  commit,
   raftTraces,
   linearizability,
   mutants,

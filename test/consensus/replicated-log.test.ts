@@ -154,6 +154,30 @@ describe('a replicated log', () => {
     expect(second.conf.voters).toEqual([1, 2]);
   });
 
+  it('brings a snapshot that no message could hold, though parts of it are lost at first', async () => {
+    const group = new Group();
+    const first = await group.add(1, [1], await storeAt(place()));
+    await group.leader();
+    const value = 'x'.repeat(10_000);
+    const write = (i: number) => first.propose({ op: 'put', key: `k${i % 40}`, value: `${i} ${value}` }, 10_000);
+    for (let i = 0; i < 40; i++) await write(i);
+    await Promise.all(
+      Array.from({ length: 3_000 }, (_, i) => first.propose({ op: 'put', key: 'more', value: String(i) }, 10_000)),
+    );
+    await eventually('it to be compacted', () => (first.entries()[0]?.index ?? 0) > 100 || undefined);
+    const second = await group.add(2, undefined, await storeAt(place()));
+    let dropped = 0;
+    const { receive } = second;
+    second.receive = (from, bytes) => {
+      if (bytes.length > 40_000 && dropped++ === 2) return;
+      receive.call(second, from, bytes);
+    };
+    first.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 2 }] });
+    await eventually('the second to have all', () => second.applied === first.applied || undefined);
+    expect(second.registers.encode()).toEqual(first.registers.encode());
+    expect([second.registers.encode().length > 400_000, dropped > 3]).toEqual([true, true]);
+  });
+
   it('whose disk is full says nothing until it can keep what it says', async () => {
     const group = new Group();
     const real = await storeAt(place());

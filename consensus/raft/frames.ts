@@ -1,0 +1,51 @@
+// Messages that are larger than what a transport takes at once, such as snapshots: in parts, put together again in order. A part that is
+// lost loses the message; Raft sends it again.
+
+/** Of a part, with its header. */
+export const MAX_FRAME_BYTES = 48_000;
+const HEADER_BYTES = 12;
+/** A snapshot is no larger. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** @param id tells the parts of one message from those of another of the same sender. */
+export function* framesOf(bytes: Uint8Array, id: number): Generator<Uint8Array> {
+  const each = MAX_FRAME_BYTES - HEADER_BYTES;
+  const count = Math.max(1, Math.ceil(bytes.length / each));
+  for (let part = 0; part < count; part++) {
+    const body = bytes.subarray(part * each, (part + 1) * each);
+    const frame = new Uint8Array(HEADER_BYTES + body.length);
+    const view = new DataView(frame.buffer);
+    for (const [at, value] of [id, part, count].entries()) view.setUint32(4 * at, value);
+    frame.set(body, HEADER_BYTES);
+    yield frame;
+  }
+}
+
+/** What has come of one sender: one message in parts at a time. */
+export class Assembly {
+  #id = -1;
+  #parts: Uint8Array[] = [];
+
+  /** @returns the message that the frame completes */
+  take(frame: Uint8Array): Uint8Array | undefined {
+    if (frame.length < HEADER_BYTES) return undefined;
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+    const [id, part, count] = [view.getUint32(0), view.getUint32(4), view.getUint32(8)];
+    const body = frame.subarray(HEADER_BYTES);
+    if (count === 1) return part === 0 ? body : undefined;
+    if (count === 0 || count * MAX_FRAME_BYTES > MAX_MESSAGE_BYTES) return undefined;
+    if (part === 0) [this.#id, this.#parts] = [id, []];
+    // Parts come in order, or something between them was lost.
+    if (id !== this.#id || part !== this.#parts.length) return undefined;
+    this.#parts.push(body);
+    if (this.#parts.length < count) return undefined;
+    const whole = new Uint8Array(this.#parts.reduce((sum, one) => sum + one.length, 0));
+    let at = 0;
+    for (const one of this.#parts) {
+      whole.set(one, at);
+      at += one.length;
+    }
+    [this.#id, this.#parts] = [-1, []];
+    return whole;
+  }
+}
