@@ -40,7 +40,8 @@ export function changesOf({ data }: Pick<Entry, 'data'>): ConfChanges {
   const changes = all.map((one): ConfChange => {
     const [type, node] = Array.isArray(one) ? one : [];
     const change = CHANGES[Number(type)];
-    if (change === undefined || !Number.isSafeInteger(node)) throw new RangeError('no change of the configuration');
+    if (change === undefined || !Number.isSafeInteger(node) || Number(node) < 0)
+      throw new RangeError('no change of the configuration');
     return { type: change, node: Number(node) };
   });
   return { transition, changes };

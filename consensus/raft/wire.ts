@@ -1,6 +1,7 @@
 // Raft's messages, entries and snapshots as bytes. What comes from others is checked: a member can be broken, or hostile.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { changesOf } from './config.ts';
 import type { ConfState, Entry, EntryType, HardState, Message, MessageType, Snapshot } from './types.ts';
 
 /** Of messages between members: a type's place is its number. */
@@ -86,8 +87,29 @@ export function encodeMessage(one: Message): Uint8Array {
   ]);
 }
 
-/** @returns undefined where it is no message that one member sends another */
+/** @returns undefined where it is no message that one member sends another, or none that makes sense */
 export function decodeMessage(encoded: Uint8Array): Message | undefined {
+  const one = parsed(encoded);
+  return one !== undefined && isSound(one) ? one : undefined;
+}
+
+/** What Raft takes for granted of whoever speaks. */
+function isSound({ type, index, entries, snapshot }: Message): boolean {
+  if (type === 'MsgSnap') return snapshot !== undefined && snapshot.index > 0;
+  if (type === 'MsgProp' || type === 'MsgReadIndex') return entries.length > 0 && entries.every(isEntry);
+  return type !== 'MsgApp' || entries.every((entry, i) => entry.index === index + 1 + i && entry.term > 0 && isEntry(entry));
+}
+
+function isEntry(entry: Entry): boolean {
+  try {
+    if (entry.type !== 'EntryNormal') changesOf(entry);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parsed(encoded: Uint8Array): Message | undefined {
   const wire = messageSchema.safeParse(decodeCbor(encoded));
   if (!wire.success) return undefined;
   const [type, [to, from, term, logTerm, index, commit], [reject, rejectHint, context], entries, snapshot] = wire.data;
