@@ -178,20 +178,34 @@ async function showMachine() {
 
 // The timeline
 
+const NEWEST =
+  'select id, node, target, summary, state, outcome, opened_ms, closed_ms from incidents order by opened_ms desc limit 50';
+
+/** What an incident's own machine tells of it, step by step. */
+async function tell(id, place) {
+  const { incident } = await api(`/v1/incidents/${id}/explanation`);
+  place.replaceChildren(...incident.steps.map(({ atMs, stage, text }) => make('p', {}, `${clock(atMs)} ${stage}: ${text}`)));
+}
+
 async function showTimeline() {
-  const open = new Set([...document.querySelectorAll('#incidents details[open]')].map((one) => one.getAttribute('data-id')));
-  const incidents = (await api('/v1/incidents')).toSorted((a, b) => b.openedMs - a.openedMs).slice(0, 50);
-  const items = incidents.map(({ id, openedMs, closedMs, nodeName, summary, target, outcome, state, steps }) => {
-    const told = steps.map(({ atMs, stage, text }) => make('p', {}, `${clock(atMs)} ${stage}: ${text}`));
-    const took = closedMs === 0 ? '' : `, ${((closedMs - openedMs) / 1000).toFixed(1)} s`;
+  const known = new Map([...document.querySelectorAll('#incidents details')].map((one) => [one.getAttribute('data-id'), one]));
+  const { rows } = await ask(NEWEST);
+  const items = rows.map(([id, node, target, summary, state, outcome, openedMs, closedMs]) => {
+    const took = closedMs === null ? '' : `, ${((closedMs - openedMs) / 1000).toFixed(1)} s`;
     const head = make(
       'summary',
       {},
       `${new Date(openedMs).toLocaleString()} `,
-      make('b', {}, `${target} on ${nodeName}`),
+      make('b', {}, `${target} on ${node}`),
       ` ${summary}: ${outcome === '' ? state : outcome}${took}`,
     );
-    const details = make('details', { 'data-id': id, ...(open.has(id) ? { open: '' } : {}) }, head, ...told);
+    const before = known.get(id);
+    const story = before?.querySelector('div') ?? make('div', {});
+    const details = make('details', { 'data-id': id, ...(before?.open ? { open: '' } : {}) }, head, story);
+    const show = () => tell(id, story).catch((error) => story.replaceChildren(make('p', {}, `no answer: ${error.message}`)));
+    details.addEventListener('toggle', () => details.open && !before?.open && show());
+    // What is not over yet goes on.
+    if (before?.open && closedMs === null) show();
     return make('li', {}, details);
   });
   $('incidents').replaceChildren(...(items.length > 0 ? items : [make('li', {}, 'Nothing was wrong yet.')]));

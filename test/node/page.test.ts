@@ -4,12 +4,17 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, RealSwarm } from '../support/agents.ts';
+import { freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
 const port = await freePort();
 const swarm = new RealSwarm({ KALOS_API_LISTEN: `127.0.0.1:${port}` });
+const SERVICE = `mode = "act"
+[[service]]
+name = "idle"
+command = ["/bin/sleep", "1000"]
+`;
 const profile = mkdtempSync(join(tmpdir(), 'kalos-page-'));
 
 /** What the page holds after it was open for some seconds. */
@@ -35,7 +40,7 @@ function opened(path = '/'): Promise<string> {
 describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
   beforeAll(async () => {
     await swarm.start('one', '');
-    await swarm.start('two', '');
+    await swarm.start('two', SERVICE);
     await eventually(
       'both to be seen',
       async () =>
@@ -58,5 +63,20 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
     expect(page).toMatch(/2 rows, from this agent’s own state/);
     expect(page.match(/<option value="select/g)?.length).toBeGreaterThanOrEqual(25);
     expect(page).toMatch(/<form id="login" hidden/);
+  }, 60_000);
+
+  it('tells of what was wrong on any machine, and who is asked tells why', async () => {
+    const two = swarm.agents[1] as RealAgent;
+    const [row] = await swarm.rows(two, "select pid from services where name = 'idle'");
+    process.kill(Number(row?.pid), 'SIGKILL');
+    await eventually(
+      'it to be repaired',
+      async () => (await swarm.rows(two, "select id from incidents where outcome <> ''"))[0]?.id,
+    );
+    const page = await opened();
+    expect(page).toMatch(/<details data-id="inc-[0-9a-f]{10}"><summary>[^<]*<b>idle on two<\/b> [^<]*helped/);
+    const [, id] = page.match(/data-id="(inc-[0-9a-f]{10})"/) ?? [];
+    const explained = await (await fetch(`http://127.0.0.1:${port}/v1/incidents/${id}/explanation`)).json();
+    expect(explained).toMatchObject({ source: 'remote', incident: { steps: expect.arrayContaining([]) } });
   }, 60_000);
 });
