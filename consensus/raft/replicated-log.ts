@@ -53,6 +53,9 @@ const DEFAULT_RTT_MS = 5;
 const MAX_APPLYING_BYTES = 4_000_000;
 const MAX_UNCOMMITTED_BYTES = 4_000_000;
 const MAX_INFLIGHT = 64;
+/** Over long links a tick, and with it heartbeats and the patience with who is silent, lasts longer. */
+const RTTS_PER_TICK = 0.5;
+const MOST_HELD_UP = 3;
 const SNAPSHOT_PATIENCE_MS = 2_000;
 const DISK_AGAIN_MS = 1_000;
 
@@ -131,6 +134,8 @@ export class ReplicatedLog {
   #ticking: Timer | undefined;
   #succession: Timer | undefined;
   #isDraining = false;
+  /** Ticks in a row that came late. */
+  #heldUp = 0;
   #diskFails = false;
   #stopped = false;
   #last: LogState;
@@ -227,9 +232,15 @@ export class ReplicatedLog {
   // Time and messages
 
   #tick(): void {
-    this.#ticking = this.#ports.clock.after(this.#settings.tickMs, () => {
-      // However long this process was held up, it was one tick: what has come meanwhile is heard before silence is judged.
-      if (!this.#diskFails) this.#do(() => this.#node.tick());
+    const { clock } = this.#ports;
+    const tickMs = Math.max(this.#settings.tickMs, RTTS_PER_TICK * this.#rttMs);
+    const dueMs = clock.monotonicMs() + tickMs;
+    this.#ticking = clock.after(tickMs, () => {
+      // Who was held up has not listened: what has come meanwhile is heard before anybody's silence is judged.
+      const isHeldUp = clock.monotonicMs() - dueMs > tickMs && this.#node.raft.state !== 'StateLeader';
+      this.#heldUp = isHeldUp ? this.#heldUp + 1 : 0;
+      // One that always is would judge nobody.
+      if (!isHeldUp || this.#heldUp % MOST_HELD_UP === 0) this.#do(() => this.#node.tick());
       this.#tick();
     });
   }
