@@ -16,6 +16,8 @@ export interface CertificateEvents {
   /** Now and then: what else is to be done as time goes by. */
   looking(): void;
   dial(peer: PeerId): Promise<void>;
+  /** Who let this agent in, and where that was. */
+  letIn(by: PeerId, address: string): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -52,7 +54,7 @@ export class Certificates {
         } catch (error) {
           reasons.set(address, (error as Error).message);
         }
-        if (this.#admission.isMember) return;
+        if (this.#admission.isMember) return this.#events.letIn(token.issuer, address);
         const refusal = this.#admission.lastRefusal;
         if (refusal?.by === token.issuer) throw new JoinRefused(refusal.text);
       }

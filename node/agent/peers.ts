@@ -70,6 +70,12 @@ export class Peers {
     if (this.#unsaved.size === 1) this.#ports.clock.after(SAVE_AFTER_MS, () => this.#save());
   }
 
+  /** Whom a newcomer was let in by is all that it knows: kept at once, or it would find nobody if it were killed now. */
+  letIn(by: PeerId, address: string): void {
+    this.remember(by, address);
+    this.#save();
+  }
+
   /** What changed of late, in one write. */
   #save(): void {
     const operations = [...this.#unsaved].map((peer): StoreOperation => {

@@ -146,6 +146,7 @@ export class SwarmLink {
     this.networkKeys = new NetworkKeys(ports.transport, ports.clock, config.networkKeys ?? NO_KEYS);
     this.#certificates = new Certificates(ports, this.admission, this.#names.protocol('renew'), {
       looking: () => this.networkKeys.follow(roster.networkRotation),
+      letIn: (by, address) => this.#peers.letIn(by, address),
       dial: (peer) => this.#peers.dial(peer),
       log: events.log,
       failed: events.failed,

@@ -31,9 +31,18 @@ describe('a private swarm', () => {
   const closed = new RealSwarm({}, undefined, ['--private']);
   afterAll(() => closed.stop());
 
+  let first: RealAgent;
+  let second: RealAgent;
+
+  it('has its newcomer back that was killed as soon as it was let in', async () => {
+    first = await closed.start('first', '');
+    second = await closed.start('second', '');
+    second.process.kill('SIGKILL');
+    second = await closed.start('second', '', second);
+    await eventually('it to be back', async () => (await states(first)).second === 'alive' || undefined);
+  });
+
   it('gets a new network key, which all have, and in which they meet again', async () => {
-    const first = await closed.start('first', '');
-    const second = await closed.start('second', '');
     const keys = (agent: RealAgent) => closed.read(agent, 'network.key').trim().split('\n');
     expect(keys(second)).toEqual(keys(first));
     expect((await on(second, 'network-key', 'rotate')).stderr).toMatch(/no issuer/);
@@ -42,7 +51,7 @@ describe('a private swarm', () => {
     await eventually('the other to have it', () => keys(second).length === 2 || undefined);
     expect(keys(second)).toEqual(keys(first));
     second.process.kill('SIGKILL');
-    await closed.start('second', '', second);
+    second = await closed.start('second', '', second);
     await eventually('it to be back', async () => (await states(first)).second === 'alive' || undefined);
     await closed.start('third', '');
     expect((await on(one, 'network-key', 'rotate')).stderr).toMatch(/no network key to change.*--private/);
