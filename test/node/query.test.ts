@@ -6,6 +6,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { SystemClock } from '../../node/adapters/clock.ts';
 import { ForkedCompute } from '../../node/adapters/forked-compute.ts';
 import { READERS } from '../../node/adapters/inspect/inspect.ts';
 import { ipv6, socketAddress } from '../../node/adapters/inspect/processes.ts';
@@ -15,9 +16,12 @@ import { TABLES } from '../../node/query/catalogue/catalogue.ts';
 import { LINUX_TABLES } from '../../node/query/catalogue/linux.ts';
 import { PACK } from '../../node/query/pack.ts';
 import { compares, predicates } from '../../node/query/predicates.ts';
+import { query } from '../../node/query/query.ts';
+import { QueryLog } from '../../node/query/query-log.ts';
 import { reduced, reductionOf } from '../../node/query/reduction.ts';
 import { selectorOf } from '../../node/query/selector.ts';
 import type { SqlValue } from '../../swarm/ports/compute.ts';
+import { type FanOutOptions, fanOut } from '../../swarm/query/fan-out.ts';
 
 const NOTHING = new Map();
 const compute = new ForkedCompute(join(findPackage().root, 'bin', 'main.ts'), '');
@@ -474,6 +478,53 @@ describe('a statement that runs wild', () => {
     const next = await compute.sqlRun('select count(*) from processes', TABLES, data, 5_000);
     expect(next).toEqual({ ok: true, columns: ['count(*)'], rows: [[10_000]] });
   }, 20_000);
+});
+
+describe('a question that would take too much', () => {
+  const peers = Array.from({ length: 2_000 }, (_, i) => `peer-${i}`);
+  /** As much of an agent as a question to others needs; each of them answers with so many bytes. */
+  const asked = async (sql: string, answer = new Uint8Array()) => {
+    const told: string[] = [];
+    const request = async (peer: string): Promise<Uint8Array> => {
+      told.push(peer);
+      return answer;
+    };
+    const link = {
+      self: 'peer-0',
+      members: peers.map((peer) => ({ peer })),
+      nameOf: (peer: string) => peer,
+      term: 1,
+      ask: (to: string[], name: string, body: Uint8Array, options: FanOutOptions) =>
+        fanOut({ request }, new SystemClock(), to, name, body, options),
+    };
+    const sources = { link, queries: new QueryLog(), nowMonotonicMs: () => 0, nowWallMs: () => 0, inspect: async () => [] };
+    const options = { timeoutMs: 5_000, mode: 'live', nodes: undefined, isTrusted: true } as const;
+    return { told, result: await query(sql, options, sources as never, compute) };
+  };
+
+  it('is refused by name before anybody is asked, unless machines count or few rows are wanted', async () => {
+    const all = await asked('select node, path from process_open_files');
+    expect(all).toMatchObject({
+      told: [],
+      result: { ok: false, message: expect.stringMatching(/^process_open_files has some 5000 rows a machine/) },
+    });
+    for (const sql of [
+      'select node, count(*) from process_open_files group by node',
+      'select node, path from process_open_files limit 10',
+      'select node, path from process_open_files where pid = 1',
+    ])
+      expect((await asked(sql)).told.length).toBe(peers.length);
+    expect((await asked("select path from process_open_files where node in ('peer-7', 'peer-8')")).told).toEqual([
+      'peer-7',
+      'peer-8',
+    ]);
+  });
+
+  it('asks nobody else once the answers are too much together', async () => {
+    const { told, result } = await asked('select node, count(*) from kernel_modules group by node', new Uint8Array(1_000_000));
+    expect(told.length).toBeLessThan(200);
+    expect(result.ok && result.answer.missing.filter(({ reason }) => /sent too much/.test(reason)).length).toBeGreaterThan(1_700);
+  });
 });
 
 describe('a selector of nodes', () => {
