@@ -31,13 +31,20 @@ export function kalos(...args: string[]): Promise<Ran> {
   });
 }
 
+/** Below those that the kernel gives to whoever asks for any port (32768 and above): else one of them may take it meanwhile. */
+const PORTS = { from: 20_000, to: 32_000 };
+
 /** A port of loopback that nobody has right now. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (isFree) return port;
+  }
 }
 
 export class RealSwarm {
