@@ -419,16 +419,20 @@ export class ReplicatedLog {
   }
 
   #send(one: Message): void {
+    if (one.type === 'MsgSnap') this.#watchSnapshot(one);
     if (this.#diskFails) return;
     for (const frame of framesOf(encodeMessage(one), this.#frames++ >>> 0)) this.#events.send(one.to, frame);
-    if (one.type === 'MsgSnap') this.#watchSnapshot(one);
   }
 
   /** Nothing else is sent to whom a snapshot is under way: where it is lost, it has to be tried again. */
-  #watchSnapshot({ to, snapshot }: Message): void {
+  #watchSnapshot(one: Message): void {
+    const { to, snapshot } = one;
     this.#ports.clock.after(SNAPSHOT_PATIENCE_MS, () => {
       const { state, pendingSnapshot } = this.#node.raft.progress.get(to) ?? {};
-      if (state === 'StateSnapshot' && pendingSnapshot === snapshot?.index) this.#do(() => this.#node.reportSnapshot(to, false));
+      if (this.#stopped || state !== 'StateSnapshot' || pendingSnapshot !== snapshot?.index) return;
+      // While its own disk fails it does nothing, and must not forget it.
+      if (this.#diskFails) this.#watchSnapshot(one);
+      else this.#do(() => this.#node.reportSnapshot(to, false));
     });
   }
 
