@@ -194,6 +194,8 @@ export class Agent {
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
   async leave(force: boolean): Promise<void> {
+    this.roll.mayLeave(force);
+    await this.#link.committee.retire();
     await this.roll.leave(force);
     this.#isGone = true;
   }

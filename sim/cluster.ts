@@ -63,6 +63,7 @@ export class Cluster implements World {
     this.nodes = cryptos.map((crypto, index) => new SimulatedNode(index, this, crypto));
     this.#byPeer = new Map(this.nodes.map((node) => [node.peer, node]));
     for (const node of this.nodes) node.disk.apply(this.credentials(node));
+    this.node(0).disk.apply(this.#credentials.founding);
     for (const node of this.nodes.slice(1)) node.join = [`/sim/${first.self}`];
   }
 

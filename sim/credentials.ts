@@ -1,6 +1,6 @@
 // The simulated swarm's papers: a genesis with one root key, the first machine as issuer, and a certificate for each machine, as if
 // all had joined with tokens before the simulation begins.
-import { certifiedBy, foundSwarm } from '../swarm/identity/admission.ts';
+import { certifiedBy, FOUNDER_KEY, foundSwarm } from '../swarm/identity/admission.ts';
 import { type Genesis, makeGenesis } from '../swarm/identity/genesis.ts';
 import { keyOfRecord } from '../swarm/identity/record.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
@@ -21,11 +21,16 @@ export class Credentials {
     this.#founding = foundSwarm(founder, this.genesis, [root], { name: 'node-0', nowMs });
   }
 
+  /** What only the founder's first disk holds besides. */
+  get founding(): readonly StoreOperation[] {
+    return this.#founding.filter(({ key }) => key === FOUNDER_KEY);
+  }
+
   /** What is on a machine's disk once it has been admitted. */
   of(crypto: Crypto, name: string, nowMs: number): StoreOperation[] {
     const role = 'member';
     const own = certifiedBy(this.#founder, this.genesis.swarmId, crypto.self, { name, role, nowMs });
-    const operations: StoreOperation[] = [...this.#founding];
+    const operations = this.#founding.filter(({ key }) => key !== FOUNDER_KEY);
     if (crypto.self !== this.#founder.self) operations.push({ kind: 'put', key: `roster/${keyOfRecord(own)}`, value: own.bytes });
     return operations;
   }

@@ -5,8 +5,9 @@ import { ModelledCrypto } from './adapters/crypto.ts';
 import { realMs } from './adapters/drain.ts';
 import type { TraceEvent } from './adapters/trace.ts';
 import type { Checker } from './check/checker.ts';
+import { CoordinatorChecker, RaftChecker } from './check/committee.ts';
 import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker } from './check/machines.ts';
-import { CoordinatorChecker, MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
+import { MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
 import { Cluster, type ClusterConfig } from './cluster.ts';
 import { betweenRegions, everywhere, LAN, type LinkModel } from './network/links.ts';
 import { brokenPromises } from './scenario/expect.ts';
@@ -23,6 +24,7 @@ const VIEWS_SAMPLED = 20;
 
 export const makeCheckers = (): Checker[] => [
   new CoordinatorChecker(),
+  new RaftChecker(),
   new PromiseChecker(),
   new MembershipChecker(),
   new StatusChecker(),

@@ -1,9 +1,18 @@
 // The swarm's topics and protocol ids: built and parsed here only. All carry the swarm's id and a version,
 // so that two swarms on one network never mix.
 
-export type ProtocolName = 'sync' | 'probe' | 'renew' | 'vote' | 'election' | 'table' | 'explain';
+export type ProtocolName = 'sync' | 'probe' | 'renew' | 'vote' | 'raft' | 'committee' | 'table' | 'explain';
 
-const VERSIONS: Record<ProtocolName, number> = { sync: 3, probe: 1, renew: 1, vote: 1, election: 1, table: 3, explain: 1 };
+const VERSIONS: Record<ProtocolName, number> = {
+  sync: 3,
+  probe: 1,
+  renew: 1,
+  vote: 1,
+  raft: 1,
+  committee: 1,
+  table: 3,
+  explain: 1,
+};
 
 const TOPIC_ID_HEX = 12;
 

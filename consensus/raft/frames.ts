@@ -49,3 +49,42 @@ export class Assembly {
     return whole;
   }
 }
+
+/** Whether a frame is one of several of its message. */
+export function isPart(frame: Uint8Array): boolean {
+  return new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getUint32(8) > 1;
+}
+
+/** What a transport takes at once. */
+const MAX_PACKED_BYTES = 60_000;
+const LENGTH_BYTES = 4;
+
+/** As many frames as go together, taken off the front, each behind its length; undefined where there are none. */
+export function packed(frames: Uint8Array[]): Uint8Array | undefined {
+  let [count, size] = [0, 0];
+  for (const { length } of frames) {
+    if (count > 0 && size + LENGTH_BYTES + length > MAX_PACKED_BYTES) break;
+    count++;
+    size += LENGTH_BYTES + length;
+  }
+  if (count === 0) return undefined;
+  const out = new Uint8Array(size);
+  const view = new DataView(out.buffer);
+  let at = 0;
+  for (const frame of frames.splice(0, count)) {
+    view.setUint32(at, frame.length);
+    out.set(frame, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + frame.length;
+  }
+  return out;
+}
+
+/** The frames again; what is cut off is left out. */
+export function* unpacked(bytes: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + LENGTH_BYTES <= bytes.length; ) {
+    const from = at + LENGTH_BYTES;
+    at = from + view.getUint32(at);
+    if (at <= bytes.length) yield bytes.subarray(from, at);
+  }
+}

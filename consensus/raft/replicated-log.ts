@@ -33,10 +33,10 @@ export interface LogSettings {
   keptEntries: number;
 }
 
-/** Heartbeats each 100 ms; silence is judged after 0.8 to 1.6 s. */
+/** Heartbeats each 250 ms; silence is judged after 0.8 to 1.6 s. */
 export const DEFAULT_SETTINGS: LogSettings = {
   tickMs: 50,
-  heartbeatTicks: 2,
+  heartbeatTicks: 5,
   electionTicks: 16,
   snapshotEvery: 2_000,
   keptEntries: 500,
@@ -57,6 +57,8 @@ const MAX_INFLIGHT = 64;
 const RTTS_PER_TICK = 0.5;
 const MOST_HELD_UP = 3;
 const SNAPSHOT_PATIENCE_MS = 2_000;
+/** A large one takes its time. */
+const SNAPSHOT_BYTES_PER_MS = 250;
 const DISK_AGAIN_MS = 1_000;
 
 export class LogUnavailable extends Error {
@@ -118,7 +120,8 @@ export class ReplicatedLog {
   /** What is to be written, in order. */
   #appends: Message[] = [];
   #isWriting = false;
-  readonly #assemblies = new Map<NodeId, Assembly>();
+  readonly #assemblies = new Map<NodeId | string, Assembly>();
+  readonly #heardMs = new Map<NodeId, number>();
   #frames = 0;
   /**
    * What is to be on disk with the next entries. A commit alone may wait for them, and no longer: entries that a changed
@@ -229,6 +232,14 @@ export class ReplicatedLog {
     return this.#node.raft.log.committed;
   }
 
+  /** What a leader knows of one of the group: for how long it has said nothing, and how many entries it lacks. */
+  follower(id: NodeId): { silentMs: number; behind: number } | undefined {
+    const progress = this.#node.raft.progress.get(id);
+    const heardMs = this.#heardMs.get(id) ?? Number.NEGATIVE_INFINITY;
+    const silentMs = id === this.id ? 0 : this.#ports.clock.monotonicMs() - heardMs;
+    return progress && { silentMs, behind: Math.max(0, this.committed - progress.match) };
+  }
+
   // Time and messages
 
   #tick(): void {
@@ -245,16 +256,18 @@ export class ReplicatedLog {
     });
   }
 
-  receive(from: NodeId, frame: Uint8Array): void {
+  /** @param sender who brought the frame, by whatever name. @param isIts whether a number is the sender's: nobody speaks for another */
+  receive(sender: NodeId | string, frame: Uint8Array, isIts = (id: NodeId) => id === sender): void {
     if (this.#stopped) return;
-    const assembly = this.#assemblies.get(from) ?? new Assembly();
-    this.#assemblies.set(from, assembly);
+    const assembly = this.#assemblies.get(sender) ?? new Assembly();
+    this.#assemblies.set(sender, assembly);
     const bytes = assembly.take(frame);
     const one = bytes && decodeMessage(bytes);
     if (one === undefined || one.to !== this.id) return;
-    // Nobody speaks for another, but a follower passes on what it was asked.
+    // A follower passes on what it was asked.
     const isPassedOn = one.type === 'MsgProp' || one.type === 'MsgReadIndex' || one.type === 'MsgTransferLeader';
-    if (!isPassedOn && one.from !== from) return;
+    if (!isPassedOn && !isIts(one.from)) return;
+    this.#heardMs.set(one.from, this.#ports.clock.monotonicMs());
     // Another campaigns: it has its chance.
     const isCampaign = one.type === 'MsgPreVote' || one.type === 'MsgVote';
     if (isCampaign && this.#succession !== undefined) this.#succeedAfter(this.#againMs(), SUCCESSION_TRIES);
@@ -427,7 +440,8 @@ export class ReplicatedLog {
   /** Nothing else is sent to whom a snapshot is under way: where it is lost, it has to be tried again. */
   #watchSnapshot(one: Message): void {
     const { to, snapshot } = one;
-    this.#ports.clock.after(SNAPSHOT_PATIENCE_MS, () => {
+    const patienceMs = SNAPSHOT_PATIENCE_MS + (snapshot?.data.length ?? 0) / SNAPSHOT_BYTES_PER_MS;
+    this.#ports.clock.after(patienceMs, () => {
       const { state, pendingSnapshot } = this.#node.raft.progress.get(to) ?? {};
       if (this.#stopped || state !== 'StateSnapshot' || pendingSnapshot !== snapshot?.index) return;
       // While its own disk fails it does nothing, and must not forget it.

@@ -198,8 +198,8 @@ export class Roll {
     return renamed;
   }
 
-  /** Ends this agent's own membership. @throws RollError where the swarm would be without an issuer. */
-  async leave(force: boolean): Promise<void> {
+  /** @throws RollError where the swarm would be without an issuer. */
+  mayLeave(force: boolean): void {
     const { roster } = this.#admission;
     const nowMs = this.#ports.clock.wallMs();
     const others = roster.issuers().filter(({ subject }) => subject !== this.#link.self && roster.isIssuer(subject, nowMs));
@@ -208,6 +208,11 @@ export class Roll {
       throw new RollError(
         'this agent is the only issuer: without it nobody can join, and certificates end unrenewed. Make another one first: kalos members promote NAME; or use --force',
       );
+  }
+
+  /** Ends this agent's own membership. @throws RollError */
+  async leave(force: boolean): Promise<void> {
+    this.mayLeave(force);
     await this.#wroteDown('leaves the swarm for good');
     await this.#admission.revoke(this.#link.self, 'left');
   }

@@ -23,7 +23,7 @@ import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
-import { Coordination } from './coordination.ts';
+import { Committee } from './committee.ts';
 import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
@@ -81,7 +81,7 @@ export class SwarmLink {
   readonly #peers: Peers;
   readonly #repair: Repair;
   readonly #ballots: Ballots;
-  readonly #coordination: Coordination;
+  readonly committee: Committee;
   readonly #certificates: Certificates;
   readonly #clocks = new ClockOffsets();
   /** Peers whose name was shown since this agent started. */
@@ -133,14 +133,16 @@ export class SwarmLink {
       equivocated: (witness) => events.log('warn', `${this.nameOf(witness)} signed two different votes on one claim`),
       failed: events.failed,
     });
-    this.#coordination = new Coordination(ports, {
-      send: (to, bytes) => this.#send(to, 'election', bytes),
+    this.committee = new Committee(ports, {
+      send: (to, bytes) => this.#send(to, 'raft', bytes),
+      request: (to, body, withinMs) => this.#request(to, this.#names.protocol('committee'), body, withinMs),
       members: () => this.members,
-      version: () => this.#membership.version,
-      isSparse: () => this.#isSparse,
-      elected: (term, coordinator) => {
-        if (coordinator !== undefined) events.log('info', `term ${term}: ${this.nameOf(coordinator)} coordinates`);
-      },
+      isAlive: (peer) => this.#membership.get(peer)?.state === 'alive',
+      hasRole: (peer) => roster.member(peer)?.role === 'committee',
+      rttMs: (peer) => this.#membership.rttMs(peer),
+      elected: (term, coordinator) => events.log('info', `term ${term}: ${this.nameOf(coordinator)} coordinates`),
+      nameOf: (peer) => this.nameOf(peer),
+      log: events.log,
       failed: events.failed,
     });
     this.networkKeys = new NetworkKeys(ports.transport, ports.clock, config.networkKeys ?? NO_KEYS);
@@ -158,11 +160,11 @@ export class SwarmLink {
   }
 
   get coordinator(): PeerId | undefined {
-    return this.#coordination.coordinator;
+    return this.committee.coordinator;
   }
 
   get term(): number {
-    return this.#coordination.term;
+    return this.committee.term;
   }
 
   get members() {
@@ -205,16 +207,12 @@ export class SwarmLink {
     this.#sequence = Math.max(typeof reserved === 'number' ? reserved : 0, Math.round(clock.wallMs()));
     await this.#reserveSequences();
     await this.#peers.load();
-    await this.#coordination.open();
-    const isNewcomer = this.#config.token !== undefined || this.#config.join.length > 0;
+    await this.committee.open();
     const members = this.admission.roster.members().map(({ subject }) => subject);
     this.#members.post({ kind: 'start', members });
     await this.#startTransport();
     this.networkKeys.follow(this.admission.roster.networkRotation);
     if (!this.admission.isMember) await this.#certificates.join(this.#config.token);
-    this.#coordination.tell();
-    // Who is to join and knows nobody yet must not take itself, and others like it, for the whole swarm and elect in a term that there was.
-    if (!isNewcomer || this.#peers.known > 0) this.#coordination.begin();
     this.#peers.keepDialing();
     this.#certificates.watch();
     clock.after(SAY_AGAIN_MS, () => {
@@ -223,12 +221,13 @@ export class SwarmLink {
   }
 
   async stop(): Promise<void> {
+    await this.committee.handOver();
     this.#peers.stop();
     this.#repair.stop();
     this.#stopped = true;
     this.#ballots.stop();
     this.#certificates.stop();
-    this.#coordination.stop();
+    this.committee.stop();
     if (this.admission.isMember) this.#seal('leave', new Uint8Array(), true);
     this.#members.stop();
     await this.#ports.transport.stop();
@@ -238,8 +237,8 @@ export class SwarmLink {
     const protocol = (name: ProtocolName): string => this.#names.protocol(name);
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
-      messages: [protocol('probe'), protocol('vote'), protocol('election')],
-      requests: [protocol('sync'), protocol('renew'), protocol('table'), protocol('explain')],
+      messages: [protocol('probe'), protocol('vote'), protocol('raft')],
+      requests: [protocol('sync'), protocol('renew'), protocol('committee'), protocol('table'), protocol('explain')],
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -254,14 +253,14 @@ export class SwarmLink {
       connected: (peer) => this.#connected(peer),
       disconnected: (peer) => {
         this.#members.post({ kind: 'disconnected', peer });
-        this.#coordination.tell();
+        this.committee.disconnected(peer);
       },
       flooded: (peer, what) => this.#events.log('warn', `${this.nameOf(peer)} sends too many ${what}: cut off for a minute`),
       found: (peer, address) => this.#found(peer, address),
     });
   }
 
-  #send(to: PeerId, name: 'vote' | 'election', bytes: Uint8Array): void {
+  #send(to: PeerId, name: 'vote' | 'raft', bytes: Uint8Array): void {
     const { transport } = this.#ports;
     const protocol = this.#names.protocol(name);
     if (!this.#isSparse || this.#membership.get(to)?.connected === true) return transport.send(to, protocol, bytes);
@@ -343,7 +342,6 @@ export class SwarmLink {
     this.#members.post({ kind: 'removed', peer });
     this.#peers.remember(peer, undefined);
     this.#ports.transport.disconnect(peer);
-    this.#coordination.tellSoon();
   }
 
   #issuerWithinReach(): boolean {
@@ -395,7 +393,7 @@ export class SwarmLink {
       if (this.#membership.get(origin)?.state === 'alive') this.#events.log('info', `${this.nameOf(origin)} is alive`);
     }
     if (status.address !== '') this.#peers.remember(origin, status.address);
-    this.#coordination.termSeen(status.term);
+    this.committee.heard(origin, status.term, status.coordinator);
     return offer;
   }
 
@@ -445,7 +443,7 @@ export class SwarmLink {
     }
     this.#members.post({ kind: 'heard', peer: from });
     if (name === this.#names.protocol('vote')) return this.#ballots.receive(from, bytes);
-    this.#coordination.receive(from, bytes);
+    this.committee.receive(from, bytes);
   }
 
   async #answer(name: string, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
@@ -454,6 +452,8 @@ export class SwarmLink {
         return this.#events.request('table', from, body);
       case this.#names.protocol('explain'):
         return this.#events.request('explain', from, body);
+      case this.#names.protocol('committee'):
+        return this.committee.answer(body);
       case this.#names.protocol('renew'): {
         const grant = await this.admission.renew(from);
         if (grant === undefined) throw new Error('this agent is no issuer');
@@ -471,7 +471,6 @@ export class SwarmLink {
 
   #connected(peer: PeerId): void {
     this.#members.post({ kind: 'connected', peer });
-    this.#coordination.connected();
     this.#repair.connected(peer);
   }
 
@@ -508,7 +507,6 @@ export class SwarmLink {
       if (ageMs > PUSH_LATE_MS) missed++;
     }
     if (missed > this.#membership.size * MISSED_SHARE) this.#repair.often();
-    this.#coordination.tellSoon();
     return { news, missed };
   }
 
@@ -529,16 +527,15 @@ export class SwarmLink {
     return this.#membership.size > FULL_MESH;
   }
 
-  /** Whom to be connected with: all; or one's observers and whom one observes, a few others, the coordinator, and, as the coordinator, all. */
+  /** Whom to be connected with: all; or one's observers and whom one observes, a few others, and, as one of the committee, the rest of it. */
   #wanted(): PeerId[] {
-    const { coordinator } = this;
     const others = (): PeerId[] => this.members.map(({ peer }) => peer).filter((peer) => peer !== this.self);
-    if (!this.#isSparse || coordinator === this.self) return others();
+    if (!this.#isSparse) return others();
     const { version } = this.#membership;
     if (this.#neighbours.version !== version)
       this.#neighbours = { version, peers: drawnBy('neighbour', this.self, others(), NEIGHBOURS) };
-    const drawn = [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers];
-    return [...new Set(coordinator === undefined ? drawn : [coordinator, ...drawn])];
+    const drawn = [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers, ...this.committee.peers()];
+    return [...new Set(drawn)];
   }
 
   #membershipNotice(notice: MembershipNotice): void {
@@ -555,7 +552,6 @@ export class SwarmLink {
         // A peer whose status has not come yet is announced with that.
         if (this.statuses.get(peer) !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);
         this.#peers.remember(peer, state === 'left' ? undefined : (this.#peers.addressOf(peer) ?? ''));
-        this.#coordination.tellSoon();
       }
     }
   }

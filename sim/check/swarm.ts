@@ -1,15 +1,13 @@
-// Checkers of the swarm: one coordinator a term, views that hold and converge, statuses that arrive and do not lie about their age.
-import { decodeElectionMessage } from '../../consensus/election/election.ts';
+// Checkers of the swarm: votes that bind, views that hold and converge, statuses that arrive and do not lie about their age.
 import { decodeVoteMessage } from '../../consensus/vote/claim.ts';
 import { parseEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { statusAgeMs } from '../../swarm/membership/ages.ts';
 import { swarmNames } from '../../swarm/names.ts';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
-import type { PeerId } from '../../swarm/ports/transport.ts';
 import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
 import type { Cluster } from '../cluster.ts';
 import { EPOCH_MS, type SimulatedNode } from '../node.ts';
-import { type Checker, someOf } from './checker.ts';
+import { type Checker, nameOf, someOf } from './checker.ts';
 
 const MOST_VIEWERS = 12;
 /** What a status may be older than its holder says: the way through the mesh, and what a lost copy takes to be asked for again. */
@@ -20,85 +18,20 @@ const AGE_TOLERANCE_LINKS = 10;
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
 
-/** A coordinator that cannot reach a majority has so long to step down. */
-const STEP_DOWN_MS = 12_000;
 /** What an agent holds true of itself is told to the others within this. */
 const TELL_MS = 5_000;
-
-/** No two agents take themselves for the coordinator of one term, none coordinates a minority; in the end all agree on one. */
-export class CoordinatorChecker implements Checker {
-  readonly name = 'coordinator';
-  readonly #coordinators = new Map<number, string>();
-  readonly #byTerm = new Map<number, PeerId>();
-  /** Since when a coordinator has been without a majority. */
-  readonly #cutOffMs = new Map<SimulatedNode, number>();
-
-  each(cluster: Cluster): void {
-    for (const { node, running } of cluster.running()) {
-      const { coordinator, term } = running.swarm;
-      this.#followed(cluster, node, term, coordinator);
-      if (coordinator !== node.peer || node.lies.size > 0) {
-        this.#cutOffMs.delete(node);
-        continue;
-      }
-      this.#reach(cluster, node);
-      const other = this.#coordinators.get(term);
-      if (other !== undefined && other !== node.name)
-        cluster.violation(`two coordinators in term ${term}: ${other} and ${node.name}`);
-      this.#coordinators.set(term, node.name);
-    }
-  }
-
-  /** Whom they hold for the coordinator of their term is one and the same. */
-  #followed(cluster: Cluster, node: SimulatedNode, term: number, coordinator: PeerId | undefined): void {
-    if (coordinator === undefined || node.lies.size > 0) return;
-    const other = this.#byTerm.get(term);
-    if (other !== undefined && other !== coordinator)
-      cluster.violation(`in term ${term} ${node.name} follows ${nameOf(cluster, coordinator)}, others ${nameOf(cluster, other)}`);
-    this.#byTerm.set(term, coordinator);
-  }
-
-  #reach(cluster: Cluster, node: SimulatedNode): void {
-    const { network, scheduler } = cluster;
-    const own = network.hostOf(node.peer);
-    const reached = cluster
-      .running()
-      .filter((other) => other.node === node || network.connects(own, network.hostOf(other.node.peer)));
-    // Those that left are no members; those that crashed are.
-    const members = node.running?.swarm.members.length ?? 0;
-    if (reached.length * 2 > members || node.process.paused) return void this.#cutOffMs.delete(node);
-    const sinceMs = this.#cutOffMs.get(node) ?? scheduler.nowMs;
-    this.#cutOffMs.set(node, sinceMs);
-    if (scheduler.nowMs - sinceMs > STEP_DOWN_MS)
-      cluster.violation(`${node.name} coordinates though it reaches ${reached.length} of ${members} only`);
-  }
-
-  end(cluster: Cluster): void {
-    const named = new Set(cluster.running().map(({ running }) => running.swarm.coordinator));
-    const alive = [...named].every((peer) => peer !== undefined && cluster.byPeer(peer)?.running !== undefined);
-    if (named.size !== 1 || !alive)
-      cluster.violation(`no single coordinator: ${[...named].map((peer) => nameOf(cluster, peer)).join(', ')}`);
-  }
-}
 
 /** Nobody gives two answers where one was promised, not after a crash either. */
 export class PromiseChecker implements Checker {
   readonly name = 'promises';
 
   begin(cluster: Cluster): void {
-    const names = swarmNames(cluster.swarmId);
-    const [election, vote] = [names.protocol('election'), names.protocol('vote')];
-    const grants = new Map<string, PeerId>();
+    const protocol = swarmNames(cluster.swarmId).protocol('vote');
     const votes = new Map<string, string>();
-    cluster.network.tap = (from, to, protocol, bytes) => {
+    cluster.network.taps.push((from, _to, name, bytes) => {
       const node = cluster.byPeer(from.peer);
       if (node === undefined || node.lies.size > 0) return;
-      if (protocol === election) {
-        const message = decodeElectionMessage(bytes);
-        if (message?.type !== 'grant' && message?.type !== 'ask') return;
-        const choice = message.type === 'ask' ? from.peer : to;
-        promise(cluster, grants, `${node.name} in term ${message.term} of disk ${node.wipes}`, choice, 'gave its vote twice');
-      } else if (protocol === vote) {
+      if (name === protocol) {
         const message = decodeVoteMessage(bytes);
         if (message?.type !== 'vote') return;
         const { claimId, verdict, reason } = message.vote;
@@ -110,7 +43,7 @@ export class PromiseChecker implements Checker {
           'signed two votes',
         );
       }
-    };
+    });
   }
 }
 
@@ -261,8 +194,4 @@ function signatureOf(bytes: Uint8Array): string {
 function steady(cluster: Cluster, node: SimulatedNode): boolean {
   const jumped = cluster.faultTimes.some(({ fault, nodes }) => fault.kind === 'clock-jump' && nodes.includes(node.index));
   return !jumped && node.driftPpm === 0 && node.lies.size === 0;
-}
-
-function nameOf(cluster: Cluster, peer: PeerId | undefined): string {
-  return peer === undefined ? 'nobody' : (cluster.byPeer(peer)?.name ?? peer);
 }

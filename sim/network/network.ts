@@ -48,8 +48,8 @@ export class Network {
   disturbance: Partial<LinkModel> = {};
   messages = 0;
   bytes = 0;
-  /** Sees every one-way message as it is sent. */
-  tap: ((from: Host, to: PeerId, protocol: string, bytes: Uint8Array) => void) | undefined;
+  /** See every one-way message as it is sent. */
+  readonly taps: ((from: Host, to: PeerId, protocol: string, bytes: Uint8Array) => void)[] = [];
 
   constructor(scheduler: Scheduler, random: SeededRandom, trace: Trace, gossip: GossipParams = GOSSIP_DEFAULTS) {
     this.scheduler = scheduler;

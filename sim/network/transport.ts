@@ -31,6 +31,8 @@ interface Connection {
   /** When the last message from either end arrives, so that none overtakes it. */
   lastFromA: number;
   lastFromB: number;
+  /** Each end looks again whether it is still cut. */
+  readonly cutFor: Set<SimulatedTransport>;
 }
 
 export class SimulatedTransport implements Transport {
@@ -106,7 +108,7 @@ export class SimulatedTransport implements Transport {
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void {
     const connection = this.#connections.get(peer);
     if (!this.running || connection === undefined) return;
-    this.#network.tap?.(this.host, peer, protocol, bytes);
+    for (const tap of this.#network.taps) tap(this.host, peer, protocol, bytes);
     const to = connection.a === this ? connection.b : connection.a;
     const copies = this.#network.happens('duplicate', this.host, to.host) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
@@ -255,7 +257,7 @@ export class SimulatedTransport implements Transport {
 
   #open(to: SimulatedTransport): void {
     if (this.#connections.has(to.self)) return;
-    const connection: Connection = { a: this, b: to, lastFromA: 0, lastFromB: 0 };
+    const connection: Connection = { a: this, b: to, lastFromA: 0, lastFromB: 0, cutFor: new Set() };
     to.#closed(this.self, to.#connections.get(this.self)); // an end that never heard of its other's restart
     to.#connections.set(this.self, connection);
     this.#connections.set(to.self, connection);
@@ -275,8 +277,10 @@ export class SimulatedTransport implements Transport {
   cutOff(silentMs: number): void {
     for (const [peer, connection] of this.#connections) {
       const other = connection.a === this ? connection.b : connection.a;
-      if (this.#network.connects(this.host, other.host)) continue;
+      if (connection.cutFor.has(this) || this.#network.connects(this.host, other.host)) continue;
+      connection.cutFor.add(this);
       this.#network.scheduler.after(silentMs, () => {
+        connection.cutFor.delete(this);
         if (!this.#network.connects(this.host, other.host)) this.process.run(() => this.#closed(peer, connection));
       });
     }

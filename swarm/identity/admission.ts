@@ -48,6 +48,8 @@ import { type Redemption, TokenLedger } from './token-ledger.ts';
 
 const RECORD_PREFIX = 'roster/';
 const GENESIS_KEY = 'genesis';
+/** On the disk that founded the swarm. */
+export const FOUNDER_KEY = 'founder';
 const MAX_RECORDS = 40_000;
 const TOKEN_ID_BYTES = 8;
 /** A clock that differs by more is worth a word. */
@@ -469,6 +471,7 @@ export function foundSwarm(
   const issuer = signRecord(crypto, genesis.swarmId, { kind: 'issuer', ...shared, untilMs: nowMs + ISSUER_LIFE_MS }, rootSigners);
   return [
     { kind: 'put', key: GENESIS_KEY, value: genesis.bytes },
+    { kind: 'put', key: FOUNDER_KEY, value: new Uint8Array() },
     put(issuer),
     put(certifiedBy(crypto, genesis.swarmId, crypto.self, { name, role: 'committee', nowMs })),
   ];
@@ -493,8 +496,8 @@ export function genesisOn(store: Store): Promise<Uint8Array | undefined> {
 
 /** What a store must forget when its agent leaves the swarm for good. */
 export async function forgetSwarm(store: Store): Promise<void> {
-  const keys = [GENESIS_KEY];
-  for (const prefix of [RECORD_PREFIX, 'token/', 'peer/', 'election/', 'status/', 'held/'])
+  const keys = [GENESIS_KEY, FOUNDER_KEY];
+  for (const prefix of [RECORD_PREFIX, 'token/', 'peer/', 'committee/', 'status/', 'held/'])
     for (const [key] of await store.range(prefix, { limit: MAX_RECORDS })) keys.push(key);
   await store.write(keys.map((key) => ({ kind: 'delete', key })));
 }

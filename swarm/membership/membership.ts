@@ -122,6 +122,11 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
       .map((member) => member.peer);
   }
 
+  /** Of a member that this agent observes. */
+  rttMs(peer: PeerId): number | undefined {
+    return this.#watches.get(peer)?.rttMs;
+  }
+
   /** Whom this agent is an observer of. */
   get subjects(): ReadonlySet<PeerId> {
     return this.#subjects;
@@ -484,11 +489,12 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #judgeOne(peer: PeerId, now: Instant): Effects {
     const member = this.#members.get(peer);
     if (member === undefined || peer === this.#self || member.state === 'left') return [];
-    const { l, h } = this.#who.parameters;
+    const { k, l, h } = this.#who.parameters;
     const counted = this.#reports.count(
       peer,
       () => this.#observersOf(peer),
       (observer) => this.#voiceOf(observer),
+      k,
     );
     this.#keepCase(peer, counted, h, now.monotonicMs);
     return this.#change(peer, this.#stateOf(member, { ...counted, l, h }, now.monotonicMs), now);

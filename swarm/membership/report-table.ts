@@ -64,8 +64,8 @@ export class ReportTable {
     }
   }
 
-  /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. */
-  count(peer: PeerId, observersOf: () => Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice): Counted {
+  /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. @param k how many each observes, about */
+  count(peer: PeerId, observersOf: () => Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice, k: number): Counted {
     if (!this.#accusers.has(peer)) return { alerts: 0, silent: 0, refused: 0 };
     const said = { silent: 0, refused: 0, flapping: 0 };
     let implicit = 0;
@@ -73,7 +73,7 @@ export class ReportTable {
       const voice = voiceOf(observer);
       const kind = this.kindOf(observer, peer);
       if (voice === 'gone') implicit++;
-      else if (kind !== undefined && (voice === 'own' || !this.isDoubted(observer))) said[kind]++;
+      else if (kind !== undefined && (voice === 'own' || !this.isDoubted(observer, k))) said[kind]++;
     }
     const withImplicit = (explicit: number): number => (explicit === 0 ? 0 : explicit + implicit);
     const silent = said.silent + said.refused;
@@ -84,12 +84,13 @@ export class ReportTable {
     };
   }
 
-  /** One that accuses many, mostly such as nobody else accuses, is more likely cut off itself. */
-  isDoubted(observer: PeerId): boolean {
+  /** One that accuses many, mostly such as nobody else accuses, or most of whom nobody else accuses, is more likely cut off itself. */
+  isDoubted(observer: PeerId, k: number): boolean {
     const alerts = this.by(observer);
     if (alerts.size < 2) return false;
     let alone = 0;
     for (const peer of alerts.keys()) if (this.#accusers.get(peer)?.size === 1) alone++;
-    return alone * 2 > alerts.size;
+    const agreed = alerts.size - alone;
+    return alone >= 2 && alone * 2 > Math.min(alerts.size, k - agreed);
   }
 }

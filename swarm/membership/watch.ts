@@ -51,6 +51,11 @@ export class Watch {
     this.#roundTripMs = dueMs;
   }
 
+  /** Smoothed; undefined before the first. */
+  get rttMs(): number | undefined {
+    return this.#srttMs;
+  }
+
   get isAwaiting(): boolean {
     return this.#awaiting;
   }

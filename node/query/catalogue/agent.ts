@@ -48,7 +48,7 @@ const swarmTables: readonly Table[] = [
       mode TEXT observe, advise or act
       address TEXT where it can be dialed
       age_ms INTEGER how old its status is here
-      term INTEGER term of the election that it knows
+      term INTEGER term of the coordinator that it knows
       open_incidents INTEGER incidents that are open there
       load_1m REAL load average
       cpu REAL share of the CPUs in use, 0 to 1
@@ -169,6 +169,32 @@ const machineTables: readonly Table[] = [
         return [...rows('seconds', fine), ...rows('minutes', coarse?.mean), ...rows('peaks', coarse?.most)];
       }),
     ['name'],
+  ),
+  known(
+    'committee',
+    'The committee as each of its members knows it: who votes and who learns; empty on machines that do not belong to it',
+    `member TEXT name
+    number TEXT what it goes by in Raft
+    seat TEXT voter or learner
+    leads INTEGER 1: it leads, and so coordinates the swarm
+    behind INTEGER entries that it lacks; NULL but on the leader
+    term INTEGER term that this machine knows
+    committed INTEGER last entry of the log that this machine knows to be committed
+    applied INTEGER last entry whose effect is here`,
+    ['select node, member, seat, leads from committee', 'select member, behind from committee where behind > 0'],
+    ({ link }) => {
+      const { replica } = link.committee;
+      return link.committee.seats().map(({ peer, id, votes, leads, behind }) => ({
+        member: peer === undefined ? null : link.nameOf(peer),
+        number: id.toString(36),
+        seat: votes ? 'voter' : 'learner',
+        leads: leads ? 1 : 0,
+        behind,
+        term: replica?.state.term,
+        committed: replica?.committed,
+        applied: replica?.applied,
+      }));
+    },
   ),
   known(
     'services',

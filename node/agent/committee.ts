@@ -1,0 +1,457 @@
+// The agent's part in the committee: its log while it belongs to it, what its leader does so that others belong to it, and who
+// coordinates, which everybody else hears from the coordinator's own status.
+import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
+import { Lane } from '../../consensus/committee/lane.ts';
+import { drawLog, Numbers } from '../../consensus/committee/numbers.ts';
+import type { ConfChange } from '../../consensus/raft/config.ts';
+import { CorruptLog } from '../../consensus/raft/durable-log.ts';
+import { unpacked } from '../../consensus/raft/frames.ts';
+import type { Command } from '../../consensus/raft/registers.ts';
+import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { NONE, type NodeId } from '../../consensus/raft/types.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
+import type { Member } from '../../swarm/membership/membership.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { Store } from '../../swarm/ports/store.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+
+/** Which of this peer's logs is the one in use. */
+const LOG_KEY = 'committee/log';
+const STEER_EVERY_MS = 1_000;
+const STEER_SOON_MS = 50;
+const INVITE_WITHIN_MS = 3_000;
+const INVITE_AGAIN_MS = 10_000;
+/** What one goes by in Raft is asked again after this. */
+const KNOWN_FOR_MS = 60_000;
+/** Of a voter that says nothing, though it is there. */
+const SILENT_KNOWN_FOR_MS = 10_000;
+/** Heartbeats come each 250 ms. */
+const SILENT_MS = 2_000;
+const RECORD_WITHIN_MS = 5_000;
+const HAND_OVER_MS = 1_000;
+const HAND_OVER_LOOK_MS = 20;
+const RETIRE_MS = 10_000;
+const OPEN_AGAIN_MS = 10_000;
+const MOST_RTT_MS = 500;
+/** Registers that the coordinator writes. */
+const COORDINATOR = 'coordinator';
+
+export interface CommitteeEvents {
+  send(to: PeerId, bytes: Uint8Array): void;
+  request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
+  members(): readonly Member[];
+  isAlive(peer: PeerId): boolean;
+  /** Its certificate is for the committee. */
+  hasRole(peer: PeerId): boolean;
+  rttMs(peer: PeerId): number | undefined;
+  elected(term: number, coordinator: PeerId): void;
+  nameOf(peer: PeerId): string;
+  log(level: 'info' | 'warn', text: string): void;
+  failed(error: unknown): void;
+}
+
+/** One of the committee, as it is shown. */
+export interface Seat {
+  peer: PeerId | undefined;
+  id: NodeId;
+  votes: boolean;
+  leads: boolean;
+  /** Known to the leader only. */
+  behind: number | undefined;
+}
+
+/** The part of a store under a prefix. */
+function within(store: Store, prefix: string): Store {
+  return {
+    get: (key) => store.get(prefix + key),
+    write: (operations) => store.write(operations.map((one) => ({ ...one, key: prefix + one.key }))),
+    range: async (from, options) =>
+      (await store.range(prefix + from, options)).map(([key, value]) => [key.slice(prefix.length), value]),
+    close: async () => undefined,
+  };
+}
+
+export class Committee {
+  readonly #ports: Ports;
+  readonly #events: CommitteeEvents;
+  readonly #numbers: Numbers;
+  readonly #lanes = new Map<PeerId, Lane>();
+  /** What others said that they go by, and when. */
+  readonly #known = new Map<PeerId, { id: NodeId; upMs: number; atMs: number }>();
+  readonly #inviting = new Map<PeerId, number>();
+  /** Since when a follower is close behind. */
+  readonly #stableMs = new Map<NodeId, number>();
+  #log: ReplicatedLog | undefined;
+  #opening: Promise<ReplicatedLog> | undefined;
+  /** Who said of itself that it coordinates, in the highest term. */
+  #announced: { term: number; peer: PeerId } | undefined;
+  #told: PeerId | undefined;
+  #startedMs = 0;
+  #steering: Timer | undefined;
+  #isRecording = false;
+  #isLeaving = false;
+  #stopped = false;
+  /** How often the log stopped because of something that must not be. */
+  failures = 0;
+
+  constructor(ports: Ports, events: CommitteeEvents) {
+    this.#ports = ports;
+    this.#events = events;
+    this.#numbers = new Numbers(ports.crypto);
+  }
+
+  get #self(): PeerId {
+    return this.#ports.transport.self;
+  }
+
+  /** Who belonged to it before goes on; who founded the swarm begins it. */
+  async open(): Promise<void> {
+    const { store, clock } = this.#ports;
+    this.#startedMs = clock.monotonicMs();
+    const isThere = (await store.get(LOG_KEY)) !== undefined || (await store.get(FOUNDER_KEY)) !== undefined;
+    if (isThere) await this.#openLog();
+  }
+
+  #openLog(): Promise<ReplicatedLog> {
+    if (this.#log !== undefined) return Promise.resolve(this.#log);
+    this.#opening ??= this.#openAnew().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #openAnew(): Promise<ReplicatedLog> {
+    const { store, random, crypto, clock } = this.#ports;
+    const stored = decodeCbor((await store.get(LOG_KEY)) ?? encodeCbor(null));
+    const isFounder = (await store.get(FOUNDER_KEY)) !== undefined;
+    const number = typeof stored === 'number' ? stored : drawLog(random);
+    if (number !== stored) await store.write([{ kind: 'put', key: LOG_KEY, value: encodeCbor(number) }]);
+    const id = this.#numbers.idOf(this.#self, number);
+    const rttMs = (): number => this.#rttMs();
+    const ports = { clock, random, crypto, rttMs, store: within(store, `committee/${number}/`) };
+    try {
+      const log = await ReplicatedLog.open(id, isFounder ? [id] : undefined, ports, this.#logEvents());
+      if (this.#stopped) log.stop();
+      this.#log = log;
+      this.#steer();
+      return log;
+    } catch (error) {
+      if (!(error instanceof CorruptLog)) throw error;
+      this.#events.log('warn', `${error.message}; it begins another log`);
+      const another = 1 + (number % (2 ** 13 - 1));
+      await store.write([
+        { kind: 'put', key: LOG_KEY, value: encodeCbor(another) },
+        { kind: 'delete', key: FOUNDER_KEY },
+      ]);
+      return this.#openAnew();
+    }
+  }
+
+  /** As half of the others have it, or better: they make the majority. */
+  #rttMs(): number {
+    const known = this.peers().flatMap((peer) => this.#events.rttMs(peer) ?? []);
+    const median = known.sort((a, b) => a - b)[Math.floor((known.length - 1) / 2)];
+    return Math.min(MOST_RTT_MS, Math.max(1, median ?? 0));
+  }
+
+  #logEvents() {
+    return {
+      send: (to: NodeId, bytes: Uint8Array) => this.#send(to, bytes),
+      changed: () => {
+        this.#tell();
+        this.#steerSoon();
+      },
+      applied: () => undefined,
+      diskFails: (why: string | undefined) =>
+        this.#events.log(
+          'warn',
+          why === undefined ? 'the committee’s log is written again' : `the committee’s log cannot be written: ${why}`,
+        ),
+      failed: (error: unknown) => this.#logFailed(error),
+    };
+  }
+
+  /** Something that must not be: this member is silent for a while, and goes on from what is on its disk. */
+  #logFailed(error: unknown): void {
+    this.failures++;
+    this.#log = undefined;
+    this.#events.log('warn', `the committee’s log has stopped: ${error instanceof Error ? error.message : String(error)}`);
+    this.#ports.clock.after(OPEN_AGAIN_MS, () => {
+      if (!this.#stopped) this.#openLog().catch((again: unknown) => this.#events.failed(again));
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#steering?.cancel();
+    this.#log?.stop();
+    for (const lane of this.#lanes.values()) lane.clear();
+  }
+
+  // Who coordinates
+
+  get coordinator(): PeerId | undefined {
+    return this.#leading().peer;
+  }
+
+  /** The coordinator's term; without one, the highest that is known here. */
+  get term(): number {
+    return this.#leading().term;
+  }
+
+  #leading(): { peer: PeerId | undefined; term: number } {
+    const { lead, term } = this.#log?.state ?? { lead: NONE, term: 0 };
+    const peer = lead === NONE ? undefined : this.#peerOf(lead);
+    if (peer !== undefined) return { peer, term };
+    const announced = this.#announced;
+    const isIt = announced !== undefined && announced.term >= term && announced.peer !== this.#self;
+    if (isIt && this.#events.isAlive(announced.peer)) return announced;
+    return { peer: undefined, term: Math.max(term, announced?.term ?? 0) };
+  }
+
+  /** What a status says of its origin. */
+  heard(origin: PeerId, term: number, coordinates: boolean): void {
+    if (coordinates && term >= (this.#announced?.term ?? 0)) this.#announced = { term, peer: origin };
+    else if (!coordinates && this.#announced?.peer === origin) this.#announced = undefined;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { peer, term } = this.#leading();
+    if (peer === this.#told) return;
+    this.#told = peer;
+    if (peer !== undefined) this.#events.elected(term, peer);
+  }
+
+  get isLeader(): boolean {
+    return this.#log?.state.state === 'StateLeader';
+  }
+
+  /** This agent's log, where it has one: for whoever judges it from outside. */
+  get replica(): ReplicatedLog | undefined {
+    return this.#log;
+  }
+
+  // Who belongs to it
+
+  #ids(): NodeId[] {
+    const { voters = [], votersOutgoing = [], learners = [] } = this.#log?.conf ?? {};
+    return [...new Set([...voters, ...votersOutgoing, ...learners])];
+  }
+
+  #peerOf(id: NodeId): PeerId | undefined {
+    return this.#numbers.peerOf(id, () => this.#events.members().map(({ peer }) => peer));
+  }
+
+  /** The others of the committee, where this agent is one of it. */
+  peers(): PeerId[] {
+    const { id } = this.#log ?? {};
+    const ids = this.#ids();
+    if (id === undefined || !ids.includes(id)) return [];
+    return ids.flatMap((one) => this.#peerOf(one) ?? []).filter((peer) => peer !== this.#self);
+  }
+
+  seats(): Seat[] {
+    const { conf, state } = this.#log ?? {};
+    return this.#ids().map((id) => ({
+      id,
+      peer: this.#peerOf(id),
+      votes: conf?.voters.includes(id) ?? false,
+      leads: state?.lead === id,
+      behind: this.isLeader ? this.#log?.follower(id)?.behind : undefined,
+    }));
+  }
+
+  // Messages
+
+  #send(to: NodeId, frame: Uint8Array): void {
+    const peer = this.#peerOf(to);
+    if (peer === undefined) return;
+    const lane = this.#lanes.get(peer) ?? new Lane(this.#ports.clock, (bytes) => this.#events.send(peer, bytes));
+    this.#lanes.set(peer, lane);
+    // Not from within the log's own turn.
+    if (!lane.push(frame)) Promise.resolve().then(() => this.#log?.unreachable(to));
+  }
+
+  receive(from: PeerId, bytes: Uint8Array): void {
+    const log = this.#log;
+    if (log === undefined) return;
+    for (const frame of unpacked(bytes)) log.receive(from, frame, (id) => this.#numbers.isOf(id, from));
+  }
+
+  disconnected(peer: PeerId): void {
+    this.#lanes.get(peer)?.clear();
+    this.#lanes.delete(peer);
+    for (const id of this.#ids()) {
+      if (!this.#numbers.isOf(id, peer)) continue;
+      this.#log?.disconnected(id);
+      this.#log?.unreachable(id);
+    }
+  }
+
+  /** A leader asks what this agent goes by. */
+  async answer(body: Uint8Array): Promise<Uint8Array> {
+    if (decodeCbor(body) !== 'invite') throw new Error('malformed question');
+    const { id } = await this.#openLog();
+    return encodeCbor([id, Math.round(this.#ports.clock.monotonicMs() - this.#startedMs)]);
+  }
+
+  // What its leader does
+
+  #steerSoon(): void {
+    this.#steering?.cancel();
+    this.#steering = this.#stopped ? undefined : this.#ports.clock.after(STEER_SOON_MS, () => this.#steer());
+  }
+
+  #steer(): void {
+    this.#steering?.cancel();
+    if (this.#stopped) return;
+    this.#steering = this.#ports.clock.after(STEER_EVERY_MS, () => this.#steer());
+    const log = this.#log;
+    if (log?.state.state !== 'StateLeader') return this.#stableMs.clear();
+    this.#record(log);
+    const view = {
+      self: this.#self,
+      isLeaving: this.#isLeaving,
+      members: this.#members(log),
+      conf: log.conf,
+      seats: this.#seats(log),
+    };
+    const step = autopilot(view);
+    if (step?.kind === 'invite') this.#invite(step.peers);
+    else if (step !== undefined) this.#change(log, step.changes);
+  }
+
+  #change(log: ReplicatedLog, changes: readonly ConfChange[]): void {
+    try {
+      log.changeConf({ transition: 'ConfChangeTransitionAuto', changes });
+    } catch (error) {
+      if (!(error instanceof LogUnavailable)) throw error;
+      return; // at the next turn
+    }
+    for (const { type, node } of changes) {
+      const peer = this.#peerOf(node);
+      const name = peer === undefined ? 'one that is no member' : this.#events.nameOf(peer);
+      this.#events.log(
+        'info',
+        `committee: ${type === 'ConfChangeRemoveNode' ? 'without' : type === 'ConfChangeAddNode' ? 'votes:' : 'learns:'} ${name}`,
+      );
+    }
+  }
+
+  #members(log: ReplicatedLog): AutopilotMember[] {
+    const { clock } = this.#ports;
+    const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
+    const silent = new Set(log.conf.voters.filter((id) => (log.follower(id)?.silentMs ?? 0) > SILENT_MS));
+    for (const [peer, { id, atMs }] of this.#known)
+      if (nowMs - atMs > (silent.has(id) ? SILENT_KNOWN_FOR_MS : KNOWN_FOR_MS)) this.#known.delete(peer);
+    return this.#events.members().map(({ peer, state, sinceMs }) => {
+      const known = this.#known.get(peer);
+      return {
+        peer,
+        hasRole: this.#events.hasRole(peer),
+        isAlive: state === 'alive',
+        forMs: wallMs - sinceMs,
+        known: known && { id: known.id, upMs: known.upMs + nowMs - known.atMs },
+      };
+    });
+  }
+
+  #seats(log: ReplicatedLog): Map<NodeId, AutopilotSeat> {
+    const nowMs = this.#ports.clock.monotonicMs();
+    return new Map(
+      this.#ids().map((id) => {
+        const { silentMs = Number.POSITIVE_INFINITY, behind = Number.POSITIVE_INFINITY } = log.follower(id) ?? {};
+        const isActive = silentMs <= SILENT_MS;
+        if (!isActive) this.#stableMs.delete(id);
+        else if (!this.#stableMs.has(id)) this.#stableMs.set(id, nowMs);
+        const stableMs = nowMs - (this.#stableMs.get(id) ?? nowMs);
+        return [id, { id, peer: this.#peerOf(id), isActive, behind, stableMs }];
+      }),
+    );
+  }
+
+  #invite(peers: readonly PeerId[]): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    for (const peer of peers) {
+      if (nowMs - (this.#inviting.get(peer) ?? Number.NEGATIVE_INFINITY) < INVITE_AGAIN_MS) continue;
+      this.#inviting.set(peer, nowMs);
+      this.#events.request(peer, encodeCbor('invite'), INVITE_WITHIN_MS).then(
+        (answer) => this.#invited(peer, answer),
+        () => undefined, // again after a while
+      );
+    }
+  }
+
+  #invited(peer: PeerId, answer: Uint8Array): void {
+    const decoded = decodeCbor(answer);
+    const [id, upMs] = Array.isArray(decoded) ? decoded : [];
+    if (!Number.isSafeInteger(id) || typeof upMs !== 'number' || !this.#numbers.isOf(Number(id), peer)) return;
+    this.#inviting.delete(peer);
+    this.#known.set(peer, { id: Number(id), upMs, atMs: this.#ports.clock.monotonicMs() });
+    this.#steerSoon();
+  }
+
+  /** The log says who leads it. */
+  #record(log: ReplicatedLog): void {
+    const value = `${this.#self} ${log.state.term}`;
+    if (this.#isRecording || log.registers.get(COORDINATOR) === value) return;
+    this.#isRecording = true;
+    const ended = (): void => {
+      this.#isRecording = false;
+    };
+    log.propose({ op: 'put', key: COORDINATOR, value }, RECORD_WITHIN_MS).then(ended, ended);
+  }
+
+  // Proposals and reads
+
+  /** @throws LogUnavailable */
+  propose(command: Command, timeoutMs: number): Promise<boolean> {
+    return this.#must().propose(command, timeoutMs);
+  }
+
+  /** What a register holds, no older than this call. @throws LogUnavailable */
+  async read(key: string, timeoutMs: number): Promise<string | null> {
+    const log = this.#must();
+    await log.readable(timeoutMs);
+    return log.registers.get(key);
+  }
+
+  #must(): ReplicatedLog {
+    if (this.#log === undefined) throw new LogUnavailable('this agent is not of the committee', false);
+    return this.#log;
+  }
+
+  // Going
+
+  /** A leader that stops hands over to another that votes and has all. */
+  async handOver(): Promise<void> {
+    const log = this.#log;
+    if (log?.state.state !== 'StateLeader') return;
+    const close = log.conf.voters
+      .filter((id) => id !== log.id && (log.follower(id)?.silentMs ?? Number.POSITIVE_INFINITY) < SILENT_MS)
+      .sort((a, b) => (log.follower(a)?.behind ?? 0) - (log.follower(b)?.behind ?? 0));
+    const [next] = close;
+    if (next === undefined) return;
+    log.transferLeader(next);
+    await this.#until(() => log.state.state !== 'StateLeader', HAND_OVER_MS, HAND_OVER_LOOK_MS);
+  }
+
+  /** Before its membership ends: the log stays with the others. */
+  async retire(): Promise<void> {
+    const log = this.#log;
+    const hasOthers = this.#events.members().some(({ peer, state }) => peer !== this.#self && state === 'alive');
+    if (log?.state.state !== 'StateLeader' || !hasOthers) return;
+    this.#isLeaving = true;
+    this.#steer();
+    await this.#until(() => log.state.state !== 'StateLeader', RETIRE_MS, STEER_SOON_MS);
+  }
+
+  async #until(holds: () => boolean, withinMs: number, everyMs: number): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + withinMs;
+    while (!holds() && clock.monotonicMs() < untilMs) await new Promise<void>((resolve) => clock.after(everyMs, resolve));
+  }
+}
