@@ -513,15 +513,16 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   #stateOf(member: Member, says: Counted & { l: number; h: number }, nowMs: number): MemberState {
     const { peer, state } = member;
-    const { alerts, refused, l, h } = says;
+    const { explicit, alerts, refused, l, h } = says;
     const agreedMs = this.#cases.get(peer)?.agreedMs;
     // Taken back only when most of those who said it do: a verdict does not waver.
     if (state === 'down' && alerts >= l) return 'down';
-    if (agreedMs !== undefined && this.#mayCut()) {
+    const seesIt = explicit < h && this.#seesIt(peer);
+    if (agreedMs !== undefined && this.#mayCut() && !seesIt) {
       if (refused >= h) return 'down';
       if (nowMs - agreedMs >= DOWN_AFTER_MS && this.#isBatchWhole(nowMs)) return 'down';
     }
-    if (alerts >= l && (alerts >= h || !this.#seesIt(peer))) return 'unreachable';
+    if (alerts >= l && !seesIt) return 'unreachable';
     if (this.#watches.get(peer)?.alert !== undefined && this.#isCutOff()) return 'unreachable';
     const lostMs = this.#lostMs.get(peer);
     if (lostMs !== undefined && nowMs - lostMs >= REDIAL_GRACE_MS) return 'unreachable';
@@ -529,7 +530,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return member.met && lostMs === undefined ? 'alive' : state;
   }
 
-  /** This agent watches it, and it answers: fewer than H others do not outweigh that. */
+  /** This agent watches it, and it answers: fewer than H others who say otherwise do not outweigh that. */
   #seesIt(peer: PeerId): boolean {
     const watch = this.#watches.get(peer);
     return watch?.isCalm === true && this.#members.get(peer)?.connected === true;

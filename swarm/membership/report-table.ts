@@ -6,6 +6,8 @@ const NO_ALERTS: Alerts = new Map();
 
 /** How many observers say something of a member; each figure with those of the ones after it. */
 export interface Counted {
+  /** By those who say so themselves. */
+  explicit: number;
   /** That something is wrong. */
   alerts: number;
   /** That it does not answer now. */
@@ -64,20 +66,26 @@ export class ReportTable {
     }
   }
 
-  /** What distinct observers say who live and are believed; and with one at least, those count that cannot speak any more. @param k how many each observes, about */
+  /** What distinct observers say who live and are believed; and with two at least, or the only one left, those count that cannot speak any more. @param k how many each observes, about */
   count(peer: PeerId, observersOf: () => Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice, k: number): Counted {
-    if (!this.#accusers.has(peer)) return { alerts: 0, silent: 0, refused: 0 };
+    if (!this.#accusers.has(peer)) return { explicit: 0, alerts: 0, silent: 0, refused: 0 };
     const said = { silent: 0, refused: 0, flapping: 0 };
-    let implicit = 0;
+    let [implicit, speaking] = [0, 0];
     for (const observer of observersOf()) {
       const voice = voiceOf(observer);
+      if (voice === 'gone') {
+        implicit++;
+        continue;
+      }
+      speaking++;
       const kind = this.kindOf(observer, peer);
-      if (voice === 'gone') implicit++;
-      else if (kind !== undefined && (voice === 'own' || !this.isDoubted(observer, k))) said[kind]++;
+      if (kind !== undefined && (voice === 'own' || !this.isDoubted(observer, k))) said[kind]++;
     }
-    const withImplicit = (explicit: number): number => (explicit === 0 ? 0 : explicit + implicit);
+    const enough = Math.max(1, Math.min(2, speaking));
+    const withImplicit = (explicit: number): number => (explicit < enough ? explicit : explicit + implicit);
     const silent = said.silent + said.refused;
     return {
+      explicit: silent + said.flapping,
       alerts: withImplicit(silent + said.flapping),
       silent: withImplicit(silent),
       refused: withImplicit(said.refused),

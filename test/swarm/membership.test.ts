@@ -266,16 +266,25 @@ describe('verdicts', () => {
     const world = bench(20);
     const [subject = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
     const observers = observersOf(subject, all(20)).filter((peer) => peer !== 'self');
-    const [witness = '', ...gone] = observers;
-    world.reported([witness], subject);
-    expect(world.state(subject)).toBe('alive');
-    for (const peer of gone.slice(0, 4)) {
+    const [witness = '', second = '', ...gone] = observers;
+    const lose = (peer: string): void => {
       world.post({ kind: 'disconnected', peer });
       world.post({ kind: 'dialed', peer, outcome: 'refused' });
-    }
+    };
+    world.reported([witness], subject);
+    for (const peer of gone.slice(0, 4)) lose(peer);
+    // Others could say so too, and one alone may be mistaken.
+    expect(world.state(subject)).toBe('alive');
+    world.reported([second], subject);
     expect(world.state(subject)).toBe('unreachable');
     world.pass(25_000, (peer) => !gone.includes(peer) && peer !== subject);
     expect(world.state(subject)).toBe('down');
+    // Of another all observers are gone but one: its word is all that there is.
+    const other = peersOf(20).find((peer) => peer !== subject && !gone.includes(peer) && !world.core.subjects.has(peer)) ?? '';
+    const [last = '', ...rest] = observersOf(other, all(20)).filter((peer) => peer !== 'self' && !gone.includes(peer));
+    for (const peer of rest) lose(peer);
+    world.reported([last], other);
+    expect(world.state(other)).toBe('unreachable');
   });
 
   it('do not cut half of the members: then it is this half that may be cut off', () => {
