@@ -7,6 +7,7 @@ import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
 import { directory, ends, exits, format, integer, rows, span } from './options.ts';
+import { addOrderCommands } from './order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
 
@@ -68,6 +69,7 @@ function addNodeCommands(program: Command): void {
   addActCommands(program);
   addAuditCommands(program);
   addSwarmCommands(program);
+  addOrderCommands(program);
   addApiCommands(program);
   addSetupCommands(program);
   program
@@ -335,6 +337,7 @@ function addActCommands(program: Command): void {
     .option('--target <name>', 'the service, mount or metric')
     .option('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', span)
     .option('--reason <text>', 'why, for the audit', 'by hand')
+    .option('--everywhere', 'on all machines, by a decision of the swarm', false)
     .option('--lift <id>', 'end a silence early')
     .addOption(directory())
     .action(async ({ dir, ...options }: Common & { reason: string }) => ends((await acting()).silence(dir, options)));

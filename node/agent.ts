@@ -145,7 +145,12 @@ export class Agent {
     const peers = (): number =>
       this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
     const { maxConcurrent } = config.engine;
-    this.#executor = new Executor({ ports, audit: this.#audit, peers, maintenance, maxConcurrent, ...events }, config.mode);
+    const paused = (): string | undefined => {
+      const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
+      return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
+    };
+    const executorParts = { ports, audit: this.#audit, peers, maintenance, paused, maxConcurrent, ...events };
+    this.#executor = new Executor(executorParts, config.mode);
     const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
     this.#healer = new Healer({ ...parts, ...events });
     this.apiTokens = new ApiTokens(ports);
@@ -195,7 +200,7 @@ export class Agent {
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
   async leave(force: boolean): Promise<void> {
     this.roll.mayLeave(force);
-    await this.#link.committee.retire();
+    await this.#link.order.committee.retire();
     await this.roll.leave(force);
     this.#isGone = true;
   }
@@ -245,6 +250,7 @@ export class Agent {
       openIncidents: this.#healer.openIncidents + aboutToOpen,
       term: this.#link.term,
       coordinator: this.#link.coordinator === this.#link.self,
+      decided: this.#link.order.decisions.state.index,
       mode: this.#executor.halted === undefined ? this.#config.mode : 'halted',
     };
   }
@@ -272,6 +278,15 @@ export class Agent {
       ownVotes: this.#ownVotes,
     };
     return explain(id, sources);
+  }
+
+  wallMs(): number {
+    return this.#ports.clock.wallMs();
+  }
+
+  /** What a person had decided is in this agent's audit too. */
+  async noted(text: string): Promise<void> {
+    await this.#audit.append('control', this.#link.self, text);
   }
 
   traffic(): ReadonlyMap<string, Traffic> {

@@ -222,6 +222,7 @@ export class SimulatedNode {
       openIncidents: 0,
       term: swarm.term,
       coordinator: swarm.coordinator === this.peer,
+      decided: swarm.order.decisions.state.index,
       mode: 'observe',
       ...this.says,
     };

@@ -5,7 +5,7 @@ import { ModelledCrypto } from './adapters/crypto.ts';
 import { realMs } from './adapters/drain.ts';
 import type { TraceEvent } from './adapters/trace.ts';
 import type { Checker } from './check/checker.ts';
-import { CoordinatorChecker, RaftChecker } from './check/committee.ts';
+import { CoordinatorChecker, DecisionsChecker, RaftChecker } from './check/committee.ts';
 import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker } from './check/machines.ts';
 import { MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
 import { Cluster, type ClusterConfig } from './cluster.ts';
@@ -25,6 +25,7 @@ const VIEWS_SAMPLED = 20;
 export const makeCheckers = (): Checker[] => [
   new CoordinatorChecker(),
   new RaftChecker(),
+  new DecisionsChecker(),
   new PromiseChecker(),
   new MembershipChecker(),
   new StatusChecker(),

@@ -1,7 +1,17 @@
 // The swarm's topics and protocol ids: built and parsed here only. All carry the swarm's id and a version,
 // so that two swarms on one network never mix.
 
-export type ProtocolName = 'sync' | 'probe' | 'renew' | 'vote' | 'raft' | 'committee' | 'table' | 'explain';
+export type ProtocolName =
+  | 'sync'
+  | 'probe'
+  | 'renew'
+  | 'vote'
+  | 'raft'
+  | 'attest'
+  | 'committee'
+  | 'decisions'
+  | 'table'
+  | 'explain';
 
 const VERSIONS: Record<ProtocolName, number> = {
   sync: 3,
@@ -9,7 +19,9 @@ const VERSIONS: Record<ProtocolName, number> = {
   renew: 1,
   vote: 1,
   raft: 1,
+  attest: 1,
   committee: 1,
+  decisions: 1,
   table: 3,
   explain: 1,
 };

@@ -9,9 +9,10 @@ import type { Store } from '../../swarm/ports/store.ts';
 import { ConfChangeError, type ConfChanges, changesOf } from './config.ts';
 import { DurableLog } from './durable-log.ts';
 import { Assembly, framesOf, MAX_FRAME_BYTES } from './frames.ts';
+import { DEFAULT_SETTINGS, type LogSettings } from './log-settings.ts';
+import type { StateMachine } from './machine.ts';
 import type { StateType } from './raft.ts';
 import { RawNode, StepError } from './raw-node.ts';
-import { type Command, commandSchema, Registers } from './registers.ts';
 import {
   type ConfState,
   type Entry,
@@ -23,24 +24,6 @@ import {
   ProposalDropped,
 } from './types.ts';
 import { decodeMessage, encodeMessage } from './wire.ts';
-
-export interface LogSettings {
-  tickMs: number;
-  heartbeatTicks: number;
-  electionTicks: number;
-  /** After so many entries the state is kept, and entries are dropped but for some, for followers that are a little behind. */
-  snapshotEvery: number;
-  keptEntries: number;
-}
-
-/** Heartbeats each 250 ms; silence is judged after 0.8 to 1.6 s. */
-export const DEFAULT_SETTINGS: LogSettings = {
-  tickMs: 50,
-  heartbeatTicks: 5,
-  electionTicks: 16,
-  snapshotEvery: 2_000,
-  keptEntries: 500,
-};
 
 /** Who sees a leader's connection close campaigns in turn, each when it would have heard of the one before it. */
 const SUCCESSION_STEP_MS = 10;
@@ -98,22 +81,25 @@ export interface LogPorts {
   rttMs?(): number;
 }
 
-const entrySchema = z.tuple([z.string(), commandSchema]);
+const entrySchema = z.tuple([z.string(), z.unknown()]);
 
 interface Waiting<T> {
   done(result: T): void;
   fail(error: LogUnavailable): void;
 }
 
-export class ReplicatedLog {
+type CommandOf<Machine extends StateMachine<unknown, unknown>> = NonNullable<ReturnType<Machine['parse']>>;
+type ResultOf<Machine extends StateMachine<unknown, unknown>> = ReturnType<Machine['apply']>;
+
+export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = StateMachine<unknown, unknown>> {
   readonly id: NodeId;
-  readonly registers = new Registers();
+  readonly machine: Machine;
   readonly #ports: LogPorts;
   readonly #events: LogEvents;
   readonly #settings: LogSettings;
   readonly #log: DurableLog;
   readonly #node: RawNode;
-  readonly #proposals = new Map<string, Waiting<boolean>>();
+  readonly #proposals = new Map<string, Waiting<ResultOf<Machine>>>();
   readonly #reads = new Map<string, Waiting<void>>();
   /** Reads that wait until an index is applied. */
   #readable: { index: number; waiting: Waiting<void> }[] = [];
@@ -128,14 +114,16 @@ export class ReplicatedLog {
    * configuration commits must not be without the commit of that change, or an old majority could elect without them.
    */
   #hard: HardState;
-  /** A state of the registers that is to be kept. */
+  /** A state that is to be kept. */
   #due: { index: number; conf: ConfState; data: Uint8Array } | undefined;
   #conf: ConfState;
   #snapshotted: number;
-  /** The last entry whose effect is in the registers. */
+  /** The last entry whose effect is in the state. */
   #at: EntryId;
   #ticking: Timer | undefined;
   #succession: Timer | undefined;
+  /** The leader whose connection closed: what it said before that may still come, and does not bring it back. */
+  #gone = { id: NONE, untilMs: 0 };
   #isDraining = false;
   /** Ticks in a row that came late. */
   #heldUp = 0;
@@ -145,8 +133,9 @@ export class ReplicatedLog {
   #sequence = 0;
   readonly #incarnation: string;
 
-  private constructor(id: NodeId, log: DurableLog, ports: LogPorts, events: LogEvents, settings: LogSettings) {
+  private constructor(id: NodeId, log: DurableLog, machine: Machine, ports: LogPorts, events: LogEvents, settings: LogSettings) {
     this.id = id;
+    this.machine = machine;
     this.#ports = ports;
     this.#events = events;
     this.#settings = settings;
@@ -155,8 +144,8 @@ export class ReplicatedLog {
     this.#incarnation = `${id.toString(36)}-${ports.random.uint32().toString(36)}`;
     const snapshot = log.kept;
     this.#at = { index: snapshot.index, term: snapshot.term };
-    log.present = () => ({ ...this.#at, conf: this.#conf, data: this.registers.encode() });
-    this.registers.restore(snapshot.data);
+    log.present = () => ({ ...this.#at, conf: this.#conf, data: this.machine.encode() });
+    this.machine.restore(snapshot.data);
     this.#conf = snapshot.conf;
     this.#snapshotted = snapshot.index;
     this.#node = new RawNode({
@@ -184,15 +173,16 @@ export class ReplicatedLog {
   }
 
   /** @param voters who begin a group together, all with the same list; undefined: it is there, or a leader brings it. @throws CorruptLog */
-  static async open(
+  static async open<Machine extends StateMachine<unknown, unknown>>(
     id: NodeId,
     voters: readonly NodeId[] | undefined,
+    machine: Machine,
     ports: LogPorts,
     events: LogEvents,
     settings: LogSettings = DEFAULT_SETTINGS,
-  ): Promise<ReplicatedLog> {
+  ): Promise<ReplicatedLog<Machine>> {
     const log = await DurableLog.open(ports.store, ports.crypto, voters);
-    const opened = new ReplicatedLog(id, log, ports, events, settings);
+    const opened = new ReplicatedLog(id, log, machine, ports, events, settings);
     opened.#tick();
     return opened;
   }
@@ -267,7 +257,9 @@ export class ReplicatedLog {
     // A follower passes on what it was asked.
     const isPassedOn = one.type === 'MsgProp' || one.type === 'MsgReadIndex' || one.type === 'MsgTransferLeader';
     if (!isPassedOn && !isIts(one.from)) return;
-    this.#heardMs.set(one.from, this.#ports.clock.monotonicMs());
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (one.from === this.#gone.id && nowMs < this.#gone.untilMs && !isPassedOn) return;
+    this.#heardMs.set(one.from, nowMs);
     // Another campaigns: it has its chance.
     const isCampaign = one.type === 'MsgPreVote' || one.type === 'MsgVote';
     if (isCampaign && this.#succession !== undefined) this.#succeedAfter(this.#againMs(), SUCCESSION_TRIES);
@@ -277,6 +269,7 @@ export class ReplicatedLog {
   /** A connection has closed: where it was the leader's, that may be gone. */
   disconnected(from: NodeId): void {
     if (this.#stopped || from !== this.#node.raft.lead || from === this.id) return;
+    this.#gone = { id: from, untilMs: this.#ports.clock.monotonicMs() + this.#rttMs };
     // The lease is given up, so that others who see the same are voted for; who still hears the leader votes for nobody.
     this.#do(() => this.#node.forgetLeader());
     this.#succeedAfter(this.#turnMs(from), SUCCESSION_TRIES);
@@ -334,8 +327,9 @@ export class ReplicatedLog {
 
   // Proposals and reads
 
-  /** Resolves once it is applied here, with whether it took effect. @throws LogUnavailable */
-  propose(command: Command, timeoutMs: number): Promise<boolean> {
+  /** Resolves once it is applied here, with what came of it. @throws LogUnavailable; RangeError where it is no command */
+  propose(command: CommandOf<Machine>, timeoutMs: number): Promise<ResultOf<Machine>> {
+    if (this.machine.parse(command) === undefined) throw new RangeError('no command of this log');
     const id = `${this.#incarnation}-${this.#sequence++}`;
     const data = encodeCbor([id, command]);
     return this.#waiting(this.#proposals, id, timeoutMs, () => this.#node.propose(data), true);
@@ -525,7 +519,7 @@ export class ReplicatedLog {
 
   #restored({ snapshot }: Message): void {
     if (snapshot === undefined) return;
-    this.registers.restore(snapshot.data);
+    this.machine.restore(snapshot.data);
     this.#conf = snapshot.conf;
     this.#snapshotted = snapshot.index;
     this.#at = { index: snapshot.index, term: snapshot.term };
@@ -546,13 +540,12 @@ export class ReplicatedLog {
     if (last - this.#snapshotted >= this.#settings.snapshotEvery) this.#snapshot(last);
   }
 
-  #applyCommand({ data }: Entry): void {
+  #applyCommand({ data, index, term }: Entry): void {
     const parsed = entrySchema.safeParse(decodeCbor(data));
-    // All members leave out the same.
-    if (!parsed.success) return;
-    const [id, command] = parsed.data;
-    const took = this.registers.apply(command);
-    this.#proposals.get(id)?.done(took);
+    const command = parsed.success ? this.machine.parse(parsed.data[1]) : undefined;
+    if (!parsed.success || command === undefined) return;
+    const result = this.machine.apply(command, { index, term }) as ResultOf<Machine>;
+    this.#proposals.get(parsed.data[0])?.done(result);
   }
 
   #applyConf(entry: Entry): void {
@@ -566,7 +559,7 @@ export class ReplicatedLog {
 
   #snapshot(index: number): void {
     this.#snapshotted = index;
-    this.#due = { index, conf: this.#conf, data: this.registers.encode() };
+    this.#due = { index, conf: this.#conf, data: this.machine.encode() };
   }
 
   /** In the writer's turn: nothing else may be written meanwhile. */

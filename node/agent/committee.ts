@@ -3,10 +3,10 @@
 import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
 import { Lane } from '../../consensus/committee/lane.ts';
 import { drawLog, Numbers } from '../../consensus/committee/numbers.ts';
+import { DecisionState } from '../../consensus/decisions/state.ts';
 import type { ConfChange } from '../../consensus/raft/config.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { unpacked } from '../../consensus/raft/frames.ts';
-import type { Command } from '../../consensus/raft/registers.ts';
 import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import { NONE, type NodeId } from '../../consensus/raft/types.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -29,14 +29,12 @@ const KNOWN_FOR_MS = 60_000;
 const SILENT_KNOWN_FOR_MS = 10_000;
 /** Heartbeats come each 250 ms. */
 const SILENT_MS = 2_000;
-const RECORD_WITHIN_MS = 5_000;
 const HAND_OVER_MS = 1_000;
+const TRANSFER_WITHIN_MS = 2_000;
 const HAND_OVER_LOOK_MS = 20;
 const RETIRE_MS = 10_000;
 const OPEN_AGAIN_MS = 10_000;
 const MOST_RTT_MS = 500;
-/** Registers that the coordinator writes. */
-const COORDINATOR = 'coordinator';
 
 export interface CommitteeEvents {
   send(to: PeerId, bytes: Uint8Array): void;
@@ -46,11 +44,19 @@ export interface CommitteeEvents {
   /** Its certificate is for the committee. */
   hasRole(peer: PeerId): boolean;
   rttMs(peer: PeerId): number | undefined;
+  /** Whether a member may say who leads. */
+  mayTransfer(peer: PeerId): boolean;
   elected(term: number, coordinator: PeerId): void;
+  /** Now and then, while this agent leads. */
+  leading(log: DecisionLog): void;
+  /** Something was applied here, or who votes has changed. */
+  applied(): void;
   nameOf(peer: PeerId): string;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
+
+export type DecisionLog = ReplicatedLog<DecisionState>;
 
 /** One of the committee, as it is shown. */
 export interface Seat {
@@ -83,14 +89,13 @@ export class Committee {
   readonly #inviting = new Map<PeerId, number>();
   /** Since when a follower is close behind. */
   readonly #stableMs = new Map<NodeId, number>();
-  #log: ReplicatedLog | undefined;
-  #opening: Promise<ReplicatedLog> | undefined;
+  #log: DecisionLog | undefined;
+  #opening: Promise<DecisionLog> | undefined;
   /** Who said of itself that it coordinates, in the highest term. */
   #announced: { term: number; peer: PeerId } | undefined;
   #told: PeerId | undefined;
   #startedMs = 0;
   #steering: Timer | undefined;
-  #isRecording = false;
   #isLeaving = false;
   #stopped = false;
   /** How often the log stopped because of something that must not be. */
@@ -114,7 +119,7 @@ export class Committee {
     if (isThere) await this.#openLog();
   }
 
-  #openLog(): Promise<ReplicatedLog> {
+  #openLog(): Promise<DecisionLog> {
     if (this.#log !== undefined) return Promise.resolve(this.#log);
     this.#opening ??= this.#openAnew().finally(() => {
       this.#opening = undefined;
@@ -122,7 +127,7 @@ export class Committee {
     return this.#opening;
   }
 
-  async #openAnew(): Promise<ReplicatedLog> {
+  async #openAnew(): Promise<DecisionLog> {
     const { store, random, crypto, clock } = this.#ports;
     const stored = decodeCbor((await store.get(LOG_KEY)) ?? encodeCbor(null));
     const isFounder = (await store.get(FOUNDER_KEY)) !== undefined;
@@ -132,7 +137,7 @@ export class Committee {
     const rttMs = (): number => this.#rttMs();
     const ports = { clock, random, crypto, rttMs, store: within(store, `committee/${number}/`) };
     try {
-      const log = await ReplicatedLog.open(id, isFounder ? [id] : undefined, ports, this.#logEvents());
+      const log = await ReplicatedLog.open(id, isFounder ? [id] : undefined, new DecisionState(), ports, this.#logEvents());
       if (this.#stopped) log.stop();
       this.#log = log;
       this.#steer();
@@ -163,7 +168,7 @@ export class Committee {
         this.#tell();
         this.#steerSoon();
       },
-      applied: () => undefined,
+      applied: () => this.#events.applied(),
       diskFails: (why: string | undefined) =>
         this.#events.log(
           'warn',
@@ -230,7 +235,7 @@ export class Committee {
   }
 
   /** This agent's log, where it has one: for whoever judges it from outside. */
-  get replica(): ReplicatedLog | undefined {
+  get replica(): DecisionLog | undefined {
     return this.#log;
   }
 
@@ -251,6 +256,13 @@ export class Committee {
     const ids = this.#ids();
     if (id === undefined || !ids.includes(id)) return [];
     return ids.flatMap((one) => this.#peerOf(one) ?? []).filter((peer) => peer !== this.#self);
+  }
+
+  /** Who votes, this agent included; undefined while that changes, or where one of them is not known. */
+  voters(): PeerId[] | undefined {
+    const { voters = [], votersOutgoing = [] } = this.#log?.conf ?? {};
+    const peers = voters.flatMap((id) => this.#peerOf(id) ?? []);
+    return votersOutgoing.length > 0 || peers.length < voters.length || peers.length === 0 ? undefined : peers;
   }
 
   seats(): Seat[] {
@@ -291,11 +303,37 @@ export class Committee {
     }
   }
 
-  /** A leader asks what this agent goes by. */
-  async answer(body: Uint8Array): Promise<Uint8Array> {
-    if (decodeCbor(body) !== 'invite') throw new Error('malformed question');
+  /** A leader asks what this agent goes by; or somebody asks this leader to hand over. @throws where that cannot be */
+  async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
+    const decoded = decodeCbor(body);
+    if (Array.isArray(decoded) && decoded[0] === 'transfer') {
+      await this.#transferFor(from, String(decoded[1]));
+      return encodeCbor(true);
+    }
+    if (decoded !== 'invite') throw new Error('malformed question');
     const { id } = await this.#openLog();
     return encodeCbor([id, Math.round(this.#ports.clock.monotonicMs() - this.#startedMs)]);
+  }
+
+  /** Has another member lead. @throws where it cannot */
+  async transfer(to: PeerId): Promise<void> {
+    const { coordinator } = this;
+    if (coordinator === undefined) throw new Error('nobody coordinates');
+    if (coordinator === this.#self) return this.#transferFor(this.#self, to);
+    await this.#events.request(coordinator, encodeCbor(['transfer', to]), TRANSFER_WITHIN_MS);
+  }
+
+  async #transferFor(from: PeerId, to: PeerId): Promise<void> {
+    const log = this.#log;
+    if (log?.state.state !== 'StateLeader') throw new Error('this agent does not coordinate any more');
+    if (!this.#events.mayTransfer(from))
+      throw new Error(`${this.#events.nameOf(from)} may not say who coordinates: it is no issuer`);
+    const id = log.conf.voters.find((one) => this.#numbers.isOf(one, to));
+    if (id === undefined) throw new Error(`${this.#events.nameOf(to)} does not vote in the committee`);
+    if (id === log.id) return;
+    log.transferLeader(id);
+    await this.#until(() => log.state.lead === id, TRANSFER_WITHIN_MS, HAND_OVER_LOOK_MS);
+    if (log.state.lead !== id) throw new Error(`${this.#events.nameOf(to)} did not take over in ${TRANSFER_WITHIN_MS / 1_000} s`);
   }
 
   // What its leader does
@@ -311,7 +349,7 @@ export class Committee {
     this.#steering = this.#ports.clock.after(STEER_EVERY_MS, () => this.#steer());
     const log = this.#log;
     if (log?.state.state !== 'StateLeader') return this.#stableMs.clear();
-    this.#record(log);
+    this.#events.leading(log);
     const view = {
       self: this.#self,
       isLeaving: this.#isLeaving,
@@ -324,7 +362,7 @@ export class Committee {
     else if (step !== undefined) this.#change(log, step.changes);
   }
 
-  #change(log: ReplicatedLog, changes: readonly ConfChange[]): void {
+  #change(log: DecisionLog, changes: readonly ConfChange[]): void {
     try {
       log.changeConf({ transition: 'ConfChangeTransitionAuto', changes });
     } catch (error) {
@@ -341,7 +379,7 @@ export class Committee {
     }
   }
 
-  #members(log: ReplicatedLog): AutopilotMember[] {
+  #members(log: DecisionLog): AutopilotMember[] {
     const { clock } = this.#ports;
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
     const silent = new Set(log.conf.voters.filter((id) => (log.follower(id)?.silentMs ?? 0) > SILENT_MS));
@@ -359,7 +397,7 @@ export class Committee {
     });
   }
 
-  #seats(log: ReplicatedLog): Map<NodeId, AutopilotSeat> {
+  #seats(log: DecisionLog): Map<NodeId, AutopilotSeat> {
     const nowMs = this.#ports.clock.monotonicMs();
     return new Map(
       this.#ids().map((id) => {
@@ -392,36 +430,6 @@ export class Committee {
     this.#inviting.delete(peer);
     this.#known.set(peer, { id: Number(id), upMs, atMs: this.#ports.clock.monotonicMs() });
     this.#steerSoon();
-  }
-
-  /** The log says who leads it. */
-  #record(log: ReplicatedLog): void {
-    const value = `${this.#self} ${log.state.term}`;
-    if (this.#isRecording || log.registers.get(COORDINATOR) === value) return;
-    this.#isRecording = true;
-    const ended = (): void => {
-      this.#isRecording = false;
-    };
-    log.propose({ op: 'put', key: COORDINATOR, value }, RECORD_WITHIN_MS).then(ended, ended);
-  }
-
-  // Proposals and reads
-
-  /** @throws LogUnavailable */
-  propose(command: Command, timeoutMs: number): Promise<boolean> {
-    return this.#must().propose(command, timeoutMs);
-  }
-
-  /** What a register holds, no older than this call. @throws LogUnavailable */
-  async read(key: string, timeoutMs: number): Promise<string | null> {
-    const log = this.#must();
-    await log.readable(timeoutMs);
-    return log.registers.get(key);
-  }
-
-  #must(): ReplicatedLog {
-    if (this.#log === undefined) throw new LogUnavailable('this agent is not of the committee', false);
-    return this.#log;
   }
 
   // Going

@@ -49,6 +49,8 @@ export interface ExecutorParts {
   /** Members of the swarm within reach. */
   peers(): number;
   maintenance: readonly MaintenanceWindow[];
+  /** Why the swarm has this agent change nothing by itself; undefined while it may. */
+  paused(): string | undefined;
   /** Actions at a time; no more than the transaction core runs. */
   maxConcurrent?: number | undefined;
   log(level: 'info' | 'warn', text: string): void;
@@ -196,6 +198,11 @@ export class Executor {
     return this.#guard.halted;
   }
 
+  /** Why policies keep still, where the swarm has paused this agent. */
+  get paused(): string | undefined {
+    return this.#parts.paused();
+  }
+
   /** From now on nothing is done, also after a restart; what waits for approval is dropped. */
   async halt(reason: string): Promise<void> {
     const { ports, audit } = this.#parts;
@@ -313,7 +320,7 @@ export class Executor {
       before,
       authority,
       nowMs: clock.monotonicMs(),
-      maintenance: maintenanceReason(this.#parts.maintenance, clock.wallMs()),
+      maintenance: this.#parts.paused() ?? maintenanceReason(this.#parts.maintenance, clock.wallMs()),
     });
     const verdict = judged.kind === 'refused' ? judged : await this.#tried(judged, tool.steps(call, before));
     const diff = tool.refusal?.(call, before) === undefined ? await tool.dryRun(call, before, this.#machine) : [];
@@ -414,6 +421,8 @@ export class Executor {
       if (look.ok) before.push(look.before);
     }
     if (this.#guard.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
+    const paused = plan.tier === 'operator' ? undefined : this.#parts.paused();
+    if (paused !== undefined) return this.#hold(plan, diff, paused);
     const entry = await this.#transact(plan, before, progress);
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     this.#journalled++;

@@ -122,16 +122,25 @@ export class Healer {
     return this.#parts.watcher.firing().some((other) => findingKey(other) === findingKey(finding));
   }
 
-  /** A silenced finding is told and explained, and nothing is done about it until the silence ends. */
+  /** A silenced finding is told and explained, and nothing is done about it until the silence ends; nor while the swarm has paused this agent. */
   async #waitOutSilence(incident: Incident, finding: Finding): Promise<void> {
     const { clock } = this.#parts.ports;
-    const covering = () => this.#parts.executor.silences.covering(finding.policy, finding.target, clock.wallMs());
+    const { policy, target } = finding;
+    const covering = () =>
+      this.#parts.executor.silences.covering(policy, target, clock.wallMs()) ??
+      this.#parts.link.order.decisions.state.silenceOn(policy, target, clock.wallMs());
+    const paused = () => this.#parts.executor.paused;
     const silence = covering();
-    if (silence === undefined) return;
+    if (silence === undefined && paused() === undefined) return;
     incident.state = 'watching';
-    this.#step(incident, 'decide', `silenced: ${silence.reason}`, { silence: silence.id, untilMs: Math.round(silence.untilMs) });
+    if (silence === undefined) this.#step(incident, 'decide', `nothing is done: ${paused()}`);
+    else
+      this.#step(incident, 'decide', `silenced: ${silence.reason}`, {
+        silence: silence.id,
+        untilMs: Math.round(silence.untilMs),
+      });
     await this.#parts.memory.save(incident);
-    while (covering() !== undefined && !this.#stopped && incident.closedMs === 0) {
+    while ((covering() ?? paused()) !== undefined && !this.#stopped && incident.closedMs === 0) {
       await new Promise<void>((resolve) => clock.after(SILENCE_CHECK_MS, resolve));
     }
   }

@@ -23,8 +23,8 @@ import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
-import { Committee } from './committee.ts';
 import { type HeldKeys, NetworkKeys } from './network-keys.ts';
+import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from './order.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
 
@@ -81,7 +81,7 @@ export class SwarmLink {
   readonly #peers: Peers;
   readonly #repair: Repair;
   readonly #ballots: Ballots;
-  readonly committee: Committee;
+  readonly order: Order;
   readonly #certificates: Certificates;
   readonly #clocks = new ClockOffsets();
   /** Peers whose name was shown since this agent started. */
@@ -133,14 +133,13 @@ export class SwarmLink {
       equivocated: (witness) => events.log('warn', `${this.nameOf(witness)} signed two different votes on one claim`),
       failed: events.failed,
     });
-    this.committee = new Committee(ports, {
-      send: (to, bytes) => this.#send(to, 'raft', bytes),
-      request: (to, body, withinMs) => this.#request(to, this.#names.protocol('committee'), body, withinMs),
+    this.order = new Order(ports, config.swarmId, roster, {
+      send: (to, name, bytes) => this.#send(to, name, bytes),
+      request: (to, name, body, withinMs) => this.#request(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,
-      isAlive: (peer) => this.#membership.get(peer)?.state === 'alive',
-      hasRole: (peer) => roster.member(peer)?.role === 'committee',
+      statusOf: (peer) => this.statuses.get(peer)?.status,
+      stateOf: (peer) => this.#membership.get(peer)?.state,
       rttMs: (peer) => this.#membership.rttMs(peer),
-      elected: (term, coordinator) => events.log('info', `term ${term}: ${this.nameOf(coordinator)} coordinates`),
       nameOf: (peer) => this.nameOf(peer),
       log: events.log,
       failed: events.failed,
@@ -160,11 +159,11 @@ export class SwarmLink {
   }
 
   get coordinator(): PeerId | undefined {
-    return this.committee.coordinator;
+    return this.order.committee.coordinator;
   }
 
   get term(): number {
-    return this.committee.term;
+    return this.order.committee.term;
   }
 
   get members() {
@@ -207,7 +206,7 @@ export class SwarmLink {
     this.#sequence = Math.max(typeof reserved === 'number' ? reserved : 0, Math.round(clock.wallMs()));
     await this.#reserveSequences();
     await this.#peers.load();
-    await this.committee.open();
+    await this.order.open();
     const members = this.admission.roster.members().map(({ subject }) => subject);
     this.#members.post({ kind: 'start', members });
     await this.#startTransport();
@@ -221,13 +220,13 @@ export class SwarmLink {
   }
 
   async stop(): Promise<void> {
-    await this.committee.handOver();
+    await this.order.committee.handOver();
     this.#peers.stop();
     this.#repair.stop();
     this.#stopped = true;
     this.#ballots.stop();
     this.#certificates.stop();
-    this.committee.stop();
+    this.order.stop();
     if (this.admission.isMember) this.#seal('leave', new Uint8Array(), true);
     this.#members.stop();
     await this.#ports.transport.stop();
@@ -237,8 +236,8 @@ export class SwarmLink {
     const protocol = (name: ProtocolName): string => this.#names.protocol(name);
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
-      messages: [protocol('probe'), protocol('vote'), protocol('raft')],
-      requests: [protocol('sync'), protocol('renew'), protocol('committee'), protocol('table'), protocol('explain')],
+      messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
+      requests: [...(['sync', 'renew', 'table', 'explain'] as const), ...ORDER_REQUESTS].map(protocol),
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -253,14 +252,14 @@ export class SwarmLink {
       connected: (peer) => this.#connected(peer),
       disconnected: (peer) => {
         this.#members.post({ kind: 'disconnected', peer });
-        this.committee.disconnected(peer);
+        this.order.committee.disconnected(peer);
       },
       flooded: (peer, what) => this.#events.log('warn', `${this.nameOf(peer)} sends too many ${what}: cut off for a minute`),
       found: (peer, address) => this.#found(peer, address),
     });
   }
 
-  #send(to: PeerId, name: 'vote' | 'raft', bytes: Uint8Array): void {
+  #send(to: PeerId, name: 'vote' | (typeof ORDER_MESSAGES)[number], bytes: Uint8Array): void {
     const { transport } = this.#ports;
     const protocol = this.#names.protocol(name);
     if (!this.#isSparse || this.#membership.get(to)?.connected === true) return transport.send(to, protocol, bytes);
@@ -393,7 +392,7 @@ export class SwarmLink {
       if (this.#membership.get(origin)?.state === 'alive') this.#events.log('info', `${this.nameOf(origin)} is alive`);
     }
     if (status.address !== '') this.#peers.remember(origin, status.address);
-    this.committee.heard(origin, status.term, status.coordinator);
+    this.order.heard(origin, status);
     return offer;
   }
 
@@ -443,17 +442,18 @@ export class SwarmLink {
     }
     this.#members.post({ kind: 'heard', peer: from });
     if (name === this.#names.protocol('vote')) return this.#ballots.receive(from, bytes);
-    this.committee.receive(from, bytes);
+    const order = ORDER_MESSAGES.find((one) => name === this.#names.protocol(one));
+    if (order !== undefined) this.order.receive(order, from, bytes);
   }
 
   async #answer(name: string, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
+    const order = ORDER_REQUESTS.find((one) => name === this.#names.protocol(one));
+    if (order !== undefined) return this.order.answer(order, from, body);
     switch (name) {
       case this.#names.protocol('table'):
         return this.#events.request('table', from, body);
       case this.#names.protocol('explain'):
         return this.#events.request('explain', from, body);
-      case this.#names.protocol('committee'):
-        return this.committee.answer(body);
       case this.#names.protocol('renew'): {
         const grant = await this.admission.renew(from);
         if (grant === undefined) throw new Error('this agent is no issuer');
@@ -534,7 +534,7 @@ export class SwarmLink {
     const { version } = this.#membership;
     if (this.#neighbours.version !== version)
       this.#neighbours = { version, peers: drawnBy('neighbour', this.self, others(), NEIGHBOURS) };
-    const drawn = [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers, ...this.committee.peers()];
+    const drawn = [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers, ...this.order.committee.peers()];
     return [...new Set(drawn)];
   }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Silence } from '../action/silences.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
+import type { NovaAnswer } from '../api/order-routes.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import { closest, KalosError } from '../errors.ts';
 import { printData } from './data.ts';
@@ -183,27 +184,43 @@ async function listApprovals(directory: string | undefined): Promise<number> {
   return approvals.length === 0 ? EXIT.ok : EXIT.pending;
 }
 
+/** The swarm’s go by the id of their decision. */
+const SWARM_SILENCE = /^[0-9a-f]{32}$/;
+
 export interface SilenceOptions {
   policy?: string;
   target?: string;
   for?: number;
   reason: string;
   lift?: string;
+  everywhere?: boolean;
 }
 
 /** Adds a silence, lifts one, or lists them where neither is asked. */
 export async function silence(directory: string | undefined, options: SilenceOptions): Promise<number> {
-  const { policy, target, for: forMs, reason, lift } = options;
+  const { policy, target, for: forMs, reason, lift, everywhere = false } = options;
   if (lift !== undefined) {
-    await callAgent(directory, 'POST', `/v1/silences/${encodeURIComponent(lift)}/lift`);
+    if (SWARM_SILENCE.test(lift)) await callAgent(directory, 'POST', '/v1/swarm-silences/lift', { silence: lift });
+    else await callAgent(directory, 'POST', `/v1/silences/${encodeURIComponent(lift)}/lift`);
     process.stdout.write(`${lift} lifted\n`);
   } else if (policy !== undefined || target !== undefined) {
     if (forMs === undefined) throw new KalosError('usage', 'a silence needs an end', 'add --for 30m');
+    if (everywhere) {
+      const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/swarm-silences', {
+        policy,
+        target,
+        forMs,
+        reason,
+      });
+      process.stdout.write(`decision ${index}: on all machines; see: kalos log show ${index}\n`);
+      return EXIT.ok;
+    }
     const { id, untilMs } = await callAgent<Silence>(directory, 'POST', '/v1/silences', { policy, target, forMs, reason });
     process.stdout.write(`${id} until ${new Date(untilMs).toISOString()}\n`);
   } else {
     const { silences } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
-    const rows = silences.map((one) => [
+    const { silences: everywhereToo } = await callAgent<NovaAnswer>(directory, 'GET', '/v1/nova');
+    const rows = [...silences, ...everywhereToo].map((one) => [
       one.id,
       one.policy ?? 'all',
       one.target ?? 'all',

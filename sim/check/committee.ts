@@ -4,12 +4,13 @@ import { isPart, unpacked } from '../../consensus/raft/frames.ts';
 import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { ConfState } from '../../consensus/raft/types.ts';
 import { decodeMessage } from '../../consensus/raft/wire.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
 import { swarmNames } from '../../swarm/names.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Cluster } from '../cluster.ts';
-import type { SimulatedNode } from '../node.ts';
+import type { Running, SimulatedNode } from '../node.ts';
 import { RaftChecks } from '../raft/checks.ts';
-import { type Checker, nameOf } from './checker.ts';
+import { type Checker, nameOf, someOf } from './checker.ts';
 
 /** A coordinator that cannot reach a majority has so long to step down. */
 const STEP_DOWN_MS = 12_000;
@@ -17,6 +18,7 @@ const STEP_DOWN_MS = 12_000;
 const LEAST_VOTERS = 3;
 /** Of a frame: what comes before its message. */
 const HEADER_BYTES = 12;
+const MOST_VIEWERS = 12;
 
 /** No two agents take themselves for the coordinator of one term, none coordinates a minority; in the end all agree on one. */
 export class CoordinatorChecker implements Checker {
@@ -30,8 +32,8 @@ export class CoordinatorChecker implements Checker {
 
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
-      const { coordinator, term, committee } = running.swarm;
-      const { replica } = committee;
+      const { coordinator, term, order } = running.swarm;
+      const { replica } = order.committee;
       if (replica !== undefined && replica.applied >= (this.#newest?.applied ?? 0))
         this.#newest = { applied: replica.applied, conf: replica.conf };
       this.#followed(cluster, node, term, coordinator);
@@ -59,7 +61,7 @@ export class CoordinatorChecker implements Checker {
   #reach(cluster: Cluster, node: SimulatedNode): void {
     const { network, scheduler } = cluster;
     const own = network.hostOf(node.peer);
-    const voters = node.running?.swarm.committee.seats().filter(({ votes }) => votes) ?? [];
+    const voters = node.running?.swarm.order.committee.seats().filter(({ votes }) => votes) ?? [];
     const reached = voters.filter(({ peer }) => {
       const other = peer === undefined ? undefined : cluster.byPeer(peer);
       return other === node || (other?.running !== undefined && network.connects(own, network.hostOf(other.peer)));
@@ -83,7 +85,7 @@ export class CoordinatorChecker implements Checker {
 
   /** A majority of those who vote have lost their disks: only people can say what holds then. */
   #isLost(cluster: Cluster): boolean {
-    const logs = new Set(cluster.running().flatMap(({ running }) => running.swarm.committee.replica?.id ?? []));
+    const logs = new Set(cluster.running().flatMap(({ running }) => running.swarm.order.committee.replica?.id ?? []));
     const voters = this.#newest?.conf.voters ?? [];
     return voters.filter((id) => logs.has(id)).length * 2 <= voters.length;
   }
@@ -116,7 +118,7 @@ export class RaftChecker implements Checker {
 
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
-      const { replica, failures } = running.swarm.committee;
+      const { replica, failures } = running.swarm.order.committee;
       if (failures > 0) cluster.violation(`the log of ${node.name} has stopped`);
       if (replica !== undefined) this.#look(replica);
     }
@@ -136,5 +138,33 @@ export class RaftChecker implements Checker {
     for (const entry of replica.entries())
       if (entry.index > before && entry.index <= replica.applied) this.#checks.applied(replica.id, entry, term);
     this.#checks.matching(replica.id, replica);
+  }
+}
+
+/** All who know the decisions up to one place hold the same; in the end all know the newest, unless most voters lost their disks. */
+export class DecisionsChecker implements Checker {
+  readonly name = 'decisions';
+  readonly #states = new Map<number, { hex: string; by: string }>();
+  #turn = 0;
+
+  each(cluster: Cluster): void {
+    for (const { node, running } of someOf(cluster.running(), MOST_VIEWERS, this.#turn++)) this.#look(cluster, node, running);
+  }
+
+  #look(cluster: Cluster, node: SimulatedNode, { swarm }: Running): void {
+    const { state } = swarm.order.decisions;
+    const hex = toHex(node.crypto.hash(state.encode()));
+    const known = this.#states.get(state.index);
+    if (known !== undefined && known.hex !== hex)
+      cluster.violation(`${node.name} holds other decisions up to ${state.index} than ${known.by}`);
+    this.#states.set(state.index, { hex, by: node.name });
+  }
+
+  end(cluster: Cluster): void {
+    for (const { node, running } of cluster.running()) this.#look(cluster, node, running);
+    const indexes = new Set(cluster.running().map(({ running }) => running.swarm.order.decisions.state.index));
+    const leads = cluster.running().some(({ node, running }) => running.swarm.coordinator === node.peer);
+    if (indexes.size > 1 && leads)
+      cluster.violation(`decisions are known up to ${[...indexes].sort((a, b) => a - b).join(', ')}`);
   }
 }

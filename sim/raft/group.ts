@@ -2,7 +2,8 @@
 // and clients whose reads and writes must be linearizable.
 import { type ConfChange, LEAVE_JOINT } from '../../consensus/raft/config.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
-import { DEFAULT_SETTINGS, type LogSettings, LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { DEFAULT_SETTINGS, type LogSettings } from '../../consensus/raft/log-settings.ts';
+import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { Entry, NodeId } from '../../consensus/raft/types.ts';
 import { stepAll } from '../adapters/drain.ts';
 import { linearizability, type Operation, type RegisterInput, type RegisterOutput, registers } from '../check/linearizability.ts';
@@ -12,6 +13,7 @@ import { Process } from '../machine/process.ts';
 import { SeededRandom } from '../random.ts';
 import { Scheduler } from '../scheduler.ts';
 import { RaftChecks } from './checks.ts';
+import { Registers } from './registers.ts';
 
 export interface RaftGroupConfig {
   seed: number;
@@ -46,7 +48,7 @@ class Member {
   readonly disk: Disk;
   process: Process;
   store: SimulatedStore | undefined;
-  log: ReplicatedLog | undefined;
+  log: ReplicatedLog<Registers> | undefined;
   isUp = false;
   /** A record of its log is not what was written; when that was found, it says nothing any more. */
   isHurt = false;
@@ -130,7 +132,7 @@ export class RaftGroup {
       },
     };
     const voters = this.#begins.includes(member.id) ? this.#begins : undefined;
-    ReplicatedLog.open(member.id, voters, ports, events, { ...DEFAULT_SETTINGS, ...settings }).then(
+    ReplicatedLog.open(member.id, voters, new Registers(), ports, events, { ...DEFAULT_SETTINGS, ...settings }).then(
       (log) => {
         if (process.dead) return log.stop();
         member.log = log;
@@ -361,7 +363,7 @@ export class RaftGroup {
     const key = KEYS[Math.floor(random.unit() * KEYS.length)] ?? 'a';
     const value = `${number}-${turn}`;
     const draw = random.unit();
-    const known = log.registers.get(key);
+    const known = log.machine.get(key);
     const input: RegisterInput =
       draw < 0.4
         ? { kind: 'read', key }
@@ -409,11 +411,11 @@ export class RaftGroup {
   }
 }
 
-async function work(log: ReplicatedLog, input: RegisterInput): Promise<RegisterOutput> {
+async function work(log: ReplicatedLog<Registers>, input: RegisterInput): Promise<RegisterOutput> {
   switch (input.kind) {
     case 'read':
       await log.readable(CLIENT_TIMEOUT_MS);
-      return log.registers.get(input.key);
+      return log.machine.get(input.key);
     case 'write':
       return log.propose({ op: 'put', key: input.key, value: input.value }, CLIENT_TIMEOUT_MS);
     case 'cas':

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 
 export const MAX_STATUS_BYTES = 250;
-const STATUS_VERSION = 1;
+const STATUS_VERSION = 2;
+/** Of the version before: it says nothing of decisions. */
+const VERSION_BEFORE = 1;
 const MAX_NAME_LENGTH = 24;
 const MAX_ADDRESS_BYTES = 40;
 
@@ -50,11 +52,13 @@ export interface Status {
   term: number;
   coordinator: boolean;
   mode: StatusMode;
+  /** The place in the committee's log of the newest decision that it knows. */
+  decided: number;
 }
 
 const figure = z.number().int().nonnegative().nullable();
 const wireSchema = z.tuple([
-  z.literal(STATUS_VERSION),
+  z.union([z.literal(STATUS_VERSION), z.literal(VERSION_BEFORE)]),
   z.string().max(MAX_NAME_LENGTH),
   z.string().max(12),
   z.number().int(),
@@ -73,6 +77,7 @@ const wireSchema = z.tuple([
     .int()
     .min(0)
     .max(STATUS_MODES.length - 1),
+  z.number().int().nonnegative().optional(),
 ]);
 
 const orNull = (value: number | undefined): number | null => (value === undefined ? null : Math.max(0, Math.round(value)));
@@ -95,6 +100,7 @@ export function encodeStatus(status: Status): Uint8Array {
     status.term,
     status.coordinator,
     STATUS_MODES.indexOf(status.mode),
+    status.decided,
   ]);
 }
 
@@ -113,8 +119,24 @@ export function decodeStatus(payload: Uint8Array): Status | undefined {
 function decodeAnew(payload: Uint8Array): Status | undefined {
   const wire = wireSchema.safeParse(decodeCbor(payload));
   if (!wire.success) return undefined;
-  const [, name, version, atMs, zone, address, load, memory, cpu, pressure, conditions, openIncidents, term, coordinator, mode] =
-    wire.data;
+  const [
+    ,
+    name,
+    version,
+    atMs,
+    zone,
+    address,
+    load,
+    memory,
+    cpu,
+    pressure,
+    conditions,
+    openIncidents,
+    term,
+    coordinator,
+    mode,
+    decided,
+  ] = wire.data;
   return {
     name,
     version,
@@ -132,6 +154,7 @@ function decodeAnew(payload: Uint8Array): Status | undefined {
     term,
     coordinator,
     mode: STATUS_MODES[mode] ?? 'observe',
+    decided: decided ?? 0,
   };
 }
 
@@ -143,7 +166,9 @@ export function newsOf(before: Status, now: Status): 'condition' | 'figure' | un
   const isTold = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
     (key) => before[key] !== now[key],
   );
-  if (isTold || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name])) return 'condition';
+  const isDecided = now.coordinator && now.decided !== before.decided;
+  if (isTold || isDecided || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]))
+    return 'condition';
   const moved = now.pressureCenti.some(
     (value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI,
   );

@@ -3,10 +3,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEFAULT_SETTINGS, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { DEFAULT_SETTINGS } from '../../consensus/raft/log-settings.ts';
+import { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import { SystemClock } from '../../node/adapters/clock.ts';
 import { LevelStore } from '../../node/adapters/level-store.ts';
 import { SystemRandom } from '../../node/adapters/random.ts';
+import { Registers } from '../../sim/raft/registers.ts';
 import { eventually } from '../support/clock.ts';
 import { makePeer } from '../support/crypto.ts';
 import type { Bench, Figures } from './bench.ts';
@@ -34,7 +36,7 @@ async function group(root: string): Promise<{ logs: ReplicatedLog[]; stores: Lev
       },
     };
     const ports = { clock: new SystemClock(), store, random: new SystemRandom(), crypto };
-    logs.push(await ReplicatedLog.open(id, MEMBERS, ports, events, DEFAULT_SETTINGS));
+    logs.push(await ReplicatedLog.open(id, MEMBERS, new Registers(), ports, events, DEFAULT_SETTINGS));
   }
   return { logs, stores };
 }

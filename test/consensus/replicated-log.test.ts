@@ -4,19 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CorruptLog, DurableLog } from '../../consensus/raft/durable-log.ts';
-import {
-  DEFAULT_SETTINGS,
-  type LogEvents,
-  type LogState,
-  LogUnavailable,
-  ReplicatedLog,
-} from '../../consensus/raft/replicated-log.ts';
+import { DEFAULT_SETTINGS } from '../../consensus/raft/log-settings.ts';
+import { type LogEvents, type LogState, LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { Entry, NodeId } from '../../consensus/raft/types.ts';
 import { message } from '../../consensus/raft/types.ts';
 import { decodeMessage, encodeMessage } from '../../consensus/raft/wire.ts';
 import { SystemClock } from '../../node/adapters/clock.ts';
 import { LevelStore } from '../../node/adapters/level-store.ts';
 import { SystemRandom } from '../../node/adapters/random.ts';
+import { Registers } from '../../sim/raft/registers.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import { eventually } from '../support/clock.ts';
 import { makePeers } from '../support/crypto.ts';
@@ -44,10 +40,10 @@ async function storeAt(directory: string): Promise<LevelStore> {
 
 /** Members in one process that reach each other at once. */
 class Group {
-  readonly members = new Map<NodeId, ReplicatedLog>();
+  readonly members = new Map<NodeId, ReplicatedLog<Registers>>();
   readonly fails: (string | undefined)[] = [];
 
-  async add(id: NodeId, voters: readonly NodeId[] | undefined, store: Store): Promise<ReplicatedLog> {
+  async add(id: NodeId, voters: readonly NodeId[] | undefined, store: Store): Promise<ReplicatedLog<Registers>> {
     const events: LogEvents = {
       send: (to, bytes) => void setImmediate(() => this.members.get(to)?.receive(id, bytes)),
       changed: (_state: LogState) => undefined,
@@ -58,13 +54,13 @@ class Group {
       },
     };
     const ports = { clock: new SystemClock(), store, random: new SystemRandom(), crypto: { hash } };
-    const log = await ReplicatedLog.open(id, voters, ports, events, SETTINGS);
+    const log = await ReplicatedLog.open(id, voters, new Registers(), ports, events, SETTINGS);
     ending.unshift(() => log.stop());
     this.members.set(id, log);
     return log;
   }
 
-  leader(): Promise<ReplicatedLog> {
+  leader(): Promise<ReplicatedLog<Registers>> {
     return eventually('a leader', () => [...this.members.values()].find(({ state }) => state.state === 'StateLeader'));
   }
 }
@@ -122,19 +118,19 @@ describe('a replicated log', () => {
     for (const id of [1, 2, 3]) await group.add(id, [1, 2, 3], stores[id - 1] as LevelStore);
     const leader = await group.leader();
     expect(await leader.propose({ op: 'put', key: 'k', value: 'one' }, 2_000)).toBe(true);
-    const follower = [...group.members.values()].find((one) => one !== leader) as ReplicatedLog;
+    const follower = [...group.members.values()].find((one) => one !== leader) as ReplicatedLog<Registers>;
     expect(await follower.propose({ op: 'cas', key: 'k', from: 'one', value: 'two' }, 2_000)).toBe(true);
     expect(await follower.propose({ op: 'cas', key: 'k', from: 'one', value: 'three' }, 2_000)).toBe(false);
     for (const member of group.members.values()) {
       await member.readable(2_000);
-      expect(member.registers.get('k')).toBe('two');
+      expect(member.machine.get('k')).toBe('two');
     }
     for (const member of group.members.values()) member.stop();
     group.members.clear();
     for (const id of [1, 2, 3]) await group.add(id, undefined, stores[id - 1] as LevelStore);
     const next = await group.leader();
     await next.readable(2_000);
-    expect(next.registers.get('k')).toBe('two');
+    expect(next.machine.get('k')).toBe('two');
     expect(next.state.term).toBeGreaterThan(leader.state.term);
   });
 
@@ -150,7 +146,7 @@ describe('a replicated log', () => {
     const second = await group.add(2, undefined, await storeAt(place()));
     first.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 2 }] });
     await eventually('the second to have all', () => second.applied === first.applied || undefined);
-    expect(second.registers.encode()).toEqual(first.registers.encode());
+    expect(second.machine.encode()).toEqual(first.machine.encode());
     expect(second.conf.voters).toEqual([1, 2]);
   });
 
@@ -174,8 +170,8 @@ describe('a replicated log', () => {
     };
     first.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 2 }] });
     await eventually('the second to have all', () => second.applied === first.applied || undefined);
-    expect(second.registers.encode()).toEqual(first.registers.encode());
-    expect([second.registers.encode().length > 400_000, dropped > 3]).toEqual([true, true]);
+    expect(second.machine.encode()).toEqual(first.machine.encode());
+    expect([second.machine.encode().length > 400_000, dropped > 3]).toEqual([true, true]);
   });
 
   it('whose disk is full says nothing until it can keep what it says', async () => {
@@ -198,9 +194,9 @@ describe('a replicated log', () => {
     await (await group.leader()).propose({ op: 'put', key: 'k', value: 'b' }, 3_000).catch(() => undefined);
     await eventually('it to be told', () => group.fails[0]);
     expect(group.fails).toEqual(['ENOSPC: no space left on device']);
-    const others = [2, 3].map((id) => group.members.get(id) as ReplicatedLog);
+    const others = [2, 3].map((id) => group.members.get(id) as ReplicatedLog<Registers>);
     await eventually('another to lead', () => others.find(({ state }) => state.state === 'StateLeader'));
-    const [full] = [group.members.get(1) as ReplicatedLog];
+    const [full] = [group.members.get(1) as ReplicatedLog<Registers>];
     await expect(full.propose({ op: 'put', key: 'k', value: 'c' }, 500)).rejects.toThrow(LogUnavailable);
     isFull = false;
     await eventually('its disk to work', () => group.fails.length === 2 || undefined);

@@ -58,6 +58,7 @@ async function start(mode: Mode, maintenance: MaintenanceWindow[] = [], maxConcu
       audit,
       peers: () => 0,
       maintenance,
+      paused: () => undefined,
       maxConcurrent,
       log: () => undefined,
       failed: (error) => {

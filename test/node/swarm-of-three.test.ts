@@ -2,6 +2,7 @@
 // happens when an agent dies. No sleeps: each step waits for what it needs.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
+import type { NovaAnswer } from '../../node/api/order-routes.ts';
 import type { Explanation } from '../../node/query/explain.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
@@ -159,6 +160,44 @@ describe('three real agents', () => {
       'gamma to answer',
       async () => (await swarm.rows(alpha, 'select node from kernel_info')).length === 3 || undefined,
     );
+  });
+
+  it('decide together: who is paused keeps still until it is woken, and every peer knows, also of a moment ago', async () => {
+    const nova = await eventually('a committee of three', async () => {
+      const answer = await swarm.json<NovaAnswer>(gamma, 'nova', 'status');
+      return answer.committee.filter(({ seat }) => seat === 'voter').length === 3 ? answer : undefined;
+    });
+    expect([nova.seat, nova.committee.map(({ node }) => node).sort()]).toEqual(['voter', ['alpha', 'beta', 'gamma']]);
+    const refused = await kalos('pause', 'beta', '--dir', gamma.directory);
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining('gamma may not decide about others: it is no issuer'),
+    ]);
+    const made = await kalos('pause', 'beta', '--reason', 'being moved', '--dir', alpha.directory);
+    expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^decision \d+: beta changes nothing/)]);
+    const tail = await kalos('log', 'tail', '--read', 'linearizable', '--dir', gamma.directory);
+    expect([tail.code, tail.stdout]).toEqual([0, expect.stringContaining('beta changes nothing until it is woken: being moved')]);
+    const before = await webOfBeta();
+    process.kill(before.pid, 'SIGKILL');
+    await eventually('beta to say why it does nothing', async () => {
+      const [row] = await swarm.rows(gamma, "select id from incidents where node = 'beta' and state = 'watching'");
+      const { stdout } = await kalos('explain', String(row?.id), '--dir', gamma.directory);
+      return stdout.includes('the swarm has paused this agent: being moved') || undefined;
+    });
+    expect((await kalos('wake', 'beta', '--dir', alpha.directory)).code).toBe(0);
+    await eventually('beta to repair it then', async () => {
+      const { health, pid } = await webOfBeta();
+      return (health === 'open' && pid !== before.pid) || undefined;
+    });
+    const shown = await kalos('log', 'show', String(nova.index), '--dir', beta.directory);
+    expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining('coordinates')]);
+    const { coordinator } = await status(beta);
+    const next = swarm.agents.find(({ name }) => name !== coordinator)?.name ?? '';
+    expect((await kalos('nova', 'transfer', next, '--dir', alpha.directory)).code).toBe(0);
+    await eventually('all to follow', async () => {
+      const seen = await Promise.all(swarm.agents.map(status));
+      return seen.every((one) => one.coordinator === next) || undefined;
+    });
   });
 
   it('replace a coordinator that is killed, call a query without it partial, and take it back', async () => {

@@ -175,7 +175,15 @@ function start(mode: Mode) {
   const failed = (error: unknown): void => {
     throw error;
   };
-  const parts = { ports: ports as unknown as Ports, audit, peers: () => peers(), maintenance: [], log: () => undefined, failed };
+  const parts = {
+    ports: ports as unknown as Ports,
+    audit,
+    peers: () => peers(),
+    maintenance: [],
+    paused: () => undefined,
+    log: () => undefined,
+    failed,
+  };
   const executor = new Executor(parts, mode);
   let plans = 0;
   const perform = (call: ToolCall, authority: 'policy' | 'operator' = 'operator') => {

@@ -154,7 +154,15 @@ class Life {
     const ports = { clock, store, crypto, transport: { self: crypto.self }, actuator: this.#actuator, sensors: linux, random };
     this.audit = new AuditLog(store, clock, crypto);
     this.executor = new Executor(
-      { ports: ports as unknown as Ports, audit: this.audit, peers: () => 0, maintenance: [], log: () => undefined, failed },
+      {
+        ports: ports as unknown as Ports,
+        audit: this.audit,
+        peers: () => 0,
+        maintenance: [],
+        paused: () => undefined,
+        log: () => undefined,
+        failed,
+      },
       'act',
     );
   }

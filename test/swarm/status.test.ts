@@ -29,6 +29,7 @@ const largest: Status = {
   openIncidents: 999,
   term: 1_000_000,
   coordinator: true,
+  decided: 12,
   mode: 'act',
 };
 

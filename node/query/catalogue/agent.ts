@@ -110,6 +110,48 @@ const swarmTables: readonly Table[] = [
       ),
   },
   {
+    name: 'decisions',
+    scope: 'swarm',
+    description: 'The newest decisions of the swarm, as far as this peer knows them',
+    columns: columns(`
+      log_index INTEGER place in the committee’s log
+      term INTEGER term of the coordinator that took it
+      time INTEGER Unix time, by the clock of whoever wished it
+      kind TEXT leads, pause, wake, silence, unsilence, lease or release
+      node TEXT member that wished it
+      id TEXT id
+      details TEXT all of it, as JSON`),
+    examples: ['select log_index, node, kind from decisions order by log_index desc limit 10'],
+    rows: ({ link }) =>
+      link.order.decisions.state.recent().map(({ index, term, decision }) => ({
+        log_index: index,
+        term,
+        time: Math.floor(decision.atMs / 1_000),
+        kind: decision.kind,
+        node: link.nameOf(decision.by),
+        id: decision.id,
+        details: JSON.stringify(decision),
+      })),
+  },
+  {
+    name: 'paused',
+    scope: 'swarm',
+    description: 'Agents that change nothing by themselves until they are woken',
+    columns: columns(`
+      node TEXT member
+      time INTEGER Unix time since when
+      decided_by TEXT member that wished it
+      reason TEXT why`),
+    examples: ['select node, reason from paused'],
+    rows: ({ link }) =>
+      link.order.decisions.state.paused().map(({ peer, by, atMs, reason }) => ({
+        node: link.nameOf(peer),
+        time: Math.floor(atMs / 1_000),
+        decided_by: link.nameOf(by),
+        reason,
+      })),
+  },
+  {
     name: 'observers',
     scope: 'swarm',
     description: 'Which observers cannot reach which member',
@@ -183,8 +225,8 @@ const machineTables: readonly Table[] = [
     applied INTEGER last entry whose effect is here`,
     ['select node, member, seat, leads from committee', 'select member, behind from committee where behind > 0'],
     ({ link }) => {
-      const { replica } = link.committee;
-      return link.committee.seats().map(({ peer, id, votes, leads, behind }) => ({
+      const { replica } = link.order.committee;
+      return link.order.committee.seats().map(({ peer, id, votes, leads, behind }) => ({
         member: peer === undefined ? null : link.nameOf(peer),
         number: id.toString(36),
         seat: votes ? 'voter' : 'learner',

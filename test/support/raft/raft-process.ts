@@ -4,6 +4,7 @@ import { LogUnavailable, ReplicatedLog } from '../../../consensus/raft/replicate
 import { SystemClock } from '../../../node/adapters/clock.ts';
 import { LevelStore } from '../../../node/adapters/level-store.ts';
 import { SystemRandom } from '../../../node/adapters/random.ts';
+import { Registers } from '../../../sim/raft/registers.ts';
 import { Ed25519Crypto, identityFromSeed } from '../../../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../../../swarm/libp2p/transport.ts';
 import { ON_LOOPBACK } from '../transport.ts';
@@ -45,7 +46,7 @@ async function main({ id, ports, directory }: RaftProcessOptions): Promise<void>
     ...ON_LOOPBACK,
     listen: [`/ip4/127.0.0.1/tcp/${ports[id - 1]}`],
   });
-  let log: ReplicatedLog | undefined;
+  let log: ReplicatedLog<Registers> | undefined;
   await transport.start(
     { topics: [], messages: [PROTOCOL], requests: [] },
     {
@@ -63,6 +64,7 @@ async function main({ id, ports, directory }: RaftProcessOptions): Promise<void>
   log = await ReplicatedLog.open(
     id,
     ports.map((_, i) => i + 1),
+    new Registers(),
     { clock: new SystemClock(), store: await LevelStore.open(directory), random: new SystemRandom(), crypto },
     {
       send: (to, bytes) => transport.send(peers[to - 1] ?? '', PROTOCOL, bytes),
@@ -84,7 +86,7 @@ async function main({ id, ports, directory }: RaftProcessOptions): Promise<void>
   }, REDIAL_MS);
   const answer = (number: number, ok: boolean, why: string): void => tell({ kind: 'answer', id: number, ok, why });
   process.on('message', (message: ToRaftProcess) => {
-    const running = log as ReplicatedLog;
+    const running = log as ReplicatedLog<Registers>;
     if (message.kind === 'look') {
       tell({ kind: 'look', applied: running.applied, connected: transport.connectedPeers().length, ...running.state });
     } else if (message.kind === 'stall') {

@@ -1,5 +1,6 @@
-// What the log is about, for now: registers by key. Commands are applied in the log's order, so all members hold the same.
+// The smallest thing that a log can be about: registers by key. For the simulator, tests and benchmarks.
 import { z } from 'zod';
+import type { StateMachine } from '../../consensus/raft/machine.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
 const MAX_KEY = 256;
@@ -8,27 +9,27 @@ const key = z.string().min(1).max(MAX_KEY);
 const value = z.string().max(MAX_VALUE);
 
 /** `cas`: set where it still is `from`. */
-export const commandSchema = z.discriminatedUnion('op', [
+const commandSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('put'), key, value }),
   z.strictObject({ op: z.literal('cas'), key, from: value.nullable(), value }),
   z.strictObject({ op: z.literal('delete'), key }),
 ]);
-export type Command = z.infer<typeof commandSchema>;
+export type RegisterCommand = z.infer<typeof commandSchema>;
 const snapshotSchema = z.array(z.tuple([z.string(), z.string()]));
 
-export class Registers {
+export class Registers implements StateMachine<RegisterCommand, boolean> {
   #values = new Map<string, string>();
 
   get(key: string): string | null {
     return this.#values.get(key) ?? null;
   }
 
-  keys(): string[] {
-    return [...this.#values.keys()].sort();
+  parse(decoded: unknown): RegisterCommand | undefined {
+    return commandSchema.safeParse(decoded).data;
   }
 
   /** @returns whether it took effect */
-  apply(command: Command): boolean {
+  apply(command: RegisterCommand): boolean {
     switch (command.op) {
       case 'put':
         this.#values.set(command.key, command.value);
@@ -43,10 +44,9 @@ export class Registers {
   }
 
   encode(): Uint8Array {
-    return encodeCbor(this.keys().map((one) => [one, this.#values.get(one)]));
+    return encodeCbor([...this.#values].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** @throws RangeError where it is no snapshot of registers */
   restore(data: Uint8Array): void {
     const parsed = snapshotSchema.safeParse(data.length === 0 ? [] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no snapshot of registers');

@@ -1,0 +1,73 @@
+// `kalos nova | log | pause | wake`: how its commands are parsed.
+import { type Command, Option } from 'commander';
+import type { ReadMode } from '../node/agent/decisions.ts';
+import type { Format } from '../node/cli/output.ts';
+import { directory, ends, exits, format, integer, rows } from './options.ts';
+
+const load = () => import('../node/cli/order.ts');
+const MAX_SHOWN = 256;
+
+interface Common {
+  dir?: string;
+  output: Format;
+  read: ReadMode;
+}
+
+const read = () =>
+  new Option('--read <mode>', 'local: what this agent knows; linearizable: no older than this question')
+    .choices(['local', 'linearizable'])
+    .default('local');
+const why = (): Option => new Option('--reason <text>', 'why, for the others and the log').default('by hand');
+
+export function addOrderCommands(program: Command): void {
+  const nova = program.command('nova').description('the coordinator, and the committee that it leads');
+  nova
+    .command('status', { isDefault: true })
+    .description('who coordinates, who votes, and what is decided and holds')
+    .addOption(read())
+    .addOption(directory())
+    .addOption(format())
+    .addHelpText('after', exits('0 somebody coordinates, 1 error, 7 nobody does'))
+    .action(async ({ dir, read: mode, output }: Common) => ends((await load()).novaStatus(dir, mode, output)));
+  nova
+    .command('transfer')
+    .description('have another voter of the committee coordinate')
+    .argument('<node>', 'see: kalos nova status')
+    .addOption(directory())
+    .addHelpText('after', exits('0 it coordinates, 1 error, 2 usage or refused'))
+    .action(async (node: string, { dir }: Common) => ends((await load()).novaTransfer(dir, node)));
+  const log = program.command('log').description('what the swarm has decided, in order');
+  log
+    .command('tail', { isDefault: true })
+    .description('the newest decisions')
+    .option('-n, --lines <n>', 'how many', integer(1, MAX_SHOWN), 20)
+    .addOption(read())
+    .addOption(directory())
+    .addOption(rows())
+    .action(async ({ dir, read: mode, output, lines }: Common & { lines: number }) =>
+      ends((await load()).logTail(dir, mode, lines, output)),
+    );
+  log
+    .command('show')
+    .description('one decision, whole')
+    .argument('<decision>', 'its index or id, of: kalos log tail -o wide')
+    .addOption(read())
+    .addOption(directory())
+    .addOption(format())
+    .action(async (which: string, { dir, read: mode, output }: Common) => ends((await load()).logShow(dir, which, mode, output)));
+  program
+    .command('pause')
+    .description('have a member change nothing by itself until it is woken; it goes on watching, telling and voting')
+    .argument('<node>', 'see: kalos members')
+    .addOption(why())
+    .addOption(directory())
+    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
+    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
+  program
+    .command('wake')
+    .description('end a pause')
+    .argument('<node>', 'see: kalos nova status')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).wake(dir, node, reason)));
+}

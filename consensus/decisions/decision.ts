@@ -1,0 +1,59 @@
+// What the committee's log is made of: decisions of a few kinds, each with an id of its own, so that one that was proposed twice is
+// taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
+import { z } from 'zod';
+
+const VERSION = 1;
+const peer = z.string().min(1).max(100);
+const decisionId = z.string().regex(/^[0-9a-f]{32}$/);
+const name = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^*?]+$/, 'names one thing: no wildcards');
+const reason = z.string().min(1).max(200);
+const timeMs = z.number().int().nonnegative();
+
+const shared = {
+  v: z.literal(VERSION),
+  id: decisionId,
+  /** The member that wished it. */
+  by: peer,
+  /** That member's clock. */
+  atMs: timeMs,
+};
+
+export const decisionSchema = z.discriminatedUnion('kind', [
+  /** A coordinator begins. */
+  z.strictObject({ ...shared, kind: z.literal('leads') }),
+  /** An agent changes nothing on its machine until it is woken. */
+  z.strictObject({ ...shared, kind: z.literal('pause'), peer, reason }),
+  z.strictObject({ ...shared, kind: z.literal('wake'), peer, reason }),
+  /** Nothing is done about a policy's findings, or about a target, on any machine until then. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('silence'),
+    policy: name.nullable(),
+    target: name.nullable(),
+    untilMs: timeMs,
+    reason,
+  }),
+  z.strictObject({ ...shared, kind: z.literal('unsilence'), silence: decisionId }),
+  /** Leave to make one disruptive change, while not too many others do. The coordinator says how many members there are, and how many look sick. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('lease'),
+    plan: z.string().min(1).max(100),
+    members: z.number().int().positive(),
+    sick: z.number().int().nonnegative(),
+    untilMs: timeMs,
+  }),
+  z.strictObject({ ...shared, kind: z.literal('release'), lease: decisionId }),
+]);
+export type Decision = z.infer<typeof decisionSchema>;
+
+type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;
+/** What is wished for, before it is known whose wish it is. */
+export type Wish = WithoutShared<Decision>;
+
+export const wished = (wish: Wish, by: string, id: string, atMs: number): Decision =>
+  ({ v: VERSION, id, by, atMs: Math.round(atMs), ...wish }) as Decision;

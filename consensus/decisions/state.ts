@@ -1,0 +1,201 @@
+// What the decisions so far come to. All who apply them in the log's order hold the same, byte by byte.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { StateMachine } from '../raft/machine.ts';
+import type { EntryId } from '../raft/types.ts';
+import { type Decision, decisionSchema } from './decision.ts';
+
+const VERSION = 1;
+/** The newest, for whoever looks, for followers that are a little behind, and so that none is taken twice. */
+const MAX_RECENT = 256;
+const MAX_PAUSED = 10_000;
+const MAX_SILENCES = 256;
+/** Disruptive changes at once: one for each ten members, and one at least. */
+const MEMBERS_PER_LEASE = 10;
+/** From so many members on, none while more than this share look sick: then something is wrong that no repair mends. */
+const STORM_MEMBERS = 5;
+const STORM_SHARE = 0.4;
+export const MOST_LEASE_MS = 300_000;
+
+export interface Decided extends EntryId {
+  decision: Decision;
+}
+
+export interface Pause {
+  peer: PeerId;
+  by: PeerId;
+  atMs: number;
+  reason: string;
+}
+
+export interface SwarmSilence {
+  id: string;
+  by: PeerId;
+  policy: string | null;
+  target: string | null;
+  untilMs: number;
+  reason: string;
+}
+
+export interface Lease {
+  id: string;
+  peer: PeerId;
+  plan: string;
+  untilMs: number;
+  /** The lease's place in the log: a later one has a higher fence. */
+  fence: number;
+}
+
+export type Outcome = { ok: true; index: number } | { ok: false; reason: string };
+
+const peer = z.string();
+const stateSchema = z.tuple([
+  z.literal(VERSION),
+  z.number().int().nonnegative(),
+  z.array(z.tuple([z.number().int(), z.number().int(), decisionSchema])),
+  z.array(z.strictObject({ peer, by: peer, atMs: z.number(), reason: z.string() })),
+  z.array(
+    z.strictObject({
+      id: z.string(),
+      by: peer,
+      policy: z.string().nullable(),
+      target: z.string().nullable(),
+      untilMs: z.number(),
+      reason: z.string(),
+    }),
+  ),
+  z.array(z.strictObject({ id: z.string(), peer, plan: z.string(), untilMs: z.number(), fence: z.number() })),
+]);
+
+export class DecisionState implements StateMachine<Decision, Outcome> {
+  /** The place of the newest decision in the log. */
+  index = 0;
+  #recent: Decided[] = [];
+  #paused = new Map<PeerId, Pause>();
+  #silences = new Map<string, SwarmSilence>();
+  #leases = new Map<string, Lease>();
+
+  parse(decoded: unknown): Decision | undefined {
+    return decisionSchema.safeParse(decoded).data;
+  }
+
+  apply(decision: Decision, { index, term }: EntryId): Outcome {
+    const known = this.#recent.find((one) => one.decision.id === decision.id);
+    if (known !== undefined) return { ok: true, index: known.index };
+    const why = this.#take(decision, index);
+    if (why !== undefined) return { ok: false, reason: why };
+    this.index = index;
+    this.#recent.push({ index, term, decision });
+    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
+    return { ok: true, index };
+  }
+
+  /** @returns why it is not taken; nothing has changed then */
+  #take(decision: Decision, index: number): string | undefined {
+    const { id, by, atMs } = decision;
+    switch (decision.kind) {
+      case 'leads':
+        return undefined;
+      case 'pause':
+        if (this.#paused.size >= MAX_PAUSED) return `${MAX_PAUSED} agents are paused already`;
+        this.#paused.set(decision.peer, { peer: decision.peer, by, atMs, reason: decision.reason });
+        return undefined;
+      case 'wake':
+        return this.#paused.delete(decision.peer) ? undefined : 'it is not paused';
+      case 'silence': {
+        const { policy, target, untilMs, reason } = decision;
+        if (policy === null && target === null) return 'a silence names a policy, a target, or both';
+        for (const one of [...this.#silences.values()]) if (one.untilMs <= atMs) this.#silences.delete(one.id);
+        if (this.#silences.size >= MAX_SILENCES) return `there are ${MAX_SILENCES} silences already`;
+        this.#silences.set(id, { id, by, policy, target, untilMs, reason });
+        return undefined;
+      }
+      case 'unsilence':
+        return this.#silences.delete(decision.silence) ? undefined : 'there is no such silence';
+      case 'lease':
+        return this.#lease(decision, index);
+      case 'release': {
+        const lease = this.#leases.get(decision.lease);
+        if (lease?.peer !== by) return 'there is no such lease of this member';
+        this.#leases.delete(lease.id);
+        return undefined;
+      }
+    }
+  }
+
+  #lease(
+    { id, by, atMs, plan, members, sick, untilMs }: Extract<Decision, { kind: 'lease' }>,
+    index: number,
+  ): string | undefined {
+    if (untilMs - atMs > MOST_LEASE_MS) return `a lease lasts ${MOST_LEASE_MS / 60_000} minutes at most`;
+    if (members >= STORM_MEMBERS && sick > members * STORM_SHARE)
+      return `${sick} of ${members} members look sick: nothing disruptive is done`;
+    for (const one of [...this.#leases.values()]) if (one.untilMs <= atMs) this.#leases.delete(one.id);
+    const most = Math.max(1, Math.floor(members / MEMBERS_PER_LEASE));
+    if (this.#leases.size >= most) return `${most} disruptive ${most === 1 ? 'change is' : 'changes are'} under way already`;
+    if ([...this.#leases.values()].some((one) => one.plan === plan)) return `${plan} has a lease already`;
+    this.#leases.set(id, { id, peer: by, plan, untilMs, fence: index });
+    return undefined;
+  }
+
+  // What holds
+
+  pauseOf(peer: PeerId): Pause | undefined {
+    return this.#paused.get(peer);
+  }
+
+  paused(): Pause[] {
+    return [...this.#paused.values()];
+  }
+
+  silences(nowMs: number): SwarmSilence[] {
+    return [...this.#silences.values()].filter(({ untilMs }) => untilMs > nowMs);
+  }
+
+  /** The one that covers a finding; undefined where none does. */
+  silenceOn(policy: string, target: string, nowMs: number): SwarmSilence | undefined {
+    return this.silences(nowMs).find((one) => (one.policy ?? policy) === policy && (one.target ?? target) === target);
+  }
+
+  leases(nowMs: number): Lease[] {
+    return [...this.#leases.values()].filter(({ untilMs }) => untilMs > nowMs);
+  }
+
+  /** The newest decisions, the oldest first. */
+  recent(): readonly Decided[] {
+    return this.#recent;
+  }
+
+  /** What came after a place; undefined where that is further back than is kept. */
+  since(index: number): Decided[] | undefined {
+    if (index === this.index) return [];
+    const from = this.#recent.findIndex((one) => one.index === index);
+    return from < 0 ? undefined : this.#recent.slice(from + 1);
+  }
+
+  // As bytes
+
+  encode(): Uint8Array {
+    const sorted = <T>(all: Map<string, T>): T[] => [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+    return encodeCbor([
+      VERSION,
+      this.index,
+      this.#recent.map(({ index, term, decision }) => [index, term, decision]),
+      sorted(this.#paused),
+      sorted(this.#silences),
+      sorted(this.#leases),
+    ]);
+  }
+
+  restore(data: Uint8Array): void {
+    const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
+    if (!parsed.success) throw new RangeError('no state of decisions');
+    const [, index, recent, paused, silences, leases] = parsed.data;
+    this.index = index;
+    this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
+    this.#paused = new Map(paused.map((one) => [one.peer, one]));
+    this.#silences = new Map(silences.map((one) => [one.id, one]));
+    this.#leases = new Map(leases.map((one) => [one.id, one]));
+  }
+}

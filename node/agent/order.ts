@@ -1,0 +1,85 @@
+// What has one order for the whole swarm: the committee that keeps it, and what was decided. Its part of the traffic is here.
+import type { Roster } from '../../swarm/identity/roster.ts';
+import type { Member } from '../../swarm/membership/membership.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Status } from '../../swarm/state/status.ts';
+import { Committee } from './committee.ts';
+import { Decisions } from './decisions.ts';
+
+export const ORDER_MESSAGES = ['raft', 'attest'] as const;
+export const ORDER_REQUESTS = ['committee', 'decisions'] as const;
+type MessageName = (typeof ORDER_MESSAGES)[number];
+type RequestName = (typeof ORDER_REQUESTS)[number];
+
+export interface OrderEvents {
+  send(to: PeerId, name: MessageName, bytes: Uint8Array): void;
+  request(to: PeerId, name: RequestName, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
+  members(): readonly Member[];
+  /** The newest status of a member. */
+  statusOf(peer: PeerId): Status | undefined;
+  stateOf(peer: PeerId): Member['state'] | undefined;
+  rttMs(peer: PeerId): number | undefined;
+  nameOf(peer: PeerId): string;
+  log(level: 'info' | 'warn', text: string): void;
+  failed(error: unknown): void;
+}
+
+export class Order {
+  readonly committee: Committee;
+  readonly decisions: Decisions;
+
+  constructor(ports: Ports, swarmId: string, roster: Roster, events: OrderEvents) {
+    const { members, nameOf, log, failed, rttMs } = events;
+    this.committee = new Committee(ports, {
+      send: (to, bytes) => events.send(to, 'raft', bytes),
+      request: (to, body, withinMs) => events.request(to, 'committee', body, withinMs),
+      members,
+      isAlive: (peer) => events.stateOf(peer) === 'alive',
+      hasRole: (peer) => roster.member(peer)?.role === 'committee',
+      mayTransfer: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
+      rttMs,
+      elected: (term, coordinator) => log('info', `term ${term}: ${nameOf(coordinator)} coordinates`),
+      leading: (replica) => this.decisions.leading(replica),
+      applied: () => this.decisions.applied(),
+      nameOf,
+      log,
+      failed,
+    });
+    this.decisions = new Decisions(ports, swarmId, this.committee, {
+      send: (to, bytes) => events.send(to, 'attest', bytes),
+      request: (to, body, withinMs) => events.request(to, 'decisions', body, withinMs),
+      alive: () => members().flatMap(({ peer, state }) => (state === 'alive' ? [peer] : [])),
+      isMember: (peer) => roster.isMember(peer),
+      mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
+      decidedBy: (peer) => events.statusOf(peer)?.decided ?? 0,
+      nameOf,
+      log,
+      failed,
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.decisions.open();
+    await this.committee.open();
+  }
+
+  stop(): void {
+    this.decisions.stop();
+    this.committee.stop();
+  }
+
+  heard(origin: PeerId, { term, coordinator, decided }: Status): void {
+    this.committee.heard(origin, term, coordinator);
+    this.decisions.heard(decided);
+  }
+
+  receive(name: MessageName, from: PeerId, bytes: Uint8Array): void {
+    if (name === 'raft') this.committee.receive(from, bytes);
+    else this.decisions.attested(from, bytes);
+  }
+
+  answer(name: RequestName, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
+    return name === 'committee' ? this.committee.answer(from, body) : this.decisions.answer(from, body);
+  }
+}

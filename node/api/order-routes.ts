@@ -1,0 +1,226 @@
+// The part of the local API about what the swarm decides: who coordinates, the committee, the log, and what an administrator has decided.
+import { z } from 'zod';
+import type { Wish } from '../../consensus/decisions/decision.ts';
+import type { Decided, Lease, Pause, SwarmSilence } from '../../consensus/decisions/state.ts';
+import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { MAX_SILENCE_MS } from '../action/silences.ts';
+import { READS, type ReadMode } from '../agent/decisions.ts';
+import type { Agent } from '../agent.ts';
+import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+
+const WITHIN_MS = 10_000;
+const MAX_SHOWN = 256;
+const reason = z.string().min(1).max(200);
+const name = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^*?]+$/, 'names one thing: no wildcards');
+const memberSchema = z.strictObject({ node: z.string().min(1), reason });
+const readSchema = z.strictObject({
+  read: z.enum(READS).default('local'),
+  limit: z.number().int().min(1).max(MAX_SHOWN).default(20),
+});
+const silenceSchema = z
+  .strictObject({
+    policy: name.optional(),
+    target: name.optional(),
+    forMs: z.number().int().min(1_000).max(MAX_SILENCE_MS),
+    reason,
+  })
+  .refine(({ policy, target }) => policy !== undefined || target !== undefined, 'name a policy, a target, or both');
+const liftSchema = z.strictObject({ silence: z.string().regex(/^[0-9a-f]{32}$/, 'an id of: kalos log tail') });
+
+/** How current an answer is. */
+export interface AsOf {
+  read: ReadMode;
+  /** The place in the log of the newest decision that this agent knows. */
+  index: number;
+  term: number;
+}
+
+export interface LogAnswer extends AsOf {
+  decisions: (Pick<Decided, 'index' | 'term'> & { id: string; kind: string; by: string; atMs: number; what: string })[];
+}
+
+export interface NovaAnswer extends AsOf {
+  coordinator: string | null;
+  /** How this agent knows: from its own log, or from what the committee vouches for. */
+  seat: 'voter' | 'learner' | 'follower';
+  committee: { node: string; seat: string; leads: boolean; behind: number | null }[];
+  vouchedFor: { index: number; voters: string[]; signatures: number } | null;
+  paused: (Pause & { node: string })[];
+  silences: SwarmSilence[];
+  leases: (Lease & { node: string })[];
+}
+
+const asOf = (agent: Agent, read: ReadMode): AsOf => ({
+  read,
+  index: agent.swarm.order.decisions.state.index,
+  term: agent.swarm.term,
+});
+
+export function nova(agent: Agent, read: ReadMode): NovaAnswer {
+  const { swarm } = agent;
+  const { committee, decisions } = swarm.order;
+  const { state, checkpoint } = decisions;
+  const nowMs = agent.wallMs();
+  const seats = committee.seats();
+  const own = seats.find(({ peer }) => peer === swarm.self);
+  const withNode = <T extends { peer: PeerId }>(one: T): T & { node: string } => ({ ...one, node: swarm.nameOf(one.peer) });
+  return {
+    ...asOf(agent, read),
+    coordinator: swarm.coordinator === undefined ? null : swarm.nameOf(swarm.coordinator),
+    seat: own === undefined ? 'follower' : own.votes ? 'voter' : 'learner',
+    committee:
+      seats.length > 0
+        ? seats.map(({ peer, votes, leads, behind }) => ({
+            node: peer === undefined ? 'no member any more' : swarm.nameOf(peer),
+            seat: votes ? 'voter' : 'learner',
+            leads,
+            behind: behind ?? null,
+          }))
+        : (checkpoint?.voters ?? []).map((peer) => ({
+            node: swarm.nameOf(peer),
+            seat: 'voter',
+            leads: peer === swarm.coordinator,
+            behind: null,
+          })),
+    vouchedFor:
+      checkpoint === undefined
+        ? null
+        : {
+            index: checkpoint.index,
+            voters: checkpoint.voters.map((peer) => swarm.nameOf(peer)),
+            signatures: checkpoint.signatures.length,
+          },
+    paused: state.paused().map(withNode),
+    silences: state.silences(nowMs),
+    leases: state.leases(nowMs).map(withNode),
+  };
+}
+
+/** A decision in words. */
+export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) => string): string {
+  switch (decision.kind) {
+    case 'leads':
+      return `${nameOf(decision.by)} coordinates`;
+    case 'pause':
+      return `${nameOf(decision.peer)} changes nothing until it is woken: ${decision.reason}`;
+    case 'wake':
+      return `${nameOf(decision.peer)} is awake: ${decision.reason}`;
+    case 'silence':
+      return `${[decision.policy ?? 'every policy', decision.target === null ? '' : `on ${decision.target}`].join(' ').trim()} is left alone until ${new Date(decision.untilMs).toISOString()}: ${decision.reason}`;
+    case 'unsilence':
+      return `the silence ${decision.silence} is lifted`;
+    case 'lease':
+      return `${nameOf(decision.by)} may carry out ${decision.plan}`;
+    case 'release':
+      return `${nameOf(decision.by)} gives back ${decision.lease}`;
+  }
+}
+
+/** No answer of the swarm is said as such: 503, and what to do. */
+async function ordered(work: () => Promise<Reply>): Promise<Reply> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LogUnavailable)
+      return failed(
+        503,
+        `the swarm cannot decide now: ${error.message}${error.isUnknown ? '; it may yet have been decided: see kalos log tail' : ''}`,
+      );
+    throw error;
+  }
+}
+
+function peerOf(agent: Agent, named: string): PeerId | undefined {
+  const found = agent.swarm.admission.roster.find(named);
+  return found.length === 1 ? found[0]?.subject : undefined;
+}
+
+const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
+  ordered(async () => {
+    const outcome = await agent.swarm.order.decisions.decide(wish, WITHIN_MS);
+    if (!outcome.ok) return failed(409, outcome.reason);
+    await agent.noted(`decided at ${outcome.index}: ${wish.kind}`);
+    return ok({ index: outcome.index });
+  });
+
+/** About one member, which must be named so that it cannot be mistaken. */
+async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => Wish): Promise<Reply> {
+  const peer = peerOf(agent, named);
+  return peer === undefined ? failed(404, `no member is called ${named}: see kalos members`) : decide(agent, wish(peer));
+}
+
+const ROUTES: readonly Route[] = [
+  get('/v1/nova', 'Who coordinates, the committee, and what is decided and holds', (agent) => ok(nova(agent, 'local'))),
+  post('/v1/nova/read', 'The same, as current as is asked', readSchema, (agent, { read }) =>
+    ordered(async () => {
+      await agent.swarm.order.decisions.read(read, WITHIN_MS);
+      return ok(nova(agent, read));
+    }),
+  ),
+  post('/v1/log', 'The newest decisions, as current as is asked', readSchema, (agent, { read, limit }) =>
+    ordered(async () => {
+      const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
+      const decisions = state
+        .recent()
+        .slice(-limit)
+        .map((one) => {
+          const { id, kind, by, atMs } = one.decision;
+          const what = describeDecision(one, (peer) => agent.swarm.nameOf(peer));
+          return { index: one.index, term: one.term, id, kind, by: agent.swarm.nameOf(by), atMs, what };
+        });
+      return ok({ ...asOf(agent, read), decisions } satisfies LogAnswer);
+    }),
+  ),
+  post('/v1/log/{index}', 'One decision', readSchema, (agent, { read }, given) =>
+    ordered(async () => {
+      const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
+      const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
+      if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
+      const what = describeDecision(found, (peer) => agent.swarm.nameOf(peer));
+      return ok({ ...asOf(agent, read), ...found, what });
+    }),
+  ),
+  post(
+    '/v1/nova/transfer',
+    'Has another voter of the committee coordinate',
+    z.strictObject({ node: z.string().min(1) }),
+    async (agent, { node }) => {
+      const peer = peerOf(agent, node);
+      if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+      try {
+        await agent.swarm.order.committee.transfer(peer);
+      } catch (error) {
+        return failed(409, error instanceof Error ? error.message : String(error));
+      }
+      await agent.noted(`${node} was asked to coordinate`);
+      return ok({});
+    },
+  ),
+  post('/v1/pause', 'Has a member change nothing until it is woken', memberSchema, (agent, body) =>
+    aboutMember(agent, body.node, (peer) => ({ kind: 'pause', peer, reason: body.reason })),
+  ),
+  post('/v1/wake', 'Ends a pause', memberSchema, (agent, body) =>
+    aboutMember(agent, body.node, (peer) => ({ kind: 'wake', peer, reason: body.reason })),
+  ),
+  post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
+    const { policy, target, forMs, reason: why } = body;
+    const untilMs = Math.round(agent.wallMs() + forMs);
+    return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
+  }),
+  post('/v1/swarm-silences/lift', 'Ends such a silence early', liftSchema, (agent, { silence }) =>
+    decide(agent, { kind: 'unsilence', silence }),
+  ),
+];
+
+const LOOKS = new Set(['/v1/log', '/v1/log/{index}', '/v1/nova/read']);
+
+/** What is decided for all is an administrator's; to look is anybody's. */
+export const ORDER_ROUTES: readonly Route[] = ROUTES.map((route) => ({
+  ...route,
+  scope: route.method === 'GET' || LOOKS.has(route.path) ? 'look' : 'admin',
+}));

@@ -1,0 +1,107 @@
+// `kalos nova | log | pause | wake`: what the swarm has decided, and deciding.
+
+import type { ReadMode } from '../agent/decisions.ts';
+import { callAgent } from '../api/client.ts';
+import type { AsOf, LogAnswer, NovaAnswer } from '../api/order-routes.ts';
+import { printData, printRows } from './data.ts';
+import { EXIT, type Format, paint, printable, table } from './output.ts';
+
+type Directory = string | undefined;
+
+const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+const current = ({ read, index, term }: AsOf): string => paint('dim', `as of decision ${index}, term ${term}, read ${read}`);
+
+export async function novaStatus(directory: Directory, read: ReadMode, format: Format): Promise<number> {
+  const answer = await callAgent<NovaAnswer>(directory, 'POST', '/v1/nova/read', { read });
+  const code = answer.coordinator === null ? EXIT.noQuorum : EXIT.ok;
+  if (format !== 'table') {
+    printData(format, { ...answer });
+    return code;
+  }
+  const { coordinator, term, seat, committee, vouchedFor, paused, silences, leases } = answer;
+  const lines = [
+    coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
+    `this agent: ${seat}`,
+    '',
+    table(
+      ['node', 'seat', 'leads', 'behind'],
+      committee.map((one) => [one.node, one.seat, one.leads ? 'yes' : '', one.behind]),
+    ),
+  ];
+  if (vouchedFor !== null)
+    lines.push('', `decision ${vouchedFor.index} is vouched for by ${vouchedFor.signatures} of ${vouchedFor.voters.join(', ')}`);
+  if (paused.length > 0)
+    lines.push(
+      '',
+      table(
+        ['paused', 'since', 'why'],
+        paused.map((one) => [one.node, at(one.atMs), printable(one.reason)]),
+      ),
+    );
+  if (silences.length > 0)
+    lines.push(
+      '',
+      table(
+        ['silence', 'policy', 'target', 'until', 'why'],
+        silences.map((one) => [one.id, one.policy, one.target, at(one.untilMs), printable(one.reason)]),
+      ),
+    );
+  if (leases.length > 0)
+    lines.push(
+      '',
+      table(
+        ['lease of', 'for', 'until'],
+        leases.map((one) => [one.node, one.plan, at(one.untilMs)]),
+      ),
+    );
+  process.stdout.write(`${[...lines, '', current(answer)].join('\n')}\n`);
+  return code;
+}
+
+export async function novaTransfer(directory: Directory, node: string): Promise<number> {
+  await callAgent(directory, 'POST', '/v1/nova/transfer', { node });
+  process.stdout.write(`${node} coordinates\n`);
+  return EXIT.ok;
+}
+
+export async function logTail(directory: Directory, read: ReadMode, limit: number, format: Format): Promise<number> {
+  const answer = await callAgent<LogAnswer>(directory, 'POST', '/v1/log', { read, limit });
+  printRows(format, {
+    data: { ...answer },
+    headers: ['index', 'term', 'time', 'by', 'decision'],
+    rows: answer.decisions.map((one) => [one.index, one.term, at(one.atMs), one.by, one.what]),
+    wide: {
+      headers: ['index', 'term', 'time', 'by', 'kind', 'id', 'decision'],
+      rows: answer.decisions.map((one) => [one.index, one.term, at(one.atMs), one.by, one.kind, one.id, one.what]),
+    },
+  });
+  if (format === 'table' || format === 'wide') process.stdout.write(`${current(answer)}\n`);
+  return EXIT.ok;
+}
+
+export async function logShow(directory: Directory, which: string, read: ReadMode, format: Format): Promise<number> {
+  const answer = await callAgent<AsOf & { index: number; what: string; decision: Record<string, unknown> }>(
+    directory,
+    'POST',
+    `/v1/log/${encodeURIComponent(which)}`,
+    { read },
+  );
+  if (format !== 'table') printData(format, { ...answer });
+  else {
+    const fields = Object.entries(answer.decision).map(([key, value]) => `  ${key.padEnd(8)} ${printable(String(value))}`);
+    process.stdout.write(`${[printable(answer.what), ...fields, current(answer)].join('\n')}\n`);
+  }
+  return EXIT.ok;
+}
+
+export async function pause(directory: Directory, node: string, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/pause', { node, reason });
+  process.stdout.write(`decision ${index}: ${node} changes nothing by itself until: kalos wake ${node}\n`);
+  return EXIT.ok;
+}
+
+export async function wake(directory: Directory, node: string, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/wake', { node, reason });
+  process.stdout.write(`decision ${index}: ${node} is awake\n`);
+  return EXIT.ok;
+}

@@ -1,0 +1,202 @@
+// Decisions in a simulated swarm: all know them soon, none is lost or taken twice though coordinators die, a minority decides nothing,
+// who restarts knows at once, and who is paused keeps still.
+import { describe, expect, it } from 'vitest';
+import type { Wish } from '../../consensus/decisions/decision.ts';
+import type { Outcome } from '../../consensus/decisions/state.ts';
+import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { agentSettings } from '../../node/config/agent-config.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { Cluster } from '../../sim/cluster.ts';
+import type { SimulatedNode } from '../../sim/node.ts';
+
+const SETTLED_MS = 20_000;
+const WITHIN_MS = 10_000;
+
+async function settled(nodes: number, seed = 1): Promise<Cluster> {
+  const cluster = Cluster.of({ nodes, seed, protocolsOnly: true });
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  return cluster;
+}
+
+const decisionsOf = (node: SimulatedNode) => {
+  const decisions = node.running?.swarm.order.decisions;
+  if (decisions === undefined) throw new Error(`${node.name} does not run`);
+  return decisions;
+};
+
+/** What comes of a wish, once there is time. */
+function wish(node: SimulatedNode, what: Wish, withinMs = WITHIN_MS): { outcome?: Outcome; error?: unknown } {
+  const result: { outcome?: Outcome; error?: unknown } = {};
+  decisionsOf(node)
+    .decide(what, withinMs)
+    .then(
+      (outcome) => {
+        result.outcome = outcome;
+      },
+      (error: unknown) => {
+        result.error = error;
+      },
+    );
+  return result;
+}
+
+const pause = (node: SimulatedNode): Wish => ({ kind: 'pause', peer: node.peer, reason: 'being moved' });
+const indexes = (cluster: Cluster): number[] => cluster.running().map(({ running }) => running.swarm.order.decisions.state.index);
+const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
+
+describe('a decision', () => {
+  it.each([3, 12, 60])('is known to all %i within five seconds, in the committee and out of it', async (nodes) => {
+    const cluster = await settled(nodes);
+    const result = wish(cluster.node(0), pause(cluster.node(2)));
+    await later(cluster, 5_000);
+    expect(result.outcome?.ok).toBe(true);
+    for (const { node, running } of cluster.running())
+      expect(running.swarm.order.decisions.state.pauseOf(cluster.node(2).peer)?.reason, node.name).toBe('being moved');
+    expect(new Set(indexes(cluster)).size).toBe(1);
+    // The same, byte by byte.
+    const states = cluster
+      .running()
+      .map(({ running }) => Buffer.from(running.swarm.order.decisions.state.encode()).toString('hex'));
+    expect(new Set(states).size).toBe(1);
+  });
+
+  it('is not anybody’s to make: only an issuer decides about others', async () => {
+    const cluster = await settled(5);
+    const refused = wish(cluster.node(3), pause(cluster.node(1)));
+    await later(cluster, 3_000);
+    expect(refused.outcome).toMatchObject({ ok: false, reason: expect.stringContaining('no issuer') });
+    expect(decisionsOf(cluster.node(1)).state.pauseOf(cluster.node(1).peer)).toBeUndefined();
+  });
+
+  it('is neither lost nor taken twice where coordinators die in the middle', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const cluster = await settled(7, seed);
+      const results: { outcome?: Outcome; error?: unknown }[] = [];
+      for (let turn = 0; turn < 12; turn++) {
+        const lead = cluster.byPeer(cluster.running()[0]?.running.swarm.coordinator ?? '');
+        results.push(
+          wish(
+            cluster.node(0),
+            { kind: 'silence', policy: `policy-${turn}`, target: null, untilMs: 9e12, reason: 'test' },
+            30_000,
+          ),
+        );
+        // In the middle of it, and the one who wishes it stays.
+        await later(cluster, turn % 4);
+        if (lead !== undefined && lead !== cluster.node(0) && turn % 3 === 0) {
+          lead.crash();
+          cluster.scheduler.after(3_000, () => lead.boot());
+        }
+        await later(cluster, 2_500);
+      }
+      await later(cluster, 30_000);
+      expect(
+        results.filter(({ outcome }) => outcome?.ok !== true),
+        `seed ${seed}`,
+      ).toEqual([]);
+      for (const { node, running } of cluster.running()) {
+        const taken = running.swarm.order.decisions.state.recent().filter(({ decision }) => decision.kind === 'silence');
+        const named = taken.map(({ decision }) => (decision.kind === 'silence' ? decision.policy : ''));
+        expect(named.length, `seed ${seed}: ${node.name}`).toBe(12);
+        expect(new Set(named).size).toBe(12);
+      }
+    }
+  }, 60_000);
+
+  it('is not made by a minority, which says so, and still knows what was decided before', async () => {
+    const cluster = await settled(5);
+    const before = wish(cluster.node(0), pause(cluster.node(4)));
+    await later(cluster, 3_000);
+    expect(before.outcome?.ok).toBe(true);
+    const minority = [cluster.node(0).peer, cluster.node(1).peer];
+    const voters = decisionsOf(cluster.node(0)).checkpoint?.voters ?? [];
+    // The issuer on a side without a majority of the voters.
+    const side = voters.filter((peer) => minority.includes(peer)).length * 2 < voters.length ? minority : [cluster.node(0).peer];
+    cluster.network.partition([side, cluster.nodes.map(({ peer }) => peer).filter((peer) => !side.includes(peer))]);
+    await later(cluster, 15_000);
+    const result = wish(cluster.node(0), pause(cluster.node(3)));
+    let read: unknown;
+    decisionsOf(cluster.node(0))
+      .read('linearizable', 5_000)
+      .catch((error: unknown) => {
+        read = error;
+      });
+    await later(cluster, 15_000);
+    expect(result.error).toBeInstanceOf(LogUnavailable);
+    expect(read).toBeInstanceOf(LogUnavailable);
+    expect(decisionsOf(cluster.node(0)).state.pauseOf(cluster.node(4).peer)?.reason).toBe('being moved');
+    cluster.network.heal();
+    await later(cluster, 20_000);
+    expect(new Set(indexes(cluster)).size).toBe(1);
+  });
+
+  it('is known at once after a restart, before anybody is asked; and a linearizable read sees what a local one does not yet', async () => {
+    const cluster = await settled(12);
+    wish(cluster.node(0), pause(cluster.node(5)));
+    await later(cluster, 4_000);
+    for (const node of cluster.nodes.slice(1)) {
+      node.crash();
+      cluster.network.power(node.peer, false);
+    }
+    const alone = cluster.node(9);
+    cluster.network.power(alone.peer, true);
+    alone.boot();
+    await later(cluster, 2_000);
+    expect(decisionsOf(alone).state.pauseOf(cluster.node(5).peer)?.reason).toBe('being moved');
+  });
+
+  it('of a moment ago is in a linearizable read on any member', async () => {
+    const cluster = await settled(20);
+    for (let turn = 0; turn < 10; turn++) {
+      const made = wish(cluster.node(0), {
+        kind: 'silence',
+        policy: `policy-${turn}`,
+        target: null,
+        untilMs: 9e12,
+        reason: 'test',
+      });
+      while (made.outcome === undefined && made.error === undefined) await later(cluster, 1);
+      const reader = cluster.node(1 + ((turn * 7) % 19));
+      let seen: boolean | undefined;
+      decisionsOf(reader)
+        .read('linearizable', 5_000)
+        .then(
+          (state) => {
+            seen = state.silenceOn(`policy-${turn}`, 'any', 0) !== undefined;
+          },
+          () => undefined,
+        );
+      await later(cluster, 5_000);
+      expect(seen, `turn ${turn} at ${reader.name}`).toBe(true);
+    }
+  });
+});
+
+describe('a paused agent', () => {
+  it('changes nothing by itself, tells what it sees, and heals again once it is woken', async () => {
+    const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080 }] };
+    const settings = agentSettings(resolveConfig([{ origin: 'test', document }]));
+    const cluster = Cluster.of({ nodes: 4, seed: 2, settings });
+    cluster.start();
+    await cluster.runUntil(SETTLED_MS);
+    const paused = cluster.node(2);
+    wish(cluster.node(0), pause(paused));
+    await later(cluster, 4_000);
+    paused.linux.kill('web');
+    await later(cluster, 30_000);
+    const incidents = () => paused.agent?.incidents() ?? [];
+    expect(incidents().map(({ state }) => state)).not.toContain('resolved');
+    expect(
+      incidents()
+        .flatMap(({ steps }) => steps.map(({ text }) => text))
+        .join('\n'),
+    ).toContain('the swarm has paused this agent');
+    expect(paused.agent?.conditions().ServicesReady).toBe('False');
+    wish(cluster.node(0), { kind: 'wake', peer: paused.peer, reason: 'moved' });
+    await later(cluster, 4_000);
+    paused.linux.freeze('web');
+    await later(cluster, 90_000);
+    expect(paused.agent?.conditions().ServicesReady).toBe('True');
+  });
+});
