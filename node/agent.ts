@@ -17,6 +17,7 @@ import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
+import { Permits } from './agent/permits.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
@@ -114,6 +115,7 @@ export class Agent {
   readonly #memory: Memory;
   readonly #audit: AuditLog;
   readonly #executor: Executor;
+  readonly #permits: Permits;
   readonly #healer: Healer;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
@@ -149,9 +151,26 @@ export class Agent {
       const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
       return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
     };
-    const executorParts = { ports, audit: this.#audit, peers, maintenance, paused, maxConcurrent, ...events };
+    this.#permits = new Permits(ports, config.swarmId, this.#link);
+    const executorParts = {
+      ports,
+      audit: this.#audit,
+      peers,
+      maintenance,
+      paused,
+      permits: this.#permits,
+      maxConcurrent,
+      ...events,
+    };
     this.#executor = new Executor(executorParts, config.mode);
-    const parts = { ports, link: this.#link, watcher: this.#watcher, memory: this.#memory, executor: this.#executor };
+    const parts = {
+      ports,
+      link: this.#link,
+      watcher: this.#watcher,
+      memory: this.#memory,
+      executor: this.#executor,
+      permits: this.#permits,
+    };
     this.#healer = new Healer({ ...parts, ...events });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
@@ -183,6 +202,7 @@ export class Agent {
     await this.#watcher.recall();
     await this.#audit.open();
     await this.apiTokens.open();
+    await this.#permits.open();
     await this.#executor.open();
     await this.#link.start();
     await this.#kept.open();

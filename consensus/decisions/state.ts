@@ -13,6 +13,7 @@ const MAX_PAUSED = 10_000;
 const MAX_SILENCES = 256;
 /** Disruptive changes at once: one for each ten members, and one at least. */
 const MEMBERS_PER_LEASE = 10;
+const BUSY = 'under way already';
 /** From so many members on, none while more than this share look sick: then something is wrong that no repair mends. */
 const STORM_MEMBERS = 5;
 const STORM_SHARE = 0.4;
@@ -47,7 +48,8 @@ export interface Lease {
   fence: number;
 }
 
-export type Outcome = { ok: true; index: number } | { ok: false; reason: string };
+/** `busy`: others come first, and it may be asked again soon. */
+export type Outcome = { ok: true; index: number } | { ok: false; reason: string; busy?: boolean };
 
 const peer = z.string();
 const stateSchema = z.tuple([
@@ -84,7 +86,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     const known = this.#recent.find((one) => one.decision.id === decision.id);
     if (known !== undefined) return { ok: true, index: known.index };
     const why = this.#take(decision, index);
-    if (why !== undefined) return { ok: false, reason: why };
+    if (why !== undefined) return { ok: false, reason: why, ...(why.endsWith(BUSY) && { busy: true }) };
     this.index = index;
     this.#recent.push({ index, term, decision });
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
@@ -133,7 +135,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       return `${sick} of ${members} members look sick: nothing disruptive is done`;
     for (const one of [...this.#leases.values()]) if (one.untilMs <= atMs) this.#leases.delete(one.id);
     const most = Math.max(1, Math.floor(members / MEMBERS_PER_LEASE));
-    if (this.#leases.size >= most) return `${most} disruptive ${most === 1 ? 'change is' : 'changes are'} under way already`;
+    if (this.#leases.size >= most) return `${most} disruptive ${most === 1 ? 'change is' : 'changes are'} ${BUSY}`;
     if ([...this.#leases.values()].some((one) => one.plan === plan)) return `${plan} has a lease already`;
     this.#leases.set(id, { id, peer: by, plan, untilMs, fence: index });
     return undefined;

@@ -6,6 +6,9 @@ import { type Crypto, HASH_BYTES, SIGNATURE_BYTES } from '../../swarm/ports/cryp
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const CLAIM_VERSION = 1;
+/** With a warrant. */
+const WARRANT_VERSION = 2;
+const NONCE_BYTES = 16;
 const CLAIM_DOMAIN = 'kalos/claim';
 const VOTE_DOMAIN = 'kalos/vote';
 
@@ -28,6 +31,20 @@ export const VOTE_REASONS = [
 ] as const;
 export type VoteReason = (typeof VOTE_REASONS)[number];
 
+/** One change that a claim asks leave for: a certificate over the claim is good for exactly this, once. */
+export interface Warrant {
+  plan: string;
+  /** Hash of the tools, their versions and their arguments. */
+  calls: Uint8Array;
+  /** Hash of what the change is to be made on, as it was found. */
+  precondition: Uint8Array;
+  nonce: Uint8Array;
+  /** Of the subject's certificate of membership. */
+  epoch: number;
+  /** The coordinator's term. */
+  term: number;
+}
+
 export interface Claim {
   subject: PeerId;
   kind: ClaimKind;
@@ -39,6 +56,8 @@ export interface Claim {
   expiresAtMs: number;
   /** Hash of the subject's own evidence. */
   evidenceDigest: Uint8Array;
+  /** Undefined where the question is only whether it is so. */
+  warrant?: Warrant | undefined;
 }
 
 export interface Vote {
@@ -59,8 +78,17 @@ const index = (list: readonly string[]) =>
     .min(0)
     .max(list.length - 1);
 
+const warrantSchema = z.tuple([
+  z.string().min(1).max(100),
+  digest,
+  digest,
+  z.instanceof(Uint8Array).refine((bytes) => bytes.length === NONCE_BYTES),
+  z.number().int().nonnegative(),
+  z.number().int().nonnegative(),
+]);
+
 const claimSchema = z.tuple([
-  z.literal(CLAIM_VERSION),
+  z.union([z.literal(CLAIM_VERSION), z.literal(WARRANT_VERSION)]),
   z.string().max(64),
   index(CLAIM_KINDS),
   z.string().max(64),
@@ -68,6 +96,7 @@ const claimSchema = z.tuple([
   z.number().int(),
   z.number().int(),
   digest,
+  warrantSchema.optional(),
 ]);
 
 const voteSchema = z.tuple([
@@ -88,8 +117,9 @@ function at<const T extends readonly string[]>(list: T, position: number): T[num
 
 export function claimToWire(claim: Claim): unknown[] {
   const kind = CLAIM_KINDS.indexOf(claim.kind);
+  const { warrant } = claim;
   return [
-    CLAIM_VERSION,
+    warrant === undefined ? CLAIM_VERSION : WARRANT_VERSION,
     claim.subject,
     kind,
     claim.target,
@@ -97,14 +127,22 @@ export function claimToWire(claim: Claim): unknown[] {
     claim.fromMs,
     claim.expiresAtMs,
     claim.evidenceDigest,
+    ...(warrant === undefined
+      ? []
+      : [[warrant.plan, warrant.calls, warrant.precondition, warrant.nonce, warrant.epoch, warrant.term]]),
   ];
 }
 
 export function claimFromWire(wire: unknown): Claim | undefined {
   const parsed = claimSchema.safeParse(wire);
   if (!parsed.success) return undefined;
-  const [, subject, kind, target, port, fromMs, expiresAtMs, evidenceDigest] = parsed.data;
-  return { subject, kind: at(CLAIM_KINDS, kind), target, port: port ?? undefined, fromMs, expiresAtMs, evidenceDigest };
+  const [version, subject, kind, target, port, fromMs, expiresAtMs, evidenceDigest, wanted] = parsed.data;
+  // What is signed says by its version whether leave is asked for.
+  if ((version === WARRANT_VERSION) !== (wanted !== undefined)) return undefined;
+  const claim = { subject, kind: at(CLAIM_KINDS, kind), target, port: port ?? undefined, fromMs, expiresAtMs, evidenceDigest };
+  if (wanted === undefined) return claim;
+  const [plan, calls, precondition, nonce, epoch, term] = wanted;
+  return { ...claim, warrant: { plan, calls, precondition, nonce, epoch, term } };
 }
 
 /** 32 hex digits over the canonical bytes: two claims with one id are the same claim. */

@@ -1,5 +1,6 @@
 // The brakes before a transaction: kill switch, schema, risk class, maintenance window, the tool's own precondition, its
-// rate on the target, storms, and the mode. A person at the command line passes the mode and R2, and nothing else.
+// rate on the target, storms, and the mode. A person at the command line passes the mode and R2, and nothing else; a certificate of
+// witnesses with a lease passes R2, and nothing else.
 import type { ToolCall } from '../tool-call.ts';
 import type { ChangeTool, RiskClass, Snapshot } from './tool.ts';
 import { changeToolOf } from './tools.ts';
@@ -8,7 +9,8 @@ import { changeToolOf } from './tools.ts';
 export const MODES = ['observe', 'advise', 'act'] as const;
 export type Mode = (typeof MODES)[number];
 
-export type Authority = 'policy' | 'operator';
+/** `certified`: a policy's, and witnesses and the swarm's order allow just this. */
+export type Authority = 'policy' | 'certified' | 'operator';
 
 export type GuardVerdict =
   | { kind: 'go' }
@@ -55,6 +57,11 @@ export class Guard {
     this.#mode = mode;
   }
 
+  /** The mode lets policies act. */
+  get acts(): boolean {
+    return this.#mode === 'act';
+  }
+
   /** Judges a call whose arguments fit its tool's schema; counts nothing. */
   judge(question: GuardQuestion): GuardVerdict {
     const { call, before, authority, nowMs } = question;
@@ -75,7 +82,7 @@ export class Guard {
    * Undefined where it may go on, and be counted.
    */
   brake(call: ToolCall, authority: Authority, nowMs: number): GuardVerdict | undefined {
-    return this.#worn(call, nowMs) ?? (authority === 'policy' ? this.#storm(nowMs) : undefined);
+    return this.#worn(call, nowMs) ?? (authority === 'operator' ? undefined : this.#storm(nowMs));
   }
 
   #worn(call: ToolCall, nowMs: number): GuardVerdict | undefined {
@@ -91,12 +98,13 @@ export class Guard {
     return { kind: 'escalate', reason: `${STORM_CHANGES} changes in ${STORM_WITHIN_MS / 60_000} minutes: policies pause` };
   }
 
-  #judgePolicy({ maintenance, nowMs }: GuardQuestion, risk: RiskClass): GuardVerdict {
+  #judgePolicy({ maintenance, nowMs, authority }: GuardQuestion, risk: RiskClass): GuardVerdict {
     if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
     const storm = this.#storm(nowMs);
     if (storm !== undefined) return storm;
     if (this.#mode === 'observe') return { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
-    return this.#mode === 'act' && risk === 'R1' ? { kind: 'go' } : { kind: 'ask' };
+    const isAllowed = risk === 'R1' || (risk === 'R2' && authority === 'certified');
+    return this.#mode === 'act' && isAllowed ? { kind: 'go' } : { kind: 'ask' };
   }
 
   /** Counts a use: what was admitted is about to be done. */

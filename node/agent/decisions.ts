@@ -44,6 +44,8 @@ export interface DecisionsEvents {
   /** Whether a member may decide about others. */
   mayDecide(peer: PeerId): boolean;
   nameOf(peer: PeerId): string;
+  /** How many members there are, and how many look sick. */
+  health(): { members: number; sick: number };
   /** How far each member is, by its status. */
   decidedBy(peer: PeerId): number;
   log(level: 'info' | 'warn', text: string): void;
@@ -133,12 +135,12 @@ export class Decisions {
     if (coordinator === undefined) return undefined;
     if (coordinator === this.#ports.crypto.self) return this.#take(decision.by, decision, timeoutMs);
     const answer = decodeCbor(await this.#events.request(coordinator, encodeCbor(['propose', decision]), timeoutMs));
-    const [ok, what] = Array.isArray(answer) ? answer : [];
+    const [ok, what, busy] = Array.isArray(answer) ? answer : [];
     if (ok === true && typeof what === 'number') {
       this.#lookFor(what);
       return { ok: true, index: what };
     }
-    return { ok: false, reason: String(what) };
+    return { ok: false, reason: String(what), busy: busy === true };
   }
 
   /** As the coordinator. */
@@ -153,7 +155,8 @@ export class Decisions {
         reason: `${this.#events.nameOf(from)} may not decide about others: it is no issuer (kalos members promote)`,
       };
     if (decision.kind === 'leads' && from !== this.#ports.crypto.self) return { ok: false, reason: 'it does not lead' };
-    return log.propose(decision, timeoutMs);
+    // How many there are, and how they are, is not for whoever wishes to say.
+    return log.propose(decision.kind === 'lease' ? { ...decision, ...this.#events.health() } : decision, timeoutMs);
   }
 
   /** Once a second while this agent leads: the log says so. */
@@ -178,12 +181,19 @@ export class Decisions {
     const { clock } = this.#ports;
     const untilMs = clock.monotonicMs() + timeoutMs;
     const index = await this.#readIndex(timeoutMs);
+    await this.caughtUp(index, untilMs - clock.monotonicMs());
+    return this.state;
+  }
+
+  /** Waits until what is known here is as far. @throws LogUnavailable */
+  async caughtUp(index: number, timeoutMs: number): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + timeoutMs;
     while (this.state.index < index) {
       if (clock.monotonicMs() >= untilMs) throw new LogUnavailable(`decision ${index} has not come here yet`, false);
       this.#lookFor(index);
       await new Promise<void>((resolve) => clock.after(ATTEST_SOON_MS, resolve));
     }
-    return this.state;
   }
 
   /** The place of the newest decision, of now or later. */
@@ -213,7 +223,7 @@ export class Decisions {
       case 'propose': {
         const decision = decisionSchema.parse(argument);
         const outcome = await this.#take(from, decision, REQUEST_MS);
-        return encodeCbor(outcome.ok ? [true, outcome.index] : [false, outcome.reason]);
+        return encodeCbor(outcome.ok ? [true, outcome.index] : [false, outcome.reason, outcome.busy ?? false]);
       }
       case 'index':
         return encodeCbor(await this.#ownReadIndex(REQUEST_MS));

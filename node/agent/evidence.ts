@@ -26,6 +26,8 @@ export async function gatherEvidence(claim: Claim, transport: Transport, statuse
     if (port === 'refused') return { verdict: 'yes', reason: 'port-refused', confidence: 95 };
     return { verdict: 'yes', reason: 'port-silent', confidence: 70 };
   }
+  // The subject's own word is no reason to let it do something disruptive.
+  if (claim.warrant !== undefined) return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
   if (statusAgrees(claim, statuses, clock.monotonicMs())) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
   await new Promise<void>((resolve) => clock.after(STATUS_WAIT_MS, resolve));
   if (statusAgrees(claim, statuses, clock.monotonicMs())) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };

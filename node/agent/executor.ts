@@ -1,9 +1,10 @@
 // The one way to a change on this machine, for policies and people alike: guard, approval where the mode asks for it,
 // audit of the intent, transaction, audit of the outcome. It also holds the kill switch, which survives a restart.
 import { z } from 'zod';
+import type { Claim } from '../../consensus/vote/claim.ts';
+import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { ActuatorOutcome, Step } from '../../swarm/ports/actuator.ts';
-import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { type Authority, Guard, type GuardVerdict, type Mode, riskOf } from '../action/guard.ts';
@@ -28,10 +29,11 @@ import type { AuditLog, AuditRecord } from '../audit/audit-log.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Verified, verify } from '../verification/verify.ts';
+import { type Answer, type Approval, Approvals } from './approvals.ts';
+import type { Leave, Permit, Permits } from './permits.ts';
 
 /** How long a person has to approve what mode `advise` asks. */
-const APPROVAL_MS = 600_000;
-const MAX_APPROVALS = 64;
+const LEAVE_AGAIN_MS = 20_000;
 /** No more than the transaction core runs at a time. */
 const MAX_AT_ONCE = MAX_OPEN;
 /** Closed entries kept, for rollback; more may pile up before they are pruned. */
@@ -51,6 +53,8 @@ export interface ExecutorParts {
   maintenance: readonly MaintenanceWindow[];
   /** Why the swarm has this agent change nothing by itself; undefined while it may. */
   paused(): string | undefined;
+  /** Undefined where nobody can be asked. */
+  permits?: Permits | undefined;
   /** Actions at a time; no more than the transaction core runs. */
   maxConcurrent?: number | undefined;
   log(level: 'info' | 'warn', text: string): void;
@@ -62,6 +66,12 @@ export interface Progress {
   /** A person is asked to approve; `diff` is what would change. */
   asked(diff: string[]): Promise<void>;
   intended(diff: string[], record: AuditRecord): Promise<void>;
+  /** What is wrong, as witnesses are to judge it: where a disruptive change needs their leave. */
+  claim?(): Claim;
+  /** Witnesses and the swarm's order allow it. */
+  permitted?(permit: Permit, votes: VoteResult): Promise<void>;
+  /** They do not, and why: a person is asked. */
+  unpermitted?(reason: string): void;
   /** What is wrong in spite of it, in words: what was to be mended. A plan helps only once nothing is. */
   stillWrong?(): string | undefined;
 }
@@ -83,13 +93,6 @@ export interface Preview {
 /** What a read gave, or why it gave nothing. */
 export type ReadAnswer = { ok: true; value: unknown } | { ok: false; reason: string };
 
-export interface Approval {
-  plan: Plan;
-  diff: string[];
-  expiresMs: number;
-}
-
-type Answer = 'approved' | 'rejected' | 'expired' | 'halted' | 'withdrawn';
 type TimerId = `check ${string}` | `timeout ${string}` | `find ${string}`;
 
 /** Of one plan; a longer one is a plan that nobody oversees. */
@@ -109,11 +112,12 @@ export class Executor {
   /** Plans between their approval and their outcome. */
   #underWay = 0;
   #journalled = 0;
-  readonly #approvals = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
+  readonly #approvals: Approvals;
   readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
 
   constructor(parts: ExecutorParts, mode: Mode) {
     this.#parts = parts;
+    this.#approvals = new Approvals(parts.ports.clock);
     this.#guard = new Guard(mode);
     const { actuator, sensors, crypto } = parts.ports;
     this.#machine = { actuator, sensors, crypto, peers: parts.peers };
@@ -189,7 +193,7 @@ export class Executor {
 
   stop(): void {
     this.#transactions.stop();
-    for (const { timer } of this.#approvals.values()) timer.cancel();
+    this.#approvals.stop();
   }
 
   // The kill switch
@@ -207,7 +211,7 @@ export class Executor {
   async halt(reason: string): Promise<void> {
     const { ports, audit } = this.#parts;
     this.#guard.halted = reason; // first: nothing may slip in while the disk is busy
-    for (const { answer } of [...this.#approvals.values()]) answer('halted');
+    this.#approvals.answerAll('halted');
     await ports.store.write([{ kind: 'put', key: HALT_KEY, value: encodeCbor({ atMs: ports.clock.wallMs(), reason }) }]);
     await audit.append('control', ports.transport.self, `acting halted: ${reason}`);
     this.#parts.log('warn', `acting is halted: ${reason}`);
@@ -241,36 +245,24 @@ export class Executor {
   // Approvals
 
   approvals(): Approval[] {
-    return [...this.#approvals.values()].map(({ plan, diff, expiresMs }) => ({ plan, diff, expiresMs }));
+    return this.#approvals.all();
   }
 
   /** Answers a request for approval; false where none of that id waits. */
   async answer(id: string, answer: 'approved' | 'rejected'): Promise<boolean> {
-    const approval = this.#approvals.get(id);
-    if (approval === undefined) return false;
+    if (!this.#approvals.has(id)) return false;
     await this.#parts.audit.append('control', id, `${answer} by an operator`);
-    approval.answer(answer);
-    return true;
+    return this.#approvals.answer(id, answer);
   }
 
   /** What an incident waits for is not wanted any more: it cleared by itself. */
   withdraw(incident: string): void {
-    for (const { plan, answer } of [...this.#approvals.values()]) if (plan.incident === incident) answer('withdrawn');
+    this.#approvals.answerAll('withdrawn', incident);
   }
 
   #ask(plan: Plan, diff: string[]): Promise<Answer> {
-    const { clock } = this.#parts.ports;
-    if (this.#approvals.size >= MAX_APPROVALS) return Promise.resolve('expired');
     this.#parts.log('warn', `${plan.id} waits for approval: ${diff.join('; ')}: kalos approve ${plan.id}`);
-    return new Promise((resolve) => {
-      const answer = (given: Answer): void => {
-        this.#approvals.get(plan.id)?.timer.cancel();
-        this.#approvals.delete(plan.id);
-        resolve(given);
-      };
-      const timer = clock.after(APPROVAL_MS, () => answer('expired'));
-      this.#approvals.set(plan.id, { plan, diff, expiresMs: clock.wallMs() + APPROVAL_MS, answer, timer });
-    });
+    return this.#approvals.ask(plan, diff);
   }
 
   // Carrying out
@@ -378,16 +370,45 @@ export class Executor {
 
   async #perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
-    let { verdict, diff, calls } = await this.preview(plan.calls, authority);
-    if (verdict.kind === 'ask') {
-      await progress.asked(diff);
-      const answer = await this.#ask(plan, diff);
-      if (answer !== 'approved') return this.#hold(plan, diff, `the approval was ${answer}`);
-      // Much may have changed while a person thought: the guard judges again.
-      ({ verdict, diff, calls } = await this.preview(plan.calls, 'operator'));
+    let { verdict, diff, calls, before, risk } = await this.preview(plan.calls, authority);
+    const canBePermitted = risk === 'R2' && authority === 'policy';
+    let permit: Permit | undefined;
+    try {
+      if (verdict.kind === 'ask' && canBePermitted) {
+        const leave = await this.#leave(plan, calls, before, progress);
+        if (leave?.ok === false && leave.later)
+          return await this.#held(plan, diff, { kind: 'refused', reason: leave.reason, later: true });
+        if (leave?.ok === true) permit = leave.permit;
+        if (permit !== undefined) ({ verdict, diff, calls } = await this.preview(plan.calls, 'certified'));
+      }
+      if (verdict.kind === 'ask') {
+        await progress.asked(diff);
+        if (canBePermitted) this.#leaveLater(plan, progress, (given) => (permit = given));
+        const answer = await this.#ask(plan, diff);
+        if (answer === 'expired' && canBePermitted)
+          return await this.#held(plan, diff, { kind: 'escalate', reason: 'nobody has answered whether it may be done' });
+        if (answer !== 'approved' && answer !== 'permitted') return await this.#hold(plan, diff, `the approval was ${answer}`);
+        // Much may have changed while a person thought: the guard judges again.
+        const by = answer === 'permitted' ? 'certified' : 'operator';
+        ({ verdict, diff, calls } = await this.preview(plan.calls, by));
+      }
+      if (verdict.kind !== 'go')
+        return await this.#held(plan, diff, verdict.kind === 'ask' ? { kind: 'refused', reason: 'not approved' } : verdict);
+      return await this.#admit({ ...plan, calls }, diff, authority, progress, permit);
+    } finally {
+      if (permit !== undefined) this.#parts.permits?.giveBack(permit);
     }
-    if (verdict.kind !== 'go')
-      return this.#held(plan, diff, verdict.kind === 'ask' ? { kind: 'refused', reason: 'not approved' } : verdict);
+  }
+
+  /** What the guard lets pass, where nothing else is under way that it would get in the way of. */
+  async #admit(
+    plan: Plan,
+    diff: string[],
+    authority: Authority,
+    progress: Progress,
+    permit: Permit | undefined,
+  ): Promise<Performed> {
+    const { calls } = plan;
     const targets = calls.map((call) => changeToolOf(call).target(call));
     const taken = targets.find((target) => this.#busy.has(target));
     if (taken !== undefined)
@@ -401,13 +422,44 @@ export class Executor {
     for (const call of calls) this.#guard.use(call, authority, nowMs);
     this.#take(targets);
     try {
-      return await this.#carryOut({ ...plan, calls }, diff, progress);
+      return await this.#carryOut(plan, diff, progress, permit);
     } finally {
       this.#release(targets);
     }
   }
 
-  async #carryOut(plan: Plan, diff: string[], progress: Progress): Promise<Performed> {
+  /** While a person is asked, the swarm is asked again: it may have found its order meanwhile. */
+  #leaveLater(plan: Plan, progress: Progress, permitted: (permit: Permit) => void): void {
+    const again = async (): Promise<void> => {
+      if (!this.#approvals.has(plan.id)) return;
+      const { calls, before } = await this.preview(plan.calls, 'policy');
+      const leave = await this.#leave(plan, calls, before, { ...progress, unpermitted: () => undefined });
+      if (leave?.ok !== true) return this.#leaveLater(plan, progress, permitted);
+      if (!this.#approvals.has(plan.id)) return this.#parts.permits?.giveBack(leave.permit);
+      permitted(leave.permit);
+      this.#approvals.answer(plan.id, 'permitted');
+    };
+    this.#parts.ports.clock.after(LEAVE_AGAIN_MS, () => {
+      again().catch(this.#parts.failed);
+    });
+  }
+
+  /** Of witnesses and the swarm's order, where this machine's own mode lets it act at all. */
+  async #leave(
+    plan: Plan,
+    calls: readonly ToolCall[],
+    before: readonly Snapshot[],
+    progress: Progress,
+  ): Promise<Leave | undefined> {
+    const { permits } = this.#parts;
+    if (permits === undefined || progress.claim === undefined || !this.#guard.acts) return undefined;
+    const leave = await permits.obtain(plan, calls, before, progress.claim());
+    if (leave.ok) await progress.permitted?.(leave.permit, leave.votes);
+    else if (!leave.later) progress.unpermitted?.(leave.reason);
+    return leave;
+  }
+
+  async #carryOut(plan: Plan, diff: string[], progress: Progress, permit: Permit | undefined): Promise<Performed> {
     const { audit } = this.#parts;
     const intent = await audit.append('intent', plan.id, `${describePlan(plan)}: ${plan.reason}`);
     await progress.intended(diff, intent);
@@ -423,6 +475,11 @@ export class Executor {
     if (this.#guard.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
     const paused = plan.tier === 'operator' ? undefined : this.#parts.paused();
     if (paused !== undefined) return this.#hold(plan, diff, paused);
+    if (permit !== undefined) {
+      const refused = await this.#parts.permits?.refusal(permit, plan, plan.calls, before);
+      if (refused !== undefined) return this.#held(plan, diff, { kind: 'refused', reason: refused, later: true });
+      await this.#parts.permits?.use(permit);
+    }
     const entry = await this.#transact(plan, before, progress);
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     this.#journalled++;

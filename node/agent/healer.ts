@@ -14,6 +14,7 @@ import { addStep, closeIncident, type Incident, openIncident, relation, type Sta
 import type { Memory } from '../memory/memory.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
+import type { Permits } from './permits.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -28,6 +29,7 @@ export interface HealerParts {
   watcher: Watcher;
   memory: Memory;
   executor: Executor;
+  permits: Permits;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -163,13 +165,14 @@ export class Healer {
       await this.#close(incident, 'resolved', 'cleared before it was acted on');
       return false;
     }
-    return this.#act(incident, decision, attempt);
+    return this.#act(incident, finding, decision, attempt);
   }
 
-  async #vote(incident: Incident, finding: Finding): Promise<VoteResult> {
+  /** What is wrong, as of now. */
+  #claimOf(incident: Incident, finding: Finding): Claim {
     const { ports, link } = this.#parts;
     const nowMs = Math.round(ports.clock.wallMs());
-    const claim: Claim = {
+    return {
       subject: link.self,
       kind: finding.claim,
       target: finding.target.slice(0, 64),
@@ -178,12 +181,14 @@ export class Healer {
       expiresAtMs: nowMs + CLAIM_LIFE_MS,
       evidenceDigest: ports.crypto.hash(encodeCbor([incident.id, JSON.stringify(finding.evidence)])),
     };
-    const result = await link.vote(claim);
+  }
+
+  async #vote(incident: Incident, finding: Finding): Promise<VoteResult> {
+    const { link } = this.#parts;
+    const result = await link.vote(this.#claimOf(incident, finding));
     if (result.certificate !== undefined) incident.certificate = toBase64(encodeCertificate(result.certificate));
     const asked = result.witnesses.length;
-    const words = result.votes
-      .map((vote) => `${link.nameOf(vote.witness)} ${vote.verdict} (${vote.reason}, ${vote.confidence} %)`)
-      .join(', ');
+    const words = this.#words(result);
     const text =
       asked === 0
         ? 'no witness to ask: this machine is alone'
@@ -196,6 +201,12 @@ export class Healer {
     });
     await this.#parts.memory.save(incident);
     return result;
+  }
+
+  #words({ votes }: VoteResult): string {
+    return votes
+      .map((vote) => `${this.#parts.link.nameOf(vote.witness)} ${vote.verdict} (${vote.reason}, ${vote.confidence} %)`)
+      .join(', ');
   }
 
   /** @param tried how often each remedy was tried in this incident, by its tools. */
@@ -235,7 +246,12 @@ export class Healer {
     return false;
   }
 
-  async #act(incident: Incident, decision: Extract<Decision, { kind: 'act' }>, attempt: number): Promise<boolean> {
+  async #act(
+    incident: Incident,
+    finding: Finding,
+    decision: Extract<Decision, { kind: 'act' }>,
+    attempt: number,
+  ): Promise<boolean> {
     const { memory } = this.#parts;
     const { calls, reason } = decision;
     const id = `${incident.id}-${attempt}`;
@@ -247,6 +263,14 @@ export class Healer {
         if (holds) this.#parts.watcher.lookAgain();
         return holds ? incident.summary : undefined;
       },
+      claim: () => this.#claimOf(incident, finding),
+      permitted: async (permit, votes) => {
+        incident.certificate = this.#parts.permits.encoded(permit);
+        const text = `its witnesses and the swarm allow it: ${this.#words(votes)}; lease ${permit.fence}`;
+        this.#step(incident, 'vote', text, { claim: votes.claimId, outcome: votes.outcome, lease: permit.lease });
+        await memory.save(incident);
+      },
+      unpermitted: (reason) => this.#step(incident, 'vote', `a person has to allow it: ${reason}`),
       asked: async (diff) => {
         incident.state = 'waiting';
         this.#step(incident, 'act', `waits for approval (kalos approve ${id}): ${diff.join('; ')}`, { plan: id });

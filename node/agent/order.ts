@@ -25,6 +25,11 @@ export interface OrderEvents {
   failed(error: unknown): void;
 }
 
+/** What a member says of itself: that it is not ready, or that a service of its own is not. */
+function looksSick(status: Status | undefined): boolean {
+  return status !== undefined && (status.conditions.Ready === 'False' || status.conditions.ServicesReady === 'False');
+}
+
 export class Order {
   readonly committee: Committee;
   readonly decisions: Decisions;
@@ -52,6 +57,11 @@ export class Order {
       alive: () => members().flatMap(({ peer, state }) => (state === 'alive' ? [peer] : [])),
       isMember: (peer) => roster.isMember(peer),
       mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
+      health: () => {
+        const all = members();
+        const isSick = (peer: PeerId): boolean => events.stateOf(peer) !== 'alive' || looksSick(events.statusOf(peer));
+        return { members: Math.max(1, all.length), sick: all.filter(({ peer }) => isSick(peer)).length };
+      },
       decidedBy: (peer) => events.statusOf(peer)?.decided ?? 0,
       nameOf,
       log,

@@ -4,6 +4,8 @@ import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certi
 import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
 import { MAX_OPEN } from '../../node/action/transaction.ts';
+import { LEAST_WITNESSES } from '../../node/agent/permits.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Primitive } from '../../swarm/ports/actuator.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ChangeEvent } from '../machine/changes.ts';
@@ -19,8 +21,9 @@ export class ActionChecker implements Checker {
   readonly name = 'actions';
 
   begin(cluster: Cluster): void {
+    const shared: Shared = { nonces: new Set(), underWay: new Set() };
     for (const node of cluster.nodes) {
-      const seen = new Watched(cluster, node);
+      const seen = new Watched(cluster, node, shared);
       node.linux.changes.onEvent = (event) => seen.event(event);
     }
   }
@@ -31,6 +34,12 @@ export class ActionChecker implements Checker {
       if (open.length > 0) cluster.violation(`${name}: ${open.join(', ')} neither confirmed nor undone`);
     }
   }
+}
+
+/** What all machines have in common: certificates that were used, and disruptive changes under way. */
+interface Shared {
+  readonly nonces: Set<string>;
+  readonly underWay: Set<string>;
 }
 
 /** What is under way on one machine. */
@@ -44,9 +53,13 @@ class Watched {
   #wipes = 0;
   /** Changes at a time. */
   readonly #most: number;
+  readonly #shared: Shared;
+  readonly #critical: ReadonlySet<string>;
 
-  constructor(cluster: Cluster, node: SimulatedNode) {
+  constructor(cluster: Cluster, node: SimulatedNode, shared: Shared) {
     this.#cluster = cluster;
+    this.#shared = shared;
+    this.#critical = new Set(cluster.settings.services.filter(({ critical }) => critical === true).map(({ name }) => name));
     this.#most = cluster.settings.engine.maxConcurrent ?? MAX_OPEN;
     this.#node = node;
   }
@@ -57,8 +70,10 @@ class Watched {
         event.id,
         event.steps.map((step) => step.do),
       );
-    else if (event.kind === 'finished') this.#open.delete(event.id);
-    else this.#ran(event.key, event.primitive, event.undo);
+    else if (event.kind === 'finished') {
+      this.#open.delete(event.id);
+      this.#shared.underWay.delete(`${this.#node.name} ${event.id}`);
+    } else this.#ran(event.key, event.primitive, event.undo);
   }
 
   #wrong(text: string): void {
@@ -73,12 +88,37 @@ class Watched {
       if (both !== undefined) this.#wrong(`${other} and ${id} change ${both} at once`);
     }
     this.#open.set(id, targets);
+    if ([...targets].some((target) => this.#critical.has(target))) this.#warranted(id);
     if (this.#open.size > this.#most) this.#wrong(`${this.#open.size} changes at once`);
     if (this.#wipes !== this.#node.wipes) this.#armedMs = []; // the agent remembers on its disk
     this.#wipes = this.#node.wipes;
     this.#armedMs = [...this.#armedMs, nowMs].filter((ms) => nowMs - ms < STORM_WITHIN_MS);
     if (this.#armedMs.length > STORM_CHANGES)
       this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: more than the brake for storms allows`);
+  }
+
+  /** What is done to a critical service, nobody being there to approve it, has the leave of enough witnesses for just this, and is one of few at once. */
+  #warranted(id: string): void {
+    const incident = this.#node.agent?.incidents().find((one) => id.startsWith(`${one.id}-`));
+    const bytes = Uint8Array.from(atob(incident?.certificate ?? ''), (char) => char.charCodeAt(0));
+    const certificate = decodeCertificate(bytes);
+    const warrant = certificate?.claim.warrant;
+    if (certificate === undefined || warrant === undefined)
+      return this.#wrong(`${id} is disruptive, and nobody has certified it`);
+    const { crypto } = this.#cluster.node(0);
+    const check = verifyCertificate(crypto, this.#cluster.swarmId, certificate);
+    if (!check.valid) this.#wrong(`${id}: ${check.reason}`);
+    if (warrant.plan !== id || certificate.claim.subject !== this.#node.peer)
+      this.#wrong(`${id} is done with the certificate of ${warrant.plan}`);
+    if (certificate.witnesses.length < LEAST_WITNESSES)
+      this.#wrong(`${id} is certified by ${certificate.witnesses.length} witnesses only`);
+    const { nonces, underWay } = this.#shared;
+    const nonce = toHex(warrant.nonce);
+    if (nonces.has(nonce)) this.#wrong(`${id}: its certificate was used before`);
+    nonces.add(nonce);
+    underWay.add(`${this.#node.name} ${id}`);
+    const most = Math.max(1, Math.floor(this.#cluster.nodes.length / 10));
+    if (underWay.size > most) this.#wrong(`${[...underWay].join(', ')}: disruptive changes at once, and ${most} may be`);
   }
 
   /** A service by its name, whether it or its process is acted on; files and settings by theirs. */
@@ -104,6 +144,9 @@ class Watched {
   }
 }
 
+/** It was escalated, or waits for leave. */
+const isWithPerson = (state: string): boolean => state === 'escalated' || state === 'waiting';
+
 /** In the end: every service runs or its incident is with a person; every incident has ended so; every certificate holds. */
 export class HealingChecker implements Checker {
   readonly name = 'healing';
@@ -113,7 +156,7 @@ export class HealingChecker implements Checker {
       const incidents = agent.incidents();
       const open = incidents.filter(({ closedMs }) => closedMs === 0);
       for (const service of node.linux.services()) {
-        const told = open.some(({ target, state }) => target === service.name && state === 'escalated');
+        const told = open.some(({ target, state }) => target === service.name && isWithPerson(state));
         const frozen = node.linux.isFrozen(service.name);
         if ((service.state !== 'running' || frozen) && !told)
           cluster.violation(`${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and nobody was told`);
@@ -125,7 +168,7 @@ export class HealingChecker implements Checker {
           );
       }
       for (const { id, state } of open)
-        if (state !== 'escalated') cluster.violation(`${node.name}: ${id} is neither closed nor escalated`);
+        if (!isWithPerson(state)) cluster.violation(`${node.name}: ${id} is neither closed nor escalated`);
       for (const { id, certificate } of incidents) this.#certificate(cluster, node, id, certificate);
     }
   }

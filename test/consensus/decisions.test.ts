@@ -75,7 +75,11 @@ describe('decisions', () => {
     const { state, take } = world();
     const first = decision(lease('plan-1'), 'beta');
     expect(take(first)).toMatchObject({ ok: true });
-    expect(take(decision(lease('plan-2'), 'gamma'))).toEqual({ ok: false, reason: '1 disruptive change is under way already' });
+    expect(take(decision(lease('plan-2'), 'gamma'))).toEqual({
+      ok: false,
+      reason: '1 disruptive change is under way already',
+      busy: true,
+    });
     expect(take(decision(lease('plan-2', { members: 30 }), 'gamma'))).toMatchObject({ ok: true });
     expect(take(decision(lease('plan-2', { members: 30 }), 'delta'))).toMatchObject({ ok: false });
     const [one, two] = state.leases(NOW);

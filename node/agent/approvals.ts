@@ -1,0 +1,61 @@
+// What waits for a person's word, and what became of it.
+import type { Clock, Timer } from '../../swarm/ports/clock.ts';
+import type { Plan } from '../decision/plan.ts';
+
+const MAX_APPROVALS = 64;
+const APPROVAL_MS = 600_000;
+
+export interface Approval {
+  plan: Plan;
+  diff: string[];
+  expiresMs: number;
+}
+
+/** `permitted`: witnesses and the swarm allowed it before a person did. */
+export type Answer = 'approved' | 'permitted' | 'rejected' | 'expired' | 'halted' | 'withdrawn';
+
+export class Approvals {
+  readonly #clock: Clock;
+  readonly #open = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  all(): Approval[] {
+    return [...this.#open.values()].map(({ plan, diff, expiresMs }) => ({ plan, diff, expiresMs }));
+  }
+
+  has(id: string): boolean {
+    return this.#open.has(id);
+  }
+
+  /** False where none of that id waits. */
+  answer(id: string, answer: Answer): boolean {
+    const approval = this.#open.get(id);
+    approval?.answer(answer);
+    return approval !== undefined;
+  }
+
+  answerAll(answer: Answer, incident?: string): void {
+    for (const one of [...this.#open.values()]) if (incident === undefined || one.plan.incident === incident) one.answer(answer);
+  }
+
+  ask(plan: Plan, diff: string[]): Promise<Answer> {
+    if (this.#open.size >= MAX_APPROVALS) return Promise.resolve('expired');
+    return new Promise((resolve) => {
+      const answer = (given: Answer): void => {
+        this.#open.get(plan.id)?.timer.cancel();
+        this.#open.delete(plan.id);
+        resolve(given);
+      };
+      const timer = this.#clock.after(APPROVAL_MS, () => answer('expired'));
+      this.#open.set(plan.id, { plan, diff, expiresMs: this.#clock.wallMs() + APPROVAL_MS, answer, timer });
+    });
+  }
+
+  /** Nobody is told any more. */
+  stop(): void {
+    for (const { timer } of this.#open.values()) timer.cancel();
+  }
+}

@@ -1,0 +1,153 @@
+// Leave for one disruptive change: a certificate of this agent's witnesses over exactly that change, and a lease of the swarm's order.
+// It is asked for, checked whole before anything is done, and used once, across crashes too.
+import { type Certificate, encodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
+import type { VoteResult } from '../../consensus/vote/voting.ts';
+import { encodeCbor, equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { Snapshot } from '../action/tool.ts';
+import { changeToolOf } from '../action/tools.ts';
+import type { Plan } from '../decision/plan.ts';
+import type { ToolCall } from '../tool-call.ts';
+import type { SwarmLink } from './swarm-link.ts';
+
+/** Fewer witnesses bear no liar: then a person is asked. */
+export const LEAST_WITNESSES = 4;
+const NONCE_BYTES = 16;
+const USED_PREFIX = 'permit/';
+const MAX_USED = 10_000;
+/** How long the swarm's order may take to give a lease. */
+const LEASE_WITHIN_MS = 5_000;
+/** What the change itself may take; the certificate ends no later. */
+const LEASE_MS = 240_000;
+/** A certificate that ended so long ago is refused by its times already. */
+const FORGET_USED_MS = 86_400_000;
+
+export interface Permit {
+  certificate: Certificate;
+  /** The id of the lease, and its place in the log. */
+  lease: string;
+  fence: number;
+}
+
+/** `later`: the swarm decides, and others come first; no person is asked for that. */
+export type Leave = { ok: true; permit: Permit; votes: VoteResult } | { ok: false; reason: string; later: boolean };
+
+/** What a certificate is over, but for where and when: the tools with their versions and arguments, and how their targets were. */
+function digests(ports: Pick<Ports, 'crypto'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
+  const { hash } = ports.crypto;
+  const versioned = calls.map((call) => [changeToolOf(call).version, call]);
+  return { calls: hash(encodeCbor(versioned)), precondition: hash(encodeCbor(before)) };
+}
+
+export class Permits {
+  readonly #ports: Ports;
+  readonly #swarmId: string;
+  readonly #link: SwarmLink;
+
+  constructor(ports: Ports, swarmId: string, link: SwarmLink) {
+    this.#ports = ports;
+    this.#swarmId = swarmId;
+    this.#link = link;
+  }
+
+  /** What was used long ago needs not be remembered. */
+  async open(): Promise<void> {
+    const { store, clock } = this.#ports;
+    const used = await store.range(USED_PREFIX, { limit: MAX_USED });
+    const old = used.filter(([, value]) => Number(new TextDecoder().decode(value)) + FORGET_USED_MS < clock.wallMs());
+    if (old.length > 0) await store.write(old.map(([key]) => ({ kind: 'delete', key })));
+  }
+
+  #warrant(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[]): Warrant {
+    const { crypto, random } = this.#ports;
+    const epoch = this.#link.admission.roster.member(crypto.self)?.epoch ?? 0;
+    return {
+      plan: plan.id,
+      ...digests(this.#ports, calls, before),
+      nonce: random.bytes(NONCE_BYTES),
+      epoch,
+      term: this.#link.term,
+    };
+  }
+
+  /** Asks the witnesses, then the swarm's order. @param claim what is wrong, as its witnesses are to judge it */
+  async obtain(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[], claim: Claim): Promise<Leave> {
+    const witnesses = this.#link.witnesses().length;
+    const refused = (reason: string, later = false): Leave => ({ ok: false, reason, later });
+    if (witnesses < LEAST_WITNESSES)
+      return refused(`${witnesses} witnesses are too few to certify it: it takes ${LEAST_WITNESSES}`);
+    const votes = await this.#link.vote({ ...claim, warrant: this.#warrant(plan, calls, before) });
+    if (votes.certificate === undefined) return refused(`its witnesses do not certify it: ${votes.outcome}`);
+    const { clock } = this.#ports;
+    const { decisions } = this.#link.order;
+    try {
+      const untilMs = Math.round(clock.wallMs() + LEASE_MS);
+      const wish = { kind: 'lease', plan: plan.id, members: 1, sick: 0, untilMs } as const; // the coordinator says how many there are
+      const outcome = await decisions.decide(wish, LEASE_WITHIN_MS);
+      if (!outcome.ok) return refused(outcome.reason, outcome.busy);
+      await decisions.caughtUp(outcome.index, LEASE_WITHIN_MS);
+    } catch (error) {
+      return refused(`there is no lease: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    const lease = this.#leaseFor(plan.id);
+    if (lease === undefined) return refused('its lease has ended already', true);
+    return { ok: true, permit: { certificate: votes.certificate, lease: lease.id, fence: lease.fence }, votes };
+  }
+
+  #leaseFor(plan: string) {
+    const { crypto, clock } = this.#ports;
+    return this.#link.order.decisions.state.leases(clock.wallMs()).find((one) => one.plan === plan && one.peer === crypto.self);
+  }
+
+  /** All that must hold, judged by this agent itself, at the moment of use; why not, or undefined. */
+  async refusal(
+    permit: Permit,
+    plan: Plan,
+    calls: readonly ToolCall[],
+    before: readonly Snapshot[],
+  ): Promise<string | undefined> {
+    const { crypto, clock, store } = this.#ports;
+    const { claim, witnesses } = permit.certificate;
+    const { roster } = this.#link.admission;
+    const { warrant } = claim;
+    const is = digests(this.#ports, calls, before);
+    if (warrant === undefined || claim.subject !== crypto.self || warrant.plan !== plan.id)
+      return 'the certificate is for another change';
+    if (!equalBytes(warrant.calls, is.calls)) return 'the certificate is for other arguments, or another version of the tool';
+    if (!equalBytes(warrant.precondition, is.precondition)) return 'what it is on has changed since it was certified';
+    if (warrant.epoch !== (roster.member(crypto.self)?.epoch ?? 0)) return 'the certificate is of another membership';
+    if (warrant.term !== this.#link.term) return 'the certificate is of an earlier term';
+    const nowMs = clock.wallMs();
+    if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
+    if (witnesses.length < LEAST_WITNESSES || !witnesses.every((peer) => roster.isMember(peer)))
+      return 'its witnesses are too few, or no members';
+    const check = verifyCertificate(crypto, this.#swarmId, permit.certificate);
+    if (!check.valid) return `the certificate does not hold: ${check.reason}`;
+    const lease = this.#leaseFor(plan.id);
+    if (lease === undefined || lease.id !== permit.lease || lease.fence !== permit.fence) return 'its lease has ended';
+    return (await store.get(this.#usedKey(warrant))) === undefined ? undefined : 'the certificate was used already';
+  }
+
+  #usedKey({ nonce }: Warrant): string {
+    return `${USED_PREFIX}${toHex(nonce)}`;
+  }
+
+  /** From here on it is used, whatever comes: durable once it resolves. */
+  async use({ certificate }: Permit): Promise<void> {
+    const { warrant, expiresAtMs } = certificate.claim;
+    if (warrant === undefined) throw new RangeError('a permit without a warrant');
+    const value = new TextEncoder().encode(String(Math.round(expiresAtMs)));
+    await this.#ports.store.write([{ kind: 'put', key: this.#usedKey(warrant), value }]);
+  }
+
+  /** What is over makes room for others; where that cannot be said, the lease ends by itself. */
+  giveBack({ lease }: Permit): void {
+    this.#link.order.decisions.decide({ kind: 'release', lease }, LEASE_WITHIN_MS).catch(() => undefined);
+  }
+
+  /** As an incident keeps it. */
+  encoded({ certificate }: Permit): string {
+    return btoa(String.fromCharCode(...encodeCertificate(certificate)));
+  }
+}

@@ -1,0 +1,173 @@
+// Leave for a disruptive change is judged by the machine that it is for: every field of the certificate, the lease, and that it is used
+// once, across restarts too. What a compromised coordinator or a peer sends changes nothing about that.
+import { describe, expect, it } from 'vitest';
+import { wished } from '../../consensus/decisions/decision.ts';
+import { DecisionState } from '../../consensus/decisions/state.ts';
+import { certificateQuorum } from '../../consensus/quorum.ts';
+import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
+import type { VoteResult } from '../../consensus/vote/voting.ts';
+import { type Permit, Permits } from '../../node/agent/permits.ts';
+import type { SwarmLink } from '../../node/agent/swarm-link.ts';
+import type { Plan } from '../../node/decision/plan.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { StoreOperation } from '../../swarm/ports/store.ts';
+import { makePeers } from '../support/crypto.ts';
+
+const SWARM = 'swarm';
+const NOW = 1_800_000_000_000;
+const CALLS = [{ tool: 'service.restart', service: 'web' }];
+const BEFORE = [{ state: 'exited', pid: 0, critical: 1 }];
+const PLAN: Plan = { id: 'inc-1-1', incident: 'inc-1', calls: CALLS, tier: 'reactive', reason: 'it exited' };
+
+/** A machine with six witnesses, and all that its permits ask. */
+async function world() {
+  const [self, ...witnesses]: Crypto[] = await makePeers(7);
+  if (self === undefined) throw new Error('nobody is there');
+  const disk = new Map<string, Uint8Array>();
+  const it = { nowMs: NOW, term: 4, epoch: 2, members: new Set([self, ...witnesses].map((one) => one.self)) };
+  const state = new DecisionState();
+  let index = 20;
+  const decide = async (wish: Parameters<typeof wished>[0]) =>
+    state.apply(wished(wish, self.self, (++index).toString(16).padStart(32, '0'), it.nowMs), { index, term: it.term });
+  const vote = async (claim: Claim): Promise<VoteResult> => signed(claim, witnesses);
+  const signed = (claim: Claim, by: readonly Crypto[], voters = witnesses): VoteResult => {
+    const claimId = claimIdOf(SWARM, claim, self.hash);
+    const votes = by.slice(0, certificateQuorum(voters.length)).map((one): Vote => {
+      const unsigned = { claimId, witness: one.self, verdict: 'yes', reason: 'port-refused', confidence: 95 } as const;
+      return { ...unsigned, signature: one.sign(voteBytes(SWARM, unsigned)) };
+    });
+    const names = voters.map((one) => one.self);
+    return { claimId, claim, outcome: 'certified', witnesses: names, votes, certificate: { claim, witnesses: names, votes } };
+  };
+  const link = {
+    get term() {
+      return it.term;
+    },
+    witnesses: () => witnesses.map((one) => one.self),
+    vote,
+    admission: { roster: { member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) } },
+    order: { decisions: { state, decide, caughtUp: async () => undefined } },
+  } as unknown as SwarmLink;
+  const store = {
+    get: async (key: string) => disk.get(key),
+    write: async (operations: readonly StoreOperation[]) => {
+      for (const one of operations) {
+        if (one.kind === 'put') disk.set(one.key, one.value);
+        else disk.delete(one.key);
+      }
+    },
+    range: async (prefix: string) => [...disk].filter(([key]) => key.startsWith(prefix)),
+    close: async () => undefined,
+  };
+  const ports = {
+    crypto: self,
+    store,
+    clock: { wallMs: () => it.nowMs, monotonicMs: () => it.nowMs, after: () => ({ cancel: () => undefined }) },
+    random: { uint32: () => 7, bytes: (length: number) => new Uint8Array(length).fill(++index) },
+  } as unknown as Ports;
+  const permits = new Permits(ports, SWARM, link);
+  const claim: Claim = {
+    subject: self.self,
+    kind: 'service-down',
+    target: 'web',
+    port: 8080,
+    fromMs: NOW,
+    expiresAtMs: NOW + 60_000,
+    evidenceDigest: self.hash(new Uint8Array([1])),
+  };
+  const leave = await permits.obtain(PLAN, CALLS, BEFORE, claim);
+  if (!leave.ok) throw new Error(leave.reason);
+  /** The same permit, over another claim that its witnesses have signed. */
+  const over = (given: Partial<Claim>, warrant: Partial<Warrant> = {}, by = witnesses, voters = witnesses): Permit => {
+    const { claim: is } = leave.permit.certificate;
+    const other: Claim = { ...is, ...given, warrant: { ...(is.warrant as Warrant), ...warrant } };
+    const { certificate } = signed(other, by, voters);
+    return { ...leave.permit, certificate: certificate as Permit['certificate'] };
+  };
+  return {
+    it,
+    permits,
+    permit: leave.permit,
+    over,
+    self,
+    witnesses,
+    state,
+    decide,
+    fresh: () => new Permits(ports, SWARM, link),
+  };
+}
+
+describe('a permit', () => {
+  it('holds for the change that it was given for, and once, across restarts too', async () => {
+    const { permits, permit, fresh } = await world();
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBeUndefined();
+    await permits.use(permit);
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the certificate was used already');
+    const restarted = fresh();
+    await restarted.open();
+    expect(await restarted.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the certificate was used already');
+  });
+
+  it('is for these arguments, this target as it was, this plan, and this machine', async () => {
+    const { permits, permit, over, witnesses } = await world();
+    const refusals = await Promise.all([
+      permits.refusal(permit, PLAN, [{ tool: 'service.restart', service: 'db' }], BEFORE),
+      permits.refusal(permit, PLAN, [{ tool: 'service.stop', service: 'web' }], BEFORE),
+      permits.refusal(permit, PLAN, CALLS, [{ state: 'running', pid: 7, critical: 1 }]),
+      permits.refusal(permit, { ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE),
+      permits.refusal(over({ subject: witnesses[0]?.self ?? '' }), PLAN, CALLS, BEFORE),
+    ]);
+    expect(refusals).toEqual([
+      'the certificate is for other arguments, or another version of the tool',
+      'the certificate is for other arguments, or another version of the tool',
+      'what it is on has changed since it was certified',
+      'the certificate is for another change',
+      'the certificate is for another change',
+    ]);
+  });
+
+  it('ends: with its time, the term, the membership, and the lease', async () => {
+    const { it: world_, permits, permit, over, decide } = await world();
+    expect(await permits.refusal(over({ expiresAtMs: NOW }), PLAN, CALLS, BEFORE)).toBe('the certificate has ended');
+    expect(await permits.refusal(over({ fromMs: NOW + 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate has ended');
+    expect(await permits.refusal(over({}, { epoch: 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate is of another membership');
+    expect(await permits.refusal(over({}, { term: 3 }), PLAN, CALLS, BEFORE)).toBe('the certificate is of an earlier term');
+    world_.term = 5;
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the certificate is of an earlier term');
+    world_.term = 4;
+    expect(await permits.refusal({ ...permit, fence: permit.fence + 1 }, PLAN, CALLS, BEFORE)).toBe('its lease has ended');
+    await decide({ kind: 'release', lease: permit.lease });
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its lease has ended');
+  });
+
+  it('is signed by enough witnesses, who are members, over just this', async () => {
+    const { it: world_, permits, permit, over, self, witnesses } = await world();
+    const few = witnesses.slice(0, 3);
+    const { certificate } = permit;
+    const other = { ...certificate.claim, target: 'db' };
+    const refusals = [
+      await permits.refusal(over({}, {}, few), PLAN, CALLS, BEFORE),
+      await permits.refusal(over({}, {}, few, few), PLAN, CALLS, BEFORE),
+      await permits.refusal(over({}, {}, [self, ...witnesses], [self, ...witnesses]), PLAN, CALLS, BEFORE),
+      await permits.refusal({ ...permit, certificate: { ...certificate, claim: other } }, PLAN, CALLS, BEFORE),
+      await permits.refusal({ ...permit, certificate: { ...certificate, votes: [] } }, PLAN, CALLS, BEFORE),
+    ];
+    expect(refusals).toEqual([
+      'the certificate does not hold: 3 votes, 4 needed',
+      'its witnesses are too few, or no members',
+      'the certificate does not hold: the subject is its own witness',
+      'the certificate does not hold: a vote is for something else',
+      'the certificate does not hold: 0 votes, 4 needed',
+    ]);
+    world_.members.delete(witnesses[5]?.self ?? '');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its witnesses are too few, or no members');
+  });
+
+  it('is not given where witnesses or the swarm say no', async () => {
+    const { permits, permit } = await world();
+    // The lease of another plan is still out.
+    const leave = await permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, permit.certificate.claim);
+    expect(leave).toEqual({ ok: false, reason: '1 disruptive change is under way already', later: true });
+  });
+});
