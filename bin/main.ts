@@ -361,11 +361,24 @@ function addAuditCommands(program: Command): void {
     .description('the log of what this agent intended and did, which nobody can rewrite unseen');
   audit
     .command('verify')
-    .description('read the whole log again and say where it was changed')
+    .description('read the whole log again and say where it was changed; or check a proof that somebody handed over')
+    .option('--proof <file>', 'check this proof instead, offline: no agent is asked')
     .addOption(directory())
     .addOption(format())
-    .addHelpText('after', exits('0 whole, 1 error, 8 broken'))
-    .action(async ({ dir, output }: Common) => ends((await auditing()).auditVerify(dir, output)));
+    .addHelpText('after', exits('0 whole, or the proof is valid, 1 error, 2 no proof, 8 broken, or not valid'))
+    .action(async ({ dir, output, proof }: Common & { proof?: string }) =>
+      ends(proof === undefined ? (await auditing()).auditVerify(dir, output) : (await auditing()).auditCheck(proof, output)),
+    );
+  audit
+    .command('conflicts')
+    .description('whose audit cannot be believed, and who has signed this agent’s')
+    .option('--prove <node>', 'print the proof against that member, for: kalos audit verify --proof FILE')
+    .addOption(directory())
+    .addOption(format())
+    .addHelpText('after', exits('0 none, 1 error, 8 some'))
+    .action(async ({ dir, output, prove }: Common & { prove?: string }) =>
+      ends((await auditing()).auditConflicts(dir, prove, output)),
+    );
   audit
     .command('list')
     .description('the newest records')

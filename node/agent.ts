@@ -13,6 +13,7 @@ import type { Mode } from './action/guard.ts';
 import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
+import { AuditWatch } from './agent/audit-watch.ts';
 import { Executor } from './agent/executor.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
@@ -115,6 +116,7 @@ export class Agent {
   readonly #memory: Memory;
   readonly #audit: AuditLog;
   readonly #executor: Executor;
+  readonly auditWatch: AuditWatch;
   readonly #permits: Permits;
   readonly #healer: Healer;
   readonly roll: Roll;
@@ -137,9 +139,18 @@ export class Agent {
       this.#onChanges(changes),
     );
     this.#link = new SwarmLink(ports, config, {
-      request: async (protocol, from, body) =>
-        protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory),
+      request: async (protocol, from, body) => {
+        if (protocol === 'audit') return this.auditWatch.answer(from, body);
+        return protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory);
+      },
       voted: (_claim, vote) => this.#rememberVote(vote),
+      ...events,
+    });
+    this.auditWatch = new AuditWatch(ports, this.#audit, {
+      witnesses: () => this.#link.witnesses(),
+      alive: () => this.#link.alive,
+      request: (to, body, withinMs) => this.#link.askOne(to, 'audit', body, withinMs),
+      nameOf: (peer) => this.#link.nameOf(peer),
       ...events,
     });
     this.#kept = new KeptStatuses(ports, ports.transport.self, this.#link.statuses, (error) => this.#events.failed(error));
@@ -174,7 +185,14 @@ export class Agent {
     this.#healer = new Healer({ ...parts, ...events });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
-    this.#sources = {
+    this.#sources = this.#tables();
+  }
+
+  /** What is asked of by SQL. */
+  #tables(): TableSources {
+    const ports = this.#ports;
+    const config = this.#config;
+    return {
       link: this.#link,
       watcher: this.#watcher,
       memory: this.#memory,
@@ -204,6 +222,7 @@ export class Agent {
     await this.apiTokens.open();
     await this.#permits.open();
     await this.#executor.open();
+    await this.auditWatch.open();
     await this.#link.start();
     await this.#kept.open();
     await this.#audit.append(
@@ -230,6 +249,7 @@ export class Agent {
     this.#watcher.stop();
     this.#healer.stop();
     this.#executor.stop();
+    this.auditWatch.stop();
     await this.#kept.close();
     await this.#link.stop();
     await this.#ports.actuator.close();

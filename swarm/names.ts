@@ -11,7 +11,8 @@ export type ProtocolName =
   | 'committee'
   | 'decisions'
   | 'table'
-  | 'explain';
+  | 'explain'
+  | 'audit';
 
 const VERSIONS: Record<ProtocolName, number> = {
   sync: 3,
@@ -24,6 +25,7 @@ const VERSIONS: Record<ProtocolName, number> = {
   decisions: 1,
   table: 3,
   explain: 1,
+  audit: 1,
 };
 
 const TOPIC_ID_HEX = 12;

@@ -61,7 +61,7 @@ export interface SwarmLinkConfig {
 }
 
 export interface SwarmLinkEvents {
-  request(protocol: 'table' | 'explain', from: PeerId, body: Uint8Array): Promise<Uint8Array>;
+  request(protocol: 'table' | 'explain' | 'audit', from: PeerId, body: Uint8Array): Promise<Uint8Array>;
   voted(claim: Claim, vote: Vote): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -237,7 +237,7 @@ export class SwarmLink {
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
       messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
-      requests: [...(['sync', 'renew', 'table', 'explain'] as const), ...ORDER_REQUESTS].map(protocol),
+      requests: [...(['sync', 'renew', 'table', 'explain', 'audit'] as const), ...ORDER_REQUESTS].map(protocol),
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -279,6 +279,10 @@ export class SwarmLink {
       body,
       options,
     );
+  }
+
+  askOne(peer: PeerId, name: 'audit', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
+    return this.#request(peer, this.#names.protocol(name), body, withinMs);
   }
 
   /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
@@ -452,6 +456,8 @@ export class SwarmLink {
     switch (name) {
       case this.#names.protocol('table'):
         return this.#events.request('table', from, body);
+      case this.#names.protocol('audit'):
+        return this.#events.request('audit', from, body);
       case this.#names.protocol('explain'):
         return this.#events.request('explain', from, body);
       case this.#names.protocol('renew'): {

@@ -8,7 +8,7 @@ import { reaches, SCOPES } from '../agent/api-tokens.ts';
 import { MAX_CALLS, type Performed } from '../agent/executor.ts';
 import { MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
-import { consistencyText, inclusionText } from '../audit/proof.ts';
+import { conflictText, consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
@@ -233,6 +233,18 @@ const ALL: readonly Route[] = [
   post('/v1/resume', 'Allows acting again', nothing, async (agent) => {
     await agent.executor.resume();
     return ok({ halted: null });
+  }),
+  get('/v1/audit/standing', 'Who has signed this audit, and whose cannot be believed', (agent) => {
+    const { signed, conflicts } = agent.auditWatch.standing;
+    return ok({
+      signed: signed.map(({ witness, size }) => ({ node: agent.swarm.nameOf(witness), size })),
+      conflicts: conflicts.map(({ peer, why, conflict }) => ({
+        node: agent.swarm.nameOf(peer),
+        peer,
+        why,
+        proof: conflictText(conflict),
+      })),
+    });
   }),
   get('/v1/audit/verification', 'Reads the whole audit log again', async (agent) => {
     const check = await agent.audit.verify();

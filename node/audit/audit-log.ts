@@ -28,7 +28,7 @@ export type AuditRecord = z.infer<typeof recordSchema>;
 
 const bytesOf = (length: number) => z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length);
 
-const headSchema = z.strictObject({
+export const headSchema = z.strictObject({
   size: z.number().int().positive(),
   root: bytesOf(HASH_BYTES),
   atMs: z.number().int(),

@@ -5,6 +5,7 @@ import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, HASH_BYTES, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import { type ConsistencyProof, headBytes, type InclusionProof, recordBytes, type SignedHead } from './audit-log.ts';
 import { leafHash, rootFromInclusion, rootsFromConsistency } from './merkle.ts';
+import { type AuditConflict, conflictOf } from './witness.ts';
 
 const hex = (length: number) =>
   z
@@ -22,6 +23,13 @@ const headSchema = z.strictObject({
 const path = z.array(hex(HASH_BYTES)).max(64);
 
 export const proofSchema = z.discriminatedUnion('type', [
+  /** Of two heads that one agent signed, that they are not of one log. */
+  z.strictObject({
+    type: z.literal('conflict'),
+    earlier: headSchema,
+    later: headSchema,
+    instead: z.strictObject({ oldRoot: hex(HASH_BYTES), path }).nullable(),
+  }),
   z.strictObject({
     type: z.literal('inclusion'),
     record: z.strictObject({
@@ -61,9 +69,22 @@ export function consistencyText({ oldSize, oldRoot, head, path: nodes }: Consist
   return { type: 'consistency', oldSize, oldRoot: toHex(oldRoot), head: headText(head), path: nodes.map(toHex) };
 }
 
+export function conflictText({ earlier, later, instead }: AuditConflict): ProofText {
+  return {
+    type: 'conflict',
+    earlier: headText(earlier),
+    later: headText(later),
+    instead: instead === null ? null : { oldRoot: toHex(instead.oldRoot), path: instead.path.map(toHex) },
+  };
+}
+
 export type ProofCheck = { valid: true } | { valid: false; reason: string };
 
 export function checkProof(proof: Proof, crypto: Pick<Crypto, 'hash' | 'verify'>): ProofCheck {
+  if (proof.type === 'conflict')
+    return conflictOf(crypto, proof) === undefined
+      ? { valid: false, reason: 'the two heads may be of one log, or are not signed by one agent' }
+      : { valid: true };
   const { head } = proof;
   if (!crypto.verify(head.signer, headBytes(head), head.signature))
     return { valid: false, reason: 'the head is not signed by its signer' };
