@@ -13,7 +13,7 @@ import { Process } from '../machine/process.ts';
 import { SeededRandom } from '../random.ts';
 import { Scheduler } from '../scheduler.ts';
 import { RaftChecks } from './checks.ts';
-import { Registers } from './registers.ts';
+import { carryOut, Registers } from './registers.ts';
 
 export interface RaftGroupConfig {
   seed: number;
@@ -381,7 +381,7 @@ export class RaftGroup {
       Object.assign(operation, { output, returned: this.scheduler.nowMs });
     };
     const drop = (): void => void this.history.splice(this.history.indexOf(operation), 1);
-    work(log, input)
+    carryOut(log, input, CLIENT_TIMEOUT_MS)
       .then(end, (error: unknown) => {
         if (!(error instanceof LogUnavailable)) throw error;
         if (!error.isUnknown) drop();
@@ -408,19 +408,5 @@ export class RaftGroup {
     this.#isOver = true;
     const { ok, ...rest } = linearizability(registers(null), this.history);
     if (ok !== true) this.checks.violations.push(`not linearizable: ${JSON.stringify(rest).slice(0, 2_000)}`);
-  }
-}
-
-async function work(log: ReplicatedLog<Registers>, input: RegisterInput): Promise<RegisterOutput> {
-  switch (input.kind) {
-    case 'read':
-      await log.readable(CLIENT_TIMEOUT_MS);
-      return log.machine.get(input.key);
-    case 'write':
-      return log.propose({ op: 'put', key: input.key, value: input.value }, CLIENT_TIMEOUT_MS);
-    case 'cas':
-      return log.propose({ op: 'cas', key: input.key, from: input.from, value: input.to }, CLIENT_TIMEOUT_MS);
-    case 'append':
-      throw new RangeError('registers do not append');
   }
 }

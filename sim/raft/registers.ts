@@ -1,7 +1,9 @@
 // The smallest thing that a log can be about: registers by key. For the simulator, tests and benchmarks.
 import { z } from 'zod';
 import type { StateMachine } from '../../consensus/raft/machine.ts';
+import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { RegisterInput, RegisterOutput } from '../check/linearizability.ts';
 
 const MAX_KEY = 256;
 const MAX_VALUE = 16_384;
@@ -51,5 +53,20 @@ export class Registers implements StateMachine<RegisterCommand, boolean> {
     const parsed = snapshotSchema.safeParse(data.length === 0 ? [] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no snapshot of registers');
     this.#values = new Map(parsed.data);
+  }
+}
+
+/** What a client asks of a log. @throws LogUnavailable */
+export async function carryOut(log: ReplicatedLog<Registers>, input: RegisterInput, timeoutMs: number): Promise<RegisterOutput> {
+  switch (input.kind) {
+    case 'read':
+      await log.readable(timeoutMs);
+      return log.machine.get(input.key);
+    case 'write':
+      return log.propose({ op: 'put', key: input.key, value: input.value }, timeoutMs);
+    case 'cas':
+      return log.propose({ op: 'cas', key: input.key, from: input.from, value: input.to }, timeoutMs);
+    case 'append':
+      throw new RangeError('registers do not append');
   }
 }

@@ -4,7 +4,8 @@ import { LogUnavailable, ReplicatedLog } from '../../../consensus/raft/replicate
 import { SystemClock } from '../../../node/adapters/clock.ts';
 import { LevelStore } from '../../../node/adapters/level-store.ts';
 import { SystemRandom } from '../../../node/adapters/random.ts';
-import { Registers } from '../../../sim/raft/registers.ts';
+import type { RegisterInput, RegisterOutput } from '../../../sim/check/linearizability.ts';
+import { carryOut, Registers } from '../../../sim/raft/registers.ts';
 import { Ed25519Crypto, identityFromSeed } from '../../../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../../../swarm/libp2p/transport.ts';
 import { ON_LOOPBACK } from '../transport.ts';
@@ -25,10 +26,13 @@ export interface RaftProcessOptions {
 export type FromRaftProcess =
   | { kind: 'state'; state: string; lead: number; term: number }
   | { kind: 'answer'; id: number; ok: boolean; why: string }
+  /** Without an output: dropped where it cannot have taken effect, else nobody knows. */
+  | { kind: 'worked'; id: number; output?: RegisterOutput; dropped: boolean }
   | { kind: 'look'; applied: number; connected: number; state: string; lead: number; term: number };
 
 export type ToRaftProcess =
   | { kind: 'propose'; id: number; key: string; value: string }
+  | { kind: 'work'; id: number; input: RegisterInput }
   | { kind: 'look' }
   | { kind: 'stall'; forMs: number };
 
@@ -89,6 +93,12 @@ async function main({ id, ports, directory }: RaftProcessOptions): Promise<void>
     const running = log as ReplicatedLog<Registers>;
     if (message.kind === 'look') {
       tell({ kind: 'look', applied: running.applied, connected: transport.connectedPeers().length, ...running.state });
+    } else if (message.kind === 'work') {
+      carryOut(running, message.input, PROPOSE_MS).then(
+        (output) => tell({ kind: 'worked', id: message.id, output, dropped: false }),
+        (error: unknown) =>
+          tell({ kind: 'worked', id: message.id, dropped: error instanceof LogUnavailable && !error.isUnknown }),
+      );
     } else if (message.kind === 'stall') {
       const untilMs = performance.now() + message.forMs;
       while (performance.now() < untilMs);

@@ -3,16 +3,20 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RegisterInput } from '../../../sim/check/linearizability.ts';
 import { freePort } from '../agents.ts';
 import { eventually } from '../clock.ts';
 import type { FromRaftProcess, RaftProcessOptions, ToRaftProcess } from './raft-process.ts';
 
 const ENTRY = join(import.meta.dirname, 'raft-process.ts');
 
+type Worked = Extract<FromRaftProcess, { kind: 'worked' }>;
+
 export class RaftProcess {
   readonly #options: RaftProcessOptions;
   readonly #onElected: (id: number, term: number) => void;
   readonly #waiting = new Map<number, (ok: boolean) => void>();
+  readonly #working = new Map<number, (worked: Worked) => void>();
   #looking: ((seen: Extract<FromRaftProcess, { kind: 'look' }>) => void)[] = [];
   #next = 1;
   child: ChildProcess;
@@ -32,6 +36,7 @@ export class RaftProcess {
     child.on('message', (message: FromRaftProcess) => {
       if (message.kind === 'state' && message.state === 'StateLeader') this.#onElected(this.id, message.term);
       if (message.kind === 'answer') this.#waiting.get(message.id)?.(message.ok);
+      if (message.kind === 'worked') this.#working.get(message.id)?.(message);
       if (message.kind === 'look') for (const seen of this.#looking.splice(0)) seen(message);
     });
     child.on('error', () => undefined);
@@ -57,6 +62,20 @@ export class RaftProcess {
         resolve(ok);
       });
       this.tell({ kind: 'propose', id, key, value });
+    });
+  }
+
+  /** What came of a client's wish; undefined where nobody answered in time. */
+  work(input: RegisterInput, timeoutMs: number): Promise<Worked | undefined> {
+    const id = this.#next++;
+    return new Promise((resolve) => {
+      const late = setTimeout(() => resolve(undefined), timeoutMs);
+      this.#working.set(id, (worked) => {
+        clearTimeout(late);
+        this.#working.delete(id);
+        resolve(worked);
+      });
+      this.tell({ kind: 'work', id, input });
     });
   }
 
