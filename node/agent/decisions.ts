@@ -155,8 +155,13 @@ export class Decisions {
         reason: `${this.#events.nameOf(from)} may not decide about others: it is no issuer (kalos members promote)`,
       };
     if (decision.kind === 'leads' && from !== this.#ports.crypto.self) return { ok: false, reason: 'it does not lead' };
-    // How many there are, and how they are, is not for whoever wishes to say.
-    return log.propose(decision.kind === 'lease' ? { ...decision, ...this.#events.health() } : decision, timeoutMs);
+    return log.propose(decision.kind === 'lease' ? this.#stamped(decision) : decision, timeoutMs);
+  }
+
+  /** How many there are, how they are, and what time it is, is not for whoever wishes to say: else a wrong clock would end others' leases. */
+  #stamped(lease: Extract<Decision, { kind: 'lease' }>): Decision {
+    const atMs = Math.round(this.#ports.clock.wallMs());
+    return { ...lease, ...this.#events.health(), atMs, untilMs: atMs + Math.max(0, lease.untilMs - lease.atMs) };
   }
 
   /** Once a second while this agent leads: the log says so. */
