@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Mode, STORM_CHANGES } from '../../node/action/guard.ts';
 import type { MaintenanceWindow } from '../../node/action/maintenance.ts';
-import { Executor, type Performed } from '../../node/agent/executor.ts';
+import { Executor, type ExecutorParts, type Performed } from '../../node/agent/executor.ts';
+import type { Leave, Permits } from '../../node/agent/permits.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
@@ -35,7 +36,12 @@ const pump = (ms = 20_000): Promise<void> => pass(scheduler, ms);
 const settled = <T>(work: Promise<T>): Promise<T> => settleIn(scheduler, work);
 
 /** An executor as a process has it after a start, on the disk that is there. */
-async function start(mode: Mode, maintenance: MaintenanceWindow[] = [], maxConcurrent?: number) {
+async function start(
+  mode: Mode,
+  maintenance: MaintenanceWindow[] = [],
+  maxConcurrent?: number,
+  given: Partial<ExecutorParts> = {},
+) {
   const clock = new ProcessClock(scheduler);
   const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
   const store = new SimulatedStore(disk, scheduler);
@@ -60,6 +66,7 @@ async function start(mode: Mode, maintenance: MaintenanceWindow[] = [], maxConcu
       maintenance,
       paused: () => undefined,
       maxConcurrent,
+      ...given,
       log: () => undefined,
       failed: (error) => {
         throw error;
@@ -88,6 +95,49 @@ beforeEach(async () => {
   await settled(linux.startService('web'));
   linux.kill('web');
   linux.onAct = (text) => acts.push(text);
+});
+
+/** Of a critical service, whose witnesses and whose swarm say what they are made to say. */
+async function critical(refusal: string | undefined) {
+  linux = new FakeLinux(
+    scheduler,
+    new SeededRandom(1, 'linux'),
+    [{ name: 'web', command: ['web'], port: 80, critical: true }],
+    { cpus: 2, memoryBytes: 2 ** 32 },
+    0,
+  );
+  await settled(linux.startService('web'));
+  linux.kill('web');
+  linux.onAct = (text) => acts.push(text);
+  const permits = {
+    obtain: async () => ({ ok: true, permit: {}, votes: {} }) as unknown as Leave,
+    refusal: async () => refusal,
+    use: async () => void acts.push('permit used'),
+    giveBack: () => void acts.push('lease given back'),
+  } as unknown as Permits;
+  const { executor } = await start('act', [], undefined, { permits });
+  const quiet = async (): Promise<void> => undefined;
+  return executor.perform(planOf(restart), 'policy', { asked: quiet, intended: quiet, claim: () => ({}) as never });
+}
+
+describe('a disruptive change by leave of the swarm', () => {
+  it('is made once its permit was written down as used, and what was leased is given back', async () => {
+    expect(await settled(critical(undefined))).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
+    expect(acts).toEqual(['permit used', 'started web', 'lease given back']);
+  });
+
+  it('is not made where the permit does not hold at the moment of use', async () => {
+    const verdict = { kind: 'refused', reason: 'the certificate has ended', later: true };
+    expect(await settled(critical('the certificate has ended'))).toMatchObject({ kind: 'held', verdict });
+    expect(acts).toEqual(['lease given back']);
+  });
+
+  it('is not made by an agent that the swarm paused meanwhile', async () => {
+    let looks = 0;
+    const { perform } = await start('act', [], undefined, { paused: () => (looks++ === 0 ? undefined : 'paused') });
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { reason: 'paused' } });
+    expect(acts).toEqual([]);
+  });
 });
 
 describe('the executor', () => {
