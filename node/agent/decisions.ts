@@ -352,7 +352,7 @@ export class Decisions {
       if (!isCertified(this.#ports.crypto, this.#swarmId, checkpoint)) continue;
       const voters = checkpoint.voters.join(' ');
       named.set(voters, (named.get(voters) ?? 0) + 1);
-      if (!this.#isTrusted(checkpoint, named.get(voters) ?? 0, asked.length)) continue;
+      if (!this.#isTrusted(checkpoint, named.get(voters) ?? 0, this.#events.alive().length - 1)) continue;
       const bytes = this.#stateOf(checkpoint, news, state);
       if (bytes === undefined) continue;
       this.#adopt(checkpoint, bytes);
@@ -361,12 +361,13 @@ export class Decisions {
   }
 
   /** Who is known to vote has signed it; or, where nobody is, others name the same voters, and they are members. */
-  #isTrusted(checkpoint: CertifiedCheckpoint, naming: number, asked: number): boolean {
+  #isTrusted(checkpoint: CertifiedCheckpoint, naming: number, others: number): boolean {
     if (!checkpoint.voters.every((peer) => this.#events.isMember(peer))) return false;
     const signers = signersOf(this.#ports.crypto, this.#swarmId, checkpoint);
     const known = this.#trusted?.voters.filter((peer) => this.#events.isMember(peer)) ?? [];
     if (known.length > 0 && signers.filter((peer) => known.includes(peer)).length >= majority(known.length)) return true;
-    return naming >= Math.min(AGREEING, asked);
+    // One alone is believed only where there is nobody else, and nothing is known yet.
+    return naming >= (known.length > 0 ? AGREEING : Math.min(AGREEING, others));
   }
 
   /** The state that a checkpoint is of, made of what was decided since, or as a whole; undefined where it is another. */

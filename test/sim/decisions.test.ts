@@ -1,13 +1,15 @@
 // Decisions in a simulated swarm: all know them soon, none is lost or taken twice though coordinators die, a minority decides nothing,
 // who restarts knows at once, and who is paused keeps still.
 import { describe, expect, it } from 'vitest';
-import type { Wish } from '../../consensus/decisions/decision.ts';
-import type { Outcome } from '../../consensus/decisions/state.ts';
+import { Attestations } from '../../consensus/decisions/checkpoint.ts';
+import { type Decision, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
 const SETTLED_MS = 20_000;
 const WITHIN_MS = 10_000;
@@ -170,6 +172,57 @@ describe('a decision', () => {
       await later(cluster, 5_000);
       expect(seen, `turn ${turn} at ${reader.name}`).toBe(true);
     }
+  });
+});
+
+describe('who does not keep to the rules', () => {
+  it('wishes in nobody else’s name, leads by no wish, and says neither how many there are nor what time it is', async () => {
+    const cluster = await settled(5);
+    const lead = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '') as SimulatedNode;
+    const liar = cluster.nodes.find((node) => node !== lead && node !== cluster.node(0)) as SimulatedNode;
+    const answers: unknown[] = [];
+    const ask = (decision: Decision): void => {
+      decisionsOf(lead)
+        .answer(liar.peer, encodeCbor(['propose', decision]))
+        .then((answer) => answers.push(decodeCbor(answer)));
+    };
+    const id = (digit: string): string => digit.repeat(32);
+    ask(wished(pause(cluster.node(1)), cluster.node(0).peer, id('a'), 1));
+    ask(wished({ kind: 'leads' }, liar.peer, id('b'), 1));
+    // A clock of its own would end others' leases, or make its own last for ever.
+    const lease = { kind: 'lease', plan: 'plan', members: 9_000, sick: 0, untilMs: 9e12 + 60_000 } as const;
+    ask(wished(lease, liar.peer, id('c'), 9e12));
+    await later(cluster, 2_000);
+    expect(answers.slice(0, 2)).toEqual([
+      [false, 'nobody wishes in another’s name', false],
+      [false, expect.stringMatching(/no issuer|does not lead/), false],
+    ]);
+    const taken = decisionsOf(lead)
+      .state.recent()
+      .find(({ decision }) => decision.kind === 'lease')?.decision;
+    expect(taken).toMatchObject({ members: 5 });
+    expect(Math.abs((taken?.atMs ?? 0) - lead.wallMs())).toBeLessThan(5_000);
+  });
+
+  it('makes nobody believe what only it vouches for, nor has another lead', async () => {
+    const cluster = await settled(12);
+    const voters = decisionsOf(cluster.node(0)).checkpoint?.voters ?? [];
+    const [liar, follower] = cluster.nodes.filter(({ peer }) => !voters.includes(peer)) as [SimulatedNode, SimulatedNode];
+    const forged = new DecisionState();
+    forged.apply(wished(pause(follower), liar.peer, 'd'.repeat(32), 1), { index: 999, term: 99 });
+    const vouching = new Attestations(liar.crypto, cluster.swarmId);
+    vouching.attest({ index: 999, digest: liar.crypto.hash(forged.encode()), voters: [liar.peer] });
+    const lie = encodeCbor([vouching.newest, null, forged.encode()]);
+    decisionsOf(liar).answer = async () => lie;
+    liar.says = { decided: 999 };
+    let refused: unknown;
+    const lead = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '');
+    lead?.running?.swarm.order.committee.answer(liar.peer, encodeCbor(['transfer', voters[1]])).catch((error: unknown) => {
+      refused = error;
+    });
+    await later(cluster, 60_000);
+    for (const { node } of cluster.running()) expect(decisionsOf(node).state.pauseOf(follower.peer), node.name).toBeUndefined();
+    expect(String(refused)).toContain('it is no issuer');
   });
 });
 
