@@ -6,8 +6,8 @@ import { LAN } from '../../sim/network/links.ts';
 const NODES = 60;
 const SETTLED_MS = 50_000;
 
-async function settled(nodes = NODES): Promise<Cluster> {
-  const cluster = Cluster.of({ nodes, seed: 5, protocolsOnly: true });
+async function settled(nodes = NODES, seed = 5): Promise<Cluster> {
+  const cluster = Cluster.of({ nodes, seed, protocolsOnly: true });
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
   const alone = cluster.running().filter(({ running }) => running.swarm.alive.length !== nodes);
@@ -28,6 +28,46 @@ function views(cluster: Cluster, bad: ReadonlySet<number>): string[] {
         .join(' '),
     );
   return [...new Set(seen)];
+}
+
+/** Surrounds machine 30 with neighbours that keep everything back, for five minutes. */
+async function besieged(cluster: Cluster) {
+  const victim = cluster.node(30);
+  const linked = (): number[] => {
+    const connected = victim.running?.swarm.members.filter((member) => member.connected) ?? [];
+    return connected.map(({ peer }) => cluster.byPeer(peer)?.index ?? -1);
+  };
+  const hostile = new Set(linked().filter((index, nth) => index !== 0 && nth % 6 !== 0));
+  for (const index of hostile) {
+    const node = cluster.node(index);
+    node.crash();
+    node.lies.add('withhold');
+    cluster.network.gossip.silent.add(node.peer);
+    node.boot();
+  }
+  const startMs = SETTLED_MS + 30_000;
+  await cluster.runUntil(startMs);
+  const honest = cluster.nodes.filter((node) => node !== victim && !hostile.has(node.index));
+  /** What each of them had said by then. */
+  const said: number[][] = [];
+  const late = (turns: number): number => {
+    const then = said.at(-1 - turns) ?? [];
+    return honest.filter(({ peer }, nth) => (victim.running?.swarm.statuses.get(peer)?.sequence ?? 0) < (then[nth] ?? 0)).length;
+  };
+  const missed = [0, 0, 0, 0];
+  for (let turn = 1; turn <= 30; turn++) {
+    said.push(honest.map(({ peer, running }) => running?.swarm.statuses.get(peer)?.sequence ?? 0));
+    await cluster.runUntil(startMs + turn * 10_000);
+    missed.forEach((_, turns) => {
+      if (said.length > turns) missed[turns] = (missed[turns] ?? 0) + late(turns);
+    });
+  }
+  return {
+    missed: missed.map((count) => count / (honest.length * 30)),
+    honestLinks: linked().filter((index) => !hostile.has(index)).length >= 2,
+    mostlyHostile: hostile.size > linked().length * 0.7,
+    heldForDown: victim.running?.swarm.members.filter(({ state }) => state === 'down'),
+  };
 }
 
 describe('membership among many', () => {
@@ -76,45 +116,17 @@ describe('membership among many', () => {
   });
 
   it('is no prisoner of hostile neighbours: four of five that pass nothing on and answer no pull keep nothing from it for long', async () => {
-    const cluster = await settled();
-    const victim = cluster.node(30);
-    const linked = (): number[] => {
-      const connected = victim.running?.swarm.members.filter((member) => member.connected) ?? [];
-      return connected.map(({ peer }) => cluster.byPeer(peer)?.index ?? -1);
-    };
-    const hostile = new Set(linked().filter((index, nth) => index !== 0 && nth % 6 !== 0));
-    for (const index of hostile) {
-      const node = cluster.node(index);
-      node.crash();
-      node.lies.add('withhold');
-      cluster.network.gossip.silent.add(node.peer);
-      node.boot();
-    }
-    const startMs = SETTLED_MS + 30_000;
-    await cluster.runUntil(startMs);
-    const honest = cluster.nodes.filter((node) => node !== victim && !hostile.has(node.index));
-    /** What each of them had said by then. */
-    const said: number[][] = [];
-    const late = (turns: number): number => {
-      const then = said.at(-1 - turns) ?? [];
-      return honest.filter(({ peer }, nth) => (victim.running?.swarm.statuses.get(peer)?.sequence ?? 0) < (then[nth] ?? 0))
-        .length;
-    };
-    const missed = [0, 0, 0, 0];
-    for (let turn = 1; turn <= 30; turn++) {
-      said.push(honest.map(({ peer, running }) => running?.swarm.statuses.get(peer)?.sequence ?? 0));
-      await cluster.runUntil(startMs + turn * 10_000);
-      missed.forEach((_, turns) => {
-        if (said.length > turns) missed[turns] = (missed[turns] ?? 0) + late(turns);
+    /** Of what the honest ones said: how much was not known to it after 10, 20, 30 and 40 seconds. One swarm alone has few that are late. */
+    const late = [0, 0, 0, 0];
+    for (const seed of [5, 6, 7]) {
+      const { missed, ...kept } = await besieged(await settled(NODES, seed));
+      expect(kept).toEqual({ honestLinks: true, mostlyHostile: true, heldForDown: [] });
+      missed.forEach((share, turns) => {
+        late[turns] = (late[turns] ?? 0) + share / 3;
       });
     }
-    const expected = honest.length * 30;
-    expect(linked().filter((index) => !hostile.has(index)).length).toBeGreaterThanOrEqual(2);
-    expect(hostile.size).toBeGreaterThan(linked().length * 0.7);
-    expect([(missed[1] ?? 1) / expected <= 0.01, victim.running?.swarm.members.filter(({ state }) => state === 'down')]).toEqual([
-      true,
-      [],
-    ]);
+    const most = [0.1, 0.01, 0.002, 0];
+    expect(late.filter((share, turns) => share > (most[turns] ?? 0))).toEqual([]);
   });
 
   it('has a revoked member out everywhere within ten seconds of a partition’s end, though a peer that missed it stood by it', async () => {
