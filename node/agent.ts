@@ -19,6 +19,7 @@ import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
 import { Permits } from './agent/permits.ts';
+import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
@@ -118,6 +119,7 @@ export class Agent {
   readonly #executor: Executor;
   readonly auditWatch: AuditWatch;
   readonly #permits: Permits;
+  readonly #placed: PlacedServices;
   readonly #healer: Healer;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
@@ -174,6 +176,7 @@ export class Agent {
       ...events,
     };
     this.#executor = new Executor(executorParts, config.mode);
+    this.#placed = this.#placedServices();
     const parts = {
       ports,
       link: this.#link,
@@ -181,11 +184,25 @@ export class Agent {
       memory: this.#memory,
       executor: this.#executor,
       permits: this.#permits,
+      placed: this.#placed,
     };
     this.#healer = new Healer({ ...parts, ...events });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
+  }
+
+  #placedServices(): PlacedServices {
+    const { services, mode } = this.#config;
+    const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
+    return new PlacedServices(this.#ports, this.#link.order.decisions, names, {
+      mayNotTake: () => this.#executor.halted ?? this.#executor.paused,
+      mayNotMove: () => (mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${mode}`),
+      isSick: () => this.#watcher.conditions().Ready === 'False',
+      nameOf: (peer) => this.#link.nameOf(peer),
+      noted: (service, text) => this.#audit.append('control', service, text),
+      ...this.#events,
+    });
   }
 
   /** What is asked of by SQL. */
@@ -234,6 +251,7 @@ export class Agent {
     await this.#healer.recover();
     await this.#executor.recover();
     this.#watcher.start();
+    this.#placed.start();
   }
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
@@ -246,6 +264,7 @@ export class Agent {
 
   /** Says farewell, then stops services, network and storage, in this order. */
   async stop(): Promise<void> {
+    await this.#placed.stop(); // while the swarm can still be told
     this.#watcher.stop();
     this.#healer.stop();
     this.#executor.stop();

@@ -132,7 +132,7 @@ export class SimulatedNode {
     const store = new SimulatedStore(this.disk, scheduler, process);
     const own = new SimulatedTransport(this.peer, network, (port) => this.linux.portState(port), process);
     const transport = this.lies.size === 0 ? own : new LyingTransport(own, this.crypto, clock, swarmId, this.lies);
-    const actuator = new SimulatedActuator(this.linux);
+    const actuator = new SimulatedActuator(this.linux, clock);
     const ports: Ports = {
       clock,
       random: this.#world.random(`agent ${this.index} start ${this.starts}`),

@@ -48,6 +48,21 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     untilMs: timeMs,
   }),
   z.strictObject({ ...shared, kind: z.literal('release'), lease: decisionId }),
+  /** A member takes a service for fail-over that nobody runs: from here on it is this member's. */
+  z.strictObject({ ...shared, kind: z.literal('place'), service: name }),
+  /** It gives it up; and, where it could not run it, takes it no more until then. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('unplace'),
+    service: name,
+    fence: z.number().int().positive(),
+    unfitUntilMs: timeMs.nullable(),
+    reason,
+  }),
+  /** The coordinator takes it away, which has heard no more of whoever has it. */
+  z.strictObject({ ...shared, kind: z.literal('displace'), service: name, fence: z.number().int().positive(), reason }),
+  /** Whoever has it is to give it up to another. */
+  z.strictObject({ ...shared, kind: z.literal('move'), service: name, reason }),
 ]);
 export type Decision = z.infer<typeof decisionSchema>;
 

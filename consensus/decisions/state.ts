@@ -5,8 +5,9 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { StateMachine } from '../raft/machine.ts';
 import type { EntryId } from '../raft/types.ts';
 import { type Decision, decisionSchema } from './decision.ts';
+import { type Placement, Placements, placementsSchema } from './placements.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 /** The newest, for whoever looks, for followers that are a little behind, and so that none is taken twice. */
 const MAX_RECENT = 256;
 const MAX_PAUSED = 10_000;
@@ -53,7 +54,7 @@ export type Outcome = { ok: true; index: number } | { ok: false; reason: string;
 
 const peer = z.string();
 const stateSchema = z.tuple([
-  z.literal(VERSION),
+  z.union([z.literal(1), z.literal(VERSION)]),
   z.number().int().nonnegative(),
   z.array(z.tuple([z.number().int(), z.number().int(), decisionSchema])),
   z.array(z.strictObject({ peer, by: peer, atMs: z.number(), reason: z.string() })),
@@ -68,6 +69,7 @@ const stateSchema = z.tuple([
     }),
   ),
   z.array(z.strictObject({ id: z.string(), peer, plan: z.string(), untilMs: z.number(), fence: z.number() })),
+  placementsSchema.default([]),
 ]);
 
 export class DecisionState implements StateMachine<Decision, Outcome> {
@@ -77,6 +79,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   #paused = new Map<PeerId, Pause>();
   #silences = new Map<string, SwarmSilence>();
   #leases = new Map<string, Lease>();
+  readonly #placements = new Placements();
 
   parse(decoded: unknown): Decision | undefined {
     return decisionSchema.safeParse(decoded).data;
@@ -123,6 +126,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         this.#leases.delete(lease.id);
         return undefined;
       }
+      case 'place':
+        return this.#placements.place(decision, index);
+      case 'unplace':
+        return this.#placements.unplace(decision);
+      case 'displace':
+        return this.#placements.displace(decision);
+      case 'move':
+        return this.#placements.move(decision);
     }
   }
 
@@ -164,6 +175,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     return [...this.#leases.values()].filter(({ untilMs }) => untilMs > nowMs);
   }
 
+  placements(): readonly Placement[] {
+    return this.#placements.all();
+  }
+
+  placementOf(service: string): Placement | undefined {
+    return this.#placements.of(service);
+  }
+
   /** The newest decisions, the oldest first. */
   recent(): readonly Decided[] {
     return this.#recent;
@@ -187,17 +206,19 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       sorted(this.#paused),
       sorted(this.#silences),
       sorted(this.#leases),
+      this.#placements.encodable(),
     ]);
   }
 
   restore(data: Uint8Array): void {
-    const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
+    const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
     this.#silences = new Map(silences.map((one) => [one.id, one]));
     this.#leases = new Map(leases.map((one) => [one.id, one]));
+    this.#placements.restore(placements);
   }
 }

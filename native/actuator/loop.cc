@@ -16,6 +16,7 @@ int64_t clock_ms(clockid_t id) {
 } // namespace
 
 int64_t Loop::now_ms() { return clock_ms(CLOCK_BOOTTIME); }
+int64_t Loop::awake_ms() { return clock_ms(CLOCK_MONOTONIC); }
 int64_t Loop::wall_ms() { return clock_ms(CLOCK_REALTIME); }
 
 void Loop::watch(int fd, short events, Ready ready) { watched_[fd] = Watched{events, next_++, std::move(ready)}; }

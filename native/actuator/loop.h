@@ -14,6 +14,8 @@ public:
 
 	// Milliseconds since boot, time asleep included.
 	static int64_t now_ms();
+	// Without the time asleep: the clock that the agent measures by.
+	static int64_t awake_ms();
 	// Milliseconds since 1970.
 	static int64_t wall_ms();
 

@@ -315,6 +315,10 @@ bool Server::dispatch_change(Connection *connection, const Request &request, con
 		plain(held.ok() ? services_.declare(arguments[0]) : held);
 	else if (operation == "up" && matches(request, "t"))
 		plain(held.ok() ? services_.start(arguments[0].text) : held);
+	else if (operation == "hold" && matches(request, "tnnn"))
+		plain(held.ok() ? services_.hold(arguments[0].text, arguments[1].number, arguments[2].number, arguments[3].number) : held);
+	else if (operation == "release" && matches(request, "t"))
+		held.ok() ? services_.release(arguments[0].text, plain) : plain(held);
 	else if (operation == "arm" && matches(request, "tnl"))
 		plain(!held.ok() ? held : change_allowed() ? changes_.arm(arguments[0].text, arguments[1].number, arguments[2]) : Outcome::refused("more than 60 changes a minute"));
 	else if (operation == "apply" && matches(request, "tn"))
@@ -369,8 +373,10 @@ void Server::handle(Connection *connection, const Request &request) {
 		for (const Value &argument : request.arguments)
 			line += " " + (request.operation == "declare" ? std::to_string(argument.items.size()) + " services" : describe(argument));
 	}
-	Answer answer = [this, serial, id = request.id, line](const Outcome &outcome, const std::string &items) {
-		if (!line.empty())
+	bool is_hold = request.operation == "hold";
+	Answer answer = [this, serial, id = request.id, line, is_hold](const Outcome &outcome, const std::string &items) {
+		bool renewed = is_hold && outcome.ok() && outcome.message.empty(); // each few seconds: not worth a line
+		if (!line.empty() && !renewed)
 			note(line + ": " + (outcome.ok() ? "ok" : outcome.message));
 		Connection *asker = find(serial);
 		if (asker == nullptr)

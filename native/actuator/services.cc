@@ -30,6 +30,7 @@ constexpr int64_t kLogCheckMs = 5000;
 constexpr int kLogsKept = 3;
 constexpr int kForgetAttempts = 20;
 constexpr int64_t kForgetMs = 50;
+constexpr int64_t kMostHoldMs = 60000;
 constexpr int64_t kOnceMemory = int64_t{1} << 30;
 
 bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
@@ -88,9 +89,9 @@ Services::Services(Loop &loop, const Policy &policy, std::string directory, uid_
 
 Outcome Services::parse(const Value &value, ServiceSpec *spec) const {
 	const auto &items = value.items;
-	const Value::Kind kinds[] = {Value::kText, Value::kArray, Value::kText, Value::kArray, Value::kText, Value::kArray, Value::kNumber, Value::kNumber, Value::kText, Value::kNumber, Value::kNumber};
-	if (!value.is(Value::kArray) || items.size() != std::size(kinds))
-		return Outcome::refused("a service is a list of eleven fields");
+	const Value::Kind kinds[] = {Value::kText, Value::kArray, Value::kText, Value::kArray, Value::kText, Value::kArray, Value::kNumber, Value::kNumber, Value::kText, Value::kNumber, Value::kNumber, Value::kNumber};
+	if (!value.is(Value::kArray) || items.size() > std::size(kinds) || items.size() + 1 < std::size(kinds)) // the last was added
+		return Outcome::refused("a service is a list of eleven or twelve fields");
 	for (size_t i = 0; i < items.size(); i++)
 		if (!items[i].is(kinds[i]))
 			return Outcome::refused("a field of a service is of the wrong kind");
@@ -102,6 +103,7 @@ Outcome Services::parse(const Value &value, ServiceSpec *spec) const {
 	spec->stop_signal = signal_number(items[8].text);
 	spec->stop_grace_ms = items[9].number;
 	spec->log_bytes = items[10].number;
+	spec->fenced = items.size() > 11 && items[11].number != 0;
 	if (!is_plain_name(spec->name) || spec->name.find(':') != std::string::npos)
 		return Outcome::refused("a service needs a plain name");
 	if (!texts(items[1], kMaxArguments, &spec->argv) || spec->argv.empty() || spec->argv[0].empty())
@@ -155,6 +157,7 @@ Outcome Services::take(const Value &specs) {
 		service->spec = std::move(spec);
 		if (!known) {
 			service->since_ms = Loop::wall_ms();
+			service->on_purpose = service->spec.fenced; // until it is held
 			adopt(service.get());
 		}
 	}
@@ -167,11 +170,22 @@ void Services::adopt(Service *service) {
 	Value saved;
 	const char *why;
 	if (!read_whole(directory_ + "/" + service->spec.name + ".run", 4096, &bytes) ||
-	    !decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &saved, &why) || saved.items.size() != 6 || saved.items[0].number != 1)
+	    !decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &saved, &why) || saved.items.size() < 6 || saved.items.size() > 7)
 		return;
 	service->starts = saved.items[4].number;
 	service->on_purpose = saved.items[5].number != 0;
+	if (saved.items.size() == 7)
+		service->fence = saved.items[6].number;
 	ProcessId process{static_cast<pid_t>(saved.items[2].number), saved.items[3].number};
+	if (service->spec.fenced) { // it died with the actuator that held it; so must what it had started
+		service->lapsed = !service->on_purpose;
+		service->on_purpose = true;
+		int64_t ticks = process.start_ticks;
+		bool same = !read_process(process.pid, &ticks, nullptr, nullptr) || ticks == process.start_ticks; // its number is nobody else's
+		if (saved.items[1].text == boot_ && process.pid > 1 && same)
+			kill(-process.pid, SIGKILL);
+		return;
+	}
 	if (saved.items[1].text != boot_ || process.pid <= 1 || !lives(process))
 		return;
 	int pidfd = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
@@ -189,7 +203,7 @@ void Services::adopt(Service *service) {
 
 Outcome Services::record(const Service &service) const {
 	Encoder record;
-	record.array(6).number(1).text(boot_).number(service.pid).number(service.start_ticks).number(service.starts).number(service.on_purpose);
+	record.array(7).number(2).text(boot_).number(service.pid).number(service.start_ticks).number(service.starts).number(service.on_purpose).number(service.fence);
 	return write_durably(directory_, service.spec.name + ".run", record.data());
 }
 
@@ -221,7 +235,7 @@ Outcome Services::check(const std::string &name) const {
 }
 
 // In the child: everything that the program must not inherit is gone when it begins.
-void Services::become(const ServiceSpec &spec, int log, int failed) const {
+void Services::become(const ServiceSpec &spec, int64_t fence, pid_t parent, int log, int failed) const {
 	uid_t uid = 0;
 	gid_t gid = 0;
 	std::string user, home;
@@ -265,6 +279,11 @@ void Services::become(const ServiceSpec &spec, int log, int failed) const {
 		if (equals != std::string::npos && equals > 0)
 			setenv(pair.substr(0, equals).c_str(), pair.c_str() + equals + 1, 1);
 	}
+	if (spec.fenced) {
+		setenv("KALOS_FENCE", std::to_string(fence).c_str(), 1);
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
+			give_up("its end with the actuator");
+	}
 	std::vector<char *> argv;
 	for (const std::string &argument : spec.argv)
 		argv.push_back(const_cast<char *>(argument.c_str()));
@@ -286,14 +305,17 @@ Outcome Services::start(const std::string &name) {
 	const ServiceSpec &spec = service->spec;
 	if (service->state == kRunning)
 		return Outcome::fine();
+	if (spec.fenced && service->held_until_ms <= Loop::now_ms())
+		return Outcome::refused(name + " is not placed on this machine: it runs on one member at a time");
 	std::string path = directory_ + "/" + name + ".log";
 	int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
 	int pipe[2] = {-1, -1};
 	if (log < 0 || fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 || pipe2(pipe, O_CLOEXEC) != 0)
 		return Outcome::error(path, errno);
+	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
-		become(spec, log, pipe[1]);
+		become(spec, service->fence, self, log, pipe[1]);
 	int error = errno;
 	close(log);
 	close(pipe[1]);
@@ -383,6 +405,62 @@ void Services::stop(const std::string &name, Done done) {
 	service->killer = loop_.after(service->spec.stop_grace_ms, [this, service] { kill_group(*service, SIGKILL); });
 }
 
+// Both clocks: a request that a frozen agent, or a machine asleep, sends too late must not hold anything.
+Outcome Services::hold(const std::string &name, int64_t until_monotonic_ms, int64_t until_wall_ms, int64_t fence) {
+	auto found = services_.find(name);
+	if (found == services_.end())
+		return Outcome::not_found("no service " + name);
+	Service *service = found->second.get();
+	if (!service->spec.fenced)
+		return Outcome::refused(name + " is not declared for fail-over");
+	int64_t for_ms = std::min(until_monotonic_ms - Loop::awake_ms(), until_wall_ms - Loop::wall_ms());
+	if (for_ms < 1 || for_ms > kMostHoldMs || fence < 1)
+		return Outcome::refused("a service is held for 1 to 60,000 ms from now, under a fence of 1 or more");
+	if (fence < service->fence)
+		return Outcome::refused(name + " was held under fence " + std::to_string(service->fence) + " already");
+	bool newer = fence > service->fence;
+	if (newer && service->state == kRunning)
+		return Outcome::refused(name + " still runs under fence " + std::to_string(service->fence));
+	bool starts = newer || service->lapsed;
+	service->fence = fence;
+	service->held_until_ms = Loop::now_ms() + for_ms;
+	loop_.cancel(service->lease);
+	service->lease = loop_.after(for_ms, [this, service] { lapse(service); });
+	if (!starts)
+		return Outcome::fine();
+	service->lapsed = false;
+	Outcome started = start(name);
+	return started.ok() ? Outcome{Outcome::kOk, "started"} : started;
+}
+
+// Nobody renewed it: another machine may start it at any moment.
+void Services::lapse(Service *service) {
+	service->held_until_ms = 0;
+	service->lapsed = true;
+	service->on_purpose = true;
+	if (service->state == kRunning)
+		return kill_group(*service, SIGKILL);
+	service->state = kStopped;
+	service->since_ms = Loop::wall_ms();
+	record(*service);
+	changed_(service->spec.name, false);
+}
+
+void Services::release(const std::string &name, Done done) {
+	auto found = services_.find(name);
+	if (found == services_.end() || !found->second->spec.fenced)
+		return done(Outcome::not_found("no service for fail-over is called " + name));
+	Service *service = found->second.get();
+	service->lapsed = true;
+	stop(name, [this, service, done](Outcome outcome) {
+		if (service->lapsed) {
+			service->held_until_ms = 0;
+			loop_.cancel(service->lease);
+		}
+		done(std::move(outcome));
+	});
+}
+
 // Those started last first.
 void Services::stop_all(std::function<void()> done) {
 	std::vector<std::pair<int64_t, std::string>> running;
@@ -464,6 +542,7 @@ void Services::run_helper(const std::vector<std::string> &argv, const std::strin
 		return done(Outcome::failed("too many helpers at once"));
 	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0)
 		return done(Outcome::error("pipe", errno));
+	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0) {
 		ServiceSpec spec;
@@ -472,7 +551,7 @@ void Services::run_helper(const std::vector<std::string> &argv, const std::strin
 			spec = service->second->spec;
 			spec.argv = argv;
 			spec.limits.clear();
-			become(spec, out[1], out[1]);
+			become(spec, service->second->fence, self, out[1], out[1]);
 		}
 		setsid();
 		reset_signals();

@@ -30,6 +30,7 @@ struct ServiceSpec {
 	int64_t log_bytes = 10 << 20;         // rotated beyond this
 	bool once = false;                    // a one-off program in a sandbox, not a service
 	int64_t timeout_ms = 0;               // of a one-off program
+	bool fenced = false;                  // runs on one machine of the swarm at a time: only while it is held
 };
 
 using Done = std::function<void(Outcome)>;
@@ -50,6 +51,12 @@ public:
 	Outcome check(const std::string &name) const;
 	Outcome start(const std::string &name);
 	void stop(const std::string &name, Done done);
+	// This machine's until then (by CLOCK_MONOTONIC, and by the wall clock: whichever comes first), of a service that others may
+	// run too. It is started where it was not, with the fence in KALOS_FENCE; where nobody holds it again it is killed when the
+	// time is over, whatever became of the agent.
+	Outcome hold(const std::string &name, int64_t until_monotonic_ms, int64_t until_wall_ms, int64_t fence);
+	// It is not this machine's any more: stopped, and killed when the time is over at the latest.
+	void release(const std::string &name, Done done);
 	void stop_all(std::function<void()> done);
 	// A one-off program, under a name of its own, without new privileges or network.
 	Outcome spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms);
@@ -79,6 +86,10 @@ private:
 		int64_t starts = 0;
 		int64_t since_ms = 0;
 		bool on_purpose = false;
+		int64_t fence = 0;
+		int64_t held_until_ms = 0;
+		bool lapsed = false; // stopped because it was held no longer
+		Loop::Timer lease = 0;
 		std::vector<Done> stopping;
 		Loop::Timer killer = 0;
 	};
@@ -92,9 +103,10 @@ private:
 	Outcome take(const Value &specs);
 	Outcome parse(const Value &value, ServiceSpec *spec) const;
 	Outcome identity(const ServiceSpec &spec, uid_t *uid, gid_t *gid, std::string *name, std::string *home) const;
-	[[noreturn]] void become(const ServiceSpec &spec, int log, int failed) const;
+	[[noreturn]] void become(const ServiceSpec &spec, int64_t fence, pid_t parent, int log, int failed) const;
 	void adopt(Service *service);
 	void ended(Service *service, int code, int signal);
+	void lapse(Service *service);
 	void kill_group(const Service &service, int signal) const;
 	Outcome record(const Service &service) const;
 	void forget_group(const std::string &name, int attempts);

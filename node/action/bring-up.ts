@@ -14,8 +14,8 @@ interface Events {
 /** @param services each after those that it depends on. */
 export async function bringUp(services: readonly ServiceSpec[], ports: Ports, { log }: Events): Promise<void> {
   const { actuator } = ports;
-  for (const { name, after = [], unit, task } of services) {
-    if (unit !== undefined || task === true) continue; // systemd’s to start; or run when it is asked for
+  for (const { name, after = [], unit, task, failover } of services) {
+    if (unit !== undefined || task === true || failover === true) continue; // systemd’s to start; run when it is asked for; or where it is placed
     const service = actuator.services().find((one) => one.name === name);
     if (service?.state === 'running' || service?.onPurpose === true) continue;
     for (const other of after)

@@ -1,5 +1,6 @@
 // What the swarm has decided, as this agent knows it: from its own log where it is of the committee, else from what a majority of the
 // committee vouches for; how it wishes for decisions, and how current what it knows is.
+import { z } from 'zod';
 import {
   Attestations,
   type CertifiedCheckpoint,
@@ -8,6 +9,7 @@ import {
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { majority } from '../../consensus/quorum.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
@@ -31,6 +33,10 @@ const FOLLOW_AGAIN_MS = 2_000;
 /** Without a voter that is known from before, so many others must name the same. */
 const AGREEING = 2;
 const MAX_ASKED = 5;
+
+/** What a member decides for itself alone. */
+const OWN: ReadonlySet<Decision['kind']> = new Set(['lease', 'release', 'place', 'unplace']);
+const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
 
 /** How much is asked of a read: what is here; or what is here once it is no older than the question. */
 export const READS = ['local', 'linearizable'] as const;
@@ -65,6 +71,9 @@ export class Decisions {
   #following: Timer | undefined;
   #isFollowing = false;
   #isLeading = false;
+  /** As the coordinator, in this term. */
+  readonly #keeping = new Keeping();
+  #keepingTerm = 0;
   #stopped = false;
 
   constructor(ports: Ports, swarmId: string, committee: Committee, events: DecisionsEvents) {
@@ -148,24 +157,73 @@ export class Decisions {
     const log = this.#log;
     if (log === undefined || !this.#committee.isLeader) throw new LogUnavailable('this agent does not coordinate', false);
     if (decision.by !== from) return { ok: false, reason: 'nobody wishes in another’s name' };
-    const isOwn = decision.kind === 'lease' || decision.kind === 'release';
+    const isOwn = OWN.has(decision.kind) || (decision.kind === 'displace' && from === this.#ports.crypto.self);
     if (!isOwn && !this.#events.mayDecide(from) && decision.kind !== 'leads')
       return {
         ok: false,
         reason: `${this.#events.nameOf(from)} may not decide about others: it is no issuer (kalos members promote)`,
       };
     if (decision.kind === 'leads' && from !== this.#ports.crypto.self) return { ok: false, reason: 'it does not lead' };
-    return log.propose(decision.kind === 'lease' ? this.#stamped(decision) : decision, timeoutMs);
+    return log.propose(this.#stamped(decision), timeoutMs);
   }
 
   /** How many there are, how they are, and what time it is, is not for whoever wishes to say: else a wrong clock would end others' leases. */
-  #stamped(lease: Extract<Decision, { kind: 'lease' }>): Decision {
+  #stamped(decision: Decision): Decision {
     const atMs = Math.round(this.#ports.clock.wallMs());
-    return { ...lease, ...this.#events.health(), atMs, untilMs: atMs + Math.max(0, lease.untilMs - lease.atMs) };
+    const later = (untilMs: number): number => atMs + Math.max(0, untilMs - decision.atMs);
+    switch (decision.kind) {
+      case 'lease':
+        return { ...decision, ...this.#events.health(), atMs, untilMs: later(decision.untilMs) };
+      case 'unplace':
+        return { ...decision, atMs, unfitUntilMs: decision.unfitUntilMs === null ? null : later(decision.unfitUntilMs) };
+      case 'place':
+      case 'displace':
+        return { ...decision, atMs };
+      default:
+        return decision;
+    }
+  }
+
+  // Placements
+
+  /** Says to the coordinator what is placed here. @returns of each whether it still is; undefined where nobody knows */
+  async keep(held: readonly (readonly [service: string, fence: number])[], withinMs: number): Promise<boolean[] | undefined> {
+    const { coordinator } = this.#committee;
+    const { self } = this.#ports.crypto;
+    if (coordinator === undefined) return undefined;
+    if (coordinator === self) return this.#kept(self, held, withinMs);
+    const answer = decodeCbor(await this.#events.request(coordinator, encodeCbor(['keep', held]), withinMs));
+    return z.array(z.boolean()).length(held.length).safeParse(answer).data;
+  }
+
+  /** As the coordinator, once it is sure that it still is. */
+  async #kept(from: PeerId, held: readonly (readonly [string, number])[], withinMs: number): Promise<boolean[]> {
+    await this.#ownReadIndex(withinMs);
+    const { clock } = this.#ports;
+    this.#keepingIn(this.#log?.state.term ?? 0);
+    return held.map(([service, fence]) =>
+      this.#keeping.keep(from, service, fence, this.#log?.machine.placementOf(service), clock.monotonicMs()),
+    );
+  }
+
+  #keepingIn(term: number): void {
+    if (term === this.#keepingTerm) return;
+    this.#keepingTerm = term;
+    this.#keeping.clear();
+  }
+
+  /** What nobody keeps is given to others. */
+  #takeAway(log: DecisionLog): void {
+    this.#keepingIn(log.state.term);
+    for (const { service, fence, peer } of this.#keeping.overdue(log.machine.placements(), this.#ports.clock.monotonicMs())) {
+      const reason = `nothing was heard of ${this.#events.nameOf(peer ?? '')}`;
+      this.decide({ kind: 'displace', service, fence, reason }, REQUEST_MS).catch(() => undefined); // again in a second
+    }
   }
 
   /** Once a second while this agent leads: the log says so. */
   leading(log: DecisionLog): void {
+    this.#takeAway(log);
     const { term } = log.state;
     const said = log.machine.recent().findLast(({ decision }) => decision.kind === 'leads');
     if (this.#isLeading || (said?.term === term && said.decision.by === this.#ports.crypto.self)) return;
@@ -232,6 +290,8 @@ export class Decisions {
       }
       case 'index':
         return encodeCbor(await this.#ownReadIndex(REQUEST_MS));
+      case 'keep':
+        return encodeCbor(await this.#kept(from, keptSchema.parse(argument), REQUEST_MS));
       case 'since':
         return this.#sinceFor(Number(argument));
       default:

@@ -15,6 +15,7 @@ import type { Memory } from '../memory/memory.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
 import type { Permits } from './permits.ts';
+import type { PlacedServices } from './placed-services.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -30,6 +31,7 @@ export interface HealerParts {
   memory: Memory;
   executor: Executor;
   permits: Permits;
+  placed: PlacedServices;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -293,7 +295,8 @@ export class Healer {
   async #held(incident: Incident, { verdict, diff }: Extract<Performed, { kind: 'held' }>): Promise<boolean> {
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step(incident, 'act', `${would}not done: ${verdict.reason}`, { verdict: verdict.kind });
-    if (verdict.kind === 'escalate') return this.#escalate(incident, verdict.reason);
+    if (verdict.kind === 'escalate')
+      return (await this.#handOver(incident, verdict.reason)) ? false : this.#escalate(incident, verdict.reason);
     await this.#watch(incident);
     if (verdict.kind !== 'refused' || verdict.later !== true) return false;
     incident.tool = ''; // nothing was tried
@@ -342,8 +345,24 @@ export class Healer {
     } else {
       incident.state = 'open';
       await memory.save(incident);
+      if (await this.#handOver(incident, `${tool} did not help on ${this.#parts.link.name}`)) return false;
     }
     return !worked;
+  }
+
+  /** A service that other members declare too, and that cannot be mended here, runs there. @returns false where it is still here */
+  async #handOver(incident: Incident, reason: string): Promise<boolean> {
+    const { placed, link, memory } = this.#parts;
+    if (!placed.isHere(incident.target)) return false;
+    incident.state = 'acting'; // stopped here, it clears: that is not the end of it
+    const handed = await placed.handOver(incident.target, reason, (text) => this.#step(incident, 'act', text));
+    incident.state = 'open';
+    await memory.save(incident);
+    if (handed.kind === 'moved')
+      await this.#close(incident, 'resolved', `${incident.target} runs on ${link.nameOf(handed.to)} now`);
+    else if (handed.kind === 'nowhere')
+      await this.#close(incident, 'escalated', `${incident.target} runs nowhere: a person must look`);
+    return handed.kind !== 'kept';
   }
 
   async #close(incident: Incident, state: 'resolved' | 'escalated', outcome: string): Promise<void> {

@@ -118,6 +118,14 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `${nameOf(decision.by)} may carry out ${decision.plan}`;
     case 'release':
       return `${nameOf(decision.by)} gives back ${decision.lease}`;
+    case 'place':
+      return `${nameOf(decision.by)} runs ${decision.service}`;
+    case 'unplace':
+      return `${nameOf(decision.by)} gives up ${decision.service}: ${decision.reason}`;
+    case 'displace':
+      return `${decision.service} is taken from whoever had it: ${decision.reason}`;
+    case 'move':
+      return `${decision.service} is to run elsewhere: ${decision.reason}`;
   }
 }
 

@@ -84,6 +84,7 @@ const serviceShape = {
   alert: z.string().min(1).max(MAX_PATTERN_LENGTH).refine(isPattern, 'a regular expression').optional(),
   task: z.boolean().optional(),
   port_exclusive: z.boolean().optional(),
+  failover: z.boolean().optional(),
   config: z.array(plainPath).max(MAX_CONFIG_FILES).optional(),
   stop: z
     .strictObject({ signal: z.enum(SIGNALS).optional(), grace_s: z.number().min(0).max(MAX_GRACE_S).optional() })
@@ -98,6 +99,10 @@ const serviceSchema = z
     path: ['check'],
   })
   .refine(({ command, unit }) => (command === undefined) !== (unit === undefined), 'a service has either a command or a unit')
+  .refine(({ failover, unit, task }) => failover !== true || (unit === undefined && task !== true), {
+    message: 'a service for fail-over has a command of its own: neither a systemd unit nor a task',
+    path: ['failover'],
+  })
   .transform(({ log_bytes, port_exclusive, command = [], ...rest }) => ({
     ...rest,
     command,

@@ -4,11 +4,13 @@ import type {
   ActuatorOutcome,
   ActuatorReading,
   ChangeStatus,
+  Deadline,
   Reading,
   ServiceCheck,
   ServiceSample,
   Step,
 } from '../../swarm/ports/actuator.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
 import type { FakeLinux } from './linux.ts';
 
 /** A synced write of the actuator's, and the way there and back. */
@@ -16,10 +18,13 @@ const ROUND_TRIP_MS = 2;
 
 export class SimulatedActuator implements Actuator {
   readonly #linux: FakeLinux;
+  readonly #clock: Clock;
   #alive = true;
 
-  constructor(linux: FakeLinux) {
+  /** @param clock the machine’s, which is the agent’s too. */
+  constructor(linux: FakeLinux, clock: Clock) {
     this.#linux = linux;
+    this.#clock = clock;
     linux.changes.agentBack();
   }
 
@@ -46,6 +51,17 @@ export class SimulatedActuator implements Actuator {
 
   bringUp(name: string): Promise<ActuatorOutcome> {
     return this.#ask(() => this.#linux.startService(name));
+  }
+
+  hold(name: string, until: Deadline, fence: number): Promise<ActuatorOutcome> {
+    return this.#ask(() => {
+      const leftMs = Math.min(until.monotonicMs - this.#clock.monotonicMs(), until.wallMs - this.#clock.wallMs());
+      return this.#linux.holdService(name, leftMs, fence);
+    });
+  }
+
+  release(name: string): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.releaseService(name));
   }
 
   check(steps: readonly Step[]): Promise<ActuatorOutcome> {

@@ -72,6 +72,12 @@ export interface MachineSize {
 /** As the kernel comes. */
 const SYSCTLS = { 'vm.swappiness': '60', 'vm.dirty_ratio': '20', 'net.core.somaxconn': '4096' };
 
+interface HeldService {
+  fence: number;
+  untilMs: number;
+  lapsed: boolean;
+}
+
 export class FakeLinux implements Sensors, ChangeMachine {
   readonly source = 'simulated';
   readonly #scheduler: Scheduler;
@@ -81,6 +87,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
   readonly #processes = new Map<number, FakeProcess>();
   readonly #services = new Map<string, ServiceSample>();
   readonly #cursed = new Map<string, number>();
+  /** Of services that run on one machine of the swarm at a time. */
+  readonly #held = new Map<string, HeldService>();
   readonly #sysctls = new Map<string, string>(Object.entries(SYSCTLS));
   readonly #groups = new Map<string, number>();
   readonly files: FakeFiles;
@@ -114,7 +122,10 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.changes = new SimulatedChanges(scheduler, this);
     for (let i = 0; i < SYSTEM_PROCESSES; i++)
       this.spawn(`system-${i}`, { ...IDLE, cpu: random.between(0, 0.004), rssBytes: random.between(2, 30) * MIB });
-    for (const spec of services) this.#services.set(spec.name, stoppedService(spec, this.#wallMs()));
+    for (const spec of services) {
+      this.#services.set(spec.name, stoppedService(spec, this.#wallMs()));
+      if (spec.failover === true) this.#held.set(spec.name, { fence: 0, untilMs: 0, lapsed: true });
+    }
   }
 
   #wallMs(): number {
@@ -288,6 +299,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
       const service = this.#services.get(name);
       if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
       if (service.state === 'running') return { ok: true };
+      if ((this.#held.get(name)?.untilMs ?? Number.POSITIVE_INFINITY) <= this.#scheduler.nowMs)
+        return { ok: false, code: 'refused', message: `${name} is not placed on this machine` };
       const pid = this.spawn(name, IDLE);
       const startTicks = this.#processes.get(pid)?.startTicks;
       this.#services.set(name, {
@@ -323,6 +336,45 @@ export class FakeLinux implements Sensors, ChangeMachine {
       this.onAct(`stopped ${name}`);
       return { ok: true };
     });
+  }
+
+  /** As the actuator does it: killed when the time is over, whatever became of the agent. */
+  async holdService(name: string, forMs: number, fence: number): Promise<ActuatorOutcome> {
+    const held = this.#held.get(name);
+    const service = this.#services.get(name);
+    if (held === undefined || service === undefined) return { ok: false, code: 'not-found', message: `no such service ${name}` };
+    if (forMs < 1) return { ok: false, code: 'refused', message: 'that time is over' };
+    if (fence < held.fence || (fence > held.fence && service.state === 'running'))
+      return { ok: false, code: 'refused', message: `${name} was held under fence ${held.fence}` };
+    const starts = fence > held.fence || held.lapsed;
+    const untilMs = this.#scheduler.nowMs + forMs;
+    this.#held.set(name, { fence, untilMs, lapsed: false });
+    this.#scheduler.after(forMs, () => this.#held.get(name)?.untilMs === untilMs && this.#lapse(name));
+    return starts ? this.startService(name) : { ok: true };
+  }
+
+  async releaseService(name: string): Promise<ActuatorOutcome> {
+    const held = this.#held.get(name);
+    if (held === undefined) return { ok: false, code: 'not-found', message: `no such service ${name}` };
+    held.lapsed = true;
+    const stopped = await this.stopService(name);
+    if (held.lapsed) held.untilMs = 0;
+    return stopped;
+  }
+
+  #lapse(name: string): void {
+    const service = this.#services.get(name);
+    this.#held.set(name, { fence: this.#held.get(name)?.fence ?? 0, untilMs: 0, lapsed: true });
+    if (service === undefined) return;
+    if (service.pid !== undefined) this.#processes.delete(service.pid);
+    const sinceMs = this.#wallMs();
+    this.#services.set(name, { ...service, state: 'stopped', pid: undefined, startTicks: undefined, onPurpose: true, sinceMs });
+    this.onAct(`${name} is held no longer`);
+  }
+
+  /** The fence that a running service was started under; undefined where it does not run. */
+  fenceOf(name: string): number | undefined {
+    return this.#services.get(name)?.state === 'running' ? this.#held.get(name)?.fence : undefined;
   }
 
   // The actuator's table

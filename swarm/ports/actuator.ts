@@ -59,6 +59,8 @@ export interface ServiceSpec {
   alert?: string | undefined;
   /** A systemd unit of this name is the service: systemd starts and stops it, not the actuator. */
   unit?: string | undefined;
+  /** Declared on several members, and run by one of them at a time: the one that the swarm has placed it on. */
+  failover?: boolean | undefined;
 }
 
 export type ServiceState = 'stopped' | 'running' | 'exited';
@@ -96,7 +98,7 @@ export interface ServiceSample {
 
 /** A declared service before its first start. */
 export function stoppedService(spec: ServiceSpec, sinceMs: number): ServiceSample {
-  const { name, port, unit, restart, critical, bounds, limits, task, portExclusive, check } = spec;
+  const { name, port, unit, restart, critical, bounds, limits, task, portExclusive, check, failover } = spec;
   return {
     name,
     port,
@@ -108,7 +110,7 @@ export function stoppedService(spec: ServiceSpec, sinceMs: number): ServiceSampl
     restart: restart ?? 'always',
     critical: critical ?? false,
     bounds: bounds ?? {},
-    onPurpose: false,
+    onPurpose: failover ?? false, // until it is held
     state: 'stopped',
     pid: undefined,
     startTicks: undefined,
@@ -197,11 +199,26 @@ export interface ChangeStatus {
   reason: string;
 }
 
+/** By both of the agent’s clocks: whichever comes first. */
+export interface Deadline {
+  monotonicMs: number;
+  wallMs: number;
+}
+
 export interface Actuator {
   /** All services that are declared. */
   services(): readonly ServiceSample[];
   /** Starts a declared service that does not run: what supervision means, not a repair. */
   bringUp(name: string): Promise<ActuatorOutcome>;
+  /**
+   * A service for fail-over is this machine's for so long: started under this fence, which it is told in `KALOS_FENCE`, and killed
+   * when the time is over and nobody has held it again, whatever became of the agent.
+   * @param until a minute from now at most
+   * @param fence higher than any before it; or the same, to renew it
+   */
+  hold(name: string, until: Deadline, fence: number): Promise<ActuatorOutcome>;
+  /** It is not this machine's any more: stopped, once this resolves. */
+  release(name: string): Promise<ActuatorOutcome>;
 
   /** Whether steps could be armed now; changes nothing. */
   check(steps: readonly Step[]): Promise<ActuatorOutcome>;

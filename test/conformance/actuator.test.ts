@@ -2,12 +2,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SystemClock } from '../../node/adapters/clock.ts';
 import { SimulatedActuator } from '../../sim/machine/actuator.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { Actuator, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
+import type { Actuator, Deadline, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -23,14 +26,19 @@ interface Subject {
   /** The agent dies; another takes its place. */
   another(): Promise<Actuator>;
   crash(): Promise<void>;
+  /** So many ms from now. */
+  until(ms: number): Deadline;
 }
 
 const SPEC = { name: 'one', command: ['sleep', '600'] };
+const SHARED = { name: 'shared', command: ['sh', '-c', 'sleep 600 & wait'], failover: true };
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 beforeAll(buildSanitized, 120_000);
+
+const later = (clock: Clock, ms: number): Deadline => ({ monotonicMs: clock.monotonicMs() + ms, wallMs: clock.wallMs() + ms });
 
 async function real(): Promise<Subject> {
   const test = new TestActuator();
@@ -38,11 +46,12 @@ async function real(): Promise<Subject> {
   const place = join(test.directory, 'data');
   mkdirSync(place);
   await test.start({ policy: `allow path ${place}\nallow sysctl vm.overcommit_ratio\n` });
-  const actuator = await test.client([SPEC]);
+  const clock = new SystemClock();
+  const actuator = await test.client([SPEC, SHARED]);
   return {
     actuator,
     pump: async () => undefined,
-    kill: () => void process.kill(actuator.services()[0]?.pid ?? Number.NaN, 'SIGKILL'),
+    kill: (name) => void process.kill(actuator.services().find((one) => one.name === name)?.pid ?? Number.NaN, 'SIGKILL'),
     place,
     put: (path, content) => writeFileSync(path, content),
     content: (path) => {
@@ -53,14 +62,16 @@ async function real(): Promise<Subject> {
       }
     },
     crash: () => actuator.close(),
-    another: () => test.client([SPEC]),
+    another: () => test.client([SPEC, SHARED]),
+    until: (ms) => later(clock, ms),
   };
 }
 
 async function simulated(): Promise<Subject> {
   const scheduler = new Scheduler();
-  const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [SPEC], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
-  const actuator = new SimulatedActuator(linux);
+  const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [SPEC, SHARED], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+  const clock = new ProcessClock(scheduler);
+  const actuator = new SimulatedActuator(linux, clock);
   return {
     actuator,
     pump: async () => {
@@ -75,7 +86,8 @@ async function simulated(): Promise<Subject> {
       return bytes && new TextDecoder().decode(bytes);
     },
     crash: async () => actuator.crash(),
-    another: async () => new SimulatedActuator(linux),
+    another: async () => new SimulatedActuator(linux, clock),
+    until: (ms) => later(clock, ms),
   };
 }
 
@@ -119,6 +131,66 @@ describe.each([
     expect(only(subject)).toMatchObject({ state: 'stopped', pid: undefined, onPurpose: true });
     await change(subject, 'start', [start]);
     expect(only(subject)).toMatchObject({ state: 'running', starts: 2, onPurpose: false });
+  });
+
+  it('runs a service for fail-over only while it is held, under a fence that only rises', async () => {
+    const subject = await make();
+    const { actuator } = subject;
+    const hold = (ms: number, fence: number) => settled(subject, actuator.hold('shared', subject.until(ms), fence));
+    const shared = () => actuator.services().find(({ name }) => name === 'shared') as ServiceSample;
+    const ended = () =>
+      eventually('its end', async () => {
+        await subject.pump();
+        return shared().state !== 'running' || undefined;
+      });
+    expect(shared()).toMatchObject({ state: 'stopped', onPurpose: true });
+    expect(await settled(subject, actuator.bringUp('shared'))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await settled(subject, actuator.hold('one', subject.until(1_000), 1))).toMatchObject({ ok: false });
+    expect(await hold(-1, 7)).toMatchObject({ ok: false, code: 'refused' });
+    expect(await hold(LONG_MS, 7)).toEqual({ ok: true });
+    expect(shared()).toMatchObject({ state: 'running', starts: 1, onPurpose: false });
+    expect([await hold(LONG_MS, 6), await hold(LONG_MS, 8)]).toMatchObject([{ ok: false }, { ok: false }]);
+    expect(await settled(subject, actuator.release('shared'))).toEqual({ ok: true });
+    expect(shared()).toMatchObject({ state: 'stopped', onPurpose: true, starts: 1 });
+    expect(await settled(subject, actuator.bringUp('shared'))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await hold(900, 8)).toEqual({ ok: true });
+    expect(await hold(900, 8)).toEqual({ ok: true });
+    expect(shared()).toMatchObject({ state: 'running', starts: 2 });
+    await ended();
+    expect(shared()).toMatchObject({ state: 'stopped', onPurpose: true });
+    expect(await settled(subject, actuator.bringUp('shared'))).toMatchObject({ ok: false, code: 'refused' });
+    expect(await hold(LONG_MS, 8)).toEqual({ ok: true });
+    expect(shared()).toMatchObject({ state: 'running', starts: 3 });
+  });
+
+  it('leaves one that ended by itself while it was held to whoever mends it', async () => {
+    const subject = await make();
+    const { actuator } = subject;
+    const hold = () => settled(subject, actuator.hold('shared', subject.until(LONG_MS), 7));
+    const shared = () => actuator.services().find(({ name }) => name === 'shared') as ServiceSample;
+    await hold();
+    subject.kill('shared');
+    await eventually('its end', async () => {
+      await subject.pump();
+      return shared().state === 'exited' || undefined;
+    });
+    await hold();
+    expect(shared()).toMatchObject({ state: 'exited', starts: 1 });
+    const steps: Step[] = [{ do: ['service.start', 'shared'], undo: undefined }];
+    expect(await change(subject, 'mend', steps)).toEqual([{ ok: true }]);
+    expect(shared()).toMatchObject({ state: 'running', starts: 2 });
+  });
+
+  it('kills what nobody holds any more, though its agent is gone', async () => {
+    const subject = await make();
+    await settled(subject, subject.actuator.hold('shared', subject.until(1_500), 7));
+    await subject.crash();
+    const next = await subject.another();
+    expect(next.services().find(({ name }) => name === 'shared')?.state).toBe('running');
+    await eventually('its end', async () => {
+      await subject.pump();
+      return next.services().find(({ name }) => name === 'shared')?.state === 'stopped' || undefined;
+    });
   });
 
   it('tells at once when a service ends by itself, not when it was stopped', async () => {

@@ -130,6 +130,36 @@ describe('a service', () => {
     expect(sampleOf(client, 'kept')).toMatchObject({ state: 'running', starts: 2 });
   });
 
+  it('for fail-over ends with its actuator, and all that it had started, and knows its fence', async () => {
+    const script = 'echo "fence $KALOS_FENCE"; trap "" TERM; sleep 600 & echo "child $!"; wait';
+    const services = [sh('shared', script, { failover: true, stop: { graceMs: 60_000 } })];
+    const { test, client } = await make(services);
+    const until = (ms: number) => ({ monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) + ms, wallMs: Date.now() + ms });
+    expect(await client.hold('shared', until(30_000), 41)).toEqual({ ok: true });
+    await eventually('what it says', () => logOf(test, 'shared').includes('child') || undefined);
+    expect(logOf(test, 'shared')).toContain('fence 41\n');
+    const child = Number(/child (\d+)/.exec(logOf(test, 'shared'))?.[1]);
+    const { pid = 0 } = sampleOf(client, 'shared');
+    expect([lives(pid), lives(child)]).toEqual([true, true]);
+    await test.kill();
+    await eventually('its end', () => !lives(pid) || undefined);
+    await test.start();
+    await eventually('the end of what it had started', () => !lives(child) || undefined);
+    await eventually('the client to be back', async () => (await client.read(['process.read', 1])).ok || undefined);
+    expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
+    // A request that is late by either clock holds nothing; nor does one under an older fence.
+    const late = until(-5);
+    expect(await client.hold('shared', { ...until(30_000), monotonicMs: late.monotonicMs }, 41)).toMatchObject({ ok: false });
+    expect(await client.hold('shared', { ...until(30_000), wallMs: late.wallMs }, 41)).toMatchObject({ ok: false });
+    expect(await client.hold('shared', until(30_000), 40)).toMatchObject({ ok: false });
+    expect(sampleOf(client, 'shared').state).toBe('stopped');
+    expect(await client.hold('shared', until(1_200), 41)).toEqual({ ok: true });
+    const second = sampleOf(client, 'shared').pid ?? 0;
+    const asked = Date.now();
+    expect(await client.release('shared')).toEqual({ ok: true }); // deaf to TERM: killed when its time is over, not a minute later
+    expect([lives(second), Date.now() - asked < 5_000]).toEqual([false, true]);
+  });
+
   it('is started again by the actuator alone, where a stop was never confirmed and nobody else is left', async () => {
     const { test, client } = await make([{ name: 'kept', command: ['sleep', '600'] }]);
     await client.bringUp('kept');

@@ -29,7 +29,7 @@ describe('policy_engine.evaluation_interval', () => {
       clock,
       crypto,
       sensors: linux,
-      actuator: new SimulatedActuator(linux),
+      actuator: new SimulatedActuator(linux, clock),
       store: new PlainStore(),
     } as unknown as Ports;
     const config = { policies: [], declared: NOTHING_DECLARED, services: [], intervalMs, clockBehindMs: () => undefined };
@@ -84,7 +84,8 @@ describe('what was learned', () => {
       throw error;
     };
     const start = (): Watcher => {
-      const ports = { clock: new ProcessClock(scheduler), crypto, sensors: linux, actuator: new SimulatedActuator(linux), store };
+      const clock = new ProcessClock(scheduler);
+      const ports = { clock, crypto, sensors: linux, actuator: new SimulatedActuator(linux, clock), store };
       const config = {
         policies: SHIPPED_POLICIES,
         declared: NOTHING_DECLARED,

@@ -46,7 +46,7 @@ async function start(
   const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
   const store = new SimulatedStore(disk, scheduler);
   const transport = { self: crypto.self };
-  const actuator = new SimulatedActuator(linux);
+  const actuator = new SimulatedActuator(linux, clock);
   const ports = {
     clock,
     store,

@@ -93,6 +93,12 @@ class RecordingActuator implements Actuator {
   async bringUp(): Promise<ActuatorOutcome> {
     return { ok: true };
   }
+  async hold(): Promise<ActuatorOutcome> {
+    return { ok: true };
+  }
+  async release(): Promise<ActuatorOutcome> {
+    return { ok: true };
+  }
   async check(): Promise<ActuatorOutcome> {
     return this.allowed;
   }

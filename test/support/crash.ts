@@ -149,7 +149,7 @@ class Life {
   constructor(scheduler: Scheduler, linux: FakeLinux, store: Store, failed: (error: unknown) => void) {
     this.#process = new Process(scheduler);
     const clock = new ProcessClock(scheduler, undefined, this.#process);
-    this.#actuator = new SimulatedActuator(linux);
+    this.#actuator = new SimulatedActuator(linux, clock);
     const random = new SeededRandom(1, 'r');
     const ports = { clock, store, crypto, transport: { self: crypto.self }, actuator: this.#actuator, sensors: linux, random };
     this.audit = new AuditLog(store, clock, crypto);

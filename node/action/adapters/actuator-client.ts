@@ -14,6 +14,7 @@ import {
   type ActuatorOutcome,
   type ActuatorReading,
   type ChangeStatus,
+  type Deadline,
   type Reading,
   type ServiceCheck,
   type ServiceSample,
@@ -292,6 +293,14 @@ export class ActuatorClient implements Actuator {
     return this.#do('up', name);
   }
 
+  hold(name: string, { monotonicMs, wallMs }: Deadline, fence: number): Promise<ActuatorOutcome> {
+    return this.#do('hold', name, Math.floor(monotonicMs), Math.floor(wallMs), fence);
+  }
+
+  release(name: string): Promise<ActuatorOutcome> {
+    return this.#do('release', name);
+  }
+
   async program(key: string): Promise<ServiceSample | undefined> {
     return this.#programs.get(`spawn.${key}`);
   }
@@ -397,5 +406,6 @@ function wireSpec(spec: ServiceSpec): unknown[] {
     spec.stop?.signal ?? 'TERM',
     spec.stop?.graceMs ?? DEFAULT_GRACE_MS,
     spec.logBytes ?? DEFAULT_LOG_BYTES,
+    ...(spec.failover === true ? [1] : []),
   ];
 }
