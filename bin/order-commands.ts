@@ -1,4 +1,4 @@
-// `kalos nova | log | pause | wake`: how its commands are parsed.
+// `kalos nova | log | pause | wake | failover`: how its commands are parsed.
 import { type Command, Option } from 'commander';
 import type { ReadMode } from '../node/agent/decisions.ts';
 import type { Format } from '../node/cli/output.ts';
@@ -63,6 +63,16 @@ export function addOrderCommands(program: Command): void {
     .addOption(directory())
     .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
+  program
+    .command('failover')
+    .description('have whoever runs a service for fail-over give it up to another member that declares it')
+    .argument('<service>', 'see: kalos nova status')
+    .addOption(why())
+    .addOption(directory())
+    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
+    .action(async (service: string, { dir, reason }: Common & { reason: string }) =>
+      ends((await load()).failOver(dir, service, reason)),
+    );
   program
     .command('wake')
     .description('end a pause')

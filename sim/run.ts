@@ -7,6 +7,7 @@ import type { TraceEvent } from './adapters/trace.ts';
 import type { Checker } from './check/checker.ts';
 import { CoordinatorChecker, DecisionsChecker, RaftChecker } from './check/committee.ts';
 import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker } from './check/machines.ts';
+import { PlacementChecker } from './check/placements.ts';
 import { MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
 import { Cluster, type ClusterConfig } from './cluster.ts';
 import { betweenRegions, everywhere, LAN, type LinkModel } from './network/links.ts';
@@ -29,6 +30,7 @@ export const makeCheckers = (): Checker[] => [
   new PromiseChecker(),
   new MembershipChecker(),
   new StatusChecker(),
+  new PlacementChecker(),
   new ActionChecker(),
   new HealingChecker(),
   new AuditChecker(),

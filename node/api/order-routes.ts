@@ -1,6 +1,7 @@
 // The part of the local API about what the swarm decides: who coordinates, the committee, the log, and what an administrator has decided.
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
+import type { Placement } from '../../consensus/decisions/placements.ts';
 import type { Decided, Lease, Pause, SwarmSilence } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -53,6 +54,8 @@ export interface NovaAnswer extends AsOf {
   paused: (Pause & { node: string })[];
   silences: SwarmSilence[];
   leases: (Lease & { node: string })[];
+  /** Services for fail-over, and who has them: null where nobody does. */
+  placements: (Placement & { node: string | null })[];
 }
 
 const asOf = (agent: Agent, read: ReadMode): AsOf => ({
@@ -98,6 +101,7 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
     paused: state.paused().map(withNode),
     silences: state.silences(nowMs),
     leases: state.leases(nowMs).map(withNode),
+    placements: state.placements().map((one) => ({ ...one, node: one.peer === null ? null : swarm.nameOf(one.peer) })),
   };
 }
 
@@ -214,6 +218,12 @@ const ROUTES: readonly Route[] = [
   ),
   post('/v1/wake', 'Ends a pause', memberSchema, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'wake', peer, reason: body.reason })),
+  ),
+  post(
+    '/v1/placements/move',
+    'Has whoever runs a service for fail-over give it up to another member',
+    z.strictObject({ service: name, reason }),
+    (agent, { service, reason: why }) => decide(agent, { kind: 'move', service, reason: why }),
   ),
   post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
     const { policy, target, forMs, reason: why } = body;

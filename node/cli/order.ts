@@ -1,4 +1,4 @@
-// `kalos nova | log | pause | wake`: what the swarm has decided, and deciding.
+// `kalos nova | log | pause | wake | failover`: what the swarm has decided, and deciding.
 
 import type { ReadMode } from '../agent/decisions.ts';
 import { callAgent } from '../api/client.ts';
@@ -18,7 +18,7 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
     printData(format, { ...answer });
     return code;
   }
-  const { coordinator, term, seat, committee, vouchedFor, paused, silences, leases } = answer;
+  const { coordinator, term, seat, committee, vouchedFor, paused, silences, leases, placements } = answer;
   const lines = [
     coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
     `this agent: ${seat}`,
@@ -30,6 +30,14 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
   ];
   if (vouchedFor !== null)
     lines.push('', `decision ${vouchedFor.index} is vouched for by ${vouchedFor.signatures} of ${vouchedFor.voters.join(', ')}`);
+  if (placements.length > 0)
+    lines.push(
+      '',
+      table(
+        ['service', 'runs on', 'fence', 'since', 'before'],
+        placements.map((one) => [one.service, one.node ?? 'nowhere', one.fence, at(one.sinceMs), printable(one.reason)]),
+      ),
+    );
   if (paused.length > 0)
     lines.push(
       '',
@@ -97,6 +105,12 @@ export async function logShow(directory: Directory, which: string, read: ReadMod
 export async function pause(directory: Directory, node: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/pause', { node, reason });
   process.stdout.write(`decision ${index}: ${node} changes nothing by itself until: kalos wake ${node}\n`);
+  return EXIT.ok;
+}
+
+export async function failOver(directory: Directory, service: string, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/placements/move', { service, reason });
+  process.stdout.write(`decision ${index}: whoever runs ${service} gives it up; where it runs then: kalos nova status\n`);
   return EXIT.ok;
 }
 

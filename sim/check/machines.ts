@@ -152,10 +152,12 @@ export class HealingChecker implements Checker {
   readonly name = 'healing';
 
   end(cluster: Cluster): void {
+    const elsewhere = new Set(cluster.settings.services.filter(({ failover }) => failover).map(({ name }) => name));
     for (const { node, agent } of cluster.agents()) {
       const incidents = agent.incidents();
       const open = incidents.filter(({ closedMs }) => closedMs === 0);
       for (const service of node.linux.services()) {
+        if (elsewhere.has(service.name)) continue;
         const told = open.some(({ target, state }) => target === service.name && isWithPerson(state));
         const frozen = node.linux.isFrozen(service.name);
         if ((service.state !== 'running' || frozen) && !told)

@@ -103,6 +103,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
   #written = 0;
   #busyMs = 0;
   #forkDebt = 0;
+  /** A service for fail-over began here, under a fence, or ended. */
+  onFenced: (name: string, fence: number | undefined) => void = () => undefined;
   /** Everything that was done to it, in words, for the trace. */
   onAct: (text: string) => void = () => undefined;
 
@@ -303,7 +305,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
         return { ok: false, code: 'refused', message: `${name} is not placed on this machine` };
       const pid = this.spawn(name, IDLE);
       const startTicks = this.#processes.get(pid)?.startTicks;
-      this.#services.set(name, {
+      this.#set(name, {
         ...service,
         state: 'running',
         pid,
@@ -325,7 +327,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
       const service = this.#services.get(name);
       if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
       if (service.pid !== undefined) this.#processes.delete(service.pid);
-      this.#services.set(name, {
+      this.#set(name, {
         ...service,
         state: 'stopped',
         pid: undefined,
@@ -368,13 +370,17 @@ export class FakeLinux implements Sensors, ChangeMachine {
     if (service === undefined) return;
     if (service.pid !== undefined) this.#processes.delete(service.pid);
     const sinceMs = this.#wallMs();
-    this.#services.set(name, { ...service, state: 'stopped', pid: undefined, startTicks: undefined, onPurpose: true, sinceMs });
+    this.#set(name, { ...service, state: 'stopped', pid: undefined, startTicks: undefined, onPurpose: true, sinceMs });
     this.onAct(`${name} is held no longer`);
   }
 
-  /** The fence that a running service was started under; undefined where it does not run. */
-  fenceOf(name: string): number | undefined {
-    return this.#services.get(name)?.state === 'running' ? this.#held.get(name)?.fence : undefined;
+  /** The one way in which a service comes to be in another state. */
+  #set(name: string, service: ServiceSample): void {
+    const wasRunning = this.#services.get(name)?.state === 'running';
+    const isRunning = service.state === 'running';
+    this.#services.set(name, service);
+    const held = this.#held.get(name);
+    if (held !== undefined && wasRunning !== isRunning) this.onFenced(name, isRunning ? held.fence : undefined);
   }
 
   // The actuator's table
@@ -521,7 +527,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
     const service = this.#services.get(name);
     if (service?.pid === undefined) return;
     this.#processes.delete(service.pid);
-    this.#services.set(name, {
+    this.#set(name, {
       ...service,
       state: 'exited',
       pid: undefined,
@@ -543,7 +549,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
     if (service === undefined || service.state === 'running') return;
     const pid = this.spawn(name, IDLE);
     const startTicks = this.#processes.get(pid)?.startTicks;
-    this.#services.set(name, { ...service, state: 'running', pid, startTicks, sinceMs: this.#wallMs() });
+    this.#set(name, { ...service, state: 'running', pid, startTicks, sinceMs: this.#wallMs() });
   }
 
   /** From now on a service ends by itself this long after each start. */

@@ -2,6 +2,7 @@
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
 import { commit } from './commit.bench.ts';
+import { failOver } from './fail-over.bench.ts';
 import { failover } from './failover.bench.ts';
 import { gossip } from './gossip.bench.ts';
 import { healing } from './healing.bench.ts';
@@ -42,6 +43,7 @@ const BENCHES: readonly Bench[] = [
   sim,
   soak,
   swarm,
+  failOver,
   transaction,
 ];
 

@@ -117,7 +117,7 @@ const swarmTables: readonly Table[] = [
       log_index INTEGER place in the committee’s log
       term INTEGER term of the coordinator that took it
       time INTEGER Unix time, by the clock of whoever wished it
-      kind TEXT leads, pause, wake, silence, unsilence, lease or release
+      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace or move
       node TEXT member that wished it
       id TEXT id
       details TEXT all of it, as JSON`),
@@ -148,6 +148,26 @@ const swarmTables: readonly Table[] = [
         node: link.nameOf(peer),
         time: Math.floor(atMs / 1_000),
         decided_by: link.nameOf(by),
+        reason,
+      })),
+  },
+  {
+    name: 'placements',
+    scope: 'swarm',
+    description: 'Services for fail-over, and which member runs each',
+    columns: columns(`
+      service TEXT its name
+      node TEXT member that has it; null where nobody does
+      fence INTEGER higher each time that it is placed anew
+      time INTEGER Unix time since when
+      reason TEXT why whoever had it before has it no longer`),
+    examples: ['select service, node, fence from placements'],
+    rows: ({ link }) =>
+      link.order.decisions.state.placements().map(({ service, peer, fence, sinceMs, reason }) => ({
+        service,
+        node: peer === null ? null : link.nameOf(peer),
+        fence,
+        time: Math.floor(sinceMs / 1_000),
         reason,
       })),
   },
