@@ -35,6 +35,8 @@ const HAND_OVER_LOOK_MS = 20;
 const RETIRE_MS = 10_000;
 const OPEN_AGAIN_MS = 10_000;
 const MOST_RTT_MS = 500;
+/** Who was put out of the committee while it could not be told hears its leader no more, and goes by what is announced. */
+const LEAD_SILENT_MS = 5_000;
 
 export interface CommitteeEvents {
   send(to: PeerId, bytes: Uint8Array): void;
@@ -93,6 +95,8 @@ export class Committee {
   #opening: Promise<DecisionLog> | undefined;
   /** Who said of itself that it coordinates, in the highest term. */
   #announced: { term: number; peer: PeerId } | undefined;
+  /** When each last said something of the committee’s. */
+  readonly #heardMs = new Map<PeerId, number>();
   #told: PeerId | undefined;
   #startedMs = 0;
   #steering: Timer | undefined;
@@ -209,11 +213,16 @@ export class Committee {
   #leading(): { peer: PeerId | undefined; term: number } {
     const { lead, term } = this.#log?.state ?? { lead: NONE, term: 0 };
     const peer = lead === NONE ? undefined : this.#peerOf(lead);
-    if (peer !== undefined) return { peer, term };
     const announced = this.#announced;
+    const isPast = (announced?.term ?? 0) > term && peer !== this.#self && this.#leadSilentMs(peer) > LEAD_SILENT_MS;
+    if (peer !== undefined && !isPast) return { peer, term };
     const isIt = announced !== undefined && announced.term >= term && announced.peer !== this.#self;
     if (isIt && this.#events.isAlive(announced.peer)) return announced;
     return { peer: undefined, term: Math.max(term, announced?.term ?? 0) };
+  }
+
+  #leadSilentMs(lead: PeerId | undefined): number {
+    return lead === undefined ? 0 : this.#ports.clock.monotonicMs() - (this.#heardMs.get(lead) ?? this.#startedMs);
   }
 
   /** What a status says of its origin. */
@@ -290,6 +299,7 @@ export class Committee {
   receive(from: PeerId, bytes: Uint8Array): void {
     const log = this.#log;
     if (log === undefined) return;
+    this.#heardMs.set(from, this.#ports.clock.monotonicMs());
     for (const frame of unpacked(bytes)) log.receive(from, frame, (id) => this.#numbers.isOf(id, from));
   }
 

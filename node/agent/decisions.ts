@@ -199,6 +199,8 @@ export class Decisions {
   /** As the coordinator, once it is sure that it still is. */
   async #kept(from: PeerId, held: readonly (readonly [string, number])[], withinMs: number): Promise<boolean[]> {
     await this.#ownReadIndex(withinMs);
+    // A follower can say as much, by asking its leader: but it is not the one who takes away what it hears nothing of.
+    if (!this.#committee.isLeader) throw new LogUnavailable('this agent does not coordinate', false);
     const { clock } = this.#ports;
     this.#keepingIn(this.#log?.state.term ?? 0);
     return held.map(([service, fence]) =>
