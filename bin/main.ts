@@ -6,6 +6,7 @@ import type { CommandModel } from '../node/cli/completion.ts';
 import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
+import { addBundleCommands } from './bundle-commands.ts';
 import { directory, ends, exits, format, integer, rows, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
@@ -271,6 +272,7 @@ function addPolicyCommands(program: Command): void {
   )
     .addHelpText('after', exits('0 in force, 1 error, 2 a policy is wrong: nothing was changed'))
     .action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
+  addBundleCommands(policy);
   live('delete', 'take a live policy away; what it replaced is in force again', '<name>', 'a live policy').action(
     async (name: string, options: Options) => ends((await commands()).deletePolicy(options, name)),
   );

@@ -23,6 +23,7 @@ import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
+import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
@@ -120,6 +121,7 @@ export class Agent {
   readonly auditWatch: AuditWatch;
   readonly #permits: Permits;
   readonly #placed: PlacedServices;
+  readonly swarmPolicies: SwarmPolicies;
   readonly #healer: Healer;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
@@ -177,6 +179,7 @@ export class Agent {
     };
     this.#executor = new Executor(executorParts, config.mode);
     this.#placed = this.#placedServices();
+    this.swarmPolicies = this.#policiesOfSwarm();
     const parts = {
       ports,
       link: this.#link,
@@ -201,6 +204,20 @@ export class Agent {
       isSick: () => this.#watcher.conditions().Ready === 'False',
       nameOf: (peer) => this.#link.nameOf(peer),
       noted: (service, text) => this.#audit.append('control', service, text),
+      ...this.#events,
+    });
+  }
+
+  #policiesOfSwarm(): SwarmPolicies {
+    return new SwarmPolicies(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
+      mayDecide: (peer) => this.#link.admission.roster.isIssuer(peer, this.#ports.clock.wallMs()),
+      follow: (bundle, policies) => this.#policies.follow(bundle, policies, (all) => this.#watcher.setPolicies(all)),
+      bundle: () => this.#policies.bundle,
+      names: () => this.#policies.ofSwarm,
+      incidents: () => this.#memory.incidents(),
+      isReady: () => this.#watcher.conditions().Ready !== 'False',
+      nameOf: (peer) => this.#link.nameOf(peer),
+      noted: (text) => this.noted(text),
       ...this.#events,
     });
   }
@@ -252,6 +269,7 @@ export class Agent {
     await this.#executor.recover();
     this.#watcher.start();
     this.#placed.start();
+    this.swarmPolicies.start();
   }
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
@@ -264,6 +282,7 @@ export class Agent {
 
   /** Says farewell, then stops services, network and storage, in this order. */
   async stop(): Promise<void> {
+    this.swarmPolicies.stop();
     await this.#placed.stop(); // while the swarm can still be told
     this.#watcher.stop();
     this.#healer.stop();

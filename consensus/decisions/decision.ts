@@ -1,8 +1,14 @@
 // What the committee's log is made of: decisions of a few kinds, each with an id of its own, so that one that was proposed twice is
 // taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
 import { z } from 'zod';
+import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 
 const VERSION = 1;
+/** A request holds 64 KiB. */
+export const MOST_BUNDLE_CHARS = 32_768;
+export const MOST_CANARIES = 16;
+/** No bundle is watched for less. */
+export const MOST_HASTE_MS = 5_000;
 const peer = z.string().min(1).max(100);
 const decisionId = z.string().regex(/^[0-9a-f]{32}$/);
 const name = z
@@ -61,6 +67,30 @@ export const decisionSchema = z.discriminatedUnion('kind', [
   }),
   /** The coordinator takes it away, which has heard no more of whoever has it. */
   z.strictObject({ ...shared, kind: z.literal('displace'), service: name, fence: z.number().int().positive(), reason }),
+  /** Policies for all machines, tried on a few first. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('bundle'),
+    policies: z.string().min(2).max(MOST_BUNDLE_CHARS),
+    signature: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES),
+    canary: z.array(peer).min(1).max(MOST_CANARIES),
+    /** How long it is watched, on the canaries and then on all. */
+    soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000),
+    /** What its policies may find on a machine while it is watched; more, and it does not know what is normal. */
+    findings: z.number().int().min(0).max(1_000),
+  }),
+  /** How it does on one machine. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('bundle-report'),
+    bundle: decisionId,
+    ok: z.boolean(),
+    reason: z.string().max(200),
+  }),
+  /** The coordinator: to all, and then for good. */
+  z.strictObject({ ...shared, kind: z.literal('bundle-advance'), bundle: decisionId }),
+  /** The coordinator or an issuer: the last good one again. */
+  z.strictObject({ ...shared, kind: z.literal('bundle-withdraw'), bundle: decisionId, reason }),
   /** Whoever has it is to give it up to another. */
   z.strictObject({ ...shared, kind: z.literal('move'), service: name, reason }),
 ]);

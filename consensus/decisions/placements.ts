@@ -11,8 +11,9 @@ export const PLACEMENT_MARGIN_MS = 3_000;
 const MAX_PLACEMENTS = 256;
 const MAX_UNFIT = 32;
 export const MOST_UNFIT_MS = 3_600_000;
-/** Where nobody else takes it for so long, those who gave it up may. */
-const UNFIT_AFTER_MS = 30_000;
+/** Where nobody else takes it for so long, those who gave it up may, one after the other: who did so longest ago first. */
+const UNFIT_AFTER_MS = 20_000;
+const NEXT_UNFIT_MS = 5_000;
 
 const unfitSchema = z.strictObject({ peer: z.string(), untilMs: z.number(), reason: z.string() });
 const placementSchema = z.strictObject({
@@ -51,8 +52,10 @@ export class Placements {
     if (known !== undefined && known.peer !== null) return `${service} is placed already`;
     const unfit = known?.unfit.filter(({ untilMs }) => untilMs > atMs) ?? [];
     // Rather one that could not run it lately than nobody.
-    const isUrgent = known !== undefined && atMs - known.sinceMs > UNFIT_AFTER_MS;
-    const why = isUrgent ? undefined : unfit.find(({ peer }) => peer === by);
+    const oldestFirst = unfit.toSorted((a, b) => a.untilMs - b.untilMs);
+    const rank = oldestFirst.findIndex(({ peer }) => peer === by);
+    const freeMs = atMs - (known?.sinceMs ?? atMs);
+    const why = freeMs > UNFIT_AFTER_MS + rank * NEXT_UNFIT_MS ? undefined : oldestFirst[rank];
     if (why !== undefined) return `this member could not run ${service} lately: ${why.reason}`;
     this.#byService.set(service, {
       service,

@@ -4,12 +4,14 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { StateMachine } from '../raft/machine.ts';
 import type { EntryId } from '../raft/types.ts';
+import { Bundles, bundlesSchema, NO_BUNDLES } from './bundles.ts';
 import { type Decision, decisionSchema } from './decision.ts';
 import { type Placement, Placements, placementsSchema } from './placements.ts';
 
 const VERSION = 2;
 /** The newest, for whoever looks, for followers that are a little behind, and so that none is taken twice. */
 const MAX_RECENT = 256;
+const MAX_RECENT_BUNDLES = 4;
 const MAX_PAUSED = 10_000;
 const MAX_SILENCES = 256;
 /** Disruptive changes at once: one for each ten members, and one at least. */
@@ -70,6 +72,7 @@ const stateSchema = z.tuple([
   ),
   z.array(z.strictObject({ id: z.string(), peer, plan: z.string(), untilMs: z.number(), fence: z.number() })),
   placementsSchema.default([]),
+  bundlesSchema.optional(),
 ]);
 
 export class DecisionState implements StateMachine<Decision, Outcome> {
@@ -80,6 +83,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   #silences = new Map<string, SwarmSilence>();
   #leases = new Map<string, Lease>();
   readonly #placements = new Placements();
+  readonly bundles = new Bundles();
 
   parse(decoded: unknown): Decision | undefined {
     return decisionSchema.safeParse(decoded).data;
@@ -92,6 +96,10 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     if (why !== undefined) return { ok: false, reason: why, ...(why.endsWith(BUSY) && { busy: true }) };
     this.index = index;
     this.#recent.push({ index, term, decision });
+    const bundles = decision.kind === 'bundle' ? this.#recent.filter((one) => one.decision.kind === 'bundle') : [];
+    const [oldest] = bundles.length > MAX_RECENT_BUNDLES ? bundles : [];
+    // They are large: what came before the oldest of a few is not kept.
+    if (oldest !== undefined) this.#recent = this.#recent.slice(this.#recent.indexOf(oldest) + 1);
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
     return { ok: true, index };
   }
@@ -134,6 +142,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return this.#placements.displace(decision);
       case 'move':
         return this.#placements.move(decision);
+      case 'bundle':
+        return this.bundles.push(decision);
+      case 'bundle-report':
+        return this.bundles.report(decision);
+      case 'bundle-advance':
+        return this.bundles.advance(decision);
+      case 'bundle-withdraw':
+        return this.bundles.withdraw(decision);
     }
   }
 
@@ -207,18 +223,20 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       sorted(this.#silences),
       sorted(this.#leases),
       this.#placements.encodable(),
+      this.bundles.state,
     ]);
   }
 
   restore(data: Uint8Array): void {
-    const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], [], []] : decodeCbor(data));
+    const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements, bundles] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
     this.#silences = new Map(silences.map((one) => [one.id, one]));
     this.#leases = new Map(leases.map((one) => [one.id, one]));
     this.#placements.restore(placements);
+    this.bundles.restore(bundles ?? NO_BUNDLES);
   }
 }

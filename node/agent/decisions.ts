@@ -1,6 +1,7 @@
 // What the swarm has decided, as this agent knows it: from its own log where it is of the committee, else from what a majority of the
 // committee vouches for; how it wishes for decisions, and how current what it knows is.
 import { z } from 'zod';
+import { nextOf } from '../../consensus/decisions/bundles.ts';
 import {
   Attestations,
   type CertifiedCheckpoint,
@@ -35,7 +36,9 @@ const AGREEING = 2;
 const MAX_ASKED = 5;
 
 /** What a member decides for itself alone. */
-const OWN: ReadonlySet<Decision['kind']> = new Set(['lease', 'release', 'place', 'unplace']);
+const OWN: ReadonlySet<Decision['kind']> = new Set(['lease', 'release', 'place', 'unplace', 'bundle-report']);
+/** What is the coordinator’s. */
+const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'displace', 'bundle-advance']);
 const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
 
 /** How much is asked of a read: what is here; or what is here once it is no older than the question. */
@@ -74,6 +77,7 @@ export class Decisions {
   /** As the coordinator, in this term. */
   readonly #keeping = new Keeping();
   #keepingTerm = 0;
+  #isRolling = false;
   #stopped = false;
 
   constructor(ports: Ports, swarmId: string, committee: Committee, events: DecisionsEvents) {
@@ -157,13 +161,14 @@ export class Decisions {
     const log = this.#log;
     if (log === undefined || !this.#committee.isLeader) throw new LogUnavailable('this agent does not coordinate', false);
     if (decision.by !== from) return { ok: false, reason: 'nobody wishes in another’s name' };
-    const isOwn = OWN.has(decision.kind) || (decision.kind === 'displace' && from === this.#ports.crypto.self);
-    if (!isOwn && !this.#events.mayDecide(from) && decision.kind !== 'leads')
+    const isSelf = from === this.#ports.crypto.self;
+    if (LEADERS.has(decision.kind) && !isSelf) return { ok: false, reason: 'that is for the coordinator to say' };
+    const mayAny = OWN.has(decision.kind) || LEADERS.has(decision.kind) || (isSelf && decision.kind === 'bundle-withdraw');
+    if (!mayAny && !this.#events.mayDecide(from))
       return {
         ok: false,
         reason: `${this.#events.nameOf(from)} may not decide about others: it is no issuer (kalos members promote)`,
       };
-    if (decision.kind === 'leads' && from !== this.#ports.crypto.self) return { ok: false, reason: 'it does not lead' };
     return log.propose(this.#stamped(decision), timeoutMs);
   }
 
@@ -178,6 +183,9 @@ export class Decisions {
         return { ...decision, atMs, unfitUntilMs: decision.unfitUntilMs === null ? null : later(decision.unfitUntilMs) };
       case 'place':
       case 'displace':
+      case 'bundle':
+      case 'bundle-advance':
+      case 'bundle-withdraw':
         return { ...decision, atMs };
       default:
         return decision;
@@ -226,6 +234,7 @@ export class Decisions {
   /** Once a second while this agent leads: the log says so. */
   leading(log: DecisionLog): void {
     this.#takeAway(log);
+    this.#roll(log);
     const { term } = log.state;
     const said = log.machine.recent().findLast(({ decision }) => decision.kind === 'leads');
     if (this.#isLeading || (said?.term === term && said.decision.by === this.#ports.crypto.self)) return;
@@ -236,6 +245,19 @@ export class Decisions {
     const { clock, random, crypto } = this.#ports;
     const decision = wished({ kind: 'leads' }, crypto.self, toHex(random.bytes(ID_BYTES)), clock.wallMs());
     log.propose(decision, REQUEST_MS).then(ended, ended);
+  }
+
+  /** A bundle goes on, or back. */
+  #roll(log: DecisionLog): void {
+    const { nameOf, health } = this.#events;
+    const wish = nextOf(log.machine.bundles.state, health().members, this.#ports.clock.wallMs(), nameOf);
+    if (wish === undefined || this.#isRolling) return;
+    this.#isRolling = true;
+    this.decide(wish, REQUEST_MS)
+      .catch(() => undefined) // again in a second
+      .finally(() => {
+        this.#isRolling = false;
+      });
   }
 
   // Reads

@@ -6,13 +6,16 @@ import type { Store } from '../../swarm/ports/store.ts';
 import { checkTools } from '../action/remedies.ts';
 import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
-import { PolicyError } from '../detection/policy-detector.ts';
+import { PolicyDetector, PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 
 const PREFIX = 'policy/';
+const SWARM_KEY = 'swarm-policies';
 export const MAX_RULES = 1_000;
 
-export type Origin = 'shipped' | 'own' | 'live';
+/** A later one wins: the swarm’s replace shipped ones, and this machine’s own replace the swarm’s. */
+export const ORIGINS = ['shipped', 'swarm', 'own', 'live'] as const;
+export type Origin = (typeof ORIGINS)[number];
 
 export interface KnownPolicy {
   policy: Policy;
@@ -23,6 +26,7 @@ export interface KnownPolicy {
 export function checkPolicy(policy: Policy): void {
   checkNames(policy);
   checkTools(policy);
+  new PolicyDetector([policy]);
   const failing = testPolicy(policy).find(({ passed }) => !passed);
   if (failing !== undefined) throw new PolicyError(policy.name, `its own test "${failing.test}": ${failing.detail}`);
 }
@@ -32,6 +36,8 @@ export class PolicySet {
   readonly #base: readonly KnownPolicy[];
   readonly #maxRules: number;
   #live = new Map<string, Policy>();
+  /** The swarm’s, by the bundle that they came in. */
+  #swarm: { bundle: string; policies: readonly Policy[] } = { bundle: '', policies: [] };
 
   /** @param base shipped and configured ones. @throws PolicyError where they are too many. */
   constructor(store: Store, base: readonly KnownPolicy[], maxRules = MAX_RULES) {
@@ -43,7 +49,7 @@ export class PolicySet {
 
   /** @returns what was kept but is not understood any more: it is left out. */
   async open(): Promise<string[]> {
-    const wrong: string[] = [];
+    const wrong = await this.#recall();
     for (const [key, bytes] of await this.#store.range(PREFIX, { limit: MAX_RULES })) {
       try {
         const policy = policySchema.parse(decodeCbor(bytes));
@@ -56,10 +62,46 @@ export class PolicySet {
     return wrong;
   }
 
-  all(live: ReadonlyMap<string, Policy> = this.#live): KnownPolicy[] {
-    const known = new Map(this.#base.map((one) => [one.policy.name, one]));
-    for (const policy of live.values()) known.set(policy.name, { policy, origin: 'live' });
-    return [...known.values()];
+  all(live: ReadonlyMap<string, Policy> = this.#live, swarm = this.#swarm.policies): KnownPolicy[] {
+    const of = (policies: Iterable<Policy>, origin: Origin) => [...policies].map((policy) => ({ policy, origin }));
+    const everything = [...this.#base, ...of(swarm, 'swarm'), ...of(live.values(), 'live')];
+    const ordered = everything.sort((a, b) => ORIGINS.indexOf(a.origin) - ORIGINS.indexOf(b.origin));
+    return [...new Map(ordered.map((one) => [one.policy.name, one])).values()];
+  }
+
+  /** The bundle that the swarm’s are of; empty where there is none. */
+  get bundle(): string {
+    return this.#swarm.bundle;
+  }
+
+  /** The names of the swarm’s. */
+  get ofSwarm(): readonly string[] {
+    return this.#swarm.policies.map(({ name }) => name);
+  }
+
+  /** Takes the swarm’s policies, in place of those of the bundle before; nothing has changed where it throws. @throws PolicyError, z.ZodError */
+  async follow(bundle: string, inputs: readonly unknown[], take: (policies: Policy[]) => void): Promise<void> {
+    const policies = inputs.map((input) => policySchema.parse(input));
+    for (const policy of policies) checkPolicy(policy);
+    const all = this.all(this.#live, policies);
+    this.#checkCount(all.length);
+    take(all.map(({ policy }) => policy));
+    this.#swarm = { bundle, policies };
+    await this.#store.write([{ kind: 'put', key: SWARM_KEY, value: encodeCbor([bundle, policies.map(plain)]) }]);
+  }
+
+  /** The last good one is in force again at once. @returns what was kept but is not understood any more */
+  async #recall(): Promise<string[]> {
+    const kept = decodeCbor((await this.#store.get(SWARM_KEY)) ?? encodeCbor(null));
+    if (kept === null) return [];
+    try {
+      const [bundle, inputs] = z.tuple([z.string(), z.array(policySchema)]).parse(kept);
+      for (const policy of inputs) checkPolicy(policy);
+      this.#swarm = { bundle, policies: inputs };
+      return [];
+    } catch (error) {
+      return [`the swarm’s: ${error instanceof Error ? error.message : String(error)}`];
+    }
   }
 
   /**

@@ -130,11 +130,19 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
     case 'move':
       return `${decision.service} is to run elsewhere: ${decision.reason}`;
+    case 'bundle':
+      return `policies are tried on ${decision.canary.map(nameOf).join(', ')}: bundle ${decision.id.slice(0, 8)}`;
+    case 'bundle-report':
+      return `bundle ${decision.bundle.slice(0, 8)} ${decision.ok ? 'does well' : 'does harm'} on ${nameOf(decision.by)}${decision.ok ? '' : `: ${decision.reason}`}`;
+    case 'bundle-advance':
+      return `bundle ${decision.bundle.slice(0, 8)} goes on`;
+    case 'bundle-withdraw':
+      return `bundle ${decision.bundle.slice(0, 8)} is taken back: ${decision.reason}`;
   }
 }
 
 /** No answer of the swarm is said as such: 503, and what to do. */
-async function ordered(work: () => Promise<Reply>): Promise<Reply> {
+export async function ordered(work: () => Promise<Reply>): Promise<Reply> {
   try {
     return await work();
   } catch (error) {
@@ -147,12 +155,12 @@ async function ordered(work: () => Promise<Reply>): Promise<Reply> {
   }
 }
 
-function peerOf(agent: Agent, named: string): PeerId | undefined {
+export function peerOf(agent: Agent, named: string): PeerId | undefined {
   const found = agent.swarm.admission.roster.find(named);
   return found.length === 1 ? found[0]?.subject : undefined;
 }
 
-const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
+export const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
   ordered(async () => {
     const outcome = await agent.swarm.order.decisions.decide(wish, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);

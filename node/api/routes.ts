@@ -13,6 +13,7 @@ import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
+import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
@@ -141,6 +142,7 @@ const MANY = /\d{1,12}/;
 const ALL: readonly Route[] = [
   ...SWARM_ROUTES,
   ...ORDER_ROUTES,
+  ...BUNDLE_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
   post(

@@ -89,13 +89,19 @@ export async function showPolicy(options: PolicyOptions, name: string): Promise<
   return EXIT.ok;
 }
 
-/** Adds or replaces live policies of the running agent, from a file of `[[policy]]` tables; all of them or none. */
-export async function applyPolicies(options: PolicyOptions, file: string): Promise<number> {
+/** The `[[policy]]` tables of a file, and nothing else. */
+export function readPolicies(file: string): unknown[] {
   const { policy, ...others } = readConfigFile(file, true);
   const [other] = Object.keys(others);
   if (other !== undefined) throw new KalosError('usage', `${file}: ${other}: only [[policy]] tables can be applied`);
   if (!Array.isArray(policy) || policy.length === 0) throw new KalosError('usage', `${file} holds no [[policy]] table`);
-  const { applied } = await callAgent<{ applied: string[] }>(options.dir, 'POST', '/v1/policies', { policies: policy });
+  return policy;
+}
+
+/** Adds or replaces live policies of the running agent, from a file of `[[policy]]` tables; all of them or none. */
+export async function applyPolicies(options: PolicyOptions, file: string): Promise<number> {
+  const policies = readPolicies(file);
+  const { applied } = await callAgent<{ applied: string[] }>(options.dir, 'POST', '/v1/policies', { policies });
   for (const name of applied) process.stdout.write(`${name} is in force\n`);
   return EXIT.ok;
 }

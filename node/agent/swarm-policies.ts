@@ -1,0 +1,174 @@
+// The policies that the swarm has decided on, on this machine: taken when it is this machine's turn, watched while they are new, and
+// what is seen of them said. Who pushed them has signed them; what this machine declares itself stays above them.
+import { type Bundle, bundleBytes, isSigned } from '../../consensus/decisions/bundles.ts';
+import type { Wish } from '../../consensus/decisions/decision.ts';
+import type { Outcome } from '../../consensus/decisions/state.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Incident } from '../detection/incident.ts';
+import type { Decisions } from './decisions.ts';
+
+const LOOK_EVERY_MS = 500;
+const DECIDE_WITHIN_MS = 5_000;
+const MAX_REASON = 200;
+
+export interface SwarmPoliciesEvents {
+  /** Whether a member may decide for others. */
+  mayDecide(peer: PeerId): boolean;
+  /** Judges by these from now on. @throws where they are no policies */
+  follow(bundle: string, policies: readonly unknown[]): Promise<void>;
+  /** The bundle in force here; empty where there is none. */
+  bundle(): string;
+  names(): readonly string[];
+  incidents(): readonly Incident[];
+  isReady(): boolean;
+  nameOf(peer: PeerId): string;
+  noted(text: string): Promise<unknown>;
+  log(level: 'info' | 'warn', text: string): void;
+}
+
+/** How a bundle is tried. */
+export interface HowTried {
+  canary: PeerId[];
+  soakMs: number;
+  /** What its policies may find on a machine meanwhile. */
+  findings: number;
+}
+
+/** The newest bundle, while it is new. */
+interface Watch {
+  bundle: string;
+  sinceMs: number;
+  sinceWallMs: number;
+  wasReady: boolean;
+  /** Why it could not be taken. */
+  refused: string | undefined;
+}
+
+export class SwarmPolicies {
+  readonly #ports: Ports;
+  readonly #swarmId: string;
+  readonly #decisions: Decisions;
+  readonly #events: SwarmPoliciesEvents;
+  #watch: Watch | undefined;
+  #busy = false;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmPoliciesEvents) {
+    this.#ports = ports;
+    this.#swarmId = swarmId;
+    this.#decisions = decisions;
+    this.#events = events;
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => {
+      this.#look();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #look(): void {
+    if (this.#busy) return;
+    const { bundles } = this.#decisions.state;
+    const wanted = bundles.wantedBy(this.#ports.crypto.self);
+    const id = wanted?.id ?? '';
+    if (id !== this.#events.bundle() && this.#watch?.bundle !== id) return this.#one(() => this.#take(wanted));
+    if (id !== '' && bundles.state.candidate?.id === id) this.#one(() => this.#tell());
+  }
+
+  #one(work: () => Promise<void>): void {
+    this.#busy = true;
+    work()
+      .catch((error: unknown) => this.#events.log('warn', `the swarm’s policies: ${messageOf(error)}`))
+      .finally(() => {
+        this.#busy = false;
+      });
+  }
+
+  async #take(wanted: Bundle | undefined): Promise<void> {
+    const { clock } = this.#ports;
+    const bundle = wanted?.id ?? '';
+    const watch = { bundle, sinceMs: clock.monotonicMs(), sinceWallMs: clock.wallMs(), wasReady: this.#events.isReady() };
+    let refused = wanted === undefined ? undefined : this.#refusal(wanted);
+    if (refused === undefined) {
+      try {
+        await this.#events.follow(bundle, wanted === undefined ? [] : (JSON.parse(wanted.policies) as unknown[]));
+      } catch (error) {
+        refused = messageOf(error);
+      }
+    }
+    this.#watch = { ...watch, refused };
+    const what = wanted === undefined ? 'none of the swarm’s policies' : `policies of bundle ${bundle.slice(0, 8)}`;
+    const text = refused === undefined ? `${what}${names(this.#events.names())} in force` : `${what} are not taken: ${refused}`;
+    this.#events.log(refused === undefined ? 'info' : 'warn', text);
+    await this.#events.noted(text);
+  }
+
+  #refusal(wanted: Bundle): string | undefined {
+    if (!isSigned(this.#ports.crypto, this.#swarmId, wanted)) return 'it is not signed by whoever is said to have pushed it';
+    return this.#events.mayDecide(wanted.by) ? undefined : `${this.#events.nameOf(wanted.by)} is no issuer`;
+  }
+
+  /** Has policies tried on some members, then taken by all. @param policies checked before, by whoever asks */
+  push(policies: readonly unknown[], { canary, soakMs, findings }: HowTried): Promise<Outcome> {
+    const { crypto } = this.#ports;
+    const text = JSON.stringify(policies);
+    const signature = crypto.sign(bundleBytes(this.#swarmId, crypto.self, text));
+    return this.#decisions.decide({ kind: 'bundle', policies: text, signature, canary, soakMs, findings }, DECIDE_WITHIN_MS);
+  }
+
+  // What is seen of it
+
+  /** Once, when it is known. */
+  async #tell(): Promise<void> {
+    const { candidate } = this.#decisions.state.bundles.state;
+    const { self } = this.#ports.crypto;
+    if (candidate === null) return;
+    this.#watch ??= this.#watchAnew(candidate.id);
+    const before = candidate.reports.find(({ peer }) => peer === self);
+    const wrong = this.#wrong(this.#watch, candidate.findings);
+    const isOver = this.#ports.clock.monotonicMs() - this.#watch.sinceMs >= candidate.soakMs;
+    const isDue = wrong === undefined ? isOver && candidate.phase === 'canary' && before === undefined : before?.ok !== false;
+    if (!isDue) return;
+    const reason = wrong?.slice(0, MAX_REASON) ?? '';
+    if (wrong !== undefined) this.#events.log('warn', `bundle ${candidate.id.slice(0, 8)} does harm here: ${reason}`);
+    const wish: Wish = { kind: 'bundle-report', bundle: candidate.id, ok: wrong === undefined, reason };
+    const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
+    if (outcome.ok) await this.#decisions.caughtUp(outcome.index, DECIDE_WITHIN_MS);
+  }
+
+  /** After a restart in the middle: watched from the beginning. */
+  #watchAnew(bundle: string): Watch {
+    const { clock } = this.#ports;
+    return { bundle, sinceMs: clock.monotonicMs(), sinceWallMs: clock.wallMs(), wasReady: true, refused: undefined };
+  }
+
+  #wrong({ sinceWallMs, wasReady, refused }: Watch, findings: number): string | undefined {
+    if (refused !== undefined) return refused;
+    const mine = new Set(this.#events.names());
+    const opened = this.#events.incidents().filter((one) => one.openedMs >= sinceWallMs && mine.has(one.policy));
+    const failed = opened.find(({ steps, state }) => state === 'escalated' || steps.some(({ stage }) => stage === 'undo'));
+    if (failed !== undefined) return `what ${failed.policy} did about ${failed.target} did not help (kalos explain ${failed.id})`;
+    const [first] = opened;
+    if (first !== undefined && opened.length > findings)
+      return `${first.policy} found "${first.summary}" on ${first.target}${opened.length > 1 ? `, and ${opened.length - 1} more` : ''}`;
+    return wasReady && !this.#events.isReady() ? 'this machine is not ready any more' : undefined;
+  }
+}
+
+function names(all: readonly string[]): string {
+  return all.length === 0 ? ' is' : ` (${all.join(', ')}) are`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,123 @@
+// The part of the local API about policies for all machines: pushed, tried on a few first, and what became of them.
+import { z } from 'zod';
+import type { Bundle, BundlesState } from '../../consensus/decisions/bundles.ts';
+import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
+import { drawnBy } from '../../swarm/membership/observers.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { checkPolicy, MAX_RULES } from '../agent/policies.ts';
+import type { Agent } from '../agent.ts';
+import { policySchema } from '../detection/policy.ts';
+import { PolicyError } from '../detection/policy-detector.ts';
+import { decide, ordered, peerOf } from './order-routes.ts';
+import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+
+const CAUGHT_UP_MS = 5_000;
+const MEMBERS_PER_CANARY = 10;
+const MOST_DRAWN = 5;
+const bundleSchema = z.strictObject({
+  policies: z.array(z.unknown()).min(1).max(MAX_RULES),
+  canary: z.array(z.string().min(1)).min(1).max(MOST_CANARIES).optional(),
+  soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000).default(60_000),
+  findings: z.number().int().min(0).max(1_000).default(0),
+});
+
+export interface BundleAnswer {
+  id: string;
+  by: string;
+  atMs: number;
+  policies: string[];
+}
+
+export interface BundlesAnswer {
+  good: BundleAnswer | null;
+  before: BundleAnswer | null;
+  candidate:
+    | (BundleAnswer & {
+        phase: string;
+        canary: string[];
+        soakMs: number;
+        sinceMs: number;
+        reports: { node: string; ok: boolean; reason: string }[];
+      })
+    | null;
+  ended: BundlesState['ended'];
+}
+
+function bundlesOf({ swarm }: Agent): BundlesAnswer {
+  const { good, before, candidate, ended } = swarm.order.decisions.state.bundles.state;
+  const shown = ({ id, by, atMs, policies }: Bundle): BundleAnswer => {
+    const names = z.array(z.object({ name: z.string() })).safeParse(JSON.parse(policies)).data ?? [];
+    return { id, by: swarm.nameOf(by), atMs, policies: names.map((one) => one.name) };
+  };
+  return {
+    good: good && shown(good),
+    before: before && shown(before),
+    candidate: candidate && {
+      ...shown(candidate),
+      phase: candidate.phase,
+      canary: candidate.canary.map((peer) => swarm.nameOf(peer)),
+      soakMs: candidate.soakMs,
+      sinceMs: candidate.sinceMs,
+      reports: candidate.reports.map(({ peer, ok: isWell, reason: why }) => ({
+        node: swarm.nameOf(peer),
+        ok: isWell,
+        reason: why,
+      })),
+    },
+    ended,
+  };
+}
+
+/** The canaries: those that are asked for, or one in ten of those that are there, drawn, not the coordinator, and five at most. */
+function canariesOf(agent: Agent, named: readonly string[] | undefined): PeerId[] | string {
+  const { swarm } = agent;
+  if (named !== undefined) {
+    const peers = named.map((one) => peerOf(agent, one));
+    const unknown = named.find((_, nth) => peers[nth] === undefined);
+    return unknown === undefined ? peers.flatMap((peer) => peer ?? []) : `no member is called ${unknown}: see kalos members`;
+  }
+  const others = swarm.alive.filter((peer) => peer !== swarm.coordinator && peer !== swarm.self);
+  const most = Math.min(MOST_DRAWN, Math.max(1, Math.floor(swarm.alive.length / MEMBERS_PER_CANARY)));
+  return others.length === 0 ? [swarm.self] : drawnBy('canary', String(agent.wallMs()), others, most);
+}
+
+async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>): Promise<Reply> {
+  try {
+    for (const policy of policies) checkPolicy(policySchema.parse(policy));
+  } catch (error) {
+    if (error instanceof PolicyError) return failed(400, error.message);
+    throw error;
+  }
+  if (JSON.stringify(policies).length > MOST_BUNDLE_CHARS)
+    return failed(400, `a bundle is ${MOST_BUNDLE_CHARS} characters at most`);
+  const peers = canariesOf(agent, canary);
+  if (typeof peers === 'string') return failed(404, peers);
+  return ordered(async () => {
+    const outcome = await agent.swarmPolicies.push(policies, { canary: peers, soakMs, findings });
+    if (!outcome.ok) return failed(409, outcome.reason);
+    await agent.swarm.order.decisions.caughtUp(outcome.index, CAUGHT_UP_MS);
+    const { candidate } = agent.swarm.order.decisions.state.bundles.state;
+    await agent.noted(`a bundle of ${policies.length} policies was pushed, decision ${outcome.index}`);
+    return ok({ index: outcome.index, bundle: candidate?.id ?? '', canary: peers.map((peer) => agent.swarm.nameOf(peer)) });
+  });
+}
+
+/** What all machines judge by is an administrator's; to look is anybody's. */
+export const BUNDLE_ROUTES: readonly Route[] = [
+  get('/v1/bundles', 'Policies for all machines: in force, being tried, and what became of the last', (agent) =>
+    ok(bundlesOf(agent)),
+  ),
+  post('/v1/bundles', 'Has policies tried on a few members, then taken by all', bundleSchema, push, 'admin'),
+  post(
+    '/v1/bundles/withdraw',
+    'Takes the newest bundle of policies back',
+    z.strictObject({ reason: z.string().min(1).max(200) }),
+    (agent, { reason }) => {
+      const { candidate, good } = agent.swarm.order.decisions.state.bundles.state;
+      const bundle = candidate?.id ?? good?.id;
+      if (bundle === undefined) return failed(404, 'there is no bundle: see kalos policy bundle');
+      return decide(agent, { kind: 'bundle-withdraw', bundle, reason });
+    },
+    'admin',
+  ),
+];

@@ -1,0 +1,87 @@
+// Five real agents: a service that each declares and one runs, with a resource that it writes to; and policies for all of them.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { BundlesAnswer } from '../../node/api/bundle-routes.ts';
+import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+import { FailOverRange } from '../support/fail-over.ts';
+
+const range = new FailOverRange();
+beforeAll(() => range.start(), 120_000);
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(() => console.log(range.swarm.agents.map((agent) => `== ${agent.name}\n${RealSwarm.outputOf(agent)}`).join('\n')));
+});
+afterAll(() => range.stop());
+
+describe('a service for fail-over', () => {
+  it('that cannot run where it was runs on another member, and any other tells why', async () => {
+    const { from, to, story } = await range.failOver(false);
+    expect([range.wrong, from === to]).toEqual([[], false]);
+    expect(story?.outcome).toBe(`db runs on ${to} now`);
+    const told = story?.steps.map(({ stage, text }) => `${stage}: ${text}`).join('\n') ?? '';
+    expect(told).toMatch(/undo: failed: did not help/);
+    expect(told).toMatch(new RegExp(`act: db was given up at decision \\d+: service.restart did not help on ${from}`));
+    expect(told).toMatch(new RegExp(`act: ${to} has it, under fence \\d+`));
+    const { stdout } = await kalos('nova', 'status', '--dir', range.agent(from).directory);
+    expect(stdout).toMatch(new RegExp(`db +${to} `));
+  });
+
+  it('does so though the coordinator is killed meanwhile', async () => {
+    const { from, to, killed } = await range.failOver(true);
+    expect([range.wrong, from === to, killed === undefined]).toEqual([[], false, false]);
+  });
+
+  it('is moved when a person wants it', async () => {
+    const before = (await range.nova()).placements[0]?.node;
+    const { code, stdout } = await kalos('failover', 'db', '--dir', range.agent('anna').directory, '--reason', 'maintenance');
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^decision \d+: whoever runs db gives it up/)]);
+    await range.settledElsewhere(before ?? '');
+    expect([range.wrong, (await range.nova()).placements[0]?.reason]).toEqual([[], 'maintenance']);
+  });
+});
+
+describe('policies for all machines', () => {
+  const policy = (name: string, when: string) =>
+    `[[policy]]\nname = "${name}"\nscope = "machine"\nseverity = "warning"\nsummary = "too much"\nwhen = "${when}"\n`;
+  const push = (toml: string, ...more: string[]) => {
+    const file = join(range.agent('anna').directory, 'bundle.toml');
+    writeFileSync(file, toml);
+    return kalos('policy', 'push', file, '--soak', '5', '--dir', range.agent('anna').directory, ...more);
+  };
+  const originsOf = async (agent: RealAgent) => {
+    const { policies } = await range.swarm.json<{ policies: { name: string; origin: string }[] }>(agent, 'policy', 'list');
+    return policies.filter(({ origin }) => origin === 'swarm').map(({ name }) => name);
+  };
+  const everywhere = (names: string[]) =>
+    eventually('all to have them', async () => {
+      const all = await Promise.all(range.swarm.agents.map(originsOf));
+      return all.every((some) => some.join() === names.join()) || undefined;
+    });
+
+  it('are tried on one, then in force on all', async () => {
+    const { code, stdout, stderr } = await push(policy('swamped', "metrics['system.load.1m'] > 9999.0"));
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^decision \d+: tried on \w+ for 5 s\n\w+: well; taken by all.*\nin force on all members\n$/);
+    await everywhere(['swamped']);
+  });
+
+  it('are taken back from the canary where they do harm, and the last good ones are in force everywhere', async () => {
+    const { code, stderr } = await push(policy('nervous', "metrics['system.load.1m'] >= 0.0"), '--canary', 'dora');
+    expect([code, stderr]).toEqual([5, expect.stringMatching(/taken back.*dora: nervous found "too much"/)]);
+    await everywhere(['swamped']);
+    const { ended } = await range.swarm.json<BundlesAnswer>(range.agent('emil'), 'policy', 'bundle');
+    expect(ended).toMatchObject({ outcome: 'back' });
+    const [row] = await range.swarm.rows(
+      range.agent('bert'),
+      "select count(distinct node) as n from incidents where policy = 'nervous'",
+    );
+    expect(row?.n).toBe(1);
+  });
+
+  it('that are none are refused before anything is tried', async () => {
+    const { code, stderr } = await push(policy('wrong', "metrics['system.load.1m' > 1"));
+    expect([code, stderr]).toEqual([1, expect.stringContaining('policy wrong')]);
+  });
+});
