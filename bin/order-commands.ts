@@ -1,11 +1,15 @@
 // `kalos nova | log | pause | wake | failover`: how its commands are parsed.
 import { type Command, Option } from 'commander';
 import type { ReadMode } from '../node/agent/decisions.ts';
+import type { GrantOptions } from '../node/cli/grants.ts';
 import type { Format } from '../node/cli/output.ts';
 import { directory, ends, exits, format, integer, rows } from './options.ts';
 
 const load = () => import('../node/cli/order.ts');
 const MAX_SHOWN = 256;
+const MOST_HOURS = 720;
+const DAY_H = 24;
+const MOST_USES = 100;
 
 interface Common {
   dir?: string;
@@ -63,6 +67,7 @@ export function addOrderCommands(program: Command): void {
     .addOption(directory())
     .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
+  addGrantCommands(program);
   program
     .command('failover')
     .description('have whoever runs a service for fail-over give it up to another member that declares it')
@@ -80,4 +85,44 @@ export function addOrderCommands(program: Command): void {
     .addOption(why())
     .addOption(directory())
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).wake(dir, node, reason)));
+}
+
+function addGrantCommands(program: Command): void {
+  const grants = () => import('../node/cli/grants.ts');
+  const grant = program.command('grant').description('what the swarm lets the policies of one machine do, or keeps from them');
+  for (const [effect, description] of [
+    ['act', 'have policies use a tool without asking, where the machine’s mode is to ask and the change is reversible'],
+    ['approve', 'a standing approval of a disruptive tool, for machines with fewer than four witnesses; each use takes a lease'],
+    ['deny', 'keep policies from using a tool'],
+  ] as const) {
+    const command = grant
+      .command(effect)
+      .description(description)
+      .requiredOption('--node <node>', 'the machine; see: kalos members')
+      .requiredOption('--tool <tool>', 'such as service.restart; see: kalos tools')
+      .addOption(why())
+      .option('--for <hours>', 'until then', integer(1, MOST_HOURS), DAY_H)
+      .addOption(directory())
+      .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'));
+    if (effect === 'deny') command.option('--target <target>', 'such as the name of a service (default: whatever it is on)');
+    else command.requiredOption('--target <target>', 'such as the name of a service');
+    if (effect === 'approve')
+      command
+        .option('--uses <n>', 'how often', integer(1, MOST_USES), 3)
+        .option('--within <hours>', 'in how long', integer(1, MOST_HOURS), 1);
+    command.action(async (options: GrantOptions) => ends((await grants()).give(effect, options)));
+  }
+  grant
+    .command('list', { isDefault: true })
+    .description('what holds')
+    .addOption(directory())
+    .addOption(rows())
+    .action(async ({ dir, output }: Common) => ends((await grants()).list(dir, output)));
+  grant
+    .command('revoke')
+    .description('take a grant back')
+    .argument('<grant>', 'its id, or how it begins; see: kalos grant list')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (id: string, { dir, reason }: Common & { reason: string }) => ends((await grants()).revoke(dir, id, reason)));
 }

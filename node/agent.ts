@@ -15,6 +15,7 @@ import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
 import { Executor } from './agent/executor.ts';
+import { Grants } from './agent/grants.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
@@ -119,6 +120,7 @@ export class Agent {
   readonly #audit: AuditLog;
   readonly #executor: Executor;
   readonly auditWatch: AuditWatch;
+  readonly grants: Grants;
   readonly #permits: Permits;
   readonly #placed: PlacedServices;
   readonly swarmPolicies: SwarmPolicies;
@@ -166,13 +168,15 @@ export class Agent {
       const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
       return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
     };
-    this.#permits = new Permits(ports, config.swarmId, this.#link);
+    this.grants = new Grants(ports, config.swarmId, this.#link);
+    this.#permits = new Permits(ports, config.swarmId, this.#link, this.grants);
     const executorParts = {
       ports,
       audit: this.#audit,
       peers,
       maintenance,
       paused,
+      grants: this.grants,
       permits: this.#permits,
       maxConcurrent,
       ...events,
@@ -255,6 +259,7 @@ export class Agent {
     await this.#audit.open();
     await this.apiTokens.open();
     await this.#permits.open();
+    await this.grants.open();
     await this.#executor.open();
     await this.auditWatch.open();
     await this.#link.start();

@@ -2,6 +2,7 @@
 // taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
 import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import { grantShape } from './grants.ts';
 
 const VERSION = 1;
 /** A request holds 64 KiB. */
@@ -67,6 +68,9 @@ export const decisionSchema = z.discriminatedUnion('kind', [
   }),
   /** The coordinator takes it away, which has heard no more of whoever has it. */
   z.strictObject({ ...shared, kind: z.literal('displace'), service: name, fence: z.number().int().positive(), reason }),
+  /** What an agent may, or may not. */
+  z.strictObject({ ...shared, kind: z.literal('grant'), ...grantShape, reason }),
+  z.strictObject({ ...shared, kind: z.literal('revoke'), grant: decisionId, reason }),
   /** Policies for all machines, tried on a few first. */
   z.strictObject({
     ...shared,

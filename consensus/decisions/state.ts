@@ -6,6 +6,7 @@ import type { StateMachine } from '../raft/machine.ts';
 import type { EntryId } from '../raft/types.ts';
 import { Bundles, bundlesSchema, NO_BUNDLES } from './bundles.ts';
 import { type Decision, decisionSchema } from './decision.ts';
+import { Grants, grantsSchema } from './grants.ts';
 import { type Placement, Placements, placementsSchema } from './placements.ts';
 
 const VERSION = 2;
@@ -73,6 +74,7 @@ const stateSchema = z.tuple([
   z.array(z.strictObject({ id: z.string(), peer, plan: z.string(), untilMs: z.number(), fence: z.number() })),
   placementsSchema.default([]),
   bundlesSchema.optional(),
+  grantsSchema.default([]),
 ]);
 
 export class DecisionState implements StateMachine<Decision, Outcome> {
@@ -84,6 +86,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   #leases = new Map<string, Lease>();
   readonly #placements = new Placements();
   readonly bundles = new Bundles();
+  readonly grants = new Grants();
 
   parse(decoded: unknown): Decision | undefined {
     return decisionSchema.safeParse(decoded).data;
@@ -142,6 +145,10 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return this.#placements.displace(decision);
       case 'move':
         return this.#placements.move(decision);
+      case 'grant':
+        return this.grants.grant(decision);
+      case 'revoke':
+        return this.grants.revoke(decision);
       case 'bundle':
         return this.bundles.push(decision);
       case 'bundle-report':
@@ -224,13 +231,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       sorted(this.#leases),
       this.#placements.encodable(),
       this.bundles.state,
+      this.grants.encodable(),
     ]);
   }
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements, bundles] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements, bundles, grants] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
@@ -238,5 +246,6 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     this.#leases = new Map(leases.map((one) => [one.id, one]));
     this.#placements.restore(placements);
     this.bundles.restore(bundles ?? NO_BUNDLES);
+    this.grants.restore(grants);
   }
 }

@@ -43,6 +43,8 @@ export interface GuardQuestion {
   nowMs: number;
   /** Why policies must keep still now (a maintenance window); undefined while they may act. */
   maintenance: string | undefined;
+  /** The swarm lets policies do this, where it is reversible, though the mode is to ask. */
+  granted?: boolean;
 }
 
 export class Guard {
@@ -98,13 +100,14 @@ export class Guard {
     return { kind: 'escalate', reason: `${STORM_CHANGES} changes in ${STORM_WITHIN_MS / 60_000} minutes: policies pause` };
   }
 
-  #judgePolicy({ maintenance, nowMs, authority }: GuardQuestion, risk: RiskClass): GuardVerdict {
+  #judgePolicy({ maintenance, nowMs, authority, granted }: GuardQuestion, risk: RiskClass): GuardVerdict {
     if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
     const storm = this.#storm(nowMs);
     if (storm !== undefined) return storm;
     if (this.#mode === 'observe') return { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
     const isAllowed = risk === 'R1' || (risk === 'R2' && authority === 'certified');
-    return this.#mode === 'act' && isAllowed ? { kind: 'go' } : { kind: 'ask' };
+    const isGranted = granted === true && risk === 'R1';
+    return (this.#mode === 'act' && isAllowed) || isGranted ? { kind: 'go' } : { kind: 'ask' };
   }
 
   /** Counts a use: what was admitted is about to be done. */

@@ -184,6 +184,7 @@ export class Decisions {
       case 'place':
       case 'displace':
       case 'bundle':
+      case 'grant':
       case 'bundle-advance':
       case 'bundle-withdraw':
         return { ...decision, atMs };

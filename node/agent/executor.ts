@@ -30,6 +30,7 @@ import type { Plan } from '../decision/plan.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Verified, verify } from '../verification/verify.ts';
 import { type Answer, type Approval, Approvals } from './approvals.ts';
+import type { Grants } from './grants.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
 
 /** How long a person has to approve what mode `advise` asks. */
@@ -53,6 +54,8 @@ export interface ExecutorParts {
   maintenance: readonly MaintenanceWindow[];
   /** Why the swarm has this agent change nothing by itself; undefined while it may. */
   paused(): string | undefined;
+  /** What the swarm allows this agent, or keeps from it. */
+  grants?: Pick<Grants, 'denial' | 'mayAct'> | undefined;
   /** Undefined where nobody can be asked. */
   permits?: Permits | undefined;
   /** Actions at a time; no more than the transaction core runs. */
@@ -69,7 +72,7 @@ export interface Progress {
   /** What is wrong, as witnesses are to judge it: where a disruptive change needs their leave. */
   claim?(): Claim;
   /** Witnesses and the swarm's order allow it. */
-  permitted?(permit: Permit, votes: VoteResult): Promise<void>;
+  permitted?(permit: Permit, votes: VoteResult | undefined): Promise<void>;
   /** They do not, and why: a person is asked. */
   unpermitted?(reason: string): void;
   /** What is wrong in spite of it, in words: what was to be mended. A plan helps only once nothing is. */
@@ -312,11 +315,16 @@ export class Executor {
       before,
       authority,
       nowMs: clock.monotonicMs(),
-      maintenance: this.#parts.paused() ?? maintenanceReason(this.#parts.maintenance, clock.wallMs()),
+      maintenance: this.#withheld([call]) ?? maintenanceReason(this.#parts.maintenance, clock.wallMs()),
+      granted: this.#parts.grants?.mayAct(call) ?? false,
     });
     const verdict = judged.kind === 'refused' ? judged : await this.#tried(judged, tool.steps(call, before));
     const diff = tool.refusal?.(call, before) === undefined ? await tool.dryRun(call, before, this.#machine) : [];
     return { risk: riskOf(tool, call, before), verdict, diff, before };
+  }
+
+  #withheld(calls: readonly ToolCall[]): string | undefined {
+    return this.#parts.paused() ?? calls.map((call) => this.#parts.grants?.denial(call)).find((why) => why !== undefined);
   }
 
   /** What the actuator would refuse is refused before anything is written down. */
@@ -473,7 +481,7 @@ export class Executor {
       if (look.ok) before.push(look.before);
     }
     if (this.#guard.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
-    const paused = plan.tier === 'operator' ? undefined : this.#parts.paused();
+    const paused = plan.tier === 'operator' ? undefined : this.#withheld(plan.calls);
     if (paused !== undefined) return this.#hold(plan, diff, paused);
     if (permit !== undefined) {
       const refused = await this.#parts.permits?.refusal(permit, plan, plan.calls, before);

@@ -268,8 +268,13 @@ export class Healer {
       claim: () => this.#claimOf(incident, finding),
       permitted: async (permit, votes) => {
         incident.certificate = this.#parts.permits.encoded(permit);
-        const text = `its witnesses and the swarm allow it: ${this.#words(votes)}; lease ${permit.fence}`;
-        this.#step(incident, 'vote', text, { claim: votes.claimId, outcome: votes.outcome, lease: permit.lease });
+        const approved = permit.approvals.map(({ id, reason: why }) => `${why} (${id.slice(0, 8)})`).join(', ');
+        const who =
+          votes === undefined
+            ? `a standing approval allows it: ${approved}`
+            : `its witnesses and the swarm allow it: ${this.#words(votes)}`;
+        const claimed = votes && { claim: votes.claimId, outcome: votes.outcome };
+        this.#step(incident, 'vote', `${who}; lease ${permit.fence}`, { ...claimed, lease: permit.lease });
         await memory.save(incident);
       },
       unpermitted: (reason) => this.#step(incident, 'vote', `a person has to allow it: ${reason}`),

@@ -1,5 +1,7 @@
 // Leave for one disruptive change: a certificate of this agent's witnesses over exactly that change, and a lease of the swarm's order.
 // It is asked for, checked whole before anything is done, and used once, across crashes too.
+
+import type { Grant } from '../../consensus/decisions/grants.ts';
 import { type Certificate, encodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
@@ -9,6 +11,7 @@ import type { Snapshot } from '../action/tool.ts';
 import { changeToolOf } from '../action/tools.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ToolCall } from '../tool-call.ts';
+import type { Grants } from './grants.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
 /** Fewer witnesses bear no liar: then a person is asked. */
@@ -23,15 +26,17 @@ const LEASE_MS = 240_000;
 /** A certificate that ended so long ago is refused by its times already. */
 const FORGET_USED_MS = 86_400_000;
 
+/** A certificate of witnesses; or, where there are too few of them, standing approvals of each call. */
 export interface Permit {
-  certificate: Certificate;
+  certificate: Certificate | undefined;
+  approvals: readonly Grant[];
   /** The id of the lease, and its place in the log. */
   lease: string;
   fence: number;
 }
 
 /** `later`: the swarm decides, and others come first; no person is asked for that. */
-export type Leave = { ok: true; permit: Permit; votes: VoteResult } | { ok: false; reason: string; later: boolean };
+export type Leave = { ok: true; permit: Permit; votes: VoteResult | undefined } | { ok: false; reason: string; later: boolean };
 
 /** What a certificate is over, but for where and when: the tools with their versions and arguments, and how their targets were. */
 function digests(ports: Pick<Ports, 'crypto'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
@@ -44,11 +49,13 @@ export class Permits {
   readonly #ports: Ports;
   readonly #swarmId: string;
   readonly #link: SwarmLink;
+  readonly #grants: Grants;
 
-  constructor(ports: Ports, swarmId: string, link: SwarmLink) {
+  constructor(ports: Ports, swarmId: string, link: SwarmLink, grants: Grants) {
     this.#ports = ports;
     this.#swarmId = swarmId;
     this.#link = link;
+    this.#grants = grants;
   }
 
   /** What was used long ago needs not be remembered. */
@@ -75,10 +82,12 @@ export class Permits {
   async obtain(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[], claim: Claim): Promise<Leave> {
     const witnesses = this.#link.witnesses().length;
     const refused = (reason: string, later = false): Leave => ({ ok: false, reason, later });
-    if (witnesses < LEAST_WITNESSES)
-      return refused(`${witnesses} witnesses are too few to certify it: it takes ${LEAST_WITNESSES}`);
-    const votes = await this.#link.vote({ ...claim, warrant: this.#warrant(plan, calls, before) });
-    if (votes.certificate === undefined) return refused(`its witnesses do not certify it: ${votes.outcome}`);
+    const approvals = witnesses < LEAST_WITNESSES ? this.#grants.approvals(calls) : [];
+    if (approvals === undefined)
+      return refused(`${witnesses} witnesses are too few to certify it: it takes ${LEAST_WITNESSES}, or a standing approval`);
+    const isVoted = approvals.length === 0;
+    const votes = isVoted ? await this.#link.vote({ ...claim, warrant: this.#warrant(plan, calls, before) }) : undefined;
+    if (isVoted && votes?.certificate === undefined) return refused(`its witnesses do not certify it: ${votes?.outcome}`);
     const { clock } = this.#ports;
     const { decisions } = this.#link.order;
     try {
@@ -92,7 +101,7 @@ export class Permits {
     }
     const lease = this.#leaseFor(plan.id);
     if (lease === undefined) return refused('its lease has ended already', true);
-    return { ok: true, permit: { certificate: votes.certificate, lease: lease.id, fence: lease.fence }, votes };
+    return { ok: true, permit: { certificate: votes?.certificate, approvals, lease: lease.id, fence: lease.fence }, votes };
   }
 
   #leaseFor(plan: string) {
@@ -107,8 +116,27 @@ export class Permits {
     calls: readonly ToolCall[],
     before: readonly Snapshot[],
   ): Promise<string | undefined> {
+    const { certificate } = permit;
+    const refused =
+      certificate === undefined ? this.#approvalRefusal(calls) : await this.#certificateRefusal(certificate, plan, calls, before);
+    if (refused !== undefined) return refused;
+    const lease = this.#leaseFor(plan.id);
+    return lease?.id === permit.lease && lease.fence === permit.fence ? undefined : 'its lease has ended';
+  }
+
+  #approvalRefusal(calls: readonly ToolCall[]): string | undefined {
+    const left = this.#link.witnesses().length < LEAST_WITNESSES ? this.#grants.approvals(calls) : undefined;
+    return left === undefined ? 'its standing approval does not hold any more' : undefined;
+  }
+
+  async #certificateRefusal(
+    certificate: Certificate,
+    plan: Plan,
+    calls: readonly ToolCall[],
+    before: readonly Snapshot[],
+  ): Promise<string | undefined> {
     const { crypto, clock, store } = this.#ports;
-    const { claim, witnesses } = permit.certificate;
+    const { claim, witnesses } = certificate;
     const { roster } = this.#link.admission;
     const { warrant } = claim;
     const is = digests(this.#ports, calls, before);
@@ -122,10 +150,8 @@ export class Permits {
     if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
     if (witnesses.length < LEAST_WITNESSES || !witnesses.every((peer) => roster.isMember(peer)))
       return 'its witnesses are too few, or no members';
-    const check = verifyCertificate(crypto, this.#swarmId, permit.certificate);
+    const check = verifyCertificate(crypto, this.#swarmId, certificate);
     if (!check.valid) return `the certificate does not hold: ${check.reason}`;
-    const lease = this.#leaseFor(plan.id);
-    if (lease === undefined || lease.id !== permit.lease || lease.fence !== permit.fence) return 'its lease has ended';
     return (await store.get(this.#usedKey(warrant))) === undefined ? undefined : 'the certificate was used already';
   }
 
@@ -134,7 +160,8 @@ export class Permits {
   }
 
   /** From here on it is used, whatever comes: durable once it resolves. */
-  async use({ certificate }: Permit): Promise<void> {
+  async use({ certificate, approvals }: Permit): Promise<void> {
+    if (certificate === undefined) return this.#grants.use(approvals);
     const { warrant, expiresAtMs } = certificate.claim;
     if (warrant === undefined) throw new RangeError('a permit without a warrant');
     const value = new TextEncoder().encode(String(Math.round(expiresAtMs)));
@@ -146,8 +173,8 @@ export class Permits {
     this.#link.order.decisions.decide({ kind: 'release', lease }, LEASE_WITHIN_MS).catch(() => undefined);
   }
 
-  /** As an incident keeps it. */
+  /** As an incident keeps it; empty where there is none. */
   encoded({ certificate }: Permit): string {
-    return btoa(String.fromCharCode(...encodeCertificate(certificate)));
+    return certificate === undefined ? '' : btoa(String.fromCharCode(...encodeCertificate(certificate)));
   }
 }

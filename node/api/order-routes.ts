@@ -130,6 +130,14 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
     case 'move':
       return `${decision.service} is to run elsewhere: ${decision.reason}`;
+    case 'grant': {
+      const what = { deny: 'may not use', act: 'may use without asking', approve: 'may use for a while though it disrupts' }[
+        decision.effect
+      ];
+      return `${nameOf(decision.peer)} ${what} ${decision.tool} on ${decision.target ?? 'anything'}: ${decision.reason}`;
+    }
+    case 'revoke':
+      return `grant ${decision.grant.slice(0, 8)} is taken back: ${decision.reason}`;
     case 'bundle':
       return `policies are tried on ${decision.canary.map(nameOf).join(', ')}: bundle ${decision.id.slice(0, 8)}`;
     case 'bundle-report':

@@ -14,6 +14,7 @@ import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
+import { GRANT_ROUTES } from './grant-routes.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
@@ -143,6 +144,7 @@ const ALL: readonly Route[] = [
   ...SWARM_ROUTES,
   ...ORDER_ROUTES,
   ...BUNDLE_ROUTES,
+  ...GRANT_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
   post(

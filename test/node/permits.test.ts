@@ -6,6 +6,7 @@ import { DecisionState } from '../../consensus/decisions/state.ts';
 import { certificateQuorum } from '../../consensus/quorum.ts';
 import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
+import { Grants } from '../../node/agent/grants.ts';
 import { type Permit, Permits } from '../../node/agent/permits.ts';
 import type { SwarmLink } from '../../node/agent/swarm-link.ts';
 import type { Plan } from '../../node/decision/plan.ts';
@@ -66,7 +67,8 @@ async function world() {
     clock: { wallMs: () => it.nowMs, monotonicMs: () => it.nowMs, after: () => ({ cancel: () => undefined }) },
     random: { uint32: () => 7, bytes: (length: number) => new Uint8Array(length).fill(++index) },
   } as unknown as Ports;
-  const permits = new Permits(ports, SWARM, link);
+  const make = () => new Permits(ports, SWARM, link, new Grants(ports, SWARM, link));
+  const permits = make();
   const claim: Claim = {
     subject: self.self,
     kind: 'service-down',
@@ -77,24 +79,25 @@ async function world() {
     evidenceDigest: self.hash(new Uint8Array([1])),
   };
   const leave = await permits.obtain(PLAN, CALLS, BEFORE, claim);
-  if (!leave.ok) throw new Error(leave.reason);
+  if (!leave.ok || leave.permit.certificate === undefined) throw new Error('no certificate');
+  const { certificate } = leave.permit;
+  const permit = { ...leave.permit, certificate };
   /** The same permit, over another claim that its witnesses have signed. */
   const over = (given: Partial<Claim>, warrant: Partial<Warrant> = {}, by = witnesses, voters = witnesses): Permit => {
-    const { claim: is } = leave.permit.certificate;
+    const { claim: is } = certificate;
     const other: Claim = { ...is, ...given, warrant: { ...(is.warrant as Warrant), ...warrant } };
-    const { certificate } = signed(other, by, voters);
-    return { ...leave.permit, certificate: certificate as Permit['certificate'] };
+    return { ...permit, certificate: signed(other, by, voters).certificate };
   };
   return {
     it,
     permits,
-    permit: leave.permit,
+    permit,
     over,
     self,
     witnesses,
     state,
     decide,
-    fresh: () => new Permits(ports, SWARM, link),
+    fresh: make,
   };
 }
 

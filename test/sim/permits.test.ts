@@ -89,3 +89,136 @@ describe('a critical service that is killed', () => {
     expect(sick.nodes.slice(0, 7).map(storyOf).join('\n')).toContain('members look sick: nothing disruptive is done');
   });
 });
+
+describe('a standing approval', () => {
+  const HOUR_MS = 3_600_000;
+  const granted = (cluster: Cluster, more: object = {}) => ({
+    effect: 'approve' as const,
+    peer: cluster.node(2).peer,
+    tool: 'service.restart',
+    target: 'web',
+    uses: 1,
+    withinMs: HOUR_MS,
+    untilMs: Math.round(cluster.node(2).wallMs() + HOUR_MS),
+    ...more,
+  });
+
+  it('lets a small swarm restart a critical service, so often and no more, across a restart of the agent too', async () => {
+    const cluster = await settled(4);
+    const node = cluster.node(2);
+    cluster
+      .node(0)
+      .agent?.grants.give(granted(cluster), 'agreed on Monday')
+      .catch(() => undefined);
+    await later(cluster, 5_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([true, 0]);
+    expect(storyOf(node)).toContain('a standing approval allows it: agreed on Monday');
+    node.crash();
+    node.boot();
+    await later(cluster, 10_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
+  });
+
+  it('is for one tool, on one target, of one machine, and of an issuer', async () => {
+    const cluster = await settled(4);
+    const node = cluster.node(2);
+    for (const more of [{ tool: 'service.stop' }, { target: 'db' }, { peer: cluster.node(1).peer }])
+      cluster
+        .node(0)
+        .agent?.grants.give(granted(cluster, more), 'for something else')
+        .catch(() => undefined);
+    const refused = cluster.node(3).agent?.grants.give(granted(cluster), 'by who may not');
+    await later(cluster, 5_000);
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    // In an issuer’s name, by a coordinator that lies: decided, and not taken for leave by the machine.
+    const nova = cluster.byPeer(node.running?.swarm.coordinator ?? '');
+    const forged = { kind: 'grant' as const, ...granted(cluster), signature: new Uint8Array(64), reason: 'forged' };
+    nova?.agent?.swarm.order.decisions.decide(forged, 3_000).catch(() => undefined);
+    await later(cluster, 5_000);
+    expect(node.agent?.swarm.order.decisions.state.grants.of(node.peer, node.wallMs()).length).toBe(3);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
+  });
+
+  it('is no leave where there are witnesses enough, and they say no', async () => {
+    const cluster = await settled(8);
+    const node = cluster.node(2);
+    cluster
+      .node(0)
+      .agent?.grants.give(granted(cluster), 'agreed on Monday')
+      .catch(() => undefined);
+    await later(cluster, 5_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
+    expect(storyOf(node)).not.toContain('standing approval');
+  });
+});
+
+describe('what the swarm keeps from an agent', () => {
+  it('is not done by its policies, until it is taken back', async () => {
+    const cluster = await settled(8);
+    const node = cluster.node(2);
+    const untilMs = Math.round(node.wallMs() + 3_600_000);
+    const given = {
+      effect: 'deny' as const,
+      peer: node.peer,
+      tool: 'service.restart',
+      target: null,
+      uses: 1,
+      withinMs: 60_000,
+      untilMs,
+    };
+    cluster
+      .node(0)
+      .agent?.grants.give(given, 'we look at it')
+      .catch(() => undefined);
+    await later(cluster, 5_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 0]);
+    expect(storyOf(node)).toContain('the swarm keeps service.restart from this agent: we look at it');
+    const [grant] = node.agent?.swarm.order.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
+    cluster
+      .node(0)
+      .agent?.swarm.order.decisions.decide({ kind: 'revoke', grant: grant?.id ?? '', reason: 'seen' }, 3_000)
+      .catch(() => undefined);
+    await later(cluster, 5_000);
+    expect(node.agent?.grants.denial({ tool: 'service.restart', service: 'web' })).toBeUndefined();
+  });
+});
+
+describe('what the swarm lets an agent do without asking', () => {
+  it('is done in mode advise, where it is reversible', async () => {
+    const document = { mode: 'advise', service: ['web', 'db'].map((name, nth) => ({ name, command: [name], port: 8080 + nth })) };
+    const cluster = Cluster.of({ nodes: 4, seed: 1, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
+    cluster.start();
+    await cluster.runUntil(SETTLED_MS);
+    const node = cluster.node(2);
+    const untilMs = Math.round(node.wallMs() + 3_600_000);
+    const given = {
+      effect: 'act' as const,
+      peer: node.peer,
+      tool: 'service.restart',
+      target: 'web',
+      uses: 1,
+      withinMs: 60_000,
+      untilMs,
+    };
+    cluster
+      .node(0)
+      .agent?.grants.give(given, 'it is safe')
+      .catch(() => undefined);
+    await later(cluster, 5_000);
+    node.linux.kill('web');
+    node.linux.kill('db');
+    await later(cluster, 30_000);
+    const states = node.linux.services().map(({ name, state }) => [name, state]);
+    expect([Object.fromEntries(states), waitsAt(node)], storyOf(node)).toEqual([{ web: 'running', db: 'exited' }, 1]);
+  });
+});

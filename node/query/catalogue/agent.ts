@@ -117,7 +117,7 @@ const swarmTables: readonly Table[] = [
       log_index INTEGER place in the committee’s log
       term INTEGER term of the coordinator that took it
       time INTEGER Unix time, by the clock of whoever wished it
-      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace or move
+      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, bundle, bundle-report, bundle-advance or bundle-withdraw
       node TEXT member that wished it
       id TEXT id
       details TEXT all of it, as JSON`),
@@ -149,6 +149,58 @@ const swarmTables: readonly Table[] = [
         time: Math.floor(atMs / 1_000),
         decided_by: link.nameOf(by),
         reason,
+      })),
+  },
+  {
+    name: 'grants',
+    scope: 'swarm',
+    description: 'What the swarm lets the policies of a machine do, or keeps from them',
+    columns: columns(`
+      id TEXT id
+      effect TEXT deny, act or approve
+      node TEXT machine
+      tool TEXT tool
+      target TEXT on what; null where on anything
+      uses INTEGER how often, of a standing approval
+      within_s INTEGER in how many seconds
+      until INTEGER Unix time
+      decided_by TEXT member that decided it
+      reason TEXT why`),
+    examples: ['select node, effect, tool, target from grants'],
+    rows: ({ link, nowWallMs }) =>
+      link.order.decisions.state.grants
+        .all(nowWallMs())
+        .map(({ id, effect, peer, tool, target, uses, withinMs, untilMs, by, reason }) => ({
+          id,
+          effect,
+          node: link.nameOf(peer),
+          tool,
+          target,
+          uses,
+          within_s: withinMs / 1_000,
+          until: Math.floor(untilMs / 1_000),
+          decided_by: link.nameOf(by),
+          reason,
+        })),
+  },
+  {
+    name: 'leases',
+    scope: 'swarm',
+    description: 'Disruptive changes under way: each has a lease',
+    columns: columns(`
+      id TEXT id
+      node TEXT machine that has it
+      plan TEXT what it is for
+      until INTEGER Unix time
+      fence INTEGER place in the log`),
+    examples: ['select node, plan from leases'],
+    rows: ({ link, nowWallMs }) =>
+      link.order.decisions.state.leases(nowWallMs()).map(({ id, peer, plan, untilMs, fence }) => ({
+        id,
+        node: link.nameOf(peer),
+        plan,
+        until: Math.floor(untilMs / 1_000),
+        fence,
       })),
   },
   {

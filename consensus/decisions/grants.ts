@@ -1,0 +1,84 @@
+// What the swarm allows an agent, or keeps from it: one tool on one target of one machine, until then. Who decided it has signed it: the
+// machine that it is for checks that itself, so that a coordinator that lies can allow nothing.
+import { z } from 'zod';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Decision } from './decision.ts';
+
+const DOMAIN = 'kalos/grant/1';
+const MAX_GRANTS = 1_000;
+
+/**
+ * `deny`: policies there do not use it. `act`: they do without asking, where the mode is to ask, and it is reversible. `approve`: they do
+ * where it is disruptive and there are too few witnesses, so often in so long, and with a lease.
+ */
+export const EFFECTS = ['deny', 'act', 'approve'] as const;
+export type Effect = (typeof EFFECTS)[number];
+
+export const grantShape = {
+  effect: z.enum(EFFECTS),
+  peer: z.string().min(1).max(100),
+  tool: z.string().regex(/^[a-z]+(\.[a-z]+)+$/, 'a tool such as service.restart'),
+  /** Null: whatever it is on. Only to deny. */
+  target: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[^*?]+$/, 'names one thing: no wildcards')
+    .nullable(),
+  uses: z.number().int().min(1).max(100),
+  withinMs: z.number().int().min(60_000).max(2_592_000_000),
+  untilMs: z.number().int().nonnegative(),
+  signature: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES),
+};
+const grantSchema = z.strictObject({ id: z.string(), by: z.string(), reason: z.string(), ...grantShape });
+export type Grant = z.infer<typeof grantSchema>;
+export const grantsSchema = z.array(grantSchema);
+
+export type Granted = Omit<Grant, 'id' | 'by' | 'reason' | 'signature'>;
+
+export const grantBytes = (
+  swarmId: string,
+  by: PeerId,
+  { effect, peer, tool, target, uses, withinMs, untilMs }: Granted,
+): Uint8Array => encodeCbor([DOMAIN, swarmId, by, effect, peer, tool, target, uses, withinMs, untilMs]);
+
+/** Whether who is said to have decided it did. Whether that one may, the roster tells. */
+export const isGrantSigned = (crypto: Pick<Crypto, 'verify'>, swarmId: string, grant: Grant): boolean =>
+  crypto.verify(grant.by, grantBytes(swarmId, grant.by, grant), grant.signature);
+
+export class Grants {
+  #byId = new Map<string, Grant>();
+
+  /** Those that are for a member, and have not ended. */
+  of(peer: PeerId, nowMs: number): Grant[] {
+    return this.all(nowMs).filter((one) => one.peer === peer);
+  }
+
+  all(nowMs: number): Grant[] {
+    return [...this.#byId.values()].filter(({ untilMs }) => untilMs > nowMs);
+  }
+
+  /** Each of these @returns why it is not so; nothing has changed then. */
+  grant({ v: _v, kind: _kind, atMs, ...grant }: Extract<Decision, { kind: 'grant' }>): string | undefined {
+    if (grant.target === null && grant.effect !== 'deny') return 'what is allowed names its target';
+    for (const one of [...this.#byId.values()]) if (one.untilMs <= atMs) this.#byId.delete(one.id);
+    if (grant.untilMs <= atMs) return 'it has ended already';
+    if (this.#byId.size >= MAX_GRANTS) return `there are ${MAX_GRANTS} grants already`;
+    this.#byId.set(grant.id, grant);
+    return undefined;
+  }
+
+  revoke({ grant }: Extract<Decision, { kind: 'revoke' }>): string | undefined {
+    return this.#byId.delete(grant) ? undefined : 'there is no such grant';
+  }
+
+  encodable(): Grant[] {
+    return [...this.#byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  restore(grants: readonly Grant[]): void {
+    this.#byId = new Map(grants.map((one) => [one.id, one]));
+  }
+}

@@ -1,0 +1,94 @@
+// What the swarm allows this agent, or keeps from it, as this agent judges it: signed by an issuer, not ended, not used up.
+
+import { z } from 'zod';
+import { type Effect, type Grant, type Granted, grantBytes, isGrantSigned } from '../../consensus/decisions/grants.ts';
+import type { Outcome } from '../../consensus/decisions/state.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import { changeToolOf } from '../action/tools.ts';
+import type { ToolCall } from '../tool-call.ts';
+import type { SwarmLink } from './swarm-link.ts';
+
+const USES_PREFIX = 'grant-uses/';
+const MAX_KEPT = 1_000;
+const DECIDE_WITHIN_MS = 5_000;
+const usesSchema = z.array(z.number());
+
+export class Grants {
+  readonly #ports: Ports;
+  readonly #swarmId: string;
+  readonly #link: SwarmLink;
+  /** Whose signatures were looked at, and whether they hold. */
+  readonly #signed = new Map<string, boolean>();
+  /** Wall clock of each use, by the grant: not forgotten by a restart. */
+  readonly #uses = new Map<string, number[]>();
+
+  constructor(ports: Ports, swarmId: string, link: SwarmLink) {
+    this.#ports = ports;
+    this.#swarmId = swarmId;
+    this.#link = link;
+  }
+
+  async open(): Promise<void> {
+    for (const [key, bytes] of await this.#ports.store.range(USES_PREFIX, { limit: MAX_KEPT }))
+      this.#uses.set(key.slice(USES_PREFIX.length), usesSchema.safeParse(decodeCbor(bytes)).data ?? []);
+  }
+
+  /** Has a grant decided, in this member's name. */
+  give(granted: Granted, reason: string): Promise<Outcome> {
+    const { crypto } = this.#ports;
+    const signature = crypto.sign(grantBytes(this.#swarmId, crypto.self, granted));
+    return this.#link.order.decisions.decide({ kind: 'grant', ...granted, signature, reason }, DECIDE_WITHIN_MS);
+  }
+
+  #of(call: ToolCall, effect: Effect): Grant[] {
+    const { crypto, clock } = this.#ports;
+    const nowMs = clock.wallMs();
+    const target = changeToolOf(call).target(call);
+    return this.#link.order.decisions.state.grants
+      .of(crypto.self, nowMs)
+      .filter((one) => one.effect === effect && one.tool === call.tool && (one.target ?? target) === target)
+      .filter((one) => this.#holds(one, nowMs));
+  }
+
+  #holds(grant: Grant, nowMs: number): boolean {
+    let signed = this.#signed.get(grant.id);
+    if (signed === undefined) {
+      signed = isGrantSigned(this.#ports.crypto, this.#swarmId, grant);
+      if (this.#signed.size > MAX_KEPT) this.#signed.clear();
+      this.#signed.set(grant.id, signed);
+    }
+    return signed && this.#link.admission.roster.isIssuer(grant.by, nowMs);
+  }
+
+  /** Why policies do not use a tool here; undefined where nothing keeps it from them. */
+  denial(call: ToolCall): string | undefined {
+    const [grant] = this.#of(call, 'deny');
+    return grant && `the swarm keeps ${call.tool} from this agent: ${grant.reason} (kalos grant list)`;
+  }
+
+  /** Without asking, though the mode is to ask. */
+  mayAct(call: ToolCall): boolean {
+    return this.#of(call, 'act').length > 0;
+  }
+
+  /** The standing approval of each call; undefined where one has none, or has none left. */
+  approvals(calls: readonly ToolCall[]): Grant[] | undefined {
+    const nowMs = this.#ports.clock.wallMs();
+    const found = calls.map((call) => this.#of(call, 'approve').find((one) => this.#usesOf(one, nowMs).length < one.uses));
+    return found.every((one) => one !== undefined) ? found : undefined;
+  }
+
+  #usesOf({ id, withinMs }: Grant, nowMs: number): number[] {
+    return (this.#uses.get(id) ?? []).filter((atMs) => nowMs - atMs < withinMs);
+  }
+
+  /** Counted, whatever comes: durable once it resolves. */
+  async use(grants: readonly Grant[]): Promise<void> {
+    const nowMs = Math.round(this.#ports.clock.wallMs());
+    for (const grant of grants) this.#uses.set(grant.id, [...this.#usesOf(grant, nowMs), nowMs]);
+    await this.#ports.store.write(
+      grants.map(({ id }) => ({ kind: 'put', key: `${USES_PREFIX}${id}`, value: encodeCbor(this.#uses.get(id) ?? []) })),
+    );
+  }
+}

@@ -1,0 +1,66 @@
+// The part of the local API about what the swarm lets the policies of one machine do, or keeps from them.
+import { z } from 'zod';
+import { EFFECTS, type Grant, grantShape } from '../../consensus/decisions/grants.ts';
+import { TOOLS } from '../action/tools.ts';
+import type { Agent } from '../agent.ts';
+import { decide, ordered, peerOf } from './order-routes.ts';
+import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+
+const HOUR_MS = 3_600_000;
+const MOST_MS = 720 * HOUR_MS;
+
+export type GrantAnswer = Omit<Grant, 'signature'> & { node: string };
+
+const reason = z.string().min(1).max(200);
+const giveSchema = z.strictObject({
+  effect: z.enum(EFFECTS),
+  node: z.string().min(1),
+  tool: grantShape.tool,
+  target: grantShape.target.default(null),
+  uses: grantShape.uses.default(3),
+  withinMs: grantShape.withinMs.default(HOUR_MS),
+  forMs: z.number().int().min(60_000).max(MOST_MS),
+  reason,
+});
+
+async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.infer<typeof giveSchema>): Promise<Reply> {
+  const peer = peerOf(agent, node);
+  if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+  const tool = TOOLS.find(({ name }) => name === granted.tool);
+  if (tool === undefined || tool.kind === 'read')
+    return failed(404, `no tool that changes anything is called ${granted.tool}: see kalos tools`);
+  if (granted.target === null && granted.effect !== 'deny') return failed(400, 'what is allowed names its target');
+  return ordered(async () => {
+    const untilMs = Math.round(agent.wallMs() + forMs);
+    const outcome = await agent.grants.give({ ...granted, peer, untilMs }, why);
+    if (!outcome.ok) return failed(409, outcome.reason);
+    await agent.noted(`decided at ${outcome.index}: ${granted.effect} ${granted.tool} on ${node}`);
+    return ok({ index: outcome.index });
+  });
+}
+
+const grantsOf = ({ swarm, wallMs }: { swarm: Agent['swarm']; wallMs: number }): GrantAnswer[] =>
+  swarm.order.decisions.state.grants
+    .all(wallMs)
+    .map(({ signature: _signature, ...one }) => ({ ...one, node: swarm.nameOf(one.peer) }));
+
+/** What others may do is an administrator's; to look is anybody's. */
+export const GRANT_ROUTES: readonly Route[] = [
+  get('/v1/grants', 'What the swarm lets the policies of its machines do, or keeps from them', (agent) =>
+    ok({ grants: grantsOf({ swarm: agent.swarm, wallMs: agent.wallMs() }) }),
+  ),
+  post('/v1/grants', 'Lets the policies of one machine use a tool, or keeps them from it', giveSchema, give, 'admin'),
+  post(
+    '/v1/grants/revoke',
+    'Takes a grant back',
+    z.strictObject({ grant: z.string().regex(/^[0-9a-f]{4,32}$/, 'an id of: kalos grant list'), reason }),
+    (agent, { grant, reason: why }) => {
+      const all = agent.swarm.order.decisions.state.grants.all(agent.wallMs()).filter(({ id }) => id.startsWith(grant));
+      const [only] = all;
+      if (only === undefined || all.length > 1)
+        return failed(404, `${all.length} grants begin with ${grant}: see kalos grant list`);
+      return decide(agent, { kind: 'revoke', grant: only.id, reason: why });
+    },
+    'admin',
+  ),
+];

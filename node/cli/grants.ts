@@ -1,0 +1,54 @@
+// `kalos grant`: what the swarm lets the policies of one machine do, or keeps from them.
+import { callAgent } from '../api/client.ts';
+import type { GrantAnswer } from '../api/grant-routes.ts';
+import { printRows } from './data.ts';
+import { EXIT, type Format, printable } from './output.ts';
+
+const HOUR_MS = 3_600_000;
+const SHORT = 8;
+
+export interface GrantOptions {
+  dir?: string;
+  node: string;
+  tool: string;
+  target?: string;
+  uses?: number;
+  /** Hours. */
+  within?: number;
+  for: number;
+  reason: string;
+}
+
+export async function give(effect: 'act' | 'approve' | 'deny', options: GrantOptions): Promise<number> {
+  const { dir, node, tool, target, uses, within, reason } = options;
+  const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/grants', {
+    ...{ effect, node, tool, target, uses, reason, forMs: options.for * HOUR_MS },
+    ...(within !== undefined && { withinMs: within * HOUR_MS }),
+  });
+  process.stdout.write(`decision ${index}: it holds for ${options.for} h; see: kalos grant list\n`);
+  return EXIT.ok;
+}
+
+export async function list(directory: string | undefined, format: Format): Promise<number> {
+  const { grants } = await callAgent<{ grants: GrantAnswer[] }>(directory, 'GET', '/v1/grants');
+  printRows(format, {
+    data: { grants },
+    headers: ['grant', 'effect', 'node', 'tool', 'target', 'until', 'why'],
+    rows: grants.map((one) => [
+      one.id.slice(0, SHORT),
+      one.effect === 'approve' ? `approve ${one.uses} in ${one.withinMs / HOUR_MS} h` : one.effect,
+      one.node,
+      one.tool,
+      one.target ?? 'anything',
+      new Date(one.untilMs).toISOString().slice(0, 16).replace('T', ' '),
+      printable(one.reason),
+    ]),
+  });
+  return EXIT.ok;
+}
+
+export async function revoke(directory: string | undefined, id: string, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/grants/revoke', { grant: id, reason });
+  process.stdout.write(`decision ${index}: it is taken back\n`);
+  return EXIT.ok;
+}
