@@ -1,6 +1,7 @@
 // `npm run bench -- NAME [--json] [--option value …]`
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
+import { certificates } from './certificates.bench.ts';
 import { commit } from './commit.bench.ts';
 import { failOver } from './fail-over.bench.ts';
 import { failover } from './failover.bench.ts';
@@ -43,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   sim,
   soak,
   swarm,
+  certificates,
   failOver,
   transaction,
 ];

@@ -1,0 +1,80 @@
+// What it costs a swarm to agree on an incident: messages, votes and bytes, by its size; and what it costs to check a certificate.
+import { decodeCertificate } from '../../consensus/vote/certificate.ts';
+import { agentSettings } from '../../node/config/agent-config.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { Cluster } from '../../sim/cluster.ts';
+import { swarmNames } from '../../swarm/names.ts';
+import { verifyMs } from '../support/certificates.ts';
+import type { Bench, BenchOptions, Figures } from './bench.ts';
+
+const SIZES = [30, 100, 1_000];
+const SETTLED_MS = 60_000;
+const OVER_MS = 40_000;
+/** Of the certificate that the bar is for. */
+const VOTES = 21;
+
+interface Cost {
+  messages: number;
+  bytes: number;
+  votes: number;
+  certificateBytes: number;
+  witnesses: number;
+}
+
+/** One service is killed on one machine: ordinary, or critical, which takes a certificate for the change itself too. */
+async function costAt(nodes: number, critical: boolean): Promise<Cost> {
+  const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080, critical }] };
+  const cluster = Cluster.of({ nodes, seed: 1, settings: agentSettings(resolveConfig([{ origin: 'bench', document }])) });
+  const protocol = swarmNames(cluster.swarmId).protocol('vote');
+  const sent = { bytes: 0, messages: 0 };
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  cluster.network.taps.push((_from, _to, name, bytes) => {
+    if (name !== protocol) return;
+    sent.messages++;
+    sent.bytes += bytes.length;
+  });
+  const node = cluster.node(7);
+  node.linux.kill('web');
+  await cluster.runUntil(SETTLED_MS + OVER_MS);
+  const [incident] = node.agent?.incidents() ?? [];
+  if (incident?.state !== 'resolved') throw new Error(`${nodes} nodes: the incident is ${incident?.state ?? 'missing'}`);
+  const bytes = Uint8Array.from(atob(incident.certificate), (letter) => letter.charCodeAt(0));
+  const certificate = decodeCertificate(bytes);
+  return {
+    ...sent,
+    votes: certificate?.votes.length ?? 0,
+    witnesses: certificate?.witnesses.length ?? 0,
+    certificateBytes: bytes.length,
+  };
+}
+
+async function run({ option, progress }: BenchOptions): Promise<Figures> {
+  const most = option('nodes', 1_000);
+  const figures: Figures = { rows: [], keys: {}, unmeasured: ['a rival: none certifies what it repairs'] };
+  for (const nodes of SIZES.filter((size) => size <= most)) {
+    for (const critical of [false, true]) {
+      const cost = await costAt(nodes, critical);
+      const kind = critical ? 'a critical service' : 'a service';
+      progress(`${nodes} nodes, ${kind}: ${cost.bytes} bytes`);
+      const certified = `certificate of ${cost.votes} votes of ${cost.witnesses} witnesses, ${cost.certificateBytes} bytes`;
+      figures.rows.push([
+        `${nodes} nodes, ${kind} is killed`,
+        `${cost.messages} messages, ${cost.bytes} bytes; ${certified}`,
+        '',
+      ]);
+      if (critical) figures.keys[`critical_bytes_${nodes}`] = cost.bytes;
+      else figures.keys[`bytes_${nodes}`] = cost.bytes;
+    }
+  }
+  const { fresh, again } = await verifyMs(VOTES, option('turns', 50));
+  figures.rows.push([`${VOTES} signatures checked`, `${fresh.toFixed(2)} ms of unknown keys, ${again.toFixed(2)} ms again`, '']);
+  figures.keys.certificate_verify_ms = fresh;
+  return figures;
+}
+
+export const certificates: Bench = {
+  name: 'certificates',
+  description: 'what votes and certificates cost an incident, at 30, 100 and 1,000 nodes; how long a certificate takes to check',
+  run,
+};

@@ -1,0 +1,49 @@
+// Certificates with real keys: as many votes as are asked for, and how long one takes to check.
+import { certificateQuorum } from '../../consensus/quorum.ts';
+import { type Certificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import { type Claim, claimIdOf, type Vote, voteBytes } from '../../consensus/vote/claim.ts';
+import { makePeers } from './crypto.ts';
+
+const SWARM = 'swarm';
+const NOW_MS = 1_800_000_000_000;
+
+/** Of as few witnesses as need so many votes. */
+async function certificateWith(
+  votes: number,
+): Promise<{ certificate: Certificate; reader: Awaited<ReturnType<typeof makePeers>>[number] }> {
+  let count = votes;
+  while (certificateQuorum(count) < votes) count++;
+  const [subject, reader, ...witnesses] = await makePeers(count + 2);
+  if (subject === undefined || reader === undefined) throw new RangeError('no peers');
+  const claim: Claim = {
+    subject: subject.self,
+    kind: 'service-down',
+    target: 'web',
+    port: 8080,
+    fromMs: NOW_MS,
+    expiresAtMs: NOW_MS + 60_000,
+    evidenceDigest: subject.hash(new Uint8Array([1])),
+  };
+  const claimId = claimIdOf(SWARM, claim, subject.hash);
+  const given = witnesses.slice(0, votes).map((one): Vote => {
+    const unsigned = { claimId, witness: one.self, verdict: 'yes', reason: 'port-refused', confidence: 95 } as const;
+    return { ...unsigned, signature: one.sign(voteBytes(SWARM, unsigned)) };
+  });
+  return { certificate: { claim, witnesses: witnesses.map(({ self }) => self), votes: given }, reader };
+}
+
+/** Ms that checking a certificate of so many votes takes, of keys that were never seen before, and again: the middle of some turns. */
+export async function verifyMs(votes: number, turns: number): Promise<{ fresh: number; again: number }> {
+  const [fresh, again]: [number[], number[]] = [[], []];
+  for (let turn = 0; turn < turns; turn++) {
+    const { certificate, reader } = await certificateWith(votes);
+    for (const took of [fresh, again]) {
+      const startMs = performance.now();
+      const { valid } = verifyCertificate(reader, SWARM, certificate);
+      took.push(performance.now() - startMs);
+      if (!valid) throw new Error('a good certificate is refused');
+    }
+  }
+  const median = (all: number[]): number => all.sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? Number.NaN;
+  return { fresh: median(fresh), again: median(again) };
+}
