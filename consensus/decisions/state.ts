@@ -77,6 +77,12 @@ const stateSchema = z.tuple([
   grantsSchema.default([]),
 ]);
 
+/** Disruptive changes that may be made at once. */
+export const mostLeases = (members: number): number => Math.max(1, Math.floor(members / MEMBERS_PER_LEASE));
+
+/** Something is wrong that no repair mends. */
+export const isStorm = (members: number, sick: number): boolean => members >= STORM_MEMBERS && sick > members * STORM_SHARE;
+
 export class DecisionState implements StateMachine<Decision, Outcome> {
   /** The place of the newest decision in the log. */
   index = 0;
@@ -165,10 +171,9 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     index: number,
   ): string | undefined {
     if (untilMs - atMs > MOST_LEASE_MS) return `a lease lasts ${MOST_LEASE_MS / 60_000} minutes at most`;
-    if (members >= STORM_MEMBERS && sick > members * STORM_SHARE)
-      return `${sick} of ${members} members look sick: nothing disruptive is done`;
+    if (isStorm(members, sick)) return `${sick} of ${members} members look sick: nothing disruptive is done`;
     for (const one of [...this.#leases.values()]) if (one.untilMs <= atMs) this.#leases.delete(one.id);
-    const most = Math.max(1, Math.floor(members / MEMBERS_PER_LEASE));
+    const most = mostLeases(members);
     if (this.#leases.size >= most) return `${most} disruptive ${most === 1 ? 'change is' : 'changes are'} ${BUSY}`;
     if ([...this.#leases.values()].some((one) => one.plan === plan)) return `${plan} has a lease already`;
     this.#leases.set(id, { id, peer: by, plan, untilMs, fence: index });

@@ -33,8 +33,10 @@ function looksSick(status: Status | undefined): boolean {
 export class Order {
   readonly committee: Committee;
   readonly decisions: Decisions;
+  readonly #events: OrderEvents;
 
   constructor(ports: Ports, swarmId: string, roster: Roster, events: OrderEvents) {
+    this.#events = events;
     const { members, nameOf, log, failed, rttMs } = events;
     this.committee = new Committee(ports, {
       send: (to, bytes) => events.send(to, 'raft', bytes),
@@ -57,16 +59,20 @@ export class Order {
       alive: () => members().flatMap(({ peer, state }) => (state === 'alive' ? [peer] : [])),
       isMember: (peer) => roster.isMember(peer),
       mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
-      health: () => {
-        const all = members();
-        const isSick = (peer: PeerId): boolean => events.stateOf(peer) !== 'alive' || looksSick(events.statusOf(peer));
-        return { members: Math.max(1, all.length), sick: all.filter(({ peer }) => isSick(peer)).length };
-      },
+      health: () => this.health(),
       decidedBy: (peer) => events.statusOf(peer)?.decided ?? 0,
       nameOf,
       log,
       failed,
     });
+  }
+
+  /** How many members there are, and how many look sick, as this one sees it. */
+  health(): { members: number; sick: number } {
+    const { members, stateOf, statusOf } = this.#events;
+    const all = members();
+    const sick = all.filter(({ peer }) => stateOf(peer) !== 'alive' || looksSick(statusOf(peer)));
+    return { members: Math.max(1, all.length), sick: sick.length };
   }
 
   async open(): Promise<void> {

@@ -2,6 +2,7 @@
 // It is asked for, checked whole before anything is done, and used once, across crashes too.
 
 import type { Grant } from '../../consensus/decisions/grants.ts';
+import { isStorm, mostLeases } from '../../consensus/decisions/state.ts';
 import { type Certificate, encodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
@@ -121,7 +122,13 @@ export class Permits {
       certificate === undefined ? this.#approvalRefusal(calls) : await this.#certificateRefusal(certificate, plan, calls, before);
     if (refused !== undefined) return refused;
     const lease = this.#leaseFor(plan.id);
-    return lease?.id === permit.lease && lease.fence === permit.fence ? undefined : 'its lease has ended';
+    if (lease?.id !== permit.lease || lease.fence !== permit.fence) return 'its lease has ended';
+    // As this agent sees it: a coordinator that counts others is not believed.
+    const { order } = this.#link;
+    const { members, sick } = order.health();
+    if (isStorm(members, sick)) return `${sick} of ${members} members look sick: nothing disruptive is done`;
+    const out = order.decisions.state.leases(this.#ports.clock.wallMs()).length;
+    return out > mostLeases(members) ? `${out} leases are out, and ${mostLeases(members)} may be` : undefined;
   }
 
   #approvalRefusal(calls: readonly ToolCall[]): string | undefined {

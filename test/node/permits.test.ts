@@ -26,7 +26,13 @@ async function world() {
   const [self, ...witnesses]: Crypto[] = await makePeers(7);
   if (self === undefined) throw new Error('nobody is there');
   const disk = new Map<string, Uint8Array>();
-  const it = { nowMs: NOW, term: 4, epoch: 2, members: new Set([self, ...witnesses].map((one) => one.self)) };
+  const it = {
+    nowMs: NOW,
+    term: 4,
+    epoch: 2,
+    members: new Set([self, ...witnesses].map((one) => one.self)),
+    health: { members: 7, sick: 1 },
+  };
   const state = new DecisionState();
   let index = 20;
   const decide = async (wish: Parameters<typeof wished>[0]) =>
@@ -48,7 +54,7 @@ async function world() {
     witnesses: () => witnesses.map((one) => one.self),
     vote,
     admission: { roster: { member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) } },
-    order: { decisions: { state, decide, caughtUp: async () => undefined } },
+    order: { decisions: { state, decide, caughtUp: async () => undefined }, health: () => it.health },
   } as unknown as SwarmLink;
   const store = {
     get: async (key: string) => disk.get(key),
@@ -165,6 +171,18 @@ describe('a permit', () => {
     ]);
     world_.members.delete(witnesses[5]?.self ?? '');
     expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its witnesses are too few, or no members');
+  });
+
+  it('is not used where more leases are out, or more members look sick, than this machine itself would have', async () => {
+    const { it: world_, permits, permit, state, self, witnesses } = await world();
+    world_.health = { members: 7, sick: 3 };
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('3 of 7 members look sick: nothing disruptive is done');
+    world_.health = { members: 7, sick: 1 };
+    const other = { kind: 'lease', plan: 'inc-9-1', members: 1_000, sick: 0, untilMs: NOW + 60_000 } as const;
+    state.apply(wished(other, witnesses[0]?.self ?? self.self, 'e'.repeat(32), NOW), { index: 90, term: 4 });
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('2 leases are out, and 1 may be');
+    world_.health = { members: 27, sick: 1 };
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBeUndefined();
   });
 
   it('is not given where witnesses or the swarm say no', async () => {

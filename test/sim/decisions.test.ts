@@ -195,7 +195,7 @@ describe('who does not keep to the rules', () => {
     await later(cluster, 2_000);
     expect(answers.slice(0, 2)).toEqual([
       [false, 'nobody wishes in another’s name', false],
-      [false, expect.stringMatching(/no issuer|does not lead/), false],
+      [false, expect.stringMatching(/no issuer|for the coordinator to say/), false],
     ]);
     const taken = decisionsOf(lead)
       .state.recent()

@@ -1,0 +1,154 @@
+// A coordinator that does not keep to the rules: whatever a schema lets through is decided, in anybody's name, as often as it likes, while
+// critical services fail. Nothing that it decides may have a machine do what its witnesses, its issuers and itself do not allow.
+
+import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { EFFECTS } from '../../consensus/decisions/grants.ts';
+import { agentSettings } from '../../node/config/agent-config.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { ActionChecker } from '../../sim/check/machines.ts';
+import { Cluster } from '../../sim/cluster.ts';
+import type { SimulatedNode } from '../../sim/node.ts';
+import type { SeededRandom } from '../../sim/random.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
+
+const SETTLED_MS = 30_000;
+const FORGE_EVERY_MS = 300;
+const KILL_EVERY_MS = 15_000;
+const HOUR_MS = 3_600_000;
+const SERVICES = ['web', 'db'];
+/** What stops a service that is well, everywhere. */
+const HARMFUL = JSON.stringify([
+  {
+    name: 'harmful',
+    scope: 'service',
+    severity: 'critical',
+    summary: 'it runs',
+    when: `service.state == 'running'`,
+    remedy: { tool: 'service.stop', service: '$target' },
+  },
+]);
+
+export interface Siege {
+  /** Decisions that were forged and taken. */
+  forged: number;
+  /** Kinds of them. */
+  kinds: ReadonlySet<string>;
+  /** Disruptive changes that were made by leave. */
+  made: number;
+  wrong: readonly string[];
+}
+
+class Forger {
+  readonly #cluster: Cluster;
+  readonly #node: SimulatedNode;
+  readonly #random: SeededRandom;
+  readonly kinds = new Set<string>();
+  forged = 0;
+
+  constructor(cluster: Cluster, node: SimulatedNode, random: SeededRandom) {
+    this.#cluster = cluster;
+    this.#node = node;
+    this.#random = random;
+  }
+
+  #pick<T>(all: readonly T[]): T {
+    return all[Math.floor(this.#random.unit() * all.length)] as T;
+  }
+
+  forge(): void {
+    const replica = this.#node.running?.swarm.order.committee.replica;
+    if (replica?.state.state !== 'StateLeader') return;
+    const peers = this.#cluster.nodes.map(({ peer }) => peer);
+    const nowMs = Math.round(this.#node.wallMs() + this.#random.between(-1, 1) * HOUR_MS * (this.#random.unit() < 0.2 ? 1 : 0));
+    const id = toHex(this.#random.bytes(16));
+    // Half of the leases are for just what somebody is about to do.
+    const target = this.#random.unit() < 0.3 ? this.#leaseForWhoWaits(nowMs) : undefined;
+    const { wish, by } = target ?? { wish: this.#wish(peers, nowMs), by: this.#pick(peers) };
+    const decision = decisionSchema.safeParse(wished(wish, by, id, nowMs));
+    if (!decision.success) return;
+    this.kinds.add(decision.data.kind);
+    replica.propose(decision.data as Decision, 2_000).then(
+      () => this.forged++,
+      () => undefined,
+    );
+  }
+
+  #leaseForWhoWaits(nowMs: number): { wish: Wish; by: string } | undefined {
+    const open = this.#cluster.agents().flatMap(({ node, agent }) =>
+      agent
+        .incidents()
+        .filter(({ closedMs }) => closedMs === 0)
+        .map(({ id, steps }) => ({ by: node.peer, plan: `${id}-${steps.filter(({ stage }) => stage === 'undo').length + 1}` })),
+    );
+    if (open.length === 0) return undefined;
+    const { by, plan } = this.#pick(open);
+    return { by, wish: { kind: 'lease', plan, members: 1_000, sick: 0, untilMs: nowMs + 290_000 } };
+  }
+
+  #wish(peers: readonly string[], nowMs: number): Wish {
+    const peer = this.#pick(peers);
+    const service = this.#pick(SERVICES);
+    const untilMs = nowMs + HOUR_MS;
+    const reason = 'forged';
+    const signature = this.#random.unit() < 0.5 ? new Uint8Array(64) : this.#node.crypto.sign(new Uint8Array([1]));
+    const state = this.#node.running?.swarm.order.decisions.state;
+    const known = state?.bundles.state.candidate?.id ?? toHex(new Uint8Array(16));
+    const tool = this.#pick(['service.restart', 'service.stop', 'net.block']);
+    const incident = this.#pick(this.#cluster.nodes).agent?.incidents().at(-1)?.id ?? 'inc-0';
+    const grant = { tool, target: service, uses: 100, withinMs: HOUR_MS, untilMs, signature, reason };
+    return this.#pick<() => Wish>([
+      () => ({ kind: 'grant', effect: this.#pick(EFFECTS), peer, ...grant }),
+      () => ({ kind: 'lease', plan: `${incident}-1`, members: 1_000, sick: 0, untilMs: nowMs + 290_000 }),
+      () => ({ kind: 'lease', plan: `${incident}-2`, members: 1_000, sick: 0, untilMs: nowMs + 290_000 }),
+      () => ({ kind: 'release', lease: state?.leases(nowMs)[0]?.id ?? id0 }),
+      () => ({ kind: 'bundle', policies: HARMFUL, signature, canary: [peer], soakMs: 5_000, findings: 1_000 }),
+      () => ({ kind: 'bundle-report', bundle: known, ok: true, reason: '' }),
+      () => ({ kind: 'bundle-advance', bundle: known }),
+      () => ({ kind: 'pause', peer, reason }),
+      () => ({ kind: 'wake', peer, reason }),
+      () => ({ kind: 'wake', peer: state?.paused()[0]?.peer ?? peer, reason }),
+      () => ({ kind: 'place', service }),
+      () => ({ kind: 'revoke', grant: state?.grants.all(nowMs)[0]?.id ?? id0, reason }),
+    ])();
+  }
+}
+
+const id0 = '0'.repeat(32);
+
+/** @param nodes eight at least: for witnesses enough */
+export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise<Siege> {
+  const document = {
+    mode: 'act',
+    service: SERVICES.map((name, nth) => ({ name, command: [name], port: 8080 + nth, critical: true })),
+  };
+  const cluster = Cluster.of({ nodes, seed, settings: agentSettings(resolveConfig([{ origin: 'siege', document }])) });
+  const checker = new ActionChecker();
+  checker.begin(cluster);
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  const random = cluster.random('siege');
+  const { voters = [] } = cluster.node(0).running?.swarm.order.decisions.checkpoint ?? {};
+  const liar = cluster.byPeer(voters.find((peer) => peer !== cluster.node(0).peer) ?? '');
+  if (liar === undefined) throw new Error('there is no other voter');
+  cluster
+    .node(0)
+    .running?.swarm.order.committee.transfer(liar.peer)
+    .catch(() => undefined);
+  const forger = new Forger(cluster, liar, random);
+  let made = 0;
+  for (let ms = 0; ms < forMs; ms += FORGE_EVERY_MS) {
+    await cluster.runUntil(SETTLED_MS + ms);
+    forger.forge();
+    if (ms % KILL_EVERY_MS !== 0) continue;
+    const node = cluster.node(Math.floor(random.unit() * nodes));
+    const service = SERVICES[Math.floor(random.unit() * SERVICES.length)] ?? '';
+    node.touched.add(service);
+    node.linux.kill(service);
+  }
+  await cluster.runUntil(SETTLED_MS + forMs + 30_000);
+  const taken = cluster.agents().filter(({ agent }) => agent.policies().some(({ origin }) => origin === 'swarm'));
+  for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
+  for (const { agent } of cluster.agents())
+    made += agent.incidents().filter(({ steps }) => steps.some(({ stage }) => stage === 'verify')).length;
+  return { forged: forger.forged, kinds: forger.kinds, made, wrong: cluster.violations };
+}
