@@ -1,4 +1,6 @@
 // `npm run bench -- NAME [--json] [--option value …]`
+
+import { authority } from './authority.bench.ts';
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
 import { certificates } from './certificates.bench.ts';
@@ -44,6 +46,7 @@ const BENCHES: readonly Bench[] = [
   sim,
   soak,
   swarm,
+  authority,
   certificates,
   failOver,
   transaction,

@@ -82,6 +82,6 @@ describe('policies for all machines', () => {
 
   it('that are none are refused before anything is tried', async () => {
     const { code, stderr } = await push(policy('wrong', "metrics['system.load.1m' > 1"));
-    expect([code, stderr]).toEqual([1, expect.stringContaining('policy wrong')]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('policy wrong')]);
   });
 });
