@@ -3,7 +3,9 @@ import { type Command, Option } from 'commander';
 import type { ReadMode } from '../node/agent/decisions.ts';
 import type { GrantOptions } from '../node/cli/grants.ts';
 import type { Format } from '../node/cli/output.ts';
+import type { RecoverOptions } from '../node/cli/recover.ts';
 import { directory, ends, exits, format, integer, rows } from './options.ts';
+import { rootKey } from './swarm-commands.ts';
 
 const load = () => import('../node/cli/order.ts');
 const MAX_SHOWN = 256;
@@ -68,6 +70,7 @@ export function addOrderCommands(program: Command): void {
     .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
   addGrantCommands(program);
+  addRecover(program);
   program
     .command('failover')
     .description('have whoever runs a service for fail-over give it up to another member that declares it')
@@ -125,4 +128,16 @@ function addGrantCommands(program: Command): void {
     .addOption(why())
     .addOption(directory())
     .action(async (id: string, { dir, reason }: Common & { reason: string }) => ends((await grants()).revoke(dir, id, reason)));
+}
+
+function addRecover(program: Command): void {
+  program
+    .command('recover')
+    .description('have the committee begin anew, by root keys, once most of it is lost for good: says what it would do, first')
+    .option('--on <node>', 'who begins it (default: of those that are there, who knows most)')
+    .option('--yes', 'do it', false)
+    .addOption(rootKey())
+    .addOption(directory())
+    .addHelpText('after', exits('0 somebody coordinates, 1 error, 2 usage, 4 to be confirmed with --yes, 5 it did not help'))
+    .action(async (options: RecoverOptions) => ends((await import('../node/cli/recover.ts')).recover(options)));
 }

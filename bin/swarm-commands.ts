@@ -18,7 +18,7 @@ function label(text: string): string {
 }
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
-const rootKey = () =>
+export const rootKey = () =>
   new Option('--root-key <file>', 'a root key that lies elsewhere; once for each')
     .argParser(collect)
     .default([], 'those in the state directory');

@@ -44,6 +44,8 @@ export class Cluster implements World {
   /** Faults that came, and the machines that they came upon. */
   readonly faultTimes: { fault: PlannedFault; atMs: number; nodes: readonly number[] }[] = [];
   readonly #seed: number;
+  /** The key that founded the swarm. */
+  readonly root: Crypto;
   readonly #credentials: Credentials;
   readonly #excusedMs: number[];
   readonly #byPeer: ReadonlyMap<PeerId, SimulatedNode>;
@@ -57,6 +59,7 @@ export class Cluster implements World {
     this.network = new Network(this.scheduler, this.random('network'), this.trace, gossip);
     const first = cryptos[0];
     if (first === undefined) throw new RangeError('a swarm has one machine at least');
+    this.root = root;
     this.#credentials = new Credentials(first, root, EPOCH_MS);
     this.swarmId = this.#credentials.genesis.swarmId;
     this.#excusedMs = cryptos.map(() => 0);

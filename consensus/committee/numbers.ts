@@ -13,6 +13,8 @@ const LOGS = 2 ** 13;
 
 /** One of a peer's logs; never 0. */
 export const drawLog = (random: Random): number => 1 + integerBelow(random, LOGS - 1);
+/** The next one, after one that is not to be gone on with. */
+export const anotherLog = (log: number): number => 1 + (log % (LOGS - 1));
 
 const hashed = (crypto: Pick<Crypto, 'hash'>, peer: PeerId): number =>
   crypto

@@ -16,6 +16,14 @@ const DIGITS = 16;
 const CHECKSUM_BYTES = 8;
 const MAX_ENTRIES = 1_000_000;
 
+/** All who begin a group begin with the same: nothing, or what an earlier one had come to. */
+export interface Beginning {
+  voters: readonly number[];
+  index?: number;
+  term?: number;
+  data?: Uint8Array;
+}
+
 export class CorruptLog extends Error {
   constructor(what: string) {
     super(`the Raft log is damaged: ${what}; this member no longer votes, and has to be removed and admitted again`);
@@ -36,14 +44,19 @@ export class DurableLog extends MemoryStorage {
     this.#hash = hash;
   }
 
-  /** @param voters of a group that begins; undefined: it is there already, or a leader brings it. @throws CorruptLog */
-  static async open(store: Store, { hash }: Pick<Crypto, 'hash'>, voters: readonly number[] | undefined): Promise<DurableLog> {
+  /** @param begins a group that begins, by its voters alone where it begins with nothing; undefined: it is there already, or a leader brings it. @throws CorruptLog */
+  static async open(
+    store: Store,
+    { hash }: Pick<Crypto, 'hash'>,
+    begins: Beginning | readonly number[] | undefined,
+  ): Promise<DurableLog> {
     const log = new DurableLog(store, hash);
     const isThere = await log.#load();
-    if (!isThere && voters !== undefined) {
+    if (!isThere && begins !== undefined) {
+      const { voters, index = 1, term = 1, data = new Uint8Array() } = 'voters' in begins ? begins : { voters: begins };
       // All who begin it begin with the same snapshot.
       const conf = { voters: [...voters], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
-      await log.save({ term: 1, vote: 0, commit: 1 }, [], { index: 1, term: 1, conf, data: new Uint8Array() });
+      await log.save({ term, vote: 0, commit: index }, [], { index, term, conf, data });
     }
     return log;
   }

@@ -7,7 +7,7 @@ import type { Crypto } from '../../swarm/ports/crypto.ts';
 import { integerBelow, type Random } from '../../swarm/ports/random.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import { ConfChangeError, type ConfChanges, changesOf } from './config.ts';
-import { DurableLog } from './durable-log.ts';
+import { type Beginning, DurableLog } from './durable-log.ts';
 import { Assembly, framesOf, MAX_FRAME_BYTES } from './frames.ts';
 import { DEFAULT_SETTINGS, type LogSettings } from './log-settings.ts';
 import type { StateMachine } from './machine.ts';
@@ -175,13 +175,13 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   /** @param voters who begin a group together, all with the same list; undefined: it is there, or a leader brings it. @throws CorruptLog */
   static async open<Machine extends StateMachine<unknown, unknown>>(
     id: NodeId,
-    voters: readonly NodeId[] | undefined,
+    begins: Beginning | readonly NodeId[] | undefined,
     machine: Machine,
     ports: LogPorts,
     events: LogEvents,
     settings: LogSettings = DEFAULT_SETTINGS,
   ): Promise<ReplicatedLog<Machine>> {
-    const log = await DurableLog.open(ports.store, ports.crypto, voters);
+    const log = await DurableLog.open(ports.store, ports.crypto, begins);
     const opened = new ReplicatedLog(id, log, machine, ports, events, settings);
     opened.#tick();
     return opened;

@@ -2,15 +2,16 @@
 // coordinates, which everybody else hears from the coordinator's own status.
 import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
 import { Lane } from '../../consensus/committee/lane.ts';
-import { drawLog, Numbers } from '../../consensus/committee/numbers.ts';
+import { anotherLog, drawLog, Numbers } from '../../consensus/committee/numbers.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import type { ConfChange } from '../../consensus/raft/config.ts';
-import { CorruptLog } from '../../consensus/raft/durable-log.ts';
+import { type Beginning, CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { unpacked } from '../../consensus/raft/frames.ts';
 import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import { NONE, type NodeId } from '../../consensus/raft/types.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
+import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -19,6 +20,8 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 
 /** Which of this peer's logs is the one in use. */
 const LOG_KEY = 'committee/log';
+/** How often root keys have had it begun anew, as far as this agent has followed. */
+const RECOVERED_KEY = 'committee/recovered';
 const STEER_EVERY_MS = 1_000;
 const STEER_SOON_MS = 50;
 const INVITE_WITHIN_MS = 3_000;
@@ -123,6 +126,31 @@ export class Committee {
     if (isThere) await this.#openLog();
   }
 
+  /**
+   * Root keys have the committee begun anew: what there was of it here is over, and whoever they name begins alone. Once for each time
+   * that they do.
+   * @param known what was decided, as far as this agent knows: what the new one begins with, where it is this agent’s to begin
+   */
+  async recover({ subject, epoch, index, term }: Recovery, known: () => Uint8Array): Promise<void> {
+    const { store, random } = this.#ports;
+    const before = decodeCbor((await store.get(RECOVERED_KEY)) ?? encodeCbor(0));
+    if (typeof before !== 'number' || before >= epoch || this.#stopped) return;
+    const isIts = subject === this.#self;
+    const stored = decodeCbor((await store.get(LOG_KEY)) ?? encodeCbor(null));
+    await store.write([
+      { kind: 'put', key: RECOVERED_KEY, value: encodeCbor(epoch) },
+      { kind: 'put', key: LOG_KEY, value: encodeCbor(anotherLog(typeof stored === 'number' ? stored : drawLog(random))) },
+      isIts ? { kind: 'put', key: FOUNDER_KEY, value: encodeCbor([index, term, known()]) } : { kind: 'delete', key: FOUNDER_KEY },
+    ]);
+    await this.#opening?.catch(() => undefined);
+    this.#log?.stop();
+    this.#log = undefined;
+    if ((this.#announced?.term ?? 0) <= term) this.#announced = undefined;
+    for (const lane of this.#lanes.values()) lane.clear();
+    this.#events.log('warn', `the committee begins anew, by root keys: ${this.#events.nameOf(subject)} begins it`);
+    await this.#openLog();
+  }
+
   #openLog(): Promise<DecisionLog> {
     if (this.#log !== undefined) return Promise.resolve(this.#log);
     this.#opening ??= this.#openAnew().finally(() => {
@@ -134,14 +162,20 @@ export class Committee {
   async #openAnew(): Promise<DecisionLog> {
     const { store, random, crypto, clock } = this.#ports;
     const stored = decodeCbor((await store.get(LOG_KEY)) ?? encodeCbor(null));
-    const isFounder = (await store.get(FOUNDER_KEY)) !== undefined;
+    const founding = await store.get(FOUNDER_KEY);
     const number = typeof stored === 'number' ? stored : drawLog(random);
     if (number !== stored) await store.write([{ kind: 'put', key: LOG_KEY, value: encodeCbor(number) }]);
     const id = this.#numbers.idOf(this.#self, number);
     const rttMs = (): number => this.#rttMs();
     const ports = { clock, random, crypto, rttMs, store: within(store, `committee/${number}/`) };
     try {
-      const log = await ReplicatedLog.open(id, isFounder ? [id] : undefined, new DecisionState(), ports, this.#logEvents());
+      const log = await ReplicatedLog.open(
+        id,
+        founding && beginningOf(id, founding),
+        new DecisionState(),
+        ports,
+        this.#logEvents(),
+      );
       if (this.#stopped) log.stop();
       this.#log = log;
       this.#steer();
@@ -149,7 +183,7 @@ export class Committee {
     } catch (error) {
       if (!(error instanceof CorruptLog)) throw error;
       this.#events.log('warn', `${error.message}; it begins another log`);
-      const another = 1 + (number % (2 ** 13 - 1));
+      const another = anotherLog(number);
       await store.write([
         { kind: 'put', key: LOG_KEY, value: encodeCbor(another) },
         { kind: 'delete', key: FOUNDER_KEY },
@@ -472,4 +506,12 @@ export class Committee {
     const untilMs = clock.monotonicMs() + withinMs;
     while (!holds() && clock.monotonicMs() < untilMs) await new Promise<void>((resolve) => clock.after(everyMs, resolve));
   }
+}
+
+/** Alone: with nothing, as who founded the swarm; or, by root keys, with what was known before. */
+function beginningOf(id: NodeId, founding: Uint8Array): Beginning {
+  const decoded = decodeCbor(founding);
+  const [index, term, data] = Array.isArray(decoded) ? decoded : [];
+  const isAnew = typeof index === 'number' && typeof term === 'number' && data instanceof Uint8Array;
+  return isAnew ? { voters: [id], index, term, data } : { voters: [id] };
 }

@@ -15,6 +15,7 @@ import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts'
 import { majority } from '../../consensus/quorum.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
+import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
@@ -55,6 +56,8 @@ export interface DecisionsEvents {
   nameOf(peer: PeerId): string;
   /** How many members there are, and how many look sick. */
   health(): { members: number; sick: number };
+  /** The newest beginning anew of the committee. */
+  recovery(): Recovery | undefined;
   /** How far each member is, by its status. */
   decidedBy(peer: PeerId): number;
   log(level: 'info' | 'warn', text: string): void;
@@ -449,6 +452,11 @@ export class Decisions {
   #isTrusted(checkpoint: CertifiedCheckpoint, naming: number, others: number): boolean {
     if (!checkpoint.voters.every((peer) => this.#events.isMember(peer))) return false;
     const signers = signersOf(this.#ports.crypto, this.#swarmId, checkpoint);
+    const recovery = this.#events.recovery();
+    if (recovery !== undefined && (this.#trusted?.index ?? 0) <= recovery.index) {
+      // Those who voted before are over: who begins anew was named by root keys.
+      return checkpoint.index > recovery.index && signers.includes(recovery.subject);
+    }
     const known = this.#trusted?.voters.filter((peer) => this.#events.isMember(peer)) ?? [];
     if (known.length > 0 && signers.filter((peer) => known.includes(peer)).length >= majority(known.length)) return true;
     // One alone is believed only where there is nobody else, and nothing is known yet.

@@ -1,4 +1,5 @@
 // What has one order for the whole swarm: the committee that keeps it, and what was decided. Its part of the traffic is here.
+import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -20,6 +21,8 @@ export interface OrderEvents {
   statusOf(peer: PeerId): Status | undefined;
   stateOf(peer: PeerId): Member['state'] | undefined;
   rttMs(peer: PeerId): number | undefined;
+  /** The newest beginning anew of the committee. */
+  recovery(): Recovery | undefined;
   nameOf(peer: PeerId): string;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -34,6 +37,8 @@ export class Order {
   readonly committee: Committee;
   readonly decisions: Decisions;
   readonly #events: OrderEvents;
+  #isOpen = false;
+  #recovering: Promise<void> = Promise.resolve();
 
   constructor(ports: Ports, swarmId: string, roster: Roster, events: OrderEvents) {
     this.#events = events;
@@ -60,6 +65,7 @@ export class Order {
       isMember: (peer) => roster.isMember(peer),
       mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
       health: () => this.health(),
+      recovery: () => events.recovery(),
       decidedBy: (peer) => events.statusOf(peer)?.decided ?? 0,
       nameOf,
       log,
@@ -77,7 +83,18 @@ export class Order {
 
   async open(): Promise<void> {
     await this.decisions.open();
+    this.#isOpen = true;
+    await this.recover();
     await this.committee.open();
+  }
+
+  /** Where root keys have had the committee begun anew, since this agent last looked. */
+  async recover(): Promise<void> {
+    const recovery = this.#events.recovery();
+    if (recovery === undefined || !this.#isOpen) return;
+    const again = () => this.committee.recover(recovery, () => this.decisions.state.encode());
+    this.#recovering = this.#recovering.then(again, again);
+    await this.#recovering;
   }
 
   stop(): void {

@@ -7,6 +7,7 @@ import {
   type MemberCertificate,
   type OperatorCertificate,
   type RecordKind,
+  type Recovery,
   type Revocation,
   type Role,
   recordToSign,
@@ -21,6 +22,9 @@ import type { SwarmLink } from './swarm-link.ts';
 
 /** Everybody who is there has a new network key before anybody dials with it. */
 const KEY_SPREADS_MS = 30_000;
+/** A committee that begins anew is above whatever the one before may have come to. */
+const INDEX_AHEAD = 1_000;
+const TERMS_AHEAD = 10;
 
 /** What was asked for cannot be done, and why. */
 export class RollError extends Error {}
@@ -42,9 +46,19 @@ export interface MemberRow {
   accusedBy: string[];
 }
 
+export interface RecoveryView {
+  coordinator: string | null;
+  members: { node: string; state: string; voted: boolean; decided: number }[];
+  /** Who is there and knows most. */
+  suggested: string | null;
+  /** Places in the log that others were further, of which nobody who is there knows. */
+  lost: number;
+}
+
 export type RootAction =
   | { kind: 'operator'; name: string; key: PeerId }
   | { kind: 'issuer'; member: string }
+  | { kind: 'recovery'; member: string }
   | { kind: 'revoke'; of: 'operator' | 'issuer'; subject: string; reason: string };
 
 export interface RootDraft {
@@ -239,12 +253,14 @@ export class Roll {
     return { kind: body.kind, body: toHex(bytes), toSign, ...this.#admission.rootSignatures() };
   }
 
-  #bodyOf(action: RootAction): OperatorCertificate | IssuerCertificate | Revocation {
+  #bodyOf(action: RootAction): OperatorCertificate | IssuerCertificate | Revocation | Recovery {
     const { roster } = this.#admission;
     switch (action.kind) {
       case 'operator':
         if (this.#ports.crypto.keyOf(action.key) === undefined) throw new RollError(`${action.key} is no key`);
         return this.#admission.operatorBody(action.key, action.name);
+      case 'recovery':
+        return this.#recoveryOf(this.#one(action.member).subject);
       case 'issuer':
         return this.#admission.issuerBody(this.#one(action.member).subject);
       case 'revoke': {
@@ -255,6 +271,41 @@ export class Roll {
         return this.#admission.revocationBody(of, peer, reason);
       }
     }
+  }
+
+  /** Above all that any member has heard of. @throws RollError while somebody coordinates. */
+  #recoveryOf(subject: PeerId): Recovery {
+    const { coordinator, order, statuses } = this.#link;
+    if (coordinator !== undefined)
+      throw new RollError(`${this.#link.nameOf(coordinator)} coordinates: there is nothing to recover`);
+    const all = statuses.entries().map(({ status }) => status);
+    const index = Math.max(order.decisions.state.index, ...all.map(({ decided }) => decided)) + INDEX_AHEAD;
+    const term = Math.max(this.#link.term, ...all.map((status) => status.term)) + TERMS_AHEAD;
+    const nowMs = this.#ports.clock.wallMs();
+    const epoch = (this.#admission.roster.recovery?.epoch ?? 0) + 1;
+    return { kind: 'recovery', subject, epoch, fromMs: nowMs, untilMs: nowMs, index, term };
+  }
+
+  /** How far each member is, and who voted: for whoever is to choose who begins the committee anew. */
+  recovery(): RecoveryView {
+    const { order, statuses, members, coordinator, self } = this.#link;
+    const voters = order.committee.voters() ?? order.decisions.checkpoint?.voters ?? [];
+    const rows = members.map(({ peer, state }) => ({
+      node: this.#link.nameOf(peer),
+      state,
+      voted: voters.includes(peer),
+      decided: peer === self ? order.decisions.state.index : (statuses.get(peer)?.status.decided ?? 0),
+    }));
+    const able = rows.filter(({ state }) => state === 'alive').sort((a, b) => b.decided - a.decided);
+    const best = able.find(({ voted, decided }) => voted && decided === able[0]?.decided) ?? able[0];
+    const furthest = Math.max(0, ...rows.map(({ decided }) => decided));
+    const lost = best === undefined ? 0 : furthest - best.decided;
+    return {
+      coordinator: coordinator === undefined ? null : this.#link.nameOf(coordinator),
+      members: rows,
+      suggested: best?.node ?? null,
+      lost,
+    };
   }
 
   /** @throws RollError with too few signatures. */

@@ -140,6 +140,7 @@ export class SwarmLink {
       statusOf: (peer) => this.statuses.get(peer)?.status,
       stateOf: (peer) => this.#membership.get(peer)?.state,
       rttMs: (peer) => this.#membership.rttMs(peer),
+      recovery: () => roster.recovery,
       nameOf: (peer) => this.nameOf(peer),
       log: events.log,
       failed: events.failed,
@@ -326,6 +327,7 @@ export class SwarmLink {
     if (own && !this.#stopped) transport.publish(this.#names.rosterTopic, record.bytes, true);
     if (body.kind === 'member' && this.admission.roster.isMember(body.subject)) this.#added(body.subject);
     if (body.kind === 'network') this.networkKeys.follow(body);
+    if (body.kind === 'recovery') this.order.recover().catch((error: unknown) => this.#events.failed(error));
     if (body.kind === 'revocation' && !this.admission.roster.isMember(body.subject)) this.#removed(body.subject, body.reason);
   }
 

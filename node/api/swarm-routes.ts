@@ -33,6 +33,7 @@ const rotationSchema = z.strictObject({
 const draftSchema: z.ZodType<RootAction> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('operator'), name, key: z.string().max(100) }),
   z.strictObject({ kind: z.literal('issuer'), member: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('recovery'), member: z.string().min(1) }),
   z.strictObject({ kind: z.literal('revoke'), of: z.enum(['operator', 'issuer']), subject: z.string().min(1), reason }),
 ]);
 const hex = z
@@ -40,7 +41,7 @@ const hex = z
   .max(20_000)
   .regex(/^([0-9a-f]{2})*$/);
 const commitSchema = z.strictObject({
-  kind: z.enum(['issuer', 'member', 'operator', 'revocation']),
+  kind: z.enum(['issuer', 'member', 'operator', 'revocation', 'recovery']),
   body: hex,
   signatures: z.array(z.strictObject({ by: z.string().max(100), signature: hex })).max(16),
 });
@@ -56,6 +57,9 @@ async function rolled(agent: Agent, what: (roll: Roll) => unknown): Promise<Repl
 }
 
 const ROUTES: readonly Route[] = [
+  get('/v1/recovery', 'Who could begin the committee anew, and what each member knows', (agent) =>
+    rolled(agent, (roll) => roll.recovery()),
+  ),
   get('/v1/members', 'The members of the swarm, and how each is seen from here', (agent) =>
     rolled(agent, (roll) => roll.members(false)),
   ),

@@ -149,7 +149,7 @@ export async function revokeToken(directory: Directory, id: string): Promise<num
 // Operators and root keys
 
 /** Has root keys sign: those that lie with the agent, and those of the files that are named, which are read here and go nowhere. */
-async function signedByRoot(directory: Directory, action: RootAction, files: readonly string[]): Promise<void> {
+export async function signedByRoot(directory: Directory, action: RootAction, files: readonly string[]): Promise<void> {
   const draft = await callAgent<RootDraft>(directory, 'POST', '/v1/root/draft', action);
   const signers = await Promise.all(files.map(keyFrom));
   if (signers.length + draft.atHand < draft.needed) {

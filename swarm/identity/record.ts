@@ -18,7 +18,7 @@ const MAX_EPOCH = 2 ** 19;
 /** Of a version number: epochs come before seconds. */
 const SECONDS = 2 ** 34;
 
-const KINDS = { issuer: 1, member: 2, operator: 3, revocation: 4, network: 5 } as const;
+const KINDS = { issuer: 1, member: 2, operator: 3, revocation: 4, network: 5, recovery: 6 } as const;
 export type RecordKind = keyof typeof KINDS;
 /** What a subject can be certified as, and revoked. */
 export type CertifiedKind = 'issuer' | 'member' | 'operator';
@@ -59,7 +59,17 @@ export interface NetworkRotation extends Certified {
   /** 32 bytes. */
   key: Uint8Array;
 }
-export type RecordBody = MemberCertificate | IssuerCertificate | OperatorCertificate | Revocation | NetworkRotation;
+/** The committee is lost: its subject begins it anew, by root keys, above all that may have been decided. */
+export interface Recovery extends Certified {
+  kind: 'recovery';
+  /** The place in the log, and the term, after which it begins. */
+  index: number;
+  term: number;
+}
+export type RecordBody = MemberCertificate | IssuerCertificate | OperatorCertificate | Revocation | NetworkRotation | Recovery;
+/** Of which a swarm has one at a time, whoever its subject is. */
+export type SingleBody = NetworkRotation | Recovery;
+export const isSingle = (body: RecordBody): body is SingleBody => body.kind === 'network' || body.kind === 'recovery';
 
 export interface Signature {
   by: PeerId;
@@ -89,10 +99,15 @@ const bodySchemas = {
   operator: z.tuple([...certified, nameSchema]),
   revocation: z.tuple([...certified, z.enum(['issuer', 'member', 'operator']), z.string().max(MAX_REASON)]),
   network: z.tuple([...certified, z.instanceof(Uint8Array).refine((key) => key.length === NETWORK_KEY_BYTES)]),
+  recovery: z.tuple([...certified, z.number().int().min(1), z.number().int().min(1)]),
 };
 const wireSchema = z.tuple([
   z.literal(RECORD_VERSION),
-  z.number().int().min(1).max(5),
+  z
+    .number()
+    .int()
+    .min(1)
+    .max(Math.max(...Object.values(KINDS))),
   z.instanceof(Uint8Array),
   z
     .array(z.tuple([keySchema, z.instanceof(Uint8Array).refine((signature) => signature.length === SIGNATURE_BYTES)]))
@@ -115,6 +130,8 @@ export function encodeBody(crypto: Pick<Crypto, 'keyOf'>, body: RecordBody): Uin
       return encodeCbor([...shared, body.of, body.reason]);
     case 'network':
       return encodeCbor([...shared, body.key]);
+    case 'recovery':
+      return encodeCbor([...shared, body.index, body.term]);
   }
 }
 
@@ -203,6 +220,8 @@ function parseBody(crypto: Pick<Crypto, 'peerOf'>, code: number, bytes: Uint8Arr
       return { kind, ...shared, of: rest[0] as CertifiedKind, reason: rest[1] as string };
     case 'network':
       return { kind, ...shared, key: rest[0] as Uint8Array };
+    case 'recovery':
+      return { kind, ...shared, index: rest[0] as number, term: rest[1] as number };
   }
 }
 
@@ -213,7 +232,7 @@ export function versionOf({ body }: SignedRecord): number {
 
 /** Where it is kept: one newest record each. */
 export function keyOfRecord({ body }: SignedRecord): string {
-  if (body.kind === 'network') return body.kind;
+  if (isSingle(body)) return body.kind;
   return body.kind === 'revocation' ? `revocation ${body.of} ${body.subject}` : `${body.kind} ${body.subject}`;
 }
 

@@ -9,13 +9,16 @@ import {
   type IssuerCertificate,
   isLaterRecord,
   isSignedBy,
+  isSingle,
   keyOfRecord,
   type MemberCertificate,
   type NetworkRotation,
   type OperatorCertificate,
   parseRecord,
+  type Recovery,
   type Revocation,
   type SignedRecord,
+  type SingleBody,
   versionOf,
 } from './record.ts';
 
@@ -53,7 +56,7 @@ export class Roster {
   readonly #certificates = shelves();
   readonly #revocations = shelves();
   readonly #names = new Map<string, PeerId>();
-  #network: SignedRecord | undefined;
+  readonly #singles = new Map<SingleBody['kind'], SignedRecord>();
   #genesis: Genesis | undefined;
   /** Moves with every change. */
   version = 0;
@@ -78,21 +81,26 @@ export class Roster {
 
   records(): SignedRecord[] {
     const shelves = [...Object.values(this.#certificates), ...Object.values(this.#revocations)];
-    return [...shelves.flatMap((shelf) => [...shelf.values()]), ...(this.#network === undefined ? [] : [this.#network])];
+    return [...shelves.flatMap((shelf) => [...shelf.values()]), ...this.#singles.values()];
   }
 
-  #shelfOf(body: Exclude<SignedRecord['body'], NetworkRotation>): Shelf {
+  #shelfOf(body: Exclude<SignedRecord['body'], SingleBody>): Shelf {
     return body.kind === 'revocation' ? this.#revocations[body.of] : this.#certificates[body.kind];
   }
 
   /** What is held in the place that a record would take. */
   #heldFor({ body }: SignedRecord): SignedRecord | undefined {
-    return body.kind === 'network' ? this.#network : this.#shelfOf(body).get(body.subject);
+    return isSingle(body) ? this.#singles.get(body.kind) : this.#shelfOf(body).get(body.subject);
   }
 
   /** The newest change of the network key. */
   get networkRotation(): NetworkRotation | undefined {
-    return this.#network?.body as NetworkRotation | undefined;
+    return this.#singles.get('network')?.body as NetworkRotation | undefined;
+  }
+
+  /** The newest beginning anew of the committee. */
+  get recovery(): Recovery | undefined {
+    return this.#singles.get('recovery')?.body as Recovery | undefined;
   }
 
   member(peer: PeerId): MemberCertificate | undefined {
@@ -188,14 +196,14 @@ export class Roster {
 
   #keep(record: SignedRecord): void {
     const { body } = record;
-    if (body.kind === 'network') this.#network = record;
+    if (isSingle(body)) this.#singles.set(body.kind, record);
     else this.#shelfOf(body).set(body.subject, record);
     if (body.kind === 'member') this.#names.set(body.name, body.subject);
     this.version++;
   }
 
   #isFull(kind: SignedRecord['body']['kind'], nowMs: number): boolean {
-    if (kind === 'network') return false; // there is one
+    if (kind === 'network' || kind === 'recovery') return false; // there is one
     if (kind === 'member') return this.#certificates.member.size >= MAX_MEMBERS;
     if (kind !== 'revocation') return this.#ofKind(kind).length >= MAX_OTHERS;
     const revocations = (): number => Object.values(this.#revocations).reduce((sum, { size }) => sum + size, 0);
@@ -215,6 +223,8 @@ export class Roster {
       case 'member':
         if (body.untilMs - body.fromMs > MEMBER_LIFE_MS) return 'reject';
         return this.#bearsIssuer(record, nowMs);
+      case 'recovery':
+        return this.#bearsEnoughRoots(record) ? 'accept' : 'reject';
       case 'network':
         return record.signatures[0]?.by === body.subject ? this.#bearsIssuer(record, nowMs) : 'reject';
       case 'revocation': {
@@ -258,7 +268,7 @@ export class Roster {
     const gone: string[] = [];
     for (const record of this.records()) {
       const { body } = record;
-      if (body.kind === 'network') continue;
+      if (isSingle(body)) continue;
       const isOld =
         body.kind === 'revocation'
           ? body.fromMs + REVOCATION_KEPT_MS < nowMs
@@ -274,4 +284,4 @@ export class Roster {
 }
 
 const isCertificate = (body: SignedRecord['body']): body is MemberCertificate | IssuerCertificate | OperatorCertificate =>
-  body.kind !== 'revocation' && body.kind !== 'network';
+  body.kind !== 'revocation' && !isSingle(body);

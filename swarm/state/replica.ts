@@ -138,5 +138,5 @@ class Portion {
 }
 
 const STATUS_RANK = 4;
-const RANKS = { issuer: 0, revocation: 1, member: 2, operator: 3, network: 3 } as const;
+const RANKS = { issuer: 0, revocation: 1, member: 2, operator: 3, network: 3, recovery: 3 } as const;
 const rankOf = ({ body }: SignedRecord): number => RANKS[body.kind];

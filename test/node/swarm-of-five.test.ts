@@ -85,3 +85,26 @@ describe('policies for all machines', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('policy wrong')]);
   });
 });
+
+describe('a committee that is lost', () => {
+  it('begins anew by one command, and goes on with what it had decided', async () => {
+    const { committee } = await range.nova();
+    expect(committee.filter(({ seat }) => seat === 'voter').length).toBeGreaterThanOrEqual(3);
+    // Most of it, and its machines, for good; the founder, where the root key is, stays.
+    const others = range.swarm.agents.filter(({ name }) => name !== 'anna').slice(0, 3);
+    await Promise.all(others.map((agent) => range.swarm.kill(agent)));
+    const anna = range.agent('anna').directory;
+    await eventually('nobody to coordinate', async () => ((await range.nova()).coordinator === null ? true : undefined), 60_000);
+    const asked = await kalos('recover', '--dir', anna);
+    expect([asked.code, asked.stdout]).toEqual([4, expect.stringContaining('Then run it again with --yes')]);
+    const done = await kalos('recover', '--yes', '--dir', anna);
+    expect([done.code, done.stdout + done.stderr]).toEqual([0, expect.stringMatching(/\w+ coordinates in term \d+/)]);
+    const bundles = await range.swarm.json<BundlesAnswer>(range.agent('anna'), 'policy', 'bundle');
+    expect(bundles.good?.policies).toEqual(['swamped']);
+    const again = await kalos('recover', '--yes', '--dir', anna);
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('there is nothing to recover')]);
+    // The service runs again, on one that is left.
+    await range.settled();
+    expect(range.wrong).toEqual([]);
+  });
+});

@@ -113,6 +113,13 @@ export class RealSwarm {
     return agent.output.join('');
   }
 
+  /** As kill -9 does it. */
+  async kill({ process: child }: RealAgent): Promise<void> {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
   async stop(): Promise<void> {
     const ended = this.agents.map(
       ({ process: child }) =>

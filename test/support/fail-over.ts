@@ -106,7 +106,7 @@ export class FailOverRange {
       async () => ((await this.nova()).committee.length >= 3 ? true : undefined),
       FAR_MS,
     );
-    await this.#settled();
+    await this.settled();
   }
 
   #boot(name: string, existing?: RealAgent): Promise<RealAgent> {
@@ -145,7 +145,7 @@ export class FailOverRange {
   }
 
   /** All five run, somebody coordinates, and somebody writes. */
-  async #settled(): Promise<void> {
+  async settled(): Promise<void> {
     await eventually(
       'the service to run, and all to be there',
       async () => {
@@ -176,7 +176,7 @@ export class FailOverRange {
     const story = killed === before.name ? undefined : await this.#story(before.name);
     rmSync(this.#curse(before.name), { force: true });
     if (killed !== undefined) await this.#boot(killed, this.agent(killed));
-    await this.#settled();
+    await this.settled();
     return { from: before.name, to: after.name, tookMs, killed, story };
   }
 
@@ -185,17 +185,14 @@ export class FailOverRange {
     await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 17_000));
     const { coordinator } = await this.swarm.json<NovaAnswer>(this.agent(holder), 'nova', 'status');
     if (coordinator === null) return undefined;
-    const { process: child } = this.agent(coordinator);
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
+    await this.swarm.kill(this.agent(coordinator));
     return coordinator;
   }
 
   /** Another than this one has it, and writes. */
   async settledElsewhere(than: string): Promise<void> {
     await eventually('another to write', () => (this.#resource?.newest?.name !== than ? true : undefined), FAR_MS);
-    await this.#settled();
+    await this.settled();
   }
 
   async #story(node: string): Promise<Incident> {

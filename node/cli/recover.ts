@@ -1,0 +1,66 @@
+// `kalos recover`: the committee begins anew, by root keys, once most of it is lost for good.
+import type { RecoveryView } from '../agent/roll.ts';
+import { callAgent } from '../api/client.ts';
+import type { NovaAnswer } from '../api/order-routes.ts';
+import { KalosError } from '../errors.ts';
+import { signedByRoot } from './members.ts';
+import { EXIT, paint, table } from './output.ts';
+
+const LOOK_EVERY_MS = 500;
+const WITHIN_MS = 60_000;
+
+export interface RecoverOptions {
+  dir?: string;
+  on?: string;
+  rootKey: readonly string[];
+  yes: boolean;
+}
+
+export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promise<number> {
+  const { coordinator, members, suggested, lost } = await callAgent<RecoveryView>(dir, 'GET', '/v1/recovery');
+  if (coordinator !== null) {
+    process.stdout.write(`${coordinator} coordinates: there is nothing to recover\n`);
+    return EXIT.ok;
+  }
+  const node = on ?? suggested;
+  if (node === null) throw new KalosError('refused', 'no member is there', 'start one: kalos up');
+  const chosen = members.find((one) => one.node === node);
+  if (chosen?.state !== 'alive')
+    throw new KalosError('not-found', `no member that is there is called ${node}`, 'see: kalos members');
+  process.stdout.write(
+    `${table(
+      ['node', 'state', 'voted', 'knows decisions up to'],
+      members.map((one) => [
+        one.node === node ? paint('bold', one.node) : one.node,
+        one.state,
+        one.voted ? 'yes' : '',
+        one.decided,
+      ]),
+    )}\n\n${node} begins the committee anew, with what it knows; others become voters again by themselves.\n`,
+  );
+  if (lost > 0)
+    process.stdout.write(
+      paint('yellow', `Members that are not there knew ${lost} places more: what was decided there is lost.\n`),
+    );
+  if (!yes) {
+    process.stdout.write(
+      `Where members of the old committee still run apart from these, two committees decide until they meet again: be sure that they do not.\nThen run it again with --yes\n`,
+    );
+    return EXIT.pending;
+  }
+  await signedByRoot(dir, { kind: 'recovery', member: node }, rootKey);
+  const untilMs = Date.now() + WITHIN_MS;
+  while (Date.now() < untilMs) {
+    const nova = await callAgent<NovaAnswer>(dir, 'GET', '/v1/nova');
+    if (nova.coordinator !== null) {
+      process.stdout.write(`${nova.coordinator} coordinates in term ${nova.term}; see: kalos nova status\n`);
+      return EXIT.ok;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  throw new KalosError(
+    'refused',
+    `nobody coordinates after ${WITHIN_MS / 1_000} s`,
+    `see the log of ${node}, and: kalos nova status`,
+  );
+}
