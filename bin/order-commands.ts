@@ -71,6 +71,7 @@ export function addOrderCommands(program: Command): void {
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
   addGrantCommands(program);
   addRecover(program);
+  addPardon(program);
   program
     .command('failover')
     .description('have whoever runs a service for fail-over give it up to another member that declares it')
@@ -140,4 +141,14 @@ function addRecover(program: Command): void {
     .addOption(directory())
     .addHelpText('after', exits('0 somebody coordinates, 1 error, 2 usage, 4 to be confirmed with --yes, 5 it did not help'))
     .action(async (options: RecoverOptions) => ends((await import('../node/cli/recover.ts')).recover(options)));
+}
+
+function addPardon(program: Command): void {
+  program
+    .command('pardon')
+    .description('let a member that signed two different votes be a witness again')
+    .argument('<node>', 'see: kalos nova status')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pardon(dir, node, reason)));
 }

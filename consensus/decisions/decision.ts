@@ -18,6 +18,7 @@ const name = z
   .max(64)
   .regex(/^[^*?]+$/, 'names one thing: no wildcards');
 const reason = z.string().min(1).max(200);
+const proofPart = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length < 1_000);
 const timeMs = z.number().int().nonnegative();
 
 const shared = {
@@ -68,6 +69,9 @@ export const decisionSchema = z.discriminatedUnion('kind', [
   }),
   /** The coordinator takes it away, which has heard no more of whoever has it. */
   z.strictObject({ ...shared, kind: z.literal('displace'), service: name, fence: z.number().int().positive(), reason }),
+  /** A witness has signed two different votes: it is asked no more until it is pardoned. */
+  z.strictObject({ ...shared, kind: z.literal('quarantine'), peer, first: proofPart, second: proofPart }),
+  z.strictObject({ ...shared, kind: z.literal('pardon'), peer, reason }),
   /** What an agent may, or may not. */
   z.strictObject({ ...shared, kind: z.literal('grant'), ...grantShape, reason }),
   z.strictObject({ ...shared, kind: z.literal('revoke'), grant: decisionId, reason }),

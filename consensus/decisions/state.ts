@@ -14,6 +14,7 @@ const VERSION = 2;
 const MAX_RECENT = 256;
 const MAX_RECENT_BUNDLES = 4;
 const MAX_PAUSED = 10_000;
+const MAX_QUARANTINED = 1_000;
 const MAX_SILENCES = 256;
 /** Disruptive changes at once: one for each ten members, and one at least. */
 const MEMBERS_PER_LEASE = 10;
@@ -56,6 +57,11 @@ export interface Lease {
 export type Outcome = { ok: true; index: number } | { ok: false; reason: string; busy?: boolean };
 
 const peer = z.string();
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+const quarantineSchema = z.strictObject({ peer, by: peer, atMs: z.number(), first: bytes, second: bytes });
+/** As it was decided: whoever goes by it looks at the proof. */
+export type Quarantine = z.infer<typeof quarantineSchema>;
+
 const stateSchema = z.tuple([
   z.union([z.literal(1), z.literal(VERSION)]),
   z.number().int().nonnegative(),
@@ -75,6 +81,7 @@ const stateSchema = z.tuple([
   placementsSchema.default([]),
   bundlesSchema.optional(),
   grantsSchema.default([]),
+  z.array(quarantineSchema).default([]),
 ]);
 
 /** Disruptive changes that may be made at once. */
@@ -93,6 +100,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   readonly #placements = new Placements();
   readonly bundles = new Bundles();
   readonly grants = new Grants();
+  #quarantined = new Map<PeerId, Quarantine>();
 
   parse(decoded: unknown): Decision | undefined {
     return decisionSchema.safeParse(decoded).data;
@@ -151,6 +159,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return this.#placements.displace(decision);
       case 'move':
         return this.#placements.move(decision);
+      case 'quarantine': {
+        if (this.#quarantined.size >= MAX_QUARANTINED) return `${MAX_QUARANTINED} members are in quarantine already`;
+        const { peer: witness, first, second } = decision;
+        this.#quarantined.set(witness, { peer: witness, by, atMs, first, second });
+        return undefined;
+      }
+      case 'pardon':
+        return this.#quarantined.delete(decision.peer) ? undefined : 'it is not in quarantine';
       case 'grant':
         return this.grants.grant(decision);
       case 'revoke':
@@ -203,6 +219,10 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     return [...this.#leases.values()].filter(({ untilMs }) => untilMs > nowMs);
   }
 
+  quarantined(): Quarantine[] {
+    return [...this.#quarantined.values()];
+  }
+
   placements(): readonly Placement[] {
     return this.#placements.all();
   }
@@ -237,13 +257,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       this.#placements.encodable(),
       this.bundles.state,
       this.grants.encodable(),
+      sorted(this.#quarantined),
     ]);
   }
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements, bundles, grants] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
@@ -252,5 +273,6 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     this.#placements.restore(placements);
     this.bundles.restore(bundles ?? NO_BUNDLES);
     this.grants.restore(grants);
+    this.#quarantined = new Map(quarantined.map((one) => [one.peer, one]));
   }
 }

@@ -6,7 +6,16 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import { certificateQuorum } from '../quorum.ts';
 import type { Certificate } from './certificate.ts';
-import { type Claim, claimIdOf, type Vote, type VoteMessage, type VoteReason, type VoteVerdict, voteBytes } from './claim.ts';
+import {
+  type Claim,
+  claimIdOf,
+  type Vote,
+  type VoteMessage,
+  type VoteReason,
+  type VoteVerdict,
+  voteBytes,
+  voteToWire,
+} from './claim.ts';
 
 /** How long a claimant waits for its witnesses. */
 export const VOTE_DEADLINE_MS = 1_500;
@@ -19,6 +28,11 @@ const MAX_OPEN_CLAIMS = 64;
 const MAX_VOTES_CAST = 1_024;
 /** Claims of one subject that are considered in a minute: a flood costs its witnesses no more than this. */
 const MAX_CLAIMS_PER_MINUTE = 30;
+
+/** A place each for so many: a later claim’s vote takes the place of one that was over long ago. */
+export const CAST_PREFIX = 'vote-cast/';
+const CAST_DIGITS = 3;
+const castKeyOf = (claimId: string): string => `${CAST_PREFIX}${claimId.slice(0, CAST_DIGITS)}`;
 
 export type VoteOutcome = 'certified' | 'refuted' | 'undecided';
 
@@ -106,6 +120,11 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
     return [{ kind: 'notice', notice: { kind: 'evidence-wanted', claimId, claim } }];
   }
 
+  /** Votes that were given before a restart: none is given twice, or it would pass for a lie. */
+  recall(votes: readonly Vote[]): void {
+    for (const vote of votes) this.#cast.set(vote.claimId, vote);
+  }
+
   #withinRate(subject: PeerId, now: Instant): boolean {
     const recent = (this.#recent.get(subject) ?? []).filter((ms) => now.monotonicMs - ms < 60_000);
     if (recent.length >= MAX_CLAIMS_PER_MINUTE) return false;
@@ -127,6 +146,7 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
       this.#cast.delete(oldest);
     }
     return [
+      { kind: 'persist', key: castKeyOf(claimId), value: voteToWire(vote) },
       { kind: 'send', to: asked.asker, message: { type: 'vote', vote } },
       { kind: 'notice', notice: { kind: 'voted', claim: asked.claim, vote } },
     ];

@@ -6,18 +6,24 @@ import {
   encodeVoteMessage,
   type Vote,
   type VoteMessage,
+  voteFromWire,
 } from '../../consensus/vote/claim.ts';
-import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
+import type { Equivocation } from '../../consensus/vote/equivocation.ts';
+import { CAST_PREFIX, type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
+import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
 import { gatherEvidence } from './evidence.ts';
 
+const MAX_KEPT = 4_096;
+
 export interface BallotEvents {
   send(to: PeerId, bytes: Uint8Array): void;
   voted(claim: Claim, vote: Vote): void;
-  equivocated(witness: PeerId): void;
+  /** A witness signed two different votes on one claim. */
+  equivocated(witness: PeerId, proof: Equivocation): void;
   failed(error: unknown): void;
 }
 
@@ -26,13 +32,15 @@ export class Ballots {
   readonly #statuses: StatusTable;
   readonly #events: BallotEvents;
   readonly #votes: CoreRuntime<VotingInput, VoteMessage, VotingNotice, `deadline ${string}`>;
+  readonly #core: Voting;
   readonly #waiting = new Map<Claim, (result: VoteResult) => void>();
 
   constructor(ports: Ports, swarmId: string, statuses: StatusTable, events: BallotEvents) {
     this.#ports = ports;
     this.#statuses = statuses;
     this.#events = events;
-    this.#votes = new CoreRuntime(new Voting(ports.crypto, swarmId), {
+    this.#core = new Voting(ports.crypto, swarmId);
+    this.#votes = new CoreRuntime(this.#core, {
       clock: ports.clock,
       store: ports.store,
       send: (to, message) => events.send(to, encodeVote(message)),
@@ -40,6 +48,12 @@ export class Ballots {
       notice: (notice) => this.#notice(notice),
       failed: (error) => events.failed(error),
     });
+  }
+
+  /** What it voted before a restart. */
+  async open(): Promise<void> {
+    const kept = await this.#ports.store.range(CAST_PREFIX, { limit: MAX_KEPT });
+    this.#core.recall(kept.flatMap(([, bytes]) => voteFromWire(decodeCbor(bytes)) ?? []));
   }
 
   /** Claims whose votes are still out. */
@@ -73,7 +87,10 @@ export class Ballots {
       case 'voted':
         return this.#events.voted(notice.claim, notice.vote);
       case 'equivocation':
-        return this.#events.equivocated(notice.witness);
+        return this.#events.equivocated(notice.witness, {
+          first: encodeVoteMessage(notice.first),
+          second: encodeVoteMessage(notice.second),
+        });
       case 'evidence-wanted':
         void this.#witness(notice.claimId, notice.claim);
     }

@@ -14,6 +14,7 @@ import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { majority } from '../../consensus/quorum.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { type Equivocation, equivocatorOf } from '../../consensus/vote/equivocation.ts';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
@@ -28,6 +29,7 @@ const ATTEST_SOON_MS = 50;
 /** What was lost is said again. */
 const ATTEST_AGAIN_MS = 5_000;
 const REQUEST_MS = 2_000;
+const ACCUSE_WITHIN_MS = 60_000;
 const AGAIN_MS = 250;
 /** How soon one asks for what was decided: spread, so that not all ask at once. */
 const FOLLOW_SPREAD_MS = 300;
@@ -37,7 +39,7 @@ const AGREEING = 2;
 const MAX_ASKED = 5;
 
 /** What a member decides for itself alone. */
-const OWN: ReadonlySet<Decision['kind']> = new Set(['lease', 'release', 'place', 'unplace', 'bundle-report']);
+const OWN: ReadonlySet<Decision['kind']> = new Set(['lease', 'release', 'place', 'unplace', 'bundle-report', 'quarantine']);
 /** What is the coordinator’s. */
 const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'displace', 'bundle-advance']);
 const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
@@ -80,6 +82,7 @@ export class Decisions {
   /** As the coordinator, in this term. */
   readonly #keeping = new Keeping();
   #keepingTerm = 0;
+  #liars: { index: number; peers: ReadonlySet<PeerId> } = { index: -1, peers: new Set() };
   #isRolling = false;
   #stopped = false;
 
@@ -122,6 +125,25 @@ export class Decisions {
   get checkpoint(): CertifiedCheckpoint | undefined {
     const [own, followed] = [this.#attestations.newest, this.#trusted];
     return (own?.index ?? 0) >= (followed?.index ?? 0) ? own : followed;
+  }
+
+  /** Witnesses that are asked no more: those whose lies this agent has seen the proof of. */
+  quarantined(): ReadonlySet<PeerId> {
+    const { state } = this;
+    if (this.#liars.index !== state.index) {
+      const proven = state.quarantined().filter((one) => equivocatorOf(this.#ports.crypto, this.#swarmId, one) === one.peer);
+      const known = this.#liars.peers;
+      const isSame = proven.length === known.size && proven.every(({ peer }) => known.has(peer));
+      this.#liars = { index: state.index, peers: isSame ? known : new Set(proven.map(({ peer }) => peer)) };
+    }
+    return this.#liars.peers;
+  }
+
+  /** Has a witness that lied asked no more, by anybody. */
+  accuse(peer: PeerId, { first, second }: Equivocation): void {
+    this.#events.log('warn', `${this.#events.nameOf(peer)} signed two different votes on one claim`);
+    if (this.quarantined().has(peer)) return;
+    this.decide({ kind: 'quarantine', peer, first, second }, ACCUSE_WITHIN_MS).catch(() => undefined); // until it lies again
   }
 
   // Wishes
@@ -172,6 +194,8 @@ export class Decisions {
         ok: false,
         reason: `${this.#events.nameOf(from)} may not decide about others: it is no issuer (kalos members promote)`,
       };
+    if (decision.kind === 'quarantine' && equivocatorOf(this.#ports.crypto, this.#swarmId, decision) !== decision.peer)
+      return { ok: false, reason: 'that proves nothing' };
     return log.propose(this.#stamped(decision), timeoutMs);
   }
 

@@ -157,6 +157,8 @@ export class Permits {
     if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
     if (witnesses.length < LEAST_WITNESSES || !witnesses.every((peer) => roster.isMember(peer)))
       return 'its witnesses are too few, or no members';
+    const liars = this.#link.order.decisions.quarantined();
+    if (witnesses.some((peer) => liars.has(peer))) return 'one of its witnesses has lied';
     const check = verifyCertificate(crypto, this.#swarmId, certificate);
     if (!check.valid) return `the certificate does not hold: ${check.reason}`;
     return (await store.get(this.#usedKey(warrant))) === undefined ? undefined : 'the certificate was used already';

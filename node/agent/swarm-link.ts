@@ -89,7 +89,7 @@ export class SwarmLink {
   #sequence = 0;
   readonly #saying: Saying;
   /** Who was drawn, for the membership of that version. */
-  #witnesses: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
+  #witnesses: { version: number; liars: ReadonlySet<PeerId>; peers: PeerId[] } = { version: -1, liars: new Set(), peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
   #alerts: Alerts = new Map();
   #stopped = false;
@@ -130,7 +130,7 @@ export class SwarmLink {
     this.#ballots = new Ballots(ports, config.swarmId, this.statuses, {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
-      equivocated: (witness) => events.log('warn', `${this.nameOf(witness)} signed two different votes on one claim`),
+      equivocated: (witness, proof) => this.order.decisions.accuse(witness, proof),
       failed: events.failed,
     });
     this.order = new Order(ports, config.swarmId, roster, {
@@ -208,6 +208,7 @@ export class SwarmLink {
     await this.#reserveSequences();
     await this.#peers.load();
     await this.order.open();
+    await this.#ballots.open();
     const members = this.admission.roster.members().map(({ subject }) => subject);
     this.#members.post({ kind: 'start', members });
     await this.#startTransport();
@@ -580,7 +581,11 @@ export class SwarmLink {
 
   witnesses(): PeerId[] {
     const { version } = this.#membership;
-    if (this.#witnesses.version !== version) this.#witnesses = { version, peers: observersOf(this.self, this.alive) };
+    const liars = this.order.decisions.quarantined();
+    if (this.#witnesses.version !== version || this.#witnesses.liars !== liars) {
+      const honest = this.alive.filter((peer) => peer === this.self || !liars.has(peer));
+      this.#witnesses = { version, liars, peers: observersOf(this.self, honest) };
+    }
     return this.#witnesses.peers;
   }
 

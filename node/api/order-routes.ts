@@ -54,6 +54,8 @@ export interface NovaAnswer extends AsOf {
   paused: (Pause & { node: string })[];
   silences: SwarmSilence[];
   leases: (Lease & { node: string })[];
+  /** Members that signed two different votes: asked no more. */
+  quarantined: { node: string; by: string; atMs: number }[];
   /** Services for fail-over, and who has them: null where nobody does. */
   placements: (Placement & { node: string | null })[];
 }
@@ -101,6 +103,10 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
     paused: state.paused().map(withNode),
     silences: state.silences(nowMs),
     leases: state.leases(nowMs).map(withNode),
+    quarantined: state
+      .quarantined()
+      .filter(({ peer }) => decisions.quarantined().has(peer))
+      .map(({ peer, by, atMs }) => ({ node: swarm.nameOf(peer), by: swarm.nameOf(by), atMs })),
     placements: state.placements().map((one) => ({ ...one, node: one.peer === null ? null : swarm.nameOf(one.peer) })),
   };
 }
@@ -130,6 +136,10 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
     case 'move':
       return `${decision.service} is to run elsewhere: ${decision.reason}`;
+    case 'quarantine':
+      return `${nameOf(decision.peer)} signed two different votes: it is no witness any more`;
+    case 'pardon':
+      return `${nameOf(decision.peer)} may be a witness again: ${decision.reason}`;
     case 'grant': {
       const what = { deny: 'may not use', act: 'may use without asking', approve: 'may use for a while though it disrupts' }[
         decision.effect
@@ -240,6 +250,9 @@ const ROUTES: readonly Route[] = [
     'Has whoever runs a service for fail-over give it up to another member',
     z.strictObject({ service: name, reason }),
     (agent, { service, reason: why }) => decide(agent, { kind: 'move', service, reason: why }),
+  ),
+  post('/v1/pardon', 'Lets a member that signed two different votes be a witness again', memberSchema, (agent, body) =>
+    aboutMember(agent, body.node, (peer) => ({ kind: 'pardon', peer, reason: body.reason })),
   ),
   post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
     const { policy, target, forMs, reason: why } = body;

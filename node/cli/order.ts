@@ -18,7 +18,7 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
     printData(format, { ...answer });
     return code;
   }
-  const { coordinator, term, seat, committee, vouchedFor, paused, silences, leases, placements } = answer;
+  const { coordinator, term, seat, committee, vouchedFor, paused, silences, leases, placements, quarantined } = answer;
   const lines = [
     coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
     `this agent: ${seat}`,
@@ -36,6 +36,14 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
       table(
         ['service', 'runs on', 'fence', 'since', 'before'],
         placements.map((one) => [one.service, one.node ?? 'nowhere', one.fence, at(one.sinceMs), printable(one.reason)]),
+      ),
+    );
+  if (quarantined.length > 0)
+    lines.push(
+      '',
+      table(
+        ['no witness any more', 'since', 'found by'],
+        quarantined.map((one) => [one.node, at(one.atMs), one.by]),
       ),
     );
   if (paused.length > 0)
@@ -111,6 +119,12 @@ export async function pause(directory: Directory, node: string, reason: string):
 export async function failOver(directory: Directory, service: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/placements/move', { service, reason });
   process.stdout.write(`decision ${index}: whoever runs ${service} gives it up; where it runs then: kalos nova status\n`);
+  return EXIT.ok;
+}
+
+export async function pardon(directory: Directory, node: string, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/pardon', { node, reason });
+  process.stdout.write(`decision ${index}: ${node} may be a witness again\n`);
   return EXIT.ok;
 }
 

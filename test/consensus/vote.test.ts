@@ -14,7 +14,9 @@ import {
   type Vote,
   type VoteVerdict,
   voteBytes,
+  voteFromWire,
 } from '../../consensus/vote/claim.ts';
+import { equivocatorOf } from '../../consensus/vote/equivocation.ts';
 import { VOTE_DEADLINE_MS, Voting } from '../../consensus/vote/voting.ts';
 import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { at } from '../support/clock.ts';
@@ -186,5 +188,42 @@ describe('a certificate', () => {
     expect(check({ ...valid, witnesses: [...witnessIds, subject.self] })).toBe(false);
     expect(check({ ...valid, witnesses: witnessIds.slice(1) })).toBe(false);
     expect(check({ ...valid, witnesses: [witnessIds[0] as string, ...witnessIds] })).toBe(false);
+  });
+});
+
+describe('a witness that is killed', () => {
+  const ask = (voting: Voting) => voting.step({ kind: 'message', from: subject.self, message: { type: 'claim', claim } }, at(10));
+
+  it('has its vote on disk before anybody has it, and gives the same one after its restart', () => {
+    const before = new Voting(w(0), SWARM);
+    ask(before);
+    const given = before.step({ kind: 'evidence', claimId, verdict: 'yes', reason: 'port-refused', confidence: 90 }, at(20));
+    expect(given.map(({ kind }) => kind)).toEqual(['persist', 'send', 'notice']);
+    const [persisted, sent] = given;
+    const vote = persisted?.kind === 'persist' ? voteFromWire(persisted.value) : undefined;
+    if (vote === undefined) throw new Error('nothing was kept');
+    const after = new Voting(w(0), SWARM);
+    after.recall([vote]);
+    expect(ask(after)).toEqual([sent]);
+    expect(notices(ask(new Voting(w(0), SWARM)))).toMatchObject([{ kind: 'evidence-wanted' }]);
+  });
+});
+
+describe('a proof of two tongues', () => {
+  const proof = (first: Vote, second: Vote) => ({ first: encodeVoteMessage(first), second: encodeVoteMessage(second) });
+
+  it('is two different votes of one witness on one claim, both truly signed', () => {
+    const [yes, no] = [voteOf(w(0), 'yes'), voteOf(w(0), 'no')];
+    expect(equivocatorOf(w(3), SWARM, proof(yes, no))).toBe(w(0).self);
+    const none = [
+      proof(yes, yes),
+      proof(yes, voteOf(w(1), 'no')),
+      proof(yes, voteOf(w(0), 'no', 'f'.repeat(32))),
+      proof(yes, { ...no, signature: w(1).sign(voteBytes(SWARM, no)) }),
+      proof(yes, { ...yes, confidence: 12 }),
+      { first: encodeVoteMessage(yes), second: new Uint8Array([0x80]) },
+    ];
+    expect(none.map((one) => equivocatorOf(w(3), SWARM, one))).toEqual(none.map(() => undefined));
+    expect(equivocatorOf(w(3), 'another swarm', proof(yes, no))).toBeUndefined();
   });
 });

@@ -32,6 +32,7 @@ async function world() {
     epoch: 2,
     members: new Set([self, ...witnesses].map((one) => one.self)),
     health: { members: 7, sick: 1 },
+    liars: new Set<string>(),
   };
   const state = new DecisionState();
   let index = 20;
@@ -54,7 +55,10 @@ async function world() {
     witnesses: () => witnesses.map((one) => one.self),
     vote,
     admission: { roster: { member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) } },
-    order: { decisions: { state, decide, caughtUp: async () => undefined }, health: () => it.health },
+    order: {
+      decisions: { state, decide, caughtUp: async () => undefined, quarantined: () => it.liars },
+      health: () => it.health,
+    },
   } as unknown as SwarmLink;
   const store = {
     get: async (key: string) => disk.get(key),
@@ -169,6 +173,9 @@ describe('a permit', () => {
       'the certificate does not hold: a vote is for something else',
       'the certificate does not hold: 0 votes, 4 needed',
     ]);
+    world_.liars.add(witnesses[4]?.self ?? '');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('one of its witnesses has lied');
+    world_.liars.clear();
     world_.members.delete(witnesses[5]?.self ?? '');
     expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its witnesses are too few, or no members');
   });

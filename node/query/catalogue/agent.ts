@@ -117,7 +117,7 @@ const swarmTables: readonly Table[] = [
       log_index INTEGER place in the committee’s log
       term INTEGER term of the coordinator that took it
       time INTEGER Unix time, by the clock of whoever wished it
-      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, bundle, bundle-report, bundle-advance or bundle-withdraw
+      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, quarantine, pardon, bundle, bundle-report, bundle-advance or bundle-withdraw
       node TEXT member that wished it
       id TEXT id
       details TEXT all of it, as JSON`),
