@@ -353,11 +353,13 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     if (lateMs <= LATE_MS) return;
     this.#awakeMs = nowMs;
     for (const watch of this.#watches.values()) if (watch.isAwaiting) watch.stretch(lateMs + LATE_MS);
-    for (const member of this.#members.values()) member.heardMs += lateMs;
-    for (const [peer, lostMs] of this.#lostMs) this.#lostMs.set(peer, lostMs + lateMs);
+    // Never to a time that is still to come: no sign of life would be later than that it was lost.
+    const later = (ms: number, byMs: number, mostMs = nowMs): number => Math.max(ms, Math.min(mostMs, ms + byMs));
+    for (const member of this.#members.values()) member.heardMs = later(member.heardMs, lateMs);
+    for (const [peer, lostMs] of this.#lostMs) this.#lostMs.set(peer, later(lostMs, lateMs));
     for (const known of this.#cases.values()) {
-      known.openedMs += lateMs;
-      if (known.agreedMs !== undefined) known.agreedMs += lateMs + LATE_MS;
+      known.openedMs = later(known.openedMs, lateMs);
+      if (known.agreedMs !== undefined) known.agreedMs = later(known.agreedMs, lateMs + LATE_MS, nowMs + LATE_MS);
     }
   }
 
