@@ -9,6 +9,7 @@ import { addApiCommands } from './api-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
 import { directory, ends, exits, format, integer, rows, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
+import { addSignedOrderCommands } from './signed-order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
 
@@ -71,6 +72,7 @@ function addNodeCommands(program: Command): void {
   addAuditCommands(program);
   addSwarmCommands(program);
   addOrderCommands(program);
+  addSignedOrderCommands(program);
   addApiCommands(program);
   addSetupCommands(program);
   program

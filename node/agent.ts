@@ -23,6 +23,7 @@ import { Permits } from './agent/permits.ts';
 import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
+import { SignedOrders } from './agent/signed-orders.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
@@ -124,6 +125,8 @@ export class Agent {
   readonly #permits: Permits;
   readonly #placed: PlacedServices;
   readonly swarmPolicies: SwarmPolicies;
+  /** What two operators sign. */
+  readonly orders: SignedOrders;
   readonly #healer: Healer;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
@@ -184,6 +187,9 @@ export class Agent {
     this.#executor = new Executor(executorParts, config.mode);
     this.#placed = this.#placedServices();
     this.swarmPolicies = this.#policiesOfSwarm();
+    const { roster } = this.#link.admission;
+    const place = { name: this.#link.name, swarmId: config.swarmId, roster, executor: this.#executor };
+    this.orders = new SignedOrders(ports, place);
     const parts = {
       ports,
       link: this.#link,

@@ -10,7 +10,10 @@ export const MODES = ['observe', 'advise', 'act'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** `certified`: a policy's, and witnesses and the swarm's order allow just this. */
-export type Authority = 'policy' | 'certified' | 'operator';
+export type Authority = 'policy' | 'certified' | 'operator' | 'operators';
+
+/** `operators`: two of them have signed just this. */
+export const isPerson = (authority: Authority): boolean => authority === 'operator' || authority === 'operators';
 
 export type GuardVerdict =
   | { kind: 'go' }
@@ -71,12 +74,13 @@ export class Guard {
       return { kind: 'refused', reason: `acting is halted (${this.halted}): kalos resume allows it again` };
     const tool = changeToolOf(call);
     const risk = riskOf(tool, call, before);
-    if (risk === 'R3') return { kind: 'refused', reason: 'R3 needs two operators, which this version cannot check' };
+    if (risk === 'R3' && authority !== 'operators')
+      return { kind: 'refused', reason: 'R3 cannot be taken back: it takes two operators (kalos order draft)' };
     const refusal = tool.refusal?.(call, before);
     if (refusal !== undefined) return { kind: 'refused', reason: refusal };
     const worn = this.#worn(call, nowMs);
     if (worn !== undefined) return worn;
-    return authority === 'operator' ? { kind: 'go' } : this.#judgePolicy(question, risk);
+    return isPerson(authority) ? { kind: 'go' } : this.#judgePolicy(question, risk);
   }
 
   /**
@@ -84,7 +88,7 @@ export class Guard {
    * Undefined where it may go on, and be counted.
    */
   brake(call: ToolCall, authority: Authority, nowMs: number): GuardVerdict | undefined {
-    return this.#worn(call, nowMs) ?? (authority === 'operator' ? undefined : this.#storm(nowMs));
+    return this.#worn(call, nowMs) ?? (isPerson(authority) ? undefined : this.#storm(nowMs));
   }
 
   #worn(call: ToolCall, nowMs: number): GuardVerdict | undefined {
@@ -115,7 +119,7 @@ export class Guard {
     const key = keyOf(call);
     this.#uses.set(key, [...this.#recent(call, nowMs), nowMs]);
     if (this.#uses.size > MAX_TARGETS) this.#uses.delete(this.#uses.keys().next().value ?? '');
-    if (authority === 'operator') return;
+    if (isPerson(authority)) return;
     this.#changes = [...this.#changes.filter((ms) => nowMs - ms < STORM_WITHIN_MS), nowMs];
     if (this.#changes.length >= STORM_CHANGES) this.#stormUntilMs = nowMs + STORM_PAUSE_MS;
   }

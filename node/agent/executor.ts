@@ -7,11 +7,11 @@ import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts
 import type { ActuatorOutcome, Step } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
-import { type Authority, Guard, type GuardVerdict, type Mode, riskOf } from '../action/guard.ts';
+import { type Authority, Guard, type GuardVerdict, isPerson, type Mode, riskOf } from '../action/guard.ts';
 import { type MaintenanceWindow, maintenanceReason } from '../action/maintenance.ts';
 import { type Silence, type SilenceRequest, Silences } from '../action/silences.ts';
 import type { ChangeTool, Machine, ReadTool, Snapshot } from '../action/tool.ts';
-import { changeToolOf, describeCall, parseCall } from '../action/tools.ts';
+import { changeToolOf, parseCall } from '../action/tools.ts';
 import {
   decodeJournalEntry,
   fireAfterMs,
@@ -32,6 +32,7 @@ import { type Verified, verify } from '../verification/verify.ts';
 import { type Answer, type Approval, Approvals } from './approvals.ts';
 import type { Grants } from './grants.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
+import { describePlan, invalid, messageOf, settled } from './plan-words.ts';
 
 /** How long a person has to approve what mode `advise` asks. */
 const LEAVE_AGAIN_MS = 20_000;
@@ -75,6 +76,8 @@ export interface Progress {
   permitted?(permit: Permit, votes: VoteResult | undefined): Promise<void>;
   /** They do not, and why: a person is asked. */
   unpermitted?(reason: string): void;
+  /** Why it is not done, where what it is on is not as it was when it was signed. */
+  unchanged?(before: readonly Snapshot[]): string | undefined;
   /** What is wrong in spite of it, in words: what was to be mended. A plan helps only once nothing is. */
   stillWrong?(): string | undefined;
 }
@@ -371,7 +374,7 @@ export class Executor {
     try {
       return await this.#perform(plan, authority, progress);
     } catch (error) {
-      if (authority === 'operator' || !(error instanceof z.ZodError)) throw error;
+      if (isPerson(authority) || !(error instanceof z.ZodError)) throw error;
       return this.#hold(plan, [], `arguments: ${error.issues[0]?.message ?? 'invalid'}`);
     }
   }
@@ -480,6 +483,8 @@ export class Executor {
       if (changed !== undefined) return this.#hold(plan, diff, changed);
       if (look.ok) before.push(look.before);
     }
+    const moved = progress.unchanged?.(before);
+    if (moved !== undefined) return this.#hold(plan, diff, moved);
     if (this.#guard.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
     const paused = plan.tier === 'operator' ? undefined : this.#withheld(plan.calls);
     if (paused !== undefined) return this.#hold(plan, diff, paused);
@@ -579,21 +584,4 @@ export class Executor {
       .append('outcome', entry.plan.id, `after a restart: ${entry.phase}: ${entry.reason}`)
       .catch(this.#parts.failed);
   }
-}
-
-/** No answer is an outcome too: the unknown one. */
-function settled(outcome: Promise<ActuatorOutcome>): Promise<ActuatorOutcome> {
-  return outcome.catch((error: unknown) => ({ ok: false, code: 'unknown', message: messageOf(error) }));
-}
-
-function describePlan({ calls }: Plan): string {
-  return calls.map(describeCall).join(', ');
-}
-
-function invalid(message: string): z.ZodError {
-  return new z.ZodError([{ code: 'custom', path: [], message, input: undefined }]);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -40,7 +40,7 @@ export interface Permit {
 export type Leave = { ok: true; permit: Permit; votes: VoteResult | undefined } | { ok: false; reason: string; later: boolean };
 
 /** What a certificate is over, but for where and when: the tools with their versions and arguments, and how their targets were. */
-function digests(ports: Pick<Ports, 'crypto'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
+export function digests(ports: Pick<Ports, 'crypto'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
   const { hash } = ports.crypto;
   const versioned = calls.map((call) => [changeToolOf(call).version, call]);
   return { calls: hash(encodeCbor(versioned)), precondition: hash(encodeCbor(before)) };

@@ -5,7 +5,7 @@ import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
 import { reaches, SCOPES } from '../agent/api-tokens.ts';
-import { MAX_CALLS, type Performed } from '../agent/executor.ts';
+import { MAX_CALLS } from '../agent/executor.ts';
 import { MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
 import { conflictText, consistencyText, inclusionText } from '../audit/proof.ts';
@@ -16,7 +16,9 @@ import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
+import { outcomeOf } from './outcome.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
+import { SIGNED_ORDER_ROUTES } from './signed-order-routes.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
@@ -111,11 +113,6 @@ async function actOrExplain(agent: Agent, request: z.infer<typeof actSchema>): P
   }
 }
 
-function outcomeOf(performed: Performed): Pick<ActAnswer, 'result' | 'detail'> {
-  if (performed.kind === 'held') return { result: performed.verdict.kind, detail: performed.verdict.reason };
-  return { result: performed.entry.phase, detail: performed.entry.reason };
-}
-
 /** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
 async function rollback(agent: Agent, id: string): Promise<Reply> {
   const entry = await agent.executor.entry(id);
@@ -145,6 +142,7 @@ const ALL: readonly Route[] = [
   ...ORDER_ROUTES,
   ...BUNDLE_ROUTES,
   ...GRANT_ROUTES,
+  ...SIGNED_ORDER_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
   post(

@@ -119,19 +119,24 @@ function callOf(tool: ToolText, args: readonly string[]): Call {
  * @param words a tool and its arguments, `key=value` each; a `+` and another tool, for a plan of several.
  * @throws KalosError `usage` where one is not, or is given twice.
  */
-export async function act(
-  directory: string | undefined,
-  words: readonly string[],
-  options: ActOptions,
-  format: Format,
-): Promise<number> {
+export async function callsOf(directory: string | undefined, words: readonly string[]): Promise<Call[]> {
   const tools = await toolsOf(directory);
   const groups: string[][] = [[]];
   for (const word of words) {
     if (word === '+') groups.push([]);
     else groups.at(-1)?.push(word);
   }
-  const calls = groups.map(([name = '', ...args]) => callOf(pick(tools, name), args));
+  return groups.map(([name = '', ...args]) => callOf(pick(tools, name), args));
+}
+
+/** @throws KalosError as `callsOf` does */
+export async function act(
+  directory: string | undefined,
+  words: readonly string[],
+  options: ActOptions,
+  format: Format,
+): Promise<number> {
+  const calls = await callsOf(directory, words);
   const answer = await callAgent<ActAnswer>(directory, 'POST', '/v1/actions', { calls, ...options });
   return printAnswer(answer, format);
 }

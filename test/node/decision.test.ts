@@ -107,7 +107,7 @@ describe('the guard', () => {
     );
   });
 
-  it('asks a person where it is disruptive (R2), even in mode act, and refuses what cannot be taken back (R3)', () => {
+  it('asks a person where it is disruptive (R2), even in mode act, and refuses what cannot be taken back (R3) but to two operators', () => {
     const guard = new Guard('act');
     const critical = { ...before, critical: 1 };
     expect(kind(guard, { before: critical })).toBe('ask');
@@ -116,6 +116,8 @@ describe('the guard', () => {
     expect(kind(guard, { call: clean('/srv/cache'), before: { count: 1, bytes: 1, files: '[]' } })).toBe('go');
     for (const authority of ['policy', 'operator'] as const)
       expect(kind(guard, { call: clean('/srv/data'), before: { count: 1, bytes: 1, files: '[]' }, authority })).toBe('refused');
+    const signed = { call: clean('/srv/data'), before: { count: 1, bytes: 1, files: '[]' }, authority: 'operators' as const };
+    expect(kind(guard, signed)).toBe('go');
   });
 
   it('keeps policies still in a maintenance window, and lets people act', () => {

@@ -1,0 +1,44 @@
+// `kalos order draft | sign | commit`: how its commands are parsed.
+import type { Command } from 'commander';
+import { directory, ends, exits, integer } from './options.ts';
+
+const load = () => import('../node/cli/signed-order.ts');
+const MOST_HOURS = 24;
+
+export function addSignedOrderCommands(program: Command): void {
+  const order = program
+    .command('order')
+    .description('what cannot be taken back (R3): drafted, signed by two operators, carried out once');
+  order
+    .command('draft')
+    .description('write down what would be done, for operators to sign')
+    .argument('<tool>', 'see: kalos tools')
+    .argument('[arguments...]', 'key=value each, as for kalos act')
+    .requiredOption('--out <file>', 'where it is written')
+    .option('--reason <text>', 'why, for those who sign and the audit', 'by hand')
+    .option('--for <hours>', 'how long it holds', integer(1, MOST_HOURS), 1)
+    .addOption(directory())
+    .addHelpText('after', exits('0 drafted, 1 error, 2 usage or it may not be done'))
+    .action(
+      async (
+        tool: string,
+        args: string[],
+        { dir, out, reason, for: hours }: { dir?: string; out: string; reason: string; for: number },
+      ) => ends((await load()).draftOrder(dir, [tool, ...args], { out, reason, hours })),
+    );
+  order
+    .command('sign')
+    .description('sign it as an operator; on any machine, with no agent')
+    .argument('<file>', 'of: kalos order draft')
+    .requiredOption('--operator-key <file>', 'of: kalos operator add')
+    .action(async (file: string, { operatorKey }: { operatorKey: string }) =>
+      ends((await load()).signOrderFile(file, operatorKey)),
+    );
+  order
+    .command('commit')
+    .description('have it carried out, on the machine that it is for')
+    .argument('<file>', 'signed by two operators')
+    .addOption(directory())
+    .addHelpText('after', exits('0 confirmed, 1 failed or undone, 2 usage or refused'))
+    .action(async (file: string, { dir }: { dir?: string }) => ends((await load()).commitOrder(dir, file)));
+}

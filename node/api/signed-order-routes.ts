@@ -1,0 +1,36 @@
+// The part of the local API about changes that cannot be taken back: drafted here, signed by two operators elsewhere, carried out here.
+import { z } from 'zod';
+import { MOST_ORDER_MS, OrderRefused, orderSchema, type SignedOrder } from '../agent/signed-orders.ts';
+import type { Agent } from '../agent.ts';
+import { outcomeOf } from './outcome.ts';
+import { failed, ok, post, type Reply, type Route } from './route.ts';
+
+const HOUR_MS = 3_600_000;
+const draftSchema = z.strictObject({
+  calls: z.array(z.record(z.string(), z.unknown())).min(1),
+  reason: z.string().min(1).max(200),
+  forMs: z.number().int().min(60_000).max(MOST_ORDER_MS).default(HOUR_MS),
+});
+
+/** What is refused, or no call that a tool takes, is said as such. */
+async function orRefused(work: () => Promise<Reply>): Promise<Reply> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof OrderRefused) return failed(409, error.message);
+    if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
+    throw error;
+  }
+}
+
+export const SIGNED_ORDER_ROUTES: readonly Route[] = [
+  post('/v1/orders/draft', 'What two operators are to sign', draftSchema, (agent: Agent, { calls, reason, forMs }) =>
+    orRefused(async () => ok(await agent.orders.draft(calls, reason, forMs))),
+  ),
+  post('/v1/orders/commit', 'Carries out what two operators have signed', orderSchema, (agent: Agent, order: SignedOrder) =>
+    orRefused(async () => {
+      const performed = await agent.orders.commit(order);
+      return ok({ plan: performed.plan, ...outcomeOf(performed) });
+    }),
+  ),
+];

@@ -1,0 +1,72 @@
+// `kalos order draft | sign | commit`: what cannot be taken back, by two operators.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { OPERATORS_NEEDED, orderSchema, type SignedOrder, signOrder } from '../agent/signed-orders.ts';
+import { callAgent } from '../api/client.ts';
+import { keyFrom } from '../config/adapters/swarm-files.ts';
+import { KalosError } from '../errors.ts';
+import { callsOf } from './act.ts';
+import { EXIT, paint, printable } from './output.ts';
+
+const HOUR_MS = 3_600_000;
+
+function readOrder(file: string): SignedOrder {
+  try {
+    return orderSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new KalosError(
+      'usage',
+      `${file} is no order: ${(error as Error).message}`,
+      'kalos order draft TOOL … --out FILE makes one',
+    );
+  }
+}
+
+const write = (file: string, order: SignedOrder): void => writeFileSync(file, `${JSON.stringify(order, null, 2)}\n`);
+
+function describe({ node, calls, diff, reason, untilMs, signatures }: SignedOrder): string {
+  const words = calls.map((call) =>
+    Object.entries(call)
+      .map(([key, value]) => (key === 'tool' ? String(value) : `${key}=${String(value)}`))
+      .join(' '),
+  );
+  return [
+    `${paint('bold', words.map(printable).join(' + '))} on ${printable(node)}: ${printable(reason)}`,
+    ...diff.map((line) => `  ${printable(line)}`),
+    `  until ${new Date(untilMs).toISOString()}; signed by ${signatures.length} of ${OPERATORS_NEEDED}`,
+  ].join('\n');
+}
+
+export async function draftOrder(
+  directory: string | undefined,
+  words: readonly string[],
+  { out, reason, hours }: { out: string; reason: string; hours: number },
+): Promise<number> {
+  const calls = await callsOf(directory, words);
+  const order = await callAgent<SignedOrder>(directory, 'POST', '/v1/orders/draft', { calls, reason, forMs: hours * HOUR_MS });
+  write(out, order);
+  process.stdout.write(`${describe(order)}\n${out}: two operators sign it: kalos order sign ${out} --operator-key KEY\n`);
+  return EXIT.ok;
+}
+
+export async function signOrderFile(file: string, keyFile: string): Promise<number> {
+  const signed = await signOrder(readOrder(file), await keyFrom(keyFile));
+  write(file, signed);
+  const next =
+    signed.signatures.length < OPERATORS_NEEDED
+      ? 'another operator signs it too'
+      : `on ${signed.node}: kalos order commit ${file}`;
+  process.stdout.write(`${describe(signed)}\n${printable(next)}\n`);
+  return EXIT.ok;
+}
+
+export async function commitOrder(directory: string | undefined, file: string): Promise<number> {
+  const answer = await callAgent<{ plan: string; result: string; detail: string }>(
+    directory,
+    'POST',
+    '/v1/orders/commit',
+    readOrder(file),
+  );
+  const isDone = answer.result === 'confirmed';
+  process.stdout.write(`${paint(isDone ? 'green' : 'red', answer.result)}  ${printable(answer.detail)}  (${answer.plan})\n`);
+  return isDone ? EXIT.ok : EXIT.error;
+}
