@@ -321,8 +321,8 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     let dueMs = Number.POSITIVE_INFINITY;
     for (const watch of this.#watches.values()) dueMs = Math.min(dueMs, watch.dueMs);
     if (dueMs === Number.POSITIVE_INFINITY || dueMs >= this.#plannedMs) return [];
-    this.#plannedMs = dueMs;
-    return [{ kind: 'timer', id: 'probe', afterMs: Math.max(0, dueMs - now.monotonicMs) }];
+    this.#plannedMs = Math.max(dueMs, now.monotonicMs); // overdue is due now, and no sign that this loop was held
+    return [{ kind: 'timer', id: 'probe', afterMs: this.#plannedMs - now.monotonicMs }];
   }
 
   #probe(now: Instant): Effects {

@@ -198,6 +198,25 @@ describe('an observer', () => {
     expect(pings()).toBe(before + 1);
   });
 
+  it('takes no probe that is overdue for a stall of its own, and lets a sign of life undo a loss at once', () => {
+    const world = bench(9);
+    const [deaf = ''] = world.core.subjects;
+    const other = peersOf(9).find((peer) => !world.core.subjects.has(peer) && peer !== deaf) ?? '';
+    // It is gone for a minute, and comes back; meanwhile another goes.
+    world.post({ kind: 'disconnected', peer: deaf });
+    world.post({ kind: 'dialed', peer: deaf, outcome: 'refused' });
+    world.pass(60_000, (peer) => peer !== deaf);
+    world.post({ kind: 'disconnected', peer: other });
+    world.post({ kind: 'dialed', peer: other, outcome: 'refused' });
+    world.post({ kind: 'connected', peer: deaf });
+    world.post({ kind: 'heard', peer: deaf });
+    world.post({ kind: 'report', peer: deaf, alerts: new Map() });
+    world.pass(3_000);
+    expect(world.state(other)).toBe('unreachable');
+    world.post({ kind: 'connected', peer: other });
+    expect(world.state(other)).toBe('alive');
+  });
+
   it('doubts itself first: after a stall of its own it accuses nobody', () => {
     const world = bench(6);
     for (let i = 0; i < 50; i++) {
