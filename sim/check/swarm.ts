@@ -18,8 +18,8 @@ const AGE_TOLERANCE_LINKS = 10;
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
 
-/** What an agent holds true of itself is told to the others within this. */
-const TELL_MS = 5_000;
+/** What an agent holds true of itself is told to the others within this: who flaps is heard a few times, and then each ten seconds (swarm/state/saying.ts). */
+const TELL_MS = 11_000;
 
 /** Nobody gives two answers where one was promised, not after a crash either. */
 export class PromiseChecker implements Checker {
