@@ -140,6 +140,25 @@ describe('a disruptive change by leave of the swarm', () => {
   });
 });
 
+describe('what the swarm keeps from an agent, and what operators signed', () => {
+  it('is looked at once more at the moment of use', async () => {
+    let looks = 0;
+    const grants = { denial: () => (looks++ === 0 ? undefined : 'kept from it'), mayAct: () => false };
+    const { perform } = await start('act', [], undefined, { grants });
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { reason: 'kept from it' } });
+    expect(acts).toEqual([]);
+  });
+
+  it('is not done on what has changed since', async () => {
+    const { executor } = await start('act');
+    const quiet = async (): Promise<void> => undefined;
+    const progress = { asked: quiet, intended: quiet, unchanged: () => 'it has changed' };
+    const verdict = { kind: 'refused', reason: 'it has changed' };
+    expect(await settled(executor.perform(planOf(restart), 'operators', progress))).toMatchObject({ kind: 'held', verdict });
+    expect(acts).toEqual([]);
+  });
+});
+
 describe('the executor', () => {
   it('audits the intent before the deed and the outcome after it', async () => {
     const { perform, audited } = await start('act');

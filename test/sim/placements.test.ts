@@ -12,8 +12,8 @@ const SETTLED_MS = 30_000;
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 
 /** With all that was started and ended: the time, the machine, the fence. */
-async function settled(nodes = 5) {
-  const document = { mode: 'act', service: [{ name: 'db', command: ['db'], port: 5432, failover: true }] };
+async function settled(nodes = 5, mode = 'act') {
+  const document = { mode, service: [{ name: 'db', command: ['db'], port: 5432, failover: true }] };
   const cluster = Cluster.of({ nodes, seed: 2, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
   const log: { atMs: number; node: SimulatedNode; fence: number | undefined }[] = [];
   for (const node of cluster.nodes)
@@ -91,5 +91,23 @@ describe('a service for fail-over', () => {
     for (const node of gone) node.boot();
     await later(cluster, 40_000);
     expect(log.at(-1)?.fence).toBeGreaterThan(0);
+  });
+
+  it('is given up by who may act by itself only: not where the mode is to ask, or the swarm has paused the agent', async () => {
+    const { cluster, holder } = await settled(5, 'advise');
+    holder.linux.curse('db', 200);
+    holder.linux.kill('db');
+    await later(cluster, 60_000);
+    expect(orderOf(holder).decisions.state.placementOf('db')?.peer).toBe(holder.peer);
+    const paused = await settled();
+    const node = paused.holder;
+    orderOf(paused.cluster.node(0))
+      .decisions.decide({ kind: 'pause', peer: node.peer, reason: 'wait' }, 5_000)
+      .catch(() => undefined);
+    await later(paused.cluster, 5_000);
+    node.linux.curse('db', 200);
+    node.linux.kill('db');
+    await later(paused.cluster, 60_000);
+    expect(orderOf(node).decisions.state.placementOf('db')?.peer).toBe(node.peer);
   });
 });
