@@ -141,10 +141,8 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
     case 'pardon':
       return `${nameOf(decision.peer)} may be a witness again: ${decision.reason}`;
     case 'grant': {
-      const what = { deny: 'may not use', act: 'may use without asking', approve: 'may use for a while though it disrupts' }[
-        decision.effect
-      ];
-      return `${nameOf(decision.peer)} ${what} ${decision.tool} on ${decision.target ?? 'anything'}: ${decision.reason}`;
+      const words = { deny: 'keeps away from', act: 'need not ask for', approve: 'has a standing approval for' }[decision.effect];
+      return `${nameOf(decision.peer)} ${words} ${decision.tool} on ${decision.target ?? 'anything'}: ${decision.reason}`;
     }
     case 'revoke':
       return `grant ${decision.grant.slice(0, 8)} is taken back: ${decision.reason}`;
