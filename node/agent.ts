@@ -26,6 +26,7 @@ import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
+import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
@@ -73,6 +74,8 @@ export interface AgentEvents {
   log(level: 'info' | 'warn', text: string): void;
   /** Something that must not fail did: the agent has to be stopped. Its journal makes that safe. */
   failed(error: unknown): void;
+  /** It is to end, with `stop('anew')`, and to be started again. */
+  restart(): void;
 }
 
 export interface AgentStatus {
@@ -125,6 +128,7 @@ export class Agent {
   readonly #permits: Permits;
   readonly #placed: PlacedServices;
   readonly swarmPolicies: SwarmPolicies;
+  readonly upgrades: SwarmUpgrades;
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
@@ -150,6 +154,7 @@ export class Agent {
     this.#link = new SwarmLink(ports, config, {
       request: async (protocol, from, body) => {
         if (protocol === 'audit') return this.auditWatch.answer(from, body);
+        if (protocol === 'release') return this.upgrades.answer(body);
         return protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory);
       },
       voted: (_claim, vote) => this.#rememberVote(vote),
@@ -187,6 +192,7 @@ export class Agent {
     this.#executor = new Executor(executorParts, config.mode);
     this.#placed = this.#placedServices();
     this.swarmPolicies = this.#policiesOfSwarm();
+    this.upgrades = this.#upgradesOfSwarm();
     const { roster } = this.#link.admission;
     const place = { name: this.#link.name, swarmId: config.swarmId, roster, executor: this.#executor };
     this.orders = new SignedOrders(ports, place);
@@ -224,6 +230,20 @@ export class Agent {
       follow: (bundle, policies) => this.#policies.follow(bundle, policies, (all) => this.#watcher.setPolicies(all)),
       bundle: () => this.#policies.bundle,
       names: () => this.#policies.ofSwarm,
+      incidents: () => this.#memory.incidents(),
+      isReady: () => this.#watcher.conditions().Ready !== 'False',
+      nameOf: (peer) => this.#link.nameOf(peer),
+      noted: (text) => this.noted(text),
+      ...this.#events,
+    });
+  }
+
+  #upgradesOfSwarm(): SwarmUpgrades {
+    return new SwarmUpgrades(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
+      mayDecide: (peer) => this.#link.admission.roster.isIssuer(peer, this.#ports.clock.wallMs()),
+      alive: () => this.#link.alive,
+      ask: (peer, body, withinMs) => this.#link.askOne(peer, 'release', body, withinMs),
+      coordinator: () => this.#link.coordinator,
       incidents: () => this.#memory.incidents(),
       isReady: () => this.#watcher.conditions().Ready !== 'False',
       nameOf: (peer) => this.#link.nameOf(peer),
@@ -281,6 +301,7 @@ export class Agent {
     this.#watcher.start();
     this.#placed.start();
     this.swarmPolicies.start();
+    this.upgrades.start();
   }
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
@@ -291,17 +312,21 @@ export class Agent {
     this.#isGone = true;
   }
 
-  /** Says farewell, then stops services, network and storage, in this order. */
-  async stop(): Promise<void> {
+  /** Says farewell, then stops services, network and storage, in this order. @param how `anew`: it is back at once, and services go on */
+  async stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
     this.swarmPolicies.stop();
-    await this.#placed.stop(); // while the swarm can still be told
+    this.upgrades.stop();
+    if (how === 'for good')
+      await this.#placed.stop(); // while the swarm can still be told
+    else this.#placed.leave();
     this.#watcher.stop();
     this.#healer.stop();
     this.#executor.stop();
     this.auditWatch.stop();
     await this.#kept.close();
     await this.#link.stop();
-    await this.#ports.actuator.close();
+    if (how === 'for good') await this.#ports.actuator.close();
+    else await this.#ports.actuator.leave();
     await this.#ports.compute.close();
     if (this.#isGone) await forgetSwarm(this.#ports.store);
     await this.#ports.store.close();

@@ -14,6 +14,7 @@ import { ActuatorClient } from './action/adapters/actuator-client.ts';
 import { SystemClock } from './adapters/clock.ts';
 import { ForkedCompute } from './adapters/forked-compute.ts';
 import { LevelStore } from './adapters/level-store.ts';
+import { LocalReleases } from './adapters/local-releases.ts';
 import { findPackage } from './adapters/package.ts';
 import { SystemRandom } from './adapters/random.ts';
 import { type Agent, createAgent } from './agent.ts';
@@ -39,6 +40,8 @@ export interface NodeOptions extends ConfigFlags {
   log(level: 'info' | 'warn', text: string): void;
   /** The agent cannot go on. */
   failed(error: unknown): void;
+  /** The agent has stopped, and is to be started anew; its services go on. */
+  restart(): void;
 }
 
 export interface RunningNode {
@@ -102,15 +105,25 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     actuator: await openActuator(directory, config.service, options.log),
     compute: new ForkedCompute(options.entry, modelPath),
     crypto,
+    releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
   };
   const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
   const place = { swarmId, token, rootSigners, networkKeys, join: bootstrap };
-  const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, options);
+  const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
     throw error;
   });
   const http = await openHttp(agent, config.api, options.log);
+  const close = (): void => {
+    for (const one of [server, http]) one?.close();
+    http?.closeAllConnections();
+    server.closeAllConnections();
+  };
+  const anew = (): void => {
+    close();
+    agent.stop('anew').then(options.restart, options.failed);
+  };
   return {
     agent,
     directory,
@@ -118,9 +131,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     page: http && `${config.api.certificate === undefined ? 'http' : 'https'}://${config.api.listen}`,
     founded,
     stop: async () => {
-      for (const one of [server, http]) one?.close();
-      http?.closeAllConnections();
-      server.closeAllConnections();
+      close();
       await agent.stop();
     },
   };

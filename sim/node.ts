@@ -17,6 +17,7 @@ import { ProcessClock } from './machine/clock.ts';
 import { Disk, SimulatedStore } from './machine/disk.ts';
 import { FakeLinux } from './machine/linux.ts';
 import { Process } from './machine/process.ts';
+import { type Archive, SimulatedReleases } from './machine/releases.ts';
 import type { Network } from './network/network.ts';
 import { SimulatedTransport } from './network/transport.ts';
 import type { SeededRandom } from './random.ts';
@@ -27,6 +28,12 @@ export const EPOCH_MS = 1_767_225_600_000;
 const MACHINE = { cpus: 4, memoryBytes: 8 * 1024 ** 3 };
 /** As a service manager would: an agent that ended by itself is started again. */
 const RESTART_MS = 5_000;
+/** An agent that starts anew. */
+const ANEW_MS = 1_500;
+/** Of a release that is no good. */
+const ENDS_AFTER_MS = 8_000;
+const HARMS_EVERY_MS = 3_000;
+const HANGS_MS = 3_600_000;
 const STATUS_EVERY_MS = 1_000;
 const LATER_EVERY_MS = 2_000;
 
@@ -78,7 +85,7 @@ export class SimulatedNode {
   /** What it is ahead while nothing is wrong with it. */
   usualSkewMs = 0;
   driftPpm = 0;
-  version = '0.1.0';
+  version = '0.2.0';
   /** It also speaks a version of the protocol that is yet to come. */
   speaksLater = false;
   /** Where an agent finds the swarm; empty for the first one. */
@@ -88,6 +95,8 @@ export class SimulatedNode {
   readonly lies = new Set<Lie>();
   /** Services that something happened to: what is done to any other harms it. */
   readonly touched = new Set<string>();
+  /** Releases of KALOS that it has. */
+  readonly releases: SimulatedReleases;
   starts = 0;
   /** How often its disk was replaced. */
   wipes = 0;
@@ -103,6 +112,7 @@ export class SimulatedNode {
     this.#world = world;
     this.process = new Process(world.scheduler);
     this.disk = new Disk(world.random(`disk ${index}`));
+    this.releases = new SimulatedReleases(world.scheduler, (reason) => this.#endsBy(reason));
     const { services } = world.settings;
     this.linux = new FakeLinux(world.scheduler, world.random(`machine ${index}`), services, MACHINE, EPOCH_MS);
   }
@@ -130,6 +140,7 @@ export class SimulatedNode {
     this.process = process;
     const clock = new ProcessClock(scheduler, () => EPOCH_MS + this.skewMs, process, this.driftPpm);
     const store = new SimulatedStore(this.disk, scheduler, process);
+    const release = this.releases.starts();
     const own = new SimulatedTransport(this.peer, network, (port) => this.linux.portState(port), process);
     const transport = this.lies.size === 0 ? own : new LyingTransport(own, this.crypto, clock, swarmId, this.lies);
     const actuator = new SimulatedActuator(this.linux, clock);
@@ -142,6 +153,7 @@ export class SimulatedNode {
       actuator,
       compute: NO_COMPUTE,
       crypto: this.crypto,
+      releases: this.releases.port(),
     };
     this.linux.onAct = (text) => this.#world.log(this.name, text);
     const end = (): void => {
@@ -154,19 +166,63 @@ export class SimulatedNode {
       this.#end = undefined;
     };
     this.#end = end;
-    this.#start(ports, process);
+    this.#start(ports, process, release);
   }
 
-  #start(ports: Ports, process: Process): void {
+  #start(ports: Ports, process: Process, release: Archive | undefined): void {
     const failed = (error: unknown): void => {
       if (!process.dead) this.#gaveUp(error);
     };
-    const events = { log: (_level: string, text: string) => this.#world.log(this.name, text), failed };
-    const { running, start } = this.#world.protocolsOnly ? this.#protocols(ports, events) : this.#whole(ports, events);
+    const events = {
+      log: (_level: string, text: string) => this.#world.log(this.name, text),
+      failed,
+      restart: () => this.#anew(),
+    };
+    const { protocolsOnly } = this.#world;
+    const version = release?.version ?? this.version;
+    const { running, start } = protocolsOnly ? this.#protocols(ports, events) : this.#whole(ports, events, version);
     this.#running = running;
     start().then(() => {
       if (this.speaksLater) this.#speakLater(ports);
+      if (release !== undefined) this.#behave(release, ports, process);
     }, failed);
+  }
+
+  /** An agent of a release that is no good. */
+  #behave({ behaviour }: Archive, { clock }: Ports, process: Process): void {
+    if (behaviour === 'well') return;
+    this.#world.log(this.name, `runs a release that ${behaviour}`);
+    if (behaviour === 'ends') clock.after(ENDS_AFTER_MS, () => this.#endsBy('it ended by itself'));
+    else if (behaviour === 'hangs') process.pause(HANGS_MS);
+    else this.#harm(clock);
+  }
+
+  #harm(clock: Ports['clock']): void {
+    const [service] = this.#world.settings.services;
+    if (service !== undefined) {
+      this.touched.add(service.name);
+      this.linux.kill(service.name);
+    }
+    clock.after(HARMS_EVERY_MS, () => this.#harm(clock));
+  }
+
+  /** Its agent ends; whatever starts agents starts it again, as what it was before where that was on trial. */
+  #endsBy(reason: string): void {
+    this.releases.ended(reason);
+    this.#world.log(this.name, `its agent ended: ${reason}`);
+    this.#end?.();
+    this.#world.scheduler.after(RESTART_MS, () => this.boot());
+  }
+
+  /** Ends in order, its services going on, and starts anew. */
+  #anew(): void {
+    const running = this.#running;
+    const ended = (): void => {
+      this.#end?.();
+      this.#world.scheduler.after(ANEW_MS, () => this.boot());
+    };
+    if (running?.whole === undefined) return ended();
+    running.whole.stop('anew').then(ended, ended);
   }
 
   /** What an agent of a later version says beside what all understand. */
@@ -181,9 +237,13 @@ export class SimulatedNode {
     speak();
   }
 
-  #whole(ports: Ports, events: Parameters<typeof createAgent>[2]): { running: Running; start: () => Promise<void> } {
+  #whole(
+    ports: Ports,
+    events: Parameters<typeof createAgent>[2],
+    version: string,
+  ): { running: Running; start: () => Promise<void> } {
     const { settings, swarmId } = this.#world;
-    const { name, version, join } = this;
+    const { name, join } = this;
     const agent = createAgent({ ...settings, ...NO_TOKEN, name, version, swarmId, join }, ports, events);
     const running = { swarm: agent.swarm, whole: agent, stop: () => agent.stop() };
     return { running, start: () => agent.start() };

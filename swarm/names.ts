@@ -12,7 +12,8 @@ export type ProtocolName =
   | 'decisions'
   | 'table'
   | 'explain'
-  | 'audit';
+  | 'audit'
+  | 'release';
 
 const VERSIONS: Record<ProtocolName, number> = {
   sync: 3,
@@ -26,6 +27,7 @@ const VERSIONS: Record<ProtocolName, number> = {
   table: 3,
   explain: 1,
   audit: 1,
+  release: 1,
 };
 
 const TOPIC_ID_HEX = 12;

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import { grantShape } from './grants.ts';
+import { MOST_WAVE } from './upgrades.ts';
 
 const VERSION = 1;
 /** A request holds 64 KiB. */
@@ -10,6 +11,8 @@ export const MOST_BUNDLE_CHARS = 32_768;
 export const MOST_CANARIES = 16;
 /** No bundle is watched for less. */
 export const MOST_HASTE_MS = 5_000;
+const MOST_SOAK_MS = 86_400_000;
+export const MOST_RELEASE_BYTES = 67_108_864;
 const peer = z.string().min(1).max(100);
 const decisionId = z.string().regex(/^[0-9a-f]{32}$/);
 const name = z
@@ -20,6 +23,10 @@ const name = z
 const reason = z.string().min(1).max(200);
 const proofPart = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length < 1_000);
 const timeMs = z.number().int().nonnegative();
+const signature = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES);
+/** How long it is watched: on the canaries, and then on all, or in each wave. */
+const soakMs = z.number().int().min(MOST_HASTE_MS).max(MOST_SOAK_MS);
+const canary = z.array(peer).min(1).max(MOST_CANARIES);
 
 const shared = {
   v: z.literal(VERSION),
@@ -80,10 +87,9 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     ...shared,
     kind: z.literal('bundle'),
     policies: z.string().min(2).max(MOST_BUNDLE_CHARS),
-    signature: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES),
-    canary: z.array(peer).min(1).max(MOST_CANARIES),
-    /** How long it is watched, on the canaries and then on all. */
-    soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000),
+    signature,
+    canary,
+    soakMs,
     /** What its policies may find on a machine while it is watched; more, and it does not know what is normal. */
     findings: z.number().int().min(0).max(1_000),
   }),
@@ -99,10 +105,44 @@ export const decisionSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...shared, kind: z.literal('bundle-advance'), bundle: decisionId }),
   /** The coordinator or an issuer: the last good one again. */
   z.strictObject({ ...shared, kind: z.literal('bundle-withdraw'), bundle: decisionId, reason }),
+  /** A release of KALOS for all machines that take any, tried on a few first. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('upgrade'),
+    version: z
+      .string()
+      .max(40)
+      .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/),
+    digest: z.string().regex(/^[0-9a-f]{64}$/),
+    bytes: z.number().int().positive().max(MOST_RELEASE_BYTES),
+    signature,
+    canary,
+    soakMs,
+  }),
+  /** How it does on one machine. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('upgrade-report'),
+    upgrade: decisionId,
+    ok: z.boolean(),
+    reason: z.string().max(200),
+  }),
+  /** The coordinator: on to these; to all that are left, where there are none. */
+  z.strictObject({ ...shared, kind: z.literal('upgrade-advance'), upgrade: decisionId, next: z.array(peer).max(MOST_WAVE) }),
+  /** The coordinator or an issuer: the last good one again. */
+  z.strictObject({ ...shared, kind: z.literal('upgrade-withdraw'), upgrade: decisionId, reason }),
   /** Whoever has it is to give it up to another. */
   z.strictObject({ ...shared, kind: z.literal('move'), service: name, reason }),
 ]);
 export type Decision = z.infer<typeof decisionSchema>;
+
+/** Kinds that came later, and the version of KALOS that first knew them: none is decided while somebody runs an older one. */
+export const KNOWN_SINCE: Partial<Record<Decision['kind'], string>> = {
+  upgrade: '0.2.0',
+  'upgrade-report': '0.2.0',
+  'upgrade-advance': '0.2.0',
+  'upgrade-withdraw': '0.2.0',
+};
 
 type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;
 /** What is wished for, before it is known whose wish it is. */

@@ -4,10 +4,12 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { StateMachine } from '../raft/machine.ts';
 import type { EntryId } from '../raft/types.ts';
-import { Bundles, bundlesSchema, NO_BUNDLES } from './bundles.ts';
+import { bundlesSchema, newBundles } from './bundles.ts';
 import { type Decision, decisionSchema } from './decision.ts';
 import { Grants, grantsSchema } from './grants.ts';
 import { type Placement, Placements, placementsSchema } from './placements.ts';
+import { NOTHING_PUSHED } from './rollout.ts';
+import { newUpgrades, upgradesSchema } from './upgrades.ts';
 
 const VERSION = 2;
 /** The newest, for whoever looks, for followers that are a little behind, and so that none is taken twice. */
@@ -82,6 +84,7 @@ const stateSchema = z.tuple([
   bundlesSchema.optional(),
   grantsSchema.default([]),
   z.array(quarantineSchema).default([]),
+  upgradesSchema.optional(),
 ]);
 
 /** Disruptive changes that may be made at once. */
@@ -98,7 +101,8 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   #silences = new Map<string, SwarmSilence>();
   #leases = new Map<string, Lease>();
   readonly #placements = new Placements();
-  readonly bundles = new Bundles();
+  readonly bundles = newBundles();
+  readonly upgrades = newUpgrades();
   readonly grants = new Grants();
   #quarantined = new Map<PeerId, Quarantine>();
 
@@ -172,14 +176,28 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       case 'revoke':
         return this.grants.revoke(decision);
       case 'bundle':
-        return this.bundles.push(decision);
+        return this.#bundle(decision);
       case 'bundle-report':
-        return this.bundles.report(decision);
+        return this.bundles.report(decision.bundle, { peer: by, ok: decision.ok, reason: decision.reason });
       case 'bundle-advance':
-        return this.bundles.advance(decision);
+        return this.bundles.advance({ id: decision.bundle, atMs });
       case 'bundle-withdraw':
-        return this.bundles.withdraw(decision);
+        return this.bundles.withdraw({ id: decision.bundle, atMs }, decision.reason);
+      case 'upgrade': {
+        const { version, digest, bytes, signature, canary, soakMs } = decision;
+        return this.upgrades.push({ id, by, atMs, version, digest, bytes, signature, canary, soakMs });
+      }
+      case 'upgrade-report':
+        return this.upgrades.report(decision.upgrade, { peer: by, ok: decision.ok, reason: decision.reason });
+      case 'upgrade-advance':
+        return this.upgrades.advanceTo({ id: decision.upgrade, atMs }, decision.next);
+      case 'upgrade-withdraw':
+        return this.upgrades.withdraw({ id: decision.upgrade, atMs }, decision.reason);
     }
+  }
+
+  #bundle({ id, by, atMs, policies, signature, canary, soakMs, findings }: Extract<Decision, { kind: 'bundle' }>) {
+    return this.bundles.push({ id, by, atMs, policies, signature, canary, soakMs, findings });
   }
 
   #lease(
@@ -247,7 +265,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
 
   encode(): Uint8Array {
     const sorted = <T>(all: Map<string, T>): T[] => [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
-    return encodeCbor([
+    const fields = [
       VERSION,
       this.index,
       this.#recent.map(({ index, term, decision }) => [index, term, decision]),
@@ -258,20 +276,23 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       this.bundles.state,
       this.grants.encodable(),
       sorted(this.#quarantined),
-    ]);
+    ];
+    // As the version before has it, as long as there is nothing of what that did not know.
+    return encodeCbor(this.upgrades.isBlank ? fields : [...fields, this.upgrades.state]);
   }
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined, upgrades] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
     this.#silences = new Map(silences.map((one) => [one.id, one]));
     this.#leases = new Map(leases.map((one) => [one.id, one]));
     this.#placements.restore(placements);
-    this.bundles.restore(bundles ?? NO_BUNDLES);
+    this.bundles.restore(bundles ?? NOTHING_PUSHED);
+    this.upgrades.restore(upgrades ?? NOTHING_PUSHED);
     this.grants.restore(grants);
     this.#quarantined = new Map(quarantined.map((one) => [one.peer, one]));
   }

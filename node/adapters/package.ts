@@ -7,6 +7,8 @@ const manifestSchema = z.object({ name: z.string(), version: z.string() });
 
 export interface Package {
   root: string;
+  /** Of the machine’s own package: where native parts are; another root where a release of the swarm runs. */
+  home: string;
   version: string;
   addonPath: string;
   actuatorPath: string;
@@ -21,9 +23,11 @@ export function findPackage(): Package {
     const path = join(root, 'package.json');
     const manifest = existsSync(path) ? manifestSchema.safeParse(JSON.parse(readFileSync(path, 'utf8'))) : undefined;
     if (manifest?.data?.name === 'kalos') {
-      const built = (name: string): string => join(root, 'native', 'build', name);
+      const home = process.env.KALOS_PACKAGE ?? root;
+      const built = (name: string): string => join(home, 'native', 'build', name);
       return {
         root,
+        home,
         version: manifest.data.version,
         addonPath: built('kalos.node'),
         actuatorPath: built('kalos-actuator'),

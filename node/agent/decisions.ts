@@ -9,9 +9,10 @@ import {
   isCertified,
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
-import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { type Decision, decisionSchema, KNOWN_SINCE, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
+import { nextUpgrade } from '../../consensus/decisions/upgrades.ts';
 import { majority } from '../../consensus/quorum.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { type Equivocation, equivocatorOf } from '../../consensus/vote/equivocation.ts';
@@ -39,9 +40,19 @@ const AGREEING = 2;
 const MAX_ASKED = 5;
 
 /** What a member decides for itself alone. */
-const OWN: ReadonlySet<Decision['kind']> = new Set(['lease', 'release', 'place', 'unplace', 'bundle-report', 'quarantine']);
+const OWN: ReadonlySet<Decision['kind']> = new Set([
+  'lease',
+  'release',
+  'place',
+  'unplace',
+  'bundle-report',
+  'upgrade-report',
+  'quarantine',
+]);
 /** What is the coordinator’s. */
-const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'displace', 'bundle-advance']);
+const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'displace', 'bundle-advance', 'upgrade-advance']);
+/** The coordinator’s too, and an issuer’s. */
+const BACK: ReadonlySet<Decision['kind']> = new Set(['bundle-withdraw', 'upgrade-withdraw']);
 const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
 
 /** How much is asked of a read: what is here; or what is here once it is no older than the question. */
@@ -60,6 +71,10 @@ export interface DecisionsEvents {
   health(): { members: number; sick: number };
   /** The newest beginning anew of the committee. */
   recovery(): Recovery | undefined;
+  /** What is wrong with a member, in words; undefined where nothing is. */
+  ill(peer: PeerId): string | undefined;
+  /** Of KALOS, by its status. */
+  versionOf(peer: PeerId): string | undefined;
   /** How far each member is, by its status. */
   decidedBy(peer: PeerId): number;
   log(level: 'info' | 'warn', text: string): void;
@@ -188,7 +203,7 @@ export class Decisions {
     if (decision.by !== from) return { ok: false, reason: 'nobody wishes in another’s name' };
     const isSelf = from === this.#ports.crypto.self;
     if (LEADERS.has(decision.kind) && !isSelf) return { ok: false, reason: 'that is for the coordinator to say' };
-    const mayAny = OWN.has(decision.kind) || LEADERS.has(decision.kind) || (isSelf && decision.kind === 'bundle-withdraw');
+    const mayAny = OWN.has(decision.kind) || LEADERS.has(decision.kind) || (isSelf && BACK.has(decision.kind));
     if (!mayAny && !this.#events.mayDecide(from))
       return {
         ok: false,
@@ -196,7 +211,17 @@ export class Decisions {
       };
     if (decision.kind === 'quarantine' && equivocatorOf(this.#ports.crypto, this.#swarmId, decision) !== decision.peer)
       return { ok: false, reason: 'that proves nothing' };
+    const tooOld = this.#whoDoesNotKnow(decision);
+    if (tooOld !== undefined) return { ok: false, reason: tooOld };
     return log.propose(this.#stamped(decision), timeoutMs);
+  }
+
+  /** What one member does not know would part what it holds from what the others hold. */
+  #whoDoesNotKnow({ kind }: Decision): string | undefined {
+    const since = KNOWN_SINCE[kind];
+    const { alive, versionOf, nameOf } = this.#events;
+    const old = since && alive().find((peer) => isOlder(versionOf(peer) ?? since, since));
+    return old && `${nameOf(old)} runs KALOS ${versionOf(old)}: that takes ${since} on all members`;
   }
 
   /** How many there are, how they are, and what time it is, is not for whoever wishes to say: else a wrong clock would end others' leases. */
@@ -213,6 +238,9 @@ export class Decisions {
       case 'bundle':
       case 'grant':
       case 'bundle-advance':
+      case 'upgrade':
+      case 'upgrade-advance':
+      case 'upgrade-withdraw':
       case 'bundle-withdraw':
         return { ...decision, atMs };
       default:
@@ -275,10 +303,14 @@ export class Decisions {
     log.propose(decision, REQUEST_MS).then(ended, ended);
   }
 
-  /** A bundle goes on, or back. */
+  /** A bundle goes on, or back; and so does a release. */
   #roll(log: DecisionLog): void {
-    const { nameOf, health } = this.#events;
-    const wish = nextOf(log.machine.bundles.state, health().members, this.#ports.clock.wallMs(), nameOf);
+    const { nameOf, health, alive, ill } = this.#events;
+    const { members } = health();
+    const nowMs = this.#ports.clock.wallMs();
+    const view = { self: this.#ports.crypto.self, alive: alive(), members, voters: this.#committee.voters() ?? [], ill, nameOf };
+    const { bundles, upgrades } = log.machine;
+    const wish = nextOf(bundles.state, members, nowMs, nameOf) ?? nextUpgrade(upgrades.state, view, nowMs);
     if (wish === undefined || this.#isRolling) return;
     this.#isRolling = true;
     this.decide(wish, REQUEST_MS)
@@ -503,6 +535,14 @@ export class Decisions {
       return undefined; // it is none
     }
   }
+}
+
+/** By the three numbers of a version. */
+function isOlder(version: string, than: string): boolean {
+  const numbers = (text: string): number[] => text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0);
+  const [a, b] = [numbers(version), numbers(than)];
+  const differs = a.findIndex((one, nth) => one !== b[nth]);
+  return differs >= 0 && (a[differs] ?? 0) < (b[differs] ?? 0);
 }
 
 function shuffled<T>(all: readonly T[], below: (bound: number) => number): T[] {

@@ -66,6 +66,8 @@ export class Order {
       mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
       health: () => this.health(),
       recovery: () => events.recovery(),
+      ill: (peer) => this.#ill(peer),
+      versionOf: (peer) => events.statusOf(peer)?.version,
       decidedBy: (peer) => events.statusOf(peer)?.decided ?? 0,
       nameOf,
       log,
@@ -79,6 +81,13 @@ export class Order {
     const all = members();
     const sick = all.filter(({ peer }) => stateOf(peer) !== 'alive' || looksSick(statusOf(peer)));
     return { members: Math.max(1, all.length), sick: sick.length };
+  }
+
+  /** What is wrong with a member, as this one sees it. */
+  #ill(peer: PeerId): string | undefined {
+    const state = this.#events.stateOf(peer);
+    if (state !== 'alive') return `is ${state ?? 'gone'}`;
+    return looksSick(this.#events.statusOf(peer)) ? 'is not ready' : undefined;
   }
 
   async open(): Promise<void> {

@@ -84,10 +84,15 @@ export class PlacedServices {
     });
   }
 
-  /** Gives up all, so that others have them at once. */
-  async stop(): Promise<void> {
+  /** Looks no more, and keeps what it has: this agent is back at once. */
+  leave(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+  }
+
+  /** Gives up all, so that others have them at once. */
+  async stop(): Promise<void> {
+    this.leave();
     const own = this.#names.filter((service) => this.isHere(service));
     await Promise.all(own.map((service) => this.#giveUp(service, 'its agent ends', null).catch(() => undefined)));
   }

@@ -60,8 +60,12 @@ export interface SwarmLinkConfig {
   networkKeys?: HeldKeys | undefined;
 }
 
+/** What the rest of the agent answers. */
+const AGENT_REQUESTS = ['table', 'explain', 'audit', 'release'] as const;
+type AgentRequest = (typeof AGENT_REQUESTS)[number];
+
 export interface SwarmLinkEvents {
-  request(protocol: 'table' | 'explain' | 'audit', from: PeerId, body: Uint8Array): Promise<Uint8Array>;
+  request(protocol: AgentRequest, from: PeerId, body: Uint8Array): Promise<Uint8Array>;
   voted(claim: Claim, vote: Vote): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -239,7 +243,7 @@ export class SwarmLink {
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
       messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
-      requests: [...(['sync', 'renew', 'table', 'explain', 'audit'] as const), ...ORDER_REQUESTS].map(protocol),
+      requests: [...(['sync', 'renew'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -283,7 +287,7 @@ export class SwarmLink {
     );
   }
 
-  askOne(peer: PeerId, name: 'audit', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
+  askOne(peer: PeerId, name: 'audit' | 'release', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
     return this.#request(peer, this.#names.protocol(name), body, withinMs);
   }
 
@@ -456,13 +460,9 @@ export class SwarmLink {
   async #answer(name: string, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const order = ORDER_REQUESTS.find((one) => name === this.#names.protocol(one));
     if (order !== undefined) return this.order.answer(order, from, body);
+    const agents = AGENT_REQUESTS.find((one) => name === this.#names.protocol(one));
+    if (agents !== undefined) return this.#events.request(agents, from, body);
     switch (name) {
-      case this.#names.protocol('table'):
-        return this.#events.request('table', from, body);
-      case this.#names.protocol('audit'):
-        return this.#events.request('audit', from, body);
-      case this.#names.protocol('explain'):
-        return this.#events.request('explain', from, body);
       case this.#names.protocol('renew'): {
         const grant = await this.admission.renew(from);
         if (grant === undefined) throw new Error('this agent is no issuer');

@@ -2,6 +2,7 @@
 // what is seen of them said. Who pushed them has signed them; what this machine declares itself stays above them.
 import { type Bundle, bundleBytes, isSigned } from '../../consensus/decisions/bundles.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
+import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -28,10 +29,7 @@ export interface SwarmPoliciesEvents {
   log(level: 'info' | 'warn', text: string): void;
 }
 
-/** How a bundle is tried. */
-export interface HowTried {
-  canary: PeerId[];
-  soakMs: number;
+interface HowBundleTried extends HowTried {
   /** What its policies may find on a machine meanwhile. */
   findings: number;
 }
@@ -119,7 +117,7 @@ export class SwarmPolicies {
   }
 
   /** Has policies tried on some members, then taken by all. @param policies checked before, by whoever asks */
-  push(policies: readonly unknown[], { canary, soakMs, findings }: HowTried): Promise<Outcome> {
+  push(policies: readonly unknown[], { canary, soakMs, findings }: HowBundleTried): Promise<Outcome> {
     const { crypto } = this.#ports;
     const text = JSON.stringify(policies);
     const signature = crypto.sign(bundleBytes(this.#swarmId, crypto.self, text));
@@ -134,10 +132,9 @@ export class SwarmPolicies {
     const { self } = this.#ports.crypto;
     if (candidate === null) return;
     this.#watch ??= this.#watchAnew(candidate.id);
-    const before = candidate.reports.find(({ peer }) => peer === self);
     const wrong = this.#wrong(this.#watch, candidate.findings);
     const isOver = this.#ports.clock.monotonicMs() - this.#watch.sinceMs >= candidate.soakMs;
-    const isDue = wrong === undefined ? isOver && candidate.phase === 'canary' && before === undefined : before?.ok !== false;
+    const isDue = (wrong !== undefined || isOver) && wantsReport(candidate, self, wrong === undefined);
     if (!isDue) return;
     const reason = wrong?.slice(0, MAX_REASON) ?? '';
     if (wrong !== undefined) this.#events.log('warn', `bundle ${candidate.id.slice(0, 8)} does harm here: ${reason}`);

@@ -134,6 +134,14 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `${nameOf(decision.by)} gives up ${decision.service}: ${decision.reason}`;
     case 'displace':
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
+    case 'upgrade':
+      return `${nameOf(decision.by)} pushes KALOS ${decision.version} (${decision.digest.slice(0, 8)}), tried on ${decision.canary.map(nameOf).join(', ')}`;
+    case 'upgrade-report':
+      return `${nameOf(decision.by)} says of release ${decision.upgrade.slice(0, 8)}: ${decision.ok ? decision.reason || 'well' : decision.reason}`;
+    case 'upgrade-advance':
+      return `release ${decision.upgrade.slice(0, 8)} goes on to ${decision.next.length === 0 ? 'all that are left' : decision.next.map(nameOf).join(', ')}`;
+    case 'upgrade-withdraw':
+      return `release ${decision.upgrade.slice(0, 8)} is taken back: ${decision.reason}`;
     case 'move':
       return `${decision.service} is to run elsewhere: ${decision.reason}`;
     case 'quarantine':

@@ -25,6 +25,8 @@ export interface UpOptions {
   user?: string;
 }
 
+/** The launcher starts it again. */
+const EXIT_ANEW = 75;
 /** Once the start is over: what it left behind is 4 MB of garbage that V8 would keep for hours in an agent at rest. */
 const COMPACT_AFTER_MS = 15_000;
 /** And now and then: what an agent allocates at rest is garbage within minutes, but V8 sees no need to collect it. */
@@ -70,6 +72,7 @@ export async function up(options: UpOptions): Promise<void> {
     entry: process.argv[1] ?? '',
     log,
     failed,
+    restart,
   });
   process.stdout.write(`${welcome(node)}\n`);
   const notifier = systemdNotifier(process.env);
@@ -77,6 +80,14 @@ export async function up(options: UpOptions): Promise<void> {
   stopOnSignal(node, notifier, log);
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
+}
+
+/** As what was chosen meanwhile: by the launcher, in this one’s place, or as its child where that watches over it. */
+function restart(): never {
+  const launcher = process.env.KALOS_LAUNCHER;
+  if (launcher !== undefined && process.env.KALOS_TRIAL === undefined)
+    process.execve?.(launcher, [launcher, ...process.argv.slice(2)], process.env);
+  process.exit(EXIT_ANEW);
 }
 
 /** What top and other agents show it as, in the place of Node's own `MainThread`; its arguments stay as they are. */

@@ -194,6 +194,7 @@ export const configSchema = z.strictObject({
   announce: z.array(z.string().startsWith('/')).default([]),
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   mdns: z.boolean().default(true),
+  upgrades: z.boolean().default(false),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
   sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
   file: z.array(fileSchema).max(MAX_DECLARED).default([]),
@@ -257,7 +258,7 @@ export interface ConfigFlags {
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
 export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
   [
-    ...['name', 'mode', 'listen', 'mdns'].map((key) => ({ path: [key], list: false })),
+    ...['name', 'mode', 'listen', 'mdns', 'upgrades'].map((key) => ({ path: [key], list: false })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
     ...(['policy_engine', 'ai_engine', 'api'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),

@@ -109,6 +109,11 @@ export class SimulatedActuator implements Actuator {
     this.#linux.onExit(listener);
   }
 
+  /** Nothing stays behind in memory that has to be closed. */
+  async leave(): Promise<void> {
+    return undefined;
+  }
+
   async close(): Promise<void> {
     for (const { name } of this.services()) await this.#linux.stopService(name, false);
   }

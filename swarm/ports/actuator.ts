@@ -248,4 +248,6 @@ export interface Actuator {
   onExit(listener: (name: string) => void): void;
   /** The agent leaves for good. */
   close(): Promise<void>;
+  /** The agent ends, and is back at once: services go on. */
+  leave(): Promise<void>;
 }

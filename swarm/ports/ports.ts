@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import type { Compute } from './compute.ts';
 import type { Crypto } from './crypto.ts';
 import type { Random } from './random.ts';
+import type { Releases } from './releases.ts';
 import type { Sensors } from './sensors.ts';
 import type { Store } from './store.ts';
 import type { Transport } from './transport.ts';
@@ -17,4 +18,5 @@ export interface Ports {
   actuator: Actuator;
   compute: Compute;
   crypto: Crypto;
+  releases: Releases;
 }

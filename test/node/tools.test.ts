@@ -149,6 +149,7 @@ class RecordingActuator implements Actuator {
   }
   onExit(): void {}
   async close(): Promise<void> {}
+  async leave(): Promise<void> {}
 }
 
 let scheduler: Scheduler;

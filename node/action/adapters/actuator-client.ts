@@ -356,6 +356,10 @@ export class ActuatorClient implements Actuator {
     await this.#end(this.#owned);
   }
 
+  async leave(): Promise<void> {
+    await this.#end(false);
+  }
+
   /** Its agent does not come up: one that was started for it ends, one that was there goes on. */
   async giveUp(): Promise<void> {
     await this.#end(this.#owned && this.#started);

@@ -21,6 +21,8 @@ export interface StateDirectory {
   /** Of the agent's own actuator: its state, its socket and the services' logs. */
   actuator: string;
   actuatorPolicy: string;
+  /** Releases of KALOS that the swarm has decided on. */
+  releases: string;
 }
 
 /** `--dir`, else KALOS_DIR, else /var/lib/kalos for root and the XDG state directory for others. */
@@ -39,6 +41,7 @@ export function stateDirectory(given: string | undefined): StateDirectory {
     database: file('memory'),
     actuator: file('actuator'),
     actuatorPolicy: file('actuator.policy'),
+    releases: file('releases'),
   };
 }
 

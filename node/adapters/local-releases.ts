@@ -1,0 +1,177 @@
+// The Releases port on a directory: archives as `npm pack` makes them, what is in them, and a few small files that the launcher (bin/kalos)
+// reads: which release runs, which is on trial, which was given up. Packages with native parts, the bridge and the actuator stay this machine's own.
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { Releases } from '../../swarm/ports/releases.ts';
+import { findPackage } from './package.ts';
+
+const MOST_ENTRIES = 5_000;
+const MOST_UNPACKED_BYTES = 268_435_456;
+/** Beside those that run. */
+const MOST_KEPT = 3;
+const MANIFEST = 'package/package.json';
+const ENTRY = 'package/dist/kalos.mjs';
+const manifestSchema = z.object({ name: z.literal('kalos'), version: z.string() });
+
+export interface LocalReleasesOptions {
+  directory: string;
+  takes: boolean;
+  environment: NodeJS.ProcessEnv;
+}
+
+export class LocalReleases implements Releases {
+  readonly takes: boolean;
+  readonly running: string;
+  readonly #directory: string;
+  isOnTrial: boolean;
+  failed: Releases['failed'];
+
+  constructor({ directory, takes, environment }: LocalReleasesOptions) {
+    this.#directory = directory;
+    this.takes = takes;
+    this.running = environment.KALOS_RELEASE ?? '';
+    this.isOnTrial = this.running !== '' && this.#word('trial') === this.running;
+    const [digest, ...reason] = this.#word('failed').split(' ');
+    this.failed = digest === undefined || digest === '' ? undefined : { digest, reason: reason.join(' ') };
+  }
+
+  #at(...names: string[]): string {
+    return join(this.#directory, ...names);
+  }
+
+  #word(name: string): string {
+    return existsSync(this.#at(name)) ? readFileSync(this.#at(name), 'utf8').trim() : '';
+  }
+
+  async #say(name: string, word: string): Promise<void> {
+    await writeFile(this.#at(`${name}.new`), `${word}\n`, { mode: 0o600, flush: true });
+    await rename(this.#at(`${name}.new`), this.#at(name));
+  }
+
+  async #unsay(...names: string[]): Promise<void> {
+    for (const name of names) await rm(this.#at(name), { force: true });
+  }
+
+  // Archives
+
+  async has(digest: string): Promise<boolean> {
+    return existsSync(this.#at(digest, ENTRY)) && existsSync(this.#at(`${digest}.tgz`));
+  }
+
+  async read(digest: string, from: number, most: number): Promise<Uint8Array | undefined> {
+    if (!/^[0-9a-f]{64}$/.test(digest) || !existsSync(this.#at(`${digest}.tgz`))) return undefined;
+    const file = await open(this.#at(`${digest}.tgz`), 'r');
+    try {
+      const part = new Uint8Array(most);
+      const { bytesRead } = await file.read(part, 0, most, from);
+      return part.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async keep(digest: string, archive: Uint8Array): Promise<string> {
+    await looksThrough(archive);
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const unpacked = this.#at(`${digest}.new`);
+    await rm(unpacked, { recursive: true, force: true });
+    await mkdir(unpacked, { mode: 0o700 });
+    await unpack(archive, unpacked);
+    const { version } = manifestSchema.parse(JSON.parse(readFileSync(join(unpacked, MANIFEST), 'utf8')));
+    await this.#lendModules();
+    await writeFile(this.#at(`${digest}.tgz.new`), archive, { mode: 0o600, flush: true });
+    await rename(this.#at(`${digest}.tgz.new`), this.#at(`${digest}.tgz`));
+    await rm(this.#at(digest), { recursive: true, force: true });
+    await rename(unpacked, this.#at(digest));
+    await this.#prune(digest);
+    return version;
+  }
+
+  /** What a release does not bring along: Node finds it above its directory. */
+  async #lendModules(): Promise<void> {
+    const { home } = findPackage();
+    const own = join(home, 'node_modules');
+    const modules = existsSync(join(own, 'classic-level')) ? own : dirname(home);
+    await rm(this.#at('node_modules'), { force: true });
+    await symlink(modules, this.#at('node_modules'));
+  }
+
+  async #prune(newest: string): Promise<void> {
+    const needed = new Set([newest, this.running, this.#word('current'), this.#word('trial')]);
+    const digests = (await readdir(this.#directory)).flatMap((name) => /^([0-9a-f]{64})\.tgz$/.exec(name)?.[1] ?? []);
+    const spare = digests.filter((digest) => !needed.has(digest));
+    const aged = await Promise.all(
+      spare.map(async (digest) => ({ digest, ms: (await stat(this.#at(`${digest}.tgz`))).mtimeMs })),
+    );
+    for (const { digest } of aged.sort((a, b) => b.ms - a.ms).slice(MOST_KEPT))
+      for (const name of [`${digest}.tgz`, digest]) await rm(this.#at(name), { recursive: true, force: true });
+  }
+
+  // What runs
+
+  async choose(digest: string): Promise<void> {
+    if (digest === '') await this.#unsay('current', 'trial', 'tried');
+    else if (digest === this.#word('current')) await this.#unsay('trial', 'tried');
+    else {
+      await this.#unsay('tried');
+      await this.#say('trial', digest);
+    }
+  }
+
+  async beat(): Promise<void> {
+    await writeFile(this.#at('beat'), '');
+  }
+
+  async confirm(): Promise<void> {
+    await rename(this.#at('trial'), this.#at('current'));
+    this.isOnTrial = false;
+  }
+
+  async forgive(): Promise<void> {
+    await this.#unsay('failed');
+    this.failed = undefined;
+  }
+}
+
+/** Whether it is what it should be, before anything of it is on the disk. @throws Error */
+async function looksThrough(archive: Uint8Array): Promise<void> {
+  const { list } = await import('tar');
+  const names = new Set<string>();
+  let [bytes, wrong] = [0, ''];
+  const parser = list({
+    strict: true,
+    onReadEntry: ({ path, type, size }) => {
+      names.add(path);
+      bytes += size;
+      const isPlain = type === 'File' || type === 'OldFile' || type === 'Directory';
+      if (!isPlain || !path.startsWith('package/') || path.split('/').includes('..')) wrong = `it has ${path} (${type}) in it`;
+      if (names.size > MOST_ENTRIES || bytes > MOST_UNPACKED_BYTES) wrong = 'there is too much in it';
+    },
+  });
+  await ended(parser, archive);
+  if (wrong !== '') throw new Error(`it is no release: ${wrong}`);
+  const missing = [MANIFEST, ENTRY].find((name) => !names.has(name));
+  if (missing !== undefined) throw new Error(`it is no release of KALOS: there is no ${missing} in it (npm pack makes one)`);
+}
+
+async function unpack(archive: Uint8Array, into: string): Promise<void> {
+  const { extract } = await import('tar');
+  await ended(extract({ cwd: into, strict: true, noChmod: true, preserveOwner: false }), archive);
+}
+
+interface Parser {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end' | 'close', listener: () => void): unknown;
+  end(bytes: Buffer): unknown;
+}
+
+function ended(parser: Parser, archive: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    parser.on('error', (error) => reject(new Error(`it is no archive (tar, gzip): ${error.message}`)));
+    parser.on('close', resolve);
+    parser.on('end', resolve);
+    parser.end(Buffer.from(archive));
+  });
+}
