@@ -12,6 +12,7 @@ import { addOrderCommands } from './order-commands.ts';
 import { addSignedOrderCommands } from './signed-order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
+import { addUpgradeCommands } from './upgrade-commands.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
 
@@ -73,6 +74,7 @@ function addNodeCommands(program: Command): void {
   addSwarmCommands(program);
   addOrderCommands(program);
   addSignedOrderCommands(program);
+  addUpgradeCommands(program);
   addApiCommands(program);
   addSetupCommands(program);
   program

@@ -12,7 +12,7 @@ export const MOST_CANARIES = 16;
 /** No bundle is watched for less. */
 export const MOST_HASTE_MS = 5_000;
 const MOST_SOAK_MS = 86_400_000;
-export const MOST_RELEASE_BYTES = 67_108_864;
+export const MOST_RELEASE_BYTES = 16_777_216;
 const peer = z.string().min(1).max(100);
 const decisionId = z.string().regex(/^[0-9a-f]{32}$/);
 const name = z

@@ -24,17 +24,18 @@ export async function answer(agent: Agent, request: IncomingMessage, level: Leve
     return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
   if (!reaches(level, found.route.scope))
     return failed(403, `this needs a token of scope ${found.route.scope}: kalos api-token create --scope ${found.route.scope}`);
-  const body = request.method === 'POST' ? await readBody(request) : undefined;
-  if (body === 'invalid') return failed(400, `the body must be JSON of at most ${MAX_BODY_BYTES} bytes`);
+  const { mostBytes = MAX_BODY_BYTES } = found.route;
+  const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
+  if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
   return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), level);
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+async function readBody(request: IncomingMessage, mostBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) return 'invalid';
+    if (size > mostBytes) return 'invalid';
     chunks.push(chunk);
   }
   if (size === 0) return undefined;

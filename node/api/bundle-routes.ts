@@ -2,18 +2,15 @@
 import { z } from 'zod';
 import type { Bundle, BundlesState } from '../../consensus/decisions/bundles.ts';
 import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
-import { drawnBy } from '../../swarm/membership/observers.ts';
-import type { PeerId } from '../../swarm/ports/transport.ts';
 import { checkPolicy, MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
 import { policySchema } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
-import { decide, ordered, peerOf } from './order-routes.ts';
+import { canariesOf } from './canaries.ts';
+import { decide, ordered } from './order-routes.ts';
 import { failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
-const MEMBERS_PER_CANARY = 10;
-const MOST_DRAWN = 5;
 const bundleSchema = z.strictObject({
   policies: z.array(z.unknown()).min(1).max(MAX_RULES),
   canary: z.array(z.string().min(1)).min(1).max(MOST_CANARIES).optional(),
@@ -66,19 +63,6 @@ function bundlesOf({ swarm }: Agent): BundlesAnswer {
     },
     ended,
   };
-}
-
-/** The canaries: those that are asked for, or one in ten of those that are there, drawn, not the coordinator, and five at most. */
-function canariesOf(agent: Agent, named: readonly string[] | undefined): PeerId[] | string {
-  const { swarm } = agent;
-  if (named !== undefined) {
-    const peers = named.map((one) => peerOf(agent, one));
-    const unknown = named.find((_, nth) => peers[nth] === undefined);
-    return unknown === undefined ? peers.flatMap((peer) => peer ?? []) : `no member is called ${unknown}: see kalos members`;
-  }
-  const others = swarm.alive.filter((peer) => peer !== swarm.coordinator && peer !== swarm.self);
-  const most = Math.min(MOST_DRAWN, Math.max(1, Math.floor(swarm.alive.length / MEMBERS_PER_CANARY)));
-  return others.length === 0 ? [swarm.self] : drawnBy('canary', String(agent.wallMs()), others, most);
 }
 
 async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>): Promise<Reply> {

@@ -19,6 +19,8 @@ export interface Route {
   scope: Level;
   /** What the body must be; undefined where there is none. */
   body: z.ZodType | undefined;
+  /** Of the body, where it may be larger than most. */
+  mostBytes?: number | undefined;
   /** @param parameter as it was in the path. @param level of who asks. */
   handle(agent: Agent, body: unknown, parameter: string, level: Level): Promise<Reply> | Reply;
 }

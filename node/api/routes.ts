@@ -20,6 +20,7 @@ import { outcomeOf } from './outcome.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
 import { SIGNED_ORDER_ROUTES } from './signed-order-routes.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
+import { UPGRADE_ROUTES } from './upgrade-routes.ts';
 
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_REASON_LENGTH = 200;
@@ -141,6 +142,7 @@ const ALL: readonly Route[] = [
   ...SWARM_ROUTES,
   ...ORDER_ROUTES,
   ...BUNDLE_ROUTES,
+  ...UPGRADE_ROUTES,
   ...GRANT_ROUTES,
   ...SIGNED_ORDER_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),

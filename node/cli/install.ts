@@ -58,6 +58,8 @@ Wants=network-online.target kalos-actuator.service
 
 [Service]
 Type=notify
+# A release on trial runs as a child of the launcher.
+NotifyAccess=all
 ExecStart=${join(root, 'bin', 'kalos')} up --dir ${STATE}
 Environment=KALOS_ACTUATOR=${SOCKET}
 User=${user}

@@ -13,6 +13,7 @@ export interface RealAgent {
   name: string;
   directory: string;
   address: string;
+  port: number;
   process: ChildProcess;
   output: string[];
 }
@@ -73,7 +74,8 @@ export class RealSwarm {
     const join_ = existing !== undefined ? [] : first === undefined ? this.#founding : ['--join', await this.token(first)];
     const configFile = join(this.#root, `${name}.toml`);
     writeFileSync(configFile, config);
-    const listen = this.#namespace === undefined ? '127.0.0.1:0' : '0.0.0.0:0';
+    const port = existing === undefined ? await freePort() : existing.port;
+    const listen = `${this.#namespace === undefined ? '127.0.0.1' : '0.0.0.0'}:${port}`;
     const args = [KALOS, 'up', '--dir', directory, '--name', name, '--config', configFile, '--listen', listen, ...join_];
     const within = this.#namespace === undefined ? [] : ['ip', 'netns', 'exec', this.#namespace];
     const [program = '', ...rest] = [...within, ...args];
@@ -85,7 +87,7 @@ export class RealSwarm {
       if (child.exitCode !== null) throw new Error(`it ended: ${output.join('')}`);
       return output.join('').match(/listens\s+(\S+)/)?.[1];
     });
-    const agent: RealAgent = { name, directory, address, process: child, output };
+    const agent: RealAgent = { name, directory, address, port, process: child, output };
     if (existing === undefined) this.agents.push(agent);
     else this.agents[this.agents.indexOf(existing)] = agent;
     return agent;

@@ -1,0 +1,38 @@
+// `kalos upgrade push | status | withdraw`: how its commands are parsed.
+import { type Command, Option } from 'commander';
+import type { Format } from '../node/cli/output.ts';
+import type { UpgradeOptions } from '../node/cli/upgrade.ts';
+import { directory, ends, exits, format, integer } from './options.ts';
+
+const load = () => import('../node/cli/upgrade.ts');
+const LEAST_SOAK_S = 5;
+const MOST_SOAK_S = 86_400;
+const SOAK_S = 600;
+
+export function addUpgradeCommands(program: Command): void {
+  const upgrade = program
+    .command('upgrade')
+    .description('releases of KALOS for all machines that take any (upgrades = true), tried on a few first');
+  upgrade
+    .command('push')
+    .description('have a release tried on a few members, then taken by the others in waves; it goes back where it does harm')
+    .argument('<file>', 'an archive as npm pack makes it')
+    .option('--canary <node...>', 'where it is tried (default: one member in ten, five at most, drawn)')
+    .option('--soak <seconds>', 'how long it is watched there, and in each wave', integer(LEAST_SOAK_S, MOST_SOAK_S), SOAK_S)
+    .option('--no-wait', 'do not wait until it is everywhere, or taken back')
+    .addOption(directory())
+    .addHelpText('after', exits('0 everywhere, 1 error or nobody coordinates, 2 usage or no release, 5 it was taken back'))
+    .action(async (file: string, options: UpgradeOptions) => ends((await load()).pushRelease(options, file)));
+  upgrade
+    .command('status')
+    .description('the swarm’s releases: good, being tried, what became of the last, and who runs what')
+    .addOption(directory())
+    .addOption(format())
+    .action(async ({ dir, output }: { dir?: string; output: Format }) => ends((await load()).showUpgrade(dir, output)));
+  upgrade
+    .command('withdraw')
+    .description('take the newest release back: machines run again what they ran before')
+    .addOption(new Option('--reason <text>', 'why, for the others and the log').default('by hand'))
+    .addOption(directory())
+    .action(async ({ dir, reason }: { dir?: string; reason: string }) => ends((await load()).withdrawRelease(dir, reason)));
+}

@@ -1,0 +1,112 @@
+// The part of the local API about releases of KALOS: pushed, tried on a few first, and what became of them.
+import { z } from 'zod';
+import { MOST_CANARIES, MOST_HASTE_MS, MOST_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
+import type { Upgrade, UpgradesState } from '../../consensus/decisions/upgrades.ts';
+import type { Agent } from '../agent.ts';
+import { canariesOf } from './canaries.ts';
+import { decide, ordered } from './order-routes.ts';
+import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+
+const CAUGHT_UP_MS = 5_000;
+/** As JSON has it, in base64. */
+const MOST_BODY_BYTES = Math.ceil((MOST_RELEASE_BYTES * 4) / 3) + 65_536;
+const upgradeSchema = z.strictObject({
+  archive: z.base64().min(1),
+  canary: z.array(z.string().min(1)).min(1).max(MOST_CANARIES).optional(),
+  soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000).default(600_000),
+});
+
+export interface UpgradeAnswer {
+  id: string;
+  by: string;
+  atMs: number;
+  version: string;
+  digest: string;
+}
+
+export interface UpgradesAnswer {
+  good: UpgradeAnswer | null;
+  before: UpgradeAnswer | null;
+  candidate:
+    | (UpgradeAnswer & {
+        phase: string;
+        /** Whose turn it is, and whose it was. */
+        turn: string[];
+        done: string[];
+        soakMs: number;
+        sinceMs: number;
+        reports: { node: string; ok: boolean; reason: string }[];
+      })
+    | null;
+  ended: UpgradesState['ended'];
+  versions: { node: string; version: string }[];
+}
+
+function upgradesOf({ swarm }: Agent): UpgradesAnswer {
+  const { good, before, candidate, ended } = swarm.order.decisions.state.upgrades.state;
+  const shown = ({ id, by, atMs, version, digest }: Upgrade): UpgradeAnswer => ({
+    id,
+    by: swarm.nameOf(by),
+    atMs,
+    version,
+    digest,
+  });
+  const named = (peers: readonly string[]): string[] => peers.map((peer) => swarm.nameOf(peer));
+  const { phase, canary = [], wave = [], before: earlier = [], reports = [] } = candidate ?? {};
+  const isFirst = phase === 'canary';
+  return {
+    good: good && shown(good),
+    before: before && shown(before),
+    candidate: candidate && {
+      ...shown(candidate),
+      phase: candidate.phase,
+      turn: named(isFirst ? canary : wave),
+      done: named(isFirst ? [] : [...canary, ...earlier]),
+      soakMs: candidate.soakMs,
+      sinceMs: candidate.sinceMs,
+      reports: reports.map(({ peer, ok: isWell, reason }) => ({ node: swarm.nameOf(peer), ok: isWell, reason })),
+    },
+    ended,
+    versions: swarm.alive.map((peer) => ({ node: swarm.nameOf(peer), version: swarm.statuses.get(peer)?.status.version ?? 'unknown' })),
+  };
+}
+
+async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof upgradeSchema>): Promise<Reply> {
+  const bytes = Buffer.from(archive, 'base64');
+  if (bytes.length > MOST_RELEASE_BYTES) return failed(400, `a release is ${MOST_RELEASE_BYTES} bytes at most`);
+  const peers = canariesOf(agent, canary);
+  if (typeof peers === 'string') return failed(404, peers);
+  return ordered(async () => {
+    const pushed = await agent.upgrades
+      .push(bytes, { canary: peers, soakMs })
+      .catch((error: Error) => failed(400, error.message));
+    if ('status' in pushed) return pushed;
+    if (!pushed.ok) return failed(409, pushed.reason);
+    await agent.swarm.order.decisions.caughtUp(pushed.index, CAUGHT_UP_MS);
+    const { candidate } = agent.swarm.order.decisions.state.upgrades.state;
+    await agent.noted(`KALOS ${candidate?.version} was pushed, decision ${pushed.index}`);
+    const named = peers.map((peer) => agent.swarm.nameOf(peer));
+    return ok({ index: pushed.index, upgrade: candidate?.id ?? '', version: candidate?.version ?? '', canary: named });
+  });
+}
+
+/** What all machines run is an administrator's; to look is anybody's. */
+export const UPGRADE_ROUTES: readonly Route[] = [
+  get('/v1/upgrades', 'Releases of KALOS: good, being tried, and what became of the last', (agent) => ok(upgradesOf(agent))),
+  {
+    ...post('/v1/upgrades', 'Has a release tried on a few members, then taken by all in waves', upgradeSchema, push, 'admin'),
+    mostBytes: MOST_BODY_BYTES,
+  },
+  post(
+    '/v1/upgrades/withdraw',
+    'Takes the newest release back',
+    z.strictObject({ reason: z.string().min(1).max(200) }),
+    (agent, { reason }) => {
+      const { candidate, good } = agent.swarm.order.decisions.state.upgrades.state;
+      const upgrade = candidate?.id ?? good?.id;
+      if (upgrade === undefined) return failed(404, 'there is no release: see kalos upgrade status');
+      return decide(agent, { kind: 'upgrade-withdraw', upgrade, reason });
+    },
+    'admin',
+  ),
+];

@@ -1,0 +1,115 @@
+// Five real agents, and releases of KALOS for all of them: a good one that reaches all, and bad ones that do not get past the canary.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { UpgradesAnswer } from '../../node/api/upgrade-routes.ts';
+import { kalos, RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+import { ReleaseMaker } from '../support/releases.ts';
+
+const NAMES = ['anna', 'bert', 'cleo', 'dora', 'emil'];
+const SILENCE_S = 8;
+const FAR_MS = 60_000;
+const CONFIG = `upgrades = true
+[[service]]
+name = "web"
+command = ["sleep", "100000"]
+`;
+
+const swarm = new RealSwarm({ KALOS_TRIAL_SILENCE: String(SILENCE_S) });
+const releases = new ReleaseMaker();
+const agent = (name: string) => swarm.agents.find((one) => one.name === name) ?? expect.fail(`no ${name}`);
+const directory = (name: string): string => agent(name).directory;
+const push = (file: string, ...more: string[]) =>
+  kalos('upgrade', 'push', file, '--soak', '5', '--canary', 'dora', '--dir', directory('anna'), ...more);
+const status = () => swarm.json<UpgradesAnswer>(agent('bert'), 'upgrade', 'status');
+const versions = async () => {
+  const { versions: all } = await status();
+  return Object.fromEntries(all.map(({ node, version }) => [node, version]).sort());
+};
+const allRun = (version: string) =>
+  eventually(
+    `all to run ${version}`,
+    async () => {
+      const all = await versions().catch(() => ({}));
+      return (Object.keys(all).length === NAMES.length && Object.values(all).every((one) => one === version)) || undefined;
+    },
+    FAR_MS,
+  );
+const pids = () =>
+  Promise.all(
+    NAMES.map(async (name) => {
+      const { services } = await swarm.json<{ services: { pid: number }[] }>(agent(name), 'status');
+      return services[0]?.pid;
+    }),
+  );
+
+beforeAll(async () => {
+  await releases.open();
+  for (const name of NAMES) await swarm.start(name, CONFIG);
+}, 120_000);
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(() => console.log(swarm.agents.map((one) => `== ${one.name}\n${RealSwarm.outputOf(one)}`).join('\n')));
+});
+afterAll(async () => {
+  await swarm.stop();
+  releases.close();
+});
+
+describe('a release', () => {
+  it('that does well is on the canary, then on all, wave after wave, and services go on', async () => {
+    const before = await pids();
+    const { code, stdout, stderr } = await push(await releases.make('0.9.0'));
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^decision \d+: KALOS 0\.9\.0, tried on dora for 5 s\n1 do well; next \w+\n/);
+    expect([stdout.trim().split('\n').at(-1), code]).toEqual(['0.9.0 is everywhere', 0]);
+    await allRun('0.9.0');
+    expect(await pids()).toEqual(before);
+    const { stdout: shown } = await kalos('upgrade', 'status', '--dir', directory('cleo'));
+    expect(shown).toMatch(/^good {6}0\.9\.0 \(\w{8} of anna\)\nthe last {2}\w{8} is everywhere\nruns 0\.9\.0: /);
+  });
+
+  it.each([
+    ['ends', 'setTimeout(() => process.exit(9), 6_000);', /dora: it ended by itself \(exit code 9\)/],
+    ['does not start', 'throw new Error("broken");', /dora: it ended by itself \(exit code 1\)/],
+    ['hangs', 'setTimeout(() => { for (;;); }, 4_000);', /dora: (for \d+ s it was not in the swarm|.*down)/],
+  ])('that %s is seen on the canary, and all are on the last good one again', async (_what, first, reason) => {
+    const before = await pids();
+    const { code, stderr } = await push(await releases.make('0.9.1', first), '--soak', '20');
+    expect([code, stderr]).toEqual([5, expect.stringMatching(/^kalos: taken back, and the last good release runs: /)]);
+    expect(stderr).toMatch(reason);
+    await allRun('0.9.0');
+    expect(await pids()).toEqual(before);
+    const others = NAMES.filter((name) => name !== 'dora').map((name) => RealSwarm.outputOf(agent(name)));
+    for (const output of others) expect(output).not.toContain('starting anew as release 0.9.1');
+  });
+
+  it('is an archive of KALOS, and nothing else', async () => {
+    const file = join(releases.directory, 'no-release.tgz');
+    writeFileSync(file, 'hello');
+    const wrong = await push(file);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('it is no archive (tar, gzip)')]);
+    const missing = await push(join(releases.directory, 'missing.tgz'));
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('npm pack makes an archive of KALOS')]);
+  });
+
+  it('is kept when an agent starts again, and can be taken back', async () => {
+    const emil = agent('emil');
+    emil.process.kill('SIGTERM');
+    await new Promise((resolve) => emil.process.once('exit', resolve));
+    await swarm.start('emil', CONFIG, emil);
+    await allRun('0.9.0');
+    const before = await pids();
+    const { stdout } = await kalos('upgrade', 'withdraw', '--reason', 'enough', '--dir', directory('anna'));
+    expect(stdout).toMatch(/^decision \d+: the release is taken back\n$/);
+    await eventually(
+      'all to run their own package',
+      async () => {
+        const all = Object.values(await versions().catch(() => ({})));
+        return (all.length === NAMES.length && all.every((one) => one !== '0.9.0')) || undefined;
+      },
+      FAR_MS,
+    );
+    expect(await pids()).toEqual(before);
+  });
+});
