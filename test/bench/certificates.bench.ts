@@ -4,7 +4,7 @@ import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import { swarmNames } from '../../swarm/names.ts';
-import { verifyMs } from '../support/certificates.ts';
+import { verifyMs, voteCpuMs } from '../support/certificates.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
 const SIZES = [30, 100, 1_000];
@@ -12,6 +12,8 @@ const SETTLED_MS = 60_000;
 const OVER_MS = 40_000;
 /** Of the certificate that the bar is for. */
 const VOTES = 21;
+/** As many as a member of a large swarm has. */
+const WITNESSES = 7;
 
 interface Cost {
   messages: number;
@@ -70,6 +72,14 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
   const { fresh, again } = await verifyMs(VOTES, option('turns', 50));
   figures.rows.push([`${VOTES} signatures checked`, `${fresh.toFixed(2)} ms of unknown keys, ${again.toFixed(2)} ms again`, '']);
   figures.keys.certificate_verify_ms = fresh;
+  await voteCpuMs(WITNESSES, 20); // compiled
+  const cpuMs = await voteCpuMs(WITNESSES, option('turns', 50));
+  figures.rows.push([
+    `CPU of a vote by ${WITNESSES} witnesses`,
+    `${cpuMs.toFixed(2)} ms on all machines together; twice that for a critical service`,
+    '',
+  ]);
+  figures.keys.vote_cpu_ms = cpuMs;
   return figures;
 }
 
