@@ -80,6 +80,9 @@ function addNodeCommands(program: Command): void {
   program
     .command('compute-host', { hidden: true })
     .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
+  program
+    .command('plan-host', { hidden: true })
+    .action(async () => (await import('../node/adapters/planner-thread.ts')).hostPlanner());
 }
 
 function addQueryCommands(program: Command): void {

@@ -19,6 +19,7 @@ import { Grants } from './agent/grants.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
+import { Nova, type OpenElsewhere } from './agent/nova.ts';
 import { Permits } from './agent/permits.ts';
 import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
@@ -35,9 +36,10 @@ import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
 import { Memory } from './memory/memory.ts';
+import { TABLES } from './query/catalogue/catalogue.ts';
 import type { TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
-import { answerTable } from './query/gather.ts';
+import { answerTable, gather } from './query/gather.ts';
 import { type Overview, overview } from './query/overview.ts';
 import { type Question, questionsWith } from './query/pack.ts';
 import { type QueryOptions, type QueryResult, query } from './query/query.ts';
@@ -58,6 +60,8 @@ export interface AgentConfig {
   /** Of its own, beside those of the package. */
   questions: readonly Question[];
   declared: Declared;
+  /** What fails together with this machine: a rack, a room. */
+  domain?: string | undefined;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
   /** Addresses to try while no member is connected. */
@@ -109,6 +113,8 @@ export interface AgentStatus {
 }
 
 const MAX_OWN_VOTES = 1_024;
+/** For asking others what is open there. */
+const OPEN_WITHIN_MS = 2_000;
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
@@ -129,6 +135,7 @@ export class Agent {
   readonly #placed: PlacedServices;
   readonly swarmPolicies: SwarmPolicies;
   readonly upgrades: SwarmUpgrades;
+  readonly #nova: Nova;
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
@@ -209,19 +216,46 @@ export class Agent {
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
+    this.#nova = new Nova(ports, this.#link, {
+      openOn: (peers) => this.#openOn(peers),
+      save: (incident) => this.#memory.save(incident),
+      ...events,
+    });
+  }
+
+  /** What is open on other machines, as they say. */
+  async #openOn(peers: readonly PeerId[]): Promise<OpenElsewhere[]> {
+    const columns = ['id', 'node', 'target'];
+    const request = { columns, equal: new Map([['outcome', ['']]]), compare: [], reduction: undefined };
+    const table = TABLES.find(({ name }) => name === 'incidents');
+    if (table === undefined) return [];
+    const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, this.#sources);
+    const byName = new Map(peers.map((peer) => [this.#link.nameOf(peer), peer]));
+    return data.flatMap(({ rows }) =>
+      rows.flatMap(([id, node, target]) => {
+        const peer = byName.get(String(node));
+        return peer === undefined ? [] : [{ peer, id: String(id), target: String(target) }];
+      }),
+    );
   }
 
   #placedServices(): PlacedServices {
     const { services, mode } = this.#config;
     const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
     return new PlacedServices(this.#ports, this.#link.order.decisions, names, {
-      mayNotTake: () => this.#executor.halted ?? this.#executor.paused,
+      mayNotTake: () => this.#executor.halted ?? this.#executor.paused ?? this.#drained(),
+      mustGiveUp: () => this.#drained(),
       mayNotMove: () => (mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${mode}`),
       isSick: () => this.#watcher.conditions().Ready === 'False',
       nameOf: (peer) => this.#link.nameOf(peer),
       noted: (service, text) => this.#audit.append('control', service, text),
       ...this.#events,
     });
+  }
+
+  #drained(): string | undefined {
+    const drain = this.#link.order.decisions.drained().get(this.#link.self);
+    return drain && `this member is drained: ${drain.reason}`;
   }
 
   #policiesOfSwarm(): SwarmPolicies {
@@ -302,6 +336,7 @@ export class Agent {
     this.#placed.start();
     this.swarmPolicies.start();
     this.upgrades.start();
+    this.#nova.start();
   }
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
@@ -316,6 +351,7 @@ export class Agent {
   async stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
     this.swarmPolicies.stop();
     this.upgrades.stop();
+    this.#nova.stop();
     if (how === 'for good')
       await this.#placed.stop(); // while the swarm can still be told
     else this.#placed.leave();
@@ -354,7 +390,7 @@ export class Agent {
       name: this.#link.name,
       version: this.#config.version,
       atMs: this.#ports.clock.wallMs(),
-      zone: 0,
+      zone: this.#link.order.zone,
       address,
       loadCenti: scaled('system.load.1m', 100),
       memoryPermille: scaled('system.memory.utilization', 1000),

@@ -1,5 +1,6 @@
 // One simulated machine, and the agents that run on it one after another: whole ones, or their protocols alone.
 
+import { type PlannerView, plan } from '../consensus/committee/planner.ts';
 import { SwarmLink } from '../node/agent/swarm-link.ts';
 import { type Agent, createAgent } from '../node/agent.ts';
 import type { AgentSettings } from '../node/config/agent-config.ts';
@@ -37,8 +38,9 @@ const HANGS_MS = 3_600_000;
 const STATUS_EVERY_MS = 1_000;
 const LATER_EVERY_MS = 2_000;
 
-/** No model and no SQL runs in a simulation: the tiers that need them abstain. */
+/** No model and no SQL runs in a simulation: the tiers that need them abstain. The coordinator's planner does. */
 const NO_COMPUTE: Compute = {
+  plan: async (view) => plan(view as PlannerView),
   classify: async () => undefined,
   sqlNeeds: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
   sqlRun: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
@@ -86,6 +88,8 @@ export class SimulatedNode {
   usualSkewMs = 0;
   driftPpm = 0;
   version = '0.2.0';
+  /** What fails together with it. */
+  domain: string | undefined;
   /** It also speaks a version of the protocol that is yet to come. */
   speaksLater = false;
   /** Where an agent finds the swarm; empty for the first one. */
@@ -243,8 +247,8 @@ export class SimulatedNode {
     version: string,
   ): { running: Running; start: () => Promise<void> } {
     const { settings, swarmId } = this.#world;
-    const { name, join } = this;
-    const agent = createAgent({ ...settings, ...NO_TOKEN, name, version, swarmId, join }, ports, events);
+    const { name, join, domain } = this;
+    const agent = createAgent({ ...settings, domain, ...NO_TOKEN, name, version, swarmId, join }, ports, events);
     const running = { swarm: agent.swarm, whole: agent, stop: () => agent.stop() };
     return { running, start: () => agent.start() };
   }
@@ -272,7 +276,7 @@ export class SimulatedNode {
       name: this.name,
       version: this.version,
       atMs: ports.clock.wallMs(),
-      zone: 0,
+      zone: swarm.order.zone,
       address: ports.transport.addresses()[0] ?? '',
       loadCenti: undefined,
       memoryPermille: undefined,

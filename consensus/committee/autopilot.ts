@@ -29,6 +29,10 @@ export interface AutopilotMember {
   forMs: number;
   /** What it goes by in Raft, and for how long it was up when it said so; undefined where it was not asked. */
   known: { id: NodeId; upMs: number } | undefined;
+  /** What fails together with it; empty where that is not known. */
+  domain: string;
+  /** Its loop or its disk has been too slow for long, or it is drained. */
+  isUnfit: boolean;
 }
 
 /** What the leader knows of one that is in the group. */
@@ -99,31 +103,52 @@ function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wan
   // The leader first, then who is there.
   const rank = ({ id, member }: { id: NodeId; member: AutopilotMember }): number =>
     member.peer === self ? 0 : seats.get(id)?.isActive === true ? 1 : 2;
-  const wanted = lasting
-    .sort((a, b) => rank(a) - rank(b))
-    .slice(0, size)
-    .map(({ id }) => id);
+  const seatedPeers = new Set(lasting.map(({ member }) => member.peer));
   // A voter that is there and says nothing may have lost its log.
   const uninvited = lasting.flatMap(({ id, member }) =>
     seats.get(id)?.isActive === false && member.isAlive && member.peer !== self && member.known === undefined
       ? [member.peer]
       : [],
   );
-  const seatedPeers = new Set(lasting.map(({ member }) => member.peer));
   const learners = new Set(seated(conf.learners).map(({ member }) => member.peer));
   const waits = ({ peer, isAlive, forMs }: AutopilotMember): boolean =>
     isAlive || (learners.has(peer) && forMs < LEARNER_PATIENCE_MS);
+  const lastingMembers = lasting.map(({ member }) => member);
+  const crowd = (domain: string): number => lastingMembers.filter((other) => domain !== '' && other.domain === domain).length;
   const candidates = eligible
-    .filter((member) => !seatedPeers.has(member.peer) && waits(member))
-    .sort((a, b) => Number(learners.has(b.peer)) - Number(learners.has(a.peer)) || (a.peer < b.peer ? -1 : 1));
-  for (const { peer, known } of candidates) {
+    .filter((member) => !seatedPeers.has(member.peer) && !member.isUnfit && waits(member))
+    .sort(
+      (a, b) =>
+        Number(learners.has(b.peer)) - Number(learners.has(a.peer)) ||
+        crowd(a.domain) - crowd(b.domain) ||
+        (a.peer < b.peer ? -1 : 1),
+    );
+  const isProven = ({ peer, known }: AutopilotMember): boolean =>
+    known !== undefined && (known.upMs >= PROVEN_MS || learners.has(peer));
+  // Who is to make room, where somebody can take the place: unfit ones, and one of those that share a domain.
+  const weak = lasting.filter(({ member }) => member.isUnfit && member.peer !== self);
+  const shared = lasting.filter(({ member }) => member.peer !== self && !member.isUnfit && crowd(member.domain) > 1);
+  const spreads = candidates.some((one) => isProven(one) && one.domain !== '' && crowd(one.domain) === 0);
+  if (weak.length === 0 && spreads && lasting.length >= size) weak.push(...shared.slice(-1));
+  const wanted = lasting
+    .filter((one) => !weak.includes(one))
+    .sort((a, b) => rank(a) - rank(b))
+    .slice(0, size)
+    .map(({ id }) => id);
+  for (const member of candidates) {
     if (wanted.length >= size) break;
+    const { peer, known } = member;
     if (known === undefined) uninvited.push(peer);
-    else if (wanted.length < AT_ANY_AGE || known.upMs >= PROVEN_MS || learners.has(peer)) wanted.push(known.id);
+    else if (isProven(member) || (wanted.length < AT_ANY_AGE && weak.length === 0)) wanted.push(known.id);
   }
+  // What is not known of a newcomer's domain is asked, where it might be a better one.
+  if (shared.length > 0) uninvited.push(...candidates.flatMap(({ peer, known }) => (known === undefined ? [peer] : [])));
   // Where nobody takes their place they keep it: they may come back.
+  for (const { id } of weak) if (wanted.length < size) wanted.push(id);
+  // A weak one too many is let go of, rather than a newcomer not taken.
+  if (wanted.length % 2 === 0 && weak.some(({ id }) => id === wanted.at(-1))) wanted.pop();
   for (const { id, member } of voters) if (wanted.length < size && isGone(member)) wanted.push(id);
-  return { wanted: odd(wanted, conf), uninvited: uninvited.slice(0, MOST_VOTERS) };
+  return { wanted: odd(wanted, conf), uninvited: [...new Set(uninvited)].slice(0, MOST_VOTERS) };
 }
 
 /** Two voters, or four, bear no more failures than one, or three: the last newcomer waits for another. */

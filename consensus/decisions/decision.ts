@@ -2,6 +2,7 @@
 // taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
 import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import { drainShape } from './drains.ts';
 import { grantShape } from './grants.ts';
 import { MOST_WAVE } from './upgrades.ts';
 
@@ -82,6 +83,16 @@ export const decisionSchema = z.discriminatedUnion('kind', [
   /** What an agent may, or may not. */
   z.strictObject({ ...shared, kind: z.literal('grant'), ...grantShape, reason }),
   z.strictObject({ ...shared, kind: z.literal('revoke'), grant: decisionId, reason }),
+  /** Nothing is to depend on a member for a while. The coordinator says how many members there are, and whether a person wants it. */
+  z.strictObject({
+    ...shared,
+    kind: z.literal('drain'),
+    ...drainShape,
+    members: z.number().int().positive(),
+    isOrdered: z.boolean(),
+    reason,
+  }),
+  z.strictObject({ ...shared, kind: z.literal('undrain'), peer, reason }),
   /** Policies for all machines, tried on a few first. */
   z.strictObject({
     ...shared,
@@ -142,6 +153,8 @@ export const KNOWN_SINCE: Partial<Record<Decision['kind'], string>> = {
   'upgrade-report': '0.2.0',
   'upgrade-advance': '0.2.0',
   'upgrade-withdraw': '0.2.0',
+  drain: '0.2.0',
+  undrain: '0.2.0',
 };
 
 type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;

@@ -183,7 +183,8 @@ export class Rollout<Content extends Pushed, How = unknown> {
 /** Whose turn it is now. */
 export const turnOf = ({ phase, canary, wave }: Trial): readonly PeerId[] => (phase === 'canary' ? canary : (wave ?? []));
 
-const isTurnOf = ({ phase, canary, wave = [], before = [] }: Trial, peer: PeerId): boolean =>
+/** Whether a member is to have it. */
+export const isTurnOf = ({ phase, canary, wave = [], before = [] }: Trial, peer: PeerId): boolean =>
   phase === 'all' || [canary, wave, before].some((some) => some.includes(peer));
 
 /** Whether a member has yet to say how it does: once, and once more where it turns out to be bad. */

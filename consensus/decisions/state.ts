@@ -6,6 +6,7 @@ import type { StateMachine } from '../raft/machine.ts';
 import type { EntryId } from '../raft/types.ts';
 import { bundlesSchema, newBundles } from './bundles.ts';
 import { type Decision, decisionSchema } from './decision.ts';
+import { Drains, drainsSchema } from './drains.ts';
 import { Grants, grantsSchema } from './grants.ts';
 import { type Placement, Placements, placementsSchema } from './placements.ts';
 import { NOTHING_PUSHED } from './rollout.ts';
@@ -85,6 +86,7 @@ const stateSchema = z.tuple([
   grantsSchema.default([]),
   z.array(quarantineSchema).default([]),
   upgradesSchema.optional(),
+  drainsSchema.default([]),
 ]);
 
 /** Disruptive changes that may be made at once. */
@@ -103,6 +105,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   readonly #placements = new Placements();
   readonly bundles = newBundles();
   readonly upgrades = newUpgrades();
+  readonly drains = new Drains();
   readonly grants = new Grants();
   #quarantined = new Map<PeerId, Quarantine>();
 
@@ -156,7 +159,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return undefined;
       }
       case 'place':
-        return this.#placements.place(decision, index);
+        return this.drains.of(by, atMs) === undefined ? this.#placements.place(decision, index) : 'this member is drained';
       case 'unplace':
         return this.#placements.unplace(decision);
       case 'displace':
@@ -175,6 +178,10 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return this.grants.grant(decision);
       case 'revoke':
         return this.grants.revoke(decision);
+      case 'drain':
+        return this.drains.drain(decision);
+      case 'undrain':
+        return this.drains.undrain(decision);
       case 'bundle':
         return this.#bundle(decision);
       case 'bundle-report':
@@ -278,13 +285,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       sorted(this.#quarantined),
     ];
     // As the version before has it, as long as there is nothing of what that did not know.
-    return encodeCbor(this.upgrades.isBlank ? fields : [...fields, this.upgrades.state]);
+    const isAsBefore = this.upgrades.isBlank && this.drains.isBlank;
+    return encodeCbor(isAsBefore ? fields : [...fields, this.upgrades.state, this.drains.encodable()]);
   }
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined, upgrades] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined, upgrades, drains] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
@@ -293,6 +301,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     this.#placements.restore(placements);
     this.bundles.restore(bundles ?? NOTHING_PUSHED);
     this.upgrades.restore(upgrades ?? NOTHING_PUSHED);
+    this.drains.restore(drains);
     this.grants.restore(grants);
     this.#quarantined = new Map(quarantined.map((one) => [one.peer, one]));
   }

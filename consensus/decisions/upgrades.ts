@@ -44,52 +44,54 @@ export const upgradeBytes = (swarmId: string, { by, version, digest, bytes }: Si
 export const isSignedUpgrade = (crypto: Pick<Crypto, 'verify'>, swarmId: string, upgrade: Upgrade): boolean =>
   crypto.verify(upgrade.by, upgradeBytes(swarmId, upgrade), upgrade.signature);
 
+/** A member, as the coordinator sees it. */
+interface Seen {
+  peer: PeerId;
+  isAlive: boolean;
+  /** What is wrong with it, in words; undefined where nothing is. */
+  ill: string | undefined;
+}
+
 /** The swarm, as its coordinator sees it. */
-export interface SwarmView {
+interface SwarmView {
+  nowMs: number;
   self: PeerId;
-  /** Those that are there. */
-  alive: readonly PeerId[];
-  members: number;
   voters: readonly PeerId[];
-  /** What is wrong with a member, in words; undefined where nothing is. */
-  ill(peer: PeerId): string | undefined;
-  nameOf(peer: PeerId): string;
+  members: readonly Seen[];
 }
 
 /** What the coordinator wishes for next: on, or back; undefined while it is to wait. */
-export function nextUpgrade({ candidate }: UpgradesState, view: SwarmView, nowMs: number): Wish | undefined {
+export function nextUpgrade({ candidate }: UpgradesState, view: SwarmView, nameOf: (peer: PeerId) => string): Wish | undefined {
   if (candidate === null) return undefined;
+  const { nowMs } = view;
   const { id, phase, reports, soakMs, sinceMs } = candidate;
   const back = (reason: string): Wish => ({ kind: 'upgrade-withdraw', upgrade: id, reason: reason.slice(0, 200) });
   const bad = reports.find(({ ok }) => !ok);
-  if (bad !== undefined) return back(`${view.nameOf(bad.peer)}: ${bad.reason}`);
+  if (bad !== undefined) return back(`${nameOf(bad.peer)}: ${bad.reason}`);
   const turn = turnOf(candidate);
-  const ill = nowMs - sinceMs < BACK_WITHIN_MS ? [] : turn.filter((peer) => view.ill(peer) !== undefined);
-  const [first] = ill;
-  if (first !== undefined && (phase === 'canary' || ill.length >= Math.min(ILL_TOGETHER, turn.length))) {
-    const which = ill.map((peer) => `${view.nameOf(peer)} ${view.ill(peer)}`).join(', ');
-    return back(`since it is their turn: ${which}`);
-  }
+  const illOf = new Map(view.members.map(({ peer, ill }) => [peer, ill]));
+  const isIll = (peer: PeerId): boolean => !illOf.has(peer) || illOf.get(peer) !== undefined;
+  const ill = nowMs - sinceMs < BACK_WITHIN_MS ? [] : turn.filter(isIll);
+  if (ill.length > 0 && (phase === 'canary' || ill.length >= Math.min(ILL_TOGETHER, turn.length)))
+    return back(`since it is their turn: ${ill.map((peer) => `${nameOf(peer)} ${illOf.get(peer) ?? 'is gone'}`).join(', ')}`);
   // Who is gone alone, of a wave, is not waited for.
-  const missing = missingOf(candidate).filter((peer) => phase === 'canary' || view.ill(peer) === undefined);
+  const missing = missingOf(candidate).filter((peer) => phase === 'canary' || !isIll(peer));
   if (missing.length > 0)
-    return isLate(candidate, nowMs) ? back(`${missing.map(view.nameOf).join(', ')} did not say how it does`) : undefined;
+    return isLate(candidate, nowMs) ? back(`${missing.map(nameOf).join(', ')} did not say how it does`) : undefined;
   if (nowMs - sinceMs < soakMs) return undefined;
-  return {
-    kind: 'upgrade-advance',
-    upgrade: id,
-    next: nextWave([...candidate.canary, ...(candidate.before ?? []), ...(candidate.wave ?? [])], view),
-  };
+  const { canary, before = [], wave = [] } = candidate;
+  return { kind: 'upgrade-advance', upgrade: id, next: nextWave([...canary, ...before, ...wave], view) };
 }
 
 /** Twice as many as before, a quarter of all at most, less than half of those who vote, and the coordinator last. */
-function nextWave(done: readonly PeerId[], { self, alive, members, voters, ill }: SwarmView): PeerId[] {
-  const left = alive.filter((peer) => peer !== self && !done.includes(peer) && ill(peer) === undefined);
-  if (left.length === 0) return alive.includes(self) && !done.includes(self) ? [self] : [];
-  const most = Math.max(1, Math.min(done.length * 2, Math.floor(members * WAVE_SHARE), MOST_WAVE));
+function nextWave(done: readonly PeerId[], { self, members, voters }: SwarmView): PeerId[] {
+  const left = members.filter(({ peer, isAlive }) => isAlive && !done.includes(peer));
+  const others = left.flatMap(({ peer, ill }) => (peer === self || ill !== undefined ? [] : [peer]));
+  if (others.length === 0) return left.some(({ peer }) => peer === self) ? [self] : [];
+  const most = Math.max(1, Math.min(done.length * 2, Math.floor(members.length * WAVE_SHARE), MOST_WAVE));
   let votersLeft = Math.max(1, Math.floor((voters.length - 1) / 2));
   const wave: PeerId[] = [];
-  for (const peer of [...left].sort()) {
+  for (const peer of others.sort()) {
     if (wave.length >= most) break;
     const votes = voters.includes(peer);
     if (votes && votersLeft === 0) continue;

@@ -13,8 +13,22 @@ const CLAIM_DOMAIN = 'kalos/claim';
 const VOTE_DOMAIN = 'kalos/vote';
 
 /** What may be claimed. Append only: the position is signed. */
-export const CLAIM_KINDS = ['service-down', 'service-unresponsive', 'service-frozen', 'pressure', 'anomaly'] as const;
+export const CLAIM_KINDS = [
+  'service-down',
+  'service-unresponsive',
+  'service-frozen',
+  'pressure',
+  'anomaly',
+  'slow',
+  'lossy',
+  'skewed',
+] as const;
 export type ClaimKind = (typeof CLAIM_KINDS)[number];
+
+/** What others see of a member that is neither well nor down: anybody who watches it may claim that. */
+export const GRAY_KINDS = ['slow', 'lossy', 'skewed'] as const satisfies readonly ClaimKind[];
+export type GrayKind = (typeof GRAY_KINDS)[number];
+export const isGray = (kind: ClaimKind): kind is GrayKind => GRAY_KINDS.some((one) => one === kind);
 
 export const VERDICTS = ['yes', 'no', 'abstain'] as const;
 export type VoteVerdict = (typeof VERDICTS)[number];
@@ -28,6 +42,7 @@ export const VOTE_REASONS = [
   'status-agrees',
   'status-differs',
   'no-evidence',
+  'own-measure',
 ] as const;
 export type VoteReason = (typeof VOTE_REASONS)[number];
 

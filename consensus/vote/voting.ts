@@ -9,6 +9,7 @@ import type { Certificate } from './certificate.ts';
 import {
   type Claim,
   claimIdOf,
+  isGray,
   type Vote,
   type VoteMessage,
   type VoteReason,
@@ -107,14 +108,14 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
     return [...asks, { kind: 'timer', id: `deadline ${claimId}`, afterMs: VOTE_DEADLINE_MS }];
   }
 
-  /** Only the subject itself may claim for now: its witnesses judge it. */
+  /** The subject itself claims; what others can see of it, they do. */
   #consider(from: PeerId, claim: Claim, now: Instant): Effects {
     const claimId = claimIdOf(this.#swarmId, claim, this.#crypto.hash);
     const given = this.#cast.get(claimId);
     if (given !== undefined) return [{ kind: 'send', to: from, message: { type: 'vote', vote: given } }];
     const expired = claim.expiresAtMs + CLOCK_TOLERANCE_MS < now.wallMs;
     const tooLong = claim.expiresAtMs - claim.fromMs > CLAIM_LIFE_MS * 2;
-    if (from !== claim.subject || expired || tooLong || this.#asked.has(claimId)) return [];
+    if ((from !== claim.subject && !isGray(claim.kind)) || expired || tooLong || this.#asked.has(claimId)) return [];
     if (this.#asked.size >= MAX_OPEN_CLAIMS || !this.#withinRate(from, now)) return [];
     this.#asked.set(claimId, { claim, asker: from });
     return [{ kind: 'notice', notice: { kind: 'evidence-wanted', claimId, claim } }];

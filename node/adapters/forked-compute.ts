@@ -12,6 +12,7 @@ import type {
   TableShape,
 } from '../../swarm/ports/compute.ts';
 import type { Job } from './compute-host.ts';
+import { PlannerThread } from './planner-thread.ts';
 
 /** An idle child gives its memory back after this. */
 const IDLE_MS = 15_000;
@@ -102,14 +103,20 @@ export class ForkedCompute implements Compute {
   readonly #models: Worker;
   readonly #sql: Worker;
   readonly #inspection: Worker;
+  readonly #planner: PlannerThread;
   readonly #modelPath: string;
 
-  /** @param entry the script to fork: the `kalos` entry, called with `compute-host`. */
+  /** @param entry the script to fork: the `kalos` entry, called with `compute-host` or `plan-host`. */
   constructor(entry: string, modelPath: string) {
     this.#models = new Worker(entry);
     this.#sql = new Worker(entry);
     this.#inspection = new Worker(entry);
+    this.#planner = new PlannerThread(entry);
     this.#modelPath = modelPath;
+  }
+
+  plan(view: unknown, withinMs: number): Promise<unknown> {
+    return this.#planner.plan(view, withinMs);
   }
 
   async classify(features: readonly number[]): Promise<Classification | undefined> {
@@ -153,6 +160,7 @@ export class ForkedCompute implements Compute {
     this.#models.close();
     this.#sql.close();
     this.#inspection.close();
+    this.#planner.close();
   }
 }
 

@@ -1,6 +1,7 @@
 // The agent's part in the committee: its log while it belongs to it, what its leader does so that others belong to it, and who
 // coordinates, which everybody else hears from the coordinator's own status.
 import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
+import { isFit, UNFIT_MS, type Vitals, vitalsFromWire, vitalsToWire } from '../../consensus/committee/fitness.ts';
 import { Lane } from '../../consensus/committee/lane.ts';
 import { anotherLog, drawLog, Numbers } from '../../consensus/committee/numbers.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
@@ -28,6 +29,10 @@ const INVITE_WITHIN_MS = 3_000;
 const INVITE_AGAIN_MS = 10_000;
 /** What one goes by in Raft is asked again after this. */
 const KNOWN_FOR_MS = 60_000;
+/** Those who vote are asked how they do. */
+const ASK_VOTERS_EVERY_MS = 30_000;
+/** A leader that is unfit tries again to hand over after this. */
+const HAND_OVER_AGAIN_MS = 60_000;
 /** Of a voter that says nothing, though it is there. */
 const SILENT_KNOWN_FOR_MS = 10_000;
 /** Heartbeats come each 250 ms. */
@@ -49,6 +54,10 @@ export interface CommitteeEvents {
   /** Its certificate is for the committee. */
   hasRole(peer: PeerId): boolean;
   rttMs(peer: PeerId): number | undefined;
+  /** How this agent does itself. */
+  vitals(): Vitals;
+  /** The swarm has decided that nothing is to depend on it. */
+  isDrained(peer: PeerId): boolean;
   /** Whether a member may say who leads. */
   mayTransfer(peer: PeerId): boolean;
   elected(term: number, coordinator: PeerId): void;
@@ -91,6 +100,11 @@ export class Committee {
   readonly #lanes = new Map<PeerId, Lane>();
   /** What others said that they go by, and when. */
   readonly #known = new Map<PeerId, { id: NodeId; upMs: number; atMs: number }>();
+  /** How others do, by their own word, and since when that is not well. */
+  readonly #vitals = new Map<PeerId, Vitals>();
+  readonly #unfitMs = new Map<PeerId, number>();
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #handedMs = Number.NEGATIVE_INFINITY;
   readonly #inviting = new Map<PeerId, number>();
   /** Since when a follower is close behind. */
   readonly #stableMs = new Map<NodeId, number>();
@@ -356,7 +370,8 @@ export class Committee {
     }
     if (decoded !== 'invite') throw new Error('malformed question');
     const { id } = await this.#openLog();
-    return encodeCbor([id, Math.round(this.#ports.clock.monotonicMs() - this.#startedMs)]);
+    const upMs = Math.round(this.#ports.clock.monotonicMs() - this.#startedMs);
+    return encodeCbor([id, upMs, vitalsToWire(this.#events.vitals())]);
   }
 
   /** Has another member lead. @throws where it cannot */
@@ -394,6 +409,7 @@ export class Committee {
     const log = this.#log;
     if (log?.state.state !== 'StateLeader') return this.#stableMs.clear();
     this.#events.leading(log);
+    this.#askVoters(log);
     const view = {
       self: this.#self,
       isLeaving: this.#isLeaving,
@@ -404,6 +420,41 @@ export class Committee {
     const step = autopilot(view);
     if (step?.kind === 'invite') this.#invite(step.peers);
     else if (step !== undefined) this.#change(log, step.changes);
+    else this.#yieldIfUnfit(log);
+  }
+
+  #askVoters(log: DecisionLog): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    this.#judge(this.#self, this.#events.vitals());
+    if (nowMs - this.#askedMs < ASK_VOTERS_EVERY_MS) return;
+    this.#askedMs = nowMs;
+    this.#invite(log.conf.voters.flatMap((id) => this.#peerOf(id) ?? []).filter((peer) => peer !== this.#self));
+  }
+
+  #judge(peer: PeerId, vitals: Vitals): void {
+    this.#vitals.set(peer, vitals);
+    if (isFit(vitals)) this.#unfitMs.delete(peer);
+    else if (!this.#unfitMs.has(peer)) this.#unfitMs.set(peer, this.#ports.clock.monotonicMs());
+  }
+
+  /** Of those who vote, as they say. */
+  domains(): string[] {
+    return [...this.#vitals.values()].map(({ domain }) => domain);
+  }
+
+  #isUnfit(peer: PeerId): boolean {
+    const sinceMs = this.#unfitMs.get(peer);
+    return this.#events.isDrained(peer) || (sinceMs !== undefined && this.#ports.clock.monotonicMs() - sinceMs >= UNFIT_MS);
+  }
+
+  /** A leader that is not well lets another lead, which then replaces it. */
+  #yieldIfUnfit(log: DecisionLog): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (!this.#isUnfit(this.#self) || nowMs - this.#handedMs < HAND_OVER_AGAIN_MS) return;
+    if (this.#heirs(log).length === 0) return;
+    this.#handedMs = nowMs;
+    this.#events.log('info', 'this agent is not fit to coordinate: another one does');
+    this.handOver().catch((error: unknown) => this.#events.failed(error));
   }
 
   #change(log: DecisionLog, changes: readonly ConfChange[]): void {
@@ -437,6 +488,8 @@ export class Committee {
         isAlive: state === 'alive',
         forMs: wallMs - sinceMs,
         known: known && { id: known.id, upMs: known.upMs + nowMs - known.atMs },
+        domain: this.#vitals.get(peer)?.domain ?? '',
+        isUnfit: this.#isUnfit(peer),
       };
     });
   }
@@ -469,23 +522,29 @@ export class Committee {
 
   #invited(peer: PeerId, answer: Uint8Array): void {
     const decoded = decodeCbor(answer);
-    const [id, upMs] = Array.isArray(decoded) ? decoded : [];
+    const [id, upMs, vitals] = Array.isArray(decoded) ? decoded : [];
     if (!Number.isSafeInteger(id) || typeof upMs !== 'number' || !this.#numbers.isOf(Number(id), peer)) return;
     this.#inviting.delete(peer);
     this.#known.set(peer, { id: Number(id), upMs, atMs: this.#ports.clock.monotonicMs() });
+    this.#judge(peer, vitalsFromWire(vitals));
     this.#steerSoon();
   }
 
   // Going
 
+  /** Who could lead in its place, the best first. */
+  #heirs(log: DecisionLog): NodeId[] {
+    const unfit = (id: NodeId): number => Number(this.#isUnfit(this.#peerOf(id) ?? ''));
+    return log.conf.voters
+      .filter((id) => id !== log.id && (log.follower(id)?.silentMs ?? Number.POSITIVE_INFINITY) < SILENT_MS)
+      .sort((a, b) => unfit(a) - unfit(b) || (log.follower(a)?.behind ?? 0) - (log.follower(b)?.behind ?? 0));
+  }
+
   /** A leader that stops hands over to another that votes and has all. */
   async handOver(): Promise<void> {
     const log = this.#log;
     if (log?.state.state !== 'StateLeader') return;
-    const close = log.conf.voters
-      .filter((id) => id !== log.id && (log.follower(id)?.silentMs ?? Number.POSITIVE_INFINITY) < SILENT_MS)
-      .sort((a, b) => (log.follower(a)?.behind ?? 0) - (log.follower(b)?.behind ?? 0));
-    const [next] = close;
+    const [next] = this.#heirs(log);
     if (next === undefined) return;
     log.transferLeader(next);
     await this.#until(() => log.state.state !== 'StateLeader', HAND_OVER_MS, HAND_OVER_LOOK_MS);

@@ -1,7 +1,6 @@
 // What the swarm has decided, as this agent knows it: from its own log where it is of the committee, else from what a majority of the
 // committee vouches for; how it wishes for decisions, and how current what it knows is.
 import { z } from 'zod';
-import { nextOf } from '../../consensus/decisions/bundles.ts';
 import {
   Attestations,
   type CertifiedCheckpoint,
@@ -10,15 +9,16 @@ import {
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, decisionSchema, KNOWN_SINCE, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { type Drain, drainBytes, endMs, isProven } from '../../consensus/decisions/drains.ts';
 import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
-import { nextUpgrade } from '../../consensus/decisions/upgrades.ts';
 import { majority } from '../../consensus/quorum.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { type Equivocation, equivocatorOf } from '../../consensus/vote/equivocation.ts';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
+import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -48,11 +48,14 @@ const OWN: ReadonlySet<Decision['kind']> = new Set([
   'bundle-report',
   'upgrade-report',
   'quarantine',
+  'drain',
+  'undrain',
 ]);
 /** What is the coordinator’s. */
 const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'displace', 'bundle-advance', 'upgrade-advance']);
 /** The coordinator’s too, and an issuer’s. */
-const BACK: ReadonlySet<Decision['kind']> = new Set(['bundle-withdraw', 'upgrade-withdraw']);
+const BACK: ReadonlySet<Decision['kind']> = new Set(['bundle-withdraw', 'upgrade-withdraw', 'move']);
+const NOBODY_DRAINED = { index: -1, endMs: 0, peers: new Map<PeerId, Drain>() };
 const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
 
 /** How much is asked of a read: what is here; or what is here once it is no older than the question. */
@@ -71,8 +74,6 @@ export interface DecisionsEvents {
   health(): { members: number; sick: number };
   /** The newest beginning anew of the committee. */
   recovery(): Recovery | undefined;
-  /** What is wrong with a member, in words; undefined where nothing is. */
-  ill(peer: PeerId): string | undefined;
   /** Of KALOS, by its status. */
   versionOf(peer: PeerId): string | undefined;
   /** How far each member is, by its status. */
@@ -98,7 +99,7 @@ export class Decisions {
   readonly #keeping = new Keeping();
   #keepingTerm = 0;
   #liars: { index: number; peers: ReadonlySet<PeerId> } = { index: -1, peers: new Set() };
-  #isRolling = false;
+  #drained: { index: number; endMs: number; peers: ReadonlyMap<PeerId, Drain> } = NOBODY_DRAINED;
   #stopped = false;
 
   constructor(ports: Ports, swarmId: string, committee: Committee, events: DecisionsEvents) {
@@ -152,6 +153,27 @@ export class Decisions {
       this.#liars = { index: state.index, peers: isSame ? known : new Set(proven.map(({ peer }) => peer)) };
     }
     return this.#liars.peers;
+  }
+
+  /** Members on which nothing is to depend now: those whose drains this agent has seen the proof of. */
+  drained(): ReadonlyMap<PeerId, Drain> {
+    const nowMs = this.#ports.clock.wallMs();
+    const { index, drains } = this.state;
+    if (this.#drained.index !== index || nowMs >= this.#drained.endMs) {
+      const { mayDecide, isMember } = this.#events;
+      const believed = { mayDecide, isMember, liars: this.quarantined() };
+      const holding = drains.all(nowMs).filter((one) => isProven(this.#ports.crypto, this.#swarmId, one, believed));
+      const ends = Math.min(Number.POSITIVE_INFINITY, ...holding.map(endMs));
+      this.#drained = { index, endMs: ends, peers: new Map(holding.map((one) => [one.peer, one])) };
+    }
+    return this.#drained.peers;
+  }
+
+  /** Has nothing depend on a member for a while, by this member’s wish: its own, or a person’s. */
+  drain(peer: PeerId, forMs: number, reason: string, withinMs: number): Promise<Outcome> {
+    const { crypto } = this.#ports;
+    const proof = crypto.sign(drainBytes(this.#swarmId, crypto.self, peer, forMs));
+    return this.decide({ kind: 'drain', peer, forMs, proof, members: 1, isOrdered: false, reason }, withinMs);
   }
 
   /** Has a witness that lied asked no more, by anybody. */
@@ -211,9 +233,24 @@ export class Decisions {
       };
     if (decision.kind === 'quarantine' && equivocatorOf(this.#ports.crypto, this.#swarmId, decision) !== decision.peer)
       return { ok: false, reason: 'that proves nothing' };
+    const refused = this.#drainRefusal(decision);
+    if (refused !== undefined) return { ok: false, reason: refused };
     const tooOld = this.#whoDoesNotKnow(decision);
     if (tooOld !== undefined) return { ok: false, reason: tooOld };
     return log.propose(this.#stamped(decision), timeoutMs);
+  }
+
+  #drainRefusal(decision: Decision): string | undefined {
+    const { mayDecide, isMember, nameOf } = this.#events;
+    if (decision.kind === 'undrain') {
+      const mayUndo = mayDecide(decision.by) || this.state.drains.of(decision.peer, 0)?.by === decision.by;
+      return mayUndo ? undefined : `${nameOf(decision.by)} is no issuer, and did not drain it`;
+    }
+    const believed = { mayDecide, isMember, liars: this.quarantined() };
+    const isGood =
+      decision.kind !== 'drain' ||
+      isProven(this.#ports.crypto, this.#swarmId, this.#stamped(decision) as typeof decision, believed);
+    return isGood ? undefined : `${nameOf(decision.by)} is no issuer, and no certificate of its witnesses says so`;
   }
 
   /** What one member does not know would part what it holds from what the others hold. */
@@ -231,6 +268,8 @@ export class Decisions {
     switch (decision.kind) {
       case 'lease':
         return { ...decision, ...this.#events.health(), atMs, untilMs: later(decision.untilMs) };
+      case 'drain':
+        return { ...decision, atMs, members: this.#events.health().members, isOrdered: this.#isByPerson(decision) };
       case 'unplace':
         return { ...decision, atMs, unfitUntilMs: decision.unfitUntilMs === null ? null : later(decision.unfitUntilMs) };
       case 'place':
@@ -241,11 +280,17 @@ export class Decisions {
       case 'upgrade':
       case 'upgrade-advance':
       case 'upgrade-withdraw':
+      case 'undrain':
       case 'bundle-withdraw':
         return { ...decision, atMs };
       default:
         return decision;
     }
+  }
+
+  /** Of another, and no certificate: an issuer’s wish. */
+  #isByPerson({ by, proof }: Extract<Decision, { kind: 'drain' }>): boolean {
+    return this.#events.mayDecide(by) && proof.length === SIGNATURE_BYTES;
   }
 
   // Placements
@@ -290,7 +335,6 @@ export class Decisions {
   /** Once a second while this agent leads: the log says so. */
   leading(log: DecisionLog): void {
     this.#takeAway(log);
-    this.#roll(log);
     const { term } = log.state;
     const said = log.machine.recent().findLast(({ decision }) => decision.kind === 'leads');
     if (this.#isLeading || (said?.term === term && said.decision.by === this.#ports.crypto.self)) return;
@@ -301,23 +345,6 @@ export class Decisions {
     const { clock, random, crypto } = this.#ports;
     const decision = wished({ kind: 'leads' }, crypto.self, toHex(random.bytes(ID_BYTES)), clock.wallMs());
     log.propose(decision, REQUEST_MS).then(ended, ended);
-  }
-
-  /** A bundle goes on, or back; and so does a release. */
-  #roll(log: DecisionLog): void {
-    const { nameOf, health, alive, ill } = this.#events;
-    const { members } = health();
-    const nowMs = this.#ports.clock.wallMs();
-    const view = { self: this.#ports.crypto.self, alive: alive(), members, voters: this.#committee.voters() ?? [], ill, nameOf };
-    const { bundles, upgrades } = log.machine;
-    const wish = nextOf(bundles.state, members, nowMs, nameOf) ?? nextUpgrade(upgrades.state, view, nowMs);
-    if (wish === undefined || this.#isRolling) return;
-    this.#isRolling = true;
-    this.decide(wish, REQUEST_MS)
-      .catch(() => undefined) // again in a second
-      .finally(() => {
-        this.#isRolling = false;
-      });
   }
 
   // Reads

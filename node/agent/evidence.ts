@@ -55,5 +55,9 @@ function statusAgrees(claim: Claim, statuses: StatusTable, nowMs: number): boole
       return BAD.some(([name, value]) => conditions[name] === value);
     case 'anomaly':
       return conditions.Anomalous === 'True';
+    case 'slow':
+    case 'lossy':
+    case 'skewed':
+      return false; // what others measure
   }
 }

@@ -1,4 +1,5 @@
 // What has one order for the whole swarm: the committee that keeps it, and what was decided. Its part of the traffic is here.
+import { zoneOf } from '../../consensus/committee/fitness.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
@@ -7,6 +8,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { Committee } from './committee.ts';
 import { Decisions } from './decisions.ts';
+import { VitalSigns } from './vitals.ts';
 
 export const ORDER_MESSAGES = ['raft', 'attest'] as const;
 export const ORDER_REQUESTS = ['committee', 'decisions'] as const;
@@ -28,6 +30,12 @@ export interface OrderEvents {
   failed(error: unknown): void;
 }
 
+export interface OrderConfig {
+  swarmId: string;
+  /** What fails together with this machine. */
+  domain?: string | undefined;
+}
+
 /** What a member says of itself: that it is not ready, or that a service of its own is not. */
 function looksSick(status: Status | undefined): boolean {
   return status !== undefined && (status.conditions.Ready === 'False' || status.conditions.ServicesReady === 'False');
@@ -37,11 +45,13 @@ export class Order {
   readonly committee: Committee;
   readonly decisions: Decisions;
   readonly #events: OrderEvents;
+  readonly #vitals: VitalSigns;
   #isOpen = false;
   #recovering: Promise<void> = Promise.resolve();
 
-  constructor(ports: Ports, swarmId: string, roster: Roster, events: OrderEvents) {
+  constructor(ports: Ports, { swarmId, domain }: OrderConfig, roster: Roster, events: OrderEvents) {
     this.#events = events;
+    this.#vitals = new VitalSigns(ports, domain ?? '', events.failed);
     const { members, nameOf, log, failed, rttMs } = events;
     this.committee = new Committee(ports, {
       send: (to, bytes) => events.send(to, 'raft', bytes),
@@ -51,6 +61,8 @@ export class Order {
       hasRole: (peer) => roster.member(peer)?.role === 'committee',
       mayTransfer: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
       rttMs,
+      vitals: () => this.#vitals.now,
+      isDrained: (peer) => this.decisions.drained().has(peer),
       elected: (term, coordinator) => log('info', `term ${term}: ${nameOf(coordinator)} coordinates`),
       leading: (replica) => this.decisions.leading(replica),
       applied: () => this.decisions.applied(),
@@ -66,7 +78,6 @@ export class Order {
       mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
       health: () => this.health(),
       recovery: () => events.recovery(),
-      ill: (peer) => this.#ill(peer),
       versionOf: (peer) => events.statusOf(peer)?.version,
       decidedBy: (peer) => events.statusOf(peer)?.decided ?? 0,
       nameOf,
@@ -84,14 +95,27 @@ export class Order {
   }
 
   /** What is wrong with a member, as this one sees it. */
-  #ill(peer: PeerId): string | undefined {
+  ill(peer: PeerId): string | undefined {
     const state = this.#events.stateOf(peer);
     if (state !== 'alive') return `is ${state ?? 'gone'}`;
+    if (this.decisions.drained().has(peer)) return 'is drained';
     return looksSick(this.#events.statusOf(peer)) ? 'is not ready' : undefined;
+  }
+
+  /** What fails together with this machine, as a status says it; 0 where nobody said. */
+  get zone(): number {
+    return zoneOf(this.#vitals.now.domain);
+  }
+
+  /** What a status's zone is called, where that is known here. */
+  domainName(zone: number): string {
+    const names = [this.#vitals.now.domain, ...this.committee.domains()];
+    return names.find((name) => zoneOf(name) === zone) ?? `zone ${zone}`;
   }
 
   async open(): Promise<void> {
     await this.decisions.open();
+    this.#vitals.start();
     this.#isOpen = true;
     await this.recover();
     await this.committee.open();
@@ -107,6 +131,7 @@ export class Order {
   }
 
   stop(): void {
+    this.#vitals.stop();
     this.decisions.stop();
     this.committee.stop();
   }

@@ -28,6 +28,8 @@ const MAX_REASON = 200;
 export interface PlacedServicesEvents {
   /** Why this agent may take nothing now. */
   mayNotTake(): string | undefined;
+  /** Why it is to give up what it has; undefined where it is not. */
+  mustGiveUp(): string | undefined;
   /** Why it may give nothing up by itself now. */
   mayNotMove(): string | undefined;
   isSick(): boolean;
@@ -124,8 +126,9 @@ export class PlacedServices {
     }
   }
 
-  #lookAtOwn(service: string, move: string | undefined): void {
+  #lookAtOwn(service: string, wished: string | undefined): void {
     const tenure = this.#tenures.get(service);
+    const move = wished ?? this.#events.mustGiveUp();
     if (move !== undefined) return this.#one(service, () => this.#giveUp(service, move, UNFIT_MS));
     if (tenure === undefined || tenure.released || this.#leftMs(tenure.until) > STOP_EARLY_MS) return;
     this.#one(service, () => this.#release(service, 'no coordinator has heard of this agent for too long'));

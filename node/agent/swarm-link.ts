@@ -48,6 +48,8 @@ const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
 
 export interface SwarmLinkConfig {
   swarmId: string;
+  /** What fails together with this machine. */
+  domain?: string | undefined;
   /** What it would be called where it joins. */
   name: string;
   /** Addresses to try while no member is connected. */
@@ -137,7 +139,7 @@ export class SwarmLink {
       equivocated: (witness, proof) => this.order.decisions.accuse(witness, proof),
       failed: events.failed,
     });
-    this.order = new Order(ports, config.swarmId, roster, {
+    this.order = new Order(ports, config, roster, {
       send: (to, name, bytes) => this.#send(to, name, bytes),
       request: (to, name, body, withinMs) => this.#request(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,

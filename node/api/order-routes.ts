@@ -134,6 +134,10 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `${nameOf(decision.by)} gives up ${decision.service}: ${decision.reason}`;
     case 'displace':
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
+    case 'drain':
+      return `nothing is to depend on ${nameOf(decision.peer)} for ${Math.round(decision.forMs / 60_000)} minutes: ${decision.reason}`;
+    case 'undrain':
+      return `${nameOf(decision.peer)} is drained no more: ${decision.reason}`;
     case 'upgrade':
       return `${nameOf(decision.by)} pushes KALOS ${decision.version} (${decision.digest.slice(0, 8)}), tried on ${decision.canary.map(nameOf).join(', ')}`;
     case 'upgrade-report':

@@ -67,7 +67,10 @@ function upgradesOf({ swarm }: Agent): UpgradesAnswer {
       reports: reports.map(({ peer, ok: isWell, reason }) => ({ node: swarm.nameOf(peer), ok: isWell, reason })),
     },
     ended,
-    versions: swarm.alive.map((peer) => ({ node: swarm.nameOf(peer), version: swarm.statuses.get(peer)?.status.version ?? 'unknown' })),
+    versions: swarm.alive.map((peer) => ({
+      node: swarm.nameOf(peer),
+      version: swarm.statuses.get(peer)?.status.version ?? 'unknown',
+    })),
   };
 }
 

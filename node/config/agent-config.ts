@@ -10,6 +10,7 @@ export function agentSettings(config: Config): AgentSettings {
   const { mode, maintenance, service: services, join, policy_engine, ai_engine } = config;
   return {
     mode,
+    domain: config.failure_domain,
     maintenance,
     services,
     join,

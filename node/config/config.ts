@@ -1,6 +1,7 @@
 // The configuration of an agent: kalos.toml in its state directory or named by --config, then flags on top.
 // Unknown keys are refused with a suggestion; a wrong value is named with its place.
 import { z } from 'zod';
+import { domainSchema } from '../../consensus/committee/fitness.ts';
 import { RESTART_RULES, type ServiceSpec, SIGNALS } from '../../swarm/ports/actuator.ts';
 import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
@@ -195,6 +196,7 @@ export const configSchema = z.strictObject({
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   mdns: z.boolean().default(true),
   upgrades: z.boolean().default(false),
+  failure_domain: domainSchema.optional(),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
   sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
   file: z.array(fileSchema).max(MAX_DECLARED).default([]),
@@ -258,7 +260,7 @@ export interface ConfigFlags {
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
 export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
   [
-    ...['name', 'mode', 'listen', 'mdns', 'upgrades'].map((key) => ({ path: [key], list: false })),
+    ...['name', 'mode', 'listen', 'mdns', 'upgrades', 'failure_domain'].map((key) => ({ path: [key], list: false })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
     ...(['policy_engine', 'ai_engine', 'api'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),

@@ -43,7 +43,9 @@ export interface Incident {
 
 const MAX_STEPS = 200;
 
-export function openIncident(finding: Finding, node: PeerId, nodeName: string, nowMs: number, hash: Crypto['hash']): Incident {
+type Found = Pick<Finding, 'policy' | 'target' | 'severity' | 'summary'>;
+
+export function openIncident(finding: Found, node: PeerId, nodeName: string, nowMs: number, hash: Crypto['hash']): Incident {
   const id = `inc-${toHex(hash(encodeCbor([node, findingKey(finding), nowMs]))).slice(0, 10)}`;
   return {
     id,

@@ -31,6 +31,8 @@ export const MAX_INSPECTED = 50_000;
 export type InspectAnswer = { ok: true; rows: Record<string, SqlValue | undefined>[] } | { ok: false; message: string };
 
 export interface Compute {
+  /** Has the coordinator's planner think, beside the agent. @throws Error where it ended, or took too long */
+  plan(view: unknown, withinMs: number): Promise<unknown>;
   /** Classifies a feature vector (length as in the model's card); undefined where no model can run. */
   classify(features: readonly number[]): Promise<Classification | undefined>;
   /** Prepares a statement against empty tables, read-only, and tells what it needs. */

@@ -39,6 +39,8 @@ class World {
       isAlive: true,
       forMs: 0,
       known: peer === this.self ? { id: idOf(peer), upMs } : undefined,
+      domain: '',
+      isUnfit: false,
       ...given,
     });
     this.#upMs.set(peer, upMs);
@@ -135,6 +137,37 @@ describe('the autopilot', () => {
     expect(world.run()).toBe('acd');
     world.set('b', { isAlive: true, forMs: 0 });
     expect(world.run()).toBe('abd');
+  });
+
+  it('replaces who is unfit, where somebody fit can take the place, and takes nobody who is', () => {
+    const world = new World('abcde');
+    world.run();
+    world.set('b', { isUnfit: true });
+    expect(world.run()).toBe('abcde');
+    world.join('f', PROVEN_MS, { isUnfit: true });
+    expect(world.run()).toBe('abcde');
+    world.join('g', PROVEN_MS);
+    expect(world.run()).toBe('acdeg');
+    // The leader hands over first: it does not put itself out.
+    world.set('b', { isUnfit: false });
+    world.set('a', { isUnfit: true });
+    expect(world.run()).toBe('acdeg');
+  });
+
+  it('spreads over failure domains, one step at a time, and stays where that is as good as it gets', () => {
+    const world = new World('abcdefg');
+    for (const peer of 'abcd') world.set(peer, { domain: 'rack-1' });
+    for (const peer of 'ef') world.set(peer, { domain: 'rack-2' });
+    for (const peer of 'abc') world.set(peer, { hasRole: true });
+    expect(world.run()).toBe('abc');
+    for (const peer of 'defg') world.set(peer, { hasRole: true, forMs: GONE_MS, isAlive: peer === 'e' });
+    // Three of seven with the role are gone: five are wanted, and two racks are all that there is.
+    expect(world.run()).toBe('abe');
+    world.set('g', { isAlive: true, forMs: 0, domain: 'rack-3' });
+    const spread = world.run();
+    expect(spread).toBe('abceg');
+    world.story.length = 0;
+    expect([world.run(), world.story]).toEqual([spread, []]);
   });
 
   it('never goes where fewer than a majority of the new voters are there', () => {

@@ -8,6 +8,7 @@ import type { ToolCall } from '../../node/tool-call.ts';
 import type { Compute } from '../../swarm/ports/compute.ts';
 
 const compute: Compute = {
+  plan: async () => undefined,
   classify: async () => ({ label: 'memory-growth', confidence: 0.93 }),
   sqlNeeds: async () => ({ ok: false, message: '' }),
   sqlRun: async () => ({ ok: false, message: '' }),

@@ -1,0 +1,90 @@
+// What the coordinator wishes for next, for the whole swarm: how roll-outs go on or back, what is to run elsewhere, and what is wrong with
+// several machines at once. Plain data in, plain data out: it runs beside the agent, and whatever becomes of it, the next one plans anew.
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { type BundlesState, nextOf } from '../decisions/bundles.ts';
+import type { Wish } from '../decisions/decision.ts';
+import type { Placement } from '../decisions/placements.ts';
+import { isTurnOf } from '../decisions/rollout.ts';
+import { nextUpgrade, type UpgradesState } from '../decisions/upgrades.ts';
+import { type Correlation, correlate, type Traits } from './correlation.ts';
+
+/** A member is short of something for so long before what it runs for the swarm is moved. */
+const SHORT_FOR_MS = 120_000;
+const MOVE_EVERY_MS = 600_000;
+
+export interface MemberView {
+  peer: PeerId;
+  name: string;
+  isAlive: boolean;
+  /** What is wrong with it, in words; undefined where nothing is. */
+  ill: string | undefined;
+  /** Since when it is unwell, by its own word or because it is gone. */
+  unwellMs: number | undefined;
+  /** Since when it is short of CPU, memory or I/O. */
+  shortMs: number | undefined;
+  /** Services that something is wrong with there. */
+  services: readonly string[];
+  version: string;
+  domain: string;
+}
+
+export interface PlannerView {
+  nowMs: number;
+  self: PeerId;
+  voters: readonly PeerId[];
+  members: readonly MemberView[];
+  /** Of those that try something, which may be no members now. */
+  names: ReadonlyMap<PeerId, string>;
+  bundles: BundlesState;
+  upgrades: UpgradesState;
+  placements: readonly Placement[];
+  /** When something was moved last, by this plan. */
+  movedMs: number;
+}
+
+export interface Planned {
+  wish: Wish | undefined;
+  correlation: Correlation | undefined;
+}
+
+export function plan(view: PlannerView): Planned {
+  const { members, bundles, upgrades, nowMs } = view;
+  const correlation = correlate(members.map((member) => traitsOf(member, view)));
+  const nameOf = (peer: PeerId): string => members.find((one) => one.peer === peer)?.name ?? view.names.get(peer) ?? peer;
+  const wish =
+    (correlation && stop(correlation, view)) ??
+    nextOf(bundles, members.length, nowMs, nameOf) ??
+    nextUpgrade(upgrades, view, nameOf) ??
+    move(view);
+  return { wish, correlation };
+}
+
+function traitsOf({ peer, version, domain, unwellMs, services }: MemberView, { bundles, upgrades }: PlannerView): Traits {
+  const tried = (one: typeof bundles.candidate | typeof upgrades.candidate): string =>
+    one !== null && isTurnOf(one, peer) ? one.id : '';
+  const unwell = unwellMs === undefined ? undefined : { sinceMs: unwellMs, services };
+  return { peer, version, domain, release: tried(upgrades.candidate), policies: tried(bundles.candidate), unwell };
+}
+
+/** What is being tried, and is what those that are unwell share, goes back. */
+function stop({ cause, value, unwell, having, all }: Correlation, { bundles, upgrades }: PlannerView): Wish | undefined {
+  const reason = `${unwell.length} of ${all} members are unwell, and ${having} have it`;
+  if (cause === 'release' && upgrades.candidate?.id === value) return { kind: 'upgrade-withdraw', upgrade: value, reason };
+  if (cause === 'policies' && bundles.candidate?.id === value) return { kind: 'bundle-withdraw', bundle: value, reason };
+  return undefined;
+}
+
+/** A service of a member that has long been short of something, where another that is not has fewer. */
+function move({ members, placements, nowMs, movedMs }: PlannerView): Wish | undefined {
+  if (nowMs - movedMs < MOVE_EVERY_MS) return undefined;
+  const has = (peer: PeerId): number => placements.filter((one) => one.peer === peer).length;
+  for (const { service, peer, move: reason } of placements) {
+    const member = members.find((one) => one.peer === peer);
+    if (member?.shortMs === undefined || reason !== null || nowMs - member.shortMs < SHORT_FOR_MS) continue;
+    const able = members.some(
+      (one) => one.isAlive && one.ill === undefined && one.shortMs === undefined && has(one.peer) < has(member.peer),
+    );
+    if (able) return { kind: 'move', service, reason: `${member.name} is short of CPU, memory or I/O` };
+  }
+  return undefined;
+}

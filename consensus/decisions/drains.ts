@@ -1,0 +1,100 @@
+// Members on which nothing is to depend for a while: they run no placed service, do not sit in the committee, and try nothing first. It is
+// their own wish, a person's, or that of those who watch them: each proves itself, so that a coordinator that lies can drain nobody.
+import { z } from 'zod';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { decodeCertificate, verifyCertificate } from '../vote/certificate.ts';
+import { type ClaimKind, isGray } from '../vote/claim.ts';
+import type { Decision } from './decision.ts';
+
+const DOMAIN = 'kalos/drain/1';
+export const MOST_DRAIN_MS = 86_400_000;
+const MAX_PROOF_BYTES = 4_096;
+/** Of all members, those that others, or they themselves, have drained: more, and something else is wrong. */
+const MOST_SHARE = 0.2;
+const MAX_DRAINS = 1_000;
+/** Fewer witnesses bear no liar. */
+export const LEAST_DRAINING_WITNESSES = 4;
+/** A certificate is for now. */
+const FRESH_MS = 300_000;
+
+export const drainShape = {
+  peer: z.string().min(1).max(100),
+  forMs: z.number().int().positive().max(MOST_DRAIN_MS),
+  /** A signature of whose wish it is, or a certificate of those who watch it. */
+  proof: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= MAX_PROOF_BYTES),
+};
+const drainSchema = z.strictObject({ by: z.string(), atMs: z.number(), reason: z.string(), ...drainShape });
+export type Drain = z.infer<typeof drainSchema>;
+export const drainsSchema = z.array(drainSchema);
+
+export const drainBytes = (swarmId: string, by: PeerId, peer: PeerId, forMs: number): Uint8Array =>
+  encodeCbor([DOMAIN, swarmId, by, peer, forMs]);
+
+/** Who it takes to believe a drain. */
+export interface Believed {
+  mayDecide(peer: PeerId): boolean;
+  isMember(peer: PeerId): boolean;
+  liars: ReadonlySet<PeerId>;
+}
+
+/** Whether it is what it says. */
+export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDecide, isMember, liars }: Believed): boolean {
+  const { by, peer, forMs, proof, atMs } = drain;
+  if (proof.length === SIGNATURE_BYTES)
+    return (by === peer || mayDecide(by)) && crypto.verify(by, drainBytes(swarmId, by, peer, forMs), proof);
+  const certificate = decodeCertificate(proof);
+  if (certificate === undefined || certificate.claim.subject !== peer || !isGray(certificate.claim.kind)) return false;
+  const { witnesses, claim } = certificate;
+  const isFresh = Math.abs(atMs - claim.fromMs) <= FRESH_MS;
+  const areGood = witnesses.every((one) => isMember(one) && !liars.has(one)) && witnesses.length >= LEAST_DRAINING_WITNESSES;
+  return isFresh && areGood && verifyCertificate(crypto, swarmId, certificate).valid;
+}
+
+/** What those who watch it have found, in words; undefined where it is somebody's wish. */
+export function foundBy({ proof }: Drain): { kind: ClaimKind; certificate: Uint8Array } | undefined {
+  const certificate = proof.length === SIGNATURE_BYTES ? undefined : decodeCertificate(proof);
+  return certificate && { kind: certificate.claim.kind, certificate: proof };
+}
+
+export class Drains {
+  #byPeer = new Map<PeerId, Drain>();
+
+  of(peer: PeerId, nowMs: number): Drain | undefined {
+    const drain = this.#byPeer.get(peer);
+    return drain !== undefined && endMs(drain) > nowMs ? drain : undefined;
+  }
+
+  all(nowMs: number): Drain[] {
+    return [...this.#byPeer.values()].filter((one) => endMs(one) > nowMs);
+  }
+
+  get isBlank(): boolean {
+    return this.#byPeer.size === 0;
+  }
+
+  /** Each of these @returns why it is not so; nothing has changed then. */
+  drain({ by, atMs, reason, peer, forMs, proof, members, isOrdered }: Extract<Decision, { kind: 'drain' }>): string | undefined {
+    for (const one of [...this.#byPeer.values()]) if (endMs(one) <= atMs) this.#byPeer.delete(one.peer);
+    const others = [...this.#byPeer.keys()].filter((one) => one !== peer).length;
+    const most = isOrdered ? MAX_DRAINS : Math.max(1, Math.floor(members * MOST_SHARE));
+    if (others >= most) return `${others} of ${members} members are drained already`;
+    this.#byPeer.set(peer, { by, atMs, reason, peer, forMs, proof });
+    return undefined;
+  }
+
+  undrain({ peer }: Extract<Decision, { kind: 'undrain' }>): string | undefined {
+    return this.#byPeer.delete(peer) ? undefined : 'it is not drained';
+  }
+
+  encodable(): Drain[] {
+    return [...this.#byPeer.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+  }
+
+  restore(drains: readonly Drain[]): void {
+    this.#byPeer = new Map(drains.map((one) => [one.peer, one]));
+  }
+}
+
+export const endMs = ({ atMs, forMs }: Drain): number => atMs + forMs;

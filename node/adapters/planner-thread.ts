@@ -1,0 +1,86 @@
+// NOVA's planner in a thread of its own: started when this agent coordinates, ended when it no longer does. One that ends, or thinks for
+// too long, is replaced by another at the next turn: it holds nothing that is not told it each time.
+import { parentPort, Worker } from 'node:worker_threads';
+import { type PlannerView, plan } from '../../consensus/committee/planner.ts';
+
+/** Without work for so long, it gives its memory back. */
+const IDLE_MS = 30_000;
+const HEAP_MIB = 64;
+
+interface Waiting {
+  resolve(planned: unknown): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+export class PlannerThread {
+  readonly #entry: string;
+  #worker: Worker | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #next = 1;
+  readonly #waiting = new Map<number, Waiting>();
+
+  /** @param entry the `kalos` entry, called with `plan-host`. */
+  constructor(entry: string) {
+    this.#entry = entry;
+  }
+
+  plan(view: unknown, withinMs: number): Promise<unknown> {
+    clearTimeout(this.#idle);
+    this.#worker ??= this.#start();
+    const [worker, id] = [this.#worker, this.#next++];
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#end(`the planner took longer than ${withinMs} ms`), withinMs);
+      this.#waiting.set(id, { resolve, reject, timer });
+      worker.postMessage({ id, view });
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#entry, {
+      argv: ['plan-host'],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+    });
+    worker.unref();
+    worker.on('message', ({ id, planned }: { id: number; planned: unknown }) => this.#settle(id, planned));
+    worker.on('error', (error) => this.#gone(worker, `the planner failed: ${error.message}`));
+    worker.on('exit', () => this.#gone(worker, 'the planner ended'));
+    return worker;
+  }
+
+  #settle(id: number, planned: unknown): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    this.#waiting.delete(id);
+    clearTimeout(waiting.timer);
+    waiting.resolve(planned);
+    if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.#end('idle'), IDLE_MS).unref();
+  }
+
+  #gone(worker: Worker, why: string): void {
+    if (this.#worker === worker) this.#end(why);
+  }
+
+  #end(why: string): void {
+    clearTimeout(this.#idle);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    worker?.terminate().catch(() => undefined); // it has ended already
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(new Error(why));
+    }
+    this.#waiting.clear();
+  }
+
+  close(): void {
+    this.#end('the agent stops');
+  }
+}
+
+/** The other end: what the thread does. */
+export function hostPlanner(): void {
+  parentPort?.on('message', ({ id, view }: { id: number; view: PlannerView }) =>
+    parentPort?.postMessage({ id, planned: plan(view) }),
+  );
+}

@@ -1,0 +1,214 @@
+// NOVA: what this agent does beside its own machine while it coordinates. Now and then it shows its planner the swarm, and has decided what
+// that wishes for; what is wrong with several machines at once becomes one incident, with what they have in common.
+import type { Correlation } from '../../consensus/committee/correlation.ts';
+import type { MemberView, Planned, PlannerView } from '../../consensus/committee/planner.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Status } from '../../swarm/state/status.ts';
+import { addStep, closeIncident, type Incident, openIncident } from '../detection/incident.ts';
+import type { SwarmLink } from './swarm-link.ts';
+
+const PLAN_EVERY_MS = 1_000;
+const PLAN_WITHIN_MS = 5_000;
+const DECIDE_WITHIN_MS = 2_000;
+/** So many are unwell before anybody is asked what is wrong there. */
+const ASK_FROM = 3;
+const ASK_EVERY_MS = 10_000;
+/** What several machines have in common is gone for so long before that is over. */
+const OVER_AFTER_MS = 30_000;
+export const TOGETHER_POLICY = 'together';
+
+/** Something that is wrong on a machine, as that machine says. */
+export interface OpenElsewhere {
+  peer: PeerId;
+  id: string;
+  target: string;
+}
+
+export interface NovaEvents {
+  /** What is open on those machines, as they say. */
+  openOn(peers: readonly PeerId[]): Promise<OpenElsewhere[]>;
+  save(incident: Incident): Promise<unknown>;
+  log(level: 'info' | 'warn', text: string): void;
+  failed(error: unknown): void;
+}
+
+const SHORT = ['CpuPressure', 'MemoryPressure', 'IoPressure'] as const;
+const isUnwell = ({ conditions }: Status): boolean => conditions.Ready === 'False' || conditions.ServicesReady === 'False';
+const isShort = ({ conditions }: Status): boolean => SHORT.some((name) => conditions[name] === 'True');
+
+export class Nova {
+  readonly #ports: Ports;
+  readonly #link: SwarmLink;
+  readonly #events: NovaEvents;
+  /** Since when members are unwell, or short of something, as this agent has seen it. */
+  readonly #unwellMs = new Map<PeerId, number>();
+  readonly #shortMs = new Map<PeerId, number>();
+  #open: readonly OpenElsewhere[] = [];
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #movedMs = Number.NEGATIVE_INFINITY;
+  #together: { incident: Incident; key: string; seenMs: number } | undefined;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(ports: Ports, link: SwarmLink, events: NovaEvents) {
+    this.#ports = ports;
+    this.#link = link;
+    this.#events = events;
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#ports.clock.after(PLAN_EVERY_MS, () => {
+      this.#turn()
+        .catch((error: unknown) =>
+          this.#events.log('warn', `planning: ${error instanceof Error ? error.message : String(error)}`),
+        )
+        .finally(() => this.start());
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #turn(): Promise<void> {
+    const { committee } = this.#link.order;
+    if (!committee.isLeader) return this.#yield();
+    const view = await this.#view();
+    const planned = (await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned;
+    if (!committee.isLeader || this.#stopped) return;
+    await this.#tell(planned.correlation);
+    if (planned.wish === undefined) return;
+    if (planned.wish.kind === 'move') this.#movedMs = view.nowMs;
+    await this.#link.order.decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans anew
+  }
+
+  /** Another coordinates: what is wrong together is for that one to say. */
+  async #yield(): Promise<void> {
+    this.#unwellMs.clear();
+    this.#shortMs.clear();
+    await this.#end('another member coordinates now');
+  }
+
+  // What it sees
+
+  async #view(): Promise<PlannerView> {
+    const { order, self } = this.#link;
+    const { state } = order.decisions;
+    const nowMs = this.#ports.clock.wallMs();
+    const members = this.#link.members.map(({ peer, state: is }) => this.#seen(peer, is === 'alive', nowMs));
+    const unwell = members.filter(({ unwellMs }) => unwellMs !== undefined);
+    if (unwell.length < ASK_FROM) this.#open = [];
+    else if (nowMs - this.#askedMs >= ASK_EVERY_MS) {
+      this.#askedMs = nowMs;
+      this.#open = await this.#events.openOn(unwell.filter(({ isAlive }) => isAlive).map(({ peer }) => peer));
+    }
+    return {
+      nowMs,
+      self,
+      voters: order.committee.voters() ?? [],
+      members: members.map((one) => ({ ...one, services: this.#servicesOf(one.peer) })),
+      names: new Map(
+        [state.bundles.state.candidate, state.upgrades.state.candidate].flatMap((one) =>
+          one === null ? [] : [...one.canary, ...(one.wave ?? [])].map((peer) => [peer, this.#link.nameOf(peer)] as const),
+        ),
+      ),
+      bundles: state.bundles.state,
+      upgrades: state.upgrades.state,
+      placements: state.placements(),
+      movedMs: this.#movedMs,
+    };
+  }
+
+  #servicesOf(peer: PeerId): string[] {
+    return this.#open.flatMap((one) => (one.peer === peer ? [one.target] : []));
+  }
+
+  #seen(peer: PeerId, isAlive: boolean, nowMs: number): Omit<MemberView, 'services'> {
+    const status = this.#link.statuses.get(peer)?.status;
+    const since = (all: Map<PeerId, number>, is: boolean): number | undefined => {
+      if (!is) all.delete(peer);
+      else if (!all.has(peer)) all.set(peer, nowMs);
+      return all.get(peer);
+    };
+    return {
+      peer,
+      name: this.#link.nameOf(peer),
+      isAlive,
+      ill: this.#link.order.ill(peer),
+      unwellMs: since(this.#unwellMs, !isAlive || (status !== undefined && isUnwell(status))),
+      shortMs: since(this.#shortMs, isAlive && status !== undefined && isShort(status)),
+      version: status?.version ?? '',
+      domain: status === undefined || status.zone === 0 ? '' : this.#link.order.domainName(status.zone),
+    };
+  }
+
+  // What is wrong with several machines at once
+
+  async #tell(correlation: Correlation | undefined): Promise<void> {
+    const nowMs = this.#ports.clock.wallMs();
+    if (correlation === undefined) {
+      const { seenMs = nowMs } = this.#together ?? {};
+      if (nowMs - seenMs >= OVER_AFTER_MS) await this.#end('it is over: fewer machines are unwell');
+      return;
+    }
+    const { cause, value, unwell } = correlation;
+    const [key, names] = [`${cause} ${value}`, unwell.map((peer) => this.#link.nameOf(peer)).join(', ')];
+    if (this.#together === undefined) await this.#begin(correlation, names, key);
+    else if (this.#together.key !== key) {
+      addStep(this.#together.incident, nowMs, 'detect', `probably rather ${words(correlation)}: ${names}`);
+      await this.#events.save(this.#together.incident);
+    }
+    if (this.#together !== undefined) Object.assign(this.#together, { key, seenMs: nowMs });
+  }
+
+  async #begin(correlation: Correlation, names: string, key: string): Promise<void> {
+    const { clock, crypto } = this.#ports;
+    const nowMs = clock.wallMs();
+    const { cause, value, unwell, all } = correlation;
+    const finding = {
+      policy: TOGETHER_POLICY,
+      target: (value === '' ? cause : `${cause} ${value}`).slice(0, 64),
+      severity: 'critical' as const,
+      summary: `${unwell.length} of ${all} machines are unwell together; probably ${words(correlation)}`,
+    };
+    const incident = openIncident(finding, this.#link.self, this.#link.name, nowMs, crypto.hash);
+    incident.state = 'watching';
+    addStep(incident, nowMs, 'detect', `${finding.summary}: ${names}`, { cause, value, unwell: unwell.length, all });
+    for (const { peer, id, target } of this.#open)
+      addStep(incident, nowMs, 'detect', `${id} on ${this.#link.nameOf(peer)} belongs to it: ${target}`);
+    this.#together = { incident, key, seenMs: nowMs };
+    this.#events.log('warn', `${incident.id}: ${finding.summary}: ${names}`);
+    await this.#events.save(incident);
+  }
+
+  async #end(outcome: string): Promise<void> {
+    const incident = this.#together?.incident;
+    if (incident === undefined) return;
+    this.#together = undefined;
+    const nowMs = this.#ports.clock.wallMs();
+    addStep(incident, nowMs, 'remember', outcome);
+    closeIncident(incident, nowMs, 'resolved', outcome);
+    await this.#events.save(incident);
+  }
+}
+
+function words({ cause, value, having }: Correlation): string {
+  switch (cause) {
+    case 'release':
+      return `the release that is being tried there (${value.slice(0, 8)}, on ${having})`;
+    case 'policies':
+      return `the policies that are being tried there (bundle ${value.slice(0, 8)}, on ${having})`;
+    case 'version':
+      return `version ${value} of KALOS, which ${having} run`;
+    case 'domain':
+      return `what they share in ${value}, where ${having} are`;
+    case 'service':
+      return `${value}, which is unwell on all of them`;
+    case 'unknown':
+      return 'something that they share and that is not seen';
+  }
+}

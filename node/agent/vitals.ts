@@ -1,0 +1,76 @@
+// How this agent itself does: how late its timers come, and how long its disk takes to keep something.
+import type { Vitals } from '../../consensus/committee/fitness.ts';
+import { utf8 } from '../../swarm/dissemination/cbor.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+
+const TICK_MS = 1_000;
+/** A write is tried so often. */
+const DISK_EVERY_TICKS = 15;
+const KEPT_TICKS = 60;
+const KEPT_WRITES = 5;
+/** Of sixty, all but the worst three. */
+const NEARLY_WORST = 0.95;
+const KEY = 'vitals';
+
+export class VitalSigns {
+  readonly #ports: Pick<Ports, 'clock' | 'store'>;
+  readonly #domain: string;
+  readonly #failed: (error: unknown) => void;
+  #lags: number[] = [];
+  #writes: number[] = [];
+  #writingSinceMs: number | undefined;
+  #ticks = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  /** @param domain what fails together with this machine */
+  constructor(ports: Pick<Ports, 'clock' | 'store'>, domain: string, failed: (error: unknown) => void) {
+    this.#ports = ports;
+    this.#domain = domain;
+    this.#failed = failed;
+  }
+
+  start(): void {
+    const { clock } = this.#ports;
+    const dueMs = clock.monotonicMs() + TICK_MS;
+    this.#timer = clock.after(TICK_MS, () => {
+      this.#lags = [...this.#lags, Math.max(0, clock.monotonicMs() - dueMs)].slice(-KEPT_TICKS);
+      if (this.#ticks++ % DISK_EVERY_TICKS === 0 && this.#writingSinceMs === undefined) this.#write();
+      if (!this.#stopped) this.start();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #write(): void {
+    const { clock, store } = this.#ports;
+    const sinceMs = clock.monotonicMs();
+    this.#writingSinceMs = sinceMs;
+    store.write([{ kind: 'put', key: KEY, value: utf8('here') }]).then(
+      () => {
+        this.#writes = [...this.#writes, clock.monotonicMs() - sinceMs].slice(-KEPT_WRITES);
+        this.#writingSinceMs = undefined;
+      },
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  get now(): Vitals {
+    const { clock } = this.#ports;
+    // One that is under way for long counts before it ends.
+    const pending = this.#writingSinceMs === undefined ? [] : [clock.monotonicMs() - this.#writingSinceMs];
+    return {
+      lagMs: quantile(this.#lags, NEARLY_WORST),
+      diskMs: Math.max(quantile(this.#writes, 0.5), ...pending),
+      domain: this.#domain,
+    };
+  }
+}
+
+function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? 0;
+}
