@@ -16,6 +16,7 @@ import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
 import { Executor } from './agent/executor.ts';
 import { Grants } from './agent/grants.ts';
+import { GrayWatch } from './agent/gray.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
@@ -136,6 +137,7 @@ export class Agent {
   readonly swarmPolicies: SwarmPolicies;
   readonly upgrades: SwarmUpgrades;
   readonly #nova: Nova;
+  readonly #gray: GrayWatch;
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
@@ -165,6 +167,7 @@ export class Agent {
         return protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory);
       },
       voted: (_claim, vote) => this.#rememberVote(vote),
+      measured: (claim) => this.#gray.evidenceOn(claim),
       ...events,
     });
     this.auditWatch = new AuditWatch(ports, this.#audit, {
@@ -216,6 +219,16 @@ export class Agent {
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
+    this.#gray = new GrayWatch(ports, this.#link.order.decisions, {
+      self: this.#link.self,
+      ...this.#link.watching,
+      members: () => this.#link.members.length,
+      vitals: () => this.#link.order.vitals(),
+      vote: (claim, witnesses) => this.#link.vote(claim, witnesses),
+      nameOf: (peer) => this.#link.nameOf(peer),
+      save: (incident) => this.#memory.save(incident),
+      ...events,
+    });
     this.#nova = new Nova(ports, this.#link, {
       openOn: (peers) => this.#openOn(peers),
       save: (incident) => this.#memory.save(incident),
@@ -337,6 +350,7 @@ export class Agent {
     this.swarmPolicies.start();
     this.upgrades.start();
     this.#nova.start();
+    this.#gray.start();
   }
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
@@ -352,6 +366,7 @@ export class Agent {
     this.swarmPolicies.stop();
     this.upgrades.stop();
     this.#nova.stop();
+    this.#gray.stop();
     if (how === 'for good')
       await this.#placed.stop(); // while the swarm can still be told
     else this.#placed.leave();

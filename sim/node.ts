@@ -48,6 +48,8 @@ const NO_COMPUTE: Compute = {
   close: async () => undefined,
 };
 
+const NO_EVIDENCE = { verdict: 'abstain', reason: 'no-evidence', confidence: 0 } as const;
+
 /** Machines were admitted before the simulation begins. */
 const NO_TOKEN = { token: undefined, rootSigners: [] };
 
@@ -259,7 +261,12 @@ export class SimulatedNode {
     const nothing = async (): Promise<Uint8Array> => new Uint8Array();
     const { name, join } = this;
     const config = { ...NO_TOKEN, swarmId, name, join };
-    const swarm = new SwarmLink(ports, config, { ...events, request: nothing, voted: () => undefined });
+    const swarm = new SwarmLink(ports, config, {
+      ...events,
+      request: nothing,
+      voted: () => undefined,
+      measured: () => NO_EVIDENCE,
+    });
     const beat = (): void => {
       swarm.publish(this.#status(ports, swarm));
       ports.clock.after(STATUS_EVERY_MS, beat);

@@ -139,7 +139,7 @@ function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wan
     if (wanted.length >= size) break;
     const { peer, known } = member;
     if (known === undefined) uninvited.push(peer);
-    else if (isProven(member) || (wanted.length < AT_ANY_AGE && weak.length === 0)) wanted.push(known.id);
+    else if (isProven(member) || wanted.length < AT_ANY_AGE) wanted.push(known.id);
   }
   // What is not known of a newcomer's domain is asked, where it might be a better one.
   if (shared.length > 0) uninvited.push(...candidates.flatMap(({ peer, known }) => (known === undefined ? [peer] : [])));

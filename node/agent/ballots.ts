@@ -4,6 +4,7 @@ import {
   decodeVoteMessage,
   encodeClaimMessage,
   encodeVoteMessage,
+  isGray,
   type Vote,
   type VoteMessage,
   voteFromWire,
@@ -15,13 +16,15 @@ import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
-import { gatherEvidence } from './evidence.ts';
+import { type Evidence, gatherEvidence } from './evidence.ts';
 
 const MAX_KEPT = 4_096;
 
 export interface BallotEvents {
   send(to: PeerId, bytes: Uint8Array): void;
   voted(claim: Claim, vote: Vote): void;
+  /** What this agent has measured of another. */
+  measured(claim: Claim): Evidence;
   /** A witness signed two different votes on one claim. */
   equivocated(witness: PeerId, proof: Equivocation): void;
   failed(error: unknown): void;
@@ -98,7 +101,8 @@ export class Ballots {
 
   async #witness(claimId: string, claim: Claim): Promise<void> {
     const { transport, clock } = this.#ports;
-    const evidence = await gatherEvidence(claim, transport, this.#statuses, clock);
+    const isMeasured = isGray(claim.kind);
+    const evidence = isMeasured ? this.#events.measured(claim) : await gatherEvidence(claim, transport, this.#statuses, clock);
     this.#votes.post({ kind: 'evidence', claimId, ...evidence });
   }
 }

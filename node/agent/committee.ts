@@ -29,8 +29,8 @@ const INVITE_WITHIN_MS = 3_000;
 const INVITE_AGAIN_MS = 10_000;
 /** What one goes by in Raft is asked again after this. */
 const KNOWN_FOR_MS = 60_000;
-/** Those who vote are asked how they do. */
-const ASK_VOTERS_EVERY_MS = 30_000;
+/** Those who belong to it are asked how they do. */
+const ASK_EVERY_MS = 30_000;
 /** A leader that is unfit tries again to hand over after this. */
 const HAND_OVER_AGAIN_MS = 60_000;
 /** Of a voter that says nothing, though it is there. */
@@ -409,7 +409,7 @@ export class Committee {
     const log = this.#log;
     if (log?.state.state !== 'StateLeader') return this.#stableMs.clear();
     this.#events.leading(log);
-    this.#askVoters(log);
+    this.#askAll(log);
     const view = {
       self: this.#self,
       isLeaving: this.#isLeaving,
@@ -423,12 +423,13 @@ export class Committee {
     else this.#yieldIfUnfit(log);
   }
 
-  #askVoters(log: DecisionLog): void {
+  #askAll(log: DecisionLog): void {
     const nowMs = this.#ports.clock.monotonicMs();
     this.#judge(this.#self, this.#events.vitals());
-    if (nowMs - this.#askedMs < ASK_VOTERS_EVERY_MS) return;
+    if (nowMs - this.#askedMs < ASK_EVERY_MS) return;
     this.#askedMs = nowMs;
-    this.#invite(log.conf.voters.flatMap((id) => this.#peerOf(id) ?? []).filter((peer) => peer !== this.#self));
+    const seated = [...log.conf.voters, ...log.conf.learners].flatMap((id) => this.#peerOf(id) ?? []);
+    this.#invite(seated.filter((peer) => peer !== this.#self));
   }
 
   #judge(peer: PeerId, vitals: Vitals): void {

@@ -1,5 +1,5 @@
 // What has one order for the whole swarm: the committee that keeps it, and what was decided. Its part of the traffic is here.
-import { zoneOf } from '../../consensus/committee/fitness.ts';
+import { type Vitals, zoneOf } from '../../consensus/committee/fitness.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
@@ -100,6 +100,11 @@ export class Order {
     if (state !== 'alive') return `is ${state ?? 'gone'}`;
     if (this.decisions.drained().has(peer)) return 'is drained';
     return looksSick(this.#events.statusOf(peer)) ? 'is not ready' : undefined;
+  }
+
+  /** How this agent itself does. */
+  vitals(): Vitals {
+    return this.#vitals.now;
   }
 
   /** What fails together with this machine, as a status says it; 0 where nobody said. */

@@ -8,7 +8,6 @@ import type { SignedRecord } from '../../swarm/identity/record.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
 import { statusAgeMs } from '../../swarm/membership/ages.ts';
 import { Membership, type MembershipInput, type MembershipNotice } from '../../swarm/membership/membership.ts';
-import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/probe.ts';
 import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
@@ -23,6 +22,9 @@ import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
+import { Circles } from './circles.ts';
+import type { Evidence } from './evidence.ts';
+import type { Watching } from './gray.ts';
 import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from './order.ts';
 import { Peers } from './peers.ts';
@@ -33,7 +35,6 @@ const SEQUENCE_KEY = 'status/sequence';
 const SEQUENCE_RESERVE = 1_000_000;
 /** Up to so many members everybody is connected with everybody; beyond, with observers and a few others. */
 const FULL_MESH = 16;
-const NEIGHBOURS = 6;
 /** What a status may take to come. */
 const STATUS_LATE_MS = 5_000;
 /** What a pull brings that is older than this should have come by push; where it is much, gossip does not reach this agent. */
@@ -69,6 +70,8 @@ type AgentRequest = (typeof AGENT_REQUESTS)[number];
 export interface SwarmLinkEvents {
   request(protocol: AgentRequest, from: PeerId, body: Uint8Array): Promise<Uint8Array>;
   voted(claim: Claim, vote: Vote): void;
+  /** What this agent has measured of another. */
+  measured(claim: Claim): Evidence;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -94,9 +97,7 @@ export class SwarmLink {
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
   readonly #saying: Saying;
-  /** Who was drawn, for the membership of that version. */
-  #witnesses: { version: number; liars: ReadonlySet<PeerId>; peers: PeerId[] } = { version: -1, liars: new Set(), peers: [] };
-  #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
+  readonly #circles: Circles;
   #alerts: Alerts = new Map();
   #stopped = false;
 
@@ -125,6 +126,7 @@ export class SwarmLink {
       failed: events.failed,
     });
     this.#membership = new Membership(ports.transport.self);
+    this.#circles = new Circles(ports.transport.self, this.#membership, () => this.order.decisions.quarantined());
     this.#members = new CoreRuntime(this.#membership, {
       clock: ports.clock,
       store: ports.store,
@@ -136,6 +138,7 @@ export class SwarmLink {
     this.#ballots = new Ballots(ports, config.swarmId, this.statuses, {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
+      measured: events.measured,
       equivocated: (witness, proof) => this.order.decisions.accuse(witness, proof),
       failed: events.failed,
     });
@@ -542,11 +545,7 @@ export class SwarmLink {
   #wanted(): PeerId[] {
     const others = (): PeerId[] => this.members.map(({ peer }) => peer).filter((peer) => peer !== this.self);
     if (!this.#isSparse) return others();
-    const { version } = this.#membership;
-    if (this.#neighbours.version !== version)
-      this.#neighbours = { version, peers: drawnBy('neighbour', this.self, others(), NEIGHBOURS) };
-    const drawn = [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers, ...this.order.committee.peers()];
-    return [...new Set(drawn)];
+    return [...new Set([...this.#circles.near(others), ...this.order.committee.peers()])];
   }
 
   #membershipNotice(notice: MembershipNotice): void {
@@ -582,17 +581,16 @@ export class SwarmLink {
   // Votes
 
   witnesses(): PeerId[] {
-    const { version } = this.#membership;
-    const liars = this.order.decisions.quarantined();
-    if (this.#witnesses.version !== version || this.#witnesses.liars !== liars) {
-      const honest = this.alive.filter((peer) => peer === this.self || !liars.has(peer));
-      this.#witnesses = { version, liars, peers: observersOf(this.self, honest) };
-    }
-    return this.#witnesses.peers;
+    return this.#circles.witnesses();
   }
 
   /** Asks the witnesses; resolves by the vote's deadline at the latest. */
-  vote(claim: Claim): Promise<VoteResult> {
-    return this.#ballots.vote(claim, this.witnesses());
+  vote(claim: Claim, witnesses = this.witnesses()): Promise<VoteResult> {
+    return this.#ballots.vote(claim, witnesses);
+  }
+
+  /** Of those whom it watches. */
+  get watching(): Watching {
+    return this.#circles.watching(this.#clocks, this.#ports.clock);
   }
 }

@@ -127,6 +127,11 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return this.#watches.get(peer)?.rttMs;
   }
 
+  /** Of a member that this agent observes: how many probes of late, and the share that was not answered in time. */
+  losses(peer: PeerId): { probes: number; share: number } {
+    return this.#watches.get(peer)?.losses ?? { probes: 0, share: 0 };
+  }
+
   /** Whom this agent is an observer of. */
   get subjects(): ReadonlySet<PeerId> {
     return this.#subjects;

@@ -25,6 +25,8 @@ export const LONG_ALERT_MS = 5_000;
 const LONG_HOLD_MS = 5_000;
 const MOST_HOLD_MS = 20_000;
 const FLAPS_FORGOTTEN_MS = 600_000;
+/** What became of so many probes is remembered. */
+const KEPT_PROBES = 32;
 
 export class Watch {
   /** When it is to be probed next, or an answer is too late. */
@@ -35,6 +37,8 @@ export class Watch {
   #awaiting = false;
   #missed = 0;
   #answered = 0;
+  /** Of the last probes, whether they were answered in time. */
+  #inTime: boolean[] = [];
   /** When a round trip was last complete. */
   #roundTripMs: number;
   #answersSinceMs = 0;
@@ -54,6 +58,17 @@ export class Watch {
   /** Smoothed; undefined before the first. */
   get rttMs(): number | undefined {
     return this.#srttMs;
+  }
+
+  /** Of the last probes: how many, and the share that was not answered in time. */
+  get losses(): { probes: number; share: number } {
+    const probes = this.#inTime.length;
+    return { probes, share: probes === 0 ? 0 : this.#inTime.filter((inTime) => !inTime).length / probes };
+  }
+
+  #ended(inTime: boolean): void {
+    this.#inTime.push(inTime);
+    if (this.#inTime.length > KEPT_PROBES) this.#inTime.shift();
   }
 
   get isAwaiting(): boolean {
@@ -89,6 +104,7 @@ export class Watch {
   /** No answer in time. @returns whether that raised an alert. */
   missed(nowMs: number): boolean {
     this.#awaiting = false;
+    this.#ended(false);
     this.#missed++;
     this.#answered = 0;
     const isLong = this.alert !== undefined && nowMs - this.#alertedMs > 2 * LONG_ALERT_MS;
@@ -113,6 +129,7 @@ export class Watch {
     this.#measured(nowMs - probe.atMs);
     this.#roundTripMs = nowMs;
     this.#sent = [];
+    if (this.#awaiting) this.#ended(true);
     this.#awaiting = false;
     this.#missed = 0;
     if (this.#answered++ === 0) this.#answersSinceMs = nowMs;

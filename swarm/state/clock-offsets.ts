@@ -66,19 +66,27 @@ export class ClockOffsets {
     return this.#judged.behindMs;
   }
 
+  /** Ms that a peer's clock is ahead of the median of all; undefined where too few are known, or that one is not. */
+  aheadMs(peer: PeerId, nowMs: number): number | undefined {
+    const recent = this.#heard.get(peer);
+    const [most, behindMs] = [recent && nearestOf(recent, nowMs), this.behindMs(nowMs)];
+    return most === undefined || behindMs === undefined ? undefined : most - behindMs;
+  }
+
   #median(nowMs: number): number | undefined {
-    const nearest: number[] = [];
-    for (const recent of this.#heard.values()) {
-      forgetOld(recent, nowMs);
-      let most = Number.NEGATIVE_INFINITY;
-      for (const { offsetMs } of recent) most = Math.max(most, offsetMs);
-      if (recent.length > 0) nearest.push(most);
-    }
+    const nearest = [...this.#heard.values()].flatMap((recent) => nearestOf(recent, nowMs) ?? []);
     if (nearest.length < MIN_PEERS) return undefined;
     const sorted = nearest.sort((a, b) => a - b);
     const middle = sorted.length >> 1;
     return sorted.length % 2 === 1 ? sorted[middle] : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
   }
+}
+
+function nearestOf(recent: Heard[], nowMs: number): number | undefined {
+  forgetOld(recent, nowMs);
+  let most: number | undefined;
+  for (const { offsetMs } of recent) most = Math.max(most ?? offsetMs, offsetMs);
+  return most;
 }
 
 /** They are in order of time. */

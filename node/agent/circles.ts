@@ -1,0 +1,72 @@
+// Whom a member has to do with, drawn from who is there: those that watch it, and those that it keeps connections with.
+import type { Membership } from '../../swarm/membership/membership.ts';
+import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
+import type { Watching } from './gray.ts';
+
+/** In a large swarm: connections beside those that watching takes. */
+const NEIGHBOURS = 6;
+
+interface Drawn {
+  version: number;
+  liars: ReadonlySet<PeerId>;
+  peers: PeerId[];
+}
+
+export class Circles {
+  readonly #self: PeerId;
+  readonly #membership: Membership;
+  readonly #liars: () => ReadonlySet<PeerId>;
+  /** For the membership of that version. */
+  #witnesses: Drawn = { version: -1, liars: new Set(), peers: [] };
+  #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
+
+  /** @param liars who is asked for no votes */
+  constructor(self: PeerId, membership: Membership, liars: () => ReadonlySet<PeerId>) {
+    this.#self = self;
+    this.#membership = membership;
+    this.#liars = liars;
+  }
+
+  #honest(): PeerId[] {
+    const liars = this.#liars();
+    return this.#membership.alive().filter((peer) => peer === this.#self || !liars.has(peer));
+  }
+
+  /** Those that vote on what this agent says of itself. */
+  witnesses(): PeerId[] {
+    const { version } = this.#membership;
+    const liars = this.#liars();
+    if (this.#witnesses.version !== version || this.#witnesses.liars !== liars)
+      this.#witnesses = { version, liars, peers: observersOf(this.#self, this.#honest()) };
+    return this.#witnesses.peers;
+  }
+
+  /** Those that vote, beside this agent, on what it says of another. */
+  #witnessesOf(subject: PeerId): PeerId[] {
+    return observersOf(subject, this.#honest()).filter((peer) => peer !== this.#self);
+  }
+
+  /** What is known of those whom this agent watches. */
+  watching(clocks: ClockOffsets, clock: Pick<Clock, 'monotonicMs'>): Watching {
+    const membership = this.#membership;
+    return {
+      subjects: () => [...membership.subjects],
+      witnessesOf: (peer) => this.#witnessesOf(peer),
+      measured: (peer) => {
+        const { probes, share } = membership.losses(peer);
+        return { rttMs: membership.rttMs(peer), probes, lostShare: share, offsetMs: clocks.aheadMs(peer, clock.monotonicMs()) };
+      },
+    };
+  }
+
+  /** One's observers and whom one observes, and a few others. */
+  near(others: () => readonly PeerId[]): PeerId[] {
+    const { version } = this.#membership;
+    if (this.#neighbours.version !== version)
+      this.#neighbours = { version, peers: drawnBy('neighbour', this.#self, others(), NEIGHBOURS) };
+    return [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers];
+  }
+}

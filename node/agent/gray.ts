@@ -1,0 +1,243 @@
+// Members that are neither well nor down: slow, losing what is sent, or with a clock of their own. Whoever watches one measures it; where that
+// lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
+// An agent whose own disk or loop has been too slow for long has itself drained.
+import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
+import { type Drain, foundBy, LEAST_DRAINING_WITNESSES } from '../../consensus/decisions/drains.ts';
+import { encodeCertificate } from '../../consensus/vote/certificate.ts';
+import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
+import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Timer } from '../../swarm/ports/clock.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import { integerBelow } from '../../swarm/ports/random.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { addStep, closeIncident, type Incident, openIncident } from '../detection/incident.ts';
+import type { Decisions } from './decisions.ts';
+import type { Evidence } from './evidence.ts';
+
+const LOOK_EVERY_MS = 5_000;
+/** Round trips of the others count too: half a world away is not slow. */
+const SLOW_MS = 400;
+const SLOWER_THAN_OTHERS = 5;
+/** Of so many probes at least. */
+const LEAST_PROBES = 10;
+const LOSSY_SHARE = 0.25;
+const SKEWED_MS = 5_000;
+/** For so long, before anybody else is asked; and so long before it is believed where another asks. */
+const CLAIM_AFTER_MS = 60_000;
+const AGREE_AFTER_MS = 20_000;
+/** Those that see it do not all ask at once. */
+const SPREAD_MS = 20_000;
+const AGAIN_MS = 120_000;
+const DRAIN_MS = 600_000;
+/** Before a drain ends, it is looked at again. */
+const RENEW_MS = 120_000;
+const DECIDE_WITHIN_MS = 5_000;
+/** Fewer members have nobody to take over what is drained. */
+const LEAST_MEMBERS = 5;
+const CONFIDENCE = 80;
+export const GRAY_POLICY = 'gray-failure';
+
+/** How another member does, as measured here; undefined where that is not known. */
+export interface Measured {
+  rttMs: number | undefined;
+  /** Of the last probes: how many, and the share that was not answered in time. */
+  probes: number;
+  lostShare: number;
+  /** Its clock, against that of most. */
+  offsetMs: number | undefined;
+}
+
+/** Of those whom this agent watches. */
+export interface Watching {
+  subjects(): readonly PeerId[];
+  measured(peer: PeerId): Measured;
+  /** Who else watches it. */
+  witnessesOf(peer: PeerId): PeerId[];
+}
+
+export interface GrayEvents extends Watching {
+  self: PeerId;
+  members(): number;
+  vitals(): Vitals;
+  vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult>;
+  nameOf(peer: PeerId): string;
+  save(incident: Incident): Promise<unknown>;
+  log(level: 'info' | 'warn', text: string): void;
+}
+
+interface Suspicion {
+  kind: GrayKind;
+  sinceMs: number;
+  claimAtMs: number;
+}
+
+export class GrayWatch {
+  readonly #ports: Ports;
+  readonly #decisions: Decisions;
+  readonly #events: GrayEvents;
+  readonly #suspicions = new Map<PeerId, Suspicion>();
+  #unfitMs: number | undefined;
+  #drainedAtMs = Number.NEGATIVE_INFINITY;
+  #incident: Incident | undefined;
+  #busy = false;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(ports: Ports, decisions: Decisions, events: GrayEvents) {
+    this.#ports = ports;
+    this.#decisions = decisions;
+    this.#events = events;
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => {
+      this.#look();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #look(): void {
+    this.#judge();
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#act()
+      .catch((error: unknown) =>
+        this.#events.log('warn', `gray failures: ${error instanceof Error ? error.message : String(error)}`),
+      )
+      .finally(() => {
+        this.#busy = false;
+      });
+  }
+
+  async #act(): Promise<void> {
+    await this.#tellOfSelf();
+    await this.#drainSelf();
+    const nowMs = this.#ports.clock.monotonicMs();
+    for (const [peer, suspicion] of this.#suspicions) {
+      if (nowMs < suspicion.claimAtMs || this.#isDrained(peer) || this.#events.members() < LEAST_MEMBERS) continue;
+      suspicion.claimAtMs = nowMs + AGAIN_MS;
+      await this.#claim(peer, suspicion.kind);
+    }
+  }
+
+  // What is measured
+
+  #judge(): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const seen = new Map(this.#events.subjects().map((peer) => [peer, this.#events.measured(peer)]));
+    const usual = median([...seen.values()].flatMap(({ rttMs }) => rttMs ?? []));
+    const gray = new Map([...seen].map(([peer, measured]) => [peer, kindOf(measured, usual)]));
+    // Where most look so, it is this agent, or what is between.
+    const isOwn = [...gray.values()].filter((kind) => kind !== undefined).length * 2 > gray.size;
+    for (const peer of [...this.#suspicions.keys()]) if (isOwn || gray.get(peer) === undefined) this.#suspicions.delete(peer);
+    if (isOwn) return;
+    for (const [peer, kind] of gray) {
+      if (kind === undefined || this.#suspicions.get(peer)?.kind === kind) continue;
+      const claimAtMs = nowMs + CLAIM_AFTER_MS + integerBelow(this.#ports.random, SPREAD_MS);
+      this.#suspicions.set(peer, { kind, sinceMs: nowMs, claimAtMs });
+    }
+  }
+
+  /** As a witness: what this agent has measured itself. */
+  evidenceOn({ subject, kind }: Claim): Evidence {
+    const suspicion = this.#suspicions.get(subject);
+    const isOld = suspicion !== undefined && this.#ports.clock.monotonicMs() - suspicion.sinceMs >= AGREE_AFTER_MS;
+    if (isOld && suspicion.kind === kind) return { verdict: 'yes', reason: 'own-measure', confidence: CONFIDENCE };
+    const { rttMs, probes } = this.#events.measured(subject);
+    const isKnown = rttMs !== undefined && probes >= LEAST_PROBES && suspicion === undefined;
+    if (isKnown) return { verdict: 'no', reason: 'own-measure', confidence: CONFIDENCE };
+    return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
+  }
+
+  /** Unless that ends soon. */
+  #isDrained(peer: PeerId): boolean {
+    const drain = this.#decisions.drained().get(peer);
+    return drain !== undefined && drain.atMs + drain.forMs - this.#ports.clock.wallMs() > RENEW_MS;
+  }
+
+  // What is done about it
+
+  async #claim(peer: PeerId, kind: GrayKind): Promise<void> {
+    const { clock, crypto } = this.#ports;
+    const witnesses = this.#events.witnessesOf(peer);
+    if (witnesses.length < LEAST_DRAINING_WITNESSES) return;
+    const fromMs = Math.round(clock.wallMs());
+    const name = this.#events.nameOf(peer);
+    const { rttMs, lostShare, offsetMs } = this.#events.measured(peer);
+    const evidenceDigest = crypto.hash(encodeCbor([kind, rttMs ?? null, lostShare, offsetMs ?? null]));
+    const times = { fromMs, expiresAtMs: fromMs + CLAIM_LIFE_MS };
+    const claim: Claim = { subject: peer, kind, target: '', port: undefined, ...times, evidenceDigest };
+    const result = await this.#events.vote(claim, witnesses);
+    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${witnesses.length} others`);
+    if (result.certificate === undefined) return;
+    const proof = encodeCertificate(result.certificate);
+    const reason = `${kind}: ${result.certificate.votes.length} of ${witnesses.length} that watch it measure the same`;
+    const wish = { kind: 'drain', peer, forMs: DRAIN_MS, proof, members: 1, isOrdered: false, reason } as const;
+    const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
+    if (!outcome.ok) this.#events.log('info', `${name} is not drained: ${outcome.reason}`);
+  }
+
+  async #drainSelf(): Promise<void> {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const vitals = this.#events.vitals();
+    if (isFit(vitals)) this.#unfitMs = undefined;
+    else this.#unfitMs ??= nowMs;
+    if (this.#unfitMs === undefined || nowMs - this.#unfitMs < UNFIT_MS || nowMs - this.#drainedAtMs < AGAIN_MS) return;
+    if (this.#isDrained(this.#events.self) || this.#events.members() < LEAST_MEMBERS) return;
+    this.#drainedAtMs = nowMs;
+    const reason = `stalled: its disk takes ${Math.round(vitals.diskMs)} ms, its loop is ${Math.round(vitals.lagMs)} ms late`;
+    this.#events.log('warn', `this agent has itself drained: ${reason}`);
+    await this.#decisions.drain(this.#events.self, DRAIN_MS, reason, DECIDE_WITHIN_MS);
+  }
+
+  /** The story, on the machine that it is about. */
+  async #tellOfSelf(): Promise<void> {
+    const drain = this.#decisions.drained().get(this.#events.self);
+    if (drain !== undefined && this.#incident === undefined) return this.#begin(drain);
+    const incident = this.#incident;
+    if (drain !== undefined || incident === undefined) return;
+    this.#incident = undefined;
+    const nowMs = this.#ports.clock.wallMs();
+    addStep(incident, nowMs, 'remember', 'it is drained no more');
+    closeIncident(incident, nowMs, 'resolved', 'it is drained no more');
+    await this.#events.save(incident);
+  }
+
+  async #begin(drain: Drain): Promise<void> {
+    const { clock, crypto } = this.#ports;
+    const nowMs = clock.wallMs();
+    const name = this.#events.nameOf(this.#events.self);
+    const finding = { policy: GRAY_POLICY, target: name, severity: 'warning' as const, summary: `drained: ${drain.reason}` };
+    const incident = openIncident(finding, this.#events.self, name, nowMs, crypto.hash);
+    incident.state = 'watching';
+    const found = foundBy(drain);
+    const who = found === undefined ? `${this.#events.nameOf(drain.by)} wants it` : `those that watch it find it ${found.kind}`;
+    addStep(incident, nowMs, 'detect', `${who}: ${drain.reason}`);
+    if (found !== undefined) {
+      incident.certificate = btoa(String.fromCharCode(...found.certificate));
+      addStep(incident, nowMs, 'vote', `certified by its witnesses, asked by ${this.#events.nameOf(drain.by)}`);
+    }
+    const minutes = Math.round(drain.forMs / 60_000);
+    addStep(incident, nowMs, 'act', `gives up what is placed here and its seat in the committee, for ${minutes} minutes`);
+    this.#incident = incident;
+    this.#events.log('warn', `${incident.id}: this member is drained: ${drain.reason}`);
+    await this.#events.save(incident);
+  }
+}
+
+function kindOf({ rttMs, probes, lostShare, offsetMs }: Measured, usualMs: number): GrayKind | undefined {
+  if (offsetMs !== undefined && Math.abs(offsetMs) > SKEWED_MS) return 'skewed';
+  if (probes >= LEAST_PROBES && lostShare >= LOSSY_SHARE) return 'lossy';
+  return rttMs !== undefined && rttMs > Math.max(SLOW_MS, usualMs * SLOWER_THAN_OTHERS) ? 'slow' : undefined;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
