@@ -4,7 +4,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const LEAST_UNWELL = 3;
 /** What explains it is of most of those that are unwell, makes most of those that have it so, and of the others few are. */
-const LEAST_COVER = 0.8;
+const LEAST_COVER = 0.7;
 const LEAST_SHARE = 0.6;
 const MOST_OTHERS = 0.2;
 /** Of all, where no cause is seen: fewer are chance. */

@@ -1,0 +1,56 @@
+// What is wrong with several machines at once, in a simulated swarm: one incident of the coordinator's, with what they have in common.
+import { describe, expect, it } from 'vitest';
+import { agentSettings } from '../../node/config/agent-config.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { Cluster } from '../../sim/cluster.ts';
+
+const SETTLED_MS = 40_000;
+
+async function settled(nodes: number, domainOf: (index: number) => string): Promise<Cluster> {
+  const document = { mode: 'observe', service: [{ name: 'db', command: ['db'], port: 5432 }] };
+  const cluster = Cluster.of({ nodes, seed: 11, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
+  for (const node of cluster.nodes) node.domain = domainOf(node.index);
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  return cluster;
+}
+
+const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
+const together = (cluster: Cluster) =>
+  cluster.agents().flatMap(({ agent }) => agent.incidents().filter(({ policy }) => policy === 'together'));
+
+describe('machines that are unwell together', () => {
+  it('are one incident of the rack that they share, which ends with it', async () => {
+    const cluster = await settled(9, (index) => `rack-${index % 3}`);
+    for (const index of [1, 4, 7]) cluster.node(index).linux.kill('db');
+    await later(cluster, 30_000);
+    const [incident, ...others] = together(cluster);
+    expect(others).toEqual([]);
+    expect(incident).toMatchObject({ target: 'domain rack-1', state: 'watching' });
+    expect(incident?.summary).toBe('3 of 9 machines are unwell together; probably what they share in rack-1, where 3 are');
+    const told = incident?.steps.map(({ text }) => text).join('\n') ?? '';
+    for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} belongs to it: db`));
+    for (const index of [1, 4, 7]) void cluster.node(index).linux.startService('db');
+    await later(cluster, 90_000);
+    expect(together(cluster)).toMatchObject([{ state: 'resolved', outcome: 'it is over: fewer machines are unwell' }]);
+  });
+
+  it('are told by the next coordinator where the first one dies', async () => {
+    const cluster = await settled(9, (index) => `rack-${index % 3}`);
+    for (const index of [2, 5, 8]) cluster.node(index).linux.kill('db');
+    await later(cluster, 30_000);
+    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('nobody coordinates');
+    expect(nova.agent?.incidents().some(({ policy }) => policy === 'together')).toBe(true);
+    nova.crash();
+    await later(cluster, 60_000);
+    const next = cluster.byPeer(cluster.nodes.find((node) => node !== nova)?.running?.swarm.coordinator ?? '');
+    expect(next?.agent?.incidents().find(({ policy }) => policy === 'together')?.target).toBe('domain rack-2');
+  });
+
+  it('are a service that fails where nothing else explains it', async () => {
+    const cluster = await settled(9, () => '');
+    for (const index of [1, 3, 8]) cluster.node(index).linux.kill('db');
+    await later(cluster, 40_000);
+    expect(together(cluster)).toMatchObject([{ target: 'service db' }]);
+  });
+});
