@@ -1,4 +1,4 @@
-// `kalos nova | log | pause | wake | failover`: how its commands are parsed.
+// `kalos nova | log | pause | wake | drain | undrain | failover`: how its commands are parsed.
 import { type Command, Option } from 'commander';
 import type { ReadMode } from '../node/agent/decisions.ts';
 import type { GrantOptions } from '../node/cli/grants.ts';
@@ -69,6 +69,7 @@ export function addOrderCommands(program: Command): void {
     .addOption(directory())
     .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
+  addDrain(program);
   addGrantCommands(program);
   addRecover(program);
   addPardon(program);
@@ -89,6 +90,29 @@ export function addOrderCommands(program: Command): void {
     .addOption(why())
     .addOption(directory())
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).wake(dir, node, reason)));
+}
+
+function addDrain(program: Command): void {
+  program
+    .command('drain')
+    .description('have nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate')
+    .argument('<node>', 'see: kalos members')
+    .option('--for <hours>', 'for how long', integer(1, DAY_H), 1)
+    .addOption(why())
+    .addOption(directory())
+    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
+    .action(async (node: string, { dir, for: hours, reason }: Common & { for: number; reason: string }) =>
+      ends((await load()).drain(dir, node, hours, reason)),
+    );
+  program
+    .command('undrain')
+    .description('end that')
+    .argument('<node>', 'see: kalos nova status')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (node: string, { dir, reason }: Common & { reason: string }) =>
+      ends((await load()).undrain(dir, node, reason)),
+    );
 }
 
 function addGrantCommands(program: Command): void {

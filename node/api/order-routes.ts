@@ -1,6 +1,7 @@
 // The part of the local API about what the swarm decides: who coordinates, the committee, the log, and what an administrator has decided.
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
+import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';
 import type { Placement } from '../../consensus/decisions/placements.ts';
 import type { Decided, Lease, Pause, SwarmSilence } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
@@ -56,6 +57,8 @@ export interface NovaAnswer extends AsOf {
   leases: (Lease & { node: string })[];
   /** Members that signed two different votes: asked no more. */
   quarantined: { node: string; by: string; atMs: number }[];
+  /** Members that nothing is to depend on. */
+  drained: { node: string; by: string; untilMs: number; reason: string }[];
   /** Services for fail-over, and who has them: null where nobody does. */
   placements: (Placement & { node: string | null })[];
 }
@@ -103,6 +106,12 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
     paused: state.paused().map(withNode),
     silences: state.silences(nowMs),
     leases: state.leases(nowMs).map(withNode),
+    drained: [...decisions.drained().values()].map((one) => ({
+      node: swarm.nameOf(one.peer),
+      by: swarm.nameOf(one.by),
+      untilMs: endMs(one),
+      reason: one.reason,
+    })),
     quarantined: state
       .quarantined()
       .filter(({ peer }) => decisions.quarantined().has(peer))
@@ -202,6 +211,19 @@ async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => 
   return peer === undefined ? failed(404, `no member is called ${named}: see kalos members`) : decide(agent, wish(peer));
 }
 
+const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().int().positive().max(MOST_DRAIN_MS), reason });
+
+async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>): Promise<Reply> {
+  const peer = peerOf(agent, node);
+  if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+  return ordered(async () => {
+    const outcome = await agent.swarm.order.decisions.drain(peer, forMs, why, WITHIN_MS);
+    if (!outcome.ok) return failed(409, outcome.reason);
+    await agent.noted(`decided at ${outcome.index}: ${node} is drained`);
+    return ok({ index: outcome.index });
+  });
+}
+
 const ROUTES: readonly Route[] = [
   get('/v1/nova', 'Who coordinates, the committee, and what is decided and holds', (agent) => ok(nova(agent, 'local'))),
   post('/v1/nova/read', 'The same, as current as is asked', readSchema, (agent, { read }) =>
@@ -254,6 +276,10 @@ const ROUTES: readonly Route[] = [
   ),
   post('/v1/wake', 'Ends a pause', memberSchema, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'wake', peer, reason: body.reason })),
+  ),
+  post('/v1/drain', 'Has nothing depend on a member for a while', drainSchema, drain),
+  post('/v1/undrain', 'Ends that', memberSchema, (agent, body) =>
+    aboutMember(agent, body.node, (peer) => ({ kind: 'undrain', peer, reason: body.reason })),
   ),
   post(
     '/v1/placements/move',

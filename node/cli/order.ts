@@ -18,7 +18,7 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
     printData(format, { ...answer });
     return code;
   }
-  const { coordinator, term, seat, committee, vouchedFor, paused, silences, leases, placements, quarantined } = answer;
+  const { coordinator, term, seat, committee, vouchedFor } = answer;
   const lines = [
     coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
     `this agent: ${seat}`,
@@ -30,48 +30,28 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
   ];
   if (vouchedFor !== null)
     lines.push('', `decision ${vouchedFor.index} is vouched for by ${vouchedFor.signatures} of ${vouchedFor.voters.join(', ')}`);
-  if (placements.length > 0)
-    lines.push(
-      '',
-      table(
-        ['service', 'runs on', 'fence', 'since', 'before'],
-        placements.map((one) => [one.service, one.node ?? 'nowhere', one.fence, at(one.sinceMs), printable(one.reason)]),
-      ),
-    );
-  if (quarantined.length > 0)
-    lines.push(
-      '',
-      table(
-        ['no witness any more', 'since', 'found by'],
-        quarantined.map((one) => [one.node, at(one.atMs), one.by]),
-      ),
-    );
-  if (paused.length > 0)
-    lines.push(
-      '',
-      table(
-        ['paused', 'since', 'why'],
-        paused.map((one) => [one.node, at(one.atMs), printable(one.reason)]),
-      ),
-    );
-  if (silences.length > 0)
-    lines.push(
-      '',
-      table(
-        ['silence', 'policy', 'target', 'until', 'why'],
-        silences.map((one) => [one.id, one.policy, one.target, at(one.untilMs), printable(one.reason)]),
-      ),
-    );
-  if (leases.length > 0)
-    lines.push(
-      '',
-      table(
-        ['lease of', 'for', 'until'],
-        leases.map((one) => [one.node, one.plan, at(one.untilMs)]),
-      ),
-    );
+  for (const [columns, rows] of holding(answer)) if (rows.length > 0) lines.push('', table(columns, rows));
   process.stdout.write(`${[...lines, '', current(answer)].join('\n')}\n`);
   return code;
+}
+
+/** What is decided and holds, a table of each. */
+function holding(answer: NovaAnswer): [string[], (string | number | null)[][]][] {
+  const { paused, drained, silences, leases, placements, quarantined } = answer;
+  return [
+    [
+      ['service', 'runs on', 'fence', 'since', 'before'],
+      placements.map((one) => [one.service, one.node ?? 'nowhere', one.fence, at(one.sinceMs), printable(one.reason)]),
+    ],
+    [['drained', 'until', 'why'], drained.map((one) => [one.node, at(one.untilMs), printable(one.reason)])],
+    [['no witness any more', 'since', 'found by'], quarantined.map((one) => [one.node, at(one.atMs), one.by])],
+    [['paused', 'since', 'why'], paused.map((one) => [one.node, at(one.atMs), printable(one.reason)])],
+    [
+      ['silence', 'policy', 'target', 'until', 'why'],
+      silences.map((one) => [one.id, one.policy, one.target, at(one.untilMs), printable(one.reason)]),
+    ],
+    [['lease of', 'for', 'until'], leases.map((one) => [one.node, one.plan, at(one.untilMs)])],
+  ];
 }
 
 export async function novaTransfer(directory: Directory, node: string): Promise<number> {
@@ -131,5 +111,22 @@ export async function pardon(directory: Directory, node: string, reason: string)
 export async function wake(directory: Directory, node: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/wake', { node, reason });
   process.stdout.write(`decision ${index}: ${node} is awake\n`);
+  return EXIT.ok;
+}
+
+/** Has nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate. */
+export async function drain(directory: Directory, node: string, hours: number, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/drain', {
+    node,
+    forMs: hours * 3_600_000,
+    reason,
+  });
+  process.stdout.write(`decision ${index}: nothing is to depend on ${node} for ${hours} h; kalos undrain ${node} ends it\n`);
+  return EXIT.ok;
+}
+
+export async function undrain(directory: Directory, node: string, reason: string): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/undrain', { node, reason });
+  process.stdout.write(`decision ${index}: ${node} is drained no more\n`);
   return EXIT.ok;
 }

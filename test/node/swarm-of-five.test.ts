@@ -40,6 +40,29 @@ describe('a service for fail-over', () => {
     await range.settledElsewhere(before ?? '');
     expect([range.wrong, (await range.nova()).placements[0]?.reason]).toEqual([[], 'maintenance']);
   });
+
+  it('leaves a member that a person drains, which takes nothing until that ends', async () => {
+    const before = (await range.nova()).placements[0]?.node ?? '';
+    const anna = ['--dir', range.agent('anna').directory];
+    const { code, stdout } = await kalos('drain', before, '--reason', 'new memory', ...anna);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^decision \d+: nothing is to depend on \w+ for 1 h; kalos undrain/),
+    ]);
+    await range.settledElsewhere(before);
+    expect([range.wrong, (await range.nova()).drained]).toEqual([
+      [],
+      [expect.objectContaining({ node: before, reason: 'new memory' })],
+    ]);
+    const shown = await kalos('nova', 'status', ...anna);
+    expect(shown.stdout).toMatch(new RegExp(`DRAINED +UNTIL +WHY\n${before} +\\S+ \\S+ +new memory`));
+    const moved = await kalos('failover', 'db', ...anna);
+    expect(moved.code).toBe(0);
+    await range.settledElsewhere((await range.nova()).placements[0]?.node ?? '');
+    expect((await range.nova()).placements[0]?.node).not.toBe(before);
+    expect((await kalos('undrain', before, ...anna)).stdout).toMatch(/^decision \d+: \w+ is drained no more\n$/);
+    expect((await range.nova()).drained).toEqual([]);
+  });
 });
 
 describe('policies for all machines', () => {
