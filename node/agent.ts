@@ -160,23 +160,8 @@ export class Agent {
     this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, clockBehindMs, ...events }, (changes) =>
       this.#onChanges(changes),
     );
-    this.#link = new SwarmLink(ports, config, {
-      request: async (protocol, from, body) => {
-        if (protocol === 'audit') return this.auditWatch.answer(from, body);
-        if (protocol === 'release') return this.upgrades.answer(body);
-        return protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory);
-      },
-      voted: (_claim, vote) => this.#rememberVote(vote),
-      measured: (claim) => this.#gray.evidenceOn(claim),
-      ...events,
-    });
-    this.auditWatch = new AuditWatch(ports, this.#audit, {
-      witnesses: () => this.#link.witnesses(),
-      alive: () => this.#link.alive,
-      request: (to, body, withinMs) => this.#link.askOne(to, 'audit', body, withinMs),
-      nameOf: (peer) => this.#link.nameOf(peer),
-      ...events,
-    });
+    this.#link = this.#swarmLink();
+    this.auditWatch = this.#watchOfAudits();
     this.#kept = new KeptStatuses(ports, ports.transport.self, this.#link.statuses, (error) => this.#events.failed(error));
     const { maintenance } = config;
     const peers = (): number =>
@@ -219,7 +204,35 @@ export class Agent {
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
-    this.#gray = new GrayWatch(ports, this.#link.order.decisions, {
+    this.#gray = this.#grayWatch();
+    this.#nova = this.#coordinator();
+  }
+
+  #swarmLink(): SwarmLink {
+    return new SwarmLink(this.#ports, this.#config, {
+      request: async (protocol, from, body) => {
+        if (protocol === 'audit') return this.auditWatch.answer(from, body);
+        if (protocol === 'release') return this.upgrades.answer(body);
+        return protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory);
+      },
+      voted: (_claim, vote) => this.#rememberVote(vote),
+      measured: (claim) => this.#gray.evidenceOn(claim),
+      ...this.#events,
+    });
+  }
+
+  #watchOfAudits(): AuditWatch {
+    return new AuditWatch(this.#ports, this.#audit, {
+      witnesses: () => this.#link.witnesses(),
+      alive: () => this.#link.alive,
+      request: (to, body, withinMs) => this.#link.askOne(to, 'audit', body, withinMs),
+      nameOf: (peer) => this.#link.nameOf(peer),
+      ...this.#events,
+    });
+  }
+
+  #grayWatch(): GrayWatch {
+    return new GrayWatch(this.#ports, this.#link.order.decisions, {
       self: this.#link.self,
       ...this.#link.watching,
       members: () => this.#link.members.length,
@@ -227,12 +240,15 @@ export class Agent {
       vote: (claim, witnesses) => this.#link.vote(claim, witnesses),
       nameOf: (peer) => this.#link.nameOf(peer),
       save: (incident) => this.#memory.save(incident),
-      ...events,
+      ...this.#events,
     });
-    this.#nova = new Nova(ports, this.#link, {
+  }
+
+  #coordinator(): Nova {
+    return new Nova(this.#ports, this.#link, {
       openOn: (peers) => this.#openOn(peers),
       save: (incident) => this.#memory.save(incident),
-      ...events,
+      ...this.#events,
     });
   }
 

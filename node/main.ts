@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { JoinRefused } from '../swarm/identity/admission.ts';
-import { Ed25519Crypto, loadIdentity } from '../swarm/libp2p/identity.ts';
+import { Ed25519Crypto, type Identity, loadIdentity } from '../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
 import { swarmNames } from '../swarm/names.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
@@ -27,7 +27,7 @@ import { isLoopback } from './config/address.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
-import { enterSwarm, type Founding } from './enter-swarm.ts';
+import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
@@ -86,16 +86,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const { swarmId, token, bootstrap, rootSigners, networkKeys: keys, founded } = entered;
   const listenOn = config.listen ?? (await defaultListen());
-  const transport = new Libp2pTransport({
-    self: identity.peer,
-    privateKey: identity.privateKey,
-    listen: [listenAddress(listenOn)],
-    announce: config.announce,
-    swarmId,
-    networkKeys: keys,
-    dhtProtocol: swarmNames(swarmId).dhtProtocol,
-    localDiscovery: config.mdns && !isLoopback(listenOn),
-  });
+  const transport = transportOf(config, identity, entered, listenOn);
   const ports = {
     clock,
     random,
@@ -135,6 +126,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await agent.stop();
     },
   };
+}
+
+function transportOf({ announce, mdns }: Config, identity: Identity, { swarmId, networkKeys }: Entered, listenOn: string) {
+  return new Libp2pTransport({
+    self: identity.peer,
+    privateKey: identity.privateKey,
+    listen: [listenAddress(listenOn)],
+    announce,
+    swarmId,
+    networkKeys,
+    dhtProtocol: swarmNames(swarmId).dhtProtocol,
+    localDiscovery: mdns && !isLoopback(listenOn),
+  });
 }
 
 /** The page, and the API for others than the command line. An agent whose port is taken goes on without. */

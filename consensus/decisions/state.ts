@@ -190,10 +190,8 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return this.bundles.advance({ id: decision.bundle, atMs });
       case 'bundle-withdraw':
         return this.bundles.withdraw({ id: decision.bundle, atMs }, decision.reason);
-      case 'upgrade': {
-        const { version, digest, bytes, signature, canary, soakMs } = decision;
-        return this.upgrades.push({ id, by, atMs, version, digest, bytes, signature, canary, soakMs });
-      }
+      case 'upgrade':
+        return this.#upgrade(decision);
       case 'upgrade-report':
         return this.upgrades.report(decision.upgrade, { peer: by, ok: decision.ok, reason: decision.reason });
       case 'upgrade-advance':
@@ -205,6 +203,10 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
 
   #bundle({ id, by, atMs, policies, signature, canary, soakMs, findings }: Extract<Decision, { kind: 'bundle' }>) {
     return this.bundles.push({ id, by, atMs, policies, signature, canary, soakMs, findings });
+  }
+
+  #upgrade({ id, by, atMs, version, digest, bytes, signature, canary, soakMs }: Extract<Decision, { kind: 'upgrade' }>) {
+    return this.upgrades.push({ id, by, atMs, version, digest, bytes, signature, canary, soakMs });
   }
 
   #lease(

@@ -56,8 +56,9 @@ export class Circles {
       subjects: () => [...membership.subjects],
       witnessesOf: (peer) => this.#witnessesOf(peer),
       measured: (peer) => {
-        const { probes, share } = membership.losses(peer);
-        return { rttMs: membership.rttMs(peer), probes, lostShare: share, offsetMs: clocks.aheadMs(peer, clock.monotonicMs()) };
+        const { rttMs, losses } = membership.watchOf(peer) ?? {};
+        const { probes = 0, share = 0 } = losses ?? {};
+        return { rttMs, probes, lostShare: share, offsetMs: clocks.aheadMs(peer, clock.monotonicMs()) };
       },
     };
   }

@@ -148,7 +148,7 @@ export class SwarmLink {
       members: () => this.members,
       statusOf: (peer) => this.statuses.get(peer)?.status,
       stateOf: (peer) => this.#membership.get(peer)?.state,
-      rttMs: (peer) => this.#membership.rttMs(peer),
+      rttMs: (peer) => this.#membership.watchOf(peer)?.rttMs,
       recovery: () => roster.recovery,
       nameOf: (peer) => this.nameOf(peer),
       log: events.log,

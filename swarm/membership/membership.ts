@@ -122,14 +122,9 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
       .map((member) => member.peer);
   }
 
-  /** Of a member that this agent observes. */
-  rttMs(peer: PeerId): number | undefined {
-    return this.#watches.get(peer)?.rttMs;
-  }
-
-  /** Of a member that this agent observes: how many probes of late, and the share that was not answered in time. */
-  losses(peer: PeerId): { probes: number; share: number } {
-    return this.#watches.get(peer)?.losses ?? { probes: 0, share: 0 };
+  /** What is measured of a member that this agent observes. */
+  watchOf(peer: PeerId): Pick<Watch, 'rttMs' | 'losses'> | undefined {
+    return this.#watches.get(peer);
   }
 
   /** Whom this agent is an observer of. */
