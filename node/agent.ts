@@ -16,11 +16,11 @@ import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
 import { Executor } from './agent/executor.ts';
 import { Grants } from './agent/grants.ts';
-import { GrayWatch } from './agent/gray.ts';
+import { GRAY_POLICY, GrayWatch } from './agent/gray.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
-import { Nova, type OpenElsewhere } from './agent/nova.ts';
+import { Nova, type OpenElsewhere, TOGETHER_POLICY } from './agent/nova.ts';
 import { Permits } from './agent/permits.ts';
 import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
@@ -254,16 +254,17 @@ export class Agent {
 
   /** What is open on other machines, as they say. */
   async #openOn(peers: readonly PeerId[]): Promise<OpenElsewhere[]> {
-    const columns = ['id', 'node', 'target'];
-    const request = { columns, equal: new Map([['outcome', ['']]]), compare: [], reduction: undefined };
+    const columns = ['id', 'node', 'target', 'policy', 'closed_ms'];
+    const request = { columns, equal: new Map(), compare: [], reduction: undefined };
     const table = TABLES.find(({ name }) => name === 'incidents');
     if (table === undefined) return [];
     const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, this.#sources);
     const byName = new Map(peers.map((peer) => [this.#link.nameOf(peer), peer]));
     return data.flatMap(({ rows }) =>
-      rows.flatMap(([id, node, target]) => {
+      rows.flatMap(([id, node, target, policy, closedMs]) => {
         const peer = byName.get(String(node));
-        return peer === undefined ? [] : [{ peer, id: String(id), target: String(target) }];
+        const isOpen = closedMs === null && policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
+        return peer === undefined || !isOpen ? [] : [{ peer, id: String(id), target: String(target) }];
       }),
     );
   }

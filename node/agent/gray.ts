@@ -11,7 +11,7 @@ import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { addStep, closeIncident, type Incident, openIncident } from '../detection/incident.ts';
+import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
 import type { Evidence } from './evidence.ts';
 
@@ -216,7 +216,7 @@ export class GrayWatch {
     const name = this.#events.nameOf(this.#events.self);
     const finding = { policy: GRAY_POLICY, target: name, severity: 'warning' as const, summary: `drained: ${drain.reason}` };
     const incident = openIncident(finding, this.#events.self, name, nowMs, crypto.hash);
-    incident.state = 'watching';
+    escalate(incident);
     const found = foundBy(drain);
     const who = found === undefined ? `${this.#events.nameOf(drain.by)} wants it` : `those that watch it find it ${found.kind}`;
     addStep(incident, nowMs, 'detect', `${who}: ${drain.reason}`);

@@ -10,7 +10,16 @@ import { backoffMs } from '../decision/backoff.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
-import { addStep, closeIncident, type Incident, openIncident, relation, type Stage, type Step } from '../detection/incident.ts';
+import {
+  addStep,
+  closeIncident,
+  escalate,
+  type Incident,
+  openIncident,
+  relation,
+  type Stage,
+  type Step,
+} from '../detection/incident.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
@@ -310,8 +319,7 @@ export class Healer {
 
   /** A person must look; the incident stays open until what is wrong clears. */
   async #escalate(incident: Incident, reason: string): Promise<boolean> {
-    incident.state = 'escalated';
-    incident.outcome = 'escalated: a person must look';
+    escalate(incident);
     this.#parts.log('warn', `${incident.id} is escalated: ${reason}`);
     await this.#parts.memory.save(incident);
     return false;

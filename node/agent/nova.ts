@@ -6,7 +6,7 @@ import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
-import { addStep, closeIncident, type Incident, openIncident } from '../detection/incident.ts';
+import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
 const PLAN_EVERY_MS = 1_000;
@@ -176,7 +176,7 @@ export class Nova {
       summary: `${unwell.length} of ${all} machines are unwell together; probably ${words(correlation)}`,
     };
     const incident = openIncident(finding, this.#link.self, this.#link.name, nowMs, crypto.hash);
-    incident.state = 'watching';
+    escalate(incident);
     addStep(incident, nowMs, 'detect', `${finding.summary}: ${names}`, { cause, value, unwell: unwell.length, all });
     for (const { peer, id, target } of this.#open)
       addStep(incident, nowMs, 'detect', `${id} on ${this.#link.nameOf(peer)} belongs to it: ${target}`);

@@ -88,6 +88,12 @@ export function addStep(incident: Incident, atMs: number, stage: Stage, text: st
   return step;
 }
 
+/** A person must look; it stays open until what is wrong clears. */
+export function escalate(incident: Incident): void {
+  incident.state = 'escalated';
+  incident.outcome = 'escalated: a person must look';
+}
+
 export function closeIncident(incident: Incident, atMs: number, state: 'resolved' | 'escalated', outcome: string): void {
   incident.state = state;
   incident.closedMs = atMs;

@@ -26,7 +26,7 @@ describe('machines that are unwell together', () => {
     await later(cluster, 30_000);
     const [incident, ...others] = together(cluster);
     expect(others).toEqual([]);
-    expect(incident).toMatchObject({ target: 'domain rack-1', state: 'watching' });
+    expect(incident).toMatchObject({ target: 'domain rack-1', state: 'escalated' });
     expect(incident?.summary).toBe('3 of 9 machines are unwell together; probably what they share in rack-1, where 3 are');
     const told = incident?.steps.map(({ text }) => text).join('\n') ?? '';
     for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} belongs to it: db`));
