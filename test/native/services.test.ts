@@ -145,7 +145,8 @@ describe('a service', () => {
     await eventually('its end', () => !lives(pid) || undefined);
     await test.start();
     await eventually('the end of what it had started', () => !lives(child) || undefined);
-    await eventually('the client to be back', async () => (await client.read(['process.read', 1])).ok || undefined);
+    // The client asks for its services once it is back.
+    await eventually('the client to know', () => sampleOf(client, 'shared').state !== 'running' || undefined);
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
     // A request that is late by either clock holds nothing; nor does one under an older fence.
     const late = until(-5);

@@ -74,8 +74,10 @@ export class RealSwarm {
     const join_ = existing !== undefined ? [] : first === undefined ? this.#founding : ['--join', await this.token(first)];
     const configFile = join(this.#root, `${name}.toml`);
     writeFileSync(configFile, config);
-    const port = existing === undefined ? await freePort() : existing.port;
-    const listen = `${this.#namespace === undefined ? '127.0.0.1' : '0.0.0.0'}:${port}`;
+    // In a namespace of its own each start has another port.
+    const isHere = this.#namespace === undefined;
+    const port = isHere ? (existing?.port ?? (await freePort())) : 0;
+    const listen = `${isHere ? '127.0.0.1' : '0.0.0.0'}:${port}`;
     const args = [KALOS, 'up', '--dir', directory, '--name', name, '--config', configFile, '--listen', listen, ...join_];
     const within = this.#namespace === undefined ? [] : ['ip', 'netns', 'exec', this.#namespace];
     const [program = '', ...rest] = [...within, ...args];
