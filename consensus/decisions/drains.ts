@@ -2,6 +2,7 @@
 // their own wish, a person's, or that of those who watch them: each proves itself, so that a coordinator that lies can drain nobody.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { drawnBy, MAX_OBSERVERS } from '../../swarm/membership/observers.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { decodeCertificate, verifyCertificate } from '../vote/certificate.ts';
@@ -16,6 +17,10 @@ const MOST_SHARE = 0.2;
 const MAX_DRAINS = 1_000;
 /** Fewer witnesses bear no liar. */
 export const LEAST_DRAINING_WITNESSES = 4;
+/** Where some of those who would watch it are away, the next ones do. */
+const AWAY = 3;
+/** Who makes the claim is not asked; one more may be gone. */
+const MISSING = 2;
 /** A certificate is for now. */
 const FRESH_MS = 300_000;
 
@@ -35,12 +40,12 @@ export const drainBytes = (swarmId: string, by: PeerId, peer: PeerId, forMs: num
 /** Who it takes to believe a drain. */
 export interface Believed {
   mayDecide(peer: PeerId): boolean;
-  isMember(peer: PeerId): boolean;
+  members(): readonly PeerId[];
   liars: ReadonlySet<PeerId>;
 }
 
 /** Whether it is what it says. */
-export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDecide, isMember, liars }: Believed): boolean {
+export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDecide, members, liars }: Believed): boolean {
   const { by, peer, forMs, proof, atMs } = drain;
   if (proof.length === SIGNATURE_BYTES)
     return (by === peer || mayDecide(by)) && crypto.verify(by, drainBytes(swarmId, by, peer, forMs), proof);
@@ -48,8 +53,15 @@ export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDec
   if (certificate === undefined || certificate.claim.subject !== peer || !isGray(certificate.claim.kind)) return false;
   const { witnesses, claim } = certificate;
   const isFresh = Math.abs(atMs - claim.fromMs) <= FRESH_MS;
-  const areGood = witnesses.every((one) => isMember(one) && !liars.has(one)) && witnesses.length >= LEAST_DRAINING_WITNESSES;
-  return isFresh && areGood && verifyCertificate(crypto, swarmId, certificate).valid;
+  if (!isFresh || witnesses.some((one) => liars.has(one)) || !areDrawn(peer, witnesses, members())) return false;
+  return verifyCertificate(crypto, swarmId, certificate).valid;
+}
+
+/** Those that were asked are those that watch it, as good as all of them: who makes a claim does not choose who votes. */
+function areDrawn(subject: PeerId, witnesses: readonly PeerId[], members: readonly PeerId[]): boolean {
+  const drawn = new Set(drawnBy('observer', subject, members, MAX_OBSERVERS + AWAY));
+  const least = Math.min(MAX_OBSERVERS, members.length - 1) - MISSING;
+  return witnesses.length >= Math.max(LEAST_DRAINING_WITNESSES, least) && witnesses.every((one) => drawn.has(one));
 }
 
 /** What those who watch it have found, in words; undefined where it is somebody's wish. */

@@ -67,6 +67,8 @@ export interface DecisionsEvents {
   request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
   alive(): readonly PeerId[];
   isMember(peer: PeerId): boolean;
+  /** All whose membership holds, by the roster. */
+  members(): readonly PeerId[];
   /** Whether a member may decide about others. */
   mayDecide(peer: PeerId): boolean;
   nameOf(peer: PeerId): string;
@@ -160,8 +162,8 @@ export class Decisions {
     const nowMs = this.#ports.clock.wallMs();
     const { index, drains } = this.state;
     if (this.#drained.index !== index || nowMs >= this.#drained.endMs) {
-      const { mayDecide, isMember } = this.#events;
-      const believed = { mayDecide, isMember, liars: this.quarantined() };
+      const { mayDecide, members } = this.#events;
+      const believed = { mayDecide, members, liars: this.quarantined() };
       const holding = drains.all(nowMs).filter((one) => isProven(this.#ports.crypto, this.#swarmId, one, believed));
       const ends = Math.min(Number.POSITIVE_INFINITY, ...holding.map(endMs));
       this.#drained = { index, endMs: ends, peers: new Map(holding.map((one) => [one.peer, one])) };
@@ -241,12 +243,12 @@ export class Decisions {
   }
 
   #drainRefusal(decision: Decision): string | undefined {
-    const { mayDecide, isMember, nameOf } = this.#events;
+    const { mayDecide, members, nameOf } = this.#events;
     if (decision.kind === 'undrain') {
       const mayUndo = mayDecide(decision.by) || this.state.drains.of(decision.peer, 0)?.by === decision.by;
       return mayUndo ? undefined : `${nameOf(decision.by)} is no issuer, and did not drain it`;
     }
-    const believed = { mayDecide, isMember, liars: this.quarantined() };
+    const believed = { mayDecide, members, liars: this.quarantined() };
     const isGood =
       decision.kind !== 'drain' ||
       isProven(this.#ports.crypto, this.#swarmId, this.#stamped(decision) as typeof decision, believed);

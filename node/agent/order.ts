@@ -75,6 +75,7 @@ export class Order {
       request: (to, body, withinMs) => events.request(to, 'decisions', body, withinMs),
       alive: () => members().flatMap(({ peer, state }) => (state === 'alive' ? [peer] : [])),
       isMember: (peer) => roster.isMember(peer),
+      members: () => roster.members().map(({ subject }) => subject),
       mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
       health: () => this.health(),
       recovery: () => events.recovery(),

@@ -1,6 +1,7 @@
 // `npm run bench -- NAME [--json] [--option value …]`
 
 import { authority } from './authority.bench.ts';
+import { ballotsBench } from './ballots.bench.ts';
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
 import { certificates } from './certificates.bench.ts';
@@ -47,6 +48,7 @@ const BENCHES: readonly Bench[] = [
   soak,
   swarm,
   authority,
+  ballotsBench,
   certificates,
   failOver,
   transaction,

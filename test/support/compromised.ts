@@ -7,6 +7,7 @@ import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { ActionChecker } from '../../sim/check/machines.ts';
 import { Cluster } from '../../sim/cluster.ts';
+import { archiveOf } from '../../sim/machine/releases.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
 import type { SeededRandom } from '../../sim/random.ts';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
@@ -27,6 +28,9 @@ const HARMFUL = JSON.stringify([
     remedy: { tool: 'service.stop', service: '$target' },
   },
 ]);
+
+/** Every machine has it: what is lacking is leave to start it. */
+const HARMFUL_RELEASE = archiveOf({ version: '9.9.9', behaviour: 'harms' });
 
 export interface Siege {
   /** Decisions that were forged and taken. */
@@ -93,6 +97,8 @@ class Forger {
     const signature = this.#random.unit() < 0.5 ? new Uint8Array(64) : this.#node.crypto.sign(new Uint8Array([1]));
     const state = this.#node.running?.swarm.order.decisions.state;
     const known = state?.bundles.state.candidate?.id ?? toHex(new Uint8Array(16));
+    const release = state?.upgrades.state.candidate?.id ?? toHex(new Uint8Array(16));
+    const digest = toHex(this.#node.crypto.hash(HARMFUL_RELEASE));
     const tool = this.#pick(['service.restart', 'service.stop', 'net.block']);
     const incident = this.#pick(this.#cluster.nodes).agent?.incidents().at(-1)?.id ?? 'inc-0';
     const grant = { tool, target: service, uses: 100, withinMs: HOUR_MS, untilMs, signature, reason };
@@ -104,6 +110,11 @@ class Forger {
       () => ({ kind: 'bundle', policies: HARMFUL, signature, canary: [peer], soakMs: 5_000, findings: 1_000 }),
       () => ({ kind: 'bundle-report', bundle: known, ok: true, reason: '' }),
       () => ({ kind: 'bundle-advance', bundle: known }),
+      () => ({ kind: 'upgrade', version: '9.9.9', digest, bytes: 9, signature, canary: [peer], soakMs: 5_000 }),
+      () => ({ kind: 'upgrade-report', upgrade: release, ok: true, reason: '' }),
+      () => ({ kind: 'upgrade-advance', upgrade: release, next: [] }),
+      () => ({ kind: 'drain', peer, forMs: HOUR_MS, proof: signature, members: 1_000, isOrdered: true, reason }),
+      () => ({ kind: 'undrain', peer, reason }),
       () => ({ kind: 'pause', peer, reason }),
       () => ({ kind: 'wake', peer, reason }),
       () => ({ kind: 'wake', peer: state?.paused()[0]?.peer ?? peer, reason }),
@@ -125,6 +136,8 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   const checker = new ActionChecker();
   checker.begin(cluster);
   cluster.start();
+  const digest = toHex(cluster.node(0).crypto.hash(HARMFUL_RELEASE));
+  for (const node of cluster.nodes) await node.releases.port().keep(digest, HARMFUL_RELEASE);
   await cluster.runUntil(SETTLED_MS);
   const random = cluster.random('siege');
   const { voters = [] } = cluster.node(0).running?.swarm.order.decisions.checkpoint ?? {};
@@ -148,6 +161,11 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   await cluster.runUntil(SETTLED_MS + forMs + 30_000);
   const taken = cluster.agents().filter(({ agent }) => agent.policies().some(({ origin }) => origin === 'swarm'));
   for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
+  for (const { node, agent } of cluster.agents()) {
+    if (agent.status().version === '9.9.9') cluster.violation(`${node.name} runs a release that no issuer has signed`);
+    for (const { by, peer } of agent.swarm.order.decisions.drained().values())
+      if (by !== peer) cluster.violation(`${node.name} believes a drain that nobody has signed`);
+  }
   for (const { agent } of cluster.agents())
     made += agent.incidents().filter(({ steps }) => steps.some(({ stage }) => stage === 'verify')).length;
   return { forged: forger.forged, kinds: forger.kinds, made, wrong: cluster.violations };
