@@ -144,8 +144,12 @@ export class SwarmUpgrades {
     const { candidate } = this.#decisions.state.upgrades.state;
     const { canary = [], before = [] } = candidate ?? {};
     const alive = this.#events.alive().filter((peer) => peer !== crypto.self);
-    const first = [...before, ...canary].filter((peer) => alive.includes(peer)).reverse();
-    const asked = [...new Set([...first.slice(0, MOST_ASKED / 2), by, ...alive])].slice(0, MOST_ASKED);
+    const isThere = (peer: PeerId): boolean => alive.includes(peer);
+    const first = [...before, ...canary]
+      .filter(isThere)
+      .reverse()
+      .slice(0, MOST_ASKED / 2);
+    const asked = [...new Set([...first, ...[by].filter(isThere), ...alive])].slice(0, MOST_ASKED);
     for (const peer of asked) {
       const archive = await this.#fetchFrom(peer, digest, bytes).catch(() => undefined);
       if (archive === undefined || toHex(crypto.hash(archive)) !== digest) continue;

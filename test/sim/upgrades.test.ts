@@ -112,7 +112,7 @@ describe('a release', () => {
     await spread(cluster, '0.3.0');
     cluster.node(0).crash(); // who pushed it
     cluster.node(5).boot();
-    await later(cluster, WAVE_MS);
+    await later(cluster, 2 * WAVE_MS);
     expect(versionsOf(cluster)[5]).toBe('0.3.0');
     expect(cluster.node(5).releases.trial).toBeUndefined();
   });
