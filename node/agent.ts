@@ -113,6 +113,9 @@ export interface AgentStatus {
   auditRecords: number;
 }
 
+/** Not one that tells of the swarm. */
+const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean => policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
+
 const MAX_OWN_VOTES = 1_024;
 /** For asking others what is open there. */
 const OPEN_WITHIN_MS = 2_000;
@@ -263,7 +266,7 @@ export class Agent {
     return data.flatMap(({ rows }) =>
       rows.flatMap(([id, node, target, policy, closedMs]) => {
         const peer = byName.get(String(node));
-        const isOpen = closedMs === null && policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
+        const isOpen = closedMs === null && isOfMachine({ policy: String(policy) });
         return peer === undefined || !isOpen ? [] : [{ peer, id: String(id), target: String(target) }];
       }),
     );
@@ -308,7 +311,7 @@ export class Agent {
       alive: () => this.#link.alive,
       ask: (peer, body, withinMs) => this.#link.askOne(peer, 'release', body, withinMs),
       coordinator: () => this.#link.coordinator,
-      incidents: () => this.#memory.incidents(),
+      incidents: () => this.#memory.incidents().filter(isOfMachine),
       isReady: () => this.#watcher.conditions().Ready !== 'False',
       nameOf: (peer) => this.#link.nameOf(peer),
       noted: (text) => this.noted(text),

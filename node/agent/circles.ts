@@ -53,7 +53,7 @@ export class Circles {
   watching(clocks: ClockOffsets, clock: Pick<Clock, 'monotonicMs'>): Watching {
     const membership = this.#membership;
     return {
-      subjects: () => [...membership.subjects],
+      subjects: () => [...membership.subjects].filter((peer) => membership.get(peer)?.state === 'alive'),
       witnessesOf: (peer) => this.#witnessesOf(peer),
       measured: (peer) => {
         const { rttMs, losses } = membership.watchOf(peer) ?? {};

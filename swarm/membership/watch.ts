@@ -104,7 +104,8 @@ export class Watch {
   /** No answer in time. @returns whether that raised an alert. */
   missed(nowMs: number): boolean {
     this.#awaiting = false;
-    this.#ended(false);
+    // What is lost while it is held for gone says nothing of the time before, or after.
+    if (this.alert === undefined) this.#ended(false);
     this.#missed++;
     this.#answered = 0;
     const isLong = this.alert !== undefined && nowMs - this.#alertedMs > 2 * LONG_ALERT_MS;
@@ -129,7 +130,7 @@ export class Watch {
     this.#measured(nowMs - probe.atMs);
     this.#roundTripMs = nowMs;
     this.#sent = [];
-    if (this.#awaiting) this.#ended(true);
+    if (this.#awaiting && this.alert === undefined) this.#ended(true);
     this.#awaiting = false;
     this.#missed = 0;
     if (this.#answered++ === 0) this.#answersSinceMs = nowMs;
@@ -143,6 +144,7 @@ export class Watch {
 
   /** It came back as from a restart, by a new connection. @returns whether that took an alert back. */
   connected(nowMs: number): boolean {
+    this.#inTime = [];
     this.#missed = 0;
     this.#awaiting = false;
     this.dueMs = nowMs + (this.alert === undefined ? PROBE_EVERY_MS : PROBE_QUICKLY_MS);
