@@ -25,6 +25,8 @@ export interface Traits {
   /** The release, and the policies, that are being tried there; empty where none are. */
   release: string;
   policies: string;
+  /** Connected with others: who is not may be on the other side of a cut. */
+  isAlive: boolean;
   /** Undefined while it is well. */
   unwell: { sinceMs: number; services: readonly string[] } | undefined;
 }
@@ -46,9 +48,11 @@ export function correlate(members: readonly Traits[]): Correlation | undefined {
   const [best] = explained.toSorted((a, b) => b.score - a.score);
   const seen = { unwell: unwell.map(({ peer }) => peer), all: members.length };
   if (best !== undefined) return { cause: best.cause, value: best.value, having: best.having, ...seen };
-  const since = unwell.map((one) => one.unwell?.sinceMs ?? 0);
+  // Who is gone, and that is all that is known, is for the list of members to tell.
+  const there = unwell.filter(({ isAlive }) => isAlive);
+  const since = there.map((one) => one.unwell?.sinceMs ?? 0);
   const isTogether = Math.max(...since) - Math.min(...since) <= TOGETHER_MS;
-  if (!isTogether || unwell.length < members.length * LEAST_OF_ALL) return undefined;
+  if (there.length < LEAST_UNWELL || !isTogether || there.length < members.length * LEAST_OF_ALL) return undefined;
   return { cause: 'unknown', value: '', having: members.length, ...seen };
 }
 

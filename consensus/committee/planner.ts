@@ -59,11 +59,14 @@ export function plan(view: PlannerView): Planned {
   return { wish, correlation };
 }
 
-function traitsOf({ peer, version, domain, unwellMs, services }: MemberView, { bundles, upgrades }: PlannerView): Traits {
+function traitsOf(
+  { peer, version, domain, isAlive, unwellMs, services }: MemberView,
+  { bundles, upgrades }: PlannerView,
+): Traits {
   const tried = (one: typeof bundles.candidate | typeof upgrades.candidate): string =>
     one !== null && isTurnOf(one, peer) ? one.id : '';
   const unwell = unwellMs === undefined ? undefined : { sinceMs: unwellMs, services };
-  return { peer, version, domain, release: tried(upgrades.candidate), policies: tried(bundles.candidate), unwell };
+  return { peer, version, domain, release: tried(upgrades.candidate), policies: tried(bundles.candidate), isAlive, unwell };
 }
 
 /** What is being tried, and is what those that are unwell share, goes back. */

@@ -15,6 +15,8 @@ const DECIDE_WITHIN_MS = 2_000;
 /** So many are unwell before anybody is asked what is wrong there. */
 const ASK_FROM = 3;
 const ASK_EVERY_MS = 10_000;
+/** It has to be so for a moment: after a cut, or a new coordinator, much looks worse than it is. */
+const SURE_AFTER_MS = 5_000;
 /** What several machines have in common is gone for so long before that is over. */
 const OVER_AFTER_MS = 30_000;
 export const TOGETHER_POLICY = 'together';
@@ -49,6 +51,7 @@ export class Nova {
   #askedMs = Number.NEGATIVE_INFINITY;
   #movedMs = Number.NEGATIVE_INFINITY;
   #together: { incident: Incident; key: string; seenMs: number } | undefined;
+  #sinceMs: number | undefined;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -90,6 +93,7 @@ export class Nova {
   async #yield(): Promise<void> {
     this.#unwellMs.clear();
     this.#shortMs.clear();
+    this.#sinceMs = undefined;
     await this.#end('another member coordinates now');
   }
 
@@ -151,10 +155,13 @@ export class Nova {
   async #tell(correlation: Correlation | undefined): Promise<void> {
     const nowMs = this.#ports.clock.wallMs();
     if (correlation === undefined) {
+      this.#sinceMs = undefined;
       const { seenMs = nowMs } = this.#together ?? {};
       if (nowMs - seenMs >= OVER_AFTER_MS) await this.#end('it is over: fewer machines are unwell');
       return;
     }
+    this.#sinceMs ??= nowMs;
+    if (nowMs - this.#sinceMs < SURE_AFTER_MS) return;
     const { cause, value, unwell } = correlation;
     const [key, names] = [`${cause} ${value}`, unwell.map((peer) => this.#link.nameOf(peer)).join(', ')];
     if (this.#together === undefined) await this.#begin(correlation, names, key);

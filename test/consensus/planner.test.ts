@@ -10,6 +10,7 @@ const traits = (peer: string, given: Partial<Traits> = {}): Traits => ({
   domain: '',
   release: '',
   policies: '',
+  isAlive: true,
   unwell: undefined,
   ...given,
 });
@@ -52,6 +53,13 @@ describe('what is wrong with several machines', () => {
     // Three of thirty, of no kind.
     const chance = Array.from({ length: 30 }, (_, nth) => traits(`m${nth}`, nth < 3 ? { unwell: ill() } : {}));
     expect(correlate(chance)).toBeUndefined();
+  });
+
+  it('is no cut, beyond which nobody sees anything; but a rack that is gone', () => {
+    const gone = [...'abcdefgh'].map((peer, nth) => traits(peer, nth < 4 ? { isAlive: false, unwell: ill() } : {}));
+    expect(correlate(gone)).toBeUndefined();
+    const rack = gone.map((one, nth) => ({ ...one, domain: nth < 4 ? 'r1' : 'r2' }));
+    expect(correlate(rack)).toMatchObject({ cause: 'domain', value: 'r1' });
   });
 
   it('is no version that all run', () => {
