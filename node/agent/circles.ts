@@ -1,5 +1,5 @@
 // Whom a member has to do with, drawn from who is there: those that watch it, and those that it keeps connections with.
-import type { Membership } from '../../swarm/membership/membership.ts';
+import type { MemberState, Membership } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -8,6 +8,8 @@ import type { Watching } from './gray.ts';
 
 /** In a large swarm: connections beside those that watching takes. */
 const NEIGHBOURS = 6;
+
+const PRESENT: ReadonlySet<MemberState> = new Set(['alive', 'unreachable']);
 
 interface Drawn {
   version: number;
@@ -53,7 +55,7 @@ export class Circles {
   watching(clocks: ClockOffsets, clock: Pick<Clock, 'monotonicMs'>): Watching {
     const membership = this.#membership;
     return {
-      subjects: () => [...membership.subjects].filter((peer) => membership.get(peer)?.state === 'alive'),
+      subjects: () => [...membership.subjects].filter((peer) => PRESENT.has(membership.get(peer)?.state ?? 'left')),
       witnessesOf: (peer) => this.#witnessesOf(peer),
       measured: (peer) => {
         const { rttMs, losses } = membership.watchOf(peer) ?? {};

@@ -21,11 +21,15 @@ const SLOW_MS = 400;
 const SLOWER_THAN_OTHERS = 5;
 /** Of so many probes at least. */
 const LEAST_PROBES = 10;
-const LOSSY_SHARE = 0.25;
+/** More, and it is soon held for gone. */
+const LOSSY_SHARE = 0.15;
 const SKEWED_MS = 5_000;
-/** For so long, before anybody else is asked; and so long before it is believed where another asks. */
+/** For so long, before anybody else is asked. */
 const CLAIM_AFTER_MS = 60_000;
-const AGREE_AFTER_MS = 20_000;
+/** Who is asked agrees from this share of what it takes to ask: no two measure the same. */
+const AGREE_FROM = 0.6;
+/** What is not seen for so long is over. */
+const OVER_AFTER_MS = 20_000;
 /** Those that see it do not all ask at once. */
 const SPREAD_MS = 20_000;
 const AGAIN_MS = 120_000;
@@ -68,7 +72,7 @@ export interface GrayEvents extends Watching {
 
 interface Suspicion {
   kind: GrayKind;
-  sinceMs: number;
+  seenMs: number;
   claimAtMs: number;
 }
 
@@ -77,6 +81,9 @@ export class GrayWatch {
   readonly #decisions: Decisions;
   readonly #events: GrayEvents;
   readonly #suspicions = new Map<PeerId, Suspicion>();
+  /** Of all that it watches, at the last look; and whether it is rather this agent that does badly. */
+  #usualMs = 0;
+  #isOwn = false;
   #unfitMs: number | undefined;
   #drainedAtMs = Number.NEGATIVE_INFINITY;
   #incident: Incident | undefined;
@@ -132,28 +139,30 @@ export class GrayWatch {
   #judge(): void {
     const nowMs = this.#ports.clock.monotonicMs();
     const seen = new Map(this.#events.subjects().map((peer) => [peer, this.#events.measured(peer)]));
-    const usual = median([...seen.values()].flatMap(({ rttMs }) => rttMs ?? []));
-    const gray = new Map([...seen].map(([peer, measured]) => [peer, kindOf(measured, usual)]));
+    this.#usualMs = median([...seen.values()].flatMap(({ rttMs }) => rttMs ?? []));
+    const gray = new Map([...seen].map(([peer, measured]) => [peer, kindOf(measured, this.#usualMs)]));
     // Where most look so, it is this agent, or what is between.
-    const isOwn = [...gray.values()].filter((kind) => kind !== undefined).length * 2 > gray.size;
-    for (const peer of [...this.#suspicions.keys()]) if (isOwn || gray.get(peer) === undefined) this.#suspicions.delete(peer);
-    if (isOwn) return;
+    this.#isOwn = [...gray.values()].filter((kind) => kind !== undefined).length * 2 > gray.size;
+    for (const [peer, { seenMs }] of [...this.#suspicions])
+      if (this.#isOwn || nowMs - seenMs >= OVER_AFTER_MS) this.#suspicions.delete(peer);
+    if (this.#isOwn) return;
     for (const [peer, kind] of gray) {
-      if (kind === undefined || this.#suspicions.get(peer)?.kind === kind) continue;
+      const known = this.#suspicions.get(peer);
+      if (known !== undefined && known.kind === kind) known.seenMs = nowMs;
+      if (kind === undefined || known?.kind === kind) continue;
       const claimAtMs = nowMs + CLAIM_AFTER_MS + integerBelow(this.#ports.random, SPREAD_MS);
-      this.#suspicions.set(peer, { kind, sinceMs: nowMs, claimAtMs });
+      this.#suspicions.set(peer, { kind, seenMs: nowMs, claimAtMs });
     }
   }
 
   /** As a witness: what this agent has measured itself. */
   evidenceOn({ subject, kind }: Claim): Evidence {
-    const suspicion = this.#suspicions.get(subject);
-    const isOld = suspicion !== undefined && this.#ports.clock.monotonicMs() - suspicion.sinceMs >= AGREE_AFTER_MS;
-    if (isOld && suspicion.kind === kind) return { verdict: 'yes', reason: 'own-measure', confidence: CONFIDENCE };
-    const { rttMs, probes } = this.#events.measured(subject);
-    const isKnown = rttMs !== undefined && probes >= LEAST_PROBES && suspicion === undefined;
-    if (isKnown) return { verdict: 'no', reason: 'own-measure', confidence: CONFIDENCE };
-    return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
+    const measured = this.#events.measured(subject);
+    const isKnown = measured.rttMs !== undefined && measured.probes >= LEAST_PROBES;
+    const seen = kindOf(measured, this.#usualMs, AGREE_FROM);
+    if (!isKnown || this.#isOwn || (seen !== undefined && seen !== kind))
+      return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
+    return { verdict: seen === kind ? 'yes' : 'no', reason: 'own-measure', confidence: CONFIDENCE };
   }
 
   /** Unless that ends soon. */
@@ -232,10 +241,11 @@ export class GrayWatch {
   }
 }
 
-function kindOf({ rttMs, probes, lostShare, offsetMs }: Measured, usualMs: number): GrayKind | undefined {
-  if (offsetMs !== undefined && Math.abs(offsetMs) > SKEWED_MS) return 'skewed';
-  if (probes >= LEAST_PROBES && lostShare >= LOSSY_SHARE) return 'lossy';
-  return rttMs !== undefined && rttMs > Math.max(SLOW_MS, usualMs * SLOWER_THAN_OTHERS) ? 'slow' : undefined;
+/** @param from the share of each limit from which on it counts */
+function kindOf({ rttMs, probes, lostShare, offsetMs }: Measured, usualMs: number, from = 1): GrayKind | undefined {
+  if (offsetMs !== undefined && Math.abs(offsetMs) > SKEWED_MS * from) return 'skewed';
+  if (probes >= LEAST_PROBES && lostShare >= LOSSY_SHARE * from) return 'lossy';
+  return rttMs !== undefined && rttMs > Math.max(SLOW_MS, usualMs * SLOWER_THAN_OTHERS) * from ? 'slow' : undefined;
 }
 
 function median(values: readonly number[]): number {

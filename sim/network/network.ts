@@ -27,6 +27,8 @@ export class Host {
   clog = 1;
   /** Delays everything that it sends or gets. */
   lagMs = 0;
+  /** Of what comes from it or goes to it, the share that is lost. */
+  loss = 0;
 
   constructor(index: number, peer: PeerId) {
     this.index = index;
@@ -146,7 +148,8 @@ export class Network {
 
   /** Whether something of that probability happens on a link now; draws only where it may. */
   happens(what: 'loss' | 'duplicate' | 'reorder', from: Host, to: Host): boolean {
-    const probability = this.disturbance[what] ?? this.linkBetween(from, to)[what];
+    const ofLink = this.disturbance[what] ?? this.linkBetween(from, to)[what];
+    const probability = what === 'loss' ? Math.max(ofLink, from.loss, to.loss) : ofLink;
     return probability > 0 && this.random.chance(probability);
   }
 

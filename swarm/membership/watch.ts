@@ -104,8 +104,7 @@ export class Watch {
   /** No answer in time. @returns whether that raised an alert. */
   missed(nowMs: number): boolean {
     this.#awaiting = false;
-    // What is lost while it is held for gone says nothing of the time before, or after.
-    if (this.alert === undefined) this.#ended(false);
+    this.#ended(false);
     this.#missed++;
     this.#answered = 0;
     const isLong = this.alert !== undefined && nowMs - this.#alertedMs > 2 * LONG_ALERT_MS;
@@ -130,7 +129,7 @@ export class Watch {
     this.#measured(nowMs - probe.atMs);
     this.#roundTripMs = nowMs;
     this.#sent = [];
-    if (this.#awaiting && this.alert === undefined) this.#ended(true);
+    if (this.#awaiting) this.#ended(true);
     this.#awaiting = false;
     this.#missed = 0;
     if (this.#answered++ === 0) this.#answersSinceMs = nowMs;
@@ -169,7 +168,10 @@ export class Watch {
   }
 
   #clear(nowMs: number): true {
-    if (this.#answersSinceMs - this.#alertedMs >= LONG_ALERT_MS) this.#longFlaps++;
+    const wasLong = this.#answersSinceMs - this.#alertedMs >= LONG_ALERT_MS;
+    // What was lost while it was gone says nothing of how it does now.
+    if (wasLong) this.#inTime = [];
+    if (wasLong) this.#longFlaps++;
     else this.#shortFlaps++;
     this.#flappedMs = nowMs;
     this.alert = undefined;

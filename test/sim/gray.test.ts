@@ -23,6 +23,7 @@ const whereIs = (cluster: Cluster) => stateOf(cluster.node(0))?.state.placementO
 describe('a member that is', () => {
   it.each([
     ['slow', (node: SimulatedNode, cluster: Cluster) => Object.assign(cluster.network.hostOf(node.peer), { lagMs: 700 })],
+    ['lossy', (node: SimulatedNode, cluster: Cluster) => Object.assign(cluster.network.hostOf(node.peer), { loss: 0.11 })],
     ['skewed', (node: SimulatedNode) => Object.assign(node, { skewMs: 20_000 })],
   ])(
     '%s is drained by those that watch it: what it runs goes elsewhere, it does not vote, and it comes back',
@@ -43,7 +44,7 @@ describe('a member that is', () => {
       const story = owner.agent?.incidents().find(({ policy }) => policy === 'gray-failure');
       expect(story?.steps.map(({ stage }) => stage)).toEqual(['detect', 'vote', 'act']);
       expect(story?.certificate).not.toBe('');
-      Object.assign(cluster.network.hostOf(owner.peer), { lagMs: 0 });
+      Object.assign(cluster.network.hostOf(owner.peer), { lagMs: 0, loss: 0 });
       owner.skewMs = 0;
       await later(cluster, 900_000);
       expect(drainedIn(cluster, observer.index)).toEqual([]);
@@ -69,6 +70,18 @@ describe('nobody is drained', () => {
     for (const { peer } of cluster.nodes) Object.assign(cluster.network.hostOf(peer), { lagMs: 600 });
     await later(cluster, 300_000);
     expect(cluster.nodes.flatMap(({ index }) => drainedIn(cluster, index))).toEqual([]);
+  });
+
+  it('where members crash, are away for a while, and come back', async () => {
+    const cluster = await settled(8);
+    for (let turn = 0; turn < 6; turn++) {
+      const node = cluster.node(1 + (turn % 7));
+      node.crash();
+      await later(cluster, turn % 2 === 0 ? 5_000 : 90_000);
+      node.boot();
+      await later(cluster, 60_000);
+      expect(cluster.nodes.flatMap(({ index }) => drainedIn(cluster, index))).toEqual([]);
+    }
   });
 
   it('by a member that lies, nor by a coordinator that does', async () => {
