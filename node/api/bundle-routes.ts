@@ -40,11 +40,20 @@ export interface BundlesAnswer {
   ended: BundlesState['ended'];
 }
 
+/** Those that a bundle says that it has: a coordinator that lies may have anything decided. */
+function namesIn(policies: string): string[] {
+  try {
+    const named = z.array(z.object({ name: z.string() })).safeParse(JSON.parse(policies)).data ?? [];
+    return named.map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
 function bundlesOf({ swarm }: Agent): BundlesAnswer {
   const { good, before, candidate, ended } = swarm.order.decisions.state.bundles.state;
   const shown = ({ id, by, atMs, policies }: Bundle): BundleAnswer => {
-    const names = z.array(z.object({ name: z.string() })).safeParse(JSON.parse(policies)).data ?? [];
-    return { id, by: swarm.nameOf(by), atMs, policies: names.map((one) => one.name) };
+    return { id, by: swarm.nameOf(by), atMs, policies: namesIn(policies) };
   };
   return {
     good: good && shown(good),
