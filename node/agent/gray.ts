@@ -7,13 +7,13 @@ import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
 import type { Evidence } from './evidence.ts';
+import { Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 5_000;
 /** Round trips of the others count too: half a world away is not slow. */
@@ -87,43 +87,30 @@ export class GrayWatch {
   #unfitMs: number | undefined;
   #drainedAtMs = Number.NEGATIVE_INFINITY;
   #incident: Incident | undefined;
-  #busy = false;
-  #timer: Timer | undefined;
-  #stopped = false;
+  readonly #turns: Turns;
 
   constructor(ports: Ports, decisions: Decisions, events: GrayEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
     this.#events = events;
-  }
-
-  start(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => {
-      this.#look();
-      this.start();
+    this.#turns = new Turns({
+      clock: ports.clock,
+      everyMs: LOOK_EVERY_MS,
+      turn: () => this.#turn(),
+      failed: (why) => events.log('warn', `gray failures: ${why}`),
     });
   }
 
+  start(): void {
+    this.#turns.start();
+  }
+
   stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+    this.#turns.stop();
   }
 
-  #look(): void {
+  async #turn(): Promise<void> {
     this.#judge();
-    if (this.#busy) return;
-    this.#busy = true;
-    this.#act()
-      .catch((error: unknown) =>
-        this.#events.log('warn', `gray failures: ${error instanceof Error ? error.message : String(error)}`),
-      )
-      .finally(() => {
-        this.#busy = false;
-      });
-  }
-
-  async #act(): Promise<void> {
     await this.#tellOfSelf();
     await this.#drainSelf();
     const nowMs = this.#ports.clock.monotonicMs();

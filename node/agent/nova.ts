@@ -2,12 +2,12 @@
 // that wishes for; what is wrong with several machines at once becomes one incident, with what they have in common.
 import type { Correlation } from '../../consensus/committee/correlation.ts';
 import type { MemberView, Planned, PlannerView } from '../../consensus/committee/planner.ts';
-import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { SwarmLink } from './swarm-link.ts';
+import { Turns } from './turns.ts';
 
 const PLAN_EVERY_MS = 1_000;
 const PLAN_WITHIN_MS = 5_000;
@@ -52,29 +52,26 @@ export class Nova {
   #movedMs = Number.NEGATIVE_INFINITY;
   #together: { incident: Incident; key: string; seenMs: number } | undefined;
   #sinceMs: number | undefined;
-  #timer: Timer | undefined;
-  #stopped = false;
+  readonly #turns: Turns;
 
   constructor(ports: Ports, link: SwarmLink, events: NovaEvents) {
     this.#ports = ports;
     this.#link = link;
     this.#events = events;
-  }
-
-  start(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#ports.clock.after(PLAN_EVERY_MS, () => {
-      this.#turn()
-        .catch((error: unknown) =>
-          this.#events.log('warn', `planning: ${error instanceof Error ? error.message : String(error)}`),
-        )
-        .finally(() => this.start());
+    this.#turns = new Turns({
+      clock: ports.clock,
+      everyMs: PLAN_EVERY_MS,
+      turn: () => this.#turn(),
+      failed: (why) => events.log('warn', `planning: ${why}`),
     });
   }
 
+  start(): void {
+    this.#turns.start();
+  }
+
   stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+    this.#turns.stop();
   }
 
   async #turn(): Promise<void> {
@@ -82,7 +79,7 @@ export class Nova {
     if (!committee.isLeader) return this.#yield();
     const view = await this.#view();
     const planned = (await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned;
-    if (!committee.isLeader || this.#stopped) return;
+    if (!committee.isLeader || this.#turns.isStopped) return;
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;
     if (planned.wish.kind === 'move') this.#movedMs = view.nowMs;

@@ -4,11 +4,11 @@ import { type Bundle, bundleBytes, isSigned } from '../../consensus/decisions/bu
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
+import { Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 500;
 const DECIDE_WITHIN_MS = 5_000;
@@ -50,46 +50,35 @@ export class SwarmPolicies {
   readonly #decisions: Decisions;
   readonly #events: SwarmPoliciesEvents;
   #watch: Watch | undefined;
-  #busy = false;
-  #timer: Timer | undefined;
-  #stopped = false;
+  readonly #turns: Turns;
 
   constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmPoliciesEvents) {
     this.#ports = ports;
     this.#swarmId = swarmId;
     this.#decisions = decisions;
     this.#events = events;
-  }
-
-  start(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => {
-      this.#look();
-      this.start();
+    this.#turns = new Turns({
+      clock: ports.clock,
+      everyMs: LOOK_EVERY_MS,
+      turn: () => this.#turn(),
+      failed: (why) => events.log('warn', `the swarm’s policies: ${why}`),
     });
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+  start(): void {
+    this.#turns.start();
   }
 
-  #look(): void {
-    if (this.#busy) return;
+  stop(): void {
+    this.#turns.stop();
+  }
+
+  async #turn(): Promise<void> {
     const { bundles } = this.#decisions.state;
     const wanted = bundles.wantedBy(this.#ports.crypto.self);
     const id = wanted?.id ?? '';
-    if (id !== this.#events.bundle() && this.#watch?.bundle !== id) return this.#one(() => this.#take(wanted));
-    if (id !== '' && bundles.state.candidate?.id === id) this.#one(() => this.#tell());
-  }
-
-  #one(work: () => Promise<void>): void {
-    this.#busy = true;
-    work()
-      .catch((error: unknown) => this.#events.log('warn', `the swarm’s policies: ${messageOf(error)}`))
-      .finally(() => {
-        this.#busy = false;
-      });
+    if (id !== this.#events.bundle() && this.#watch?.bundle !== id) return this.#take(wanted);
+    if (id !== '' && bundles.state.candidate?.id === id) await this.#tell();
   }
 
   async #take(wanted: Bundle | undefined): Promise<void> {

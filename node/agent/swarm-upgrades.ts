@@ -4,11 +4,11 @@ import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import { isSignedUpgrade, type Upgrade, upgradeBytes } from '../../consensus/decisions/upgrades.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
-import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
+import { Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 1_000;
 const DECIDE_WITHIN_MS = 5_000;
@@ -44,54 +44,39 @@ export class SwarmUpgrades {
   readonly #events: SwarmUpgradesEvents;
   #startedMs = 0;
   #startedWallMs = 0;
-  #busy = false;
   #notBeforeMs = 0;
   /** What could not be taken, how often it was tried, and why not. */
   #untaken: { digest: string; tries: number; reason: string } | undefined;
-  #timer: Timer | undefined;
-  #stopped = false;
+  readonly #turns: Turns;
 
   constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmUpgradesEvents) {
     this.#ports = ports;
     this.#swarmId = swarmId;
     this.#decisions = decisions;
     this.#events = events;
+    this.#turns = new Turns({
+      clock: ports.clock,
+      everyMs: LOOK_EVERY_MS,
+      turn: () => this.#turn(),
+      failed: (why) => {
+        this.#notBeforeMs = ports.clock.monotonicMs() + AGAIN_MS;
+        events.log('warn', `the swarm’s release: ${why}`);
+      },
+    });
   }
 
   start(): void {
     this.#startedMs = this.#ports.clock.monotonicMs();
     this.#startedWallMs = this.#ports.clock.wallMs();
-    this.#next();
+    this.#turns.start();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+    this.#turns.stop();
   }
 
-  #next(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => {
-      this.#look();
-      this.#next();
-    });
-  }
-
-  #look(): void {
-    const { clock } = this.#ports;
-    if (this.#busy || clock.monotonicMs() < this.#notBeforeMs) return;
-    this.#busy = true;
-    this.#step()
-      .catch((error: unknown) => {
-        this.#notBeforeMs = clock.monotonicMs() + AGAIN_MS;
-        this.#events.log('warn', `the swarm’s release: ${messageOf(error)}`);
-      })
-      .finally(() => {
-        this.#busy = false;
-      });
-  }
-
-  async #step(): Promise<void> {
+  async #turn(): Promise<void> {
+    if (this.#ports.clock.monotonicMs() < this.#notBeforeMs) return;
     const { releases, crypto } = this.#ports;
     const { upgrades } = this.#decisions.state;
     const wanted = upgrades.wantedBy(crypto.self);
@@ -121,12 +106,12 @@ export class SwarmUpgrades {
         throw error;
       }
     }
-    if (this.#stopped) return;
+    if (this.#turns.isStopped) return;
     const what = wanted === undefined ? 'the package of this machine' : `release ${wanted.version} (${digest.slice(0, 8)})`;
     this.#events.log('info', `starting anew as ${what}`);
     await this.#events.noted(`starts anew as ${what}`);
     await releases.choose(digest);
-    this.#stopped = true;
+    this.stop();
     this.#events.restart();
   }
 
@@ -165,7 +150,8 @@ export class SwarmUpgrades {
     const archive = new Uint8Array(bytes);
     for (let at = 0; at < bytes; ) {
       const part = decodeCbor(await this.#events.ask(peer, encodeCbor([digest, at]), PART_WITHIN_MS));
-      if (!(part instanceof Uint8Array) || part.length === 0 || part.length > bytes - at || this.#stopped) return undefined;
+      if (!(part instanceof Uint8Array) || part.length === 0 || part.length > bytes - at || this.#turns.isStopped)
+        return undefined;
       archive.set(part, at);
       at += part.length;
     }
