@@ -40,6 +40,15 @@ const SHORT = ['CpuPressure', 'MemoryPressure', 'IoPressure'] as const;
 const isUnwell = ({ conditions }: Status): boolean => conditions.Ready === 'False' || conditions.ServicesReady === 'False';
 const isShort = ({ conditions }: Status): boolean => SHORT.some((name) => conditions[name] === 'True');
 
+const NOTHING: Planned = { wish: undefined, correlation: undefined };
+
+/** Nothing is being tried, few are unwell, and nobody is short of anything. */
+function isQuiet({ bundles, upgrades, members }: PlannerView): boolean {
+  const unwell = members.filter(({ unwellMs }) => unwellMs !== undefined).length;
+  const isTrying = bundles.candidate !== null || upgrades.candidate !== null;
+  return !isTrying && unwell < ASK_FROM && members.every(({ shortMs }) => shortMs === undefined);
+}
+
 export class Nova {
   readonly #ports: Ports;
   readonly #link: SwarmLink;
@@ -78,7 +87,8 @@ export class Nova {
     const { committee } = this.#link.order;
     if (!committee.isLeader) return this.#yield();
     const view = await this.#view();
-    const planned = (await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned;
+    // A thread costs memory: at rest there is nothing to plan.
+    const planned = isQuiet(view) ? NOTHING : ((await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned);
     if (!committee.isLeader || this.#turns.isStopped) return;
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;
