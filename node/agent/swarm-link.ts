@@ -560,7 +560,10 @@ export class SwarmLink {
       case 'changed': {
         const { peer, state } = notice;
         // A peer whose status has not come yet is announced with that.
-        if (this.statuses.get(peer) !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);
+        const known = this.statuses.get(peer)?.status;
+        if (known !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);
+        // Of before this agent's restart, perhaps: who coordinated then probably still does, and says so only now and then.
+        if (known !== undefined && state === 'alive') this.order.heard(peer, known);
         this.#peers.remember(peer, state === 'left' ? undefined : (this.#peers.addressOf(peer) ?? ''));
       }
     }
