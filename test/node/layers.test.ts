@@ -104,7 +104,8 @@ describe('what is made of the tree of commands', () => {
       execFileSync(
         'bash',
         ['-c', `source ${script}; COMP_WORDS=(kalos "$@"); COMP_CWORD=$#; _kalos; echo "\${COMPREPLY[@]}"`, 'x', ...words],
-        { encoding: 'utf8' },
+        // Nothing that this machine has bash read first.
+        { encoding: 'utf8', env: { PATH: process.env.PATH } },
       )
         .trim()
         .split(' ');
