@@ -11,6 +11,8 @@ import type { Decision } from './decision.ts';
 
 const DOMAIN = 'kalos/drain/1';
 export const MOST_DRAIN_MS = 86_400_000;
+/** By those that watch it, no drain is longer: then they look again. */
+export const CERTIFIED_MS = 600_000;
 const MAX_PROOF_BYTES = 4_096;
 /** Of all members, those that others, or they themselves, have drained: more, and something else is wrong. */
 const MOST_SHARE = 0.2;
@@ -21,12 +23,14 @@ export const LEAST_DRAINING_WITNESSES = 4;
 const AWAY = 3;
 /** Who makes the claim is not asked; one more may be gone. */
 const MISSING = 2;
-/** A certificate is for now. */
+/** A proof is for now, or what ended once could be brought back. */
 const FRESH_MS = 300_000;
 
 export const drainShape = {
   peer: z.string().min(1).max(100),
   forMs: z.number().int().positive().max(MOST_DRAIN_MS),
+  /** When it was wished for, by that member's clock: signed. */
+  wishedMs: z.number().int().nonnegative(),
   /** A signature of whose wish it is, or a certificate of those who watch it. */
   proof: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= MAX_PROOF_BYTES),
 };
@@ -34,8 +38,10 @@ const drainSchema = z.strictObject({ by: z.string(), atMs: z.number(), reason: z
 export type Drain = z.infer<typeof drainSchema>;
 export const drainsSchema = z.array(drainSchema);
 
-export const drainBytes = (swarmId: string, by: PeerId, peer: PeerId, forMs: number): Uint8Array =>
-  encodeCbor([DOMAIN, swarmId, by, peer, forMs]);
+type Wished = Pick<Drain, 'by' | 'peer' | 'forMs' | 'wishedMs'>;
+
+export const drainBytes = (swarmId: string, { by, peer, forMs, wishedMs }: Wished): Uint8Array =>
+  encodeCbor([DOMAIN, swarmId, by, peer, forMs, wishedMs]);
 
 /** Who it takes to believe a drain. */
 export interface Believed {
@@ -46,14 +52,15 @@ export interface Believed {
 
 /** Whether it is what it says. */
 export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDecide, members, liars }: Believed): boolean {
-  const { by, peer, forMs, proof, atMs } = drain;
+  const { by, peer, forMs, proof, atMs, wishedMs } = drain;
+  const isFresh = (ms: number): boolean => Math.abs(atMs - ms) <= FRESH_MS;
   if (proof.length === SIGNATURE_BYTES)
-    return (by === peer || mayDecide(by)) && crypto.verify(by, drainBytes(swarmId, by, peer, forMs), proof);
+    return isFresh(wishedMs) && (by === peer || mayDecide(by)) && crypto.verify(by, drainBytes(swarmId, drain), proof);
   const certificate = decodeCertificate(proof);
   if (certificate === undefined || certificate.claim.subject !== peer || !isGray(certificate.claim.kind)) return false;
   const { witnesses, claim } = certificate;
-  const isFresh = Math.abs(atMs - claim.fromMs) <= FRESH_MS;
-  if (!isFresh || witnesses.some((one) => liars.has(one)) || !areDrawn(peer, witnesses, members())) return false;
+  if (forMs > CERTIFIED_MS || !isFresh(claim.fromMs)) return false;
+  if (witnesses.some((one) => liars.has(one)) || !areDrawn(peer, witnesses, members())) return false;
   return verifyCertificate(crypto, swarmId, certificate).valid;
 }
 
@@ -87,12 +94,22 @@ export class Drains {
   }
 
   /** Each of these @returns why it is not so; nothing has changed then. */
-  drain({ by, atMs, reason, peer, forMs, proof, members, isOrdered }: Extract<Decision, { kind: 'drain' }>): string | undefined {
+  drain({
+    by,
+    atMs,
+    reason,
+    peer,
+    forMs,
+    wishedMs,
+    proof,
+    members,
+    isOrdered,
+  }: Extract<Decision, { kind: 'drain' }>): string | undefined {
     for (const one of [...this.#byPeer.values()]) if (endMs(one) <= atMs) this.#byPeer.delete(one.peer);
     const others = [...this.#byPeer.keys()].filter((one) => one !== peer).length;
     const most = isOrdered ? MAX_DRAINS : Math.max(1, Math.floor(members * MOST_SHARE));
     if (others >= most) return `${others} of ${members} members are drained already`;
-    this.#byPeer.set(peer, { by, atMs, reason, peer, forMs, proof });
+    this.#byPeer.set(peer, { by, atMs, reason, peer, forMs, wishedMs, proof });
     return undefined;
   }
 

@@ -159,7 +159,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return undefined;
       }
       case 'place':
-        return this.drains.of(by, atMs) === undefined ? this.#placements.place(decision, index) : 'this member is drained';
+        return this.#placements.place(decision, index);
       case 'unplace':
         return this.#placements.unplace(decision);
       case 'displace':

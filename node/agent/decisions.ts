@@ -173,9 +173,10 @@ export class Decisions {
 
   /** Has nothing depend on a member for a while, by this member’s wish: its own, or a person’s. */
   drain(peer: PeerId, forMs: number, reason: string, withinMs: number): Promise<Outcome> {
-    const { crypto } = this.#ports;
-    const proof = crypto.sign(drainBytes(this.#swarmId, crypto.self, peer, forMs));
-    return this.decide({ kind: 'drain', peer, forMs, proof, members: 1, isOrdered: false, reason }, withinMs);
+    const { crypto, clock } = this.#ports;
+    const wishedMs = Math.round(clock.wallMs());
+    const proof = crypto.sign(drainBytes(this.#swarmId, { by: crypto.self, peer, forMs, wishedMs }));
+    return this.decide({ kind: 'drain', peer, forMs, wishedMs, proof, members: 1, isOrdered: false, reason }, withinMs);
   }
 
   /** Has a witness that lied asked no more, by anybody. */
@@ -243,6 +244,7 @@ export class Decisions {
   }
 
   #drainRefusal(decision: Decision): string | undefined {
+    if (decision.kind === 'place' && this.drained().has(decision.by)) return 'this member is drained';
     const { mayDecide, members, nameOf } = this.#events;
     if (decision.kind === 'undrain') {
       const mayUndo = mayDecide(decision.by) || this.state.drains.of(decision.peer, 0)?.by === decision.by;

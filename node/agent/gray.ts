@@ -2,7 +2,7 @@
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
 // An agent whose own disk or loop has been too slow for long has itself drained.
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
-import { type Drain, foundBy, LEAST_DRAINING_WITNESSES } from '../../consensus/decisions/drains.ts';
+import { CERTIFIED_MS, type Drain, foundBy, LEAST_DRAINING_WITNESSES } from '../../consensus/decisions/drains.ts';
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
@@ -33,7 +33,6 @@ const OVER_AFTER_MS = 20_000;
 /** Those that see it do not all ask at once. */
 const SPREAD_MS = 20_000;
 const AGAIN_MS = 120_000;
-const DRAIN_MS = 600_000;
 /** Before a drain ends, it is looked at again. */
 const RENEW_MS = 120_000;
 const DECIDE_WITHIN_MS = 5_000;
@@ -175,7 +174,16 @@ export class GrayWatch {
     if (result.certificate === undefined) return;
     const proof = encodeCertificate(result.certificate);
     const reason = `${kind}: ${result.certificate.votes.length} of ${witnesses.length} that watch it measure the same`;
-    const wish = { kind: 'drain', peer, forMs: DRAIN_MS, proof, members: 1, isOrdered: false, reason } as const;
+    const wish = {
+      kind: 'drain',
+      peer,
+      forMs: CERTIFIED_MS,
+      wishedMs: fromMs,
+      proof,
+      members: 1,
+      isOrdered: false,
+      reason,
+    } as const;
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
     if (!outcome.ok) this.#events.log('info', `${name} is not drained: ${outcome.reason}`);
   }
@@ -190,7 +198,7 @@ export class GrayWatch {
     this.#drainedAtMs = nowMs;
     const reason = `stalled: its disk takes ${Math.round(vitals.diskMs)} ms, its loop is ${Math.round(vitals.lagMs)} ms late`;
     this.#events.log('warn', `this agent has itself drained: ${reason}`);
-    await this.#decisions.drain(this.#events.self, DRAIN_MS, reason, DECIDE_WITHIN_MS);
+    await this.#decisions.drain(this.#events.self, CERTIFIED_MS, reason, DECIDE_WITHIN_MS);
   }
 
   /** The story, on the machine that it is about. */

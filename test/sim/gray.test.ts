@@ -93,7 +93,15 @@ describe('nobody is drained', () => {
     refused?.catch(() => undefined);
     await later(cluster, 3_000);
     expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('no certificate of its witnesses') });
-    const wish = { kind: 'drain', peer: victim.peer, forMs: 600_000, members: 7, isOrdered: true, reason: 'forged' } as const;
+    const wish = {
+      kind: 'drain',
+      peer: victim.peer,
+      forMs: 600_000,
+      wishedMs: 0,
+      members: 7,
+      isOrdered: true,
+      reason: 'forged',
+    } as const;
     const atMs = Math.round(nova.wallMs());
     nova.running?.swarm.order.committee.replica
       ?.propose({ v: 1, id: 'f'.repeat(32), by: cluster.node(0).peer, atMs, ...wish, proof: new Uint8Array(64) }, 3_000)

@@ -230,6 +230,7 @@ function judgeForged(world: Election, claim: Claim, isTrue: boolean, out: Ballot
       reason: 'forged',
       peer: claim.subject,
       forMs: 600_000,
+      wishedMs: world.nowMs,
       proof,
     };
     out.forged++;
@@ -239,7 +240,13 @@ function judgeForged(world: Election, claim: Claim, isTrue: boolean, out: Ballot
     ({ certificate }) => certificate !== undefined && certificate.claim.fromMs < world.nowMs - 400_000,
   );
   if (old?.certificate === undefined) return;
-  const replay = { proof: encodeCertificate(old.certificate), by: old.claim.subject, peer: old.claim.subject, forMs: 600_000 };
+  const replay = {
+    proof: encodeCertificate(old.certificate),
+    by: old.claim.subject,
+    peer: old.claim.subject,
+    forMs: 600_000,
+    wishedMs: world.nowMs,
+  };
   if (isProven(reader, SWARM, { ...replay, atMs: world.nowMs, reason: 'replayed' }, believed))
     world.wrong.push('an old certificate counts');
 }

@@ -113,7 +113,7 @@ class Forger {
       () => ({ kind: 'upgrade', version: '9.9.9', digest, bytes: 9, signature, canary: [peer], soakMs: 5_000 }),
       () => ({ kind: 'upgrade-report', upgrade: release, ok: true, reason: '' }),
       () => ({ kind: 'upgrade-advance', upgrade: release, next: [] }),
-      () => ({ kind: 'drain', peer, forMs: HOUR_MS, proof: signature, members: 1_000, isOrdered: true, reason }),
+      () => ({ kind: 'drain', peer, forMs: HOUR_MS, wishedMs: nowMs, proof: signature, members: 1_000, isOrdered: true, reason }),
       () => ({ kind: 'undrain', peer, reason }),
       () => ({ kind: 'pause', peer, reason }),
       () => ({ kind: 'wake', peer, reason }),
