@@ -1,6 +1,6 @@
 // `kalos policy push | bundle | withdraw`: how its commands are parsed.
 import { type Command, Option } from 'commander';
-import type { PushOptions } from '../node/cli/bundle.ts';
+import type { PolicyPushOptions } from '../node/cli/bundle.ts';
 import type { Format } from '../node/cli/output.ts';
 import { directory, ends, exits, format, integer } from './options.ts';
 
@@ -13,10 +13,10 @@ const MOST_FINDINGS = 1_000;
 export function addBundleCommands(policy: Command): void {
   policy
     .command('push')
-    .description('have policies tried on a few members, then taken by all; they go back where they do harm')
+    .description('have policies tried on a few members, then taken by all in waves; they go back where they do harm')
     .argument('<file>', 'TOML with [[policy]] tables: all of the swarm’s policies')
     .option('--canary <node...>', 'where they are tried (default: one member in ten, five at most, drawn)')
-    .option('--soak <seconds>', 'how long they are watched there, and then on all', integer(LEAST_SOAK_S, MOST_SOAK_S), SOAK_S)
+    .option('--soak <seconds>', 'how long they are watched there, and in each wave', integer(LEAST_SOAK_S, MOST_SOAK_S), SOAK_S)
     .option(
       '--findings <n>',
       'what they may find on a machine meanwhile; more, and they are taken back',
@@ -26,7 +26,7 @@ export function addBundleCommands(policy: Command): void {
     .option('--no-wait', 'do not wait until they are in force, or taken back')
     .addOption(directory())
     .addHelpText('after', exits('0 in force on all, 1 error or nobody coordinates, 2 usage, 5 they were taken back'))
-    .action(async (file: string, options: PushOptions) => ends((await load()).pushPolicies(options, file)));
+    .action(async (file: string, options: PolicyPushOptions) => ends((await load()).pushPolicies(options, file)));
   policy
     .command('bundle')
     .description('the swarm’s policies: in force, being tried, and what became of the last')

@@ -1,7 +1,7 @@
 // `kalos upgrade push | status | withdraw`: how its commands are parsed.
 import { type Command, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
-import type { UpgradeOptions } from '../node/cli/upgrade.ts';
+import type { PushOptions } from '../node/cli/rollout.ts';
 import { directory, ends, exits, format, integer } from './options.ts';
 
 const load = () => import('../node/cli/upgrade.ts');
@@ -22,7 +22,7 @@ export function addUpgradeCommands(program: Command): void {
     .option('--no-wait', 'do not wait until it is everywhere, or taken back')
     .addOption(directory())
     .addHelpText('after', exits('0 everywhere, 1 error or nobody coordinates, 2 usage or no release, 5 it was taken back'))
-    .action(async (file: string, options: UpgradeOptions) => ends((await load()).pushRelease(options, file)));
+    .action(async (file: string, options: PushOptions) => ends((await load()).pushRelease(options, file)));
   upgrade
     .command('status')
     .description('the swarm’s releases: good, being tried, what became of the last, and who runs what')

@@ -89,7 +89,7 @@ export class SimulatedNode {
   /** What it is ahead while nothing is wrong with it. */
   usualSkewMs = 0;
   driftPpm = 0;
-  version = '0.2.0';
+  version = '0.3.0';
   /** What fails together with it. */
   domain: string | undefined;
   /** It also speaks a version of the protocol that is yet to come. */

@@ -1,11 +1,12 @@
 // What the coordinator wishes for next, for the whole swarm: how roll-outs go on or back, what is to run elsewhere, and what is wrong with
 // several machines at once. Plain data in, plain data out: it runs beside the agent, and whatever becomes of it, the next one plans anew.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { type BundlesState, nextOf } from '../decisions/bundles.ts';
+import type { BundlesState } from '../decisions/bundles.ts';
 import type { Wish } from '../decisions/decision.ts';
 import type { Placement } from '../decisions/placements.ts';
 import { isTurnOf } from '../decisions/rollout.ts';
-import { nextUpgrade, type UpgradesState } from '../decisions/upgrades.ts';
+import type { UpgradesState } from '../decisions/upgrades.ts';
+import { nextStep } from '../decisions/waves.ts';
 import { type Correlation, correlate, type Traits } from './correlation.ts';
 
 /** A member is short of something for so long before what it runs for the swarm is moved. */
@@ -48,13 +49,13 @@ export interface Planned {
 }
 
 export function plan(view: PlannerView): Planned {
-  const { members, bundles, upgrades, nowMs } = view;
+  const { members, bundles, upgrades } = view;
   const correlation = correlate(members.map((member) => traitsOf(member, view)));
   const nameOf = (peer: PeerId): string => members.find((one) => one.peer === peer)?.name ?? view.names.get(peer) ?? peer;
   const wish =
     (correlation && stop(correlation, view)) ??
-    nextOf(bundles, members.length, nowMs, nameOf) ??
-    nextUpgrade(upgrades, view, nameOf) ??
+    nextStep('bundle', bundles, view, nameOf) ??
+    nextStep('upgrade', upgrades, view, nameOf) ??
     move(view);
   return { wish, correlation };
 }

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import { drainShape } from './drains.ts';
 import { grantShape } from './grants.ts';
-import { MOST_WAVE } from './upgrades.ts';
 
 const VERSION = 1;
 /** A request holds 64 KiB. */
@@ -13,6 +12,8 @@ export const MOST_CANARIES = 16;
 /** No bundle is watched for less. */
 export const MOST_HASTE_MS = 5_000;
 const MOST_SOAK_MS = 86_400_000;
+/** Members in one. */
+export const MOST_WAVE = 256;
 export const MOST_RELEASE_BYTES = 16_777_216;
 const peer = z.string().min(1).max(100);
 const decisionId = z.string().regex(/^[0-9a-f]{32}$/);
@@ -27,6 +28,9 @@ const timeMs = z.number().int().nonnegative();
 const signature = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES);
 /** How long it is watched: on the canaries, and then on all, or in each wave. */
 const soakMs = z.number().int().min(MOST_HASTE_MS).max(MOST_SOAK_MS);
+/** When it was pushed, by that member's clock: signed. Absent where a version before 0.3.0 did. */
+const pushedMs = timeMs.optional();
+const next = z.array(peer).max(MOST_WAVE);
 const canary = z.array(peer).min(1).max(MOST_CANARIES);
 
 const shared = {
@@ -98,6 +102,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     ...shared,
     kind: z.literal('bundle'),
     policies: z.string().min(2).max(MOST_BUNDLE_CHARS),
+    pushedMs,
     signature,
     canary,
     soakMs,
@@ -112,8 +117,8 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     ok: z.boolean(),
     reason: z.string().max(200),
   }),
-  /** The coordinator: to all, and then for good. */
-  z.strictObject({ ...shared, kind: z.literal('bundle-advance'), bundle: decisionId }),
+  /** As `upgrade-advance`. Before 0.3.0, to all, and then for good. */
+  z.strictObject({ ...shared, kind: z.literal('bundle-advance'), bundle: decisionId, next: next.optional() }),
   /** The coordinator or an issuer: the last good one again. */
   z.strictObject({ ...shared, kind: z.literal('bundle-withdraw'), bundle: decisionId, reason }),
   /** A release of KALOS for all machines that take any, tried on a few first. */
@@ -126,6 +131,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
       .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/),
     digest: z.string().regex(/^[0-9a-f]{64}$/),
     bytes: z.number().int().positive().max(MOST_RELEASE_BYTES),
+    pushedMs,
     signature,
     canary,
     soakMs,
@@ -139,7 +145,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     reason: z.string().max(200),
   }),
   /** The coordinator: on to these; to all that are left, where there are none. */
-  z.strictObject({ ...shared, kind: z.literal('upgrade-advance'), upgrade: decisionId, next: z.array(peer).max(MOST_WAVE) }),
+  z.strictObject({ ...shared, kind: z.literal('upgrade-advance'), upgrade: decisionId, next }),
   /** The coordinator or an issuer: the last good one again. */
   z.strictObject({ ...shared, kind: z.literal('upgrade-withdraw'), upgrade: decisionId, reason }),
   /** Whoever has it is to give it up to another. */
@@ -147,9 +153,10 @@ export const decisionSchema = z.discriminatedUnion('kind', [
 ]);
 export type Decision = z.infer<typeof decisionSchema>;
 
-/** Kinds that came later, and the version of KALOS that first knew them: none is decided while somebody runs an older one. */
+/** Kinds that came, or changed, later, and the version of KALOS that first knew them so: none is decided while somebody runs an older one. */
 export const KNOWN_SINCE: Partial<Record<Decision['kind'], string>> = {
-  upgrade: '0.2.0',
+  bundle: '0.3.0',
+  upgrade: '0.3.0',
   'upgrade-report': '0.2.0',
   'upgrade-advance': '0.2.0',
   'upgrade-withdraw': '0.2.0',

@@ -1,18 +1,23 @@
-// Something new for all machines: it is tried on a few first, then taken by the others, at once or wave after wave, and goes back where it
-// does harm; the last good one is kept. Who may push one has signed it: a coordinator that lies can hold it back, and cannot make another.
+// Something new for all machines: it is tried on a few first, then taken by the others, wave after wave, and goes back where it does harm;
+// the last good one is kept. Who may push one has signed it, and when: a coordinator that lies can hold it back, and can neither make
+// another nor bring back one that was taken back.
 import { z } from 'zod';
-import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
+import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const MAX_REPORTS = 256;
 /** Canaries may take so much longer than they are to watch it; then it goes back. */
 const PATIENCE_MS = 120_000;
+const KEY_CHARS = 32;
 
 /** Of whatever is pushed. */
 export const pushedShape = {
   id: z.string(),
   by: z.string(),
   atMs: z.number(),
+  /** By the clock of whoever pushed it: signed. Absent where a version before 0.3.0 did. */
+  pushedMs: z.number().optional(),
   signature: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES),
 };
 export type Pushed = z.infer<z.ZodObject<typeof pushedShape>>;
@@ -50,6 +55,8 @@ export const rolloutSchema = <P extends z.ZodType, T extends z.ZodType>(pushed: 
     candidate: tried.nullable(),
     /** What became of the last one. */
     ended: endedSchema.nullable(),
+    /** When the newest was pushed that ever was: none that is older comes after it. */
+    newestMs: z.number().optional(),
   });
 
 /** How it is to be tried. */
@@ -60,6 +67,7 @@ export interface RolloutState<Content extends Pushed, How = unknown> {
   before: Content | null;
   candidate: (Content & How & Trial) | null;
   ended: z.infer<typeof endedSchema> | null;
+  newestMs?: number | undefined;
 }
 
 export const NOTHING_PUSHED = { good: null, before: null, candidate: null, ended: null };
@@ -70,18 +78,19 @@ interface About {
   atMs: number;
 }
 
-/** What it is, what it is called, and how a content is told from how it is tried. */
-export interface Kind<Content extends Pushed, How> {
+/** What it is called, how a content is told from how it is tried, and what of it is signed. */
+export interface Kind<Content extends Pushed, How = unknown> {
   name: 'bundle' | 'upgrade';
   contentOf(candidate: Content & How & Trial): Content;
+  bytesOf(swarmId: string, content: Omit<Content, 'id' | 'atMs' | 'signature'>): Uint8Array;
 }
 
 export class Rollout<Content extends Pushed, How = unknown> {
-  readonly #kind: Kind<Content, How>;
+  readonly kind: Kind<Content, How>;
   #state: RolloutState<Content, How> = NOTHING_PUSHED;
 
   constructor(kind: Kind<Content, How>) {
-    this.#kind = kind;
+    this.kind = kind;
   }
 
   get state(): RolloutState<Content, How> {
@@ -106,15 +115,18 @@ export class Rollout<Content extends Pushed, How = unknown> {
   /** Each of these @returns why it is not so; nothing has changed then. */
   push(content: Content & How & HowTried): string | undefined {
     const { candidate } = this.#state;
-    if (candidate !== null) return `${this.#kind.name} ${candidate.id.slice(0, 8)} is being tried`;
+    if (candidate !== null) return `${this.kind.name} ${candidate.id.slice(0, 8)} is being tried`;
     if (new Set(content.canary).size < content.canary.length) return 'a canary is named twice';
+    const { pushedMs } = content;
+    if ((pushedMs ?? 0) <= (this.#state.newestMs ?? -1)) return 'it is older than what was pushed since';
+    if (pushedMs !== undefined) this.#state = { ...this.#state, newestMs: pushedMs };
     this.#state = { ...this.#state, candidate: { ...content, phase: 'canary', sinceMs: content.atMs, reports: [] } };
     return undefined;
   }
 
   report(id: string, { peer, ok, reason }: Report): string | undefined {
     const candidate = this.#candidate(id);
-    if (candidate === undefined) return `no such ${this.#kind.name} is being tried`;
+    if (candidate === undefined) return `no such ${this.kind.name} is being tried`;
     if (!isTurnOf(candidate, peer))
       return candidate.phase === 'canary' ? 'only the canaries say how it does' : 'it is not its turn';
     const others = candidate.reports.filter((one) => one.peer !== peer);
@@ -123,7 +135,7 @@ export class Rollout<Content extends Pushed, How = unknown> {
     return undefined;
   }
 
-  /** From the canaries to all, or from all to the last good one: only where nothing speaks against it, whoever coordinates. */
+  /** As versions before 0.3.0 decided it of bundles: from the canaries to all, or from all to the last good one. */
   advance({ id, atMs }: About): string | undefined {
     const candidate = this.#candidate(id);
     const why = this.#notYet(candidate, atMs);
@@ -133,7 +145,7 @@ export class Rollout<Content extends Pushed, How = unknown> {
     return undefined;
   }
 
-  /** On to the next ones; to all that are left, where there are none. */
+  /** On to the next ones; to all that are left, where there are none: only where nothing speaks against it, whoever coordinates. */
   advanceTo({ id, atMs }: About, next: readonly PeerId[]): string | undefined {
     const candidate = this.#candidate(id);
     const why = this.#notYet(candidate, atMs);
@@ -149,7 +161,7 @@ export class Rollout<Content extends Pushed, How = unknown> {
   }
 
   #notYet(candidate: (Content & How & Trial) | undefined, atMs: number): string | undefined {
-    if (candidate === undefined) return `no such ${this.#kind.name} is being tried`;
+    if (candidate === undefined) return `no such ${this.kind.name} is being tried`;
     if (atMs - candidate.sinceMs < candidate.soakMs) return 'it has not been watched for long enough';
     if (candidate.reports.some(({ ok }) => !ok)) return 'somebody says that it does harm';
     const isShort = candidate.phase === 'canary' && missingOf(candidate).length > 0;
@@ -158,7 +170,8 @@ export class Rollout<Content extends Pushed, How = unknown> {
 
   #everywhere(candidate: Content & How & Trial, atMs: number): undefined {
     this.#state = {
-      good: this.#kind.contentOf(candidate),
+      ...this.#state,
+      good: this.kind.contentOf(candidate),
       before: this.#state.good,
       candidate: null,
       ended: { id: candidate.id, outcome: 'everywhere', reason: '', atMs },
@@ -169,8 +182,8 @@ export class Rollout<Content extends Pushed, How = unknown> {
     const { candidate, good, before } = this.#state;
     const ended = { id, outcome: 'back' as const, reason, atMs };
     if (candidate?.id === id) this.#state = { ...this.#state, candidate: null, ended };
-    else if (good?.id === id && candidate === null) this.#state = { good: before, before: null, candidate: null, ended };
-    else return `no such ${this.#kind.name} is being tried, or in force`;
+    else if (good?.id === id && candidate === null) this.#state = { ...this.#state, good: before, before: null, ended };
+    else return `no such ${this.kind.name} is being tried, or in force`;
     return undefined;
   }
 
@@ -196,6 +209,34 @@ export function wantsReport(trial: Trial, peer: PeerId, ok: boolean): boolean {
 /** Those whose turn it is, and who did not say yet how it does. */
 export const missingOf = (trial: Trial): PeerId[] =>
   turnOf(trial).filter((peer) => trial.reports.every((report) => report.peer !== peer));
+
+// What a machine knows of what was pushed
+
+/** The newest that it has seen, and those of now: what has gone from these, and is not newer, is of the past, and stays there. */
+export const knownSchema = z.strictObject({ newestMs: z.number(), keys: z.array(z.string()) });
+export type Known = z.infer<typeof knownSchema>;
+export const NOTHING_KNOWN: Known = { newestMs: -1, keys: [] };
+
+/** What tells one from another, whatever the decision about it is called. */
+export const keyOf = <Content extends Pushed>(crypto: Crypto, swarmId: string, kind: Kind<Content>, content: Content): string =>
+  toHex(crypto.hash(kind.bytesOf(swarmId, content))).slice(0, KEY_CHARS);
+
+/** After a look at what is decided now. @param contents of now, each signed by who may @param newestMs as it is decided */
+export function knownNow(before: Known, contents: readonly { key: string; pushedMs: number }[], newestMs: number): Known {
+  const ofNow = contents.filter(({ key, pushedMs }) => pushedMs > before.newestMs || before.keys.includes(key));
+  return {
+    newestMs: Math.max(before.newestMs, newestMs, ...ofNow.map(({ pushedMs }) => pushedMs)),
+    keys: [...new Set(ofNow.map(({ key }) => key))],
+  };
+}
+
+/** Whether who is said to have pushed it did. Whether that one may, the roster tells. */
+export const isSigned = <Content extends Pushed>(
+  crypto: Pick<Crypto, 'verify'>,
+  swarmId: string,
+  kind: Kind<Content>,
+  content: Content,
+): boolean => crypto.verify(content.by, kind.bytesOf(swarmId, content), content.signature);
 
 /** Whether it has taken so long that it goes back. */
 export const isLate = ({ sinceMs, soakMs }: Trial, nowMs: number): boolean => nowMs - sinceMs - soakMs > PATIENCE_MS;

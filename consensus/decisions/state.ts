@@ -187,7 +187,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       case 'bundle-report':
         return this.bundles.report(decision.bundle, { peer: by, ok: decision.ok, reason: decision.reason });
       case 'bundle-advance':
-        return this.bundles.advance({ id: decision.bundle, atMs });
+        return this.#advance(decision);
       case 'bundle-withdraw':
         return this.bundles.withdraw({ id: decision.bundle, atMs }, decision.reason);
       case 'upgrade':
@@ -201,12 +201,16 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     }
   }
 
-  #bundle({ id, by, atMs, policies, signature, canary, soakMs, findings }: Extract<Decision, { kind: 'bundle' }>) {
-    return this.bundles.push({ id, by, atMs, policies, signature, canary, soakMs, findings });
+  #bundle({ v: _v, kind: _kind, ...bundle }: Extract<Decision, { kind: 'bundle' }>): string | undefined {
+    return this.bundles.push(bundle);
   }
 
-  #upgrade({ id, by, atMs, version, digest, bytes, signature, canary, soakMs }: Extract<Decision, { kind: 'upgrade' }>) {
-    return this.upgrades.push({ id, by, atMs, version, digest, bytes, signature, canary, soakMs });
+  #advance({ bundle: id, atMs, next }: Extract<Decision, { kind: 'bundle-advance' }>): string | undefined {
+    return next === undefined ? this.bundles.advance({ id, atMs }) : this.bundles.advanceTo({ id, atMs }, next);
+  }
+
+  #upgrade({ v: _v, kind: _kind, ...upgrade }: Extract<Decision, { kind: 'upgrade' }>): string | undefined {
+    return this.upgrades.push(upgrade);
   }
 
   #lease(

@@ -1,6 +1,6 @@
 // The policies that the swarm has decided on, on this machine: taken when it is this machine's turn, watched while they are new, and
 // what is seen of them said. Who pushed them has signed them; what this machine declares itself stays above them.
-import { type Bundle, bundleBytes, isSigned } from '../../consensus/decisions/bundles.ts';
+import type { Bundle, BundlesHow } from '../../consensus/decisions/bundles.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
@@ -8,7 +8,8 @@ import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
-import { Turns } from './turns.ts';
+import { Pushes } from './pushes.ts';
+import { messageOf, Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 500;
 const DECIDE_WITHIN_MS = 5_000;
@@ -46,17 +47,18 @@ interface Watch {
 
 export class SwarmPolicies {
   readonly #ports: Ports;
-  readonly #swarmId: string;
   readonly #decisions: Decisions;
   readonly #events: SwarmPoliciesEvents;
   #watch: Watch | undefined;
   readonly #turns: Turns;
+  readonly #pushes: Pushes<Bundle, BundlesHow>;
 
   constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmPoliciesEvents) {
     this.#ports = ports;
-    this.#swarmId = swarmId;
     this.#decisions = decisions;
     this.#events = events;
+    const { mayDecide, nameOf } = events;
+    this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.bundles, mayDecide, nameOf });
     this.#turns = new Turns({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
@@ -74,6 +76,7 @@ export class SwarmPolicies {
   }
 
   async #turn(): Promise<void> {
+    await this.#pushes.look();
     const { bundles } = this.#decisions.state;
     const wanted = bundles.wantedBy(this.#ports.crypto.self);
     const id = wanted?.id ?? '';
@@ -85,7 +88,7 @@ export class SwarmPolicies {
     const { clock } = this.#ports;
     const bundle = wanted?.id ?? '';
     const watch = { bundle, sinceMs: clock.monotonicMs(), sinceWallMs: clock.wallMs(), wasReady: this.#events.isReady() };
-    let refused = wanted === undefined ? undefined : this.#refusal(wanted);
+    let refused = wanted === undefined ? undefined : this.#pushes.refusal(wanted);
     if (refused === undefined) {
       try {
         await this.#events.follow(bundle, wanted === undefined ? [] : (JSON.parse(wanted.policies) as unknown[]));
@@ -100,17 +103,12 @@ export class SwarmPolicies {
     await this.#events.noted(text);
   }
 
-  #refusal(wanted: Bundle): string | undefined {
-    if (!isSigned(this.#ports.crypto, this.#swarmId, wanted)) return 'it is not signed by whoever is said to have pushed it';
-    return this.#events.mayDecide(wanted.by) ? undefined : `${this.#events.nameOf(wanted.by)} is no issuer`;
-  }
-
   /** Has policies tried on some members, then taken by all. @param policies checked before, by whoever asks */
-  push(policies: readonly unknown[], { canary, soakMs, findings }: HowBundleTried): Promise<Outcome> {
-    const { crypto } = this.#ports;
-    const text = JSON.stringify(policies);
-    const signature = crypto.sign(bundleBytes(this.#swarmId, crypto.self, text));
-    return this.#decisions.decide({ kind: 'bundle', policies: text, signature, canary, soakMs, findings }, DECIDE_WITHIN_MS);
+  async push(policies: readonly unknown[], { canary, soakMs, findings }: HowBundleTried): Promise<Outcome> {
+    await this.#pushes.look();
+    const bundle = { policies: JSON.stringify(policies), pushedMs: this.#pushes.nowMs() };
+    const signature = this.#pushes.sign({ by: this.#ports.crypto.self, ...bundle });
+    return this.#decisions.decide({ kind: 'bundle', ...bundle, signature, canary, soakMs, findings }, DECIDE_WITHIN_MS);
   }
 
   // What is seen of it
@@ -153,8 +151,4 @@ export class SwarmPolicies {
 
 function names(all: readonly string[]): string {
   return all.length === 0 ? ' is' : ` (${all.join(', ')}) are`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

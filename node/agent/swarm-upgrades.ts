@@ -2,13 +2,14 @@
 // checked, started in this agent's place, watched while it is new, and what is seen of it said. Whoever pushed it has signed it.
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import { isSignedUpgrade, type Upgrade, upgradeBytes } from '../../consensus/decisions/upgrades.ts';
+import type { Upgrade } from '../../consensus/decisions/upgrades.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
-import { Turns } from './turns.ts';
+import { Pushes } from './pushes.ts';
+import { messageOf, Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 1_000;
 const DECIDE_WITHIN_MS = 5_000;
@@ -39,7 +40,6 @@ export interface SwarmUpgradesEvents {
 
 export class SwarmUpgrades {
   readonly #ports: Ports;
-  readonly #swarmId: string;
   readonly #decisions: Decisions;
   readonly #events: SwarmUpgradesEvents;
   #startedMs = 0;
@@ -48,12 +48,14 @@ export class SwarmUpgrades {
   /** What could not be taken, how often it was tried, and why not. */
   #untaken: { digest: string; tries: number; reason: string } | undefined;
   readonly #turns: Turns;
+  readonly #pushes: Pushes<Upgrade, unknown>;
 
   constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmUpgradesEvents) {
     this.#ports = ports;
-    this.#swarmId = swarmId;
     this.#decisions = decisions;
     this.#events = events;
+    const { mayDecide, nameOf } = events;
+    this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.upgrades, mayDecide, nameOf });
     this.#turns = new Turns({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
@@ -77,6 +79,7 @@ export class SwarmUpgrades {
 
   async #turn(): Promise<void> {
     if (this.#ports.clock.monotonicMs() < this.#notBeforeMs) return;
+    await this.#pushes.look();
     const { releases, crypto } = this.#ports;
     const { upgrades } = this.#decisions.state;
     const wanted = upgrades.wantedBy(crypto.self);
@@ -96,7 +99,7 @@ export class SwarmUpgrades {
     const { releases } = this.#ports;
     const digest = wanted?.digest ?? '';
     if (wanted !== undefined) {
-      const refused = this.#refusal(wanted);
+      const refused = this.#pushes.refusal(wanted);
       if (refused !== undefined) return this.#tell(refused);
       try {
         if (!(await releases.has(digest))) await this.#fetch(wanted);
@@ -113,12 +116,6 @@ export class SwarmUpgrades {
     await releases.choose(digest);
     this.stop();
     this.#events.restart();
-  }
-
-  #refusal(wanted: Upgrade): string | undefined {
-    if (!isSignedUpgrade(this.#ports.crypto, this.#swarmId, wanted))
-      return 'it is not signed by whoever is said to have pushed it';
-    return this.#events.mayDecide(wanted.by) ? undefined : `${this.#events.nameOf(wanted.by)} is no issuer`;
   }
 
   // Archives
@@ -171,9 +168,10 @@ export class SwarmUpgrades {
     const { crypto, releases } = this.#ports;
     const digest = toHex(crypto.hash(archive));
     const version = await releases.keep(digest, archive);
-    const bytes = archive.length;
-    const signature = crypto.sign(upgradeBytes(this.#swarmId, { by: crypto.self, version, digest, bytes }));
-    return this.#decisions.decide({ kind: 'upgrade', version, digest, bytes, signature, canary, soakMs }, DECIDE_WITHIN_MS);
+    await this.#pushes.look();
+    const release = { version, digest, bytes: archive.length, pushedMs: this.#pushes.nowMs() };
+    const signature = this.#pushes.sign({ by: crypto.self, ...release });
+    return this.#decisions.decide({ kind: 'upgrade', ...release, signature, canary, soakMs }, DECIDE_WITHIN_MS);
   }
 
   // What is seen of it
@@ -209,8 +207,4 @@ export class SwarmUpgrades {
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
     if (outcome.ok) await this.#decisions.caughtUp(outcome.index, DECIDE_WITHIN_MS);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

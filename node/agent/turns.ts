@@ -9,6 +9,10 @@ export interface TurnsConfig {
   failed(why: string): void;
 }
 
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 export class Turns {
   readonly #config: TurnsConfig;
   #timer: Timer | undefined;
@@ -27,7 +31,7 @@ export class Turns {
     const { clock, everyMs, turn, failed } = this.#config;
     this.#timer = clock.after(everyMs, () => {
       turn()
-        .catch((error: unknown) => failed(error instanceof Error ? error.message : String(error)))
+        .catch((error: unknown) => failed(messageOf(error)))
         .finally(() => this.start());
     });
   }

@@ -1,6 +1,5 @@
 // The part of the local API about policies for all machines: pushed, tried on a few first, and what became of them.
 import { z } from 'zod';
-import type { Bundle, BundlesState } from '../../consensus/decisions/bundles.ts';
 import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
 import { checkPolicy, MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
@@ -8,6 +7,7 @@ import { policySchema } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { canariesOf } from './canaries.ts';
 import { decide, ordered } from './order-routes.ts';
+import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
 import { failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
@@ -18,27 +18,8 @@ const bundleSchema = z.strictObject({
   findings: z.number().int().min(0).max(1_000).default(0),
 });
 
-export interface BundleAnswer {
-  id: string;
-  by: string;
-  atMs: number;
-  policies: string[];
-}
-
-export interface BundlesAnswer {
-  good: BundleAnswer | null;
-  before: BundleAnswer | null;
-  candidate:
-    | (BundleAnswer & {
-        phase: string;
-        canary: string[];
-        soakMs: number;
-        sinceMs: number;
-        reports: { node: string; ok: boolean; reason: string }[];
-      })
-    | null;
-  ended: BundlesState['ended'];
-}
+export type BundleAnswer = PushedAnswer & { policies: string[] };
+export type BundlesAnswer = RolloutAnswer<BundleAnswer>;
 
 /** Those that a bundle says that it has: a coordinator that lies may have anything decided. */
 function namesIn(policies: string): string[] {
@@ -50,29 +31,8 @@ function namesIn(policies: string): string[] {
   }
 }
 
-function bundlesOf({ swarm }: Agent): BundlesAnswer {
-  const { good, before, candidate, ended } = swarm.order.decisions.state.bundles.state;
-  const shown = ({ id, by, atMs, policies }: Bundle): BundleAnswer => {
-    return { id, by: swarm.nameOf(by), atMs, policies: namesIn(policies) };
-  };
-  return {
-    good: good && shown(good),
-    before: before && shown(before),
-    candidate: candidate && {
-      ...shown(candidate),
-      phase: candidate.phase,
-      canary: candidate.canary.map((peer) => swarm.nameOf(peer)),
-      soakMs: candidate.soakMs,
-      sinceMs: candidate.sinceMs,
-      reports: candidate.reports.map(({ peer, ok: isWell, reason: why }) => ({
-        node: swarm.nameOf(peer),
-        ok: isWell,
-        reason: why,
-      })),
-    },
-    ended,
-  };
-}
+const bundlesOf = (agent: Agent): BundlesAnswer =>
+  rolloutOf(agent, agent.swarm.order.decisions.state.bundles.state, ({ policies }) => ({ policies: namesIn(policies) }));
 
 async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>): Promise<Reply> {
   try {
@@ -100,7 +60,7 @@ export const BUNDLE_ROUTES: readonly Route[] = [
   get('/v1/bundles', 'Policies for all machines: in force, being tried, and what became of the last', (agent) =>
     ok(bundlesOf(agent)),
   ),
-  post('/v1/bundles', 'Has policies tried on a few members, then taken by all', bundleSchema, push, 'admin'),
+  post('/v1/bundles', 'Has policies tried on a few members, then taken by all in waves', bundleSchema, push, 'admin'),
   post(
     '/v1/bundles/withdraw',
     'Takes the newest bundle of policies back',

@@ -1,10 +1,10 @@
 // The part of the local API about releases of KALOS: pushed, tried on a few first, and what became of them.
 import { z } from 'zod';
 import { MOST_CANARIES, MOST_HASTE_MS, MOST_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
-import type { Upgrade, UpgradesState } from '../../consensus/decisions/upgrades.ts';
 import type { Agent } from '../agent.ts';
 import { canariesOf } from './canaries.ts';
 import { decide, ordered } from './order-routes.ts';
+import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
 import { failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
@@ -16,62 +16,17 @@ const upgradeSchema = z.strictObject({
   soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000).default(600_000),
 });
 
-export interface UpgradeAnswer {
-  id: string;
-  by: string;
-  atMs: number;
-  version: string;
-  digest: string;
-}
+export type UpgradeAnswer = PushedAnswer & { version: string; digest: string };
+export type UpgradesAnswer = RolloutAnswer<UpgradeAnswer> & { versions: { node: string; version: string }[] };
 
-export interface UpgradesAnswer {
-  good: UpgradeAnswer | null;
-  before: UpgradeAnswer | null;
-  candidate:
-    | (UpgradeAnswer & {
-        phase: string;
-        /** Whose turn it is, and whose it was. */
-        turn: string[];
-        done: string[];
-        soakMs: number;
-        sinceMs: number;
-        reports: { node: string; ok: boolean; reason: string }[];
-      })
-    | null;
-  ended: UpgradesState['ended'];
-  versions: { node: string; version: string }[];
-}
-
-function upgradesOf({ swarm }: Agent): UpgradesAnswer {
-  const { good, before, candidate, ended } = swarm.order.decisions.state.upgrades.state;
-  const shown = ({ id, by, atMs, version, digest }: Upgrade): UpgradeAnswer => ({
-    id,
-    by: swarm.nameOf(by),
-    atMs,
-    version,
-    digest,
-  });
-  const named = (peers: readonly string[]): string[] => peers.map((peer) => swarm.nameOf(peer));
-  const { phase, canary = [], wave = [], before: earlier = [], reports = [] } = candidate ?? {};
-  const isFirst = phase === 'canary';
-  return {
-    good: good && shown(good),
-    before: before && shown(before),
-    candidate: candidate && {
-      ...shown(candidate),
-      phase: candidate.phase,
-      turn: named(isFirst ? canary : wave),
-      done: named(isFirst ? [] : [...canary, ...earlier]),
-      soakMs: candidate.soakMs,
-      sinceMs: candidate.sinceMs,
-      reports: reports.map(({ peer, ok: isWell, reason }) => ({ node: swarm.nameOf(peer), ok: isWell, reason })),
-    },
-    ended,
-    versions: swarm.alive.map((peer) => ({
-      node: swarm.nameOf(peer),
-      version: swarm.statuses.get(peer)?.status.version ?? 'unknown',
-    })),
-  };
+function upgradesOf(agent: Agent): UpgradesAnswer {
+  const { swarm } = agent;
+  const rollout = rolloutOf(agent, swarm.order.decisions.state.upgrades.state, ({ version, digest }) => ({ version, digest }));
+  const versions = swarm.alive.map((peer) => ({
+    node: swarm.nameOf(peer),
+    version: swarm.statuses.get(peer)?.status.version ?? 'unknown',
+  }));
+  return { ...rollout, versions };
 }
 
 async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof upgradeSchema>): Promise<Reply> {

@@ -2,79 +2,37 @@
 
 import type { BundleAnswer, BundlesAnswer } from '../api/bundle-routes.ts';
 import { callAgent } from '../api/client.ts';
-import { KalosError } from '../errors.ts';
 import { printData } from './data.ts';
-import { EXIT, type Format, paint, printable } from './output.ts';
+import { EXIT, type Format, printable } from './output.ts';
 import { readPolicies } from './policy.ts';
+import { follow, linesOf, type PushOptions } from './rollout.ts';
 
-const LOOK_EVERY_MS = 500;
-
-export interface PushOptions {
-  dir?: string;
-  canary?: string[];
-  /** Seconds. */
-  soak: number;
+export interface PolicyPushOptions extends PushOptions {
   findings: number;
-  wait: boolean;
 }
 
-const short = (id: string): string => id.slice(0, 8);
-const brief = ({ id, by, policies }: BundleAnswer): string => `${short(id)} of ${by}: ${policies.map(printable).join(', ')}`;
+const brief = ({ id, by, policies }: BundleAnswer): string => `${id.slice(0, 8)} of ${by}: ${policies.map(printable).join(', ')}`;
 const look = (directory: string | undefined): Promise<BundlesAnswer> => callAgent<BundlesAnswer>(directory, 'GET', '/v1/bundles');
 
-/** Has policies tried on a few members, then taken by all; tells how it goes until it is over. */
-export async function pushPolicies(options: PushOptions, file: string): Promise<number> {
-  const policies = readPolicies(file);
-  const { index, bundle, canary } = await callAgent<{ index: number; bundle: string; canary: string[] }>(
-    options.dir,
-    'POST',
-    '/v1/bundles',
-    {
-      policies,
-      ...(options.canary !== undefined && { canary: options.canary }),
-      soakMs: options.soak * 1_000,
-      findings: options.findings,
-    },
-  );
-  process.stdout.write(`decision ${index}: tried on ${canary.join(', ')} for ${options.soak} s\n`);
-  if (!options.wait) return EXIT.ok;
-  for (let phase = 'canary'; ; ) {
-    const { candidate, ended } = await look(options.dir);
-    if (ended?.id === bundle) {
-      if (ended.outcome === 'everywhere') {
-        process.stdout.write('in force on all members\n');
-        return EXIT.ok;
-      }
-      throw new KalosError('refused', `taken back, and the last good policies are in force: ${printable(ended.reason)}`);
-    }
-    if (candidate !== null && candidate.phase !== phase) {
-      process.stdout.write(`${canary.join(', ')}: well; taken by all, and watched for another ${options.soak} s\n`);
-      phase = candidate.phase;
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
+/** Has policies tried on a few members, then taken by all in waves; tells how it goes until it is over. */
+export async function pushPolicies({ dir, canary, soak, findings, wait }: PolicyPushOptions, file: string): Promise<number> {
+  const body = { policies: readPolicies(file), ...(canary !== undefined && { canary }), soakMs: soak * 1_000, findings };
+  const pushed = await callAgent<{ index: number; bundle: string; canary: string[] }>(dir, 'POST', '/v1/bundles', body);
+  process.stdout.write(`decision ${pushed.index}: tried on ${pushed.canary.join(', ')} for ${soak} s\n`);
+  if (!wait) return EXIT.ok;
+  return follow({
+    id: pushed.bundle,
+    canary: pushed.canary,
+    look: () => look(dir),
+    everywhere: 'in force on all members',
+    back: 'taken back, and the last good policies are in force',
+  });
 }
 
 export async function showBundle(directory: string | undefined, format: Format): Promise<number> {
   const answer = await look(directory);
-  if (format !== 'table') {
-    printData(format, { ...answer });
-    return EXIT.ok;
-  }
-  const { good, before, candidate, ended } = answer;
-  const lines = [`in force  ${good === null ? 'none of the swarm’s' : brief(good)}`];
-  if (before !== null) lines.push(`before    ${brief(before)}`);
-  if (candidate !== null) {
-    const where = candidate.phase === 'all' ? 'all members' : candidate.canary.join(', ');
-    lines.push(`tried     ${brief(candidate)}: on ${where} since ${new Date(candidate.sinceMs).toISOString()}`);
-    for (const { node, ok, reason } of candidate.reports)
-      lines.push(`  ${node}: ${ok ? 'well' : paint('red', printable(reason))}`);
-  }
-  if (ended !== null)
-    lines.push(
-      `the last  ${short(ended.id)} ${ended.outcome === 'back' ? `was taken back: ${printable(ended.reason)}` : 'is everywhere'}`,
-    );
-  process.stdout.write(`${lines.join('\n')}\n`);
+  if (format === 'table') process.stdout.write(`${linesOf(answer, 'none of the swarm’s', brief).join('\n')}\n`);
+  else printData(format, { ...answer });
   return EXIT.ok;
 }
 

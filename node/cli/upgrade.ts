@@ -4,19 +4,8 @@ import { callAgent } from '../api/client.ts';
 import type { UpgradeAnswer, UpgradesAnswer } from '../api/upgrade-routes.ts';
 import { KalosError } from '../errors.ts';
 import { printData } from './data.ts';
-import { EXIT, type Format, paint, printable } from './output.ts';
-
-const LOOK_EVERY_MS = 500;
-/** The agent that is asked starts anew itself, when it is its turn. */
-const AWAY_MS = 60_000;
-
-export interface UpgradeOptions {
-  dir?: string;
-  canary?: string[];
-  /** Seconds. */
-  soak: number;
-  wait: boolean;
-}
+import { EXIT, type Format } from './output.ts';
+import { follow, linesOf, type PushOptions } from './rollout.ts';
 
 const brief = ({ id, by, version }: UpgradeAnswer): string => `${version} (${id.slice(0, 8)} of ${by})`;
 const look = (directory: string | undefined) => callAgent<UpgradesAnswer>(directory, 'GET', '/v1/upgrades');
@@ -30,7 +19,7 @@ function readArchive(file: string): string {
 }
 
 /** Has a release tried on a few members, then taken by all in waves; tells how it goes until it is over. */
-export async function pushRelease({ dir, canary, soak, wait }: UpgradeOptions, file: string): Promise<number> {
+export async function pushRelease({ dir, canary, soak, wait }: PushOptions, file: string): Promise<number> {
   const body = { archive: readArchive(file), ...(canary !== undefined && { canary }), soakMs: soak * 1_000 };
   const pushed = await callAgent<{ index: number; upgrade: string; version: string; canary: string[] }>(
     dir,
@@ -41,26 +30,13 @@ export async function pushRelease({ dir, canary, soak, wait }: UpgradeOptions, f
   const { index, upgrade, version } = pushed;
   process.stdout.write(`decision ${index}: KALOS ${version}, tried on ${pushed.canary.join(', ')} for ${soak} s\n`);
   if (!wait) return EXIT.ok;
-  let [told, answeredMs] = [pushed.canary.join(), Date.now()];
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    const now = await look(dir).catch((error: unknown) => {
-      if (Date.now() - answeredMs > AWAY_MS) throw error;
-      return undefined;
-    });
-    if (now === undefined) continue;
-    answeredMs = Date.now();
-    const { candidate, ended } = now;
-    if (ended?.id === upgrade) {
-      if (ended.outcome === 'back')
-        throw new KalosError('refused', `taken back, and the last good release runs: ${printable(ended.reason)}`);
-      process.stdout.write(`${version} is everywhere\n`);
-      return EXIT.ok;
-    }
-    if (candidate === null || candidate.turn.join() === told) continue;
-    process.stdout.write(`${candidate.done.length} do well; next ${candidate.turn.join(', ')}\n`);
-    told = candidate.turn.join();
-  }
+  return follow({
+    id: upgrade,
+    canary: pushed.canary,
+    look: () => look(dir),
+    everywhere: `${version} is everywhere`,
+    back: 'taken back, and the last good release runs',
+  });
 }
 
 export async function showUpgrade(directory: string | undefined, format: Format): Promise<number> {
@@ -69,21 +45,8 @@ export async function showUpgrade(directory: string | undefined, format: Format)
     printData(format, { ...answer });
     return EXIT.ok;
   }
-  const { good, before, candidate, ended, versions } = answer;
-  const lines = [`good      ${good === null ? 'each machine’s own package' : brief(good)}`];
-  if (before !== null) lines.push(`before    ${brief(before)}`);
-  if (candidate !== null) {
-    const since = new Date(candidate.sinceMs).toISOString();
-    lines.push(`tried     ${brief(candidate)}: ${candidate.phase}, ${candidate.turn.join(', ')} since ${since}`);
-    if (candidate.done.length > 0) lines.push(`  runs on ${candidate.done.join(', ')}`);
-    for (const { node, ok, reason } of candidate.reports)
-      lines.push(`  ${node}: ${ok ? 'well' : paint('red', printable(reason))}`);
-  }
-  if (ended !== null) {
-    const how = ended.outcome === 'back' ? `was taken back: ${printable(ended.reason)}` : 'is everywhere';
-    lines.push(`the last  ${ended.id.slice(0, 8)} ${how}`);
-  }
-  const byVersion = Map.groupBy(versions, ({ version }) => version);
+  const lines = linesOf(answer, 'each machine’s own package', brief);
+  const byVersion = Map.groupBy(answer.versions, ({ version }) => version);
   for (const [version, some] of byVersion) lines.push(`runs ${version}: ${some.map(({ node }) => node).join(', ')}`);
   process.stdout.write(`${lines.join('\n')}\n`);
   return EXIT.ok;

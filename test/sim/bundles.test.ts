@@ -1,6 +1,7 @@
 // Policies for all machines, in a simulated swarm: tried on a few, taken by all, and taken back where they do harm; whoever coordinates.
 import { describe, expect, it } from 'vitest';
-import { bundleBytes } from '../../consensus/decisions/bundles.ts';
+import { newBundles } from '../../consensus/decisions/bundles.ts';
+import type { Decision } from '../../consensus/decisions/decision.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -46,6 +47,11 @@ function push(cluster: Cluster, policies: object[], canary: number[]) {
   return outcome;
 }
 
+/** Waves of one member each, in a swarm as small as these. */
+async function everywhere(cluster: Cluster): Promise<void> {
+  for (let turn = 0; turn <= cluster.nodes.length; turn++) await later(cluster, SOAK_MS + 3_000);
+}
+
 describe('a bundle of policies', () => {
   it('that does no harm is on the canaries first, then on all, and is kept over a restart', async () => {
     const cluster = await settled(7);
@@ -54,9 +60,11 @@ describe('a bundle of policies', () => {
     expect(cluster.nodes.map((node) => originOf(node, 'too-hot') === 'swarm')).toEqual(
       [0, 1, 2, 3, 4, 5, 6].map((n) => n === 3 || n === 4),
     );
-    await later(cluster, SOAK_MS + 10_000);
+    // One member after the other: never more than a quarter at once.
+    await later(cluster, SOAK_MS);
+    expect(cluster.nodes.filter((node) => originOf(node, 'too-hot') === 'swarm')).toHaveLength(3);
+    await everywhere(cluster);
     expect(cluster.nodes.map((node) => originOf(node, 'too-hot'))).toEqual(Array(7).fill('swarm'));
-    await later(cluster, SOAK_MS + 10_000);
     expect(bundlesOf(cluster.node(5))).toMatchObject({ candidate: null, ended: { outcome: 'everywhere' } });
     cluster.node(6).crash();
     cluster.node(6).boot();
@@ -67,7 +75,7 @@ describe('a bundle of policies', () => {
   it('that does harm is seen on the canary, taken back, and the last good one is in force', async () => {
     const cluster = await settled(7);
     push(cluster, [QUIET], [3]);
-    await later(cluster, 3 * SOAK_MS);
+    await everywhere(cluster);
     const good = bundlesOf(cluster.node(1))?.good?.id;
     expect(good).toBeDefined();
     push(cluster, [HARMFUL], [5]);
@@ -89,7 +97,7 @@ describe('a bundle of policies', () => {
     await later(cluster, 200_000);
     expect(bundlesOf(cluster.node(1))).toMatchObject({
       good: null,
-      ended: { outcome: 'back', reason: 'node-2 did not say how it does' },
+      ended: { outcome: 'back', reason: 'since it is their turn: node-2 is down' },
     });
     expect(originOf(cluster.node(3), 'too-hot')).toBeUndefined();
   });
@@ -104,7 +112,7 @@ describe('a bundle of policies', () => {
       await later(cluster, 3_000);
       nova?.boot();
     }
-    await later(cluster, 2 * SOAK_MS);
+    await everywhere(cluster);
     expect(bundlesOf(cluster.node(6))).toMatchObject({ candidate: null, ended: { outcome: 'everywhere' } });
     expect(cluster.nodes.map((node) => originOf(node, 'too-hot'))).toEqual(Array(7).fill('swarm'));
   });
@@ -117,7 +125,7 @@ describe('a bundle of policies', () => {
     const canary = [cluster.node(3).peer];
     // Signed by a member that is no issuer; and in an issuer’s name, by another.
     const plain = cluster.node(2);
-    const bytes = bundleBytes(cluster.swarmId, plain.peer, policies);
+    const bytes = newBundles().kind.bytesOf(cluster.swarmId, { by: plain.peer, policies });
     const refused = plain.agent?.swarm.order.decisions.decide(
       { kind: 'bundle', policies, signature: plain.crypto.sign(bytes), canary, soakMs: SOAK_MS, findings: 0 },
       3_000,
@@ -132,10 +140,39 @@ describe('a bundle of policies', () => {
     expect(bundlesOf(cluster.node(1))?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
   });
 
+  it('that was taken back is not taken again, though the coordinator has it decided anew', async () => {
+    const cluster = await settled(5);
+    push(cluster, [HARMFUL], [3]);
+    await later(cluster, 2 * SOAK_MS);
+    const { ended } = bundlesOf(cluster.node(1)) ?? {};
+    expect(ended?.reason).toMatch(/^node-3: .*restless/);
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '');
+    const replica = nova?.agent?.swarm.order.committee.replica;
+    const old = cluster
+      .node(1)
+      .agent?.swarm.order.decisions.state.recent()
+      .find(({ decision }) => decision.id === ended?.id);
+    const again = { ...(old?.decision as Decision), id: 'c'.repeat(32), canary: [cluster.node(2).peer] } as Decision;
+    const [outcome] = await Promise.all([replica?.propose(again, 3_000), later(cluster, 4_000)]);
+    expect(outcome).toMatchObject({ ok: false, reason: 'it is older than what was pushed since' });
+    // As if a coordinator that lies had given them what it says that is decided.
+    for (const node of cluster.nodes) {
+      const { bundles } = node.running?.swarm.order.decisions.state ?? expect.fail('it is down');
+      bundles.restore({ ...bundles.state, newestMs: undefined });
+    }
+    replica?.propose({ ...again, atMs: nova?.wallMs() ?? 0 }, 3_000).catch(() => undefined);
+    await later(cluster, 2 * SOAK_MS);
+    expect(bundlesOf(cluster.node(1))?.ended).toMatchObject({
+      id: again.id,
+      reason: 'node-2: it is older than what this machine has seen since',
+    });
+    expect(cluster.nodes.map((node) => originOf(node, 'restless'))).toEqual(Array(5).fill(undefined));
+  });
+
   it('yields to what a machine declares itself', async () => {
     const cluster = await settled(4, [{ ...QUIET, summary: 'its own' }]);
     push(cluster, [QUIET], [2]);
-    await later(cluster, 3 * SOAK_MS);
+    await everywhere(cluster);
     expect(bundlesOf(cluster.node(1))).toMatchObject({ ended: { outcome: 'everywhere' } });
     expect(cluster.nodes.map((node) => originOf(node, 'too-hot'))).toEqual(Array(4).fill('own'));
   });

@@ -13,6 +13,7 @@ import type { SeededRandom } from '../../sim/random.ts';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
 
 const SETTLED_MS = 30_000;
+const PREPARED_MS = SETTLED_MS + 2_000;
 const FORGE_EVERY_MS = 300;
 const KILL_EVERY_MS = 15_000;
 const HOUR_MS = 3_600_000;
@@ -31,6 +32,7 @@ const HARMFUL = JSON.stringify([
 
 /** Every machine has it: what is lacking is leave to start it. */
 const HARMFUL_RELEASE = archiveOf({ version: '9.9.9', behaviour: 'harms' });
+const RELEASE = { version: '9.9.9', bytes: HARMFUL_RELEASE.length };
 
 export interface Siege {
   /** Decisions that were forged and taken. */
@@ -42,14 +44,47 @@ export interface Siege {
   wrong: readonly string[];
 }
 
+/** What the issuer did sign once, and what was taken back before anybody took it. */
+interface Past {
+  bundle: Extract<Wish, { kind: 'bundle' }>;
+  upgrade: Extract<Wish, { kind: 'upgrade' }>;
+}
+
+function pastOf(cluster: Cluster): Past {
+  const { crypto } = cluster.node(0);
+  const { bundles, upgrades } = cluster.node(0).running?.swarm.order.decisions.state ?? {};
+  const leader = cluster.agents().find(({ node, agent }) => agent.swarm.coordinator === node.peer)?.agent.swarm.order
+    .committee.replica;
+  if (bundles === undefined || upgrades === undefined || leader === undefined) throw new Error('nobody coordinates');
+  const how = { canary: [crypto.self], soakMs: 5_000, pushedMs: Math.round(cluster.node(0).wallMs()) };
+  const release = { ...RELEASE, digest: toHex(crypto.hash(HARMFUL_RELEASE)) };
+  const signed = (bytes: Uint8Array): Uint8Array => crypto.sign(bytes);
+  const ofBundle = bundles.kind.bytesOf(cluster.swarmId, { by: crypto.self, policies: HARMFUL, pushedMs: how.pushedMs });
+  const ofUpgrade = upgrades.kind.bytesOf(cluster.swarmId, { by: crypto.self, ...release, pushedMs: how.pushedMs });
+  const bundle: Past['bundle'] = { kind: 'bundle', policies: HARMFUL, ...how, signature: signed(ofBundle), findings: 1_000 };
+  const upgrade: Past['upgrade'] = { kind: 'upgrade', ...release, ...how, signature: signed(ofUpgrade) };
+  const reason = 'a person says so';
+  const wishes: readonly [Wish, string][] = [
+    [bundle, 'b0'],
+    [{ kind: 'bundle-withdraw', bundle: 'b0'.repeat(16), reason }, 'b1'],
+    [upgrade, 'a0'],
+    [{ kind: 'upgrade-withdraw', upgrade: 'a0'.repeat(16), reason }, 'a1'],
+  ];
+  for (const [wish, id] of wishes)
+    leader.propose(wished(wish, crypto.self, id.repeat(16), how.pushedMs), 2_000).catch(() => undefined);
+  return { bundle, upgrade };
+}
+
 class Forger {
   readonly #cluster: Cluster;
   readonly #node: SimulatedNode;
   readonly #random: SeededRandom;
+  readonly #past: Past;
   readonly kinds = new Set<string>();
   forged = 0;
 
-  constructor(cluster: Cluster, node: SimulatedNode, random: SeededRandom) {
+  constructor(cluster: Cluster, node: SimulatedNode, random: SeededRandom, past: Past) {
+    this.#past = past;
     this.#cluster = cluster;
     this.#node = node;
     this.#random = random;
@@ -107,10 +142,13 @@ class Forger {
       () => ({ kind: 'lease', plan: `${incident}-1`, members: 1_000, sick: 0, untilMs: nowMs + 290_000 }),
       () => ({ kind: 'lease', plan: `${incident}-2`, members: 1_000, sick: 0, untilMs: nowMs + 290_000 }),
       () => ({ kind: 'release', lease: state?.leases(nowMs)[0]?.id ?? id0 }),
-      () => ({ kind: 'bundle', policies: HARMFUL, signature, canary: [peer], soakMs: 5_000, findings: 1_000 }),
+      () => ({ kind: 'bundle', policies: HARMFUL, pushedMs: nowMs, signature, canary: [peer], soakMs: 5_000, findings: 1_000 }),
+      () => ({ ...this.#past.bundle, canary: [peer] }),
       () => ({ kind: 'bundle-report', bundle: known, ok: true, reason: '' }),
       () => ({ kind: 'bundle-advance', bundle: known }),
-      () => ({ kind: 'upgrade', version: '9.9.9', digest, bytes: 9, signature, canary: [peer], soakMs: 5_000 }),
+      () => ({ kind: 'bundle-advance', bundle: known, next: [] }),
+      () => ({ kind: 'upgrade', ...RELEASE, digest, pushedMs: nowMs, signature, canary: [peer], soakMs: 5_000 }),
+      () => ({ ...this.#past.upgrade, canary: [peer] }),
       () => ({ kind: 'upgrade-report', upgrade: release, ok: true, reason: '' }),
       () => ({ kind: 'upgrade-advance', upgrade: release, next: [] }),
       () => ({ kind: 'drain', peer, forMs: HOUR_MS, wishedMs: nowMs, proof: signature, members: 1_000, isOrdered: true, reason }),
@@ -139,6 +177,8 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   const digest = toHex(cluster.node(0).crypto.hash(HARMFUL_RELEASE));
   for (const node of cluster.nodes) await node.releases.port().keep(digest, HARMFUL_RELEASE);
   await cluster.runUntil(SETTLED_MS);
+  const past = pastOf(cluster);
+  await cluster.runUntil(PREPARED_MS);
   const random = cluster.random('siege');
   const { voters = [] } = cluster.node(0).running?.swarm.order.decisions.checkpoint ?? {};
   const liar = cluster.byPeer(voters.find((peer) => peer !== cluster.node(0).peer) ?? '');
@@ -147,10 +187,10 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     .node(0)
     .running?.swarm.order.committee.transfer(liar.peer)
     .catch(() => undefined);
-  const forger = new Forger(cluster, liar, random);
+  const forger = new Forger(cluster, liar, random, past);
   let made = 0;
   for (let ms = 0; ms < forMs; ms += FORGE_EVERY_MS) {
-    await cluster.runUntil(SETTLED_MS + ms);
+    await cluster.runUntil(PREPARED_MS + ms);
     forger.forge();
     if (ms % KILL_EVERY_MS !== 0) continue;
     const node = cluster.node(Math.floor(random.unit() * nodes));
@@ -158,7 +198,7 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     node.touched.add(service);
     node.linux.kill(service);
   }
-  await cluster.runUntil(SETTLED_MS + forMs + 30_000);
+  await cluster.runUntil(PREPARED_MS + forMs + 30_000);
   const taken = cluster.agents().filter(({ agent }) => agent.policies().some(({ origin }) => origin === 'swarm'));
   for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
   for (const { node, agent } of cluster.agents()) {

@@ -1,0 +1,89 @@
+// Whether this machine takes what was pushed to all: who is said to have pushed it has signed it, may do so, and it is of now. What was
+// taken back is not taken again, whatever a coordinator has decided: it is known by when it was pushed, which is kept on this machine.
+import {
+  isSigned,
+  type Known,
+  keyOf,
+  knownNow,
+  knownSchema,
+  NOTHING_KNOWN,
+  type Pushed,
+  type Rollout,
+} from '../../consensus/decisions/rollout.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+
+export interface PushesConfig<Content extends Pushed, How> {
+  ports: Ports;
+  swarmId: string;
+  rollout(): Rollout<Content, How>;
+  /** Whether a member may decide for others. */
+  mayDecide(peer: PeerId): boolean;
+  nameOf(peer: PeerId): string;
+}
+
+const isSame = (a: Known, b: Known): boolean => a.newestMs === b.newestMs && a.keys.join() === b.keys.join();
+
+export class Pushes<Content extends Pushed, How> {
+  readonly #config: PushesConfig<Content, How>;
+  #known: Known | undefined;
+  #looked = '';
+
+  constructor(config: PushesConfig<Content, How>) {
+    this.#config = config;
+  }
+
+  get #key(): string {
+    return `pushed/${this.#config.rollout().kind.name}`;
+  }
+
+  /** Takes note of what is decided now; before anything of it is taken. */
+  async look(): Promise<void> {
+    const { ports } = this.#config;
+    const { candidate, good, before, newestMs = -1 } = this.#config.rollout().state;
+    const contents = [candidate, good, before].filter((one) => one !== null);
+    const looked = [newestMs, ...contents.map(({ id }) => id)].join();
+    if (this.#known !== undefined && looked === this.#looked) return;
+    const stored = this.#known ?? (await this.#stored());
+    const keyed = contents.map((one) => ({ key: this.#keyOf(one), pushedMs: one.pushedMs ?? 0, why: this.#unsigned(one) }));
+    const believed = keyed.filter(({ key, why }) => why === undefined || stored.keys.includes(key));
+    this.#known = knownNow(stored, believed, newestMs);
+    // Who may push, the roster may yet tell.
+    this.#looked = believed.length === keyed.length ? looked : '';
+    if (isSame(stored, this.#known)) return;
+    await ports.store.write([{ kind: 'put', key: this.#key, value: encodeCbor(this.#known) }]);
+  }
+
+  async #stored(): Promise<Known> {
+    const bytes = await this.#config.ports.store.get(this.#key);
+    return bytes === undefined ? NOTHING_KNOWN : knownSchema.parse(decodeCbor(bytes));
+  }
+
+  /** @returns why it is not taken */
+  refusal(content: Content): string | undefined {
+    const isOfNow = this.#known?.keys.includes(this.#keyOf(content)) === true;
+    return this.#unsigned(content) ?? (isOfNow ? undefined : 'it is older than what this machine has seen since');
+  }
+
+  #unsigned(content: Content): string | undefined {
+    const { ports, swarmId, rollout, mayDecide, nameOf } = this.#config;
+    if (!isSigned(ports.crypto, swarmId, rollout().kind, content)) return 'it is not signed by whoever is said to have pushed it';
+    return mayDecide(content.by) ? undefined : `${nameOf(content.by)} is no issuer`;
+  }
+
+  #keyOf(content: Content): string {
+    return keyOf(this.#config.ports.crypto, this.#config.swarmId, this.#config.rollout().kind, content);
+  }
+
+  /** When something is pushed now: later than all that was, whoever’s clock was ahead. */
+  nowMs(): number {
+    return Math.max(Math.round(this.#config.ports.clock.wallMs()), (this.#known ?? NOTHING_KNOWN).newestMs + 1);
+  }
+
+  /** As whoever pushes signs it. */
+  sign(content: Omit<Content, 'id' | 'atMs' | 'signature'>): Uint8Array {
+    const { ports, swarmId, rollout } = this.#config;
+    return ports.crypto.sign(rollout().kind.bytesOf(swarmId, content));
+  }
+}
