@@ -81,6 +81,9 @@ function addNodeCommands(program: Command): void {
     .command('compute-host', { hidden: true })
     .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
   program
+    .command('leave-check', { hidden: true })
+    .action(async () => ends((await import('../node/adapters/leave-check.ts')).checkLeave()));
+  program
     .command('plan-host', { hidden: true })
     .action(async () => (await import('../node/adapters/planner-thread.ts')).hostPlanner());
 }

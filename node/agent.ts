@@ -175,7 +175,7 @@ export class Agent {
       return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
     };
     this.grants = new Grants(ports, config.swarmId, this.#link);
-    this.#permits = new Permits(ports, config.swarmId, this.#link, this.grants);
+    this.#permits = new Permits(ports, this.#link, this.grants);
     const executorParts = {
       ports,
       audit: this.#audit,

@@ -185,10 +185,10 @@ async function openActuator(
   log: NodeOptions['log'],
 ): Promise<ActuatorClient> {
   const { KALOS_ACTUATOR: system } = process.env;
-  const { actuatorPath } = findPackage();
+  const { actuatorPath, launcherPath } = findPackage();
   const socket = system ?? join(state, 'sock');
   const policy = existsSync(actuatorPolicy) || !existsSync(SYSTEM_POLICY) ? actuatorPolicy : SYSTEM_POLICY;
-  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy] };
+  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy, '--judge', launcherPath] };
   try {
     return await ActuatorClient.open({
       socket,

@@ -16,6 +16,7 @@ import { type Lie, LyingTransport } from './liar.ts';
 import { SimulatedActuator } from './machine/actuator.ts';
 import { ProcessClock } from './machine/clock.ts';
 import { Disk, SimulatedStore } from './machine/disk.ts';
+import { Leaves } from './machine/leaves.ts';
 import { FakeLinux } from './machine/linux.ts';
 import { Process } from './machine/process.ts';
 import { type Archive, SimulatedReleases } from './machine/releases.ts';
@@ -81,6 +82,8 @@ export class SimulatedNode {
   readonly name: string;
   readonly peer: PeerId;
   readonly linux: FakeLinux;
+  /** Its actuator's. */
+  readonly leaves: Leaves;
   readonly disk: Disk;
   readonly crypto: Crypto;
   readonly #world: World;
@@ -115,6 +118,7 @@ export class SimulatedNode {
     this.name = `node-${index}`;
     this.peer = crypto.self;
     this.crypto = crypto;
+    this.leaves = new Leaves(crypto);
     this.#world = world;
     this.process = new Process(world.scheduler);
     this.disk = new Disk(world.random(`disk ${index}`));
@@ -149,7 +153,7 @@ export class SimulatedNode {
     const release = this.releases.starts();
     const own = new SimulatedTransport(this.peer, network, (port) => this.linux.portState(port), process);
     const transport = this.lies.size === 0 ? own : new LyingTransport(own, this.crypto, clock, swarmId, this.lies);
-    const actuator = new SimulatedActuator(this.linux, clock);
+    const actuator = new SimulatedActuator(this.linux, clock, this.leaves);
     const ports: Ports = {
       clock,
       random: this.#world.random(`agent ${this.index} start ${this.starts}`),

@@ -2,10 +2,9 @@
 // their own wish, a person's, or that of those who watch them: each proves itself, so that a coordinator that lies can drain nobody.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { drawnBy, MAX_OBSERVERS } from '../../swarm/membership/observers.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { decodeCertificate, verifyCertificate } from '../vote/certificate.ts';
+import { areDrawn, decodeCertificate, verifyCertificate } from '../vote/certificate.ts';
 import { type ClaimKind, isGray } from '../vote/claim.ts';
 import type { Decision } from './decision.ts';
 
@@ -17,12 +16,6 @@ const MAX_PROOF_BYTES = 4_096;
 /** Of all members, those that others, or they themselves, have drained: more, and something else is wrong. */
 const MOST_SHARE = 0.2;
 const MAX_DRAINS = 1_000;
-/** Fewer witnesses bear no liar. */
-export const LEAST_DRAINING_WITNESSES = 4;
-/** Where some of those who would watch it are away, the next ones do. */
-const AWAY = 3;
-/** Who makes the claim is not asked; one more may be gone. */
-const MISSING = 2;
 /** A proof is for now, or what ended once could be brought back. */
 const FRESH_MS = 300_000;
 
@@ -62,13 +55,6 @@ export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDec
   if (forMs > CERTIFIED_MS || !isFresh(claim.fromMs)) return false;
   if (witnesses.some((one) => liars.has(one)) || !areDrawn(peer, witnesses, members())) return false;
   return verifyCertificate(crypto, swarmId, certificate).valid;
-}
-
-/** Those that were asked are those that watch it, as good as all of them: who makes a claim does not choose who votes. */
-function areDrawn(subject: PeerId, witnesses: readonly PeerId[], members: readonly PeerId[]): boolean {
-  const drawn = new Set(drawnBy('observer', subject, members, MAX_OBSERVERS + AWAY));
-  const least = Math.min(MAX_OBSERVERS, members.length - 1) - MISSING;
-  return witnesses.length >= Math.max(LEAST_DRAINING_WITNESSES, least) && witnesses.every((one) => drawn.has(one));
 }
 
 /** What those who watch it have found, in words; undefined where it is somebody's wish. */

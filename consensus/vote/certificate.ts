@@ -1,6 +1,7 @@
 // H agreeing votes over one claim: proof that anyone can check offline, given who the witnesses were.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { drawnBy, MAX_OBSERVERS } from '../../swarm/membership/observers.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { certificateQuorum } from '../quorum.ts';
@@ -8,6 +9,12 @@ import { type Claim, claimFromWire, claimIdOf, claimToWire, type Vote, voteBytes
 
 const CERTIFICATE_VERSION = 1;
 const MAX_VOTES = 64;
+/** Fewer witnesses bear no liar. */
+export const LEAST_DRAWN = 4;
+/** Where some of those who would watch it are away, the next ones do. */
+const AWAY = 3;
+/** Who makes the claim may not be asked; one more may be gone. */
+const MISSING = 2;
 
 export interface Certificate {
   claim: Claim;
@@ -40,7 +47,11 @@ export function decodeCertificate(bytes: Uint8Array): Certificate | undefined {
 export type CertificateCheck = { valid: true; signatures: number } | { valid: false; reason: string };
 
 /** Checks everything but expiry, which depends on when it is used: distinct witnesses, quorum, signatures, one claim. */
-export function verifyCertificate(crypto: Crypto, swarmId: string, certificate: Certificate): CertificateCheck {
+export function verifyCertificate(
+  crypto: Pick<Crypto, 'verify' | 'hash'>,
+  swarmId: string,
+  certificate: Certificate,
+): CertificateCheck {
   const { claim, witnesses, votes } = certificate;
   const claimId = claimIdOf(swarmId, claim, crypto.hash);
   if (new Set(witnesses).size !== witnesses.length) return { valid: false, reason: 'a witness is listed twice' };
@@ -55,4 +66,11 @@ export function verifyCertificate(crypto: Crypto, swarmId: string, certificate: 
       return { valid: false, reason: 'a signature is wrong' };
   }
   return { valid: true, signatures: votes.length };
+}
+
+/** Those that were asked are those that watch it, as good as all of them: who makes a claim does not choose who votes. */
+export function areDrawn(subject: PeerId, witnesses: readonly PeerId[], members: readonly PeerId[]): boolean {
+  const drawn = new Set(drawnBy('observer', subject, members, MAX_OBSERVERS + AWAY));
+  const least = Math.min(MAX_OBSERVERS, members.length - 1) - MISSING;
+  return witnesses.length >= Math.max(LEAST_DRAWN, least) && witnesses.every((one) => drawn.has(one));
 }

@@ -124,6 +124,15 @@ Outcome Changes::check(const Value &steps) const {
 	return Outcome::fine();
 }
 
+std::string Changes::certified_by(const Value &steps) const {
+	for (const Value &step : steps.items) {
+		std::string rule = step.items.empty() ? "" : primitives_.certified_by(step.items[0]);
+		if (!rule.empty())
+			return rule;
+	}
+	return "";
+}
+
 Outcome Changes::arm(const std::string &id, int64_t fire_after_ms, const Value &steps) {
 	if (!is_plain_name(id) || id.size() > 48 || id.find('.') != std::string::npos)
 		return Outcome::refused("a change needs a plain name of at most 48 characters");

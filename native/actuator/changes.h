@@ -20,8 +20,10 @@ public:
 
 	// Takes up what is on disk; what a former boot left is undone, as far as it outlived the boot.
 	void recover();
-	// Whether steps could be armed now; changes nothing.
+	// Whether steps could be armed now, leave aside; changes nothing.
 	Outcome check(const Value &steps) const;
+	// The rule by which one of them takes leave; empty where none does.
+	std::string certified_by(const Value &steps) const;
 	// steps: [[do, undo]…]; an undo is a primitive or an empty list.
 	Outcome arm(const std::string &id, int64_t fire_after_ms, const Value &steps);
 	void apply(const std::string &id, int64_t step, Done done);

@@ -356,6 +356,11 @@ bool lives(const ProcessId &process) {
 	return read_process(process.pid, &start, nullptr, &state) && start == process.start_ticks && state != 'Z' && state != 'X';
 }
 
+std::string process_name(pid_t pid) {
+	std::string program = program_of(pid);
+	return program.empty() ? comm_of(pid) : program;
+}
+
 std::string protection_of(const Policy &policy, pid_t pid, bool own) {
 	int64_t start;
 	pid_t parent;
@@ -366,12 +371,12 @@ std::string protection_of(const Policy &policy, pid_t pid, bool own) {
 		return "";
 	if (!read_process(pid, &start, &parent, nullptr))
 		return ""; // gone: said elsewhere
-	std::string program = program_of(pid), name = comm_of(pid), user = user_of(pid, &uid);
+	std::string program = program_of(pid), name = process_name(pid), user = user_of(pid, &uid);
 	if (parent == 2 || pid == 2)
 		return "it is a kernel thread";
 	if (policy.protects_process(program) || (program.empty() && policy.protects_process(name)))
 		return "it is protected";
-	return policy.allows_process(program.empty() ? name : program, user) ? "" : "the actuator's policy allows neither the process nor its user";
+	return policy.allows_process(name, user) ? "" : "the actuator's policy allows neither the process nor its user";
 }
 
 Outcome process_signal(const ProcessId &process, int signal) {

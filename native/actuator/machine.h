@@ -19,6 +19,9 @@ bool read_process(pid_t pid, int64_t *start_ticks, pid_t *parent, char *state);
 // Whether it is that process and not a zombie.
 bool lives(const ProcessId &process);
 
+// Of its program; of itself where that cannot be read. Empty where it is gone.
+std::string process_name(pid_t pid);
+
 // Why a process must not be touched; empty where it may. `own`: it is a service of the actuator's, or part of one.
 std::string protection_of(const Policy &policy, pid_t pid, bool own);
 

@@ -21,6 +21,7 @@
 
 #include "changes.h"
 #include "files.h"
+#include "leaves.h"
 #include "loop.h"
 #include "policy.h"
 #include "primitives.h"
@@ -38,7 +39,7 @@ constexpr int64_t kMostBackoffMs = 30000;
 constexpr int64_t kLongLifeMs = 60000;
 
 const char kUsage[] =
-	"usage: kalos-actuator --state DIR [--socket PATH] [--policy FILE] [--agent USER] [--owned] [--systemctl PATH]\n"
+	"usage: kalos-actuator --state DIR [--socket PATH] [--policy FILE] [--agent USER] [--judge PROGRAM] [--owned] [--systemctl PATH]\n"
 	"       kalos-actuator --init --state DIR [--agent USER] … -- COMMAND [ARGUMENT…]\n"
 	"       kalos-actuator --check-policy FILE\n"
 	"\n"
@@ -47,6 +48,7 @@ const char kUsage[] =
 	"  --socket PATH       where the agent connects; default DIR/sock\n"
 	"  --policy FILE       what it may touch; default DIR/policy. Nothing but services is allowed without it\n"
 	"  --agent USER        the user that the agent runs as; default this one\n"
+	"  --judge PROGRAM     the kalos command: judges leave for what the policy has certified, run without privileges\n"
 	"  --owned             it belongs to the agent that started it, which may end it\n"
 	"  --init              be the first process: run COMMAND (the agent) as USER, keep it running, reap, shut down in order\n"
 	"  --check-policy FILE says whether a policy is good\n";
@@ -55,6 +57,7 @@ struct Options {
 	ServerOptions server;
 	std::string policy;
 	std::string agent;
+	std::string judge;
 	std::string systemctl = "/usr/bin/systemctl";
 	bool init = false;
 	std::vector<std::string> command;
@@ -96,6 +99,8 @@ Options parse_options(int argc, char **argv) {
 			options.policy = value();
 		} else if (word == "--agent") {
 			options.agent = value();
+		} else if (word == "--judge") {
+			options.judge = value();
 		} else if (word == "--systemctl") {
 			options.systemctl = value();
 		} else if (word == "--owned") {
@@ -157,7 +162,8 @@ public:
 						       [this](const std::string &name, bool by_itself) { if (server_) server_->event(name, by_itself); });
 		primitives_ = std::make_unique<Primitives>(policy_, *services_, options_.server.state + "/archive", options_.systemctl);
 		changes_ = std::make_unique<Changes>(loop_, *primitives_, options_.server.state + "/changes", [this](const std::string &text) { server_->note(text); });
-		server_ = std::make_unique<Server>(loop_, policy_, options_.server, *services_, *primitives_, *changes_);
+		leaves_ = std::make_unique<Leaves>(loop_, options_.server.state, options_.judge, options_.server.owned);
+		server_ = std::make_unique<Server>(loop_, policy_, options_.server, *services_, *primitives_, *changes_, *leaves_);
 		services_->on_other = [this](pid_t pid, int status) { child_ended(pid, status); };
 		server_->on_shutdown = [this] { shut_down(SIGTERM); };
 		load_policy();
@@ -258,6 +264,8 @@ private:
 	}
 
 	void child_ended(pid_t pid, int status) {
+		if (leaves_->ended(pid, status))
+			return;
 		if (pid != agent_)
 			return; // an orphan: reaped, and that is all
 		agent_ = 0;
@@ -326,6 +334,7 @@ private:
 	std::unique_ptr<Services> services_;
 	std::unique_ptr<Primitives> primitives_;
 	std::unique_ptr<Changes> changes_;
+	std::unique_ptr<Leaves> leaves_;
 	std::unique_ptr<Server> server_;
 	pid_t agent_ = 0;
 	int64_t agent_started_ms_ = 0;

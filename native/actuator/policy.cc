@@ -27,6 +27,7 @@ constexpr char kSharedMemory[] = "/dev/shm";
 const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.modules_disabled",
                                          "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
                                          "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
+const char *const kCertified[] = {"service", "unit", "process", "sysctl", "path"};
 const char *const kKinds[] = {"sysctl", "path", "block", "program", "user", "process", "process-user", "unit"};
 
 bool has_control(const std::string &text) {
@@ -36,8 +37,8 @@ bool has_control(const std::string &text) {
 	return false;
 }
 
-bool is_kind(const std::string &kind) {
-	for (const char *known : kKinds)
+template <size_t Size> bool is_one_of(const char *const (&kinds)[Size], const std::string &kind) {
+	for (const char *known : kinds)
 		if (kind == known)
 			return true;
 	return false;
@@ -86,6 +87,10 @@ bool Policy::rule(const std::string &line, std::string *why) {
 		net_ = true;
 		return true;
 	}
+	if (verb == "certify" && kind == "net" && name.empty()) {
+		certified_.insert("net ");
+		return true;
+	}
 	if (name.empty()) {
 		*why = "a rule needs a name: an empty one never means all";
 		return false;
@@ -103,10 +108,12 @@ bool Policy::rule(const std::string &line, std::string *why) {
 		protected_names_.insert(name);
 	else if (verb == "protect" && kind == "path")
 		protected_paths_.insert(name);
-	else if ((verb == "allow" || verb == "deny") && is_kind(kind))
+	else if (verb == "certify" && is_one_of(kCertified, kind))
+		certified_.insert(kind + " " + name);
+	else if ((verb == "allow" || verb == "deny") && is_one_of(kKinds, kind))
 		(verb == "allow" ? allowed_ : denied_).insert(kind + " " + name);
 	else {
-		*why = "no such rule: allow|deny|protect KIND NAME";
+		*why = "no such rule: allow|deny|protect|certify KIND NAME";
 		return false;
 	}
 	return true;
@@ -215,3 +222,11 @@ bool Policy::allows_process(const std::string &name, const std::string &user) co
 }
 
 bool Policy::protects_process(const std::string &name) const { return protected_names_.count(name) > 0; }
+
+std::string Policy::certified_by(const std::string &kind, const std::string &name) const {
+	if (kind == "path")
+		for (const std::string &rule : certified_)
+			if (rule.compare(0, 5, "path ") == 0 && is_within(name, rule.substr(5)))
+				return rule;
+	return has(certified_, kind, name) ? kind + " " + name : "";
+}

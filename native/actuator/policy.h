@@ -4,9 +4,10 @@
 //   allow | deny   sysctl KEY (or PREFIX.)  path DIR  block DEVICE  program PATH  user NAME  process NAME
 //                  process-user NAME  unit NAME
 //   allow          net
+//   certify        net   service NAME   unit NAME   process NAME   sysctl KEY   path DIR
 //   protect        process NAME   path DIR
 //
-// deny and protect win over allow. A name is exact: a wildcard is an error, and so is a line that is not understood.
+// deny and protect win over allow; what is to be certified takes leave besides (leaves.h). A name is exact: a wildcard is an error, and so is a line that is not understood.
 #pragma once
 
 #include <set>
@@ -32,6 +33,8 @@ public:
 	bool allows_net() const { return net_; }
 	bool allows_any(const std::string &kind) const;
 	bool protects_process(const std::string &name) const;
+	// The rule by which something takes leave; empty where none does.
+	std::string certified_by(const std::string &kind, const std::string &name) const;
 	// Kept from every tool whatever the file says: the actuator's own state, say.
 	void protect_path(const std::string &path) { protected_paths_.insert(path); }
 	// The agent that is connected.
@@ -43,6 +46,7 @@ private:
 
 	std::set<std::string> allowed_; // "kind name"
 	std::set<std::string> denied_;
+	std::set<std::string> certified_;
 	std::set<std::string> protected_names_;
 	std::set<std::string> protected_paths_;
 	bool net_ = false;

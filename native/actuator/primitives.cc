@@ -282,6 +282,30 @@ Outcome Primitives::check(const Value &primitive) const {
 	return row == nullptr ? Outcome::refused("no such primitive, or not with these arguments") : row->check(*this, arguments(primitive));
 }
 
+std::string Primitives::certified_by(const Value &primitive) const {
+	const PrimitiveRow *row = find(kTable, primitive);
+	if (row == nullptr)
+		return "";
+	Args args = arguments(primitive);
+	std::string of = row->capability;
+	if (of == "services" || of == "cgroups")
+		return policy_.certified_by("service", args[0].text);
+	if (of == "units")
+		return policy_.certified_by("unit", args[1].text);
+	if (of == "sysctls")
+		return policy_.certified_by("sysctl", args[0].text);
+	if (of == "files")
+		return policy_.certified_by("path", args[0].text);
+	if (of == "net")
+		return policy_.certified_by("net", "");
+	if (of != "processes")
+		return "";
+	pid_t pid = static_cast<pid_t>(args[0].number);
+	std::string service = services_.owner_of(pid);
+	std::string by = service.empty() ? "" : policy_.certified_by("service", service);
+	return by.empty() ? policy_.certified_by("process", process_name(pid)) : by;
+}
+
 void Primitives::run(const Value &primitive, const std::string &key, Done done) {
 	Outcome allowed = check(primitive);
 	if (!allowed.ok())

@@ -18,6 +18,8 @@ public:
 
 	// Whether it is well-formed, allowed and possible to try; changes nothing.
 	Outcome check(const Value &primitive) const;
+	// The rule of the policy by which it takes leave; empty where none does.
+	std::string certified_by(const Value &primitive) const;
 	// key: names this change of this transaction, "ID-INDEX"; an undo gets the key of what it undoes.
 	void run(const Value &primitive, const std::string &key, Done done);
 	// The change is to stay: lets go of what was kept for its undo.

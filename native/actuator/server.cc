@@ -52,7 +52,7 @@ bool matches(const Request &request, const char *kinds) {
 	if (request.arguments.size() != strlen(kinds))
 		return false;
 	for (size_t i = 0; i < request.arguments.size(); i++) {
-		Value::Kind wanted = kinds[i] == 't' ? Value::kText : kinds[i] == 'n' ? Value::kNumber : Value::kArray;
+		Value::Kind wanted = kinds[i] == 't' ? Value::kText : kinds[i] == 'n' ? Value::kNumber : kinds[i] == 'b' ? Value::kBytes : Value::kArray;
 		if (!request.arguments[i].is(wanted))
 			return false;
 	}
@@ -80,8 +80,8 @@ bool parse_request(const uint8_t *data, size_t size, Request *out, const char **
 	return true;
 }
 
-Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes)
-    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes) {
+Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves)
+    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes), leaves_(leaves) {
 	std::string saved;
 	if (read_whole(options_.state + "/term", 64, &saved))
 		term_ = strtoll(saved.c_str(), nullptr, 10);
@@ -306,6 +306,27 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	answer(Outcome::fine(), items.data());
 }
 
+// What takes leave, or is shown it, is armed once that was judged to hold.
+void Server::arm(const Connection &connection, const Request &request, Done done) {
+	const auto &arguments = request.arguments;
+	auto armed = [this, id = arguments[0].text, fire_after_ms = arguments[1].number, steps = arguments[2]] { return changes_.arm(id, fire_after_ms, steps); };
+	if (!change_allowed())
+		return done(Outcome::refused("more than 60 changes a minute"));
+	std::string rule = changes_.certified_by(arguments[2]);
+	bool shown = arguments.size() > 3;
+	if (!rule.empty() && !(shown && leaves_.judged()))
+		return done(Outcome::refused("it takes leave (certify " + rule + "): " + (shown ? "this actuator has nobody to judge it (--judge)" : "a certificate, or two operators' signatures (kalos order draft)")));
+	Outcome sound = shown && leaves_.judged() ? changes_.check(arguments[2]) : Outcome::fine();
+	if (!shown || !leaves_.judged() || !sound.ok())
+		return done(sound.ok() ? armed() : sound);
+	leaves_.judge(arguments[0].text, arguments[2], arguments[3].text, [this, serial = connection.serial, armed, done](Outcome outcome) {
+		const Connection *asker = find(serial); // another agent may have begun meanwhile
+		if (outcome.ok())
+			outcome = asker == nullptr ? Outcome::refused("the agent that asked is gone") : holds_term(*asker);
+		done(outcome.ok() ? armed() : outcome);
+	});
+}
+
 bool Server::dispatch_change(Connection *connection, const Request &request, const Answer &answer) {
 	const auto &arguments = request.arguments;
 	const std::string &operation = request.operation;
@@ -319,8 +340,8 @@ bool Server::dispatch_change(Connection *connection, const Request &request, con
 		plain(held.ok() ? services_.hold(arguments[0].text, arguments[1].number, arguments[2].number, arguments[3].number) : held);
 	else if (operation == "release" && matches(request, "t"))
 		held.ok() ? services_.release(arguments[0].text, plain) : plain(held);
-	else if (operation == "arm" && matches(request, "tnl"))
-		plain(!held.ok() ? held : change_allowed() ? changes_.arm(arguments[0].text, arguments[1].number, arguments[2]) : Outcome::refused("more than 60 changes a minute"));
+	else if (operation == "arm" && (matches(request, "tnl") || matches(request, "tnlb")))
+		held.ok() ? arm(*connection, request, plain) : plain(held);
 	else if (operation == "apply" && matches(request, "tn"))
 		held.ok() ? changes_.apply(arguments[0].text, arguments[1].number, plain) : plain(held);
 	else if (operation == "confirm" && matches(request, "t"))

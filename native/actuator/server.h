@@ -9,6 +9,7 @@
 #include <string>
 
 #include "changes.h"
+#include "leaves.h"
 #include "loop.h"
 #include "policy.h"
 #include "primitives.h"
@@ -34,7 +35,7 @@ struct ServerOptions {
 
 class Server {
 public:
-	Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes);
+	Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves);
 	// False with the reason in *why.
 	bool listen(std::string *why);
 	void event(const std::string &service, bool by_itself);
@@ -66,6 +67,7 @@ private:
 	void hello(Connection *connection, const Answer &answer);
 	Outcome holds_term(const Connection &connection) const;
 	bool change_allowed();
+	void arm(const Connection &connection, const Request &request, Done done);
 	bool dispatch_change(Connection *connection, const Request &request, const Answer &answer);
 	bool dispatch_read(const Request &request, const Answer &answer);
 	Connection *find(uint64_t serial);
@@ -76,6 +78,7 @@ private:
 	Services &services_;
 	Primitives &primitives_;
 	Changes &changes_;
+	Leaves &leaves_;
 	int listener_ = -1;
 	int log_ = -1;
 	int64_t term_ = 0;

@@ -524,12 +524,12 @@ void Services::run_helper(const std::vector<std::string> &argv, const std::strin
 	helpers_[pid] = Helper{out[0], "", timeout, std::move(done)};
 }
 
-bool Services::owns(pid_t pid) const {
+std::string Services::owner_of(pid_t pid) const {
 	pid_t session = getsid(pid);
 	for (const auto &[name, service] : services_)
 		if (service->state == kRunning && (service->pid == pid || (session > 1 && service->pid == session)))
-			return true;
-	return false;
+			return name;
+	return "";
 }
 
 pid_t Services::pid_of(const std::string &name) const {

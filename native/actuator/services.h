@@ -66,7 +66,8 @@ public:
 	// Collects children that ended; as PID 1 also those of others.
 	void reap();
 	// Whether a process belongs to a service, by its session.
-	bool owns(pid_t pid) const;
+	bool owns(pid_t pid) const { return !owner_of(pid).empty(); }
+	std::string owner_of(pid_t pid) const;
 	pid_t pid_of(const std::string &name) const;
 	void encode(const std::string &name, Encoder *answer) const;
 	std::vector<std::string> names() const;

@@ -6,6 +6,7 @@ import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ActuatorOutcome, ChangeStatus, Step } from '../../swarm/ports/actuator.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import type { Plan } from '../decision/plan.ts';
+import { stepsFor } from './leave.ts';
 import { type Snapshot, snapshotSchema } from './tool.ts';
 import { CHANGE_TOOLS, changeToolOf } from './tools.ts';
 
@@ -72,13 +73,11 @@ export function isOpen({ phase }: JournalEntry): boolean {
 }
 
 /** All steps of a plan, in order. */
-export function stepsOf({ plan: { calls }, before }: JournalEntry): Step[] {
-  return calls.flatMap((one, i) => changeToolOf(one).steps(one, before[i] ?? {}));
-}
+export const stepsOf = ({ plan: { calls }, before }: JournalEntry): Step[] => stepsFor(calls, before);
 
 /** The key of the first step of the plan's `index`-th call: its backups are archived under it. */
 export function keyOf(entry: JournalEntry, index: number): string {
-  const earlier = entry.plan.calls.slice(0, index).flatMap((one, i) => changeToolOf(one).steps(one, entry.before[i] ?? {}));
+  const earlier = stepsFor(entry.plan.calls.slice(0, index), entry.before);
   return `${entry.plan.id}-${earlier.length}`;
 }
 

@@ -12,6 +12,8 @@ export interface Package {
   version: string;
   addonPath: string;
   actuatorPath: string;
+  /** The `kalos` command of the machine’s own package. */
+  launcherPath: string;
   modelPath: string;
   /** Directory of the shipped scenarios. */
   scenarios: string;
@@ -31,6 +33,7 @@ export function findPackage(): Package {
         version: manifest.data.version,
         addonPath: built('kalos.node'),
         actuatorPath: built('kalos-actuator'),
+        launcherPath: join(home, 'bin', 'kalos'),
         modelPath: join(root, 'models', 'artifacts', 'incident.onnx'),
         scenarios: join(root, 'sim', 'scenarios'),
       };

@@ -78,8 +78,16 @@ export interface Progress {
   unpermitted?(reason: string): void;
   /** Why it is not done, where what it is on is not as it was when it was signed. */
   unchanged?(before: readonly Snapshot[]): string | undefined;
+  /** Of operators, as the actuator is shown it. */
+  leave?(): Uint8Array;
   /** What is wrong in spite of it, in words: what was to be mended. A plan helps only once nothing is. */
   stillWrong?(): string | undefined;
+}
+
+interface Running {
+  progress: Progress;
+  leave: Uint8Array | undefined;
+  finished(entry: JournalEntry): void;
 }
 
 export type Performed =
@@ -108,7 +116,7 @@ export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
   /** Plans under way, by id. */
-  readonly #running = new Map<string, { progress: Progress; finished(entry: JournalEntry): void }>();
+  readonly #running = new Map<string, Running>();
   readonly silences: Silences;
   readonly #machine: Machine;
   /** Targets that an action is under way on: one at a time, or one's undo would undo the other. */
@@ -493,7 +501,8 @@ export class Executor {
       if (refused !== undefined) return this.#held(plan, diff, { kind: 'refused', reason: refused, later: true });
       await this.#parts.permits?.use(permit);
     }
-    const entry = await this.#transact(plan, before, progress);
+    const leave = permit === undefined ? progress.leave?.() : this.#parts.permits?.leave(permit, plan.calls, before);
+    const entry = await this.#transact(plan, before, progress, leave);
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     this.#journalled++;
     await this.#prune();
@@ -509,9 +518,9 @@ export class Executor {
     return { kind: 'held', verdict, diff };
   }
 
-  #transact(plan: Plan, before: readonly Snapshot[], progress: Progress): Promise<JournalEntry> {
+  #transact(plan: Plan, before: readonly Snapshot[], progress: Progress, leave?: Uint8Array): Promise<JournalEntry> {
     return new Promise((resolve) => {
-      this.#running.set(plan.id, { progress, finished: resolve });
+      this.#running.set(plan.id, { progress, leave, finished: resolve });
       this.#transactions.post({ kind: 'begin', plan, before });
     });
   }
@@ -563,7 +572,7 @@ export class Executor {
     const { actuator } = this.#parts.ports;
     const { id } = entry.plan;
     const steps = stepsOf(entry);
-    const armed = await actuator.arm(id, fireAfterMs(entry), steps);
+    const armed = await actuator.arm(id, fireAfterMs(entry), steps, this.#running.get(id)?.leave);
     if (!armed.ok) return armed;
     for (const step of steps.keys()) {
       const outcome = await actuator.apply(id, step);

@@ -2,8 +2,8 @@
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
 // An agent whose own disk or loop has been too slow for long has itself drained.
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
-import { CERTIFIED_MS, type Drain, foundBy, LEAST_DRAINING_WITNESSES } from '../../consensus/decisions/drains.ts';
-import { encodeCertificate } from '../../consensus/vote/certificate.ts';
+import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
+import { encodeCertificate, LEAST_DRAWN } from '../../consensus/vote/certificate.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -162,7 +162,7 @@ export class GrayWatch {
   async #claim(peer: PeerId, kind: GrayKind): Promise<void> {
     const { clock, crypto } = this.#ports;
     const witnesses = this.#events.witnessesOf(peer);
-    if (witnesses.length < LEAST_DRAINING_WITNESSES) return;
+    if (witnesses.length < LEAST_DRAWN) return;
     const fromMs = Math.round(clock.wallMs());
     const name = this.#events.nameOf(peer);
     const { rttMs, lostShare, offsetMs } = this.#events.measured(peer);

@@ -3,20 +3,18 @@
 
 import type { Grant } from '../../consensus/decisions/grants.ts';
 import { isStorm, mostLeases } from '../../consensus/decisions/state.ts';
-import { type Certificate, encodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import { type Certificate, encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
-import { encodeCbor, equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
+import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { certificateProof, certificateRefusal, digests, encodeLeave, LEAST_WITNESSES } from '../action/leave.ts';
 import type { Snapshot } from '../action/tool.ts';
-import { changeToolOf } from '../action/tools.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Grants } from './grants.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
-/** Fewer witnesses bear no liar: then a person is asked. */
-export const LEAST_WITNESSES = 4;
 const NONCE_BYTES = 16;
 const USED_PREFIX = 'permit/';
 const MAX_USED = 10_000;
@@ -39,22 +37,13 @@ export interface Permit {
 /** `later`: the swarm decides, and others come first; no person is asked for that. */
 export type Leave = { ok: true; permit: Permit; votes: VoteResult | undefined } | { ok: false; reason: string; later: boolean };
 
-/** What a certificate is over, but for where and when: the tools with their versions and arguments, and how their targets were. */
-export function digests(ports: Pick<Ports, 'crypto'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
-  const { hash } = ports.crypto;
-  const versioned = calls.map((call) => [changeToolOf(call).version, call]);
-  return { calls: hash(encodeCbor(versioned)), precondition: hash(encodeCbor(before)) };
-}
-
 export class Permits {
   readonly #ports: Ports;
-  readonly #swarmId: string;
   readonly #link: SwarmLink;
   readonly #grants: Grants;
 
-  constructor(ports: Ports, swarmId: string, link: SwarmLink, grants: Grants) {
+  constructor(ports: Ports, link: SwarmLink, grants: Grants) {
     this.#ports = ports;
-    this.#swarmId = swarmId;
     this.#link = link;
     this.#grants = grants;
   }
@@ -70,9 +59,11 @@ export class Permits {
   #warrant(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[]): Warrant {
     const { crypto, random } = this.#ports;
     const epoch = this.#link.admission.roster.member(crypto.self)?.epoch ?? 0;
+    const { calls: asked, precondition } = digests(crypto, calls, before);
     return {
       plan: plan.id,
-      ...digests(this.#ports, calls, before),
+      calls: asked,
+      precondition,
       nonce: random.bytes(NONCE_BYTES),
       epoch,
       term: this.#link.term,
@@ -143,24 +134,18 @@ export class Permits {
     before: readonly Snapshot[],
   ): Promise<string | undefined> {
     const { crypto, clock, store } = this.#ports;
-    const { claim, witnesses } = certificate;
+    const { warrant } = certificate.claim;
     const { roster } = this.#link.admission;
-    const { warrant } = claim;
-    const is = digests(this.#ports, calls, before);
-    if (warrant === undefined || claim.subject !== crypto.self || warrant.plan !== plan.id)
-      return 'the certificate is for another change';
-    if (!equalBytes(warrant.calls, is.calls)) return 'the certificate is for other arguments, or another version of the tool';
-    if (!equalBytes(warrant.precondition, is.precondition)) return 'what it is on has changed since it was certified';
-    if (warrant.epoch !== (roster.member(crypto.self)?.epoch ?? 0)) return 'the certificate is of another membership';
+    const is = digests(crypto, calls, before);
+    const question = { crypto, roster, peer: crypto.self, plan: plan.id, calls: is.calls, nowMs: clock.wallMs() };
+    // The steps go by how it was: this first.
+    if (warrant !== undefined && !equalBytes(warrant.precondition, is.precondition))
+      return 'what it is on has changed since it was certified';
+    const refused = certificateRefusal(certificate, question);
+    if (refused !== undefined || warrant === undefined) return refused;
     if (warrant.term !== this.#link.term) return 'the certificate is of an earlier term';
-    const nowMs = clock.wallMs();
-    if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
-    if (witnesses.length < LEAST_WITNESSES || !witnesses.every((peer) => roster.isMember(peer)))
-      return 'its witnesses are too few, or no members';
     const liars = this.#link.order.decisions.quarantined();
-    if (witnesses.some((peer) => liars.has(peer))) return 'one of its witnesses has lied';
-    const check = verifyCertificate(crypto, this.#swarmId, certificate);
-    if (!check.valid) return `the certificate does not hold: ${check.reason}`;
+    if (certificate.witnesses.some((peer) => liars.has(peer))) return 'one of its witnesses has lied';
     return (await store.get(this.#usedKey(warrant))) === undefined ? undefined : 'the certificate was used already';
   }
 
@@ -180,6 +165,15 @@ export class Permits {
   /** What is over makes room for others; where that cannot be said, the lease ends by itself. */
   giveBack({ lease }: Permit): void {
     this.#link.order.decisions.decide({ kind: 'release', lease }, LEASE_WITHIN_MS).catch(() => undefined);
+  }
+
+  /** As the actuator is shown it; undefined where a standing approval is all there is. */
+  leave({ certificate }: Permit, calls: readonly ToolCall[], before: readonly Snapshot[]): Uint8Array | undefined {
+    const { crypto } = this.#ports;
+    const { roster } = this.#link.admission;
+    if (certificate === undefined) return undefined;
+    const proof = certificateProof(encodeCertificate(certificate));
+    return encodeLeave(roster, crypto.self, digests(crypto, calls, before).tools, proof);
   }
 
   /** As an incident keeps it; empty where there is none. */

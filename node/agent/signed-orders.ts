@@ -1,50 +1,17 @@
 // Changes that cannot be taken back (R3): drafted on the machine that they are for, signed by two operators, wherever they are, and
 // carried out there once, while all is as it was when they signed.
 import { z } from 'zod';
-import { encodeCbor, fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
+import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
-import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { digests, encodeLeave, orderProof } from '../action/leave.ts';
+import { orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
-import { digests } from './permits.ts';
 
-const DOMAIN = 'kalos/order/1';
-export const OPERATORS_NEEDED = 2;
-export const MOST_ORDER_MS = 86_400_000;
 const NONCE_BYTES = 16;
 const USED_PREFIX = 'order-used/';
-const MAX_CALLS = 8;
-const MAX_SIGNATURES = 16;
-
-const hex = z
-  .string()
-  .max(1_000)
-  .regex(/^([0-9a-f]{2})*$/);
-/** As it is in the file that goes from one operator to the other. */
-export const orderSchema = z.strictObject({
-  v: z.literal(1),
-  swarm: z.string().max(100),
-  /** The machine: its name is for those who read it, its peer id is what counts. */
-  node: z.string().max(100),
-  peer: z.string().max(100),
-  calls: z.array(z.record(z.string(), z.json())).min(1).max(MAX_CALLS),
-  /** What would change, in words. */
-  diff: z.array(z.string().max(1_000)).max(1_000),
-  reason: z.string().min(1).max(200),
-  /** Of the tools with their versions and arguments, and of how what they are on was. */
-  callsDigest: hex,
-  before: hex,
-  nonce: hex,
-  untilMs: z.number().int().positive(),
-  signatures: z.array(z.strictObject({ by: z.string().max(100), signature: hex })).max(MAX_SIGNATURES),
-});
-export type SignedOrder = z.infer<typeof orderSchema>;
-
-/** What an operator signs: all of the file but the signatures. */
-export const orderBytes = ({ signatures: _signatures, ...order }: SignedOrder): Uint8Array =>
-  encodeCbor([DOMAIN, JSON.stringify(Object.entries(order).sort(([a], [b]) => (a < b ? -1 : 1)))]);
 
 export class OrderRefused extends Error {}
 
@@ -85,15 +52,16 @@ export class SignedOrders {
   }
 
   #digests(calls: readonly ToolCall[], before: readonly Snapshot[]): { callsDigest: string; before: string } {
-    const is = digests(this.#ports, calls, before);
+    const is = digests(this.#ports.crypto, calls, before);
     return { callsDigest: toHex(is.calls), before: toHex(is.precondition) };
   }
 
   /** Carries out what two operators have signed. @throws OrderRefused */
   async commit(order: SignedOrder): Promise<Performed & { plan: string }> {
-    const { store, clock } = this.#ports;
-    const { executor } = this.#place;
-    const refused = this.#refusal(order);
+    const { store, clock, crypto } = this.#ports;
+    const { executor, roster } = this.#place;
+    const judging = { crypto, roster, peer: crypto.self, nowMs: clock.wallMs() };
+    const refused = orderRefusal(order, judging);
     if (refused !== undefined) throw new OrderRefused(refused);
     const key = `${USED_PREFIX}${order.nonce}`;
     if ((await store.get(key)) !== undefined) throw new OrderRefused('it was carried out already, or begun: draft it anew');
@@ -102,45 +70,18 @@ export class SignedOrders {
     const changed = this.#changed(order, calls, before);
     if (changed !== undefined) throw new OrderRefused(changed);
     await store.write([{ kind: 'put', key, value: encodeCbor(clock.wallMs()) }]);
-    const plan = executor.operatorPlan(calls, `${order.reason}; signed by ${this.#signers(order).join(' and ')}`);
+    const plan = executor.operatorPlan(calls, `${order.reason}; signed by ${signersOf(order, judging).join(' and ')}`);
     const quiet = async (): Promise<void> => undefined;
     const unchanged = (now: readonly Snapshot[]): string | undefined => this.#changed(order, calls, now);
-    const performed = await executor.perform(plan, 'operators', { asked: quiet, intended: quiet, unchanged });
+    const { tools } = digests(crypto, calls, before);
+    const leave = (): Uint8Array => encodeLeave(roster, crypto.self, tools, orderProof(order));
+    const performed = await executor.perform(plan, 'operators', { asked: quiet, intended: quiet, unchanged, leave });
     return { ...performed, plan: plan.id };
-  }
-
-  #refusal(order: SignedOrder): string | undefined {
-    const { crypto, clock } = this.#ports;
-    const nowMs = clock.wallMs();
-    if (order.swarm !== this.#place.swarmId || order.peer !== crypto.self) return `it is for ${order.node}, not for this machine`;
-    if (order.untilMs <= nowMs) return 'it has ended: draft it anew';
-    if (order.untilMs > nowMs + 2 * MOST_ORDER_MS) return 'it would hold for too long';
-    const signers = this.#signers(order);
-    if (signers.length >= OPERATORS_NEEDED) return undefined;
-    return `${OPERATORS_NEEDED} operators must sign it, and ${signers.length} ${signers.length === 1 ? 'has' : 'have'}: kalos order sign FILE --operator-key KEY`;
-  }
-
-  /** Operators of now whose signatures hold, by name, each once. */
-  #signers(order: SignedOrder): string[] {
-    const { crypto, clock } = this.#ports;
-    const bytes = orderBytes(order);
-    const operators = this.#place.roster.operators().filter(({ untilMs }) => untilMs > clock.wallMs());
-    const signed = order.signatures.flatMap(({ by, signature }) => {
-      const operator = operators.find(({ subject }) => subject === by);
-      return operator !== undefined && crypto.verify(by, bytes, fromHex(signature)) ? [operator.name] : [];
-    });
-    return [...new Set(signed)];
   }
 
   #changed(order: SignedOrder, calls: readonly ToolCall[], before: readonly Snapshot[]): string | undefined {
     const is = this.#digests(calls, before);
-    if (is.callsDigest !== order.callsDigest) return 'it is for other arguments, or another version of the tool';
-    return is.before === order.before ? undefined : 'what it is on has changed since it was drafted: draft it anew';
+    if (is.before !== order.before) return 'what it is on has changed since it was drafted: draft it anew';
+    return is.callsDigest === order.callsDigest ? undefined : 'it is for other arguments, or another version of the tool';
   }
-}
-
-/** @throws where the key is none */
-export async function signOrder(order: SignedOrder, signer: Pick<Crypto, 'self' | 'sign'>): Promise<SignedOrder> {
-  const others = order.signatures.filter(({ by }) => by !== signer.self);
-  return { ...order, signatures: [...others, { by: signer.self, signature: toHex(signer.sign(orderBytes(order))) }] };
 }

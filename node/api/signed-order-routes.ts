@@ -1,6 +1,7 @@
 // The part of the local API about changes that cannot be taken back: drafted here, signed by two operators elsewhere, carried out here.
 import { z } from 'zod';
-import { MOST_ORDER_MS, OrderRefused, orderSchema, type SignedOrder } from '../agent/signed-orders.ts';
+import { MOST_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
+import { OrderRefused } from '../agent/signed-orders.ts';
 import type { Agent } from '../agent.ts';
 import { outcomeOf } from './outcome.ts';
 import { failed, ok, post, type Reply, type Route } from './route.ts';

@@ -26,14 +26,14 @@ export interface InstallOptions {
 }
 
 function actuatorUnit(user: string): string {
-  const { actuatorPath } = findPackage();
+  const { actuatorPath, launcherPath } = findPackage();
   return `[Unit]
 Description=KALOS actuator: the privileges of the KALOS agent, under a policy of their own
 Documentation=file:${join(findPackage().root, 'docs', 'ARCHITECTURE.md')}
 Before=kalos.service
 
 [Service]
-ExecStart=${actuatorPath} --state ${STATE}-actuator --socket ${SOCKET} --policy /etc/kalos/actuator.policy --agent ${user}
+ExecStart=${actuatorPath} --state ${STATE}-actuator --socket ${SOCKET} --policy /etc/kalos/actuator.policy --judge ${launcherPath} --agent ${user}
 ExecReload=/bin/kill -HUP $MAINPID
 RuntimeDirectory=kalos-actuator
 StateDirectory=kalos-actuator
@@ -103,6 +103,7 @@ export const POLICY = `# What the KALOS actuator may touch, a rule a line; nothi
 # allow path /var/log/app
 # allow sysctl vm.swappiness
 # allow unit nginx.service
+# certify service db
 `;
 const CONFIG = `# The KALOS agent of this machine; every key is in docs/CONFIG.md, and kalos config show --origin says what is in force.
 # mode = "act"

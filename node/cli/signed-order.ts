@@ -1,6 +1,6 @@
 // `kalos order draft | sign | commit`: what cannot be taken back, by two operators.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { OPERATORS_NEEDED, orderSchema, type SignedOrder, signOrder } from '../agent/signed-orders.ts';
+import { OPERATORS_NEEDED, orderSchema, type SignedOrder, signOrder } from '../action/signed-order.ts';
 import { callAgent } from '../api/client.ts';
 import { keyFrom } from '../config/adapters/swarm-files.ts';
 import { KalosError } from '../errors.ts';

@@ -2,9 +2,9 @@
 // nobody keeps more than it may.
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
+import { LEAST_WITNESSES } from '../../node/action/leave.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
 import { MAX_OPEN } from '../../node/action/transaction.ts';
-import { LEAST_WITNESSES } from '../../node/agent/permits.ts';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Primitive } from '../../swarm/ports/actuator.ts';
 import type { Cluster } from '../cluster.ts';

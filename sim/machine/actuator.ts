@@ -11,6 +11,7 @@ import type {
   Step,
 } from '../../swarm/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
+import type { Leaves } from './leaves.ts';
 import type { FakeLinux } from './linux.ts';
 
 /** A synced write of the actuator's, and the way there and back. */
@@ -19,11 +20,13 @@ const ROUND_TRIP_MS = 2;
 export class SimulatedActuator implements Actuator {
   readonly #linux: FakeLinux;
   readonly #clock: Clock;
+  readonly #leaves: Leaves | undefined;
   #alive = true;
 
   /** @param clock the machine’s, which is the agent’s too. */
-  constructor(linux: FakeLinux, clock: Clock) {
+  constructor(linux: FakeLinux, clock: Clock, leaves?: Leaves) {
     this.#linux = linux;
+    this.#leaves = leaves;
     this.#clock = clock;
     linux.changes.agentBack();
   }
@@ -68,8 +71,13 @@ export class SimulatedActuator implements Actuator {
     return this.#ask(() => this.#linux.changes.check(steps));
   }
 
-  arm(id: string, fireAfterMs: number, steps: readonly Step[]): Promise<ActuatorOutcome> {
-    return this.#ask(() => this.#linux.changes.arm(id, fireAfterMs, steps));
+  arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
+    return this.#ask(() => {
+      const refused = this.#leaves?.refusal(id, steps, leave, this.#clock.wallMs());
+      return refused === undefined
+        ? this.#linux.changes.arm(id, fireAfterMs, steps)
+        : { ok: false, code: 'refused', message: refused };
+    });
   }
 
   apply(id: string, step: number): Promise<ActuatorOutcome> {

@@ -497,7 +497,7 @@ export function genesisOn(store: Store): Promise<Uint8Array | undefined> {
 /** What a store must forget when its agent leaves the swarm for good. */
 export async function forgetSwarm(store: Store): Promise<void> {
   const keys = [GENESIS_KEY, FOUNDER_KEY];
-  for (const prefix of [RECORD_PREFIX, 'token/', 'peer/', 'committee/', 'status/', 'held/'])
+  for (const prefix of [RECORD_PREFIX, 'token/', 'peer/', 'committee/', 'status/', 'held/', 'pushed/'])
     for (const [key] of await store.range(prefix, { limit: MAX_RECORDS })) keys.push(key);
   await store.write(keys.map((key) => ({ kind: 'delete', key })));
 }

@@ -65,14 +65,23 @@ class KeyCache {
 }
 
 /** Checks signatures and hashes without a key of one's own. */
-export function makeVerifier(): Pick<Crypto, 'hash' | 'verify'> {
+export function makeVerifier(): Pick<Crypto, 'hash' | 'verify' | 'peerOf'> {
   const keys = new KeyCache();
-  return { hash, verify: (peer, bytes, signature) => keys.verify(peer, bytes, signature) };
+  return { hash, verify: (peer, bytes, signature) => keys.verify(peer, bytes, signature), peerOf };
+}
+
+function peerOf(key: Uint8Array): PeerId | undefined {
+  try {
+    return peerIdFromPublicKey(publicKeyFromRaw(key)).toString();
+  } catch {
+    return undefined;
+  }
 }
 
 export class Ed25519Crypto implements Crypto {
   readonly self: PeerId;
   readonly hash = hash;
+  readonly peerOf = peerOf;
   readonly #key: KeyObject;
   readonly #peers = new KeyCache();
 
@@ -101,14 +110,6 @@ export class Ed25519Crypto implements Crypto {
 
   keyOf(peer: PeerId): Uint8Array | undefined {
     return this.#peers.get(peer)?.raw;
-  }
-
-  peerOf(key: Uint8Array): PeerId | undefined {
-    try {
-      return peerIdFromPublicKey(publicKeyFromRaw(key)).toString();
-    } catch {
-      return undefined;
-    }
   }
 }
 

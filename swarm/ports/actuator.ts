@@ -182,6 +182,9 @@ export interface Step {
   readonly undo: Primitive | undefined;
 }
 
+/** As the actuator has it, and as it is hashed. */
+export const stepToWire = (step: Step): unknown[] => [step.do, step.undo ?? []];
+
 /**
  * Why not: the machine refused, the target is gone, it is not this agent's to touch, or, as `unknown`, nobody can tell:
  * the actuator did not answer.
@@ -227,8 +230,9 @@ export interface Actuator {
    * Takes a change: every step is checked, and all is on disk when this resolves. Unless it is confirmed within
    * `fireAfterMs`, or when the agent dies, its steps are undone, the last first.
    * @param id armed at most once, ever.
+   * @param leave where it is disruptive: why it may be done, as node/action/leave.ts encodes it
    */
-  arm(id: string, fireAfterMs: number, steps: readonly Step[]): Promise<ActuatorOutcome>;
+  arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome>;
   /** Tries a step, in order, each at most once. */
   apply(id: string, step: number): Promise<ActuatorOutcome>;
   /** It is to stay. */

@@ -113,6 +113,7 @@ async function critical(refusal: string | undefined) {
     obtain: async () => ({ ok: true, permit: {}, votes: {} }) as unknown as Leave,
     refusal: async () => refusal,
     use: async () => void acts.push('permit used'),
+    leave: () => undefined,
     giveBack: () => void acts.push('lease given back'),
   } as unknown as Permits;
   const { executor } = await start('act', [], undefined, { permits });

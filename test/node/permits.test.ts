@@ -54,7 +54,9 @@ async function world() {
     },
     witnesses: () => witnesses.map((one) => one.self),
     vote,
-    admission: { roster: { member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) } },
+    admission: {
+      roster: { swarmId: SWARM, member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) },
+    },
     order: {
       decisions: { state, decide, caughtUp: async () => undefined, quarantined: () => it.liars },
       health: () => it.health,
@@ -77,7 +79,7 @@ async function world() {
     clock: { wallMs: () => it.nowMs, monotonicMs: () => it.nowMs, after: () => ({ cancel: () => undefined }) },
     random: { uint32: () => 7, bytes: (length: number) => new Uint8Array(length).fill(++index) },
   } as unknown as Ports;
-  const make = () => new Permits(ports, SWARM, link, new Grants(ports, SWARM, link));
+  const make = () => new Permits(ports, link, new Grants(ports, SWARM, link));
   const permits = make();
   const claim: Claim = {
     subject: self.self,

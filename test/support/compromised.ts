@@ -175,7 +175,10 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   checker.begin(cluster);
   cluster.start();
   const digest = toHex(cluster.node(0).crypto.hash(HARMFUL_RELEASE));
-  for (const node of cluster.nodes) await node.releases.port().keep(digest, HARMFUL_RELEASE);
+  for (const node of cluster.nodes) {
+    node.leaves.certified = new Set(SERVICES);
+    await node.releases.port().keep(digest, HARMFUL_RELEASE);
+  }
   await cluster.runUntil(SETTLED_MS);
   const past = pastOf(cluster);
   await cluster.runUntil(PREPARED_MS);
@@ -199,6 +202,8 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     node.linux.kill(service);
   }
   await cluster.runUntil(PREPARED_MS + forMs + 30_000);
+  for (const { name, leaves } of cluster.nodes)
+    for (const why of leaves.refused) cluster.violation(`${name}’s actuator does not hold with its agent: ${why}`);
   const taken = cluster.agents().filter(({ agent }) => agent.policies().some(({ origin }) => origin === 'swarm'));
   for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
   for (const { node, agent } of cluster.agents()) {

@@ -20,6 +20,7 @@ import {
   type ServiceSample,
   type ServiceSpec,
   type Step,
+  stepToWire,
   stoppedService,
 } from '../../../swarm/ports/actuator.ts';
 import { ServiceChecks } from './service-checks.ts';
@@ -319,11 +320,11 @@ export class ActuatorClient implements Actuator {
   // Changes
 
   check(steps: readonly Step[]): Promise<ActuatorOutcome> {
-    return this.#do('try', steps.map(wireStep));
+    return this.#do('try', steps.map(stepToWire));
   }
 
-  arm(id: string, fireAfterMs: number, steps: readonly Step[]): Promise<ActuatorOutcome> {
-    return this.#do('arm', id, fireAfterMs, steps.map(wireStep));
+  arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
+    return this.#do('arm', id, fireAfterMs, steps.map(stepToWire), ...(leave === undefined ? [] : [leave]));
   }
 
   async apply(id: string, step: number): Promise<ActuatorOutcome> {
@@ -380,8 +381,6 @@ export class ActuatorClient implements Actuator {
 function signalName(number: number): string | undefined {
   return number === 0 ? undefined : (SIGNAL_NAMES.get(number) ?? `SIG${number}`);
 }
-
-const wireStep = (step: Step): unknown[] => [step.do, step.undo ?? []];
 
 function dial(path: string): Promise<Socket | undefined> {
   return new Promise((resolve) => {

@@ -1,0 +1,178 @@
+// Leave for a disruptive change: a certificate of this machine's witnesses, or the signatures of two operators, over exactly the steps
+// that are to be armed. The agent judges it before it acts; and the actuator, which has the privileges, has it judged once more, in a
+// process of its own (`kalos leave-check`), by what is signed alone: an agent that was taken over gives itself no leave.
+import { z } from 'zod';
+import { areDrawn, type Certificate, decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import { decodeCbor, encodeCbor, equalBytes, fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
+import { Roster } from '../../swarm/identity/roster.ts';
+import { stepToWire } from '../../swarm/ports/actuator.ts';
+import { type Crypto, HASH_BYTES } from '../../swarm/ports/crypto.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { ToolCall } from '../tool-call.ts';
+import { orderRefusal, orderSchema, type SignedOrder } from './signed-order.ts';
+import type { Snapshot } from './tool.ts';
+import { changeToolOf } from './tools.ts';
+
+const VERSION = 1;
+/** Fewer witnesses bear no liar: then a person is asked. */
+export const LEAST_WITNESSES = 4;
+/** What ended so long ago is refused by its times already. */
+const FORGET_USED_MS = 86_400_000;
+const MAX_USED = 10_000;
+
+type Verifier = Pick<Crypto, 'verify' | 'hash' | 'peerOf'>;
+
+/** All steps of some calls, in order. */
+export const stepsFor = (calls: readonly ToolCall[], before: readonly Snapshot[]) =>
+  calls.flatMap((one, i) => changeToolOf(one).steps(one, before[i] ?? {}));
+
+/** What leave is over: the tools with their versions and arguments, the very steps that they take, and how their targets were. */
+export function digests({ hash }: Pick<Crypto, 'hash'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
+  const tools = hash(encodeCbor(calls.map((call) => [changeToolOf(call).version, call])));
+  const steps = stepsFor(calls, before).map(stepToWire);
+  return { tools, calls: withSteps({ hash }, tools, steps), precondition: hash(encodeCbor(before)) };
+}
+
+const withSteps = ({ hash }: Pick<Crypto, 'hash'>, tools: Uint8Array, steps: unknown): Uint8Array =>
+  hash(encodeCbor([tools, hash(encodeCbor(steps))]));
+
+/** What a certificate is held against. */
+export interface CertificateQuestion {
+  crypto: Pick<Crypto, 'verify' | 'hash'>;
+  roster: Roster;
+  /** This machine. */
+  peer: PeerId;
+  plan: string;
+  /** As `digests` has it. */
+  calls: Uint8Array;
+  nowMs: number;
+}
+
+/** Why a certificate is no leave for a change, as far as what is signed tells. */
+export function certificateRefusal(certificate: Certificate, question: CertificateQuestion): string | undefined {
+  const { crypto, roster, peer, plan, calls, nowMs } = question;
+  const { claim, witnesses } = certificate;
+  const { warrant } = claim;
+  if (warrant === undefined || claim.subject !== peer || warrant.plan !== plan) return 'the certificate is for another change';
+  if (!equalBytes(warrant.calls, calls)) return 'the certificate is for other arguments, or another version of the tool';
+  if (warrant.epoch !== (roster.member(peer)?.epoch ?? 0)) return 'the certificate is of another membership';
+  if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
+  if (witnesses.length < LEAST_WITNESSES || !witnesses.every((one) => roster.isMember(one)))
+    return 'its witnesses are too few, or no members';
+  const check = verifyCertificate(crypto, roster.swarmId, certificate);
+  return check.valid ? undefined : `the certificate does not hold: ${check.reason}`;
+}
+
+// As the actuator is shown it
+
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+const hash = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === HASH_BYTES);
+const leaveSchema = z.tuple([
+  z.literal(VERSION),
+  z.string().max(100),
+  z.string().max(100),
+  bytes,
+  z.array(bytes),
+  hash,
+  z.union([z.tuple([z.literal('certificate'), bytes]), z.tuple([z.literal('order'), z.string()])]),
+]);
+type Proof = z.infer<typeof leaveSchema>[6];
+
+export const certificateProof = (certificate: Uint8Array): Proof => ['certificate', certificate];
+export const orderProof = (order: SignedOrder): Proof => ['order', JSON.stringify(order)];
+
+/** Whoever judges it needs no other word than the root keys': all that was signed about the members goes with it. */
+export function encodeLeave(roster: Roster, peer: PeerId, tools: Uint8Array, proof: Proof): Uint8Array {
+  const isPublic = (kind: string): boolean => kind !== 'network' && kind !== 'recovery';
+  const records = roster.records().flatMap((record) => (isPublic(record.body.kind) ? [record.bytes] : []));
+  return encodeCbor([VERSION, roster.swarmId, peer, roster.genesis?.bytes ?? new Uint8Array(), records, tools, proof]);
+}
+
+/** What the actuator keeps between one leave and the next: whose it is, what was used, and who belonged when it looked last. */
+const memorySchema = z.tuple([
+  z.literal(VERSION),
+  z.string(),
+  z.string(),
+  z.number(),
+  z.array(z.tuple([z.string(), z.number()])),
+  z.array(bytes),
+]);
+
+export interface LeaveQuestion {
+  /** Of the change: the plan's. */
+  id: string;
+  /** As the actuator has them: what it is about to arm. */
+  steps: unknown;
+  leave: Uint8Array;
+  /** What the last answer said to keep; empty where there was none. */
+  memory: Uint8Array;
+  nowMs: number;
+  /** One machine of one swarm for good: that of the first leave. */
+  pinned: boolean;
+}
+
+/** `memory` is to be kept, durably, before anything is done. */
+export type LeaveAnswer = { ok: true; memory: Uint8Array } | { ok: false; reason: string };
+
+const refused = (reason: string): LeaveAnswer => ({ ok: false, reason });
+
+export function judgeLeave(crypto: Verifier, { id, steps, leave, memory, nowMs, pinned }: LeaveQuestion): LeaveAnswer {
+  const parsed = leaveSchema.safeParse(decodeCbor(leave));
+  if (!parsed.success) return refused('that is no leave');
+  const [, swarm, peer, genesis, records, tools, proof] = parsed.data;
+  const blank = [VERSION, swarm, peer, 0, [], []] as z.infer<typeof memorySchema>;
+  const kept = memory.length === 0 ? blank : memorySchema.safeParse(decodeCbor(memory)).data;
+  if (kept === undefined) return refused('what was kept of earlier leave cannot be read');
+  const isElsewhere = swarm !== kept[1] || peer !== kept[2];
+  if (isElsewhere && pinned)
+    return refused('it is for another machine or swarm than this one: where that is meant, remove the actuator’s file "leave"');
+  const [, , , term, used, known] = isElsewhere ? blank : kept;
+  const roster = new Roster(crypto, swarm);
+  if (!roster.adopt(genesis)) return refused('its genesis is not that of its swarm');
+  // Who was known to belong, or to belong no longer, stays so: members are not left out to choose who votes.
+  for (const record of [...known, ...records]) roster.offer(record, nowMs);
+  const question = { crypto, roster, peer, plan: id, calls: withSteps(crypto, tools, steps), nowMs };
+  const judged = proof[0] === 'certificate' ? judgeCertificate(proof[1], question, term) : judgeOrder(proof[1], question);
+  if (typeof judged === 'string') return refused(judged);
+  if (used.some(([nonce]) => nonce === judged.nonce)) return refused('it was used already');
+  const stillUsed = used.filter(([, untilMs]) => untilMs + FORGET_USED_MS > nowMs).slice(-MAX_USED);
+  const all = roster.records().map((record) => record.bytes);
+  const nowUsed = [...stillUsed, [judged.nonce, judged.untilMs]];
+  return { ok: true, memory: encodeCbor([VERSION, swarm, peer, Math.max(term, judged.term), nowUsed, all]) };
+}
+
+interface Judged {
+  nonce: string;
+  untilMs: number;
+  term: number;
+}
+
+function judgeCertificate(encoded: Uint8Array, question: CertificateQuestion, term: number): Judged | string {
+  const certificate = decodeCertificate(encoded);
+  const warrant = certificate?.claim.warrant;
+  if (certificate === undefined || warrant === undefined) return 'that is no certificate of a change';
+  const refusal = certificateRefusal(certificate, question);
+  if (refusal !== undefined) return refusal;
+  if (warrant.term < term) return 'the certificate is of an earlier term';
+  const { roster, peer, nowMs } = question;
+  const members = roster.members().flatMap(({ subject }) => (roster.standing(subject, nowMs) === 'member' ? [subject] : []));
+  if (!areDrawn(peer, certificate.witnesses, members)) return 'its witnesses are not those that watch this machine';
+  return { nonce: toHex(warrant.nonce), untilMs: certificate.claim.expiresAtMs, term: warrant.term };
+}
+
+function judgeOrder(text: string, { crypto, roster, peer, calls, nowMs }: CertificateQuestion): Judged | string {
+  const order = orderSchema.safeParse(parsedJson(text)).data;
+  if (order === undefined) return 'that is no order';
+  const refusal = orderRefusal(order, { crypto, roster, peer, nowMs });
+  if (refusal !== undefined) return refusal;
+  if (!equalBytes(fromHex(order.callsDigest), calls)) return 'the order is for another change';
+  return { nonce: order.nonce, untilMs: order.untilMs, term: 0 };
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,43 @@
+// What the actuator makes of leave for disruptive changes, modelled: the twin of native/actuator/leaves.cc. It judges by the same code as
+// `kalos leave-check`, and what it keeps outlives agents and reboots.
+import { judgeLeave } from '../../node/action/leave.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { type Primitive, type Step, stepToWire } from '../../swarm/ports/actuator.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+
+export class Leaves {
+  readonly #crypto: Crypto;
+  #memory = new Uint8Array();
+  /** Services that nothing is done to without leave: `certify service NAME` of the actuator's policy. */
+  certified: ReadonlySet<string> = new Set();
+  /** Leave that held, and that did not. */
+  given = 0;
+  readonly refused: string[] = [];
+
+  constructor(crypto: Crypto) {
+    this.#crypto = crypto;
+  }
+
+  /** Why steps are not armed; what was used is remembered at once. */
+  refusal(id: string, steps: readonly Step[], leave: Uint8Array | undefined, nowMs: number): string | undefined {
+    if (leave === undefined) {
+      const name = steps.map((step) => this.#certifiedBy(step.do)).find((one) => one !== undefined);
+      return name && `it takes leave: certify service ${name}`;
+    }
+    const wire = decodeCbor(encodeCbor(steps.map(stepToWire)));
+    const answer = judgeLeave(this.#crypto, { id, steps: wire, leave, memory: this.#memory, nowMs, pinned: false });
+    if (answer.ok) {
+      this.#memory = new Uint8Array(answer.memory);
+      this.given++;
+      return undefined;
+    }
+    this.refused.push(answer.reason);
+    return `its leave does not hold: ${answer.reason}`;
+  }
+
+  #certifiedBy(primitive: Primitive): string | undefined {
+    const [name, service] = primitive;
+    const isOnService = name === 'service.start' || name === 'service.stop' || name === 'cgroup.write';
+    return isOnService && this.certified.has(service) ? service : undefined;
+  }
+}

@@ -1,0 +1,120 @@
+// Leave at the actuator itself: what its policy has certified is not touched without, whatever the agent says; it is judged in a process
+// of its own, and good once, across crashes of the actuator too.
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { findPackage } from '../../node/adapters/package.ts';
+import type { Step } from '../../swarm/ports/actuator.ts';
+import { buildSanitized, TestActuator } from '../support/actuator.ts';
+import { LeaveWorld } from '../support/leaves.ts';
+
+const FIRE_MS = 60_000;
+const STOP: readonly Step[] = [{ do: ['service.stop', 'web'], undo: ['service.start', 'web'] }];
+const OTHER: readonly Step[] = [{ do: ['service.stop', 'plain'], undo: ['service.start', 'plain'] }];
+const SERVICES = [
+  { name: 'web', command: ['sleep', '600'] },
+  { name: 'plain', command: ['sleep', '600'] },
+];
+const POLICY = 'certify service web\nallow sysctl vm.swappiness\ncertify sysctl vm.swappiness\nallow process sleep\n';
+const { launcherPath } = findPackage();
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+beforeAll(buildSanitized, 120_000);
+
+async function make(more: readonly string[] = ['--judge', launcherPath, '--owned']) {
+  const test = new TestActuator();
+  cleanups.push(() => test.stop());
+  await test.start({ policy: POLICY, arguments: more });
+  return { test, client: await test.client(SERVICES) };
+}
+
+/** A program that stands in for the judge. */
+function program(script: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'kalos-judge-'));
+  cleanups.push(() => rmSync(directory, { recursive: true }));
+  chmodSync(directory, 0o755);
+  const path = join(directory, 'judge');
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+describe('what is certified', () => {
+  it('is not touched without leave: a service, its processes, a setting; the rest is', async () => {
+    const { client } = await make();
+    await client.bringUp('web');
+    const lacks = { ok: false, code: 'refused', message: expect.stringContaining('it takes leave (certify service web)') };
+    expect(await client.arm('a-1', FIRE_MS, STOP)).toMatchObject(lacks);
+    expect(await client.arm('a-2', FIRE_MS, [...OTHER, ...STOP])).toMatchObject(lacks);
+    expect(await client.arm('a-3', FIRE_MS, [{ do: ['cgroup.write', 'web', 'cpu', 500], undo: undefined }])).toMatchObject(lacks);
+    const { pid = 0, startTicks = 0 } = client.services().find(({ name }) => name === 'web') ?? {};
+    expect(
+      await client.arm('a-4', FIRE_MS, [{ do: ['process.signal', pid, startTicks, 'STOP'], undo: undefined }]),
+    ).toMatchObject(lacks);
+    expect(await client.arm('a-5', FIRE_MS, [{ do: ['sysctl.write', 'vm.swappiness', '60'], undo: undefined }])).toMatchObject({
+      message: expect.stringContaining('certify sysctl vm.swappiness'),
+    });
+    expect(await client.arm('a-6', FIRE_MS, OTHER)).toEqual({ ok: true });
+  });
+
+  it('is, with leave for just that, once, across a crash of the actuator', async () => {
+    const { test, client } = await make();
+    const world = await LeaveWorld.of(8, Date.now());
+    const leave = world.leave(world.certificate(STOP, { plan: 'inc-1-1' }));
+    expect(await client.arm('inc-1-1', FIRE_MS, OTHER, leave)).toMatchObject({
+      message: expect.stringContaining('its leave does not hold: the certificate is for other arguments'),
+    });
+    expect(await client.arm('inc-1-1', FIRE_MS, STOP, leave)).toEqual({ ok: true });
+    expect(await client.apply('inc-1-1', 0)).toEqual({ ok: true });
+    await client.leave();
+    await test.kill();
+    await test.start({ arguments: ['--judge', launcherPath, '--owned'] });
+    const again = await test.client(SERVICES);
+    expect(await again.arm('inc-1-1', FIRE_MS, STOP, leave)).toMatchObject({
+      message: 'its leave does not hold: it was used already',
+    });
+    expect(test.log()).toContain('arm inc-1-1');
+    // One that operators have signed.
+    const order = await world.order(STOP);
+    const [first, second] = await Promise.all([
+      again.arm('act-1', FIRE_MS, STOP, order),
+      again.arm('act-2', FIRE_MS, STOP, order), // judged after the first one, though asked at once
+    ]);
+    expect([first, second]).toEqual([
+      { ok: true },
+      expect.objectContaining({ message: 'its leave does not hold: it was used already' }),
+    ]);
+  }, 60_000);
+
+  it('stays untouched where nobody judges, where the judge cannot be run, and where it gives no answer', async () => {
+    const world = await LeaveWorld.of(8, Date.now());
+    const leave = world.leave(world.certificate(STOP));
+    const none = await make([]);
+    expect(await none.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({
+      message: expect.stringContaining('this actuator has nobody to judge it'),
+    });
+    const absent = await make(['--judge', '/no/such/program']);
+    expect(await absent.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({
+      code: 'failed',
+      message: 'leave cannot be judged: /no/such/program: No such file or directory',
+    });
+    const silent = await make(['--judge', program('kill -9 $$')]);
+    expect(await silent.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('leave cannot be judged'),
+    });
+    expect(existsSync(join(silent.test.state, 'leave'))).toBe(false);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'is judged without privileges, and what the judge says is kept before anything is armed',
+    async () => {
+      const { test, client } = await make(['--judge', program('id -u')]);
+      expect(await client.arm('plan-1', FIRE_MS, STOP, new Uint8Array([1]))).toEqual({ ok: true });
+      expect(readFileSync(join(test.state, 'leave'), 'utf8')).toBe('65534\n');
+    },
+  );
+});

@@ -1,0 +1,152 @@
+// Leave as the actuator has it judged: by what is signed alone, for exactly the steps that it is about to arm, once.
+import { describe, expect, it } from 'vitest';
+import { judgeLeave, type LeaveAnswer } from '../../node/action/leave.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { Roster } from '../../swarm/identity/roster.ts';
+import { makeVerifier } from '../../swarm/libp2p/identity.ts';
+import { type Step, stepToWire } from '../../swarm/ports/actuator.ts';
+import { makePeers } from '../support/crypto.ts';
+import { LeaveWorld } from '../support/leaves.ts';
+
+const NOW = 1_800_000_000_000;
+const RESTART: readonly Step[] = [
+  { do: ['service.stop', 'web'], undo: ['service.start', 'web'] },
+  { do: ['service.start', 'web'], undo: undefined },
+];
+const NOTHING = new Uint8Array();
+
+interface Asking {
+  id?: string;
+  steps?: readonly Step[];
+  memory?: Uint8Array;
+  nowMs?: number;
+  pinned?: boolean;
+}
+const judge = (
+  leave: Uint8Array,
+  { id = 'plan-1', steps = RESTART, memory = NOTHING, nowMs = NOW, pinned = true }: Asking = {},
+) => judgeLeave(makeVerifier(), { id, steps: decodeCbor(encodeCbor(steps.map(stepToWire))), leave, memory, nowMs, pinned });
+const reasonOf = (answer: LeaveAnswer): string | undefined => (answer.ok ? undefined : answer.reason);
+const memoryOf = (answer: LeaveAnswer): Uint8Array => (answer.ok ? answer.memory : expect.fail(answer.reason));
+
+describe('a certificate', () => {
+  it('of those that watch the machine, over these steps, holds: once', async () => {
+    const world = await LeaveWorld.of(9, NOW);
+    const leave = world.leave(world.certificate(RESTART));
+    const first = judge(leave);
+    expect(reasonOf(first)).toBeUndefined();
+    expect(reasonOf(judge(leave, { memory: memoryOf(first) }))).toBe('it was used already');
+    const second = judge(world.leave(world.certificate(RESTART, { plan: 'plan-2' })), { id: 'plan-2', memory: memoryOf(first) });
+    expect(reasonOf(second)).toBeUndefined();
+    // Both are remembered.
+    expect(reasonOf(judge(leave, { memory: memoryOf(second) }))).toBe('it was used already');
+  });
+
+  it('is for one change, these steps, this machine, this membership, and for a while', async () => {
+    const world = await LeaveWorld.of(9, NOW);
+    const certificate = world.certificate(RESTART);
+    const leave = world.leave(certificate);
+    const others: readonly Step[] = [{ do: ['service.stop', 'web'], undo: undefined }];
+    const reason = 'the certificate is for other arguments, or another version of the tool';
+    expect(reasonOf(judge(leave, { id: 'plan-2' }))).toBe('the certificate is for another change');
+    expect(reasonOf(judge(leave, { steps: others }))).toBe(reason);
+    expect(reasonOf(judge(leave, { steps: RESTART.map((step) => ({ ...step, undo: undefined })) }))).toBe(reason);
+    expect(reasonOf(judge(leave, { nowMs: NOW + 300_000 }))).toBe('the certificate has ended');
+    expect(reasonOf(judge(leave, { nowMs: NOW - 60_000 }))).toBe('the certificate has ended');
+    const elsewhere = world.certificate(RESTART, { claim: { subject: world.others[0]?.self ?? '' } });
+    expect(reasonOf(judge(world.leave(elsewhere)))).toBe('the certificate is for another change');
+    const earlier = world.certificate(RESTART, { warrant: { epoch: 1 } });
+    expect(reasonOf(judge(world.leave(earlier)))).toBe('the certificate is of another membership');
+  });
+
+  it('of an earlier term than was seen does not hold', async () => {
+    const world = await LeaveWorld.of(9, NOW);
+    const { memory } = { memory: memoryOf(judge(world.leave(world.certificate(RESTART)))) };
+    const old = world.certificate(RESTART, { plan: 'plan-2', warrant: { term: 6 } });
+    expect(reasonOf(judge(world.leave(old), { id: 'plan-2', memory }))).toBe('the certificate is of an earlier term');
+  });
+
+  it('of members that do not watch the machine, of strangers, of too few, or of one that lied for others does not hold', async () => {
+    const world = await LeaveWorld.of(24, NOW);
+    const watching = world.witnesses();
+    const notDrawn = world.others.filter((one) => !watching.includes(one)).slice(-7);
+    expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: notDrawn }))))).toBe(
+      'its witnesses are not those that watch this machine',
+    );
+    expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: watching.slice(0, 4) }))))).toBe(
+      'its witnesses are not those that watch this machine',
+    );
+    const strangers = await makePeers(7);
+    expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: strangers }))))).toBe(
+      'its witnesses are too few, or no members',
+    );
+    expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: watching.slice(0, 3) }))))).toBe(
+      'its witnesses are too few, or no members',
+    );
+    const certificate = world.certificate(RESTART);
+    const forged = certificate.slice();
+    forged.set([(forged.at(-1) ?? 0) ^ 1], forged.length - 1);
+    expect(reasonOf(judge(world.leave(forged)))).toBe('the certificate does not hold: a signature is wrong');
+  });
+
+  it('holds by who was known to belong: members are not left out, nor those that were put out taken in, to choose who votes', async () => {
+    const world = await LeaveWorld.of(24, NOW);
+    const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
+    const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
+    const fewer = new Roster(world.self, world.roster.swarmId);
+    fewer.adopt(world.roster.genesis?.bytes ?? NOTHING);
+    const shown = new Set([world.self, ...friends].map((one) => one.self));
+    for (const { body, bytes } of world.roster.records())
+      if (body.kind !== 'member' || shown.has(body.subject)) fewer.offer(bytes, NOW);
+    const chosen = world.leave(world.certificate(RESTART, { plan: 'plan-2', by: friends }), fewer);
+    expect(reasonOf(judge(chosen, { id: 'plan-2' }))).toBeUndefined(); // to an actuator that has seen nothing yet
+    expect(reasonOf(judge(chosen, { id: 'plan-2', memory }))).toBe('its witnesses are not those that watch this machine');
+
+    const before = world.leave(world.certificate(RESTART, { plan: 'plan-3' }));
+    const [out] = world.witnesses();
+    world.revoke(out ?? world.self);
+    const since = judge(world.leave(world.certificate(RESTART, { plan: 'plan-4' })), { id: 'plan-4', memory });
+    expect(reasonOf(judge(before, { id: 'plan-3', memory }))).toBeUndefined();
+    expect(reasonOf(judge(before, { id: 'plan-3', memory: memoryOf(since) }))).toBe('its witnesses are too few, or no members');
+  });
+});
+
+describe('an order', () => {
+  it('that two operators have signed holds, once; that one has, or that was changed since, does not', async () => {
+    const world = await LeaveWorld.of(3, NOW);
+    const leave = await world.order(RESTART);
+    const memory = memoryOf(judge(leave, { id: 'act-1' }));
+    expect(reasonOf(judge(leave, { id: 'act-2', memory }))).toBe('it was used already');
+    expect(reasonOf(judge(await world.order(RESTART, world.operators.slice(0, 1))))).toMatch(
+      /^2 operators must sign it, and 1 has/,
+    );
+    expect(reasonOf(judge(await world.order(RESTART, world.others.slice(0, 2))))).toMatch(
+      /^2 operators must sign it, and 0 have/,
+    );
+    expect(reasonOf(judge(await world.order(RESTART, undefined, { peer: world.others[0]?.self ?? '' })))).toMatch(
+      /^it is for m-0/,
+    );
+    expect(reasonOf(judge(await world.order(RESTART, undefined, { untilMs: NOW - 1 })))).toBe('it has ended: draft it anew');
+    const steps: readonly Step[] = [{ do: ['service.stop', 'db'], undo: undefined }];
+    expect(reasonOf(judge(leave, { steps }))).toBe('the order is for another change');
+  });
+});
+
+describe('a judge', () => {
+  it('stays with the first machine and swarm where the actuator is the system’s, and not where it is the agent’s own', async () => {
+    const world = await LeaveWorld.of(9, NOW);
+    const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
+    const other = await LeaveWorld.of(9, NOW);
+    const leave = other.leave(other.certificate(RESTART));
+    expect(reasonOf(judge(leave, { memory }))).toMatch(/^it is for another machine or swarm than this one/);
+    expect(reasonOf(judge(leave, { memory, pinned: false }))).toBeUndefined();
+  });
+
+  it('takes nothing for leave that is none, nor for memory', async () => {
+    const world = await LeaveWorld.of(9, NOW);
+    const leave = world.leave(world.certificate(RESTART));
+    for (const bytes of [NOTHING, new Uint8Array([0xff]), leave.slice(0, -3), encodeCbor([1, 'x'])])
+      expect(reasonOf(judge(bytes))).toBe('that is no leave');
+    expect(reasonOf(judge(leave, { memory: new Uint8Array([1, 2, 3]) }))).toBe('what was kept of earlier leave cannot be read');
+  });
+});
