@@ -6,6 +6,7 @@ import type { CommandModel } from '../node/cli/completion.ts';
 import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
+import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
 import { directory, ends, exits, format, integer, rows, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
@@ -73,6 +74,7 @@ function addNodeCommands(program: Command): void {
   addAuditCommands(program);
   addSwarmCommands(program);
   addOrderCommands(program);
+  addBudgetCommands(program);
   addSignedOrderCommands(program);
   addUpgradeCommands(program);
   addApiCommands(program);

@@ -2,6 +2,7 @@
 // taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
 import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
+import { budgetShape } from './budgets.ts';
 import { drainShape } from './drains.ts';
 import { grantShape } from './grants.ts';
 
@@ -97,6 +98,9 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     reason,
   }),
   z.strictObject({ ...shared, kind: z.literal('undrain'), peer, reason }),
+  /** How many changes policies may make on a machine in a while. */
+  z.strictObject({ ...shared, kind: z.literal('budget'), ...budgetShape, reason }),
+  z.strictObject({ ...shared, kind: z.literal('unbudget'), peer: budgetShape.peer, reason }),
   /** Policies for all machines, tried on a few first. */
   z.strictObject({
     ...shared,
@@ -162,6 +166,8 @@ export const KNOWN_SINCE: Partial<Record<Decision['kind'], string>> = {
   'upgrade-withdraw': '0.2.0',
   drain: '0.2.0',
   undrain: '0.2.0',
+  budget: '0.3.0',
+  unbudget: '0.3.0',
 };
 
 type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;

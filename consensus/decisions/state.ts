@@ -4,6 +4,7 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { StateMachine } from '../raft/machine.ts';
 import type { EntryId } from '../raft/types.ts';
+import { Budgets, budgetsSchema } from './budgets.ts';
 import { bundlesSchema, newBundles } from './bundles.ts';
 import { type Decision, decisionSchema } from './decision.ts';
 import { Drains, drainsSchema } from './drains.ts';
@@ -87,6 +88,7 @@ const stateSchema = z.tuple([
   z.array(quarantineSchema).default([]),
   upgradesSchema.optional(),
   drainsSchema.default([]),
+  budgetsSchema.default([]),
 ]);
 
 /** Disruptive changes that may be made at once. */
@@ -106,6 +108,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   readonly bundles = newBundles();
   readonly upgrades = newUpgrades();
   readonly drains = new Drains();
+  readonly budgets = new Budgets();
   readonly grants = new Grants();
   #quarantined = new Map<PeerId, Quarantine>();
 
@@ -130,7 +133,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
 
   /** @returns why it is not taken; nothing has changed then */
   #take(decision: Decision, index: number): string | undefined {
-    const { id, by, atMs } = decision;
+    const { by, atMs } = decision;
     switch (decision.kind) {
       case 'leads':
         return undefined;
@@ -140,14 +143,8 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return undefined;
       case 'wake':
         return this.#paused.delete(decision.peer) ? undefined : 'it is not paused';
-      case 'silence': {
-        const { policy, target, untilMs, reason } = decision;
-        if (policy === null && target === null) return 'a silence names a policy, a target, or both';
-        for (const one of [...this.#silences.values()]) if (one.untilMs <= atMs) this.#silences.delete(one.id);
-        if (this.#silences.size >= MAX_SILENCES) return `there are ${MAX_SILENCES} silences already`;
-        this.#silences.set(id, { id, by, policy, target, untilMs, reason });
-        return undefined;
-      }
+      case 'silence':
+        return this.#silence(decision);
       case 'unsilence':
         return this.#silences.delete(decision.silence) ? undefined : 'there is no such silence';
       case 'lease':
@@ -182,6 +179,10 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
         return this.drains.drain(decision);
       case 'undrain':
         return this.drains.undrain(decision);
+      case 'budget':
+        return this.budgets.set(decision);
+      case 'unbudget':
+        return this.budgets.lift(decision);
       case 'bundle':
         return this.#bundle(decision);
       case 'bundle-report':
@@ -199,6 +200,14 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       case 'upgrade-withdraw':
         return this.upgrades.withdraw({ id: decision.upgrade, atMs }, decision.reason);
     }
+  }
+
+  #silence({ id, by, atMs, policy, target, untilMs, reason }: Extract<Decision, { kind: 'silence' }>): string | undefined {
+    if (policy === null && target === null) return 'a silence names a policy, a target, or both';
+    for (const one of [...this.#silences.values()]) if (one.untilMs <= atMs) this.#silences.delete(one.id);
+    if (this.#silences.size >= MAX_SILENCES) return `there are ${MAX_SILENCES} silences already`;
+    this.#silences.set(id, { id, by, policy, target, untilMs, reason });
+    return undefined;
   }
 
   #bundle({ v: _v, kind: _kind, ...bundle }: Extract<Decision, { kind: 'bundle' }>): string | undefined {
@@ -291,14 +300,16 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       sorted(this.#quarantined),
     ];
     // As the version before has it, as long as there is nothing of what that did not know.
-    const isAsBefore = this.upgrades.isBlank && this.drains.isBlank;
-    return encodeCbor(isAsBefore ? fields : [...fields, this.upgrades.state, this.drains.encodable()]);
+    const isAsBefore = this.budgets.isBlank && this.upgrades.isBlank && this.drains.isBlank;
+    const since = [this.upgrades.state, this.drains.encodable(), ...(this.budgets.isBlank ? [] : [this.budgets.all()])];
+    return encodeCbor(isAsBefore ? fields : [...fields, ...since]);
   }
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined, upgrades, drains] = parsed.data;
+    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined, upgrades, drains, budgets] =
+      parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
@@ -308,6 +319,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     this.bundles.restore(bundles ?? NOTHING_PUSHED);
     this.upgrades.restore(upgrades ?? NOTHING_PUSHED);
     this.drains.restore(drains);
+    this.budgets.restore(budgets);
     this.grants.restore(grants);
     this.#quarantined = new Map(quarantined.map((one) => [one.peer, one]));
   }

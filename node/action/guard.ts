@@ -27,6 +27,8 @@ export type GuardVerdict =
   | { kind: 'escalate'; reason: string };
 
 const MAX_TARGETS = 1_024;
+/** As many as a budget allows. */
+const MAX_SPENT = 500;
 /** So many changes by policies in so short a time are a storm: something is wrong that repairs do not mend. */
 export const STORM_CHANGES = 12;
 export const STORM_WITHIN_MS = 120_000;
@@ -50,16 +52,27 @@ export interface GuardQuestion {
   granted?: boolean;
 }
 
+/** How many changes policies may make in a while, as somebody has said. */
+export interface Ceiling {
+  changes: number;
+  withinMs: number;
+  reason: string;
+}
+
 export class Guard {
   readonly #mode: Mode;
   readonly #uses = new Map<string, number[]>();
   #changes: number[] = [];
+  /** When policies changed something, the newest last. */
+  #spent: number[] = [];
+  readonly #budget: () => Ceiling | undefined;
   #stormUntilMs = Number.NEGATIVE_INFINITY;
   /** Why nothing may be done at all; undefined while acting is not halted. */
   halted: string | undefined;
 
-  constructor(mode: Mode) {
+  constructor(mode: Mode, budget: () => Ceiling | undefined = () => undefined) {
     this.#mode = mode;
+    this.#budget = budget;
   }
 
   /** The mode lets policies act. */
@@ -88,7 +101,7 @@ export class Guard {
    * Undefined where it may go on, and be counted.
    */
   brake(call: ToolCall, authority: Authority, nowMs: number): GuardVerdict | undefined {
-    return this.#worn(call, nowMs) ?? (isPerson(authority) ? undefined : this.#storm(nowMs));
+    return this.#worn(call, nowMs) ?? (isPerson(authority) ? undefined : (this.#storm(nowMs) ?? this.#overspent(nowMs)));
   }
 
   #worn(call: ToolCall, nowMs: number): GuardVerdict | undefined {
@@ -104,10 +117,19 @@ export class Guard {
     return { kind: 'escalate', reason: `${STORM_CHANGES} changes in ${STORM_WITHIN_MS / 60_000} minutes: policies pause` };
   }
 
+  #overspent(nowMs: number): GuardVerdict | undefined {
+    const budget = this.#budget();
+    if (budget === undefined) return undefined;
+    const { changes, withinMs, reason } = budget;
+    if (this.#spent.filter((ms) => nowMs - ms < withinMs).length < changes) return undefined;
+    const text = `the swarm lets policies make ${changes} changes here in ${withinMs / 60_000} minutes: ${reason} (kalos budget list)`;
+    return { kind: 'escalate', reason: text };
+  }
+
   #judgePolicy({ maintenance, nowMs, authority, granted }: GuardQuestion, risk: RiskClass): GuardVerdict {
     if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
-    const storm = this.#storm(nowMs);
-    if (storm !== undefined) return storm;
+    const braked = this.#storm(nowMs) ?? this.#overspent(nowMs);
+    if (braked !== undefined) return braked;
     if (this.#mode === 'observe') return { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
     const isAllowed = risk === 'R1' || (risk === 'R2' && authority === 'certified');
     const isGranted = granted === true && risk === 'R1';
@@ -120,6 +142,7 @@ export class Guard {
     this.#uses.set(key, [...this.#recent(call, nowMs), nowMs]);
     if (this.#uses.size > MAX_TARGETS) this.#uses.delete(this.#uses.keys().next().value ?? '');
     if (isPerson(authority)) return;
+    this.#spent = [...this.#spent.slice(1 - MAX_SPENT), nowMs];
     this.#changes = [...this.#changes.filter((ms) => nowMs - ms < STORM_WITHIN_MS), nowMs];
     if (this.#changes.length >= STORM_CHANGES) this.#stormUntilMs = nowMs + STORM_PAUSE_MS;
   }

@@ -285,6 +285,7 @@ export class Decisions {
       case 'upgrade-advance':
       case 'upgrade-withdraw':
       case 'undrain':
+      case 'budget':
       case 'bundle-withdraw':
         return { ...decision, atMs };
       default:

@@ -7,7 +7,7 @@ import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts
 import type { ActuatorOutcome, Step } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
-import { type Authority, Guard, type GuardVerdict, isPerson, type Mode, riskOf } from '../action/guard.ts';
+import { type Authority, type Ceiling, Guard, type GuardVerdict, isPerson, type Mode, riskOf } from '../action/guard.ts';
 import { type MaintenanceWindow, maintenanceReason } from '../action/maintenance.ts';
 import { type Silence, type SilenceRequest, Silences } from '../action/silences.ts';
 import type { ChangeTool, Machine, ReadTool, Snapshot } from '../action/tool.ts';
@@ -56,7 +56,7 @@ export interface ExecutorParts {
   /** Why the swarm has this agent change nothing by itself; undefined while it may. */
   paused(): string | undefined;
   /** What the swarm allows this agent, or keeps from it. */
-  grants?: Pick<Grants, 'denial' | 'mayAct'> | undefined;
+  grants?: (Pick<Grants, 'denial' | 'mayAct'> & { budget(): Ceiling | undefined }) | undefined;
   /** Undefined where nobody can be asked. */
   permits?: Permits | undefined;
   /** Actions at a time; no more than the transaction core runs. */
@@ -132,7 +132,7 @@ export class Executor {
   constructor(parts: ExecutorParts, mode: Mode) {
     this.#parts = parts;
     this.#approvals = new Approvals(parts.ports.clock);
-    this.#guard = new Guard(mode);
+    this.#guard = new Guard(mode, () => parts.grants?.budget());
     const { actuator, sensors, crypto } = parts.ports;
     this.#machine = { actuator, sensors, crypto, peers: parts.peers };
     this.silences = new Silences(parts.ports.store);

@@ -1,6 +1,7 @@
 // What the swarm allows this agent, or keeps from it, as this agent judges it: signed by an issuer, not ended, not used up.
 
 import { z } from 'zod';
+import type { Budget } from '../../consensus/decisions/budgets.ts';
 import { type Effect, type Grant, type Granted, grantBytes, isGrantSigned } from '../../consensus/decisions/grants.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -70,6 +71,11 @@ export class Grants {
   /** Without asking, though the mode is to ask. */
   mayAct(call: ToolCall): boolean {
     return this.#of(call, 'act').length > 0;
+  }
+
+  /** How many changes policies may make here in a while; undefined where nobody has said. */
+  budget(): Budget | undefined {
+    return this.#link.order.decisions.state.budgets.of(this.#ports.crypto.self);
   }
 
   /** The standing approval of each call; undefined where one has none, or has none left. */

@@ -120,6 +120,9 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
   };
 }
 
+const machineOf = (peer: PeerId | null, nameOf: (peer: PeerId) => string): string =>
+  peer === null ? 'each machine that has no budget of its own' : nameOf(peer);
+
 /** A decision in words. */
 export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) => string): string {
   switch (decision.kind) {
@@ -147,6 +150,10 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
       return `nothing is to depend on ${nameOf(decision.peer)} for ${Math.round(decision.forMs / 60_000)} minutes: ${decision.reason}`;
     case 'undrain':
       return `${nameOf(decision.peer)} is drained no more: ${decision.reason}`;
+    case 'budget':
+      return `policies may make ${decision.changes} changes in ${decision.withinMs / 60_000} minutes on ${machineOf(decision.peer, nameOf)}: ${decision.reason}`;
+    case 'unbudget':
+      return `the budget of ${machineOf(decision.peer, nameOf)} is lifted: ${decision.reason}`;
     case 'upgrade':
       return `${nameOf(decision.by)} pushes KALOS ${decision.version} (${decision.digest.slice(0, 8)}), tried on ${decision.canary.map(nameOf).join(', ')}`;
     case 'upgrade-report':

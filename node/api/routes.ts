@@ -13,6 +13,7 @@ import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
+import { BUDGET_ROUTES } from './budget-routes.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
@@ -144,6 +145,7 @@ const ALL: readonly Route[] = [
   ...BUNDLE_ROUTES,
   ...UPGRADE_ROUTES,
   ...GRANT_ROUTES,
+  ...BUDGET_ROUTES,
   ...SIGNED_ORDER_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),

@@ -144,10 +144,31 @@ describe('a disruptive change by leave of the swarm', () => {
 describe('what the swarm keeps from an agent, and what operators signed', () => {
   it('is looked at once more at the moment of use', async () => {
     let looks = 0;
-    const grants = { denial: () => (looks++ === 0 ? undefined : 'kept from it'), mayAct: () => false };
+    const grants = { denial: () => (looks++ === 0 ? undefined : 'kept from it'), mayAct: () => false, budget: () => undefined };
     const { perform } = await start('act', [], undefined, { grants });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { reason: 'kept from it' } });
     expect(acts).toEqual([]);
+  });
+
+  it('is no more than it lets policies make; a person may', async () => {
+    let changes = 1;
+    const budget = () => ({ changes, withinMs: 600_000, reason: 'a freeze' });
+    const grants = { denial: () => undefined, mayAct: () => false, budget };
+    const { perform, executor } = await start('act', [], undefined, { grants });
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
+    const reason = 'the swarm lets policies make 1 changes here in 10 minutes: a freeze (kalos budget list)';
+    expect(await settled(perform({ ...planOf(restart), id: 'inc-2-1' }))).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'escalate', reason },
+    });
+    const quiet = async (): Promise<void> => undefined;
+    const byHand = executor.perform(executor.operatorPlan([restart], 'now'), 'operator', { asked: quiet, intended: quiet });
+    expect(await settled(byHand)).toMatchObject({ kind: 'done' });
+    changes = 2;
+    expect(await settled(perform({ ...planOf(restart), id: 'inc-3-1' }))).toMatchObject({ kind: 'done' });
+    await pump(600_000);
+    changes = 1;
+    expect(await settled(perform({ ...planOf(restart), id: 'inc-4-1' }))).toMatchObject({ kind: 'done' });
   });
 
   it('is not done on what has changed since', async () => {

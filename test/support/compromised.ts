@@ -153,6 +153,8 @@ class Forger {
       () => ({ kind: 'upgrade-advance', upgrade: release, next: [] }),
       () => ({ kind: 'drain', peer, forMs: HOUR_MS, wishedMs: nowMs, proof: signature, members: 1_000, isOrdered: true, reason }),
       () => ({ kind: 'undrain', peer, reason }),
+      () => ({ kind: 'budget', peer: null, changes: 500, withinMs: HOUR_MS, reason }),
+      () => ({ kind: 'unbudget', peer: null, reason }),
       () => ({ kind: 'pause', peer, reason }),
       () => ({ kind: 'wake', peer, reason }),
       () => ({ kind: 'wake', peer: state?.paused()[0]?.peer ?? peer, reason }),

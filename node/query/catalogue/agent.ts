@@ -2,6 +2,7 @@
 import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
 import { describeCall } from '../../action/tools.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
+import { ORDER_TABLES } from './order.ts';
 import { columns, inspected, known, type Row, type Table, type TableSources } from './table.ts';
 
 const camelToSnake = (name: string): string =>
@@ -108,120 +109,6 @@ const swarmTables: readonly Table[] = [
           age_ms: Math.round(nowMonotonicMs() - heardMs),
         })),
       ),
-  },
-  {
-    name: 'decisions',
-    scope: 'swarm',
-    description: 'The newest decisions of the swarm, as far as this peer knows them',
-    columns: columns(`
-      log_index INTEGER place in the committee’s log
-      term INTEGER term of the coordinator that took it
-      time INTEGER Unix time, by the clock of whoever wished it
-      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, quarantine, pardon, bundle, bundle-report, bundle-advance or bundle-withdraw
-      node TEXT member that wished it
-      id TEXT id
-      details TEXT all of it, as JSON`),
-    examples: ['select log_index, node, kind from decisions order by log_index desc limit 10'],
-    rows: ({ link }) =>
-      link.order.decisions.state.recent().map(({ index, term, decision }) => ({
-        log_index: index,
-        term,
-        time: Math.floor(decision.atMs / 1_000),
-        kind: decision.kind,
-        node: link.nameOf(decision.by),
-        id: decision.id,
-        details: JSON.stringify(decision),
-      })),
-  },
-  {
-    name: 'paused',
-    scope: 'swarm',
-    description: 'Agents that change nothing by themselves until they are woken',
-    columns: columns(`
-      node TEXT member
-      time INTEGER Unix time since when
-      decided_by TEXT member that wished it
-      reason TEXT why`),
-    examples: ['select node, reason from paused'],
-    rows: ({ link }) =>
-      link.order.decisions.state.paused().map(({ peer, by, atMs, reason }) => ({
-        node: link.nameOf(peer),
-        time: Math.floor(atMs / 1_000),
-        decided_by: link.nameOf(by),
-        reason,
-      })),
-  },
-  {
-    name: 'grants',
-    scope: 'swarm',
-    description: 'What the swarm lets the policies of a machine do, or keeps from them',
-    columns: columns(`
-      id TEXT id
-      effect TEXT deny, act or approve
-      node TEXT machine
-      tool TEXT tool
-      target TEXT on what; null where on anything
-      uses INTEGER how often, of a standing approval
-      within_s INTEGER in how many seconds
-      until INTEGER Unix time
-      decided_by TEXT member that decided it
-      reason TEXT why`),
-    examples: ['select node, effect, tool, target from grants'],
-    rows: ({ link, nowWallMs }) =>
-      link.order.decisions.state.grants
-        .all(nowWallMs())
-        .map(({ id, effect, peer, tool, target, uses, withinMs, untilMs, by, reason }) => ({
-          id,
-          effect,
-          node: link.nameOf(peer),
-          tool,
-          target,
-          uses,
-          within_s: withinMs / 1_000,
-          until: Math.floor(untilMs / 1_000),
-          decided_by: link.nameOf(by),
-          reason,
-        })),
-  },
-  {
-    name: 'leases',
-    scope: 'swarm',
-    description: 'Disruptive changes under way: each has a lease',
-    columns: columns(`
-      id TEXT id
-      node TEXT machine that has it
-      plan TEXT what it is for
-      until INTEGER Unix time
-      fence INTEGER place in the log`),
-    examples: ['select node, plan from leases'],
-    rows: ({ link, nowWallMs }) =>
-      link.order.decisions.state.leases(nowWallMs()).map(({ id, peer, plan, untilMs, fence }) => ({
-        id,
-        node: link.nameOf(peer),
-        plan,
-        until: Math.floor(untilMs / 1_000),
-        fence,
-      })),
-  },
-  {
-    name: 'placements',
-    scope: 'swarm',
-    description: 'Services for fail-over, and which member runs each',
-    columns: columns(`
-      service TEXT its name
-      node TEXT member that has it; null where nobody does
-      fence INTEGER higher each time that it is placed anew
-      time INTEGER Unix time since when
-      reason TEXT why whoever had it before has it no longer`),
-    examples: ['select service, node, fence from placements'],
-    rows: ({ link }) =>
-      link.order.decisions.state.placements().map(({ service, peer, fence, sinceMs, reason }) => ({
-        service,
-        node: peer === null ? null : link.nameOf(peer),
-        fence,
-        time: Math.floor(sinceMs / 1_000),
-        reason,
-      })),
   },
   {
     name: 'observers',
@@ -586,4 +473,4 @@ const historyTables: readonly Table[] = [
   ),
 ];
 
-export const AGENT_TABLES: readonly Table[] = [...swarmTables, ...machineTables, ...historyTables];
+export const AGENT_TABLES: readonly Table[] = [...swarmTables, ...ORDER_TABLES, ...machineTables, ...historyTables];

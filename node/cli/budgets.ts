@@ -1,0 +1,56 @@
+// `kalos budget`: how many changes policies may make on a machine in a while.
+import type { BudgetAnswer } from '../api/budget-routes.ts';
+import { callAgent } from '../api/client.ts';
+import { KalosError } from '../errors.ts';
+import { printRows } from './data.ts';
+import { EXIT, type Format, printable } from './output.ts';
+
+const MINUTE_MS = 60_000;
+
+export interface BudgetOptions {
+  dir?: string;
+  each: boolean;
+  changes: number;
+  /** Minutes. */
+  within: number;
+  reason: string;
+}
+
+function whom(node: string | undefined, each: boolean): { node: string } | { each: true } {
+  if ((node === undefined) !== each) throw new KalosError('usage', 'name one machine, or say --each');
+  return node === undefined ? { each: true } : { node };
+}
+
+export async function setBudget(node: string | undefined, options: BudgetOptions): Promise<number> {
+  const { dir, each, changes, within, reason } = options;
+  const body = { of: whom(node, each), changes, withinMs: within * MINUTE_MS, reason };
+  const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets', body);
+  process.stdout.write(`decision ${index}: ${changes} changes in ${within} minutes; see: kalos budget list\n`);
+  return EXIT.ok;
+}
+
+export async function liftBudget(
+  node: string | undefined,
+  { dir, each, reason }: Pick<BudgetOptions, 'dir' | 'each' | 'reason'>,
+): Promise<number> {
+  const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets/lift', { of: whom(node, each), reason });
+  process.stdout.write(`decision ${index}: it is lifted\n`);
+  return EXIT.ok;
+}
+
+export async function listBudgets(directory: string | undefined, format: Format): Promise<number> {
+  const { budgets } = await callAgent<{ budgets: BudgetAnswer[] }>(directory, 'GET', '/v1/budgets');
+  printRows(format, {
+    data: { budgets },
+    headers: ['node', 'changes', 'within', 'since', 'by', 'why'],
+    rows: budgets.map(({ node, changes, withinMs, atMs, by, reason }) => [
+      node ?? 'each other one',
+      String(changes),
+      `${withinMs / MINUTE_MS} min`,
+      new Date(atMs).toISOString().slice(0, 16).replace('T', ' '),
+      by,
+      printable(reason),
+    ]),
+  });
+  return EXIT.ok;
+}
