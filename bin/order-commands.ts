@@ -20,8 +20,11 @@ interface Common {
 }
 
 const read = () =>
-  new Option('--read <mode>', 'local: what this agent knows; linearizable: no older than this question')
-    .choices(['local', 'linearizable'])
+  new Option(
+    '--read <mode>',
+    'local: what this agent knows; lease: no older than a second; linearizable: no older than this question',
+  )
+    .choices(['local', 'lease', 'linearizable'])
     .default('local');
 const why = (): Option => new Option('--reason <text>', 'why, for the others and the log').default('by hand');
 

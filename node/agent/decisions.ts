@@ -58,8 +58,10 @@ const BACK: ReadonlySet<Decision['kind']> = new Set(['bundle-withdraw', 'upgrade
 const NOBODY_DRAINED = { index: -1, endMs: 0, peers: new Map<PeerId, Drain>() };
 const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
 
-/** How much is asked of a read: what is here; or what is here once it is no older than the question. */
-export const READS = ['local', 'linearizable'] as const;
+/** How much is asked of a read: what is here; or what is here once it is no older than a second; or than the question. */
+export const READS = ['local', 'lease', 'linearizable'] as const;
+/** For so long nobody is asked again how far the log is. */
+export const LEASE_MS = 1_000;
 export type ReadMode = (typeof READS)[number];
 
 export interface DecisionsEvents {
@@ -102,6 +104,8 @@ export class Decisions {
   #keepingTerm = 0;
   #liars: { index: number; peers: ReadonlySet<PeerId> } = { index: -1, peers: new Set() };
   #drained: { index: number; endMs: number; peers: ReadonlyMap<PeerId, Drain> } = NOBODY_DRAINED;
+  /** How far the log was when somebody asked last. */
+  #confirmed = { index: 0, askedMs: Number.NEGATIVE_INFINITY };
   #stopped = false;
 
   constructor(ports: Ports, swarmId: string, committee: Committee, events: DecisionsEvents) {
@@ -358,9 +362,10 @@ export class Decisions {
   async read(mode: ReadMode, timeoutMs: number): Promise<DecisionState> {
     if (mode === 'local') return this.state;
     const { clock } = this.#ports;
-    const untilMs = clock.monotonicMs() + timeoutMs;
-    const index = await this.#readIndex(timeoutMs);
-    await this.caughtUp(index, untilMs - clock.monotonicMs());
+    const askedMs = clock.monotonicMs();
+    const isFresh = askedMs - this.#confirmed.askedMs <= LEASE_MS;
+    if (mode === 'linearizable' || !isFresh) this.#confirmed = { index: await this.#readIndex(timeoutMs), askedMs };
+    await this.caughtUp(this.#confirmed.index, askedMs + timeoutMs - clock.monotonicMs());
     return this.state;
   }
 

@@ -1,10 +1,11 @@
 // Decisions in a simulated swarm: all know them soon, none is lost or taken twice though coordinators die, a minority decides nothing,
 // who restarts knows at once, and who is paused keeps still.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Attestations } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { LEASE_MS } from '../../node/agent/decisions.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -172,6 +173,54 @@ describe('a decision', () => {
       await later(cluster, 5_000);
       expect(seen, `turn ${turn} at ${reader.name}`).toBe(true);
     }
+  });
+});
+
+describe('a read by lease', () => {
+  it('is no older than a second, asks the coordinator once in that time, and fails where a linearizable one would', async () => {
+    const cluster = await settled(9);
+    const reader = cluster.node(7);
+    const asked: string[] = [];
+    let reads = 0;
+    const look = (mode: 'lease' | 'linearizable'): void => {
+      decisionsOf(reader)
+        .read(mode, 3_000)
+        .then(
+          () => reads++,
+          () => asked.push('failed'),
+        );
+    };
+    const nova = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '') as SimulatedNode;
+    const answers = vi.spyOn(decisionsOf(nova), 'answer');
+    for (let turn = 0; turn < 50; turn++) {
+      look('lease');
+      await later(cluster, 100);
+    }
+    expect([reads, asked]).toEqual([50, []]);
+    const ofReader = answers.mock.calls.filter(([from]) => from === reader.peer).length;
+    expect([ofReader >= 4, ofReader <= 6, reader === nova]).toEqual([true, true, false]);
+    for (let turn = 0; turn < 10; turn++) {
+      look('lease');
+      const made = wish(cluster.node(0), { kind: 'silence', policy: `p-${turn}`, target: null, untilMs: 9e12, reason: 'test' });
+      while (made.outcome === undefined && made.error === undefined) await later(cluster, 1);
+      await later(cluster, LEASE_MS + 1);
+      let seen: boolean | undefined;
+      decisionsOf(reader)
+        .read('lease', 3_000)
+        .then(
+          (state) => {
+            seen = state.silenceOn(`p-${turn}`, 'any', 0) !== undefined;
+          },
+          () => undefined,
+        );
+      await later(cluster, 3_000);
+      expect(seen, `turn ${turn}`).toBe(true);
+    }
+    cluster.network.partition([[reader.peer], cluster.nodes.map(({ peer }) => peer).filter((peer) => peer !== reader.peer)]);
+    await later(cluster, LEASE_MS + 1);
+    look('lease');
+    await later(cluster, 10_000);
+    expect(asked).toEqual(['failed']);
   });
 });
 
