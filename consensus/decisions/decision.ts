@@ -176,3 +176,11 @@ export type Wish = WithoutShared<Decision>;
 
 export const wished = (wish: Wish, by: string, id: string, atMs: number): Decision =>
   ({ v: VERSION, id, by, atMs: Math.round(atMs), ...wish }) as Decision;
+
+/** By the three numbers of a version. */
+export function isOlder(version: string, than: string): boolean {
+  const numbers = (text: string): number[] => text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0);
+  const [a, b] = [numbers(version), numbers(than)];
+  const differs = a.findIndex((one, nth) => one !== b[nth]);
+  return differs >= 0 && (a[differs] ?? 0) < (b[differs] ?? 0);
+}

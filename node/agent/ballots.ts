@@ -1,4 +1,6 @@
 // Votes on this agent's claims, and its own on those of others: the voting core, and the evidence that it asks for.
+
+import { isOlder } from '../../consensus/decisions/decision.ts';
 import {
   type Claim,
   decodeVoteMessage,
@@ -16,9 +18,12 @@ import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
+import { Batches, unbatched } from './batches.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
 
 const MAX_KEPT = 4_096;
+/** Who runs an older one takes one message at a time. */
+const READS_BATCHES = '0.3.0';
 
 export interface BallotEvents {
   send(to: PeerId, bytes: Uint8Array): void;
@@ -36,6 +41,7 @@ export class Ballots {
   readonly #events: BallotEvents;
   readonly #votes: CoreRuntime<VotingInput, VoteMessage, VotingNotice, `deadline ${string}`>;
   readonly #core: Voting;
+  readonly #batches: Batches;
   readonly #waiting = new Map<Claim, (result: VoteResult) => void>();
 
   constructor(ports: Ports, swarmId: string, statuses: StatusTable, events: BallotEvents) {
@@ -43,10 +49,15 @@ export class Ballots {
     this.#statuses = statuses;
     this.#events = events;
     this.#core = new Voting(ports.crypto, swarmId);
+    this.#batches = new Batches({
+      clock: ports.clock,
+      send: (to, bytes) => events.send(to, bytes),
+      reads: (peer) => !isOlder(statuses.get(peer)?.status.version ?? '0.0.0', READS_BATCHES),
+    });
     this.#votes = new CoreRuntime(this.#core, {
       clock: ports.clock,
       store: ports.store,
-      send: (to, message) => events.send(to, encodeVote(message)),
+      send: (to, message) => this.#batches.send(to, encodeVote(message)),
       broadcast: () => undefined,
       notice: (notice) => this.#notice(notice),
       failed: (error) => events.failed(error),
@@ -66,11 +77,14 @@ export class Ballots {
 
   stop(): void {
     this.#votes.stop();
+    this.#batches.stop();
   }
 
   receive(from: PeerId, bytes: Uint8Array): void {
-    const message = decodeVoteMessage(bytes);
-    if (message !== undefined) this.#votes.post({ kind: 'message', from, message });
+    for (const one of unbatched(bytes)) {
+      const message = decodeVoteMessage(one);
+      if (message !== undefined) this.#votes.post({ kind: 'message', from, message });
+    }
   }
 
   /** Asks the witnesses; resolves by the vote's deadline at the latest. */

@@ -8,7 +8,7 @@ import {
   isCertified,
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
-import { type Decision, decisionSchema, KNOWN_SINCE, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { type Decision, decisionSchema, isOlder, KNOWN_SINCE, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { type Drain, drainBytes, endMs, isProven } from '../../consensus/decisions/drains.ts';
 import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
@@ -572,14 +572,6 @@ export class Decisions {
       return undefined; // it is none
     }
   }
-}
-
-/** By the three numbers of a version. */
-function isOlder(version: string, than: string): boolean {
-  const numbers = (text: string): number[] => text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0);
-  const [a, b] = [numbers(version), numbers(than)];
-  const differs = a.findIndex((one, nth) => one !== b[nth]);
-  return differs >= 0 && (a[differs] ?? 0) < (b[differs] ?? 0);
 }
 
 function shuffled<T>(all: readonly T[], below: (bound: number) => number): T[] {

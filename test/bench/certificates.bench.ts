@@ -10,6 +10,7 @@ import type { Bench, BenchOptions, Figures } from './bench.ts';
 const SIZES = [30, 100, 1_000];
 const SETTLED_MS = 60_000;
 const OVER_MS = 40_000;
+const TOGETHER = 5;
 /** Of the certificate that the bar is for. */
 const VOTES = 21;
 /** As many as a member of a large swarm has. */
@@ -51,6 +52,23 @@ async function costAt(nodes: number, critical: boolean): Promise<Cost> {
   };
 }
 
+/** Several services of one machine are killed at once: what is put to its witnesses goes together. */
+async function messagesTogether(nodes: number, services: number): Promise<number> {
+  const service = Array.from({ length: services }, (_, nth) => ({ name: `s-${nth}`, command: ['s'], port: 8080 + nth }));
+  const settings = agentSettings(resolveConfig([{ origin: 'bench', document: { mode: 'act', service } }]));
+  const cluster = Cluster.of({ nodes, seed: 1, settings });
+  const protocol = swarmNames(cluster.swarmId).protocol('vote');
+  let messages = 0;
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  cluster.network.taps.push((_from, _to, name) => {
+    if (name === protocol) messages++;
+  });
+  for (const { name } of service) cluster.node(7).linux.kill(name);
+  await cluster.runUntil(SETTLED_MS + OVER_MS);
+  return messages;
+}
+
 async function run({ option, progress }: BenchOptions): Promise<Figures> {
   const most = option('nodes', 1_000);
   const figures: Figures = { rows: [], keys: {}, unmeasured: ['a rival: none certifies what it repairs'] };
@@ -69,6 +87,9 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
       else figures.keys[`bytes_${nodes}`] = cost.bytes;
     }
   }
+  const together = await messagesTogether(30, TOGETHER);
+  figures.rows.push([`30 nodes, ${TOGETHER} services of one are killed at once`, `${together} messages in all`, '']);
+  figures.keys.together_messages = together;
   const { fresh, again } = await verifyMs(VOTES, option('turns', 50));
   figures.rows.push([`${VOTES} signatures checked`, `${fresh.toFixed(2)} ms of unknown keys, ${again.toFixed(2)} ms again`, '']);
   figures.keys.certificate_verify_ms = fresh;
