@@ -1,12 +1,13 @@
 // Members that are neither well nor down: slow, losing what is sent, or with a clock of their own. Whoever watches one measures it; where that
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
-// An agent whose own disk or loop has been too slow for long has itself drained.
+// An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it starts anew, once nothing
+// depends on it.
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
 import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
 import { encodeCertificate, LEAST_DRAWN } from '../../consensus/vote/certificate.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
-import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -35,6 +36,12 @@ const SPREAD_MS = 20_000;
 const AGAIN_MS = 120_000;
 /** Before a drain ends, it is looked at again. */
 const RENEW_MS = 120_000;
+/** Once nothing depends on it, and not again for so long. */
+const RESTART_AFTER_MS = 60_000;
+const RESTART_EVERY_MS = 3_600_000;
+/** Enough to be slow by. */
+const RESTART_LAG_MS = 200;
+const RESTARTED_KEY = 'gray/restarted';
 const DECIDE_WITHIN_MS = 5_000;
 /** Fewer members have nobody to take over what is drained. */
 const LEAST_MEMBERS = 5;
@@ -66,6 +73,8 @@ export interface GrayEvents extends Watching {
   vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult>;
   nameOf(peer: PeerId): string;
   save(incident: Incident): Promise<unknown>;
+  /** This agent ends, and starts anew; its services go on. */
+  restart(): void;
   log(level: 'info' | 'warn', text: string): void;
 }
 
@@ -112,6 +121,7 @@ export class GrayWatch {
     this.#judge();
     await this.#tellOfSelf();
     await this.#drainSelf();
+    await this.#restartSelf();
     const nowMs = this.#ports.clock.monotonicMs();
     for (const [peer, suspicion] of this.#suspicions) {
       if (nowMs < suspicion.claimAtMs || this.#isDrained(peer) || this.#events.members() < LEAST_MEMBERS) continue;
@@ -199,6 +209,29 @@ export class GrayWatch {
     const reason = `stalled: its disk takes ${Math.round(vitals.diskMs)} ms, its loop is ${Math.round(vitals.lagMs)} ms late`;
     this.#events.log('warn', `this agent has itself drained: ${reason}`);
     await this.#decisions.drain(this.#events.self, CERTIFIED_MS, reason, DECIDE_WITHIN_MS);
+  }
+
+  /** What its loop is late with may be its own doing: then that helps, and nothing is lost by it. */
+  async #restartSelf(): Promise<void> {
+    const { clock, store } = this.#ports;
+    const drain = this.#decisions.drained().get(this.#events.self);
+    const vitals = this.#events.vitals();
+    const nowMs = Math.round(clock.wallMs());
+    if (drain === undefined || nowMs - drain.atMs < RESTART_AFTER_MS || vitals.lagMs < RESTART_LAG_MS) return;
+    // Not where a person wants it.
+    const isOwn = drain.by === this.#events.self && Number.isFinite(this.#drainedAtMs);
+    if (!isOwn && foundBy(drain)?.kind !== 'slow') return;
+    const before = decodeCbor((await store.get(RESTARTED_KEY)) ?? encodeCbor(0));
+    if (typeof before !== 'number' || nowMs - before < RESTART_EVERY_MS) return;
+    await store.write([{ kind: 'put', key: RESTARTED_KEY, value: encodeCbor(nowMs) }]);
+    const text = `this agent starts anew, for its loop is ${Math.round(vitals.lagMs)} ms late; its services go on`;
+    if (this.#incident !== undefined) {
+      addStep(this.#incident, nowMs, 'act', text);
+      await this.#events.save(this.#incident);
+    }
+    this.#events.log('warn', text);
+    this.stop();
+    this.#events.restart();
   }
 
   /** The story, on the machine that it is about. */

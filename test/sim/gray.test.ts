@@ -64,6 +64,29 @@ describe('a member that is', () => {
   });
 });
 
+describe('an agent whose loop stalls', () => {
+  it('is drained, and then starts anew, once: its services go on', async () => {
+    const cluster = await settled(7);
+    const node = cluster.node(4);
+    const stalls = (): void => {
+      if (cluster.scheduler.nowMs > 1_200_000) return;
+      node.pause(900);
+      cluster.scheduler.after(1_300, stalls);
+    };
+    stalls();
+    await later(cluster, 110_000);
+    expect([node.starts, drainedIn(cluster, 2)]).toEqual([1, [node.peer]]);
+    await later(cluster, 90_000);
+    expect(node.starts).toBe(2);
+    // It did not help: not again.
+    await later(cluster, 600_000);
+    expect(node.starts).toBe(2);
+    const story = node.agent?.incidents().find(({ policy }) => policy === 'gray-failure');
+    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/this agent starts anew, for its loop is \d+ ms late/);
+    expect(cluster.violations).toEqual([]);
+  });
+});
+
 describe('nobody is drained', () => {
   it('where all are slow, or the one that looks is', async () => {
     const cluster = await settled(7);
