@@ -4,13 +4,14 @@ import { besiege } from '../support/compromised.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
 const PROGRESS_EVERY = 10;
+const MEMBERS = 8;
 
 async function run({ option, progress }: BenchOptions): Promise<Figures> {
-  const [seeds, from] = [option('seeds', 100), option('seed', 1)];
+  const [seeds, from, seconds] = [option('seeds', 100), option('seed', 1), option('seconds', 180)];
   let [forged, made] = [0, 0];
   const wrong: string[] = [];
   for (let seed = from; seed < from + seeds; seed++) {
-    const siege = await besiege(seed);
+    const siege = await besiege(seed, MEMBERS, seconds * 1_000);
     forged += siege.forged;
     made += siege.made;
     wrong.push(...siege.wrong.map((text) => `seed ${seed}: ${text}`));
