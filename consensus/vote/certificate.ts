@@ -68,9 +68,13 @@ export function verifyCertificate(
   return { valid: true, signatures: votes.length };
 }
 
+/** Those that watch a member, and the next ones, who do where some of these are away. */
+export const drawnFor = (subject: PeerId, members: readonly PeerId[]): PeerId[] =>
+  drawnBy('observer', subject, members, MAX_OBSERVERS + AWAY);
+
 /** Those that were asked are those that watch it, as good as all of them: who makes a claim does not choose who votes. */
 export function areDrawn(subject: PeerId, witnesses: readonly PeerId[], members: readonly PeerId[]): boolean {
-  const drawn = new Set(drawnBy('observer', subject, members, MAX_OBSERVERS + AWAY));
+  const drawn = new Set(drawnFor(subject, members));
   const least = Math.min(MAX_OBSERVERS, members.length - 1) - MISSING;
   return witnesses.length >= Math.max(LEAST_DRAWN, least) && witnesses.every((one) => drawn.has(one));
 }

@@ -2,9 +2,9 @@
 // that are to be armed. The agent judges it before it acts; and the actuator, which has the privileges, has it judged once more, in a
 // process of its own (`kalos leave-check`), by what is signed alone: an agent that was taken over gives itself no leave.
 import { z } from 'zod';
-import { areDrawn, type Certificate, decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import { areDrawn, type Certificate, decodeCertificate, drawnFor, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { decodeCbor, encodeCbor, equalBytes, fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
-import { Roster } from '../../swarm/identity/roster.ts';
+import { NO_ISSUER_GRACE_MS, Roster } from '../../swarm/identity/roster.ts';
 import { stepToWire } from '../../swarm/ports/actuator.ts';
 import { type Crypto, HASH_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -19,6 +19,7 @@ export const LEAST_WITNESSES = 4;
 /** What ended so long ago is refused by its times already. */
 const FORGET_USED_MS = 86_400_000;
 const MAX_USED = 10_000;
+const MAX_REVOCATIONS = 500;
 
 type Verifier = Pick<Crypto, 'verify' | 'hash' | 'peerOf'>;
 
@@ -81,12 +82,39 @@ type Proof = z.infer<typeof leaveSchema>[6];
 export const certificateProof = (certificate: Uint8Array): Proof => ['certificate', certificate];
 export const orderProof = (order: SignedOrder): Proof => ['order', JSON.stringify(order)];
 
-/** Whoever judges it needs no other word than the root keys': all that was signed about the members goes with it. */
-export function encodeLeave(roster: Roster, peer: PeerId, tools: Uint8Array, proof: Proof): Uint8Array {
-  const isPublic = (kind: string): boolean => kind !== 'network' && kind !== 'recovery';
-  const records = roster.records().flatMap((record) => (isPublic(record.body.kind) ? [record.bytes] : []));
-  return encodeCbor([VERSION, roster.swarmId, peer, roster.genesis?.bytes ?? new Uint8Array(), records, tools, proof]);
+/** What leave is shown with. */
+export interface Shown {
+  roster: Roster;
+  /** This machine. */
+  peer: PeerId;
+  tools: Uint8Array;
+  nowMs: number;
 }
+
+/** Whoever judges it needs no other word than the root keys': what was signed about those that it takes to know goes with it. */
+export function encodeLeave({ roster, peer, tools, nowMs }: Shown, proof: Proof, witnesses: readonly PeerId[] = []): Uint8Array {
+  const genesis = roster.genesis?.bytes ?? new Uint8Array();
+  return encodeCbor([VERSION, roster.swarmId, peer, genesis, recordsFor(roster, peer, witnesses, nowMs), tools, proof]);
+}
+
+/** Of issuers, operators, this machine, and those that watch it, or did vote; and who belongs no longer, the newest first. */
+function recordsFor(roster: Roster, peer: PeerId, witnesses: readonly PeerId[], nowMs: number): Uint8Array[] {
+  const issuers = roster.issuers().map(({ subject }) => subject);
+  const shown = new Set([peer, ...issuers, ...witnesses, ...drawnFor(peer, membersOf(roster, nowMs))]);
+  const all = roster.records();
+  const revocations = all.filter(({ body }) => body.kind === 'revocation').sort((a, b) => b.body.fromMs - a.body.fromMs);
+  const others = all.filter(({ body }) =>
+    body.kind === 'member' ? shown.has(body.subject) : body.kind === 'issuer' || body.kind === 'operator',
+  );
+  return [...others, ...revocations.slice(0, MAX_REVOCATIONS)].map((record) => record.bytes);
+}
+
+/** Who is drawn from: those too that were not heard of for a while, or an agent could wait until all that it does not want have ended. */
+const membersOf = (roster: Roster, nowMs: number): PeerId[] =>
+  roster
+    .members()
+    .filter(({ subject, untilMs }) => untilMs + NO_ISSUER_GRACE_MS > nowMs && roster.standing(subject, nowMs) !== 'future')
+    .map(({ subject }) => subject);
 
 /** What the actuator keeps between one leave and the next: whose it is, what was used, and who belonged when it looked last. */
 const memorySchema = z.tuple([
@@ -136,6 +164,7 @@ export function judgeLeave(crypto: Verifier, { id, steps, leave, memory, nowMs, 
   if (typeof judged === 'string') return refused(judged);
   if (used.some(([nonce]) => nonce === judged.nonce)) return refused('it was used already');
   const stillUsed = used.filter(([, untilMs]) => untilMs + FORGET_USED_MS > nowMs).slice(-MAX_USED);
+  roster.reap(nowMs);
   const all = roster.records().map((record) => record.bytes);
   const nowUsed = [...stillUsed, [judged.nonce, judged.untilMs]];
   return { ok: true, memory: encodeCbor([VERSION, swarm, peer, Math.max(term, judged.term), nowUsed, all]) };
@@ -155,8 +184,8 @@ function judgeCertificate(encoded: Uint8Array, question: CertificateQuestion, te
   if (refusal !== undefined) return refusal;
   if (warrant.term < term) return 'the certificate is of an earlier term';
   const { roster, peer, nowMs } = question;
-  const members = roster.members().flatMap(({ subject }) => (roster.standing(subject, nowMs) === 'member' ? [subject] : []));
-  if (!areDrawn(peer, certificate.witnesses, members)) return 'its witnesses are not those that watch this machine';
+  if (!areDrawn(peer, certificate.witnesses, membersOf(roster, nowMs)))
+    return 'its witnesses are not those that watch this machine';
   return { nonce: toHex(warrant.nonce), untilMs: certificate.claim.expiresAtMs, term: warrant.term };
 }
 

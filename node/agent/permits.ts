@@ -169,11 +169,11 @@ export class Permits {
 
   /** As the actuator is shown it; undefined where a standing approval is all there is. */
   leave({ certificate }: Permit, calls: readonly ToolCall[], before: readonly Snapshot[]): Uint8Array | undefined {
-    const { crypto } = this.#ports;
-    const { roster } = this.#link.admission;
+    const { crypto, clock } = this.#ports;
     if (certificate === undefined) return undefined;
-    const proof = certificateProof(encodeCertificate(certificate));
-    return encodeLeave(roster, crypto.self, digests(crypto, calls, before).tools, proof);
+    const { tools } = digests(crypto, calls, before);
+    const shown = { roster: this.#link.admission.roster, peer: crypto.self, tools, nowMs: clock.wallMs() };
+    return encodeLeave(shown, certificateProof(encodeCertificate(certificate)), certificate.witnesses);
   }
 
   /** As an incident keeps it; empty where there is none. */

@@ -74,7 +74,7 @@ export class SignedOrders {
     const quiet = async (): Promise<void> => undefined;
     const unchanged = (now: readonly Snapshot[]): string | undefined => this.#changed(order, calls, now);
     const { tools } = digests(crypto, calls, before);
-    const leave = (): Uint8Array => encodeLeave(roster, crypto.self, tools, orderProof(order));
+    const leave = (): Uint8Array => encodeLeave({ ...judging, tools }, orderProof(order));
     const performed = await executor.perform(plan, 'operators', { asked: quiet, intended: quiet, unchanged, leave });
     return { ...performed, plan: plan.id };
   }

@@ -109,6 +109,30 @@ describe('a certificate', () => {
     expect(reasonOf(judge(before, { id: 'plan-3', memory }))).toBeUndefined();
     expect(reasonOf(judge(before, { id: 'plan-3', memory: memoryOf(since) }))).toBe('its witnesses are too few, or no members');
   });
+
+  it('holds by them though the agent waits until their certificates have ended, and shows others’ that were renewed', async () => {
+    const world = await LeaveWorld.of(24, NOW);
+    const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
+    const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
+    world.nowMs = NOW + 30 * 3_600_000;
+    const fewer = new Roster(world.self, world.roster.swarmId);
+    fewer.adopt(world.roster.genesis?.bytes ?? NOTHING);
+    for (const { body, bytes } of world.roster.records()) if (body.kind === 'issuer') fewer.offer(bytes, world.nowMs);
+    for (const [nth, one] of [world.self, ...friends].entries())
+      expect(fewer.offer(world.member(one, `m-${nth}`, world.nowMs), world.nowMs).verdict).toBe('accept');
+    const chosen = world.leave(world.certificate(RESTART, { plan: 'plan-2', by: friends }), fewer);
+    expect(reasonOf(judge(chosen, { id: 'plan-2', nowMs: world.nowMs }))).toBeUndefined(); // to one that has seen nothing yet
+    expect(reasonOf(judge(chosen, { id: 'plan-2', nowMs: world.nowMs, memory }))).toBe(
+      'its witnesses are not those that watch this machine',
+    );
+  });
+
+  it('is shown with what it takes to judge it, and no more, in a swarm of any size', async () => {
+    const world = await LeaveWorld.of(200, NOW);
+    const leave = world.leave(world.certificate(RESTART));
+    expect(leave.length).toBeLessThan(8_000);
+    expect(memoryOf(judge(leave)).length).toBeLessThan(8_000);
+  });
 });
 
 describe('an order', () => {

@@ -1,6 +1,6 @@
 // Leave with real keys: a machine, who watches it, operators, and certificates and orders of theirs over steps that a test chooses.
 import { certificateQuorum } from '../../consensus/quorum.ts';
-import { encodeCertificate } from '../../consensus/vote/certificate.ts';
+import { decodeCertificate, encodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
 import { certificateProof, encodeLeave, orderProof } from '../../node/action/leave.ts';
 import { type SignedOrder, signOrder } from '../../node/action/signed-order.ts';
@@ -26,7 +26,7 @@ export interface CertificateOptions {
 
 /** A swarm of `count` members, the machine among them, and three operators. */
 export class LeaveWorld {
-  readonly nowMs: number;
+  nowMs: number;
   readonly roster: Roster;
   readonly #root: Ed25519Crypto;
   readonly self: Ed25519Crypto;
@@ -44,7 +44,7 @@ export class LeaveWorld {
     this.roster = new Roster(self, genesis.swarmId);
     this.roster.adopt(genesis.bytes);
     this.tools = self.hash(new Uint8Array([1]));
-    const shared = { epoch: 0, fromMs: nowMs - MINUTE_MS, untilMs: nowMs + DAY_MS };
+    const shared = { epoch: 0, fromMs: nowMs - MINUTE_MS, untilMs: nowMs + 30 * DAY_MS };
     this.admit({ kind: 'issuer', subject: self.self, ...shared });
     for (const [nth, one] of operators.entries())
       this.admit({ kind: 'operator', subject: one.self, name: `op-${nth}`, ...shared });
@@ -55,8 +55,9 @@ export class LeaveWorld {
     return new LeaveWorld(await makePeer(), await makePeers(count), await makePeers(3), nowMs);
   }
 
-  member(one: Ed25519Crypto, name: string): Uint8Array {
-    const from = { name, role: 'member', nowMs: this.nowMs - MINUTE_MS } as const;
+  /** Its certificate, as it is admitted, or later renewed. */
+  member(one: Ed25519Crypto, name: string, nowMs = this.nowMs - MINUTE_MS): Uint8Array {
+    const from = { name, role: 'member', nowMs } as const;
     return certifiedBy(this.self, this.roster.swarmId, one.self, from).bytes;
   }
 
@@ -124,7 +125,12 @@ export class LeaveWorld {
 
   /** @param roster what the agent shows: all that it knows, where it is honest */
   leave(certificate: Uint8Array, roster = this.roster): Uint8Array {
-    return encodeLeave(roster, this.self.self, this.tools, certificateProof(certificate));
+    const witnesses = decodeCertificate(certificate)?.witnesses;
+    return encodeLeave(
+      { roster, peer: this.self.self, tools: this.tools, nowMs: this.nowMs },
+      certificateProof(certificate),
+      witnesses,
+    );
   }
 
   async order(steps: readonly Step[], by = this.operators.slice(0, 2), more: Partial<SignedOrder> = {}): Promise<Uint8Array> {
@@ -144,6 +150,6 @@ export class LeaveWorld {
       ...more,
     };
     for (const one of by) order = await signOrder(order, one);
-    return encodeLeave(this.roster, this.self.self, this.tools, orderProof(order));
+    return encodeLeave({ roster: this.roster, peer: this.self.self, tools: this.tools, nowMs: this.nowMs }, orderProof(order));
   }
 }
