@@ -4,6 +4,7 @@
 
 #include <node_api.h>
 
+#include <climits>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <malloc.h>
 #include <mntent.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
@@ -300,9 +302,30 @@ napi_value Sample(napi_env env, napi_callback_info info) {
 	return result;
 }
 
-// trim() -> undefined; gives what malloc holds but nobody uses back to the machine.
+// The program's own code that was needed to start it, and is not any more: what is still used is mapped again from the page cache
+// when it runs next. Only code, which is never written to: other parts of the file are, by the dynamic linker.
+void forget_code() {
+	char program[PATH_MAX], line[PATH_MAX + 128];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+	FILE *maps = length <= 0 ? nullptr : fopen("/proc/self/maps", "re");
+	if (maps == nullptr)
+		return;
+	program[length] = '\0';
+	while (fgets(line, sizeof line, maps) != nullptr) {
+		unsigned long from, to;
+		char rights[5];
+		int at = 0;
+		line[strcspn(line, "\n")] = '\0';
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %n", &from, &to, rights, &at) == 3 && at > 0 && strcmp(rights, "r-xp") == 0 && strcmp(line + at, program) == 0)
+			madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
+	}
+	fclose(maps);
+}
+
+// trim() -> undefined; gives what malloc holds but nobody uses back to the machine, and code that has not run lately.
 napi_value Trim(napi_env, napi_callback_info) {
 	malloc_trim(0);
+	forget_code();
 	return nullptr;
 }
 

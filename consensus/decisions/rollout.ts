@@ -10,6 +10,8 @@ const MAX_REPORTS = 256;
 /** Canaries may take so much longer than they are to watch it; then it goes back. */
 const PATIENCE_MS = 120_000;
 const KEY_CHARS = 32;
+/** What was pushed later than that from now was not: whoever coordinates may have made it up, and nothing would come after it. */
+const FUTURE_MS = 86_400_000;
 
 /** Of whatever is pushed. */
 export const pushedShape = {
@@ -117,8 +119,8 @@ export class Rollout<Content extends Pushed, How = unknown> {
     const { candidate } = this.#state;
     if (candidate !== null) return `${this.kind.name} ${candidate.id.slice(0, 8)} is being tried`;
     if (new Set(content.canary).size < content.canary.length) return 'a canary is named twice';
-    const { pushedMs } = content;
-    if ((pushedMs ?? 0) <= (this.#state.newestMs ?? -1)) return 'it is older than what was pushed since';
+    const { pushedMs, atMs } = content;
+    if ((pushedMs ?? 0) <= believedMs(this.#state, atMs)) return 'it is older than what was pushed since';
     if (pushedMs !== undefined) this.#state = { ...this.#state, newestMs: pushedMs };
     this.#state = { ...this.#state, candidate: { ...content, phase: 'canary', sinceMs: content.atMs, reports: [] } };
     return undefined;
@@ -216,6 +218,10 @@ export const missingOf = (trial: Trial): PeerId[] =>
 export const knownSchema = z.strictObject({ newestMs: z.number(), keys: z.array(z.string()) });
 export type Known = z.infer<typeof knownSchema>;
 export const NOTHING_KNOWN: Known = { newestMs: -1, keys: [] };
+
+/** When the newest was pushed, where that can be. */
+export const believedMs = ({ newestMs = -1 }: Pick<RolloutState<Pushed>, 'newestMs'>, nowMs: number): number =>
+  newestMs > nowMs + FUTURE_MS ? -1 : newestMs;
 
 /** What tells one from another, whatever the decision about it is called. */
 export const keyOf = <Content extends Pushed>(crypto: Crypto, swarmId: string, kind: Kind<Content>, content: Content): string =>

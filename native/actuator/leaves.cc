@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,7 +63,7 @@ std::string content_of(int fd, size_t limit) {
 	dup2(question, 0);
 	dup2(answer, 1);
 	dup2(answer, 2);
-	close_range(3, ~0U, 0);
+	syscall(SYS_close_range, 3U, ~0U, 0U);
 	char *words[] = {const_cast<char *>(program.c_str()), const_cast<char *>("leave-check"), nullptr};
 	// No cache of compiled code: it would lie where others can write.
 	char *environment[] = {const_cast<char *>("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), const_cast<char *>("LANG=C.UTF-8"),

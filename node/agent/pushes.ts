@@ -1,6 +1,7 @@
 // Whether this machine takes what was pushed to all: who is said to have pushed it has signed it, may do so, and it is of now. What was
 // taken back is not taken again, whatever a coordinator has decided: it is known by when it was pushed, which is kept on this machine.
 import {
+  believedMs,
   isSigned,
   type Known,
   keyOf,
@@ -28,7 +29,10 @@ const isSame = (a: Known, b: Known): boolean => a.newestMs === b.newestMs && a.k
 export class Pushes<Content extends Pushed, How> {
   readonly #config: PushesConfig<Content, How>;
   #known: Known | undefined;
-  #looked = '';
+  /** What was decided at the last look; and whether it told all that there is to know. */
+  #seen = '';
+  #isWhole = false;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(config: PushesConfig<Content, How>) {
     this.#config = config;
@@ -38,21 +42,42 @@ export class Pushes<Content extends Pushed, How> {
     return `pushed/${this.#config.rollout().kind.name}`;
   }
 
-  /** Takes note of what is decided now; before anything of it is taken. */
-  async look(): Promise<void> {
-    const { ports } = this.#config;
-    const { candidate, good, before, newestMs = -1 } = this.#config.rollout().state;
-    const contents = [candidate, good, before].filter((one) => one !== null);
-    const looked = [newestMs, ...contents.map(({ id }) => id)].join();
-    if (this.#known !== undefined && looked === this.#looked) return;
-    const stored = this.#known ?? (await this.#stored());
-    const keyed = contents.map((one) => ({ key: this.#keyOf(one), pushedMs: one.pushedMs ?? 0, why: this.#unsigned(one) }));
-    const believed = keyed.filter(({ key, why }) => why === undefined || stored.keys.includes(key));
-    this.#known = knownNow(stored, believed, newestMs);
-    // Who may push, the roster may yet tell.
-    this.#looked = believed.length === keyed.length ? looked : '';
-    if (isSame(stored, this.#known)) return;
-    await ports.store.write([{ kind: 'put', key: this.#key, value: encodeCbor(this.#known) }]);
+  /** Takes note of what is decided now; before anything of it is taken. One look after the other. */
+  look(): Promise<void> {
+    this.#last = this.#last.catch(() => undefined).then(() => this.#look());
+    return this.#last;
+  }
+
+  /** Until nothing has changed meanwhile: else what was decided in between would pass for something old. */
+  async #look(): Promise<void> {
+    for (let isFirst = !this.#isWhole; isFirst || !this.isCurrent; isFirst = false) {
+      const newestMs = believedMs(this.#config.rollout().state, this.#config.ports.clock.wallMs());
+      const [seen, contents] = [this.#now(), this.#contents()];
+      const stored = this.#known ?? (await this.#stored());
+      const keyed = contents.map((one) => ({ key: this.#keyOf(one), pushedMs: one.pushedMs ?? 0, why: this.#unsigned(one) }));
+      const believed = keyed.filter(({ key, why }) => why === undefined || stored.keys.includes(key));
+      const known = knownNow(stored, believed, newestMs);
+      if (!isSame(stored, known))
+        await this.#config.ports.store.write([{ kind: 'put', key: this.#key, value: encodeCbor(known) }]);
+      this.#known = known;
+      this.#seen = seen;
+      // Who may push, the roster may yet tell.
+      this.#isWhole = believed.length === keyed.length;
+    }
+  }
+
+  #contents() {
+    const { candidate, good, before } = this.#config.rollout().state;
+    return [candidate, good, before].filter((one) => one !== null);
+  }
+
+  #now(): string {
+    return [this.#config.rollout().state.newestMs ?? -1, ...this.#contents().map(({ id }) => id)].join();
+  }
+
+  /** Nothing was decided since the last look: what is wanted now was looked at. */
+  get isCurrent(): boolean {
+    return this.#known !== undefined && this.#now() === this.#seen;
   }
 
   async #stored(): Promise<Known> {

@@ -79,6 +79,7 @@ export class SwarmPolicies {
     await this.#pushes.look();
     const { bundles } = this.#decisions.state;
     const wanted = bundles.wantedBy(this.#ports.crypto.self);
+    if (!this.#pushes.isCurrent) return;
     const id = wanted?.id ?? '';
     if (id !== this.#events.bundle() && this.#watch?.bundle !== id) return this.#take(wanted);
     if (id !== '' && bundles.state.candidate?.id === id) await this.#tell();

@@ -83,6 +83,7 @@ export class SwarmUpgrades {
     const { releases, crypto } = this.#ports;
     const { upgrades } = this.#decisions.state;
     const wanted = upgrades.wantedBy(crypto.self);
+    if (!this.#pushes.isCurrent) return;
     const digest = wanted?.digest ?? '';
     const { failed } = releases;
     if (failed !== undefined && failed.digest !== digest) await releases.forgive();

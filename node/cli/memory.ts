@@ -9,5 +9,10 @@ type CollectGarbage = (options: { type: 'major'; flavor: 'last-resort' }) => voi
 export function compactHeap(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as CollectGarbage)({ type: 'major', flavor: 'last-resort' });
+  trim();
+}
+
+/** What malloc holds but nobody uses, and code that has not run lately: a millisecond. */
+export function trim(): void {
   trimMemory(findPackage().addonPath);
 }

@@ -6,7 +6,7 @@ import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError } from '../errors.ts';
 import type { RunningNode } from '../main.ts';
-import { compactHeap } from './memory.ts';
+import { compactHeap, trim } from './memory.ts';
 import { bytes, EXIT, paint, printable } from './output.ts';
 
 export interface UpOptions {
@@ -31,6 +31,7 @@ const EXIT_ANEW = 75;
 const COMPACT_AFTER_MS = 15_000;
 /** And now and then: what an agent allocates at rest is garbage within minutes, but V8 sees no need to collect it. */
 const COMPACT_EVERY_MS = 600_000;
+const TRIM_EVERY_MS = 60_000;
 
 /** How the user calls this program: what hints should show. */
 export function commandName(): string {
@@ -80,6 +81,7 @@ export async function up(options: UpOptions): Promise<void> {
   stopOnSignal(node, notifier, log);
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
+  setInterval(trim, TRIM_EVERY_MS).unref();
 }
 
 /** As what was chosen meanwhile: by the launcher, in this one’s place, or as its child where that watches over it. */

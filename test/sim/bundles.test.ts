@@ -1,7 +1,7 @@
 // Policies for all machines, in a simulated swarm: tried on a few, taken by all, and taken back where they do harm; whoever coordinates.
 import { describe, expect, it } from 'vitest';
 import { newBundles } from '../../consensus/decisions/bundles.ts';
-import type { Decision } from '../../consensus/decisions/decision.ts';
+import { type Decision, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -167,6 +167,27 @@ describe('a bundle of policies', () => {
       reason: 'node-2: it is older than what this machine has seen since',
     });
     expect(cluster.nodes.map((node) => originOf(node, 'restless'))).toEqual(Array(5).fill(undefined));
+  });
+
+  it('is not kept away for good by one that a coordinator says was pushed in a thousand years', async () => {
+    const cluster = await settled(5);
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '') ?? expect.fail('nobody coordinates');
+    const forged: Wish = {
+      kind: 'bundle',
+      policies: JSON.stringify([HARMFUL]),
+      pushedMs: Number.MAX_SAFE_INTEGER,
+      signature: new Uint8Array(64),
+      canary: [cluster.node(2).peer],
+      soakMs: SOAK_MS,
+      findings: 0,
+    };
+    const decision = wished(forged, cluster.node(0).peer, 'd'.repeat(32), nova.wallMs());
+    nova.agent?.swarm.order.committee.replica?.propose(decision, 3_000).catch(() => undefined);
+    await later(cluster, 2 * SOAK_MS);
+    expect(bundlesOf(cluster.node(1))?.ended).toMatchObject({ id: decision.id, outcome: 'back' });
+    push(cluster, [QUIET], [3]);
+    await everywhere(cluster);
+    expect(cluster.nodes.map((node) => originOf(node, 'too-hot'))).toEqual(Array(5).fill('swarm'));
   });
 
   it('yields to what a machine declares itself', async () => {
