@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import { budgetShape } from './budgets.ts';
 import { drainShape } from './drains.ts';
+import { epochShape } from './epochs.ts';
 import { grantShape } from './grants.ts';
 
 const VERSION = 1;
@@ -46,6 +47,8 @@ const shared = {
 export const decisionSchema = z.discriminatedUnion('kind', [
   /** A coordinator begins. */
   z.strictObject({ ...shared, kind: z.literal('leads') }),
+  /** Who belongs has changed. */
+  z.strictObject({ ...shared, kind: z.literal('epoch'), ...epochShape }),
   /** An agent changes nothing on its machine until it is woken. */
   z.strictObject({ ...shared, kind: z.literal('pause'), peer, reason }),
   z.strictObject({ ...shared, kind: z.literal('wake'), peer, reason }),
@@ -168,6 +171,7 @@ export const KNOWN_SINCE: Partial<Record<Decision['kind'], string>> = {
   undrain: '0.2.0',
   budget: '0.3.0',
   unbudget: '0.3.0',
+  epoch: '0.3.0',
 };
 
 type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;

@@ -8,6 +8,7 @@ import { Budgets, budgetsSchema } from './budgets.ts';
 import { bundlesSchema, newBundles } from './bundles.ts';
 import { type Decision, decisionSchema } from './decision.ts';
 import { Drains, drainsSchema } from './drains.ts';
+import { Epochs, epochsSchema } from './epochs.ts';
 import { Grants, grantsSchema } from './grants.ts';
 import { type Placement, Placements, placementsSchema } from './placements.ts';
 import { NOTHING_PUSHED } from './rollout.ts';
@@ -89,6 +90,7 @@ const stateSchema = z.tuple([
   upgradesSchema.optional(),
   drainsSchema.default([]),
   budgetsSchema.default([]),
+  epochsSchema.default(null),
 ]);
 
 /** Disruptive changes that may be made at once. */
@@ -109,6 +111,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
   readonly upgrades = newUpgrades();
   readonly drains = new Drains();
   readonly budgets = new Budgets();
+  readonly epochs = new Epochs();
   readonly grants = new Grants();
   #quarantined = new Map<PeerId, Quarantine>();
 
@@ -137,6 +140,8 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     switch (decision.kind) {
       case 'leads':
         return undefined;
+      case 'epoch':
+        return this.epochs.take(decision, index);
       case 'pause':
         if (this.#paused.size >= MAX_PAUSED) return `${MAX_PAUSED} agents are paused already`;
         this.#paused.set(decision.peer, { peer: decision.peer, by, atMs, reason: decision.reason });
@@ -300,16 +305,38 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       sorted(this.#quarantined),
     ];
     // As the version before has it, as long as there is nothing of what that did not know.
-    const isAsBefore = this.budgets.isBlank && this.upgrades.isBlank && this.drains.isBlank;
-    const since = [this.upgrades.state, this.drains.encodable(), ...(this.budgets.isBlank ? [] : [this.budgets.all()])];
-    return encodeCbor(isAsBefore ? fields : [...fields, ...since]);
+    const { upgrades, drains, budgets, epochs } = this;
+    const since: [unknown, boolean][] = [
+      [upgrades.state, upgrades.isBlank],
+      [drains.encodable(), drains.isBlank],
+      [budgets.all(), budgets.isBlank],
+      [epochs.newest, epochs.newest === null],
+    ];
+    // Of two that a version before has, the second is there where the first is.
+    const known = since.findLastIndex(([, isBlank]) => !isBlank) + 1;
+    const written = since.slice(0, known === 1 ? 2 : known).map(([value]) => value);
+    return encodeCbor([...fields, ...written]);
   }
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
     if (!parsed.success) throw new RangeError('no state of decisions');
-    const [, index, recent, paused, silences, leases, placements, bundles, grants, quarantined, upgrades, drains, budgets] =
-      parsed.data;
+    const [
+      ,
+      index,
+      recent,
+      paused,
+      silences,
+      leases,
+      placements,
+      bundles,
+      grants,
+      quarantined,
+      upgrades,
+      drains,
+      budgets,
+      epoch,
+    ] = parsed.data;
     this.index = index;
     this.#recent = recent.map(([at, term, decision]) => ({ index: at, term, decision }));
     this.#paused = new Map(paused.map((one) => [one.peer, one]));
@@ -320,6 +347,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     this.upgrades.restore(upgrades ?? NOTHING_PUSHED);
     this.drains.restore(drains);
     this.budgets.restore(budgets);
+    this.epochs.newest = epoch;
     this.grants.restore(grants);
     this.#quarantined = new Map(quarantined.map((one) => [one.peer, one]));
   }

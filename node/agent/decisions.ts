@@ -52,7 +52,7 @@ const OWN: ReadonlySet<Decision['kind']> = new Set([
   'undrain',
 ]);
 /** What is the coordinator’s. */
-const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'displace', 'bundle-advance', 'upgrade-advance']);
+const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'epoch', 'displace', 'bundle-advance', 'upgrade-advance']);
 /** The coordinator’s too, and an issuer’s. */
 const BACK: ReadonlySet<Decision['kind']> = new Set(['bundle-withdraw', 'upgrade-withdraw', 'move']);
 const NOBODY_DRAINED = { index: -1, endMs: 0, peers: new Map<PeerId, Drain>() };

@@ -8,6 +8,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { Committee } from './committee.ts';
 import { Decisions } from './decisions.ts';
+import { RosterEpochs } from './roster-epochs.ts';
 import { VitalSigns } from './vitals.ts';
 
 export const ORDER_MESSAGES = ['raft', 'attest'] as const;
@@ -53,6 +54,7 @@ export class Order {
     this.#events = events;
     this.#vitals = new VitalSigns(ports, domain ?? '', events.failed);
     const { members, nameOf, log, failed, rttMs } = events;
+    const epochs = new RosterEpochs(ports.clock, roster, () => this.decisions);
     this.committee = new Committee(ports, {
       send: (to, bytes) => events.send(to, 'raft', bytes),
       request: (to, body, withinMs) => events.request(to, 'committee', body, withinMs),
@@ -64,7 +66,10 @@ export class Order {
       vitals: () => this.#vitals.now,
       isDrained: (peer) => this.decisions.drained().has(peer),
       elected: (term, coordinator) => log('info', `term ${term}: ${nameOf(coordinator)} coordinates`),
-      leading: (replica) => this.decisions.leading(replica),
+      leading: (replica) => {
+        this.decisions.leading(replica);
+        epochs.tell();
+      },
       applied: () => this.decisions.applied(),
       nameOf,
       log,

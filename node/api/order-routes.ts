@@ -5,6 +5,7 @@ import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';
 import type { Placement } from '../../consensus/decisions/placements.ts';
 import type { Decided, Lease, Pause, SwarmSilence } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
 import { READS, type ReadMode } from '../agent/decisions.ts';
@@ -48,6 +49,8 @@ export interface LogAnswer extends AsOf {
 
 export interface NovaAnswer extends AsOf {
   coordinator: string | null;
+  /** The newest change of who belongs, in order; and whether this agent's roster is that. */
+  roster: { epoch: number; members: number; atMs: number; isSame: boolean } | null;
   /** How this agent knows: from its own log, or from what the committee vouches for. */
   seat: 'voter' | 'learner' | 'follower';
   committee: { node: string; seat: string; leads: boolean; behind: number | null }[];
@@ -69,6 +72,13 @@ const asOf = (agent: Agent, read: ReadMode): AsOf => ({
   term: agent.swarm.term,
 });
 
+function rosterOf({ swarm }: Agent): NovaAnswer['roster'] {
+  const { newest } = swarm.order.decisions.state.epochs;
+  if (newest === null) return null;
+  const { epoch, members, atMs, digest } = newest;
+  return { epoch, members, atMs, isSame: equalBytes(digest, swarm.admission.roster.digest()) };
+}
+
 export function nova(agent: Agent, read: ReadMode): NovaAnswer {
   const { swarm } = agent;
   const { committee, decisions } = swarm.order;
@@ -80,6 +90,7 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
   return {
     ...asOf(agent, read),
     coordinator: swarm.coordinator === undefined ? null : swarm.nameOf(swarm.coordinator),
+    roster: rosterOf(agent),
     seat: own === undefined ? 'follower' : own.votes ? 'voter' : 'learner',
     committee:
       seats.length > 0
@@ -128,6 +139,8 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
   switch (decision.kind) {
     case 'leads':
       return `${nameOf(decision.by)} coordinates`;
+    case 'epoch':
+      return `who belongs has changed: ${decision.members} members`;
     case 'pause':
       return `${nameOf(decision.peer)} changes nothing until it is woken: ${decision.reason}`;
     case 'wake':
@@ -259,7 +272,11 @@ const ROUTES: readonly Route[] = [
       const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
       if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
       const what = describeDecision(found, (peer) => agent.swarm.nameOf(peer));
-      return ok({ ...asOf(agent, read), ...found, what });
+      const fields = Object.entries(found.decision).map(([key, value]) => [
+        key,
+        value instanceof Uint8Array ? toHex(value) : value,
+      ]);
+      return ok({ ...asOf(agent, read), ...found, decision: Object.fromEntries(fields), what });
     }),
   ),
   post(

@@ -22,6 +22,7 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
   const lines = [
     coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
     `this agent: ${seat}`,
+    ...rosterLine(answer),
     '',
     table(
       ['node', 'seat', 'leads', 'behind'],
@@ -33,6 +34,12 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
   for (const [columns, rows] of holding(answer)) if (rows.length > 0) lines.push('', table(columns, rows));
   process.stdout.write(`${[...lines, '', current(answer)].join('\n')}\n`);
   return code;
+}
+
+function rosterLine({ roster }: NovaAnswer): string[] {
+  if (roster === null) return [];
+  const same = roster.isSame ? 'as this agent knows it' : paint('yellow', 'this agent knows another');
+  return [`roster epoch ${roster.epoch}: ${roster.members} ${roster.members === 1 ? 'member' : 'members'}, ${same}`];
 }
 
 /** What is decided and holds, a table of each. */

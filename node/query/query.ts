@@ -40,6 +40,9 @@ export interface QueryAnswer {
   mode: 'local' | 'live';
   /** The newest term of the election that this peer knows. */
   epoch: number;
+  /** The newest change of who belongs, and the newest decision, that it knows; 0 where it knows none. */
+  rosterEpoch: number;
+  index: number;
   expected: number;
   answered: number;
   missing: { node: string; peer: PeerId; reason: string }[];
@@ -157,6 +160,8 @@ function summed({ expected, missing, truncated, ages }: Gathered, mode: QueryOpt
   return {
     mode: expected.size > 0 && mode === 'live' ? ('live' as const) : ('local' as const),
     epoch: link.term,
+    rosterEpoch: link.order.decisions.state.epochs.newest?.epoch ?? 0,
+    index: link.order.decisions.state.index,
     expected: count,
     answered: count - missing.size,
     missing: [...missing].map(([peer, reason]) => ({ node: link.nameOf(peer), peer, reason })),

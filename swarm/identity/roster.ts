@@ -1,6 +1,7 @@
 // Who belongs to the swarm: the merged set of certificates and revocations. Of each the newest counts, and a revocation ends
 // all certificates up to its epoch; so merging is commutative, associative and idempotent, but for what an issuer signed
 // that was revoked since: whoever held that before keeps it until it ends, nobody takes it anew.
+import { encodeCbor } from '../dissemination/cbor.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
 import { type Genesis, parseGenesis } from './genesis.ts';
@@ -60,6 +61,7 @@ export class Roster {
   #genesis: Genesis | undefined;
   /** Moves with every change. */
   version = 0;
+  #digest: { version: number; bytes: Uint8Array } | undefined;
 
   constructor(crypto: Pick<Crypto, 'verify' | 'peerOf' | 'hash'>, swarmId: string) {
     this.#crypto = crypto;
@@ -82,6 +84,20 @@ export class Roster {
   records(): SignedRecord[] {
     const shelves = [...Object.values(this.#certificates), ...Object.values(this.#revocations)];
     return [...shelves.flatMap((shelf) => [...shelf.values()]), ...this.#singles.values()];
+  }
+
+  /** Who is certified as what, and who is no more; renewals aside. */
+  digest(): Uint8Array {
+    if (this.#digest?.version === this.version) return this.#digest.bytes;
+    const all = this.records().flatMap((record) => {
+      const { body } = record;
+      // What has ended goes from each machine at a time of its own.
+      if (isSingle(body) || (body.kind !== 'revocation' && this.#isRevoked(body.kind, body.subject, body.epoch))) return [];
+      return [[keyOfRecord(record), body.epoch]];
+    });
+    const bytes = this.#crypto.hash(encodeCbor(all.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))));
+    this.#digest = { version: this.version, bytes };
+    return bytes;
   }
 
   #shelfOf(body: Exclude<SignedRecord['body'], SingleBody>): Shelf {

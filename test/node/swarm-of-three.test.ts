@@ -189,8 +189,21 @@ describe('three real agents', () => {
       const { health, pid } = await webOfBeta();
       return (health === 'open' && pid !== before.pid) || undefined;
     });
-    const shown = await kalos('log', 'show', String(nova.index), '--dir', beta.directory);
+    const [leads] = await swarm.rows(
+      gamma,
+      "select log_index from decisions where kind = 'leads' order by log_index desc limit 1",
+    );
+    const shown = await kalos('log', 'show', String(leads?.log_index), '--dir', beta.directory);
     expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining('coordinates')]);
+    const [epoch] = await swarm.rows(
+      gamma,
+      "select log_index from decisions where kind = 'epoch' order by log_index desc limit 1",
+    );
+    const belong = await kalos('log', 'show', String(epoch?.log_index), '--dir', beta.directory);
+    expect([belong.code, belong.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^who belongs has changed: 3 members\n[^]*digest {3}[0-9a-f]{64}\n/),
+    ]);
     const { coordinator } = await status(beta);
     const next = swarm.agents.find(({ name }) => name !== coordinator)?.name ?? '';
     expect((await kalos('nova', 'transfer', next, '--dir', alpha.directory)).code).toBe(0);

@@ -176,6 +176,42 @@ describe('a decision', () => {
   });
 });
 
+describe('who belongs', () => {
+  const epochsIn = (cluster: Cluster) =>
+    new Set(
+      cluster.running().map(({ running }) => {
+        const { newest } = running.swarm.order.decisions.state.epochs;
+        const own = running.swarm.admission.roster.digest();
+        return newest === null
+          ? 'none'
+          : `${newest.epoch} of ${newest.members} ${own.every((byte, nth) => byte === newest.digest[nth])}`;
+      }),
+    );
+
+  it('changes in one order for all, once for each change, whoever coordinates', async () => {
+    const cluster = await settled(7);
+    await later(cluster, 10_000);
+    expect([...epochsIn(cluster)]).toEqual(['1 of 7 true']);
+    void cluster.node(0).running?.swarm.admission.revoke(cluster.node(5).peer, 'stolen');
+    await later(cluster, 2_000);
+    cluster.node(5).crash();
+    await later(cluster, 15_000);
+    expect([...epochsIn(cluster)]).toEqual(['2 of 6 true']);
+    const nova = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '') as SimulatedNode;
+    nova.crash();
+    await later(cluster, 20_000);
+    expect([...epochsIn(cluster)]).toEqual(['2 of 6 true']);
+  });
+
+  it('is not in the log while a member runs a version that does not know that', async () => {
+    const cluster = Cluster.of({ nodes: 5, seed: 1, protocolsOnly: true });
+    Object.assign(cluster.node(3), { version: '0.2.9' });
+    cluster.start();
+    await cluster.runUntil(40_000);
+    expect([...epochsIn(cluster)]).toEqual(['none']);
+  });
+});
+
 describe('a read by lease', () => {
   it('is no older than a second, asks the coordinator once in that time, and fails where a linearizable one would', async () => {
     const cluster = await settled(9);

@@ -10,7 +10,7 @@ export const ORDER_TABLES: readonly Table[] = [
       log_index INTEGER place in the committee’s log
       term INTEGER term of the coordinator that took it
       time INTEGER Unix time, by the clock of whoever wished it
-      kind TEXT leads, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, budget, unbudget, drain, undrain, quarantine, pardon; bundle or upgrade, each alone or with -report, -advance or -withdraw
+      kind TEXT leads, epoch, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, budget, unbudget, drain, undrain, quarantine, pardon; bundle or upgrade, each alone or with -report, -advance or -withdraw
       node TEXT member that wished it
       id TEXT id
       details TEXT all of it, as JSON`),
