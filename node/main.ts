@@ -5,6 +5,7 @@ import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isOlder } from '../consensus/decisions/decision.ts';
 import { JoinRefused } from '../swarm/identity/admission.ts';
 import { Ed25519Crypto, type Identity, loadIdentity } from '../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
@@ -30,6 +31,9 @@ import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
+
+/** Actuators take `--judge`, and launchers know `leave-check`. */
+const JUDGES_SINCE = '0.3.0';
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
@@ -185,10 +189,12 @@ async function openActuator(
   log: NodeOptions['log'],
 ): Promise<ActuatorClient> {
   const { KALOS_ACTUATOR: system } = process.env;
-  const { actuatorPath, launcherPath } = findPackage();
+  const { actuatorPath, launcherPath, homeVersion } = findPackage();
   const socket = system ?? join(state, 'sock');
   const policy = existsSync(actuatorPolicy) || !existsSync(SYSTEM_POLICY) ? actuatorPolicy : SYSTEM_POLICY;
-  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy, '--judge', launcherPath] };
+  // A release of the swarm may run beside an actuator of a package that is older.
+  const judge = isOlder(homeVersion, JUDGES_SINCE) ? [] : ['--judge', launcherPath];
+  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy, ...judge] };
   try {
     return await ActuatorClient.open({
       socket,

@@ -299,6 +299,8 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	changes_.agent_back();
 	note("agent pid " + std::to_string(connection->pid) + " uid " + std::to_string(connection->uid) + " has term " + std::to_string(term_));
 	std::vector<std::string> names = primitives_.capabilities();
+	if (leaves_.judged())
+		names.push_back("leave");
 	Encoder items;
 	items.array(4).number(term_).text(boot_id()).number(options_.owned).array(names.size());
 	for (const std::string &name : names)
@@ -315,7 +317,7 @@ void Server::arm(const Connection &connection, const Request &request, Done done
 	std::string rule = changes_.certified_by(arguments[2]);
 	bool shown = arguments.size() > 3;
 	if (!rule.empty() && !(shown && leaves_.judged()))
-		return done(Outcome::refused("it takes leave (certify " + rule + "): " + (shown ? "this actuator has nobody to judge it (--judge)" : "a certificate, or two operators' signatures (kalos order draft)")));
+		return done(Outcome::refused("it takes leave (certify " + rule + "): " + (leaves_.judged() ? "a certificate, or two operators' signatures (kalos order draft)" : "this actuator has nobody to judge it (--judge)")));
 	Outcome sound = shown && leaves_.judged() ? changes_.check(arguments[2]) : Outcome::fine();
 	if (!shown || !leaves_.judged() || !sound.ok())
 		return done(sound.ok() ? armed() : sound);

@@ -10,6 +10,8 @@ export interface Package {
   /** Of the machine’s own package: where native parts are; another root where a release of the swarm runs. */
   home: string;
   version: string;
+  /** Of the machine’s own package: what its actuator and its launcher know. */
+  homeVersion: string;
   addonPath: string;
   actuatorPath: string;
   /** The `kalos` command of the machine’s own package. */
@@ -18,6 +20,9 @@ export interface Package {
   /** Directory of the shipped scenarios. */
   scenarios: string;
 }
+
+const versionIn = (directory: string): string =>
+  manifestSchema.parse(JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))).version;
 
 /** @throws where no package.json of kalos lies above this file. */
 export function findPackage(): Package {
@@ -31,6 +36,7 @@ export function findPackage(): Package {
         root,
         home,
         version: manifest.data.version,
+        homeVersion: home === root ? manifest.data.version : versionIn(home),
         addonPath: built('kalos.node'),
         actuatorPath: built('kalos-actuator'),
         launcherPath: join(home, 'bin', 'kalos'),

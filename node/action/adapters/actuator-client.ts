@@ -324,7 +324,9 @@ export class ActuatorClient implements Actuator {
   }
 
   arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
-    return this.#do('arm', id, fireAfterMs, steps.map(stepToWire), ...(leave === undefined ? [] : [leave]));
+    // An actuator of a version before 0.3.0 takes none, nor one that nobody judges for.
+    const shown = leave !== undefined && this.capabilities.includes('leave') ? [leave] : [];
+    return this.#do('arm', id, fireAfterMs, steps.map(stepToWire), ...shown);
   }
 
   async apply(id: string, step: number): Promise<ActuatorOutcome> {
