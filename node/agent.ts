@@ -353,6 +353,7 @@ export class Agent {
     await this.apiTokens.open();
     await this.#permits.open();
     await this.grants.open();
+    await this.orders.open();
     await this.#executor.open();
     await this.auditWatch.open();
     await this.#link.start();

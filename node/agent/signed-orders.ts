@@ -1,17 +1,20 @@
 // Changes that cannot be taken back (R3): drafted on the machine that they are for, signed by two operators, wherever they are, and
 // carried out there once, while all is as it was when they signed.
 import { z } from 'zod';
-import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { digests, encodeLeave, orderProof } from '../action/leave.ts';
-import { orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
+import { MOST_ORDER_MS, orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
 
 const NONCE_BYTES = 16;
 const USED_PREFIX = 'order-used/';
+const MAX_USED = 10_000;
+/** Longer than any order holds. */
+const FORGET_USED_MS = 3 * MOST_ORDER_MS;
 
 export class OrderRefused extends Error {}
 
@@ -29,6 +32,14 @@ export class SignedOrders {
   constructor(ports: Ports, place: OrderPlace) {
     this.#ports = ports;
     this.#place = place;
+  }
+
+  /** What was used so long ago has ended: it needs not be remembered. */
+  async open(): Promise<void> {
+    const { store, clock } = this.#ports;
+    const used = await store.range(USED_PREFIX, { limit: MAX_USED });
+    const old = used.filter(([, value]) => Number(decodeCbor(value)) + FORGET_USED_MS < clock.wallMs());
+    if (old.length > 0) await store.write(old.map(([key]) => ({ kind: 'delete', key })));
   }
 
   /** What two operators are to sign. @throws OrderRefused, z.ZodError */

@@ -24,7 +24,12 @@ function about(agent: Agent, of: z.infer<typeof whom>, then: (peer: PeerId | nul
 export const BUDGET_ROUTES: readonly Route[] = [
   get('/v1/budgets', 'How many changes policies may make on a machine in a while', ({ swarm }) => {
     const all = swarm.order.decisions.state.budgets.all();
-    return ok({ budgets: all.map(({ peer, ...one }) => ({ ...one, node: peer === null ? null : swarm.nameOf(peer) })) });
+    const named = all.map(({ peer, by, ...one }) => ({
+      ...one,
+      by: swarm.nameOf(by),
+      node: peer === null ? null : swarm.nameOf(peer),
+    }));
+    return ok({ budgets: named });
   }),
   post(
     '/v1/budgets',

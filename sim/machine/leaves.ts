@@ -13,6 +13,8 @@ export class Leaves {
   /** Leave that held, and that did not. */
   given = 0;
   readonly refused: string[] = [];
+  /** The newest that was shown. */
+  shown: Uint8Array | undefined;
 
   constructor(crypto: Crypto) {
     this.#crypto = crypto;
@@ -24,6 +26,7 @@ export class Leaves {
       const name = steps.map((step) => this.#certifiedBy(step.do)).find((one) => one !== undefined);
       return name && `it takes leave: certify service ${name}`;
     }
+    this.shown = leave;
     const wire = decodeCbor(encodeCbor(steps.map(stepToWire)));
     const answer = judgeLeave(this.#crypto, { id, steps: wire, leave, memory: this.#memory, nowMs, pinned: false });
     if (answer.ok) {

@@ -34,6 +34,37 @@ const HARMFUL = JSON.stringify([
 const HARMFUL_RELEASE = archiveOf({ version: '9.9.9', behaviour: 'harms' });
 const RELEASE = { version: '9.9.9', bytes: HARMFUL_RELEASE.length };
 
+/** An agent that was taken over: it asks its actuator, with whatever leave it has seen, its own and that of others. */
+class TakenOver {
+  readonly #cluster: Cluster;
+  readonly #node: SimulatedNode;
+  readonly #random: SeededRandom;
+  #asked = 0;
+
+  constructor(cluster: Cluster, node: SimulatedNode, random: SeededRandom) {
+    this.#cluster = cluster;
+    this.#node = node;
+    this.#random = random;
+  }
+
+  ask(): void {
+    const { leaves } = this.#node;
+    const service = SERVICES[this.#asked++ % SERVICES.length] ?? '';
+    const seen = this.#cluster.nodes.flatMap(({ leaves: { shown } }) => shown ?? []);
+    const leave = this.#random.unit() < 0.3 ? undefined : seen[Math.floor(this.#random.unit() * seen.length)];
+    // Under a name of its own, or under that of what somebody has leave for.
+    const plans = this.#cluster.agents().flatMap(({ agent }) => agent.incidents().map(({ id }) => `${id}-1`));
+    const id =
+      this.#random.unit() < 0.5 ? `forged-${this.#asked}` : (plans[Math.floor(this.#random.unit() * plans.length)] ?? 'x');
+    const steps = [{ do: ['service.stop', service], undo: undefined }] as const;
+    const refused = leaves.refusal(id, steps, leave, this.#node.wallMs());
+    if (refused !== undefined)
+      leaves.refused.length = 0; // as it should be
+    else
+      this.#cluster.violation(`${this.#node.name}: the actuator would have stopped ${service} for an agent that was taken over`);
+  }
+}
+
 export interface Siege {
   /** Decisions that were forged and taken. */
   forged: number;
@@ -193,10 +224,12 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     .running?.swarm.order.committee.transfer(liar.peer)
     .catch(() => undefined);
   const forger = new Forger(cluster, liar, random, past);
+  const takenOver = new TakenOver(cluster, liar, cluster.random('taken over'));
   let made = 0;
   for (let ms = 0; ms < forMs; ms += FORGE_EVERY_MS) {
     await cluster.runUntil(PREPARED_MS + ms);
     forger.forge();
+    takenOver.ask();
     if (ms % KILL_EVERY_MS !== 0) continue;
     const node = cluster.node(Math.floor(random.unit() * nodes));
     const service = SERVICES[Math.floor(random.unit() * SERVICES.length)] ?? '';
