@@ -134,6 +134,25 @@ describe('a replicated log', () => {
     expect(next.state.term).toBeGreaterThan(leader.state.term);
   });
 
+  it('knows who votes after a restart of all, though nothing was written since, and goes on without one that was lost', async () => {
+    const stores = await Promise.all([place(), place(), place()].map(storeAt));
+    const group = new Group();
+    for (const id of [1, 2]) await group.add(id, [1, 2], stores[id - 1] as LevelStore);
+    await group.add(3, undefined, stores[2] as LevelStore);
+    const leader = await group.leader();
+    await leader.propose({ op: 'put', key: 'k', value: 'one' }, 2_000);
+    leader.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 3 }] });
+    await eventually('all to know', () => [...group.members.values()].every(({ conf }) => conf.voters.length === 3) || undefined);
+    const isKept = async (store: LevelStore) => (await DurableLog.open(store, { hash }, undefined)).kept.conf.voters.length === 3;
+    for (const store of stores) await eventually('it to be on disk', async () => (await isKept(store)) || undefined);
+    for (const member of group.members.values()) member.stop();
+    group.members.clear();
+    for (const id of [2, 3]) await group.add(id, undefined, stores[id - 1] as LevelStore);
+    const next = await group.leader();
+    await next.readable(2_000);
+    expect([next.machine.get('k'), next.conf.voters]).toEqual(['one', [1, 2, 3]]);
+  });
+
   it('brings who comes late what it needs by a snapshot', async () => {
     const group = new Group();
     const first = await group.add(1, [1], await storeAt(place()));
