@@ -50,7 +50,7 @@ std::string content_of(int fd, size_t limit) {
 }
 
 // In the child.
-[[noreturn]] void become_judge(const std::string &program, int question, int answer, bool drop) {
+[[noreturn]] void become_judge(const std::string &program, int question, int answer, int errors, bool drop) {
 	rlimit file{kMaxMemoryBytes, kMaxMemoryBytes};
 	setrlimit(RLIMIT_FSIZE, &file);
 	if (drop && (setgroups(0, nullptr) != 0 || setgid(kNobody) != 0 || setuid(kNobody) != 0))
@@ -62,7 +62,7 @@ std::string content_of(int fd, size_t limit) {
 	signal(SIGPIPE, SIG_DFL);
 	dup2(question, 0);
 	dup2(answer, 1);
-	dup2(answer, 2);
+	dup2(errors, 2);
 	syscall(SYS_close_range, 3U, ~0U, 0U);
 	char *words[] = {const_cast<char *>(program.c_str()), const_cast<char *>("leave-check"), nullptr};
 	// No cache of compiled code: it would lie where others can write.
@@ -101,13 +101,15 @@ void Leaves::next() {
 bool Leaves::start(const std::string &question, std::string *why) {
 	int in = in_memory(question);
 	answer_ = in_memory("");
-	pid_ = in < 0 || answer_ < 0 ? -1 : fork();
+	errors_ = in_memory("");
+	pid_ = in < 0 || answer_ < 0 || errors_ < 0 ? -1 : fork();
 	if (pid_ == 0)
-		become_judge(program_, in, answer_, geteuid() == 0 && !owned_);
+		become_judge(program_, in, answer_, errors_, geteuid() == 0 && !owned_);
 	*why = strerror(errno);
 	close(in);
 	if (pid_ < 0) {
 		close(answer_);
+		close(errors_);
 		pid_ = 0;
 		return false;
 	}
@@ -120,14 +122,15 @@ bool Leaves::ended(pid_t pid, int status) {
 		return false;
 	pid_ = 0;
 	loop_.cancel(timeout_);
-	std::string said = content_of(answer_, kMaxMemoryBytes);
+	std::string said = content_of(answer_, kMaxMemoryBytes), errors = content_of(errors_, kMaxWhyBytes);
 	close(answer_);
+	close(errors_);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		answered(said.size() > kMaxMemoryBytes ? Outcome::failed("what is to be kept of leave is too much") : write_durably(directory_, kMemory, said));
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
-		answered(Outcome::refused("its leave does not hold: " + said.substr(0, kMaxWhyBytes)));
+		answered(Outcome::refused("its leave does not hold: " + (said.empty() ? errors : said).substr(0, kMaxWhyBytes)));
 	else
-		answered(Outcome::failed("leave cannot be judged: " + (said.empty() ? program_ + " gives no answer" : said.substr(0, kMaxWhyBytes))));
+		answered(Outcome::failed("leave cannot be judged: " + (errors.empty() ? program_ + " gives no answer" : errors.substr(0, kMaxWhyBytes))));
 	return true;
 }
 

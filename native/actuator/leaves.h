@@ -43,5 +43,6 @@ private:
 	std::deque<Asked> asked_;
 	pid_t pid_ = 0;
 	int answer_ = -1;
+	int errors_ = -1; // apart: a warning is no answer
 	Loop::Timer timeout_ = 0;
 };

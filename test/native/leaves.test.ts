@@ -112,7 +112,7 @@ describe('what is certified', () => {
   it.skipIf(process.getuid?.() !== 0)(
     'is judged without privileges, and what the judge says is kept before anything is armed',
     async () => {
-      const { test, client } = await make(['--judge', program('id -u')]);
+      const { test, client } = await make(['--judge', program('echo "a warning" >&2; id -u')]);
       expect(await client.arm('plan-1', FIRE_MS, STOP, new Uint8Array([1]))).toEqual({ ok: true });
       expect(readFileSync(join(test.state, 'leave'), 'utf8')).toBe('65534\n');
     },
