@@ -150,7 +150,7 @@ export function judgeLeave(crypto: Verifier, { id, steps, leave, memory, nowMs, 
   const [, swarm, peer, genesis, records, tools, proof] = parsed.data;
   const blank = [VERSION, swarm, peer, 0, [], []] as z.infer<typeof memorySchema>;
   const kept = memory.length === 0 ? blank : memorySchema.safeParse(decodeCbor(memory)).data;
-  if (kept === undefined) return refused('what was kept of earlier leave cannot be read');
+  if (kept === undefined) return refused('what was kept of earlier leave cannot be read: remove the actuator’s file "leave"');
   const isElsewhere = swarm !== kept[1] || peer !== kept[2];
   if (isElsewhere && pinned)
     return refused('it is for another machine or swarm than this one: where that is meant, remove the actuator’s file "leave"');

@@ -171,6 +171,8 @@ describe('a judge', () => {
     const leave = world.leave(world.certificate(RESTART));
     for (const bytes of [NOTHING, new Uint8Array([0xff]), leave.slice(0, -3), encodeCbor([1, 'x'])])
       expect(reasonOf(judge(bytes))).toBe('that is no leave');
-    expect(reasonOf(judge(leave, { memory: new Uint8Array([1, 2, 3]) }))).toBe('what was kept of earlier leave cannot be read');
+    expect(reasonOf(judge(leave, { memory: new Uint8Array([1, 2, 3]) }))).toMatch(
+      /^what was kept of earlier leave cannot be read/,
+    );
   });
 });
