@@ -51,6 +51,11 @@ const running = (but = 0) =>
     },
     FAR_MS,
   );
+const resolved = () =>
+  eventually('the incident to be over', async () => {
+    const rows = await swarm.rows(agent, "select state from incidents where node = 'anna' and target = 'shop'");
+    return (rows.length > 0 && rows.every(({ state }) => state === 'resolved')) || undefined;
+  });
 const actuatorLog = () => swarm.read(agent, join('actuator', 'actuator.log'));
 
 describe('a service that is certified', () => {
@@ -58,6 +63,7 @@ describe('a service that is certified', () => {
     const before = await running();
     process.kill(before, 'SIGKILL');
     await running(before);
+    await resolved();
     expect(actuatorLog()).toMatch(/ arm inc-\S+ .* bytes: ok\n/);
     expect(existsSync(join(agent.directory, 'actuator', 'leave'))).toBe(true);
     const [incident] = await swarm.rows(agent, "select id from incidents where node = 'anna' and target = 'shop'");

@@ -494,6 +494,7 @@ describe('a question that would take too much', () => {
       members: peers.map((peer) => ({ peer })),
       nameOf: (peer: string) => peer,
       term: 1,
+      order: { decisions: { state: { index: 0, epochs: { newest: null } } } },
       ask: (to: string[], name: string, body: Uint8Array, options: FanOutOptions) =>
         fanOut({ request }, new SystemClock(), to, name, body, options),
     };
