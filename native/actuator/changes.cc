@@ -126,9 +126,11 @@ Outcome Changes::check(const Value &steps) const {
 
 std::string Changes::certified_by(const Value &steps) const {
 	for (const Value &step : steps.items) {
-		std::string rule = step.items.empty() ? "" : primitives_.certified_by(step.items[0]);
-		if (!rule.empty())
-			return rule;
+		for (const Value &primitive : step.items) { // its undo too: whoever arms it can have that done
+			std::string rule = primitives_.certified_by(primitive);
+			if (!rule.empty())
+				return rule;
+		}
 	}
 	return "";
 }

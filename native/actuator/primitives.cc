@@ -294,6 +294,12 @@ std::string Primitives::certified_by(const Value &primitive) const {
 		return policy_.certified_by("unit", args[1].text);
 	if (of == "sysctls")
 		return policy_.certified_by("sysctl", args[0].text);
+	if (of == "files" && args.size() > 1 && args[1].is(Value::kArray)) // names in a directory
+		for (const Value &name : args[1].items) {
+			std::string by = policy_.certified_by("path", args[0].text + "/" + name.text);
+			if (!by.empty())
+				return by;
+		}
 	if (of == "files")
 		return policy_.certified_by("path", args[0].text);
 	if (of == "net")

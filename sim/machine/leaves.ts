@@ -23,7 +23,8 @@ export class Leaves {
   /** Why steps are not armed; what was used is remembered at once. */
   refusal(id: string, steps: readonly Step[], leave: Uint8Array | undefined, nowMs: number): string | undefined {
     if (leave === undefined) {
-      const name = steps.map((step) => this.#certifiedBy(step.do)).find((one) => one !== undefined);
+      const all = steps.flatMap((step) => [step.do, ...(step.undo === undefined ? [] : [step.undo])]);
+      const name = all.map((primitive) => this.#certifiedBy(primitive)).find((one) => one !== undefined);
       return name && `it takes leave: certify service ${name}`;
     }
     this.shown = leave;

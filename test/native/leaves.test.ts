@@ -16,7 +16,8 @@ const SERVICES = [
   { name: 'web', command: ['sleep', '600'] },
   { name: 'plain', command: ['sleep', '600'] },
 ];
-const POLICY = 'certify service web\nallow sysctl vm.swappiness\ncertify sysctl vm.swappiness\nallow process sleep\n';
+const POLICY =
+  'certify service web\nallow sysctl vm.swappiness\ncertify sysctl vm.swappiness\nallow process sleep\nallow path /srv\ncertify path /srv/kept\n';
 const { launcherPath } = findPackage();
 
 const cleanups: (() => unknown)[] = [];
@@ -57,6 +58,17 @@ describe('what is certified', () => {
     expect(await client.arm('a-5', FIRE_MS, [{ do: ['sysctl.write', 'vm.swappiness', '60'], undo: undefined }])).toMatchObject({
       message: expect.stringContaining('certify sysctl vm.swappiness'),
     });
+    // Nor by way of the undo of something else, which whoever armed it can have done at once.
+    expect(await client.arm('a-7', FIRE_MS, [{ do: ['service.stop', 'plain'], undo: ['service.stop', 'web'] }])).toMatchObject(
+      lacks,
+    );
+    for (const primitive of [
+      ['file.remove', '/srv/kept/a'],
+      ['files.hide', '/srv', ['kept']],
+    ] as const)
+      expect(await client.arm('a-8', FIRE_MS, [{ do: primitive, undo: undefined }])).toMatchObject({
+        message: expect.stringContaining('certify path /srv/kept'),
+      });
     expect(await client.arm('a-6', FIRE_MS, OTHER)).toEqual({ ok: true });
   });
 
