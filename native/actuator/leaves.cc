@@ -76,11 +76,11 @@ std::string content_of(int fd, size_t limit) {
 
 } // namespace
 
-void Leaves::judge(const std::string &id, const Value &steps, const std::string &leave, Done done) {
+void Leaves::judge(const std::string &id, const Value &steps, const std::string &leave, const std::string &swarm, Done done) {
 	if (asked_.size() >= kMaxAsked)
 		return done(Outcome::failed("too much leave is being judged"));
 	Encoder question;
-	question.text(id).value(steps).bytes(leave);
+	question.text(id).value(steps).bytes(leave).text(swarm);
 	asked_.push_back({question.data(), std::move(done)});
 	if (asked_.size() == 1)
 		next();
@@ -93,7 +93,7 @@ void Leaves::next() {
 	if (access((directory_ + "/" + kMemory).c_str(), F_OK) == 0 && !read_whole(directory_ + "/" + kMemory, kMaxMemoryBytes, &memory))
 		return answered(Outcome::failed("what was kept of earlier leave cannot be read"));
 	Encoder whole;
-	whole.array(5).splice(asked_.front().question).bytes(memory).number(owned_);
+	whole.array(6).splice(asked_.front().question).bytes(memory).number(owned_);
 	if (!start(whole.data(), &why))
 		answered(Outcome::failed("leave cannot be judged: " + why));
 }

@@ -22,7 +22,8 @@ public:
 
 	bool judged() const { return !program_.empty(); }
 	// One after the other: what one keeps, the next one is told.
-	void judge(const std::string &id, const Value &steps, const std::string &leave, Done done);
+	// swarm: whose leave counts; empty where the first that is shown says so.
+	void judge(const std::string &id, const Value &steps, const std::string &leave, const std::string &swarm, Done done);
 	// True where the child that ended was a judge.
 	bool ended(pid_t pid, int status);
 

@@ -87,6 +87,10 @@ bool Policy::rule(const std::string &line, std::string *why) {
 		net_ = true;
 		return true;
 	}
+	if (verb == "swarm" && name.empty() && is_plain_name(kind)) {
+		swarm_ = kind;
+		return true;
+	}
 	if (verb == "certify" && kind == "net" && name.empty()) {
 		certified_.insert("net ");
 		return true;
@@ -113,7 +117,7 @@ bool Policy::rule(const std::string &line, std::string *why) {
 	else if ((verb == "allow" || verb == "deny") && is_one_of(kKinds, kind))
 		(verb == "allow" ? allowed_ : denied_).insert(kind + " " + name);
 	else {
-		*why = "no such rule: allow|deny|protect|certify KIND NAME";
+		*why = "no such rule: allow|deny|protect|certify KIND NAME, or swarm ID";
 		return false;
 	}
 	return true;

@@ -4,6 +4,7 @@
 //   allow | deny   sysctl KEY (or PREFIX.)  path DIR  block DEVICE  program PATH  user NAME  process NAME
 //                  process-user NAME  unit NAME
 //   allow          net
+//   swarm          ID   (whose leave counts: else that of the first that is shown)
 //   certify        net   service NAME   unit NAME   process NAME   sysctl KEY   path DIR
 //   protect        process NAME   path DIR
 //
@@ -35,6 +36,8 @@ public:
 	bool protects_process(const std::string &name) const;
 	// The rule by which something takes leave; empty where none does.
 	std::string certified_by(const std::string &kind, const std::string &name) const;
+	// Whose leave counts; empty where that is not said.
+	const std::string &swarm() const { return swarm_; }
 	// Kept from every tool whatever the file says: the actuator's own state, say.
 	void protect_path(const std::string &path) { protected_paths_.insert(path); }
 	// The agent that is connected.
@@ -50,6 +53,7 @@ private:
 	std::set<std::string> protected_names_;
 	std::set<std::string> protected_paths_;
 	bool net_ = false;
+	std::string swarm_;
 };
 
 // Absolute, without empty, "." or ".." parts, without control characters, at most 1,024 bytes.

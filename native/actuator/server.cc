@@ -321,7 +321,7 @@ void Server::arm(const Connection &connection, const Request &request, Done done
 	Outcome sound = shown && leaves_.judged() ? changes_.check(arguments[2]) : Outcome::fine();
 	if (!shown || !leaves_.judged() || !sound.ok())
 		return done(sound.ok() ? armed() : sound);
-	leaves_.judge(arguments[0].text, arguments[2], arguments[3].text, [this, serial = connection.serial, armed, done](Outcome outcome) {
+	leaves_.judge(arguments[0].text, arguments[2], arguments[3].text, policy_.swarm(), [this, serial = connection.serial, armed, done](Outcome outcome) {
 		const Connection *asker = find(serial); // another agent may have begun meanwhile
 		if (outcome.ok())
 			outcome = asker == nullptr ? Outcome::refused("the agent that asked is gone") : holds_term(*asker);

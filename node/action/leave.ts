@@ -132,6 +132,8 @@ export interface LeaveQuestion {
   /** As the actuator has them: what it is about to arm. */
   steps: unknown;
   leave: Uint8Array;
+  /** Whose leave counts; undefined or empty where the first that is shown says so. */
+  ofSwarm?: string;
   /** What the last answer said to keep; empty where there was none. */
   memory: Uint8Array;
   nowMs: number;
@@ -144,10 +146,14 @@ export type LeaveAnswer = { ok: true; memory: Uint8Array } | { ok: false; reason
 
 const refused = (reason: string): LeaveAnswer => ({ ok: false, reason });
 
-export function judgeLeave(crypto: Verifier, { id, steps, leave, memory, nowMs, pinned }: LeaveQuestion): LeaveAnswer {
+export function judgeLeave(
+  crypto: Verifier,
+  { id, steps, leave, ofSwarm = '', memory, nowMs, pinned }: LeaveQuestion,
+): LeaveAnswer {
   const parsed = leaveSchema.safeParse(decodeCbor(leave));
   if (!parsed.success) return refused('that is no leave');
   const [, swarm, peer, genesis, records, tools, proof] = parsed.data;
+  if (ofSwarm !== '' && swarm !== ofSwarm) return refused('it is of another swarm than the actuator’s policy names');
   const blank = [VERSION, swarm, peer, 0, [], []] as z.infer<typeof memorySchema>;
   const kept = memory.length === 0 ? blank : memorySchema.safeParse(decodeCbor(memory)).data;
   if (kept === undefined) return refused('what was kept of earlier leave cannot be read: remove the actuator’s file "leave"');

@@ -1,5 +1,5 @@
 // `kalos leave-check`: judges leave for the actuator, which starts it (native/actuator/leaves.cc). Standard input is CBOR: [id, steps, leave,
-// memory, owned]; standard output is what to keep, where it holds, and else, in words, why not. It has no privileges and no key.
+// swarm, memory, owned]; standard output is what to keep, where it holds, and else, in words, why not. It has no privileges and no key.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -7,13 +7,13 @@ import { makeVerifier } from '../../swarm/libp2p/identity.ts';
 import { judgeLeave } from '../action/leave.ts';
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
-const questionSchema = z.tuple([z.string(), z.unknown(), bytes, bytes, z.number()]);
+const questionSchema = z.tuple([z.string(), z.unknown(), bytes, z.string(), bytes, z.number()]);
 const HOLDS = 0;
 const DOES_NOT_HOLD = 1;
 
 export async function checkLeave(): Promise<number> {
-  const [id, steps, leave, memory, owned] = questionSchema.parse(decodeCbor(new Uint8Array(readFileSync(0))));
-  const answer = judgeLeave(makeVerifier(), { id, steps, leave, memory, nowMs: Date.now(), pinned: owned === 0 });
+  const [id, steps, leave, ofSwarm, memory, owned] = questionSchema.parse(decodeCbor(new Uint8Array(readFileSync(0))));
+  const answer = judgeLeave(makeVerifier(), { id, steps, leave, ofSwarm, memory, nowMs: Date.now(), pinned: owned === 0 });
   await new Promise((resolve) => process.stdout.write(answer.ok ? answer.memory : answer.reason, resolve));
   return answer.ok ? HOLDS : DOES_NOT_HOLD;
 }

@@ -26,10 +26,10 @@ afterEach(async () => {
 });
 beforeAll(buildSanitized, 120_000);
 
-async function make(more: readonly string[] = ['--judge', launcherPath, '--owned']) {
+async function make(more: readonly string[] = ['--judge', launcherPath, '--owned'], policy = POLICY) {
   const test = new TestActuator();
   cleanups.push(() => test.stop());
-  await test.start({ policy: POLICY, arguments: more });
+  await test.start({ policy, arguments: more });
   return { test, client: await test.client(SERVICES) };
 }
 
@@ -100,6 +100,15 @@ describe('what is certified', () => {
       expect.objectContaining({ message: 'its leave does not hold: it was used already' }),
     ]);
   }, 60_000);
+
+  it('is not touched by leave of a swarm that an agent has made up, where the policy says whose leave counts', async () => {
+    const [world, madeUp] = [await LeaveWorld.of(8, Date.now()), await LeaveWorld.of(8, Date.now())];
+    const { client } = await make(undefined, `${POLICY}swarm ${world.roster.swarmId}\n`);
+    expect(await client.arm('plan-1', FIRE_MS, STOP, madeUp.leave(madeUp.certificate(STOP)))).toMatchObject({
+      message: 'its leave does not hold: it is of another swarm than the actuator’s policy names',
+    });
+    expect(await client.arm('plan-1', FIRE_MS, STOP, world.leave(world.certificate(STOP)))).toEqual({ ok: true });
+  });
 
   it('stays untouched where nobody judges, where the judge cannot be run, and where it gives no answer', async () => {
     const world = await LeaveWorld.of(8, Date.now());
