@@ -6,7 +6,15 @@ import { parseEnvelope, sealEnvelope } from '../swarm/dissemination/envelope.ts'
 import { swarmNames } from '../swarm/names.ts';
 import type { Clock } from '../swarm/ports/clock.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
-import type { PeerId, PortState, Traffic, Transport, TransportHandlers, TransportNames } from '../swarm/ports/transport.ts';
+import type {
+  HttpState,
+  PeerId,
+  PortState,
+  Traffic,
+  Transport,
+  TransportHandlers,
+  TransportNames,
+} from '../swarm/ports/transport.ts';
 import { decodeStatus, encodeStatus, STATUS_CONDITIONS, type Status } from '../swarm/state/status.ts';
 
 export const LIES = ['telemetry', 'votes', 'equivocate', 'replay', 'forge', 'flood', 'nag', 'withhold'] as const;
@@ -131,6 +139,10 @@ export class LyingTransport implements Transport {
 
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState> {
     return this.#inner.probePort(peer, port, timeoutMs);
+  }
+
+  probeHttp(peer: PeerId, port: number, path: string, timeoutMs: number): Promise<HttpState> {
+    return this.#inner.probeHttp(peer, port, path, timeoutMs);
   }
 
   traffic(): ReadonlyMap<string, Traffic> {

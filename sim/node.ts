@@ -92,7 +92,7 @@ export class SimulatedNode {
   /** What it is ahead while nothing is wrong with it. */
   usualSkewMs = 0;
   driftPpm = 0;
-  version = '0.3.0';
+  version = '0.4.0';
   /** What fails together with it. */
   domain: string | undefined;
   /** It also speaks a version of the protocol that is yet to come. */
@@ -151,7 +151,7 @@ export class SimulatedNode {
     const clock = new ProcessClock(scheduler, () => EPOCH_MS + this.skewMs, process, this.driftPpm);
     const store = new SimulatedStore(this.disk, scheduler, process);
     const release = this.releases.starts();
-    const own = new SimulatedTransport(this.peer, network, (port) => this.linux.portState(port), process);
+    const own = new SimulatedTransport(this.peer, network, this.linux.answers, process);
     const transport = this.lies.size === 0 ? own : new LyingTransport(own, this.crypto, clock, swarmId, this.lies);
     const actuator = new SimulatedActuator(this.linux, clock, this.leaves);
     const ports: Ports = {

@@ -8,6 +8,9 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 const CLAIM_VERSION = 1;
 /** With a warrant. */
 const WARRANT_VERSION = 2;
+/** With the declared check of a service, and perhaps a warrant; for members from 0.4.0 on. */
+const CHECK_VERSION = 3;
+const MAX_PATH_LENGTH = 200;
 const NONCE_BYTES = 16;
 const CLAIM_DOMAIN = 'kalos/claim';
 const VOTE_DOMAIN = 'kalos/vote';
@@ -43,8 +46,51 @@ export const VOTE_REASONS = [
   'status-differs',
   'no-evidence',
   'own-measure',
+  'check-passed',
+  'check-failed',
+  'check-silent',
 ] as const;
 export type VoteReason = (typeof VOTE_REASONS)[number];
+
+/** How a service is seen to be well by whoever can reach its port. */
+export type RemoteCheck = { kind: 'tcp' } | { kind: 'http'; path: string };
+
+/** How near evidence comes to what is claimed: hearsay, a sign of it, the declared check or an own measure, the thing itself. */
+const HEARSAY = 1;
+const SIGN = 2;
+const CHECK = 3;
+const DIRECT = 4;
+
+const STRENGTH_OF_REASON: Record<VoteReason, number> = {
+  'no-evidence': 0,
+  'status-agrees': HEARSAY,
+  'status-differs': HEARSAY,
+  'port-refused': SIGN,
+  'port-silent': HEARSAY,
+  'port-open': SIGN,
+  'subject-unreachable': HEARSAY,
+  'own-measure': CHECK,
+  'check-passed': CHECK,
+  'check-failed': CHECK,
+  'check-silent': CHECK,
+};
+
+/** What the subject's own claim rests on. A process that is gone or stopped it has from the kernel: nobody can know better. */
+const STRENGTH_OF_CLAIM: Record<ClaimKind, number> = {
+  'service-down': DIRECT,
+  'service-unresponsive': CHECK,
+  'service-frozen': DIRECT,
+  pressure: HEARSAY,
+  anomaly: HEARSAY,
+  slow: CHECK,
+  lossy: CHECK,
+  skewed: CHECK,
+};
+
+/** Whether a "no" for this reason counts: weaker evidence than the claim's own is an abstention. */
+export function canRefute(kind: ClaimKind, reason: VoteReason): boolean {
+  return STRENGTH_OF_REASON[reason] >= STRENGTH_OF_CLAIM[kind];
+}
 
 /** One change that a claim asks leave for: a certificate over the claim is good for exactly this, once. */
 export interface Warrant {
@@ -73,6 +119,8 @@ export interface Claim {
   evidenceDigest: Uint8Array;
   /** Undefined where the question is only whether it is so. */
   warrant?: Warrant | undefined;
+  /** The check that failed on the subject, for its witnesses to run on the port; undefined where they cannot. */
+  check?: RemoteCheck | undefined;
 }
 
 export interface Vote {
@@ -102,8 +150,13 @@ const warrantSchema = z.tuple([
   z.number().int().nonnegative(),
 ]);
 
+const checkSchema = z.union([
+  z.tuple([z.literal('tcp')]),
+  z.tuple([z.literal('http'), z.string().startsWith('/').max(MAX_PATH_LENGTH)]),
+]);
+
 const claimSchema = z.tuple([
-  z.union([z.literal(CLAIM_VERSION), z.literal(WARRANT_VERSION)]),
+  z.union([z.literal(CLAIM_VERSION), z.literal(WARRANT_VERSION), z.literal(CHECK_VERSION)]),
   z.string().max(64),
   index(CLAIM_KINDS),
   z.string().max(64),
@@ -111,7 +164,8 @@ const claimSchema = z.tuple([
   z.number().int(),
   z.number().int(),
   digest,
-  warrantSchema.optional(),
+  warrantSchema.nullable().optional(),
+  checkSchema.optional(),
 ]);
 
 const voteSchema = z.tuple([
@@ -131,31 +185,46 @@ function at<const T extends readonly string[]>(list: T, position: number): T[num
 }
 
 export function claimToWire(claim: Claim): unknown[] {
-  const kind = CLAIM_KINDS.indexOf(claim.kind);
-  const { warrant } = claim;
-  return [
-    warrant === undefined ? CLAIM_VERSION : WARRANT_VERSION,
+  const { warrant, check } = claim;
+  const fields = [
     claim.subject,
-    kind,
+    CLAIM_KINDS.indexOf(claim.kind),
     claim.target,
     claim.port ?? null,
     claim.fromMs,
     claim.expiresAtMs,
     claim.evidenceDigest,
-    ...(warrant === undefined
-      ? []
-      : [[warrant.plan, warrant.calls, warrant.precondition, warrant.nonce, warrant.epoch, warrant.term]]),
   ];
+  const wanted = warrant && [warrant.plan, warrant.calls, warrant.precondition, warrant.nonce, warrant.epoch, warrant.term];
+  if (check !== undefined)
+    return [CHECK_VERSION, ...fields, wanted ?? null, check.kind === 'http' ? ['http', check.path] : ['tcp']];
+  return wanted === undefined ? [CLAIM_VERSION, ...fields] : [WARRANT_VERSION, ...fields, wanted];
+}
+
+/** Whether a path is short and plain enough to be asked for by witnesses. */
+export function isClaimable(check: RemoteCheck): boolean {
+  return check.kind === 'tcp' || checkSchema.safeParse(['http', check.path]).success;
 }
 
 export function claimFromWire(wire: unknown): Claim | undefined {
   const parsed = claimSchema.safeParse(wire);
   if (!parsed.success) return undefined;
-  const [version, subject, kind, target, port, fromMs, expiresAtMs, evidenceDigest, wanted] = parsed.data;
-  // What is signed says by its version whether leave is asked for.
-  if ((version === WARRANT_VERSION) !== (wanted !== undefined)) return undefined;
-  const claim = { subject, kind: at(CLAIM_KINDS, kind), target, port: port ?? undefined, fromMs, expiresAtMs, evidenceDigest };
-  if (wanted === undefined) return claim;
+  const [version, subject, kind, target, port, fromMs, expiresAtMs, evidenceDigest, wanted, checked] = parsed.data;
+  // What is signed says by its version whether leave is asked for, and whether there is a check.
+  if ((version === CHECK_VERSION) !== (checked !== undefined)) return undefined;
+  if (version !== CHECK_VERSION && (version === WARRANT_VERSION) !== (wanted !== undefined && wanted !== null)) return undefined;
+  if (version === CLAIM_VERSION && wanted !== undefined) return undefined;
+  const claim: Claim = {
+    subject,
+    kind: at(CLAIM_KINDS, kind),
+    target,
+    port: port ?? undefined,
+    fromMs,
+    expiresAtMs,
+    evidenceDigest,
+  };
+  if (checked !== undefined) claim.check = checked[0] === 'http' ? { kind: 'http', path: checked[1] } : { kind: 'tcp' };
+  if (wanted === undefined || wanted === null) return claim;
   const [plan, calls, precondition, nonce, epoch, term] = wanted;
   return { ...claim, warrant: { plan, calls, precondition, nonce, epoch, term } };
 }

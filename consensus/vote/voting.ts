@@ -8,6 +8,7 @@ import { certificateQuorum } from '../quorum.ts';
 import type { Certificate } from './certificate.ts';
 import {
   type Claim,
+  canRefute,
   claimIdOf,
   isGray,
   type Vote,
@@ -168,7 +169,8 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
 
   #judge(claimId: string, open: OpenClaim): Effects {
     const needed = certificateQuorum(open.witnesses.length);
-    const count = (verdict: VoteVerdict): number => [...open.votes.values()].filter((vote) => vote.verdict === verdict).length;
+    const count = (verdict: VoteVerdict): number =>
+      [...open.votes.values()].filter((vote) => counted(vote, open.claim) === verdict).length;
     if (count('yes') >= needed) return this.#close(claimId, 'certified');
     if (count('no') >= needed) return this.#close(claimId, 'refuted');
     return open.votes.size === open.witnesses.length ? this.#close(claimId, 'undecided') : [];
@@ -187,4 +189,9 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
       { kind: 'notice', notice: { kind: 'decided', result } },
     ];
   }
+}
+
+/** What a vote says, as far as its evidence is as strong as the claim's own. */
+function counted({ verdict, reason }: Vote, { kind }: Claim): VoteVerdict {
+  return verdict === 'no' && !canRefute(kind, reason) ? 'abstain' : verdict;
 }

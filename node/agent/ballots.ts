@@ -24,6 +24,8 @@ import { type Evidence, gatherEvidence } from './evidence.ts';
 const MAX_KEPT = 4_096;
 /** Who runs an older one takes one message at a time. */
 const READS_BATCHES = '0.3.0';
+/** Who runs an older one cannot read a claim that names its check. */
+const READS_CHECKS = '0.4.0';
 
 export interface BallotEvents {
   send(to: PeerId, bytes: Uint8Array): void;
@@ -52,7 +54,7 @@ export class Ballots {
     this.#batches = new Batches({
       clock: ports.clock,
       send: (to, bytes) => events.send(to, bytes),
-      reads: (peer) => !isOlder(statuses.get(peer)?.status.version ?? '0.0.0', READS_BATCHES),
+      reads: (peer) => this.#runs(peer, READS_BATCHES),
     });
     this.#votes = new CoreRuntime(this.#core, {
       clock: ports.clock,
@@ -89,10 +91,16 @@ export class Ballots {
 
   /** Asks the witnesses; resolves by the vote's deadline at the latest. */
   vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult> {
+    const { check: _check, ...plain } = claim;
+    const asked = witnesses.every((peer) => this.#runs(peer, READS_CHECKS)) ? claim : plain;
     return new Promise((resolve) => {
-      this.#waiting.set(claim, resolve);
-      this.#votes.post({ kind: 'claim', claim, witnesses });
+      this.#waiting.set(asked, resolve);
+      this.#votes.post({ kind: 'claim', claim: asked, witnesses });
     });
+  }
+
+  #runs(peer: PeerId, version: string): boolean {
+    return !isOlder(this.#statuses.get(peer)?.status.version ?? '0.0.0', version);
   }
 
   #notice(notice: VotingNotice): void {

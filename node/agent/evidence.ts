@@ -1,8 +1,10 @@
-// What a witness can say of a claim from its own view: is the subject there, does the port answer me, and does the
-// status that I hold of it agree. Text in a claim is compared, never interpreted.
-import type { Claim, VoteReason, VoteVerdict } from '../../consensus/vote/claim.ts';
+// What a witness can say of a claim from its own view: does the declared check pass from here, does anybody listen, and
+// does the status that I hold of the subject agree. What it cannot know it abstains on. Text in a claim is compared, or
+// asked for on the subject's own port, and never interpreted.
+import { type Claim, isClaimable, type RemoteCheck, type VoteReason, type VoteVerdict } from '../../consensus/vote/claim.ts';
+import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
-import type { Transport } from '../../swarm/ports/transport.ts';
+import type { HttpState, PortState, Transport } from '../../swarm/ports/transport.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
 
@@ -19,19 +21,65 @@ export interface Evidence {
   confidence: number;
 }
 
+/** The declared check of a service, as its witnesses can run it; undefined where they cannot. */
+export function remoteCheckOf(services: readonly ServiceSpec[], name: string): RemoteCheck | undefined {
+  const spec = services.find((one) => one.name === name);
+  const check = spec?.check ?? { kind: 'tcp' };
+  if (spec?.port === undefined || (check.kind !== 'tcp' && check.kind !== 'http')) return undefined;
+  return isClaimable(check) ? check : undefined;
+}
+
+const NOTHING: Evidence = { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
+
 export async function gatherEvidence(claim: Claim, transport: Transport, statuses: StatusTable, clock: Clock): Promise<Evidence> {
-  if (claim.port !== undefined && (claim.kind === 'service-down' || claim.kind === 'service-unresponsive')) {
-    const port = await transport.probePort(claim.subject, claim.port, PROBE_TIMEOUT_MS);
-    if (port === 'open') return { verdict: 'no', reason: 'port-open', confidence: 90 };
-    if (port === 'refused') return { verdict: 'yes', reason: 'port-refused', confidence: 95 };
-    return { verdict: 'yes', reason: 'port-silent', confidence: 70 };
-  }
+  const seen = claim.port === undefined ? NOTHING : await look(claim, claim.port, transport);
   // The subject's own word is no reason to let it do something disruptive.
-  if (claim.warrant !== undefined) return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
-  if (statusAgrees(claim, statuses, clock.monotonicMs())) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
+  if (seen.verdict !== 'abstain' || claim.warrant !== undefined) return seen;
+  const agrees: Evidence = { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
+  if (statusAgrees(claim, statuses, clock.monotonicMs())) return agrees;
   await new Promise<void>((resolve) => clock.after(STATUS_WAIT_MS, resolve));
-  if (statusAgrees(claim, statuses, clock.monotonicMs())) return { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
-  return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
+  return statusAgrees(claim, statuses, clock.monotonicMs()) ? agrees : seen;
+}
+
+async function look({ kind, subject, check }: Claim, port: number, transport: Transport): Promise<Evidence> {
+  switch (kind) {
+    case 'service-down':
+      return ofPort(await transport.probePort(subject, port, PROBE_TIMEOUT_MS));
+    case 'service-unresponsive':
+      if (check?.kind === 'http') return ofHttp(await transport.probeHttp(subject, port, check.path, PROBE_TIMEOUT_MS));
+      return ofPort(await transport.probePort(subject, port, PROBE_TIMEOUT_MS), check?.kind === 'tcp');
+    default:
+      return NOTHING; // a port says nothing of it
+  }
+}
+
+/**
+ * Somebody who listens may be anybody, and is no answer to more than a check by TCP. A port from which nothing comes back
+ * may be behind a firewall.
+ */
+function ofPort(state: PortState, isCheck = false): Evidence {
+  if (state === 'refused') return { verdict: 'yes', reason: 'port-refused', confidence: 90 };
+  if (state === 'silent') return { verdict: 'abstain', reason: 'port-silent', confidence: 0 };
+  return isCheck
+    ? { verdict: 'no', reason: 'check-passed', confidence: 90 }
+    : { verdict: 'abstain', reason: 'port-open', confidence: 0 };
+}
+
+/** The declared check, run from here. */
+function ofHttp(state: HttpState): Evidence {
+  switch (state) {
+    case 'passed':
+      return { verdict: 'no', reason: 'check-passed', confidence: 95 };
+    case 'failed':
+      return { verdict: 'yes', reason: 'check-failed', confidence: 95 };
+    case 'mute':
+      return { verdict: 'yes', reason: 'check-silent', confidence: 95 };
+    case 'unknown':
+      return NOTHING;
+    case 'refused':
+    case 'silent':
+      return ofPort(state);
+  }
 }
 
 const BAD: readonly (readonly [StatusCondition, 'True' | 'False'])[] = [

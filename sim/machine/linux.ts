@@ -12,9 +12,9 @@ import {
   stoppedService,
 } from '../../swarm/ports/actuator.ts';
 import type { NewLines, ProcessDetail, ProcessSample, Sample, Sensors } from '../../swarm/ports/sensors.ts';
-import type { PortState } from '../../swarm/ports/transport.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
+import { Answers } from './answers.ts';
 import { type ChangeMachine, SimulatedChanges } from './changes.ts';
 import { FakeFiles } from './files.ts';
 
@@ -23,6 +23,8 @@ const MIB = 1024 * 1024;
 const DISK_BYTES_PER_S = 200 * MIB;
 const START_MS = 30;
 const STOP_MS = 15;
+/** One that finds its port taken ends so long after its start. */
+const EXITS_MS = 50;
 /** A machine of the model runs these beside its services. */
 const SYSTEM_PROCESSES = 12;
 /** Memory left below which tasks stall, as a share. */
@@ -103,6 +105,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
   #written = 0;
   #busyMs = 0;
   #forkDebt = 0;
+  readonly answers: Answers;
   /** A service for fail-over began here, under a fence, or ended. */
   onFenced: (name: string, fence: number | undefined) => void = () => undefined;
   /** Everything that was done to it, in words, for the trace. */
@@ -122,6 +125,11 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.#lastMs = scheduler.nowMs;
     this.files = new FakeFiles(() => this.#wallMs());
     this.changes = new SimulatedChanges(scheduler, this);
+    this.answers = new Answers(
+      services,
+      () => this.services(),
+      (name) => this.isFrozen(name),
+    );
     for (let i = 0; i < SYSTEM_PROCESSES; i++)
       this.spawn(`system-${i}`, { ...IDLE, cpu: random.between(0, 0.004), rssBytes: random.between(2, 30) * MIB });
     for (const spec of services) {
@@ -288,14 +296,6 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.#onExit = listener;
   }
 
-  portState(port: number): PortState {
-    for (const service of this.#services.values()) {
-      // A stopped process still has its socket: the kernel takes the connection.
-      if (service.port === port) return service.state === 'running' ? 'open' : 'refused';
-    }
-    return 'refused';
-  }
-
   startService(name: string): Promise<ActuatorOutcome> {
     return this.#later(START_MS, () => {
       const service = this.#services.get(name);
@@ -315,7 +315,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
         sinceMs: this.#wallMs(),
       });
       this.onAct(`started ${name}`);
-      const livesMs = this.#cursed.get(name);
+      const livesMs = this.answers.isOccupied(service.port) ? EXITS_MS : this.#cursed.get(name);
       if (livesMs !== undefined) this.#scheduler.after(livesMs, () => this.#services.get(name)?.pid === pid && this.kill(name));
       return { ok: true };
     });
@@ -508,8 +508,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
   }
 
   async checkService(name: string): Promise<ServiceCheck> {
-    const port = this.#services.get(name)?.port;
-    return port === undefined ? 'undeclared' : this.portState(port);
+    const service = this.#services.get(name);
+    return service === undefined ? 'undeclared' : this.answers.check(service);
   }
 
   delay(delayMs: number): Promise<void> {

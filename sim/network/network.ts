@@ -1,6 +1,6 @@
 // The simulated network: machines, the links between them, cuts of every kind, and what is under way. Connections and protocols
 // are the transport's (transport.ts); what is broadcast goes the ways of gossipsub (gossip.ts).
-import type { PeerId, PortState } from '../../swarm/ports/transport.ts';
+import type { HttpState, PeerId, PortState } from '../../swarm/ports/transport.ts';
 import type { Carried, Trace } from '../adapters/trace.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -12,13 +12,21 @@ import type { SimulatedTransport } from './transport.ts';
 export const SILENT_CLOSE_MS = 4_000;
 const MAX_HOSTS = 65_536;
 
+/** What a machine has on its ports. */
+export interface PortAnswers {
+  portState(port: number): PortState;
+  httpState(port: number): HttpState;
+}
+
+export const NO_PORTS: PortAnswers = { portState: () => 'refused', httpState: () => 'refused' };
+
 /** A machine's place in the network; it outlives the agents that run on it. */
 export class Host {
   readonly index: number;
   readonly peer: PeerId;
   /** The agent's end, while one runs. */
   transport: SimulatedTransport | undefined;
-  portState: (port: number) => PortState = () => 'refused';
+  answers: PortAnswers = NO_PORTS;
   /** Switched on and plugged in: otherwise nothing reaches it, and nobody is told. */
   up = true;
   /** Its uplink is busy until then. */
@@ -164,15 +172,15 @@ export class Network {
     });
   }
 
-  /** What a connect to a port of the service host finds: the machine outlives its agent. */
-  probe(from: Host, to: PeerId, port: number, timeoutMs: number): Promise<PortState> {
+  /** What a look at a port of the service host finds: the machine outlives its agent. */
+  probe<State>(from: Host, to: PeerId, look: (host: Host) => State, timeoutMs: number): Promise<State | 'silent'> {
     return new Promise((resolve) => {
       const silent = this.scheduler.after(timeoutMs, () => resolve('silent'));
       const host = this.known(to);
       if (host === undefined || !this.connects(from, host)) return;
       this.scheduler.at(this.arrivalMs(from, host, 60, 2), () => {
         silent.cancel();
-        resolve(host.portState(port));
+        resolve(look(host));
       });
     });
   }

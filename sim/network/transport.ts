@@ -2,6 +2,7 @@
 // close when a process dies or a link stays cut; messages on one stay in order, unless the link lets them overtake.
 import {
   type Admitted,
+  type HttpState,
   type PeerId,
   type PortState,
   type RequestFailure,
@@ -13,7 +14,7 @@ import {
 } from '../../swarm/ports/transport.ts';
 import type { Carried } from '../adapters/trace.ts';
 import { Process } from '../machine/process.ts';
-import type { Host, Network } from './network.ts';
+import type { Host, Network, PortAnswers } from './network.ts';
 
 const REFUSED_MS = 1;
 const DIAL_TIMEOUT_MS = 4_000;
@@ -45,17 +46,12 @@ export class SimulatedTransport implements Transport {
   #handlers: TransportHandlers | undefined;
   running = false;
 
-  constructor(
-    self: PeerId,
-    network: Network,
-    portState: (port: number) => PortState,
-    process: Process = new Process(network.scheduler),
-  ) {
+  constructor(self: PeerId, network: Network, answers: PortAnswers, process: Process = new Process(network.scheduler)) {
     this.self = self;
     this.#network = network;
     this.process = process;
     this.host = network.hostOf(self);
-    this.host.portState = portState;
+    this.host.answers = answers;
   }
 
   async start(names: TransportNames, handlers: TransportHandlers): Promise<void> {
@@ -154,7 +150,11 @@ export class SimulatedTransport implements Transport {
   }
 
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState> {
-    return this.#network.probe(this.host, peer, port, timeoutMs);
+    return this.#network.probe(this.host, peer, (host) => host.answers.portState(port), timeoutMs);
+  }
+
+  probeHttp(peer: PeerId, port: number, _path: string, timeoutMs: number): Promise<HttpState> {
+    return this.#network.probe(this.host, peer, (host) => host.answers.httpState(port), timeoutMs);
   }
 
   connectedPeers(): PeerId[] {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Cluster } from '../cluster.ts';
+import type { Sickness } from '../machine/answers.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { SeededRandom } from '../random.ts';
 
@@ -26,6 +27,9 @@ export const FAULT_KINDS = [
   'disk-slow',
   'service-kill',
   'service-freeze',
+  'service-mute',
+  'service-error',
+  'port-intruder',
   'service-curse',
   'bad-roll-out',
   'burden',
@@ -83,11 +87,11 @@ const bothWays = (pairs: readonly [SimulatedNode, SimulatedNode][]): [SimulatedN
 
 /** Something set on each machine, and set back. */
 const set =
-  (begin: (node: SimulatedNode, args: Arguments, place: Place) => void, end: (node: SimulatedNode) => void) =>
+  (begin: (node: SimulatedNode, args: Arguments, place: Place) => void, end: (node: SimulatedNode, args: Arguments) => void) =>
   (place: Place, args: Arguments): (() => void) => {
     for (const node of place.nodes) begin(node, args, place);
     return () => {
-      for (const node of place.nodes) end(node);
+      for (const node of place.nodes) end(node, args);
     };
   };
 
@@ -113,6 +117,22 @@ function touch(node: SimulatedNode, name: unknown): string {
   return text(name);
 }
 
+const portOf = (node: SimulatedNode, name: unknown): number =>
+  node.linux.services().find((one) => one.name === text(name))?.port ?? 0;
+
+const sicken = (sickness: Sickness): FaultModel => ({
+  args: service,
+  local: true,
+  begin: set(
+    (node, args) => {
+      const name = touch(node, args.service);
+      node.linux.answers.sicken(node.linux.services().find((one) => one.name === name)?.pid, sickness);
+    },
+    () => undefined,
+  ),
+  draw: drawService,
+});
+
 const MACHINE_FAULTS = {
   'service-kill': {
     args: service,
@@ -131,6 +151,24 @@ const MACHINE_FAULTS = {
       () => undefined,
     ),
     draw: drawService,
+  },
+  /** It takes connections and says nothing, until it is another process. */
+  'service-mute': sicken('mute'),
+  /** It answers with an error, until it is another process. */
+  'service-error': sicken('failed'),
+  /** The service ends, and somebody else has its port for a while. */
+  'port-intruder': {
+    args: service,
+    local: true,
+    begin: set(
+      (node, args) => {
+        node.linux.kill(touch(node, args.service));
+        node.linux.answers.occupy(portOf(node, args.service));
+      },
+      (node, args) => node.linux.answers.vacate(portOf(node, args.service)),
+    ),
+    draw: drawService,
+    lastsS: [10, 60],
   },
   /** It ends by itself soon after each start, until somebody mends it and starts it. */
   'service-curse': {

@@ -84,7 +84,7 @@ export const scenarioSchema = z.strictObject({
     .strictObject({ skew: durationSchema.default(0), drift_ppm: z.number().min(0).max(10_000).default(0) })
     .default({ skew: 0, drift_ppm: 0 }),
   /** Of each machine, in turn. */
-  versions: z.array(z.string().max(20)).min(1).default(['0.3.0']),
+  versions: z.array(z.string().max(20)).min(1).default(['0.4.0']),
   /** Machines that speak a later version of the protocol, too. */
   later: z.array(z.number().int().nonnegative()).default([]),
   liar: z.array(z.strictObject({ on: z.number().int(), lies: z.array(z.enum([...LIES, 'silent'])).min(1) })).default([]),

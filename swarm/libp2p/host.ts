@@ -137,7 +137,7 @@ function gossip(topics: readonly string[]) {
 export async function createHost(options: HostOptions): Promise<Host> {
   const { found, swarmId, keyring } = options;
   return createLibp2p<HostServices>({
-    nodeInfo: { name: 'kalos', version: '0.3.0' },
+    nodeInfo: { name: 'kalos', version: '0.4.0' },
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [corked(tcp())],

@@ -5,9 +5,11 @@ import type { Connection, Ed25519PrivateKey, PeerId as Libp2pPeerId, Stream } fr
 import { peerIdFromString } from '@libp2p/peer-id';
 import { lpStream } from '@libp2p/utils';
 import { multiaddr } from '@multiformats/multiaddr';
+import { probeHttp } from '../adapters/http-probe.ts';
 import { probeTcp } from '../adapters/tcp-probe.ts';
 import {
   type Greeter,
+  type HttpState,
   type PeerId,
   type PortState,
   type Traffic,
@@ -278,10 +280,19 @@ export class Libp2pTransport implements Transport {
   // Probes, dials and addresses
 
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState> {
+    const host = this.#hostOf(peer);
+    return host === undefined ? Promise.resolve('silent') : probeTcp(host, port, timeoutMs);
+  }
+
+  probeHttp(peer: PeerId, port: number, path: string, timeoutMs: number): Promise<HttpState> {
+    const host = this.#hostOf(peer);
+    return host === undefined ? Promise.resolve('silent') : probeHttp(host, port, path, timeoutMs);
+  }
+
+  /** Where a peer that is connected is seen. */
+  #hostOf(peer: PeerId): string | undefined {
     const remote = this.#started?.getConnections(peerIdFromString(peer))[0]?.remoteAddr;
-    const host = remote?.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
-    if (host === undefined) return Promise.resolve('silent');
-    return probeTcp(host, port, timeoutMs);
+    return remote?.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
   }
 
   traffic(): ReadonlyMap<string, Traffic> {

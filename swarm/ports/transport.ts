@@ -9,6 +9,12 @@ export type Verdict = 'accept' | 'ignore' | 'reject';
 /** What a TCP connect to a port on a peer's host found. */
 export type PortState = 'open' | 'refused' | 'silent';
 
+/**
+ * What a GET found: a status of 200 to 399, another or no HTTP, a connection and no status in time, nobody who listens, no
+ * way to the host, or nothing, for want of something here.
+ */
+export type HttpState = 'passed' | 'failed' | 'mute' | 'refused' | 'silent' | 'unknown';
+
 /** `refused`: the peer refuses to answer, or nobody listens where it was dialed. `denied`: one of the two did not let the other in. */
 export type RequestFailure = 'unreachable' | 'timeout' | 'refused' | 'denied' | 'too-large';
 
@@ -82,6 +88,8 @@ export interface Transport {
   request(peer: PeerId, protocol: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /** Connects by TCP to a port on the host where `peer` is seen; sends nothing. */
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState>;
+  /** Asks there for a path by HTTP, and looks at the status. */
+  probeHttp(peer: PeerId, port: number, path: string, timeoutMs: number): Promise<HttpState>;
   /** By protocol; empty where it is not counted. */
   traffic(): ReadonlyMap<string, Traffic>;
   /** Closes whatever is open to a peer. */

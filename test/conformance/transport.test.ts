@@ -1,14 +1,15 @@
 // What every Transport does, libp2p on loopback and the simulated network alike.
 
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Trace } from '../../sim/adapters/trace.ts';
-import { Network } from '../../sim/network/network.ts';
+import { Network, type PortAnswers } from '../../sim/network/network.ts';
 import { SimulatedTransport } from '../../sim/network/transport.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
-import type { PeerId, Transport, TransportHandlers, Verdict } from '../../swarm/ports/transport.ts';
+import type { HttpState, PeerId, Transport, TransportHandlers, Verdict } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
 import { makeIdentity } from '../support/crypto.ts';
 import { ON_LOOPBACK } from '../support/transport.ts';
@@ -42,12 +43,20 @@ function libp2pWorld(): World {
   };
 }
 
+/** Of simulated machines, by port; on a port of reality a server of this test's. */
+const SICK_PORT = 500;
+const MUTE_PORT = 501;
+const ANSWERS: PortAnswers = {
+  portState: (port) => (port === 1 ? 'refused' : 'open'),
+  httpState: (port) => (port === 1 ? 'refused' : port === SICK_PORT ? 'failed' : port === MUTE_PORT ? 'mute' : 'passed'),
+};
+
 function simulatedWorld(): World {
   const scheduler = new Scheduler();
   const network = new Network(scheduler, new SeededRandom(1, 'network'), new Trace());
   let count = 0;
   return {
-    make: async () => new SimulatedTransport(`sim-${count++}`, network, (port) => (port === 1 ? 'refused' : 'open')),
+    make: async () => new SimulatedTransport(`sim-${count++}`, network, ANSWERS),
     pump: async () => {
       const untilMs = scheduler.nowMs + 50;
       while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
@@ -182,6 +191,32 @@ describe.each([
     expect(await settled(b.probePort(a.self, port, 1_000))).toBe('open');
     await new Promise((resolve) => server.close(resolve));
     expect(await settled(b.probePort(a.self, kind === 'libp2p' ? port : 1, 1_000))).toBe('refused');
+  });
+
+  it('runs an HTTP check on the peer’s host, and tells an answer, an error, silence and nobody apart', async () => {
+    const { a, b } = await pair();
+    let state = 'passed';
+    const asked: (string | undefined)[] = [];
+    const server = createHttpServer((request, response) => {
+      asked.push(`${request.url} ${request.headers.host}`);
+      if (state !== 'mute') response.writeHead(state === 'passed' ? 204 : 500).end();
+    });
+    let port = 80;
+    if (kind === 'libp2p') {
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      port = (server.address() as { port: number }).port;
+    }
+    const probe = (simulated: number): Promise<HttpState> =>
+      settled(b.probeHttp(a.self, kind === 'libp2p' ? port : simulated, '/health?deep=1', 300));
+    expect(await probe(80)).toBe('passed');
+    state = 'failed';
+    expect(await probe(SICK_PORT)).toBe('failed');
+    state = 'mute';
+    expect(await probe(MUTE_PORT)).toBe('mute');
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    expect(await probe(1)).toBe('refused');
+    if (kind === 'libp2p') expect(new Set(asked)).toEqual(new Set([`/health?deep=1 127.0.0.1:${port}`]));
   });
 });
 

@@ -9,9 +9,11 @@ import {
   decodeVoteMessage,
   encodeClaimMessage,
   encodeVoteMessage,
+  isClaimable,
   VERDICTS,
   VOTE_REASONS,
   type Vote,
+  type VoteReason,
   type VoteVerdict,
   voteBytes,
   voteFromWire,
@@ -38,17 +40,17 @@ const claim: Claim = {
 };
 const claimId = claimIdOf(SWARM, claim, subject.hash);
 
-function voteOf(witness: Ed25519Crypto, verdict: VoteVerdict, id = claimId): Vote {
-  const unsigned = { claimId: id, witness: witness.self, verdict, reason: 'port-refused' as const, confidence: 90 };
+function voteOf(witness: Ed25519Crypto, verdict: VoteVerdict, id = claimId, reason: VoteReason = 'port-refused'): Vote {
+  const unsigned = { claimId: id, witness: witness.self, verdict, reason, confidence: 90 };
   return { ...unsigned, signature: witness.sign(voteBytes(SWARM, unsigned)) };
 }
 
 const notices = (effects: ReturnType<Voting['step']>) =>
   effects.flatMap((effect) => (effect.kind === 'notice' ? [effect.notice] : []));
 
-function raised(): Voting {
+function raised(what = claim): Voting {
   const voting = new Voting(subject, SWARM);
-  voting.step({ kind: 'claim', claim, witnesses: witnessIds }, at(0));
+  voting.step({ kind: 'claim', claim: what, witnesses: witnessIds }, at(0));
   return voting;
 }
 
@@ -71,6 +73,25 @@ describe('quorums', () => {
 });
 
 describe('messages', () => {
+  it('carry the declared check, with and without a warrant, and none that is no path', () => {
+    const warrant = {
+      plan: 'inc-1-1',
+      calls: claim.evidenceDigest,
+      precondition: claim.evidenceDigest,
+      nonce: new Uint8Array(16),
+      epoch: 1,
+      term: 2,
+    };
+    const http: Claim = { ...claim, check: { kind: 'http', path: '/health?a=b' } };
+    for (const message of [http, { ...http, warrant }, { ...claim, check: { kind: 'tcp' } as const }, { ...claim, warrant }])
+      expect(decodeVoteMessage(encodeClaimMessage(message))).toEqual({ type: 'claim', claim: message });
+    for (const path of ['health', '', `/${'x'.repeat(200)}`]) {
+      const wrong: Claim = { ...claim, check: { kind: 'http', path } };
+      expect(isClaimable({ kind: 'http', path })).toBe(false);
+      expect(decodeVoteMessage(encodeClaimMessage(wrong))).toBeUndefined();
+    }
+  });
+
   it('decode to what was encoded, for every enum', () => {
     for (const kind of CLAIM_KINDS) {
       const message = { ...claim, kind, port: undefined };
@@ -115,13 +136,35 @@ describe('a claimant', () => {
     expect(decided).toMatchObject({ kind: 'decided', result: { outcome: 'undecided', votes: [{ witness: w(0).self }] } });
   });
 
-  it('is refuted by H who see otherwise', () => {
-    const voting = raised();
-    receive(voting, w(0), voteOf(w(0), 'no'));
-    receive(voting, w(1), voteOf(w(1), 'no'));
-    expect(receive(voting, w(2), voteOf(w(2), 'no'))).toMatchObject([
-      { kind: 'decided', result: { outcome: 'refuted', certificate: undefined } },
+  const refuted = (what: Claim, reason: VoteReason): string | undefined => {
+    const voting = raised(what);
+    const id = claimIdOf(SWARM, what, subject.hash);
+    const seen = [0, 1, 2, 3].flatMap((one) => receive(voting, w(one), voteOf(w(one), 'no', id, reason)));
+    return seen.flatMap((notice) => (notice.kind === 'decided' ? [notice.result.outcome] : []))[0];
+  };
+
+  it('is refuted by H who ran its own check and saw it pass', () => {
+    const unresponsive: Claim = { ...claim, kind: 'service-unresponsive', check: { kind: 'http', path: '/health' } };
+    expect(refuted(unresponsive, 'check-passed')).toBe('refuted');
+  });
+
+  it('is not refuted by weaker evidence than its own, however many bring it', () => {
+    const outcomes = CLAIM_KINDS.map((kind) => [
+      kind,
+      ...VOTE_REASONS.filter((reason) => refuted({ ...claim, kind }, reason) === 'refuted'),
     ]);
+    const checks = ['own-measure', 'check-passed', 'check-failed', 'check-silent'];
+    const all = VOTE_REASONS.filter((reason) => reason !== 'no-evidence');
+    expect(Object.fromEntries(outcomes.map(([kind, ...reasons]) => [kind, reasons]))).toEqual({
+      'service-down': [],
+      'service-frozen': [],
+      'service-unresponsive': checks,
+      pressure: all,
+      anomaly: all,
+      slow: checks,
+      lossy: checks,
+      skewed: checks,
+    });
   });
 
   it('keeps one liar among four from changing the verdict', () => {

@@ -12,7 +12,7 @@ const SETTLED_MS = 30_000;
 const SOAK_MS = 20_000;
 /** A member is away, starts anew, and is watched. */
 const WAVE_MS = SOAK_MS + 15_000;
-const OWN = '0.3.0';
+const OWN = '0.4.0';
 
 async function settled(nodes: number): Promise<Cluster> {
   const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080 }] };
@@ -50,25 +50,25 @@ async function spread(cluster: Cluster, version: string): Promise<void> {
 describe('a release', () => {
   it('that does well is on the canaries first, then on more and more, never on many at once, and services go on', async () => {
     const cluster = await settled(9);
-    push(cluster, '0.4.0', 'well', [3]);
+    push(cluster, '0.5.0', 'well', [3]);
     await later(cluster, 8_000);
-    expect(versionsOf(cluster)).toEqual(cluster.nodes.map(({ index }) => (index === 3 ? '0.4.0' : OWN)));
+    expect(versionsOf(cluster)).toEqual(cluster.nodes.map(({ index }) => (index === 3 ? '0.5.0' : OWN)));
     let [most, before] = [0, 1];
     for (let turn = 0; turn < 300 && upgradesIn(cluster)?.ended === null; turn++) {
       await later(cluster, 1_000);
-      const count = cluster.agents().filter(({ agent }) => agent.status().version === '0.4.0').length;
+      const count = cluster.agents().filter(({ agent }) => agent.status().version === '0.5.0').length;
       most = Math.max(most, cluster.nodes.length - cluster.agents().length);
       expect(count - before).toBeLessThanOrEqual(2);
       before = Math.max(before, count);
     }
     expect(most).toBeLessThanOrEqual(2);
-    expect(versionsOf(cluster)).toEqual(Array(9).fill('0.4.0'));
+    expect(versionsOf(cluster)).toEqual(Array(9).fill('0.5.0'));
     expect(cluster.nodes.map(startsOf)).toEqual(Array(9).fill(1));
     // Kept: it is what starts again.
     cluster.node(6).crash();
     cluster.node(6).boot();
     await later(cluster, 1_500);
-    expect(versionsOf(cluster)[6]).toBe('0.4.0');
+    expect(versionsOf(cluster)[6]).toBe('0.5.0');
     expect(cluster.violations).toEqual([]);
   });
 
@@ -78,28 +78,28 @@ describe('a release', () => {
     ['harms', /^(node-4: |since it is their turn: node-4 )/],
   ])('that %s is seen on the canary, taken back, and all are on the last good one', async (behaviour, reason) => {
     const cluster = await settled(7);
-    await spread(cluster, '0.4.0');
-    push(cluster, '0.4.1', behaviour, [4]);
+    await spread(cluster, '0.5.0');
+    push(cluster, '0.5.1', behaviour, [4]);
     const ran = new Set<number>();
     for (let turn = 0; turn < 90; turn++) {
       await later(cluster, 3_000);
       versionsOf(cluster).forEach((version, index) => {
-        if (version === '0.4.1') ran.add(index);
+        if (version === '0.5.1') ran.add(index);
       });
     }
     expect([...ran]).toEqual([4]);
     expect(upgradesIn(cluster)).toMatchObject({
-      good: { version: '0.4.0' },
+      good: { version: '0.5.0' },
       candidate: null,
       ended: { outcome: 'back' },
     });
     expect(upgradesIn(cluster)?.ended?.reason).toMatch(reason);
-    expect(versionsOf(cluster)).toEqual(Array(7).fill('0.4.0'));
+    expect(versionsOf(cluster)).toEqual(Array(7).fill('0.5.0'));
   });
 
   it('goes on though the coordinator dies in the middle, twice', async () => {
     const cluster = await settled(7);
-    push(cluster, '0.4.0', 'well', [5]);
+    push(cluster, '0.5.0', 'well', [5]);
     for (let turn = 0; turn < 2; turn++) {
       await later(cluster, WAVE_MS);
       const nova = cluster.byPeer(cluster.node(6).running?.swarm.coordinator ?? '');
@@ -109,26 +109,26 @@ describe('a release', () => {
     }
     for (let turn = 0; turn < 10; turn++) await later(cluster, WAVE_MS);
     expect(upgradesIn(cluster)).toMatchObject({ candidate: null, ended: { outcome: 'everywhere' } });
-    expect(versionsOf(cluster)).toEqual(Array(7).fill('0.4.0'));
+    expect(versionsOf(cluster)).toEqual(Array(7).fill('0.5.0'));
   });
 
   it('reaches who was away meanwhile, from whoever has it', async () => {
     const cluster = await settled(6);
     cluster.node(5).crash();
-    await spread(cluster, '0.4.0');
+    await spread(cluster, '0.5.0');
     cluster.node(0).crash(); // who pushed it
     cluster.node(5).boot();
     await later(cluster, 2 * WAVE_MS);
-    expect(versionsOf(cluster)[5]).toBe('0.4.0');
+    expect(versionsOf(cluster)[5]).toBe('0.5.0');
     expect(cluster.node(5).releases.trial).toBeUndefined();
   });
 
   it('is not for machines that take none', async () => {
     const cluster = await settled(6);
     cluster.node(4).releases.takes = false;
-    await spread(cluster, '0.4.0');
-    expect(versionsOf(cluster)).toEqual(cluster.nodes.map(({ index }) => (index === 4 ? OWN : '0.4.0')));
-    push(cluster, '0.4.1', 'well', [4]);
+    await spread(cluster, '0.5.0');
+    expect(versionsOf(cluster)).toEqual(cluster.nodes.map(({ index }) => (index === 4 ? OWN : '0.5.0')));
+    push(cluster, '0.5.1', 'well', [4]);
     await later(cluster, WAVE_MS);
     expect(upgradesIn(cluster)?.ended).toMatchObject({
       outcome: 'back',
@@ -138,10 +138,10 @@ describe('a release', () => {
 
   it('that nobody has signed who may is taken by nobody, though the coordinator says that it was decided', async () => {
     const cluster = await settled(5);
-    const archive = archiveOf({ version: '0.4.0', behaviour: 'ends' });
+    const archive = archiveOf({ version: '0.5.0', behaviour: 'ends' });
     const plain = cluster.node(2);
     const digest = Buffer.from(plain.crypto.hash(archive)).toString('hex');
-    const release = { version: '0.4.0', digest, bytes: archive.length };
+    const release = { version: '0.5.0', digest, bytes: archive.length };
     const how = { canary: [cluster.node(3).peer], soakMs: SOAK_MS };
     const signature = new Uint8Array(SIGNATURE_BYTES);
     const refused = plain.agent?.upgrades.push(archive, how);
@@ -156,18 +156,18 @@ describe('a release', () => {
 
   it('that was taken back is not taken again, though the coordinator has it decided anew', async () => {
     const cluster = await settled(6);
-    await spread(cluster, '0.4.0');
-    push(cluster, '0.4.1', 'well', [4]);
+    await spread(cluster, '0.5.0');
+    push(cluster, '0.5.1', 'well', [4]);
     await later(cluster, 10_000);
     const old = upgradesIn(cluster)?.candidate;
-    expect([old?.version, versionsOf(cluster)[4]]).toEqual(['0.4.1', '0.4.1']);
+    expect([old?.version, versionsOf(cluster)[4]]).toEqual(['0.5.1', '0.5.1']);
     const decisionsOf = (node: SimulatedNode | undefined) => node?.agent?.swarm.order.decisions;
     const wish = { kind: 'upgrade-withdraw', upgrade: old?.id ?? '', reason: 'a person says so' } as const;
     decisionsOf(cluster.node(0))
       ?.decide(wish, 3_000)
       ?.catch(() => undefined);
     await later(cluster, 2 * WAVE_MS);
-    expect(versionsOf(cluster)).toEqual(Array(6).fill('0.4.0'));
+    expect(versionsOf(cluster)).toEqual(Array(6).fill('0.5.0'));
     // Who tried it, and who only heard of it and has started anew since.
     cluster.node(2).crash();
     cluster.node(2).boot();
@@ -187,7 +187,7 @@ describe('a release', () => {
       );
       stolen?.catch(() => undefined);
       await later(cluster, 2 * WAVE_MS);
-      expect(versionsOf(cluster)).toEqual(Array(6).fill('0.4.0'));
+      expect(versionsOf(cluster)).toEqual(Array(6).fill('0.5.0'));
       expect(upgradesIn(cluster)?.ended).toMatchObject({ id: `${index}`.repeat(32), outcome: 'back' });
       expect(upgradesIn(cluster)?.ended?.reason).toBe(`node-${index}: it is older than what this machine has seen since`);
     }
@@ -200,7 +200,7 @@ describe('a release', () => {
     old.version = '0.1.9';
     old.boot();
     await later(cluster, 10_000);
-    const outcome = push(cluster, '0.4.0', 'well', [2]);
+    const outcome = push(cluster, '0.5.0', 'well', [2]);
     await later(cluster, 3_000);
     expect(await outcome).toEqual({ ok: false, reason: 'node-3 runs KALOS 0.1.9: that takes 0.3.0 on all members' });
   });

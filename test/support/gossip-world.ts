@@ -4,7 +4,7 @@ import { stepAll } from '../../sim/adapters/drain.ts';
 import { Trace } from '../../sim/adapters/trace.ts';
 import type { GossipParams } from '../../sim/network/gossip.ts';
 import type { LinkModel } from '../../sim/network/links.ts';
-import { Network } from '../../sim/network/network.ts';
+import { Network, NO_PORTS } from '../../sim/network/network.ts';
 import { SimulatedTransport } from '../../sim/network/transport.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
@@ -80,10 +80,7 @@ export async function simulateGossip(workload: GossipWorkload): Promise<GossipOu
   const network = new Network(scheduler, new SeededRandom(seed, 'network'), new Trace(), params);
   network.link = link;
   const random = new SeededRandom(seed, 'workload');
-  const all = Array.from(
-    { length: peers + silent },
-    (_, index) => new SimulatedTransport(`peer-${index}`, network, () => 'refused'),
-  );
+  const all = Array.from({ length: peers + silent }, (_, index) => new SimulatedTransport(`peer-${index}`, network, NO_PORTS));
   const honest = new Set(all.slice(0, peers).map(({ self }) => self));
   for (const { self } of all) if (!honest.has(self)) network.gossip.silent.add(self);
   const bornMs = new Map<string, number>();

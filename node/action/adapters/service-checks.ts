@@ -1,9 +1,10 @@
 // Looks whether a service is well, as it is declared: by TCP, by HTTP, by a program, by its log.
 import { open, stat } from 'node:fs/promises';
-import { get } from 'node:http';
 import { join } from 'node:path';
+import { probeHttp } from '../../../swarm/adapters/http-probe.ts';
 import { probeTcp } from '../../../swarm/adapters/tcp-probe.ts';
 import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../../swarm/ports/actuator.ts';
+import type { HttpState } from '../../../swarm/ports/transport.ts';
 
 const HOST = '127.0.0.1';
 /** Read of a log at a time; a longer stretch waits for the next look. */
@@ -17,9 +18,6 @@ interface Followed {
   remainder: string;
   seen: boolean;
 }
-
-/** What this machine or this process lacks: no fault of the service's. */
-const OURS = new Set(['EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
 
 export class ServiceChecks {
   readonly #logs: string;
@@ -42,7 +40,7 @@ export class ServiceChecks {
       case 'silence':
         return this.#silence(name, sample, check.withinMs);
       case 'http':
-        return port === undefined ? 'undeclared' : probeHttp(port, check.path, timeoutMs);
+        return port === undefined ? 'undeclared' : HTTP_CHECK[await probeHttp(HOST, port, check.path, timeoutMs)];
       default:
         return port === undefined ? 'undeclared' : probeTcp(HOST, port, timeoutMs);
     }
@@ -92,20 +90,12 @@ export class ServiceChecks {
   }
 }
 
-function probeHttp(port: number, path: string, timeoutMs: number): Promise<ServiceCheck> {
-  return new Promise((resolve) => {
-    const request = get({ host: HOST, port, path, timeout: timeoutMs, agent: false }, (response) => {
-      response.resume();
-      const status = response.statusCode ?? 0;
-      resolve(status >= 200 && status < 400 ? 'open' : 'failed');
-    });
-    request.on('timeout', () => {
-      resolve('silent');
-      request.destroy();
-    });
-    request.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
-      if (OURS.has(code)) resolve('unknown');
-      else resolve(code === 'ECONNREFUSED' ? 'refused' : 'failed');
-    });
-  });
-}
+/** As a look at a service says it: connected and no answer is silence too. */
+const HTTP_CHECK: Record<HttpState, ServiceCheck> = {
+  passed: 'open',
+  failed: 'failed',
+  mute: 'silent',
+  refused: 'refused',
+  silent: 'silent',
+  unknown: 'unknown',
+};
