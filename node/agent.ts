@@ -14,18 +14,20 @@ import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
+import { remoteCheckOf } from './agent/evidence.ts';
 import { Executor } from './agent/executor.ts';
 import { Grants } from './agent/grants.ts';
-import { GRAY_POLICY, GrayWatch } from './agent/gray.ts';
+import { GrayWatch } from './agent/gray.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
-import { Nova, type OpenElsewhere, TOGETHER_POLICY } from './agent/nova.ts';
+import { Nova } from './agent/nova.ts';
 import { Permits } from './agent/permits.ts';
 import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
+import { Stories } from './agent/stories.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
@@ -37,10 +39,10 @@ import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
 import { Memory } from './memory/memory.ts';
-import { TABLES } from './query/catalogue/catalogue.ts';
 import type { TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
-import { answerTable, gather } from './query/gather.ts';
+import { answerTable } from './query/gather.ts';
+import { isOfMachine, openOn } from './query/open-elsewhere.ts';
 import { type Overview, overview } from './query/overview.ts';
 import { type Question, questionsWith } from './query/pack.ts';
 import { type QueryOptions, type QueryResult, query } from './query/query.ts';
@@ -113,12 +115,7 @@ export interface AgentStatus {
   auditRecords: number;
 }
 
-/** Not one that tells of the swarm. */
-const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean => policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
-
 const MAX_OWN_VOTES = 1_024;
-/** For asking others what is open there. */
-const OPEN_WITHIN_MS = 2_000;
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
@@ -141,6 +138,7 @@ export class Agent {
   readonly upgrades: SwarmUpgrades;
   readonly #nova: Nova;
   readonly #gray: GrayWatch;
+  readonly stories: Stories;
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
@@ -194,8 +192,10 @@ export class Agent {
     const { roster } = this.#link.admission;
     const place = { name: this.#link.name, swarmId: config.swarmId, roster, executor: this.#executor };
     this.orders = new SignedOrders(ports, place);
+    this.stories = this.#witnessedStories();
     const parts = {
       ports,
+      stories: this.stories,
       link: this.#link,
       watcher: this.#watcher,
       memory: this.#memory,
@@ -203,7 +203,7 @@ export class Agent {
       permits: this.#permits,
       placed: this.#placed,
     };
-    this.#healer = new Healer({ ...parts, ...events });
+    this.#healer = new Healer({ ...parts, checkOf: (name) => remoteCheckOf(config.services, name), ...events });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
@@ -216,7 +216,9 @@ export class Agent {
       request: async (protocol, from, body) => {
         if (protocol === 'audit') return this.auditWatch.answer(from, body);
         if (protocol === 'release') return this.upgrades.answer(body);
-        return protocol === 'table' ? answerTable(from, body, this.#sources) : answerExplain(body, this.#memory);
+        return protocol === 'table'
+          ? answerTable(from, body, this.#sources)
+          : answerExplain(from, body, this.#memory, this.stories);
       },
       voted: (_claim, vote) => this.#rememberVote(vote),
       measured: (claim) => this.#gray.evidenceOn(claim),
@@ -230,6 +232,15 @@ export class Agent {
       alive: () => this.#link.alive,
       request: (to, body, withinMs) => this.#link.askOne(to, 'audit', body, withinMs),
       nameOf: (peer) => this.#link.nameOf(peer),
+      ...this.#events,
+    });
+  }
+
+  #witnessedStories(): Stories {
+    return new Stories(this.#ports, this.#config.swarmId, {
+      witnesses: () => this.#link.witnesses(),
+      isWitnessOf: (peer) => this.#link.watching.subjects().includes(peer),
+      tell: (peer, body, withinMs) => this.#link.askOne(peer, 'explain', body, withinMs),
       ...this.#events,
     });
   }
@@ -249,27 +260,10 @@ export class Agent {
 
   #coordinator(): Nova {
     return new Nova(this.#ports, this.#link, {
-      openOn: (peers) => this.#openOn(peers),
+      openOn: (peers) => openOn(peers, this.#sources),
       save: (incident) => this.#memory.save(incident),
       ...this.#events,
     });
-  }
-
-  /** What is open on other machines, as they say. */
-  async #openOn(peers: readonly PeerId[]): Promise<OpenElsewhere[]> {
-    const columns = ['id', 'node', 'target', 'policy', 'closed_ms'];
-    const request = { columns, equal: new Map(), compare: [], reduction: undefined };
-    const table = TABLES.find(({ name }) => name === 'incidents');
-    if (table === undefined) return [];
-    const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, this.#sources);
-    const byName = new Map(peers.map((peer) => [this.#link.nameOf(peer), peer]));
-    return data.flatMap(({ rows }) =>
-      rows.flatMap(([id, node, target, policy, closedMs]) => {
-        const peer = byName.get(String(node));
-        const isOpen = closedMs === null && isOfMachine({ policy: String(policy) });
-        return peer === undefined || !isOpen ? [] : [{ peer, id: String(id), target: String(target) }];
-      }),
-    );
   }
 
   #placedServices(): PlacedServices {
@@ -328,6 +322,7 @@ export class Agent {
       watcher: this.#watcher,
       memory: this.#memory,
       healer: this.#healer,
+      stories: this.stories,
       executor: this.#executor,
       policies: this.#policies,
       audit: this.#audit,
@@ -356,6 +351,7 @@ export class Agent {
     await this.orders.open();
     await this.#executor.open();
     await this.auditWatch.open();
+    await this.stories.open();
     await this.#link.start();
     await this.#kept.open();
     await this.#audit.append(
@@ -393,6 +389,7 @@ export class Agent {
     else this.#placed.leave();
     this.#watcher.stop();
     this.#healer.stop();
+    this.stories.stop();
     this.#executor.stop();
     this.auditWatch.stop();
     await this.#kept.close();
@@ -459,6 +456,7 @@ export class Agent {
     const sources = {
       link: this.#link,
       memory: this.#memory,
+      stories: this.stories,
       crypto: this.#ports.crypto,
       swarmId: this.#config.swarmId,
       ownVotes: this.#ownVotes,

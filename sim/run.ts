@@ -6,7 +6,7 @@ import { realMs } from './adapters/drain.ts';
 import type { TraceEvent } from './adapters/trace.ts';
 import type { Checker } from './check/checker.ts';
 import { CoordinatorChecker, DecisionsChecker, RaftChecker } from './check/committee.ts';
-import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker } from './check/machines.ts';
+import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker, UntoldChecker } from './check/machines.ts';
 import { PlacementChecker } from './check/placements.ts';
 import { MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
 import { Cluster, type ClusterConfig } from './cluster.ts';
@@ -33,6 +33,7 @@ export const makeCheckers = (): Checker[] => [
   new PlacementChecker(),
   new ActionChecker(),
   new HealingChecker(),
+  new UntoldChecker(),
   new AuditChecker(),
   new BoundsChecker(),
 ];

@@ -21,8 +21,8 @@ export type GuardVerdict =
   | { kind: 'ask' }
   /** Shown, not done: the mode allows no acting. */
   | { kind: 'shown'; reason: string }
-  /** `later`: nothing is wrong with it but the moment. */
-  | { kind: 'refused'; reason: string; later?: boolean }
+  /** `later`: nothing is wrong with it but the moment. `final`: a person has said no. */
+  | { kind: 'refused'; reason: string; later?: boolean; final?: boolean }
   /** Tried often enough: a person must look. */
   | { kind: 'escalate'; reason: string };
 
@@ -34,6 +34,9 @@ export const STORM_CHANGES = 12;
 export const STORM_WITHIN_MS = 120_000;
 /** A storm is over once policies have kept still for this long. */
 export const STORM_PAUSE_MS = 300_000;
+
+const OBSERVES = 'mode is observe: start with --mode act to let KALOS repair';
+const haltedReason = (why: string): string => `acting is halted (${why}): kalos resume allows it again`;
 
 /** The class that decides: of a critical service every change is disruptive. */
 export function riskOf(tool: ChangeTool, call: ToolCall, before: Snapshot): RiskClass {
@@ -83,8 +86,7 @@ export class Guard {
   /** Judges a call whose arguments fit its tool's schema; counts nothing. */
   judge(question: GuardQuestion): GuardVerdict {
     const { call, before, authority, nowMs } = question;
-    if (this.halted !== undefined)
-      return { kind: 'refused', reason: `acting is halted (${this.halted}): kalos resume allows it again` };
+    if (this.halted !== undefined) return { kind: 'refused', reason: haltedReason(this.halted) };
     const tool = changeToolOf(call);
     const risk = riskOf(tool, call, before);
     if (risk === 'R3' && authority !== 'operators')
@@ -102,6 +104,14 @@ export class Guard {
    */
   brake(call: ToolCall, authority: Authority, nowMs: number): GuardVerdict | undefined {
     return this.#worn(call, nowMs) ?? (isPerson(authority) ? undefined : (this.#storm(nowMs) ?? this.#overspent(nowMs)));
+  }
+
+  /** What keeps policies from a call now, and ends by itself or by somebody's word; undefined where nothing does. Counts nothing. */
+  standing(call: ToolCall, nowMs: number): string | undefined {
+    if (this.halted !== undefined) return haltedReason(this.halted);
+    if (this.#mode === 'observe') return OBSERVES;
+    const braked = this.#worn(call, nowMs) ?? this.#storm(nowMs) ?? this.#overspent(nowMs);
+    return braked?.kind === 'escalate' ? braked.reason : undefined;
   }
 
   #worn(call: ToolCall, nowMs: number): GuardVerdict | undefined {
@@ -130,7 +140,7 @@ export class Guard {
     if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
     const braked = this.#storm(nowMs) ?? this.#overspent(nowMs);
     if (braked !== undefined) return braked;
-    if (this.#mode === 'observe') return { kind: 'shown', reason: 'mode is observe: start with --mode act to let KALOS repair' };
+    if (this.#mode === 'observe') return { kind: 'shown', reason: OBSERVES };
     const isAllowed = risk === 'R1' || (risk === 'R2' && authority === 'certified');
     const isGranted = granted === true && risk === 'R1';
     return (this.#mode === 'act' && isAllowed) || isGranted ? { kind: 'go' } : { kind: 'ask' };

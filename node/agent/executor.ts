@@ -34,8 +34,9 @@ import type { Grants } from './grants.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
 import { describePlan, invalid, messageOf, settled } from './plan-words.ts';
 
-/** How long a person has to approve what mode `advise` asks. */
+/** While a person is asked, the swarm is asked again after this, and at once where somebody else coordinates it. */
 const LEAVE_AGAIN_MS = 20_000;
+const ORDER_LOOK_MS = 1_000;
 /** No more than the transaction core runs at a time. */
 const MAX_AT_ONCE = MAX_OPEN;
 /** Closed entries kept, for rollback; more may pile up before they are pruned. */
@@ -185,6 +186,12 @@ export class Executor {
     this.#underWay++;
   }
 
+  /** Other actions are under way: on what these calls are on, or as many as may be. */
+  isTaken(calls: readonly ToolCall[]): boolean {
+    const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
+    return this.#underWay >= most || calls.some((call) => this.#busy.has(changeToolOf(call).target(call)));
+  }
+
   #release(targets: readonly string[]): void {
     for (const target of targets) this.#busy.delete(target);
     this.#underWay--;
@@ -219,6 +226,17 @@ export class Executor {
   /** Why policies keep still, where the swarm has paused this agent. */
   get paused(): string | undefined {
     return this.#parts.paused();
+  }
+
+  /** What keeps policies from these calls now, and ends by itself or by somebody's word; asks nobody. */
+  brake(calls: readonly ToolCall[]): string | undefined {
+    const { clock } = this.#parts.ports;
+    const nowMs = clock.monotonicMs();
+    return (
+      this.#withheld(calls) ??
+      maintenanceReason(this.#parts.maintenance, clock.wallMs()) ??
+      calls.map((call) => this.#guard.standing(call, nowMs)).find((why) => why !== undefined)
+    );
   }
 
   /** From now on nothing is done, also after a restart; what waits for approval is dropped. */
@@ -404,7 +422,9 @@ export class Executor {
         await progress.asked(diff);
         if (canBePermitted) this.#leaveLater(plan, progress, (given) => (permit = given));
         const answer = await this.#ask(plan, diff);
-        if (answer === 'expired' && canBePermitted)
+        if (answer === 'rejected')
+          return await this.#held(plan, diff, { kind: 'refused', reason: 'the approval was rejected', final: true });
+        if (answer === 'expired')
           return await this.#held(plan, diff, { kind: 'escalate', reason: 'nobody has answered whether it may be done' });
         if (answer !== 'approved' && answer !== 'permitted') return await this.#hold(plan, diff, `the approval was ${answer}`);
         // Much may have changed while a person thought: the guard judges again.
@@ -458,9 +478,15 @@ export class Executor {
       permitted(leave.permit);
       this.#approvals.answer(plan.id, 'permitted');
     };
-    this.#parts.ports.clock.after(LEAVE_AGAIN_MS, () => {
-      again().catch(this.#parts.failed);
-    });
+    const { clock } = this.#parts.ports;
+    const [sinceMs, order] = [clock.monotonicMs(), this.#parts.permits?.order()];
+    const look = (): void => {
+      if (!this.#approvals.has(plan.id)) return;
+      const isDue = clock.monotonicMs() - sinceMs >= LEAVE_AGAIN_MS || this.#parts.permits?.order() !== order;
+      if (isDue) again().catch(this.#parts.failed);
+      else clock.after(ORDER_LOOK_MS, look);
+    };
+    clock.after(ORDER_LOOK_MS, look);
   }
 
   /** Of witnesses and the swarm's order, where this machine's own mode lets it act at all. */

@@ -1,7 +1,9 @@
-// The loop from a finding to its outcome: vote → decide → act → verify → remember. One incident a finding at a time;
-// an attempt that did not help is followed by another after a pause, until the guard says that a person must look.
+// The loop from a finding to its outcome: vote → decide → act → verify → remember. One incident a finding at a time. It goes
+// round for as long as the finding does: an attempt that did not help is followed by another after a pause, what was held
+// back is looked at again as soon as nothing is in the way, what witnesses refute is judged again; and what is neither
+// mended nor waited for after a while is told.
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
-import type { Claim } from '../../consensus/vote/claim.ts';
+import type { Claim, RemoteCheck } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -25,11 +27,22 @@ import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
 import type { Permits } from './permits.ts';
 import type { PlacedServices } from './placed-services.ts';
+import type { Stories } from './stories.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
-/** How soon the end of a silence is noticed. */
-const SILENCE_CHECK_MS = 1_000;
+/** How soon it is noticed that nothing is in the way any more. */
+const LOOK_EVERY_MS = 1_000;
+/** What is open for so long, and neither being mended nor with a person, is told. */
+export const TELL_AFTER_MS = 90_000;
+/** After which what is watched is judged again: each time later. */
+const JUDGE_AGAIN_MS = [15_000, 15_000, 30_000, 60_000, 120_000, 300_000] as const;
+/** What did not help is tried once more after this, and each time later: a circuit breaker, half open. */
+const TRIAL_AFTER_MS = 60_000;
+const MAX_TRIAL_AFTER_MS = 1_800_000;
+/** Others come first: asked again as soon as one of them is done, but each time no sooner than this later, or after the longest. */
+const BUSY_MS = 2_000;
+const MAX_BUSY_MS = 20_000;
 /** How many of the newest incidents a new one may belong to. */
 const MAX_RELATED = 50;
 
@@ -38,12 +51,41 @@ export interface HealerParts {
   link: SwarmLink;
   watcher: Watcher;
   memory: Memory;
+  stories: Stories;
   executor: Executor;
   permits: Permits;
   placed: PlacedServices;
+  /** The declared check of a service, where others can run it. */
+  checkOf(service: string): RemoteCheck | undefined;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
+
+/** What is to be done about an incident next. */
+type Next =
+  | { kind: 'over' }
+  /** It was tried, and did not help. */
+  | { kind: 'again' }
+  /** Something is in the way; `back` says what, for as long as it is. */
+  | { kind: 'held'; back: () => string | undefined }
+  /** Others come first, as long as `free` says so. */
+  | { kind: 'busy'; reason: string; free: () => boolean }
+  /** As it looks now, nothing is done. */
+  | { kind: 'watched'; reason: string };
+
+/** What was tried in an incident, in vain. */
+interface Tried {
+  /** How often each remedy, by its tools. */
+  tools: Map<string, number>;
+  /** Plans that were made, carried out or not: each has an id of its own. */
+  attempts: number;
+  /** When last; at first, when the incident was opened. */
+  lastMs: number;
+  /** Trials that the breaker let through. */
+  trials: number;
+}
+
+const OVER: Next = { kind: 'over' };
 
 export class Healer {
   readonly #parts: HealerParts;
@@ -63,7 +105,7 @@ export class Healer {
     const { ports, memory } = this.#parts;
     for (const incident of memory.incidents().filter(({ closedMs }) => closedMs === 0)) {
       closeIncident(incident, ports.clock.wallMs(), 'resolved', 'interrupted by a restart of the agent');
-      await memory.save(incident);
+      await this.#save(incident);
     }
   }
 
@@ -91,17 +133,71 @@ export class Healer {
     if (suspects !== '') this.#step(incident, 'detect', suspects);
     this.#parts.log('warn', `${incident.id}: ${finding.summary}: ${finding.target}`);
     this.#group(incident);
-    await this.#parts.memory.save(incident);
+    await this.#save(incident);
     await this.#parts.memory.record(incident.id, this.#parts.watcher.recording());
-    const tried = new Map<string, number>();
-    for (let attempt = 1; await this.#attempt(incident, finding, attempt, tried); attempt++) {
-      tried.set(incident.tool, (tried.get(incident.tool) ?? 0) + 1);
-      const pauseMs = backoffMs(this.#parts.memory.remedyRecord(finding.policy, finding.target, incident.tool), attempt);
-      await new Promise<void>((resolve) => ports.clock.after(pauseMs, resolve));
-      if (this.#stopped || incident.closedMs > 0) return;
+    await this.#goRound(incident, finding);
+  }
+
+  /** Until it is over, or clears. */
+  async #goRound(incident: Incident, finding: Finding): Promise<void> {
+    const openedMs = this.#parts.ports.clock.monotonicMs();
+    const tried: Tried = { tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0 };
+    /** In a row. */
+    let [judged, busy] = [0, 0];
+    for (;;) {
+      const next = await this.#attempt(incident, finding, tried);
+      if (next.kind === 'over' || this.#isOver(incident)) return;
+      judged = next.kind === 'watched' ? judged + 1 : 0;
+      busy = next.kind === 'busy' ? busy + 1 : 0;
+      if (next.kind === 'again') {
+        tried.tools.set(incident.tool, (tried.tools.get(incident.tool) ?? 0) + 1);
+        tried.lastMs = this.#parts.ports.clock.monotonicMs();
+      }
+      const atLeastMs = Math.min(busy * BUSY_MS, MAX_BUSY_MS);
+      await this.#wait(incident, openedMs, next, atLeastMs, this.#pauseMs(incident, finding, next, judged, tried.attempts));
+      if (this.#isOver(incident)) return;
       if (!this.#stillFires(finding))
         return this.#close(incident, 'resolved', 'cleared after an attempt that did not show to help');
     }
+  }
+
+  #isOver(incident: Incident): boolean {
+    return this.#stopped || incident.closedMs > 0;
+  }
+
+  #pauseMs({ tool }: Incident, { policy, target }: Finding, next: Next, judged: number, attempt: number): number {
+    switch (next.kind) {
+      case 'again':
+        return backoffMs(this.#parts.memory.remedyRecord(policy, target, tool), attempt);
+      case 'busy':
+        return MAX_BUSY_MS;
+      case 'watched':
+        return JUDGE_AGAIN_MS[Math.min(judged, JUDGE_AGAIN_MS.length) - 1] ?? 0;
+      default:
+        return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** For the time, or until nothing is in the way; tells a person where it has been open for long. */
+  async #wait(incident: Incident, openedMs: number, next: Next, atLeastMs: number, pauseMs: number): Promise<void> {
+    const { clock } = this.#parts.ports;
+    const startMs = clock.monotonicMs();
+    while (!this.#isOver(incident)) {
+      const waitedMs = clock.monotonicMs() - startMs;
+      const leftMs = pauseMs - waitedMs;
+      const isFree = next.kind === 'held' ? next.back() === undefined : next.kind === 'busy' && next.free();
+      if (leftMs <= 0 || (isFree && waitedMs >= atLeastMs)) return;
+      if (clock.monotonicMs() - openedMs >= TELL_AFTER_MS) await this.#tellLate(incident, next);
+      await new Promise<void>((resolve) => clock.after(Math.min(LOOK_EVERY_MS, leftMs), resolve));
+    }
+  }
+
+  /** In the end nothing that goes on is left in silence, but what a person has silenced, and what is only unusual. */
+  async #tellLate(incident: Incident, next: Next): Promise<void> {
+    const isTold = incident.state === 'escalated' || incident.state === 'waiting';
+    if (isTold || incident.severity === 'info' || this.#silence(incident) !== undefined) return;
+    const reason = next.kind === 'held' ? next.back() : next.kind === 'again' ? 'what was tried did not help' : next.kind;
+    await this.#escalate(incident, next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'it goes on'));
   }
 
   /** With what opened just before, where they belong together. */
@@ -135,48 +231,48 @@ export class Healer {
     return this.#parts.watcher.firing().some((other) => findingKey(other) === findingKey(finding));
   }
 
-  /** A silenced finding is told and explained, and nothing is done about it until the silence ends; nor while the swarm has paused this agent. */
-  async #waitOutSilence(incident: Incident, finding: Finding): Promise<void> {
-    const { clock } = this.#parts.ports;
-    const { policy, target } = finding;
-    const covering = () =>
-      this.#parts.executor.silences.covering(policy, target, clock.wallMs()) ??
-      this.#parts.link.order.decisions.state.silenceOn(policy, target, clock.wallMs());
-    const paused = () => this.#parts.executor.paused;
-    const silence = covering();
-    if (silence === undefined && paused() === undefined) return;
-    incident.state = 'watching';
-    if (silence === undefined) this.#step(incident, 'decide', `nothing is done: ${paused()}`);
-    else
-      this.#step(incident, 'decide', `silenced: ${silence.reason}`, {
-        silence: silence.id,
-        untilMs: Math.round(silence.untilMs),
-      });
-    await this.#parts.memory.save(incident);
-    while ((covering() ?? paused()) !== undefined && !this.#stopped && incident.closedMs === 0) {
-      await new Promise<void>((resolve) => clock.after(SILENCE_CHECK_MS, resolve));
-    }
+  /** In words, the silence that covers a finding; undefined where none does. */
+  #silence({ policy, target }: Pick<Finding, 'policy' | 'target'>): string | undefined {
+    const wallMs = this.#parts.ports.clock.wallMs();
+    const silence =
+      this.#parts.executor.silences.covering(policy, target, wallMs) ??
+      this.#parts.link.order.decisions.state.silenceOn(policy, target, wallMs);
+    return silence && `silenced: ${silence.reason} (${silence.id})`;
   }
 
-  /** One round of vote, decision and action, once no silence covers it. True: try again later. */
-  async #attempt(incident: Incident, finding: Finding, attempt: number, tried: ReadonlyMap<string, number>): Promise<boolean> {
-    await this.#waitOutSilence(incident, finding);
-    if (this.#stopped || incident.closedMs > 0) return false;
-    const result = await this.#vote(incident, finding);
-    if (this.#stopped || incident.closedMs > 0) return false;
-    const decision = await this.#decide(incident, finding, result, tried);
-    if (this.#stopped || incident.closedMs > 0) return false;
-    if (decision.kind === 'watch') {
-      if (attempt > 1) return this.#escalate(incident, 'what was tried did not help');
-      // A remedy is known, and no tier trusts it, by how it did before: then somebody must look.
-      const unsure = decision.routed.tier === undefined && finding.remedies.length > 0;
-      return unsure ? this.#escalate(incident, 'no tier is sure enough of what the policy declares') : this.#watch(incident);
+  /** A silenced finding is told and explained, and nothing is done about it; nor while the swarm has paused this agent. */
+  #quiet(finding: Finding): string | undefined {
+    return this.#silence(finding) ?? this.#parts.executor.paused;
+  }
+
+  /** One round of vote, decision and action. */
+  async #attempt(incident: Incident, finding: Finding, tried: Tried): Promise<Next> {
+    const quiet = this.#quiet(finding);
+    if (quiet !== undefined) {
+      this.#step(incident, 'decide', `nothing is done: ${quiet}`);
+      return this.#watch(incident, { kind: 'held', back: () => this.#quiet(finding) });
     }
+    const result = await this.#vote(incident, finding);
+    if (this.#isOver(incident)) return OVER;
+    const decision = await this.#decide(incident, finding, result, tried);
+    if (this.#isOver(incident)) return OVER;
+    if (decision.kind === 'watch') return this.#leave(incident, finding, decision, tried.tools.size > 0);
     if (!this.#stillFires(finding)) {
       await this.#close(incident, 'resolved', 'cleared before it was acted on');
-      return false;
+      return OVER;
     }
-    return this.#act(incident, finding, decision, attempt);
+    return this.#act(incident, finding, decision, ++tried.attempts);
+  }
+
+  /** It is not acted on; judged again later, for witnesses may see it then, and remedies may be known. */
+  async #leave(incident: Incident, finding: Finding, { routed, reason }: Decision, wasTried: boolean): Promise<Next> {
+    // A remedy is known, and no tier trusts it, by how it did before: then somebody must look.
+    const unsure = routed.tier === undefined && finding.remedies.length > 0;
+    if (wasTried || unsure) {
+      const why = wasTried ? 'what was tried did not help' : 'no tier is sure enough of what the policy declares';
+      await this.#escalate(incident, why);
+    }
+    return this.#watch(incident, { kind: 'watched', reason });
   }
 
   /** What is wrong, as of now. */
@@ -188,6 +284,7 @@ export class Healer {
       kind: finding.claim,
       target: finding.target.slice(0, 64),
       port: ports.actuator.services().find(({ name }) => name === finding.target)?.port,
+      check: finding.claim === 'service-unresponsive' ? this.#parts.checkOf(finding.target) : undefined,
       fromMs: nowMs,
       expiresAtMs: nowMs + CLAIM_LIFE_MS,
       evidenceDigest: ports.crypto.hash(encodeCbor([incident.id, JSON.stringify(finding.evidence)])),
@@ -210,7 +307,7 @@ export class Healer {
       votes: result.votes.length,
       asked,
     });
-    await this.#parts.memory.save(incident);
+    await this.#save(incident);
     return result;
   }
 
@@ -220,8 +317,12 @@ export class Healer {
       .join(', ');
   }
 
-  /** @param tried how often each remedy was tried in this incident, by its tools. */
-  async #decide(incident: Incident, finding: Finding, result: VoteResult, tried: ReadonlyMap<string, number>): Promise<Decision> {
+  #isTrial({ lastMs, trials }: Tried): boolean {
+    const afterMs = Math.min(TRIAL_AFTER_MS * 2 ** trials, MAX_TRIAL_AFTER_MS);
+    return this.#parts.ports.clock.monotonicMs() - lastMs >= afterMs;
+  }
+
+  async #decide(incident: Incident, finding: Finding, result: VoteResult, tried: Tried): Promise<Decision> {
     const { ports, memory, watcher } = this.#parts;
     const { policy, target } = finding;
     const found = watcher.firing().find((other) => findingKey(other) === findingKey(finding)) ?? finding;
@@ -231,11 +332,16 @@ export class Healer {
         calls,
         record: memory.remedyRecord(policy, target, tools),
         similar: memory.cases.similar(policy, target, tools, watcher.features()),
-        triedNow: tried.get(tools) ?? 0,
+        triedNow: tried.tools.get(tools) ?? 0,
       };
     });
     const claimOutcome = result.witnesses.length === 0 ? 'unasked' : result.outcome;
-    const decision = await decide({ policy, target, remedies, claimOutcome, features: watcher.features() }, ports.compute);
+    const isTrial = this.#isTrial(tried);
+    const decision = await decide(
+      { policy, target, remedies, claimOutcome, features: watcher.features(), isTrial },
+      ports.compute,
+    );
+    if (isTrial && decision.kind === 'act') tried.trials++;
     const { tier, considered } = decision.routed;
     const abstained = considered
       .filter(({ answer }) => answer.kind === 'abstain')
@@ -247,23 +353,18 @@ export class Healer {
       what,
       confidence: decision.routed.answer.kind === 'abstain' ? 0 : decision.routed.answer.confidence,
     });
-    await memory.save(incident);
+    await this.#save(incident);
     return decision;
   }
 
-  async #watch(incident: Incident): Promise<boolean> {
-    incident.state = 'watching';
-    await this.#parts.memory.save(incident);
-    return false;
+  /** A person who was told stays so. */
+  async #watch(incident: Incident, next: Next): Promise<Next> {
+    if (incident.state !== 'escalated') incident.state = 'watching';
+    await this.#save(incident);
+    return next;
   }
 
-  async #act(
-    incident: Incident,
-    finding: Finding,
-    decision: Extract<Decision, { kind: 'act' }>,
-    attempt: number,
-  ): Promise<boolean> {
-    const { memory } = this.#parts;
+  async #act(incident: Incident, finding: Finding, decision: Extract<Decision, { kind: 'act' }>, attempt: number): Promise<Next> {
     const { calls, reason } = decision;
     const id = `${incident.id}-${attempt}`;
     const plan: Plan = { id, incident: incident.id, calls, tier: decision.routed.tier ?? 'reactive', reason };
@@ -284,13 +385,13 @@ export class Healer {
             : `its witnesses and the swarm allow it: ${this.#words(votes)}`;
         const claimed = votes && { claim: votes.claimId, outcome: votes.outcome };
         this.#step(incident, 'vote', `${who}; lease ${permit.fence}`, { ...claimed, lease: permit.lease });
-        await memory.save(incident);
+        await this.#save(incident);
       },
       unpermitted: (reason) => this.#step(incident, 'vote', `a person has to allow it: ${reason}`),
       asked: async (diff) => {
         incident.state = 'waiting';
         this.#step(incident, 'act', `waits for approval (kalos approve ${id}): ${diff.join('; ')}`, { plan: id });
-        await memory.save(incident);
+        await this.#save(incident);
       },
       intended: async (diff, record) => {
         incident.state = 'acting';
@@ -298,34 +399,49 @@ export class Healer {
           plan: id,
           audit: record.index,
         });
-        await memory.save(incident);
+        await this.#save(incident);
       },
     });
-    if (incident.closedMs > 0) return false; // it cleared while a person thought about it
-    return performed.kind === 'held' ? this.#held(incident, performed) : this.#finishAttempt(incident, performed);
+    if (this.#isOver(incident)) return OVER; // it cleared while a person thought about it
+    return performed.kind === 'held' ? this.#held(incident, finding, calls, performed) : this.#finishAttempt(incident, performed);
   }
 
   /** Not done: shown only, refused, or tried too often. */
-  async #held(incident: Incident, { verdict, diff }: Extract<Performed, { kind: 'held' }>): Promise<boolean> {
+  async #held(
+    incident: Incident,
+    finding: Finding,
+    calls: readonly ToolCall[],
+    { verdict, diff }: Extract<Performed, { kind: 'held' }>,
+  ): Promise<Next> {
+    const { executor } = this.#parts;
+    const { reason } = verdict;
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
-    this.#step(incident, 'act', `${would}not done: ${verdict.reason}`, { verdict: verdict.kind });
-    if (verdict.kind === 'escalate')
-      return (await this.#handOver(incident, verdict.reason)) ? false : this.#escalate(incident, verdict.reason);
-    await this.#watch(incident);
-    if (verdict.kind !== 'refused' || verdict.later !== true) return false;
+    this.#step(incident, 'act', `${would}not done: ${reason}`, { verdict: verdict.kind });
+    const back = (): string | undefined => this.#quiet(finding) ?? executor.brake(calls);
+    const isFinal = verdict.kind === 'refused' && verdict.final === true;
+    if (verdict.kind === 'escalate' || isFinal) {
+      if (await this.#handOver(incident, reason)) return OVER;
+      await this.#escalate(incident, reason);
+      if (isFinal) return OVER;
+    }
+    if (back() !== undefined) return this.#watch(incident, { kind: 'held', back });
+    if (verdict.kind !== 'refused' || verdict.later !== true)
+      return this.#watch(incident, { kind: 'watched', reason: `not done: ${reason}` });
     incident.tool = ''; // nothing was tried
-    return true;
+    const free = (): boolean => !executor.isTaken(calls) && this.#parts.permits.mayLease();
+    return this.#watch(incident, { kind: 'busy', reason: `not done: ${reason}`, free });
   }
 
   /** A person must look; the incident stays open until what is wrong clears. */
-  async #escalate(incident: Incident, reason: string): Promise<boolean> {
+  async #escalate(incident: Incident, reason: string): Promise<void> {
+    if (incident.state === 'escalated') return;
     escalate(incident);
+    this.#step(incident, 'decide', `a person must look: ${reason}`);
     this.#parts.log('warn', `${incident.id} is escalated: ${reason}`);
-    await this.#parts.memory.save(incident);
-    return false;
+    await this.#save(incident);
   }
 
-  async #finishAttempt(incident: Incident, { entry, record }: Extract<Performed, { kind: 'done' }>): Promise<boolean> {
+  async #finishAttempt(incident: Incident, { entry, record }: Extract<Performed, { kind: 'done' }>): Promise<Next> {
     const { memory } = this.#parts;
     const worked = entry.phase === 'confirmed';
     const { id, calls } = entry.plan;
@@ -357,20 +473,20 @@ export class Healer {
       this.#parts.watcher.rearm(incident);
     } else {
       incident.state = 'open';
-      await memory.save(incident);
-      if (await this.#handOver(incident, `${tool} did not help on ${this.#parts.link.name}`)) return false;
+      await this.#save(incident);
+      if (await this.#handOver(incident, `${tool} did not help on ${this.#parts.link.name}`)) return OVER;
     }
-    return !worked;
+    return worked ? OVER : { kind: 'again' };
   }
 
   /** A service that other members declare too, and that cannot be mended here, runs there. @returns false where it is still here */
   async #handOver(incident: Incident, reason: string): Promise<boolean> {
-    const { placed, link, memory } = this.#parts;
+    const { placed, link } = this.#parts;
     if (!placed.isHere(incident.target)) return false;
     incident.state = 'acting'; // stopped here, it clears: that is not the end of it
     const handed = await placed.handOver(incident.target, reason, (text) => this.#step(incident, 'act', text));
     incident.state = 'open';
-    await memory.save(incident);
+    await this.#save(incident);
     if (handed.kind === 'moved')
       await this.#close(incident, 'resolved', `${incident.target} runs on ${link.nameOf(handed.to)} now`);
     else if (handed.kind === 'nowhere')
@@ -382,7 +498,13 @@ export class Healer {
     this.#open.delete(findingKey(incident));
     closeIncident(incident, this.#parts.ports.clock.wallMs(), state, outcome);
     this.#parts.log('info', `${incident.id}: ${outcome}`);
-    await this.#parts.memory.save(incident);
+    await this.#save(incident);
+  }
+
+  /** Kept here, and told to witnesses, who answer for it when this machine is gone. */
+  #save(incident: Incident): Promise<void> {
+    this.#parts.stories.tell(incident);
+    return this.#parts.memory.save(incident);
   }
 
   #step(incident: Incident, stage: Stage, text: string, data?: Step['data']): void {

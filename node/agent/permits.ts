@@ -96,6 +96,19 @@ export class Permits {
     return { ok: true, permit: { certificate: votes?.certificate, approvals, lease: lease.id, fence: lease.fence }, votes };
   }
 
+  /** Whom the swarm's order comes from, and by how many witnesses leave is given: where that changes, what was refused may be allowed. */
+  order(): string {
+    return `${this.#link.coordinator ?? ''} ${this.#link.term} ${this.#link.witnesses().length}`;
+  }
+
+  /** Whether a lease could be had now, as far as this agent knows. */
+  mayLease(): boolean {
+    const { order, coordinator } = this.#link;
+    const { members, sick } = order.health();
+    const out = order.decisions.state.leases(this.#ports.clock.wallMs()).length;
+    return coordinator !== undefined && !isStorm(members, sick) && out < mostLeases(members);
+  }
+
   #leaseFor(plan: string) {
     const { crypto, clock } = this.#ports;
     return this.#link.order.decisions.state.leases(clock.wallMs()).find((one) => one.plan === plan && one.peer === crypto.self);

@@ -292,7 +292,7 @@ export class SwarmLink {
     );
   }
 
-  askOne(peer: PeerId, name: 'audit' | 'release', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
+  askOne(peer: PeerId, name: 'audit' | 'release' | 'explain', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
     return this.#request(peer, this.#names.protocol(name), body, withinMs);
   }
 

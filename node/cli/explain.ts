@@ -51,14 +51,20 @@ function change({ least, most }: { least: number; most: number }): number {
   return (most - least) / Math.max(Math.abs(most), Math.abs(least), Number.MIN_VALUE);
 }
 
-function render({ incident, source, certificate, ownVote }: Explanation): string {
+const TOLD: Record<Explanation['source'], (by: string) => string> = {
+  local: () => '',
+  remote: () => ' (told by that node)',
+  witness: (by) => ` (that node does not answer; told by its witness ${printable(by)}, as that node signed it)`,
+};
+
+function render({ incident, source, toldBy = '', certificate, ownVote }: Explanation): string {
   const ended =
     incident.closedMs === 0
       ? incident.state
       : `${incident.outcome}, after ${((incident.closedMs - incident.openedMs) / 1000).toFixed(2)} s`;
   const lines = [
     `${paint('bold', incident.id)}  ${printable(incident.summary)}: ${printable(incident.target)}`,
-    `  on ${printable(incident.nodeName)}, severity ${incident.severity}, policy ${printable(incident.policy)}${source === 'remote' ? ' (told by that node)' : ''}`,
+    `  on ${printable(incident.nodeName)}, severity ${incident.severity}, policy ${printable(incident.policy)}${TOLD[source](toldBy)}`,
     `  ${printable(ended)}`,
     '',
   ];

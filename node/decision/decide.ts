@@ -31,6 +31,8 @@ export interface DecisionInput {
   remedies: readonly Remedy[];
   claimOutcome: TierQuestion['claimOutcome'];
   features: readonly number[] | undefined;
+  /** What failed was so long ago that it is tried once more, however it did before: its cause may be gone. */
+  isTrial?: boolean | undefined;
 }
 
 export type Decision =
@@ -46,7 +48,7 @@ export async function decide(input: DecisionInput, compute: Compute): Promise<De
     features: input.features,
   };
   const deciders = [
-    reactiveTier(chosen?.record ?? NEVER, chosen?.similar ?? NEVER),
+    reactiveTier(chosen?.record ?? NEVER, chosen?.similar ?? NEVER, input.isTrial === true),
     operationalTier(compute),
     abstainingTier('tactical'),
     abstainingTier('strategic'),
@@ -67,14 +69,14 @@ function preferred(remedies: readonly Remedy[]): Remedy[] {
 }
 
 /** Confidence by what the witnesses said, moved by how the remedy did before. */
-function reactiveTier(record: RemedyRecord, similar: RemedyRecord): TierDecider {
+function reactiveTier(record: RemedyRecord, similar: RemedyRecord, isTrial: boolean): TierDecider {
   return {
     tier: 'reactive',
-    decide: async (question) => answerReactively(question, record, similar),
+    decide: async (question) => answerReactively(question, record, similar, isTrial),
   };
 }
 
-function answerReactively(question: TierQuestion, record: RemedyRecord, similar: RemedyRecord): TierAnswer {
+function answerReactively(question: TierQuestion, record: RemedyRecord, similar: RemedyRecord, isTrial: boolean): TierAnswer {
   if (question.remedy === undefined) return { kind: 'abstain', reason: 'the policy declares no remedy' };
   if (question.claimOutcome === 'refuted') {
     return { kind: 'watch', confidence: 0.9, reason: 'the witnesses see the target answering: a repair would do harm' };
@@ -82,7 +84,8 @@ function answerReactively(question: TierQuestion, record: RemedyRecord, similar:
   const base = question.claimOutcome === 'certified' ? 0.95 : 0.8;
   // What was seen elsewhere counts for half of what was seen here.
   const [worked, failed] = [record.worked + similar.worked / 2, record.failed + similar.failed / 2];
-  const confidence = worked + failed === 0 ? base : (base + (worked + 1) / (worked + failed + 2)) / 2;
+  const learned = worked + failed === 0 ? base : (base + (worked + 1) / (worked + failed + 2)) / 2;
+  const isOnTrial = isTrial && learned < MIN_CONFIDENCE;
   const tried = record.worked + record.failed;
   const elsewhere = similar.worked + similar.failed;
   const history = [
@@ -93,8 +96,8 @@ function answerReactively(question: TierQuestion, record: RemedyRecord, similar:
   return {
     kind: 'act',
     remedy: question.remedy,
-    confidence,
-    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}`,
+    confidence: isOnTrial ? MIN_CONFIDENCE : learned,
+    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}${isOnTrial ? '; tried once more after a while: what kept it from helping may be gone' : ''}`,
   };
 }
 

@@ -1,11 +1,12 @@
-// `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, its certificate is
-// checked here, and what this peer itself voted is added.
+// `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, or, where that is gone, from a
+// witness that it told; its certificate is checked here, and what this peer itself voted is added.
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { claimIdOf, type Vote } from '../../consensus/vote/claim.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { readStory, type Stories, type Story } from '../agent/stories.ts';
 import type { SwarmLink } from '../agent/swarm-link.ts';
 import type { Incident } from '../detection/incident.ts';
 import { incidentSchema, type Memory } from '../memory/memory.ts';
@@ -14,12 +15,16 @@ import { incidentSchema, type Memory } from '../memory/memory.ts';
 const MAX_EXPLAIN_BYTES = 16_000_000;
 const EXPLAIN_TIMEOUT_MS = 3_000;
 const INCIDENT_ID = /^inc-[0-9a-f]{10}$/;
-const requestSchema = z.string().regex(INCIDENT_ID);
+const idSchema = z.string().regex(INCIDENT_ID);
+/** An incident of one's own; one that another machine has told; or one to keep for whoever asks. */
+const requestSchema = z.union([idSchema, z.tuple([z.literal('kept'), idSchema]), z.tuple([z.literal('keep'), z.unknown()])]);
 
 export interface Explanation {
   incident: Incident;
-  /** Whether the chain came from this peer itself or over the network. */
-  source: 'local' | 'remote';
+  /** Whether the chain came from this peer itself, from the machine that had it, or from a witness that it told. */
+  source: 'local' | 'remote' | 'witness';
+  /** The witness, where it came from one; this peer itself, perhaps. */
+  toldBy?: string | undefined;
   /** The certificate, checked by this peer against its own view of who there is. */
   certificate: { present: false } | { present: true; valid: boolean; detail: string; witnesses: string[] };
   /** This peer's own vote, if it was a witness. */
@@ -31,16 +36,20 @@ export type ExplainResult = { ok: true; explanation: Explanation } | { ok: false
 export interface ExplainSources {
   link: SwarmLink;
   memory: Memory;
+  stories: Stories;
   crypto: Crypto;
   swarmId: string;
   /** The votes that this peer gave, by claim. */
   ownVotes: ReadonlyMap<string, Vote>;
 }
 
-/** Answers another peer: the incident, or null where this peer did not have it. */
-export function answerExplain(body: Uint8Array, memory: Memory): Uint8Array {
-  const request = requestSchema.safeParse(decodeCbor(body));
-  return encodeCbor((request.success && memory.incident(request.data)) || null);
+/** Answers another peer: the incident or the story, or null where this peer does not have it. */
+export async function answerExplain(from: PeerId, body: Uint8Array, memory: Memory, stories: Stories): Promise<Uint8Array> {
+  const request = requestSchema.safeParse(decodeCbor(body)).data;
+  if (request === undefined) return encodeCbor(null);
+  if (typeof request === 'string') return encodeCbor(memory.incident(request) ?? null);
+  if (request[0] === 'kept') return encodeCbor(stories.of(request[1]) ?? null);
+  return encodeCbor(await stories.keep(from, request[1]));
 }
 
 export async function explain(id: string, sources: ExplainSources): Promise<ExplainResult> {
@@ -53,18 +62,50 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
   if (local !== undefined) return { ok: true, explanation: explained(local, 'local', sources) };
   const members = sources.link.members.map(({ peer }) => peer);
   let told: Incident | undefined;
-  const take = (peer: PeerId, body: Uint8Array): void => {
-    const incident = incidentSchema.safeParse(decodeCbor(body));
+  const missing = await ask(members, encodeCbor(id), sources, (peer, answer) => {
+    const incident = incidentSchema.safeParse(answer);
     // Only the machine itself may tell its story: another's word about it is dropped.
     if (incident.success && incident.data.node === peer && incident.data.id === id) told = incident.data as Incident;
-  };
-  const options = { timeoutMs: EXPLAIN_TIMEOUT_MS, maxBytes: MAX_EXPLAIN_BYTES, take };
-  const missing = await sources.link.ask(members, 'explain', encodeCbor(id), options);
+  });
   if (told !== undefined) return { ok: true, explanation: explained(told, 'remote', sources) };
+  const kept = await witnessed(id, members, sources);
+  if (kept !== undefined) {
+    const toldBy = sources.link.nameOf(kept.by);
+    return { ok: true, explanation: { ...explained(kept.story.incident, 'witness', sources), toldBy } };
+  }
   const silent = missing.map(({ peer, reason }) => `${sources.link.nameOf(peer)} (${reason})`);
   const rest = silent.length === 0 ? '' : `; not asked or silent: ${silent.join(', ')}`;
   return { ok: false, message: `no peer that answered knows ${id}${rest}` };
 }
+
+function ask(
+  members: readonly PeerId[],
+  body: Uint8Array,
+  { link }: ExplainSources,
+  take: (peer: PeerId, answer: unknown) => void,
+) {
+  const options = { timeoutMs: EXPLAIN_TIMEOUT_MS, maxBytes: MAX_EXPLAIN_BYTES };
+  return link.ask(members, 'explain', body, { ...options, take: (peer, answer) => take(peer, decodeCbor(answer)) });
+}
+
+/** As the machine itself has signed it: this peer's own, else the newest that any witness has. */
+async function witnessed(
+  id: string,
+  members: readonly PeerId[],
+  sources: ExplainSources,
+): Promise<{ story: Story; by: PeerId } | undefined> {
+  const { stories, crypto, swarmId, link } = sources;
+  const own = stories.of(id);
+  let newest = own && { story: own, by: link.self };
+  await ask(members, encodeCbor(['kept', id]), sources, (by, answer) => {
+    const story = readStory(crypto, swarmId, answer);
+    if (story?.incident.id !== id) return;
+    if (newest === undefined || lastMs(story) > lastMs(newest.story)) newest = { story, by };
+  });
+  return newest;
+}
+
+const lastMs = ({ incident }: Story): number => incident.steps.at(-1)?.atMs ?? incident.openedMs;
 
 function explained(incident: Incident, source: Explanation['source'], sources: ExplainSources): Explanation {
   return { incident, source, ...checkCertificate(incident, sources) };

@@ -198,6 +198,36 @@ export class HealingChecker implements Checker {
 /** After the last fault, what is well has been well for long enough to be told so. */
 const WELL_MS = 60_000;
 
+/** Longer than an agent takes to tell of what it does not mend, with what its machine may be stalled or slow. */
+const UNTOLD_MS = 120_000;
+
+/** Nothing goes on in silence: what is open for long is being mended, or with a person; or a person has silenced it. */
+export class UntoldChecker implements Checker {
+  readonly name = 'untold';
+  /** Since when an incident has been open and untold, by machine, start of its agent, and incident. */
+  #since = new Map<string, number>();
+
+  each(cluster: Cluster): void {
+    const { nowMs } = cluster.scheduler;
+    const still = new Map<string, number>();
+    for (const { node, running } of cluster.running()) {
+      const { whole: agent, swarm } = running;
+      const wallMs = node.wallMs();
+      for (const { id, policy, target, severity, state, closedMs } of agent?.incidents() ?? []) {
+        if (closedMs > 0 || severity === 'info' || state === 'acting' || isWithPerson(state)) continue;
+        const own = agent?.executor.silences.covering(policy, target, wallMs);
+        if ((own ?? swarm.order.decisions.state.silenceOn(policy, target, wallMs)) !== undefined) continue;
+        const key = `${node.name} ${node.starts} ${id}`;
+        const sinceMs = this.#since.get(key) ?? nowMs;
+        still.set(key, sinceMs);
+        if (nowMs - sinceMs === UNTOLD_MS)
+          cluster.violation(`${node.name}: ${id} (${policy}) is open for two minutes, and nobody was told`);
+      }
+    }
+    this.#since = still;
+  }
+}
+
 /** Every audit log verifies, and tells of every change that was made. */
 export class AuditChecker implements Checker {
   readonly name = 'audit';

@@ -372,7 +372,10 @@ describe('mode advise', () => {
 
     const unanswered = perform(planOf(restart, 'b'));
     await pump(601_000);
-    expect(await settled(unanswered)).toMatchObject({ kind: 'held', verdict: { reason: 'the approval was expired' } });
+    expect(await settled(unanswered)).toMatchObject({
+      kind: 'held',
+      verdict: { kind: 'escalate', reason: 'nobody has answered whether it may be done' },
+    });
 
     const moot = perform(planOf({ tool: 'service.start', service: 'web' }, 'c'));
     await pump(1_000);

@@ -1,6 +1,7 @@
 // Tables of what KALOS itself knows and does: the swarm's from the state that every peer holds, each agent's from itself.
 import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
 import { describeCall } from '../../action/tools.ts';
+import type { Incident } from '../../detection/incident.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
 import { ORDER_TABLES } from './order.ts';
 import { columns, inspected, known, type Row, type Table, type TableSources } from './table.ts';
@@ -281,12 +282,7 @@ const machineTables: readonly Table[] = [
   ),
 ];
 
-const historyTables: readonly Table[] = [
-  {
-    name: 'incidents',
-    scope: 'machine',
-    description: 'Incidents that each agent remembers, newest last; kalos explain ID tells one whole',
-    columns: columns(`
+const INCIDENT_COLUMNS = `
       id TEXT incident
       node TEXT machine
       policy TEXT what was found
@@ -299,24 +295,41 @@ const historyTables: readonly Table[] = [
       summary TEXT in words
       opened_ms INTEGER Unix time in ms
       closed_ms INTEGER Unix time in ms; NULL while it is open
-      certified INTEGER 1: witnesses agreed`),
+      certified INTEGER 1: witnesses agreed`;
+
+const incidentRow = (incident: Incident): Row => ({
+  id: incident.id,
+  node: incident.nodeName,
+  policy: incident.policy,
+  target: incident.target,
+  severity: incident.severity,
+  state: incident.state,
+  outcome: incident.outcome,
+  tool: incident.tool,
+  cause: incident.cause,
+  summary: incident.summary,
+  opened_ms: Math.round(incident.openedMs),
+  closed_ms: incident.closedMs === 0 ? null : Math.round(incident.closedMs),
+  certified: incident.certificate === '' ? 0 : 1,
+});
+
+const historyTables: readonly Table[] = [
+  {
+    name: 'incidents',
+    scope: 'machine',
+    description: 'Incidents that each agent remembers, newest last; kalos explain ID tells one whole',
+    columns: columns(INCIDENT_COLUMNS),
     examples: ["select node, policy, target, summary from incidents where outcome = ''"],
-    rows: ({ memory }) =>
-      memory.incidents().map((incident) => ({
-        id: incident.id,
-        node: incident.nodeName,
-        policy: incident.policy,
-        target: incident.target,
-        severity: incident.severity,
-        state: incident.state,
-        outcome: incident.outcome,
-        tool: incident.tool,
-        cause: incident.cause,
-        summary: incident.summary,
-        opened_ms: Math.round(incident.openedMs),
-        closed_ms: incident.closedMs === 0 ? null : Math.round(incident.closedMs),
-        certified: incident.certificate === '' ? 0 : 1,
-      })),
+    rows: ({ memory }) => memory.incidents().map(incidentRow),
+  },
+  {
+    name: 'witnessed_incidents',
+    scope: 'machine',
+    description: 'Incidents of other members that they told this agent as their witness: there when that member is not',
+    columns: columns(`
+      witness TEXT machine that was told${INCIDENT_COLUMNS}`),
+    examples: ["select distinct id, node, policy, target, outcome from witnessed_incidents where node = 'web-3'"],
+    rows: ({ link, stories }) => stories.all().map((incident) => ({ witness: link.name, ...incidentRow(incident) })),
   },
   known(
     'cases',

@@ -3,6 +3,7 @@ import type { ColumnType, SqlValue, TableShape } from '../../../swarm/ports/comp
 import type { Executor } from '../../agent/executor.ts';
 import type { Healer } from '../../agent/healer.ts';
 import type { PolicySet } from '../../agent/policies.ts';
+import type { Stories } from '../../agent/stories.ts';
 import type { SwarmLink } from '../../agent/swarm-link.ts';
 import type { Watcher } from '../../agent/watcher.ts';
 import type { AuditLog } from '../../audit/audit-log.ts';
@@ -24,6 +25,7 @@ export interface TableSources {
   watcher: Watcher;
   memory: Memory;
   healer: Healer;
+  stories: Stories;
   executor: Executor;
   policies: PolicySet;
   audit: AuditLog;

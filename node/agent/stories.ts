@@ -1,0 +1,154 @@
+// What became of incidents elsewhere, as those machines told it themselves: each tells some of its witnesses, signed, so that
+// they can answer for it when it is gone. Bounded, and kept over a restart.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Incident } from '../detection/incident.ts';
+import { incidentSchema } from '../memory/memory.ts';
+
+const PREFIX = 'story/';
+const DOMAIN = 'kalos/story';
+/** Kept in all, and of one machine; the oldest go first. */
+const MAX_STORIES = 512;
+const MAX_STORIES_OF_ONE = 64;
+/** Taken of one machine in a minute. */
+const MAX_PER_MINUTE = 60;
+const MAX_STORY_BYTES = 32_768;
+/** Of a long one: how it began, and how it goes on. */
+const FIRST_STEPS = 10;
+const LAST_STEPS = 30;
+/** Witnesses that are told. */
+const MAX_TOLD = 3;
+/** What changes within this is told once. */
+const TELL_AFTER_MS = 500;
+const TELL_WITHIN_MS = 2_000;
+
+export interface Story {
+  incident: Incident;
+  /** Of the machine itself, over all of it. */
+  signature: Uint8Array;
+}
+
+const storySchema = z.strictObject({ incident: incidentSchema, signature: z.instanceof(Uint8Array) });
+
+const storyBytes = (swarmId: string, incident: Incident): Uint8Array => encodeCbor([DOMAIN, swarmId, incident]);
+
+/** As it came from whomever: undefined where its own machine has not signed it. */
+export function readStory(crypto: Crypto, swarmId: string, value: unknown): Story | undefined {
+  const parsed = storySchema.safeParse(value);
+  if (!parsed.success) return undefined;
+  const { incident, signature } = parsed.data as Story;
+  return crypto.verify(incident.node, storyBytes(swarmId, incident), signature) ? { incident, signature } : undefined;
+}
+
+export interface StoriesEvents {
+  witnesses(): readonly PeerId[];
+  /** Whether this agent is one of a member's. */
+  isWitnessOf(peer: PeerId): boolean;
+  tell(peer: PeerId, body: Uint8Array, withinMs: number): Promise<unknown>;
+  failed(error: unknown): void;
+}
+
+export class Stories {
+  readonly #ports: Ports;
+  readonly #swarmId: string;
+  readonly #events: StoriesEvents;
+  /** The newest last. */
+  readonly #kept = new Map<string, Story>();
+  readonly #taken = new Map<PeerId, number[]>();
+  /** Own ones that are about to be told. */
+  readonly #due = new Map<string, Incident>();
+  #stopped = false;
+
+  constructor(ports: Ports, swarmId: string, events: StoriesEvents) {
+    this.#ports = ports;
+    this.#swarmId = swarmId;
+    this.#events = events;
+  }
+
+  async open(): Promise<void> {
+    const stored = await this.#ports.store.range(PREFIX, { limit: 2 * MAX_STORIES });
+    const stories = stored.flatMap(([, bytes]) => {
+      const { data } = storySchema.safeParse(decodeCbor(bytes));
+      return data === undefined ? [] : [data as Story];
+    });
+    for (const story of stories.toSorted((a, b) => a.incident.openedMs - b.incident.openedMs))
+      this.#kept.set(story.incident.id, story);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Those of others, the oldest first. */
+  all(): Incident[] {
+    return [...this.#kept.values()].map(({ incident }) => incident);
+  }
+
+  of(id: string): Story | undefined {
+    return this.#kept.get(id);
+  }
+
+  // Telling one's own
+
+  /** How it stands: to some of the witnesses, soon. */
+  tell(incident: Incident): void {
+    if (this.#stopped) return;
+    const isWaiting = this.#due.has(incident.id);
+    this.#due.set(incident.id, incident);
+    if (!isWaiting) this.#ports.clock.after(TELL_AFTER_MS, () => this.#send(incident.id));
+  }
+
+  #send(id: string): void {
+    const due = this.#due.get(id);
+    this.#due.delete(id);
+    if (due === undefined || this.#stopped) return;
+    const { steps } = due;
+    const shown = steps.length > FIRST_STEPS + LAST_STEPS ? [...steps.slice(0, FIRST_STEPS), ...steps.slice(-LAST_STEPS)] : steps;
+    // As it is read, so that what is signed is what is checked.
+    const incident = incidentSchema.parse({ ...due, steps: shown }) as Incident;
+    const signature = this.#ports.crypto.sign(storyBytes(this.#swarmId, incident));
+    const body = encodeCbor(['keep', { incident, signature }]);
+    if (body.length > MAX_STORY_BYTES) return;
+    // Who does not hear it now is out of reach; others keep it.
+    for (const peer of this.#events.witnesses().slice(0, MAX_TOLD))
+      this.#events.tell(peer, body, TELL_WITHIN_MS).catch(() => undefined);
+  }
+
+  // Keeping others'
+
+  /** Of a machine that this agent watches, from that machine itself. */
+  async keep(from: PeerId, value: unknown): Promise<boolean> {
+    const story = readStory(this.#ports.crypto, this.#swarmId, value);
+    if (story === undefined || story.incident.node !== from || !this.#events.isWitnessOf(from) || !this.#isInTime(from))
+      return false;
+    const { id } = story.incident;
+    const known = this.#kept.get(id);
+    if (known !== undefined && known.incident.node !== from) return false;
+    this.#kept.delete(id);
+    this.#kept.set(id, story);
+    const gone = this.#overflow(from);
+    for (const old of gone) this.#kept.delete(old);
+    await this.#ports.store.write([
+      { kind: 'put', key: PREFIX + id, value: encodeCbor(story) },
+      ...gone.map((old) => ({ kind: 'delete' as const, key: PREFIX + old })),
+    ]);
+    return true;
+  }
+
+  #isInTime(from: PeerId): boolean {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const recent = (this.#taken.get(from) ?? []).filter((ms) => nowMs - ms < 60_000);
+    if (recent.length >= MAX_PER_MINUTE) return false;
+    this.#taken.set(from, [...recent, nowMs]);
+    return true;
+  }
+
+  #overflow(of: PeerId): string[] {
+    const ids = [...this.#kept.keys()];
+    const own = ids.filter((id) => this.#kept.get(id)?.incident.node === of);
+    return [...new Set([...own.slice(0, -MAX_STORIES_OF_ONE), ...ids.slice(0, -MAX_STORIES)])];
+  }
+}

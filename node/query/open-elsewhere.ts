@@ -1,0 +1,30 @@
+// What is open on other machines, as they say: by a query that this agent asks them.
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { GRAY_POLICY } from '../agent/gray.ts';
+import { type OpenElsewhere, TOGETHER_POLICY } from '../agent/nova.ts';
+import type { Incident } from '../detection/incident.ts';
+import { TABLES } from './catalogue/catalogue.ts';
+import type { TableSources } from './catalogue/table.ts';
+import { gather } from './gather.ts';
+
+const OPEN_WITHIN_MS = 2_000;
+
+/** Not one that tells of the swarm. */
+export const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean =>
+  policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
+
+export async function openOn(peers: readonly PeerId[], sources: TableSources): Promise<OpenElsewhere[]> {
+  const columns = ['id', 'node', 'target', 'policy', 'closed_ms'];
+  const request = { columns, equal: new Map(), compare: [], reduction: undefined };
+  const table = TABLES.find(({ name }) => name === 'incidents');
+  if (table === undefined) return [];
+  const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, sources);
+  const byName = new Map(peers.map((peer) => [sources.link.nameOf(peer), peer]));
+  return data.flatMap(({ rows }) =>
+    rows.flatMap(([id, node, target, policy, closedMs]) => {
+      const peer = byName.get(String(node));
+      const isOpen = closedMs === null && isOfMachine({ policy: String(policy) });
+      return peer === undefined || !isOpen ? [] : [{ peer, id: String(id), target: String(target) }];
+    }),
+  );
+}

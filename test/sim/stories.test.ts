@@ -1,0 +1,125 @@
+// Witnesses keep what those whom they witness for told them of their incidents, and answer for the dead.
+import { describe, expect, it } from 'vitest';
+import { readStory } from '../../node/agent/stories.ts';
+import { agentSettings } from '../../node/config/agent-config.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { Cluster } from '../../sim/cluster.ts';
+import type { SimulatedNode } from '../../sim/node.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+
+const SETTLED_MS = 20_000;
+
+async function settled(nodes: number): Promise<Cluster> {
+  const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080 }] };
+  const cluster = Cluster.of({ nodes, seed: 6, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
+  cluster.start();
+  await cluster.runUntil(SETTLED_MS);
+  return cluster;
+}
+
+const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
+const agentOf = (node: SimulatedNode) => node.agent ?? expect.fail(`${node.name} is down`);
+
+async function asked<T>(cluster: Cluster, work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  await later(cluster, 8_000);
+  return work;
+}
+
+/** One that was repaired on a machine that is gone since. */
+async function goneAfterRepair(nodes = 4): Promise<{ cluster: Cluster; id: string; gone: SimulatedNode }> {
+  const cluster = await settled(nodes);
+  const gone = cluster.node(2);
+  gone.linux.kill('web');
+  await later(cluster, 10_000);
+  const id = agentOf(gone).incidents().at(-1)?.id ?? expect.fail('no incident');
+  gone.crash();
+  await later(cluster, 5_000);
+  return { cluster, id, gone };
+}
+
+describe('an incident of a machine that is gone', () => {
+  it('is explained by every peer, as that machine signed it, with claim, certificate, decision and outcome', async () => {
+    const { cluster, id, gone } = await goneAfterRepair();
+    for (const peer of [0, 1, 3]) {
+      const result = await asked(cluster, agentOf(cluster.node(peer)).explain(id));
+      if (!result.ok) throw new Error(result.message);
+      const { incident, source, toldBy, certificate } = result.explanation;
+      expect([source, incident.node, incident.outcome]).toEqual(['witness', gone.peer, 'service.restart helped']);
+      expect(cluster.nodes.map(({ name }) => name)).toContain(toldBy);
+      expect(certificate).toMatchObject({ present: true, valid: true });
+      expect(incident.steps.map(({ stage }) => stage)).toEqual(
+        expect.arrayContaining(['detect', 'vote', 'decide', 'act', 'verify']),
+      );
+    }
+  });
+
+  it('is known after all its witnesses have been restarted', async () => {
+    const { cluster, id } = await goneAfterRepair();
+    for (const peer of [0, 1, 3]) {
+      cluster.node(peer).crash();
+      cluster.node(peer).boot();
+    }
+    await later(cluster, 20_000);
+    expect(await asked(cluster, agentOf(cluster.node(1)).explain(id))).toMatchObject({
+      ok: true,
+      explanation: { source: 'witness' },
+    });
+  });
+
+  it('is kept by two others at least', async () => {
+    const { cluster, id } = await goneAfterRepair();
+    const rows = cluster.nodes.flatMap((node) => node.agent?.stories.all() ?? []).map((one) => one.id);
+    expect(rows.filter((one) => one === id).length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe('a story', () => {
+  it('is taken of the machine that it is of, signed by it, and of nobody else', async () => {
+    const { cluster, id, gone } = await goneAfterRepair();
+    const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
+    const story = agentOf(holder).stories.of(id) ?? expect.fail();
+    const { crypto } = cluster.node(0);
+    const tampered = { ...story, incident: { ...story.incident, outcome: 'all was well' } };
+    expect(readStory(crypto, cluster.swarmId, story)).toEqual(story);
+    expect(readStory(crypto, cluster.swarmId, tampered)).toBeUndefined();
+    expect(readStory(crypto, 'another swarm', story)).toBeUndefined();
+    const stories = agentOf(holder).stories;
+    const other = cluster.nodes.find(({ peer }) => peer !== gone.peer && peer !== holder.peer)?.peer ?? '';
+    expect(await asked(cluster, stories.keep(other, story))).toBe(false);
+    expect(await asked(cluster, stories.keep(gone.peer, tampered))).toBe(false);
+    expect(await asked(cluster, stories.keep(gone.peer, { nonsense: 1 }))).toBe(false);
+  });
+
+  it('costs no more than two tellings of three witnesses for an incident that is mended, and is bounded in number', async () => {
+    const cluster = await settled(9);
+    const node = cluster.node(4);
+    let sent = 0;
+    for (const other of cluster.nodes) {
+      if (other === node || other.agent === undefined) continue;
+      const { stories } = other.agent;
+      const keep = stories.keep.bind(stories);
+      stories.keep = (from, value) => {
+        sent++;
+        return keep(from, value);
+      };
+    }
+    node.linux.kill('web');
+    await later(cluster, 10_000);
+    expect(agentOf(node).incidents().at(-1)?.outcome).toBe('service.restart helped');
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThanOrEqual(3 * 3);
+    const witness = cluster.nodes.find(({ agent }) => (agent?.stories.all().length ?? 0) > 0) ?? expect.fail();
+    const [story] = agentOf(witness).stories.all();
+    if (story === undefined) throw new Error('none');
+    for (let i = 0; i < 70; i++) {
+      const incident = { ...story, id: `inc-${i.toString(16).padStart(10, '0')}` };
+      const signature = node.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, incident]));
+      agentOf(witness)
+        .stories.keep(node.peer, { incident, signature })
+        .catch(() => undefined);
+      await later(cluster, 1_100);
+    }
+    expect(agentOf(witness).stories.all().length).toBe(64);
+  });
+});
