@@ -13,6 +13,7 @@ function calm(
   return {
     kind,
     calm: true,
+    blames: [],
     declare: declare ?? ((place) => place.declared(keys)),
     grant: (place) => `allow path ${place.root}\nallow sysctl net.\n`,
     inject: async (place) => {

@@ -32,10 +32,16 @@ function monitProcess(place: Place, ...rules: string[]): string {
 function ofService(
   kind: string,
   inject: (place: Place) => Promise<void> | void,
-  { keys = [], probe = answers, monit = [] }: { keys?: string[]; probe?: Fault['probe']; monit?: string[] } = {},
+  {
+    keys = [],
+    probe = answers,
+    monit = [],
+    blames = ['service-out-of-bounds'],
+  }: { keys?: string[]; probe?: Fault['probe']; monit?: string[]; blames?: string[] } = {},
 ): Fault {
   return {
     kind,
+    blames,
     declare: (place) => place.declared(keys),
     inject,
     probe,
@@ -65,19 +71,29 @@ const childrenOf = (pid: number): string[] =>
     .filter((text) => text !== '');
 
 const SERVICE_FAULTS: readonly Fault[] = [
-  ofService('crashed', async (place) => {
-    const pid = await place.pid();
-    place.signal(pid, place.pick(['SIGSEGV', 'SIGABRT', 'SIGKILL', 'SIGTERM', 'SIGBUS']));
-    await eventually('its end', () => !existsSync(`/proc/${pid}`) || undefined);
+  ofService(
+    'crashed',
+    async (place) => {
+      const pid = await place.pid();
+      place.signal(pid, place.pick(['SIGSEGV', 'SIGABRT', 'SIGKILL', 'SIGTERM', 'SIGBUS']));
+      await eventually('its end', () => !existsSync(`/proc/${pid}`) || undefined);
+    },
+    { blames: ['service-exited'] },
+  ),
+  ofService('hung', (place) => place.tell('hang'), { blames: ['service-unresponsive'] }),
+  ofService('frozen', async (place) => place.signal(await place.pid(), 'SIGSTOP'), {
+    blames: ['service-frozen', 'service-unresponsive'],
   }),
-  ofService('hung', (place) => place.tell('hang')),
-  ofService('frozen', async (place) => place.signal(await place.pid(), 'SIGSTOP')),
-  ofService('erroring', (place) => place.tell('error')),
+  ofService('erroring', (place) => place.tell('error'), { blames: ['service-unresponsive'] }),
   {
-    ...ofService('silent', async (place) => {
-      note(place).pid = await place.pid();
-      place.tell('mute');
-    }),
+    ...ofService(
+      'silent',
+      async (place) => {
+        note(place).pid = await place.pid();
+        place.tell('mute');
+      },
+      { blames: ['service-unresponsive'] },
+    ),
     declare: (place) => place.declared(['check = { kind = "silence", within_s = 6 }']),
     monit: (place) => {
       const restart = place.path('again.sh');
@@ -119,6 +135,7 @@ const SERVICE_FAULTS: readonly Fault[] = [
   ofService('zombies', (place) => place.tell(`zombies ${place.whole(5, 15)} 150`), {
     probe: (place) => within(place, (pid) => childrenOf(pid).length, 20, 'it has zombies'),
     monit: ['if children > 20 for 4 cycles then restart'],
+    blames: ['service-zombies'],
   }),
   ofService('write-flood', (place) => place.tell(`flood ${place.whole(4, 8)} 600 ${place.path(place.word())}`), {
     keys: ['bounds = { write_bytes_s = 1000000 }'],
@@ -133,9 +150,11 @@ const SERVICE_FAULTS: readonly Fault[] = [
       return written(pid) - before < 1e6 ? undefined : 'it writes on';
     },
     monit: ['if disk write rate > 1 MB/s for 4 cycles then restart'],
+    blames: ['service-writes'],
   }),
   {
     kind: 'cpu-throttled',
+    blames: ['service-throttled'],
     lacks: () =>
       existsSync('/sys/fs/cgroup/cpu/cpu.stat') || existsSync('/sys/fs/cgroup/cpu.stat') ? undefined : 'no CPU controller',
     declare: (place) => place.declared([`limits = { cpus = ${place.pick([0.05, 0.08, 0.1])} }`, 'bounds = { cpus = 0.6 }']),
@@ -162,6 +181,7 @@ const GOOD_CONFIG = (place: Place): string => `# ${place.service}\nworkers = ${p
 
 const crashLoop: Fault = {
   kind: 'crash-loop',
+  blames: ['service-exited'],
   settleMs: 16_000,
   declare: (place) => {
     const file = place.path('etc', `${place.word()}.conf`);
@@ -184,6 +204,7 @@ const crashLoop: Fault = {
 
 const portTaken: Fault = {
   kind: 'port-taken',
+  blames: ['service-exited'],
   declare: (place) => {
     const program = place.path(`old-${place.word()}`);
     execFileSync('cp', [place.victim, program]);
@@ -200,6 +221,22 @@ const portTaken: Fault = {
   probe: answers,
 };
 
+/** Nobody may end the stranger: it is told, and the service is back soon after the stranger has left by itself. */
+const portLent: Fault = {
+  kind: 'port-lent',
+  blames: ['service-exited'],
+  limitMs: 180_000,
+  declare: (place) => place.declared(),
+  inject: async (place) => {
+    const pid = await place.pid();
+    const stranger = place.stranger(place.victim, 'hold', String(place.port));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    place.signal(pid, 'SIGKILL');
+    setTimeout(() => place.signal(stranger, 'SIGKILL'), place.whole(8_000, 40_000));
+  },
+  probe: answers,
+};
+
 // Disks: a file system of the place's own, and what may be cleaned on it
 
 function fullDisk(
@@ -210,6 +247,7 @@ function fullDisk(
 ): Fault {
   return {
     kind,
+    blames: ['disk-cleanup', 'disk-full'],
     declare: async (place) => {
       const volume = where(place);
       const cache = join(volume, place.pick(['cache', 'tmp', '.cache']), place.word());
@@ -280,6 +318,7 @@ const DISK_FAULTS: readonly Fault[] = [
   ),
   {
     kind: 'log-growth',
+    blames: ['log-growth'],
     declare: (place) => {
       const file = place.path('log', `${place.word()}.log`);
       writeFileSync(file, 'begin\n');
@@ -320,6 +359,7 @@ const asFile = (key: string): string => `/proc/sys/${key.replaceAll('.', '/')}`;
 
 const sysctlDrift: Fault = {
   kind: 'sysctl-drift',
+  blames: ['sysctl-drift'],
   declare: (place) => {
     const [key, good, bad] = place.pick(SYSCTLS);
     Object.assign(note(place), { key, good, bad });
@@ -338,6 +378,7 @@ const sysctlDrift: Fault = {
 function declaredFile(kind: string, harm: (file: string, place: Place) => void): Fault {
   return {
     kind,
+    blames: ['file-drift'],
     declare: (place) => {
       const file = place.path('etc', place.word(), `${place.word()}.conf`);
       const content = `port = ${place.whole(1, 60_000)}\nname = ${place.word()}\n`;
@@ -387,6 +428,7 @@ const hasOpenssl = (): string | undefined => (existsSync('/usr/bin/openssl') ? u
 
 const certificateExpiring: Fault = {
   kind: 'certificate-expiring',
+  blames: ['certificate-expiring'],
   lacks: hasOpenssl,
   declare: (place) => {
     const file = place.path('tls', `${place.word()}.pem`);
@@ -416,6 +458,7 @@ const certificateExpiring: Fault = {
 
 const narrowPorts: Fault = {
   kind: 'narrow-ports',
+  blames: ['ports-exhausted'],
   declare: (place) => place.declared(),
   grant: () => 'allow sysctl net.ipv4.ip_local_port_range\n',
   inject: async (place) => {
@@ -434,6 +477,7 @@ const narrowPorts: Fault = {
 
 const dnsBroken: Fault = {
   kind: 'dns-broken',
+  blames: ['dns-broken'],
   declare: async (place) => {
     const server = `127.0.${place.whole(1, 200)}.${place.whole(2, 250)}`;
     const file = place.path('etc', 'resolv.conf');
@@ -463,6 +507,7 @@ export const FAULTS: readonly Fault[] = [
   ...SERVICE_FAULTS,
   crashLoop,
   portTaken,
+  portLent,
   ...DISK_FAULTS,
   sysctlDrift,
   ...FILE_FAULTS,

@@ -10,6 +10,10 @@ export interface Fault {
   kind: string;
   /** Nothing is wrong: whatever an agent does is needless. */
   calm?: boolean;
+  /** The policies of which one names it; empty where nothing is wrong. */
+  blames: readonly string[];
+  /** Ms within which it must be over; as heal.ts has it where it is not given. */
+  limitMs?: number;
   /** Why it cannot be made on this machine; undefined where it can. */
   lacks?(): string | undefined;
   /** The service's own declaration, in TOML, made once the namespaces are there. */

@@ -9,11 +9,17 @@ const STABLE_MS = 2_000;
 /** How long a calm case is watched. */
 const CALM_MS = 22_000;
 const RESOLVED_WITHIN_MS = 20_000;
+/** By then whatever is wrong must have been mended, cleared or told. */
+const TOLD_WITHIN_MS = 125_000;
 
 export interface Outcome {
   kind: string;
   calm: boolean;
   repaired: boolean;
+  /** Whether what helped was done for what was wrong. */
+  attributed: boolean;
+  /** What went on without being mended, cleared or told. */
+  untold: string[];
   /** What is wrong, in words. */
   wrong: string | undefined;
   harm: string | undefined;
@@ -34,7 +40,7 @@ export async function repairedAfter(
   let wellSinceMs: number | undefined;
   let wrong: string | undefined = 'nothing was seen to be wrong';
   let seen = fault.certain === true;
-  while (performance.now() - startMs < LIMIT_MS) {
+  while (performance.now() - startMs < (fault.limitMs ?? LIMIT_MS)) {
     const atMs = performance.now();
     const now = await fault.probe(place).catch((error: unknown) => String(error));
     seen ||= now !== undefined;
@@ -65,6 +71,8 @@ export async function heal(fault: Fault, place: Place): Promise<Outcome> {
       kind: fault.kind,
       calm: true,
       repaired: wrong === undefined,
+      attributed: true,
+      untold: [],
       wrong,
       harm: await place.harm(),
       needless,
@@ -74,17 +82,30 @@ export async function heal(fault: Fault, place: Place): Promise<Outcome> {
   }
   const { ms, wrong } = await repairedAfter(fault, place, startMs);
   const said = ms === undefined ? undefined : await resolved(place, known);
-  const [first] = (await place.incidents()).slice(known);
+  const isRepaired = ms !== undefined && said === undefined;
+  const incidents = (await place.incidents()).slice(known);
   return {
     kind: fault.kind,
     calm: false,
-    repaired: ms !== undefined && said === undefined,
+    repaired: isRepaired,
+    attributed: incidents.some(({ outcome, policy }) => outcome.endsWith('helped') && fault.blames.includes(policy)),
+    untold: isRepaired ? [] : await untold(place, known, startMs),
     wrong: wrong ?? said,
     harm: await place.harm(),
     needless: [],
-    detectMs: first === undefined ? undefined : first.openedMs - startWallMs,
+    detectMs: incidents[0] === undefined ? undefined : incidents[0].openedMs - startWallMs,
     repairMs: ms,
   };
+}
+
+/** What is still open a while after the fault, and nobody was told of; or that nothing was noticed at all. */
+async function untold(place: Place, known: number, startMs: number): Promise<string[]> {
+  await pause(Math.max(0, TOLD_WITHIN_MS - (performance.now() - startMs)));
+  const incidents = (await place.incidents()).slice(known);
+  if (incidents.length === 0) return ['nothing was noticed'];
+  return incidents
+    .filter(({ closedMs, severity, state }) => closedMs === 0 && severity !== 'info' && !['escalated', 'waiting'].includes(state))
+    .map(({ policy, target, state }) => `${policy} on ${target} is ${state}`);
 }
 
 /** What the agent says of it must agree: a repair that it verified. Undefined where it does. */

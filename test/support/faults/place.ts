@@ -6,6 +6,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../../node/adapters/package.ts';
+import type { AgentStatus } from '../../../node/agent.ts';
 import type { Incident } from '../../../node/detection/incident.ts';
 import type { SeededRandom } from '../../../sim/random.ts';
 import { eventually } from '../clock.ts';
@@ -23,6 +24,18 @@ export function buildVictim(directory: string): string {
   execFileSync('g++', ['-O1', '-std=c++17', '-pthread', '-o', program, VICTIM_SOURCE]);
   return program;
 }
+
+/** In a swarm its witnesses are two; on the place's own network, or beyond it, from where they do not reach its services. */
+export interface Around {
+  agents: 1 | 3;
+  reach: boolean;
+}
+
+/** Of the place, and of what is beyond. */
+const HERE = '10.77.0.1';
+const BEYOND = '10.77.0.2';
+const PORTS = [17_701, 17_702, 17_703] as const;
+const WITNESSES = ['witness1', 'witness2'] as const;
 
 export interface Answer {
   status: number;
@@ -46,13 +59,18 @@ export class Place {
   readonly port: number;
   readonly control = join(this.root, 'control');
   readonly #bystander: { name: string; port: number; file: string };
+  readonly #around: Around;
   #holder: ChildProcess | undefined;
+  /** Holds the network beyond. */
+  #beyond: ChildProcess | undefined;
   #agent: ChildProcess | undefined;
+  readonly #witnesses: ChildProcess[] = [];
   readonly #strangers: ChildProcess[] = [];
   #bystanderPid = 0;
 
   /** @param id distinct among all places of a run. */
-  constructor(victim: string, random: SeededRandom, id: string) {
+  constructor(victim: string, random: SeededRandom, id: string, around: Around = { agents: 1, reach: true }) {
+    this.#around = around;
     this.victim = victim;
     this.random = random;
     const word = this.pick(NAMES);
@@ -93,10 +111,34 @@ export class Place {
     const name = (): string => readFileSync(`/proc/${holder.pid}/comm`, 'latin1').trim();
     await eventually('the namespaces', () => name() === 'sleep' || undefined);
     await this.inside('ip', 'link', 'set', 'lo', 'up');
+    if (this.#around.agents > 1 && !this.#around.reach) await this.#openBeyond();
   }
 
-  #enter(command: readonly string[]): [string, string[]] {
-    return ['nsenter', ['--target', String(this.#holder?.pid), '--mount', '--net', '--', ...command]];
+  /** A network of its own for the witnesses, and a cable to it. */
+  async #openBeyond(): Promise<void> {
+    const beyond = spawn(
+      'nsenter',
+      ['--target', String(this.#holder?.pid), '--mount', '--', 'unshare', '--net', 'sleep', '3600'],
+      {
+        stdio: 'ignore',
+      },
+    );
+    this.#beyond = beyond;
+    await eventually(
+      'the network beyond',
+      () => readFileSync(`/proc/${beyond.pid}/comm`, 'latin1').trim() === 'sleep' || undefined,
+    );
+    const script = [
+      `ip link add here type veth peer name beyond netns ${beyond.pid}`,
+      `ip address add ${HERE}/24 dev here && ip link set here up`,
+      `nsenter --target ${beyond.pid} --net sh -c 'ip address add ${BEYOND}/24 dev beyond && ip link set beyond up && ip link set lo up'`,
+    ];
+    const made = await this.inside('sh', '-ec', script.join('\n'));
+    if (made.code !== 0) throw new Error(`no network beyond: ${made.output}`);
+  }
+
+  #enter(command: readonly string[], holder = this.#holder): [string, string[]] {
+    return ['nsenter', ['--target', String(holder?.pid), '--mount', '--net', '--', ...command]];
   }
 
   /** Runs a program in the place; @returns its exit code and output, -1 where it was ended by a signal. */
@@ -181,11 +223,14 @@ export class Place {
     writeFileSync(join(state, 'actuator.policy'), grants, { mode: 0o600 });
     const config = join(this.root, 'kalos.toml');
     writeFileSync(config, `mode = "act"\nname = "agent"\n${toml}\n${this.#bystanderToml}`);
+    const first = this.#around.agents > 1 ? await this.#startWitness(0) : undefined;
+    const join_ = first === undefined ? [] : ['--join', first];
     const log = openSync(join(this.root, 'agent.log'), 'a');
-    const [program, args] = this.#enter([KALOS, 'up', '--dir', state, '--config', config]);
+    const [program, args] = this.#enter([KALOS, 'up', '--dir', state, '--config', config, '--listen', this.#listen(0), ...join_]);
     const agent = spawn(program, args, { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#agent = agent;
+    if (first !== undefined) await this.#startWitness(1, first);
     await eventually(
       'the agent and its services to be up',
       async () => {
@@ -196,11 +241,49 @@ export class Place {
       },
       UP_WITHIN_MS,
     );
+    if (first !== undefined) await eventually('all to see each other', () => this.#isWhole(), UP_WITHIN_MS);
+  }
+
+  /** @param nth the agent, then its witnesses */
+  #listen(nth: 0 | 1 | 2): string {
+    const isBeyond = !this.#around.reach && this.#around.agents > 1;
+    const host = isBeyond ? (nth === 0 ? HERE : BEYOND) : '127.0.0.1';
+    return `${host}:${PORTS[nth]}`;
+  }
+
+  /** @returns a token for two, where it is the first */
+  async #startWitness(nth: 0 | 1, token?: string): Promise<string> {
+    const name = WITNESSES[nth];
+    const state = join(this.root, name);
+    const log = openSync(join(this.root, `${name}.log`), 'a');
+    const flags = [
+      '--name',
+      name,
+      '--listen',
+      this.#listen(nth === 0 ? 1 : 2),
+      ...(token === undefined ? [] : ['--join', token]),
+    ];
+    const [program, args] = this.#enter(
+      [KALOS, 'up', '--dir', state, ...flags],
+      this.#around.reach ? this.#holder : this.#beyond,
+    );
+    const environment = { ...process.env, KALOS_API_LISTEN: 'off' };
+    this.#witnesses.push(spawn(program, args, { stdio: ['ignore', log, log], env: environment }));
+    closeSync(log);
+    if (token !== undefined) return token;
+    const made = { role: 'member', ttlMs: 600_000, uses: 2 };
+    return eventually('a token', async () => (await this.ask<{ token: string }>('/v1/tokens', made, name)).token, UP_WITHIN_MS);
+  }
+
+  async #isWhole(): Promise<true | undefined> {
+    const { members, coordinator } = await this.ask<AgentStatus>('/v1/status');
+    const alive = members.filter(({ state }) => state === 'alive').length;
+    return alive === this.#around.agents && coordinator !== undefined ? true : undefined;
   }
 
   /** What the agent says, without a command line in between. */
-  ask<Body>(path: string, body?: unknown): Promise<Body> {
-    const socketPath = join(this.root, 'state', 'agent.sock');
+  ask<Body>(path: string, body?: unknown, state = 'state'): Promise<Body> {
+    const socketPath = join(this.root, state, 'agent.sock');
     const method = body === undefined ? 'GET' : 'POST';
     return new Promise((resolve, reject) => {
       const call = request({ socketPath, path, method, headers: { 'content-type': 'application/json' } }, (response) => {
@@ -225,8 +308,8 @@ export class Place {
   }
 
   /** Changes that the agent intended by itself. */
-  async intents(): Promise<string[]> {
-    const records = await this.ask<AuditRecordText[]>('/v1/audit/records/last/1000');
+  async intents(state?: string): Promise<string[]> {
+    const records = await this.ask<AuditRecordText[]>('/v1/audit/records/last/1000', undefined, state);
     return records.filter(({ kind, subject }) => kind === 'intent' && subject.startsWith('inc-')).map(({ text }) => text);
   }
 
@@ -239,7 +322,12 @@ export class Place {
     if (answer === undefined) return 'the bystander does not answer';
     if (answer.pid !== this.#bystanderPid || answer.name !== name) return 'the bystander was touched';
     const touched = (await this.intents()).find((text) => text.includes(name));
-    return touched === undefined ? undefined : `an act on the bystander: ${touched}`;
+    if (touched !== undefined) return `an act on the bystander: ${touched}`;
+    for (const name of WITNESSES.slice(0, this.#witnesses.length)) {
+      const [act] = await this.intents(name);
+      if (act !== undefined) return `an act by ${name}, where nothing was wrong: ${act}`;
+    }
+    return undefined;
   }
 
   log(): string {
@@ -279,16 +367,20 @@ export class Place {
 
   async close(keep = false): Promise<void> {
     for (const child of this.#strangers) child.kill('SIGKILL');
-    const agent = this.#agent;
-    if (agent !== undefined && agent.exitCode === null && agent.signalCode === null) {
-      const ended = new Promise((resolve) => agent.once('exit', resolve));
-      agent.kill('SIGTERM');
-      const stuck = setTimeout(() => agent.kill('SIGKILL'), 15_000);
-      await ended;
-      clearTimeout(stuck);
-    }
+    await Promise.all([this.#agent, ...this.#witnesses].map(ended));
     await this.inside('pkill', '-KILL', '-f', this.root);
+    this.#beyond?.kill('SIGKILL');
     this.#holder?.kill('SIGKILL');
     if (!keep) rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** In order; where it does not, at once. */
+async function ended(agent: ChildProcess | undefined): Promise<void> {
+  if (agent === undefined || agent.exitCode !== null || agent.signalCode !== null) return;
+  const end = new Promise((resolve) => agent.once('exit', resolve));
+  agent.kill('SIGTERM');
+  const stuck = setTimeout(() => agent.kill('SIGKILL'), 15_000);
+  await end;
+  clearTimeout(stuck);
 }
