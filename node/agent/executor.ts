@@ -549,7 +549,9 @@ export class Executor {
         );
         return;
       case 'confirm':
-        void settled(actuator.confirm(id)).then((outcome) => post({ kind: 'confirmed', id, outcome }));
+        void settled(actuator.confirm(id, entry.plan.tier === 'operator')).then((outcome) =>
+          post({ kind: 'confirmed', id, outcome }),
+        );
         return;
       case 'undo':
         void settled(actuator.undo(id, entry.reason)).then((outcome) => post({ kind: 'undone', id, outcome }));

@@ -112,6 +112,25 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       ],
     },
     {
+      name: 'service-stopped',
+      scope: 'service',
+      when: `service.state == 'stopped' && !service.task && !service.on_purpose`,
+      for_s: 10, // while an agent starts, and between the steps of a change
+      severity: 'critical',
+      summary: 'a declared service does not run, and no person stopped it',
+      condition: 'ServicesReady',
+      claim: 'service-down',
+      // What a policy stopped is reported; a person starts it.
+      remedy: [{ when: `!service.by_policy`, do: { tool: 'service.start' } }],
+      test: [
+        { name: 'one that nobody started', target: { state: 'stopped' }, for_s: 11, fires: true },
+        { name: 'one that a policy stopped', target: { state: 'stopped', by_policy: true }, for_s: 11, fires: true },
+        { name: 'one that a person stopped', target: { state: 'stopped', on_purpose: true }, for_s: 600, fires: false },
+        { name: 'one that is being started', target: { state: 'stopped' }, for_s: 5, fires: false },
+        { name: 'a task at rest', target: { state: 'stopped', task: true }, for_s: 600, fires: false },
+      ],
+    },
+    {
       name: 'service-unresponsive',
       scope: 'service',
       when: `service.state == 'running' && service.check in ['refused', 'silent', 'failed'] && service.age_s > 10.0`,

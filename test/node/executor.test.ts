@@ -336,7 +336,7 @@ describe('the executor', () => {
 
   it('undoes what did not help, by the tool’s inverse', async () => {
     const { perform } = await start('act');
-    await settled(linux.stopService('web'));
+    await settled(linux.stopService('web', true));
     acts.length = 0;
     linux.curse('web', 100);
     expect(await settled(perform(planOf({ tool: 'service.start', service: 'web' })))).toMatchObject({
