@@ -524,18 +524,12 @@ export class FakeLinux implements Sensors, ChangeMachine {
   // Faults
 
   /** Something outside KALOS ends a service's process. */
-  kill(name: string): void {
+  kill(name: string, exitCode?: number): void {
     const service = this.#services.get(name);
     if (service?.pid === undefined) return;
     this.#processes.delete(service.pid);
-    this.#set(name, {
-      ...service,
-      state: 'exited',
-      pid: undefined,
-      startTicks: undefined,
-      exitSignal: 'SIGKILL',
-      sinceMs: this.#wallMs(),
-    });
+    const exitSignal = exitCode === undefined ? 'SIGKILL' : undefined;
+    this.#set(name, { ...service, ...STOPPED, state: 'exited', exitCode, exitSignal, sinceMs: this.#wallMs() });
     this.#onExit(name);
   }
 
