@@ -468,14 +468,35 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'certificate-expiring',
       scope: 'certificate',
-      when: `!certificate.readable || certificate.days_left < certificate.renew_days`,
+      // Of the file, and of what clients get.
+      when: `!certificate.readable || certificate.days_left < certificate.renew_days || (has(certificate.served_days_left) && certificate.served_days_left < certificate.renew_days)`,
       for_s: 4,
       severity: 'critical',
       summary: 'a declared certificate has ended, ends soon, or is none',
-      remedy: [{ when: `certificate.renew != ''`, do: { tool: 'service.run', service: '$renew' } }],
+      remedy: [
+        {
+          when: `certificate.renew != '' && (!certificate.readable || certificate.days_left < certificate.renew_days)`,
+          do: { tool: 'service.run', service: '$renew' },
+        },
+        // The file is good, and its server goes on with an older one. What renews it here has told the server already.
+        {
+          when: `certificate.server != '' && certificate.renew == '' && certificate.readable && certificate.days_left >= certificate.renew_days`,
+          do: { tool: 'service.reload', service: '$server' },
+        },
+        {
+          when: `certificate.server != '' && certificate.readable && certificate.days_left >= certificate.renew_days`,
+          do: { tool: 'service.restart', service: '$server' },
+        },
+      ],
       test: [
         { name: 'a week left', target: { readable: true, days_left: 7, renew_days: 14, renew: 'acme' }, for_s: 5, fires: true },
         { name: 'none at all', target: { readable: false, renew_days: 14, renew: '' }, for_s: 5, fires: true },
+        {
+          name: 'a fresh file, and a server that goes on with the old one',
+          target: { readable: true, days_left: 80, served_days_left: 2, renew_days: 14, renew: 'acme', server: 'web' },
+          for_s: 5,
+          fires: true,
+        },
         {
           name: 'a fresh one',
           target: { readable: true, days_left: 80, renew_days: 14, renew: 'acme' },

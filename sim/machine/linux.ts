@@ -267,6 +267,10 @@ export class FakeLinux implements Sensors, ChangeMachine {
     return this.nameServers.has(server);
   }
 
+  async servedCertificate(): Promise<undefined> {
+    return undefined;
+  }
+
   /** What of the kernel's other figures the model has. */
   #host(): Sample['host'] {
     const values = new Map([

@@ -449,7 +449,11 @@ describe('a plan of several calls', () => {
     const onAct = linux.onAct;
     linux.onAct = (text) => {
       onAct(text);
-      if (text === 'started renew') scheduler.after(ms, () => (acts.push(`renew ended with ${code}`), linux.kill('renew', code)));
+      if (text === 'started renew')
+        scheduler.after(ms, () => {
+          acts.push(`renew ended with ${code}`);
+          linux.kill('renew', code);
+        });
     };
   };
 

@@ -118,7 +118,7 @@ const serviceReload = changeTool(input('service.reload'), {
   ...shared,
   name: 'service.reload',
   description: 'Has a service read its configuration again: by SIGHUP, or as its systemd unit says',
-  verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 15_000 },
+  verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
   refusal: withoutProcess,
   dryRun: (_call, before) => [
     typeof before.unit === 'string'
