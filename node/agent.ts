@@ -34,7 +34,7 @@ import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
-import type { Change } from './detection/detector.ts';
+import { type Change, type ServiceRow, serviceRow } from './detection/detector.ts';
 import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
@@ -106,7 +106,7 @@ export interface AgentStatus {
   series: number;
   seriesBytes: number;
   metrics: Record<string, number>;
-  services: { name: string; state: string; pid: number | null; health: string }[];
+  services: ServiceRow[];
   openIncidents: { id: string; summary: string; target: string; state: string }[];
   approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
   silences: Silence[];
@@ -359,7 +359,10 @@ export class Agent {
       this.#ports.transport.self,
       `${this.#link.name} ${this.#config.version}, mode ${this.#config.mode}`,
     );
-    await bringUp(this.#config.services, this.#ports, this.#events);
+    await this.#bringUp();
+    this.#ports.actuator.onBack(() => {
+      this.#bringUp().catch((error: unknown) => this.#events.failed(error));
+    });
     await this.#healer.recover();
     await this.#executor.recover();
     this.#watcher.start();
@@ -368,6 +371,10 @@ export class Agent {
     this.upgrades.start();
     this.#nova.start();
     this.#gray.start();
+  }
+
+  #bringUp(): Promise<void> {
+    return bringUp(this.#config.services, this.#ports, this.#events);
   }
 
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
@@ -569,9 +576,7 @@ export class Agent {
       series: this.#watcher.history.series,
       seriesBytes: this.#watcher.history.bytes,
       metrics: Object.fromEntries(this.#watcher.metrics()),
-      services: this.#watcher
-        .services()
-        .map((service) => ({ name: service.name, state: service.state, pid: service.pid ?? null, health: service.check })),
+      services: this.#watcher.services().map(serviceRow),
       openIncidents: this.#memory
         .incidents()
         .filter(({ closedMs }) => closedMs === 0)

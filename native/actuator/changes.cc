@@ -192,7 +192,19 @@ void Changes::settle(Change *change) {
 		primitives_.settle(change->steps.items[i].items[0], key(*change, i));
 }
 
-void Changes::confirm(const std::string &id, Done done) {
+// Who has the services down that it stopped, and that do not run again.
+Outcome Changes::intend(const Change &change, Services::Intent by) {
+	Outcome all;
+	for (size_t i = 0; i < change.steps.items.size() && static_cast<int64_t>(i) < change.begun; i++) {
+		for (const Value &primitive : change.steps.items[i].items) {
+			Outcome one = primitives_.intend(primitive, by);
+			all = one.ok() ? all : one;
+		}
+	}
+	return all;
+}
+
+void Changes::confirm(const std::string &id, bool by_person, Done done) {
 	auto found = changes_.find(id);
 	if (found == changes_.end())
 		return done(Outcome::not_found(id + ": no such change"));
@@ -201,6 +213,9 @@ void Changes::confirm(const std::string &id, Done done) {
 		return done(Outcome::fine());
 	if (change->state != kArmed || change->running || !change->undoing.empty())
 		return done(Outcome::refused(id + ": " + (change->reason.empty() ? "busy" : change->reason)));
+	Outcome intended = intend(*change, by_person ? Services::kPerson : Services::kPolicy);
+	if (!intended.ok())
+		return done(intended);
 	change->state = kConfirmed;
 	change->reason = "confirmed";
 	Outcome saved = save(*change);
@@ -218,6 +233,7 @@ void Changes::finish(Change *change, State state, const std::string &reason) {
 	change->state = state;
 	change->reason = reason;
 	loop_.cancel(change->timer);
+	intend(*change, Services::kNobody);
 	Outcome saved = save(*change);
 	if (!saved.ok())
 		note_(change->id + ": " + saved.message);

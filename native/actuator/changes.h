@@ -27,7 +27,8 @@ public:
 	// steps: [[do, undo]…]; an undo is a primitive or an empty list.
 	Outcome arm(const std::string &id, int64_t fire_after_ms, const Value &steps);
 	void apply(const std::string &id, int64_t step, Done done);
-	void confirm(const std::string &id, Done done);
+	// by_person: a service that it stopped is to stay down.
+	void confirm(const std::string &id, bool by_person, Done done);
 	void undo(const std::string &id, const std::string &reason, Done done);
 	// "unknown" | "armed" | "confirmed" | "undone" | "failed", how many steps were begun, and why
 	void state(const std::string &id, Encoder *answer) const;
@@ -61,6 +62,7 @@ private:
 	void undo_from(Change *change, int64_t step, std::string problems);
 	void finish(Change *change, State state, const std::string &reason);
 	void settle(Change *change);
+	Outcome intend(const Change &change, Services::Intent by);
 	void fire_all(const std::string &reason);
 	void prune();
 

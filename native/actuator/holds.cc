@@ -43,7 +43,7 @@ Outcome Services::hold(const std::string &name, int64_t until_monotonic_ms, int6
 void Services::lapse(Service *service) {
 	service->held_until_ms = 0;
 	service->lapsed = true;
-	service->on_purpose = true;
+	service->told_to_stop = true;
 	if (service->state == kRunning)
 		return kill_group(*service, SIGKILL);
 	service->state = kStopped;

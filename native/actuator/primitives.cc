@@ -28,7 +28,12 @@ ProcessId process_of(const Args &args) { return {static_cast<pid_t>(args[0].numb
 
 Outcome check_service(const Primitives &p, const Args &args) { return p.services().check(args[0].text); }
 void start_service(Primitives &p, const Args &args, const std::string &, Done done) { done(p.services().start(args[0].text)); }
-void stop_service(Primitives &p, const Args &args, const std::string &, Done done) { p.services().stop(args[0].text, std::move(done)); }
+void stop_service(Primitives &p, const Args &args, const std::string &, Done done) {
+	p.services().stop(args[0].text, [&p, name = args[0].text, done](Outcome stopped) {
+		Outcome pending = p.services().intend(name, Services::kPending);
+		done(stopped.ok() ? pending : stopped);
+	});
+}
 
 Outcome check_unit(const Primitives &p, const Args &args) {
 	const std::string &verb = args[0].text;
@@ -317,6 +322,11 @@ void Primitives::run(const Value &primitive, const std::string &key, Done done) 
 	if (!allowed.ok())
 		return done(allowed);
 	find(kTable, primitive)->run(*this, arguments(primitive), key, std::move(done));
+}
+
+Outcome Primitives::intend(const Value &primitive, Services::Intent by) {
+	const PrimitiveRow *row = find(kTable, primitive);
+	return row != nullptr && row->run == stop_service ? services_.intend(primitive.items[1].text, by) : Outcome::fine();
 }
 
 void Primitives::settle(const Value &primitive, const std::string &key) {

@@ -22,6 +22,8 @@ public:
 	std::string certified_by(const Value &primitive) const;
 	// key: names this change of this transaction, "ID-INDEX"; an undo gets the key of what it undoes.
 	void run(const Value &primitive, const std::string &key, Done done);
+	// Of a step that stops a service: who has it down.
+	Outcome intend(const Value &primitive, Services::Intent by);
 	// The change is to stay: lets go of what was kept for its undo.
 	void settle(const Value &primitive, const std::string &key);
 	// Appends the answer's items to a read; a read changes nothing.

@@ -299,6 +299,7 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	changes_.agent_back();
 	note("agent pid " + std::to_string(connection->pid) + " uid " + std::to_string(connection->uid) + " has term " + std::to_string(term_));
 	std::vector<std::string> names = primitives_.capabilities();
+	names.push_back("intent"); // confirm takes whose it is
 	if (leaves_.judged())
 		names.push_back("leave");
 	Encoder items;
@@ -346,8 +347,8 @@ bool Server::dispatch_change(Connection *connection, const Request &request, con
 		held.ok() ? arm(*connection, request, plain) : plain(held);
 	else if (operation == "apply" && matches(request, "tn"))
 		held.ok() ? changes_.apply(arguments[0].text, arguments[1].number, plain) : plain(held);
-	else if (operation == "confirm" && matches(request, "t"))
-		held.ok() ? changes_.confirm(arguments[0].text, plain) : plain(held);
+	else if (operation == "confirm" && (matches(request, "t") || matches(request, "tn"))) // agents before 0.4.0 did not say whose it is
+		held.ok() ? changes_.confirm(arguments[0].text, arguments.size() < 2 || arguments[1].number != 0, plain) : plain(held);
 	else if (operation == "undo" && matches(request, "tt"))
 		held.ok() ? changes_.undo(arguments[0].text, arguments[1].text, plain) : plain(held);
 	else

@@ -30,6 +30,9 @@ constexpr int64_t kLogCheckMs = 5000;
 constexpr int kLogsKept = 3;
 constexpr int kForgetAttempts = 20;
 constexpr int64_t kForgetMs = 50;
+// In the record of a service. 0.3.0 wrote 1 for every stop, a person's and the actuator's own: it cannot tell, so it is read as 0,
+// which leads back to what is declared. To 0.3.0 all but 0 is on purpose.
+constexpr int64_t kDownByPerson = 2;
 constexpr int64_t kOnceMemory = int64_t{1} << 30;
 
 bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
@@ -156,7 +159,6 @@ Outcome Services::take(const Value &specs) {
 		service->spec = std::move(spec);
 		if (!known) {
 			service->since_ms = Loop::wall_ms();
-			service->on_purpose = service->spec.fenced; // until it is held
 			adopt(service.get());
 		}
 	}
@@ -172,25 +174,26 @@ void Services::adopt(Service *service) {
 	    !decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &saved, &why) || saved.items.size() < 6 || saved.items.size() > 7)
 		return;
 	service->starts = saved.items[4].number;
-	service->on_purpose = saved.items[5].number != 0;
+	if (saved.items[5].number == kDownByPerson)
+		service->down_by = kPerson;
 	if (saved.items.size() == 7)
 		service->fence = saved.items[6].number;
 	ProcessId process{static_cast<pid_t>(saved.items[2].number), saved.items[3].number};
 	if (service->spec.fenced) { // it died with the actuator that held it; so must what it had started
-		service->lapsed = !service->on_purpose;
-		service->on_purpose = true;
+		service->lapsed = service->down_by == kNobody;
 		int64_t ticks = process.start_ticks;
 		bool same = !read_process(process.pid, &ticks, nullptr, nullptr) || ticks == process.start_ticks; // its number is nobody else's
 		if (saved.items[1].text == boot_ && process.pid > 1 && same)
 			kill(-process.pid, SIGKILL);
 		return;
 	}
-	if (saved.items[1].text != boot_ || process.pid <= 1 || !lives(process))
-		return;
-	int pidfd = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
+	if (saved.items[1].text != boot_ || process.pid <= 1)
+		return; // another boot, or it was not running
+	int pidfd = lives(process) ? static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)) : -1;
 	if (pidfd < 0 || !lives(process)) {
 		if (pidfd >= 0)
 			close(pidfd);
+		service->state = kExited; // while nobody looked
 		return;
 	}
 	service->pid = process.pid;
@@ -202,7 +205,7 @@ void Services::adopt(Service *service) {
 
 Outcome Services::record(const Service &service) const {
 	Encoder record;
-	record.array(7).number(2).text(boot_).number(service.pid).number(service.start_ticks).number(service.starts).number(service.on_purpose).number(service.fence);
+	record.array(7).number(2).text(boot_).number(service.pid).number(service.start_ticks).number(service.starts).number(service.down_by == kPerson ? kDownByPerson : 0).number(service.fence);
 	return write_durably(directory_, service.spec.name + ".run", record.data());
 }
 
@@ -327,6 +330,7 @@ Outcome Services::start(const std::string &name) {
 		waitpid(pid, nullptr, 0);
 		service->state = kExited;
 		service->exit_code = 127;
+		service->down_by = kNobody;
 		service->since_ms = Loop::wall_ms();
 		changed_(name, false);
 		return Outcome::failed(std::string(text, static_cast<size_t>(told)));
@@ -338,7 +342,8 @@ Outcome Services::start(const std::string &name) {
 	service->exit_signal = 0;
 	service->starts++;
 	service->since_ms = Loop::wall_ms();
-	service->on_purpose = false;
+	service->told_to_stop = false;
+	service->down_by = kNobody;
 	Outcome recorded = record(*service);
 	std::string missing;
 	if (spec.cpu_milli > 0 && !cgroup_write(name, "cpu", spec.cpu_milli, pid).ok())
@@ -388,7 +393,7 @@ void Services::stop(const std::string &name, Done done) {
 	if (found == services_.end())
 		return done(Outcome::not_found("no service " + name));
 	Service *service = found->second.get();
-	service->on_purpose = true;
+	service->told_to_stop = true;
 	if (service->state != kRunning) {
 		service->state = kStopped;
 		service->since_ms = Loop::wall_ms();
@@ -402,6 +407,17 @@ void Services::stop(const std::string &name, Done done) {
 	kill_group(*service, service->spec.stop_signal);
 	kill_group(*service, SIGCONT); // a frozen one would never see it
 	service->killer = loop_.after(service->spec.stop_grace_ms, [this, service] { kill_group(*service, SIGKILL); });
+}
+
+Outcome Services::intend(const std::string &name, Intent by) {
+	auto found = services_.find(name);
+	bool down = found != services_.end() && found->second->state == kStopped; // else it runs again: that was a restart
+	if (!down || found->second->down_by == by || (by == kNobody && found->second->down_by != kPending))
+		return Outcome::fine();
+	found->second->down_by = by;
+	Outcome recorded = record(*found->second);
+	changed_(name, false);
+	return recorded;
 }
 
 // Those started last first.
@@ -432,7 +448,7 @@ void Services::ended(Service *service, int code, int signal) {
 	}
 	loop_.cancel(service->killer);
 	forget_group(service->spec.name, kForgetAttempts);
-	service->state = service->on_purpose ? kStopped : kExited;
+	service->state = service->told_to_stop ? kStopped : kExited;
 	service->exit_code = code;
 	service->exit_signal = signal;
 	service->pid = 0;
@@ -548,7 +564,9 @@ void Services::encode(const std::string &name, Encoder *answer) const {
 	const char *const states[] = {"stopped", "running", "exited"};
 	const Service &service = *services_.at(name);
 	answer->array(9).text(name).text(states[service.state]).number(service.pid).number(service.pid == 0 ? 0 : service.start_ticks);
-	answer->number(service.exit_code).number(service.exit_signal).number(service.starts).number(service.since_ms).number(service.on_purpose);
+	answer->number(service.exit_code).number(service.exit_signal).number(service.starts).number(service.since_ms);
+	bool elsewhere = service.spec.fenced && service.state == kStopped; // not this machine's to start
+	answer->number(elsewhere || service.down_by == kPending ? kPerson : service.down_by);
 }
 
 // What was killed with the service may take a moment to leave the group.

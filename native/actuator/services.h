@@ -50,7 +50,12 @@ public:
 	// Whether a policy that a test could set would let it start now.
 	Outcome check(const std::string &name) const;
 	Outcome start(const std::string &name);
+	// Its end is no failure then; but whether it is to stay down is for `intend` to say.
 	void stop(const std::string &name, Done done);
+	// Who has it down: nobody, and it is started with the others; a change that is neither confirmed nor undone yet; a person, over
+	// every restart of agent, actuator and machine; or a policy, as long as this actuator runs. All ends when it is started.
+	enum Intent { kNobody, kPerson, kPolicy, kPending };
+	Outcome intend(const std::string &name, Intent by);
 	// This machine's until then (by CLOCK_MONOTONIC, and by the wall clock: whichever comes first), of a service that others may
 	// run too. It is started where it was not, with the fence in KALOS_FENCE; where nobody holds it again it is killed when the
 	// time is over, whatever became of the agent.
@@ -86,7 +91,8 @@ private:
 		int exit_signal = 0;
 		int64_t starts = 0;
 		int64_t since_ms = 0;
-		bool on_purpose = false;
+		bool told_to_stop = false;
+		Intent down_by = kNobody;
 		int64_t fence = 0;
 		int64_t held_until_ms = 0;
 		bool lapsed = false; // stopped because it was held no longer

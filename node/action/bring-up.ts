@@ -1,5 +1,5 @@
-// Starting what is declared, in order: a service waits until those that it depends on are well, for a while. One that was
-// stopped on purpose stays so. A failure is told and left to the policies.
+// Starting what is declared, in order: a service waits until those that it depends on are well, for a while. One that a person
+// stopped stays so; all else leads back to what is declared: a crash, a stop in order, an upgrade, a reboot. A failure is told and left to the policies.
 import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 

@@ -12,7 +12,7 @@ import { CHANGE_TOOLS, changeToolOf } from './tools.ts';
 
 export const JOURNAL_PREFIX = 'journal/';
 /** How often the conditions are looked at. */
-const CHECK_EVERY_MS = 250;
+export const CHECK_EVERY_MS = 250;
 /** Transactions at a time. */
 export const MAX_OPEN = 64;
 /** What the armed undo allows beyond the agent's own deadlines: the agent is the one to decide. */
@@ -84,9 +84,12 @@ export function keyOf(entry: JournalEntry, index: number): string {
 /** What a plan's tools allow together. */
 function limitsOf({ plan: { calls } }: JournalEntry) {
   const tools = calls.map(changeToolOf);
+  const windows = tools.map(({ verification }) => verification.windowMs);
+  const windowMs = windows.at(-1) ?? 0;
   return {
-    timeoutMs: tools.reduce((sum, tool) => sum + tool.timeoutMs, 0),
-    windowMs: Math.max(...tools.map(({ verification }) => verification.windowMs)),
+    // Each call but the last is waited for until it has had its effect.
+    timeoutMs: tools.reduce((sum, tool) => sum + tool.timeoutMs, 0) + windows.reduce((sum, one) => sum + one, -windowMs),
+    windowMs,
     stableMs: Math.max(...tools.map(({ verification }) => verification.stableMs)),
   };
 }
@@ -103,7 +106,8 @@ export type TransactionInput =
   /** Undefined where the actuator could not be asked. */
   | { kind: 'found'; id: string; status: ChangeStatus | undefined }
   | { kind: 'applied'; id: string; outcome: ActuatorOutcome }
-  | { kind: 'checked'; id: string; holds: boolean; detail: string }
+  /** `isFinal`: it does not hold, and waiting changes nothing. */
+  | { kind: 'checked'; id: string; holds: boolean; detail: string; isFinal?: boolean | undefined }
   | { kind: 'confirmed'; id: string; outcome: ActuatorOutcome }
   | { kind: 'undone'; id: string; outcome: ActuatorOutcome };
 
@@ -147,7 +151,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
       case 'applied':
         return this.#applied(input.id, input.outcome, now);
       case 'checked':
-        return this.#checked(input.id, input.holds, input.detail, now);
+        return this.#checked(input, now);
       case 'confirmed':
         return this.#confirmed(input.id, input.outcome, now);
       case 'undone':
@@ -213,7 +217,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     return this.#startUndo(running, `not applied: ${outcome.message}`);
   }
 
-  #checked(id: string, holds: boolean, detail: string, now: Instant): Effects {
+  #checked({ id, holds, detail, isFinal }: Extract<TransactionInput, { kind: 'checked' }>, now: Instant): Effects {
     const running = this.#running.get(id);
     if (running?.entry.phase !== 'applied') return [];
     running.heldSinceMs = holds ? (running.heldSinceMs ?? now.monotonicMs) : undefined;
@@ -222,7 +226,8 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
       running.entry = { ...running.entry, phase: 'confirming', reason: detail };
       return [persist(running.entry), notice('confirm', running.entry)];
     }
-    if (now.monotonicMs >= running.deadlineMs) return this.#startUndo(running, `did not help: ${detail}`);
+    if ((!holds && isFinal === true) || now.monotonicMs >= running.deadlineMs)
+      return this.#startUndo(running, `did not help: ${detail}`);
     return [{ kind: 'timer', id: `check ${id}`, afterMs: CHECK_EVERY_MS }];
   }
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
-import type { ActuatorOutcome, Step } from '../../swarm/ports/actuator.ts';
+import type { Step } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { type Authority, type Ceiling, Guard, type GuardVerdict, isPerson, type Mode, riskOf } from '../action/guard.ts';
@@ -14,13 +14,11 @@ import type { ChangeTool, Machine, ReadTool, Snapshot } from '../action/tool.ts'
 import { changeToolOf, parseCall } from '../action/tools.ts';
 import {
   decodeJournalEntry,
-  fireAfterMs,
   isOpen,
   JOURNAL_PREFIX,
   type JournalEntry,
   keyOf,
   MAX_OPEN,
-  stepsOf,
   type TransactionInput,
   type TransactionNotice,
   Transactions,
@@ -29,6 +27,7 @@ import type { AuditLog, AuditRecord } from '../audit/audit-log.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Verified, verify } from '../verification/verify.ts';
+import { applyPlan } from './apply.ts';
 import { type Answer, type Approval, Approvals } from './approvals.ts';
 import type { Grants } from './grants.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
@@ -560,7 +559,9 @@ export class Executor {
     const post = (input: TransactionInput): void => this.#transactions.post(input);
     switch (notice.kind) {
       case 'apply':
-        void settled(this.#apply(entry)).then((outcome) => post({ kind: 'applied', id, outcome }));
+        void settled(
+          applyPlan(entry, { ...this.#parts.ports, machine: this.#machine, leave: this.#running.get(id)?.leave }),
+        ).then((outcome) => post({ kind: 'applied', id, outcome }));
         return;
       case 'find':
         actuator.change(id).then(
@@ -570,12 +571,14 @@ export class Executor {
         return;
       case 'check':
         this.#verify(entry).then(
-          ({ holds, detail }) => post({ kind: 'checked', id, holds, detail }),
+          ({ holds, detail, isFinal }) => post({ kind: 'checked', id, holds, detail, isFinal }),
           (error: unknown) => post({ kind: 'checked', id, holds: false, detail: messageOf(error) }),
         );
         return;
       case 'confirm':
-        void settled(actuator.confirm(id)).then((outcome) => post({ kind: 'confirmed', id, outcome }));
+        void settled(actuator.confirm(id, entry.plan.tier === 'operator')).then((outcome) =>
+          post({ kind: 'confirmed', id, outcome }),
+        );
         return;
       case 'undo':
         void settled(actuator.undo(id, entry.reason)).then((outcome) => post({ kind: 'undone', id, outcome }));
@@ -591,20 +594,6 @@ export class Executor {
     const gradual = entry.plan.calls.some((call) => changeToolOf(call).gradual === true);
     const wrong = gradual ? undefined : this.#running.get(entry.plan.id)?.progress.stillWrong?.();
     return verified.holds && wrong !== undefined ? { holds: false, detail: `${verified.detail}, but still: ${wrong}` } : verified;
-  }
-
-  /** The undo is armed before the first step, and each step waits for the one before it. */
-  async #apply(entry: JournalEntry): Promise<ActuatorOutcome> {
-    const { actuator } = this.#parts.ports;
-    const { id } = entry.plan;
-    const steps = stepsOf(entry);
-    const armed = await actuator.arm(id, fireAfterMs(entry), steps, this.#running.get(id)?.leave);
-    if (!armed.ok) return armed;
-    for (const step of steps.keys()) {
-      const outcome = await actuator.apply(id, step);
-      if (!outcome.ok) return outcome;
-    }
-    return { ok: true };
   }
 
   /** To whoever waits for it; one that was recovered after a crash has nobody waiting but the audit. */

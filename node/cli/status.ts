@@ -47,8 +47,8 @@ function render(answer: AgentStatus): string {
     lines.push(
       '',
       table(
-        ['service', 'state', 'pid', 'health'],
-        answer.services.map(({ name, state, pid, health }) => [name, state, pid, health]),
+        ['service', 'state', 'pid', 'health', 'why'],
+        answer.services.map(({ name, state, pid, health, why }) => [name, state, pid, health, why]),
       ),
     );
   }

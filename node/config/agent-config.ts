@@ -29,9 +29,23 @@ export function agentSettings(config: Config): AgentSettings {
   };
 }
 
-function declaredOf({ sysctl, file, log, cleanup, certificate, resolver }: Config): Declared {
+/** @param where `HOST:PORT`, or a port of this machine */
+function placeOf(where: string | number | undefined): { host: string; port: number } | undefined {
+  if (where === undefined) return undefined;
+  const [port = '', host = '127.0.0.1'] = String(where).split(':').reverse();
+  return { host, port: Number(port) };
+}
+
+function declaredOf({ sysctl, file, log, cleanup, certificate, resolver, service }: Config): Declared {
   const files = file.map(({ path, content, mode, reload }) => ({ path, content, mode, reload }));
   const logs = log.map(({ path, maxBytes, keep, reload, alert }) => ({ path, maxBytes, keep, reload, alert }));
-  const certificates = certificate.map(({ path, renewDays, renew, reload }) => ({ path, renewDays, renew, reload }));
+  const portOf = (name: string | undefined) => service.find((one) => one.name === name)?.port;
+  const certificates = certificate.map(({ path, renewDays, renew, reload, servedAt }) => ({
+    path,
+    renewDays,
+    renew,
+    reload,
+    servedAt: placeOf(servedAt ?? portOf(reload)),
+  }));
   return { sysctls: sysctl, files, logs, cleanups: cleanup, certificates, resolvers: resolver };
 }

@@ -148,8 +148,13 @@ const certificateSchema = z
     renew_days: z.number().min(0).default(DEFAULT_RENEW_DAYS),
     renew: serviceName.optional(),
     reload: serviceName.optional(),
+    /** Where clients get it. */
+    served_at: z
+      .string()
+      .regex(/^[^\s:]+:\d{1,5}$/, 'HOST:PORT, such as 127.0.0.1:443')
+      .optional(),
   })
-  .transform(({ renew_days, ...rest }) => ({ ...rest, renewDays: renew_days }));
+  .transform(({ renew_days, served_at, ...rest }) => ({ ...rest, renewDays: renew_days, servedAt: served_at }));
 const resolverSchema = z.strictObject({
   path: plainPath.default('/etc/resolv.conf'),
   servers: z

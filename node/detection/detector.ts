@@ -1,6 +1,6 @@
 // One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
 import type { ClaimKind } from '../../consensus/vote/claim.ts';
-import type { ServiceCheck, ServiceSample } from '../../swarm/ports/actuator.ts';
+import { type ServiceCheck, type ServiceSample, whyDown } from '../../swarm/ports/actuator.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { Facts } from '../telemetry/service-facts.ts';
 import type { Usage } from '../telemetry/usage.ts';
@@ -19,6 +19,16 @@ export interface ServiceView extends ServiceSample {
   facts: Facts;
   ageMs: number;
 }
+
+/** A service as people are shown it; `why`: why it does not run, in words. */
+export const serviceRow = (service: ServiceView) => ({
+  name: service.name,
+  state: service.state,
+  pid: service.pid ?? null,
+  health: service.check,
+  why: whyDown(service),
+});
+export type ServiceRow = ReturnType<typeof serviceRow>;
 
 export interface Observation {
   /** Monotonic ms. */

@@ -324,9 +324,12 @@ function planOf({ scope }: Policy, calls: readonly CompiledCall[], target: strin
     const onService = scope === 'service' && call.tool.startsWith('service.') && !('service' in call);
     return Object.fromEntries([...(onService ? [['service', target]] : []), ...given]) as ToolCall;
   });
-  // Whoever holds the file open is told, in the same plan.
+  // Whoever holds the file open is told, in the same plan, unless the plan is on it anyway.
   const { reload } = fields;
-  return typeof reload === 'string' && reload !== '' ? [...plan, { tool: 'service.reload', service: reload }] : plan;
+  const isReloaded = plan.some(({ service }) => service === reload);
+  return typeof reload === 'string' && reload !== '' && !isReloaded
+    ? [...plan, { tool: 'service.reload', service: reload }]
+    : plan;
 }
 
 /** CEL's integers are bigints. */

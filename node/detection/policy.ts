@@ -112,6 +112,25 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       ],
     },
     {
+      name: 'service-stopped',
+      scope: 'service',
+      when: `service.state == 'stopped' && !service.task && !service.on_purpose`,
+      for_s: 10, // while an agent starts, and between the steps of a change
+      severity: 'critical',
+      summary: 'a declared service does not run, and no person stopped it',
+      condition: 'ServicesReady',
+      claim: 'service-down',
+      // What a policy stopped is reported; a person starts it.
+      remedy: [{ when: `!service.by_policy`, do: { tool: 'service.start' } }],
+      test: [
+        { name: 'one that nobody started', target: { state: 'stopped' }, for_s: 11, fires: true },
+        { name: 'one that a policy stopped', target: { state: 'stopped', by_policy: true }, for_s: 11, fires: true },
+        { name: 'one that a person stopped', target: { state: 'stopped', on_purpose: true }, for_s: 600, fires: false },
+        { name: 'one that is being started', target: { state: 'stopped' }, for_s: 5, fires: false },
+        { name: 'a task at rest', target: { state: 'stopped', task: true }, for_s: 600, fires: false },
+      ],
+    },
+    {
       name: 'service-unresponsive',
       scope: 'service',
       when: `service.state == 'running' && service.check in ['refused', 'silent', 'failed'] && service.age_s > 10.0`,
@@ -449,14 +468,35 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'certificate-expiring',
       scope: 'certificate',
-      when: `!certificate.readable || certificate.days_left < certificate.renew_days`,
+      // Of the file, and of what clients get.
+      when: `!certificate.readable || certificate.days_left < certificate.renew_days || (has(certificate.served_days_left) && certificate.served_days_left < certificate.renew_days)`,
       for_s: 4,
       severity: 'critical',
       summary: 'a declared certificate has ended, ends soon, or is none',
-      remedy: [{ when: `certificate.renew != ''`, do: { tool: 'service.run', service: '$renew' } }],
+      remedy: [
+        {
+          when: `certificate.renew != '' && (!certificate.readable || certificate.days_left < certificate.renew_days)`,
+          do: { tool: 'service.run', service: '$renew' },
+        },
+        // The file is good, and its server goes on with an older one. What renews it here has told the server already.
+        {
+          when: `certificate.server != '' && certificate.renew == '' && certificate.readable && certificate.days_left >= certificate.renew_days`,
+          do: { tool: 'service.reload', service: '$server' },
+        },
+        {
+          when: `certificate.server != '' && certificate.readable && certificate.days_left >= certificate.renew_days`,
+          do: { tool: 'service.restart', service: '$server' },
+        },
+      ],
       test: [
         { name: 'a week left', target: { readable: true, days_left: 7, renew_days: 14, renew: 'acme' }, for_s: 5, fires: true },
         { name: 'none at all', target: { readable: false, renew_days: 14, renew: '' }, for_s: 5, fires: true },
+        {
+          name: 'a fresh file, and a server that goes on with the old one',
+          target: { readable: true, days_left: 80, served_days_left: 2, renew_days: 14, renew: 'acme', server: 'web' },
+          for_s: 5,
+          fires: true,
+        },
         {
           name: 'a fresh one',
           target: { readable: true, days_left: 80, renew_days: 14, renew: 'acme' },

@@ -31,6 +31,8 @@ export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly s
       'critical',
       'task',
       'pid',
+      'on_purpose',
+      'by_policy',
     ],
     ...['memory_bytes', 'cpus', 'processes', 'zombies', 'files', 'write_bytes_s', 'throttled_share', 'limit_cpus', 'exits'],
     ...['max_memory_bytes', 'max_cpus', 'max_processes', 'max_files', 'max_write_bytes_s'],
@@ -41,7 +43,7 @@ export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly s
   file: ['path', 'exists', 'content', 'wanted', 'mode', 'wanted_mode', 'text', 'reload'],
   log: ['path', 'exists', 'size_bytes', 'max_bytes', 'keep', 'reload', 'lines', 'matches', 'last_match'],
   cleanup: ['directory', 'suffix', 'older_than_s', 'bytes', 'files', 'utilization', 'inodes_utilization'],
-  certificate: ['path', 'exists', 'readable', 'renew_days', 'days_left', 'renew', 'reload'],
+  certificate: ['path', 'exists', 'readable', 'renew_days', 'days_left', 'served_days_left', 'renew', 'reload', 'server'],
   resolver: ['path', 'servers', 'declared', 'answers', 'declared_answers', 'text'],
 };
 
@@ -102,6 +104,8 @@ function serviceFields(service: ServiceView): Record<string, Field> {
     restart: service.restart,
     critical: service.critical,
     task: service.task,
+    on_purpose: service.onPurpose,
+    by_policy: service.byPolicy,
     pid: service.pid ?? 0,
     memory_bytes: usage.memoryBytes,
     cpus: usage.cpus,

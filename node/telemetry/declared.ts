@@ -7,6 +7,7 @@ import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
 import { LogMatches } from './log-matches.ts';
+import { ServedCertificate } from './served-certificate.ts';
 
 export interface DeclaredSysctl {
   key: string;
@@ -44,6 +45,8 @@ export interface DeclaredCertificate {
   /** A task that renews it; undefined where a person does. */
   renew: string | undefined;
   reload: string | undefined;
+  /** Where clients get it; undefined where that is not known. */
+  servedAt: { host: string; port: number } | undefined;
 }
 
 /** The name servers that a machine is to ask where those of its resolv.conf do not answer. */
@@ -101,7 +104,7 @@ const RESOLVE_WITHIN_MS = 1_000;
 
 export interface DeclaredPorts {
   actuator: Actuator;
-  crypto: Pick<Crypto, 'hash' | 'certificateEndMs'>;
+  crypto: Pick<Crypto, 'hash' | 'certificateEndMs' | 'certificateNames'>;
   sensors: Sensors;
   clock: Pick<Clock, 'wallMs'>;
 }
@@ -112,10 +115,12 @@ export class DeclaredReader {
   readonly #declared: Declared;
   readonly #ports: DeclaredPorts;
   readonly #matches = new Map<string, LogMatches>();
+  readonly #served: ReadonlyMap<DeclaredCertificate, ServedCertificate>;
 
   constructor(declared: Declared, ports: DeclaredPorts) {
     this.#declared = declared;
     this.#ports = ports;
+    this.#served = new Map(declared.certificates.map((one) => [one, new ServedCertificate(one, ports)]));
   }
 
   get empty(): boolean {
@@ -215,11 +220,15 @@ export class DeclaredReader {
     return { ok: true, view: { kind: 'cleanup', name: directory, fields } };
   }
 
-  async #certificate({ path, renewDays, renew, reload }: DeclaredCertificate): Promise<Seen> {
+  async #certificate(declared: DeclaredCertificate): Promise<Seen> {
+    const { path, renewDays, renew, reload } = declared;
     const answer = await this.#read(['file.read', path]);
     if (!answer.ok && answer.code !== 'not-found') return { ok: false, name: path, reason: answer.message };
     const { crypto, clock } = this.#ports;
-    const endMs = answer.ok ? crypto.certificateEndMs(z.instanceof(Uint8Array).parse(answer.value)) : undefined;
+    const file = answer.ok ? z.instanceof(Uint8Array).parse(answer.value) : undefined;
+    const endMs = file && crypto.certificateEndMs(file);
+    const leastMs = clock.wallMs() + renewDays * DAY_MS;
+    const servedMs = file && endMs !== undefined ? await this.#served.get(declared)?.endMs(file, leastMs) : undefined;
     const fields = {
       path,
       exists: answer.ok,
@@ -227,7 +236,9 @@ export class DeclaredReader {
       renew_days: renewDays,
       renew: renew ?? '',
       reload: renew === undefined ? '' : (reload ?? ''),
+      server: reload ?? '',
       ...(endMs === undefined ? {} : { days_left: (endMs - clock.wallMs()) / DAY_MS }),
+      ...(servedMs === undefined ? {} : { served_days_left: (servedMs - clock.wallMs()) / DAY_MS }),
     };
     return { ok: true, view: { kind: 'certificate', name: path, fields } };
   }

@@ -13,20 +13,26 @@ export interface Verified {
   holds: boolean;
   /** What was seen, in words. */
   detail: string;
+  /** It does not hold, and waiting changes nothing: what was started has ended. */
+  isFinal?: boolean;
 }
 
 /** All of a plan's calls: the first that does not hold says why. */
 export async function verify(entry: JournalEntry, machine: Machine): Promise<Verified> {
   const details: string[] = [];
-  for (const [i, call] of entry.plan.calls.entries()) {
-    const one = await verifyCall(call, entry.before[i] ?? {}, keyOf(entry, i), machine);
+  for (const i of entry.plan.calls.keys()) {
+    const one = await verifyCall(entry, i, machine);
     if (!one.holds) return one;
     details.push(one.detail);
   }
   return { holds: true, detail: details.join('; ') };
 }
 
-async function verifyCall(call: ToolCall, before: Snapshot, key: string, machine: Machine): Promise<Verified> {
+/** The condition of the `index`-th call alone. */
+export async function verifyCall(entry: JournalEntry, index: number, machine: Machine): Promise<Verified> {
+  const call = entry.plan.calls[index];
+  if (call === undefined) throw new Error(`${entry.plan.id} has no call ${index}`);
+  const before = entry.before[index] ?? {};
   const tool = changeToolOf(call);
   switch (tool.verification.condition) {
     case 'service-well':
@@ -42,7 +48,7 @@ async function verifyCall(call: ToolCall, before: Snapshot, key: string, machine
     case 'files-gone':
       return filesGone(call, before, machine);
     case 'program-succeeded':
-      return programSucceeded(key, machine);
+      return programSucceeded(keyOf(entry, index), machine);
     case 'peers-kept':
       return peersKept(before, machine);
     case 'as-intended':
@@ -60,7 +66,9 @@ async function onService(
 }
 
 async function serviceWell(before: Snapshot, service: ServiceSample, { actuator }: Machine): Promise<Verified> {
-  if (service.state !== 'running') return { holds: false, detail: `the service is ${service.state}` };
+  // By itself it does not come back, unless systemd is to start it.
+  const isFinal = service.state === 'exited' && service.unit === undefined && service.starts !== before.starts;
+  if (service.state !== 'running') return { holds: false, detail: `the service is ${service.state}`, isFinal };
   const same = service.pid === before.pid && service.startTicks === before.startTicks;
   if (same) return { holds: false, detail: 'it is still the process from before' };
   const check = await actuator.checkService(service.name, CHECK_TIMEOUT_MS);
@@ -73,7 +81,7 @@ async function serviceWell(before: Snapshot, service: ServiceSample, { actuator 
 
 function taskSucceeded(before: Snapshot, { starts, state, exitCode, exitSignal }: ServiceSample): Verified {
   if (starts === before.starts || state === 'running') return { holds: false, detail: 'the task has not ended yet' };
-  return { holds: exitCode === 0, detail: `the task ended with ${exitSignal ?? `status ${exitCode}`}` };
+  return { holds: exitCode === 0, detail: `the task ended with ${exitSignal ?? `status ${exitCode}`}`, isFinal: true };
 }
 
 async function filesGone(call: ToolCall, before: Snapshot, machine: Machine): Promise<Verified> {
@@ -108,7 +116,7 @@ async function programSucceeded(key: string, { actuator }: Machine): Promise<Ver
   const program = await actuator.program(key);
   if (program === undefined || program.state === 'running') return { holds: false, detail: 'it has not ended yet' };
   const how = program.exitSignal ?? `status ${program.exitCode}`;
-  return { holds: program.exitCode === 0, detail: `it ended with ${how}` };
+  return { holds: program.exitCode === 0, detail: `it ended with ${how}`, isFinal: true };
 }
 
 function peersKept(before: Snapshot, machine: Machine): Verified {

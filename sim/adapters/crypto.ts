@@ -86,6 +86,10 @@ export class ModelledCrypto implements Crypto {
     return end === undefined ? undefined : Number(end);
   }
 
+  certificateNames(): readonly string[] {
+    return [];
+  }
+
   keyOf(peer: PeerId): Uint8Array | undefined {
     if (!peer.startsWith(PREFIX)) return undefined;
     return new Uint8Array(Buffer.from(peer.slice(PREFIX.length), 'base64url'));

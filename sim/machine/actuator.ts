@@ -84,8 +84,8 @@ export class SimulatedActuator implements Actuator {
     return this.#ask(() => this.#linux.changes.apply(id, step));
   }
 
-  confirm(id: string): Promise<ActuatorOutcome> {
-    return this.#ask(() => this.#linux.changes.confirm(id));
+  confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
+    return this.#ask(() => this.#linux.changes.confirm(id, byPerson));
   }
 
   undo(id: string, reason: string): Promise<ActuatorOutcome> {
@@ -117,12 +117,17 @@ export class SimulatedActuator implements Actuator {
     this.#linux.onExit(listener);
   }
 
+  /** The model's actuator never goes away. */
+  onBack(): void {
+    return undefined;
+  }
+
   /** Nothing stays behind in memory that has to be closed. */
   async leave(): Promise<void> {
     return undefined;
   }
 
   async close(): Promise<void> {
-    for (const { name } of this.services()) await this.#linux.stopService(name, false);
+    for (const { name, state } of this.services()) if (state === 'running') await this.#linux.stopService(name);
   }
 }

@@ -19,6 +19,8 @@ export interface ChangeMachine {
   check(primitive: Primitive): ActuatorOutcome;
   /** @param key names the step; an undo has the key of what it undoes. */
   run(primitive: Primitive, key: string): Promise<ActuatorOutcome>;
+  /** Who has a service down that a change stopped, once that is confirmed; nobody where it was undone. */
+  staysDown(name: string, by: 'person' | 'policy' | 'nobody'): void;
   /** The step is to stay. */
   settle(primitive: Primitive, key: string): void;
 }
@@ -75,7 +77,7 @@ export class SimulatedChanges {
     return this.#run(primitive, `${id}-${step}`, false);
   }
 
-  confirm(id: string): ActuatorOutcome {
+  confirm(id: string, byPerson: boolean): ActuatorOutcome {
     const change = this.#changes.get(id);
     if (change === undefined) return { ok: false, code: 'not-found', message: `${id}: no such change` };
     if (change.state === 'confirmed') return { ok: true };
@@ -83,7 +85,9 @@ export class SimulatedChanges {
     this.#finish(id, change, 'confirmed', 'confirmed');
     for (let i = 0; i < change.begun; i++) {
       const step = change.steps[i];
-      if (step !== undefined) this.#machine.settle(step.do, `${id}-${i}`);
+      if (step === undefined) continue;
+      if (step.do[0] === 'service.stop') this.#machine.staysDown(step.do[1], byPerson ? 'person' : 'policy');
+      this.#machine.settle(step.do, `${id}-${i}`);
     }
     return { ok: true };
   }
@@ -105,6 +109,9 @@ export class SimulatedChanges {
       const outcome = primitive === undefined ? undefined : await this.#run(primitive, `${id}-${i}`, true);
       if (outcome?.ok === false && outcome.code !== 'gone') problems.push(outcome.message);
     }
+    for (const step of change.steps.slice(0, change.begun))
+      for (const primitive of [step.do, step.undo])
+        if (primitive?.[0] === 'service.stop') this.#machine.staysDown(primitive[1], 'nobody');
     const message = problems.join('; ');
     this.#finish(
       id,

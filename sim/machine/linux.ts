@@ -65,6 +65,7 @@ interface FakeProcess {
 }
 
 const FIRST_FILES = 8;
+const STOPPED = { state: 'stopped', pid: undefined, startTicks: undefined } as const;
 
 export interface MachineSize {
   cpus: number;
@@ -274,6 +275,10 @@ export class FakeLinux implements Sensors, ChangeMachine {
     return this.nameServers.has(server);
   }
 
+  async servedCertificate(): Promise<undefined> {
+    return undefined;
+  }
+
   /** What of the kernel's other figures the model has. */
   #host(): Sample['host'] {
     const values = new Map([
@@ -312,6 +317,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
         startTicks,
         starts: service.starts + 1,
         onPurpose: false,
+        byPolicy: false,
         sinceMs: this.#wallMs(),
       });
       this.onAct(`started ${name}`);
@@ -321,23 +327,22 @@ export class FakeLinux implements Sensors, ChangeMachine {
     });
   }
 
-  /** @param onPurpose somebody wants it to stay down; else it ends with its supervisor. */
-  stopService(name: string, onPurpose = true): Promise<ActuatorOutcome> {
+  /** @param onPurpose a change stopped it, or it is not placed here; else it ends with its supervisor. */
+  stopService(name: string, onPurpose = this.#held.has(name)): Promise<ActuatorOutcome> {
     return this.#later(STOP_MS, () => {
       const service = this.#services.get(name);
       if (service === undefined) return { ok: false, code: 'not-found', message: `no service ${name}` };
       if (service.pid !== undefined) this.#processes.delete(service.pid);
-      this.#set(name, {
-        ...service,
-        state: 'stopped',
-        pid: undefined,
-        startTicks: undefined,
-        onPurpose,
-        sinceMs: this.#wallMs(),
-      });
+      this.#set(name, { ...service, ...STOPPED, onPurpose, sinceMs: this.#wallMs() });
       this.onAct(`stopped ${name}`);
       return { ok: true };
     });
+  }
+
+  staysDown(name: string, by: 'person' | 'policy' | 'nobody'): void {
+    const service = this.#services.get(name);
+    if (service?.state !== 'stopped' || this.#held.has(name)) return;
+    this.#set(name, { ...service, onPurpose: by === 'person', byPolicy: by === 'policy' });
   }
 
   /** As the actuator does it: killed when the time is over, whatever became of the agent. */
@@ -370,7 +375,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
     if (service === undefined) return;
     if (service.pid !== undefined) this.#processes.delete(service.pid);
     const sinceMs = this.#wallMs();
-    this.#set(name, { ...service, state: 'stopped', pid: undefined, startTicks: undefined, onPurpose: true, sinceMs });
+    this.#set(name, { ...service, ...STOPPED, onPurpose: true, sinceMs });
     this.onAct(`${name} is held no longer`);
   }
 
@@ -419,7 +424,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
       case 'service.start':
         return this.startService(primitive[1]);
       case 'service.stop':
-        return this.stopService(primitive[1]);
+        return this.stopService(primitive[1], true);
       default:
         this.onAct(primitive.filter((part) => typeof part !== 'object').join(' '));
         return this.#runAtOnce(primitive, key);
@@ -523,18 +528,12 @@ export class FakeLinux implements Sensors, ChangeMachine {
   // Faults
 
   /** Something outside KALOS ends a service's process. */
-  kill(name: string): void {
+  kill(name: string, exitCode?: number): void {
     const service = this.#services.get(name);
     if (service?.pid === undefined) return;
     this.#processes.delete(service.pid);
-    this.#set(name, {
-      ...service,
-      state: 'exited',
-      pid: undefined,
-      startTicks: undefined,
-      exitSignal: 'SIGKILL',
-      sinceMs: this.#wallMs(),
-    });
+    const exitSignal = exitCode === undefined ? 'SIGKILL' : undefined;
+    this.#set(name, { ...service, ...STOPPED, state: 'exited', exitCode, exitSignal, sinceMs: this.#wallMs() });
     this.#onExit(name);
   }
 

@@ -108,6 +108,16 @@ export class Ed25519Crypto implements Crypto {
     }
   }
 
+  certificateNames(certificate: Uint8Array): readonly string[] {
+    try {
+      const { subjectAltName = '', subject } = new X509Certificate(certificate);
+      const names = [...subjectAltName.matchAll(/DNS:([^,\s]+)/g)].map(([, name = '']) => name);
+      return names.length > 0 ? names : (subject?.split('\n') ?? []);
+    } catch {
+      return [];
+    }
+  }
+
   keyOf(peer: PeerId): Uint8Array | undefined {
     return this.#peers.get(peer)?.raw;
   }

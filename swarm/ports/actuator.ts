@@ -83,8 +83,12 @@ export interface ServiceSample {
   port: number | undefined;
   /** The systemd unit that it is; undefined where the actuator is its parent. */
   unit: string | undefined;
-  /** It was stopped by hand or by a tool: to be left alone. */
+  /** A person stopped it, or it is not this machine's to run: to be left alone. */
   onPurpose: boolean;
+  /** A policy stopped it: reported, and not started again while the actuator runs. */
+  byPolicy: boolean;
+  /** Run by one member at a time. */
+  failover: boolean;
   restart: (typeof RESTART_RULES)[number];
   critical: boolean;
   bounds: ServiceBounds;
@@ -94,6 +98,16 @@ export interface ServiceSample {
   portExclusive: boolean;
   /** Whether there is a way to see that it is well: a port, or a check. */
   checked: boolean;
+}
+
+/** Why a declared service does not run, in words for people; empty where it does, or is a task. */
+export function whyDown({ state, onPurpose, byPolicy, failover, unit, task, exitCode, exitSignal }: ServiceSample): string {
+  if (state === 'running' || task) return '';
+  if (state === 'exited') return `ended by itself with ${exitSignal ?? `status ${exitCode ?? 'unknown'}`}`;
+  if (byPolicy) return 'stopped by a policy';
+  if (!onPurpose) return unit === undefined ? 'not started' : `systemd has no unit ${unit}`;
+  if (unit !== undefined) return 'inactive in systemd';
+  return failover ? 'not placed on this machine' : 'stopped by a person';
 }
 
 /** A declared service before its first start. */
@@ -110,7 +124,9 @@ export function stoppedService(spec: ServiceSpec, sinceMs: number): ServiceSampl
     restart: restart ?? 'always',
     critical: critical ?? false,
     bounds: bounds ?? {},
-    onPurpose: failover ?? false, // until it is held
+    onPurpose: failover === true || unit !== undefined, // until it is held, and until systemd was asked
+    byPolicy: false,
+    failover: failover ?? false,
     state: 'stopped',
     pid: undefined,
     startTicks: undefined,
@@ -235,8 +251,8 @@ export interface Actuator {
   arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome>;
   /** Tries a step, in order, each at most once. */
   apply(id: string, step: number): Promise<ActuatorOutcome>;
-  /** It is to stay. */
-  confirm(id: string): Promise<ActuatorOutcome>;
+  /** It is to stay. @param byPerson what it stopped stays down until it is started again (the default); else only while the actuator runs. */
+  confirm(id: string, byPerson?: boolean): Promise<ActuatorOutcome>;
   undo(id: string, reason: string): Promise<ActuatorOutcome>;
   /** @throws where the actuator cannot be asked. */
   change(id: string): Promise<ChangeStatus>;
@@ -250,6 +266,8 @@ export interface Actuator {
   logOf(name: string): string | undefined;
   /** Called at once when a service ends by itself. */
   onExit(listener: (name: string) => void): void;
+  /** Called when an actuator answers again: it may be another one, which has stopped or lost services. */
+  onBack(listener: () => void): void;
   /** The agent leaves for good. */
   close(): Promise<void>;
   /** The agent ends, and is back at once: services go on. */

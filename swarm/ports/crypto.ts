@@ -12,6 +12,8 @@ export interface Crypto {
   verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean;
   /** When an X.509 certificate in PEM ends, wall clock; undefined where it is none. */
   certificateEndMs(pem: Uint8Array): number | undefined;
+  /** What an X.509 certificate (PEM or DER) is for: its DNS names, else its subject's; none where it is none. */
+  certificateNames(certificate: Uint8Array): readonly string[];
   /** SHA-256 or its model: 32 bytes. */
   hash(bytes: Uint8Array): Uint8Array;
   /** The 32-byte public key that a peer id stands for, or undefined where the id is malformed. */

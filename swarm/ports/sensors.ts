@@ -102,4 +102,6 @@ export interface Sensors {
   newLines(path: string): NewLines;
   /** Whether a name server answers, with whatever answer. @param server an IP address. */
   resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
+  /** The certificate that a TLS server hands out, DER; undefined where none answers so. @param name what a client asks for (SNI) */
+  servedCertificate(host: string, port: number, name: string | undefined, timeoutMs: number): Promise<Uint8Array | undefined>;
 }

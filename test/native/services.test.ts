@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { freePort } from '../support/agents.ts';
@@ -38,11 +39,11 @@ const lives = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
 
 let ids = 0;
-async function stop(client: ActuatorClient, service: string) {
+async function stop(client: ActuatorClient, service: string, byPerson?: boolean) {
   const id = `stop-${ids++}`;
   await client.arm(id, LONG_MS, [{ do: ['service.stop', service], undo: undefined }]);
   const outcome = await client.apply(id, 0);
-  await client.confirm(id);
+  await client.confirm(id, byPerson);
   return outcome;
 }
 
@@ -185,6 +186,70 @@ describe('a service', () => {
     await test.start();
     const next = await test.client([{ name: 'idle', command: ['sleep', '600'] }]);
     expect(sampleOf(next, 'idle')).toMatchObject({ state: 'stopped', onPurpose: true });
+  });
+
+  it('is down on purpose only where a person’s stop was confirmed: not by a policy, a restart that was cut, or the actuator’s own end', async () => {
+    const names = ['person', 'policy', 'undone', 'again', 'with-us'];
+    const services = names.map((name) => ({ name, command: ['sleep', '600'] }));
+    const { test, client } = await make(services);
+    for (const name of names) await client.bringUp(name);
+    await stop(client, 'person');
+    await stop(client, 'policy', false);
+    // What was stopped for a while, and what is started again after it.
+    await client.arm('undone', LONG_MS, [{ do: ['service.stop', 'undone'], undo: undefined }]);
+    await client.apply('undone', 0);
+    expect(sampleOf(client, 'undone')).toMatchObject({ state: 'stopped', onPurpose: true }); // nobody is to start it meanwhile
+    await client.undo('undone', 'a test');
+    const stopIt = { do: ['service.stop', 'again'], undo: undefined } as const;
+    await client.arm('again', LONG_MS, [stopIt, { do: ['service.start', 'again'], undo: undefined }]);
+    await client.apply('again', 0);
+    await client.apply('again', 1);
+    await client.confirm('again');
+    const seen = (one: ActuatorClient) =>
+      names.map((name) => {
+        const { state, onPurpose, byPolicy } = sampleOf(one, name);
+        return `${name} ${state}${onPurpose ? ' on purpose' : ''}${byPolicy ? ' by a policy' : ''}`;
+      });
+    expect(seen(client)).toEqual([
+      'person stopped on purpose',
+      'policy stopped by a policy',
+      'undone stopped',
+      'again running',
+      'with-us running',
+    ]);
+    await test.kill('SIGTERM');
+    await test.start();
+    const next = await test.client(services);
+    expect(seen(next)).toEqual(names.map((name) => `${name} stopped${name === 'person' ? ' on purpose' : ''}`));
+  });
+
+  it('that ended while no actuator looked has ended by itself', async () => {
+    const { test, client } = await make([{ name: 'lost', command: ['sleep', '600'] }]);
+    await client.bringUp('lost');
+    const { pid = 0 } = sampleOf(client, 'lost');
+    await test.kill();
+    process.kill(pid, 'SIGKILL');
+    await eventually('its end', () => !lives(pid) || undefined);
+    await test.start();
+    expect(sampleOf(await test.client([{ name: 'lost', command: ['sleep', '600'] }]), 'lost').state).toBe('exited');
+  });
+
+  it('for fail-over is started again under its fence, where the actuator ended in order, or was of 0.3.0', async () => {
+    const services = [sh('shared', 'exec sleep 600', { failover: true })];
+    const { test, client } = await make(services);
+    const until = () => ({ monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) + 30_000, wallMs: Date.now() + 30_000 });
+    await client.hold('shared', until(), 41);
+    const record = join(test.state, 'services', 'shared.run');
+    for (const onPurpose of [undefined, 1]) {
+      await test.kill('SIGTERM');
+      if (onPurpose !== undefined)
+        writeFileSync(record, encodeCbor((decodeCbor(readFileSync(record)) as unknown[]).with(5, onPurpose)));
+      await test.start();
+      const next = await test.client(services);
+      expect(sampleOf(next, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true }); // until it is held
+      expect(await next.hold('shared', until(), 41)).toEqual({ ok: true });
+      expect(sampleOf(next, 'shared').state).toBe('running');
+    }
   });
 
   it('has its log rotated, with the file kept open', async () => {

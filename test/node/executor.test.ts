@@ -336,7 +336,7 @@ describe('the executor', () => {
 
   it('undoes what did not help, by the tool’s inverse', async () => {
     const { perform } = await start('act');
-    await settled(linux.stopService('web'));
+    await settled(linux.stopService('web', true));
     acts.length = 0;
     linux.curse('web', 100);
     expect(await settled(perform(planOf({ tool: 'service.start', service: 'web' })))).toMatchObject({
@@ -442,5 +442,60 @@ describe('the kill switch', () => {
     await settled(advise.executor.halt('again'));
     expect(await settled(waiting)).toMatchObject({ kind: 'held' });
     expect(acts).toEqual([]);
+  });
+});
+
+describe('a plan of several calls', () => {
+  const run = { tool: 'service.run', service: 'renew' };
+  const plan: Plan = { ...planOf(run), calls: [run, { tool: 'service.reload', service: 'web' }] };
+  const endsAfterMs = (ms: number, code: number): void => {
+    const onAct = linux.onAct;
+    linux.onAct = (text) => {
+      onAct(text);
+      if (text === 'started renew')
+        scheduler.after(ms, () => {
+          acts.push(`renew ended with ${code}`);
+          linux.kill('renew', code);
+        });
+    };
+  };
+
+  beforeEach(async () => {
+    const services = [
+      { name: 'web', command: ['web'] },
+      { name: 'renew', command: ['renew'], task: true },
+    ];
+    linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), services, { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+    await settled(linux.startService('web'));
+    linux.onAct = (text) => acts.push(text.replace(/\d+/g, '#'));
+  });
+
+  it('does each once the one before it has had its effect: a server is not told before the task has succeeded', async () => {
+    endsAfterMs(40_000, 0); // far beyond what a step may take
+    const { perform } = await start('act');
+    expect(await settled(perform(plan))).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
+    expect(acts).toEqual(['started renew', 'renew ended with 0', 'process.signal # # HUP']);
+  });
+
+  it('stops where one fails, at once: nobody is told of what was never made', async () => {
+    endsAfterMs(300, 3);
+    const { perform } = await start('act');
+    const beganMs = scheduler.nowMs;
+    const performed = await settled(perform(plan));
+    expect(performed).toMatchObject({ kind: 'done', entry: { phase: 'failed' } });
+    expect(performed).toMatchObject({
+      entry: { reason: expect.stringContaining('service.run renew did not succeed: the task ended with status 3') },
+    });
+    expect([acts.includes('process.signal # # HUP'), scheduler.nowMs - beganMs < 2_000]).toEqual([false, true]);
+  });
+
+  it('judges a task alone at its end, too', async () => {
+    endsAfterMs(300, 3);
+    const { perform } = await start('act');
+    const beganMs = scheduler.nowMs;
+    expect(await settled(perform(planOf({ tool: 'service.run', service: 'renew' })))).toMatchObject({
+      entry: { phase: 'undone' },
+    });
+    expect(scheduler.nowMs - beganMs).toBeLessThan(2_000);
   });
 });

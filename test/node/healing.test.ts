@@ -40,6 +40,7 @@ const KINDS = [
   'cpu-throttled',
   'inodes-full',
   'certificate-expiring',
+  'certificate-cached',
   'dns-broken',
 ];
 

@@ -78,7 +78,7 @@ describe('a log', () => {
     let nowMs = 1_000;
     const actuator = { read: async () => ({ ok: true, value: [log, 'file', 1, 0o644, 0, 0, 0, 1, 1] }) } as unknown as Actuator;
     const sensors = { newLines: (path: string) => follower.newLines(path) } as unknown as Sensors;
-    const crypto = { hash: (bytes: Uint8Array) => bytes, certificateEndMs: () => undefined };
+    const crypto = { hash: (bytes: Uint8Array) => bytes, certificateEndMs: () => undefined, certificateNames: () => [] };
     const declared = {
       ...NOTHING_DECLARED,
       logs: [{ path: log, maxBytes: 1e6, keep: 3, reload: undefined, alert: 'ERROR|panic' }],

@@ -148,6 +148,7 @@ class RecordingActuator implements Actuator {
     return undefined;
   }
   onExit(): void {}
+  onBack(): void {}
   async close(): Promise<void> {}
   async leave(): Promise<void> {}
 }

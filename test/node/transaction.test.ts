@@ -68,6 +68,14 @@ describe('a transaction', () => {
     ]);
   });
 
+  it('is judged as soon as waiting changes nothing, not at the end of its window', () => {
+    const transactions = applied();
+    const over = (holds: boolean, isFinal: boolean) =>
+      told(transactions.step({ kind: 'checked', id: plan.id, holds, detail: 'status 3', isFinal }, at(300)));
+    expect(over(false, false)).toEqual([]);
+    expect(over(false, true)).toEqual(['journal undoing', 'undo']);
+  });
+
   it('that could not be applied is undone, and says so where that fails too', () => {
     const transactions = begun();
     const refused = { ok: false as const, code: 'failed' as const, message: 'no such program' };

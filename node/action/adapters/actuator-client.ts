@@ -34,6 +34,9 @@ const START_WITHIN_MS = 5_000;
 /** Longer than any primitive: a service's grace, a helper's time. */
 const ANSWER_WITHIN_MS = 660_000;
 const MAX_PROGRAMS = 256;
+/** In the place of `on purpose`. */
+const ON_PURPOSE = 1;
+const BY_POLICY = 2;
 const EXEC_CHECK_MS = 5_000;
 const DEFAULT_GRACE_MS = 5_000;
 const DEFAULT_LOG_BYTES = 10 * 1024 * 1024;
@@ -52,7 +55,7 @@ const answerSchema = z.tuple([
   z.string(),
   z.instanceof(Uint8Array),
 ]);
-/** name, state, pid, start ticks, exit code, exit signal, starts, since, on purpose */
+/** name, state, pid, start ticks, exit code, exit signal, starts, since, who has it down (0: nobody) */
 const sampleSchema = z.tuple([
   z.string(),
   z.enum(['stopped', 'running', 'exited']),
@@ -101,6 +104,7 @@ export class ActuatorClient implements Actuator {
   /** By this client: nothing of an earlier life can be in it. */
   #started = false;
   #onExit: (name: string) => void = () => undefined;
+  #onBack: () => void = () => undefined;
   /** What the actuator's policy lets through, by kind. */
   capabilities: readonly string[] = [];
 
@@ -188,7 +192,9 @@ export class ActuatorClient implements Actuator {
   #reconnect(): void {
     this.#connect().then(
       () => {
-        if (!this.#closing) this.#options.log('info', 'the actuator answers again');
+        if (this.#closing) return;
+        this.#options.log('info', 'the actuator answers again');
+        this.#onBack();
       },
       (error: unknown) => {
         if (this.#closing) return;
@@ -265,7 +271,8 @@ export class ActuatorClient implements Actuator {
       exitSignal: signalName(exitSignal),
       starts,
       sinceMs,
-      onPurpose: onPurpose === 1,
+      onPurpose: onPurpose === ON_PURPOSE,
+      byPolicy: onPurpose === BY_POLICY,
     };
     if (before === undefined) {
       this.#programs.set(name, { ...stoppedService({ name, command: [] }, sinceMs), ...change });
@@ -288,6 +295,10 @@ export class ActuatorClient implements Actuator {
 
   onExit(listener: (name: string) => void): void {
     this.#onExit = listener;
+  }
+
+  onBack(listener: () => void): void {
+    this.#onBack = listener;
   }
 
   bringUp(name: string): Promise<ActuatorOutcome> {
@@ -335,8 +346,9 @@ export class ActuatorClient implements Actuator {
     return outcome;
   }
 
-  confirm(id: string): Promise<ActuatorOutcome> {
-    return this.#do('confirm', id);
+  confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
+    // To an actuator before 0.4.0 every stop is a person's.
+    return this.#do('confirm', id, ...(this.capabilities.includes('intent') ? [byPerson ? 1 : 0] : []));
   }
 
   undo(id: string, reason: string): Promise<ActuatorOutcome> {

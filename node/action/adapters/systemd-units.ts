@@ -25,6 +25,17 @@ export type UnitChange = Pick<ServiceSample, 'state' | 'pid' | 'exitCode' | 'sta
   signal: number | undefined;
 };
 
+/** Declared, and nobody's to start. */
+const NOT_INSTALLED: UnitChange = {
+  state: 'stopped',
+  pid: undefined,
+  exitCode: undefined,
+  signal: undefined,
+  starts: 0,
+  sinceMs: 0,
+  onPurpose: false,
+};
+
 /** @returns for each unit's name how it is; one that is not installed is left out. */
 export function parseShow(text: string): Map<string, UnitChange> {
   const units = new Map<string, UnitChange>();
@@ -85,8 +96,8 @@ export class SystemdUnits {
     if (shown === undefined) return;
     const changes = parseShow(shown.stdout);
     for (const { name, unit = '' } of this.#services) {
-      const change = changes.get(unit);
-      if (change !== undefined) this.#changed(name, { ...change, startTicks: change.pid && startTicksOf(change.pid) });
+      const change = changes.get(unit) ?? NOT_INSTALLED;
+      this.#changed(name, { ...change, startTicks: change.pid && startTicksOf(change.pid) });
     }
   }
 

@@ -99,7 +99,8 @@ const serviceRestart = changeTool(input('service.restart'), {
   name: 'service.restart',
   description: 'Stops a supervised service if it runs, and starts it again',
   verification: SERVICE_VERIFICATION,
-  refusal: (_call, { state }) => (state === 'stopped' ? 'the service was stopped on purpose' : undefined),
+  refusal: (_call, { state }) =>
+    state === 'stopped' ? 'the service is stopped, not failed: service.start starts it' : undefined,
   dryRun: (_call, before) => [
     `service ${before.name}: ${before.state === 'running' ? `pid ${before.pid} is replaced` : `${before.state} → running`}`,
     `starts: ${before.starts} → ${Number(before.starts) + 1}`,

@@ -1,6 +1,7 @@
 // Tables of what KALOS itself knows and does: the swarm's from the state that every peer holds, each agent's from itself.
 import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
 import { describeCall } from '../../action/tools.ts';
+import { serviceRow } from '../../detection/detector.ts';
 import type { Incident } from '../../detection/incident.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
 import { ORDER_TABLES } from './order.ts';
@@ -204,6 +205,7 @@ const machineTables: readonly Table[] = [
     `name TEXT name
     state TEXT running, exited, stopped …
     health TEXT what its check says
+    why TEXT why it does not run; empty where it does
     pid INTEGER process id
     port INTEGER declared port
     starts INTEGER how often it was started
@@ -213,17 +215,15 @@ const machineTables: readonly Table[] = [
     cpu REAL CPUs in use; 1 is one core`,
     ["select node, name, state, health from services where state <> 'running'"],
     ({ watcher }) =>
-      watcher.services().map(({ name, state, check, pid, port, starts, ageMs, usage }) => ({
-        name,
-        state,
-        health: check,
-        pid,
-        port,
-        starts,
-        age_ms: Math.round(ageMs),
-        memory: Math.round(usage.memoryBytes),
-        processes: usage.processes,
-        cpu: usage.cpus,
+      watcher.services().map((service) => ({
+        ...serviceRow(service),
+        pid: service.pid,
+        port: service.port,
+        starts: service.starts,
+        age_ms: Math.round(service.ageMs),
+        memory: Math.round(service.usage.memoryBytes),
+        processes: service.usage.processes,
+        cpu: service.usage.cpus,
       })),
   ),
   known(

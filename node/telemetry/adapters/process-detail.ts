@@ -2,6 +2,8 @@
 
 import { Resolver } from 'node:dns/promises';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { connect } from 'node:tls';
 import type { ProcessDetail, Throttling } from '../../../swarm/ports/sensors.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
@@ -50,6 +52,27 @@ export async function resolves(server: string, name: string, timeoutMs: number):
   } catch (error) {
     return ANSWERS.has((error as NodeJS.ErrnoException).code ?? '');
   }
+}
+
+/** Whoever signed it, and whether it has ended: that is what is to be seen. */
+export function servedCertificate(
+  host: string,
+  port: number,
+  name: string | undefined,
+  timeoutMs: number,
+): Promise<Uint8Array | undefined> {
+  return new Promise((resolve) => {
+    const servername = name === undefined || isIP(name) !== 0 || !/^[\w.-]+$/.test(name) ? '' : name;
+    const socket = connect({ host, port, servername, rejectUnauthorized: false });
+    const end = (certificate?: Uint8Array): void => {
+      clearTimeout(late);
+      socket.destroy();
+      resolve(certificate);
+    };
+    const late = setTimeout(end, timeoutMs);
+    socket.once('secureConnect', () => end(socket.getPeerX509Certificate()?.raw));
+    socket.on('error', () => end());
+  });
 }
 
 function readOr(path: string): string | undefined {

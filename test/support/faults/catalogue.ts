@@ -424,6 +424,8 @@ function makeCertificate(file: string, days: number): void {
   execFileSync(program, args, { stdio: 'ignore' });
 }
 
+const TLS_VICTIM = join(import.meta.dirname, 'tls-victim.ts');
+
 const hasOpenssl = (): string | undefined => (existsSync('/usr/bin/openssl') ? undefined : 'openssl is not installed');
 
 const certificateExpiring: Fault = {
@@ -453,6 +455,53 @@ const certificateExpiring: Fault = {
       return String(error);
     }
     return ((await place.http())?.reloads ?? 0) > 0 ? undefined : 'its service was not told';
+  },
+};
+
+/** What renews it fails at once, and not the second time: judged at its end, it is tried again long before a minute is over. */
+const renewalFails: Fault = {
+  ...certificateExpiring,
+  kind: 'renewal-fails',
+  declare: async (place) => {
+    const toml = await certificateExpiring.declare(place);
+    const flaky = `[ -e ${place.path('tried')} ] || { touch ${place.path('tried')}; exit ${place.whole(1, 99)}; }; exec "$@"`;
+    return toml.replace('command = ["openssl"', `command = ["sh", "-c", ${JSON.stringify(flaky)}, "renew", "openssl"`);
+  },
+};
+
+/** A server keeps the certificate that it read at its start: renewed is what clients get, not what lies in the file. */
+const certificateCached: Fault = {
+  kind: 'certificate-cached',
+  blames: ['certificate-expiring'],
+  lacks: hasOpenssl,
+  declare: (place) => {
+    const file = place.path('tls', `${place.word()}.pem`);
+    makeCertificate(file, 20);
+    const [server, task, port] = [`tls-${place.service}`.slice(0, 40), `renew-${place.service}`.slice(0, 40), place.port + 6_001];
+    Object.assign(note(place), { file, port });
+    const command = [process.execPath, TLS_VICTIM, String(port), file, `${file}.key`, place.pick(['reload', 'cache'])];
+    // A renewal takes its time: whoever tells the server before it is over has it read the old one again.
+    const renew = [
+      'sh',
+      '-c',
+      `sleep ${place.random.between(0.5, 3).toFixed(1)}; exec "$@"`,
+      'renew',
+      ...certificateCommand(file, 90),
+    ];
+    return `${place.declared()}[[service]]\nname = "${server}"\ncommand = ${JSON.stringify(command)}\nport = ${port}\n[[service]]\nname = "${task}"\ncommand = ${JSON.stringify(renew)}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${server}"\n`;
+  },
+  grant: (place) => `allow path ${place.path('tls')}\n`,
+  // The server goes on with the one of its start until it is told: so that is made to end soon, too.
+  inject: async (place) => {
+    const { file, port } = note(place);
+    makeCertificate(String(file), place.whole(1, 12));
+    await place.inside('pkill', '-KILL', '-f', `tls-victim.ts ${port} `);
+  },
+  probe: async (place) => {
+    const { port } = note(place);
+    const ask = `openssl s_client -connect 127.0.0.1:${port} < /dev/null 2> /dev/null | openssl x509 -noout -checkend ${30 * 86_400}`;
+    const { code, output } = await place.inside('timeout', '5', 'sh', '-c', ask);
+    return code === 0 ? undefined : `what clients get: ${output.trim()}`;
   },
 };
 
@@ -512,6 +561,8 @@ export const FAULTS: readonly Fault[] = [
   sysctlDrift,
   ...FILE_FAULTS,
   certificateExpiring,
+  renewalFails,
+  certificateCached,
   narrowPorts,
   dnsBroken,
 ];

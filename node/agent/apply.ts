@@ -1,0 +1,46 @@
+// A plan's steps in order: the undo is armed before the first; each step waits for the one before it, and each call for the
+// effect of the one before: a server is told to read what a task has made once the task has succeeded.
+import type { Actuator, ActuatorOutcome } from '../../swarm/ports/actuator.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
+import type { Machine } from '../action/tool.ts';
+import { changeToolOf, describeCall } from '../action/tools.ts';
+import { CHECK_EVERY_MS, fireAfterMs, type JournalEntry, stepsOf } from '../action/transaction.ts';
+import { verifyCall } from '../verification/verify.ts';
+
+export interface ApplyParts {
+  actuator: Pick<Actuator, 'arm' | 'apply'>;
+  clock: Pick<Clock, 'monotonicMs' | 'after'>;
+  machine: Machine;
+  /** As the actuator is shown it. */
+  leave: Uint8Array | undefined;
+}
+
+export async function applyPlan(entry: JournalEntry, parts: ApplyParts): Promise<ActuatorOutcome> {
+  const { actuator, leave } = parts;
+  const { id, calls } = entry.plan;
+  const armed = await actuator.arm(id, fireAfterMs(entry), stepsOf(entry), leave);
+  if (!armed.ok) return armed;
+  let step = 0;
+  for (const [i, call] of calls.entries()) {
+    const unmet = i === 0 ? undefined : await effectOf(entry, i - 1, parts);
+    if (unmet !== undefined) return { ok: false, code: 'failed', message: unmet };
+    for (const _ of changeToolOf(call).steps(call, entry.before[i] ?? {})) {
+      const outcome = await actuator.apply(id, step++);
+      if (!outcome.ok) return outcome;
+    }
+  }
+  return { ok: true };
+}
+
+/** Until a call's own condition holds. @returns why it does not */
+async function effectOf(entry: JournalEntry, index: number, { clock, machine }: ApplyParts): Promise<string | undefined> {
+  const call = entry.plan.calls[index];
+  if (call === undefined) return undefined;
+  const deadlineMs = clock.monotonicMs() + changeToolOf(call).verification.windowMs;
+  for (;;) {
+    const { holds, detail, isFinal } = await verifyCall(entry, index, machine);
+    if (holds) return undefined;
+    if (isFinal === true || clock.monotonicMs() >= deadlineMs) return `${describeCall(call)} did not succeed: ${detail}`;
+    await new Promise<void>((resolve) => clock.after(CHECK_EVERY_MS, resolve));
+  }
+}

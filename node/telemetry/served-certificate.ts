@@ -1,0 +1,49 @@
+// The certificate that a server hands out: what its clients see, whatever lies in the file. A server may go on with the one that
+// it read at its start. It is asked now and then, and at every look where the file has changed or the answer is not good.
+import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Sensors } from '../../swarm/ports/sensors.ts';
+import type { DeclaredCertificate } from './declared.ts';
+
+const WITHIN_MS = 1_000;
+/** Looks from one handshake to the next where all is well: a minute. */
+const EVERY_LOOKS = 30;
+
+interface ServedPorts {
+  crypto: Pick<Crypto, 'hash' | 'certificateEndMs' | 'certificateNames'>;
+  sensors: Pick<Sensors, 'servedCertificate'>;
+}
+
+export class ServedCertificate {
+  readonly #declared: DeclaredCertificate;
+  readonly #ports: ServedPorts;
+  #file = '';
+  #looksLeft = 0;
+  #endMs: number | undefined;
+
+  constructor(declared: DeclaredCertificate, ports: ServedPorts) {
+    this.#declared = declared;
+    this.#ports = ports;
+  }
+
+  /** When what is handed out ends, wall clock; undefined where nobody hands out a certificate of these names there. @param leastMs from which on it is good */
+  async endMs(file: Uint8Array, leastMs: number): Promise<number | undefined> {
+    const { servedAt } = this.#declared;
+    if (servedAt === undefined) return undefined;
+    const { crypto } = this.#ports;
+    const digest = crypto.hash(file).join();
+    const isGood = this.#endMs === undefined || this.#endMs >= leastMs;
+    if (digest === this.#file && isGood && this.#looksLeft-- > 0) return this.#endMs;
+    this.#file = digest;
+    this.#looksLeft = EVERY_LOOKS;
+    this.#endMs = await this.#ask(crypto.certificateNames(file), servedAt);
+    return this.#endMs;
+  }
+
+  async #ask(names: readonly string[], { host, port }: { host: string; port: number }): Promise<number | undefined> {
+    const { crypto, sensors } = this.#ports;
+    const served = await sensors.servedCertificate(host, port, names[0]?.replace(/^\*\./, 'www.'), WITHIN_MS);
+    // Behind one address there may be others, which are not what was declared.
+    const isIt = served !== undefined && crypto.certificateNames(served).some((name) => names.includes(name));
+    return isIt ? crypto.certificateEndMs(served) : undefined;
+  }
+}

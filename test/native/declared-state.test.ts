@@ -1,0 +1,112 @@
+// Whatever ends, and however: what is declared runs again, and only what a person stopped stays down, and is shown as such.
+// The whole matrix of {reboot, upgrade, crash, stop in order} × {agent, actuator, both} × the ways in which they run.
+import { afterEach, describe, expect, it } from 'vitest';
+import { kalos } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+import { Setting, WAYS, type Way, type Who } from '../support/settings.ts';
+
+const able = process.getuid?.() === 0;
+const CONFIG = `
+mode = "observe"
+[[service]]
+name = "web"
+command = ["sleep", "6000"]
+[[service]]
+name = "api"
+after = ["web"]
+command = ["sleep", "6001"]
+[[service]]
+name = "down"
+command = ["sleep", "6002"]
+[[service]]
+name = "job"
+task = true
+command = ["true"]
+`;
+
+const settings: Setting[] = [];
+afterEach(async () => {
+  for (const setting of settings.splice(0)) await setting.close();
+});
+
+/** As 0.3.0 wrote it on every stop: its reader cannot tell who stopped it. */
+const OLD_ON_PURPOSE = 1;
+const ON_PURPOSE_AT = 5;
+
+type Event = readonly [what: string, who: Who, happens: (setting: Setting) => Promise<void>];
+const EVENTS: readonly Event[] = [
+  ...(['agent', 'actuator', 'both'] as const).flatMap((who): Event[] => [
+    ['stop in order', who, (setting) => setting.end(who, 'SIGTERM')],
+    ['crash', who, (setting) => setting.end(who, 'SIGKILL')],
+  ]),
+  ['reboot', 'both', (setting) => setting.reboot()],
+];
+
+/** Cells that are another cell: the first process's end is everybody's, and so is that of an agent with an actuator of its own. */
+const isOther = (way: Way, what: string, who: Who): boolean =>
+  (way === 'init' && who === 'both') || (way === 'own' && what === 'stop in order' && who === 'both');
+
+async function declaredState(setting: Setting, what: string): Promise<void> {
+  const status = await eventually(`web and api to run after: ${what}`, async () => {
+    const now = await setting.status();
+    const running = now.services.filter(({ state }) => state === 'running').map(({ name }) => name);
+    return running.join() === 'web,api' ? now : undefined;
+  });
+  expect([what, status.services.find(({ name }) => name === 'down')]).toEqual([
+    what,
+    { name: 'down', state: 'stopped', pid: null, health: 'unknown', why: 'stopped by a person' },
+  ]);
+  expect([what, status.services.find(({ name }) => name === 'job')?.why]).toEqual([what, '']);
+  expect([what, status.openIncidents]).toEqual([what, []]);
+}
+
+describe.skipIf(!able)('what is declared', () => {
+  it.each(WAYS)(
+    'runs again whatever ends, and however (%s)',
+    async (way) => {
+      const setting = new Setting(way, CONFIG);
+      settings.push(setting);
+      await setting.up();
+      const stopped = await kalos('act', 'service.stop', 'service=down', '--dir', setting.directory);
+      expect([stopped.code, stopped.stdout]).toEqual([0, expect.stringContaining('confirmed')]);
+      for (const [what, who, happens] of EVENTS) {
+        if (isOther(way, what, who)) continue;
+        const before = await setting.status();
+        await happens(setting);
+        await setting.up();
+        await declaredState(setting, `${what} of ${who}`);
+        // What nothing had ended is the same process.
+        const survives = what === 'crash' && (who === 'agent' || way !== 'init');
+        const pids = ({ services }: typeof before) => services.map(({ pid }) => pid);
+        if (survives) expect([what, who, pids(await setting.status())]).toEqual([what, who, pids(before)]);
+      }
+    },
+    180_000,
+  );
+
+  it('runs again after an upgrade from 0.3.0, whose records cannot tell who stopped a service', async () => {
+    const setting = new Setting('own', CONFIG);
+    settings.push(setting);
+    await setting.up();
+    await setting.end('both', 'SIGTERM');
+    setting.rewrite((record) => record.with(ON_PURPOSE_AT, OLD_ON_PURPOSE));
+    await setting.up();
+    const running = await eventually('all to run', async () => {
+      const now = (await setting.status()).services.filter(({ state }) => state === 'running');
+      return now.length === 3 ? now : undefined;
+    });
+    expect(running.map(({ name }) => name).sort()).toEqual(['api', 'down', 'web']);
+  }, 60_000);
+
+  it('and cannot run is reported, also where nobody may repair it', async () => {
+    const setting = new Setting('own', `${CONFIG}[[service]]\nname = "strange"\nuser = "nobody-at-all"\ncommand = ["true"]\n`);
+    settings.push(setting);
+    await setting.up();
+    const status = await eventually('it to be reported', async () => {
+      const now = await setting.status();
+      return now.conditions.ServicesReady === 'False' ? now : undefined;
+    });
+    expect(status.services.find(({ name }) => name === 'strange')).toMatchObject({ state: 'stopped', why: 'not started' });
+    expect(status.openIncidents).toMatchObject([{ target: 'strange', summary: expect.stringContaining('does not run') }]);
+  }, 60_000);
+});
