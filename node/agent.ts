@@ -7,6 +7,7 @@ import type { MemberState } from '../swarm/membership/membership.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
 import type { PeerId, Traffic } from '../swarm/ports/transport.ts';
+import { DrainingStore } from '../swarm/runtime/draining-store.ts';
 import type { Status } from '../swarm/state/status.ts';
 import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
@@ -14,13 +15,14 @@ import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
+import { type EndingStep, endInTurn } from './agent/ending.ts';
 import { Executor } from './agent/executor.ts';
 import { Grants } from './agent/grants.ts';
 import { GRAY_POLICY, GrayWatch } from './agent/gray.ts';
 import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
-import { Nova, type OpenElsewhere, TOGETHER_POLICY } from './agent/nova.ts';
+import { Nova, TOGETHER_POLICY } from './agent/nova.ts';
 import { Permits } from './agent/permits.ts';
 import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
@@ -29,6 +31,7 @@ import { SignedOrders } from './agent/signed-orders.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
+import { messageOf } from './agent/turns.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
@@ -37,10 +40,10 @@ import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
 import { Memory } from './memory/memory.ts';
-import { TABLES } from './query/catalogue/catalogue.ts';
 import type { TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
-import { answerTable, gather } from './query/gather.ts';
+import { answerTable } from './query/gather.ts';
+import { openOn } from './query/open-elsewhere.ts';
 import { type Overview, overview } from './query/overview.ts';
 import { type Question, questionsWith } from './query/pack.ts';
 import { type QueryOptions, type QueryResult, query } from './query/query.ts';
@@ -117,8 +120,6 @@ export interface AgentStatus {
 const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean => policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
 
 const MAX_OWN_VOTES = 1_024;
-/** For asking others what is open there. */
-const OPEN_WITHIN_MS = 2_000;
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
@@ -150,10 +151,17 @@ export class Agent {
   readonly #ownVotes = new Map<string, Vote>();
   #startedMs = 0;
   #isGone = false;
+  #stopping: Promise<void> | undefined;
+  #endsServices = false;
 
-  constructor(config: AgentConfig, ports: Ports, events: AgentEvents) {
+  constructor(config: AgentConfig, given: Ports, outside: AgentEvents) {
     this.#config = config;
+    const ports = { ...given, store: new DrainingStore(given.store, given.clock) };
     this.#ports = ports;
+    // What fails while it stops does not keep it from stopping.
+    const failed = (error: unknown): void =>
+      this.#stopping === undefined ? outside.failed(error) : outside.log('warn', `while stopping: ${messageOf(error)}`);
+    const events = { ...outside, failed };
     this.#events = events;
     this.#memory = new Memory(ports.store);
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
@@ -249,27 +257,10 @@ export class Agent {
 
   #coordinator(): Nova {
     return new Nova(this.#ports, this.#link, {
-      openOn: (peers) => this.#openOn(peers),
+      openOn: async (peers) => (await openOn(peers, this.#sources)).filter(isOfMachine),
       save: (incident) => this.#memory.save(incident),
       ...this.#events,
     });
-  }
-
-  /** What is open on other machines, as they say. */
-  async #openOn(peers: readonly PeerId[]): Promise<OpenElsewhere[]> {
-    const columns = ['id', 'node', 'target', 'policy', 'closed_ms'];
-    const request = { columns, equal: new Map(), compare: [], reduction: undefined };
-    const table = TABLES.find(({ name }) => name === 'incidents');
-    if (table === undefined) return [];
-    const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, this.#sources);
-    const byName = new Map(peers.map((peer) => [this.#link.nameOf(peer), peer]));
-    return data.flatMap(({ rows }) =>
-      rows.flatMap(([id, node, target, policy, closedMs]) => {
-        const peer = byName.get(String(node));
-        const isOpen = closedMs === null && isOfMachine({ policy: String(policy) });
-        return peer === undefined || !isOpen ? [] : [{ peer, id: String(id), target: String(target) }];
-      }),
-    );
   }
 
   #placedServices(): PlacedServices {
@@ -382,26 +373,29 @@ export class Agent {
     this.#isGone = true;
   }
 
-  /** Says farewell, then stops services, network and storage, in this order. @param how `anew`: it is back at once, and services go on */
-  async stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
-    this.swarmPolicies.stop();
-    this.upgrades.stop();
-    this.#nova.stop();
-    this.#gray.stop();
-    if (how === 'for good')
-      await this.#placed.stop(); // while the swarm can still be told
-    else this.#placed.leave();
-    this.#watcher.stop();
-    this.#healer.stop();
-    this.#executor.stop();
-    this.auditWatch.stop();
-    await this.#kept.close();
-    await this.#link.stop();
-    if (how === 'for good') await this.#ports.actuator.close();
-    else await this.#ports.actuator.leave();
-    await this.#ports.compute.close();
-    if (this.#isGone) await forgetSwarm(this.#ports.store);
-    await this.#ports.store.close();
+  /** Says farewell, then stops services, network and storage, in this order; once. @param how `anew`: it is back at once, and services go on */
+  stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
+    if (how === 'for good') this.#endsServices = true;
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  #stop(): Promise<void> {
+    const { actuator, compute, store } = this.#ports;
+    const stop = (part: { stop(): void }): EndingStep => ['its work', () => part.stop()];
+    const steps: EndingStep[] = [
+      ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray].map(stop),
+      // While the swarm can still be told.
+      ['fail-over services', () => (this.#endsServices ? this.#placed.stop() : this.#placed.leave())],
+      ...[this.#watcher, this.#healer, this.#executor, this.auditWatch].map(stop),
+      ['the network', () => this.#link.stop()],
+      ['what it knows of others', () => this.#kept.close()],
+      ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
+      ['child processes', () => compute.close()],
+      ['its membership', () => (this.#isGone ? forgetSwarm(store) : undefined)],
+      ['the store', () => store.close()],
+    ];
+    return endInTurn(steps, (text) => this.#events.log('warn', text));
   }
 
   #onChanges(changes: readonly Change[]): void {

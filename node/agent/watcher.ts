@@ -76,6 +76,7 @@ export class Watcher {
   #timer: Timer | undefined;
   #samples = 0;
   #nextMs = 0;
+  #stopped = false;
 
   /** @throws PolicyError */
   constructor(
@@ -103,7 +104,9 @@ export class Watcher {
     this.#tick();
   }
 
+  /** Services that end from now on are ended in order. */
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
   }
 
@@ -140,7 +143,7 @@ export class Watcher {
 
   /** Out of turn, with the figures of the last sample and the services as they are now. */
   #judge(): void {
-    if (this.#sample !== undefined) this.#judgePolicies(this.#observation(this.#sample), []);
+    if (this.#sample !== undefined && !this.#stopped) this.#judgePolicies(this.#observation(this.#sample), []);
   }
 
   #judgePolicies(observation: Observation, others: Change[]): void {
