@@ -12,14 +12,15 @@ import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/pro
 import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
-import { type PeerId, TransportError, type Verdict } from '../../swarm/ports/transport.ts';
-import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
+import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
+import type { FanOutOptions, Missing } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
 import { Saying } from '../../swarm/state/saying.ts';
 import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
+import { Asking } from './asking.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
 import { Circles } from './circles.ts';
@@ -89,6 +90,7 @@ export class SwarmLink {
   readonly #replica: Replica;
   readonly #peers: Peers;
   readonly #repair: Repair;
+  readonly #asking: Asking;
   readonly #ballots: Ballots;
   readonly order: Order;
   readonly #certificates: Certificates;
@@ -127,6 +129,13 @@ export class SwarmLink {
     });
     this.#membership = new Membership(ports.transport.self);
     this.#circles = new Circles(ports.transport.self, this.#membership, () => this.order.decisions.quarantined());
+    this.#asking = new Asking(ports.transport, ports.clock, {
+      isSparse: () => this.#isSparse,
+      member: (peer) => this.#membership.get(peer),
+      isSilent: (peer) => this.#membership.isSilent(peer),
+      dial: (peer) => this.#peers.dial(peer),
+      doubt: (peer) => this.#members.post({ kind: 'doubted', peer }),
+    });
     this.#members = new CoreRuntime(this.#membership, {
       clock: ports.clock,
       store: ports.store,
@@ -144,7 +153,7 @@ export class SwarmLink {
     });
     this.order = new Order(ports, config, roster, {
       send: (to, name, bytes) => this.#send(to, name, bytes),
-      request: (to, name, body, withinMs) => this.#request(to, this.#names.protocol(name), body, withinMs),
+      request: (to, name, body, withinMs) => this.#asking.one(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,
       statusOf: (peer) => this.statuses.get(peer)?.status,
       stateOf: (peer) => this.#membership.get(peer)?.state,
@@ -280,36 +289,12 @@ export class SwarmLink {
     );
   }
 
-  /** Asks other members the same thing; every one that is known is expected to answer, the unreachable too. */
   ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, options: FanOutOptions): Promise<Missing> {
-    return fanOut(
-      { request: (peer, protocol, bytes, withinMs) => this.#request(peer, protocol, bytes, withinMs) },
-      this.#ports.clock,
-      peers.filter((peer) => peer !== this.self),
-      this.#names.protocol(name),
-      body,
-      options,
-    );
+    return this.#asking.all(peers, this.#names.protocol(name), body, options);
   }
 
   askOne(peer: PeerId, name: 'audit' | 'release', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
-    return this.#request(peer, this.#names.protocol(name), body, withinMs);
-  }
-
-  /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
-  async #request(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
-    const { transport, clock } = this.#ports;
-    if (!this.#isSparse || this.#membership.get(peer)?.connected === true)
-      return transport.request(peer, protocol, bytes, withinMs);
-    const startMs = clock.monotonicMs();
-    await new Promise<void>((resolve, reject) => {
-      const late = clock.after(withinMs, () => reject(new TransportError('timeout', `not reached in ${withinMs} ms`)));
-      this.#peers
-        .dial(peer)
-        .then(resolve, reject)
-        .finally(() => late.cancel());
-    });
-    return transport.request(peer, protocol, bytes, Math.max(1, withinMs - (clock.monotonicMs() - startMs)));
+    return this.#asking.one(peer, this.#names.protocol(name), body, withinMs);
   }
 
   /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */
@@ -557,8 +542,11 @@ export class SwarmLink {
       case 'report':
         this.#report(notice.alerts);
         return;
+      case 'silent':
+        return this.#asking.changed(notice.peer);
       case 'changed': {
         const { peer, state } = notice;
+        this.#asking.changed(peer);
         // A peer whose status has not come yet is announced with that.
         const known = this.statuses.get(peer)?.status;
         if (known !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);
