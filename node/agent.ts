@@ -167,8 +167,11 @@ export class Agent {
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
     this.#policies = new PolicySet(ports.store, config.policies, config.engine.maxRules);
     const policies = this.#policies.all().map(({ policy }) => policy);
-    const clockBehindMs = (): number | undefined => this.#link.clockBehindMs();
-    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, clockBehindMs, ...events }, (changes) =>
+    const ofSwarm = {
+      clockBehindMs: () => this.#link.clockBehindMs(),
+      isBlind: () => this.#link.order.lateness.isBlind,
+    };
+    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, ...ofSwarm, ...events }, (changes) =>
       this.#onChanges(changes),
     );
     this.#link = this.#swarmLink();
@@ -248,6 +251,7 @@ export class Agent {
       ...this.#link.watching,
       members: () => this.#link.members.length,
       vitals: () => this.#link.order.vitals(),
+      isStarved: () => this.#link.order.lateness.isStarved,
       vote: (claim, witnesses) => this.#link.vote(claim, witnesses),
       nameOf: (peer) => this.#link.nameOf(peer),
       save: (incident) => this.#memory.save(incident),

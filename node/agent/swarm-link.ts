@@ -148,6 +148,7 @@ export class SwarmLink {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
       measured: events.measured,
+      isBlind: () => this.order.lateness.isBlind,
       equivocated: (witness, proof) => this.order.decisions.accuse(witness, proof),
       failed: events.failed,
     });
@@ -368,7 +369,9 @@ export class SwarmLink {
     if (offer.kind === 'leave') {
       this.#farewell(offer.origin, offer.sequence);
     } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
-      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs);
+      // What its own pings take is late by what made them so.
+      const lateMs = this.order.lateness.lateMs + this.#circles.slowestRttMs();
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs, lateMs);
       this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs: 0 });
     }
     return 'accept';

@@ -266,6 +266,9 @@ export class FakeLinux implements Sensors, ChangeMachine {
     return this.nameServers.has(server);
   }
 
+  /** Of the agent that runs here. */
+  waitedMs: () => number = () => 0;
+
   /** What of the kernel's other figures the model has. */
   #host(): Sample['host'] {
     const values = new Map([

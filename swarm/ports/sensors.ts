@@ -102,4 +102,6 @@ export interface Sensors {
   newLines(path: string): NewLines;
   /** Whether a name server answers, with whatever answer. @param server an IP address. */
   resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
+  /** Ms for which this agent was ready to run and got no CPU, since it began; undefined where the kernel does not say. */
+  waitedMs(): number | undefined;
 }

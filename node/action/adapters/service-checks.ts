@@ -99,10 +99,13 @@ function probeHttp(port: number, path: string, timeoutMs: number): Promise<Servi
       const status = response.statusCode ?? 0;
       resolve(status >= 200 && status < 400 ? 'open' : 'failed');
     });
-    request.on('timeout', () => {
-      resolve('silent');
-      request.destroy();
-    });
+    // What has arrived while this process was held up is read first.
+    request.on('timeout', () =>
+      setImmediate(() => {
+        resolve('silent');
+        request.destroy();
+      }),
+    );
     request.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
       if (OURS.has(code)) resolve('unknown');
       else resolve(code === 'ECONNREFUSED' ? 'refused' : 'failed');
