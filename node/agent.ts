@@ -66,6 +66,8 @@ export interface AgentConfig {
   declared: Declared;
   /** What fails together with this machine: a rack, a room. */
   domain?: string | undefined;
+  /** Where it runs, in words that tell two machines, and two agents of one, apart. */
+  place?: string | undefined;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
   /** Addresses to try while no member is connected. */
@@ -94,6 +96,8 @@ export interface AgentStatus {
   mode: Mode;
   /** Why acting is halted; null while it is not. */
   halted: string | null;
+  /** That another agent has the same key, and where; null while none is known. */
+  twin: string | null;
   uptimeMs: number;
   addresses: string[];
   coordinator: string | undefined;
@@ -182,6 +186,8 @@ export class Agent {
       this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
     const { maxConcurrent } = config.engine;
     const paused = (): string | undefined => {
+      const twin = this.#link.admission.instances.conflictOf(this.#link.self);
+      if (twin !== undefined) return twin;
       const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
       return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
     };
@@ -553,6 +559,7 @@ export class Agent {
       version,
       mode,
       halted: this.#executor.halted ?? null,
+      twin: this.#link.admission.instances.conflictOf(this.#link.self) ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),

@@ -106,7 +106,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
   };
   const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
-  const place = { swarmId, token, rootSigners, networkKeys, join: bootstrap };
+  const where = `${hostname()}, process ${process.pid}`;
+  const place = { place: where, swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();

@@ -46,6 +46,9 @@ const JOINS_WITHIN_MS = 60_000;
 /** What it said first, before others could hear it, is said again. */
 const SAY_AGAIN_MS = 3_000;
 
+/** Whether another run of a member is still there. */
+const INSTANCE_WITHIN_MS = 2_000;
+
 const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
 
 export interface SwarmLinkConfig {
@@ -54,6 +57,8 @@ export interface SwarmLinkConfig {
   domain?: string | undefined;
   /** What it would be called where it joins. */
   name: string;
+  /** Where it runs, in words. */
+  place?: string | undefined;
   /** Addresses to try while no member is connected. */
   join: readonly string[];
   /** What it joins with, where it is no member yet. */
@@ -112,6 +117,7 @@ export class SwarmLink {
       log: events.log,
       learned: (record, own) => this.#learned(record, own),
       issuerWithinReach: () => this.#issuerWithinReach(),
+      askInstance: (peer, bytes) => ports.transport.request(peer, this.#names.protocol('twin'), bytes, INSTANCE_WITHIN_MS),
     });
     const { roster } = this.admission;
     this.#saying = new Saying(ports.random);
@@ -258,7 +264,7 @@ export class SwarmLink {
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
       messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
-      requests: [...(['sync', 'renew'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
+      requests: [...(['sync', 'renew', 'twin'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -461,6 +467,8 @@ export class SwarmLink {
         if (grant === undefined) throw new Error('this agent is no issuer');
         return grant;
       }
+      case this.#names.protocol('twin'):
+        return this.admission.instances.answer(body);
       default: {
         const answer = this.#replica.answerSync(body, this.#ports.clock.monotonicMs());
         if (answer === undefined) throw new Error('malformed digest');
