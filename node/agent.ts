@@ -7,6 +7,7 @@ import type { MemberState } from '../swarm/membership/membership.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
 import type { PeerId, Traffic } from '../swarm/ports/transport.ts';
+import { DrainingStore } from '../swarm/runtime/draining-store.ts';
 import type { Status } from '../swarm/state/status.ts';
 import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
@@ -15,6 +16,7 @@ import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
 import { remoteCheckOf } from './agent/evidence.ts';
+import { type EndingStep, endInTurn } from './agent/ending.ts';
 import { Executor } from './agent/executor.ts';
 import { Grants } from './agent/grants.ts';
 import { GrayWatch } from './agent/gray.ts';
@@ -31,6 +33,7 @@ import { Stories } from './agent/stories.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
+import { messageOf } from './agent/turns.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
@@ -65,6 +68,8 @@ export interface AgentConfig {
   declared: Declared;
   /** What fails together with this machine: a rack, a room. */
   domain?: string | undefined;
+  /** Where it runs, in words that tell two machines, and two agents of one, apart. */
+  place?: string | undefined;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
   /** Addresses to try while no member is connected. */
@@ -93,6 +98,8 @@ export interface AgentStatus {
   mode: Mode;
   /** Why acting is halted; null while it is not. */
   halted: string | null;
+  /** That another agent has the same key, and where; null while none is known. */
+  twin: string | null;
   uptimeMs: number;
   addresses: string[];
   coordinator: string | undefined;
@@ -148,17 +155,27 @@ export class Agent {
   readonly #ownVotes = new Map<string, Vote>();
   #startedMs = 0;
   #isGone = false;
+  #stopping: Promise<void> | undefined;
+  #endsServices = false;
 
-  constructor(config: AgentConfig, ports: Ports, events: AgentEvents) {
+  constructor(config: AgentConfig, given: Ports, outside: AgentEvents) {
     this.#config = config;
+    const ports = { ...given, store: new DrainingStore(given.store, given.clock) };
     this.#ports = ports;
+    // What fails while it stops does not keep it from stopping.
+    const failed = (error: unknown): void =>
+      this.#stopping === undefined ? outside.failed(error) : outside.log('warn', `while stopping: ${messageOf(error)}`);
+    const events = { ...outside, failed };
     this.#events = events;
     this.#memory = new Memory(ports.store);
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
     this.#policies = new PolicySet(ports.store, config.policies, config.engine.maxRules);
     const policies = this.#policies.all().map(({ policy }) => policy);
-    const clockBehindMs = (): number | undefined => this.#link.clockBehindMs();
-    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, clockBehindMs, ...events }, (changes) =>
+    const ofSwarm = {
+      clockBehindMs: () => this.#link.clockBehindMs(),
+      isBlind: () => this.#link.order.lateness.isBlind,
+    };
+    this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, ...ofSwarm, ...events }, (changes) =>
       this.#onChanges(changes),
     );
     this.#link = this.#swarmLink();
@@ -169,6 +186,8 @@ export class Agent {
       this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
     const { maxConcurrent } = config.engine;
     const paused = (): string | undefined => {
+      const twin = this.#link.admission.instances.conflictOf(this.#link.self);
+      if (twin !== undefined) return twin;
       const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
       return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
     };
@@ -251,6 +270,7 @@ export class Agent {
       ...this.#link.watching,
       members: () => this.#link.members.length,
       vitals: () => this.#link.order.vitals(),
+      isStarved: () => this.#link.order.lateness.isStarved,
       vote: (claim, witnesses) => this.#link.vote(claim, witnesses),
       nameOf: (peer) => this.#link.nameOf(peer),
       save: (incident) => this.#memory.save(incident),
@@ -385,27 +405,29 @@ export class Agent {
     this.#isGone = true;
   }
 
-  /** Says farewell, then stops services, network and storage, in this order. @param how `anew`: it is back at once, and services go on */
-  async stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
-    this.swarmPolicies.stop();
-    this.upgrades.stop();
-    this.#nova.stop();
-    this.#gray.stop();
-    if (how === 'for good')
-      await this.#placed.stop(); // while the swarm can still be told
-    else this.#placed.leave();
-    this.#watcher.stop();
-    this.#healer.stop();
-    this.stories.stop();
-    this.#executor.stop();
-    this.auditWatch.stop();
-    await this.#kept.close();
-    await this.#link.stop();
-    if (how === 'for good') await this.#ports.actuator.close();
-    else await this.#ports.actuator.leave();
-    await this.#ports.compute.close();
-    if (this.#isGone) await forgetSwarm(this.#ports.store);
-    await this.#ports.store.close();
+  /** Says farewell, then stops services, network and storage, in this order; once. @param how `anew`: it is back at once, and services go on */
+  stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
+    if (how === 'for good') this.#endsServices = true;
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  #stop(): Promise<void> {
+    const { actuator, compute, store } = this.#ports;
+    const stop = (part: { stop(): void }): EndingStep => ['its work', () => part.stop()];
+    const steps: EndingStep[] = [
+      ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray].map(stop),
+      // While the swarm can still be told.
+      ['fail-over services', () => (this.#endsServices ? this.#placed.stop() : this.#placed.leave())],
+      ...[this.#watcher, this.#healer, this.stories, this.#executor, this.auditWatch].map(stop),
+      ['the network', () => this.#link.stop()],
+      ['what it knows of others', () => this.#kept.close()],
+      ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
+      ['child processes', () => compute.close()],
+      ['its membership', () => (this.#isGone ? forgetSwarm(store) : undefined)],
+      ['the store', () => store.close()],
+    ];
+    return endInTurn(steps, (text) => this.#events.log('warn', text));
   }
 
   #onChanges(changes: readonly Change[]): void {
@@ -560,6 +582,7 @@ export class Agent {
       version,
       mode,
       halted: this.#executor.halted ?? null,
+      twin: this.#link.admission.instances.conflictOf(this.#link.self) ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),

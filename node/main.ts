@@ -35,6 +35,9 @@ import { openSensors } from './telemetry/adapters/native-sampler.ts';
 /** Actuators take `--judge`, and launchers know `leave-check`. */
 const JUDGES_SINCE = '0.3.0';
 
+/** An agent that is to start anew does so within this. */
+const ANEW_WITHIN_MS = 20_000;
+
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
   configFile: string | undefined;
@@ -103,7 +106,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
   };
   const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
-  const place = { swarmId, token, rootSigners, networkKeys, join: bootstrap };
+  const where = `${hostname()}, process ${process.pid}`;
+  const place = { place: where, swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
@@ -115,19 +119,31 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     http?.closeAllConnections();
     server.closeAllConnections();
   };
-  const anew = (): void => {
-    close();
-    agent.stop('anew').then(options.restart, options.failed);
-  };
+  const { anew, stop } = endings(agent, clock, close, options);
   return {
     agent,
     directory,
     sensorFallback: fallbackReason,
     page: http && `${config.api.certificate === undefined ? 'http' : 'https'}://${config.api.listen}`,
     founded,
-    stop: async () => {
+    stop,
+  };
+}
+
+/** How it ends: for good, or to start anew, which whatever hangs in it does not keep it from: what is left undone is as after a crash. */
+function endings(agent: Agent, clock: SystemClock, close: () => void, { restart }: NodeOptions) {
+  let isForGood = false;
+  const begin = (): void => (isForGood ? undefined : restart());
+  return {
+    anew: (): void => {
       close();
-      await agent.stop();
+      clock.after(ANEW_WITHIN_MS, begin);
+      agent.stop('anew').then(begin, begin);
+    },
+    stop: (): Promise<void> => {
+      isForGood = true;
+      close();
+      return agent.stop();
     },
   };
 }

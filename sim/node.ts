@@ -165,6 +165,7 @@ export class SimulatedNode {
       crypto: this.crypto,
       releases: this.releases.port(),
     };
+    this.linux.waitedMs = () => process.waitedMs;
     this.linux.onAct = (text) => this.#world.log(this.name, text);
     const end = (): void => {
       process.dead = true;

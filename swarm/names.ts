@@ -5,6 +5,7 @@ export type ProtocolName =
   | 'sync'
   | 'probe'
   | 'renew'
+  | 'twin'
   | 'vote'
   | 'raft'
   | 'attest'
@@ -19,6 +20,7 @@ const VERSIONS: Record<ProtocolName, number> = {
   sync: 3,
   probe: 1,
   renew: 1,
+  twin: 1,
   vote: 1,
   raft: 1,
   attest: 1,

@@ -216,17 +216,19 @@ export class Raft {
 
   // Time
 
-  tick(): void {
-    if (this.state === 'StateLeader') return this.#tickLeader();
+  /** @param isSilence whether this stretch of time counts where others say nothing. */
+  tick(isSilence = true): void {
+    if (this.state === 'StateLeader') return this.#tickLeader(isSilence);
+    if (!isSilence) return;
     this.electionElapsed++;
     if (!this.promotable || this.electionElapsed < this.randomizedElectionTicks) return;
     this.electionElapsed = 0;
     this.step(message('MsgHup', { from: this.id }));
   }
 
-  #tickLeader(): void {
+  #tickLeader(isSilence: boolean): void {
     this.#heartbeatElapsed++;
-    this.electionElapsed++;
+    if (isSilence) this.electionElapsed++;
     if (this.electionElapsed >= this.options.electionTicks) {
       this.electionElapsed = 0;
       if (this.options.checkQuorum) this.step(message('MsgCheckQuorum', { from: this.id }));

@@ -64,8 +64,8 @@ export class RawNode {
     return { lead: this.raft.lead, state: this.raft.state };
   }
 
-  tick(): void {
-    this.raft.tick();
+  tick(isSilence = true): void {
+    this.raft.tick(isSilence);
   }
 
   campaign(): void {

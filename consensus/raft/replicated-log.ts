@@ -11,6 +11,7 @@ import { type Beginning, DurableLog } from './durable-log.ts';
 import { Assembly, framesOf, MAX_FRAME_BYTES } from './frames.ts';
 import { DEFAULT_SETTINGS, type LogSettings } from './log-settings.ts';
 import type { StateMachine } from './machine.ts';
+import { Patience } from './patience.ts';
 import type { StateType } from './raft.ts';
 import { RawNode, StepError } from './raw-node.ts';
 import {
@@ -38,7 +39,6 @@ const MAX_UNCOMMITTED_BYTES = 4_000_000;
 const MAX_INFLIGHT = 64;
 /** Over long links a tick, and with it heartbeats and the patience with who is silent, lasts longer. */
 const RTTS_PER_TICK = 0.5;
-const MOST_HELD_UP = 3;
 const SNAPSHOT_PATIENCE_MS = 2_000;
 /** A large one takes its time. */
 const SNAPSHOT_BYTES_PER_MS = 250;
@@ -125,8 +125,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   /** The leader whose connection closed: what it said before that may still come, and does not bring it back. */
   #gone = { id: NONE, untilMs: 0 };
   #isDraining = false;
-  /** Ticks in a row that came late. */
-  #heldUp = 0;
+  readonly #patience = new Patience();
   #diskFails = false;
   #stopped = false;
   #last: LogState;
@@ -237,13 +236,17 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     const tickMs = Math.max(this.#settings.tickMs, RTTS_PER_TICK * this.#rttMs);
     const dueMs = clock.monotonicMs() + tickMs;
     this.#ticking = clock.after(tickMs, () => {
-      // Who was held up has not listened: what has come meanwhile is heard before anybody's silence is judged.
-      const isHeldUp = clock.monotonicMs() - dueMs > tickMs && this.#node.raft.state !== 'StateLeader';
-      this.#heldUp = isHeldUp ? this.#heldUp + 1 : 0;
-      // One that always is would judge nobody.
-      if (!isHeldUp || this.#heldUp % MOST_HELD_UP === 0) this.#do(() => this.#node.tick());
+      const isSilence = this.#patience.counts(this.#stretch(tickMs), clock.monotonicMs() - dueMs > tickMs);
+      this.#do(() => this.#node.tick(isSilence));
       this.#tick();
     });
+  }
+
+  /** How much longer than usual others may say nothing. */
+  #stretch(tickMs: number): number {
+    const { state, lead, config } = this.#node.raft;
+    const others = state === 'StateLeader' ? config.voters.ids().filter((id) => id !== this.id) : lead === NONE ? [] : [lead];
+    return this.#patience.stretch(others, tickMs * this.#settings.electionTicks);
   }
 
   /** @param sender who brought the frame, by whatever name. @param isIts whether a number is the sender's: nobody speaks for another */
@@ -260,6 +263,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     const nowMs = this.#ports.clock.monotonicMs();
     if (one.from === this.#gone.id && nowMs < this.#gone.untilMs && !isPassedOn) return;
     this.#heardMs.set(one.from, nowMs);
+    this.#patience.heard(one.from, nowMs);
     // Another campaigns: it has its chance.
     const isCampaign = one.type === 'MsgPreVote' || one.type === 'MsgVote';
     if (isCampaign && this.#succession !== undefined) this.#succeedAfter(this.#againMs(), SUCCESSION_TRIES);
@@ -422,6 +426,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     this.#last = now;
     // What was passed on to another, or not committed by oneself, may be lost: whoever waits may ask again at once.
     if (lead !== now.lead && lead !== NONE) this.#failAll(new LogUnavailable('the leader has changed', true));
+    if (lead !== now.lead) this.#patience.clear();
     if (state !== now.state || lead !== now.lead || term !== now.term) this.#events.changed(now);
   }
 

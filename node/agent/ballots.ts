@@ -21,6 +21,7 @@ import type { StatusTable } from '../../swarm/state/status-table.ts';
 import { Batches, unbatched } from './batches.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
 
+const NO_EVIDENCE: Evidence = { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
 const MAX_KEPT = 4_096;
 /** Who runs an older one takes one message at a time. */
 const READS_BATCHES = '0.3.0';
@@ -32,6 +33,8 @@ export interface BallotEvents {
   voted(claim: Claim, vote: Vote): void;
   /** What this agent has measured of another. */
   measured(claim: Claim): Evidence;
+  /** This agent is so late itself that what it sees of others says little. */
+  isBlind(): boolean;
   /** A witness signed two different votes on one claim. */
   equivocated(witness: PeerId, proof: Equivocation): void;
   failed(error: unknown): void;
@@ -124,7 +127,11 @@ export class Ballots {
   async #witness(claimId: string, claim: Claim): Promise<void> {
     const { transport, clock } = this.#ports;
     const isMeasured = isGray(claim.kind);
-    const evidence = isMeasured ? this.#events.measured(claim) : await gatherEvidence(claim, transport, this.#statuses, clock);
+    const evidence = this.#events.isBlind()
+      ? NO_EVIDENCE
+      : isMeasured
+        ? this.#events.measured(claim)
+        : await gatherEvidence(claim, transport, this.#statuses, clock);
     this.#votes.post({ kind: 'evidence', claimId, ...evidence });
   }
 }

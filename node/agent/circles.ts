@@ -51,6 +51,11 @@ export class Circles {
     return observersOf(subject, this.#honest()).filter((peer) => peer !== this.#self);
   }
 
+  /** Of those whom this agent watches. */
+  slowestRttMs(): number {
+    return Math.max(0, ...[...this.#membership.subjects].map((peer) => this.#membership.watchOf(peer)?.rttMs ?? 0));
+  }
+
   /** What is known of those whom this agent watches. */
   watching(clocks: ClockOffsets, clock: Pick<Clock, 'monotonicMs'>): Watching {
     const membership = this.#membership;

@@ -31,6 +31,8 @@ const INVITE_AGAIN_MS = 10_000;
 const KNOWN_FOR_MS = 60_000;
 /** Those who belong to it are asked how they do. */
 const ASK_EVERY_MS = 30_000;
+/** Who takes over from one whose loop is late is less late by so much. */
+const MUCH_BETTER = 4;
 /** A leader that is unfit tries again to hand over after this. */
 const HAND_OVER_AGAIN_MS = 60_000;
 /** Of a voter that says nothing, though it is there. */
@@ -448,14 +450,25 @@ export class Committee {
     return this.#events.isDrained(peer) || (sinceMs !== undefined && this.#ports.clock.monotonicMs() - sinceMs >= UNFIT_MS);
   }
 
+  /** By what it said of late, and by far: it is to be no accident. */
+  #doesBetter(peer: PeerId | undefined): boolean {
+    const vitals = peer === undefined ? undefined : this.#vitals.get(peer);
+    if (peer === undefined || vitals === undefined || !isFit(vitals) || this.#isUnfit(peer)) return false;
+    const own = this.#events.vitals();
+    const isForLagAlone = isFit({ ...own, lagMs: 0 }) && !this.#events.isDrained(this.#self);
+    return !isForLagAlone || vitals.lagMs * MUCH_BETTER < own.lagMs;
+  }
+
   /** A leader that is not well lets another lead, which then replaces it. */
   #yieldIfUnfit(log: DecisionLog): void {
     const nowMs = this.#ports.clock.monotonicMs();
     if (!this.#isUnfit(this.#self) || nowMs - this.#handedMs < HAND_OVER_AGAIN_MS) return;
-    if (this.#heirs(log).length === 0) return;
+    // Where all are short of the same, nothing is won: it leads as long as it can.
+    const heir = this.#heirs(log).find((id) => this.#doesBetter(this.#peerOf(id)));
+    if (heir === undefined) return;
     this.#handedMs = nowMs;
     this.#events.log('info', 'this agent is not fit to coordinate: another one does');
-    this.handOver().catch((error: unknown) => this.#events.failed(error));
+    this.handOver(heir).catch((error: unknown) => this.#events.failed(error));
   }
 
   #change(log: DecisionLog, changes: readonly ConfChange[]): void {
@@ -542,10 +555,10 @@ export class Committee {
   }
 
   /** A leader that stops hands over to another that votes and has all. */
-  async handOver(): Promise<void> {
+  async handOver(to?: NodeId): Promise<void> {
     const log = this.#log;
     if (log?.state.state !== 'StateLeader') return;
-    const [next] = this.#heirs(log);
+    const next = to ?? this.#heirs(log)[0];
     if (next === undefined) return;
     log.transferLeader(next);
     await this.#until(() => log.state.state !== 'StateLeader', HAND_OVER_MS, HAND_OVER_LOOK_MS);

@@ -70,6 +70,8 @@ export interface GrayEvents extends Watching {
   self: PeerId;
   members(): number;
   vitals(): Vitals;
+  /** Other programs have the CPUs: what is late here is not this agent's doing, and the machine says so itself. */
+  isStarved(): boolean;
   vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult>;
   nameOf(peer: PeerId): string;
   save(incident: Incident): Promise<unknown>;
@@ -201,7 +203,7 @@ export class GrayWatch {
   async #drainSelf(): Promise<void> {
     const nowMs = this.#ports.clock.monotonicMs();
     const vitals = this.#events.vitals();
-    if (isFit(vitals)) this.#unfitMs = undefined;
+    if (isFit(this.#events.isStarved() ? { ...vitals, lagMs: 0 } : vitals)) this.#unfitMs = undefined;
     else this.#unfitMs ??= nowMs;
     if (this.#unfitMs === undefined || nowMs - this.#unfitMs < UNFIT_MS || nowMs - this.#drainedAtMs < AGAIN_MS) return;
     if (this.#isDrained(this.#events.self) || this.#events.members() < LEAST_MEMBERS) return;
@@ -217,7 +219,8 @@ export class GrayWatch {
     const drain = this.#decisions.drained().get(this.#events.self);
     const vitals = this.#events.vitals();
     const nowMs = Math.round(clock.wallMs());
-    if (drain === undefined || nowMs - drain.atMs < RESTART_AFTER_MS || vitals.lagMs < RESTART_LAG_MS) return;
+    if (drain === undefined || nowMs - drain.atMs < RESTART_AFTER_MS || vitals.lagMs < RESTART_LAG_MS || this.#events.isStarved())
+      return;
     // Not where a person wants it.
     const isOwn = drain.by === this.#events.self && Number.isFinite(this.#drainedAtMs);
     if (!isOwn && foundBy(drain)?.kind !== 'slow') return;

@@ -86,6 +86,8 @@ export class Nova {
   async #turn(): Promise<void> {
     const { committee } = this.#link.order;
     if (!committee.isLeader) return this.#yield();
+    // What it sees is old, and a plan takes CPU that is not there.
+    if (this.#link.order.lateness.isBlind) return;
     const view = await this.#view();
     // A thread costs memory: at rest there is nothing to plan.
     const planned = isQuiet(view) ? NOTHING : ((await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned);

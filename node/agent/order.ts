@@ -113,6 +113,11 @@ export class Order {
     return this.#vitals.now;
   }
 
+  /** How late it is, and why. */
+  get lateness(): Pick<VitalSigns, 'lateMs' | 'isBlind' | 'isStarved'> {
+    return this.#vitals;
+  }
+
   /** What fails together with this machine, as a status says it; 0 where nobody said. */
   get zone(): number {
     return zoneOf(this.#vitals.now.domain);

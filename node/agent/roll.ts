@@ -44,6 +44,8 @@ export interface MemberRow {
   certificateUntilMs: number | null;
   /** Names of the observers that cannot reach it. */
   accusedBy: string[];
+  /** That two agents have its key, and where; null where none is known to. */
+  twin: string | null;
 }
 
 export interface RecoveryView {
@@ -109,6 +111,7 @@ export class Roll {
         address: isSelf ? (this.#ports.transport.addresses()[0] ?? '') : (status?.address ?? ''),
         certificateUntilMs: certificate?.untilMs ?? null,
         accusedBy: this.#link.accusersOf(peer).map((observer) => this.#link.nameOf(observer)),
+        twin: this.#admission.instances.conflictOf(peer) ?? null,
       };
     });
     const shown = all ? [...rows, ...this.#removed()] : rows.filter(({ state }) => state !== 'left');
@@ -133,6 +136,7 @@ export class Roll {
           address: '',
           certificateUntilMs: null,
           accusedBy: [],
+          twin: null,
         },
       ];
     });

@@ -12,14 +12,15 @@ import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/pro
 import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
-import { type PeerId, TransportError, type Verdict } from '../../swarm/ports/transport.ts';
-import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
+import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
+import type { FanOutOptions, Missing } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
 import { Saying } from '../../swarm/state/saying.ts';
 import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
+import { Asking } from './asking.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
 import { Circles } from './circles.ts';
@@ -45,6 +46,9 @@ const JOINS_WITHIN_MS = 60_000;
 /** What it said first, before others could hear it, is said again. */
 const SAY_AGAIN_MS = 3_000;
 
+/** Whether another run of a member is still there. */
+const INSTANCE_WITHIN_MS = 2_000;
+
 const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
 
 export interface SwarmLinkConfig {
@@ -53,6 +57,8 @@ export interface SwarmLinkConfig {
   domain?: string | undefined;
   /** What it would be called where it joins. */
   name: string;
+  /** Where it runs, in words. */
+  place?: string | undefined;
   /** Addresses to try while no member is connected. */
   join: readonly string[];
   /** What it joins with, where it is no member yet. */
@@ -89,6 +95,7 @@ export class SwarmLink {
   readonly #replica: Replica;
   readonly #peers: Peers;
   readonly #repair: Repair;
+  readonly #asking: Asking;
   readonly #ballots: Ballots;
   readonly order: Order;
   readonly #certificates: Certificates;
@@ -110,6 +117,7 @@ export class SwarmLink {
       log: events.log,
       learned: (record, own) => this.#learned(record, own),
       issuerWithinReach: () => this.#issuerWithinReach(),
+      askInstance: (peer, bytes) => ports.transport.request(peer, this.#names.protocol('twin'), bytes, INSTANCE_WITHIN_MS),
     });
     const { roster } = this.admission;
     this.#saying = new Saying(ports.random);
@@ -127,6 +135,13 @@ export class SwarmLink {
     });
     this.#membership = new Membership(ports.transport.self);
     this.#circles = new Circles(ports.transport.self, this.#membership, () => this.order.decisions.quarantined());
+    this.#asking = new Asking(ports.transport, ports.clock, {
+      isSparse: () => this.#isSparse,
+      member: (peer) => this.#membership.get(peer),
+      isSilent: (peer) => this.#membership.isSilent(peer),
+      dial: (peer) => this.#peers.dial(peer),
+      doubt: (peer) => this.#members.post({ kind: 'doubted', peer }),
+    });
     this.#members = new CoreRuntime(this.#membership, {
       clock: ports.clock,
       store: ports.store,
@@ -139,12 +154,13 @@ export class SwarmLink {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
       measured: events.measured,
+      isBlind: () => this.order.lateness.isBlind,
       equivocated: (witness, proof) => this.order.decisions.accuse(witness, proof),
       failed: events.failed,
     });
     this.order = new Order(ports, config, roster, {
       send: (to, name, bytes) => this.#send(to, name, bytes),
-      request: (to, name, body, withinMs) => this.#request(to, this.#names.protocol(name), body, withinMs),
+      request: (to, name, body, withinMs) => this.#asking.one(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,
       statusOf: (peer) => this.statuses.get(peer)?.status,
       stateOf: (peer) => this.#membership.get(peer)?.state,
@@ -248,7 +264,7 @@ export class SwarmLink {
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
       messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
-      requests: [...(['sync', 'renew'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
+      requests: [...(['sync', 'renew', 'twin'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -280,36 +296,12 @@ export class SwarmLink {
     );
   }
 
-  /** Asks other members the same thing; every one that is known is expected to answer, the unreachable too. */
   ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, options: FanOutOptions): Promise<Missing> {
-    return fanOut(
-      { request: (peer, protocol, bytes, withinMs) => this.#request(peer, protocol, bytes, withinMs) },
-      this.#ports.clock,
-      peers.filter((peer) => peer !== this.self),
-      this.#names.protocol(name),
-      body,
-      options,
-    );
+    return this.#asking.all(peers, this.#names.protocol(name), body, options);
   }
 
   askOne(peer: PeerId, name: 'audit' | 'release' | 'explain', body: Uint8Array, withinMs: number): Promise<Uint8Array> {
-    return this.#request(peer, this.#names.protocol(name), body, withinMs);
-  }
-
-  /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
-  async #request(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
-    const { transport, clock } = this.#ports;
-    if (!this.#isSparse || this.#membership.get(peer)?.connected === true)
-      return transport.request(peer, protocol, bytes, withinMs);
-    const startMs = clock.monotonicMs();
-    await new Promise<void>((resolve, reject) => {
-      const late = clock.after(withinMs, () => reject(new TransportError('timeout', `not reached in ${withinMs} ms`)));
-      this.#peers
-        .dial(peer)
-        .then(resolve, reject)
-        .finally(() => late.cancel());
-    });
-    return transport.request(peer, protocol, bytes, Math.max(1, withinMs - (clock.monotonicMs() - startMs)));
+    return this.#asking.one(peer, this.#names.protocol(name), body, withinMs);
   }
 
   /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */
@@ -383,7 +375,9 @@ export class SwarmLink {
     if (offer.kind === 'leave') {
       this.#farewell(offer.origin, offer.sequence);
     } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
-      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs);
+      // What its own pings take is late by what made them so.
+      const lateMs = this.order.lateness.lateMs + this.#circles.slowestRttMs();
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs, lateMs);
       this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs: 0 });
     }
     return 'accept';
@@ -473,6 +467,8 @@ export class SwarmLink {
         if (grant === undefined) throw new Error('this agent is no issuer');
         return grant;
       }
+      case this.#names.protocol('twin'):
+        return this.admission.instances.answer(body);
       default: {
         const answer = this.#replica.answerSync(body, this.#ports.clock.monotonicMs());
         if (answer === undefined) throw new Error('malformed digest');
@@ -557,8 +553,11 @@ export class SwarmLink {
       case 'report':
         this.#report(notice.alerts);
         return;
+      case 'silent':
+        return this.#asking.changed(notice.peer);
       case 'changed': {
         const { peer, state } = notice;
+        this.#asking.changed(peer);
         // A peer whose status has not come yet is announced with that.
         const known = this.statuses.get(peer)?.status;
         if (known !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);

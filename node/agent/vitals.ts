@@ -1,4 +1,4 @@
-// How this agent itself does: how late its timers come, and how long its disk takes to keep something.
+// How this agent itself does: how late its timers come, whether that is for want of a CPU, and how long its disk takes to keep something.
 import type { Vitals } from '../../consensus/committee/fitness.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
@@ -11,13 +11,21 @@ const KEPT_TICKS = 60;
 const KEPT_WRITES = 5;
 /** Of sixty, all but the worst three. */
 const NEARLY_WORST = 0.95;
+/** What was late within so many seconds may be late again. */
+const LATE_TICKS = 15;
+const BLIND_MS = 300;
+const STARVED_SHARE = 0.5;
 const KEY = 'vitals';
 
 export class VitalSigns {
-  readonly #ports: Pick<Ports, 'clock' | 'store'>;
+  readonly #ports: Pick<Ports, 'clock' | 'store' | 'sensors'>;
   readonly #domain: string;
   readonly #failed: (error: unknown) => void;
   #lags: number[] = [];
+  /** What of each second it waited for a CPU. */
+  #waits: number[] = [];
+  #waitedMs: number | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
   #writes: number[] = [];
   #writingSinceMs: number | undefined;
   #ticks = 0;
@@ -25,7 +33,7 @@ export class VitalSigns {
   #stopped = false;
 
   /** @param domain what fails together with this machine */
-  constructor(ports: Pick<Ports, 'clock' | 'store'>, domain: string, failed: (error: unknown) => void) {
+  constructor(ports: Pick<Ports, 'clock' | 'store' | 'sensors'>, domain: string, failed: (error: unknown) => void) {
     this.#ports = ports;
     this.#domain = domain;
     this.#failed = failed;
@@ -33,9 +41,10 @@ export class VitalSigns {
 
   start(): void {
     const { clock } = this.#ports;
-    const dueMs = clock.monotonicMs() + TICK_MS;
+    this.#dueMs = clock.monotonicMs() + TICK_MS;
     this.#timer = clock.after(TICK_MS, () => {
-      this.#lags = [...this.#lags, Math.max(0, clock.monotonicMs() - dueMs)].slice(-KEPT_TICKS);
+      this.#lags = [...this.#lags, this.#overdueMs].slice(-KEPT_TICKS);
+      this.#noteWait();
       if (this.#ticks++ % DISK_EVERY_TICKS === 0 && this.#writingSinceMs === undefined) this.#write();
       if (!this.#stopped) this.start();
     });
@@ -44,6 +53,33 @@ export class VitalSigns {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+  }
+
+  #noteWait(): void {
+    const waitedMs = this.#ports.sensors.waitedMs();
+    if (waitedMs !== undefined && this.#waitedMs !== undefined)
+      this.#waits = [...this.#waits, waitedMs - this.#waitedMs].slice(-KEPT_TICKS);
+    this.#waitedMs = waitedMs;
+  }
+
+  get #overdueMs(): number {
+    return Math.max(0, this.#ports.clock.monotonicMs() - this.#dueMs);
+  }
+
+  /** By how much what it does may be late just now. */
+  get lateMs(): number {
+    return Math.max(0, this.#overdueMs, ...this.#lags.slice(-LATE_TICKS));
+  }
+
+  /** So late that what it sees of others, and what it measures against the clock, says more of itself. */
+  get isBlind(): boolean {
+    return this.lateMs > BLIND_MS;
+  }
+
+  /** Its lateness is the machine's doing: others get the CPUs. */
+  get isStarved(): boolean {
+    const [late, waited] = [sum(this.#lags), sum(this.#waits)];
+    return late > 0 && waited >= late * STARVED_SHARE;
   }
 
   #write(): void {
@@ -74,3 +110,5 @@ export class VitalSigns {
 function quantile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? 0;
 }
+
+const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);

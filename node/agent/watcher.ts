@@ -50,6 +50,8 @@ export interface WatcherConfig extends EngineConfig {
   services: readonly ServiceSpec[];
   /** How far this machine's clock is behind its peers'; undefined with too few of them. */
   clockBehindMs(): number | undefined;
+  /** This agent is so late itself that an answer which did not come in time says nothing. */
+  isBlind(): boolean;
   failed(error: unknown): void;
 }
 
@@ -60,6 +62,7 @@ export class Watcher {
   readonly #intervalMs: number;
   readonly #failed: (error: unknown) => void;
   readonly #clockBehindMs: () => number | undefined;
+  readonly #isBlind: () => boolean;
   readonly #onChanges: (changes: Change[]) => void;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
   readonly #declared: DeclaredReader;
@@ -76,11 +79,12 @@ export class Watcher {
   #timer: Timer | undefined;
   #samples = 0;
   #nextMs = 0;
+  #stopped = false;
 
   /** @throws PolicyError */
   constructor(
     ports: Ports,
-    { policies, declared, services, intervalMs, anomalyThreshold, clockBehindMs, failed }: WatcherConfig,
+    { policies, declared, services, intervalMs, anomalyThreshold, clockBehindMs, isBlind, failed }: WatcherConfig,
     onChanges: (changes: Change[]) => void,
   ) {
     this.#ports = ports;
@@ -90,6 +94,7 @@ export class Watcher {
     this.#baselines = new BaselineDetector(anomalyThreshold);
     this.#intervalMs = intervalMs ?? DEFAULT_INTERVAL_MS;
     this.#clockBehindMs = clockBehindMs;
+    this.#isBlind = isBlind;
     this.#failed = failed;
     this.#onChanges = onChanges;
   }
@@ -103,7 +108,9 @@ export class Watcher {
     this.#tick();
   }
 
+  /** Services that end from now on are ended in order. */
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
   }
 
@@ -140,7 +147,7 @@ export class Watcher {
 
   /** Out of turn, with the figures of the last sample and the services as they are now. */
   #judge(): void {
-    if (this.#sample !== undefined) this.#judgePolicies(this.#observation(this.#sample), []);
+    if (this.#sample !== undefined && !this.#stopped) this.#judgePolicies(this.#observation(this.#sample), []);
   }
 
   #judgePolicies(observation: Observation, others: Change[]): void {
@@ -166,7 +173,12 @@ export class Watcher {
     Object.assign(check, { running: true, atMs: nowMs });
     this.#ports.actuator
       .checkService(service.name, CHECK_TIMEOUT_MS)
-      .then((result) => Object.assign(check, { result, running: false }));
+      .then((result) => Object.assign(check, { result: this.#inTime(result) ?? check.result, running: false }));
+  }
+
+  /** What a check found; undefined where only its deadline passed, and this agent was late itself. */
+  #inTime(result: ServiceView['check']): ServiceView['check'] | undefined {
+    return result === 'silent' && this.#isBlind() ? undefined : result;
   }
 
   /** At declared things, every few seconds; what could not be seen is told once it changes. */
@@ -207,7 +219,10 @@ export class Watcher {
   }
 
   async #look(): Promise<void> {
-    if (!this.#declared.empty) this.#looked = await this.#declared.look();
+    if (!this.#declared.empty) {
+      const looked = await this.#declared.look();
+      this.#looked = this.#isBlind() ? withoutLate(looked, this.#looked) : looked;
+    }
     for (const service of this.services()) await this.#facts.look(service, isWell(service) ? service.ageMs : undefined);
   }
 
@@ -294,6 +309,15 @@ export class Watcher {
   features(): number[] | undefined {
     return featuresOf((series) => this.history.last(series, FEATURE_WINDOW_S));
   }
+}
+
+/** Name servers that did not answer in time to one who is late itself: what was seen of them before stands. */
+function withoutLate(looked: DeclaredLook, before: DeclaredLook): DeclaredLook {
+  const views = looked.views.flatMap((view) => {
+    if (view.kind !== 'resolver' || view.fields.answers === true) return [view];
+    return before.views.filter(({ kind, name }) => kind === view.kind && name === view.name);
+  });
+  return { ...looked, views };
 }
 
 function isWell({ state, check, processState }: ServiceView): boolean {

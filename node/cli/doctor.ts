@@ -180,6 +180,9 @@ async function checkAgent(directory: string | undefined): Promise<Finding[]> {
     const alone = status.members.length === 1 ? 'alone' : `one of ${status.members.length} members`;
     return [
       { check: 'agent', result: 'ok', detail: `${status.name} runs, ${alone}, mode ${status.mode}` },
+      status.twin === null
+        ? { check: 'key', result: 'ok', detail: 'no other agent with the same key is known' }
+        : { check: 'key', result: 'broken', detail: status.twin },
       audit.ok
         ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, root ${audit.root.slice(0, 16)}` }
         : { check: 'audit', result: 'broken', detail: `record ${audit.index}: ${audit.reason}` },

@@ -48,7 +48,11 @@ export async function listMembers(directory: Directory, all: boolean, format: Fo
     },
     data: { members },
   });
-  return members.some(({ state }) => state === 'unreachable' || state === 'down') ? EXIT.degraded : EXIT.ok;
+  for (const { twin } of members)
+    if (twin !== null && format === 'table') process.stderr.write(`${paint('red', printable(twin))}\n`);
+  return members.some(({ state, twin }) => state === 'unreachable' || state === 'down' || twin !== null)
+    ? EXIT.degraded
+    : EXIT.ok;
 }
 
 export async function showMember(directory: Directory, name: string, format: Format): Promise<number> {
@@ -58,6 +62,7 @@ export async function showMember(directory: Directory, name: string, format: For
     const accused = one.accusedBy.length === 0 ? '' : `; cannot be reached by ${one.accusedBy.join(', ')}`;
     const lines = [
       `${paint('bold', printable(one.name))}  ${one.state}${accused}`,
+      ...(one.twin === null ? [] : [paint('red', `  key          ${printable(one.twin)}`)]),
       `  peer         ${one.peer}`,
       `  role         ${one.role}${one.issuer ? ', an issuer: it lets others in' : ''}${one.coordinator ? ', coordinates' : ''}`,
       `  heard        ${ago(one.heardMs)}`,
@@ -67,7 +72,7 @@ export async function showMember(directory: Directory, name: string, format: For
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   }
-  return one.state === 'alive' ? EXIT.ok : EXIT.degraded;
+  return one.state === 'alive' && one.twin === null ? EXIT.ok : EXIT.degraded;
 }
 
 export async function revokeMember(directory: Directory, name: string, reason: string): Promise<number> {

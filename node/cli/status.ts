@@ -52,6 +52,7 @@ function render(answer: AgentStatus): string {
       ),
     );
   }
+  if (answer.twin !== null) lines.push('', paint('red', printable(answer.twin)));
   if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));
   if (answer.approvals.length > 0) {
     const rows = answer.approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]);

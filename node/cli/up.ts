@@ -6,6 +6,7 @@ import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError } from '../errors.ts';
 import type { RunningNode } from '../main.ts';
+import { afterFailure, FAILURES_KEY } from './again.ts';
 import { compactHeap, trim } from './memory.ts';
 import { bytes, EXIT, paint, printable } from './output.ts';
 
@@ -52,8 +53,9 @@ export async function up(options: UpOptions): Promise<void> {
   };
   const failed = (error: unknown): void => {
     process.stderr.write(`kalos: the agent cannot go on: ${error instanceof Error ? error.stack : String(error)}\n`);
-    process.exit(EXIT.error);
+    startAgain();
   };
+  process.on('uncaughtException', failed);
   // An agent outlives the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
@@ -82,6 +84,20 @@ export async function up(options: UpOptions): Promise<void> {
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
   setInterval(trim, TRIM_EVERY_MS).unref();
+}
+
+/** A release on trial is given up instead, by the launcher. */
+function startAgain(): never {
+  const { KALOS_LAUNCHER: launcher, KALOS_TRIAL: trial, [FAILURES_KEY]: before } = process.env;
+  if (launcher === undefined || trial !== undefined) process.exit(EXIT.error);
+  const failures = afterFailure(before, Date.now());
+  if (failures === undefined) {
+    process.stderr.write('kalos: the agent failed 4 times within 10 minutes: it is not started again; see the errors above\n');
+    process.exit(EXIT.error);
+  }
+  process.stderr.write('kalos: the agent is started again; its services go on\n');
+  process.env[FAILURES_KEY] = failures;
+  restart();
 }
 
 /** As what was chosen meanwhile: by the launcher, in this one’s place, or as its child where that watches over it. */

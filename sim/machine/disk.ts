@@ -14,6 +14,8 @@ export class Disk {
   /** Without it, all that is under way is lost in a crash. */
   readonly random: SeededRandom | undefined;
   writeMs = WRITE_MS;
+  /** What a read takes: nothing, where what is read is in memory. */
+  readMs = 0;
   /** No write succeeds. */
   full = false;
   /** Writes by their outcome in crashes, for reports. */
@@ -38,6 +40,8 @@ export class SimulatedStore implements Store {
   readonly #process: Process;
   readonly #underWay: (readonly StoreOperation[])[] = [];
   #open = true;
+  /** In order: whoever asks it after that has outlived its agent. */
+  #closed = false;
   /** When the last write under way is done: a slower one before it holds up those after. */
   #doneMs = 0;
 
@@ -58,10 +62,12 @@ export class SimulatedStore implements Store {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
+    await this.#read();
     return this.#disk.content.get(key);
   }
 
   write(operations: readonly StoreOperation[]): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('Database is not open'));
     if (this.#disk.full) return Promise.reject(new Error('ENOSPC: no space left on device'));
     this.#underWay.push(operations);
     this.#doneMs = Math.max(this.#doneMs, this.#scheduler.nowMs + this.#disk.writeMs);
@@ -76,11 +82,19 @@ export class SimulatedStore implements Store {
   }
 
   async range(prefix: string, { limit, reverse }: RangeOptions): Promise<[string, Uint8Array][]> {
+    await this.#read();
     const found = [...this.#disk.content].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1));
     return (reverse === true ? found.reverse() : found).slice(0, limit);
   }
 
+  async #read(): Promise<void> {
+    const { readMs } = this.#disk;
+    if (readMs > 0) await new Promise<void>((resolve) => this.#scheduler.after(readMs, () => this.#process.run(resolve)));
+    if (this.#closed) throw new Error('Database is not open');
+  }
+
   async close(): Promise<void> {
     this.#open = false;
+    this.#closed = true;
   }
 }

@@ -278,6 +278,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
   async servedCertificate(): Promise<undefined> {
     return undefined;
   }
+  /** Of the agent that runs here. */
+  waitedMs: () => number = () => 0;
 
   /** What of the kernel's other figures the model has. */
   #host(): Sample['host'] {

@@ -5,6 +5,7 @@ export class Process {
   readonly #scheduler: Scheduler;
   #resumesMs = 0;
   dead = false;
+  waitedMs = 0;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
@@ -13,6 +14,12 @@ export class Process {
   /** SIGSTOP, and SIGCONT after a while: the kernel goes on for it, and hands over what came when it runs again. */
   pause(forMs: number): void {
     this.#resumesMs = Math.max(this.#resumesMs, this.#scheduler.nowMs + forMs);
+  }
+
+  /** It is ready to run, and others do for that long. */
+  starve(forMs: number): void {
+    this.pause(forMs);
+    this.waitedMs += forMs;
   }
 
   get paused(): boolean {

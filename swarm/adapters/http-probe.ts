@@ -22,7 +22,8 @@ export function probeHttp(host: string, port: number, path: string, timeoutMs: n
       const status = response.statusCode ?? 0;
       settle(status >= FIRST_GOOD && status < FIRST_BAD ? 'passed' : 'failed');
     });
-    const late = setTimeout(() => settle(connected ? 'mute' : 'silent'), timeoutMs);
+    // Where this process was held up, its timer comes before what has arrived meanwhile: that is read first.
+    const late = setTimeout(() => setImmediate(() => settle(connected ? 'mute' : 'silent')), timeoutMs);
     const settle = (state: HttpState): void => {
       clearTimeout(late);
       resolve(state);

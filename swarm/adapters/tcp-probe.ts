@@ -9,7 +9,8 @@ export function probeTcp(host: string, port: number, timeoutMs: number): Promise
       socket.destroy();
       resolve(state);
     };
-    socket.setTimeout(timeoutMs, () => settle('silent'));
+    // Where this process was held up, its timer comes before what has arrived meanwhile: that is read first.
+    socket.setTimeout(timeoutMs, () => setImmediate(settle, 'silent'));
     socket.once('connect', () => settle('open'));
     socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code === 'ECONNREFUSED' ? 'refused' : 'silent'));
   });

@@ -7,6 +7,7 @@ import type { Store, StoreOperation } from '../ports/store.ts';
 import type { Admitted, Greeter, PeerId } from '../ports/transport.ts';
 import {
   type Answer,
+  asBefore,
   encodeAnswer,
   encodeHello,
   type Grant,
@@ -16,6 +17,7 @@ import {
   parseHello,
   type Refusal,
 } from './hello.ts';
+import { Instances, type InstancesEvents } from './instances.ts';
 import {
   encodeBody,
   type IssuerCertificate,
@@ -69,6 +71,8 @@ export interface AdmissionConfig {
   /** What the agent would be called where it joins; its certificate says what it is called. */
   name: string;
   token: JoinToken | undefined;
+  /** Where the agent runs, in words; undefined: its name. */
+  place?: string | undefined;
   /** The root keys that are at hand here; none where they are kept elsewhere. */
   rootSigners: readonly Signer[];
 }
@@ -79,11 +83,14 @@ export interface AdmissionEvents {
   learned(record: SignedRecord, own: boolean): void;
   /** Whether an issuer is among the peers that live. */
   issuerWithinReach(): boolean;
+  /** Of another run of a peer: over the connection that there is. */
+  askInstance: InstancesEvents['ask'];
 }
 
 interface Judged {
   refusal: Answer['refusal'];
   grant: Grant | undefined;
+  proof?: Uint8Array | undefined;
 }
 
 /** Why the token was not taken, or what it could not be brought to. */
@@ -92,6 +99,7 @@ export class JoinRefused extends Error {}
 export class Admission implements Greeter {
   readonly roster: Roster;
   readonly ledger: TokenLedger;
+  readonly instances: Instances;
   readonly #ports: AdmissionPorts;
   readonly #config: AdmissionConfig;
   readonly #events: AdmissionEvents;
@@ -105,6 +113,9 @@ export class Admission implements Greeter {
     this.#events = events;
     this.roster = new Roster(ports.crypto, config.swarmId);
     this.ledger = new TokenLedger(ports.store, ports.crypto.hash);
+    const { swarmId, place = config.name } = config;
+    const nameOf = (peer: PeerId): string => this.roster.member(peer)?.name ?? peer;
+    this.instances = new Instances(ports, { swarmId, place }, { ask: events.askInstance, nameOf, log: events.log });
   }
 
   get #self(): PeerId {
@@ -158,6 +169,7 @@ export class Admission implements Greeter {
       certificate: own?.bytes,
       issuer: issuer?.bytes,
       redeem: redeems ? { id: token.id, secret: token.secret, name } : undefined,
+      instance: this.instances.statement(),
     };
   }
 
@@ -172,6 +184,7 @@ export class Admission implements Greeter {
     if (answer === undefined) return this.#answer(unreadable(bytes, 'answer'));
     if (answer.refusal !== undefined) {
       this.lastRefusal = { by: from, ...answer.refusal };
+      if (answer.proof !== undefined) this.instances.told(answer.proof);
       return { admitted: false, answer: undefined, reason: answer.refusal.text };
     }
     await this.#take(answer.grant);
@@ -181,15 +194,16 @@ export class Admission implements Greeter {
 
   async settle(_from: PeerId, bytes: Uint8Array): Promise<Admitted> {
     const answer = parseAnswer(bytes);
+    if (answer?.proof !== undefined) this.instances.told(answer.proof);
     if (answer === undefined || answer.refusal !== undefined)
       return { admitted: false, answer: undefined, reason: answer?.refusal?.text ?? 'malformed' };
     await this.#take(answer.grant);
     return { admitted: true, answer: undefined, reason: '' };
   }
 
-  #answer({ refusal, grant }: Judged, hello?: Hello): Admitted {
+  #answer({ refusal, grant, proof }: Judged, hello?: Hello): Admitted {
     // Who is refused is not told who we are.
-    const answer = encodeAnswer({ refusal, grant, hello: refusal === undefined ? hello : undefined });
+    const answer = encodeAnswer({ refusal, grant, proof, hello: refusal === undefined ? hello : undefined });
     return { admitted: refusal === undefined, answer, reason: refusal?.text ?? '' };
   }
 
@@ -206,7 +220,15 @@ export class Admission implements Greeter {
       return this.#redeem(from, hello.redeem);
     const standing = this.roster.standing(from, this.#nowMs);
     if (standing === 'member' || standing === 'expired') this.#tellOfClock(from, behindMs);
-    return this.#standingAs(from, standing, behindMs);
+    const judged = await this.#standingAs(from, standing, behindMs);
+    return judged.refusal === undefined && hello.instance !== undefined ? this.#asOne(from, hello.instance, judged) : judged;
+  }
+
+  /** Unless another run of it is here already. */
+  async #asOne(from: PeerId, instance: Uint8Array, judged: Judged): Promise<Judged> {
+    const proof = await this.instances.judge(from, instance);
+    if (proof === undefined) return judged;
+    return { ...refused('twin', 'another agent with its key is connected: one of the two has to be stopped'), proof };
   }
 
   async #standingAs(from: PeerId, standing: Standing, behindMs: number): Promise<Judged> {
@@ -335,7 +357,7 @@ export class Admission implements Greeter {
   /** What is granted to a member that asks for it, in a request. Undefined where this is no issuer. */
   async renew(peer: PeerId): Promise<Uint8Array | undefined> {
     const grant = await this.#renewal(peer);
-    return grant && encodeAnswer({ refusal: undefined, hello: undefined, grant });
+    return grant && asBefore(encodeAnswer({ refusal: undefined, hello: undefined, grant, proof: undefined }));
   }
 
   /** Takes what `renew` gave. */

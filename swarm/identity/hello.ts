@@ -5,13 +5,19 @@ import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { MAX_NAME } from './record.ts';
 import { TOKEN_SECRET_BYTES } from './token.ts';
 
-const HELLO_VERSION = 1;
+/** The newest, in which an agent says which run of it this is; and the one before, which is read, and spoken to those who know no other. */
+const HELLO_VERSION = 2;
+const VERSION_BEFORE = 1;
 export const MAX_HELLO_BYTES = 16 * 1024;
 const MAX_TEXT = 300;
 const MAX_GRANTED = 32;
+/** Where in an answer, behind its version, the other's hello is. */
+const ANSWERS_HELLO = 1;
 
 /** Why a peer is not let in. */
-export const REFUSALS = ['malformed', 'swarm', 'stranger', 'token', 'expired', 'clock', 'revoked', 'failed'] as const;
+export const REFUSALS = ['malformed', 'swarm', 'stranger', 'token', 'expired', 'clock', 'revoked', 'failed', 'twin'] as const;
+/** What the version before knows. */
+const REFUSALS_BEFORE = REFUSALS.indexOf('twin');
 export type Refusal = (typeof REFUSALS)[number];
 
 export interface Redeem {
@@ -28,6 +34,8 @@ export interface Hello {
   certificate: Uint8Array | undefined;
   issuer: Uint8Array | undefined;
   redeem: Redeem | undefined;
+  /** Which run of the agent this is (instances.ts); undefined by one of the version before. */
+  instance: Uint8Array | undefined;
 }
 
 export interface Grant {
@@ -39,11 +47,12 @@ export interface Answer {
   refusal: { code: Refusal; text: string } | undefined;
   hello: Hello | undefined;
   grant: Grant | undefined;
+  /** With the refusal `twin`: that another run of the one that is refused is here. */
+  proof: Uint8Array | undefined;
 }
 
 const bytesSchema = z.instanceof(Uint8Array);
-const helloSchema = z.tuple([
-  z.literal(HELLO_VERSION),
+const helloParts = [
   z.string().length(32),
   z.number().nonnegative(),
   bytesSchema.nullable(),
@@ -51,9 +60,12 @@ const helloSchema = z.tuple([
   z
     .tuple([bytesSchema, bytesSchema.refine((secret) => secret.length === TOKEN_SECRET_BYTES), z.string().min(1).max(MAX_NAME)])
     .nullable(),
+] as const;
+const helloSchema = z.union([
+  z.tuple([z.literal(HELLO_VERSION), ...helloParts, bytesSchema]),
+  z.tuple([z.literal(VERSION_BEFORE), ...helloParts]),
 ]);
-const answerSchema = z.tuple([
-  z.literal(HELLO_VERSION),
+const answerParts = [
   z
     .tuple([
       z
@@ -66,19 +78,25 @@ const answerSchema = z.tuple([
     .nullable(),
   helloSchema.nullable(),
   z.tuple([bytesSchema, z.array(bytesSchema).max(MAX_GRANTED)]).nullable(),
+] as const;
+const answerSchema = z.union([
+  z.tuple([z.literal(HELLO_VERSION), ...answerParts, bytesSchema.nullable()]),
+  z.tuple([z.literal(VERSION_BEFORE), ...answerParts]),
 ]);
 
-const wireOf = ({ swarmId, wallMs, certificate, issuer, redeem }: Hello): unknown[] => [
-  HELLO_VERSION,
+const wireOf = ({ swarmId, wallMs, certificate, issuer, redeem, instance }: Hello): unknown[] => [
+  instance === undefined ? VERSION_BEFORE : HELLO_VERSION,
   swarmId,
   Math.round(wallMs),
   certificate ?? null,
   issuer ?? null,
   redeem === undefined ? null : [redeem.id, redeem.secret, redeem.name],
+  ...(instance === undefined ? [] : [instance]),
 ];
 
-function helloOf([, swarmId, wallMs, certificate, issuer, redeem]: z.infer<typeof helloSchema>): Hello {
+function helloOf([, swarmId, wallMs, certificate, issuer, redeem, instance]: z.infer<typeof helloSchema>): Hello {
   return {
+    instance,
     swarmId,
     wallMs,
     certificate: certificate ?? undefined,
@@ -102,20 +120,40 @@ export function isLaterHello(bytes: Uint8Array): boolean {
   return bytes.length <= MAX_HELLO_BYTES && laterSchema.safeParse(decodeCbor(bytes)).success;
 }
 
-export function encodeAnswer({ refusal, hello, grant }: Answer): Uint8Array {
+export function encodeAnswer({ refusal, hello, grant, proof }: Answer): Uint8Array {
   return encodeCbor([
     HELLO_VERSION,
     refusal === undefined ? null : [REFUSALS.indexOf(refusal.code), refusal.text.slice(0, MAX_TEXT)],
     hello === undefined ? null : wireOf(hello),
     grant === undefined ? null : [grant.genesis, grant.records],
+    proof ?? null,
   ]);
+}
+
+const arraySchema = z.array(z.unknown()).min(1);
+
+/** A hello, or an answer, for one who knows the version before only. */
+export function asBefore(bytes: Uint8Array): Uint8Array {
+  return encodeCbor(wireBefore(arraySchema.parse(decodeCbor(bytes))));
+}
+
+function wireBefore([version, ...parts]: unknown[]): unknown[] {
+  if (version !== HELLO_VERSION) return [version, ...parts];
+  const isAnswer = parts.length === answerParts.length + 1;
+  const before = parts.slice(0, -1).map((part, at) => {
+    if (!isAnswer || !Array.isArray(part)) return part;
+    if (at === ANSWERS_HELLO) return wireBefore(part);
+    return at === 0 && Number(part[0]) >= REFUSALS_BEFORE ? [REFUSALS.indexOf('failed'), part[1]] : part;
+  });
+  return [VERSION_BEFORE, ...before];
 }
 
 export function parseAnswer(bytes: Uint8Array): Answer | undefined {
   const wire = bytes.length > MAX_HELLO_BYTES ? undefined : answerSchema.safeParse(decodeCbor(bytes)).data;
   if (wire === undefined) return undefined;
-  const [, refusal, hello, grant] = wire;
+  const [, refusal, hello, grant, proof] = wire;
   return {
+    proof: proof ?? undefined,
     refusal: refusal === null ? undefined : { code: REFUSALS[refusal[0]] ?? 'failed', text: refusal[1] },
     hello: hello === null ? undefined : helloOf(hello),
     grant: grant === null ? undefined : { genesis: grant[0], records: grant[1] },

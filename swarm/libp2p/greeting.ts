@@ -3,11 +3,11 @@
 import { noise } from '@chainsafe/libp2p-noise';
 import type { ConnectionEncrypter, MessageStream, PeerId, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
-import { MAX_HELLO_BYTES } from '../identity/hello.ts';
+import { asBefore, MAX_HELLO_BYTES } from '../identity/hello.ts';
 import { type Admitted, type Greeter, TransportError } from '../ports/transport.ts';
 
 /** A newer wire version has a newer name, and both are offered: peers take the newest that both have. */
-const HELLO_VERSION = 1;
+export const GREETINGS = [2, 1] as const;
 const HELLO_TIMEOUT_MS = 5_000;
 
 type Components = Parameters<ReturnType<typeof noise>>[0];
@@ -31,20 +31,30 @@ export class GreetingEncrypter implements ConnectionEncrypter {
   readonly protocol: string;
   readonly #noise: Noise;
   readonly #greeter: Greeter;
+  readonly #isBefore: boolean;
 
-  constructor(components: Components, swarmId: string, greeter: Greeter) {
-    this.protocol = `/kalos/${swarmId}/noise-hello/${HELLO_VERSION}`;
+  constructor(components: Components, swarmId: string, greeter: Greeter, version: (typeof GREETINGS)[number]) {
+    this.protocol = `/kalos/${swarmId}/noise-hello/${version}`;
     this.#noise = noise()(components);
     this.#greeter = greeter;
+    this.#isBefore = version < GREETINGS[0];
+  }
+
+  #said(bytes: Uint8Array): Uint8Array {
+    return this.#isBefore ? asBefore(bytes) : bytes;
+  }
+
+  #answered(admitted: Admitted): Admitted {
+    return { ...admitted, answer: admitted.answer && this.#said(admitted.answer) };
   }
 
   async secureOutbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<SecuredConnection> {
     const secured = await this.#noise.secureOutbound(connection, options);
     const from = secured.remotePeer.toString();
     return this.#after(secured, async (exchange, signal) => {
-      await exchange.write(this.#greeter.hello(from), { signal });
+      await exchange.write(this.#said(this.#greeter.hello(from)), { signal });
       const answer = await this.#greeter.accept(from, await read(exchange, signal));
-      await say(exchange, answer, signal);
+      await say(exchange, this.#answered(answer), signal);
     });
   }
 
@@ -52,7 +62,7 @@ export class GreetingEncrypter implements ConnectionEncrypter {
     const secured = await this.#noise.secureInbound(connection, options);
     const from = secured.remotePeer.toString();
     return this.#after(secured, async (exchange, signal) => {
-      await say(exchange, await this.#greeter.welcome(from, await read(exchange, signal)), signal);
+      await say(exchange, this.#answered(await this.#greeter.welcome(from, await read(exchange, signal))), signal);
       const { admitted, reason } = await this.#greeter.settle(from, await read(exchange, signal));
       if (!admitted) throw new NotAdmitted(reason);
     });

@@ -13,7 +13,7 @@ import { createLibp2p } from 'libp2p';
 import { MAX_ENVELOPE_BYTES } from '../dissemination/envelope.ts';
 import type { Greeter } from '../ports/transport.ts';
 import { corked } from './corked.ts';
-import { GreetingEncrypter } from './greeting.ts';
+import { GREETINGS, GreetingEncrypter } from './greeting.ts';
 import type { Keyring } from './keyring.ts';
 import { LocalNetwork } from './local-network.ts';
 import type { Meter } from './muxer.ts';
@@ -141,7 +141,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [corked(tcp())],
-    connectionEncrypters: [(components) => new GreetingEncrypter(components as never, options.swarmId, options.greeter)],
+    connectionEncrypters: GREETINGS.map(
+      (version) => (components) => new GreetingEncrypter(components as never, swarmId, options.greeter, version),
+    ),
     streamMuxers: [options.meter.around(yamux({ enableKeepAlive: false }))],
     ...(keyring === undefined ? {} : { connectionProtector: () => keyring }),
     connectionMonitor: { enabled: false }, // liveness is the membership's business, and pings cost traffic

@@ -4,12 +4,12 @@
 import type { PeerId } from '../ports/transport.ts';
 import type { BaseInput, Core, Effect, Instant } from '../runtime/effects.ts';
 import { silenceMs } from './ages.ts';
-import { type CutParameters, cutParameters } from './cut-table.ts';
-import { observedBy, observersOf } from './observers.ts';
+import { observedBy } from './observers.ts';
 import type { Probe } from './probe.ts';
 import { type AlertKind, type Alerts, MAX_ALERTS } from './report.ts';
 import { type Counted, ReportTable, type Voice } from './report-table.ts';
 import { LONG_ALERT_MS, PROBE_EVERY_MS, Watch } from './watch.ts';
+import { Who } from './who.ts';
 
 /** `joining`: admitted, and not heard of yet. `left`: said farewell. Who is removed is no member any more, and not here. */
 export type MemberState = 'joining' | 'alive' | 'unreachable' | 'down' | 'left';
@@ -46,6 +46,8 @@ export type MembershipInput =
   | { kind: 'start'; members: readonly PeerId[] }
   /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whoever brought it. */
   | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'left'; peer: PeerId }
+  /** Somebody waits for it: it is probed at once, whoever observes it. */
+  | { kind: 'doubted'; peer: PeerId }
   | { kind: 'spoke'; peer: PeerId; ageMs: number }
   | { kind: 'dialed'; peer: PeerId; outcome: DialOutcome }
   | { kind: 'report'; peer: PeerId; alerts: Alerts };
@@ -53,6 +55,8 @@ export type MembershipInput =
 export type MembershipNotice =
   | { kind: 'changed'; peer: PeerId; state: MemberState }
   | { kind: 'redial'; peer: PeerId }
+  /** It does not answer this agent's probes. */
+  | { kind: 'silent'; peer: PeerId }
   /** This observer's own report is another now. */
   | { kind: 'report'; alerts: Alerts };
 
@@ -78,9 +82,8 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   /** This agent's own report included. */
   readonly #reports = new ReportTable();
   readonly #cases = new Map<PeerId, Case>();
-  readonly #observers = new Map<PeerId, ReadonlySet<PeerId>>();
-  /** All but those that left, and what their number asks for; undefined where it changed since. */
-  #belonging: { peers: readonly PeerId[]; parameters: CutParameters } | undefined;
+  /** All but those that left. */
+  readonly #who = new Who(() => this.members().map(({ peer }) => peer));
   #plannedMs = Number.POSITIVE_INFINITY;
   #sweepMs = Number.POSITIVE_INFINITY;
   /** When a timer came last. */
@@ -127,6 +130,11 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return this.#watches.get(peer);
   }
 
+  /** To the probes of this agent. */
+  isSilent(peer: PeerId): boolean {
+    return ['silent', 'refused'].includes(this.#watches.get(peer)?.alert ?? '');
+  }
+
   /** Whom this agent is an observer of. */
   get subjects(): ReadonlySet<PeerId> {
     return this.#subjects;
@@ -160,6 +168,8 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
         return this.#heard(input.peer, now);
       case 'left':
         return this.#left(input.peer, now);
+      case 'doubted':
+        return this.#doubted(input.peer, now);
       case 'dialed':
         return this.#dialed(input.peer, input.outcome, now);
       case 'report':
@@ -198,8 +208,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #rolled(): void {
     this.version++;
     this.#roll++;
-    this.#belonging = undefined;
-    this.#observers.clear();
+    this.#who.changed();
   }
 
   #remove(peer: PeerId, now: Instant): Effects {
@@ -336,6 +345,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
       if (member === undefined) continue;
       if (watch.isAwaiting && watch.missed(nowMs)) {
         raised = true;
+        effects.push(notice({ kind: 'silent', peer }));
         if (!this.#subjects.has(peer)) this.#lostMs.set(peer, nowMs - REDIAL_GRACE_MS);
       }
       if (watch.dueMs > nowMs) continue;
@@ -373,6 +383,14 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   #lookAround(now: Instant): void {
     for (const { peer, connected } of this.#members.values())
       if (connected && peer !== this.#self && !this.#watches.has(peer)) this.#watches.set(peer, new Watch(now.monotonicMs));
+  }
+
+  #doubted(peer: PeerId, now: Instant): Effects {
+    if (this.#members.get(peer)?.connected !== true) return [];
+    const watch = this.#watches.get(peer) ?? new Watch(now.monotonicMs);
+    this.#watches.set(peer, watch);
+    if (watch.isCalm && !watch.isAwaiting) watch.dueMs = now.monotonicMs;
+    return this.#plan(now);
   }
 
   #sendProbe(member: Member, watch: Watch, nowMs: number): Effects {
@@ -435,24 +453,6 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   // Verdicts
 
-  /** Made once for many verdicts. */
-  get #who(): { peers: readonly PeerId[]; parameters: CutParameters } {
-    if (this.#belonging === undefined) {
-      const peers = this.members().map(({ peer }) => peer);
-      this.#belonging = { peers, parameters: cutParameters(peers.length) };
-    }
-    return this.#belonging;
-  }
-
-  #observersOf(peer: PeerId): ReadonlySet<PeerId> {
-    let observers = this.#observers.get(peer);
-    if (observers === undefined) {
-      observers = new Set(observersOf(peer, this.#who.peers));
-      this.#observers.set(peer, observers);
-    }
-    return observers;
-  }
-
   /** Who is known to be gone cannot speak; what this agent saw itself is never doubted. */
   #voiceOf(observer: PeerId): Voice {
     if (observer === this.#self) return 'own';
@@ -494,7 +494,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     const { k, l, h } = this.#who.parameters;
     const counted = this.#reports.count(
       peer,
-      () => this.#observersOf(peer),
+      () => this.#who.observersOf(peer),
       (observer) => this.#voiceOf(observer),
       k,
     );

@@ -104,4 +104,6 @@ export interface Sensors {
   resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
   /** The certificate that a TLS server hands out, DER; undefined where none answers so. @param name what a client asks for (SNI) */
   servedCertificate(host: string, port: number, name: string | undefined, timeoutMs: number): Promise<Uint8Array | undefined>;
+  /** Ms for which this agent was ready to run and got no CPU, since it began; undefined where the kernel does not say. */
+  waitedMs(): number | undefined;
 }

@@ -15,8 +15,8 @@ export type PortState = 'open' | 'refused' | 'silent';
  */
 export type HttpState = 'passed' | 'failed' | 'mute' | 'refused' | 'silent' | 'unknown';
 
-/** `refused`: the peer refuses to answer, or nobody listens where it was dialed. `denied`: one of the two did not let the other in. */
-export type RequestFailure = 'unreachable' | 'timeout' | 'refused' | 'denied' | 'too-large';
+/** `down`: it is known to be, and was not asked. `refused`: the peer refuses to answer, or nobody listens where it was dialed. `denied`: one of the two did not let the other in. */
+export type RequestFailure = 'unreachable' | 'down' | 'timeout' | 'refused' | 'denied' | 'too-large';
 
 export class TransportError extends Error {
   readonly code: RequestFailure;

@@ -27,8 +27,11 @@ export class ClockOffsets {
   #droppedMs = Number.NEGATIVE_INFINITY;
   #judged: { behindMs: number | undefined; atMs: number } | undefined;
 
-  /** @param theirMs the sender's wall clock. @param ourMs this machine's, at arrival. @param nowMs monotonic. */
-  heard(peer: PeerId, theirMs: number, ourMs: number, nowMs: number): void {
+  /**
+   * @param theirMs the sender's wall clock. @param ourMs this machine's, at arrival. @param nowMs monotonic.
+   * @param lateMs what it may have waited on its way, and here before it was read: so much older than it is it may look.
+   */
+  heard(peer: PeerId, theirMs: number, ourMs: number, nowMs: number, lateMs = 0): void {
     const base = ourMs - nowMs;
     if (this.#base !== undefined && Math.abs(base - this.#base) > STEP_MS) {
       this.#heard.clear();
@@ -43,7 +46,8 @@ export class ClockOffsets {
     }
     forgetOld(recent, nowMs);
     if (recent.length === MAX_HEARD) recent.shift();
-    recent.push({ offsetMs: theirMs - ourMs, atMs: nowMs });
+    const offsetMs = theirMs - ourMs;
+    recent.push({ offsetMs: offsetMs < 0 ? Math.min(0, offsetMs + lateMs) : offsetMs, atMs: nowMs });
   }
 
   /** Makes room of those that were not heard for long; false where there are none. */

@@ -1,12 +1,10 @@
-// When an agent says its status: what matters at once, figures that moved when there is room, anything else when the last one grew
-// old. Who flaps is heard a few times, and then now and then: in a storm, too, a status costs the swarm what a bucket holds.
+// When an agent says its status: what matters at once, anything else, figures too, when the last one grew old. Who flaps is heard a few times, and then now and then: in a storm, too, a status costs the swarm what a bucket holds.
 import { statusAgeMs } from '../membership/ages.ts';
 import { integerBelow, type Random } from '../ports/random.ts';
-import { newsOf, type Status } from './status.ts';
+import { isNews, type Status } from './status.ts';
 
-/** Said at once, before it has to wait; and the last of them are for conditions only. */
+/** Said at once, before it has to wait. */
 const AT_ONCE = 4;
-const FOR_CONDITIONS = 2;
 /** One more for each of these parts of a calm status' age, and at the latest after this. */
 const MORE_PER_AGE = 6;
 const MORE_WITHIN_MS = 15_000;
@@ -33,19 +31,19 @@ export class Saying {
   /** Whether a status is to be said now, and how; undefined: not now. It counts as said. */
   due(status: Status, members: number, nowMs: number): 'urgent' | 'calm' | undefined {
     const ageMs = statusAgeMs(members);
-    const news = this.#said === undefined ? 'condition' : newsOf(this.#said.status, status);
+    const news = this.#said === undefined || isNews(this.#said.status, status);
     const isOld = this.#said === undefined || nowMs - this.#said.atMs >= this.#said.forMs;
     this.#room.left = Math.min(
       AT_ONCE,
       this.#room.left + (nowMs - this.#room.atMs) / Math.min(MORE_WITHIN_MS, ageMs / MORE_PER_AGE),
     );
     this.#room.atMs = nowMs;
-    const hasRoom = news !== undefined && this.#room.left >= (news === 'condition' ? 1 : 1 + FOR_CONDITIONS);
+    const hasRoom = news && this.#room.left >= 1;
     if (!hasRoom && !isOld) return undefined;
     if (hasRoom) this.#room.left--;
     const share = 1 - (SPREAD_PERCENT * integerBelow(this.#random, 101)) / 10_000;
     this.#said = { status, atMs: nowMs, forMs: ageMs * share };
-    this.#calmInARow = news === undefined ? this.#calmInARow + 1 : 0;
-    return news !== undefined || this.#calmInARow % URGENT_EVERY === 0 ? 'urgent' : 'calm';
+    this.#calmInARow = news ? 0 : this.#calmInARow + 1;
+    return news || this.#calmInARow % URGENT_EVERY === 0 ? 'urgent' : 'calm';
   }
 }

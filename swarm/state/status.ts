@@ -158,21 +158,13 @@ function decodeAnew(payload: Uint8Array): Status | undefined {
   };
 }
 
-/** Pressure that moved this far, in hundredths of a percent, is news. */
-const PRESSURE_NEWS_CENTI = 1_000;
-
-/** What changed enough to be said at once: a condition, and what agents act on, or a figure. */
-export function newsOf(before: Status, now: Status): 'condition' | 'figure' | undefined {
+/** What changed enough to be said at once: a condition, and what agents act on. Figures are not: a noisy machine would talk all the time. */
+export function isNews(before: Status, now: Status): boolean {
   const isTold = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
     (key) => before[key] !== now[key],
   );
   const isDecided = now.coordinator && now.decided !== before.decided;
-  if (isTold || isDecided || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]))
-    return 'condition';
-  const moved = now.pressureCenti.some(
-    (value, index) => Math.abs((value ?? 0) - (before.pressureCenti[index] ?? 0)) >= PRESSURE_NEWS_CENTI,
-  );
-  return moved ? 'figure' : undefined;
+  return isTold || isDecided || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]);
 }
 
 export function unknownConditions(): Record<StatusCondition, ConditionStatus> {

@@ -4,6 +4,7 @@ import { authority } from './authority.bench.ts';
 import { ballotsBench } from './ballots.bench.ts';
 import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
+import { busy } from './busy.bench.ts';
 import { certificates } from './certificates.bench.ts';
 import { commit } from './commit.bench.ts';
 import { failOver } from './fail-over.bench.ts';
@@ -28,6 +29,7 @@ import { swarm } from './swarm.bench.ts';
 import { transaction } from './transaction.bench.ts';
 
 const BENCHES: readonly Bench[] = [
+  busy,
   gossip,
   healing,
   idle,

@@ -32,7 +32,14 @@ describe('policy_engine.evaluation_interval', () => {
       actuator: new SimulatedActuator(linux, clock),
       store: new PlainStore(),
     } as unknown as Ports;
-    const config = { policies: [], declared: NOTHING_DECLARED, services: [], intervalMs, clockBehindMs: () => undefined };
+    const config = {
+      policies: [],
+      declared: NOTHING_DECLARED,
+      services: [],
+      intervalMs,
+      isBlind: () => false,
+      clockBehindMs: () => undefined,
+    };
     const failed = (error: unknown): never => {
       throw error;
     };
@@ -90,6 +97,7 @@ describe('what was learned', () => {
         policies: SHIPPED_POLICIES,
         declared: NOTHING_DECLARED,
         services: [],
+        isBlind: () => false,
         clockBehindMs: () => undefined,
         failed,
       };

@@ -46,6 +46,50 @@ describe('a question to a hundred', () => {
   );
 });
 
+/** Asks all; how long that took, who answered, and why the others did not. */
+async function asked(cluster: Cluster): Promise<{ tookMs: number; answered: number; reasons: string[] }> {
+  const startMs = cluster.scheduler.nowMs;
+  let answered = 0;
+  const options = { timeoutMs: 5_000, maxBytes: 1_000_000, take: () => void answered++ };
+  const peers = cluster.nodes.map(({ peer }) => peer);
+  let came: { tookMs: number; reasons: string[] } | undefined;
+  void cluster
+    .node(0)
+    .running?.swarm.ask(peers, 'table', new Uint8Array([1]), options)
+    .then((missing) => {
+      came = { tookMs: cluster.scheduler.nowMs - startMs, reasons: missing.map(({ reason }) => reason) };
+    });
+  await cluster.runUntil(startMs + 6_000);
+  if (came === undefined) throw new Error('nothing came');
+  return { ...came, answered };
+}
+
+describe('a member that hangs', () => {
+  it.each([3, 5, 9, 30])('costs a question to %i two probes, and none once it is known', async (nodes) => {
+    const cluster = await settled(nodes);
+    cluster.node(nodes - 1).pause(600_000);
+    const first = await asked(cluster);
+    expect(first.reasons).toHaveLength(1);
+    expect(first.answered).toBe(nodes - 2);
+    // Whom it is not connected with it dials, which may take as long as the others take to see it.
+    expect(first.tookMs).toBeLessThanOrEqual(nodes <= 16 ? 2_000 : 3_000);
+    await cluster.runUntil(cluster.scheduler.nowMs + 20_000);
+    const later = await asked(cluster);
+    expect(later).toMatchObject({ answered: nodes - 2 });
+    expect(['down', 'unreachable']).toContain(later.reasons[0]);
+    expect(later.tookMs).toBeLessThanOrEqual(100);
+  });
+
+  it('is not the one that answers late', async () => {
+    const cluster = await settled(5);
+    const slow = cluster.node(4);
+    const [{ running } = {}] = cluster.running().filter(({ node }) => node === slow);
+    if (running === undefined) throw new Error('it does not run');
+    cluster.network.hostOf(slow.peer).lagMs = 300;
+    expect(await asked(cluster)).toMatchObject({ answered: 4, reasons: [] });
+  });
+});
+
 describe('what a peer knows of others', () => {
   it('is current within ten seconds after an hour without them, and never taken for younger than it is', async () => {
     const cluster = await settled(12);

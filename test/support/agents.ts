@@ -54,6 +54,8 @@ export class RealSwarm {
   readonly #namespace: string | undefined;
   readonly #founding: readonly string[];
   readonly agents: RealAgent[] = [];
+  /** What a start may take. */
+  patienceMs = 30_000;
 
   /**
    * @param environment what agents get beside this process's own.
@@ -85,10 +87,14 @@ export class RealSwarm {
     const output: string[] = [];
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
-    const address = await eventually(`${name} to be up`, () => {
-      if (child.exitCode !== null) throw new Error(`it ended: ${output.join('')}`);
-      return output.join('').match(/listens\s+(\S+)/)?.[1];
-    });
+    const address = await eventually(
+      `${name} to be up`,
+      () => {
+        if (child.exitCode !== null) throw new Error(`it ended: ${output.join('')}`);
+        return output.join('').match(/listens\s+(\S+)/)?.[1];
+      },
+      this.patienceMs,
+    );
     const agent: RealAgent = { name, directory, address, port, process: child, output };
     if (existing === undefined) this.agents.push(agent);
     else this.agents[this.agents.indexOf(existing)] = agent;

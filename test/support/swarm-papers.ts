@@ -37,6 +37,7 @@ export class Papers {
         log: (_level, text) => void this.logged.push(text),
         learned: (record) => void this.learned.push(record),
         issuerWithinReach: () => this.issuerWithinReach,
+        askInstance: () => Promise.reject(new Error('nobody is connected here')),
       },
     );
   }

@@ -301,7 +301,7 @@ describe('bad input', () => {
         reason,
       ];
     };
-    expect(await told([2, { anything: 1 }])).toEqual(Array(3).fill(expect.stringMatching(/later version of KALOS: update/)));
+    expect(await told([3, { anything: 1 }])).toEqual(Array(3).fill(expect.stringMatching(/later version of KALOS: update/)));
     expect(await told([0, 'old'])).toEqual(Array(3).fill(expect.stringMatching(/no (hello|answer) of a version/)));
     expect((await admission.accept(founder.peer, new Uint8Array([0x9f]))).reason).toMatch(/no answer of a version/);
   });
@@ -374,8 +374,15 @@ describe('bad input', () => {
       new Uint8Array(4_000).fill(0x81), // arrays in arrays
       new Uint8Array([0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), // 2^64 items, it says
       new Uint8Array([0x5b, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff]), // a string of 512 GB, it says
-      encodeCbor([2, 'a later version']),
-      encodeHello({ swarmId: 'f'.repeat(32), wallMs: 0, certificate: undefined, issuer: undefined, redeem: undefined }),
+      encodeCbor([3, 'a later version']),
+      encodeHello({
+        swarmId: 'f'.repeat(32),
+        wallMs: 0,
+        certificate: undefined,
+        issuer: undefined,
+        redeem: undefined,
+        instance: undefined,
+      }),
     ];
     for (const bytes of bombs) {
       const answer = await founder.admission.welcome(stranger.self, bytes);

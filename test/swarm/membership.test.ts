@@ -39,7 +39,7 @@ class Bench {
       const { notice } = effect;
       if (notice.kind === 'changed') this.changes.push(`${notice.peer} ${notice.state}`);
       else if (notice.kind === 'redial') this.redials.push(notice.peer);
-      else this.reports.push([...notice.alerts]);
+      else if (notice.kind === 'report') this.reports.push([...notice.alerts]);
     }
   }
 

@@ -5,7 +5,7 @@ import type { DiskSample, MountSample, NewLines, ProcessSample, Sample, Sensors 
 import { HostReader } from './host-reader.ts';
 import { LogFollower } from './log-follower.ts';
 import { ProcReader } from './proc-reader.ts';
-import { processDetail, resolves, servedCertificate, throttling } from './process-detail.ts';
+import { processDetail, resolves, servedCertificate, throttling, waitedMs } from './process-detail.ts';
 
 const LAYOUT_VERSION = 1;
 const HEADER = 24;
@@ -33,6 +33,7 @@ export class NativeSampler implements Sensors {
   readonly throttling = throttling;
   readonly resolves = resolves;
   readonly servedCertificate = servedCertificate;
+  readonly waitedMs = waitedMs;
   readonly #logs = new LogFollower();
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);

@@ -13,7 +13,7 @@ import type {
 } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
 import { LogFollower } from './log-follower.ts';
-import { processDetail, resolves, servedCertificate, throttling } from './process-detail.ts';
+import { processDetail, resolves, servedCertificate, throttling, waitedMs } from './process-detail.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI on every architecture that Node runs on
 const PAGE_BYTES = 4096;
@@ -175,6 +175,7 @@ export class ProcReader implements Sensors {
   readonly throttling = throttling;
   readonly resolves = resolves;
   readonly servedCertificate = servedCertificate;
+  readonly waitedMs = waitedMs;
   readonly #logs = new LogFollower();
 
   newLines(path: string): NewLines {

@@ -75,6 +75,12 @@ export function servedCertificate(
   });
 }
 
+/** Of the thread that runs the loop: Documentation/scheduler/sched-stats.rst. */
+export function waitedMs(): number | undefined {
+  const waitedNs = Number(readOr('/proc/self/schedstat')?.split(' ')[1] ?? Number.NaN);
+  return Number.isFinite(waitedNs) ? waitedNs / 1e6 : undefined;
+}
+
 function readOr(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

@@ -1,0 +1,88 @@
+// Requests to other members. Nobody waits for who is known to be gone; and where an answer is not there soon, the member is probed
+// meanwhile, so that one that hangs costs two probes, which follow the round trips, and one that only works for long costs nothing.
+import type { Member, MemberState } from '../../swarm/membership/membership.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
+import { type PeerId, type Transport, TransportError } from '../../swarm/ports/transport.ts';
+import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
+
+/** What a member answers sooner than this raises no doubt. */
+const DOUBTED_AFTER_MS = 500;
+
+export interface AskingEvents {
+  /** Whether it is connected with a few others only. */
+  isSparse(): boolean;
+  member(peer: PeerId): Member | undefined;
+  /** By the probes of this agent. */
+  isSilent(peer: PeerId): boolean;
+  dial(peer: PeerId): Promise<void>;
+  /** It is to be probed at once. */
+  doubt(peer: PeerId): void;
+}
+
+export class Asking {
+  readonly #transport: Pick<Transport, 'self' | 'request'>;
+  readonly #clock: Clock;
+  readonly #events: AskingEvents;
+  /** Who waits for a member's answer. */
+  readonly #waiting = new Map<PeerId, Set<(why: TransportError) => void>>();
+
+  constructor(transport: Pick<Transport, 'self' | 'request'>, clock: Clock, events: AskingEvents) {
+    this.#transport = transport;
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  /** Asks others the same thing; every one that is known is expected to answer, the unreachable too. */
+  all(peers: readonly PeerId[], protocol: string, body: Uint8Array, options: FanOutOptions): Promise<Missing> {
+    const request = this.one.bind(this);
+    const others = peers.filter((peer) => peer !== this.#transport.self);
+    return fanOut({ request }, this.#clock, others, protocol, body, options);
+  }
+
+  /** @throws TransportError */
+  async one(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
+    const gone = this.#gone(peer);
+    if (gone !== undefined) throw gone;
+    const waiting = this.#waiting.get(peer) ?? new Set();
+    this.#waiting.set(peer, waiting);
+    return new Promise((resolve, reject) => {
+      const doubt = this.#clock.after(DOUBTED_AFTER_MS, () => this.#events.doubt(peer));
+      waiting.add(reject);
+      this.#dialedAndAsked(peer, protocol, bytes, withinMs)
+        .then(resolve, reject)
+        .finally(() => {
+          doubt.cancel();
+          waiting.delete(reject);
+        });
+    });
+  }
+
+  /** A member's state is another, or it stopped answering probes. */
+  changed(peer: PeerId): void {
+    const gone = this.#gone(peer);
+    if (gone === undefined) return;
+    for (const give of this.#waiting.get(peer) ?? []) give(gone);
+    this.#waiting.delete(peer);
+  }
+
+  #gone(peer: PeerId): TransportError | undefined {
+    const state: MemberState | undefined = this.#events.member(peer)?.state;
+    if (state === 'down' || state === 'unreachable') return new TransportError(state, `it is ${state}`);
+    return this.#events.isSilent(peer) ? new TransportError('timeout', 'it does not answer probes') : undefined;
+  }
+
+  /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
+  async #dialedAndAsked(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
+    if (!this.#events.isSparse() || this.#events.member(peer)?.connected === true)
+      return this.#transport.request(peer, protocol, bytes, withinMs);
+    const startMs = this.#clock.monotonicMs();
+    await new Promise<void>((resolve, reject) => {
+      const late = this.#clock.after(withinMs, () => reject(new TransportError('timeout', `not reached in ${withinMs} ms`)));
+      this.#events
+        .dial(peer)
+        .then(resolve, reject)
+        .finally(() => late.cancel());
+    });
+    return this.#transport.request(peer, protocol, bytes, Math.max(1, withinMs - (this.#clock.monotonicMs() - startMs)));
+  }
+}

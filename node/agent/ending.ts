@@ -1,0 +1,15 @@
+// How an agent stops: step by step, each whatever became of the one before, so that the last of them, the store, is always closed.
+import { messageOf } from './turns.ts';
+
+/** What is stopped, and how. */
+export type EndingStep = readonly [what: string, end: () => unknown];
+
+export async function endInTurn(steps: readonly EndingStep[], warn: (text: string) => void): Promise<void> {
+  for (const [what, end] of steps) {
+    try {
+      await end();
+    } catch (error) {
+      warn(`while stopping ${what}: ${messageOf(error)}`);
+    }
+  }
+}

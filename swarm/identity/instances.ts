@@ -1,0 +1,145 @@
+// Which run of an agent is behind a key. Each run draws a number and shows it, signed, on every connection. Where a key is shown with another
+// number while the one before still answers, two agents have the key, as after a copy of a state directory: the second is not let in, and
+// both are given the proof, a statement by their own key that a run of theirs did not make.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor, equalBytes } from '../dissemination/cbor.ts';
+import type { Clock } from '../ports/clock.ts';
+import { type Crypto, SIGNATURE_BYTES } from '../ports/crypto.ts';
+import type { Random } from '../ports/random.ts';
+import type { PeerId } from '../ports/transport.ts';
+
+const DOMAIN = 'kalos/instance/1';
+const INSTANCE_BYTES = 16;
+export const MAX_PLACE = 80;
+export const MAX_STATEMENT_BYTES = 512;
+/** What was found counts for so long: whoever is not let in tries again every few seconds. */
+const FOUND_FOR_MS = 30_000;
+const MAX_KNOWN = 10_000;
+const NONE = new Uint8Array();
+
+const bytesSchema = z.instanceof(Uint8Array);
+const instanceSchema = bytesSchema.refine(({ length }) => length === INSTANCE_BYTES);
+const statementSchema = z.tuple([
+  instanceSchema,
+  z.string().max(MAX_PLACE),
+  z.number().int().nonnegative(),
+  /** The instance that it answers; empty where it answers none. */
+  bytesSchema.refine(({ length }) => length === 0 || length === INSTANCE_BYTES),
+  bytesSchema.refine(({ length }) => length === SIGNATURE_BYTES),
+]);
+
+interface Statement {
+  instance: Uint8Array;
+  /** Where it runs, in words. */
+  place: string;
+  wallMs: number;
+  answers: Uint8Array;
+}
+
+export interface InstancesConfig {
+  swarmId: string;
+  place: string;
+}
+
+export interface InstancesEvents {
+  /** Over the connection that there is; fails at once where there is none. */
+  ask(peer: PeerId, statement: Uint8Array): Promise<Uint8Array>;
+  nameOf(peer: PeerId): string;
+  log(level: 'warn', text: string): void;
+}
+
+export class Instances {
+  readonly #ports: { crypto: Crypto; clock: Clock };
+  readonly #config: InstancesConfig;
+  readonly #events: InstancesEvents;
+  readonly #own: Uint8Array;
+  readonly #startedMs: number;
+  /** Another run of this agent. */
+  #other: Uint8Array = NONE;
+  /** Who is connected, or was last. */
+  readonly #known = new Map<PeerId, Uint8Array>();
+  readonly #found = new Map<PeerId, { text: string; atMs: number }>();
+
+  constructor(ports: { crypto: Crypto; clock: Clock; random: Random }, config: InstancesConfig, events: InstancesEvents) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#events = events;
+    this.#own = ports.random.bytes(INSTANCE_BYTES);
+    this.#startedMs = ports.clock.wallMs();
+  }
+
+  /** What this run says of itself; to another run, where it knows of one. */
+  statement(answers: Uint8Array = this.#other): Uint8Array {
+    const { crypto, clock } = this.#ports;
+    const said = {
+      instance: this.#own,
+      place: this.#config.place.slice(0, MAX_PLACE),
+      wallMs: Math.round(clock.wallMs()),
+      answers,
+    };
+    return encodeCbor([said.instance, said.place, said.wallMs, answers, crypto.sign(this.#toSign(said))]);
+  }
+
+  #toSign({ instance, place, wallMs, answers }: Statement): Uint8Array {
+    return encodeCbor([DOMAIN, this.#config.swarmId, instance, place, wallMs, answers]);
+  }
+
+  /** Undefined where it is none, or not signed by that peer. */
+  #parse(by: PeerId, bytes: Uint8Array): Statement | undefined {
+    const wire = bytes.length > MAX_STATEMENT_BYTES ? undefined : statementSchema.safeParse(decodeCbor(bytes)).data;
+    if (wire === undefined) return undefined;
+    const [instance, place, wallMs, answers, signature] = wire;
+    const said = { instance, place, wallMs, answers };
+    return this.#ports.crypto.verify(by, this.#toSign(said), signature) ? said : undefined;
+  }
+
+  /** A member that is about to be let in. @returns the proof that another run of it is here already; undefined where there is none. */
+  async judge(from: PeerId, shown: Uint8Array): Promise<Uint8Array | undefined> {
+    const said = this.#parse(from, shown);
+    if (said === undefined) return undefined;
+    // Of who is connected since it was admitted nothing is known yet.
+    const known = this.#known.get(from) ?? NONE;
+    if (!equalBytes(known, said.instance)) {
+      const proof = await this.#events.ask(from, shown).catch(() => undefined);
+      const other = proof && this.#parse(from, proof);
+      if (other !== undefined && equalBytes(other.answers, said.instance) && !equalBytes(other.instance, said.instance)) {
+        const name = this.#events.nameOf(from);
+        this.#note(from, `two agents have the key of ${name}, on ${other.place} and on ${said.place}: the second is not let in`);
+        return proof;
+      }
+    }
+    if (this.#known.size < MAX_KNOWN) this.#known.set(from, said.instance);
+    return undefined;
+  }
+
+  /** Another member has met a second run of this agent, or shows what an earlier one said: only who answers this run, or spoke since it began, runs now. @throws where it is none */
+  answer(body: Uint8Array): Uint8Array {
+    const said = this.#parse(this.#ports.crypto.self, body);
+    if (said === undefined || equalBytes(said.instance, this.#own)) throw new Error('no statement of another run');
+    if (equalBytes(said.answers, this.#own) || said.wallMs >= this.#startedMs) this.#noteOwn(said);
+    return this.statement(said.instance);
+  }
+
+  /** What this agent was not let in for. */
+  told(proof: Uint8Array): void {
+    const said = this.#parse(this.#ports.crypto.self, proof);
+    if (said !== undefined && equalBytes(said.answers, this.#own) && !equalBytes(said.instance, this.#own)) this.#noteOwn(said);
+  }
+
+  #noteOwn({ place, instance }: Statement): void {
+    this.#other = instance;
+    const what = `two agents have this key: another one runs on ${place}, so neither of them acts`;
+    this.#note(this.#ports.crypto.self, `${what}; stop one of them, and remove the state directory of the copy`);
+  }
+
+  #note(peer: PeerId, text: string): void {
+    if (this.conflictOf(peer) !== text) this.#events.log('warn', text);
+    this.#found.set(peer, { text, atMs: this.#ports.clock.monotonicMs() });
+  }
+
+  /** What is wrong with a peer's key, or this agent's own; undefined where nothing is. */
+  conflictOf(peer: PeerId): string | undefined {
+    const found = this.#found.get(peer);
+    return found !== undefined && this.#ports.clock.monotonicMs() - found.atMs < FOUND_FOR_MS ? found.text : undefined;
+  }
+}

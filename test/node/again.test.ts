@@ -1,0 +1,39 @@
+// An agent that cannot go on is started again in its own place, and not for ever.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { afterFailure } from '../../node/cli/again.ts';
+import { RealSwarm } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+
+/** Thrown from a timer that nobody waits for, in each life of the agent. */
+const PLANTED = `if (process.argv[2] === 'up') setTimeout(() => { throw new Error('planted'); }, 5_000);`;
+
+describe('an agent that cannot go on', () => {
+  const place = mkdtempSync(join(tmpdir(), 'kalos-again-'));
+  const planted = join(place, 'planted.cjs');
+  writeFileSync(planted, PLANTED);
+  const swarm = new RealSwarm({ NODE_OPTIONS: `--require=${planted}` });
+  afterAll(async () => {
+    await swarm.stop();
+    rmSync(place, { recursive: true });
+  });
+
+  it('is started again as the same process, three times, and then ends', { timeout: 90_000 }, async () => {
+    const agent = await swarm.start('one', '');
+    const ended = await eventually('its end', () => agent.process.exitCode ?? undefined, 80_000);
+    const output = RealSwarm.outputOf(agent);
+    expect(output.match(/the agent cannot go on: Error: planted/g)).toHaveLength(4);
+    expect(output.match(/the agent is started again; its services go on/g)).toHaveLength(3);
+    expect(output).toContain('failed 4 times within 10 minutes: it is not started again');
+    expect(ended).toBe(1);
+  });
+
+  it('counts what happened of late only', () => {
+    expect(afterFailure(undefined, 5_000_000)).toBe('5000000');
+    expect(afterFailure('1000 4900000 nonsense', 5_000_000)).toBe('4900000 5000000');
+    expect(afterFailure('4700000 4800000 4900000', 5_000_000)).toBeUndefined();
+    expect(afterFailure('4700000 4800000 4900000', 5_300_000)).toBe('4800000 4900000 5300000');
+  });
+});
