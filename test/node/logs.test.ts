@@ -75,7 +75,7 @@ describe('a log', () => {
   });
 
   it('with an alert shows what matched for a while, however often it is looked at', async () => {
-    let nowMs = 1_000;
+    let [nowMs, wallMs] = [1_000, 1_700_000_000_000];
     const actuator = { read: async () => ({ ok: true, value: [log, 'file', 1, 0o644, 0, 0, 0, 1, 1] }) } as unknown as Actuator;
     const sensors = { newLines: (path: string) => follower.newLines(path) } as unknown as Sensors;
     const crypto = { hash: (bytes: Uint8Array) => bytes, certificateEndMs: () => undefined };
@@ -83,13 +83,22 @@ describe('a log', () => {
       ...NOTHING_DECLARED,
       logs: [{ path: log, maxBytes: 1e6, keep: 3, reload: undefined, alert: 'ERROR|panic' }],
     };
-    const reader = new DeclaredReader(declared, { actuator, sensors, crypto, clock: { wallMs: () => nowMs } });
+    const reader = new DeclaredReader(declared, {
+      actuator,
+      sensors,
+      crypto,
+      clock: { monotonicMs: () => nowMs, wallMs: () => wallMs },
+    });
     const look = async () => (await reader.look()).views[0]?.fields;
     appendFileSync(log, 'fine\nERROR one\nkernel panic two\n');
     expect(await look()).toMatchObject({ lines: 3, matches: 2, last_match: 'kernel panic two' });
     nowMs += 5_000;
+    wallMs -= 7_200_000; // the clock is set meanwhile: back, and then forth
     expect(await look()).toMatchObject({ lines: 0, matches: 2 });
-    nowMs += 6_000;
+    nowMs += 4_000;
+    wallMs += 90_000_000;
+    expect(await look()).toMatchObject({ lines: 0, matches: 2 });
+    nowMs += 2_000;
     expect(await look()).toMatchObject({ matches: 0, last_match: '' });
   });
 });
