@@ -1,7 +1,7 @@
 // The machine itself: its kernel, memory, processors, file systems, devices and clock.
 import { statfsSync } from 'node:fs';
 import { arch, cpus, hostname, totalmem } from 'node:os';
-import { line, lines, list, number, pairs, type Reader, type Row, read } from './read.ts';
+import { integer, line, lines, list, number, pairs, type Reader, type Row, read } from './read.ts';
 
 const SECTOR_BYTES = 512;
 const DMI = '/sys/class/dmi/id';
@@ -35,7 +35,7 @@ export const cpuTime: Reader = () =>
     const core = name.match(/^cpu(\d+)$/)?.[1];
     if (core === undefined) return [];
     const keys = ['user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'steal', 'guest', 'guest_nice'];
-    return [{ core: Number(core), ...Object.fromEntries(keys.map((key, i) => [key, number(ticks[i])])) }];
+    return [{ core: Number(core), ...Object.fromEntries(keys.map((key, i) => [key, integer(ticks[i])])) }];
   });
 
 export const loadAverage: Reader = () => {
