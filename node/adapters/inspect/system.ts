@@ -53,7 +53,7 @@ export const mounts: Reader = () =>
     const path = unescaped(escaped);
     const base: Row = { device: unescaped(device), device_alias: unescaped(device), path, type, flags };
     try {
-      const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path);
+      const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path, { bigint: true });
       const sizes = {
         blocks_size: bsize,
         blocks,
