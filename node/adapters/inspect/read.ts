@@ -50,8 +50,13 @@ export function number(text: string | undefined): number | undefined {
 /** A whole number of any size; undefined for what is none. */
 export function integer(text: string | undefined): number | bigint | undefined {
   if (text === undefined || !/^-?\d+$/.test(text.trim())) return number(text);
-  const near = Number(text);
-  return Number.isSafeInteger(near) ? near : BigInt(text.trim());
+  return whole(BigInt(text.trim()));
+}
+
+/** A number where it fits one. */
+export function whole(value: bigint): number | bigint {
+  const near = Number(value);
+  return Number.isSafeInteger(near) ? near : value;
 }
 
 /** `key: value` or `key=value` lines. */
