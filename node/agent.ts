@@ -159,7 +159,7 @@ export class Agent {
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
     this.#policies = new PolicySet(ports.store, config.policies, config.engine.maxRules);
     const policies = this.#policies.all().map(({ policy }) => policy);
-    const clockBehindMs = (): number | undefined => this.#link.clockBehindMs();
+    const clockBehindMs = (): number | undefined => this.#link.time.behindMs();
     this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, clockBehindMs, ...events }, (changes) =>
       this.#onChanges(changes),
     );
@@ -581,7 +581,7 @@ export class Agent {
       approvals: this.#executor
         .approvals()
         .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
-      silences: this.#executor.silences.active(this.#ports.clock.wallMs()),
+      silences: this.#executor.silences.active(),
       unseen: this.#watcher.unseen(),
       auditRecords: this.#audit.records,
     };

@@ -19,6 +19,7 @@ import {
   relation,
   type Stage,
   type Step,
+  TOGETHER_MS,
 } from '../detection/incident.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { ToolCall } from '../tool-call.ts';
@@ -48,6 +49,8 @@ export interface HealerParts {
 export class Healer {
   readonly #parts: HealerParts;
   readonly #open = new Map<string, Incident>();
+  /** Those of the last minute, and when they opened; monotonic. */
+  #recent: { incident: Incident; openedMs: number }[] = [];
   #stopped = false;
 
   constructor(parts: HealerParts) {
@@ -61,6 +64,11 @@ export class Healer {
   /** Incidents that a crash left open are closed as interrupted: what still holds is found anew. */
   async recover(): Promise<void> {
     const { ports, memory } = this.#parts;
+    const [nowMs, wallMs] = [ports.clock.monotonicMs(), ports.clock.wallMs()];
+    for (const incident of memory.incidents().slice(-MAX_RELATED)) {
+      const ageMs = wallMs - incident.openedMs;
+      if (ageMs >= 0 && ageMs <= TOGETHER_MS) this.#recent.push({ incident, openedMs: nowMs - ageMs });
+    }
     for (const incident of memory.incidents().filter(({ closedMs }) => closedMs === 0)) {
       closeIncident(incident, ports.clock.wallMs(), 'resolved', 'interrupted by a restart of the agent');
       await memory.save(incident);
@@ -106,12 +114,12 @@ export class Healer {
 
   /** With what opened just before, where they belong together. */
   #group(incident: Incident): void {
-    const recent = this.#parts.memory
-      .incidents()
-      .filter((other) => other.id !== incident.id)
-      .slice(-MAX_RELATED);
-    for (const earlier of recent) {
-      const why = relation(earlier, incident);
+    const nowMs = this.#parts.ports.clock.monotonicMs();
+    this.#recent = this.#recent.filter(({ openedMs }) => nowMs - openedMs <= TOGETHER_MS).slice(-MAX_RELATED);
+    const before = this.#recent;
+    this.#recent = [...before, { incident, openedMs: nowMs }];
+    for (const { incident: earlier, openedMs } of before) {
+      const why = relation(earlier, incident, nowMs - openedMs);
       if (why === undefined) continue;
       incident.cause = earlier.cause === '' ? earlier.id : earlier.cause;
       this.#step(incident, 'detect', `belongs to ${incident.cause}: ${why}`);
@@ -140,8 +148,8 @@ export class Healer {
     const { clock } = this.#parts.ports;
     const { policy, target } = finding;
     const covering = () =>
-      this.#parts.executor.silences.covering(policy, target, clock.wallMs()) ??
-      this.#parts.link.order.decisions.state.silenceOn(policy, target, clock.wallMs());
+      this.#parts.executor.silences.covering(policy, target) ??
+      this.#parts.link.order.decisions.state.silenceOn(policy, target, this.#parts.link.time.wallMs());
     const paused = () => this.#parts.executor.paused;
     const silence = covering();
     if (silence === undefined && paused() === undefined) return;
@@ -182,7 +190,7 @@ export class Healer {
   /** What is wrong, as of now. */
   #claimOf(incident: Incident, finding: Finding): Claim {
     const { ports, link } = this.#parts;
-    const nowMs = Math.round(ports.clock.wallMs());
+    const nowMs = link.time.claimMs();
     return {
       subject: link.self,
       kind: finding.claim,

@@ -29,6 +29,7 @@ import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from './order.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
+import { SwarmTime } from './swarm-time.ts';
 
 const SEQUENCE_KEY = 'status/sequence';
 /** Sequences reserved ahead at a start, so that a crash never reuses one. */
@@ -93,6 +94,7 @@ export class SwarmLink {
   readonly order: Order;
   readonly #certificates: Certificates;
   readonly #clocks = new ClockOffsets();
+  readonly time: SwarmTime;
   /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
@@ -135,7 +137,8 @@ export class SwarmLink {
       notice: (notice) => this.#membershipNotice(notice),
       failed: events.failed,
     });
-    this.#ballots = new Ballots(ports, config.swarmId, this.statuses, {
+    this.time = new SwarmTime(ports.clock, this.#clocks);
+    this.#ballots = new Ballots({ ...ports, clock: this.time }, config.swarmId, this.statuses, {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
       measured: events.measured,
@@ -143,6 +146,7 @@ export class SwarmLink {
       failed: events.failed,
     });
     this.order = new Order(ports, config, roster, {
+      wallMs: () => this.time.wallMs(),
       send: (to, name, bytes) => this.#send(to, name, bytes),
       request: (to, name, body, withinMs) => this.#request(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,
@@ -312,11 +316,6 @@ export class SwarmLink {
     return transport.request(peer, protocol, bytes, Math.max(1, withinMs - (clock.monotonicMs() - startMs)));
   }
 
-  /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */
-  clockBehindMs(): number | undefined {
-    return this.#clocks.behindMs(this.#ports.clock.monotonicMs());
-  }
-
   // Who belongs
 
   #receiveRecord(bytes: Uint8Array): Verdict {
@@ -383,7 +382,7 @@ export class SwarmLink {
     if (offer.kind === 'leave') {
       this.#farewell(offer.origin, offer.sequence);
     } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
-      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs);
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, nowMs);
       this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs: 0 });
     }
     return 'accept';
@@ -494,7 +493,7 @@ export class SwarmLink {
   }
 
   #isComplete(): boolean {
-    const sinceMs = this.#ports.clock.wallMs() - JOINS_WITHIN_MS;
+    const sinceMs = this.#ports.clock.monotonicMs() - JOINS_WITHIN_MS;
     if (this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs)) return false;
     const oldMs = this.#ports.clock.monotonicMs() - this.#freshMs;
     const late = this.statuses

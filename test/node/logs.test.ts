@@ -104,24 +104,39 @@ describe('a log', () => {
 });
 
 describe('the offset of a clock', () => {
-  it('forgets what was heard before its own clock was set', () => {
+  it('is known at once when its own clock is set', () => {
     const clocks = new ClockOffsets();
-    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 545_000, 1_000); // ours is behind by 455 s
-    expect(clocks.behindMs(1_000)).toBe(455_000);
-    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_020_000, 1_020_000, 21_000); // it was set right
-    expect(clocks.behindMs(21_000)).toBe(0);
+    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 1_000);
+    expect(clocks.behindMs(545_000, 1_000)).toBe(455_000);
+    expect(clocks.behindMs(1_000_500, 1_500)).toBe(0); // it was set right: what was heard before still holds
+    expect(clocks.behindMs(1_000_500 - 73 * 3_600_000, 1_500)).toBe(73 * 3_600_000);
   });
 
   it('is the median of the peers’ nearest statuses; with one peer nobody knows who is off', () => {
     const clocks = new ClockOffsets();
-    clocks.heard('a', 5_000, 0, 0);
-    expect(clocks.behindMs(0)).toBeUndefined();
-    clocks.heard('a', 6_100, 2_000, 2_000); // it was on its way for 0.9 s
-    clocks.heard('b', 5_050, 0, 0);
-    clocks.heard('c', -90_000, 0, 0); // a clock that is off itself
-    expect(clocks.behindMs(2_000)).toBe(5_000);
+    clocks.heard('a', 5_000, 0);
+    expect(clocks.behindMs(0, 0)).toBeUndefined();
+    clocks.heard('a', 6_100, 2_000); // it was on its way for 0.9 s
+    clocks.heard('b', 5_050, 0);
+    clocks.heard('c', -90_000, 0); // a clock that is off itself
+    expect(clocks.behindMs(2_000, 2_000)).toBe(5_000);
     clocks.forget('c');
-    expect(clocks.behindMs(12_000)).toBe(5_025); // it is made anew every ten seconds
-    expect(clocks.behindMs(100_000)).toBeUndefined();
+    expect(clocks.behindMs(12_000, 12_000)).toBe(5_025); // it is made anew every ten seconds
+    expect(clocks.behindMs(100_000, 100_000)).toBeUndefined();
+  });
+
+  it('makes the swarm’s time of this clock: by most, its own among them, and one that lies moves nothing', () => {
+    const correction = (ownMs: number, ...theirs: number[]): number => {
+      const clocks = new ClockOffsets();
+      for (const [i, theirMs] of theirs.entries()) clocks.heard(`${i}`, theirMs, 0);
+      return clocks.correctionMs(ownMs, 0);
+    };
+    const day = 86_400_000;
+    expect(correction(day)).toBe(0);
+    expect(correction(day, 3 * day)).toBe(0); // nobody knows which of the two is off
+    expect(correction(day, day, 9 * day)).toBe(0);
+    expect(correction(day, 4 * day, 4 * day)).toBe(3 * day);
+    expect(correction(4 * day, day, day, day)).toBe(-3 * day);
+    expect(correction(day, day + 1_500, day + 1_500)).toBe(0);
   });
 });
