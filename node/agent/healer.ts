@@ -49,6 +49,8 @@ export interface HealerParts {
 export class Healer {
   readonly #parts: HealerParts;
   readonly #open = new Map<string, Incident>();
+  /** When each opened, monotonic: its story is dated from there, so that a clock that is set meanwhile does not tear it apart. */
+  readonly #openedMs = new WeakMap<Incident, number>();
   /** Those of the last minute, and when they opened; monotonic. */
   #recent: { incident: Incident; openedMs: number }[] = [];
   #stopped = false;
@@ -92,6 +94,7 @@ export class Healer {
     if (this.#open.has(key) || this.#stopped) return;
     const incident = openIncident(finding, link.self, link.name, ports.clock.wallMs(), ports.crypto.hash);
     this.#open.set(key, incident);
+    this.#openedMs.set(incident, ports.clock.monotonicMs());
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
     // Of the machine as a whole: who it is that keeps it busy.
     const wide = finding.claim === 'pressure' || finding.condition === 'Anomalous';
@@ -388,13 +391,19 @@ export class Healer {
 
   async #close(incident: Incident, state: 'resolved' | 'escalated', outcome: string): Promise<void> {
     this.#open.delete(findingKey(incident));
-    closeIncident(incident, this.#parts.ports.clock.wallMs(), state, outcome);
+    closeIncident(incident, this.#date(incident), state, outcome);
     this.#parts.log('info', `${incident.id}: ${outcome}`);
     await this.#parts.memory.save(incident);
   }
 
   #step(incident: Incident, stage: Stage, text: string, data?: Step['data']): void {
-    addStep(incident, this.#parts.ports.clock.wallMs(), stage, text, data);
+    addStep(incident, this.#date(incident), stage, text, data);
+  }
+
+  #date(incident: Incident): number {
+    const { clock } = this.#parts.ports;
+    const openedMs = this.#openedMs.get(incident);
+    return openedMs === undefined ? clock.wallMs() : incident.openedMs + clock.monotonicMs() - openedMs;
   }
 }
 

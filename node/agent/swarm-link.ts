@@ -108,7 +108,8 @@ export class SwarmLink {
     this.#config = config;
     this.#events = events;
     this.#names = swarmNames(config.swarmId);
-    this.admission = new Admission(ports, config, {
+    this.time = new SwarmTime(ports.clock, this.#clocks);
+    this.admission = new Admission({ ...ports, time: this.time }, config, {
       log: events.log,
       learned: (record, own) => this.#learned(record, own),
       issuerWithinReach: () => this.#issuerWithinReach(),
@@ -137,7 +138,6 @@ export class SwarmLink {
       notice: (notice) => this.#membershipNotice(notice),
       failed: events.failed,
     });
-    this.time = new SwarmTime(ports.clock, this.#clocks);
     this.#ballots = new Ballots({ ...ports, clock: this.time }, config.swarmId, this.statuses, {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
@@ -319,7 +319,7 @@ export class SwarmLink {
   // Who belongs
 
   #receiveRecord(bytes: Uint8Array): Verdict {
-    const offer = this.admission.roster.offer(bytes, this.#ports.clock.wallMs());
+    const offer = this.admission.roster.offer(bytes, this.time.wallMs());
     if (offer.verdict === 'accept') this.#keep([offer.record]);
     return offer.verdict;
   }
@@ -360,7 +360,7 @@ export class SwarmLink {
 
   #issuerWithinReach(): boolean {
     const { roster } = this.admission;
-    const nowMs = this.#ports.clock.wallMs();
+    const nowMs = this.time.wallMs();
     return roster
       .issuers()
       .some(({ subject }) => roster.isIssuer(subject, nowMs) && this.#membership.get(subject)?.state === 'alive');
@@ -504,7 +504,7 @@ export class SwarmLink {
 
   #pulled({ records, envelopes }: Lacking, askedMs: number): { news: number; missed: number } {
     const { clock } = this.#ports;
-    const wallMs = clock.wallMs();
+    const wallMs = this.time.wallMs();
     const accepted = records.flatMap((bytes) => {
       const offer = this.admission.roster.offer(bytes, wallMs);
       return offer.verdict === 'accept' ? [offer.record] : [];

@@ -93,8 +93,9 @@ export function escalate(incident: Incident): void {
   incident.outcome = 'escalated: a person must look';
 }
 
+/** Never before it opened, where the clock was set back meanwhile. */
 export function closeIncident(incident: Incident, atMs: number, state: 'resolved' | 'escalated', outcome: string): void {
   incident.state = state;
-  incident.closedMs = atMs;
+  incident.closedMs = Math.max(atMs, incident.openedMs);
   incident.outcome = outcome;
 }
