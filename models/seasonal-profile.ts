@@ -18,7 +18,8 @@ export type SeasonalState = [mean: number, spread: number, days: number][];
 
 interface Current {
   bin: number;
-  day: number;
+  /** Since 1970. */
+  hour: number;
   sum: number;
   squares: number;
   count: number;
@@ -43,16 +44,17 @@ export class SeasonalProfile {
 
   /** Takes a value for normal at its hour. An hour is learned once it is over. */
   learn(value: number, wallMs: number): void {
-    const [bin, day] = [binOf(wallMs), Math.floor(wallMs / DAY_MS)];
-    if (this.#current !== undefined && (this.#current.bin !== bin || this.#current.day !== day)) this.#close(this.#current);
-    this.#current ??= { bin, day, sum: 0, squares: 0, count: 0 };
-    this.#current.sum += value;
-    this.#current.squares += value * value;
-    this.#current.count++;
+    const hour = Math.floor(wallMs / HOUR_MS);
+    // An hour that another than the next one follows was cut short: the clock was set. It is no hour to learn from.
+    if (this.#current !== undefined && hour === this.#current.hour + 1) this.#close(this.#current);
+    const current = this.#current?.hour === hour ? this.#current : { bin: binOf(wallMs), hour, sum: 0, squares: 0, count: 0 };
+    current.sum += value;
+    current.squares += value * value;
+    current.count++;
+    this.#current = current;
   }
 
   #close({ bin, sum, squares, count }: Current): void {
-    this.#current = undefined;
     const mean = sum / count;
     const deviation = Math.sqrt(Math.max(0, squares / count - mean * mean));
     const [known, spread, days] = this.#bins[bin] ?? [0, 0, 0];
@@ -69,7 +71,8 @@ export class SeasonalProfile {
 }
 
 function binOf(wallMs: number): number {
-  const weekday = (Math.floor(wallMs / DAY_MS) + FIRST_WEEKDAY) % 7; // 0 is Sunday
+  const day = Math.floor(wallMs / DAY_MS);
+  const weekday = (((day + FIRST_WEEKDAY) % 7) + 7) % 7; // 0 is Sunday; a clock can be set to before 1970
   const weekend = weekday === 0 || weekday === 6;
-  return Math.floor((wallMs % DAY_MS) / HOUR_MS) + (weekend ? HOURS : 0);
+  return Math.floor((wallMs - day * DAY_MS) / HOUR_MS) + (weekend ? HOURS : 0);
 }

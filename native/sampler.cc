@@ -24,8 +24,8 @@
 
 namespace {
 
-constexpr size_t kFileBytes = 64 * 1024;
-constexpr int kMaxDisks = 256;
+constexpr size_t kFileBytes = 256 * 1024;
+constexpr int kMaxDisks = 2048;
 constexpr int kMaxMounts = 256;
 constexpr int kMaxProcesses = 20000;
 
@@ -69,10 +69,10 @@ void copy_name(double *field, const char *name, size_t length, size_t size) {
 }
 
 void read_cpu(double *header, char *buffer) {
-	double user, nice, system, idle, iowait, irq, softirq, steal;
+	double user, nice, system, idle, iowait = 0, irq = 0, softirq = 0, steal = 0; // older kernels have fewer
 	if (read_file(AT_FDCWD, "/proc/stat", buffer, kFileBytes) < 0)
 		return;
-	if (sscanf(buffer, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 8)
+	if (sscanf(buffer, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) < 4)
 		return;
 	header[H_CPU_USER] = user + nice;
 	header[H_CPU_SYSTEM] = system + irq + softirq;
@@ -83,7 +83,9 @@ void read_cpu(double *header, char *buffer) {
 
 double meminfo_bytes(const char *text, const char *key) {
 	const char *line = strstr(text, key);
-	return line == nullptr ? NAN : strtod(line + strlen(key), nullptr) * 1024;
+	char *end = nullptr;
+	double value = line == nullptr ? 0 : strtod(line + strlen(key), &end);
+	return line == nullptr || end == line + strlen(key) ? NAN : value * 1024;
 }
 
 void read_memory(double *header, char *buffer) {
@@ -106,29 +108,7 @@ void read_pressure(double *some, double *full, const char *path, char *buffer) {
 		*full = strtod(line + strlen("full avg10="), nullptr);
 }
 
-bool all_lower(const char *text) {
-	for (; *text != '\0'; text++)
-		if (*text < 'a' || *text > 'z')
-			return false;
-	return true;
-}
-
-// Whole disks only, as the plain reader's DISK pattern: sdX vdX xvdX nvmeNnN mmcblkN mdN.
-bool is_disk(const char *name) {
-	int a, b, end = 0;
-	if (strncmp(name, "sd", 2) == 0 || strncmp(name, "vd", 2) == 0)
-		return name[2] != '\0' && all_lower(name + 2);
-	if (strncmp(name, "xvd", 3) == 0)
-		return name[3] != '\0' && all_lower(name + 3);
-	if (sscanf(name, "nvme%dn%d%n", &a, &b, &end) == 2 && name[end] == '\0')
-		return true;
-	end = 0;
-	if (sscanf(name, "mmcblk%d%n", &a, &end) == 1 && name[end] == '\0')
-		return true;
-	end = 0;
-	return sscanf(name, "md%d%n", &a, &end) == 1 && name[end] == '\0';
-}
-
+// All block devices: which of them count is for the readers, both of them alike (bottomDisks).
 int read_disks(Output *out, char *buffer) {
 	int count = 0;
 	if (read_file(AT_FDCWD, "/proc/diskstats", buffer, kFileBytes) < 0)
@@ -136,8 +116,7 @@ int read_disks(Output *out, char *buffer) {
 	for (char *line = strtok(buffer, "\n"); line != nullptr && count < kMaxDisks; line = strtok(nullptr, "\n")) {
 		char name[DISK_NAME_BYTES];
 		double read_sectors, written_sectors, busy_ms;
-		if (sscanf(line, " %*d %*d %31s %*f %*f %lf %*f %*f %*f %lf %*f %*f %lf", name, &read_sectors, &written_sectors, &busy_ms) != 4 ||
-		    !is_disk(name))
+		if (sscanf(line, " %*d %*d %31s %*f %*f %lf %*f %*f %*f %lf %*f %*f %lf", name, &read_sectors, &written_sectors, &busy_ms) != 4)
 			continue;
 		double *record = out->take(DISK_DOUBLES);
 		count++;

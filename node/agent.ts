@@ -15,8 +15,8 @@ import type { MaintenanceWindow } from './action/maintenance.ts';
 import type { Silence } from './action/silences.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
-import { remoteCheckOf } from './agent/evidence.ts';
 import { type EndingStep, endInTurn } from './agent/ending.ts';
+import { remoteCheckOf } from './agent/evidence.ts';
 import { Executor } from './agent/executor.ts';
 import { Grants } from './agent/grants.ts';
 import { GrayWatch } from './agent/gray.ts';
@@ -172,7 +172,7 @@ export class Agent {
     this.#policies = new PolicySet(ports.store, config.policies, config.engine.maxRules);
     const policies = this.#policies.all().map(({ policy }) => policy);
     const ofSwarm = {
-      clockBehindMs: () => this.#link.clockBehindMs(),
+      clockBehindMs: () => this.#link.time.behindMs(),
       isBlind: () => this.#link.order.lateness.isBlind,
     };
     this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, ...ofSwarm, ...events }, (changes) =>
@@ -607,7 +607,7 @@ export class Agent {
       approvals: this.#executor
         .approvals()
         .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
-      silences: this.#executor.silences.active(this.#ports.clock.wallMs()),
+      silences: this.#executor.silences.active(),
       unseen: this.#watcher.unseen(),
       auditRecords: this.#audit.records,
     };

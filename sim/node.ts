@@ -125,6 +125,7 @@ export class SimulatedNode {
     this.releases = new SimulatedReleases(world.scheduler, (reason) => this.#endsBy(reason));
     const { services } = world.settings;
     this.linux = new FakeLinux(world.scheduler, world.random(`machine ${index}`), services, MACHINE, EPOCH_MS);
+    this.linux.skewMs = () => this.skewMs;
   }
 
   /** Undefined while its agent is down. */

@@ -24,7 +24,7 @@ export const VOTE_DEADLINE_MS = 1_500;
 /** How long a claim may be voted on and its certificate used. */
 export const CLAIM_LIFE_MS = 60_000;
 /** Clock difference between peers that a claim's times may show. */
-const CLOCK_TOLERANCE_MS = 3_600_000;
+export const CLOCK_TOLERANCE_MS = 3_600_000;
 const MAX_OPEN_CLAIMS = 64;
 /** Votes remembered, so that none is given twice. */
 const MAX_VOTES_CAST = 1_024;

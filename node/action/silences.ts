@@ -2,6 +2,7 @@
 // finding is still an incident and is still explained; nothing is done about it. Each has an end, and none means "all".
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 
 const PREFIX = 'silence/';
@@ -37,10 +38,14 @@ export type Silence = z.infer<typeof silenceSchema>;
 
 export class Silences {
   readonly #store: Store;
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
   readonly #silences = new Map<string, Silence>();
+  /** When those that were asked for since this agent started end, monotonic: an hour is an hour, whatever the wall clock does. */
+  readonly #endsMs = new Map<string, number>();
 
-  constructor(store: Store) {
+  constructor(store: Store, clock: Pick<Clock, 'monotonicMs' | 'wallMs'>) {
     this.#store = store;
+    this.#clock = clock;
   }
 
   async open(): Promise<void> {
@@ -50,23 +55,36 @@ export class Silences {
     }
   }
 
+  /** As dated by the wall clock as it is set now; those of before a restart know their end by that alone. */
+  #dated(silence: Silence): Silence {
+    const endMs = this.#endsMs.get(silence.id);
+    return endMs === undefined ? silence : { ...silence, untilMs: this.#clock.wallMs() + endMs - this.#clock.monotonicMs() };
+  }
+
   /** Those that have not ended, the next to end first. */
-  active(wallMs: number): Silence[] {
-    return [...this.#silences.values()].filter(({ untilMs }) => untilMs > wallMs).sort((a, b) => a.untilMs - b.untilMs);
+  active(): Silence[] {
+    const wallMs = this.#clock.wallMs();
+    return [...this.#silences.values()]
+      .map((silence) => this.#dated(silence))
+      .filter(({ untilMs }) => untilMs > wallMs)
+      .sort((a, b) => a.untilMs - b.untilMs);
   }
 
   /** The silence that covers a finding; undefined where none does. */
-  covering(policy: string, target: string, wallMs: number): Silence | undefined {
-    return this.active(wallMs).find((silence) => (silence.policy ?? policy) === policy && (silence.target ?? target) === target);
+  covering(policy: string, target: string): Silence | undefined {
+    return this.active().find((silence) => (silence.policy ?? policy) === policy && (silence.target ?? target) === target);
   }
 
   /** Durable once it resolves. @throws RangeError where there are too many already. */
-  async add(id: string, { policy, target, forMs, reason }: SilenceRequest, wallMs: number): Promise<Silence> {
-    const ended = [...this.#silences.values()].filter(({ untilMs }) => untilMs <= wallMs);
-    for (const old of ended) this.#silences.delete(old.id);
+  async add(id: string, { policy, target, forMs, reason }: SilenceRequest): Promise<Silence> {
+    const active = new Set(this.active().map((one) => one.id));
+    const ended = [...this.#silences.values()].filter((one) => !active.has(one.id));
+    for (const old of ended) this.#forget(old.id);
     if (this.#silences.size >= MAX_SILENCES) throw new RangeError(`there are ${MAX_SILENCES} silences already`);
-    const silence: Silence = { id, untilMs: wallMs + forMs, reason, ...(policy && { policy }), ...(target && { target }) };
+    const untilMs = this.#clock.wallMs() + forMs;
+    const silence: Silence = { id, untilMs, reason, ...(policy && { policy }), ...(target && { target }) };
     this.#silences.set(id, silence);
+    this.#endsMs.set(id, this.#clock.monotonicMs() + forMs);
     await this.#store.write([
       { kind: 'put', key: PREFIX + id, value: encodeCbor(silence) },
       ...ended.map((old) => ({ kind: 'delete' as const, key: PREFIX + old.id })),
@@ -74,9 +92,14 @@ export class Silences {
     return silence;
   }
 
+  #forget(id: string): boolean {
+    this.#endsMs.delete(id);
+    return this.#silences.delete(id);
+  }
+
   /** False where there is none of that id. */
   async remove(id: string): Promise<boolean> {
-    if (!this.#silences.delete(id)) return false;
+    if (!this.#forget(id)) return false;
     await this.#store.write([{ kind: 'delete', key: PREFIX + id }]);
     return true;
   }

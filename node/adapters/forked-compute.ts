@@ -4,6 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type {
   Classification,
   Compute,
+  ExactValue,
   InspectAnswer,
   SqlAnswer,
   SqlNeeds,
@@ -142,7 +143,7 @@ export class ForkedCompute implements Compute {
     try {
       const asked = new Map([...where].map(([name, values]) => [name, [...values]]));
       const rows = await this.#inspection.run({ kind: 'inspect', table, where: asked }, timeoutMs);
-      return { ok: true, rows: rows as Record<string, SqlValue | undefined>[] };
+      return { ok: true, rows: rows as Record<string, ExactValue | undefined>[] };
     } catch (error) {
       return { ok: false, message: (error as Error).message };
     }

@@ -1,7 +1,15 @@
 // SQL over rows in memory, read-only, on node:sqlite. Runs in a child process only (compute-host.ts): a statement that
 // runs wild is ended by killing its process.
 import { constants, DatabaseSync } from 'node:sqlite';
-import type { SqlAnswer, SqlNeeds, SqlValue, TableRows, TableShape } from '../../swarm/ports/compute.ts';
+import {
+  type ExactValue,
+  type SqlAnswer,
+  type SqlNeeds,
+  type SqlValue,
+  shownValue,
+  type TableRows,
+  type TableShape,
+} from '../../swarm/ports/compute.ts';
 import { is, isName, tokens } from '../query/tokens.ts';
 
 const MAX_HEAP_BYTES = 256 * 1024 * 1024;
@@ -93,6 +101,7 @@ export function sqlRun(sql: string, schema: readonly TableShape[], data: readonl
     restrict(db, () => undefined);
     const statement = db.prepare(sql);
     statement.setReturnArrays(true);
+    statement.setReadBigInts(true);
     const columns = statement.columns().map(({ name }) => name);
     const rows: SqlValue[][] = [];
     for (const row of statement.iterate() as unknown as Iterable<unknown[]>) {
@@ -117,11 +126,18 @@ function fill(db: DatabaseSync, table: string, columns: readonly string[], rows:
   const insert = db.prepare(
     `INSERT INTO ${quoted(table)} (${columns.map(quoted).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
   );
-  for (const row of rows) insert.run(...row);
+  for (const row of rows) insert.run(...row.map(bindable));
+}
+
+/** SQLite's integers have 64 bits with a sign; what is larger, as a kernel's may be, is a REAL there. */
+function bindable(value: ExactValue): ExactValue {
+  return typeof value === 'bigint' && BigInt.asIntN(64, value) !== value ? Number(value) : value;
 }
 
 function plain(value: unknown): SqlValue {
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return shownValue(value);
+  // As SQLite's shell prints it: JSON has no form for it.
+  if (typeof value === 'number' && !Number.isFinite(value)) return value > 0 ? 'Inf' : '-Inf';
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   return typeof value === 'string' || typeof value === 'number' ? value : null;
 }

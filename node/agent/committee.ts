@@ -490,7 +490,7 @@ export class Committee {
 
   #members(log: DecisionLog): AutopilotMember[] {
     const { clock } = this.#ports;
-    const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
+    const nowMs = clock.monotonicMs();
     const silent = new Set(log.conf.voters.filter((id) => (log.follower(id)?.silentMs ?? 0) > SILENT_MS));
     for (const [peer, { id, atMs }] of this.#known)
       if (nowMs - atMs > (silent.has(id) ? SILENT_KNOWN_FOR_MS : KNOWN_FOR_MS)) this.#known.delete(peer);
@@ -500,7 +500,7 @@ export class Committee {
         peer,
         hasRole: this.#events.hasRole(peer),
         isAlive: state === 'alive',
-        forMs: wallMs - sinceMs,
+        forMs: nowMs - sinceMs,
         known: known && { id: known.id, upMs: known.upMs + nowMs - known.atMs },
         domain: this.#vitals.get(peer)?.domain ?? '',
         isUnfit: this.#isUnfit(peer),

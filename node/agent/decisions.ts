@@ -65,6 +65,8 @@ export const LEASE_MS = 1_000;
 export type ReadMode = (typeof READS)[number];
 
 export interface DecisionsEvents {
+  /** What time it is as most of the swarm has it. */
+  wallMs(): number;
   send(to: PeerId, bytes: Uint8Array): void;
   request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
   alive(): readonly PeerId[];
@@ -161,9 +163,14 @@ export class Decisions {
     return this.#liars.peers;
   }
 
+  /** The time that what is decided begins and ends by. */
+  wallMs(): number {
+    return this.#events.wallMs();
+  }
+
   /** Members on which nothing is to depend now: those whose drains this agent has seen the proof of. */
   drained(): ReadonlyMap<PeerId, Drain> {
-    const nowMs = this.#ports.clock.wallMs();
+    const nowMs = this.#events.wallMs();
     const { index, drains } = this.state;
     if (this.#drained.index !== index || nowMs >= this.#drained.endMs) {
       const { mayDecide, members } = this.#events;
@@ -177,8 +184,8 @@ export class Decisions {
 
   /** Has nothing depend on a member for a while, by this member’s wish: its own, or a person’s. */
   drain(peer: PeerId, forMs: number, reason: string, withinMs: number): Promise<Outcome> {
-    const { crypto, clock } = this.#ports;
-    const wishedMs = Math.round(clock.wallMs());
+    const { crypto } = this.#ports;
+    const wishedMs = Math.round(this.#events.wallMs());
     const proof = crypto.sign(drainBytes(this.#swarmId, { by: crypto.self, peer, forMs, wishedMs }));
     return this.decide({ kind: 'drain', peer, forMs, wishedMs, proof, members: 1, isOrdered: false, reason }, withinMs);
   }
@@ -195,7 +202,7 @@ export class Decisions {
   /** Has something decided, by this member's wish: asked again under the same id until somebody leads. @throws LogUnavailable */
   async decide(wish: Wish, timeoutMs: number): Promise<Outcome> {
     const { clock, random, crypto } = this.#ports;
-    const decision = wished(wish, crypto.self, toHex(random.bytes(ID_BYTES)), clock.wallMs());
+    const decision = wished(wish, crypto.self, toHex(random.bytes(ID_BYTES)), this.#events.wallMs());
     const parsed = decisionSchema.safeParse(decision);
     if (!parsed.success) return { ok: false, reason: parsed.error.issues[0]?.message ?? 'malformed' };
     const untilMs = clock.monotonicMs() + timeoutMs;
@@ -271,7 +278,7 @@ export class Decisions {
 
   /** How many there are, how they are, and what time it is, is not for whoever wishes to say: else a wrong clock would end others' leases. */
   #stamped(decision: Decision): Decision {
-    const atMs = Math.round(this.#ports.clock.wallMs());
+    const atMs = Math.round(this.#events.wallMs());
     const later = (untilMs: number): number => atMs + Math.max(0, untilMs - decision.atMs);
     switch (decision.kind) {
       case 'lease':
@@ -351,8 +358,8 @@ export class Decisions {
     const ended = (): void => {
       this.#isLeading = false;
     };
-    const { clock, random, crypto } = this.#ports;
-    const decision = wished({ kind: 'leads' }, crypto.self, toHex(random.bytes(ID_BYTES)), clock.wallMs());
+    const { random, crypto } = this.#ports;
+    const decision = wished({ kind: 'leads' }, crypto.self, toHex(random.bytes(ID_BYTES)), this.#events.wallMs());
     log.propose(decision, REQUEST_MS).then(ended, ended);
   }
 

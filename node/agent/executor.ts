@@ -135,7 +135,7 @@ export class Executor {
     this.#guard = new Guard(mode, () => parts.grants?.budget());
     const { actuator, sensors, crypto } = parts.ports;
     this.#machine = { actuator, sensors, crypto, peers: parts.peers };
-    this.silences = new Silences(parts.ports.store);
+    this.silences = new Silences(parts.ports.store, parts.ports.clock);
     const { clock, store } = parts.ports;
     this.#transactions = new CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>(new Transactions(), {
       clock,
@@ -260,7 +260,7 @@ export class Executor {
 
   async silence(request: SilenceRequest): Promise<Silence> {
     const { ports, audit } = this.#parts;
-    const silence = await this.silences.add(`sil-${toHex(ports.random.bytes(PLAN_ID_BYTES))}`, request, ports.clock.wallMs());
+    const silence = await this.silences.add(`sil-${toHex(ports.random.bytes(PLAN_ID_BYTES))}`, request);
     const what = [silence.policy ?? 'every policy', silence.target === undefined ? '' : `on ${silence.target}`].join(' ').trim();
     await audit.append('control', silence.id, `silenced ${what} for ${Math.round(request.forMs / 1000)} s: ${silence.reason}`);
     return silence;

@@ -21,7 +21,7 @@ export class Grants {
   readonly #link: SwarmLink;
   /** Whose signatures were looked at, and whether they hold. */
   readonly #signed = new Map<string, boolean>();
-  /** Wall clock of each use, by the grant: not forgotten by a restart. */
+  /** When each was used, monotonic, by the grant: not forgotten by a restart, over which the wall clock tells. */
   readonly #uses = new Map<string, number[]>();
 
   constructor(ports: Ports, swarmId: string, link: SwarmLink) {
@@ -31,8 +31,21 @@ export class Grants {
   }
 
   async open(): Promise<void> {
-    for (const [key, bytes] of await this.#ports.store.range(USES_PREFIX, { limit: MAX_KEPT }))
-      this.#uses.set(key.slice(USES_PREFIX.length), usesSchema.safeParse(decodeCbor(bytes)).data ?? []);
+    const aheadMs = this.#wallAheadMs();
+    for (const [key, bytes] of await this.#ports.store.range(USES_PREFIX, { limit: MAX_KEPT })) {
+      const used = usesSchema.safeParse(decodeCbor(bytes)).data ?? [];
+      // What lies ahead was dated by a clock that was wrong: it is no older than now.
+      const nowMs = this.#ports.clock.monotonicMs();
+      this.#uses.set(
+        key.slice(USES_PREFIX.length),
+        used.map((wallMs) => Math.min(nowMs, wallMs - aheadMs)),
+      );
+    }
+  }
+
+  #wallAheadMs(): number {
+    const { clock } = this.#ports;
+    return clock.wallMs() - clock.monotonicMs();
   }
 
   /** Has a grant decided, in this member's name. */
@@ -43,8 +56,8 @@ export class Grants {
   }
 
   #of(call: ToolCall, effect: Effect): Grant[] {
-    const { crypto, clock } = this.#ports;
-    const nowMs = clock.wallMs();
+    const { crypto } = this.#ports;
+    const nowMs = this.#link.time.wallMs();
     const target = changeToolOf(call).target(call);
     return this.#link.order.decisions.state.grants
       .of(crypto.self, nowMs)
@@ -80,7 +93,7 @@ export class Grants {
 
   /** The standing approval of each call; undefined where one has none, or has none left. */
   approvals(calls: readonly ToolCall[]): Grant[] | undefined {
-    const nowMs = this.#ports.clock.wallMs();
+    const nowMs = this.#ports.clock.monotonicMs();
     const found = calls.map((call) => this.#of(call, 'approve').find((one) => this.#usesOf(one, nowMs).length < one.uses));
     return found.every((one) => one !== undefined) ? found : undefined;
   }
@@ -89,12 +102,16 @@ export class Grants {
     return (this.#uses.get(id) ?? []).filter((atMs) => nowMs - atMs < withinMs);
   }
 
+  #usesOnWall(id: string, aheadMs: number): number[] {
+    return (this.#uses.get(id) ?? []).map((usedMs) => Math.round(usedMs + aheadMs));
+  }
+
   /** Counted, whatever comes: durable once it resolves. */
   async use(grants: readonly Grant[]): Promise<void> {
-    const nowMs = Math.round(this.#ports.clock.wallMs());
+    const [nowMs, aheadMs] = [this.#ports.clock.monotonicMs(), this.#wallAheadMs()];
     for (const grant of grants) this.#uses.set(grant.id, [...this.#usesOf(grant, nowMs), nowMs]);
     await this.#ports.store.write(
-      grants.map(({ id }) => ({ kind: 'put', key: `${USES_PREFIX}${id}`, value: encodeCbor(this.#uses.get(id) ?? []) })),
+      grants.map(({ id }) => ({ kind: 'put', key: `${USES_PREFIX}${id}`, value: encodeCbor(this.#usesOnWall(id, aheadMs)) })),
     );
   }
 }

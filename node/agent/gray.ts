@@ -166,16 +166,16 @@ export class GrayWatch {
   /** Unless that ends soon. */
   #isDrained(peer: PeerId): boolean {
     const drain = this.#decisions.drained().get(peer);
-    return drain !== undefined && drain.atMs + drain.forMs - this.#ports.clock.wallMs() > RENEW_MS;
+    return drain !== undefined && drain.atMs + drain.forMs - this.#decisions.wallMs() > RENEW_MS;
   }
 
   // What is done about it
 
   async #claim(peer: PeerId, kind: GrayKind): Promise<void> {
-    const { clock, crypto } = this.#ports;
+    const { crypto } = this.#ports;
     const witnesses = this.#events.witnessesOf(peer);
     if (witnesses.length < LEAST_DRAWN) return;
-    const fromMs = Math.round(clock.wallMs());
+    const fromMs = Math.round(this.#decisions.wallMs());
     const name = this.#events.nameOf(peer);
     const { rttMs, lostShare, offsetMs } = this.#events.measured(peer);
     const evidenceDigest = crypto.hash(encodeCbor([kind, rttMs ?? null, lostShare, offsetMs ?? null]));
@@ -219,13 +219,19 @@ export class GrayWatch {
     const drain = this.#decisions.drained().get(this.#events.self);
     const vitals = this.#events.vitals();
     const nowMs = Math.round(clock.wallMs());
-    if (drain === undefined || nowMs - drain.atMs < RESTART_AFTER_MS || vitals.lagMs < RESTART_LAG_MS || this.#events.isStarved())
+    if (
+      drain === undefined ||
+      this.#decisions.wallMs() - drain.atMs < RESTART_AFTER_MS ||
+      vitals.lagMs < RESTART_LAG_MS ||
+      this.#events.isStarved()
+    )
       return;
     // Not where a person wants it.
     const isOwn = drain.by === this.#events.self && Number.isFinite(this.#drainedAtMs);
     if (!isOwn && foundBy(drain)?.kind !== 'slow') return;
     const before = decodeCbor((await store.get(RESTARTED_KEY)) ?? encodeCbor(0));
-    if (typeof before !== 'number' || nowMs - before < RESTART_EVERY_MS) return;
+    // One that lies ahead is of a clock that was wrong.
+    if (typeof before !== 'number' || (before <= nowMs && nowMs - before < RESTART_EVERY_MS)) return;
     await store.write([{ kind: 'put', key: RESTARTED_KEY, value: encodeCbor(nowMs) }]);
     const text = `this agent starts anew, for its loop is ${Math.round(vitals.lagMs)} ms late; its services go on`;
     if (this.#incident !== undefined) {

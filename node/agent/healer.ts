@@ -21,6 +21,7 @@ import {
   relation,
   type Stage,
   type Step,
+  TOGETHER_MS,
 } from '../detection/incident.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { ToolCall } from '../tool-call.ts';
@@ -90,6 +91,10 @@ const OVER: Next = { kind: 'over' };
 export class Healer {
   readonly #parts: HealerParts;
   readonly #open = new Map<string, Incident>();
+  /** When each opened, monotonic: its story is dated from there, so that a clock that is set meanwhile does not tear it apart. */
+  readonly #openedMs = new WeakMap<Incident, number>();
+  /** Those of the last minute, and when they opened; monotonic. */
+  #recent: { incident: Incident; openedMs: number }[] = [];
   #stopped = false;
 
   constructor(parts: HealerParts) {
@@ -103,6 +108,11 @@ export class Healer {
   /** Incidents that a crash left open are closed as interrupted: what still holds is found anew. */
   async recover(): Promise<void> {
     const { ports, memory } = this.#parts;
+    const [nowMs, wallMs] = [ports.clock.monotonicMs(), ports.clock.wallMs()];
+    for (const incident of memory.incidents().slice(-MAX_RELATED)) {
+      const ageMs = wallMs - incident.openedMs;
+      if (ageMs >= 0 && ageMs <= TOGETHER_MS) this.#recent.push({ incident, openedMs: nowMs - ageMs });
+    }
     for (const incident of memory.incidents().filter(({ closedMs }) => closedMs === 0)) {
       closeIncident(incident, ports.clock.wallMs(), 'resolved', 'interrupted by a restart of the agent');
       await this.#save(incident);
@@ -126,6 +136,7 @@ export class Healer {
     if (this.#open.has(key) || this.#stopped) return;
     const incident = openIncident(finding, link.self, link.name, ports.clock.wallMs(), ports.crypto.hash);
     this.#open.set(key, incident);
+    this.#openedMs.set(incident, ports.clock.monotonicMs());
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
     // Of the machine as a whole: who it is that keeps it busy.
     const wide = finding.claim === 'pressure' || finding.condition === 'Anomalous';
@@ -202,12 +213,12 @@ export class Healer {
 
   /** With what opened just before, where they belong together. */
   #group(incident: Incident): void {
-    const recent = this.#parts.memory
-      .incidents()
-      .filter((other) => other.id !== incident.id)
-      .slice(-MAX_RELATED);
-    for (const earlier of recent) {
-      const why = relation(earlier, incident);
+    const nowMs = this.#parts.ports.clock.monotonicMs();
+    this.#recent = this.#recent.filter(({ openedMs }) => nowMs - openedMs <= TOGETHER_MS).slice(-MAX_RELATED);
+    const before = this.#recent;
+    this.#recent = [...before, { incident, openedMs: nowMs }];
+    for (const { incident: earlier, openedMs } of before) {
+      const why = relation(earlier, incident, nowMs - openedMs);
       if (why === undefined) continue;
       incident.cause = earlier.cause === '' ? earlier.id : earlier.cause;
       this.#step(incident, 'detect', `belongs to ${incident.cause}: ${why}`);
@@ -233,10 +244,9 @@ export class Healer {
 
   /** In words, the silence that covers a finding; undefined where none does. */
   #silence({ policy, target }: Pick<Finding, 'policy' | 'target'>): string | undefined {
-    const wallMs = this.#parts.ports.clock.wallMs();
     const silence =
-      this.#parts.executor.silences.covering(policy, target, wallMs) ??
-      this.#parts.link.order.decisions.state.silenceOn(policy, target, wallMs);
+      this.#parts.executor.silences.covering(policy, target) ??
+      this.#parts.link.order.decisions.state.silenceOn(policy, target, this.#parts.link.time.wallMs());
     return silence && `silenced: ${silence.reason} (${silence.id})`;
   }
 
@@ -278,7 +288,7 @@ export class Healer {
   /** What is wrong, as of now. */
   #claimOf(incident: Incident, finding: Finding): Claim {
     const { ports, link } = this.#parts;
-    const nowMs = Math.round(ports.clock.wallMs());
+    const nowMs = link.time.claimMs();
     return {
       subject: link.self,
       kind: finding.claim,
@@ -496,7 +506,7 @@ export class Healer {
 
   async #close(incident: Incident, state: 'resolved' | 'escalated', outcome: string): Promise<void> {
     this.#open.delete(findingKey(incident));
-    closeIncident(incident, this.#parts.ports.clock.wallMs(), state, outcome);
+    closeIncident(incident, this.#date(incident), state, outcome);
     this.#parts.log('info', `${incident.id}: ${outcome}`);
     await this.#save(incident);
   }
@@ -508,7 +518,13 @@ export class Healer {
   }
 
   #step(incident: Incident, stage: Stage, text: string, data?: Step['data']): void {
-    addStep(incident, this.#parts.ports.clock.wallMs(), stage, text, data);
+    addStep(incident, this.#date(incident), stage, text, data);
+  }
+
+  #date(incident: Incident): number {
+    const { clock } = this.#parts.ports;
+    const openedMs = this.#openedMs.get(incident);
+    return openedMs === undefined ? clock.wallMs() : incident.openedMs + clock.monotonicMs() - openedMs;
   }
 }
 

@@ -53,7 +53,7 @@ export class Nova {
   readonly #ports: Ports;
   readonly #link: SwarmLink;
   readonly #events: NovaEvents;
-  /** Since when members are unwell, or short of something, as this agent has seen it. */
+  /** Since when members are unwell, or short of something, as this agent has seen it; all of these monotonic. */
   readonly #unwellMs = new Map<PeerId, number>();
   readonly #shortMs = new Map<PeerId, number>();
   #open: readonly OpenElsewhere[] = [];
@@ -94,7 +94,7 @@ export class Nova {
     if (!committee.isLeader || this.#turns.isStopped) return;
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;
-    if (planned.wish.kind === 'move') this.#movedMs = view.nowMs;
+    if (planned.wish.kind === 'move') this.#movedMs = this.#ports.clock.monotonicMs();
     await this.#link.order.decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans anew
   }
 
@@ -111,12 +111,14 @@ export class Nova {
   async #view(): Promise<PlannerView> {
     const { order, self } = this.#link;
     const { state } = order.decisions;
-    const nowMs = this.#ports.clock.wallMs();
-    const members = this.#link.members.map(({ peer, state: is }) => this.#seen(peer, is === 'alive', nowMs));
+    const seenMs = this.#ports.clock.monotonicMs();
+    // The planner compares with when things were decided: that is dated by the swarm's clock. What was seen here is dated back from it.
+    const nowMs = order.decisions.wallMs();
+    const members = this.#link.members.map(({ peer, state: is }) => this.#seen(peer, is === 'alive', seenMs, nowMs - seenMs));
     const unwell = members.filter(({ unwellMs }) => unwellMs !== undefined);
     if (unwell.length < ASK_FROM) this.#open = [];
-    else if (nowMs - this.#askedMs >= ASK_EVERY_MS) {
-      this.#askedMs = nowMs;
+    else if (seenMs - this.#askedMs >= ASK_EVERY_MS) {
+      this.#askedMs = seenMs;
       this.#open = await this.#events.openOn(unwell.filter(({ isAlive }) => isAlive).map(({ peer }) => peer));
     }
     return {
@@ -132,7 +134,7 @@ export class Nova {
       bundles: state.bundles.state,
       upgrades: state.upgrades.state,
       placements: state.placements(),
-      movedMs: this.#movedMs,
+      movedMs: this.#movedMs + nowMs - seenMs,
     };
   }
 
@@ -140,12 +142,14 @@ export class Nova {
     return this.#open.flatMap((one) => (one.peer === peer ? [one.target] : []));
   }
 
-  #seen(peer: PeerId, isAlive: boolean, nowMs: number): Omit<MemberView, 'services'> {
+  /** @param nowMs monotonic. @param aheadMs what the swarm's clock is ahead of that. */
+  #seen(peer: PeerId, isAlive: boolean, nowMs: number, aheadMs: number): Omit<MemberView, 'services'> {
     const status = this.#link.statuses.get(peer)?.status;
     const since = (all: Map<PeerId, number>, is: boolean): number | undefined => {
       if (!is) all.delete(peer);
       else if (!all.has(peer)) all.set(peer, nowMs);
-      return all.get(peer);
+      const sinceMs = all.get(peer);
+      return sinceMs === undefined ? undefined : sinceMs + aheadMs;
     };
     return {
       peer,
@@ -162,7 +166,8 @@ export class Nova {
   // What is wrong with several machines at once
 
   async #tell(correlation: Correlation | undefined): Promise<void> {
-    const nowMs = this.#ports.clock.wallMs();
+    const { clock } = this.#ports;
+    const nowMs = clock.monotonicMs();
     if (correlation === undefined) {
       this.#sinceMs = undefined;
       const { seenMs = nowMs } = this.#together ?? {};
@@ -175,7 +180,7 @@ export class Nova {
     const [key, names] = [`${cause} ${value}`, unwell.map((peer) => this.#link.nameOf(peer)).join(', ')];
     if (this.#together === undefined) await this.#begin(correlation, names, key);
     else if (this.#together.key !== key) {
-      addStep(this.#together.incident, nowMs, 'detect', `probably rather ${words(correlation)}: ${names}`);
+      addStep(this.#together.incident, clock.wallMs(), 'detect', `probably rather ${words(correlation)}: ${names}`);
       await this.#events.save(this.#together.incident);
     }
     if (this.#together !== undefined) Object.assign(this.#together, { key, seenMs: nowMs });
@@ -196,7 +201,7 @@ export class Nova {
     addStep(incident, nowMs, 'detect', `${finding.summary}: ${names}`, { cause, value, unwell: unwell.length, all });
     for (const { peer, id, target } of this.#open)
       addStep(incident, nowMs, 'detect', `${id} on ${this.#link.nameOf(peer)} belongs to it: ${target}`);
-    this.#together = { incident, key, seenMs: nowMs };
+    this.#together = { incident, key, seenMs: clock.monotonicMs() };
     this.#events.log('warn', `${incident.id}: ${finding.summary}: ${names}`);
     await this.#events.save(incident);
   }

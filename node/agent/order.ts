@@ -17,6 +17,8 @@ type MessageName = (typeof ORDER_MESSAGES)[number];
 type RequestName = (typeof ORDER_REQUESTS)[number];
 
 export interface OrderEvents {
+  /** What time it is as most of the swarm has it. */
+  wallMs(): number;
   send(to: PeerId, name: MessageName, bytes: Uint8Array): void;
   request(to: PeerId, name: RequestName, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
   members(): readonly Member[];
@@ -61,7 +63,7 @@ export class Order {
       members,
       isAlive: (peer) => events.stateOf(peer) === 'alive',
       hasRole: (peer) => roster.member(peer)?.role === 'committee',
-      mayTransfer: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
+      mayTransfer: (peer) => roster.isIssuer(peer, events.wallMs()),
       rttMs,
       vitals: () => this.#vitals.now,
       isDrained: (peer) => this.decisions.drained().has(peer),
@@ -76,12 +78,13 @@ export class Order {
       failed,
     });
     this.decisions = new Decisions(ports, swarmId, this.committee, {
+      wallMs: () => events.wallMs(),
       send: (to, bytes) => events.send(to, 'attest', bytes),
       request: (to, body, withinMs) => events.request(to, 'decisions', body, withinMs),
       alive: () => members().flatMap(({ peer, state }) => (state === 'alive' ? [peer] : [])),
       isMember: (peer) => roster.isMember(peer),
       members: () => roster.members().map(({ subject }) => subject),
-      mayDecide: (peer) => roster.isIssuer(peer, ports.clock.wallMs()),
+      mayDecide: (peer) => roster.isIssuer(peer, events.wallMs()),
       health: () => this.health(),
       recovery: () => events.recovery(),
       versionOf: (peer) => events.statusOf(peer)?.version,

@@ -80,10 +80,9 @@ export class Permits {
     const isVoted = approvals.length === 0;
     const votes = isVoted ? await this.#link.vote({ ...claim, warrant: this.#warrant(plan, calls, before) }) : undefined;
     if (isVoted && votes?.certificate === undefined) return refused(`its witnesses do not certify it: ${votes?.outcome}`);
-    const { clock } = this.#ports;
     const { decisions } = this.#link.order;
     try {
-      const untilMs = Math.round(clock.wallMs() + LEASE_MS);
+      const untilMs = Math.round(this.#link.time.wallMs() + LEASE_MS);
       const wish = { kind: 'lease', plan: plan.id, members: 1, sick: 0, untilMs } as const; // the coordinator says how many there are
       const outcome = await decisions.decide(wish, LEASE_WITHIN_MS);
       if (!outcome.ok) return refused(outcome.reason, outcome.busy);
@@ -110,8 +109,10 @@ export class Permits {
   }
 
   #leaseFor(plan: string) {
-    const { crypto, clock } = this.#ports;
-    return this.#link.order.decisions.state.leases(clock.wallMs()).find((one) => one.plan === plan && one.peer === crypto.self);
+    const { crypto } = this.#ports;
+    return this.#link.order.decisions.state
+      .leases(this.#link.time.wallMs())
+      .find((one) => one.plan === plan && one.peer === crypto.self);
   }
 
   /** All that must hold, judged by this agent itself, at the moment of use; why not, or undefined. */
@@ -131,7 +132,7 @@ export class Permits {
     const { order } = this.#link;
     const { members, sick } = order.health();
     if (isStorm(members, sick)) return `${sick} of ${members} members look sick: nothing disruptive is done`;
-    const out = order.decisions.state.leases(this.#ports.clock.wallMs()).length;
+    const out = order.decisions.state.leases(this.#link.time.wallMs()).length;
     return out > mostLeases(members) ? `${out} leases are out, and ${mostLeases(members)} may be` : undefined;
   }
 
@@ -146,11 +147,11 @@ export class Permits {
     calls: readonly ToolCall[],
     before: readonly Snapshot[],
   ): Promise<string | undefined> {
-    const { crypto, clock, store } = this.#ports;
+    const { crypto, store } = this.#ports;
     const { warrant } = certificate.claim;
     const { roster } = this.#link.admission;
     const is = digests(crypto, calls, before);
-    const question = { crypto, roster, peer: crypto.self, plan: plan.id, calls: is.calls, nowMs: clock.wallMs() };
+    const question = { crypto, roster, peer: crypto.self, plan: plan.id, calls: is.calls, nowMs: this.#link.time.claimMs() };
     // The steps go by how it was: this first.
     if (warrant !== undefined && !equalBytes(warrant.precondition, is.precondition))
       return 'what it is on has changed since it was certified';

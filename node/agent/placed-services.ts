@@ -167,9 +167,8 @@ export class PlacedServices {
 
   // Holding
 
-  #leftMs({ monotonicMs, wallMs }: Deadline): number {
-    const { clock } = this.#ports;
-    return Math.min(monotonicMs - clock.monotonicMs(), wallMs - clock.wallMs());
+  #leftMs({ monotonicMs }: Deadline): number {
+    return monotonicMs - this.#ports.clock.monotonicMs();
   }
 
   async #keep(services: readonly string[]): Promise<void> {
@@ -213,7 +212,7 @@ export class PlacedServices {
   async #giveUp(service: string, reason: string, unfitMs: number | null): Promise<Outcome> {
     const fence = this.#placement(service)?.fence ?? 0;
     await this.#release(service, reason);
-    const unfitUntilMs = unfitMs === null ? null : Math.round(this.#ports.clock.wallMs() + unfitMs);
+    const unfitUntilMs = unfitMs === null ? null : Math.round(this.#decisions.wallMs() + unfitMs);
     const wish = { kind: 'unplace', service, fence, unfitUntilMs, reason: reason.slice(0, MAX_REASON) } as const;
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
     this.#tenures.delete(service);

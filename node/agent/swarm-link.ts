@@ -30,6 +30,7 @@ import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from './order.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
+import { SwarmTime } from './swarm-time.ts';
 
 const SEQUENCE_KEY = 'status/sequence';
 /** Sequences reserved ahead at a start, so that a crash never reuses one. */
@@ -100,6 +101,7 @@ export class SwarmLink {
   readonly order: Order;
   readonly #certificates: Certificates;
   readonly #clocks = new ClockOffsets();
+  readonly time: SwarmTime;
   /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
@@ -113,7 +115,8 @@ export class SwarmLink {
     this.#config = config;
     this.#events = events;
     this.#names = swarmNames(config.swarmId);
-    this.admission = new Admission(ports, config, {
+    this.time = new SwarmTime(ports.clock, this.#clocks);
+    this.admission = new Admission({ ...ports, time: this.time }, config, {
       log: events.log,
       learned: (record, own) => this.#learned(record, own),
       issuerWithinReach: () => this.#issuerWithinReach(),
@@ -150,7 +153,7 @@ export class SwarmLink {
       notice: (notice) => this.#membershipNotice(notice),
       failed: events.failed,
     });
-    this.#ballots = new Ballots(ports, config.swarmId, this.statuses, {
+    this.#ballots = new Ballots({ ...ports, clock: this.time }, config.swarmId, this.statuses, {
       send: (to, bytes) => this.#send(to, 'vote', bytes),
       voted: events.voted,
       measured: events.measured,
@@ -159,6 +162,7 @@ export class SwarmLink {
       failed: events.failed,
     });
     this.order = new Order(ports, config, roster, {
+      wallMs: () => this.time.wallMs(),
       send: (to, name, bytes) => this.#send(to, name, bytes),
       request: (to, name, body, withinMs) => this.#asking.one(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,
@@ -304,15 +308,10 @@ export class SwarmLink {
     return this.#asking.one(peer, this.#names.protocol(name), body, withinMs);
   }
 
-  /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */
-  clockBehindMs(): number | undefined {
-    return this.#clocks.behindMs(this.#ports.clock.monotonicMs());
-  }
-
   // Who belongs
 
   #receiveRecord(bytes: Uint8Array): Verdict {
-    const offer = this.admission.roster.offer(bytes, this.#ports.clock.wallMs());
+    const offer = this.admission.roster.offer(bytes, this.time.wallMs());
     if (offer.verdict === 'accept') this.#keep([offer.record]);
     return offer.verdict;
   }
@@ -353,7 +352,7 @@ export class SwarmLink {
 
   #issuerWithinReach(): boolean {
     const { roster } = this.admission;
-    const nowMs = this.#ports.clock.wallMs();
+    const nowMs = this.time.wallMs();
     return roster
       .issuers()
       .some(({ subject }) => roster.isIssuer(subject, nowMs) && this.#membership.get(subject)?.state === 'alive');
@@ -376,8 +375,9 @@ export class SwarmLink {
       this.#farewell(offer.origin, offer.sequence);
     } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
       // What its own pings take is late by what made them so.
-      const lateMs = this.order.lateness.lateMs + this.#circles.slowestRttMs();
-      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, this.#ports.clock.wallMs(), nowMs, lateMs);
+      const byMs = this.order.lateness.lateMs + this.#circles.slowestRttMs();
+      const late = { byMs, ourMs: this.#ports.clock.wallMs() };
+      this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, nowMs, late);
       this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs: 0 });
     }
     return 'accept';
@@ -490,7 +490,7 @@ export class SwarmLink {
   }
 
   #isComplete(): boolean {
-    const sinceMs = this.#ports.clock.wallMs() - JOINS_WITHIN_MS;
+    const sinceMs = this.#ports.clock.monotonicMs() - JOINS_WITHIN_MS;
     if (this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs)) return false;
     const oldMs = this.#ports.clock.monotonicMs() - this.#freshMs;
     const late = this.statuses
@@ -501,7 +501,7 @@ export class SwarmLink {
 
   #pulled({ records, envelopes }: Lacking, askedMs: number): { news: number; missed: number } {
     const { clock } = this.#ports;
-    const wallMs = clock.wallMs();
+    const wallMs = this.time.wallMs();
     const accepted = records.flatMap((bytes) => {
       const offer = this.admission.roster.offer(bytes, wallMs);
       return offer.verdict === 'accept' ? [offer.record] : [];

@@ -39,7 +39,8 @@ interface HowBundleTried extends HowTried {
 interface Watch {
   bundle: string;
   sinceMs: number;
-  sinceWallMs: number;
+  /** Incidents that there were already: what is dated earlier need not be older. */
+  before: ReadonlySet<string>;
   wasReady: boolean;
   /** Why it could not be taken. */
   refused: string | undefined;
@@ -88,7 +89,7 @@ export class SwarmPolicies {
   async #take(wanted: Bundle | undefined): Promise<void> {
     const { clock } = this.#ports;
     const bundle = wanted?.id ?? '';
-    const watch = { bundle, sinceMs: clock.monotonicMs(), sinceWallMs: clock.wallMs(), wasReady: this.#events.isReady() };
+    const watch = { bundle, sinceMs: clock.monotonicMs(), before: this.#known(), wasReady: this.#events.isReady() };
     let refused = wanted === undefined ? undefined : this.#pushes.refusal(wanted);
     if (refused === undefined) {
       try {
@@ -134,13 +135,17 @@ export class SwarmPolicies {
   /** After a restart in the middle: watched from the beginning. */
   #watchAnew(bundle: string): Watch {
     const { clock } = this.#ports;
-    return { bundle, sinceMs: clock.monotonicMs(), sinceWallMs: clock.wallMs(), wasReady: true, refused: undefined };
+    return { bundle, sinceMs: clock.monotonicMs(), before: this.#known(), wasReady: true, refused: undefined };
   }
 
-  #wrong({ sinceWallMs, wasReady, refused }: Watch, findings: number): string | undefined {
+  #known(): Set<string> {
+    return new Set(this.#events.incidents().map(({ id }) => id));
+  }
+
+  #wrong({ before, wasReady, refused }: Watch, findings: number): string | undefined {
     if (refused !== undefined) return refused;
     const mine = new Set(this.#events.names());
-    const opened = this.#events.incidents().filter((one) => one.openedMs >= sinceWallMs && mine.has(one.policy));
+    const opened = this.#events.incidents().filter((one) => !before.has(one.id) && mine.has(one.policy));
     const failed = opened.find(({ steps, state }) => state === 'escalated' || steps.some(({ stage }) => stage === 'undo'));
     if (failed !== undefined) return `what ${failed.policy} did about ${failed.target} did not help (kalos explain ${failed.id})`;
     const [first] = opened;

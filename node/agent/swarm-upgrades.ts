@@ -43,7 +43,8 @@ export class SwarmUpgrades {
   readonly #decisions: Decisions;
   readonly #events: SwarmUpgradesEvents;
   #startedMs = 0;
-  #startedWallMs = 0;
+  /** Incidents that there were already when it started. */
+  #before: ReadonlySet<string> = new Set();
   #notBeforeMs = 0;
   /** What could not be taken, how often it was tried, and why not. */
   #untaken: { digest: string; tries: number; reason: string } | undefined;
@@ -69,7 +70,7 @@ export class SwarmUpgrades {
 
   start(): void {
     this.#startedMs = this.#ports.clock.monotonicMs();
-    this.#startedWallMs = this.#ports.clock.wallMs();
+    this.#before = new Set(this.#events.incidents().map(({ id }) => id));
     this.#turns.start();
   }
 
@@ -189,7 +190,7 @@ export class SwarmUpgrades {
   }
 
   #wrong(isOver: boolean): string | undefined {
-    const opened = this.#events.incidents().filter((one) => one.openedMs >= this.#startedWallMs);
+    const opened = this.#events.incidents().filter((one) => !this.#before.has(one.id));
     const failed = opened.find(({ steps, state }) => state === 'escalated' || steps.some(({ stage }) => stage === 'undo'));
     if (failed !== undefined) return `what it did about ${failed.target} did not help (kalos explain ${failed.id})`;
     return isOver && !this.#events.isReady() ? 'this machine is not ready since' : undefined;

@@ -29,6 +29,11 @@ const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
+/** Between two samples: longer, and the machine was suspended, or the agent stood still. So many intervals, and no less than this. */
+const GAP_INTERVALS = 5;
+const GAP_MS = 10_000;
+/** USER_HZ, until a sample says it. */
+const TICKS_PER_SECOND = 100;
 const LEARNED_KEY = 'baseline/learned';
 const KEEP_EVERY_SAMPLES = 3_600;
 const learnedSchema = z.strictObject({
@@ -65,6 +70,8 @@ export class Watcher {
   readonly #isBlind: () => boolean;
   readonly #onChanges: (changes: Change[]) => void;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
+  /** Since when each service is as it is; monotonic. */
+  readonly #since = new Map<string, { key: string; sinceMs: number }>();
   readonly #declared: DeclaredReader;
   readonly #facts: ServiceFacts;
   #looked: DeclaredLook = { views: [], unknown: [] };
@@ -123,8 +130,10 @@ export class Watcher {
   }
 
   #take(): void {
-    this.#previous = this.#sample;
+    const before = this.#sample;
     this.#sample = withClock(this.#ports.sensors.sample(), this.#clockBehindMs());
+    const unseenMs = this.#unseenMs(this.#sample, before);
+    this.#previous = unseenMs > 0 ? undefined : before;
     this.#metrics = readMetrics(this.#sample, this.#previous);
     this.#recorder.take(this.#sample, this.#previous);
     this.#samples++;
@@ -137,12 +146,27 @@ export class Watcher {
       this.#checkIfDue(service);
       this.#facts.sample(service, used.pids, this.#ports.clock.monotonicMs());
     }
-    const atS = Math.floor(this.#sample.atMs / 1_000);
-    this.history.record(this.#metrics, atS, true);
-    this.history.record(this.#detail.values(this.#sample, this.#previous, services), atS, false);
+    const [atS, wallS] = [Math.floor(this.#sample.monotonicMs / 1_000), Math.floor(this.#sample.wallMs / 1_000)];
+    this.history.record(this.#metrics, atS, true, wallS);
+    this.history.record(this.#detail.values(this.#sample, this.#previous, services), atS, false, wallS);
+    if (unseenMs > 0) return this.#wake(unseenMs);
     this.#lookIfDue();
     const observation = this.#observation(this.#sample);
     this.#judgePolicies(observation, this.#baselines.observe(observation));
+  }
+
+  /** How long a gap lies before a sample, in which nobody looked; 0 where there is none. */
+  #unseenMs(sample: Sample, before: Sample | undefined): number {
+    const passedMs = before === undefined ? 0 : sample.monotonicMs - before.monotonicMs;
+    return passedMs > Math.max(GAP_MS, GAP_INTERVALS * this.#intervalMs) ? passedMs : 0;
+  }
+
+  /** All that was seen is of before the gap: it is looked at again before anything is judged, and nothing lasted through it. */
+  #wake(unseenMs: number): void {
+    for (const check of this.#checks.values()) Object.assign(check, { result: 'unknown', atMs: Number.NEGATIVE_INFINITY });
+    for (const service of this.#ports.actuator.services()) this.#checkIfDue(service);
+    this.#policies.skip(unseenMs);
+    this.#startLook();
   }
 
   /** Out of turn, with the figures of the last sample and the services as they are now. */
@@ -158,7 +182,7 @@ export class Watcher {
     const nowMs = this.#ports.clock.monotonicMs();
     return {
       nowMs,
-      wallMs: sample.atMs,
+      wallMs: sample.wallMs,
       metrics: this.#metrics,
       targets: targetsOf(sample, this.services(), this.#looked.views),
     };
@@ -231,8 +255,23 @@ export class Watcher {
     return this.#looked.unknown;
   }
 
+  /** Since it came to be as it is. By its process where there is one: the kernel's clock is nobody's to set. */
+  #ageMs({ name, state, starts, sinceMs, startTicks }: ServiceSample): number {
+    const { clock } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    const key = `${state} ${starts} ${sinceMs}`;
+    let since = this.#since.get(name);
+    if (since?.key !== key) {
+      // What was so before this agent came is dated by the wall clock alone.
+      since = { key, sinceMs: nowMs - Math.max(0, clock.wallMs() - sinceMs) };
+      this.#since.set(name, since);
+    }
+    const startMs =
+      startTicks === undefined ? undefined : (startTicks * 1_000) / (this.#sample?.ticksPerSecond ?? TICKS_PER_SECOND);
+    return Math.max(0, nowMs - (state === 'running' && startMs !== undefined ? startMs : since.sinceMs));
+  }
+
   services(): ServiceView[] {
-    const wallMs = this.#ports.clock.wallMs();
     const usage = usageByProcess(this.#sample, this.#previous);
     return this.#ports.actuator.services().map((service) => {
       const process = this.#sample?.processes.find((other) => other.pid === service.pid);
@@ -244,7 +283,7 @@ export class Watcher {
         processState,
         usage: usage(service.pid),
         facts: this.#facts.of(service.name),
-        ageMs: wallMs - service.sinceMs,
+        ageMs: this.#ageMs(service),
       };
     });
   }

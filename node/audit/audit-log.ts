@@ -120,7 +120,9 @@ export class AuditLog {
     const completed = await this.#complete(index, leafHash(recordBytes(record), this.#crypto.hash));
     const subtree: SubtreeHash = async (level, at) => completed.get(nodeKey(level, at)) ?? this.#node(level, at);
     const root = await rangeHash(0, index + 1, subtree, this.#crypto.hash);
-    const unsigned = { size: index + 1, root, atMs: record.atMs, signer: this.#crypto.self };
+    // A head never goes back in time, whatever the clock does: a shorter log that is signed later is one that was cut.
+    const atMs = Math.max(record.atMs, this.#head?.atMs ?? 0);
+    const unsigned = { size: index + 1, root, atMs, signer: this.#crypto.self };
     const head: SignedHead = { ...unsigned, signature: this.#crypto.sign(headBytes(unsigned)) };
     const puts: StoreOperation[] = [...completed].map(([key, value]) => ({ kind: 'put', key, value }));
     puts.push(

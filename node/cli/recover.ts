@@ -49,8 +49,8 @@ export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promis
     return EXIT.pending;
   }
   await signedByRoot(dir, { kind: 'recovery', member: node }, rootKey);
-  const untilMs = Date.now() + WITHIN_MS;
-  while (Date.now() < untilMs) {
+  const untilMs = performance.now() + WITHIN_MS;
+  while (performance.now() < untilMs) {
     const nova = await callAgent<NovaAnswer>(dir, 'GET', '/v1/nova');
     if (nova.coordinator !== null) {
       process.stdout.write(`${nova.coordinator} coordinates in term ${nova.term}; see: kalos nova status\n`);

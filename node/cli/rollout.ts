@@ -27,15 +27,15 @@ interface Followed {
 
 /** Tells how it goes until it is over. @throws KalosError where it goes back */
 export async function follow({ id, canary, look, everywhere, back }: Followed): Promise<number> {
-  let [told, answeredMs] = [canary.join(), Date.now()];
+  let [told, answeredMs] = [canary.join(), performance.now()];
   for (;;) {
     await after(LOOK_EVERY_MS);
     const now = await look().catch((error: unknown) => {
-      if (Date.now() - answeredMs > AWAY_MS) throw error;
+      if (performance.now() - answeredMs > AWAY_MS) throw error;
       return undefined;
     });
     if (now === undefined) continue;
-    answeredMs = Date.now();
+    answeredMs = performance.now();
     const { candidate, ended } = now;
     if (ended?.id === id) {
       if (ended.outcome === 'back') throw new KalosError('refused', `${back}: ${printable(ended.reason)}`);

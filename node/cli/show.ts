@@ -189,8 +189,8 @@ function printFrom(file: string, offset: number): number {
 export async function down(directory: string | undefined): Promise<number> {
   const { name } = await statusOf(directory);
   await callAgent(directory, 'POST', '/v1/stop', {});
-  const deadlineMs = Date.now() + DOWN_WITHIN_MS;
-  while (Date.now() < deadlineMs) {
+  const deadlineMs = performance.now() + DOWN_WITHIN_MS;
+  while (performance.now() < deadlineMs) {
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_EVERY_MS));
     const gone = await statusOf(directory).then(
       () => false,

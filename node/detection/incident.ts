@@ -67,15 +67,14 @@ export function openIncident(finding: Found, node: PeerId, nodeName: string, now
 }
 
 /** Incidents of one cause open within so long of each other. */
-const TOGETHER_MS = 60_000;
+export const TOGETHER_MS = 60_000;
 
 /**
  * Whether two incidents belong together, and why: the same target, the same policy, or a machine that is short of something
- * that its services need. @param earlier opened before.
+ * that its services need. @param earlier opened before. @param apartMs so long, by a clock that nobody sets.
  */
-export function relation(earlier: Incident, later: Incident): string | undefined {
-  if (earlier.node !== later.node || later.openedMs - earlier.openedMs > TOGETHER_MS || later.openedMs < earlier.openedMs)
-    return undefined;
+export function relation(earlier: Incident, later: Incident, apartMs: number): string | undefined {
+  if (earlier.node !== later.node || apartMs < 0 || apartMs > TOGETHER_MS) return undefined;
   if (earlier.target === later.target) return `it is on ${later.target} too`;
   if (earlier.policy === later.policy) return 'it is of the same kind';
   const short = earlier.severity === 'critical' && !earlier.policy.startsWith('service-');
@@ -94,8 +93,9 @@ export function escalate(incident: Incident): void {
   incident.outcome = 'escalated: a person must look';
 }
 
+/** Never before it opened, where the clock was set back meanwhile. */
 export function closeIncident(incident: Incident, atMs: number, state: 'resolved' | 'escalated', outcome: string): void {
   incident.state = state;
-  incident.closedMs = atMs;
+  incident.closedMs = Math.max(atMs, incident.openedMs);
   incident.outcome = outcome;
 }

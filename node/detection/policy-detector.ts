@@ -187,6 +187,11 @@ export class PolicyDetector implements Detector {
     return this.#targets.get(findingKey(finding))?.holds === true;
   }
 
+  /** Time in which nobody looked: nothing is known to have lasted through it. */
+  skip(unseenMs: number): void {
+    for (const target of this.#targets.values()) target.sinceMs += unseenMs;
+  }
+
   observe(observation: Observation): Change[] {
     const changes: Change[] = [];
     const metrics = this.#seen(observation.metrics);

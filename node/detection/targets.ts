@@ -1,6 +1,7 @@
 // What policies judge: the machine, and each service, mount and declared thing by its name, with the fields that an
 // expression sees. What is not known is no field, so that an expression that needs it judges nothing.
 import type { MountSample, Sample } from '../../swarm/ports/sensors.ts';
+import { usedShare } from '../telemetry/counters.ts';
 import type { DeclaredView } from '../telemetry/declared.ts';
 import type { ServiceView } from './detector.ts';
 import type { PolicyScope } from './policy.ts';
@@ -73,11 +74,13 @@ export function targetsOf(
   return targets;
 }
 
-function useOf(mount: MountSample | undefined): { utilization: number; inodes_utilization: number } {
-  const share = (all: number, free: number): number => (all > 0 ? 1 - free / all : 0);
+function useOf(mount: MountSample | undefined): { utilization?: number; inodes_utilization?: number } {
+  if (mount === undefined) return { utilization: 0, inodes_utilization: 0 };
+  const share = (all: number, free: number): number | undefined => (all > 0 ? usedShare(all, free) : 0);
+  const [utilization, inodes] = [share(mount.sizeBytes, mount.availableBytes), share(mount.inodes, mount.inodesFree)];
   return {
-    utilization: mount === undefined ? 0 : share(mount.sizeBytes, mount.availableBytes),
-    inodes_utilization: mount === undefined ? 0 : share(mount.inodes, mount.inodesFree),
+    ...(utilization === undefined ? {} : { utilization }),
+    ...(inodes === undefined ? {} : { inodes_utilization: inodes }),
   };
 }
 

@@ -57,10 +57,12 @@ export class Memory {
 
   async open(): Promise<void> {
     await this.cases.open();
-    for (const [, bytes] of await this.#store.range(INCIDENT_PREFIX, { limit: MAX_INCIDENTS })) {
-      const parsed = incidentSchema.safeParse(decodeCbor(bytes));
-      if (parsed.success) this.#incidents.set(parsed.data.id, parsed.data as Incident);
-    }
+    const stored = (await this.#store.range(INCIDENT_PREFIX, { limit: MAX_INCIDENTS })).flatMap(
+      ([, bytes]) => (incidentSchema.safeParse(decodeCbor(bytes)).data as Incident | undefined) ?? [],
+    );
+    // Of before a restart by when they opened; from then on as they come, whatever the wall clock does.
+    for (const incident of stored.sort((a, b) => a.openedMs - b.openedMs || (a.id < b.id ? -1 : 1)))
+      this.#incidents.set(incident.id, incident);
     for (const [key, bytes] of await this.#store.range(CASE_PREFIX, { limit: MAX_CASES })) {
       const parsed = caseSchema.safeParse(decodeCbor(bytes));
       if (parsed.success) this.#cases.set(key, parsed.data);
@@ -69,7 +71,7 @@ export class Memory {
 
   /** Newest last. */
   incidents(): Incident[] {
-    return [...this.#incidents.values()].sort((a, b) => a.openedMs - b.openedMs || (a.id < b.id ? -1 : 1));
+    return [...this.#incidents.values()];
   }
 
   incident(id: string): Incident | undefined {

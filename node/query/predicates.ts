@@ -1,6 +1,6 @@
 // Which conditions of a statement can travel with a request for rows: only such as the statement itself would filter by anyway, so
 // that leaving rows out changes nothing. Anything that is not plain, a second SELECT, an OR, travels not at all.
-import type { SqlValue } from '../../swarm/ports/compute.ts';
+import type { ExactValue, SqlValue } from '../../swarm/ports/compute.ts';
 import type { Comparison, Operator, Where } from './catalogue/table.ts';
 import { is, isName, type Token, tokens } from './tokens.ts';
 
@@ -97,8 +97,9 @@ export function predicates(sql: string, tables: readonly Shape[]): { of: Readonl
 }
 
 /** Whether SQLite would find that a row meets a comparison: never where the value is NULL. */
-export function compares(value: SqlValue | undefined, operator: Operator, other: SqlValue): boolean {
-  if (value === null || value === undefined || other === null || typeof value !== typeof other) return false;
+export function compares(value: ExactValue | undefined, operator: Operator, other: SqlValue): boolean {
+  if (value === null || value === undefined || other === null || (typeof value === 'string') !== (typeof other === 'string'))
+    return false;
   switch (operator) {
     case '<':
       return value < other;
@@ -241,8 +242,9 @@ function testOf(test: readonly Token[]): [operator: string | undefined, given: T
   return [isNot ? undefined : operator, rest.length === 2 ? rest.slice(1) : undefined];
 }
 
+/** Not what would be rounded. */
 const numberOf = (token: Token, type: string | undefined): number | undefined =>
-  token.kind === 'number' && type !== 'TEXT' ? Number(token.text) : undefined;
+  token.kind === 'number' && type !== 'TEXT' && Number(token.text) <= Number.MAX_SAFE_INTEGER ? Number(token.text) : undefined;
 
 /** `(1, 2)`; undefined where it is no list of literals. */
 function listed(all: readonly Token[]): Token[] | undefined {

@@ -1,6 +1,6 @@
 // What a machine can make of its rows before it sends them, without knowing the statement: groups with their counts, sums and
 // extremes, or the first few by some columns. Only where the statement's answer stays the same.
-import type { ColumnType, SqlValue } from '../../swarm/ports/compute.ts';
+import { type ColumnType, type ExactValue, type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
 import { type Shape, statementOf } from './predicates.ts';
 import { is, isName, split, type Token } from './tokens.ts';
 
@@ -207,11 +207,11 @@ function plainColumn(all: readonly Token[], table: Shape): string | undefined {
   return more.length > 0 || !isName(name) ? undefined : table.columns.find((one) => one.name === name.text.toLowerCase())?.name;
 }
 
-type Record_ = Readonly<Record<string, SqlValue | undefined>>;
+type Record_ = Readonly<Record<string, ExactValue | undefined>>;
 
 /** What a machine sends of its rows. @param columns that are asked for; groups have their own. */
 export function reduced(rows: readonly Record_[], columns: readonly string[], reduction: Reduction | undefined): SqlValue[][] {
-  const only = (row: Record_): SqlValue[] => columns.map((name) => row[name] ?? null);
+  const only = (row: Record_): SqlValue[] => columns.map((name) => shownValue(row[name] ?? null));
   if (reduction === undefined) return rows.map(only);
   if (reduction[0] === 'groups') return grouped(rows, reduction[1], reduction[2]);
   const [, order, limit] = reduction;
@@ -226,9 +226,9 @@ export function reduced(rows: readonly Record_[], columns: readonly string[], re
 }
 
 function grouped(rows: readonly Record_[], by: readonly string[], aggregates: readonly Aggregate[]): SqlValue[][] {
-  const found = new Map<string, SqlValue[]>();
+  const found = new Map<string, ExactValue[]>();
   for (const row of rows) {
-    const key = by.map((name) => row[name] ?? null);
+    const key = by.map((name) => shownValue(row[name] ?? null));
     const text = JSON.stringify(key);
     const group = found.get(text) ?? [...key, ...aggregates.map(([of]) => (of === 'count' ? 0 : null))];
     found.set(text, group);
@@ -237,22 +237,32 @@ function grouped(rows: readonly Record_[], by: readonly string[], aggregates: re
       group[at] = together(of, group[at] ?? null, column === '' ? 1 : (row[column] ?? null));
     }
   }
-  return [...found.values()];
+  return [...found.values()].map((group) => group.map(shownValue));
 }
 
 /** NULL counts for nothing. */
-function together(of: Aggregate[0], sofar: SqlValue, value: SqlValue): SqlValue {
+function together(of: Aggregate[0], sofar: ExactValue, value: ExactValue): ExactValue {
   if (value === null) return sofar;
   if (of === 'count') return Number(sofar) + 1;
   if (sofar === null) return value;
-  if (of === 'sum') return Number(sofar) + Number(value);
+  if (of === 'sum') return sumOf(sofar, value);
   return compareValues(value, sofar) < 0 === (of === 'min') ? value : sofar;
 }
 
+/** Whole numbers exactly, as SQLite does. */
+function sumOf(a: ExactValue, b: ExactValue): ExactValue {
+  const near = Number(a) + Number(b);
+  const areWhole = [a, b].every((one) => typeof one === 'bigint' || Number.isSafeInteger(one));
+  return areWhole && !(typeof a === 'number' && typeof b === 'number' && Number.isSafeInteger(near))
+    ? BigInt(a as number) + BigInt(b as number)
+    : near;
+}
+
 /** As SQLite orders: NULL, numbers, texts by their bytes. */
-function compareValues(a: SqlValue, b: SqlValue): number {
-  if (typeof a === 'number' && typeof b === 'number') return a - b;
+export function compareValues(a: ExactValue, b: ExactValue): number {
+  const isNumber = (value: ExactValue): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
+  if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === 'string' && typeof b === 'string') return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
-  const rank = (value: SqlValue): number => (value === null ? 0 : typeof value === 'number' ? 1 : 2);
+  const rank = (value: ExactValue): number => (value === null ? 0 : isNumber(value) ? 1 : 2);
   return rank(a) - rank(b);
 }

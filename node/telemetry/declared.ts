@@ -106,7 +106,7 @@ export interface DeclaredPorts {
   actuator: Actuator;
   crypto: Pick<Crypto, 'hash' | 'certificateEndMs' | 'certificateNames'>;
   sensors: Sensors;
-  clock: Pick<Clock, 'wallMs'>;
+  clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
 }
 
 type Seen = { ok: true; view: DeclaredView } | { ok: false; name: string; reason: string };
@@ -197,7 +197,7 @@ export class DeclaredReader {
     if (written?.ok === false && stat.exists) return { ok: false, name: path, reason: written.reason };
     const lines = written?.ok === true ? written.lines : [];
     const { matches, last } =
-      alert === undefined ? NO_MATCH : this.#matchesOf(path, alert).take(lines, this.#ports.clock.wallMs());
+      alert === undefined ? NO_MATCH : this.#matchesOf(path, alert).take(lines, this.#ports.clock.monotonicMs());
     const fields = { ...base, lines: lines.length, matches, last_match: last };
     return { ok: true, view: { kind: 'log', name: path, fields } };
   }

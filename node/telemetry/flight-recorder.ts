@@ -35,7 +35,7 @@ export class FlightRecorder {
     const cpu = leading(sample.processes, cpus).map(seen);
     const memory = leading(sample.processes, ({ rssBytes }) => rssBytes).map(seen);
     if (this.#top.length === RECORDED_S) this.#top.shift();
-    this.#top.push({ atMs: sample.atMs, cpu, memory });
+    this.#top.push({ atMs: sample.wallMs, cpu, memory });
   }
 
   /** @param names of the metrics. */

@@ -105,7 +105,7 @@ interface Series {
 /** Values at equal distances, the newest last; null where there was none. */
 export interface Past {
   stepS: number;
-  /** Wall clock of the newest, in seconds. */
+  /** Of the newest, in seconds by the wall clock as it is set now. */
   atS: number;
   values: (number | null)[];
 }
@@ -118,9 +118,15 @@ export class History {
   readonly #free: number[] = [];
   /** Those of the last calls, in their order: the same come again in the same order, nearly always. */
   readonly #expected: { coarse: (Series | undefined)[]; fine: (Series | undefined)[] } = { coarse: [], fine: [] };
+  /** What the wall clock is ahead of the one that steps are counted by: it can be set at any time, and the past is told by it. */
+  #wallAheadS = 0;
 
-  /** @param atS wall clock, whole seconds. @param coarse whether the minutes are kept, too. */
-  record(values: Iterable<readonly [string, number]>, atS: number, coarse: boolean): void {
+  /**
+   * What is no number is no value.
+   * @param atS monotonic, whole seconds. @param coarse whether the minutes are kept, too. @param wallS what people call that second.
+   */
+  record(values: Iterable<readonly [string, number]>, atS: number, coarse: boolean, wallS = atS): void {
+    this.#wallAheadS = wallS - atS;
     const expected = coarse ? this.#expected.coarse : this.#expected.fine;
     let index = 0;
     for (const [name, value] of values) {
@@ -130,7 +136,7 @@ export class History {
         expected[index] = series;
       }
       index++;
-      if (series === undefined || atS <= series.atS) continue; // one a second, however often the machine is sampled
+      if (series === undefined || atS <= series.atS || !Number.isFinite(value)) continue; // one a second, however often it is sampled
       this.#fine.set(atS, series.column, value);
       series.atS = atS;
       if (series.current !== undefined) this.#addToMinute(series, series.current, value, Math.floor(atS / MINUTE_S));
@@ -184,7 +190,13 @@ export class History {
   /** Ten minutes by the second. */
   fine(name: string): Past | undefined {
     const series = this.#series.get(name);
-    return series && { stepS: 1, atS: series.atS, values: this.#fine.last(series.atS, series.column, FINE_S).map(orNull) };
+    return (
+      series && {
+        stepS: 1,
+        atS: series.atS + this.#wallAheadS,
+        values: this.#fine.last(series.atS, series.column, FINE_S).map(orNull),
+      }
+    );
   }
 
   /** Six hours by the minute: means, and the highest values; undefined where they are not kept. */
@@ -194,7 +206,7 @@ export class History {
     const { column, current } = series;
     const past = (grid: Grid): Past => ({
       stepS: MINUTE_S,
-      atS: current.minute * MINUTE_S,
+      atS: current.minute * MINUTE_S + this.#wallAheadS,
       values: grid.last(current.minute - 1, column, COARSE_MINUTES).map(orNull),
     });
     return { mean: past(this.#means), most: past(this.#mosts) };

@@ -79,9 +79,9 @@ function sockstat(text: string): Record<string, number> {
 
 /** A figure of one device: `network.receive|eth0`. */
 export const PER_DEVICE = /^([a-z.]+)\|(.+)$/;
-const MAX_DEVICES = 64;
+const MAX_DEVICES = 256;
 
-/** All devices but loopback, together, and each by itself. */
+/** All devices but loopback, together, and each by itself: which of them count is for the reader to say (network-totals.ts). */
 function networkDevices(text: string): Record<string, number> {
   const sums = { receive: 0, transmit: 0, errors: 0, dropped: 0 };
   const each: Record<string, number> = {};

@@ -13,7 +13,7 @@ export class LogMatches {
     this.#pattern = new RegExp(pattern);
   }
 
-  /** @returns how many lines matched of late, and the newest. */
+  /** @param nowMs monotonic. @returns how many lines matched of late, and the newest. */
   take(lines: readonly string[], nowMs: number): { matches: number; last: string } {
     const matching = lines.filter((line) => this.#pattern.test(line));
     this.#recent = [

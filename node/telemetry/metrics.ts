@@ -1,6 +1,7 @@
 // The catalogue: which figures an agent derives from two samples in a row, named after OpenTelemetry where it has a name.
 
 import type { CpuTimes, Pressure, ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import { elapsedS, grown, shareOf, usedShare } from './counters.ts';
 import { HOST_SOURCES } from './host-figures.ts';
 
 export interface Metric {
@@ -18,39 +19,36 @@ export interface Metric {
 type CpuKey = keyof CpuTimes;
 const CPU_KEYS: readonly CpuKey[] = ['user', 'system', 'idle', 'iowait', 'steal'];
 
+/**
+ * Each part by what it grew: those that went back, as steal and iowait do now and then, and hours long where a hypervisor counts wrong,
+ * count as nothing. Idle time that went back would leave only what was busy: what is not accounted for was idle then.
+ */
 function cpuShare(keys: readonly CpuKey[], sample: Sample, previous: Sample | undefined): number | undefined {
-  if (sample.cpu === undefined || previous?.cpu === undefined) return undefined;
-  const { cpu } = sample;
-  const before = previous.cpu;
-  const total = CPU_KEYS.reduce((sum, key) => sum + cpu[key] - before[key], 0);
-  if (total <= 0) return undefined;
-  return Math.max(0, keys.reduce((sum, key) => sum + cpu[key] - before[key], 0) / total);
-}
-
-function usedShare(total: number | undefined, free: number | undefined): number | undefined {
-  return total === undefined || free === undefined || total === 0 ? undefined : (total - free) / total;
+  const seconds = elapsedS(sample, previous);
+  if (seconds === undefined || sample.cpu === undefined || previous?.cpu === undefined) return undefined;
+  const [now, before] = [sample.cpu, previous.cpu];
+  const growth = (key: CpuKey): number => grown(now[key], before[key]) ?? 0;
+  const busy = CPU_KEYS.reduce((sum, key) => sum + (key === 'idle' ? 0 : growth(key)), 0);
+  const idle = grown(now.idle, before.idle) ?? Math.max(0, sample.cpus * sample.ticksPerSecond * seconds - busy);
+  return shareOf(
+    keys.reduce((sum, key) => sum + growth(key), 0),
+    busy + idle,
+  );
 }
 
 function pressure(of: Pressure | undefined, key: keyof Pressure): number | undefined {
   return of?.[key];
 }
 
-function elapsedS(sample: Sample, previous: Sample | undefined): number | undefined {
-  if (previous === undefined || sample.atMs <= previous.atMs) return undefined;
-  return (sample.atMs - previous.atMs) / 1000;
-}
-
-function diskRate(
-  key: 'readBytes' | 'writtenBytes' | 'busyMs',
-  sample: Sample,
-  previous: Sample | undefined,
-): number | undefined {
+/** What each disk has grown by in a second; of those that were there before. */
+function diskRates(key: 'readBytes' | 'writtenBytes' | 'busyMs', sample: Sample, previous: Sample | undefined): number[] {
   const seconds = elapsedS(sample, previous);
-  if (seconds === undefined || sample.disks.length === 0) return undefined;
+  if (seconds === undefined) return [];
   const before = new Map(previous?.disks.map((disk) => [disk.device, disk[key]]));
-  let sum = 0;
-  for (const disk of sample.disks) sum += Math.max(0, disk[key] - (before.get(disk.device) ?? disk[key]));
-  return sum / seconds;
+  return sample.disks.flatMap((disk) => {
+    const growth = grown(disk[key], before.get(disk.device));
+    return growth === undefined ? [] : growth / seconds;
+  });
 }
 
 /** CPU share of one process between two samples, in CPUs (1 = one core). */
@@ -73,8 +71,13 @@ function topCpu(sample: Sample, previous: Sample | undefined): number | undefine
   return top / sample.ticksPerSecond / seconds;
 }
 
+/** Not by spreading: there may be more processes than a call takes arguments. */
 function largest(values: readonly number[]): number | undefined {
-  return values.length === 0 ? undefined : Math.max(...values);
+  return values.reduce<number | undefined>((most, value) => (most === undefined || value > most ? value : most), undefined);
+}
+
+function total(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }
 
 function countProcesses(sample: Sample, matches: (process: ProcessSample) => boolean): number | undefined {
@@ -98,10 +101,8 @@ function rate(name: string, figure: string, unit: Metric['unit'], description: s
     figure,
     read: (sample, previous) => {
       const seconds = elapsedS(sample, previous);
-      const [now, before] = [sample.host.values.get(figure), previous?.host.values.get(figure)];
-      return seconds === undefined || now === undefined || before === undefined || now < before
-        ? undefined
-        : (now - before) / seconds;
+      const growth = grown(sample.host.values.get(figure), previous?.host.values.get(figure));
+      return seconds === undefined || growth === undefined ? undefined : growth / seconds;
     },
   };
 }
@@ -113,18 +114,25 @@ function share(name: string, figure: string, of: string, description: string): M
     unit: '1',
     description,
     figure,
-    read: ({ host }) => {
-      const [used, most] = [host.values.get(figure), host.values.get(of)];
-      return used === undefined || most === undefined || most <= 0 ? undefined : used / most;
-    },
+    read: ({ host }) => shareOf(host.values.get(figure), host.values.get(of)),
   };
 }
 
 const HOST_METRICS: readonly Metric[] = [
-  rate('system.network.io.receive', 'network.receive', 'By/s', 'Received by all devices but loopback'),
-  rate('system.network.io.transmit', 'network.transmit', 'By/s', 'Sent by all devices but loopback'),
-  rate('system.network.errors', 'network.errors', '{error}/s', 'Errors of all network devices'),
-  rate('system.network.dropped', 'network.dropped', '{packet}/s', 'Packets that network devices dropped'),
+  rate(
+    'system.network.io.receive',
+    'network.receive',
+    'By/s',
+    'Received, where it enters the machine: once, whatever is stacked on that device',
+  ),
+  rate(
+    'system.network.io.transmit',
+    'network.transmit',
+    'By/s',
+    'Sent, where it leaves the machine: once, whatever is stacked on that device',
+  ),
+  rate('system.network.errors', 'network.errors', '{error}/s', 'Errors of the network devices that traffic is counted of'),
+  rate('system.network.dropped', 'network.dropped', '{packet}/s', 'Packets that those network devices dropped'),
   gauge('system.network.tcp.established', 'tcp.established', '{connection}', 'TCP connections that are established'),
   gauge('system.network.tcp.time_wait', 'tcp.time_wait', '{connection}', 'TCP connections in TIME_WAIT'),
   gauge('system.network.tcp.orphans', 'tcp.orphans', '{connection}', 'TCP connections that no process holds'),
@@ -146,7 +154,7 @@ const HOST_METRICS: readonly Metric[] = [
     figure: 'ports.last',
     read: ({ host: { values } }) => {
       const [first, last] = [values.get('ports.first'), values.get('ports.last')];
-      return first === undefined || last === undefined ? undefined : last - first + 1;
+      return first === undefined || last === undefined || last < first ? undefined : last - first + 1;
     },
   },
   {
@@ -157,7 +165,9 @@ const HOST_METRICS: readonly Metric[] = [
     read: ({ host: { values } }) => {
       const [first, last, used] = [values.get('ports.first'), values.get('ports.last'), values.get('tcp.in_use')];
       const waiting = values.get('tcp.time_wait') ?? 0;
-      return first === undefined || last === undefined || used === undefined ? undefined : (used + waiting) / (last - first + 1);
+      return first === undefined || last === undefined || used === undefined
+        ? undefined
+        : shareOf(used + waiting, last - first + 1);
     },
   },
   share('system.filesystem.files.utilization', 'files.open', 'files.max', 'Open files as a share of what the kernel allows'),
@@ -265,33 +275,35 @@ export const METRICS: readonly Metric[] = [
     description: 'Time all tasks waited for I/O',
     read: (s) => pressure(s.pressureIo, 'fullAvg10'),
   },
-  { name: 'system.disk.read', unit: 'By/s', description: 'Read from all disks', read: (s, p) => diskRate('readBytes', s, p) },
+  {
+    name: 'system.disk.read',
+    unit: 'By/s',
+    description: 'Read from all disks',
+    read: (s, p) => total(diskRates('readBytes', s, p)),
+  },
   {
     name: 'system.disk.write',
     unit: 'By/s',
     description: 'Written to all disks',
-    read: (s, p) => diskRate('writtenBytes', s, p),
+    read: (s, p) => total(diskRates('writtenBytes', s, p)),
   },
   {
     name: 'system.disk.busy',
     unit: '1',
-    description: 'Share of time that the disks were busy, together',
-    read: (sample, previous) => {
-      const busyMsPerS = diskRate('busyMs', sample, previous);
-      return busyMsPerS === undefined ? undefined : busyMsPerS / 1000;
-    },
+    description: 'Share of time that the busiest disk was busy',
+    read: (s, p) => shareOf(largest(diskRates('busyMs', s, p)), 1_000),
   },
   {
     name: 'system.filesystem.utilization',
     unit: '1',
     description: 'Use of the fullest file system',
-    read: (s) => largest(s.mounts.filter((m) => m.sizeBytes > 0).map((m) => 1 - m.availableBytes / m.sizeBytes)),
+    read: (s) => largest(s.mounts.flatMap((m) => usedShare(m.sizeBytes, m.availableBytes) ?? [])),
   },
   {
     name: 'system.filesystem.inodes.utilization',
     unit: '1',
     description: 'Use of inodes on the file system with the fewest left',
-    read: (s) => largest(s.mounts.filter((m) => m.inodes > 0).map((m) => 1 - m.inodesFree / m.inodes)),
+    read: (s) => largest(s.mounts.flatMap((m) => usedShare(m.inodes, m.inodesFree) ?? [])),
   },
   {
     name: 'system.process.count',
@@ -323,10 +335,7 @@ export const METRICS: readonly Metric[] = [
     name: 'system.process.top_memory',
     unit: '1',
     description: 'Share of memory held by the largest process',
-    read: (s) => {
-      const top = largest(s.processes.map((process) => process.rssBytes));
-      return top === undefined || s.memoryTotalBytes === undefined ? undefined : top / s.memoryTotalBytes;
-    },
+    read: (s) => shareOf(largest(s.processes.map((process) => process.rssBytes)), s.memoryTotalBytes),
   },
   ...HOST_METRICS,
 ];
@@ -353,11 +362,14 @@ export function originOf({ name, unit, figure }: Metric): { kind: 'gauge' | 'rat
 }
 
 /** Why a metric has no value now; undefined where only an earlier sample is missing. */
-export function unknownBecause({ figure, name }: Metric, { host, cpu, load, pressureCpu }: Sample): string | undefined {
+export function unknownBecause({ figure, name }: Metric, sample: Sample): string | undefined {
+  const { host, cpu, load, pressureCpu, memoryTotalBytes: all = 0, memoryAvailableBytes: available = 0 } = sample;
   if (figure !== undefined) return host.lacks.get(figure);
   if (name.startsWith('system.psi.') && pressureCpu === undefined) return 'this kernel gives no pressure (boot with psi=1)';
   if (name.startsWith('system.cpu.') && cpu === undefined) return '/proc/stat cannot be read';
   if (name.startsWith('system.load.') && load === undefined) return '/proc/loadavg cannot be read';
+  if (name === 'system.memory.utilization' && available > all)
+    return `/proc/meminfo contradicts itself: MemAvailable is ${available} bytes, and MemTotal ${all}`;
   return undefined;
 }
 

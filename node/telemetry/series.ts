@@ -1,6 +1,7 @@
 // Series beyond the catalogue: each process, mount, disk, network device and service by itself, named `metric{what}`. They are
 // kept like any other, and shown by `kalos metrics --history`; no policy goes by them.
 import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import { elapsedS, grown, shareOf, usedShare } from './counters.ts';
 import { PER_DEVICE } from './host-figures.ts';
 import { cpusByProcess, type Usage } from './usage.ts';
 
@@ -16,8 +17,9 @@ export class DetailSeries {
   values(sample: Sample, previous: Sample | undefined, services: ReadonlyMap<string, Usage>): Value[] {
     const values = this.#ofProcesses(sample, previous);
     for (const { path, sizeBytes, availableBytes, inodes, inodesFree } of sample.mounts) {
-      if (sizeBytes > 0) values.push([`system.filesystem.utilization{${path}}`, 1 - availableBytes / sizeBytes]);
-      if (inodes > 0) values.push([`system.filesystem.inodes.utilization{${path}}`, 1 - inodesFree / inodes]);
+      const [space, nodes] = [usedShare(sizeBytes, availableBytes), usedShare(inodes, inodesFree)];
+      if (space !== undefined) values.push([`system.filesystem.utilization{${path}}`, space]);
+      if (nodes !== undefined) values.push([`system.filesystem.inodes.utilization{${path}}`, nodes]);
     }
     for (const [service, { memoryBytes, cpus: used, processes }] of services)
       values.push(
@@ -25,7 +27,9 @@ export class DetailSeries {
         [`kalos.service.memory.usage{${service}}`, memoryBytes],
         [`kalos.service.process.count{${service}}`, processes],
       );
-    return previous === undefined ? values : [...values, ...diskRates(sample, previous), ...deviceRates(sample, previous)];
+    const seconds = elapsedS(sample, previous);
+    if (previous === undefined || seconds === undefined) return values;
+    return [...values, ...diskRates(sample, previous, seconds), ...deviceRates(sample, previous, seconds)];
   }
 
   #ofProcesses(sample: Sample, previous: Sample | undefined): Value[] {
@@ -54,24 +58,24 @@ function namesOf({ name, pid }: ProcessSample): Names {
 
 /** How fast a counter grew; one that went back was reset, and gives nothing. */
 function rate(name: string, now: number, before: number | undefined, seconds: number): Value[] {
-  return before === undefined || now < before || seconds <= 0 ? [] : [[name, (now - before) / seconds]];
+  const growth = grown(now, before);
+  return growth === undefined ? [] : [[name, growth / seconds]];
 }
 
-function diskRates(sample: Sample, previous: Sample): Value[] {
-  const seconds = (sample.atMs - previous.atMs) / 1_000;
-  return sample.disks.flatMap(({ device, readBytes, writtenBytes, busyMs }) => {
+function diskRates(sample: Sample, previous: Sample, seconds: number): Value[] {
+  return sample.disks.flatMap(({ device, readBytes, writtenBytes, busyMs }): Value[] => {
     const before = previous.disks.find((disk) => disk.device === device);
+    const busy = shareOf(grown(busyMs, before?.busyMs), seconds * 1_000);
     return [
       ...rate(`system.disk.read{${device}}`, readBytes, before?.readBytes, seconds),
       ...rate(`system.disk.write{${device}}`, writtenBytes, before?.writtenBytes, seconds),
-      ...rate(`system.disk.busy{${device}}`, busyMs / 1_000, before && before.busyMs / 1_000, seconds),
-    ];
+      ...(busy === undefined ? [] : ([[`system.disk.busy{${device}}`, busy]] as const)),
+    ] as Value[];
   });
 }
 
 /** Of devices and control groups: counters as rates, the groups' memory as it is. */
-function deviceRates({ atMs, host }: Sample, previous: Sample): Value[] {
-  const seconds = (atMs - previous.atMs) / 1_000;
+function deviceRates({ host }: Sample, previous: Sample, seconds: number): Value[] {
   return [...host.values].flatMap(([figure, now]): Value[] => {
     const [, name = '', what = ''] = figure.match(PER_DEVICE) ?? [];
     if (name === '') return [];

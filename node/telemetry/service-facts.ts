@@ -7,6 +7,7 @@ import type { Actuator, Reading, ServiceSample, ServiceSpec } from '../../swarm/
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors, Throttling } from '../../swarm/ports/sensors.ts';
 import type { Store } from '../../swarm/ports/store.ts';
+import { grown, shareOf } from './counters.ts';
 import { LogMatches } from './log-matches.ts';
 
 export interface Facts {
@@ -41,7 +42,8 @@ export const NO_FACTS: Facts = {
 
 interface Known extends Facts {
   endedMs: number[];
-  written: { bytes: number; atMs: number } | undefined;
+  /** What each process has written, by pid. */
+  written: { bytes: ReadonlyMap<number, number>; atMs: number } | undefined;
   throttling: Throttling | undefined;
   /** What its files held at the first look after a start, by path. */
   loaded: { starts: number; files: Map<string, Uint8Array | undefined> };
@@ -126,25 +128,28 @@ export class ServiceFacts {
   }
 
   #details(known: Known, pids: readonly number[], nowMs: number): void {
-    const details = pids.flatMap((pid) => this.#ports.sensors.detail(pid) ?? []);
-    const sum = (values: readonly (number | undefined)[]): number | undefined =>
-      values.length === 0 || values.includes(undefined) ? undefined : values.reduce<number>((all, one) => all + (one ?? 0), 0);
-    known.files = sum(details.map(({ files }) => files));
-    const bytes = sum(details.map(({ writtenBytes }) => writtenBytes));
+    const details = pids.flatMap((pid) => {
+      const detail = this.#ports.sensors.detail(pid);
+      return detail === undefined ? [] : { pid, ...detail };
+    });
+    const isKnown = details.length > 0;
+    known.files =
+      isKnown && details.every(({ files }) => files !== undefined)
+        ? details.reduce((sum, { files }) => sum + (files ?? 0), 0)
+        : undefined;
+    const bytes = new Map(details.flatMap(({ pid, writtenBytes }) => (writtenBytes === undefined ? [] : [[pid, writtenBytes]])));
     const before = known.written;
-    known.written = bytes === undefined ? undefined : { bytes, atMs: nowMs };
+    known.written = isKnown && bytes.size === details.length ? { bytes, atMs: nowMs } : undefined;
     const seconds = before === undefined ? 0 : (nowMs - before.atMs) / 1_000;
     known.writeBytesPerS =
-      bytes === undefined || before === undefined || seconds <= 0 ? undefined : Math.max(0, bytes - before.bytes) / seconds;
+      known.written === undefined || before === undefined || seconds <= 0 ? undefined : growthOf(bytes, before.bytes) / seconds;
   }
 
   #throttling(known: Known, pid: number | undefined): void {
     const now = pid === undefined ? undefined : this.#ports.sensors.throttling(pid);
     const before = known.throttling;
     known.throttling = now;
-    const periods = now === undefined || before === undefined ? 0 : now.periods - before.periods;
-    known.throttledShare =
-      now === undefined || before === undefined || periods <= 0 ? undefined : (now.throttled - before.throttled) / periods;
+    known.throttledShare = shareOf(grown(now?.throttled, before?.throttled), grown(now?.periods, before?.periods));
   }
 
   /**
@@ -219,6 +224,13 @@ function asText(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What all have grown by together; one that is new, or whose pid is another's now, counts from the next time on. */
+function growthOf(now: ReadonlyMap<number, number>, before: ReadonlyMap<number, number>): number {
+  let sum = 0;
+  for (const [pid, bytes] of now) sum += grown(bytes, before.get(pid)) ?? 0;
+  return sum;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

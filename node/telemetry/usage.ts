@@ -1,5 +1,6 @@
 // What a process and all that descend from it use together.
 import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import { elapsedS } from './counters.ts';
 
 export interface Usage {
   memoryBytes: number;
@@ -59,8 +60,8 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
 
 /** CPUs that a process of the sample used since the one before; 0 where it is new. */
 export function cpusByProcess(sample: Sample, previous: Sample | undefined): (process: ProcessSample) => number {
-  const seconds = previous === undefined ? 0 : (sample.atMs - previous.atMs) / 1_000;
-  if (previous === undefined || seconds <= 0) return () => 0;
+  const seconds = elapsedS(sample, previous);
+  if (previous === undefined || seconds === undefined) return () => 0;
   const earlier = indexOf(previous).byPid;
   return (process) => {
     const before = earlier.get(process.pid);

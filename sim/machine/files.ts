@@ -1,4 +1,5 @@
 // A file system of plain files for the fake Linux: enough for the fs tools and their undos. Directories are what paths say.
+import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../../swarm/ports/actuator.ts';
 
 interface FakeFile {
@@ -23,6 +24,7 @@ export class FakeFiles {
   /** What a change replaced, by its key, until it is settled; null where there was nothing. */
   readonly #kept = new Map<string, FakeFile | null>();
   readonly #archive = new Map<string, FakeFile>();
+  readonly #unread = new Map<string, string[]>();
   readonly #nowMs: () => number;
   #nextInode = 1;
 
@@ -37,6 +39,20 @@ export class FakeFiles {
 
   delete(path: string): void {
     this.#files.delete(path);
+  }
+
+  /** A line at the end of a log. */
+  log(path: string, line: string): void {
+    const { content = new Uint8Array(), mode = NEW_MODE } = this.#files.get(path) ?? {};
+    this.put(path, new Uint8Array([...content, ...utf8(`${line}\n`)]), mode);
+    this.#unread.set(path, [...(this.#unread.get(path) ?? []), line]);
+  }
+
+  /** Written to a log since the last look. */
+  newLines(path: string): string[] {
+    const lines = this.#unread.get(path) ?? [];
+    this.#unread.delete(path);
+    return lines;
   }
 
   content(path: string): Uint8Array | undefined {

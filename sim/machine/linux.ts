@@ -109,6 +109,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
   readonly answers: Answers;
   /** A service for fail-over began here, under a fence, or ended. */
   onFenced: (name: string, fence: number | undefined) => void = () => undefined;
+  /** What its wall clock is off, now. */
+  skewMs: () => number = () => 0;
   /** Everything that was done to it, in words, for the trace. */
   onAct: (text: string) => void = () => undefined;
 
@@ -140,7 +142,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
   }
 
   #wallMs(): number {
-    return this.#scheduler.nowMs + this.#wallOffsetMs;
+    return this.#scheduler.nowMs + this.#wallOffsetMs + this.skewMs();
   }
 
   // Physics
@@ -224,7 +226,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
     this.#advance();
     const { cpus, memoryBytes } = this.#size;
     return {
-      atMs: this.#wallMs(),
+      monotonicMs: this.#scheduler.nowMs,
+      wallMs: this.#wallMs(),
       cpus,
       ticksPerSecond: TICKS_PER_SECOND,
       cpu: { ...this.#cpu },
@@ -263,9 +266,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
     return undefined;
   }
 
-  /** Nobody writes to logs that are followed on the simulated machine. */
-  newLines(): NewLines {
-    return { ok: true, lines: [], skippedBytes: 0 };
+  newLines(path: string): NewLines {
+    return { ok: true, lines: this.files.newLines(path), skippedBytes: 0 };
   }
 
   /** Name servers of the model that answer, by address. */

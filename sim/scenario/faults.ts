@@ -35,6 +35,7 @@ export const FAULT_KINDS = [
   'burden',
   'file-put',
   'file-delete',
+  'log-line',
   'sysctl-set',
   'silence',
 ] as const;
@@ -253,6 +254,15 @@ const MACHINE_FAULTS = {
     local: true,
     begin: ({ nodes }, { path }) => {
       for (const { linux } of nodes) linux.files.delete(text(path));
+      return undefined;
+    },
+  },
+  /** Something writes a line to a log. */
+  'log-line': {
+    args: { path: z.string(), line: z.string() },
+    local: true,
+    begin: ({ nodes }, { path, line }) => {
+      for (const { linux } of nodes) linux.files.log(text(path), text(line));
       return undefined;
     },
   },

@@ -37,6 +37,7 @@ import {
   signRecord,
 } from './record.ts';
 import {
+  CLOCK_TOLERANCE_MS,
   ISSUER_LIFE_MS,
   MEMBER_LIFE_MS,
   NO_ISSUER_GRACE_MS,
@@ -62,6 +63,8 @@ export type Signer = Pick<Crypto, 'self' | 'sign'>;
 export interface AdmissionPorts {
   crypto: Crypto;
   clock: Clock;
+  /** What time it is as most of the swarm has it, by which certificates begin and end; the machine's own clock where nobody tells. */
+  time?: Pick<Clock, 'wallMs'>;
   store: Store;
   random: Random;
 }
@@ -123,7 +126,7 @@ export class Admission implements Greeter {
   }
 
   get #nowMs(): number {
-    return this.#ports.clock.wallMs();
+    return (this.#ports.time ?? this.#ports.clock).wallMs();
   }
 
   get isMember(): boolean {
@@ -165,7 +168,7 @@ export class Admission implements Greeter {
     const redeems = token !== undefined && !this.isMember && to === token.issuer;
     return {
       swarmId,
-      wallMs: this.#nowMs,
+      wallMs: this.#ports.clock.wallMs(),
       certificate: own?.bytes,
       issuer: issuer?.bytes,
       redeem: redeems ? { id: token.id, secret: token.secret, name } : undefined,
@@ -215,7 +218,7 @@ export class Admission implements Greeter {
       if (offer.verdict === 'reject') return refused('malformed', 'the certificate is malformed or forged');
       if (offer.verdict === 'accept') await this.#learn(offer.record, false);
     }
-    const behindMs = hello.wallMs - this.#nowMs;
+    const behindMs = hello.wallMs - this.#ports.clock.wallMs();
     if (hello.redeem !== undefined && this.roster.standing(from, this.#nowMs) !== 'member')
       return this.#redeem(from, hello.redeem);
     const standing = this.roster.standing(from, this.#nowMs);
@@ -238,6 +241,8 @@ export class Admission implements Greeter {
       case 'stranger':
         return refused('stranger', 'it has no certificate of this swarm: join with a token from kalos token create');
       case 'future':
+        // Where both clocks agree they were set back, and the certificate is of before that.
+        if (Math.abs(behindMs) < CLOCK_TOLERANCE_MS) return { refusal: undefined, grant: await this.#renewal(from) };
         return refused('clock', `its certificate begins later than now: clocks differ by ${clockText(behindMs)}`);
       case 'member':
         return { refusal: undefined, grant: await this.#renewal(from) };
@@ -255,10 +260,10 @@ export class Admission implements Greeter {
     return !this.#events.issuerWithinReach() && untilMs + NO_ISSUER_GRACE_MS > this.#nowMs;
   }
 
-  /** Whether a peer that is connected may stay so. */
+  /** Whether a peer that is connected may stay so. Its certificate had begun when it was let in, even where the clock was set back since. */
   honours(peer: PeerId): boolean {
     const standing = this.roster.standing(peer, this.#nowMs);
-    return standing === 'member' || (standing === 'expired' && this.#isExcused(peer));
+    return standing === 'member' || standing === 'future' || (standing === 'expired' && this.#isExcused(peer));
   }
 
   #tellOfClock(peer: PeerId, aheadMs: number): void {

@@ -22,7 +22,7 @@ export interface Member {
   met: boolean;
   /** Monotonic ms of the last sign of life. */
   heardMs: number;
-  /** Wall-clock ms of the last change of state. */
+  /** Monotonic ms of the last change of state. */
   sinceMs: number;
 }
 
@@ -200,7 +200,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   #add(peer: PeerId, state: MemberState, now: Instant): boolean {
     if (this.#members.has(peer) || this.#members.size >= MAX_MEMBERS) return false;
-    this.#members.set(peer, { peer, state, connected: false, met: false, heardMs: now.monotonicMs, sinceMs: now.wallMs });
+    this.#members.set(peer, { peer, state, connected: false, met: false, heardMs: now.monotonicMs, sinceMs: now.monotonicMs });
     this.#rolled();
     return true;
   }
@@ -564,7 +564,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     if (member === undefined || member.state === state) return [];
     member.state = state;
     this.version++;
-    member.sinceMs = now.wallMs;
+    member.sinceMs = now.monotonicMs;
     return [changed(peer, state)];
   }
 

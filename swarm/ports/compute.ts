@@ -7,7 +7,17 @@ export interface Classification {
 }
 
 export type ColumnType = 'TEXT' | 'INTEGER' | 'REAL';
+/** As it is shown, sent and stored: a whole number beyond ±(2^53 − 1) is a text of its digits, which JSON and CSV do not round. */
 export type SqlValue = string | number | null;
+/** As a machine reads it, and SQLite computes with it. */
+export type ExactValue = SqlValue | bigint;
+
+/** The one form in which values leave a machine, or a statement. */
+export function shownValue(value: ExactValue): SqlValue {
+  if (typeof value !== 'bigint') return value;
+  const near = Number(value);
+  return Number.isSafeInteger(near) ? near : String(value);
+}
 
 export interface TableShape {
   name: string;
@@ -17,7 +27,7 @@ export interface TableShape {
 export interface TableRows {
   table: string;
   columns: readonly string[];
-  rows: readonly (readonly SqlValue[])[];
+  rows: readonly (readonly ExactValue[])[];
 }
 
 /** What a statement reads: tables, and the columns of each; and the names of the columns that come of it. */
@@ -28,7 +38,7 @@ export type SqlAnswer = { ok: true; columns: string[]; rows: SqlValue[][] } | { 
 /** Rows of a table that are read at most. */
 export const MAX_INSPECTED = 50_000;
 
-export type InspectAnswer = { ok: true; rows: Record<string, SqlValue | undefined>[] } | { ok: false; message: string };
+export type InspectAnswer = { ok: true; rows: Record<string, ExactValue | undefined>[] } | { ok: false; message: string };
 
 export interface Compute {
   /** Has the coordinator's planner think, beside the agent. @throws Error where it ended, or took too long */

@@ -49,8 +49,10 @@ export interface ProcessSample {
 }
 
 export interface Sample {
-  /** When the sample was taken, wall clock. */
-  atMs: number;
+  /** When the sample was taken, by the clock that nobody sets: rates and series go by it. */
+  monotonicMs: number;
+  /** And by the wall clock, for people. */
+  wallMs: number;
   /** CPUs online. */
   cpus: number;
   /** Jiffies per second. */

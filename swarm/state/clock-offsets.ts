@@ -12,32 +12,27 @@ const MAX_PEERS = 64;
 const MIN_PEERS = 2;
 /** The median is not made anew more often than this. */
 const GOOD_FOR_MS = 10_000;
-/** Our own clock was set when it moved this much against the monotonic one: what was heard before says nothing any more. */
-const STEP_MS = 500;
+/** Clocks that differ by less are the same: what is dated by one is not worth correcting. */
+const SAME_MS = 2_000;
 
 interface Heard {
-  offsetMs: number;
+  /** What its clock is ahead of the one here that nobody sets: our own wall clock may be set at any time, and that changes nothing. */
+  aheadMs: number;
   atMs: number;
 }
 
 export class ClockOffsets {
   readonly #heard = new Map<PeerId, Heard[]>();
-  /** Our wall clock at monotonic 0, by the last look at both. */
-  #base: number | undefined;
   #droppedMs = Number.NEGATIVE_INFINITY;
-  #judged: { behindMs: number | undefined; atMs: number } | undefined;
+  /** The nearest of each peer, in order. */
+  #judged: { nearest: readonly number[]; atMs: number } | undefined;
 
   /**
-   * @param theirMs the sender's wall clock. @param ourMs this machine's, at arrival. @param nowMs monotonic.
-   * @param lateMs what it may have waited on its way, and here before it was read: so much older than it is it may look.
+   * @param theirMs the sender's wall clock, at arrival. @param nowMs monotonic.
+   * @param late for how long it may have waited on its way, and here before it was read, and this machine's wall clock: by so
+   * much its clock may look behind, and is not
    */
-  heard(peer: PeerId, theirMs: number, ourMs: number, nowMs: number, lateMs = 0): void {
-    const base = ourMs - nowMs;
-    if (this.#base !== undefined && Math.abs(base - this.#base) > STEP_MS) {
-      this.#heard.clear();
-      this.#judged = undefined;
-    }
-    this.#base = base;
+  heard(peer: PeerId, theirMs: number, nowMs: number, late = { byMs: 0, ourMs: theirMs }): void {
     let recent = this.#heard.get(peer);
     if (recent === undefined) {
       if (this.#heard.size >= MAX_PEERS && !this.#dropSilent(nowMs)) return;
@@ -46,8 +41,8 @@ export class ClockOffsets {
     }
     forgetOld(recent, nowMs);
     if (recent.length === MAX_HEARD) recent.shift();
-    const offsetMs = theirMs - ourMs;
-    recent.push({ offsetMs: offsetMs < 0 ? Math.min(0, offsetMs + lateMs) : offsetMs, atMs: nowMs });
+    const behindMs = Math.max(0, late.ourMs - theirMs);
+    recent.push({ aheadMs: theirMs - nowMs + Math.min(behindMs, late.byMs), atMs: nowMs });
   }
 
   /** Makes room of those that were not heard for long; false where there are none. */
@@ -63,33 +58,51 @@ export class ClockOffsets {
     this.#heard.delete(peer);
   }
 
-  /** Ms that this clock is behind the median of its peers'; negative where it is ahead; undefined with too few of them. */
-  behindMs(nowMs: number): number | undefined {
-    if (this.#judged?.behindMs === undefined || nowMs - this.#judged.atMs >= GOOD_FOR_MS)
-      this.#judged = { behindMs: this.#median(nowMs), atMs: nowMs };
-    return this.#judged.behindMs;
+  /** Ms that this clock is behind the median of its peers'; negative where it is ahead; undefined with too few of them. @param ourMs the wall clock here, now. */
+  behindMs(ourMs: number, nowMs: number): number | undefined {
+    const nearest = this.#nearest(nowMs);
+    return nearest.length < MIN_PEERS ? undefined : medianOf(nearest) - (ourMs - nowMs);
+  }
+
+  /**
+   * What to add to this clock for the time as most of the swarm has it: its own counts as one of them, and where two halves differ it is
+   * the one that is believed.
+   */
+  correctionMs(ourMs: number, nowMs: number): number {
+    const nearest = this.#nearest(nowMs);
+    const offsets = [0, ...nearest.map((aheadMs) => aheadMs - (ourMs - nowMs))].sort((a, b) => a - b);
+    const middle = [offsets[(offsets.length - 1) >> 1] ?? 0, offsets[offsets.length >> 1] ?? 0];
+    const [offset = 0] = middle.sort((a, b) => Math.abs(a) - Math.abs(b));
+    return Math.abs(offset) < SAME_MS ? 0 : offset;
   }
 
   /** Ms that a peer's clock is ahead of the median of all; undefined where too few are known, or that one is not. */
   aheadMs(peer: PeerId, nowMs: number): number | undefined {
     const recent = this.#heard.get(peer);
-    const [most, behindMs] = [recent && nearestOf(recent, nowMs), this.behindMs(nowMs)];
-    return most === undefined || behindMs === undefined ? undefined : most - behindMs;
+    const [most, nearest] = [recent && nearestOf(recent, nowMs), this.#nearest(nowMs)];
+    return most === undefined || nearest.length < MIN_PEERS ? undefined : most - medianOf(nearest);
   }
 
-  #median(nowMs: number): number | undefined {
-    const nearest = [...this.#heard.values()].flatMap((recent) => nearestOf(recent, nowMs) ?? []);
-    if (nearest.length < MIN_PEERS) return undefined;
-    const sorted = nearest.sort((a, b) => a - b);
-    const middle = sorted.length >> 1;
-    return sorted.length % 2 === 1 ? sorted[middle] : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+  #nearest(nowMs: number): readonly number[] {
+    const isGood =
+      this.#judged !== undefined && this.#judged.nearest.length >= MIN_PEERS && nowMs - this.#judged.atMs < GOOD_FOR_MS;
+    if (this.#judged === undefined || !isGood) {
+      const nearest = [...this.#heard.values()].flatMap((recent) => nearestOf(recent, nowMs) ?? []);
+      this.#judged = { nearest: nearest.sort((a, b) => a - b), atMs: nowMs };
+    }
+    return this.#judged.nearest;
   }
+}
+
+function medianOf(sorted: readonly number[]): number {
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
 function nearestOf(recent: Heard[], nowMs: number): number | undefined {
   forgetOld(recent, nowMs);
   let most: number | undefined;
-  for (const { offsetMs } of recent) most = Math.max(most ?? offsetMs, offsetMs);
+  for (const { aheadMs } of recent) most = Math.max(most ?? aheadMs, aheadMs);
   return most;
 }
 

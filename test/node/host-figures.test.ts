@@ -90,9 +90,9 @@ describe('the figures of the host', () => {
 });
 
 describe('the metrics of the host', () => {
-  const sampleWith = (figures: Record<string, number>, atMs: number) => ({
+  const sampleWith = (figures: Record<string, number>, monotonicMs: number) => ({
     ...new FakeLinux(new Scheduler(), new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0).sample(),
-    atMs,
+    monotonicMs,
     host: { values: new Map(Object.entries(figures)), lacks: new Map([['conntrack.count', 'no conntrack here']]) },
   });
 

@@ -75,7 +75,7 @@ describe('a log', () => {
   });
 
   it('with an alert shows what matched for a while, however often it is looked at', async () => {
-    let nowMs = 1_000;
+    let [nowMs, wallMs] = [1_000, 1_700_000_000_000];
     const actuator = { read: async () => ({ ok: true, value: [log, 'file', 1, 0o644, 0, 0, 0, 1, 1] }) } as unknown as Actuator;
     const sensors = { newLines: (path: string) => follower.newLines(path) } as unknown as Sensors;
     const crypto = { hash: (bytes: Uint8Array) => bytes, certificateEndMs: () => undefined, certificateNames: () => [] };
@@ -83,36 +83,60 @@ describe('a log', () => {
       ...NOTHING_DECLARED,
       logs: [{ path: log, maxBytes: 1e6, keep: 3, reload: undefined, alert: 'ERROR|panic' }],
     };
-    const reader = new DeclaredReader(declared, { actuator, sensors, crypto, clock: { wallMs: () => nowMs } });
+    const reader = new DeclaredReader(declared, {
+      actuator,
+      sensors,
+      crypto,
+      clock: { monotonicMs: () => nowMs, wallMs: () => wallMs },
+    });
     const look = async () => (await reader.look()).views[0]?.fields;
     appendFileSync(log, 'fine\nERROR one\nkernel panic two\n');
     expect(await look()).toMatchObject({ lines: 3, matches: 2, last_match: 'kernel panic two' });
     nowMs += 5_000;
+    wallMs -= 7_200_000; // the clock is set meanwhile: back, and then forth
     expect(await look()).toMatchObject({ lines: 0, matches: 2 });
-    nowMs += 6_000;
+    nowMs += 4_000;
+    wallMs += 90_000_000;
+    expect(await look()).toMatchObject({ lines: 0, matches: 2 });
+    nowMs += 2_000;
     expect(await look()).toMatchObject({ matches: 0, last_match: '' });
   });
 });
 
 describe('the offset of a clock', () => {
-  it('forgets what was heard before its own clock was set', () => {
+  it('is known at once when its own clock is set', () => {
     const clocks = new ClockOffsets();
-    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 545_000, 1_000); // ours is behind by 455 s
-    expect(clocks.behindMs(1_000)).toBe(455_000);
-    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_020_000, 1_020_000, 21_000); // it was set right
-    expect(clocks.behindMs(21_000)).toBe(0);
+    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 1_000);
+    expect(clocks.behindMs(545_000, 1_000)).toBe(455_000);
+    expect(clocks.behindMs(1_000_500, 1_500)).toBe(0); // it was set right: what was heard before still holds
+    expect(clocks.behindMs(1_000_500 - 73 * 3_600_000, 1_500)).toBe(73 * 3_600_000);
   });
 
   it('is the median of the peers’ nearest statuses; with one peer nobody knows who is off', () => {
     const clocks = new ClockOffsets();
-    clocks.heard('a', 5_000, 0, 0);
-    expect(clocks.behindMs(0)).toBeUndefined();
-    clocks.heard('a', 6_100, 2_000, 2_000); // it was on its way for 0.9 s
-    clocks.heard('b', 5_050, 0, 0);
-    clocks.heard('c', -90_000, 0, 0); // a clock that is off itself
-    expect(clocks.behindMs(2_000)).toBe(5_000);
+    clocks.heard('a', 5_000, 0);
+    expect(clocks.behindMs(0, 0)).toBeUndefined();
+    clocks.heard('a', 6_100, 2_000); // it was on its way for 0.9 s
+    clocks.heard('b', 5_050, 0);
+    clocks.heard('c', -90_000, 0); // a clock that is off itself
+    expect(clocks.behindMs(2_000, 2_000)).toBe(5_000);
     clocks.forget('c');
-    expect(clocks.behindMs(12_000)).toBe(5_025); // it is made anew every ten seconds
-    expect(clocks.behindMs(100_000)).toBeUndefined();
+    expect(clocks.behindMs(12_000, 12_000)).toBe(5_025); // it is made anew every ten seconds
+    expect(clocks.behindMs(100_000, 100_000)).toBeUndefined();
+  });
+
+  it('makes the swarm’s time of this clock: by most, its own among them, and one that lies moves nothing', () => {
+    const correction = (ownMs: number, ...theirs: number[]): number => {
+      const clocks = new ClockOffsets();
+      for (const [i, theirMs] of theirs.entries()) clocks.heard(`${i}`, theirMs, 0);
+      return clocks.correctionMs(ownMs, 0);
+    };
+    const day = 86_400_000;
+    expect(correction(day)).toBe(0);
+    expect(correction(day, 3 * day)).toBe(0); // nobody knows which of the two is off
+    expect(correction(day, day, 9 * day)).toBe(0);
+    expect(correction(day, 4 * day, 4 * day)).toBe(3 * day);
+    expect(correction(4 * day, day, day, day)).toBe(-3 * day);
+    expect(correction(day, day + 1_500, day + 1_500)).toBe(0);
   });
 });

@@ -4,14 +4,26 @@ import { MAX_SILENCE_MS, Silences, silenceRequestSchema } from '../../node/actio
 import { PlainStore } from '../support/store.ts';
 
 const request = { forMs: 60_000, reason: 'work' };
+const HOUR_MS = 3_600_000;
+
+/** The one that counts, and the one that can be set. */
+const clockAt = (monotonicMs: number, wallMs = monotonicMs) => {
+  const clock = {
+    nowMs: monotonicMs,
+    aheadMs: wallMs - monotonicMs,
+    monotonicMs: () => clock.nowMs,
+    wallMs: () => clock.nowMs + clock.aheadMs,
+  };
+  return clock;
+};
 
 describe('a silence', () => {
   it('covers the policy, the target, or the pair that it names', async () => {
-    const silences = new Silences(new PlainStore());
-    await silences.add('a', { ...request, policy: 'p' }, 0);
-    await silences.add('b', { ...request, target: 't' }, 0);
-    await silences.add('c', { ...request, policy: 'q', target: 'u' }, 0);
-    const covered = (policy: string, target: string) => silences.covering(policy, target, 1)?.id;
+    const silences = new Silences(new PlainStore(), clockAt(0));
+    await silences.add('a', { ...request, policy: 'p' });
+    await silences.add('b', { ...request, target: 't' });
+    await silences.add('c', { ...request, policy: 'q', target: 'u' });
+    const covered = (policy: string, target: string) => silences.covering(policy, target)?.id;
     expect([covered('p', 'x'), covered('x', 't'), covered('q', 'u'), covered('q', 'x'), covered('x', 'u')]).toEqual([
       'a',
       'b',
@@ -23,20 +35,37 @@ describe('a silence', () => {
 
   it('ends by itself or when it is lifted, and survives a restart until then', async () => {
     const store = new PlainStore();
-    const silences = new Silences(store);
-    await silences.add('a', { ...request, policy: 'p' }, 0);
-    await silences.add('b', { ...request, policy: 'r' }, 0);
+    const clock = clockAt(0);
+    const silences = new Silences(store, clock);
+    await silences.add('a', { ...request, policy: 'p' });
+    await silences.add('b', { ...request, policy: 'r' });
     expect([await silences.remove('b'), await silences.remove('b')]).toEqual([true, false]);
-    const again = new Silences(store);
+    const again = new Silences(store, clock);
     await again.open();
-    expect([again.covering('p', 't', 59_999)?.id, again.covering('p', 't', 60_000), again.covering('r', 't', 1)]).toEqual([
-      'a',
-      undefined,
-      undefined,
-    ]);
-    await again.add('c', { ...request, policy: 's' }, 70_000);
+    for (const one of [silences, again]) {
+      clock.nowMs = 59_999;
+      expect([one.covering('p', 't')?.id, one.covering('r', 't')]).toEqual(['a', undefined]);
+      clock.nowMs = 60_000;
+      expect(one.covering('p', 't')).toBeUndefined();
+    }
+    clock.nowMs = 70_000;
+    await again.add('c', { ...request, policy: 's' });
     expect([...store.content.keys()]).toEqual(['silence/c']);
   });
+
+  it.each([1_000, -1_000, 2 * HOUR_MS, -2 * HOUR_MS, 25 * HOUR_MS, -73 * HOUR_MS])(
+    'lasts for as long as was said when the clock is set by %s ms',
+    async (stepMs) => {
+      const clock = clockAt(5_000, 1_700_000_000_000);
+      const silences = new Silences(new PlainStore(), clock);
+      const { untilMs } = await silences.add('a', { ...request, policy: 'p' });
+      clock.nowMs += 59_000;
+      clock.aheadMs += stepMs;
+      expect(silences.covering('p', 't')).toMatchObject({ id: 'a', untilMs: untilMs + stepMs });
+      clock.nowMs += 1_000;
+      expect(silences.active()).toEqual([]);
+    },
+  );
 
   it('never means all, has an end, and is bounded in number', async () => {
     for (const wrong of [
@@ -47,8 +76,8 @@ describe('a silence', () => {
     ]) {
       expect(silenceRequestSchema.safeParse(wrong).success).toBe(false);
     }
-    const silences = new Silences(new PlainStore());
-    for (let i = 0; i < 256; i++) await silences.add(`s${i}`, { ...request, policy: 'p' }, 0);
-    await expect(silences.add('more', { ...request, policy: 'p' }, 0)).rejects.toThrow(RangeError);
+    const silences = new Silences(new PlainStore(), clockAt(0));
+    for (let i = 0; i < 256; i++) await silences.add(`s${i}`, { ...request, policy: 'p' });
+    await expect(silences.add('more', { ...request, policy: 'p' })).rejects.toThrow(RangeError);
   });
 });

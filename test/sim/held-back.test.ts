@@ -98,7 +98,7 @@ const HOLDS: Hold[] = [
       await done(cluster, executorOf(node).silence({ target: 'web0', forMs: HOUR_MS, reason: 'work' }));
     },
     release: async (cluster, node) => {
-      const [silence] = executorOf(node).silences.active(node.wallMs());
+      const [silence] = executorOf(node).silences.active();
       await done(cluster, executorOf(node).unsilence(silence?.id ?? ''));
     },
     says: 'silenced: work',

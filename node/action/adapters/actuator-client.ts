@@ -132,7 +132,7 @@ export class ActuatorClient implements Actuator {
   // The connection
 
   async #connect(): Promise<void> {
-    const deadlineMs = Date.now() + START_WITHIN_MS;
+    const deadlineMs = performance.now() + START_WITHIN_MS;
     let started = false;
     for (;;) {
       const socket = await dial(this.#options.socket);
@@ -143,7 +143,7 @@ export class ActuatorClient implements Actuator {
       if (socket !== undefined) return this.#greet(socket);
       if (!started && this.#options.own !== undefined) this.#start(this.#options.own);
       started = true;
-      if (Date.now() > deadlineMs) throw new Error(`no actuator answers on ${this.#options.socket}`);
+      if (performance.now() > deadlineMs) throw new Error(`no actuator answers on ${this.#options.socket}`);
       await new Promise((resolve) => setTimeout(resolve, CONNECT_EVERY_MS));
     }
   }

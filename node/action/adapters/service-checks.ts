@@ -5,6 +5,7 @@ import { probeHttp } from '../../../swarm/adapters/http-probe.ts';
 import { probeTcp } from '../../../swarm/adapters/tcp-probe.ts';
 import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../../swarm/ports/actuator.ts';
 import type { HttpState } from '../../../swarm/ports/transport.ts';
+import { monotonicMs } from '../../adapters/clock.ts';
 
 const HOST = '127.0.0.1';
 /** Read of a log at a time; a longer stretch waits for the next look. */
@@ -29,6 +30,9 @@ export class ServiceChecks {
     this.#logs = logs;
     this.#run = run;
   }
+
+  /** What each log was when it was last seen to change, and since when that is so; monotonic. */
+  readonly #heard = new Map<string, { key: string; sinceMs: number }>();
 
   async look(spec: ServiceSpec, sample: ServiceSample, timeoutMs: number): Promise<ServiceCheck> {
     const { check, port, name } = spec;
@@ -79,10 +83,17 @@ export class ServiceChecks {
     }
   }
 
-  async #silence(name: string, { sinceMs }: ServiceSample, withinMs: number): Promise<ServiceCheck> {
+  /** By when its log was seen to change: the dates of files are of a clock that can be set. */
+  async #silence(name: string, { starts }: ServiceSample, withinMs: number): Promise<ServiceCheck> {
     const at = await stat(this.#path(name)).catch(() => undefined);
-    const lastMs = Math.max(sinceMs, at?.mtimeMs ?? 0);
-    return Date.now() - lastMs <= withinMs ? 'open' : 'silent';
+    const key = `${starts} ${at?.ino} ${at?.size} ${at?.mtimeMs}`;
+    const nowMs = monotonicMs();
+    let heard = this.#heard.get(name);
+    if (heard?.key !== key) {
+      heard = { key, sinceMs: nowMs };
+      this.#heard.set(name, heard);
+    }
+    return nowMs - heard.sinceMs <= withinMs ? 'open' : 'silent';
   }
 
   #path(name: string): string {

@@ -225,7 +225,7 @@ async function cleanable(
 ): Promise<{ ok: true; files: FileStat[] } | { ok: false; reason: string }> {
   const listed = await ask(machine, ['file.list', call.directory], z.array(statSchema));
   if (!listed.ok) return listed;
-  const latestMs = machine.sensors.sample().atMs - call.older_than_s * 1_000;
+  const latestMs = machine.sensors.sample().wallMs - call.older_than_s * 1_000;
   const files = listed.value.filter(
     ({ path, type, links, mtimeMs }) => type === 'file' && links === 1 && mtimeMs <= latestMs && path.endsWith(call.suffix),
   );

@@ -45,7 +45,7 @@ export const file: Reader = (where) =>
         path,
         directory,
         filename: basename(path),
-        inode: stats.ino,
+        inode: Number.isSafeInteger(stats.ino) ? stats.ino : inodeOf(path),
         uid: stats.uid,
         gid: stats.gid,
         mode: (stats.mode & 0o7777).toString(8).padStart(4, '0'),
@@ -63,6 +63,15 @@ export const file: Reader = (where) =>
       },
     ];
   });
+
+/** Too large for a number; undefined where the file is gone since. */
+function inodeOf(path: string): bigint | undefined {
+  try {
+    return lstatSync(path, { bigint: true }).ino;
+  } catch {
+    return undefined;
+  }
+}
 
 function safely(get: () => string): string {
   try {

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { ipv6 } from './processes.ts';
-import { line, lines, link, list, number, type Reader, type Row } from './read.ts';
+import { integer, line, lines, link, list, number, type Reader, type Row } from './read.ts';
 
 const NET = '/sys/class/net';
 const DOCKER_SOCKET = '/var/run/docker.sock';
@@ -29,8 +29,8 @@ export const interfaceAddresses: Reader = () =>
 
 export const interfaceDetails: Reader = () =>
   list(NET).map((name) => {
-    const of = (file: string): number | undefined => number(line(`${NET}/${name}/${file}`));
-    const statistic = (file: string): number | undefined => of(`statistics/${file}`);
+    const of = (file: string): ReturnType<typeof integer> => integer(line(`${NET}/${name}/${file}`));
+    const statistic = (file: string): ReturnType<typeof integer> => of(`statistics/${file}`);
     return {
       interface: name,
       mac: line(`${NET}/${name}/address`) ?? '',

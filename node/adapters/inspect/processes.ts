@@ -1,6 +1,6 @@
 // Processes, what they have open, and what they listen on: from proc(5).
 import { readdirSync } from 'node:fs';
-import { line, lines, link, list, number, pairs, pids, type Reader, type Row, read } from './read.ts';
+import { integer, line, lines, link, list, number, pairs, pids, type Reader, type Row, read } from './read.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI
 const PAGE_BYTES = 4096;
@@ -54,8 +54,8 @@ export const processes: Reader = (where) => {
         total_size: field(20),
         user_time: ticks(11),
         system_time: ticks(12),
-        disk_bytes_read: number(io.get('read_bytes')),
-        disk_bytes_written: number(io.get('write_bytes')),
+        disk_bytes_read: integer(io.get('read_bytes')),
+        disk_bytes_written: integer(io.get('write_bytes')),
         start_time: boot + Math.floor((field(19) ?? 0) / TICKS_PER_SECOND),
         parent: field(1),
         pgroup: field(2),
@@ -174,7 +174,7 @@ export const openSockets: Reader = (where) =>
   heldSockets(pids(where)).map(({ pid, fd, namespace, socket }) => ({
     pid,
     fd,
-    socket: Number(socket.inode),
+    socket: integer(socket.inode),
     family: socket.family,
     protocol: socket.protocol,
     local_address: socket.local.address,
@@ -200,7 +200,7 @@ export const listeningPorts: Reader = (where) =>
       family: socket.family,
       address: socket.local.address,
       fd,
-      socket: Number(socket.inode),
+      socket: integer(socket.inode),
       path: socket.path,
       net_namespace: namespace,
     }));
@@ -215,11 +215,11 @@ export const cgroups: Reader = () => {
     const stat = pairs(read(isV2 ? `${at}/cpu.stat` : `${root}/cpu${path}/cpu.stat`), ' ');
     rows.push({
       path: path === '' ? '/' : path,
-      memory: number(line(`${at}/${isV2 ? 'memory.current' : 'memory.usage_in_bytes'}`)),
-      memory_limit: number(line(`${at}/${isV2 ? 'memory.max' : 'memory.limit_in_bytes'}`)),
+      memory: integer(line(`${at}/${isV2 ? 'memory.current' : 'memory.usage_in_bytes'}`)),
+      memory_limit: limit(line(`${at}/${isV2 ? 'memory.max' : 'memory.limit_in_bytes'}`)),
       processes: lines(`${at}/cgroup.procs`).length,
-      cpu_usage_us: number(stat.get('usage_usec')) ?? nanos(line(`${root}/cpuacct${path}/cpuacct.usage`)),
-      throttled_periods: number(stat.get('nr_throttled')),
+      cpu_usage_us: integer(stat.get('usage_usec')) ?? nanos(line(`${root}/cpuacct${path}/cpuacct.usage`)),
+      throttled_periods: integer(stat.get('nr_throttled')),
       oom_kills: number(pairs(read(`${at}/${isV2 ? 'memory.events' : 'memory.oom_control'}`), ' ').get('oom_kill')),
     });
     if (depth > 12) return;
@@ -234,7 +234,16 @@ export const cgroups: Reader = () => {
   return rows;
 };
 
-const nanos = (text: string | undefined): number | undefined => {
-  const value = number(text);
-  return value === undefined ? undefined : Math.round(value / 1_000);
+/** As v1 says that there is none: the largest number of whole pages, which is not the same for all sizes of pages. */
+const NO_LIMIT = 2n ** 62n;
+
+/** Undefined without a limit: `max`, with control groups v2. */
+const limit = (text: string | undefined): number | bigint | undefined => {
+  const value = integer(text);
+  return value === undefined || value >= NO_LIMIT ? undefined : value;
+};
+
+const nanos = (text: string | undefined): number | bigint | undefined => {
+  const value = integer(text);
+  return typeof value === 'bigint' ? value / 1_000n : value === undefined ? undefined : Math.round(value / 1_000);
 };

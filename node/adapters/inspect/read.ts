@@ -1,8 +1,8 @@
 // What every table of this machine is read with: files that may be absent, or of a process that has gone since.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import type { SqlValue } from '../../../swarm/ports/compute.ts';
+import type { ExactValue, SqlValue } from '../../../swarm/ports/compute.ts';
 
-export type Row = Record<string, SqlValue | undefined>;
+export type Row = Record<string, ExactValue | undefined>;
 /** Equalities that the statement asks for, by column: rows that do not meet them are not needed. */
 export type Where = ReadonlyMap<string, readonly SqlValue[]>;
 export type Reader = (where: Where) => Row[] | Promise<Row[]>;
@@ -45,6 +45,18 @@ export function link(path: string): string | undefined {
 export function number(text: string | undefined): number | undefined {
   const value = text === undefined || text.trim() === '' ? Number.NaN : Number(text);
   return Number.isFinite(value) ? value : undefined;
+}
+
+/** A whole number of any size; undefined for what is none. */
+export function integer(text: string | undefined): number | bigint | undefined {
+  if (text === undefined || !/^-?\d+$/.test(text.trim())) return number(text);
+  return whole(BigInt(text.trim()));
+}
+
+/** A number where it fits one. */
+export function whole(value: bigint): number | bigint {
+  const near = Number(value);
+  return Number.isSafeInteger(near) ? near : value;
 }
 
 /** `key: value` or `key=value` lines. */

@@ -1,7 +1,7 @@
 // The machine itself: its kernel, memory, processors, file systems, devices and clock.
 import { statfsSync } from 'node:fs';
 import { arch, cpus, hostname, totalmem } from 'node:os';
-import { line, lines, list, number, pairs, type Reader, type Row, read } from './read.ts';
+import { integer, line, lines, list, number, pairs, type Reader, type Row, read, whole } from './read.ts';
 
 const SECTOR_BYTES = 512;
 const DMI = '/sys/class/dmi/id';
@@ -35,7 +35,7 @@ export const cpuTime: Reader = () =>
     const core = name.match(/^cpu(\d+)$/)?.[1];
     if (core === undefined) return [];
     const keys = ['user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'steal', 'guest', 'guest_nice'];
-    return [{ core: Number(core), ...Object.fromEntries(keys.map((key, i) => [key, number(ticks[i])])) }];
+    return [{ core: Number(core), ...Object.fromEntries(keys.map((key, i) => [key, integer(ticks[i])])) }];
   });
 
 export const loadAverage: Reader = () => {
@@ -53,16 +53,16 @@ export const mounts: Reader = () =>
     const path = unescaped(escaped);
     const base: Row = { device: unescaped(device), device_alias: unescaped(device), path, type, flags };
     try {
-      const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path);
+      const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path, { bigint: true });
       const sizes = {
-        blocks_size: bsize,
-        blocks,
-        blocks_free: bfree,
-        blocks_available: bavail,
-        inodes: files,
-        inodes_free: ffree,
+        blocks_size: whole(bsize),
+        blocks: whole(blocks),
+        blocks_free: whole(bfree),
+        blocks_available: whole(bavail),
+        inodes: whole(files),
+        inodes_free: whole(ffree),
       };
-      return { ...base, ...sizes, size: blocks * bsize, available: bavail * bsize };
+      return { ...base, ...sizes, size: whole(blocks * bsize), available: whole(bavail * bsize) };
     } catch {
       return base; // not ours to look at
     }

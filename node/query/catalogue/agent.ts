@@ -463,8 +463,8 @@ const historyTables: readonly Table[] = [
     until INTEGER Unix time
     reason TEXT why`,
     ['select node, policy, target, reason from silences'],
-    ({ executor, nowWallMs }) =>
-      executor.silences.active(nowWallMs()).map(({ id, policy, target, untilMs, reason }) => ({
+    ({ executor }) =>
+      executor.silences.active().map(({ id, policy, target, untilMs, reason }) => ({
         id,
         policy: policy ?? '',
         target: target ?? '',

@@ -1,7 +1,7 @@
 // All tables that SQL sees.
 import { MAX_INSPECTED, type SqlValue } from '../../../swarm/ports/compute.ts';
 import { compares, type Predicates } from '../predicates.ts';
-import { type Reduction, reduced } from '../reduction.ts';
+import { compareValues, type Reduction, reduced } from '../reduction.ts';
 import { AGENT_TABLES } from './agent.ts';
 import { LINUX_TABLES } from './linux.ts';
 import type { Row, Table, TableSources } from './table.ts';
@@ -28,7 +28,9 @@ export async function localRows(
   const meets = (row: Row): boolean =>
     // Some columns only say what to look for: SQL judges those, or they meet nothing where rows are reduced.
     [...equal].every(
-      ([name, values]) => (row[name] === undefined && reduction === undefined) || values.includes(row[name] ?? null),
+      ([name, values]) =>
+        (row[name] === undefined && reduction === undefined) ||
+        values.some((value) => compareValues(value, row[name] ?? null) === 0),
     ) && compare.every(([name, operator, value]) => compares(row[name], operator, value));
   return { rows: reduced(rows.filter(meets), columns, reduction), truncated: rows.length >= MAX_INSPECTED };
 }

@@ -1,5 +1,5 @@
 // What a table of the catalogue is: its columns, each with what it means, where its rows come from, and questions to ask it.
-import type { ColumnType, SqlValue, TableShape } from '../../../swarm/ports/compute.ts';
+import type { ColumnType, ExactValue, SqlValue, TableShape } from '../../../swarm/ports/compute.ts';
 import type { Executor } from '../../agent/executor.ts';
 import type { Healer } from '../../agent/healer.ts';
 import type { PolicySet } from '../../agent/policies.ts';
@@ -13,7 +13,7 @@ import type { QueryLog } from '../query-log.ts';
 /** `swarm`: every peer holds all of it. `machine`: each machine has its own rows. */
 export type TableScope = 'swarm' | 'machine';
 
-export type Row = Record<string, SqlValue | undefined>;
+export type Row = Record<string, ExactValue | undefined>;
 /** Equalities that the statement asks for, by column. */
 export type Where = ReadonlyMap<string, readonly SqlValue[]>;
 export type Operator = '<' | '<=' | '>' | '>=' | '<>' | 'like' | 'not like';

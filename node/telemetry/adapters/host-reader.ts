@@ -1,8 +1,10 @@
 // Reads the kernel's text files for both readers of /proc. A file that is not there is not asked for again for a while.
 import { readFileSync } from 'node:fs';
 import { HOST_SOURCES, type HostFigures, readFigures } from '../host-figures.ts';
+import { NetworkTotals } from '../network-totals.ts';
 import { CgroupReader } from './cgroup-reader.ts';
 import { KernelLog } from './kernel-log.ts';
+import { NetworkDevices } from './network-devices.ts';
 
 const ASK_AGAIN_MS = 60_000;
 
@@ -13,11 +15,15 @@ export class HostReader {
 
   readonly #kernel = new KernelLog();
   readonly #cgroups = new CgroupReader();
+  readonly #devices = new NetworkDevices();
+  readonly #network = new NetworkTotals();
 
+  /** @param nowMs monotonic. */
   read(nowMs: number): HostFigures {
     const figures = this.#files(nowMs);
     const lacks = new Map(figures.lacks);
     const values = new Map([...figures.values, ...this.#cgroups.read(nowMs)]);
+    for (const [name, total] of this.#network.take(figures.values, this.#devices.counted(nowMs))) values.set(name, total);
     try {
       const { messages, errors } = this.#kernelCounts(nowMs);
       values.set('kernel.messages', messages).set('kernel.errors', errors);

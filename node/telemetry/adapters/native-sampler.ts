@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DiskSample, MountSample, NewLines, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
+import { monotonicMs } from '../../adapters/clock.ts';
+import { bottomDisks } from '../counters.ts';
 import { HostReader } from './host-reader.ts';
 import { LogFollower } from './log-follower.ts';
 import { ProcReader } from './proc-reader.ts';
@@ -48,6 +50,7 @@ export class NativeSampler implements Sensors {
   }
 
   sample(): Sample {
+    const nowMs = monotonicMs();
     for (let needed = this.#addon.sample(this.#data); needed > this.#data.length; needed = this.#addon.sample(this.#data)) {
       this.#data = new Float64Array(needed * 2);
       this.#bytes = Buffer.from(this.#data.buffer);
@@ -59,7 +62,8 @@ export class NativeSampler implements Sensors {
     const mountsAt = HEADER + disks * DISK.doubles;
     const processesAt = mountsAt + mounts * MOUNT.doubles;
     return {
-      atMs: Date.now(),
+      monotonicMs: nowMs,
+      wallMs: Date.now(),
       cpus: cpus ?? 1,
       ticksPerSecond: ticks ?? 100,
       cpu:
@@ -74,10 +78,10 @@ export class NativeSampler implements Sensors {
       pressureCpu: this.#pressure(cpuSome, cpuFull),
       pressureMemory: this.#pressure(memorySome, memoryFull),
       pressureIo: this.#pressure(ioSome, ioFull),
-      disks: Array.from({ length: disks }, (_, i) => this.#disk(HEADER + i * DISK.doubles)),
+      disks: bottomDisks(Array.from({ length: disks }, (_, i) => this.#disk(HEADER + i * DISK.doubles))),
       mounts: Array.from({ length: mounts }, (_, i) => this.#mount(mountsAt + i * MOUNT.doubles)),
       processes: Array.from({ length: processes }, (_, i) => this.#process(processesAt + i * PROCESS.doubles)),
-      host: this.#host.read(Date.now()),
+      host: this.#host.read(nowMs),
     };
   }
 

@@ -11,6 +11,8 @@ import type {
   Sample,
   Sensors,
 } from '../../../swarm/ports/sensors.ts';
+import { monotonicMs } from '../../adapters/clock.ts';
+import { bottomDisks } from '../counters.ts';
 import { HostReader } from './host-reader.ts';
 import { LogFollower } from './log-follower.ts';
 import { processDetail, resolves, servedCertificate, throttling, waitedMs } from './process-detail.ts';
@@ -31,11 +33,9 @@ function read(path: string): string | undefined {
 function cpuTimes(stat: string | undefined): CpuTimes | undefined {
   const line = stat?.split('\n', 1)[0];
   if (line === undefined || !line.startsWith('cpu ')) return undefined;
-  const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = line
-    .trim()
-    .split(/ +/)
-    .slice(1)
-    .map(Number);
+  const times = line.trim().split(/ +/).slice(1).map(Number);
+  const [user = 0, nice = 0, system = 0, idle, iowait = 0, irq = 0, softirq = 0, steal = 0] = times;
+  if (idle === undefined || !times.every(Number.isFinite)) return undefined;
   return { user: user + nice, system: system + irq + softirq, idle, iowait, steal };
 }
 
@@ -49,7 +49,9 @@ function pressure(resource: 'cpu' | 'memory' | 'io'): Pressure | undefined {
   const text = read(`/proc/pressure/${resource}`);
   const some = text?.match(/^some avg10=([\d.]+)/m);
   const full = text?.match(/^full avg10=([\d.]+)/m);
-  return some ? { someAvg10: Number(some[1]), fullAvg10: full ? Number(full[1]) : undefined } : undefined;
+  return some
+    ? { someAvg10: Number.parseFloat(some[1] ?? ''), fullAvg10: full ? Number.parseFloat(full[1] ?? '') : undefined }
+    : undefined;
 }
 
 function load(text: string | undefined): [number, number, number] | undefined {
@@ -57,19 +59,18 @@ function load(text: string | undefined): [number, number, number] | undefined {
   return one === undefined || five === undefined || fifteen === undefined ? undefined : [one, five, fifteen];
 }
 
-/** Whole disks, as the native sampler: no partitions, loop or RAM devices. */
-const DISK = /^(sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+|mmcblk\d+|md\d+)$/;
-
 function disks(text: string | undefined): DiskSample[] {
   const samples: DiskSample[] = [];
   for (const line of text?.split('\n') ?? []) {
     const fields = line.trim().split(/ +/);
     const device = fields[2];
-    if (device === undefined || !DISK.test(device)) continue;
-    const [readSectors = 0, writtenSectors = 0, busyMs = 0] = [fields[5], fields[9], fields[12]].map(Number);
+    const [readSectors = Number.NaN, writtenSectors = Number.NaN, busyMs = Number.NaN] = [fields[5], fields[9], fields[12]].map(
+      Number,
+    );
+    if (device === undefined || !Number.isFinite(readSectors + writtenSectors + busyMs)) continue;
     samples.push({ device, readBytes: readSectors * SECTOR_BYTES, writtenBytes: writtenSectors * SECTOR_BYTES, busyMs });
   }
-  return samples;
+  return bottomDisks(samples);
 }
 
 const FILE_SYSTEMS = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs', 'zfs', 'vfat', 'tmpfs', 'overlay']);
@@ -107,8 +108,8 @@ export function parseStat(text: string): ProcessSample | undefined {
   const close = text.lastIndexOf(')');
   if (open < 0 || close < open) return undefined;
   const fields = text.slice(close + 2).split(' ');
-  const number = (index: number): number => Number(fields[index] ?? 0);
-  return {
+  const number = (index: number): number => Number(fields[index] ?? Number.NaN);
+  const process = {
     pid: Number(text.slice(0, open)),
     name: text.slice(open + 1, close),
     state: fields[0] ?? '?',
@@ -118,6 +119,7 @@ export function parseStat(text: string): ProcessSample | undefined {
     startTicks: number(19),
     rssBytes: number(21) * PAGE_BYTES,
   };
+  return Object.values(process).every((value) => typeof value === 'string' || Number.isFinite(value)) ? process : undefined;
 }
 
 /** For so long a slice of the scan may hold the event loop; the rest goes on in its next turn. */
@@ -183,9 +185,11 @@ export class ProcReader implements Sensors {
   }
 
   sample(): Sample {
+    const nowMs = monotonicMs();
     const memory = meminfo(read('/proc/meminfo'));
     return {
-      atMs: Date.now(),
+      monotonicMs: nowMs,
+      wallMs: Date.now(),
       cpus: availableParallelism(),
       ticksPerSecond: TICKS_PER_SECOND,
       cpu: cpuTimes(read('/proc/stat')),
@@ -200,7 +204,7 @@ export class ProcReader implements Sensors {
       disks: disks(read('/proc/diskstats')),
       mounts: mounts(read('/proc/self/mounts')),
       processes: this.#scan.take(),
-      host: this.#host.read(Date.now()),
+      host: this.#host.read(nowMs),
     };
   }
 }

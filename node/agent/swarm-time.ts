@@ -1,0 +1,42 @@
+// What time it is as most of the swarm has it. What the swarm has decided begins and ends by that, however wrong a machine's own clock
+// is: else leases, grants and silences would end early there, or never, and its claims be expired when they come.
+import { CLOCK_TOLERANCE_MS } from '../../consensus/vote/voting.ts';
+import type { Clock, Timer } from '../../swarm/ports/clock.ts';
+import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
+
+export class SwarmTime implements Clock {
+  readonly #own: Clock;
+  readonly #offsets: ClockOffsets;
+
+  constructor(own: Clock, offsets: ClockOffsets) {
+    this.#own = own;
+    this.#offsets = offsets;
+  }
+
+  wallMs(): number {
+    const ownMs = this.#own.wallMs();
+    return ownMs + this.#offsets.correctionMs(ownMs, this.#own.monotonicMs());
+  }
+
+  monotonicMs(): number {
+    return this.#own.monotonicMs();
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    return this.#own.after(delayMs, run);
+  }
+
+  /** Ms that this machine's clock is behind its peers'; undefined with too few of them. */
+  behindMs(): number | undefined {
+    return this.#offsets.behindMs(this.#own.wallMs(), this.#own.monotonicMs());
+  }
+
+  /**
+   * When a claim is made: by this machine's clock, which its actuator judges by, while witnesses bear with it; else by theirs, for no
+   * claim at all would be certified.
+   */
+  claimMs(): number {
+    const [ownMs, swarmMs] = [this.#own.wallMs(), this.wallMs()];
+    return Math.round(Math.abs(swarmMs - ownMs) < CLOCK_TOLERANCE_MS / 2 ? ownMs : swarmMs);
+  }
+}
