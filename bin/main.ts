@@ -527,7 +527,11 @@ function inherit(parent: Command, command: Command): void {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage; // commander has printed it
   if (!(error instanceof KalosError)) {
-    process.stderr.write(`kalos: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(
+      `${paint('red', 'kalos:')} unexpected: ${text.split('\n')[0]}\n  KALOS_DEBUG=1 shows where; please report it\n`,
+    );
+    if (process.env.KALOS_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return EXIT.error;
   }
   process.stderr.write(`${paint('red', 'kalos:')} ${error.message}\n${error.hint === '' ? '' : `  ${error.hint}\n`}`);

@@ -26,6 +26,7 @@ import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
+import { Supervision } from './agent/supervision.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
@@ -91,6 +92,8 @@ export interface AgentStatus {
   mode: Mode;
   /** Why acting is halted; null while it is not. */
   halted: string | null;
+  /** Why the disk of its state takes no writes; null while it does. */
+  refusal: string | null;
   uptimeMs: number;
   addresses: string[];
   coordinator: string | undefined;
@@ -119,6 +122,8 @@ const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean => policy !=
 const MAX_OWN_VOTES = 1_024;
 /** For asking others what is open there. */
 const OPEN_WITHIN_MS = 2_000;
+/** How often the end looks whether the disk takes what it waits for. */
+const END_LOOK_MS = 200;
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
@@ -144,6 +149,7 @@ export class Agent {
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
+  readonly #supervision: Supervision;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
   readonly #sources: TableSources;
@@ -204,6 +210,13 @@ export class Agent {
       placed: this.#placed,
     };
     this.#healer = new Healer({ ...parts, ...events });
+    this.#supervision = new Supervision({
+      ...events,
+      ...parts,
+      mode: config.mode,
+      services: config.services,
+      grants: this.grants,
+    });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
@@ -384,27 +397,41 @@ export class Agent {
 
   /** Says farewell, then stops services, network and storage, in this order. @param how `anew`: it is back at once, and services go on */
   async stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
+    const { store } = this.#ports;
     this.swarmPolicies.stop();
     this.upgrades.stop();
     this.#nova.stop();
     this.#gray.stop();
     if (how === 'for good')
-      await this.#placed.stop(); // while the swarm can still be told
+      await this.#unlessRefused(this.#placed.stop()); // while the swarm can still be told
     else this.#placed.leave();
     this.#watcher.stop();
     this.#healer.stop();
     this.#executor.stop();
     this.auditWatch.stop();
-    await this.#kept.close();
+    await this.#unlessRefused(this.#kept.close());
     await this.#link.stop();
     if (how === 'for good') await this.#ports.actuator.close();
     else await this.#ports.actuator.leave();
     await this.#ports.compute.close();
-    if (this.#isGone) await forgetSwarm(this.#ports.store);
-    await this.#ports.store.close();
+    if (this.#isGone) await this.#unlessRefused(forgetSwarm(store));
+    await store.close();
+  }
+
+  /** Waits for a step of the end, but not for a disk that takes nothing. */
+  async #unlessRefused(step: Promise<void>): Promise<void> {
+    const { clock, store } = this.#ports;
+    let done = false;
+    const refused = async (): Promise<void> => {
+      while (!done && store.refusal === undefined) await new Promise<void>((resolve) => clock.after(END_LOOK_MS, resolve));
+    };
+    await Promise.race([step, refused()]).finally(() => {
+      done = true;
+    });
   }
 
   #onChanges(changes: readonly Change[]): void {
+    this.#supervision.look();
     // Told first, so that witnesses who judge by it hold it when the claim comes.
     this.#link.publish(this.#status(changes.filter(({ kind }) => kind === 'fired').length));
     this.#healer.onChanges(changes);
@@ -464,6 +491,11 @@ export class Agent {
       ownVotes: this.#ownVotes,
     };
     return explain(id, sources);
+  }
+
+  /** Why the disk of its state takes nothing; undefined while it does. */
+  get refusal(): string | undefined {
+    return this.#ports.store.refusal;
   }
 
   wallMs(): number {
@@ -555,6 +587,7 @@ export class Agent {
       version,
       mode,
       halted: this.#executor.halted ?? null,
+      refusal: this.refusal ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),

@@ -14,14 +14,17 @@ import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import { ActuatorClient } from './action/adapters/actuator-client.ts';
 import { SystemClock } from './adapters/clock.ts';
 import { ForkedCompute } from './adapters/forked-compute.ts';
-import { LevelStore } from './adapters/level-store.ts';
+import { READ_AT_START_BYTES } from './adapters/level-damage.ts';
+import { LevelStore, refusalOf } from './adapters/level-store.ts';
 import { LocalReleases } from './adapters/local-releases.ts';
 import { findPackage } from './adapters/package.ts';
 import { SystemRandom } from './adapters/random.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { serveHttp } from './api/http.ts';
 import { serveApi } from './api/server.ts';
+import { AuditDamaged } from './audit/audit-log.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
+import { checkState, wayBack } from './config/adapters/state-check.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
 import { keepNetworkKeys } from './config/adapters/swarm-files.ts';
 import { isLoopback } from './config/address.ts';
@@ -29,7 +32,7 @@ import { agentSettings } from './config/agent-config.ts';
 import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
-import { KalosError } from './errors.ts';
+import { KalosError, reasonOf } from './errors.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
 /** Actuators take `--judge`, and launchers know `leave-check`. */
@@ -63,13 +66,14 @@ export interface RunningNode {
 /** Starts an agent in this process. @throws KalosError */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
+  await checkState(directory, READ_AT_START_BYTES);
   makeStateDirectory(directory);
   const { name: givenName, mode, listen, join: through, mdns } = options;
   const flags = { name: givenName, mode, listen, join: through, mdns };
   const config = resolveConfig(
     readLayers({ dir: options.directory, config: options.configFile, flags, environment: process.env }),
   );
-  const store = await openStore(directory);
+  const store = await openStore(directory, options.log);
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
   const { version, addonPath, modelPath } = findPackage();
@@ -102,13 +106,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     crypto,
     releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
   };
-  const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
+  const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepKeys(directory, kept, options.log) };
   const place = { swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
-    throw error;
+    throw refusalOf(error) === undefined ? error : storeError(directory, error);
   });
+  store.waits = true;
   const http = await openHttp(agent, config.api, options.log);
   const close = (): void => {
     for (const one of [server, http]) one?.close();
@@ -167,19 +172,49 @@ async function defaultListen(): Promise<string> {
   return `${host}:${free ? port : 0}`;
 }
 
-async function openStore(directory: StateDirectory): Promise<LevelStore> {
-  try {
-    return await LevelStore.open(directory.database);
-  } catch (error) {
-    const locked = ((error as Error).cause as { code?: string } | undefined)?.code === 'LEVEL_LOCKED';
-    if (locked)
-      throw new KalosError(
-        'already-running',
-        `an agent already runs on ${directory.path}`,
-        'ask it with: kalos status; or start another with --dir',
+/** @throws KalosError */
+async function openStore(directory: StateDirectory, log: NodeOptions['log']): Promise<LevelStore> {
+  const { path, database, reserve } = directory;
+  const refused = (reason: string | undefined): void => {
+    if (reason === undefined) log('info', `the disk of ${path} takes writes again: what waited is recorded`);
+    else
+      log(
+        'warn',
+        `the disk of ${path} takes no writes: ${reason}. The agent observes, and keeps its services running, until it does; free space there`,
       );
-    throw new KalosError('io', `cannot open ${directory.database}: ${(error as Error).message}`);
+  };
+  try {
+    return await LevelStore.open(database, { reserve, refused });
+  } catch (error) {
+    throw storeError(directory, error);
   }
+}
+
+/** The roster holds a rotation too: what cannot be kept now is kept at the next start. */
+function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: NodeOptions['log']): void {
+  try {
+    keepNetworkKeys(directory, keys);
+  } catch (error) {
+    log('warn', `the new network key is in use, and could not be kept in ${directory.networkKey}: ${reasonOf(error)}`);
+  }
+}
+
+function storeError({ path, database }: StateDirectory, error: unknown): KalosError {
+  const cause = ((error as Error).cause ?? error) as { code?: string; message: string };
+  if (cause.code === 'LEVEL_LOCKED')
+    return new KalosError(
+      'already-running',
+      `an agent already runs on ${path}`,
+      'ask it with: kalos status; or start another with --dir',
+    );
+  const refusal = refusalOf(error);
+  if (refusal !== undefined)
+    return new KalosError(
+      'io',
+      `the disk of ${path} takes no writes: ${refusal}`,
+      `make room there (df ${path}; df -i ${path}), or mend what it says, and start again`,
+    );
+  return new KalosError('config', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
 }
 
 /** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */
@@ -226,6 +261,12 @@ async function startAll(agent: Agent, directory: StateDirectory, listen: string)
     await agent.start();
   } catch (error) {
     const text = (error as Error).message;
+    if (error instanceof AuditDamaged)
+      throw new KalosError(
+        'config',
+        `${directory.database} does not belong to ${directory.keyFile}, or is damaged: ${text}`,
+        wayBack(directory.path),
+      );
     if (error instanceof JoinRefused) throw new KalosError('refused', `cannot join: ${text}`);
     if (/EADDRINUSE|could not listen|no valid addresses|UnsupportedListen/i.test(text)) {
       throw new KalosError(

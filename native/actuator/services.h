@@ -87,6 +87,7 @@ private:
 		int64_t starts = 0;
 		int64_t since_ms = 0;
 		bool on_purpose = false;
+		bool unrecorded = false; // its disk took no record of how it is: it is written later
 		int64_t fence = 0;
 		int64_t held_until_ms = 0;
 		bool lapsed = false; // stopped because it was held no longer

@@ -226,9 +226,14 @@ export class Executor {
     const { ports, audit } = this.#parts;
     this.#guard.halted = reason; // first: nothing may slip in while the disk is busy
     this.#approvals.answerAll('halted');
-    await ports.store.write([{ kind: 'put', key: HALT_KEY, value: encodeCbor({ atMs: ports.clock.wallMs(), reason }) }]);
-    await audit.append('control', ports.transport.self, `acting halted: ${reason}`);
+    const written = ports.store.write([
+      { kind: 'put', key: HALT_KEY, value: encodeCbor({ atMs: ports.clock.wallMs(), reason }) },
+    ]);
+    const recorded = audit.append('control', ports.transport.self, `acting halted: ${reason}`);
     this.#parts.log('warn', `acting is halted: ${reason}`);
+    // It holds all the same where the disk takes nothing: it is recorded once it does.
+    if (ports.store.refusal === undefined) await Promise.all([written, recorded]);
+    else Promise.all([written, recorded]).catch(this.#parts.failed);
   }
 
   async resume(): Promise<void> {
@@ -388,6 +393,11 @@ export class Executor {
   }
 
   async #perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
+    const { refusal } = this.#parts.ports.store;
+    if (refusal !== undefined) {
+      const reason = `it could not be recorded: the disk of the agent's state takes no writes (${refusal})`;
+      return { kind: 'held', verdict: { kind: 'refused', reason, later: true }, diff: [] };
+    }
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
     let { verdict, diff, calls, before, risk } = await this.preview(plan.calls, authority);
     const canBePermitted = risk === 'R2' && authority === 'policy';

@@ -79,7 +79,7 @@ export function callAgent<Answer>(
 function answerOf<Answer>(status: number, text: string): Answer {
   const answer = JSON.parse(text) as Answer & { error?: string };
   if (status < 300) return answer;
-  const code = status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
+  const code = status === 503 ? 'io' : status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
   throw new KalosError(code, answer.error ?? `the agent answered ${status}`);
 }
 

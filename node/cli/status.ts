@@ -52,6 +52,14 @@ function render(answer: AgentStatus): string {
       ),
     );
   }
+  if (answer.refusal !== null)
+    lines.push(
+      '',
+      paint(
+        'red',
+        `The disk of the agent's state takes no writes: ${answer.refusal}. It observes, and keeps its services running; free space there.`,
+      ),
+    );
   if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));
   if (answer.approvals.length > 0) {
     const rows = answer.approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]);

@@ -1,10 +1,11 @@
 // `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { inspect } from 'node:util';
 import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 import type { RunningNode } from '../main.ts';
 import { compactHeap, trim } from './memory.ts';
 import { bytes, EXIT, paint, printable } from './output.ts';
@@ -51,9 +52,11 @@ export async function up(options: UpOptions): Promise<void> {
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
   };
   const failed = (error: unknown): void => {
-    process.stderr.write(`kalos: the agent cannot go on: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const kept = keepFailure(stateDirectory(options.dir).path, error);
+    process.stderr.write(`kalos: the agent cannot go on: ${reasonOf(error)}${kept}\n`);
     process.exit(EXIT.error);
   };
+  process.on('uncaughtException', failed); // a rejection that nobody took, too
   // An agent outlives the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
@@ -90,6 +93,17 @@ function restart(): never {
   if (launcher !== undefined && process.env.KALOS_TRIAL === undefined)
     process.execve?.(launcher, [launcher, ...process.argv.slice(2)], process.env);
   process.exit(EXIT_ANEW);
+}
+
+/** Where in the code it failed: for a report, not for the terminal. @returns where it lies, in words. */
+function keepFailure(directory: string, error: unknown): string {
+  const file = join(directory, 'last-failure');
+  try {
+    writeFileSync(file, `${new Date().toISOString()}\n${inspect(error)}\n`, { mode: 0o600 });
+    return `; where, for a report, is in ${file}`;
+  } catch {
+    return '';
+  }
 }
 
 /** What top and other agents show it as, in the place of Node's own `MainThread`; its arguments stay as they are. */

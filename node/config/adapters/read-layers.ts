@@ -9,7 +9,7 @@ import { readConfigFile, stateDirectory } from './state-directory.ts';
 
 export const SYSTEM_DIRECTORY = '/etc/kalos';
 /** Variables that are no keys of the configuration. */
-const OTHER_VARIABLES = ['KALOS_DIR', 'KALOS_ACTUATOR', 'KALOS_ACTUATOR_POLICY', 'KALOS_COMMAND'];
+const OTHER_VARIABLES = ['KALOS_DIR', 'KALOS_ACTUATOR', 'KALOS_ACTUATOR_POLICY', 'KALOS_COMMAND', 'KALOS_DEBUG'];
 
 export interface LayerSources {
   /** The state directory, as it was given. */

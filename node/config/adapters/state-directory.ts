@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
-import { KalosError } from '../../errors.ts';
+import { KalosError, reasonOf } from '../../errors.ts';
 
 /** What the actuator may touch, where the state directory does not say. */
 export const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
@@ -18,6 +18,8 @@ export interface StateDirectory {
   configFile: string;
   socket: string;
   database: string;
+  /** Space on the disk that is set aside for when it is full. */
+  reserve: string;
   /** Of the agent's own actuator: its state, its socket and the services' logs. */
   actuator: string;
   actuatorPolicy: string;
@@ -39,6 +41,7 @@ export function stateDirectory(given: string | undefined): StateDirectory {
     configFile: file('kalos.toml'),
     socket: file('agent.sock'),
     database: file('memory'),
+    reserve: file('reserve'),
     actuator: file('actuator'),
     actuatorPolicy: file('actuator.policy'),
     releases: file('releases'),
@@ -53,8 +56,8 @@ export function makeStateDirectory({ path }: StateDirectory): void {
   } catch (error) {
     throw new KalosError(
       'io',
-      `cannot use the state directory ${path}: ${(error as Error).message}`,
-      'choose another with --dir',
+      `the state directory ${path} cannot be used: ${reasonOf(error)}`,
+      'make that possible, or choose another with --dir',
     );
   }
 }
@@ -69,6 +72,6 @@ export function readConfigFile(path: string, required: boolean): Record<string, 
     return parse(readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof TomlError) throw new KalosError('config', `${path}: ${error.message.trim()}`);
-    throw new KalosError('io', `cannot read ${path}: ${(error as Error).message}`);
+    throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`);
   }
 }
