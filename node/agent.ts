@@ -3,7 +3,6 @@
 import type { Vote } from '../consensus/vote/claim.ts';
 import { forgetSwarm, type Signer } from '../swarm/identity/admission.ts';
 import type { JoinToken } from '../swarm/identity/token.ts';
-import type { MemberState } from '../swarm/membership/membership.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
 import type { PeerId, Traffic } from '../swarm/ports/transport.ts';
@@ -11,7 +10,7 @@ import type { Status } from '../swarm/state/status.ts';
 import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
 import type { MaintenanceWindow } from './action/maintenance.ts';
-import type { Silence } from './action/silences.ts';
+import type { AgentEdge, AgentStatus } from './agent/agent-status.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
 import { Executor } from './agent/executor.ts';
@@ -26,7 +25,7 @@ import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
-import { Supervision } from './agent/supervision.ts';
+import { Supervision, unlessRefused } from './agent/supervision.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
@@ -49,6 +48,8 @@ import { QueryLog } from './query/query-log.ts';
 import type { Declared } from './telemetry/declared.ts';
 import type { Recording } from './telemetry/flight-recorder.ts';
 import type { Past } from './telemetry/history.ts';
+
+export type { AgentStatus } from './agent/agent-status.ts';
 
 export interface AgentConfig {
   name: string;
@@ -84,51 +85,17 @@ export interface AgentEvents {
   restart(): void;
 }
 
-export interface AgentStatus {
-  name: string;
-  peer: PeerId;
-  swarmId: string;
-  version: string;
-  mode: Mode;
-  /** Why acting is halted; null while it is not. */
-  halted: string | null;
-  /** Why the disk of its state takes no writes; null while it does. */
-  refusal: string | null;
-  uptimeMs: number;
-  addresses: string[];
-  coordinator: string | undefined;
-  term: number;
-  members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];
-  conditions: Conditions;
-  sensors: string;
-  /** Taken since the start. */
-  samples: number;
-  /** Series that are kept, and the bytes that they take. */
-  series: number;
-  seriesBytes: number;
-  metrics: Record<string, number>;
-  services: { name: string; state: string; pid: number | null; health: string }[];
-  openIncidents: { id: string; summary: string; target: string; state: string }[];
-  approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
-  silences: Silence[];
-  /** What is declared but cannot be seen, and why. */
-  unseen: { name: string; reason: string }[];
-  auditRecords: number;
-}
-
 /** Not one that tells of the swarm. */
 const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean => policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
 
 const MAX_OWN_VOTES = 1_024;
 /** For asking others what is open there. */
 const OPEN_WITHIN_MS = 2_000;
-/** How often the end looks whether the disk takes what it waits for. */
-const END_LOOK_MS = 200;
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
 export class Agent {
-  readonly #config: AgentConfig;
+  #config: AgentConfig;
   readonly #ports: Ports;
   readonly #events: AgentEvents;
   readonly #watcher: Watcher;
@@ -152,6 +119,8 @@ export class Agent {
   readonly #supervision: Supervision;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
+  /** What only its edge knows of it; nothing where there is none, as in a simulation. */
+  edge: AgentEdge | undefined;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
   #startedMs = 0;
@@ -213,7 +182,7 @@ export class Agent {
     this.#supervision = new Supervision({
       ...events,
       ...parts,
-      mode: config.mode,
+      mode: () => this.#config.mode,
       services: config.services,
       grants: this.grants,
     });
@@ -286,12 +255,13 @@ export class Agent {
   }
 
   #placedServices(): PlacedServices {
-    const { services, mode } = this.#config;
+    const { services } = this.#config;
     const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
     return new PlacedServices(this.#ports, this.#link.order.decisions, names, {
       mayNotTake: () => this.#executor.halted ?? this.#executor.paused ?? this.#drained(),
       mustGiveUp: () => this.#drained(),
-      mayNotMove: () => (mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${mode}`),
+      mayNotMove: () =>
+        this.#config.mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${this.#config.mode}`,
       isSick: () => this.#watcher.conditions().Ready === 'False',
       nameOf: (peer) => this.#link.nameOf(peer),
       noted: (service, text) => this.#audit.append('control', service, text),
@@ -403,31 +373,19 @@ export class Agent {
     this.#nova.stop();
     this.#gray.stop();
     if (how === 'for good')
-      await this.#unlessRefused(this.#placed.stop()); // while the swarm can still be told
+      await unlessRefused(this.#ports, this.#placed.stop()); // while the swarm can still be told
     else this.#placed.leave();
     this.#watcher.stop();
     this.#healer.stop();
     this.#executor.stop();
     this.auditWatch.stop();
-    await this.#unlessRefused(this.#kept.close());
+    await unlessRefused(this.#ports, this.#kept.close());
     await this.#link.stop();
     if (how === 'for good') await this.#ports.actuator.close();
     else await this.#ports.actuator.leave();
     await this.#ports.compute.close();
-    if (this.#isGone) await this.#unlessRefused(forgetSwarm(store));
+    if (this.#isGone) await unlessRefused(this.#ports, forgetSwarm(store));
     await store.close();
-  }
-
-  /** Waits for a step of the end, but not for a disk that takes nothing. */
-  async #unlessRefused(step: Promise<void>): Promise<void> {
-    const { clock, store } = this.#ports;
-    let done = false;
-    const refused = async (): Promise<void> => {
-      while (!done && store.refusal === undefined) await new Promise<void>((resolve) => clock.after(END_LOOK_MS, resolve));
-    };
-    await Promise.race([step, refused()]).finally(() => {
-      done = true;
-    });
   }
 
   #onChanges(changes: readonly Change[]): void {
@@ -491,6 +449,17 @@ export class Agent {
       ownVotes: this.#ownVotes,
     };
     return explain(id, sources);
+  }
+
+  /** What of a configuration can change while it runs, all of it or nothing. @throws PolicyError */
+  async reconfigure(
+    { mode, maintenance, policies, questions }: Pick<AgentConfig, 'mode' | 'maintenance' | 'policies' | 'questions'>,
+    what: string,
+  ): Promise<void> {
+    this.#policies.configure(policies, (all) => this.#watcher.setPolicies(all));
+    this.#executor.reconfigure({ mode, maintenance });
+    this.#config = { ...this.#config, mode, maintenance, policies, questions };
+    await this.noted(`configuration: ${what}`);
   }
 
   /** Why the disk of its state takes nothing; undefined while it does. */
@@ -588,6 +557,7 @@ export class Agent {
       mode,
       halted: this.#executor.halted ?? null,
       refusal: this.refusal ?? null,
+      page: this.edge?.page ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),

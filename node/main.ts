@@ -2,11 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isOlder } from '../consensus/decisions/decision.ts';
 import { JoinRefused } from '../swarm/identity/admission.ts';
+import { nameOfMachine } from '../swarm/identity/machine-name.ts';
 import { Ed25519Crypto, type Identity, loadIdentity } from '../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
 import { swarmNames } from '../swarm/names.ts';
@@ -29,12 +30,16 @@ import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory 
 import { keepNetworkKeys } from './config/adapters/swarm-files.ts';
 import { isLoopback } from './config/address.ts';
 import { agentSettings } from './config/agent-config.ts';
-import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
+import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError, reasonOf } from './errors.ts';
+import { Configuration, type Reloaded } from './reload.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
+/** Tried in their order where the page's port is taken, before any free one. */
+const NEXT_PAGE_PORTS = 9;
+const MAX_PORT = 65_535;
 /** Actuators take `--judge`, and launchers know `leave-check`. */
 const JUDGES_SINCE = '0.3.0';
 
@@ -42,6 +47,8 @@ export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
   configFile: string | undefined;
   founding: Founding;
+  /** Where the page is, or `off`; undefined: as the configuration has it. */
+  page: string | undefined;
   /** The `kalos` entry script, forked for work in child processes. */
   entry: string;
   log(level: 'info' | 'warn', text: string): void;
@@ -60,6 +67,8 @@ export interface RunningNode {
   page: string | undefined;
   /** Whether the swarm was founded by this start. */
   founded: boolean;
+  /** Reads the configuration again. */
+  reload(): Promise<Reloaded>;
   stop(): Promise<void>;
 }
 
@@ -68,20 +77,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
   await checkState(directory, READ_AT_START_BYTES);
   makeStateDirectory(directory);
-  const { name: givenName, mode, listen, join: through, mdns } = options;
-  const flags = { name: givenName, mode, listen, join: through, mdns };
-  const config = resolveConfig(
-    readLayers({ dir: options.directory, config: options.configFile, flags, environment: process.env }),
-  );
+  const configuration = configurationOf(options);
+  const config = configuration.inForce;
   const store = await openStore(directory, options.log);
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
   const { version, addonPath, modelPath } = findPackage();
   const { sensors, fallbackReason } = openSensors(addonPath);
-  const clock = new SystemClock();
-  const random = new SystemRandom();
-  const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
-  const { join: given } = config;
+  const [clock, random] = [new SystemClock(), new SystemRandom()];
+  const name = config.name ?? nameOfMachine(hostname(), identity.peer);
   const entered = await enterSwarm({
     directory,
     store,
@@ -89,7 +93,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     random,
     name,
     nowMs: clock.wallMs(),
-    join: given,
+    join: config.join,
     founding: options.founding,
   });
   const { swarmId, token, bootstrap, rootSigners, networkKeys: keys, founded } = entered;
@@ -114,7 +118,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw refusalOf(error) === undefined ? error : storeError(directory, error);
   });
   store.waits = true;
-  const http = await openHttp(agent, config.api, options.log);
+  const page = await openPage(agent, config.api, options.log);
+  const http = page?.server;
+  const reload = (): Promise<Reloaded> => configuration.reload(agent);
+  agent.edge = { page: page?.url, configuration: () => configuration.entries(), reload };
   const close = (): void => {
     for (const one of [server, http]) one?.close();
     http?.closeAllConnections();
@@ -128,13 +135,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     agent,
     directory,
     sensorFallback: fallbackReason,
-    page: http && `${config.api.certificate === undefined ? 'http' : 'https'}://${config.api.listen}`,
+    page: page?.url,
     founded,
+    reload,
     stop: async () => {
       close();
       await agent.stop();
     },
   };
+}
+
+/** @throws KalosError */
+function configurationOf({ directory, configFile, page, name, mode, listen, join: through, mdns }: NodeOptions): Configuration {
+  const api = page === undefined ? undefined : { listen: page };
+  const flags = { name, mode, listen, join: through, mdns, api };
+  return new Configuration(() => readLayers({ dir: directory, config: configFile, flags, environment: process.env }));
 }
 
 function transportOf({ announce, mdns }: Config, identity: Identity, { swarmId, networkKeys }: Entered, listenOn: string) {
@@ -150,14 +165,31 @@ function transportOf({ announce, mdns }: Config, identity: Identity, { swarmId, 
   });
 }
 
-/** The page, and the API for others than the command line. An agent whose port is taken goes on without. */
-async function openHttp(agent: Agent, api: Config['api'], log: NodeOptions['log']): Promise<Server | undefined> {
-  if (api.listen === 'off') return undefined;
-  const { certificate, key } = api;
-  const server = await serveHttp(agent, { listen: api.listen, certificate, key });
-  if (server === undefined)
-    log('info', `no page here: ${api.listen} is taken, probably by another agent; api.listen chooses another`);
-  return server;
+interface Page {
+  server: Server;
+  url: string;
+}
+
+/** The page, and the API for others than the command line. Where its port on loopback is taken, as by Prometheus or another agent, a free one is. */
+async function openPage(
+  agent: Agent,
+  { listen, certificate, key }: Config['api'],
+  log: NodeOptions['log'],
+): Promise<Page | undefined> {
+  if (listen === 'off') return undefined;
+  const scheme = certificate === undefined ? 'http' : 'https';
+  const host = listen.slice(0, listen.lastIndexOf(':'));
+  const wanted = Number(listen.slice(host.length + 1));
+  const others = Array.from({ length: NEXT_PAGE_PORTS }, (_, n) => wanted + 1 + n).filter((port) => port <= MAX_PORT);
+  for (const port of [wanted, ...others, 0]) {
+    const server = await serveHttp(agent, { listen: `${host}:${port}`, certificate, key });
+    if (server === undefined) continue;
+    const url = `${scheme}://${host}:${(server.address() as AddressInfo).port}`;
+    if (port !== wanted)
+      log('info', `port ${wanted} is taken by another program: the page is at ${url}; --page chooses another, or off`);
+    return { server, url };
+  }
+  return undefined;
 }
 
 /** The default port, or a free one where an agent of this machine has that already. */

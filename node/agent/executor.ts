@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
-import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
 import type { ActuatorOutcome, Step } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
@@ -31,6 +31,7 @@ import type { ToolCall } from '../tool-call.ts';
 import { type Verified, verify } from '../verification/verify.ts';
 import { type Answer, type Approval, Approvals } from './approvals.ts';
 import type { Grants } from './grants.ts';
+import { endHalt, keepHalt, recallHalt } from './kill-switch.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
 import { describePlan, invalid, messageOf, settled } from './plan-words.ts';
 
@@ -42,10 +43,7 @@ const MAX_AT_ONCE = MAX_OPEN;
 const KEPT_JOURNAL = 500;
 const PRUNE_BEYOND = 1_000;
 const MAX_JOURNAL = 10_000;
-const HALT_KEY = 'control/halted';
 const PLAN_ID_BYTES = 5;
-
-const haltSchema = z.strictObject({ atMs: z.number(), reason: z.string() });
 
 export interface ExecutorParts {
   ports: Ports;
@@ -115,6 +113,7 @@ export const MAX_CALLS = 8;
 export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
+  #maintenance: readonly MaintenanceWindow[];
   /** Plans under way, by id. */
   readonly #running = new Map<string, Running>();
   readonly silences: Silences;
@@ -131,6 +130,7 @@ export class Executor {
 
   constructor(parts: ExecutorParts, mode: Mode) {
     this.#parts = parts;
+    this.#maintenance = parts.maintenance;
     this.#approvals = new Approvals(parts.ports.clock);
     this.#guard = new Guard(mode, () => parts.grants?.budget());
     const { actuator, sensors, crypto } = parts.ports;
@@ -150,11 +150,7 @@ export class Executor {
   /** Reads the kill switch, and how often each tool was used before: neither is forgotten by a restart. Before anything can act. */
   async open(): Promise<void> {
     const { store, clock } = this.#parts.ports;
-    const bytes = await store.get(HALT_KEY);
-    if (bytes !== undefined) {
-      const halt = haltSchema.safeParse(decodeCbor(bytes));
-      this.#guard.halted = halt.success ? halt.data.reason : 'the record of it cannot be read';
-    }
+    this.#guard.halted = await recallHalt(store);
     await this.silences.open();
     const entries = await this.journal();
     for (const { plan, atMs, monotonicMs } of entries) {
@@ -210,6 +206,12 @@ export class Executor {
     this.#approvals.stop();
   }
 
+  /** From the next look on. */
+  reconfigure({ mode, maintenance }: { mode: Mode; maintenance: readonly MaintenanceWindow[] }): void {
+    this.#guard.mode = mode;
+    this.#maintenance = maintenance;
+  }
+
   // The kill switch
 
   get halted(): string | undefined {
@@ -223,23 +225,14 @@ export class Executor {
 
   /** From now on nothing is done, also after a restart; what waits for approval is dropped. */
   async halt(reason: string): Promise<void> {
-    const { ports, audit } = this.#parts;
     this.#guard.halted = reason; // first: nothing may slip in while the disk is busy
     this.#approvals.answerAll('halted');
-    const written = ports.store.write([
-      { kind: 'put', key: HALT_KEY, value: encodeCbor({ atMs: ports.clock.wallMs(), reason }) },
-    ]);
-    const recorded = audit.append('control', ports.transport.self, `acting halted: ${reason}`);
     this.#parts.log('warn', `acting is halted: ${reason}`);
-    // It holds all the same where the disk takes nothing: it is recorded once it does.
-    if (ports.store.refusal === undefined) await Promise.all([written, recorded]);
-    else Promise.all([written, recorded]).catch(this.#parts.failed);
+    await keepHalt(this.#parts, reason);
   }
 
   async resume(): Promise<void> {
-    const { ports, audit } = this.#parts;
-    await audit.append('control', ports.transport.self, 'acting resumed');
-    await ports.store.write([{ kind: 'delete', key: HALT_KEY }]);
+    await endHalt(this.#parts);
     this.#guard.halted = undefined;
     this.#parts.log('info', 'acting is allowed again');
   }
@@ -331,7 +324,7 @@ export class Executor {
       before,
       authority,
       nowMs: clock.monotonicMs(),
-      maintenance: this.#withheld([call]) ?? maintenanceReason(this.#parts.maintenance, clock.wallMs()),
+      maintenance: this.#withheld([call]) ?? maintenanceReason(this.#maintenance, clock.wallMs()),
       granted: this.#parts.grants?.mayAct(call) ?? false,
     });
     const verdict = judged.kind === 'refused' ? judged : await this.#tried(judged, tool.steps(call, before));

@@ -1,7 +1,7 @@
 // The loop from a finding to its outcome: vote → decide → act → verify → remember. One incident a finding at a time;
 // an attempt that did not help is followed by another after a pause, until the guard says that a person must look.
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
-import type { Claim } from '../../consensus/vote/claim.ts';
+import { type Claim, claimTarget } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -186,7 +186,7 @@ export class Healer {
     return {
       subject: link.self,
       kind: finding.claim,
-      target: finding.target.slice(0, 64),
+      target: claimTarget(finding.target, ports.crypto.hash),
       port: ports.actuator.services().find(({ name }) => name === finding.target)?.port,
       fromMs: nowMs,
       expiresAtMs: nowMs + CLAIM_LIFE_MS,

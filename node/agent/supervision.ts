@@ -13,9 +13,23 @@ const LAST_PAUSE_MS = 60_000;
 const POLICY = 'service-exited';
 const TOOL = 'service.restart';
 
+/** How often the end looks whether the disk takes what it waits for. */
+const LOOK_EVERY_MS = 200;
+
+/** Waits for a step of the agent's end, but not for a disk that takes no writes: nobody was told that they are there. */
+export async function unlessRefused({ clock, store }: Pick<Ports, 'clock' | 'store'>, step: Promise<void>): Promise<void> {
+  let done = false;
+  const refused = async (): Promise<void> => {
+    while (!done && store.refusal === undefined) await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+  };
+  await Promise.race([step, refused()]).finally(() => {
+    done = true;
+  });
+}
+
 export interface SupervisionParts {
   ports: Ports;
-  mode: Mode;
+  mode(): Mode;
   services: readonly ServiceSpec[];
   executor: { readonly halted: string | undefined; readonly paused: string | undefined; readonly silences: Silences };
   grants: { denial(call: ToolCall): string | undefined };
@@ -35,7 +49,7 @@ export class Supervision {
   look(): void {
     const { ports, mode, executor } = this.#parts;
     if (ports.store.refusal === undefined) return this.#next.clear();
-    if (mode !== 'act' || (executor.halted ?? executor.paused) !== undefined) return;
+    if (mode() !== 'act' || (executor.halted ?? executor.paused) !== undefined) return;
     for (const service of ports.actuator.services()) if (this.#isOurs(service)) this.#bringUp(service.name);
   }
 

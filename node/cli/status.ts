@@ -36,6 +36,7 @@ function render(answer: AgentStatus): string {
     `${paint('bold', answer.name)}  ${answer.mode}, up ${duration(answer.uptimeMs)}, version ${answer.version}, swarm ${answer.swarmId.slice(0, 8)}`,
     `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${bytes(metrics['system.memory.available'] ?? 0)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${answer.auditRecords} audit records`,
     `  ${conditions.join('  ')}`,
+    ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',
     `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? 'nobody coordinates' : `${answer.coordinator} coordinates in term ${answer.term}`}`,
     table(

@@ -22,6 +22,7 @@ export interface UpOptions {
   rootThreshold?: number;
   private: boolean;
   mdns: boolean;
+  page?: string;
   init?: boolean;
   user?: string;
 }
@@ -73,6 +74,7 @@ export async function up(options: UpOptions): Promise<void> {
     listen,
     join: addresses,
     mdns: options.mdns ? undefined : false, // without the flag, what the configuration says
+    page: options.page === undefined || !/^\d+$/.test(options.page) ? options.page : `127.0.0.1:${options.page}`,
     entry: process.argv[1] ?? '',
     log,
     failed,
@@ -82,6 +84,11 @@ export async function up(options: UpOptions): Promise<void> {
   const notifier = systemdNotifier(process.env);
   notifier.ready(`agent ${node.agent.status().name}, mode ${node.agent.status().mode}`);
   stopOnSignal(node, notifier, log);
+  process.on('SIGHUP', () => {
+    node.reload().then(({ taken, lines }) => {
+      for (const line of lines) log(taken ? 'info' : 'warn', line);
+    }, failed);
+  });
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
   setInterval(trim, TRIM_EVERY_MS).unref();
@@ -131,7 +138,6 @@ function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info'
     );
   };
   process.on('SIGINT', stop);
-  process.on('SIGHUP', stop);
   process.on('SIGTERM', stop);
 }
 

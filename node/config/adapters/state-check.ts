@@ -8,9 +8,6 @@ import { KalosError, reasonOf } from '../../errors.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { readNetworkKeys, rootKeysIn } from './swarm-files.ts';
 
-/** sun_path of unix(7), without its final zero. */
-const MAX_SOCKET_PATH_BYTES = 107;
-
 /** What cannot be made again is lost: another agent of the swarm lets this machine in as a new member. */
 export function wayBack(path: string): string {
   return `restore it from a copy that is no older; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (of another member: kalos token create)`;
@@ -18,31 +15,10 @@ export function wayBack(path: string): string {
 
 /** @param tableBytes of the database's tables, how much is read. @throws KalosError with the first thing that is wrong. */
 export async function checkState(directory: StateDirectory, tableBytes = Number.POSITIVE_INFINITY): Promise<void> {
-  checkPaths(directory);
   if (!existsSync(directory.path)) return;
   checkDirectory(directory.path);
   await checkKeys(directory);
   checkDatabase(directory, tableBytes);
-}
-
-function checkPaths({ path, socket, actuator }: StateDirectory): void {
-  for (const one of [socket, join(actuator, 'sock')]) {
-    const bytes = Buffer.byteLength(one);
-    if (bytes <= MAX_SOCKET_PATH_BYTES) continue;
-    const most = MAX_SOCKET_PATH_BYTES - Buffer.byteLength(one.slice(path.length));
-    throw new KalosError(
-      'usage',
-      `the state directory's path has ${Buffer.byteLength(path)} bytes: ${path}; it may have ${most}, for the path of a Unix socket in it is limited to ${MAX_SOCKET_PATH_BYTES}`,
-      'choose a shorter one with --dir',
-    );
-  }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(path))
-    throw new KalosError(
-      'usage',
-      `the state directory's path has a control character: ${JSON.stringify(path)}`,
-      'choose another with --dir',
-    );
 }
 
 function checkDirectory(path: string): void {

@@ -29,9 +29,9 @@ export interface StateDirectory {
 
 /** `--dir`, else KALOS_DIR, else /var/lib/kalos for root and the XDG state directory for others. */
 export function stateDirectory(given: string | undefined): StateDirectory {
-  const fallback =
-    process.getuid?.() === 0 ? '/var/lib/kalos' : join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'kalos');
-  const path = resolve(given ?? process.env.KALOS_DIR ?? fallback);
+  if (given === '') throw new KalosError('usage', '--dir is empty', 'name the state directory, such as --dir /var/lib/kalos');
+  const path = resolve(given ?? (process.env.KALOS_DIR || usualDirectory()));
+  checkPath(path);
   const file = (name: string): string => join(path, name);
   return {
     path,
@@ -46,6 +46,42 @@ export function stateDirectory(given: string | undefined): StateDirectory {
     actuatorPolicy: file('actuator.policy'),
     releases: file('releases'),
   };
+}
+
+function usualDirectory(): string {
+  if (process.getuid?.() === 0) return '/var/lib/kalos';
+  if (process.env.XDG_STATE_HOME) return join(process.env.XDG_STATE_HOME, 'kalos');
+  try {
+    return join(homedir(), '.local', 'state', 'kalos');
+  } catch {
+    throw new KalosError(
+      'usage',
+      'this user has no home directory, and HOME is not set',
+      'name the state directory with --dir or KALOS_DIR',
+    );
+  }
+}
+
+/** sun_path of unix(7), without its final zero. */
+const MAX_SOCKET_PATH_BYTES = 107;
+const LONGEST_SOCKET = '/actuator/sock';
+
+function checkPath(path: string): void {
+  const most = MAX_SOCKET_PATH_BYTES - LONGEST_SOCKET.length;
+  const bytes = Buffer.byteLength(path);
+  const where = bytes > MAX_SOCKET_PATH_BYTES ? `${path.slice(0, MAX_SOCKET_PATH_BYTES)}…` : path;
+  if ([...path].some((letter) => letter < ' ' || letter === '\u007f'))
+    throw new KalosError(
+      'usage',
+      `the path of the state directory has a control character: ${JSON.stringify(where)}`,
+      'choose another with --dir',
+    );
+  if (bytes > most)
+    throw new KalosError(
+      'usage',
+      `the path of the state directory has ${bytes} bytes, and may have ${most}, for there are Unix sockets in it: ${where}`,
+      'choose a shorter one with --dir',
+    );
 }
 
 /** @throws KalosError `io` where it cannot be made or is open to others. */
