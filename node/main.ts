@@ -300,13 +300,13 @@ async function startAll(agent: Agent, directory: StateDirectory, listen: string)
         wayBack(directory.path),
       );
     if (error instanceof JoinRefused) throw new KalosError('refused', `cannot join: ${text}`);
-    if (/EADDRINUSE|could not listen|no valid addresses|UnsupportedListen/i.test(text)) {
+    const refused = text.match(/listen (E[A-Z]+): ([^\n]*?)(?: \S+)?$/m);
+    if (refused !== null || /listen/i.test(text))
       throw new KalosError(
         'io',
-        `cannot listen on ${listen}: ${text}`,
+        `cannot listen on ${listen}: ${refused?.[2] ?? text.split('\n')[0]}`,
         'choose another with --listen ADDRESS:PORT; port 0 takes a free one',
       );
-    }
     throw error;
   }
   return serveApi(agent, directory.socket);

@@ -172,7 +172,8 @@ function isAddress(text: string): boolean {
   return ip.success && port !== '' && Number(port) <= MAX_PORT;
 }
 
-const address = (such: string) => z.string().refine(isAddress, `an IP address and a port of 0 to ${MAX_PORT}, such as ${such}`);
+const address = (such: string) =>
+  z.string().refine(isAddress, { abort: true, message: `an IP address and a port of 0 to ${MAX_PORT}, such as ${such}` });
 
 /** A time as `500ms`, `2s`, `1m`, or in seconds; in ms afterwards. */
 function span(leastMs: number, mostMs: number) {
@@ -231,7 +232,7 @@ export const configSchema = z.strictObject({
     .refine(
       ({ listen, certificate, key }) =>
         listen === 'off' || isLoopback(listen) || (certificate !== undefined && key !== undefined),
-      'listen can be reached by others: it needs certificate and key, PEM files',
+      { path: ['listen'], message: 'it can be reached by others: it needs certificate and key, PEM files' },
     )
     .prefault({}),
   policy_engine: z
@@ -343,7 +344,8 @@ function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): st
     });
   }
   const value = valueAt(merged, path);
-  const given = value === undefined ? '' : ` = ${shortly(value)}`;
+  const isSecret = path[0] === 'join' || path.includes('environment');
+  const given = value === undefined ? '' : ` = ${isSecret ? secretly(value) : shortly(value)}`;
   return [`${saidAt(merged, path, fallback)}${given}: ${shouldBe(issue, value)}`];
 }
 
@@ -362,8 +364,15 @@ function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string):
 
 const MAX_SHOWN = 60;
 
+/** Enough to tell which it is. */
+const secretly = (value: unknown): string =>
+  typeof value === 'string' && value.length > 12 ? `${shortly(value.slice(0, 8))}…` : shortly(value);
+
 function shortly(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = (JSON.stringify(value) ?? String(value)).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)` : text;
 }
 
@@ -404,7 +413,7 @@ function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
 const unitOf = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '');
 /** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
 const mustBe = (message: string): string =>
-  /^(an?|the|letters|three|one|at most) /.test(message) ? `must be ${message}` : message;
+  /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `must be ${message}` : message;
 
 function unionWords(issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
   const words = issue.errors.flatMap((errors) => errors.slice(0, 1).map((one) => shouldBe(one, value).replace(/^must be /, '')));

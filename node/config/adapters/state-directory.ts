@@ -1,7 +1,7 @@
 // The state directory of an agent: its key, root keys where it holds any, its configuration and its memory. Private to its user.
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { KalosError, reasonOf } from '../../errors.ts';
 
@@ -87,7 +87,7 @@ function checkPath(path: string): void {
 /** @throws KalosError `io` where it cannot be made or is open to others. */
 export function makeStateDirectory({ path }: StateDirectory): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path);
     chmodSync(path, 0o700);
   } catch (error) {
     throw new KalosError(
@@ -96,6 +96,13 @@ export function makeStateDirectory({ path }: StateDirectory): void {
       'make that possible, or choose another with --dir',
     );
   }
+}
+
+/** Not by Node's own `recursive`, which does not end below a directory that takes none, such as /proc. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeDirectories(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** The TOML document at `path`; empty where `required` is false and there is none. @throws KalosError `config` with line and column. */
