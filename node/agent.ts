@@ -561,6 +561,7 @@ export class Agent {
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),
+      uncoordinated: this.#link.order.committee.lacking ?? null,
       term: this.#link.term,
       members: this.#link.members.map(({ peer, state }) => ({
         name: this.#link.nameOf(peer),

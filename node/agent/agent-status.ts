@@ -29,6 +29,8 @@ export interface AgentStatus {
   page: string | null;
   addresses: string[];
   coordinator: string | undefined;
+  /** Why nobody coordinates, and what to do; null while somebody does. */
+  uncoordinated: string | null;
   term: number;
   members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];
   conditions: Conditions;

@@ -38,7 +38,7 @@ function render(answer: AgentStatus): string {
     `  ${conditions.join('  ')}`,
     ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',
-    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? 'nobody coordinates' : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'it is not known why'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
     table(
       ['node', 'state', 'role', 'peer'],
       answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),

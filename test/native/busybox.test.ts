@@ -53,20 +53,30 @@ describe.skipIf(BUSYBOX === '')('bin/kalos with BusyBox alone', () => {
     expect([code, stderr, stdout.trim()]).toEqual([0, '', findPackage().version]);
   });
 
-  it.each(shells)('starts the actuator as the first process with %s, in whichever way the directory is given', async (_name, shell) => {
-    for (const [given, meant] of [
-      ['state', join(place, 'state')],
-      ['a/b/c/', join(place, 'a/b/c')],
-      [join(place, 'with blank'), join(place, 'with blank')],
-    ] as const) {
-      const { code, stdout, stderr } = await run(shell, launcher, 'up', '--init', '--dir', given, '--mode', 'act');
-      expect([code, stderr]).toEqual([0, '']);
-      const words = stdout.trim().split('\n');
-      expect(words).toContain('<--init>');
-      expect(words[words.indexOf('<--state>') + 1]).toBe(`<${meant}-actuator>`);
-      expect(words.slice(words.indexOf('<-->') + 1)).toEqual([`<${launcher}>`, '<up>', '<--dir>', `<${given}>`, '<--mode>', '<act>']);
-    }
-  });
+  it.each(shells)(
+    'starts the actuator as the first process with %s, in whichever way the directory is given',
+    async (_name, shell) => {
+      for (const [given, meant] of [
+        ['state', join(place, 'state')],
+        ['a/b/c/', join(place, 'a/b/c')],
+        [join(place, 'with blank'), join(place, 'with blank')],
+      ] as const) {
+        const { code, stdout, stderr } = await run(shell, launcher, 'up', '--init', '--dir', given, '--mode', 'act');
+        expect([code, stderr]).toEqual([0, '']);
+        const words = stdout.trim().split('\n');
+        expect(words).toContain('<--init>');
+        expect(words[words.indexOf('<--state>') + 1]).toBe(`<${meant}-actuator>`);
+        expect(words.slice(words.indexOf('<-->') + 1)).toEqual([
+          `<${launcher}>`,
+          '<up>',
+          '<--dir>',
+          `<${given}>`,
+          '<--mode>',
+          '<act>',
+        ]);
+      }
+    },
+  );
 
   it.skipIf(!isRoot).each(shells)('makes the directory for the agent’s user with %s', async (_name, shell) => {
     const directory = join(place, 'own', String(shell.length));
@@ -86,7 +96,8 @@ describe.skipIf(BUSYBOX === '')('bin/kalos with BusyBox alone', () => {
     const env = { PATH: tools, HOME: place, KALOS_API_LISTEN: 'off' };
     const outer: ChildProcess = spawn('/usr/bin/unshare', [...args, ...up], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const output: string[] = [];
-    for (const stream of [outer.stdout, outer.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
+    for (const stream of [outer.stdout, outer.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
     const ended = new Promise((resolve) => outer.once('exit', resolve));
     await eventually('the agent to be up', () => {
       if (outer.exitCode !== null) throw new Error(output.join(''));
