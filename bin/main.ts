@@ -61,6 +61,10 @@ function addNodeCommands(program: Command): void {
     .option('--root-keys <n>', 'of a new swarm: how many root keys it has', integer(1, 16), 1)
     .option('--root-threshold <n>', 'how many of them must sign (default: more than half)', integer(1, 16))
     .option('--private', 'of a new swarm: with a pre-shared network key, which its tokens carry', false)
+    .option(
+      '--page <port>',
+      'where the page is: a port of 127.0.0.1, an address and a port, or off (default: 9090, or the next that is free)',
+    )
     .option('--no-mdns', 'do not look for members on the local network, nor be found there')
     .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
     .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
@@ -419,11 +423,10 @@ function addAuditCommands(program: Command): void {
 }
 
 function addSetupCommands(program: Command): void {
-  program
-    .command('config')
-    .description('the configuration')
+  const configuration = program.command('config').description('the configuration');
+  configuration
     .command('show')
-    .description('the configuration as it is in force')
+    .description('the configuration that the running agent has in force; where none runs, that of the next start')
     .option('--origin', 'where each key comes from', false)
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
     .addOption(directory())
@@ -432,6 +435,14 @@ function addSetupCommands(program: Command): void {
     .action(async ({ dir, output, config, origin }: Common & { config?: string; origin: boolean }) =>
       ends((await import('../node/cli/config.ts')).showConfig(dir, config, origin, output)),
     );
+  configuration
+    .command('reload')
+    .description(
+      'have the running agent read its configuration again, as kill -HUP does; says what changed, and what needs a restart',
+    )
+    .addOption(directory())
+    .addHelpText('after', exits('0 taken, 1 it is wrong: what was in force stays'))
+    .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
   const service = () => import('../node/cli/install.ts');
   program
     .command('install')
@@ -527,7 +538,11 @@ function inherit(parent: Command, command: Command): void {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage; // commander has printed it
   if (!(error instanceof KalosError)) {
-    process.stderr.write(`kalos: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(
+      `${paint('red', 'kalos:')} unexpected: ${text.split('\n')[0]}\n  KALOS_DEBUG=1 shows where; please report it\n`,
+    );
+    if (process.env.KALOS_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return EXIT.error;
   }
   process.stderr.write(`${paint('red', 'kalos:')} ${error.message}\n${error.hint === '' ? '' : `  ${error.hint}\n`}`);

@@ -3,16 +3,15 @@
 import type { Vote } from '../consensus/vote/claim.ts';
 import { forgetSwarm, type Signer } from '../swarm/identity/admission.ts';
 import type { JoinToken } from '../swarm/identity/token.ts';
-import type { MemberState } from '../swarm/membership/membership.ts';
 import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import type { Ports } from '../swarm/ports/ports.ts';
-import type { PeerId, Traffic } from '../swarm/ports/transport.ts';
+import type { Traffic } from '../swarm/ports/transport.ts';
 import { DrainingStore } from '../swarm/runtime/draining-store.ts';
 import type { Status } from '../swarm/state/status.ts';
 import { bringUp } from './action/bring-up.ts';
 import type { Mode } from './action/guard.ts';
 import type { MaintenanceWindow } from './action/maintenance.ts';
-import type { Silence } from './action/silences.ts';
+import { type AgentEdge, type AgentStatus, membersOf } from './agent/agent-status.ts';
 import { ApiTokens } from './agent/api-tokens.ts';
 import { AuditWatch } from './agent/audit-watch.ts';
 import { type EndingStep, endInTurn } from './agent/ending.ts';
@@ -24,12 +23,14 @@ import { Healer } from './agent/healer.ts';
 import { KeptStatuses } from './agent/kept-statuses.ts';
 import type { HeldKeys } from './agent/network-keys.ts';
 import { Nova } from './agent/nova.ts';
+import { ownStatus } from './agent/own-status.ts';
 import { Permits } from './agent/permits.ts';
 import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
 import { Stories } from './agent/stories.ts';
+import { Supervision, unlessRefused } from './agent/supervision.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
@@ -37,7 +38,7 @@ import { messageOf } from './agent/turns.ts';
 import { type EngineConfig, Watcher } from './agent/watcher.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Conditions } from './detection/conditions.ts';
-import { type Change, type ServiceRow, serviceRow } from './detection/detector.ts';
+import { type Change, serviceRow } from './detection/detector.ts';
 import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
@@ -53,6 +54,8 @@ import { QueryLog } from './query/query-log.ts';
 import type { Declared } from './telemetry/declared.ts';
 import type { Recording } from './telemetry/flight-recorder.ts';
 import type { Past } from './telemetry/history.ts';
+
+export type { AgentStatus } from './agent/agent-status.ts';
 
 export interface AgentConfig {
   name: string;
@@ -90,44 +93,12 @@ export interface AgentEvents {
   restart(): void;
 }
 
-export interface AgentStatus {
-  name: string;
-  peer: PeerId;
-  swarmId: string;
-  version: string;
-  mode: Mode;
-  /** Why acting is halted; null while it is not. */
-  halted: string | null;
-  /** That another agent has the same key, and where; null while none is known. */
-  twin: string | null;
-  uptimeMs: number;
-  addresses: string[];
-  coordinator: string | undefined;
-  term: number;
-  members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];
-  conditions: Conditions;
-  sensors: string;
-  /** Taken since the start. */
-  samples: number;
-  /** Series that are kept, and the bytes that they take. */
-  series: number;
-  seriesBytes: number;
-  metrics: Record<string, number>;
-  services: ServiceRow[];
-  openIncidents: { id: string; summary: string; target: string; state: string }[];
-  approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
-  silences: Silence[];
-  /** What is declared but cannot be seen, and why. */
-  unseen: { name: string; reason: string }[];
-  auditRecords: number;
-}
-
 const MAX_OWN_VOTES = 1_024;
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
 export class Agent {
-  readonly #config: AgentConfig;
+  #config: AgentConfig;
   readonly #ports: Ports;
   readonly #events: AgentEvents;
   readonly #watcher: Watcher;
@@ -149,8 +120,11 @@ export class Agent {
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
+  readonly #supervision: Supervision;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
+  /** What only its edge knows of it; nothing where there is none, as in a simulation. */
+  edge: AgentEdge | undefined;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
   #startedMs = 0;
@@ -223,6 +197,13 @@ export class Agent {
       placed: this.#placed,
     };
     this.#healer = new Healer({ ...parts, checkOf: (name) => remoteCheckOf(config.services, name), ...events });
+    this.#supervision = new Supervision({
+      ...events,
+      ...parts,
+      mode: () => this.#config.mode,
+      services: config.services,
+      grants: this.grants,
+    });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
@@ -287,12 +268,13 @@ export class Agent {
   }
 
   #placedServices(): PlacedServices {
-    const { services, mode } = this.#config;
+    const { services } = this.#config;
     const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
     return new PlacedServices(this.#ports, this.#link.order.decisions, names, {
       mayNotTake: () => this.#executor.halted ?? this.#executor.paused ?? this.#drained(),
       mustGiveUp: () => this.#drained(),
-      mayNotMove: () => (mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${mode}`),
+      mayNotMove: () =>
+        this.#config.mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${this.#config.mode}`,
       isSick: () => this.#watcher.conditions().Ready === 'False',
       nameOf: (peer) => this.#link.nameOf(peer),
       noted: (service, text) => this.#audit.append('control', service, text),
@@ -418,19 +400,20 @@ export class Agent {
     const steps: EndingStep[] = [
       ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray].map(stop),
       // While the swarm can still be told.
-      ['fail-over services', () => (this.#endsServices ? this.#placed.stop() : this.#placed.leave())],
+      ['fail-over services', () => (this.#endsServices ? unlessRefused(this.#ports, this.#placed.stop()) : this.#placed.leave())],
       ...[this.#watcher, this.#healer, this.stories, this.#executor, this.auditWatch].map(stop),
       ['the network', () => this.#link.stop()],
-      ['what it knows of others', () => this.#kept.close()],
+      ['what it knows of others', () => unlessRefused(this.#ports, this.#kept.close())],
       ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
       ['child processes', () => compute.close()],
-      ['its membership', () => (this.#isGone ? forgetSwarm(store) : undefined)],
+      ['its membership', () => (this.#isGone ? unlessRefused(this.#ports, forgetSwarm(store)) : undefined)],
       ['the store', () => store.close()],
     ];
     return endInTurn(steps, (text) => this.#events.log('warn', text));
   }
 
   #onChanges(changes: readonly Change[]): void {
+    this.#supervision.look();
     // Told first, so that witnesses who judge by it hold it when the claim comes.
     this.#link.publish(this.#status(changes.filter(({ kind }) => kind === 'fired').length));
     this.#healer.onChanges(changes);
@@ -442,29 +425,12 @@ export class Agent {
   }
 
   #status(aboutToOpen: number): Status {
-    const metrics = this.#watcher.metrics();
-    const scaled = (name: string, by: number): number | undefined => {
-      const value = metrics.get(name);
-      return value === undefined ? undefined : value * by;
-    };
-    const address = this.#ports.transport.addresses()[0]?.replace(/\/p2p\/[^/]+$/, '') ?? '';
-    return {
-      name: this.#link.name,
-      version: this.#config.version,
-      atMs: this.#ports.clock.wallMs(),
-      zone: this.#link.order.zone,
-      address,
-      loadCenti: scaled('system.load.1m', 100),
-      memoryPermille: scaled('system.memory.utilization', 1000),
-      cpuPermille: scaled('system.cpu.utilization', 1000),
-      pressureCenti: ['cpu', 'memory', 'io'].map((resource) => scaled(`system.psi.${resource}.some`, 100)),
+    return ownStatus(this.#ports, this.#config, this.#link, {
+      metrics: this.#watcher.metrics(),
       conditions: this.#watcher.conditions(),
       openIncidents: this.#healer.openIncidents + aboutToOpen,
-      term: this.#link.term,
-      coordinator: this.#link.coordinator === this.#link.self,
-      decided: this.#link.order.decisions.state.index,
-      mode: this.#executor.halted === undefined ? this.#config.mode : 'halted',
-    };
+      isHalted: this.#executor.halted !== undefined,
+    });
   }
 
   /** Its place in the swarm: for whoever judges it from outside. */
@@ -491,6 +457,22 @@ export class Agent {
       ownVotes: this.#ownVotes,
     };
     return explain(id, sources);
+  }
+
+  /** What of a configuration can change while it runs, all of it or nothing. @throws PolicyError */
+  async reconfigure(
+    { mode, maintenance, policies, questions }: Pick<AgentConfig, 'mode' | 'maintenance' | 'policies' | 'questions'>,
+    what: string,
+  ): Promise<void> {
+    this.#policies.configure(policies, (all) => this.#watcher.setPolicies(all));
+    this.#executor.reconfigure({ mode, maintenance });
+    this.#config = { ...this.#config, mode, maintenance, policies, questions };
+    await this.noted(`configuration: ${what}`);
+  }
+
+  /** Why the disk of its state takes nothing; undefined while it does. */
+  get refusal(): string | undefined {
+    return this.#ports.store.refusal;
   }
 
   wallMs(): number {
@@ -583,16 +565,14 @@ export class Agent {
       mode,
       halted: this.#executor.halted ?? null,
       twin: this.#link.admission.instances.conflictOf(this.#link.self) ?? null,
+      refusal: this.refusal ?? null,
+      page: this.edge?.page ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
       coordinator: coordinator && this.#link.nameOf(coordinator),
+      uncoordinated: this.#link.order.committee.lacking ?? null,
       term: this.#link.term,
-      members: this.#link.members.map(({ peer, state }) => ({
-        name: this.#link.nameOf(peer),
-        peer,
-        state,
-        role: peer === coordinator ? 'coordinator' : 'member',
-      })),
+      members: membersOf(this.#link),
       conditions: this.#watcher.conditions(),
       sensors: this.#ports.sensors.source,
       samples: this.#watcher.samples,

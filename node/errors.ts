@@ -13,6 +13,13 @@ export class KalosError extends Error {
   }
 }
 
+/** What the system said: "no space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. One line. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const said = text.match(/^E[A-Z0-9]+: ([^,]+)/)?.[1] ?? text.split('\n')[0] ?? '';
+  return said.charAt(0).toUpperCase() + said.slice(1);
+}
+
 /** The closest of `known` within two edits: "did you mean". */
 export function closest(word: string, known: readonly string[]): string | undefined {
   const scored = known

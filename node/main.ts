@@ -2,11 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isOlder } from '../consensus/decisions/decision.ts';
 import { JoinRefused } from '../swarm/identity/admission.ts';
+import { nameOfMachine } from '../swarm/identity/machine-name.ts';
 import { Ed25519Crypto, type Identity, loadIdentity } from '../swarm/libp2p/identity.ts';
 import { Libp2pTransport } from '../swarm/libp2p/transport.ts';
 import { swarmNames } from '../swarm/names.ts';
@@ -14,24 +15,31 @@ import type { ServiceSpec } from '../swarm/ports/actuator.ts';
 import { ActuatorClient } from './action/adapters/actuator-client.ts';
 import { SystemClock } from './adapters/clock.ts';
 import { ForkedCompute } from './adapters/forked-compute.ts';
-import { LevelStore } from './adapters/level-store.ts';
+import { READ_AT_START_BYTES } from './adapters/level-damage.ts';
+import { LevelStore, refusalOf } from './adapters/level-store.ts';
 import { LocalReleases } from './adapters/local-releases.ts';
 import { findPackage } from './adapters/package.ts';
 import { SystemRandom } from './adapters/random.ts';
 import { type Agent, createAgent } from './agent.ts';
 import { serveHttp } from './api/http.ts';
 import { serveApi } from './api/server.ts';
+import { AuditDamaged } from './audit/audit-log.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
+import { checkState, wayBack } from './config/adapters/state-check.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
 import { keepNetworkKeys } from './config/adapters/swarm-files.ts';
 import { isLoopback } from './config/address.ts';
 import { agentSettings } from './config/agent-config.ts';
-import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress, resolveConfig } from './config/config.ts';
+import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
-import { KalosError } from './errors.ts';
+import { KalosError, reasonOf } from './errors.ts';
+import { Configuration, type Reloaded } from './reload.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
+/** Tried in their order where the page's port is taken, before any free one. */
+const NEXT_PAGE_PORTS = 9;
+const MAX_PORT = 65_535;
 /** Actuators take `--judge`, and launchers know `leave-check`. */
 const JUDGES_SINCE = '0.3.0';
 
@@ -42,6 +50,8 @@ export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
   configFile: string | undefined;
   founding: Founding;
+  /** Where the page is, or `off`; undefined: as the configuration has it. */
+  page: string | undefined;
   /** The `kalos` entry script, forked for work in child processes. */
   entry: string;
   log(level: 'info' | 'warn', text: string): void;
@@ -60,27 +70,25 @@ export interface RunningNode {
   page: string | undefined;
   /** Whether the swarm was founded by this start. */
   founded: boolean;
+  /** Reads the configuration again. */
+  reload(): Promise<Reloaded>;
   stop(): Promise<void>;
 }
 
 /** Starts an agent in this process. @throws KalosError */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
+  await checkState(directory, READ_AT_START_BYTES);
   makeStateDirectory(directory);
-  const { name: givenName, mode, listen, join: through, mdns } = options;
-  const flags = { name: givenName, mode, listen, join: through, mdns };
-  const config = resolveConfig(
-    readLayers({ dir: options.directory, config: options.configFile, flags, environment: process.env }),
-  );
-  const store = await openStore(directory);
+  const configuration = configurationOf(options);
+  const config = configuration.inForce;
+  const store = await openStore(directory, options.log);
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
   const { version, addonPath, modelPath } = findPackage();
   const { sensors, fallbackReason } = openSensors(addonPath);
-  const clock = new SystemClock();
-  const random = new SystemRandom();
-  const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
-  const { join: given } = config;
+  const [clock, random] = [new SystemClock(), new SystemRandom()];
+  const name = config.name ?? nameOfMachine(hostname(), identity.peer);
   const entered = await enterSwarm({
     directory,
     store,
@@ -88,7 +96,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     random,
     name,
     nowMs: clock.wallMs(),
-    join: given,
+    join: config.join,
     founding: options.founding,
   });
   const { swarmId, token, bootstrap, rootSigners, networkKeys: keys, founded } = entered;
@@ -105,15 +113,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     crypto,
     releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
   };
-  const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepNetworkKeys(directory, kept) };
+  const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepKeys(directory, kept, options.log) };
   const where = `${hostname()}, process ${process.pid}`;
   const place = { place: where, swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
-    throw error;
+    throw refusalOf(error) === undefined ? error : storeError(directory, error);
   });
-  const http = await openHttp(agent, config.api, options.log);
+  store.waits = true;
+  const page = await openPage(agent, config.api, options.log);
+  const http = page?.server;
+  const reload = (): Promise<Reloaded> => configuration.reload(agent);
+  agent.edge = { page: page?.url, configuration: () => configuration.entries(), reload };
   const close = (): void => {
     for (const one of [server, http]) one?.close();
     http?.closeAllConnections();
@@ -124,8 +136,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     agent,
     directory,
     sensorFallback: fallbackReason,
-    page: http && `${config.api.certificate === undefined ? 'http' : 'https'}://${config.api.listen}`,
+    page: page?.url,
     founded,
+    reload,
     stop,
   };
 }
@@ -148,6 +161,13 @@ function endings(agent: Agent, clock: SystemClock, close: () => void, { restart 
   };
 }
 
+/** @throws KalosError */
+function configurationOf({ directory, configFile, page, name, mode, listen, join: through, mdns }: NodeOptions): Configuration {
+  const api = page === undefined ? undefined : { listen: page };
+  const flags = { name, mode, listen, join: through, mdns, api };
+  return new Configuration(() => readLayers({ dir: directory, config: configFile, flags, environment: process.env }));
+}
+
 function transportOf({ announce, mdns }: Config, identity: Identity, { swarmId, networkKeys }: Entered, listenOn: string) {
   return new Libp2pTransport({
     self: identity.peer,
@@ -161,14 +181,31 @@ function transportOf({ announce, mdns }: Config, identity: Identity, { swarmId, 
   });
 }
 
-/** The page, and the API for others than the command line. An agent whose port is taken goes on without. */
-async function openHttp(agent: Agent, api: Config['api'], log: NodeOptions['log']): Promise<Server | undefined> {
-  if (api.listen === 'off') return undefined;
-  const { certificate, key } = api;
-  const server = await serveHttp(agent, { listen: api.listen, certificate, key });
-  if (server === undefined)
-    log('info', `no page here: ${api.listen} is taken, probably by another agent; api.listen chooses another`);
-  return server;
+interface Page {
+  server: Server;
+  url: string;
+}
+
+/** The page, and the API for others than the command line. Where its port on loopback is taken, as by Prometheus or another agent, a free one is. */
+async function openPage(
+  agent: Agent,
+  { listen, certificate, key }: Config['api'],
+  log: NodeOptions['log'],
+): Promise<Page | undefined> {
+  if (listen === 'off') return undefined;
+  const scheme = certificate === undefined ? 'http' : 'https';
+  const host = listen.slice(0, listen.lastIndexOf(':'));
+  const wanted = Number(listen.slice(host.length + 1));
+  const others = Array.from({ length: NEXT_PAGE_PORTS }, (_, n) => wanted + 1 + n).filter((port) => port <= MAX_PORT);
+  for (const port of [wanted, ...others, 0]) {
+    const server = await serveHttp(agent, { listen: `${host}:${port}`, certificate, key });
+    if (server === undefined) continue;
+    const url = `${scheme}://${host}:${(server.address() as AddressInfo).port}`;
+    if (port !== wanted)
+      log('info', `port ${wanted} is taken by another program: the page is at ${url}; --page chooses another, or off`);
+    return { server, url };
+  }
+  return undefined;
 }
 
 /** The default port, or a free one where an agent of this machine has that already. */
@@ -183,19 +220,49 @@ async function defaultListen(): Promise<string> {
   return `${host}:${free ? port : 0}`;
 }
 
-async function openStore(directory: StateDirectory): Promise<LevelStore> {
-  try {
-    return await LevelStore.open(directory.database);
-  } catch (error) {
-    const locked = ((error as Error).cause as { code?: string } | undefined)?.code === 'LEVEL_LOCKED';
-    if (locked)
-      throw new KalosError(
-        'already-running',
-        `an agent already runs on ${directory.path}`,
-        'ask it with: kalos status; or start another with --dir',
+/** @throws KalosError */
+async function openStore(directory: StateDirectory, log: NodeOptions['log']): Promise<LevelStore> {
+  const { path, database, reserve } = directory;
+  const refused = (reason: string | undefined): void => {
+    if (reason === undefined) log('info', `the disk of ${path} takes writes again: what waited is recorded`);
+    else
+      log(
+        'warn',
+        `the disk of ${path} takes no writes: ${reason}. The agent observes, and keeps its services running, until it does; free space there`,
       );
-    throw new KalosError('io', `cannot open ${directory.database}: ${(error as Error).message}`);
+  };
+  try {
+    return await LevelStore.open(database, { reserve, refused });
+  } catch (error) {
+    throw storeError(directory, error);
   }
+}
+
+/** The roster holds a rotation too: what cannot be kept now is kept at the next start. */
+function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: NodeOptions['log']): void {
+  try {
+    keepNetworkKeys(directory, keys);
+  } catch (error) {
+    log('warn', `the new network key is in use, and could not be kept in ${directory.networkKey}: ${reasonOf(error)}`);
+  }
+}
+
+function storeError({ path, database }: StateDirectory, error: unknown): KalosError {
+  const cause = ((error as Error).cause ?? error) as { code?: string; message: string };
+  if (cause.code === 'LEVEL_LOCKED')
+    return new KalosError(
+      'already-running',
+      `an agent already runs on ${path}`,
+      'ask it with: kalos status; or start another with --dir',
+    );
+  const refusal = refusalOf(error);
+  if (refusal !== undefined)
+    return new KalosError(
+      'io',
+      `the disk of ${path} takes no writes: ${refusal}`,
+      `make room there (df ${path}; df -i ${path}), or mend what it says, and start again`,
+    );
+  return new KalosError('config', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
 }
 
 /** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */
@@ -242,14 +309,20 @@ async function startAll(agent: Agent, directory: StateDirectory, listen: string)
     await agent.start();
   } catch (error) {
     const text = (error as Error).message;
+    if (error instanceof AuditDamaged)
+      throw new KalosError(
+        'config',
+        `${directory.database} does not belong to ${directory.keyFile}, or is damaged: ${text}`,
+        wayBack(directory.path),
+      );
     if (error instanceof JoinRefused) throw new KalosError('refused', `cannot join: ${text}`);
-    if (/EADDRINUSE|could not listen|no valid addresses|UnsupportedListen/i.test(text)) {
+    const refused = text.match(/listen (E[A-Z]+): ([^\n]*?)(?: \S+)?$/m);
+    if (refused !== null || /listen/i.test(text))
       throw new KalosError(
         'io',
-        `cannot listen on ${listen}: ${text}`,
+        `cannot listen on ${listen}: ${refused?.[2] ?? text.split('\n')[0]}`,
         'choose another with --listen ADDRESS:PORT; port 0 takes a free one',
       );
-    }
     throw error;
   }
   return serveApi(agent, directory.socket);

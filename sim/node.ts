@@ -305,10 +305,10 @@ export class SimulatedNode {
     };
   }
 
-  /** What must not fail did: with a full disk that is right, and it is started again; else it is a bug. */
+  /** What must not fail did. */
   #gaveUp(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    if (!this.disk.full) this.#world.violation(`${this.name} failed: ${text}`);
+    this.#world.violation(`${this.name} failed: ${text}`);
     this.#world.log(this.name, `gave up: ${error instanceof Error ? error.message : String(error)}`);
     this.#end?.();
     this.#world.scheduler.after(RESTART_MS, () => this.boot());

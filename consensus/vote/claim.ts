@@ -1,7 +1,7 @@
 // Claims and votes on the wire. A claim says "this anomaly is real"; a vote answers from the voter's own evidence.
 // Only enums and integers are signed: no free text can enter a vote.
 import { z } from 'zod';
-import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { decodeCbor, encodeCbor, toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, HASH_BYTES, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
@@ -140,6 +140,15 @@ const index = (list: readonly string[]) =>
     .int()
     .min(0)
     .max(list.length - 1);
+
+const MAX_TARGET = 64;
+const TARGET_HASH_DIGITS = 16;
+
+/** What a claim is about, by a name that fits: two long ones that begin alike stay apart. */
+export function claimTarget(target: string, hash: (bytes: Uint8Array) => Uint8Array): string {
+  if (target.length <= MAX_TARGET) return target;
+  return `${target.slice(0, MAX_TARGET - TARGET_HASH_DIGITS - 1)}~${toHex(hash(utf8(target))).slice(0, TARGET_HASH_DIGITS)}`;
+}
 
 const warrantSchema = z.tuple([
   z.string().min(1).max(100),

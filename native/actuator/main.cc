@@ -200,8 +200,11 @@ private:
 	void signalled(int number) {
 		if (number == SIGCHLD)
 			services_->reap();
-		else if (number == SIGHUP)
+		else if (number == SIGHUP) {
 			load_policy();
+			if (agent_ > 0) // with --init the one that is told is the first process
+				kill(agent_, SIGHUP);
+		}
 		else
 			shut_down(number);
 	}

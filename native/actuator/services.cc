@@ -54,6 +54,9 @@ void reset_signals() {
 		signal(i, SIG_DFL);
 }
 
+// The disk is full, broken, or mounted read-only.
+bool refuses_writes(int error) { return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO; }
+
 // The child's own end of things, and of what this process was started with.
 void close_others() { syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); }
 
@@ -129,7 +132,8 @@ Outcome Services::declare(const Value &specs) {
 		return taken;
 	Encoder record;
 	record.value(specs);
-	return write_durably(directory_, "declared", record.data());
+	write_durably(directory_, "declared", record.data()); // for an actuator that starts without its agent, which declares them again
+	return taken;
 }
 
 void Services::recall() {
@@ -311,8 +315,11 @@ Outcome Services::start(const std::string &name) {
 		return Outcome::refused(name + " is not placed on this machine: it runs on one member at a time");
 	std::string path = directory_ + "/" + name + ".log";
 	int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	bool logless = log < 0 && refuses_writes(errno); // a service is worth more than its log
+	if (logless)
+		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int pipe[2] = {-1, -1};
-	if (log < 0 || fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 || pipe2(pipe, O_CLOEXEC) != 0)
+	if (log < 0 || (!logless && fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0) || pipe2(pipe, O_CLOEXEC) != 0)
 		return Outcome::error(path, errno);
 	pid_t self = getpid();
 	pid_t pid = fork();
@@ -344,15 +351,15 @@ Outcome Services::start(const std::string &name) {
 	service->since_ms = Loop::wall_ms();
 	service->told_to_stop = false;
 	service->down_by = kNobody;
-	Outcome recorded = record(*service);
+	service->unrecorded = !record(*service).ok(); // tried again: it runs, and that is what counts
 	std::string missing;
+	if (logless)
+		missing = "its disk takes no log";
 	if (spec.cpu_milli > 0 && !cgroup_write(name, "cpu", spec.cpu_milli, pid).ok())
 		missing = "no cgroup controller for cpu: its limit does not hold";
 	if (spec.memory_bytes > 0 && !cgroup_write(name, "memory", spec.memory_bytes, pid).ok())
 		missing = "no cgroup controller for memory: its limit does not hold";
 	changed_(name, false);
-	if (!recorded.ok())
-		return recorded;
 	return Outcome{Outcome::kOk, missing};
 }
 
@@ -454,6 +461,7 @@ void Services::ended(Service *service, int code, int signal) {
 	service->pid = 0;
 	service->since_ms = Loop::wall_ms();
 	Outcome recorded = record(*service);
+	service->unrecorded = !recorded.ok();
 	std::vector<Done> waiting;
 	waiting.swap(service->stopping);
 	std::string name = service->spec.name;
@@ -581,6 +589,8 @@ void Services::rotate_logs() {
 		std::string path = directory_ + "/" + name + ".log";
 		if (stat(path.c_str(), &at) == 0 && at.st_size > service->spec.log_bytes)
 			rotate_log(path, agent_uid_);
+		if (service->unrecorded)
+			service->unrecorded = !record(*service).ok();
 	}
 	loop_.after(kLogCheckMs, [this] { rotate_logs(); });
 }

@@ -93,6 +93,7 @@ private:
 		int64_t since_ms = 0;
 		bool told_to_stop = false;
 		Intent down_by = kNobody;
+		bool unrecorded = false; // its disk took no record of how it is: it is written later
 		int64_t fence = 0;
 		int64_t held_until_ms = 0;
 		bool lapsed = false; // stopped because it was held no longer

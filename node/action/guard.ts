@@ -63,7 +63,8 @@ export interface Ceiling {
 }
 
 export class Guard {
-  readonly #mode: Mode;
+  /** May be changed while it runs. */
+  mode: Mode;
   readonly #uses = new Map<string, number[]>();
   #changes: number[] = [];
   /** When policies changed something, the newest last. */
@@ -74,13 +75,13 @@ export class Guard {
   halted: string | undefined;
 
   constructor(mode: Mode, budget: () => Ceiling | undefined = () => undefined) {
-    this.#mode = mode;
+    this.mode = mode;
     this.#budget = budget;
   }
 
   /** The mode lets policies act. */
   get acts(): boolean {
-    return this.#mode === 'act';
+    return this.mode === 'act';
   }
 
   /** Judges a call whose arguments fit its tool's schema; counts nothing. */
@@ -109,7 +110,7 @@ export class Guard {
   /** What keeps policies from a call now, and ends by itself or by somebody's word; undefined where nothing does. Counts nothing. */
   standing(call: ToolCall, nowMs: number): string | undefined {
     if (this.halted !== undefined) return haltedReason(this.halted);
-    if (this.#mode === 'observe') return OBSERVES;
+    if (this.mode === 'observe') return OBSERVES;
     const braked = this.#worn(call, nowMs) ?? this.#storm(nowMs) ?? this.#overspent(nowMs);
     return braked?.kind === 'escalate' ? braked.reason : undefined;
   }
@@ -140,10 +141,10 @@ export class Guard {
     if (maintenance !== undefined) return { kind: 'refused', reason: maintenance };
     const braked = this.#storm(nowMs) ?? this.#overspent(nowMs);
     if (braked !== undefined) return braked;
-    if (this.#mode === 'observe') return { kind: 'shown', reason: OBSERVES };
+    if (this.mode === 'observe') return { kind: 'shown', reason: OBSERVES };
     const isAllowed = risk === 'R1' || (risk === 'R2' && authority === 'certified');
     const isGranted = granted === true && risk === 'R1';
-    return (this.#mode === 'act' && isAllowed) || isGranted ? { kind: 'go' } : { kind: 'ask' };
+    return (this.mode === 'act' && isAllowed) || isGranted ? { kind: 'go' } : { kind: 'ask' };
   }
 
   /** Counts a use: what was admitted is about to be done. */

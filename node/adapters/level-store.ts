@@ -1,39 +1,200 @@
-// The Store port on LevelDB: atomic batches, fsynced before they are answered for.
+// The Store port on LevelDB: atomic batches, fsynced before they are answered for. A disk that is full, read-only or broken is
+// taken for a slow one: writes wait, and are made once the disk takes them again; reads go on meanwhile.
 import { Level } from 'level';
 import type { RangeOptions, Store, StoreOperation } from '../../swarm/ports/store.ts';
+import { DiskReserve, tryDisk } from './disk-reserve.ts';
+
+const TRY_EVERY_MS = 2_000;
+const RESERVE_EVERY_MS = 60_000;
+/** Of what waits, the newest of each key. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+
+type Database = Level<string, Uint8Array>;
+
+export interface LevelStoreOptions {
+  /** A directory for space that is set aside, and released when the disk is full. */
+  reserve?: string | undefined;
+  /** The disk refuses writes, and why; or, undefined, takes them again. */
+  refused?(reason: string | undefined): void;
+}
+
+/** What is written as one batch. */
+class Group {
+  readonly operations = new Map<string, StoreOperation>();
+  readonly #waiting: { resolve(): void; reject(error: unknown): void }[] = [];
+  bytes = 0;
+
+  add(operations: readonly StoreOperation[]): Promise<void> {
+    for (const one of operations) {
+      this.bytes += sizeOf(one) - sizeOf(this.operations.get(one.key));
+      this.operations.set(one.key, one);
+    }
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  end(failure: Error | undefined): void {
+    for (const { resolve, reject } of this.#waiting) failure === undefined ? resolve() : reject(failure);
+  }
+}
 
 export class LevelStore implements Store {
-  readonly #db: Level<string, Uint8Array>;
+  readonly #directory: string;
+  readonly #reserve: DiskReserve | undefined;
+  readonly #refused: (reason: string | undefined) => void;
+  /** Pending while it is being opened again: reads wait for it. */
+  #database: Promise<Database>;
+  /** What waits for the batch that is being written. */
+  #next = new Group();
+  #writing = false;
+  #closed = false;
+  #refusal: string | undefined;
+  #reserving: NodeJS.Timeout | undefined;
+  /** Whether writes that the disk refuses wait; else they fail, as they should while an agent starts. */
+  waits = false;
 
-  private constructor(db: Level<string, Uint8Array>) {
-    this.#db = db;
+  private constructor(directory: string, database: Database, { reserve, refused }: LevelStoreOptions) {
+    this.#directory = directory;
+    this.#database = Promise.resolve(database);
+    this.#refused = refused ?? (() => undefined);
+    if (reserve === undefined) return;
+    const kept = new DiskReserve(reserve);
+    this.#reserve = kept;
+    void kept.make();
+    this.#reserving = setInterval(() => void kept.make(), RESERVE_EVERY_MS).unref();
   }
 
   /** @throws where another process has it open: `cause.code` is LEVEL_LOCKED. */
-  static async open(directory: string): Promise<LevelStore> {
-    const db = new Level<string, Uint8Array>(directory, { valueEncoding: 'view' });
-    await db.open();
-    return new LevelStore(db);
+  static async open(directory: string, options: LevelStoreOptions = {}): Promise<LevelStore> {
+    const database = await openDatabase(directory).catch((error: unknown) => {
+      const isFull = refusalOf(error) !== undefined && options.reserve !== undefined;
+      if (!isFull || !new DiskReserve(options.reserve ?? '').release()) throw error;
+      return openDatabase(directory);
+    });
+    return new LevelStore(directory, database, options);
   }
 
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#db.get(key);
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
-  async write(operations: readonly StoreOperation[]): Promise<void> {
-    const batch = operations.map((operation) =>
-      operation.kind === 'put'
-        ? { type: 'put' as const, key: operation.key, value: operation.value }
-        : { type: 'del' as const, key: operation.key },
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return (await this.#database).get(key);
+  }
+
+  async range(prefix: string, { limit, reverse = false }: RangeOptions): Promise<[string, Uint8Array][]> {
+    return (await this.#database).iterator({ gte: prefix, lt: `${prefix}\uffff`, limit, reverse }).all();
+  }
+
+  write(operations: readonly StoreOperation[]): Promise<void> {
+    if (this.#refusal !== undefined && this.#next.bytes > MAX_WAITING_BYTES)
+      return Promise.reject(
+        new Error(`${this.#directory}: ${this.#refusal}; more than ${MAX_WAITING_BYTES} bytes wait for the disk`),
+      );
+    const written = this.#next.add(operations);
+    if (!this.#writing) void this.#writeAll();
+    return written;
+  }
+
+  /** One batch at a time, of all that came meanwhile: after one that failed LevelDB's log is torn, and what followed it there would be lost. */
+  async #writeAll(): Promise<void> {
+    this.#writing = true;
+    while (!this.#next.isEmpty && !this.#closed) {
+      const group = this.#next;
+      this.#next = new Group();
+      group.end(await this.#writeGroup(group));
+    }
+    this.#writing = false;
+  }
+
+  /** @returns why it cannot be written. Never settles where the store is closed while the disk refuses it: nobody may believe that it was. */
+  async #writeGroup({ operations }: Group): Promise<Error | undefined> {
+    const batch = [...operations.values()].map((one) =>
+      one.kind === 'put' ? { type: 'put' as const, key: one.key, value: one.value } : { type: 'del' as const, key: one.key },
     );
-    await this.#db.batch(batch, { sync: true } as object);
+    for (;;) {
+      try {
+        await (await this.#database).batch(batch, { sync: true } as object);
+        this.#say(undefined);
+        return undefined;
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal === undefined || !(await this.#recover(refusal))) return error as Error;
+      }
+    }
   }
 
-  range(prefix: string, { limit, reverse = false }: RangeOptions): Promise<[string, Uint8Array][]> {
-    return this.#db.iterator({ gte: prefix, lt: `${prefix}\uffff`, limit, reverse }).all();
+  /** Until the database is open again, whole and with room to write. @returns false where that is not waited for. */
+  async #recover(refusal: string): Promise<boolean> {
+    const released = this.#reserve?.release() ?? false;
+    if (this.waits) this.#say(refusal);
+    for (let first = released; ; first = false) {
+      if (!first && !this.waits) return false;
+      if (!first) await new Promise((resolve) => setTimeout(resolve, TRY_EVERY_MS));
+      if (this.#closed) return new Promise(() => undefined);
+      const failure = await tryDisk(this.#directory);
+      if (failure === undefined) return this.#openAgain();
+      if (this.waits) this.#say(refusalOf(failure) ?? refusal);
+    }
   }
 
+  async #openAgain(): Promise<boolean> {
+    const old = await this.#database;
+    const opened = Promise.withResolvers<Database>();
+    this.#database = opened.promise;
+    this.#database.catch(() => undefined); // told to those who read
+    await old.close();
+    for (;;) {
+      try {
+        opened.resolve(await openDatabase(this.#directory));
+        return true;
+      } catch (error) {
+        if (refusalOf(error) === undefined || !this.waits) {
+          opened.reject(error);
+          return false;
+        }
+        await new Promise((resolve) => setTimeout(resolve, TRY_EVERY_MS));
+        if (this.#closed) return new Promise(() => undefined);
+      }
+    }
+  }
+
+  #say(refusal: string | undefined): void {
+    if (refusal === this.#refusal) return;
+    this.#refusal = refusal;
+    this.#refused(refusal);
+  }
+
+  /** What waits for the disk is given up: nobody was told that it was written. */
   async close(): Promise<void> {
-    await this.#db.close();
+    clearInterval(this.#reserving);
+    while (this.#writing && this.#refusal === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+    this.#closed = true;
+    if (this.#refusal === undefined) await (await this.#database).close();
   }
+}
+
+async function openDatabase(directory: string): Promise<Database> {
+  const database: Database = new Level(directory, { valueEncoding: 'view' });
+  await database.open();
+  return database;
+}
+
+function sizeOf(operation: StoreOperation | undefined): number {
+  if (operation === undefined) return 0;
+  return operation.key.length + (operation.kind === 'put' ? operation.value.length : 0);
+}
+
+/** What the disk says where it is the disk that refuses, such as "No space left on device"; undefined where it is something else. */
+export function refusalOf(error: unknown): string | undefined {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    const { code } = one as NodeJS.ErrnoException;
+    if (code === 'LEVEL_LOCKED') return undefined;
+    const said = one.message.match(/^(?:IO error: .*: |E[A-Z]+: )(.+?)(?:, \w+.*)?$/)?.[1];
+    if (said !== undefined) return said.charAt(0).toUpperCase() + said.slice(1);
+  }
+  return undefined;
 }

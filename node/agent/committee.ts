@@ -67,6 +67,8 @@ export interface CommitteeEvents {
   leading(log: DecisionLog): void;
   /** Something was applied here, or who votes has changed. */
   applied(): void;
+  /** No other has ever been let in, and it may let others in: it founded the swarm. */
+  isFounderAlone(): boolean;
   nameOf(peer: PeerId): string;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -139,7 +141,24 @@ export class Committee {
     const { store, clock } = this.#ports;
     this.#startedMs = clock.monotonicMs();
     const isThere = (await store.get(LOG_KEY)) !== undefined || (await store.get(FOUNDER_KEY)) !== undefined;
-    if (isThere) await this.#openLog();
+    // Before there was a log of decisions nothing said who founded; alone it can be nobody else.
+    const isFounder = !isThere && this.#events.isFounderAlone();
+    if (isFounder) await store.write([{ kind: 'put', key: FOUNDER_KEY, value: new Uint8Array() }]);
+    if (isThere || isFounder) await this.#openLog();
+  }
+
+  /** Why nobody coordinates, and what to do about it; undefined while somebody does. */
+  get lacking(): string | undefined {
+    if (this.coordinator !== undefined) return undefined;
+    const voters = this.#log?.conf.voters ?? [];
+    if (voters.length === 0)
+      return 'this agent has no log of decisions (a state of before version 0.2 has none, and a damaged one is left out), and no member within reach leads one: start one that does; where there is none any more, root keys begin it again: kalos recover';
+    const isAway = (peer: PeerId | undefined): boolean =>
+      peer === undefined || (peer !== this.#self && !this.#events.isAlive(peer));
+    const away = voters.map((id) => this.#peerOf(id)).filter(isAway);
+    if ((voters.length - away.length) * 2 > voters.length) return 'an election is under way';
+    const names = away.map((peer) => (peer === undefined ? 'one that is no member' : this.#events.nameOf(peer)));
+    return `${voters.length - away.length} of ${voters.length} voters ${voters.length - away.length === 1 ? 'is' : 'are'} within reach, and it takes more than half; not within reach: ${names.join(', ')}. Start them; where they are lost, root keys begin the committee again: kalos recover`;
   }
 
   /**

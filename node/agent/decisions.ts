@@ -206,7 +206,7 @@ export class Decisions {
     const parsed = decisionSchema.safeParse(decision);
     if (!parsed.success) return { ok: false, reason: parsed.error.issues[0]?.message ?? 'malformed' };
     const untilMs = clock.monotonicMs() + timeoutMs;
-    for (let why = 'nobody coordinates'; ; ) {
+    for (let why = nobody(this.#committee); ; ) {
       const leftMs = untilMs - clock.monotonicMs();
       if (leftMs <= 0 || this.#stopped) throw new LogUnavailable(why, true);
       try {
@@ -390,7 +390,7 @@ export class Decisions {
   /** The place of the newest decision, of now or later. */
   async #readIndex(timeoutMs: number): Promise<number> {
     const { coordinator } = this.#committee;
-    if (coordinator === undefined) throw new LogUnavailable('nobody coordinates', false);
+    if (coordinator === undefined) throw new LogUnavailable(nobody(this.#committee), false);
     if (coordinator === this.#ports.crypto.self) return this.#ownReadIndex(timeoutMs);
     const answer = decodeCbor(await this.#events.request(coordinator, encodeCbor(['index']), timeoutMs));
     if (typeof answer !== 'number') throw new LogUnavailable('the coordinator cannot say', false);
@@ -589,3 +589,6 @@ function shuffled<T>(all: readonly T[], below: (bound: number) => number): T[] {
   }
   return out;
 }
+
+const nobody = ({ lacking }: Pick<Committee, 'lacking'>): string =>
+  lacking === undefined ? 'nobody coordinates' : `nobody coordinates: ${lacking}`;

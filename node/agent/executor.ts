@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
-import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Step } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
@@ -13,9 +13,7 @@ import { type Silence, type SilenceRequest, Silences } from '../action/silences.
 import type { ChangeTool, Machine, ReadTool, Snapshot } from '../action/tool.ts';
 import { changeToolOf, parseCall } from '../action/tools.ts';
 import {
-  decodeJournalEntry,
   isOpen,
-  JOURNAL_PREFIX,
   type JournalEntry,
   keyOf,
   MAX_OPEN,
@@ -30,6 +28,8 @@ import { type Verified, verify } from '../verification/verify.ts';
 import { applyPlan } from './apply.ts';
 import { type Answer, type Approval, Approvals } from './approvals.ts';
 import type { Grants } from './grants.ts';
+import { Journal } from './journal.ts';
+import { endHalt, keepHalt, recallHalt } from './kill-switch.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
 import { describePlan, invalid, messageOf, settled } from './plan-words.ts';
 
@@ -38,14 +38,7 @@ const LEAVE_AGAIN_MS = 20_000;
 const ORDER_LOOK_MS = 1_000;
 /** No more than the transaction core runs at a time. */
 const MAX_AT_ONCE = MAX_OPEN;
-/** Closed entries kept, for rollback; more may pile up before they are pruned. */
-const KEPT_JOURNAL = 500;
-const PRUNE_BEYOND = 1_000;
-const MAX_JOURNAL = 10_000;
-const HALT_KEY = 'control/halted';
 const PLAN_ID_BYTES = 5;
-
-const haltSchema = z.strictObject({ atMs: z.number(), reason: z.string() });
 
 export interface ExecutorParts {
   ports: Ports;
@@ -115,6 +108,7 @@ export const MAX_CALLS = 8;
 export class Executor {
   readonly #parts: ExecutorParts;
   readonly #guard: Guard;
+  #maintenance: readonly MaintenanceWindow[];
   /** Plans under way, by id. */
   readonly #running = new Map<string, Running>();
   readonly silences: Silences;
@@ -125,16 +119,18 @@ export class Executor {
   readonly #recovered = new Map<string, readonly string[]>();
   /** Plans between their approval and their outcome. */
   #underWay = 0;
-  #journalled = 0;
+  readonly #journal: Journal;
   readonly #approvals: Approvals;
   readonly #transactions: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
 
   constructor(parts: ExecutorParts, mode: Mode) {
     this.#parts = parts;
+    this.#maintenance = parts.maintenance;
     this.#approvals = new Approvals(parts.ports.clock);
     this.#guard = new Guard(mode, () => parts.grants?.budget());
     const { actuator, sensors, crypto } = parts.ports;
     this.#machine = { actuator, sensors, crypto, peers: parts.peers };
+    this.#journal = new Journal(parts.ports.store);
     this.silences = new Silences(parts.ports.store, parts.ports.clock);
     const { clock, store } = parts.ports;
     this.#transactions = new CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>(new Transactions(), {
@@ -150,11 +146,7 @@ export class Executor {
   /** Reads the kill switch, and how often each tool was used before: neither is forgotten by a restart. Before anything can act. */
   async open(): Promise<void> {
     const { store, clock } = this.#parts.ports;
-    const bytes = await store.get(HALT_KEY);
-    if (bytes !== undefined) {
-      const halt = haltSchema.safeParse(decodeCbor(bytes));
-      this.#guard.halted = halt.success ? halt.data.reason : 'the record of it cannot be read';
-    }
+    this.#guard.halted = await recallHalt(store);
     await this.silences.open();
     const entries = await this.journal();
     for (const { plan, atMs, monotonicMs } of entries) {
@@ -164,8 +156,7 @@ export class Executor {
       const usedMs = isThisBoot ? monotonicMs : nowMs - Math.max(0, clock.wallMs() - atMs);
       for (const call of plan.calls) this.#guard.use(call, plan.tier === 'operator' ? 'operator' : 'policy', usedMs);
     }
-    this.#journalled = entries.length;
-    await this.#prune();
+    await this.#journal.prune(entries.length);
   }
 
   /** Takes up transactions that a crash left open: they are watched, or undone, never repeated. */
@@ -197,23 +188,19 @@ export class Executor {
   }
 
   /** What was done, or is being done, oldest first. */
-  async journal(): Promise<JournalEntry[]> {
-    const stored = await this.#parts.ports.store.range(JOURNAL_PREFIX, { limit: MAX_JOURNAL });
-    return stored.flatMap(([, bytes]) => decodeJournalEntry(bytes) ?? []).sort((a, b) => a.atMs - b.atMs);
-  }
-
-  /** Drops the oldest closed entries once there are too many; the audit keeps what they did. */
-  async #prune(): Promise<void> {
-    if (this.#journalled <= PRUNE_BEYOND) return;
-    const closed = (await this.journal()).filter((entry) => !isOpen(entry));
-    const old = closed.slice(0, Math.max(0, closed.length - KEPT_JOURNAL));
-    await this.#parts.ports.store.write(old.map(({ plan }) => ({ kind: 'delete', key: `${JOURNAL_PREFIX}${plan.id}` })));
-    this.#journalled -= old.length;
+  journal(): Promise<JournalEntry[]> {
+    return this.#journal.all();
   }
 
   stop(): void {
     this.#transactions.stop();
     this.#approvals.stop();
+  }
+
+  /** From the next look on. */
+  reconfigure({ mode, maintenance }: { mode: Mode; maintenance: readonly MaintenanceWindow[] }): void {
+    this.#guard.mode = mode;
+    this.#maintenance = maintenance;
   }
 
   // The kill switch
@@ -240,18 +227,14 @@ export class Executor {
 
   /** From now on nothing is done, also after a restart; what waits for approval is dropped. */
   async halt(reason: string): Promise<void> {
-    const { ports, audit } = this.#parts;
     this.#guard.halted = reason; // first: nothing may slip in while the disk is busy
     this.#approvals.answerAll('halted');
-    await ports.store.write([{ kind: 'put', key: HALT_KEY, value: encodeCbor({ atMs: ports.clock.wallMs(), reason }) }]);
-    await audit.append('control', ports.transport.self, `acting halted: ${reason}`);
     this.#parts.log('warn', `acting is halted: ${reason}`);
+    await keepHalt(this.#parts, reason);
   }
 
   async resume(): Promise<void> {
-    const { ports, audit } = this.#parts;
-    await audit.append('control', ports.transport.self, 'acting resumed');
-    await ports.store.write([{ kind: 'delete', key: HALT_KEY }]);
+    await endHalt(this.#parts);
     this.#guard.halted = undefined;
     this.#parts.log('info', 'acting is allowed again');
   }
@@ -343,7 +326,7 @@ export class Executor {
       before,
       authority,
       nowMs: clock.monotonicMs(),
-      maintenance: this.#withheld([call]) ?? maintenanceReason(this.#parts.maintenance, clock.wallMs()),
+      maintenance: this.#withheld([call]) ?? maintenanceReason(this.#maintenance, clock.wallMs()),
       granted: this.#parts.grants?.mayAct(call) ?? false,
     });
     const verdict = judged.kind === 'refused' ? judged : await this.#tried(judged, tool.steps(call, before));
@@ -389,9 +372,8 @@ export class Executor {
   }
 
   /** What was done under a plan's id; undefined where there is none. */
-  async entry(planId: string): Promise<JournalEntry | undefined> {
-    const bytes = await this.#parts.ports.store.get(`${JOURNAL_PREFIX}${planId}`);
-    return bytes && decodeJournalEntry(bytes);
+  entry(planId: string): Promise<JournalEntry | undefined> {
+    return this.#journal.entry(planId);
   }
 
   /** @throws z.ZodError for a person's arguments outside the schema; a policy's are refused. */
@@ -405,6 +387,11 @@ export class Executor {
   }
 
   async #perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
+    const { refusal } = this.#parts.ports.store;
+    if (refusal !== undefined) {
+      const reason = `it could not be recorded: the disk of the agent's state takes no writes (${refusal})`;
+      return { kind: 'held', verdict: { kind: 'refused', reason, later: true }, diff: [] };
+    }
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
     let { verdict, diff, calls, before, risk } = await this.preview(plan.calls, authority);
     const canBePermitted = risk === 'R2' && authority === 'policy';
@@ -529,8 +516,7 @@ export class Executor {
     const leave = permit === undefined ? progress.leave?.() : this.#parts.permits?.leave(permit, plan.calls, before);
     const entry = await this.#transact(plan, before, progress, leave);
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
-    this.#journalled++;
-    await this.#prune();
+    await this.#journal.prune(1);
     return { kind: 'done', entry, record };
   }
 

@@ -3,7 +3,7 @@
 // back is looked at again as soon as nothing is in the way, what witnesses refute is judged again; and what is neither
 // mended nor waited for after a while is told.
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
-import type { Claim, RemoteCheck } from '../../consensus/vote/claim.ts';
+import { type Claim, claimTarget, type RemoteCheck } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -292,7 +292,7 @@ export class Healer {
     return {
       subject: link.self,
       kind: finding.claim,
-      target: finding.target.slice(0, 64),
+      target: claimTarget(finding.target, ports.crypto.hash),
       port: ports.actuator.services().find(({ name }) => name === finding.target)?.port,
       check: finding.claim === 'service-unresponsive' ? this.#parts.checkOf(finding.target) : undefined,
       fromMs: nowMs,

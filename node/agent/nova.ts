@@ -1,7 +1,9 @@
 // NOVA: what this agent does beside its own machine while it coordinates. Now and then it shows its planner the swarm, and has decided what
 // that wishes for; what is wrong with several machines at once becomes one incident, with what they have in common.
+
 import type { Correlation } from '../../consensus/committee/correlation.ts';
 import type { MemberView, Planned, PlannerView } from '../../consensus/committee/planner.ts';
+import { claimTarget } from '../../consensus/vote/claim.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
@@ -192,7 +194,7 @@ export class Nova {
     const { cause, value, unwell, all } = correlation;
     const finding = {
       policy: TOGETHER_POLICY,
-      target: (value === '' ? cause : `${cause} ${value}`).slice(0, 64),
+      target: claimTarget(value === '' ? cause : `${cause} ${value}`, crypto.hash),
       severity: 'critical' as const,
       summary: `${unwell.length} of ${all} machines are unwell together; probably ${words(correlation)}`,
     };

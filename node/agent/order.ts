@@ -73,6 +73,11 @@ export class Order {
         epochs.tell();
       },
       applied: () => this.decisions.applied(),
+      isFounderAlone: () => {
+        const [only, ...others] = roster.members();
+        const { self } = ports.transport;
+        return only?.subject === self && others.length === 0 && roster.isIssuer(self, ports.clock.wallMs());
+      },
       nameOf,
       log,
       failed,

@@ -33,7 +33,7 @@ export function checkPolicy(policy: Policy): void {
 
 export class PolicySet {
   readonly #store: Store;
-  readonly #base: readonly KnownPolicy[];
+  #base: readonly KnownPolicy[];
   readonly #maxRules: number;
   #live = new Map<string, Policy>();
   /** The swarm’s, by the bundle that they came in. */
@@ -67,6 +67,20 @@ export class PolicySet {
     const everything = [...this.#base, ...of(swarm, 'swarm'), ...of(live.values(), 'live')];
     const ordered = everything.sort((a, b) => ORIGINS.indexOf(a.origin) - ORIGINS.indexOf(b.origin));
     return [...new Map(ordered.map((one) => [one.policy.name, one])).values()];
+  }
+
+  /** Takes other ones of the configuration; nothing has changed where it throws. @throws PolicyError */
+  configure(base: readonly KnownPolicy[], take: (policies: Policy[]) => void): void {
+    const before = this.#base;
+    this.#base = base;
+    try {
+      const all = this.all();
+      this.#checkCount(all.length);
+      take(all.map(({ policy }) => policy));
+    } catch (error) {
+      this.#base = before;
+      throw error;
+    }
   }
 
   /** The bundle that the swarm’s are of; empty where there is none. */

@@ -131,7 +131,7 @@ export class Watcher {
 
   #take(): void {
     const before = this.#sample;
-    this.#sample = withClock(this.#ports.sensors.sample(), this.#clockBehindMs());
+    this.#sample = withOwn(this.#ports.sensors.sample(), this.#clockBehindMs(), this.#ports.store.refusal);
     const unseenMs = this.#unseenMs(this.#sample, before);
     this.#previous = unseenMs > 0 ? undefined : before;
     this.#metrics = readMetrics(this.#sample, this.#previous);
@@ -363,12 +363,13 @@ function isWell({ state, check, processState }: ServiceView): boolean {
   return state === 'running' && processState !== 'T' && (check === 'open' || check === 'undeclared');
 }
 
-/** What only the peers can tell of a machine. */
-function withClock(sample: Sample, behindMs: number | undefined): Sample {
+/** What only the peers can tell of a machine, and what the agent itself meets. */
+function withOwn(sample: Sample, behindMs: number | undefined, refusal: string | undefined): Sample {
   const { values, lacks } = sample.host;
+  const own = new Map([...values, ['state.refused', refusal === undefined ? 0 : 1]]);
   const host =
     behindMs === undefined
-      ? { values, lacks: new Map([...lacks, ['clock.offset', 'fewer than two peers to compare it with']]) }
-      : { values: new Map([...values, ['clock.offset', behindMs / 1_000]]), lacks };
+      ? { values: own, lacks: new Map([...lacks, ['clock.offset', 'fewer than two peers to compare it with']]) }
+      : { values: own.set('clock.offset', behindMs / 1_000), lacks };
   return { ...sample, host };
 }

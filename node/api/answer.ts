@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Level, reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { openApi } from './openapi.ts';
-import { failed, type Reply } from './route.ts';
+import { failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
 
 /** A file of 256 KiB, escaped as JSON may escape it. */
@@ -24,11 +24,23 @@ export async function answer(agent: Agent, request: IncomingMessage, level: Leve
     return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
   if (!reaches(level, found.route.scope))
     return failed(403, `this needs a token of scope ${found.route.scope}: kalos api-token create --scope ${found.route.scope}`);
+  const refusal = changesState(found.route) ? agent.refusal : undefined;
+  if (refusal !== undefined)
+    return failed(
+      503,
+      `the disk of the agent's state takes no writes (${refusal}): nothing can be recorded, so nothing is changed; free space there`,
+    );
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
   return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), level);
 }
+
+/** What must work without a disk: the end, and the halt of all acting, which holds before it is recorded. */
+const WITHOUT_DISK = ['/v1/stop', '/v1/halt'];
+
+const changesState = ({ method, path, scope }: Route): boolean =>
+  method === 'POST' && reaches(scope, 'operate') && !WITHOUT_DISK.includes(path);
 
 async function readBody(request: IncomingMessage, mostBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];

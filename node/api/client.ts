@@ -4,7 +4,7 @@ import { type IncomingMessage, request as overHttp, type RequestOptions } from '
 import { request as overHttps } from 'node:https';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { isLoopback } from '../config/address.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 
 const TIMEOUT_MS = 70_000;
 
@@ -22,6 +22,12 @@ function wayTo(directory: string | undefined): Way {
     const { path, socket } = stateDirectory(directory);
     return { secure: false, options: { socketPath: socket }, where: path };
   }
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    throw new KalosError(
+      'usage',
+      `KALOS_API_TOKEN is no token: ${token === '' ? 'it is empty' : 'it has a blank, a line break or another character that none has'}`,
+      'kalos api-token create prints one; --token-file FILE reads one from a file',
+    );
   const url = URL.parse(address);
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new KalosError('usage', `KALOS_ADDRESS ${address} is no address`, 'such as https://web-1:9090');
@@ -37,9 +43,17 @@ function wayTo(directory: string | undefined): Way {
     host: host.replace(/^\[|\]$/g, ''),
     port,
     headers: authorization,
-    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    ...(ca === undefined ? {} : { ca: authority(ca) }),
   };
   return { secure: url.protocol === 'https:', options, where: address };
+}
+
+function authority(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new KalosError('usage', `KALOS_CA ${file} cannot be read: ${reasonOf(error)}`, 'name a file of certificates in PEM');
+  }
 }
 
 function open({ secure, options }: Way, more: RequestOptions, answered: (response: IncomingMessage) => void) {
@@ -79,7 +93,7 @@ export function callAgent<Answer>(
 function answerOf<Answer>(status: number, text: string): Answer {
   const answer = JSON.parse(text) as Answer & { error?: string };
   if (status < 300) return answer;
-  const code = status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
+  const code = status === 503 ? 'io' : status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
   throw new KalosError(code, answer.error ?? `the agent answered ${status}`);
 }
 

@@ -159,6 +159,19 @@ const ALL: readonly Route[] = [
     },
     'admin',
   ),
+  {
+    ...get('/v1/config', 'The configuration in force, and where each key comes from', (agent) =>
+      orMissing(agent.edge?.configuration(), 'this agent has no configuration of its own'),
+    ),
+    scope: 'admin',
+  },
+  post(
+    '/v1/config/reload',
+    'Reads the configuration again, and takes what can be changed under way',
+    nothing,
+    async (agent) => orMissing(await agent.edge?.reload(), 'this agent has no configuration of its own'),
+    'admin',
+  ),
   post(
     '/v1/api-tokens',
     'Makes a token for the API over HTTP',

@@ -1,13 +1,16 @@
 // The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to. Who can open it may do anything.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { dirname } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
 import type { Agent } from '../agent.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 import { answer, send } from './answer.ts';
 import { watch } from './http.ts';
 
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
-  rmSync(socket, { force: true }); // left by an agent that was killed: the store's lock says that none runs now
+  removeSocket(socket);
   const server = createServer((request, response) => {
     const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
     if (topic !== undefined) return watch(agent, topic, response);
@@ -17,9 +20,35 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) =>
+      reject(
+        new KalosError(
+          'io',
+          `the socket ${socket} cannot be made: ${socketReason(error)}`,
+          `make room in ${dirname(socket)}, or choose another state directory with --dir`,
+        ),
+      ),
+    );
     server.listen(socket, resolve);
   });
   chmodSync(socket, 0o600);
   return server;
+}
+
+/** Left by an agent that was killed: the store's lock says that none runs now. */
+function removeSocket(socket: string): void {
+  try {
+    rmSync(socket, { force: true });
+  } catch (error) {
+    throw new KalosError(
+      'io',
+      `${socket} is in the way of the agent's socket, and cannot be removed: ${reasonOf(error)}`,
+      'move it away',
+    );
+  }
+}
+
+/** Node has no words for what bind(2) says. */
+function socketReason(error: NodeJS.ErrnoException): string {
+  return error.errno === undefined ? reasonOf(error) : (getSystemErrorMap().get(error.errno)?.[1] ?? reasonOf(error));
 }

@@ -67,6 +67,9 @@ export function headBytes(head: Omit<SignedHead, 'signature'>): Uint8Array {
   return encodeCbor([HEAD_DOMAIN, head.signer, head.size, head.root, head.atMs]);
 }
 
+/** It is not as this agent wrote it. */
+export class AuditDamaged extends Error {}
+
 export class AuditLog {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -86,12 +89,12 @@ export class AuditLog {
     const bytes = await this.#store.get(HEAD_KEY);
     if (bytes === undefined) {
       const [stray] = await this.#store.range(RECORD_PREFIX, { limit: 1 });
-      if (stray !== undefined) throw new Error('the audit log has records but no head: it was tampered with');
+      if (stray !== undefined) throw new AuditDamaged('the audit log has records but no head: it was tampered with');
       return;
     }
     const head = headSchema.safeParse(decodeCbor(bytes));
-    if (!head.success) throw new Error('the head of the audit log cannot be read');
-    if (!this.#isOwn(head.data)) throw new Error('the head of the audit log is not signed by this agent');
+    if (!head.success) throw new AuditDamaged('the head of the audit log cannot be read');
+    if (!this.#isOwn(head.data)) throw new AuditDamaged('the head of the audit log is not signed by this agent');
     this.#head = head.data;
   }
 

@@ -1,44 +1,69 @@
-// `kalos config show`: the configuration as it is in force, and where each key of it comes from. Needs no agent.
+// `kalos config show`: the configuration as the running agent has it in force; where none runs, as the next one would have it.
+import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
-import { configSchema, resolveConfig } from '../config/config.ts';
-import { mergeLayers, nameOf, originOf } from '../config/layers.ts';
+import { resolveConfig } from '../config/config.ts';
+import { type Entry, entriesOf } from '../config/entries.ts';
+import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
 import { EXIT, type Format } from './output.ts';
 
-interface Entry {
-  key: string;
-  value: unknown;
-  origin: string;
-}
-
-/** @throws KalosError naming what is wrong, and the layer that it comes from. */
-export function showConfig(dir: string | undefined, config: string | undefined, origin: boolean, format: Format): number {
-  const layers = readLayers({ dir, config, environment: process.env });
-  resolveConfig(layers);
-  const merged = mergeLayers(layers);
-  const entries: Entry[] = [];
-  for (const [key, value] of Object.entries({ ...defaults(), ...merged.document })) {
-    const from = (...path: PropertyKey[]): string => originOf(merged, [key, ...path]) ?? 'default';
-    if (Array.isArray(value) && value.some((item) => nameOf(item) !== undefined))
-      value.forEach((item, i) => {
-        for (const [inner, one] of Object.entries(item as Record<string, unknown>))
-          entries.push({ key: `${key}.${nameOf(item) ?? i}.${inner}`, value: one, origin: from(i) });
-      });
-    else if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      for (const [inner, one] of Object.entries(value)) entries.push({ key: `${key}.${inner}`, value: one, origin: from(inner) });
-    else entries.push({ key, value, origin: from() });
-  }
+/** @param config asks no agent: this file is meant. @throws KalosError naming what is wrong, and the layer that it comes from. */
+export async function showConfig(
+  dir: string | undefined,
+  config: string | undefined,
+  origin: boolean,
+  format: Format,
+): Promise<number> {
+  const inForce = config === undefined ? await ofAgent(dir) : undefined;
+  const entries = inForce ?? ofFiles(dir, config);
+  if (inForce !== undefined) noteDifferences(inForce, dir);
   const shown = ({ key, value, origin: from }: Entry): unknown[] => [key, JSON.stringify(value), ...(origin ? [from] : [])];
   printRows(format, {
     headers: ['key', 'value', ...(origin ? ['origin'] : [])],
     rows: entries.map(shown),
-    data: { config: entries },
+    data: { config: entries, of: inForce === undefined ? 'files' : 'agent' },
   });
   return EXIT.ok;
 }
 
-/** What holds where nothing is said; lists that are empty say nothing. */
-function defaults(): Record<string, unknown> {
-  const parsed = Object.entries(configSchema.parse({}));
-  return Object.fromEntries(parsed.filter(([, value]) => !(Array.isArray(value) && value.length === 0)));
+function ofFiles(dir: string | undefined, config: string | undefined): Entry[] {
+  const layers = readLayers({ dir, config, environment: process.env });
+  resolveConfig(layers);
+  return entriesOf(layers);
+}
+
+/** Undefined where none runs, or one of a version that does not say. */
+async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
+  try {
+    return await callAgent<Entry[]>(dir, 'GET', '/v1/config');
+  } catch (error) {
+    if (error instanceof KalosError && (error.code === 'not-running' || error.code === 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+/** Files that have changed since: the agent's variables, flags and --config are its own. */
+function noteDifferences(inForce: readonly Entry[], dir: string | undefined): void {
+  const text = ({ key, value, origin }: Entry): string => JSON.stringify([key, value, origin]);
+  const isOfFile = ({ origin }: Entry): boolean => origin.startsWith('/');
+  const files = new Set(inForce.filter(isOfFile).map(({ origin }) => origin));
+  const held = new Set(inForce.map(text));
+  try {
+    const others = ofFiles(dir, undefined).filter((entry) => isOfFile(entry) && !held.has(text(entry)));
+    const overridden = new Set(inForce.filter((entry) => !isOfFile(entry) && entry.origin !== 'default').map(({ key }) => key));
+    const changed = others.filter(({ key, origin }) => !overridden.has(key) && (files.size === 0 || files.has(origin)));
+    if (changed.length > 0)
+      process.stderr.write(
+        `the files say otherwise by now: ${changed.map(({ key }) => key).join(', ')}; kalos config reload has the agent read them again\n`,
+      );
+  } catch (error) {
+    process.stderr.write(`the files as they are now are not right: ${(error as Error).message.split('\n')[0]}\n`);
+  }
+}
+
+/** As `kill -HUP` does it; says what changed. */
+export async function reloadConfig(dir: string | undefined): Promise<number> {
+  const { lines, taken } = await callAgent<{ lines: string[]; taken: boolean }>(dir, 'POST', '/v1/config/reload', {});
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return taken ? EXIT.ok : EXIT.error;
 }

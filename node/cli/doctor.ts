@@ -1,20 +1,25 @@
 // `kalos doctor`: what this machine offers KALOS, what it lacks, and what to do about it.
 import { execFileSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freeBytes, tryDisk } from '../adapters/disk-reserve.ts';
 import { findPackage } from '../adapters/package.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
+import { checkState } from '../config/adapters/state-check.ts';
 import { makeStateDirectory, SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { printData } from './data.ts';
 import { POLICY } from './install.ts';
-import { EXIT, type Format, paint } from './output.ts';
+import { bytes, EXIT, type Format, paint } from './output.ts';
 
 /** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
 const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
+
+/** Below this an agent's database may find no room for its next file. */
+const SCARCE_BYTES = 32 * 1024 * 1024;
 
 interface Finding {
   check: string;
@@ -64,7 +69,8 @@ async function examine(directory: string | undefined): Promise<Finding[]> {
     checkSampler(),
     checkPressure(),
     await checkModel(),
-    checkState(directory),
+    await stateFinding(directory),
+    await checkSpace(directory),
     checkActuator(directory),
     ...(await checkAgent(directory)),
   ];
@@ -122,8 +128,9 @@ async function checkModel(): Promise<Finding> {
   }
 }
 
-function checkState(given: string | undefined): Finding {
-  const { path, keyFile } = stateDirectory(given);
+async function stateFinding(given: string | undefined): Promise<Finding> {
+  const directory = stateDirectory(given);
+  const { path } = directory;
   if (!existsSync(path)) {
     const fix = { what: `make ${path}`, run: () => makeStateDirectory(stateDirectory(given)) };
     return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up makes it`, fix };
@@ -134,12 +141,30 @@ function checkState(given: string | undefined): Finding {
     return { check: 'state', result: 'broken', detail: `${path} is open to others (mode ${mode.toString(8)})`, fix };
   }
   try {
-    accessSync(path, constants.R_OK | constants.W_OK);
-    if (existsSync(keyFile)) readFileSync(keyFile);
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    await checkState(directory);
     return { check: 'state', result: 'ok', detail: path };
   } catch (error) {
-    return { check: 'state', result: 'broken', detail: (error as Error).message };
+    const hint = error instanceof KalosError ? error.hint : `let this user use it: chmod 700 ${path}`;
+    return {
+      check: 'state',
+      result: 'broken',
+      detail: `${error instanceof KalosError ? error.message : `${path}: ${reasonOf(error)}`}; ${hint}`,
+    };
   }
+}
+
+/** Of the file system that the state is on: a database needs both. */
+async function checkSpace(given: string | undefined): Promise<Finding> {
+  const check = 'state’s disk';
+  const { path } = stateDirectory(given);
+  if (!existsSync(path)) return { check, result: 'ok', detail: 'not needed yet' };
+  const failure = await tryDisk(path);
+  const hint = `make room there (df ${path}; df -i ${path})`;
+  if (failure !== undefined) return { check, result: 'broken', detail: `${path} takes no writes: ${reasonOf(failure)}; ${hint}` };
+  const free = freeBytes(path);
+  const detail = `${bytes(free)} free`;
+  return free < SCARCE_BYTES ? { check, result: 'lacks', detail: `only ${detail}: ${hint}` } : { check, result: 'ok', detail };
 }
 
 /** What it may touch is its policy's to say; a policy that it would not take is broken. */

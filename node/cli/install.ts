@@ -61,6 +61,8 @@ Type=notify
 # A release on trial runs as a child of the launcher.
 NotifyAccess=all
 ExecStart=${join(root, 'bin', 'kalos')} up --dir ${STATE}
+# Reads the configuration again; what needs a restart is said.
+ExecReload=/bin/kill -HUP $MAINPID
 Environment=KALOS_ACTUATOR=${SOCKET}
 User=${user}
 StateDirectory=kalos

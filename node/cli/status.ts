@@ -36,8 +36,9 @@ function render(answer: AgentStatus): string {
     `${paint('bold', answer.name)}  ${answer.mode}, up ${duration(answer.uptimeMs)}, version ${answer.version}, swarm ${answer.swarmId.slice(0, 8)}`,
     `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${bytes(metrics['system.memory.available'] ?? 0)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${answer.auditRecords} audit records`,
     `  ${conditions.join('  ')}`,
+    ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',
-    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? 'nobody coordinates' : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'it is not known why'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
     table(
       ['node', 'state', 'role', 'peer'],
       answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),
@@ -53,6 +54,14 @@ function render(answer: AgentStatus): string {
     );
   }
   if (answer.twin !== null) lines.push('', paint('red', printable(answer.twin)));
+  if (answer.refusal !== null)
+    lines.push(
+      '',
+      paint(
+        'red',
+        `The disk of the agent's state takes no writes: ${answer.refusal}. It observes, and keeps its services running; free space there.`,
+      ),
+    );
   if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));
   if (answer.approvals.length > 0) {
     const rows = answer.approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]);

@@ -1,10 +1,11 @@
 // `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { inspect } from 'node:util';
 import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 import type { RunningNode } from '../main.ts';
 import { afterFailure, FAILURES_KEY } from './again.ts';
 import { compactHeap, trim } from './memory.ts';
@@ -22,6 +23,7 @@ export interface UpOptions {
   rootThreshold?: number;
   private: boolean;
   mdns: boolean;
+  page?: string;
   init?: boolean;
   user?: string;
 }
@@ -52,10 +54,11 @@ export async function up(options: UpOptions): Promise<void> {
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
   };
   const failed = (error: unknown): void => {
-    process.stderr.write(`kalos: the agent cannot go on: ${error instanceof Error ? error.stack : String(error)}\n`);
+    const kept = keepFailure(stateDirectory(options.dir).path, error);
+    process.stderr.write(`kalos: the agent cannot go on: ${reasonOf(error)}${kept}\n`);
     startAgain();
   };
-  process.on('uncaughtException', failed);
+  process.on('uncaughtException', failed); // a rejection that nobody took, too
   // An agent outlives the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
@@ -72,6 +75,7 @@ export async function up(options: UpOptions): Promise<void> {
     listen,
     join: addresses,
     mdns: options.mdns ? undefined : false, // without the flag, what the configuration says
+    page: options.page === undefined || !/^\d+$/.test(options.page) ? options.page : `127.0.0.1:${options.page}`,
     entry: process.argv[1] ?? '',
     log,
     failed,
@@ -81,6 +85,11 @@ export async function up(options: UpOptions): Promise<void> {
   const notifier = systemdNotifier(process.env);
   notifier.ready(`agent ${node.agent.status().name}, mode ${node.agent.status().mode}`);
   stopOnSignal(node, notifier, log);
+  process.on('SIGHUP', () => {
+    node.reload().then(({ taken, lines }) => {
+      for (const line of lines) log(taken ? 'info' : 'warn', line);
+    }, failed);
+  });
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
   setInterval(trim, TRIM_EVERY_MS).unref();
@@ -108,6 +117,17 @@ function restart(): never {
   process.exit(EXIT_ANEW);
 }
 
+/** Where in the code it failed: for a report, not for the terminal. @returns where it lies, in words. */
+function keepFailure(directory: string, error: unknown): string {
+  const file = join(directory, 'last-failure');
+  try {
+    writeFileSync(file, `${new Date().toISOString()}\n${inspect(error)}\n`, { mode: 0o600 });
+    return `; where, for a report, is in ${file}`;
+  } catch {
+    return '';
+  }
+}
+
 /** What top and other agents show it as, in the place of Node's own `MainThread`; its arguments stay as they are. */
 function takeName(): void {
   try {
@@ -133,7 +153,6 @@ function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info'
     );
   };
   process.on('SIGINT', stop);
-  process.on('SIGHUP', stop);
   process.on('SIGTERM', stop);
 }
 

@@ -14,7 +14,7 @@ import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
 import { questionSchema } from '../query/pack.ts';
 import { isLoopback } from './address.ts';
-import { type Layer, mergeLayers, originOf } from './layers.ts';
+import { type Layer, type Merged, mergeLayers, originOf, valueAt } from './layers.ts';
 
 const MAX_SERVICES = 256;
 const MAX_RULES = 1_000;
@@ -167,19 +167,34 @@ const resolverSchema = z.strictObject({
 /** Where an agent listens unless it is told: reachable from this machine alone. */
 export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 
-const listenPattern = /^(\[[0-9a-fA-F:]+\]|[0-9.]+):([0-9]{1,5})$/;
+const listenPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})$/;
+const MAX_PORT = 65_535;
+
+/** An IP address, and a port that there is. */
+function isAddress(text: string): boolean {
+  const [, host = '', port = ''] = text.match(listenPattern) ?? [];
+  const ip = host.startsWith('[') ? z.ipv6().safeParse(host.slice(1, -1)) : z.ipv4().safeParse(host);
+  return ip.success && port !== '' && Number(port) <= MAX_PORT;
+}
+
+const address = (such: string) =>
+  z.string().refine(isAddress, { abort: true, message: `an IP address and a port of 0 to ${MAX_PORT}, such as ${such}` });
 
 /** A time as `500ms`, `2s`, `1m`, or in seconds; in ms afterwards. */
 function span(leastMs: number, mostMs: number) {
+  const should = `a time such as 500ms, 2s or 1m, from ${leastMs} to ${mostMs} ms`;
   return z
-    .union([
-      z.number().transform((seconds) => seconds * 1_000),
-      z
-        .string()
-        .regex(/^\d+(\.\d+)?(ms|s|m)$/, 'a time such as 500ms, 2s or 1m')
-        .transform((text) => Number.parseFloat(text) * (text.endsWith('ms') ? 1 : text.endsWith('s') ? 1_000 : 60_000)),
-    ])
-    .pipe(z.number().min(leastMs).max(mostMs));
+    .union(
+      [
+        z.number().transform((seconds) => seconds * 1_000),
+        z
+          .string()
+          .regex(/^\d{1,9}(\.\d{1,9})?(ms|s|m)$/, should)
+          .transform((text) => Number.parseFloat(text) * (text.endsWith('ms') ? 1 : text.endsWith('s') ? 1_000 : 60_000)),
+      ],
+      { error: should },
+    )
+    .pipe(z.number().min(leastMs, should).max(mostMs, should));
 }
 
 /** A key that people know from elsewhere, or from what is planned: refused by name, with the reason. */
@@ -196,7 +211,7 @@ export const configSchema = z.strictObject({
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9.-]{0,23}$/, 'letters, digits, dot and dash, at most 24')
     .optional(),
   mode: z.enum(MODES).default('observe'),
-  listen: z.string().regex(listenPattern, 'an IP address and a port, such as 0.0.0.0:7700').optional(),
+  listen: address('0.0.0.0:7700').optional(),
   announce: z.array(z.string().startsWith('/')).default([]),
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   mdns: z.boolean().default(true),
@@ -212,7 +227,9 @@ export const configSchema = z.strictObject({
   api: z
     .strictObject({
       listen: z
-        .union([z.literal('off'), z.string().regex(listenPattern, 'an IP address and a port, such as 127.0.0.1:9090, or "off"')])
+        .union([z.literal('off'), address('127.0.0.1:9090')], {
+          error: `"off", or an IP address and a port of 0 to ${MAX_PORT}, such as 127.0.0.1:9090`,
+        })
         .default('127.0.0.1:9090'),
       certificate: z.string().startsWith('/', 'a path from the root').optional(),
       key: z.string().startsWith('/', 'a path from the root').optional(),
@@ -220,7 +237,7 @@ export const configSchema = z.strictObject({
     .refine(
       ({ listen, certificate, key }) =>
         listen === 'off' || isLoopback(listen) || (certificate !== undefined && key !== undefined),
-      'listen can be reached by others: it needs certificate and key, PEM files',
+      { path: ['listen'], message: 'it can be reached by others: it needs certificate and key, PEM files' },
     )
     .prefault({}),
   policy_engine: z
@@ -260,6 +277,7 @@ export interface ConfigFlags {
   listen?: string | undefined;
   join?: readonly string[] | undefined;
   mdns?: boolean | undefined;
+  api?: { listen: string } | undefined;
 }
 
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
@@ -273,6 +291,13 @@ export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; li
   ].map((one) => [`KALOS_${one.path.join('_').toUpperCase()}`, one]),
 );
 
+/** Whether a key takes this value. */
+export function takes(path: readonly string[], value: unknown): boolean {
+  const document = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
+  const parsed = configSchema.safeParse(document);
+  return parsed.success || !parsed.error.issues.some((issue) => path.every((key, at) => issue.path[at] === key));
+}
+
 /**
  * @param layers the later over the earlier.
  * @throws KalosError `config` naming every key that is wrong, and the layer that it comes from.
@@ -282,8 +307,7 @@ export function resolveConfig(layers: readonly Layer[]): Config {
   const parsed = configSchema.safeParse(merged.document);
   const fallback = layers[0]?.origin ?? 'configuration';
   if (!parsed.success) {
-    const byOrigin = Map.groupBy(parsed.error.issues, ({ path }) => originOf(merged, path) ?? fallback);
-    const words = [...byOrigin].map(([origin, issues]) => `${origin}:\n${issues.flatMap(describe).join('\n')}`);
+    const words = parsed.error.issues.flatMap((issue) => describe(issue, merged, fallback));
     throw new KalosError('config', words.join('\n'), 'see docs/CONFIG.md for every key');
   }
   const origin = [...new Set(merged.origins.values())].filter((one) => one.includes('/')).join(', ') || fallback;
@@ -313,14 +337,92 @@ function checkPolicies(policies: readonly Policy[], origin: string): void {
   }
 }
 
-function describe(issue: z.core.$ZodIssue): string[] {
-  const place = issue.path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part))).join('.');
-  if (issue.code !== 'unrecognized_keys') return [`  ${place}: ${issue.message}`];
-  const known = knownKeys(issue.path);
-  return issue.keys.map((key) => {
-    const meant = closest(key, known);
-    return `  ${place === '' ? '' : `${place}.`}${key}: unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
-  });
+/** A line each: where it is said, what is said there, and what it should be. */
+function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): string[] {
+  const { path } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(path);
+    return issue.keys.map((key) => {
+      const meant = closest(key, known);
+      const place = saidAt(merged, [...path, key], fallback);
+      return `${place}: unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
+    });
+  }
+  const value = valueAt(merged, path);
+  const isSecret = path[0] === 'join' || path.includes('environment');
+  const given = value === undefined ? '' : ` = ${isSecret ? secretly(value) : shortly(value)}`;
+  return [`${saidAt(merged, path, fallback)}${given}: ${shouldBe(issue, value)}`];
+}
+
+/** The file and the key, the variable, or the flag. */
+function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string): string {
+  const origin = originOf(merged, path) ?? fallback;
+  const key = path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part).replace(/[^\w.-]/g, '?'))).join('.');
+  const [first = '', second] = path.map(String);
+  const variable = [...ENVIRONMENT_KEYS].find(
+    ([, one]) => one.path[0] === first && (one.path.length === 1 || one.path[1] === second),
+  );
+  if (origin === 'environment' && variable !== undefined) return variable[0];
+  const flag = first === 'api' ? 'page' : first;
+  return origin === 'flags' ? `--${flag}` : `${origin}: ${key}`;
+}
+
+const MAX_SHOWN = 60;
+
+/** Enough to tell which it is. */
+const secretly = (value: unknown): string =>
+  typeof value === 'string' && value.length > 12 ? `${shortly(value.slice(0, 8))}…` : shortly(value);
+
+function shortly(value: unknown): string {
+  const text = (JSON.stringify(value) ?? String(value)).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)` : text;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a text in quotes',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list, in brackets',
+  object: 'a table',
+  record: 'a table',
+};
+
+function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
+  if (!/^(Invalid|Too) /.test(issue.message)) return mustBe(issue.message); // of the schema's own
+  switch (issue.code) {
+    case 'invalid_type':
+      return value === undefined
+        ? `is missing: ${TYPES[issue.expected] ?? issue.expected}`
+        : `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
+    case 'too_small':
+      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
+    case 'invalid_union':
+      // What one of them would take; the last is the most that may be said.
+      return 'note' in issue ? `must have one of these: ${String(issue.discriminator)}` : unionWords(issue, value);
+    case 'custom':
+    case 'invalid_format':
+      return `must be of another form: ${issue.message}`;
+    default:
+      return issue.message;
+  }
+}
+
+const unitOf = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '');
+/** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
+const mustBe = (message: string): string =>
+  /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `must be ${message}` : message;
+
+function unionWords(issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
+  const words = issue.errors.flatMap((errors) => errors.slice(0, 1).map((one) => shouldBe(one, value).replace(/^must be /, '')));
+  return `must be ${[...new Set(words)].join(', or ')}`;
 }
 
 function knownKeys(path: readonly PropertyKey[]): string[] {

@@ -9,8 +9,10 @@ export interface Layer {
 
 export interface Merged {
   document: Record<string, unknown>;
-  /** By key: `mode`, `policy_engine.max_rules`, `service.web`. */
+  /** By key: `mode`, `policy_engine.max_rules`. */
   origins: Map<string, string>;
+  /** Of the items of lists of tables. */
+  items: WeakMap<object, string>;
 }
 
 type Table = Readonly<Record<string, unknown>>;
@@ -30,7 +32,7 @@ export function nameOf(item: unknown): string | undefined {
 }
 
 export function mergeLayers(layers: readonly Layer[]): Merged {
-  const merged: Merged = { document: {}, origins: new Map() };
+  const merged: Merged = { document: {}, origins: new Map(), items: new WeakMap() };
   for (const { origin, document } of layers) {
     for (const [key, value] of Object.entries(document)) {
       if (value === undefined) continue;
@@ -40,15 +42,17 @@ export function mergeLayers(layers: readonly Layer[]): Merged {
   return merged;
 }
 
-function mergeKey({ document, origins }: Merged, key: string, value: unknown, origin: string): unknown {
+function mergeKey({ document, origins, items }: Merged, key: string, value: unknown, origin: string): unknown {
   const before = document[key];
   if (isTable(value)) {
+    origins.set(key, origin);
     for (const inner of Object.keys(value)) origins.set(`${key}.${inner}`, origin);
     return isTable(before) ? { ...before, ...value } : value;
   }
   if (Array.isArray(value) && value.some(isTable)) {
     const names = value.map(nameOf);
-    for (const name of names) if (name !== undefined) origins.set(`${key}.${name}`, origin);
+    origins.set(key, origin);
+    for (const item of value) if (isTable(item)) items.set(item, origin);
     // Twice in one file is a mistake, which is told; in a later one it is meant.
     const kept = Array.isArray(before) ? before.filter((item) => !names.includes(nameOf(item) ?? '')) : [];
     return [...kept, ...value];
@@ -58,9 +62,17 @@ function mergeKey({ document, origins }: Merged, key: string, value: unknown, or
 }
 
 /** The layer that a place in the merged document comes from. */
-export function originOf({ document, origins }: Merged, path: readonly PropertyKey[]): string | undefined {
+export function originOf({ document, origins, items }: Merged, path: readonly PropertyKey[]): string | undefined {
   const [key = '', second = ''] = path.map(String);
   const list = document[key];
-  const inner = Array.isArray(list) ? nameOf(list[Number(second)]) : second;
-  return origins.get(`${key}.${inner}`) ?? origins.get(key);
+  const item: unknown = Array.isArray(list) ? list[Number(second)] : undefined;
+  return (isTable(item) ? items.get(item) : origins.get(`${key}.${second}`)) ?? origins.get(key);
+}
+
+/** What stands at a place of the merged document. */
+export function valueAt({ document }: Merged, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined),
+    document,
+  );
 }

@@ -456,6 +456,19 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       ],
     },
     {
+      name: 'state-refused',
+      // Reported only: nothing can be recorded, so nothing is changed; what frees space is for a person, or for a policy on that file system.
+      when: `metrics['kalos.state.refused'] > 0.0`,
+      clear_s: 5,
+      severity: 'critical',
+      summary: 'the disk of the agent’s own state takes no writes',
+      condition: 'DiskPressure',
+      test: [
+        { name: 'it takes none', metrics: { 'kalos.state.refused': 1 }, fires: true },
+        { name: 'it does', metrics: { 'kalos.state.refused': 0 }, for_s: 60, fires: false },
+      ],
+    },
+    {
       name: 'disk-cleanup',
       scope: 'cleanup',
       when: `(cleanup.utilization > 0.9 || cleanup.inodes_utilization > 0.9) && cleanup.files > 0`,

@@ -2,7 +2,7 @@
 // witness that it told; its certificate is checked here, and what this peer itself voted is added.
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
-import { claimIdOf, type Vote } from '../../consensus/vote/claim.ts';
+import { claimIdOf, claimTarget, type Vote } from '../../consensus/vote/claim.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -123,7 +123,9 @@ function checkCertificate(
   const check = verifyCertificate(crypto, swarmId, certificate);
   const known = new Set<PeerId>(link.members.map(({ peer }) => peer));
   const strangers = certificate.witnesses.filter((peer) => !known.has(peer)).length;
-  const aboutIt = certificate.claim.subject === incident.node && certificate.claim.target === incident.target.slice(0, 64);
+  // Before version 0.4 it was cut short.
+  const targets = [claimTarget(incident.target, crypto.hash), incident.target.slice(0, 64)];
+  const aboutIt = certificate.claim.subject === incident.node && targets.includes(certificate.claim.target);
   const valid = check.valid && aboutIt;
   const detail = !check.valid
     ? check.reason

@@ -188,6 +188,7 @@ const HOST_METRICS: readonly Metric[] = [
     figure: 'clock.offset',
     read: ({ host }) => host.values.get('clock.offset'),
   },
+  gauge('kalos.state.refused', 'state.refused', '1', 'Whether the disk of the agent’s own state takes no writes'),
   gauge('system.entropy', 'entropy', '{bit}', 'Entropy that the kernel has'),
   gauge('system.uptime', 'uptime', 's', 'Since boot'),
   gauge('system.raid.degraded', 'raid.degraded', '{array}', 'RAID arrays that lack a disk'),

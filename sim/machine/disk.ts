@@ -7,6 +7,8 @@ import { Process } from './process.ts';
 
 /** A synced write on an ordinary SSD. */
 const WRITE_MS = 2;
+/** A refused write is tried again so often. */
+const TRY_EVERY_MS = 2_000;
 
 /** What is on the disk: outlives the process that wrote it. */
 export class Disk {
@@ -16,7 +18,7 @@ export class Disk {
   writeMs = WRITE_MS;
   /** What a read takes: nothing, where what is read is in memory. */
   readMs = 0;
-  /** No write succeeds. */
+  /** It takes no write: they wait until it does. */
   full = false;
   /** Writes by their outcome in crashes, for reports. */
   lost = 0;
@@ -39,6 +41,7 @@ export class SimulatedStore implements Store {
   readonly #scheduler: Scheduler;
   readonly #process: Process;
   readonly #underWay: (readonly StoreOperation[])[] = [];
+  readonly #refused: { operations: readonly StoreOperation[]; resolve(): void }[] = [];
   #open = true;
   /** In order: whoever asks it after that has outlived its agent. */
   #closed = false;
@@ -66,18 +69,35 @@ export class SimulatedStore implements Store {
     return this.#disk.content.get(key);
   }
 
+  get refusal(): string | undefined {
+    return this.#refused.length > 0 ? 'No space left on device' : undefined;
+  }
+
   write(operations: readonly StoreOperation[]): Promise<void> {
     if (this.#closed) return Promise.reject(new Error('Database is not open'));
-    if (this.#disk.full) return Promise.reject(new Error('ENOSPC: no space left on device'));
+    return new Promise((resolve) => {
+      if (this.#refused.length === 0 && !this.#disk.full) return this.#write(operations, resolve);
+      this.#refused.push({ operations, resolve });
+      if (this.#refused.length === 1) this.#tryLater();
+    });
+  }
+
+  #tryLater(): void {
+    this.#scheduler.after(TRY_EVERY_MS, () => {
+      if (!this.#open) return;
+      if (this.#disk.full) return this.#tryLater();
+      for (const { operations, resolve } of this.#refused.splice(0)) this.#write(operations, resolve);
+    });
+  }
+
+  #write(operations: readonly StoreOperation[], resolve: () => void): void {
     this.#underWay.push(operations);
     this.#doneMs = Math.max(this.#doneMs, this.#scheduler.nowMs + this.#disk.writeMs);
-    return new Promise((resolve) => {
-      this.#scheduler.at(this.#doneMs, () => {
-        if (!this.#open) return;
-        this.#underWay.shift();
-        this.#disk.apply(operations);
-        this.#process.run(resolve);
-      });
+    this.#scheduler.at(this.#doneMs, () => {
+      if (!this.#open) return;
+      this.#underWay.shift();
+      this.#disk.apply(operations);
+      this.#process.run(resolve);
     });
   }
 

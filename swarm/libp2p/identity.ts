@@ -1,6 +1,6 @@
 // An agent's identity: its Ed25519 libp2p key in a file (0600), and the Crypto port on Node's own Ed25519 (RFC 8032).
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import {
   generateKeyPair,
   generateKeyPairFromSeed,
@@ -13,6 +13,8 @@ import { peerIdFromPrivateKey, peerIdFromPublicKey, peerIdFromString } from '@li
 import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
 
+/** A private and a public key, each of 32 bytes, in libp2p's protobuf. */
+const STORED_KEY_BYTES = 68;
 const MAX_CACHED_KEYS = 4_096;
 /** ASN.1 headers of an Ed25519 key in PKCS #8 and SubjectPublicKeyInfo (RFC 8410); the raw key follows. */
 const PKCS8_HEADER = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -23,16 +25,52 @@ export interface Identity {
   privateKey: Ed25519PrivateKey;
 }
 
-/** Reads the key at `path`, or makes one there. @throws where the file holds no Ed25519 key. */
+/** Reads the key at `path`, or makes one there. @throws where the file holds no Ed25519 key: what is wrong with it, in words. */
 export async function loadIdentity(path: string): Promise<Identity> {
   const stored = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  const key = stored === undefined ? await generateKeyPair('Ed25519') : privateKeyFromProtobuf(stored);
-  if (key.type !== 'Ed25519') throw new Error(`${path} holds a ${key.type} key; an agent's identity is an Ed25519 key`);
-  if (stored === undefined) await writeFile(path, privateKeyToProtobuf(key), { mode: 0o600, flag: 'wx' });
+  const key = stored === undefined ? await generateKeyPair('Ed25519') : await keyIn(path, stored);
+  if (stored === undefined) await writeWhole(path, privateKeyToProtobuf(key));
   return { peer: peerIdFromPrivateKey(key).toString(), privateKey: key };
+}
+
+async function keyIn(path: string, stored: Uint8Array): Promise<Ed25519PrivateKey> {
+  if (stored.length === 0) throw new Error(`${path} is empty: it should hold a key of ${STORED_KEY_BYTES} bytes`);
+  if (stored.length !== STORED_KEY_BYTES) throw new Error(`${path} has ${stored.length} bytes: a key has ${STORED_KEY_BYTES}`);
+  const key = keyOf(stored);
+  if (key?.type !== 'Ed25519') throw new Error(`${path} holds no Ed25519 key`);
+  // The public half lies beside the private one: a flipped bit in either shows.
+  const own = await generateKeyPairFromSeed('Ed25519', key.raw.subarray(0, PEER_KEY_BYTES));
+  if (!own.publicKey.equals(key.publicKey)) throw new Error(`${path} is damaged: its two halves do not belong together`);
+  return key;
+}
+
+function keyOf(stored: Uint8Array) {
+  try {
+    return privateKeyFromProtobuf(stored);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file of a user's own, whole on the disk or not there: never cut by a disk that is full, or by a power cut. */
+export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const fresh = `${path}.new`;
+  try {
+    const file = await open(fresh, 'w', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(fresh, path);
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** The same key for the same 32 bytes: for simulations, never for a machine. */

@@ -9,6 +9,11 @@ export interface RangeOptions {
 }
 
 export interface Store {
+  /**
+   * Why the disk takes nothing just now, such as "No space left on device"; undefined while it does. Writes wait meanwhile, and are made once it
+   * takes them again, so that nothing which follows a write happens without it; reads go on.
+   */
+  readonly refusal?: string | undefined;
   get(key: string): Promise<Uint8Array | undefined>;
   /** Applies all operations or none. Durable (fsync) once it resolves. */
   write(operations: readonly StoreOperation[]): Promise<void>;

@@ -21,6 +21,10 @@ export class DrainingStore implements Store {
     this.#clock = clock;
   }
 
+  get refusal(): string | undefined {
+    return this.#store.refusal;
+  }
+
   get(key: string): Promise<Uint8Array | undefined> {
     return this.#do(() => this.#store.get(key));
   }
@@ -55,6 +59,7 @@ export class DrainingStore implements Store {
   async #close(): Promise<void> {
     const untilMs = this.#clock.monotonicMs() + DRAIN_WITHIN_MS;
     for (let begun = -1; (begun !== this.#begun || this.#underWay > 0) && this.#clock.monotonicMs() < untilMs; ) {
+      if (this.#store.refusal !== undefined) break; // what waits for the disk is not waited for
       begun = this.#begun;
       await new Promise<void>((resolve) => this.#clock.after(SETTLED_AFTER_MS, resolve));
     }

@@ -44,7 +44,12 @@ describe('the configuration', () => {
 
   it('names every wrong value with its place, all at once', () => {
     const attempt = () => resolve({ mode: 'destroy', listen: 'everywhere', service: [{ name: 'a b', command: [] }] });
-    for (const place of [/mode: /, /listen: .*such as 0\.0\.0\.0:7700/, /service\.\[1\]\.name: /, /service\.\[1\]\.command: /])
+    for (const place of [
+      /mode = "destroy": /,
+      /listen = "everywhere": .*such as 0\.0\.0\.0:7700/,
+      /service\.\[1\]\.name = "a b": /,
+      /service\.\[1\]\.command = /,
+    ])
       expect(attempt).toThrow(place);
   });
 
@@ -57,12 +62,12 @@ describe('the configuration', () => {
     expect(ai_engine).toEqual({ anomaly_threshold: 12 });
     expect(() => resolve({ policy_engine: { evaluation_interval: '1h' } })).toThrow(/evaluation_interval/);
     expect(() => resolve({ policy_engine: { rule_timeout: '5ms' } })).toThrow(
-      /policy_engine.rule_timeout: not in this version: .*size/,
+      /policy_engine.rule_timeout = .*: not in this version: .*size/,
     );
     expect(() => resolve({ ai_engine: { prediction_horizon: '10m' } })).toThrow(
-      /ai_engine.prediction_horizon: not in this version/,
+      /ai_engine.prediction_horizon = .*: not in this version/,
     );
-    expect(() => resolve({ ebpf: { enabled: true } })).toThrow(/ebpf: there are no eBPF programs/);
+    expect(() => resolve({ ebpf: { enabled: true } })).toThrow(/ebpf = .*: there are no eBPF programs/);
     expect(() => resolve({ ai_engine: { anomaly_treshold: 5 } })).toThrow(/did you mean "anomaly_threshold"/);
   });
 

@@ -3,13 +3,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { closest, KalosError } from '../../errors.ts';
 import type { ConfigFlags } from '../config.ts';
-import { ENVIRONMENT_KEYS } from '../config.ts';
+import { ENVIRONMENT_KEYS, takes } from '../config.ts';
 import type { Layer } from '../layers.ts';
 import { readConfigFile, stateDirectory } from './state-directory.ts';
 
 export const SYSTEM_DIRECTORY = '/etc/kalos';
 /** Variables that are no keys of the configuration. */
-const OTHER_VARIABLES = ['KALOS_DIR', 'KALOS_ACTUATOR', 'KALOS_ACTUATOR_POLICY', 'KALOS_COMMAND'];
+const OTHER_VARIABLES = ['KALOS_DIR', 'KALOS_ACTUATOR', 'KALOS_ACTUATOR_POLICY', 'KALOS_COMMAND', 'KALOS_DEBUG'];
 
 export interface LayerSources {
   /** The state directory, as it was given. */
@@ -56,14 +56,17 @@ function environmentLayer(environment: LayerSources['environment']): Record<stri
       path: [key = '', inner],
       list,
     } = known;
-    const value = list ? text.split(',').filter((part) => part !== '') : plain(text);
+    const value = list
+      ? text.split(',').filter((part) => part !== '')
+      : plain([key, ...(inner === undefined ? [] : [inner])], text);
     document[key] = inner === undefined ? value : { ...(document[key] as Record<string, unknown> | undefined), [inner]: value };
   }
   return document;
 }
 
-/** A variable's text as TOML would read it without quotes. */
-function plain(text: string): string | number | boolean {
+/** A variable's text: as it is where the key takes a text, such as a name of digits; else as TOML would read it without quotes. */
+function plain(path: readonly string[], text: string): string | number | boolean {
+  if (takes(path, text)) return text;
   if (text === 'true' || text === 'false') return text === 'true';
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }

@@ -1,9 +1,9 @@
 // The state directory of an agent: its key, root keys where it holds any, its configuration and its memory. Private to its user.
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
-import { KalosError } from '../../errors.ts';
+import { KalosError, reasonOf } from '../../errors.ts';
 
 /** What the actuator may touch, where the state directory does not say. */
 export const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
@@ -18,6 +18,8 @@ export interface StateDirectory {
   configFile: string;
   socket: string;
   database: string;
+  /** Space on the disk that is set aside for when it is full. */
+  reserve: string;
   /** Of the agent's own actuator: its state, its socket and the services' logs. */
   actuator: string;
   actuatorPolicy: string;
@@ -27,9 +29,9 @@ export interface StateDirectory {
 
 /** `--dir`, else KALOS_DIR, else /var/lib/kalos for root and the XDG state directory for others. */
 export function stateDirectory(given: string | undefined): StateDirectory {
-  const fallback =
-    process.getuid?.() === 0 ? '/var/lib/kalos' : join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'kalos');
-  const path = resolve(given ?? process.env.KALOS_DIR ?? fallback);
+  if (given === '') throw new KalosError('usage', '--dir is empty', 'name the state directory, such as --dir /var/lib/kalos');
+  const path = resolve(given ?? (process.env.KALOS_DIR || usualDirectory()));
+  checkPath(path);
   const file = (name: string): string => join(path, name);
   return {
     path,
@@ -39,24 +41,68 @@ export function stateDirectory(given: string | undefined): StateDirectory {
     configFile: file('kalos.toml'),
     socket: file('agent.sock'),
     database: file('memory'),
+    reserve: file('reserve'),
     actuator: file('actuator'),
     actuatorPolicy: file('actuator.policy'),
     releases: file('releases'),
   };
 }
 
+function usualDirectory(): string {
+  if (process.getuid?.() === 0) return '/var/lib/kalos';
+  if (process.env.XDG_STATE_HOME) return join(process.env.XDG_STATE_HOME, 'kalos');
+  try {
+    return join(homedir(), '.local', 'state', 'kalos');
+  } catch {
+    throw new KalosError(
+      'usage',
+      'this user has no home directory, and HOME is not set',
+      'name the state directory with --dir or KALOS_DIR',
+    );
+  }
+}
+
+/** sun_path of unix(7), without its final zero. */
+const MAX_SOCKET_PATH_BYTES = 107;
+const LONGEST_SOCKET = '/actuator/sock';
+
+function checkPath(path: string): void {
+  const most = MAX_SOCKET_PATH_BYTES - LONGEST_SOCKET.length;
+  const bytes = Buffer.byteLength(path);
+  const where = bytes > MAX_SOCKET_PATH_BYTES ? `${path.slice(0, MAX_SOCKET_PATH_BYTES)}…` : path;
+  if ([...path].some((letter) => letter < ' ' || letter === '\u007f'))
+    throw new KalosError(
+      'usage',
+      `the path of the state directory has a control character: ${JSON.stringify(where)}`,
+      'choose another with --dir',
+    );
+  if (bytes > most)
+    throw new KalosError(
+      'usage',
+      `the path of the state directory has ${bytes} bytes, and may have ${most}, for there are Unix sockets in it: ${where}`,
+      'choose a shorter one with --dir',
+    );
+}
+
 /** @throws KalosError `io` where it cannot be made or is open to others. */
 export function makeStateDirectory({ path }: StateDirectory): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path);
     chmodSync(path, 0o700);
   } catch (error) {
     throw new KalosError(
       'io',
-      `cannot use the state directory ${path}: ${(error as Error).message}`,
-      'choose another with --dir',
+      `the state directory ${path} cannot be used: ${reasonOf(error)}`,
+      'make that possible, or choose another with --dir',
     );
   }
+}
+
+/** Not by Node's own `recursive`, which does not end below a directory that takes none, such as /proc. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeDirectories(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** The TOML document at `path`; empty where `required` is false and there is none. @throws KalosError `config` with line and column. */
@@ -69,6 +115,6 @@ export function readConfigFile(path: string, required: boolean): Record<string, 
     return parse(readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof TomlError) throw new KalosError('config', `${path}: ${error.message.trim()}`);
-    throw new KalosError('io', `cannot read ${path}: ${(error as Error).message}`);
+    throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`);
   }
 }

@@ -17,7 +17,7 @@ export async function keyFrom(path: string): Promise<Signer> {
   try {
     return new Ed25519Crypto(await loadIdentity(path));
   } catch (error) {
-    throw new KalosError('config', `${path} is no key: ${(error as Error).message}`);
+    throw new KalosError('config', (error as Error).message, 'restore it from a copy');
   }
 }
 
@@ -46,13 +46,17 @@ export function readNetworkKeys(path: string): Uint8Array[] {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').trim().split('\n');
   if (!lines.every((line) => /^[0-9a-f]{64}$/.test(line)))
-    throw new KalosError('config', `${path} holds no network keys`, 'each is a line of 64 hex digits: openssl rand -hex 32');
+    throw new KalosError(
+      'config',
+      `${path} ${lines.join('') === '' ? 'is empty' : 'is damaged'}: it should hold the swarm's network keys, each a line of 64 hex digits`,
+      `copy that of another member here; or remove it, and start with a token of the swarm, which brings it: kalos up --join TOKEN`,
+    );
   return lines.map(fromHex);
 }
 
 export function keepNetworkKeys({ networkKey: path }: StateDirectory, keys: readonly Uint8Array[]): void {
   const whole = `${path}.new`;
-  writeFileSync(whole, `${keys.map(toHex).join('\n')}\n`, { mode: 0o600 });
+  writeFileSync(whole, `${keys.map(toHex).join('\n')}\n`, { mode: 0o600, flush: true });
   renameSync(whole, path);
 }
 

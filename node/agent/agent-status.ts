@@ -1,0 +1,68 @@
+// What an agent says of itself: to the command line, the page, and who asks over HTTP.
+import type { MemberState } from '../../swarm/membership/membership.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Mode } from '../action/guard.ts';
+import type { Silence } from '../action/silences.ts';
+import type { Conditions } from '../detection/conditions.ts';
+import type { ServiceRow } from '../detection/detector.ts';
+
+/** Where an agent meets its machine. */
+export interface AgentEdge {
+  /** Where its page is; undefined where it has none. */
+  page: string | undefined;
+  configuration(): { key: string; value: unknown; origin: string }[];
+  /** Reads the configuration again. */
+  reload(): Promise<{ taken: boolean; lines: string[] }>;
+}
+
+interface Members {
+  members: readonly { peer: PeerId; state: MemberState }[];
+  coordinator: PeerId | undefined;
+  nameOf(peer: PeerId): string;
+}
+
+export interface AgentStatus {
+  name: string;
+  peer: PeerId;
+  swarmId: string;
+  version: string;
+  mode: Mode;
+  /** Why acting is halted; null while it is not. */
+  halted: string | null;
+  /** That another agent has the same key, and where; null while none is known. */
+  twin: string | null;
+  /** Why the disk of its state takes no writes; null while it does. */
+  refusal: string | null;
+  uptimeMs: number;
+  /** Where its page is; null where it has none. */
+  page: string | null;
+  addresses: string[];
+  coordinator: string | undefined;
+  /** Why nobody coordinates, and what to do; null while somebody does. */
+  uncoordinated: string | null;
+  term: number;
+  members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];
+  conditions: Conditions;
+  sensors: string;
+  /** Taken since the start. */
+  samples: number;
+  /** Series that are kept, and the bytes that they take. */
+  series: number;
+  seriesBytes: number;
+  metrics: Record<string, number>;
+  services: ServiceRow[];
+  openIncidents: { id: string; summary: string; target: string; state: string }[];
+  approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
+  silences: Silence[];
+  /** What is declared but cannot be seen, and why. */
+  unseen: { name: string; reason: string }[];
+  auditRecords: number;
+}
+
+export const membersOf = (link: Members): AgentStatus['members'] =>
+  link.members.map(({ peer, state }) => ({
+    name: link.nameOf(peer),
+    peer,
+    state,
+    role: peer === link.coordinator ? 'coordinator' : 'member',
+  }));

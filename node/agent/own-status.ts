@@ -1,0 +1,42 @@
+// How an agent is, as every other holds it: a few figures, its conditions, and its part in the swarm.
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { Status } from '../../swarm/state/status.ts';
+import type { Mode } from '../action/guard.ts';
+import type { Conditions } from '../detection/conditions.ts';
+import type { SwarmLink } from './swarm-link.ts';
+
+export interface OwnState {
+  metrics: ReadonlyMap<string, number>;
+  conditions: Conditions;
+  openIncidents: number;
+  isHalted: boolean;
+}
+
+export function ownStatus(
+  { transport, clock }: Ports,
+  { version, mode }: { version: string; mode: Mode },
+  link: SwarmLink,
+  { metrics, conditions, openIncidents, isHalted }: OwnState,
+): Status {
+  const scaled = (name: string, by: number): number | undefined => {
+    const value = metrics.get(name);
+    return value === undefined ? undefined : value * by;
+  };
+  return {
+    name: link.name,
+    version,
+    atMs: clock.wallMs(),
+    zone: link.order.zone,
+    address: transport.addresses()[0]?.replace(/\/p2p\/[^/]+$/, '') ?? '',
+    loadCenti: scaled('system.load.1m', 100),
+    memoryPermille: scaled('system.memory.utilization', 1000),
+    cpuPermille: scaled('system.cpu.utilization', 1000),
+    pressureCenti: ['cpu', 'memory', 'io'].map((resource) => scaled(`system.psi.${resource}.some`, 100)),
+    conditions,
+    openIncidents,
+    term: link.term,
+    coordinator: link.coordinator === link.self,
+    decided: link.order.decisions.state.index,
+    mode: isHalted ? 'halted' : mode,
+  };
+}

@@ -1,0 +1,104 @@
+// Whether a state directory can be used as it is, before anything of it is touched: by `kalos up` and by `kalos doctor` alike. What is wrong is one
+// line that names the file, and the way out.
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { loadIdentity } from '../../../swarm/libp2p/identity.ts';
+import { damageOf } from '../../adapters/level-damage.ts';
+import { KalosError, reasonOf } from '../../errors.ts';
+import type { StateDirectory } from './state-directory.ts';
+import { readNetworkKeys, rootKeysIn } from './swarm-files.ts';
+
+/** What cannot be made again is lost: another agent of the swarm lets this machine in as a new member. */
+export function wayBack(path: string): string {
+  return `restore it from a copy that is no older; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (of another member: kalos token create)`;
+}
+
+/** @param tableBytes of the database's tables, how much is read. @throws KalosError with the first thing that is wrong. */
+export async function checkState(directory: StateDirectory, tableBytes = Number.POSITIVE_INFINITY): Promise<void> {
+  if (!existsSync(directory.path)) return;
+  checkDirectory(directory.path);
+  await checkKeys(directory);
+  checkDatabase(directory, tableBytes);
+}
+
+function checkDirectory(path: string): void {
+  const at = statSync(path);
+  if (!at.isDirectory())
+    throw new KalosError('io', `${path} is no directory`, 'choose another state directory with --dir, or move that file away');
+  const user = process.getuid?.() ?? at.uid;
+  if (at.uid !== user)
+    throw new KalosError(
+      'io',
+      `${path} belongs to user ${at.uid}, and this is user ${user}`,
+      `run as its owner, or: chown -R ${user} ${path}`,
+    );
+}
+
+async function checkKeys({ path, keyFile, networkKey, rootKeys, database }: StateDirectory): Promise<void> {
+  const file = readable(keyFile);
+  if (file === undefined && existsSync(join(database, 'CURRENT')))
+    throw new KalosError('config', `${keyFile} is missing, and ${database} belongs to the agent that had it`, wayBack(path));
+  if (file !== undefined)
+    await loadIdentity(keyFile).catch((error: Error) => {
+      throw new KalosError('config', error.message, wayBack(path));
+    });
+  readable(networkKey);
+  readNetworkKeys(networkKey);
+  await rootKeysIn(rootKeys);
+}
+
+/** @returns what is there; undefined where nothing is. @throws KalosError where it is no file, or cannot be read. */
+function readable(path: string): Buffer | undefined {
+  const at = lstatSync(path, { throwIfNoEntry: false });
+  if (at === undefined) return undefined;
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile())
+    throw new KalosError(
+      'config',
+      `${path} is no file`,
+      `move it away, and put back what it was; or: mv ${dirname(path)} ${dirname(path)}.damaged`,
+    );
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new KalosError(
+      'io',
+      `${path} cannot be read: ${reasonOf(error)}`,
+      `let its user read it: chown ${process.getuid?.() ?? ''} ${path}; chmod 600 ${path}`,
+    );
+  }
+}
+
+function checkDatabase({ path, database }: StateDirectory, tableBytes: number): void {
+  if (!existsSync(database)) return;
+  if (!statSync(database).isDirectory()) throw new KalosError('config', `${database} is no directory`, wayBack(path));
+  const user = process.getuid?.() ?? 0;
+  for (const name of ['', ...readdirSync(database)]) {
+    const one = join(database, name);
+    const at = statSync(one, { throwIfNoEntry: false });
+    if (at !== undefined && at.uid !== user && user !== 0)
+      throw new KalosError(
+        'io',
+        `${one} belongs to user ${at.uid}, and this is user ${user}`,
+        `run as its owner, or: chown -R ${user} ${path}`,
+      );
+  }
+  if (isInUse(database)) return; // its agent writes to it just now
+  let damage: ReturnType<typeof damageOf>;
+  try {
+    damage = damageOf(database, tableBytes);
+  } catch (error) {
+    throw new KalosError(
+      'io',
+      `${database} cannot be read: ${reasonOf(error)}`,
+      `give it back to its user: chown -R ${user} ${path}; chmod -R u+rwX ${path}`,
+    );
+  }
+  if (damage !== undefined) throw new KalosError('config', `${damage.file} ${damage.what}`, wayBack(path));
+}
+
+/** Whether a process has the database's lock, as the kernel lists it. */
+export function isInUse(database: string): boolean {
+  const lock = statSync(join(database, 'LOCK'), { throwIfNoEntry: false });
+  if (lock === undefined || !existsSync('/proc/locks')) return false;
+  return readFileSync('/proc/locks', 'utf8').includes(`:${lock.ino} `);
+}

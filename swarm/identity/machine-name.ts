@@ -1,0 +1,13 @@
+// What a machine is called where nobody has said: the first word of its host name. One that is too long keeps apart from another that begins
+// alike by a part of the agent's key.
+import { MAX_NAME } from './record.ts';
+
+const MARK_LENGTH = 6;
+
+/** @param peer of the key: its end is nobody else's. */
+export function nameOfMachine(host: string, peer: string): string {
+  const plain = (host.split('.')[0] ?? '').replace(/[^a-zA-Z0-9-]+/g, '-').replace(/^-+|-+$/g, '');
+  if (plain === '') return `agent-${peer.slice(-MARK_LENGTH)}`;
+  if (plain.length <= MAX_NAME) return plain;
+  return `${plain.slice(0, MAX_NAME - MARK_LENGTH - 1).replace(/-+$/, '')}-${peer.slice(-MARK_LENGTH)}`;
+}
