@@ -83,6 +83,9 @@ function addNodeCommands(program: Command): void {
     .command('compute-host', { hidden: true })
     .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
   program
+    .command('log-host', { hidden: true })
+    .action(async () => (await import('../node/telemetry/adapters/log-host.ts')).hostLogs());
+  program
     .command('leave-check', { hidden: true })
     .action(async () => ends((await import('../node/adapters/leave-check.ts')).checkLeave()));
   program

@@ -73,7 +73,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
   const { version, addonPath, modelPath } = findPackage();
-  const { sensors, fallbackReason } = openSensors(addonPath);
+  const { sensors, logs, fallbackReason } = openSensors(addonPath, options.entry);
   const clock = new SystemClock();
   const random = new SystemRandom();
   const name = config.name ?? (hostname().split('.')[0] ?? 'agent').slice(0, 24);
@@ -111,7 +111,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const http = await openHttp(agent, config.api, options.log);
   const close = (): void => {
-    for (const one of [server, http]) one?.close();
+    for (const one of [server, http, logs]) one?.close();
     http?.closeAllConnections();
     server.closeAllConnections();
   };

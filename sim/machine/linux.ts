@@ -255,8 +255,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
   }
 
   /** Nobody writes to logs that are followed on the simulated machine. */
-  newLines(): NewLines {
-    return { ok: true, lines: [], skippedBytes: 0 };
+  async newLines(): Promise<NewLines> {
+    return { ok: true, lines: 0, matching: [], skippedBytes: 0 };
   }
 
   /** Name servers of the model that answer, by address. */

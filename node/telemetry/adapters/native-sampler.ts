@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DiskSample, MountSample, NewLines, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
-import { LogFollower } from './log-follower.ts';
+import { LogReader } from './log-reader.ts';
 import { ProcReader } from './proc-reader.ts';
 import { processDetail, resolves, throttling } from './process-detail.ts';
 
@@ -32,17 +32,18 @@ export class NativeSampler implements Sensors {
   readonly detail = processDetail;
   readonly throttling = throttling;
   readonly resolves = resolves;
-  readonly #logs = new LogFollower();
+  readonly #logs: LogReader | undefined;
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 
-  constructor(addon: Addon) {
+  constructor(addon: Addon, logs?: LogReader) {
+    this.#logs = logs;
     if (addon.layoutVersion !== LAYOUT_VERSION) throw new Error(`layout ${addon.layoutVersion}, expected ${LAYOUT_VERSION}`);
     this.#addon = addon;
   }
 
-  newLines(path: string): NewLines {
-    return this.#logs.newLines(path);
+  async newLines(path: string, pattern: string): Promise<NewLines> {
+    return this.#logs?.newLines(path, pattern) ?? { ok: false, reason: 'nobody reads logs here' };
   }
 
   sample(): Sample {
@@ -138,14 +139,17 @@ export function trimMemory(addonPath: string): void {
   if (existsSync(addonPath)) (createRequire(import.meta.url)(addonPath) as Addon).trim();
 }
 
-/** The native sampler where the addon is built and loads, else the plain reader, with the reason. */
-export function openSensors(addonPath: string): { sensors: Sensors; fallbackReason: string | undefined } {
+/**
+ * The native sampler where the addon is built and loads, else the plain reader, with the reason.
+ * @param entry the `kalos` entry, which reads logs in a process of its own; without it they are not read.
+ */
+export function openSensors(addonPath: string, entry?: string) {
+  const logs = entry === undefined ? undefined : new LogReader(entry);
   try {
-    return { sensors: new NativeSampler(createRequire(import.meta.url)(addonPath) as Addon), fallbackReason: undefined };
+    const addon = createRequire(import.meta.url)(addonPath) as Addon;
+    return { sensors: new NativeSampler(addon, logs) as Sensors, logs, fallbackReason: undefined };
   } catch (error) {
-    return {
-      sensors: new ProcReader(),
-      fallbackReason: error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
-    };
+    const fallbackReason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return { sensors: new ProcReader(logs) as Sensors, logs, fallbackReason };
   }
 }

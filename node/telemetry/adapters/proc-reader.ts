@@ -12,7 +12,7 @@ import type {
   Sensors,
 } from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
-import { LogFollower } from './log-follower.ts';
+import type { LogReader } from './log-reader.ts';
 import { processDetail, resolves, throttling } from './process-detail.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI on every architecture that Node runs on
@@ -174,10 +174,14 @@ export class ProcReader implements Sensors {
   readonly detail = processDetail;
   readonly throttling = throttling;
   readonly resolves = resolves;
-  readonly #logs = new LogFollower();
+  readonly #logs: LogReader | undefined;
 
-  newLines(path: string): NewLines {
-    return this.#logs.newLines(path);
+  constructor(logs?: LogReader) {
+    this.#logs = logs;
+  }
+
+  async newLines(path: string, pattern: string): Promise<NewLines> {
+    return this.#logs?.newLines(path, pattern) ?? { ok: false, reason: 'nobody reads logs here' };
   }
 
   sample(): Sample {
