@@ -1,7 +1,7 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
-import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
+import { readInput } from '../node/adapters/regular-file.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
 import { EXIT, type Format, paint } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
@@ -516,7 +516,7 @@ function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: stri
   if (ca !== undefined) process.env.KALOS_CA = ca;
   if (tokenFile === undefined) return;
   try {
-    process.env.KALOS_API_TOKEN = readFileSync(tokenFile, 'utf8').trim();
+    process.env.KALOS_API_TOKEN = readInput(tokenFile).toString('utf8').trim();
   } catch (error) {
     throw new KalosError('usage', `the token cannot be read: ${(error as Error).message}`, 'kalos api-token create prints one');
   }

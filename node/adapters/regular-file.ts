@@ -3,6 +3,12 @@
 // waits, and what was opened is looked at again by its descriptor. A file system that hangs is not this file's matter: log-reader.ts.
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statfsSync, statSync } from 'node:fs';
 
+const PART_BYTES = 64 * 1024;
+/** Of configurations, certificates, keys. */
+const MAX_SMALL_BYTES = 4 * 1024 * 1024;
+/** Of what is given to a command; no release is larger. */
+const MAX_INPUT_BYTES = 16 * 1024 * 1024;
+
 const KINDS: readonly [(at: Stats) => boolean, string][] = [
   [(at) => at.isDirectory(), 'a directory'],
   [(at) => at.isFIFO(), 'a FIFO'],
@@ -47,12 +53,25 @@ function mustBeRegular(at: Stats): void {
 }
 
 /** @throws NotRegular, RangeError where it holds more, or the error of stat(2), open(2) or read(2). */
-export function readRegular(path: string, maxBytes: number, options: OpenOptions = {}): Buffer {
+export function readRegular(path: string, maxBytes = MAX_SMALL_BYTES, options: OpenOptions = {}): Buffer {
   const fd = openRegular(path, options);
   try {
     return readWhole(fd, maxBytes);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * What a person names to a command: a pipe will do as well (`-`, `<(…)`), and is waited for, as ^C ends the command.
+ * @throws RangeError where it holds more, or the error of open(2) or read(2).
+ */
+export function readInput(path: string, maxBytes = MAX_INPUT_BYTES): Buffer {
+  const fd = path === '-' ? 0 : openSync(path, 'r');
+  try {
+    return readWhole(fd, maxBytes);
+  } finally {
+    if (path !== '-') closeSync(fd);
   }
 }
 
@@ -68,5 +87,3 @@ export function readWhole(fd: number, maxBytes: number): Buffer {
     if (bytes > maxBytes) throw new RangeError(`it holds more than ${maxBytes} bytes`);
   }
 }
-
-const PART_BYTES = 64 * 1024;

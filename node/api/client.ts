@@ -1,7 +1,7 @@
 // Talks to an agent: to that of a state directory over its Unix socket, or to one at an address over HTTP, with a token.
-import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
 import { request as overHttps } from 'node:https';
+import { readInput } from '../adapters/regular-file.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { isLoopback } from '../config/address.ts';
 import { KalosError } from '../errors.ts';
@@ -37,7 +37,7 @@ function wayTo(directory: string | undefined): Way {
     host: host.replace(/^\[|\]$/g, ''),
     port,
     headers: authorization,
-    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    ...(ca === undefined ? {} : { ca: readInput(ca) }),
   };
   return { secure: url.protocol === 'https:', options, where: address };
 }

@@ -7,7 +7,7 @@ import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
 import { maintenanceSchema } from '../action/maintenance.ts';
 import { checkTools } from '../action/remedies.ts';
-import { plainName, plainPath } from '../action/tool.ts';
+import { plainPath, sysctlName } from '../action/tool.ts';
 import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
@@ -121,7 +121,7 @@ const serviceSchema = z
     portExclusive: port_exclusive,
   }));
 
-const sysctlSchema = z.strictObject({ key: plainName, value: z.union([z.string(), z.number()]).transform(String) });
+const sysctlSchema = z.strictObject({ key: sysctlName, value: z.union([z.string(), z.number()]).transform(String) });
 const fileSchema = z.strictObject({
   path: plainPath,
   content: z.string().max(MAX_FILE_LENGTH),

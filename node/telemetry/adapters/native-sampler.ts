@@ -1,7 +1,16 @@
 // The native sampler: one call into native/build/kalos.node fills an array of doubles (native/sampler_layout.h).
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { DiskSample, MountSample, NewLines, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
+import type {
+  DiskSample,
+  MountSample,
+  NewLines,
+  ProcessDetail,
+  ProcessSample,
+  Sample,
+  Sensors,
+  Throttling,
+} from '../../../swarm/ports/sensors.ts';
 import { HostReader } from './host-reader.ts';
 import { LogReader } from './log-reader.ts';
 import { ProcReader } from './proc-reader.ts';
@@ -16,7 +25,8 @@ const FIRST_CAPACITY = 16_384;
 
 interface Addon {
   readonly layoutVersion: number;
-  sample(into: Float64Array): number;
+  /** @param root where another machine's /proc lies. */
+  sample(into: Float64Array, root?: string): number;
   /** Gives what malloc holds but nobody uses back to the machine. */
   trim(): void;
 }
@@ -28,18 +38,28 @@ function known(value: number | undefined): number | undefined {
 export class NativeSampler implements Sensors {
   readonly source = 'native';
   readonly #addon: Addon;
-  readonly #host = new HostReader();
-  readonly detail = processDetail;
-  readonly throttling = throttling;
+  readonly #host: HostReader;
+  readonly #root: string;
   readonly resolves = resolves;
   readonly #logs: LogReader | undefined;
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 
-  constructor(addon: Addon, logs?: LogReader) {
+  /** @param root where another machine's files lie, for tests. */
+  constructor(addon: Addon, logs?: LogReader, root = '') {
     this.#logs = logs;
+    this.#root = root;
+    this.#host = new HostReader(root);
     if (addon.layoutVersion !== LAYOUT_VERSION) throw new Error(`layout ${addon.layoutVersion}, expected ${LAYOUT_VERSION}`);
     this.#addon = addon;
+  }
+
+  detail(pid: number): ProcessDetail | undefined {
+    return processDetail(pid, this.#root);
+  }
+
+  throttling(pid: number): Throttling | undefined {
+    return throttling(pid, this.#root);
   }
 
   async newLines(path: string, pattern: string): Promise<NewLines> {
@@ -47,7 +67,9 @@ export class NativeSampler implements Sensors {
   }
 
   sample(): Sample {
-    for (let needed = this.#addon.sample(this.#data); needed > this.#data.length; needed = this.#addon.sample(this.#data)) {
+    // The addon of an older package takes no root.
+    const take = (): number => this.#addon.sample(this.#data, ...(this.#root === '' ? [] : [this.#root]));
+    for (let needed = take(); needed > this.#data.length; needed = take()) {
       this.#data = new Float64Array(needed * 2);
       this.#bytes = Buffer.from(this.#data.buffer);
     }
