@@ -14,6 +14,8 @@ export interface Pattern {
   /** How many instructions a character of text may take. */
   readonly cost: number;
   test(text: string): boolean;
+  /** What matches first, and its groups, a group that took no part being null; undefined where nothing matches. */
+  match(text: string): (string | null)[] | undefined;
   /** The parts of a text between what matches. */
   split(text: string): string[];
 }
@@ -31,7 +33,11 @@ export function compilePattern(text: string): Compiled {
         ok: false,
         reason: `it takes ${cost} steps a character, at most ${MAX_INSTRUCTIONS} are possible: repeat less`,
       };
-    return { ok: true, pattern: { cost, test: (one) => compiled.test(one), split: (one) => compiled.split(one) } };
+    const match = (one: string): (string | null)[] | undefined => {
+      const matcher = compiled.matcher(one);
+      return matcher.find() ? Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i)) : undefined;
+    };
+    return { ok: true, pattern: { cost, test: (one) => compiled.test(one), match, split: (one) => compiled.split(one) } };
   } catch (error) {
     return { ok: false, reason: explained(text, error instanceof Error ? error.message : String(error)) };
   }

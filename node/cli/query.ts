@@ -110,7 +110,11 @@ export function showTable(given: string, format: Format): number {
   const lines = [
     `${paint('bold', name)}  ${description}`,
     scope === 'swarm' ? '  every peer holds all of it: nobody is asked' : '  of each machine: the members concerned are asked',
-    ...(needs.length === 0 ? [] : [`  it has to be asked with ${needs.map((one) => `${one} = '…'`).join(' or ')}`]),
+    ...(needs.length === 0
+      ? []
+      : [
+          `  it has to be told what to look for: ${needs.map((one) => `${one} = '…', ${one} LIKE '/…%'`).join(', ')}, or by JOIN`,
+        ]),
     '',
     ...columns.map((column) => `  ${column.name.padEnd(width)}  ${column.type.padEnd(7)}  ${column.description}`),
     '',

@@ -1,9 +1,10 @@
 // Files that are asked for by path, their digests, and certificates. Only by path, or directory: nobody means every file there is.
 import { createHash, X509Certificate } from 'node:crypto';
-import { closeSync, createReadStream, fstatSync, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { openRegular, readRegular } from '../regular-file.ts';
-import { below, link, type Reader, type Row, type Where } from './read.ts';
+import { matching } from './paths.ts';
+import { below, link, list, type Reader, type Row, type Where } from './read.ts';
 
 const MAX_FILES = 20_000;
 const MAX_CERTIFICATE_BYTES = 1024 * 1024;
@@ -21,16 +22,15 @@ const TYPES: [(stats: Stats) => boolean, string][] = [
 
 /** What a path or a directory asks for; of a directory, as it was written. */
 function asked(where: Where): { path: string; directory: string }[] {
-  const within = (directory: string): { path: string; directory: string }[] => {
-    try {
-      return readdirSync(below(directory)).map((name) => ({ path: join(directory, name), directory }));
-    } catch {
-      return [];
-    }
-  };
-  const paths = (where.get('path') ?? []).map((one) => ({ path: String(one), directory: dirname(String(one)) }));
-  const all = [...paths, ...(where.get('directory') ?? []).flatMap((one) => within(String(one)))];
-  return all.filter(({ path }) => path.startsWith('/')).slice(0, MAX_FILES);
+  const texts = (key: string): string[] => (where.get(key) ?? []).map(String).filter((one) => one.startsWith('/'));
+  const paths = [...texts('path'), ...texts('path like').flatMap(matching)];
+  const directories = [...texts('directory'), ...texts('directory like').flatMap(matching)];
+  const all = [
+    ...paths.map((path) => ({ path, directory: dirname(path) })),
+    ...directories.flatMap((directory) => list(directory).map((name) => ({ path: join(directory, name), directory }))),
+  ];
+  if (all.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} files: ask for fewer`);
+  return [...new Map(all.map((one) => [one.path, one])).values()];
 }
 
 export const file: Reader = (where) =>
@@ -126,7 +126,8 @@ function blocks(text: string): string[] {
 const named = (subject: string, key: string): string => subject.match(new RegExp(`^${key}=(.*)$`, 'm'))?.[1] ?? '';
 
 export const certificates: Reader = (where) => {
-  const paths = where.has('path') || where.has('directory') ? asked(where) : asked(new Map([['directory', ['/etc/ssl/certs']]]));
+  const isAsked = ['path', 'directory', 'path like', 'directory like'].some((key) => where.has(key));
+  const paths = asked(isAsked ? where : new Map([['directory', ['/etc/ssl/certs']]]));
   return paths.flatMap(({ path, directory }) => {
     // A link of the directory names again what is there under another name.
     const text = link(path) === undefined || where.has('path') ? smallFile(path) : '';

@@ -4,7 +4,7 @@ import type { SqlValue } from '../../../swarm/ports/compute.ts';
 import { readRegular } from '../regular-file.ts';
 
 export type Row = Record<string, SqlValue | undefined>;
-/** Equalities that the statement asks for, by column: rows that do not meet them are not needed. */
+/** What the statement asks for: equalities by column, patterns by `COLUMN like`. Rows that do not meet them are not needed. */
 export type Where = ReadonlyMap<string, readonly SqlValue[]>;
 export type Reader = (where: Where) => Row[] | Promise<Row[]>;
 
