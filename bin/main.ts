@@ -3,7 +3,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { findPackage } from '../node/adapters/package.ts';
 import { readInput } from '../node/adapters/regular-file.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
-import { EXIT, type Format, paint } from '../node/cli/output.ts';
+import { EXIT, type Format, paint, printable } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
@@ -533,7 +533,9 @@ function report(error: unknown): number {
     process.stderr.write(`kalos: ${error instanceof Error ? error.stack : String(error)}\n`);
     return EXIT.error;
   }
-  process.stderr.write(`${paint('red', 'kalos:')} ${error.message}\n${error.hint === '' ? '' : `  ${error.hint}\n`}`);
+  process.stderr.write(
+    `${paint('red', 'kalos:')} ${printable(error.message)}\n${error.hint === '' ? '' : `  ${printable(error.hint)}\n`}`,
+  );
   return error.code === 'usage' ? EXIT.usage : error.code === 'refused' ? EXIT.refused : EXIT.error;
 }
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
+#include <initializer_list>
 #include <fcntl.h>
 #include <cstddef>
 #include <malloc.h>
@@ -88,6 +89,9 @@ void read_cpu(double *header, char *buffer) {
 		return;
 	if (sscanf(buffer, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) < 4)
 		return;
+	for (double ticks : {user, nice, system, idle, iowait, irq, softirq, steal})
+		if (ticks < 0)
+			return;
 	header[H_CPU_USER] = user + nice;
 	header[H_CPU_SYSTEM] = system + irq + softirq;
 	header[H_CPU_IDLE] = idle;
@@ -160,7 +164,7 @@ int read_disks(Output *out, char *buffer) {
 		char name[DISK_NAME_BYTES];
 		double read_sectors, written_sectors, busy_ms;
 		if (sscanf(line, " %*d %*d %31s %*f %*f %lf %*f %*f %*f %lf %*f %*f %lf", name, &read_sectors, &written_sectors, &busy_ms) != 4 ||
-		    !is_disk(name))
+		    !is_disk(name) || read_sectors < 0 || written_sectors < 0 || busy_ms < 0)
 			continue;
 		double *record = out->take(DISK_DOUBLES);
 		count++;
@@ -272,17 +276,20 @@ bool parse_process(const char *text, double *record, double page_bytes) {
 	const char *rss = skip(state, 21);
 	if (rss == nullptr)
 		return false;
-	char *rest;
+	const struct {
+		int field;
+		const char *at;
+	} numbers[] = {{P_PID, text}, {P_PARENT, state + 2}, {P_CPU_TICKS, ticks}, {P_THREADS, threads}, {P_START_TICKS, start}, {P_RSS_BYTES, rss}};
+	for (const auto &number : numbers) {
+		if (!isdigit(static_cast<unsigned char>(*number.at)))
+			return false;
+		record[number.field] = strtod(number.at, nullptr);
+	}
 	copy_name(record + P_NAME, open + 1, static_cast<size_t>(close - open - 1), PROCESS_NAME_BYTES);
-	record[P_PID] = strtod(text, nullptr);
 	record[P_STATE] = static_cast<unsigned char>(*state);
-	record[P_PARENT] = strtod(state + 2, nullptr);
-	record[P_CPU_TICKS] = strtod(ticks, &rest);
-	record[P_CPU_TICKS] += strtod(rest, nullptr);
-	record[P_THREADS] = strtod(threads, nullptr);
-	record[P_START_TICKS] = strtod(start, nullptr);
-	record[P_RSS_BYTES] = strtod(rss, nullptr) * page_bytes;
-	return true;
+	record[P_CPU_TICKS] += strtod(skip(ticks, 1), nullptr);
+	record[P_RSS_BYTES] *= page_bytes;
+	return record[P_PID] > 0;
 }
 
 int read_processes(Output *out) {
@@ -324,7 +331,7 @@ size_t take_sample(double *data, size_t capacity) {
 	header[H_TICKS] = static_cast<double>(sysconf(_SC_CLK_TCK));
 	read_cpu(header, buffer);
 	if (read_file(AT_FDCWD, below("/proc/loadavg"), buffer, kFileBytes) < 0 ||
-	    sscanf(buffer, "%lf %lf %lf", &header[H_LOAD1], &header[H_LOAD5], &header[H_LOAD15]) != 3)
+	    sscanf(buffer, "%lf %lf %lf", &header[H_LOAD1], &header[H_LOAD5], &header[H_LOAD15]) != 3 || header[H_LOAD1] < 0)
 		header[H_LOAD1] = NAN;
 	read_memory(header, buffer);
 	read_pressure(&header[H_PSI_CPU_SOME], &header[H_PSI_CPU_FULL], "/proc/pressure/cpu", buffer);

@@ -8,7 +8,7 @@ import { PACK, type Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import { printData, printRows } from './data.ts';
 
-import { EXIT, type Format, paint } from './output.ts';
+import { EXIT, type Format, paint, printable } from './output.ts';
 
 export async function runQuery(
   directory: string | undefined,
@@ -28,7 +28,8 @@ function printCompleteness(answer: QueryAnswer): void {
   process.stderr.write(
     paint('dim', `${answer.rows.length} row${answer.rows.length === 1 ? '' : 's'}, ${from}, ${answer.tookMs} ms\n`),
   );
-  for (const { node, reason } of answer.missing) process.stderr.write(paint('yellow', `missing: ${node} (${reason})\n`));
+  for (const { node, reason } of answer.missing)
+    process.stderr.write(paint('yellow', `missing: ${printable(node)} (${printable(reason)})\n`));
   for (const { node, table } of answer.truncated)
     process.stderr.write(paint('yellow', `cut short: ${table} of ${node}; narrow it with WHERE column = …\n`));
 }

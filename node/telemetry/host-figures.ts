@@ -157,6 +157,10 @@ export const HOST_SOURCES: readonly HostSource[] = [
   { file: '/proc/mdstat', figures: ['raid.degraded'], parse: degradedArrays },
 ];
 
+/** Degrees may lie below zero; counts do not. */
+const isFigure = (figure: string, value: number): boolean =>
+  Number.isFinite(value) && (value >= 0 || figure === 'temperature.milli');
+
 /** @param read the file's text, or throws why not. */
 export function readFigures(sources: readonly HostSource[], read: (file: string) => string): HostFigures {
   const values = new Map<string, number>();
@@ -165,11 +169,11 @@ export function readFigures(sources: readonly HostSource[], read: (file: string)
     const found = attempt(() => parse(read(file)));
     for (const figure of figures) {
       const value = found.ok ? found.value[figure] : undefined;
-      if (value !== undefined && Number.isFinite(value)) values.set(figure, value);
+      if (value !== undefined && isFigure(figure, value)) values.set(figure, value);
       else lacks.set(figure, found.ok ? `${file} does not say` : found.reason);
     }
     for (const [figure, value] of found.ok ? Object.entries(found.value) : [])
-      if (PER_DEVICE.test(figure) && Number.isFinite(value)) values.set(figure, value);
+      if (PER_DEVICE.test(figure) && isFigure(figure, value)) values.set(figure, value);
   }
   return { values, lacks };
 }

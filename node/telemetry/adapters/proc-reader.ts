@@ -35,6 +35,9 @@ function read(path: string): string | undefined {
   }
 }
 
+/** What the kernel counts is never below zero. */
+const isCount = (value: number): boolean => Number.isFinite(value) && value >= 0;
+
 /** NaN for what is none: an empty text is not 0. */
 const number = (text: string | undefined): number => (text === undefined || text === '' ? Number.NaN : Number(text));
 
@@ -44,7 +47,7 @@ function cpuTimes(stat: string | undefined): CpuTimes | undefined {
   if (line === undefined || !line.startsWith('cpu ')) return undefined;
   const ticks = line.trim().split(/ +/).slice(1).map(Number);
   const [user, nice, system, idle, iowait = 0, irq = 0, softirq = 0, steal = 0] = ticks;
-  if (user === undefined || nice === undefined || system === undefined || idle === undefined || ticks.some(Number.isNaN))
+  if (user === undefined || nice === undefined || system === undefined || idle === undefined || !ticks.every(isCount))
     return undefined;
   return { user: user + nice, system: system + irq + softirq, idle, iowait, steal };
 }
@@ -63,7 +66,7 @@ function pressure(text: string | undefined): Pressure | undefined {
 
 function load(text: string | undefined): [number, number, number] | undefined {
   const [one = Number.NaN, five = Number.NaN, fifteen = Number.NaN] = text?.trim().split(/\s+/).map(number) ?? [];
-  return [one, five, fifteen].every(Number.isFinite) ? [one, five, fifteen] : undefined;
+  return [one, five, fifteen].every(isCount) ? [one, five, fifteen] : undefined;
 }
 
 /** Whole disks, as the native sampler: no partitions, loop or RAM devices. */
@@ -76,7 +79,7 @@ function disks(text: string | undefined): DiskSample[] {
     const device = fields[2];
     if (device === undefined || !DISK.test(device) || samples.length >= MAX_DISKS) continue;
     const [readSectors = 0, writtenSectors = 0, busyMs = 0] = [fields[5], fields[9], fields[12]].map(number);
-    if (![readSectors, writtenSectors, busyMs].every(Number.isFinite)) continue;
+    if (![readSectors, writtenSectors, busyMs].every(isCount)) continue;
     samples.push({ device, readBytes: readSectors * SECTOR_BYTES, writtenBytes: writtenSectors * SECTOR_BYTES, busyMs });
   }
   return samples;
@@ -127,17 +130,17 @@ export function parseStat(text: string): ProcessSample | undefined {
   if (open < 0 || close < open) return undefined;
   const fields = text.slice(close + 2).split(' ');
   if (fields.length <= RSS_FIELD || text.charAt(close + 1) !== ' ') return undefined;
-  const number = (index: number): number => Number(fields[index]);
-  return {
+  const number = (index: number): number => Number(fields[index] || Number.NaN);
+  const numbers = {
     pid: Number(text.slice(0, open)),
-    name: text.slice(open + 1, close),
-    state: fields[0] ?? '?',
     parent: number(1),
     cpuTicks: number(11) + number(12),
     threads: number(17),
     startTicks: number(19),
     rssBytes: number(RSS_FIELD) * PAGE_BYTES,
   };
+  if (!Object.values(numbers).every(isCount) || numbers.pid === 0) return undefined;
+  return { ...numbers, name: text.slice(open + 1, close), state: fields[0] ?? '?' };
 }
 
 /** For so long a slice of the scan may hold the event loop; the rest goes on in its next turn. */
