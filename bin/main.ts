@@ -1,9 +1,9 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
-import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
+import { readInput } from '../node/adapters/regular-file.ts';
 import type { CommandModel } from '../node/cli/completion.ts';
-import { EXIT, type Format, paint } from '../node/cli/output.ts';
+import { EXIT, type Format, paint, printable } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
@@ -86,6 +86,9 @@ function addNodeCommands(program: Command): void {
   program
     .command('compute-host', { hidden: true })
     .action(async () => (await import('../node/adapters/compute-host.ts')).hostCompute());
+  program
+    .command('log-host', { hidden: true })
+    .action(async () => (await import('../node/telemetry/adapters/log-host.ts')).hostLogs());
   program
     .command('leave-check', { hidden: true })
     .action(async () => ends((await import('../node/adapters/leave-check.ts')).checkLeave()));
@@ -524,7 +527,7 @@ function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: stri
   if (ca !== undefined) process.env.KALOS_CA = ca;
   if (tokenFile === undefined) return;
   try {
-    process.env.KALOS_API_TOKEN = readFileSync(tokenFile, 'utf8').trim();
+    process.env.KALOS_API_TOKEN = readInput(tokenFile).toString('utf8').trim();
   } catch (error) {
     throw new KalosError('usage', `the token cannot be read: ${(error as Error).message}`, 'kalos api-token create prints one');
   }
@@ -545,7 +548,9 @@ function report(error: unknown): number {
     if (process.env.KALOS_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return EXIT.error;
   }
-  process.stderr.write(`${paint('red', 'kalos:')} ${error.message}\n${error.hint === '' ? '' : `  ${error.hint}\n`}`);
+  process.stderr.write(
+    `${paint('red', 'kalos:')} ${printable(error.message)}\n${error.hint === '' ? '' : `  ${printable(error.hint)}\n`}`,
+  );
   return error.code === 'usage' ? EXIT.usage : error.code === 'refused' ? EXIT.refused : EXIT.error;
 }
 

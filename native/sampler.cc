@@ -5,15 +5,16 @@
 #include <node_api.h>
 
 #include <climits>
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
+#include <initializer_list>
 #include <fcntl.h>
 #include <cstddef>
 #include <malloc.h>
-#include <mntent.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -24,7 +25,7 @@
 
 namespace {
 
-constexpr size_t kFileBytes = 256 * 1024;
+constexpr size_t kFileBytes = 1024 * 1024;
 constexpr int kMaxDisks = 2048;
 constexpr int kMaxMounts = 256;
 constexpr int kMaxProcesses = 20000;
@@ -45,9 +46,20 @@ struct Output {
 	}
 };
 
-// Reads a whole small file, NUL-terminated; length, or -1.
+// Of another machine, whose files lie below a directory; empty for this one.
+thread_local char root[PATH_MAX] = "";
+
+const char *below(const char *path) {
+	static thread_local char whole[2 * PATH_MAX];
+	if (root[0] == '\0')
+		return path;
+	snprintf(whole, sizeof whole, "%s%s", root, path);
+	return whole;
+}
+
+// Reads a whole small file, NUL-terminated; length, or -1. Of one that is larger the last line is left out where it was cut.
 ssize_t read_file(int dir, const char *path, char *buffer, size_t size) {
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -1;
 	size_t length = 0;
@@ -60,6 +72,8 @@ ssize_t read_file(int dir, const char *path, char *buffer, size_t size) {
 			break;
 	}
 	close(fd);
+	while (length == size - 1 && length > 0 && buffer[length - 1] != '\n')
+		length--;
 	buffer[length] = '\0';
 	return static_cast<ssize_t>(length);
 }
@@ -69,11 +83,15 @@ void copy_name(double *field, const char *name, size_t length, size_t size) {
 }
 
 void read_cpu(double *header, char *buffer) {
-	double user, nice, system, idle, iowait = 0, irq = 0, softirq = 0, steal = 0; // older kernels have fewer
-	if (read_file(AT_FDCWD, "/proc/stat", buffer, kFileBytes) < 0)
+	// proc(5): what came later than idle is 0 where a kernel does not have it.
+	double user, nice, system, idle, iowait = 0, irq = 0, softirq = 0, steal = 0;
+	if (read_file(AT_FDCWD, below("/proc/stat"), buffer, kFileBytes) < 0)
 		return;
 	if (sscanf(buffer, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) < 4)
 		return;
+	for (double ticks : {user, nice, system, idle, iowait, irq, softirq, steal})
+		if (ticks < 0)
+			return;
 	header[H_CPU_USER] = user + nice;
 	header[H_CPU_SYSTEM] = system + irq + softirq;
 	header[H_CPU_IDLE] = idle;
@@ -81,15 +99,26 @@ void read_cpu(double *header, char *buffer) {
 	header[H_CPU_STEAL] = steal;
 }
 
-double meminfo_bytes(const char *text, const char *key) {
-	const char *line = strstr(text, key);
-	char *end = nullptr;
-	double value = line == nullptr ? 0 : strtod(line + strlen(key), &end);
-	return line == nullptr || end == line + strlen(key) ? NAN : value * 1024;
+// The number after a key that begins a line; NAN where there is none.
+double number_after(const char *text, const char *key) {
+	size_t length = strlen(key);
+	for (const char *line = text; line != nullptr; line = strchr(line, '\n')) {
+		if (*line == '\n')
+			line++;
+		if (strncmp(line, key, length) != 0)
+			continue;
+		const char *value = line + length;
+		while (*value == ' ' || *value == '\t')
+			value++;
+		return isdigit(static_cast<unsigned char>(*value)) ? strtod(value, nullptr) : NAN;
+	}
+	return NAN;
 }
 
+double meminfo_bytes(const char *text, const char *key) { return number_after(text, key) * 1024; }
+
 void read_memory(double *header, char *buffer) {
-	if (read_file(AT_FDCWD, "/proc/meminfo", buffer, kFileBytes) < 0)
+	if (read_file(AT_FDCWD, below("/proc/meminfo"), buffer, kFileBytes) < 0)
 		return;
 	header[H_MEM_TOTAL] = meminfo_bytes(buffer, "MemTotal:");
 	header[H_MEM_AVAILABLE] = meminfo_bytes(buffer, "MemAvailable:");
@@ -98,25 +127,22 @@ void read_memory(double *header, char *buffer) {
 }
 
 void read_pressure(double *some, double *full, const char *path, char *buffer) {
-	if (read_file(AT_FDCWD, path, buffer, kFileBytes) < 0)
+	if (read_file(AT_FDCWD, below(path), buffer, kFileBytes) < 0)
 		return;
-	const char *line = strstr(buffer, "some avg10=");
-	if (line != nullptr)
-		*some = strtod(line + strlen("some avg10="), nullptr);
-	line = strstr(buffer, "full avg10=");
-	if (line != nullptr)
-		*full = strtod(line + strlen("full avg10="), nullptr);
+	*some = number_after(buffer, "some avg10=");
+	*full = number_after(buffer, "full avg10=");
 }
 
 // All block devices: which of them count is for the readers, both of them alike (bottomDisks).
 int read_disks(Output *out, char *buffer) {
 	int count = 0;
-	if (read_file(AT_FDCWD, "/proc/diskstats", buffer, kFileBytes) < 0)
+	if (read_file(AT_FDCWD, below("/proc/diskstats"), buffer, kFileBytes) < 0)
 		return 0;
 	for (char *line = strtok(buffer, "\n"); line != nullptr && count < kMaxDisks; line = strtok(nullptr, "\n")) {
 		char name[DISK_NAME_BYTES];
 		double read_sectors, written_sectors, busy_ms;
-		if (sscanf(line, " %*d %*d %31s %*f %*f %lf %*f %*f %*f %lf %*f %*f %lf", name, &read_sectors, &written_sectors, &busy_ms) != 4)
+		if (sscanf(line, " %*d %*d %31s %*f %*f %lf %*f %*f %*f %lf %*f %*f %lf", name, &read_sectors, &written_sectors, &busy_ms) != 4 || read_sectors < 0 ||
+		    written_sectors < 0 || busy_ms < 0)
 			continue;
 		double *record = out->take(DISK_DOUBLES);
 		count++;
@@ -145,37 +171,63 @@ bool is_seen(const char seen[][MOUNT_PATH_BYTES], int count, const char *name) {
 	return false;
 }
 
+// The next field of a line, which ends with a blank; the line goes on after it.
+char *next_field(char **line) { return strsep(line, " "); }
+
+// fstab(5): blanks and the like are octal; in place.
+void unescape(char *text) {
+	char *to = text;
+	for (const char *from = text; *from != '\0'; to++) {
+		bool octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7';
+		*to = octal ? static_cast<char>((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0')) : *from;
+		from += octal ? 4 : 1;
+	}
+	*to = '\0';
+}
+
+bool has_option(const char *options, const char *wanted) {
+	size_t length = strlen(wanted);
+	for (const char *at = options; at != nullptr; at = strchr(at, ',')) {
+		if (*at == ',')
+			at++;
+		if (strncmp(at, wanted, length) == 0 && (at[length] == '\0' || at[length] == ','))
+			return true;
+	}
+	return false;
+}
+
 // A device mounted twice counts once; so does a path. Read-only mounts cannot fill and are left out.
-int read_mounts(Output *out) {
+int read_mounts(Output *out, char *buffer) {
 	static thread_local char seen[kMaxMounts][MOUNT_PATH_BYTES];
-	FILE *table = setmntent("/proc/self/mounts", "r");
 	int count = 0;
-	if (table == nullptr)
+	if (read_file(AT_FDCWD, below("/proc/self/mounts"), buffer, kFileBytes) < 0)
 		return 0;
-	struct mntent entry;
-	char strings[4096];
-	while (count < kMaxMounts && getmntent_r(table, &entry, strings, sizeof strings) != nullptr) {
-		struct statvfs fs;
-		bool shared_name = strcmp(entry.mnt_type, "tmpfs") == 0 || strcmp(entry.mnt_type, "overlay") == 0;
-		const char *key = shared_name ? entry.mnt_dir : entry.mnt_fsname;
-		if (!is_file_system(entry.mnt_type) || strlen(entry.mnt_dir) >= MOUNT_PATH_BYTES || is_seen(seen, count, key))
+	char *rest = buffer;
+	while (count < kMaxMounts && rest != nullptr) {
+		char *line = strsep(&rest, "\n");
+		char *device = next_field(&line), *path = next_field(&line), *type = next_field(&line), *options = next_field(&line);
+		if (options == nullptr || !is_file_system(type) || has_option(options, "ro"))
 			continue;
-		if (statvfs(entry.mnt_dir, &fs) != 0 || (fs.f_flag & ST_RDONLY) != 0)
+		unescape(device);
+		unescape(path);
+		struct statvfs fs;
+		bool shared_name = strcmp(type, "tmpfs") == 0 || strcmp(type, "overlay") == 0;
+		const char *key = shared_name ? path : device;
+		if (strlen(path) >= MOUNT_PATH_BYTES || is_seen(seen, count, key) || statvfs(below(path), &fs) != 0)
 			continue;
 		snprintf(seen[count], MOUNT_PATH_BYTES, "%s", key);
 		count++;
 		double *record = out->take(MOUNT_DOUBLES);
 		if (record == nullptr)
 			continue;
-		copy_name(record + M_PATH, entry.mnt_dir, strlen(entry.mnt_dir), MOUNT_PATH_BYTES);
-		copy_name(record + M_DEVICE, entry.mnt_fsname, strlen(entry.mnt_fsname), MOUNT_DEVICE_BYTES);
-		copy_name(record + M_TYPE, entry.mnt_type, strlen(entry.mnt_type), MOUNT_TYPE_BYTES);
+		copy_name(record + M_PATH, path, strlen(path), MOUNT_PATH_BYTES);
+		copy_name(record + M_DEVICE, device, strlen(device), MOUNT_DEVICE_BYTES);
+		copy_name(record + M_TYPE, type, strlen(type), MOUNT_TYPE_BYTES);
 		record[M_SIZE] = static_cast<double>(fs.f_blocks) * static_cast<double>(fs.f_frsize);
 		record[M_AVAILABLE] = static_cast<double>(fs.f_bavail) * static_cast<double>(fs.f_frsize);
 		record[M_INODES] = static_cast<double>(fs.f_files);
 		record[M_INODES_FREE] = static_cast<double>(fs.f_ffree);
 	}
-	endmntent(table);
 	return count;
 }
 
@@ -193,7 +245,7 @@ const char *skip(const char *at, int count) {
 bool parse_process(const char *text, double *record, double page_bytes) {
 	const char *open = strchr(text, '(');
 	const char *close = strrchr(text, ')');
-	if (open == nullptr || close == nullptr || close[1] == '\0')
+	if (open == nullptr || close == nullptr || close < open || close[1] != ' ' || close[2] == '\0')
 		return false;
 	const char *state = close + 2;
 	const char *ticks = skip(state, 11);
@@ -202,21 +254,24 @@ bool parse_process(const char *text, double *record, double page_bytes) {
 	const char *rss = skip(state, 21);
 	if (rss == nullptr)
 		return false;
-	char *rest;
+	const struct {
+		int field;
+		const char *at;
+	} numbers[] = {{P_PID, text}, {P_PARENT, state + 2}, {P_CPU_TICKS, ticks}, {P_THREADS, threads}, {P_START_TICKS, start}, {P_RSS_BYTES, rss}};
+	for (const auto &number : numbers) {
+		if (!isdigit(static_cast<unsigned char>(*number.at)))
+			return false;
+		record[number.field] = strtod(number.at, nullptr);
+	}
 	copy_name(record + P_NAME, open + 1, static_cast<size_t>(close - open - 1), PROCESS_NAME_BYTES);
-	record[P_PID] = strtod(text, nullptr);
 	record[P_STATE] = static_cast<unsigned char>(*state);
-	record[P_PARENT] = strtod(state + 2, nullptr);
-	record[P_CPU_TICKS] = strtod(ticks, &rest);
-	record[P_CPU_TICKS] += strtod(rest, nullptr);
-	record[P_THREADS] = strtod(threads, nullptr);
-	record[P_START_TICKS] = strtod(start, nullptr);
-	record[P_RSS_BYTES] = strtod(rss, nullptr) * page_bytes;
-	return true;
+	record[P_CPU_TICKS] += strtod(skip(ticks, 1), nullptr);
+	record[P_RSS_BYTES] *= page_bytes;
+	return record[P_PID] > 0;
 }
 
 int read_processes(Output *out) {
-	DIR *proc = opendir("/proc");
+	DIR *proc = opendir(below("/proc"));
 	int count = 0;
 	if (proc == nullptr)
 		return 0;
@@ -253,28 +308,32 @@ size_t take_sample(double *data, size_t capacity) {
 	header[H_CPUS] = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
 	header[H_TICKS] = static_cast<double>(sysconf(_SC_CLK_TCK));
 	read_cpu(header, buffer);
-	if (read_file(AT_FDCWD, "/proc/loadavg", buffer, kFileBytes) > 0)
-		sscanf(buffer, "%lf %lf %lf", &header[H_LOAD1], &header[H_LOAD5], &header[H_LOAD15]);
+	if (read_file(AT_FDCWD, below("/proc/loadavg"), buffer, kFileBytes) < 0 ||
+	    sscanf(buffer, "%lf %lf %lf", &header[H_LOAD1], &header[H_LOAD5], &header[H_LOAD15]) != 3 || header[H_LOAD1] < 0)
+		header[H_LOAD1] = NAN;
 	read_memory(header, buffer);
 	read_pressure(&header[H_PSI_CPU_SOME], &header[H_PSI_CPU_FULL], "/proc/pressure/cpu", buffer);
 	read_pressure(&header[H_PSI_MEMORY_SOME], &header[H_PSI_MEMORY_FULL], "/proc/pressure/memory", buffer);
 	read_pressure(&header[H_PSI_IO_SOME], &header[H_PSI_IO_FULL], "/proc/pressure/io", buffer);
 	header[H_DISKS] = read_disks(&out, buffer);
-	header[H_MOUNTS] = read_mounts(&out);
+	header[H_MOUNTS] = read_mounts(&out, buffer);
 	header[H_PROCESSES] = read_processes(&out);
 	free(buffer);
 	return out.used;
 }
 
-// sample(Float64Array) -> doubles needed; the array is whole when that is no more than its length.
+// sample(Float64Array, root?) -> doubles needed; the array is whole when that is no more than its length. `root`: a directory with
+// another machine's /proc, for tests.
 napi_value Sample(napi_env env, napi_callback_info info) {
-	napi_value argument, result;
-	size_t argc = 1, length = 0;
+	napi_value arguments[2], result;
+	size_t argc = 2, length = 0, root_length = 0;
 	napi_typedarray_type type;
 	void *data = nullptr;
-	if (napi_get_cb_info(env, info, &argc, &argument, nullptr, nullptr) != napi_ok || argc != 1 ||
-	    napi_get_typedarray_info(env, argument, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array) {
-		napi_throw_type_error(env, "KALOS_SAMPLER", "sample takes one Float64Array");
+	root[0] = '\0';
+	if (napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr) != napi_ok || argc < 1 ||
+	    napi_get_typedarray_info(env, arguments[0], &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array ||
+	    (argc > 1 && napi_get_value_string_utf8(env, arguments[1], root, sizeof root, &root_length) != napi_ok)) {
+		napi_throw_type_error(env, "KALOS_SAMPLER", "sample takes one Float64Array, and perhaps a directory");
 		return nullptr;
 	}
 	napi_create_uint32(env, static_cast<uint32_t>(take_sample(static_cast<double *>(data), length)), &result);

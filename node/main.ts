@@ -86,7 +86,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
   const { version, addonPath, modelPath } = findPackage();
-  const { sensors, fallbackReason } = openSensors(addonPath);
+  const { sensors, logs, fallbackReason } = openSensors(addonPath, options.entry);
   const [clock, random] = [new SystemClock(), new SystemRandom()];
   const name = config.name ?? nameOfMachine(hostname(), identity.peer);
   const entered = await enterSwarm({
@@ -127,7 +127,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const reload = (): Promise<Reloaded> => configuration.reload(agent);
   agent.edge = { page: page?.url, configuration: () => configuration.entries(), reload };
   const close = (): void => {
-    for (const one of [server, http]) one?.close();
+    for (const one of [server, http, logs]) one?.close();
     http?.closeAllConnections();
     server.closeAllConnections();
   };

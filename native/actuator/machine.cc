@@ -154,17 +154,6 @@ Outcome read_setting(const char *base, const std::string &path, uint64_t resolve
 	return Outcome::fine();
 }
 
-// vm.swappiness → vm/swappiness; false for what is no key.
-bool sysctl_path(const std::string &key, std::string *path) {
-	if (!is_plain_name(key) || key.find("..") != std::string::npos || key.back() == '.')
-		return false;
-	*path = key;
-	for (char &c : *path)
-		if (c == '.')
-			c = '/';
-	return true;
-}
-
 bool block_path(const std::string &device, const std::string &attribute, std::string *path) {
 	if (!is_plain_name(device) || device.size() > 31 || (attribute != "scheduler" && attribute != "read_ahead_kb"))
 		return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -71,6 +72,26 @@ bool is_plain_name(const std::string &name) {
 	return true;
 }
 
+bool sysctl_path(const std::string &key, std::string *path) {
+	std::string plain = key;
+	for (char &c : plain)
+		if (c == '/')
+			c = '_';
+	if (!is_plain_name(plain) || (key.find('/') != std::string::npos && key.find('/') < key.find('.')))
+		return false;
+	path->clear();
+	for (char c : key)
+		*path += c == '.' ? '/' : c == '/' ? '.' : c;
+	for (size_t from = 0; from <= path->size();) {
+		size_t to = std::min(path->find('/', from), path->size());
+		std::string part = path->substr(from, to - from);
+		if (part.empty() || part == "." || part == "..")
+			return false;
+		from = to + 1;
+	}
+	return true;
+}
+
 bool is_within(const std::string &path, const std::string &directory) {
 	return path == directory || (path.size() > directory.size() && path.compare(0, directory.size(), directory) == 0 && path[directory.size()] == '/');
 }
@@ -104,7 +125,10 @@ bool Policy::rule(const std::string &line, std::string *why) {
 		return false;
 	}
 	bool path = kind == "path" || kind == "program";
-	if (path ? !is_plain_path(name) : !is_plain_name(name)) {
+	std::string setting;
+	// A rule that ends with a dot is of all keys below.
+	bool key = kind == "sysctl" && sysctl_path(name.back() == '.' ? name + "x" : name, &setting);
+	if (path ? !is_plain_path(name) : !is_plain_name(name) && !key) {
 		*why = path ? "not an absolute path without . and .." : "not a plain name";
 		return false;
 	}

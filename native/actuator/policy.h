@@ -60,4 +60,8 @@ private:
 bool is_plain_path(const std::string &path);
 // 1 to 64 letters, digits and . _ - @ : and not led by a dash: never an option, never a path.
 bool is_plain_name(const std::string &name);
+
+// vm.swappiness to vm/swappiness, as sysctl(8) does: a slash stands for a dot within a part, net.ipv4.conf.eth0/100.rp_filter; false for
+// what is no key, and for one that is written as a path: a key has one form, as rules are compared with it.
+bool sysctl_path(const std::string &key, std::string *path);
 bool is_within(const std::string &path, const std::string &directory);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Actuator, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
+import { sysctlPath } from '../sysctl-key.ts';
 import type { ToolCall } from '../tool-call.ts';
 
 /** R0 reads; R1 is local and reversible; R2 disrupts; R3 cannot be taken back. */
@@ -116,6 +117,16 @@ export const plainName = z
   .min(1)
   .max(64)
   .regex(/^[A-Za-z0-9_][A-Za-z0-9._@:-]*$/, 'one plain name: no wildcard, no path, not led by a dash');
+
+/** In the one form that rules are compared with: dots part it. */
+export const sysctlName = z
+  .string()
+  .max(64)
+  .regex(
+    /^[A-Za-z0-9_][A-Za-z0-9_@:-]*(\.[A-Za-z0-9._@:/-]+)?$/,
+    'a key such as vm.swappiness; in the name of a VLAN interface a slash stands for its dot: net.ipv4.conf.eth0/100.rp_filter',
+  )
+  .refine((key) => sysctlPath(key) !== undefined, 'a key without empty parts');
 
 /** Absolute, as it is: nothing in it leads elsewhere. */
 export const plainPath = z

@@ -11,6 +11,7 @@ import {
   type TableShape,
 } from '../../swarm/ports/compute.ts';
 import { is, isName, tokens } from '../query/tokens.ts';
+import { addFunctions } from './sql-functions.ts';
 
 const MAX_HEAP_BYTES = 256 * 1024 * 1024;
 const MAX_RESULT_ROWS = 100_000;
@@ -27,6 +28,7 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 function emptyTables(schema: readonly TableShape[]): DatabaseSync {
   const db = new DatabaseSync(':memory:', { allowExtension: false });
   db.exec(`PRAGMA hard_heap_limit = ${MAX_HEAP_BYTES}`);
+  addFunctions(db);
   for (const { name, columns } of schema) {
     db.exec(`CREATE TABLE ${quoted(name)} (${columns.map((column) => `${quoted(column.name)} ${column.type}`).join(', ')})`);
   }

@@ -1,7 +1,7 @@
 // Talks to an agent: to that of a state directory over its Unix socket, or to one at an address over HTTP, with a token.
-import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
 import { request as overHttps } from 'node:https';
+import { readInput } from '../adapters/regular-file.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { isLoopback } from '../config/address.ts';
 import { KalosError, reasonOf } from '../errors.ts';
@@ -50,7 +50,7 @@ function wayTo(directory: string | undefined): Way {
 
 function authority(file: string): Buffer {
   try {
-    return readFileSync(file);
+    return readInput(file);
   } catch (error) {
     throw new KalosError('usage', `KALOS_CA ${file} cannot be read: ${reasonOf(error)}`, 'name a file of certificates in PEM');
   }

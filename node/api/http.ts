@@ -1,8 +1,8 @@
 // The API over HTTP: for the page, for Prometheus, for other machines. On loopback it may be looked at without a token; anything more, and
 // any other address, needs one, and TLS. A browser is kept from being used against it by what it says of who asks.
-import { readFileSync } from 'node:fs';
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
+import { readRegular } from '../adapters/regular-file.ts';
 import type { Level } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { isLoopback } from '../config/address.ts';
@@ -51,7 +51,7 @@ export async function serveHttp(agent: Agent, { listen, certificate, key }: Http
 
 function tls(certificate: string, key: string): { cert: Buffer; key: Buffer } {
   try {
-    return { cert: readFileSync(certificate), key: readFileSync(key) };
+    return { cert: readRegular(certificate), key: readRegular(key) };
   } catch (error) {
     throw new KalosError('config', `the API's certificate or key cannot be read: ${(error as Error).message}`);
   }

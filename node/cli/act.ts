@@ -1,7 +1,8 @@
 // `kalos tools | act | rollback | approve | reject | stop-all | resume`: a person's hand on one machine, through the same
 // executor as a policy's: guard, audit, transaction, verification.
-import { readFileSync } from 'node:fs';
+
 import type { Silence } from '../action/silences.ts';
+import { readInput } from '../adapters/regular-file.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
@@ -95,7 +96,7 @@ type Call = Record<string, string | string[]>;
 
 function fileContent(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readInput(path).toString('utf8');
   } catch (error) {
     throw new KalosError('usage', `content=@${path}: ${(error as Error).message}`);
   }

@@ -1,6 +1,6 @@
 // `kalos audit verify | list | prove | check`: the Merkle log of what an agent intended and did (RFC 6962).
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import type { AuditRecord } from '../audit/audit-log.ts';
 import { checkProof, type ProofText, proofSchema } from '../audit/proof.ts';
@@ -110,7 +110,7 @@ export async function auditCheck(file: string, format: Format): Promise<number> 
 
 function readProof(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'));
+    return JSON.parse(readInput(file).toString('utf8'));
   } catch (error) {
     throw new KalosError('io', `cannot read ${file}: ${(error as Error).message}`);
   }

@@ -1,6 +1,6 @@
 // What the command line prints for programs: JSON or YAML. Apart from output.ts, so that an agent does not load a YAML library.
 import { stringify } from 'yaml';
-import { type Format, table } from './output.ts';
+import { type Format, printableJson, table } from './output.ts';
 
 /** Machine-readable output carries a version, so that scripts can tell when its shape changes. */
 const OUTPUT_VERSION = 1;
@@ -31,5 +31,5 @@ function csvCell(value: unknown): string {
 
 export function printData(format: Format, data: Record<string, unknown>): void {
   const versioned = { outputVersion: OUTPUT_VERSION, ...data };
-  process.stdout.write(format === 'json' ? `${JSON.stringify(versioned, null, 2)}\n` : stringify(versioned)); // json, and yaml for all that is no json
+  process.stdout.write(format === 'json' ? `${printableJson(JSON.stringify(versioned, null, 2))}\n` : stringify(versioned)); // json, and yaml for all that is no json
 }

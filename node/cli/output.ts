@@ -24,10 +24,21 @@ export function paint(colour: keyof typeof CODES, text: string): string {
   return useColour ? `\u001b[${CODES[colour]}m${text}\u001b[0m` : text;
 }
 
-/** Text from machines may hold control characters, which a terminal would obey. */
+/**
+ * What a terminal would obey: control characters, but for tabs and ends of lines; and what turns the direction of text, or ends a line
+ * where nothing else does, by which one name looks like another.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Text from machines, for a terminal. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '�');
+  return text.replace(OBEYED, '�');
+}
+
+/** The same within JSON, where it can be written so that programs read what it was. */
+export function printableJson(text: string): string {
+  return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Columns padded to their widest cell; numbers to the right. */
@@ -46,7 +57,7 @@ export function table(headers: readonly string[], rows: readonly (readonly unkno
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '-';
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
-  return printable(String(value)).replaceAll('\n', ' ');
+  return printable(String(value)).replaceAll(/[\n\t]/g, ' ');
 }
 
 export function bytes(value: number): string {

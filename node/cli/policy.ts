@@ -1,4 +1,5 @@
 // `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
+import { readInput } from '../adapters/regular-file.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
 import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
@@ -91,7 +92,7 @@ export async function showPolicy(options: PolicyOptions, name: string): Promise<
 
 /** The `[[policy]]` tables of a file, and nothing else. */
 export function readPolicies(file: string): unknown[] {
-  const { policy, ...others } = readConfigFile(file, true);
+  const { policy, ...others } = readConfigFile(file, true, readInput);
   const [other] = Object.keys(others);
   if (other !== undefined) throw new KalosError('usage', `${file}: ${other}: only [[policy]] tables can be applied`);
   if (!Array.isArray(policy) || policy.length === 0) throw new KalosError('usage', `${file} holds no [[policy]] table`);

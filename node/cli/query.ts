@@ -8,7 +8,7 @@ import { PACK, type Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import { printData, printRows } from './data.ts';
 
-import { EXIT, type Format, paint } from './output.ts';
+import { EXIT, type Format, paint, printable } from './output.ts';
 
 export async function runQuery(
   directory: string | undefined,
@@ -28,7 +28,8 @@ function printCompleteness(answer: QueryAnswer): void {
   process.stderr.write(
     paint('dim', `${answer.rows.length} row${answer.rows.length === 1 ? '' : 's'}, ${from}, ${answer.tookMs} ms\n`),
   );
-  for (const { node, reason } of answer.missing) process.stderr.write(paint('yellow', `missing: ${node} (${reason})\n`));
+  for (const { node, reason } of answer.missing)
+    process.stderr.write(paint('yellow', `missing: ${printable(node)} (${printable(reason)})\n`));
   for (const { node, table } of answer.truncated)
     process.stderr.write(paint('yellow', `cut short: ${table} of ${node}; narrow it with WHERE column = …\n`));
 }
@@ -110,7 +111,11 @@ export function showTable(given: string, format: Format): number {
   const lines = [
     `${paint('bold', name)}  ${description}`,
     scope === 'swarm' ? '  every peer holds all of it: nobody is asked' : '  of each machine: the members concerned are asked',
-    ...(needs.length === 0 ? [] : [`  it has to be asked with ${needs.map((one) => `${one} = '…'`).join(' or ')}`]),
+    ...(needs.length === 0
+      ? []
+      : [
+          `  it has to be told what to look for: ${needs.map((one) => `${one} = '…', ${one} LIKE '/…%'`).join(', ')}, or by JOIN`,
+        ]),
     '',
     ...columns.map((column) => `  ${column.name.padEnd(width)}  ${column.type.padEnd(7)}  ${column.description}`),
     '',

@@ -1,6 +1,7 @@
 // `kalos metrics | incidents | conditions | logs | down`: what one asks of one machine most often, without SQL.
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { openRegular } from '../adapters/regular-file.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
@@ -152,8 +153,17 @@ export async function logs(directory: string | undefined, service: string, lines
   return EXIT.ok;
 }
 
+/** A service may write to the directory of its log, and put something else there. */
+function opened(file: string): number {
+  try {
+    return openRegular(file);
+  } catch (error) {
+    throw new KalosError('io', `cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
 function printTail(file: string, lines: number): number {
-  const fd = openSync(file, 'r');
+  const fd = opened(file);
   try {
     const { size } = fstatSync(fd);
     const from = Math.max(0, size - TAIL_BYTES);
@@ -170,7 +180,7 @@ function printTail(file: string, lines: number): number {
 
 /** A log that became smaller was rotated: it is read from its beginning. */
 function printFrom(file: string, offset: number): number {
-  const fd = openSync(file, 'r');
+  const fd = opened(file);
   try {
     const { size } = fstatSync(fd);
     let at = size < offset ? 0 : offset;

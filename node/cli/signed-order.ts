@@ -1,6 +1,7 @@
 // `kalos order draft | sign | commit`: what cannot be taken back, by two operators.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { OPERATORS_NEEDED, orderSchema, type SignedOrder, signOrder } from '../action/signed-order.ts';
+import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import { keyFrom } from '../config/adapters/swarm-files.ts';
 import { KalosError } from '../errors.ts';
@@ -11,7 +12,7 @@ const HOUR_MS = 3_600_000;
 
 function readOrder(file: string): SignedOrder {
   try {
-    return orderSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return orderSchema.parse(JSON.parse(readInput(file).toString('utf8')));
   } catch (error) {
     throw new KalosError(
       'usage',

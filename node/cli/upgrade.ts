@@ -1,5 +1,5 @@
 // `kalos upgrade push | status | withdraw`: releases of KALOS for all machines that take any, tried on a few first.
-import { readFileSync } from 'node:fs';
+import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import type { UpgradeAnswer, UpgradesAnswer } from '../api/upgrade-routes.ts';
 import { KalosError } from '../errors.ts';
@@ -12,7 +12,7 @@ const look = (directory: string | undefined) => callAgent<UpgradesAnswer>(direct
 
 function readArchive(file: string): string {
   try {
-    return readFileSync(file).toString('base64');
+    return readInput(file).toString('base64');
   } catch (error) {
     throw new KalosError('usage', `cannot read ${file}: ${(error as Error).message}`, 'npm pack makes an archive of KALOS');
   }

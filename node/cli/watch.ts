@@ -3,7 +3,7 @@ import type { ApiToken, Scope } from '../agent/api-tokens.ts';
 import { callAgent, follow } from '../api/client.ts';
 import type { FeedEvent } from '../api/feed.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format, paint, printable } from './output.ts';
+import { EXIT, type Format, paint, printable, printableJson } from './output.ts';
 
 /** A line for each change, or a line of JSON. */
 export async function watch(directory: string | undefined, topic: string, asJson: boolean): Promise<number> {
@@ -15,7 +15,9 @@ export async function watch(directory: string | undefined, topic: string, asJson
       .filter((one) => typeof one === 'string' && one !== '')
       .join(' ');
     process.stdout.write(
-      asJson ? `${JSON.stringify(data)}\n` : `${line}${about === '' ? '' : `  ${paint('dim', printable(about))}`}\n`,
+      asJson
+        ? `${printableJson(JSON.stringify(data))}\n`
+        : `${line}${about === '' ? '' : `  ${paint('dim', printable(about))}`}\n`,
     );
   });
   return EXIT.error; // the agent has gone

@@ -7,11 +7,12 @@ import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
 import { maintenanceSchema } from '../action/maintenance.ts';
 import { checkTools } from '../action/remedies.ts';
-import { plainName, plainPath } from '../action/tool.ts';
+import { plainPath, sysctlName } from '../action/tool.ts';
 import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
+import { compilePattern } from '../patterns.ts';
 import { questionSchema } from '../query/pack.ts';
 import { isLoopback } from './address.ts';
 import { type Layer, type Merged, mergeLayers, originOf, valueAt } from './layers.ts';
@@ -33,6 +34,15 @@ const MAX_PATTERN_LENGTH = 200;
 const MAX_CONFIG_FILES = 16;
 const MAX_SERVERS = 3; // as many as resolv.conf(5) takes
 const DEFAULT_RENEW_DAYS = 14;
+
+const patternSchema = z
+  .string()
+  .min(1)
+  .max(MAX_PATTERN_LENGTH)
+  .superRefine((text, context) => {
+    const compiled = compilePattern(text);
+    if (!compiled.ok) context.addIssue({ code: 'custom', message: `the pattern "${text}": ${compiled.reason}` });
+  });
 
 const checkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tcp') }),
@@ -82,7 +92,7 @@ const serviceShape = {
       writeBytesPerS: write_bytes_s,
     }))
     .optional(),
-  alert: z.string().min(1).max(MAX_PATTERN_LENGTH).refine(isPattern, 'a regular expression').optional(),
+  alert: patternSchema.optional(),
   task: z.boolean().optional(),
   port_exclusive: z.boolean().optional(),
   failover: z.boolean().optional(),
@@ -111,7 +121,7 @@ const serviceSchema = z
     portExclusive: port_exclusive,
   }));
 
-const sysctlSchema = z.strictObject({ key: plainName, value: z.union([z.string(), z.number()]).transform(String) });
+const sysctlSchema = z.strictObject({ key: sysctlName, value: z.union([z.string(), z.number()]).transform(String) });
 const fileSchema = z.strictObject({
   path: plainPath,
   content: z.string().max(MAX_FILE_LENGTH),
@@ -121,20 +131,12 @@ const fileSchema = z.strictObject({
     .optional(),
   reload: serviceName.optional(),
 });
-function isPattern(text: string): boolean {
-  try {
-    return new RegExp(text) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 const logSchema = z
   .strictObject({
     path: plainPath,
     max_bytes: z.number().int().min(MIN_LOG_BYTES),
     keep: z.number().int().min(1).max(32).default(5),
-    alert: z.string().min(1).max(MAX_PATTERN_LENGTH).refine(isPattern, 'a regular expression').optional(),
+    alert: patternSchema.optional(),
     reload: serviceName.optional(),
   })
   .transform(({ max_bytes, ...rest }) => ({ ...rest, maxBytes: max_bytes }));

@@ -1,15 +1,13 @@
 // Policies as CEL expressions (Common Expression Language), compiled once, evaluated over each observation.
 // A policy whose metrics the machine lacks is neither true nor false: it keeps what it had and its condition is Unknown.
-import { Environment } from '@marcbachmann/cel-js';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
+import { type Bindings, type Expression, Expressions } from './expressions.ts';
 import type { Policy, PolicyScope } from './policy.ts';
 import { CONTENTS, type Target } from './targets.ts';
 import { AdaptiveThreshold, type LearnedThreshold, type ThresholdState } from './threshold.ts';
 
-type Bindings = Record<string, unknown>;
-type Expression = (bindings: Bindings) => unknown;
 type Argument = string | number;
 
 interface CompiledCall {
@@ -61,17 +59,10 @@ function compile(policy: Policy): Compiled {
 }
 
 function parse(policy: Policy): Parsed {
-  const environment = new Environment({ limits: { maxAstNodes: 500, maxDepth: 32 } }).registerVariable('metrics', 'map');
-  environment.registerVariable('threshold', 'map');
-  if (policy.scope !== 'machine') environment.registerVariable(policy.scope, 'map');
+  const expressions = new Expressions(['metrics', 'threshold', ...(policy.scope === 'machine' ? [] : [policy.scope])]);
   const expressionOf = (text: string, type: 'bool' | 'dyn'): Expression => {
     try {
-      const expression = environment.parse(text);
-      const check = expression.check();
-      if (!check.valid) throw check.error ?? new Error('it has no type');
-      if (type === 'bool' && check.type !== 'bool' && check.type !== 'dyn')
-        throw new Error(`"${text}" is ${check.type}, it must be bool`);
-      return expression as unknown as Expression;
+      return expressions.compile(text, type);
     } catch (error) {
       throw new PolicyError(policy.name, error instanceof Error ? error.message.trimEnd() : String(error));
     }

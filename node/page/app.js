@@ -6,11 +6,14 @@ const SVG = 'http://www.w3.org/2000/svg';
 const SECOND_MS = 1_000;
 const SELDOM_MS = 5_000;
 
+/** What turns the direction of text, by which one name looks like another. */
+const TURNS = /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
 /** Text is always set as text: what machines say is never read as HTML. */
 function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  element.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  element.append(...children.map((child) => (child instanceof Node ? child : String(child).replace(TURNS, '\ufffd'))));
   return element;
 }
 

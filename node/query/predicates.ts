@@ -77,9 +77,10 @@ export function predicates(sql: string, tables: readonly Shape[]): { of: Readonl
   const named = statement && aliases(statement.from, tables);
   if (statement === undefined || named === undefined) return { of: new Map(), isAll: false };
   const found = new Map<string, { equal: Map<string, readonly SqlValue[]>; compare: Comparison[] }>();
+  const shared = sharedColumns(statement.from, tables);
   let isAll = true;
   for (const part of conjuncts(statement.where.slice(1))) {
-    const condition = conditionOf(part, named);
+    const condition = conditionOf(part, named, shared);
     if (condition === undefined) {
       isAll = false;
       continue;
@@ -119,7 +120,7 @@ export function compares(value: ExactValue | undefined, operator: Operator, othe
 }
 
 /** Case does not count for ASCII, as with SQLite. Linear in what it looks at, whatever the pattern. */
-function isLike(text: readonly string[], pattern: readonly string[]): boolean {
+export function isLike(text: readonly string[], pattern: readonly string[]): boolean {
   const lower = (character = ''): string => (character < '\x80' ? character.toLowerCase() : character);
   let [i, j, star, mark] = [0, 0, -1, 0];
   while (i < text.length) {
@@ -166,7 +167,7 @@ const inCondition = (before: readonly Token[]): boolean => {
 };
 
 /** The parts of a condition that all must hold. */
-function conjuncts(all: readonly Token[]): Token[][] {
+export function conjuncts(all: readonly Token[]): Token[][] {
   if (all.length === 0) return [];
   const parts: Token[][] = [[]];
   let depth = 0;
@@ -209,7 +210,23 @@ const FLIPPED: Readonly<Record<string, string>> = {
 const OF_NUMBERS: ReadonlySet<string> = new Set<Operator>(['<', '<=', '>', '>=', '<>']);
 const OF_TEXTS: ReadonlySet<string> = new Set<Operator>(['<>', 'like', 'not like']);
 
-function conditionOf(part: readonly Token[], named: ReadonlyMap<string, Shape>): Condition | undefined {
+/** What USING and NATURAL make one column of: without a table's name it is that of the first. */
+function sharedColumns(from: readonly Token[], tables: readonly Shape[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (let i = 0, inside = false; i < from.length; i++) {
+    if (is(from[i], 'USING')) inside = true;
+    else if (is(from[i], ')')) inside = false;
+    else if (inside && isName(from[i])) found.add(from[i]?.text.toLowerCase() ?? '');
+    else if (is(from[i], 'NATURAL')) for (const { columns } of tables) for (const { name } of columns) found.add(name);
+  }
+  return found;
+}
+
+function conditionOf(
+  part: readonly Token[],
+  named: ReadonlyMap<string, Shape>,
+  shared: ReadonlySet<string>,
+): Condition | undefined {
   const flipped = part[0] !== undefined && !isName(part[0]) ? FLIPPED[part[1]?.text ?? ''] : undefined;
   const all = flipped === undefined ? [...part] : [...part.slice(2), { ...(part[1] as Token), text: flipped }, part[0] as Token];
   const qualifier = all[1]?.text === '.' ? all[0] : undefined;
@@ -221,7 +238,8 @@ function conditionOf(part: readonly Token[], named: ReadonlyMap<string, Shape>):
       (qualifier === undefined || alias === qualifier.text.toLowerCase()) && table.columns.some((one) => one.name === column),
   );
   const table = holders[0]?.[1];
-  if (table === undefined || holders.length !== 1) return undefined;
+  const isOne = holders.length === 1 || (qualifier === undefined && shared.has(column));
+  if (table === undefined || !isOne) return undefined;
   const type = table.columns.find((one) => one.name === column)?.type;
   const [operator, given] = testOf(test);
   // Where SQLite would convert one to the type of the other, nothing travels.

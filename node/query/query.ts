@@ -5,10 +5,12 @@ import type { Compute, SqlValue } from '../../swarm/ports/compute.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { TABLES } from './catalogue/catalogue.ts';
 import type { Table, TableSources } from './catalogue/table.ts';
-import { type Gathered, type Gathering, gather } from './gather.ts';
+import type { Gathered, Gathering } from './gather.ts';
+import { joinsOf } from './joins.ts';
 import { NO_PREDICATES, type Predicates, predicates } from './predicates.ts';
 import { type Reduced, reductionOf } from './reduction.ts';
 import { type Selector, selectorOf } from './selector.ts';
+import { gatherStages, stagesOf } from './stages.ts';
 
 export const DEFAULT_TIMEOUT_MS = 5_000;
 /** Of all peers together, before SQL runs. */
@@ -75,8 +77,8 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const needed = TABLES.filter(({ name }) => needs.tables[name] !== undefined);
   const { of: conditions, isAll } = predicates(sql, TABLES);
   for (const table of needed) {
-    const why = refusal(table, needs.tables[table.name] ?? [], conditions.get(table.name) ?? NO_PREDICATES, options);
-    if (why !== undefined) return refused(why);
+    if (table.isGuarded?.(needs.tables[table.name] ?? []) === true && !options.isTrusted)
+      return refused(`${table.name} is read with the agents’ rights: that needs a token (kalos api-token create)`);
   }
   const [only, ...others] = needed;
   const reduced =
@@ -92,9 +94,13 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
     const columns = reduced?.reduction[0] === 'groups' ? reduced.table.columns.map(({ name }) => name) : request.columns;
     return { table, columns, request, peers: concerned(table, request, selector, options.mode, sources) };
   });
-  const cost = plan.map(estimated).find((one) => one !== undefined);
+  const joins = joinsOf(sql, TABLES);
+  const stages = stagesOf(plan, joins);
+  if (typeof stages === 'string') return refused(stages);
+  const cost = (stages[0] ?? []).map(estimated).find((one) => one !== undefined);
   if (cost !== undefined) return refused(cost);
-  const gathered = await gather(plan, options.timeoutMs, sources);
+  const gathered = await gatherStages(stages, joins, options.timeoutMs, sources);
+  if (typeof gathered === 'string') return refused(gathered);
   const count = gathered.data.reduce((sum, { rows }) => sum + rows.length, 0);
   if (count > MAX_ROWS)
     return refused(
@@ -107,20 +113,6 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
 }
 
 const refused = (message: string): QueryResult => ({ ok: false, message });
-
-/** Why a table cannot be asked like this. */
-function refusal(
-  table: Table,
-  columns: readonly string[],
-  { equal }: Predicates,
-  { isTrusted }: QueryOptions,
-): string | undefined {
-  if (table.isGuarded?.(columns) === true && !isTrusted)
-    return `${table.name} is read with the agents’ rights: that needs a token (kalos api-token create)`;
-  return table.needs === undefined || table.needs.some((name) => equal.has(name))
-    ? undefined
-    : `${table.name} has to be asked with ${table.needs.map((name) => `${name} = '…'`).join(' or ')}, and no OR`;
-}
 
 /** How machines reduce their rows for this statement, where SQLite agrees that nothing else is needed of them. */
 async function reduction(sql: string, table: Table, compute: Compute, timeoutMs: number): Promise<Reduced | undefined> {

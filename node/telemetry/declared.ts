@@ -5,7 +5,7 @@ import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Actuator, ActuatorReading, Reading } from '../../swarm/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
+import { NO_SUCH_FILE, type Sensors } from '../../swarm/ports/sensors.ts';
 import { LogMatches } from './log-matches.ts';
 import { ServedCertificate } from './served-certificate.ts';
 
@@ -100,6 +100,7 @@ const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number()], z.u
 
 const DAY_MS = 86_400_000;
 const NO_MATCH = { matches: 0, last: '' };
+const NOTHING_WRITTEN = { lines: 0, matching: [] };
 const RESOLVE_WITHIN_MS = 1_000;
 
 export interface DeclaredPorts {
@@ -190,20 +191,22 @@ export class DeclaredReader {
   }
 
   async #log({ path, maxBytes, keep, reload, alert }: DeclaredLog): Promise<Seen> {
+    // First: where the file system hangs, this is what notices, and the actuator is not to wait for it.
+    const written = alert === undefined ? undefined : await this.#ports.sensors.newLines(path, alert);
+    if (written?.ok === false && written.reason !== NO_SUCH_FILE) return { ok: false, name: path, reason: written.reason };
     const stat = await this.#stat(path);
     if (!stat.ok) return { ok: false, name: path, reason: stat.reason };
-    const base = { path, exists: stat.exists, size_bytes: stat.size, max_bytes: maxBytes, keep, reload: reload ?? '' };
-    const written = alert === undefined ? undefined : this.#ports.sensors.newLines(path);
     if (written?.ok === false && stat.exists) return { ok: false, name: path, reason: written.reason };
-    const lines = written?.ok === true ? written.lines : [];
+    const base = { path, exists: stat.exists, size_bytes: stat.size, max_bytes: maxBytes, keep, reload: reload ?? '' };
+    const { lines, matching } = written?.ok === true ? written : NOTHING_WRITTEN;
     const { matches, last } =
-      alert === undefined ? NO_MATCH : this.#matchesOf(path, alert).take(lines, this.#ports.clock.monotonicMs());
-    const fields = { ...base, lines: lines.length, matches, last_match: last };
+      alert === undefined ? NO_MATCH : this.#matchesOf(path).take(matching, this.#ports.clock.monotonicMs());
+    const fields = { ...base, lines, matches, last_match: last };
     return { ok: true, view: { kind: 'log', name: path, fields } };
   }
 
-  #matchesOf(path: string, alert: string): LogMatches {
-    const matches = this.#matches.get(path) ?? new LogMatches(alert);
+  #matchesOf(path: string): LogMatches {
+    const matches = this.#matches.get(path) ?? new LogMatches();
     this.#matches.set(path, matches);
     return matches;
   }
@@ -247,8 +250,9 @@ export class DeclaredReader {
     const answer = await this.#read(['file.read', path]);
     if (!answer.ok && answer.code !== 'not-found') return { ok: false, name: path, reason: answer.message };
     const now = answer.ok ? new TextDecoder().decode(z.instanceof(Uint8Array).parse(answer.value)) : '';
-    const used = [...now.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, server = '']) => server);
-    const rest = now.split('\n').filter((line) => line.trim() !== '' && !/^\s*nameserver\s/.test(line));
+    const lines = now.split('\n').filter((line) => line.trim() !== '');
+    const used = lines.flatMap((line) => serverOf(line) ?? []);
+    const rest = lines.filter((line) => serverOf(line) === undefined);
     const answers = await this.#anyAnswers(used, probe);
     const fields = {
       path,
@@ -266,6 +270,12 @@ export class DeclaredReader {
     const asked = servers.map((server) => this.#ports.sensors.resolves(server, probe, RESOLVE_WITHIN_MS));
     return (await Promise.all(asked)).includes(true);
   }
+}
+
+/** resolv.conf(5): the keyword begins the line, and what follows the value does not count. */
+function serverOf(line: string): string | undefined {
+  const [keyword, server] = line.split(/\s+/, 2);
+  return keyword === 'nameserver' ? server : undefined;
 }
 
 /** As the kernel's tabs and a person's spaces are the same. */

@@ -39,7 +39,7 @@ function fields(...names: readonly string[]): Omit<HostSource, 'file'> {
         text
           .trim()
           .split(/\s+/)
-          .map((value, i) => [names[i] ?? '', Number(value)] as const)
+          .map((value, i) => [names[i] ?? '', value === '' ? Number.NaN : Number(value)] as const)
           .filter(([name]) => name !== ''),
       ),
   };
@@ -56,8 +56,8 @@ function paired(prefix: string, names: Readonly<Record<string, string>>): Omit<H
         .map((line) => line.split(' ').slice(1));
       const found: Record<string, number> = {};
       for (const [key, name] of Object.entries(names)) {
-        const value = Number(values[heads.indexOf(key)]);
-        if (heads.includes(key) && Number.isFinite(value)) found[name] = value;
+        const value = values[heads.indexOf(key)] ?? '';
+        if (heads.includes(key) && value !== '') found[name] = Number(value);
       }
       return found;
     },
@@ -78,19 +78,26 @@ function sockstat(text: string): Record<string, number> {
 }
 
 /** A figure of one device: `network.receive|eth0`. */
-export const PER_DEVICE = /^([a-z.]+)\|(.+)$/;
+export const PER_DEVICE = /^([a-z.]+)\|(.+)$/s;
 const MAX_DEVICES = 256;
+/** Those up to what was dropped of what was sent. */
+const MIN_DEVICE_FIGURES = 12;
 
 /** All devices but loopback, together, and each by itself: which of them count is for the reader to say (network-totals.ts). */
 function networkDevices(text: string): Record<string, number> {
   const sums = { receive: 0, transmit: 0, errors: 0, dropped: 0 };
   const each: Record<string, number> = {};
-  for (const [, name = '', rest = ''] of text.matchAll(/^\s*([^:\s]+):(.*)$/gm)) {
-    if (name === 'lo') continue;
-    const [received = 0, , receiveErrors = 0, receiveDropped = 0, , , , , sent = 0, , sendErrors = 0, sendDropped = 0] = rest
+  for (const line of text.split('\n')) {
+    // The figures hold no colon, and an alias may: eth0:1.
+    const at = line.lastIndexOf(':');
+    const name = line.slice(0, Math.max(0, at)).trim();
+    const figures = line
+      .slice(at + 1)
       .trim()
       .split(/\s+/)
       .map(Number);
+    if (name === 'lo' || name === '' || figures.length < MIN_DEVICE_FIGURES || figures.some(Number.isNaN)) continue;
+    const [received = 0, , receiveErrors = 0, receiveDropped = 0, , , , , sent = 0, , sendErrors = 0, sendDropped = 0] = figures;
     sums.receive += received;
     sums.transmit += sent;
     sums.errors += receiveErrors + sendErrors;
@@ -104,6 +111,7 @@ function networkDevices(text: string): Record<string, number> {
 
 /** `[UU_]` of an array that lacks a disk. */
 function degradedArrays(text: string): Record<string, number> {
+  if (!text.startsWith('Personalities') && !text.includes('blocks')) return {};
   return { 'raid.degraded': [...text.matchAll(/\[[U_]+\]/g)].filter(([disks]) => disks.includes('_')).length };
 }
 
@@ -149,6 +157,10 @@ export const HOST_SOURCES: readonly HostSource[] = [
   { file: '/proc/mdstat', figures: ['raid.degraded'], parse: degradedArrays },
 ];
 
+/** Degrees may lie below zero; counts do not. */
+const isFigure = (figure: string, value: number): boolean =>
+  Number.isFinite(value) && (value >= 0 || figure === 'temperature.milli');
+
 /** @param read the file's text, or throws why not. */
 export function readFigures(sources: readonly HostSource[], read: (file: string) => string): HostFigures {
   const values = new Map<string, number>();
@@ -157,11 +169,11 @@ export function readFigures(sources: readonly HostSource[], read: (file: string)
     const found = attempt(() => parse(read(file)));
     for (const figure of figures) {
       const value = found.ok ? found.value[figure] : undefined;
-      if (value !== undefined && Number.isFinite(value)) values.set(figure, value);
+      if (value !== undefined && isFigure(figure, value)) values.set(figure, value);
       else lacks.set(figure, found.ok ? `${file} does not say` : found.reason);
     }
     for (const [figure, value] of found.ok ? Object.entries(found.value) : [])
-      if (PER_DEVICE.test(figure) && Number.isFinite(value)) values.set(figure, value);
+      if (PER_DEVICE.test(figure) && isFigure(figure, value)) values.set(figure, value);
   }
   return { values, lacks };
 }

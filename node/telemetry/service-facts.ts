@@ -47,7 +47,9 @@ interface Known extends Facts {
   throttling: Throttling | undefined;
   /** What its files held at the first look after a start, by path. */
   loaded: { starts: number; files: Map<string, Uint8Array | undefined> };
-  alerts: LogMatches | undefined;
+  alerts: LogMatches;
+  /** Its log is being read. */
+  isReading: boolean;
 }
 
 export interface FactsPorts {
@@ -93,7 +95,8 @@ export class ServiceFacts {
       written: undefined,
       throttling: undefined,
       loaded: { starts: -1, files: new Map() },
-      alerts: undefined,
+      alerts: new LogMatches(),
+      isReading: false,
     };
     this.#known.set(service, known);
     return known;
@@ -114,16 +117,17 @@ export class ServiceFacts {
     const { files, writeBytesPerS } = service.bounds;
     if (files !== undefined || writeBytesPerS !== undefined) this.#details(known, pids.slice(0, MAX_PROCESSES), nowMs);
     if (service.limitCpus !== undefined) this.#throttling(known, service.pid);
-    this.#log(known, service.name, nowMs);
+    void this.#log(known, service.name, nowMs); // never fails, and what it reads is there at a later sample
   }
 
-  #log(known: Known, name: string, nowMs: number): void {
+  async #log(known: Known, name: string, nowMs: number): Promise<void> {
     const { alert } = this.#specs.get(name) ?? {};
     const path = alert === undefined ? undefined : this.#ports.actuator.logOf(name);
-    if (alert === undefined || path === undefined) return;
-    known.alerts ??= new LogMatches(alert);
-    const written = this.#ports.sensors.newLines(path);
-    const { matches, last } = known.alerts.take(written.ok ? written.lines : [], nowMs);
+    if (alert === undefined || path === undefined || known.isReading) return;
+    known.isReading = true;
+    const written = await this.#ports.sensors.newLines(path, alert);
+    known.isReading = false;
+    const { matches, last } = known.alerts.take(written.ok ? written.matching : [], nowMs);
     Object.assign(known, { logMatches: matches, lastMatch: last });
   }
 

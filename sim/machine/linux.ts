@@ -266,8 +266,9 @@ export class FakeLinux implements Sensors, ChangeMachine {
     return undefined;
   }
 
-  newLines(path: string): NewLines {
-    return { ok: true, lines: this.files.newLines(path), skippedBytes: 0 };
+  async newLines(path: string, pattern: string): Promise<NewLines> {
+    const lines = this.files.newLines(path);
+    return { ok: true, lines: lines.length, matching: lines.filter((line) => line.includes(pattern)), skippedBytes: 0 };
   }
 
   /** Name servers of the model that answer, by address. */

@@ -89,8 +89,11 @@ export interface Throttling {
   throttled: number;
 }
 
-/** What was written to a log since the last look, a line each; bytes that were too many are skipped. */
-export type NewLines = { ok: true; lines: string[]; skippedBytes: number } | { ok: false; reason: string };
+/** What was written to a log since the last look: how many lines, and the newest that match; bytes that were too many are skipped. */
+export type NewLines = { ok: true; lines: number; matching: string[]; skippedBytes: number } | { ok: false; reason: string };
+
+/** The reason where there is nothing to read, and no mistake in that. */
+export const NO_SUCH_FILE = 'there is no such file';
 
 export interface Sensors {
   /** `native` (the addon) or `proc` (the plain reader) or `simulated`. */
@@ -100,8 +103,11 @@ export interface Sensors {
   detail(pid: number): ProcessDetail | undefined;
   /** Undefined where its group has no limit, or cannot be read. */
   throttling(pid: number): Throttling | undefined;
-  /** Of a file that the agent may read; the first look begins at its end. */
-  newLines(path: string): NewLines;
+  /**
+   * Of a file that the agent may read; the first look begins at its end. It never waits for a file system that hangs.
+   * @param pattern a regular expression, which the configuration has tried.
+   */
+  newLines(path: string, pattern: string): Promise<NewLines>;
   /** Whether a name server answers, with whatever answer. @param server an IP address. */
   resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
   /** The certificate that a TLS server hands out, DER; undefined where none answers so. @param name what a client asks for (SNI) */

@@ -440,12 +440,26 @@ describe('the policy', () => {
     expect(await attempt(next, write('/etc/kalos-test/f'))).toMatchObject(REFUSED);
   });
 
+  it('knows the keys of VLAN interfaces, whose dots are slashes', async () => {
+    const { client } = await make('allow sysctl net.ipv4.conf.none0/100.\ndeny sysctl net.ipv4.conf.none0/100.mtu\n');
+    const key = (name: string) => client.read(['sysctl.read', `net.ipv4.conf.${name}`]);
+    // There is no such interface; what is no key is refused before that is seen.
+    expect(await key('none0/100.rp_filter')).toMatchObject({ ok: false, code: 'not-found' });
+    expect(await key('none0./.rp_filter')).toMatchObject({ ok: false, code: 'refused' });
+    expect(await attempt(client, ['sysctl.write', 'net.ipv4.conf.none0/100.rp_filter', '1'])).toMatchObject({
+      code: 'not-found',
+    });
+    for (const other of ['none0/100.mtu', 'none0.rp_filter', 'all.rp_filter'])
+      expect(await attempt(client, ['sysctl.write', `net.ipv4.conf.${other}`, '1'])).toMatchObject(REFUSED);
+  });
+
   it('denies more than it allows, never touches code that the kernel would run, and is read again on SIGHUP', async () => {
     const { test, data } = await make('allow sysctl kernel.\nallow sysctl vm.\ndeny sysctl vm.overcommit_ratio\n');
     mkdirSync(join(data, 'kept'));
     const client = await test.client();
-    for (const key of ['kernel.core_pattern', 'kernel.modprobe', 'vm.overcommit_ratio', 'net.core.somaxconn'])
-      expect(await attempt(client, ['sysctl.write', key, '1'])).toMatchObject(REFUSED);
+    const otherForms = ['kernel/core_pattern', 'kernel./.core_pattern', 'kernel..core_pattern', 'kernel.//core_pattern'];
+    for (const key of ['kernel.core_pattern', 'kernel.modprobe', 'vm.overcommit_ratio', 'net.core.somaxconn', ...otherForms])
+      expect(await attempt(client, ['sysctl.write', key, '1'])).toMatchObject({ ok: false });
     writeFileSync(test.policyFile, `allow path ${data}\ndeny path ${data}/kept\n`);
     test.process?.kill('SIGHUP');
     await eventually(

@@ -1,11 +1,13 @@
 // Looks whether a service is well, as it is declared: by TCP, by HTTP, by a program, by its log.
-import { open, stat } from 'node:fs/promises';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { probeHttp } from '../../../swarm/adapters/http-probe.ts';
 import { probeTcp } from '../../../swarm/adapters/tcp-probe.ts';
 import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../../swarm/ports/actuator.ts';
 import type { HttpState } from '../../../swarm/ports/transport.ts';
 import { monotonicMs } from '../../adapters/clock.ts';
+import { openRegular } from '../../adapters/regular-file.ts';
 
 const HOST = '127.0.0.1';
 /** Read of a log at a time; a longer stretch waits for the next look. */
@@ -57,7 +59,7 @@ export class ServiceChecks {
       followed = { starts, offset: await this.#sizeBefore(name, sinceMs), remainder: '', seen: false };
       this.#followed.set(name, followed);
     }
-    if (!followed.seen) await this.#follow(name, followed, text);
+    if (!followed.seen) this.#follow(name, followed, text);
     return followed.seen;
   }
 
@@ -67,19 +69,25 @@ export class ServiceChecks {
     return at === undefined || at.mtimeMs >= sinceMs ? 0 : at.size;
   }
 
-  async #follow(name: string, followed: Followed, text: string): Promise<void> {
-    const file = await open(this.#path(name), 'r').catch(() => undefined);
-    if (file === undefined) return;
+  /** A service may write to the directory of its log, and put something else there. */
+  #follow(name: string, followed: Followed, text: string): void {
+    let fd: number;
     try {
-      const { size } = await file.stat();
+      fd = openRegular(this.#path(name), { noFollow: true });
+    } catch {
+      return; // not there yet, or no log
+    }
+    try {
+      const { size } = fstatSync(fd);
       if (size < followed.offset) followed.offset = 0; // it was rotated
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_READ_BYTES), 0, MAX_READ_BYTES, followed.offset);
-      followed.offset += bytesRead;
-      const content = followed.remainder + buffer.toString('utf8', 0, bytesRead);
+      const buffer = Buffer.alloc(MAX_READ_BYTES);
+      const got = readSync(fd, buffer, 0, MAX_READ_BYTES, followed.offset);
+      followed.offset += got;
+      const content = followed.remainder + buffer.toString('utf8', 0, got);
       followed.seen = content.includes(text);
       followed.remainder = content.slice(-Math.min(MAX_REMAINDER_LENGTH, text.length));
     } finally {
-      await file.close();
+      closeSync(fd);
     }
   }
 

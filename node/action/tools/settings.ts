@@ -13,6 +13,7 @@ import {
   type RiskClass,
   readTool,
   SETTING,
+  sysctlName,
   wholeNumber,
 } from '../tool.ts';
 
@@ -56,7 +57,7 @@ function sysctlRisk(key: string): RiskClass {
   return LOCAL_SYSCTLS.some((tree) => key.startsWith(tree)) ? 'R1' : 'R2';
 }
 
-const sysctlSet = changeTool(z.strictObject({ tool: z.literal('sysctl.set'), key: plainName, value: settingValue }), {
+const sysctlSet = changeTool(z.strictObject({ tool: z.literal('sysctl.set'), key: sysctlName, value: settingValue }), {
   ...SETTING,
   name: 'sysctl.set',
   version: 1,
@@ -75,7 +76,7 @@ const sysctlSet = changeTool(z.strictObject({ tool: z.literal('sysctl.set'), key
   inverse: (call, before) => ({ ...call, value: String(before.value) }),
 });
 
-const sysctlGet = readTool(z.strictObject({ tool: z.literal('sysctl.get'), key: plainName }), {
+const sysctlGet = readTool(z.strictObject({ tool: z.literal('sysctl.get'), key: sysctlName }), {
   name: 'sysctl.get',
   version: 1,
   description: 'Reads a kernel parameter',

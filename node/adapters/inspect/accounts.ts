@@ -1,39 +1,44 @@
 // Who may use the machine, who does, and what runs by itself: accounts, sessions, cron, systemd units, packages.
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { lines, list, number, type Reader, type Row, read } from './read.ts';
+import { readRegular } from '../regular-file.ts';
+import { below, list, number, type Reader, type Row, read, written } from './read.ts';
 
 const SYSTEMCTL_MS = 4_000;
 const MAX_UNITS_BYTES = 16 * 1024 * 1024;
 
+/**
+ * The lines of passwd(5) and group(5) that name somebody: without comments, and lines that stand for others, of NIS (`+`, `-name`).
+ * @param ids the places of what must be numbers.
+ */
+function entries(path: string, ids: readonly number[]): string[][] {
+  return written(path)
+    .filter((one) => !/^[+-]/.test(one))
+    .map((one) => one.split(':'))
+    .filter((fields) => fields[0] !== '' && ids.every((at) => /^\d+$/.test(fields[at] ?? '')));
+}
+
+const signed = (text: string | undefined): number => Number(text) | 0;
+
 export const users: Reader = () =>
-  lines('/etc/passwd').map((one) => {
-    const [username, , uid, gid, description, directory, shell] = one.split(':');
-    const signed = (text: string | undefined): number => (number(text) ?? 0) | 0;
-    return {
-      uid: number(uid),
-      gid: number(gid),
-      uid_signed: signed(uid),
-      gid_signed: signed(gid),
-      username,
-      description,
-      directory,
-      shell,
-      uuid: '',
-    };
-  });
+  entries('/etc/passwd', [2, 3]).map(([username, , uid, gid, description = '', directory = '', shell = '']) => ({
+    uid: number(uid),
+    gid: number(gid),
+    uid_signed: signed(uid),
+    gid_signed: signed(gid),
+    username,
+    description,
+    directory,
+    shell,
+    uuid: '',
+  }));
 
 export const groups: Reader = () =>
-  lines('/etc/group').map((one) => {
-    const [groupname, , gid] = one.split(':');
-    return { gid: number(gid), gid_signed: (number(gid) ?? 0) | 0, groupname };
-  });
+  entries('/etc/group', [2]).map(([groupname, , gid]) => ({ gid: number(gid), gid_signed: signed(gid), groupname }));
 
 export const userGroups: Reader = () => {
-  const members = lines('/etc/group').map((one) => one.split(':'));
-  return lines('/etc/passwd').flatMap((one) => {
-    const [username = '', , uid, gid] = one.split(':');
-    const others = members.filter(([, , , names]) => names?.split(',').includes(username)).map(([, , other]) => other);
+  const members = entries('/etc/group', [2]).map(([, , gid, names = '']) => ({ gid, names: names.split(',') }));
+  return entries('/etc/passwd', [2, 3]).flatMap(([username = '', , uid, gid]) => {
+    const others = members.filter(({ names }) => names.includes(username)).map((group) => group.gid);
     return [...new Set([gid, ...others])].map((each) => ({ uid: number(uid), gid: number(each) }));
   });
 };
@@ -45,7 +50,7 @@ const UTMP_TYPES = ['empty', 'runlevel', 'boot_time', 'new_time', 'old_time', 'i
 export const loggedInUsers: Reader = () => {
   let bytes: Buffer;
   try {
-    bytes = readFileSync('/var/run/utmp');
+    bytes = readRegular(below('/var/run/utmp'));
   } catch {
     return []; // nobody writes it here
   }
@@ -67,27 +72,42 @@ export const loggedInUsers: Reader = () => {
   return rows;
 };
 
-/** Tables of the system name a user in each line, those of users do not. */
+/** crontab(5): a name, perhaps quoted, and what it is set to. */
+const SETS = /^(["']?)\w+\1\s*=/;
+const EVENT = /^(@\w+)\s+(.*)$/;
+/** Five fields; cronie takes a dash before them, for silence. */
+const TIMES = /^-?(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(.*)$/;
+const USER = /^\S+\s+(.*)$/;
+
+/** Tables of the system name a user in each line, those of users do not. The command is as it is written, with its `%`. */
 function cronTable(path: string, isSystem: boolean): Row[] {
-  return lines(path).flatMap((one): Row[] => {
-    const text = one.trim();
-    if (text.startsWith('#') || /^\w+\s*=/.test(text)) return [];
-    const words = text.split(/\s+/);
-    const isEvent = words[0]?.startsWith('@') === true;
-    const [minute = '', hour = '', day = '', month = '', weekday = ''] = isEvent ? [] : words;
-    const rest = words.slice((isEvent ? 1 : 5) + (isSystem ? 1 : 0)).join(' ');
-    if (rest === '') return [];
-    return [
-      { event: isEvent ? words[0] : '', minute, hour, day_of_month: day, month, day_of_week: weekday, command: rest, path },
-    ];
+  return written(path).flatMap((text): Row[] => {
+    if (SETS.test(text)) return [];
+    const event = text.match(EVENT);
+    const [minute = '', hour = '', day = '', month = '', weekday = '', rest = ''] =
+      event === null ? (text.match(TIMES)?.slice(1) ?? []) : ['', '', '', '', '', event[2] ?? ''];
+    const command = isSystem ? (rest.match(USER)?.[1] ?? '') : rest;
+    if (command === '') return [];
+    return [{ event: event?.[1] ?? '', minute, hour, day_of_month: day, month, day_of_week: weekday, command, path }];
   });
 }
 
-export const crontab: Reader = () => [
-  ...cronTable('/etc/crontab', true),
-  ...list('/etc/cron.d').flatMap((name) => cronTable(`/etc/cron.d/${name}`, true)),
-  ...list('/var/spool/cron/crontabs').flatMap((name) => cronTable(`/var/spool/cron/crontabs/${name}`, false)),
-];
+/** What no cron reads: hidden files, what editors and packages leave. */
+const LEFT_OVER = /^[.#]|~$|\.(rpmnew|rpmsave|rpmorig|dpkg-\w+|bak|disabled)$/;
+/** Of users, by distribution. */
+const SPOOLS = ['/var/spool/cron/crontabs', '/var/spool/cron/tabs', '/var/spool/cron'];
+
+export const crontab: Reader = () => {
+  const tables = (directory: string, isSystem: boolean): Row[] =>
+    list(directory)
+      .filter((name) => !LEFT_OVER.test(name))
+      .flatMap((name) => cronTable(`${directory}/${name}`, isSystem));
+  return [
+    ...cronTable('/etc/crontab', true),
+    ...tables('/etc/cron.d', true),
+    ...SPOOLS.flatMap((directory) => tables(directory, false)),
+  ];
+};
 
 interface Unit {
   unit: string;
@@ -118,24 +138,35 @@ export const systemdUnits: Reader = async () => {
   }));
 };
 
+/** deb822(5): paragraphs of fields, whose names are of any case, and whose further lines are set in. */
+function paragraphs(text: string): Map<string, string>[] {
+  return text.split(/\n[ \t]*\n/).map((paragraph) => {
+    const fields = new Map<string, string>();
+    for (const one of paragraph.split('\n')) {
+      const at = /^[ \t#]/.test(one) ? -1 : one.indexOf(':');
+      if (at > 0) fields.set(one.slice(0, at).toLowerCase(), one.slice(at + 1).trim());
+    }
+    return fields;
+  });
+}
+
 export const debPackages: Reader = () =>
-  (read('/var/lib/dpkg/status') ?? '').split('\n\n').flatMap((paragraph): Row[] => {
-    const field = (name: string): string => paragraph.match(new RegExp(`^${name}: (.*)$`, 'm'))?.[1] ?? '';
-    const name = field('Package');
-    if (name === '') return [];
-    const version = field('Version');
+  paragraphs(read('/var/lib/dpkg/status') ?? '').flatMap((fields): Row[] => {
+    const of = (name: string): string => fields.get(name) ?? '';
+    const version = of('version');
+    if (of('package') === '') return [];
     return [
       {
-        name,
+        name: of('package'),
         version,
-        source: field('Source'),
-        size: number(field('Installed-Size')),
-        arch: field('Architecture'),
+        source: of('source'),
+        size: number(of('installed-size')),
+        arch: of('architecture'),
         revision: version.includes('-') ? version.split('-').at(-1) : '',
-        status: field('Status'),
-        maintainer: field('Maintainer'),
-        section: field('Section'),
-        priority: field('Priority'),
+        status: of('status'),
+        maintainer: of('maintainer'),
+        section: of('section'),
+        priority: of('priority'),
       },
     ];
   });

@@ -1,11 +1,14 @@
 // Files that are asked for by path, their digests, and certificates. Only by path, or directory: nobody means every file there is.
 import { createHash, X509Certificate } from 'node:crypto';
-import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { link, type Reader, type Row, type Where } from './read.ts';
+import { openRegular, readRegular } from '../regular-file.ts';
+import { matching } from './paths.ts';
+import { below, link, list, type Reader, type Row, type Where } from './read.ts';
 
 const MAX_FILES = 20_000;
 const MAX_CERTIFICATE_BYTES = 1024 * 1024;
+const [BEGIN, END] = ['-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'];
 const MAX_HASHED_BYTES = 512 * 1024 * 1024;
 const TYPES: [(stats: Stats) => boolean, string][] = [
   [(stats) => stats.isFile(), 'regular'],
@@ -19,23 +22,22 @@ const TYPES: [(stats: Stats) => boolean, string][] = [
 
 /** What a path or a directory asks for; of a directory, as it was written. */
 function asked(where: Where): { path: string; directory: string }[] {
-  const within = (directory: string): { path: string; directory: string }[] => {
-    try {
-      return readdirSync(directory).map((name) => ({ path: join(directory, name), directory }));
-    } catch {
-      return [];
-    }
-  };
-  const paths = (where.get('path') ?? []).map((one) => ({ path: String(one), directory: dirname(String(one)) }));
-  const all = [...paths, ...(where.get('directory') ?? []).flatMap((one) => within(String(one)))];
-  return all.filter(({ path }) => path.startsWith('/')).slice(0, MAX_FILES);
+  const texts = (key: string): string[] => (where.get(key) ?? []).map(String).filter((one) => one.startsWith('/'));
+  const paths = [...texts('path'), ...texts('path like').flatMap(matching)];
+  const directories = [...texts('directory'), ...texts('directory like').flatMap(matching)];
+  const all = [
+    ...paths.map((path) => ({ path, directory: dirname(path) })),
+    ...directories.flatMap((directory) => list(directory).map((name) => ({ path: join(directory, name), directory }))),
+  ];
+  if (all.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} files: ask for fewer`);
+  return [...new Map(all.map((one) => [one.path, one])).values()];
 }
 
 export const file: Reader = (where) =>
   asked(where).flatMap(({ path, directory }): Row[] => {
     let stats: Stats;
     try {
-      stats = lstatSync(path);
+      stats = lstatSync(below(path));
     } catch {
       return [];
     }
@@ -58,7 +60,7 @@ export const file: Reader = (where) =>
         btime: seconds(stats.birthtimeMs),
         hard_links: stats.nlink,
         symlink: stats.isSymbolicLink() ? 1 : 0,
-        symlink_target_path: stats.isSymbolicLink() ? safely(() => readlinkSync(path)) : '',
+        symlink_target_path: stats.isSymbolicLink() ? safely(() => readlinkSync(below(path))) : '',
         type: TYPES.find(([is]) => is(stats))?.[1] ?? 'unknown',
       },
     ];
@@ -85,14 +87,17 @@ export const hash: Reader = async (where) => {
   const rows: Row[] = [];
   let bytes = 0;
   for (const { path, directory } of asked(where)) {
-    const stats = regular(path);
-    // What is made up as it is read has no end that could be known.
-    if (stats === undefined || /^\/(proc|sys)\//.test(path)) continue;
-    bytes += stats.size;
-    if (bytes > MAX_HASHED_BYTES) throw new Error(`more than ${MAX_HASHED_BYTES / 2 ** 20} MiB to hash: ask for fewer files`);
+    const fd = opened(path);
+    if (fd === undefined) continue;
+    const { size } = fstatSync(fd);
+    bytes += size;
+    if (bytes > MAX_HASHED_BYTES) {
+      closeSync(fd);
+      throw new Error(`more than ${MAX_HASHED_BYTES / 2 ** 20} MiB to hash: ask for fewer files`);
+    }
     const digests = ['md5', 'sha1', 'sha256'].map((name) => createHash(name));
     try {
-      for await (const chunk of createReadStream(path, { end: Math.max(0, stats.size - 1) }))
+      for await (const chunk of createReadStream('', { fd, end: Math.max(0, size - 1) }))
         for (const digest of digests) digest.update(chunk as Buffer);
     } catch {
       continue; // not ours to read
@@ -103,30 +108,39 @@ export const hash: Reader = async (where) => {
   return rows;
 };
 
-/** Of a regular file, or what a link leads to that is one: what is asked for may be a device without an end. */
-function regular(path: string): Stats | undefined {
+/** Of a regular file, or what a link leads to that is one. */
+function opened(path: string): number | undefined {
   try {
-    const stats = statSync(path);
-    return stats.isFile() ? stats : undefined;
+    return openRegular(below(path));
   } catch {
     return undefined;
   }
 }
 
 function smallFile(path: string): string {
-  const size = regular(path)?.size;
-  return size !== undefined && size <= MAX_CERTIFICATE_BYTES ? safely(() => readFileSync(path, 'utf8')) : '';
+  return safely(() => readRegular(below(path), MAX_CERTIFICATE_BYTES).toString('latin1'));
 }
 
-const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+/** What stands between the marks, in one go over the text. */
+function blocks(text: string): string[] {
+  return text
+    .split(BEGIN)
+    .slice(1)
+    .flatMap((part) => {
+      const end = part.indexOf(END);
+      return end < 0 ? [] : `${BEGIN}${part.slice(0, end)}${END}`;
+    });
+}
+
 const named = (subject: string, key: string): string => subject.match(new RegExp(`^${key}=(.*)$`, 'm'))?.[1] ?? '';
 
 export const certificates: Reader = (where) => {
-  const paths = where.has('path') || where.has('directory') ? asked(where) : asked(new Map([['directory', ['/etc/ssl/certs']]]));
+  const isAsked = ['path', 'directory', 'path like', 'directory like'].some((key) => where.has(key));
+  const paths = asked(isAsked ? where : new Map([['directory', ['/etc/ssl/certs']]]));
   return paths.flatMap(({ path, directory }) => {
     // A link of the directory names again what is there under another name.
     const text = link(path) === undefined || where.has('path') ? smallFile(path) : '';
-    return (text.match(BLOCK) ?? []).flatMap((pem): Row[] => {
+    return blocks(text).flatMap((pem): Row[] => {
       try {
         const one = new X509Certificate(pem);
         const seconds = (at: string): number => Math.floor(Date.parse(at) / 1_000);

@@ -27,8 +27,15 @@ export const interfaceAddresses: Reader = () =>
     }),
   );
 
+/** Beside them, bonding keeps a file. */
+const interfaces = (): string[] => list(NET).filter((name) => line(`${NET}/${name}/ifindex`) !== undefined);
+
+/** The kernel says -1 where a speed is not known. */
+const known = (speed: ReturnType<typeof integer>): ReturnType<typeof integer> =>
+  speed === undefined || speed < 0 ? undefined : speed;
+
 export const interfaceDetails: Reader = () =>
-  list(NET).map((name) => {
+  interfaces().map((name) => {
     const of = (file: string): ReturnType<typeof integer> => integer(line(`${NET}/${name}/${file}`));
     const statistic = (file: string): ReturnType<typeof integer> => of(`statistics/${file}`);
     return {
@@ -49,7 +56,7 @@ export const interfaceDetails: Reader = () =>
       odrops: statistic('tx_dropped'),
       collisions: statistic('collisions'),
       last_change: -1,
-      link_speed: of('speed'),
+      link_speed: known(of('speed')),
       pci_slot: link(`${NET}/${name}/device`)?.split('/').at(-1) ?? '',
     };
   });
@@ -62,43 +69,49 @@ const bits = (bytes: readonly number[]): number =>
 function routesV4(): Row[] {
   return lines('/proc/net/route')
     .slice(1)
-    .map((one) => {
-      const [name = '', destination = '', gateway = '', flags = '0', , , metric, mask = '', mtu] = one.trim().split(/\s+/);
+    .flatMap((one): Row[] => {
+      const [name = '', destination = '', gateway = '', flags = '', , , metric, mask = '', mtu] = one.trim().split(/\s+/);
+      if (![destination, gateway, mask].every((hex) => /^[0-9A-F]{8}$/i.test(hex)) || !/^[0-9A-F]+$/i.test(flags)) return [];
       const address = (hex: string): string => bytesOf(hex).reverse().join('.');
       const isGateway = (Number.parseInt(flags, 16) & RTF_GATEWAY) !== 0;
-      return {
-        destination: address(destination),
-        netmask: bits(bytesOf(mask)),
-        gateway: isGateway ? address(gateway) : '',
-        source: '',
-        flags: Number.parseInt(flags, 16),
-        interface: name,
-        mtu: number(mtu),
-        metric: number(metric),
-        type: isGateway ? 'gateway' : 'local',
-        hopcount: 0,
-      };
+      return [
+        {
+          destination: address(destination),
+          netmask: bits(bytesOf(mask)),
+          gateway: isGateway ? address(gateway) : '',
+          source: '',
+          flags: Number.parseInt(flags, 16),
+          interface: name,
+          mtu: number(mtu),
+          metric: number(metric),
+          type: isGateway ? 'gateway' : 'local',
+          hopcount: 0,
+        },
+      ];
     });
 }
 
 function routesV6(): Row[] {
-  return lines('/proc/net/ipv6_route').map((one) => {
-    const [destination = '', prefix = '0', source = '', , next = '', metric = '0', , , flags = '0', name = ''] = one
+  return lines('/proc/net/ipv6_route').flatMap((one): Row[] => {
+    const [destination = '', prefix = '', source = '', , next = '', metric = '', , , flags = '', name = ''] = one
       .trim()
       .split(/\s+/);
+    if (![destination, source, next].every((hex) => /^[0-9a-f]{32}$/i.test(hex)) || name === '') return [];
     const isGateway = (Number.parseInt(flags, 16) & RTF_GATEWAY) !== 0;
-    return {
-      destination: ipv6(bytesOf(destination)),
-      netmask: Number.parseInt(prefix, 16),
-      gateway: isGateway ? ipv6(bytesOf(next)) : '',
-      source: /^0+$/.test(source) ? '' : ipv6(bytesOf(source)),
-      flags: Number.parseInt(flags, 16),
-      interface: name,
-      mtu: 0,
-      metric: Number.parseInt(metric, 16),
-      type: isGateway ? 'gateway' : 'local',
-      hopcount: 0,
-    };
+    return [
+      {
+        destination: ipv6(bytesOf(destination)),
+        netmask: Number.parseInt(prefix, 16),
+        gateway: isGateway ? ipv6(bytesOf(next)) : '',
+        source: /^0+$/.test(source) ? '' : ipv6(bytesOf(source)),
+        flags: Number.parseInt(flags, 16),
+        interface: name,
+        mtu: 0,
+        metric: Number.parseInt(metric, 16),
+        type: isGateway ? 'gateway' : 'local',
+        hopcount: 0,
+      },
+    ];
   });
 }
 
@@ -109,12 +122,13 @@ const ATF_PERMANENT = 4;
 export const arpCache: Reader = () =>
   lines('/proc/net/arp')
     .slice(1)
-    .map((one) => {
+    .flatMap((one): Row[] => {
       const [address, , flags = '0', mac, , name] = one.trim().split(/\s+/);
-      return { address, mac, interface: name, permanent: (Number(flags) & ATF_PERMANENT) === 0 ? '0' : '1' };
+      if (name === undefined) return [];
+      return [{ address, mac, interface: name, permanent: (Number(flags) & ATF_PERMANENT) === 0 ? '0' : '1' }];
     });
 
-/** A file of names, without comments: each line's words. */
+/** A file of names (hosts(5), services(5)), without comments: each line's words. */
 const words = (path: string): string[][] =>
   lines(path)
     .map((one) => one.replace(/#.*/, '').trim())
@@ -122,25 +136,35 @@ const words = (path: string): string[][] =>
     .map((one) => one.split(/\s+/));
 
 export const etcHosts: Reader = () =>
-  words('/etc/hosts').map(([address = '', ...names]) => ({ address, hostnames: names.join(' ') }));
+  words('/etc/hosts').flatMap(([address = '', ...names]): Row[] =>
+    names.length === 0 ? [] : [{ address, hostnames: names.join(' ') }],
+  );
 
 export const etcServices: Reader = () =>
   words('/etc/services').flatMap(([name = '', where = '', ...aliases]): Row[] => {
     const [port, protocol] = where.split('/');
-    return protocol === undefined ? [] : [{ name, port: number(port), protocol, aliases: aliases.join(' '), comment: '' }];
+    const known = protocol !== undefined && /^\d+$/.test(port ?? '');
+    return known ? [{ name, port: number(port), protocol, aliases: aliases.join(' '), comment: '' }] : [];
   });
 
+/** resolv.conf(5): the keyword begins the line; `;` and `#` begin a comment; of `domain` and `search` the last line counts. */
 export const dnsResolvers: Reader = () => {
-  const counts = new Map<string, number>();
-  return words('/etc/resolv.conf').flatMap(([key = '', ...values]): Row[] => {
-    const type = key === 'search' || key === 'domain' ? 'search' : key;
-    if (type !== 'nameserver' && type !== 'search' && type !== 'options') return [];
-    return values.map((address) => {
-      const id = counts.get(type) ?? 0;
-      counts.set(type, id + 1);
-      return { id, type, address, netmask: '', options: 0 };
-    });
-  });
+  const found = new Map<string, string[]>([
+    ['nameserver', []],
+    ['search', []],
+    ['options', []],
+  ]);
+  for (const one of lines('/etc/resolv.conf')) {
+    if (/^[;#]/.test(one)) continue;
+    const [keyword = '', ...rest] = one.split(/\s+/);
+    const end = rest.findIndex((word) => word === '' || /^[;#]/.test(word));
+    const values = end < 0 ? rest : rest.slice(0, end);
+    if (keyword === 'nameserver') found.get(keyword)?.push(...values.slice(0, 1));
+    else if (keyword === 'search' || keyword === 'domain')
+      found.set('search', keyword === 'domain' ? values.slice(0, 1) : values);
+    else if (keyword === 'options') found.get(keyword)?.push(...values);
+  }
+  return [...found].flatMap(([type, values]) => values.map((address, id) => ({ id, type, address, netmask: '', options: 0 })));
 };
 
 function docker(path: string): Promise<unknown> {
@@ -167,7 +191,7 @@ function docker(path: string): Promise<unknown> {
 
 interface Container {
   Id: string;
-  Names: string[];
+  Names?: string[];
   Image: string;
   ImageID: string;
   Command: string;
@@ -182,7 +206,7 @@ export const dockerContainers: Reader = async () => {
   if (!Array.isArray(found)) return [];
   return (found as Container[]).map((one) => ({
     id: one.Id,
-    name: one.Names[0] ?? '',
+    name: one.Names?.[0] ?? '',
     image: one.Image,
     image_id: one.ImageID,
     command: one.Command,

@@ -1,18 +1,19 @@
 // Processes, what they have open, and what they listen on: from proc(5).
 import { readdirSync } from 'node:fs';
-import { integer, line, lines, link, list, number, pairs, pids, type Reader, type Row, read } from './read.ts';
+import { below, integer, line, lines, link, list, number, pairs, pids, type Reader, type Row, read } from './read.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed in the kernel's ABI
 const PAGE_BYTES = 4096;
 const DELETED = ' (deleted)';
 
-const bootS = (): number => number(pairs(read('/proc/stat'), ' ').get('btime')) ?? 0;
+const bootS = (): number | undefined => number(pairs(read('/proc/stat'), ' ').get('btime'));
 
 /** The fields of /proc/PID/stat from the third on: its name may hold anything. */
 function statOf(pid: number): { name: string; fields: string[] } | undefined {
   const text = read(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
   const [open, close] = [text.indexOf('('), text.lastIndexOf(')')];
+  if (open < 0 || close < open) return undefined;
   return {
     name: text.slice(open + 1, close),
     fields: text
@@ -32,12 +33,16 @@ export const processes: Reader = (where) => {
     const ids = (key: string): (number | undefined)[] => (status.get(key) ?? '').split(/\s+/).map(number);
     const [uids, gids, io] = [ids('Uid'), ids('Gid'), pairs(read(`/proc/${pid}/io`), ':')];
     const exe = link(`/proc/${pid}/exe`);
-    const ticks = (index: number): number => Math.round(((field(index) ?? 0) * 1_000) / TICKS_PER_SECOND);
+    const scaled = (index: number, factor: number): number | undefined => {
+      const value = field(index);
+      return value === undefined ? undefined : value * factor;
+    };
+    const startS = scaled(19, 1 / TICKS_PER_SECOND);
     return [
       {
         pid,
         name: stat.name,
-        path: exe?.replace(DELETED, '') ?? '',
+        path: exe?.endsWith(DELETED) ? exe.slice(0, -DELETED.length) : (exe ?? ''),
         cmdline: (read(`/proc/${pid}/cmdline`) ?? '').replace(/\0+$/, '').replaceAll('\0', ' '),
         state: stat.fields[0],
         cwd: link(`/proc/${pid}/cwd`) ?? '',
@@ -50,13 +55,13 @@ export const processes: Reader = (where) => {
         sgid: gids[2],
         on_disk: exe === undefined ? -1 : exe.endsWith(DELETED) ? 0 : 1,
         wired_size: 0,
-        resident_size: (field(21) ?? 0) * PAGE_BYTES,
+        resident_size: scaled(21, PAGE_BYTES),
         total_size: field(20),
-        user_time: ticks(11),
-        system_time: ticks(12),
+        user_time: scaled(11, 1_000 / TICKS_PER_SECOND),
+        system_time: scaled(12, 1_000 / TICKS_PER_SECOND),
         disk_bytes_read: integer(io.get('read_bytes')),
         disk_bytes_written: integer(io.get('write_bytes')),
-        start_time: boot + Math.floor((field(19) ?? 0) / TICKS_PER_SECOND),
+        start_time: boot === undefined || startS === undefined ? undefined : boot + Math.floor(startS),
         parent: field(1),
         pgroup: field(2),
         threads: field(17),
@@ -148,7 +153,9 @@ function socketsOf(pid: number): SocketInfo[] {
       }
   const none = { address: '', port: 0 };
   for (const one of lines(`/proc/${pid}/net/unix`).slice(1)) {
-    const [, , , flags = '', , , inode = '', path = ''] = one.trim().split(/\s+/);
+    // Num RefCount Protocol Flags Type St Inode Path: the path is the rest, blanks and all.
+    const [, flags, inode = '', path = ''] = one.match(/^\S+:\s+\S+\s+\S+\s+(\S+)\s+\S+\s+\S+\s+(\d+) ?(.*)$/) ?? [];
+    if (flags === undefined) continue; // the rest of a path with a newline
     const isListening = (Number.parseInt(flags, 16) & 0x10000) !== 0;
     found.push({ family: AF_UNIX, protocol: 0, local: none, remote: none, state: isListening ? 'LISTEN' : '', path, inode });
   }
@@ -205,26 +212,37 @@ export const listeningPorts: Reader = (where) =>
       net_namespace: namespace,
     }));
 
+const HIERARCHIES = ['memory', 'cpu', 'cpuacct', 'pids'];
+
+/** Where a controller of v1 is: alone, or with others, whose names are joined. */
+function hierarchy(root: string, controller: string): string {
+  const name = list(root).find((one) => one.split(',').includes(controller));
+  return `${root}/${name ?? controller}`;
+}
+
 export const cgroups: Reader = () => {
   const root = '/sys/fs/cgroup';
-  const isV2 = line(`${root}/cgroup.controllers`) !== undefined;
-  const base = isV2 ? root : `${root}/memory`;
+  const isV2 = read(`${root}/cgroup.controllers`) !== undefined;
+  // v1, and hybrid, where the tree beside the hierarchies has no controllers. CPU's two share one, under either name.
+  const [memory = '', cpu = '', cpuacct = ''] = ['memory', 'cpu', 'cpuacct'].map((name) => hierarchy(root, name));
+  const base = isV2 ? root : (HIERARCHIES.map((name) => hierarchy(root, name)).find((path) => list(path).length > 0) ?? memory);
   const rows: Row[] = [];
   const walk = (path: string, depth: number): void => {
     const at = `${base}${path}`;
-    const stat = pairs(read(isV2 ? `${at}/cpu.stat` : `${root}/cpu${path}/cpu.stat`), ' ');
+    const stat = pairs(read(isV2 ? `${at}/cpu.stat` : `${cpu}${path}/cpu.stat`), ' ');
+    const inMemory = isV2 ? at : `${memory}${path}`;
     rows.push({
       path: path === '' ? '/' : path,
-      memory: integer(line(`${at}/${isV2 ? 'memory.current' : 'memory.usage_in_bytes'}`)),
-      memory_limit: limit(line(`${at}/${isV2 ? 'memory.max' : 'memory.limit_in_bytes'}`)),
-      processes: lines(`${at}/cgroup.procs`).length,
-      cpu_usage_us: integer(stat.get('usage_usec')) ?? nanos(line(`${root}/cpuacct${path}/cpuacct.usage`)),
+      memory: integer(line(`${inMemory}/${isV2 ? 'memory.current' : 'memory.usage_in_bytes'}`)),
+      memory_limit: limit(line(`${inMemory}/${isV2 ? 'memory.max' : 'memory.limit_in_bytes'}`)),
+      processes: count(read(`${at}/cgroup.procs`)),
+      cpu_usage_us: integer(stat.get('usage_usec')) ?? nanos(line(`${cpuacct}${path}/cpuacct.usage`)),
       throttled_periods: integer(stat.get('nr_throttled')),
-      oom_kills: number(pairs(read(`${at}/${isV2 ? 'memory.events' : 'memory.oom_control'}`), ' ').get('oom_kill')),
+      oom_kills: number(pairs(read(`${inMemory}/${isV2 ? 'memory.events' : 'memory.oom_control'}`), ' ').get('oom_kill')),
     });
     if (depth > 12) return;
     try {
-      for (const entry of readdirSync(at, { withFileTypes: true }))
+      for (const entry of readdirSync(below(at), { withFileTypes: true }))
         if (entry.isDirectory()) walk(`${path}/${entry.name}`, depth + 1);
     } catch {
       // gone since
@@ -233,6 +251,8 @@ export const cgroups: Reader = () => {
   walk('', 0);
   return rows;
 };
+
+const count = (text: string | undefined): number | undefined => text?.split('\n').filter((one) => one !== '').length;
 
 /** As v1 says that there is none: the largest number of whole pages, which is not the same for all sizes of pages. */
 const NO_LIMIT = 2n ** 62n;

@@ -1,17 +1,31 @@
 // What every table of this machine is read with: files that may be absent, or of a process that has gone since.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import type { ExactValue, SqlValue } from '../../../swarm/ports/compute.ts';
+import { readRegular } from '../regular-file.ts';
 
 export type Row = Record<string, ExactValue | undefined>;
-/** Equalities that the statement asks for, by column: rows that do not meet them are not needed. */
+/** What the statement asks for: equalities by column, patterns by `COLUMN like`. Rows that do not meet them are not needed. */
 export type Where = ReadonlyMap<string, readonly SqlValue[]>;
 export type Reader = (where: Where) => Row[] | Promise<Row[]>;
 
+/** Of one file: the status of packages is the largest that there is. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+let root = '';
+
+/** Another machine's files, which lie below a directory, are read instead of this one's. */
+export function readBelow(directory: string): void {
+  root = directory;
+}
+
+/** Where a file of the machine lies. */
+export const below = (path: string): string => `${root}${path}`;
+
 export function read(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegular(below(path), MAX_BYTES, { kernel: true }).toString('utf8');
   } catch {
-    return undefined;
+    return undefined; // absent, gone, not ours to read, or no file
   }
 }
 
@@ -25,9 +39,16 @@ export function lines(path: string): string[] {
   return (read(path) ?? '').split('\n').filter((one) => one !== '');
 }
 
+/** Of a file that people write: without blank lines and comments, which `marks` begin, and without blanks at the ends. */
+export function written(path: string, marks = '#'): string[] {
+  return lines(path)
+    .map((one) => one.trim())
+    .filter((one) => one !== '' && !marks.includes(one.charAt(0)));
+}
+
 export function list(path: string): string[] {
   try {
-    return readdirSync(path);
+    return readdirSync(below(path));
   } catch {
     return [];
   }
@@ -35,7 +56,7 @@ export function list(path: string): string[] {
 
 export function link(path: string): string | undefined {
   try {
-    return readlinkSync(path);
+    return readlinkSync(below(path));
   } catch {
     return undefined;
   }
@@ -58,6 +79,9 @@ export function whole(value: bigint): number | bigint {
   const near = Number(value);
   return Number.isSafeInteger(near) ? near : value;
 }
+/** proc(5), fstab(5): blanks and the like are octal. */
+export const unescaped = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /** `key: value` or `key=value` lines. */
 export function pairs(text: string | undefined, separator: string): Map<string, string> {

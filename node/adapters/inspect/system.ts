@@ -1,7 +1,23 @@
 // The machine itself: its kernel, memory, processors, file systems, devices and clock.
-import { statfsSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { arch, cpus, hostname, totalmem } from 'node:os';
-import { integer, line, lines, list, number, pairs, type Reader, type Row, read, whole } from './read.ts';
+import { sysctlKey, sysctlPath } from '../../sysctl-key.ts';
+import {
+  below,
+  integer,
+  line,
+  lines,
+  link,
+  list,
+  number,
+  pairs,
+  type Reader,
+  type Row,
+  read,
+  unescaped,
+  whole,
+  written,
+} from './read.ts';
 
 const SECTOR_BYTES = 512;
 const DMI = '/sys/class/dmi/id';
@@ -39,44 +55,60 @@ export const cpuTime: Reader = () =>
   });
 
 export const loadAverage: Reader = () => {
-  const averages = (line('/proc/loadavg') ?? '').split(' ');
+  const averages = line('/proc/loadavg')?.split(' ') ?? [];
   return ['1m', '5m', '15m'].map((period, i) => ({ period, average: averages[i] }));
 };
 
-/** proc(5): blanks and the like in paths are octal. */
-const unescaped = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+/** File systems of other machines and programs may hang: those are asked last, and all together are given so long. */
+const REMOTE = /^(nfs|cifs|smb|fuse|9p|ceph|afs|glusterfs|lustre|gfs|ocfs|virtiofs|autofs)/;
+const STATFS_MS = 1_500;
 
-export const mounts: Reader = () =>
-  lines('/proc/self/mounts').map((one) => {
-    const [device = '', escaped = '', type = '', flags = ''] = one.split(' ');
-    const path = unescaped(escaped);
-    const base: Row = { device: unescaped(device), device_alias: unescaped(device), path, type, flags };
-    try {
-      const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path, { bigint: true });
-      const sizes = {
-        blocks_size: whole(bsize),
-        blocks: whole(blocks),
-        blocks_free: whole(bfree),
-        blocks_available: whole(bavail),
-        inodes: whole(files),
-        inodes_free: whole(ffree),
-      };
-      return { ...base, ...sizes, size: whole(blocks * bsize), available: whole(bavail * bsize) };
-    } catch {
-      return base; // not ours to look at
-    }
+export const mounts: Reader = async () => {
+  const all = lines('/proc/self/mounts').map((one): Row => {
+    const [source = '', escaped = '', type = '', flags = ''] = one.split(' ');
+    const name = unescaped(source);
+    return { device: name, device_alias: name, path: unescaped(escaped), type, flags };
   });
+  const isRemote = (row: Row): number => (REMOTE.test(String(row.type)) ? 1 : 0);
+  // What has not answered by then stays NULL: this process is killed with what hangs in it.
+  const late = new Promise((resolve) => setTimeout(resolve, STATFS_MS).unref());
+  const asked = [...all].sort((a, b) => isRemote(a) - isRemote(b)).map((row) => sized(row));
+  await Promise.race([Promise.all(asked), late]);
+  return all;
+};
+
+/** An automount point would be mounted by being looked at. */
+async function sized(row: Row): Promise<void> {
+  if (row.type === 'autofs') return;
+  try {
+    const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(below(String(row.path)), { bigint: true });
+    const sizes = {
+      blocks_size: whole(bsize),
+      blocks: whole(blocks),
+      blocks_free: whole(bfree),
+      blocks_available: whole(bavail),
+      inodes: whole(files),
+      inodes_free: whole(ffree),
+    };
+    Object.assign(row, sizes, { size: whole(blocks * bsize), available: whole(bavail * bsize) });
+  } catch {
+    // not ours to look at
+  }
+}
+
+/** sysfs has ! where a device's name has a slash: cciss!c0d0. */
+const device = (name: string): string => `/dev/${name.replaceAll('!', '/')}`;
 
 export const blockDevices: Reader = () =>
   list('/sys/class/block').map((name) => {
     const at = `/sys/class/block/${name}`;
     const isPartition = line(`${at}/partition`) !== undefined;
-    const parent = isPartition ? (list('/sys/block').find((disk) => name.startsWith(disk)) ?? '') : '';
+    // …/block/sda/sda1
+    const parent = isPartition ? (link(at)?.split('/').at(-2) ?? '') : '';
     const size = number(line(`${at}/size`));
     return {
-      name: `/dev/${name}`,
-      parent: parent === '' ? '' : `/dev/${parent}`,
+      name: device(name),
+      parent: parent === '' ? '' : device(parent),
       vendor: line(`${at}/device/vendor`) ?? '',
       model: line(`${at}/device/model`) ?? '',
       size,
@@ -105,27 +137,35 @@ export const kernelInfo: Reader = () => {
   ];
 };
 
-const release = (): Map<string, string> =>
-  new Map(
-    [...pairs(read('/etc/os-release') ?? read('/usr/lib/os-release'), '=')].map(([key, value]) => [
-      key,
-      value.replace(/^"|"$/g, ''),
-    ]),
-  );
+/** os-release(5): assignments as a shell reads them, with either quotes, and comments. */
+function release(): Map<string, string> {
+  const path = read('/etc/os-release') === undefined ? '/usr/lib/os-release' : '/etc/os-release';
+  const sets = written(path).flatMap((one): [string, string][] => {
+    const [, key, value = ''] = one.match(/^([A-Z0-9_]+)=(.*)$/) ?? [];
+    return key === undefined ? [] : [[key, unquoted(value)]];
+  });
+  return new Map(sets);
+}
+
+function unquoted(value: string): string {
+  if (/^'[^']*'$/.test(value)) return value.slice(1, -1);
+  const inner = /^".*"$/.test(value) ? value.slice(1, -1) : value;
+  return inner.replace(/\\(.)/g, '$1');
+}
 
 export const osVersion: Reader = () => {
   const of = release();
   const [major = '', minor = '', patch = ''] = (of.get('VERSION_ID') ?? '').split('.');
   return [
     {
-      name: of.get('NAME') ?? '',
+      name: of.get('NAME') ?? 'Linux', // as the manual page has it
       version: of.get('VERSION') ?? of.get('VERSION_ID') ?? '',
-      major: number(major) ?? 0,
-      minor: number(minor) ?? 0,
-      patch: number(patch) ?? 0,
+      major: number(major),
+      minor: number(minor),
+      patch: number(patch),
       build: of.get('BUILD_ID') ?? '',
-      platform: of.get('ID') ?? '',
-      platform_like: of.get('ID_LIKE') ?? of.get('ID') ?? '',
+      platform: of.get('ID') ?? 'linux',
+      platform_like: of.get('ID_LIKE') ?? of.get('ID') ?? 'linux',
       codename: of.get('VERSION_CODENAME') ?? '',
       arch: MACHINES[arch()] ?? arch(),
     },
@@ -148,9 +188,9 @@ export const systemInfo: Reader = () => {
       cpu_type: MACHINES[arch()] ?? arch(),
       cpu_subtype: '',
       cpu_brand: cpus()[0]?.model ?? '',
-      cpu_physical_cores: new Set(topology.map((ids) => ids.join())).size,
-      cpu_logical_cores: topology.length,
-      cpu_sockets: new Set(topology.map(([socket]) => socket)).size,
+      cpu_physical_cores: different(topology.map(([socket, core]) => (core === undefined ? undefined : `${socket},${core}`))),
+      cpu_logical_cores: topology.length === 0 ? undefined : topology.length,
+      cpu_sockets: different(topology.map(([socket]) => socket)),
       cpu_microcode: microcode ?? '',
       physical_memory: totalmem(),
       hardware_vendor: dmi('sys_vendor'),
@@ -167,8 +207,15 @@ export const systemInfo: Reader = () => {
   ];
 };
 
+/** How many there are; undefined where the kernel does not say of each. */
+function different(ids: readonly (string | undefined)[]): number | undefined {
+  return ids.length === 0 || ids.includes(undefined) ? undefined : new Set(ids).size;
+}
+
 export const uptime: Reader = () => {
-  const total = Math.floor(number(line('/proc/uptime')?.split(' ')[0]) ?? 0);
+  const seconds = number(line('/proc/uptime')?.split(' ')[0]);
+  if (seconds === undefined) return [];
+  const total = Math.floor(seconds);
   return [
     {
       days: Math.floor(total / 86_400),
@@ -215,35 +262,41 @@ export const pressure: Reader = () =>
     }),
   );
 
+const SYSCTLS = '/proc/sys';
+const MAX_SYSCTL_LENGTH = 1_000;
+
 /** Of /proc/sys: those that may be read, and are short. */
 export const systemControls: Reader = (where) => {
   const rows: Row[] = [];
-  const asked = where.get('name')?.map(String);
-  const add = (name: string): void => {
-    const value = read(`/proc/sys/${name.replaceAll('.', '/')}`)?.trim();
-    if (value !== undefined && value.length < 1_000)
+  const add = (name: string, path: string): void => {
+    const value = read(`${SYSCTLS}/${path}`)?.trim();
+    if (value !== undefined && value.length < MAX_SYSCTL_LENGTH)
       rows.push({
         name,
         oid: '',
-        subsystem: name.split('.')[0],
+        subsystem: path.split('/')[0],
         current_value: value,
         config_value: '',
         type: '',
         field_name: '',
       });
   };
+  const asked = where.get('name')?.map(String);
   if (asked !== undefined) {
-    for (const name of asked) if (/^[\w.-]+$/.test(name) && !name.includes('..')) add(name);
+    for (const name of asked) {
+      const path = sysctlPath(name);
+      if (path !== undefined) add(name, path);
+    }
     return rows;
   }
   const walk = (path: string): void => {
-    for (const entry of list(`/proc/sys${path}`)) {
+    for (const entry of list(`${SYSCTLS}/${path}`)) {
       if (rows.length >= MAX_SYSCTLS) return;
       const inner = `${path}/${entry}`;
-      if (list(`/proc/sys${inner}`).length > 0) walk(inner);
-      else add(inner.slice(1).replaceAll('/', '.'));
+      if (list(`${SYSCTLS}/${inner}`).length > 0) walk(inner);
+      else add(sysctlKey(inner), inner);
     }
   };
-  for (const subsystem of ['/kernel', '/vm', '/net', '/fs']) walk(subsystem);
+  for (const subsystem of ['kernel', 'vm', 'net', 'fs']) walk(subsystem);
   return rows;
 };

@@ -1,8 +1,9 @@
 // The state directory of an agent: its key, root keys where it holds any, its configuration and its memory. Private to its user.
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
+import { readRegular } from '../../adapters/regular-file.ts';
 import { KalosError, reasonOf } from '../../errors.ts';
 
 /** What the actuator may touch, where the state directory does not say. */
@@ -105,14 +106,18 @@ function makeDirectories(path: string): void {
   mkdirSync(path, { mode: 0o700 });
 }
 
-/** The TOML document at `path`; empty where `required` is false and there is none. @throws KalosError `config` with line and column. */
-export function readConfigFile(path: string, required: boolean): Record<string, unknown> {
+/**
+ * The TOML document at `path`; empty where `required` is false and there is none.
+ * @param read how: an agent takes regular files alone, and waits for none.
+ * @throws KalosError `config` with line and column.
+ */
+export function readConfigFile(path: string, required: boolean, read = readRegular): Record<string, unknown> {
   if (!existsSync(path)) {
     if (required) throw new KalosError('config', `there is no ${path}`);
     return {};
   }
   try {
-    return parse(readFileSync(path, 'utf8'));
+    return parse(read(path).toString('utf8'));
   } catch (error) {
     if (error instanceof TomlError) throw new KalosError('config', `${path}: ${error.message.trim()}`);
     throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`);

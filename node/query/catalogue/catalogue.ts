@@ -4,7 +4,7 @@ import { compares, type Predicates } from '../predicates.ts';
 import { compareValues, type Reduction, reduced } from '../reduction.ts';
 import { AGENT_TABLES } from './agent.ts';
 import { LINUX_TABLES } from './linux.ts';
-import type { Row, Table, TableSources } from './table.ts';
+import { likeOf, type Row, type Table, type TableSources, type Where } from './table.ts';
 
 export const TABLES: readonly Table[] = [...AGENT_TABLES, ...LINUX_TABLES];
 
@@ -12,6 +12,13 @@ export const TABLES: readonly Table[] = [...AGENT_TABLES, ...LINUX_TABLES];
 export interface RowsRequest extends Predicates {
   columns: readonly string[];
   reduction: Reduction | undefined;
+}
+
+function withPatterns(equal: Where, compare: Predicates['compare']): Where {
+  const where = new Map(equal);
+  for (const [column, operator, value] of compare)
+    if (operator === 'like') where.set(likeOf(column), [...(where.get(likeOf(column)) ?? []), value]);
+  return where;
 }
 
 /**
@@ -24,7 +31,7 @@ export async function localRows(
   sources: TableSources,
 ): Promise<{ rows: SqlValue[][]; truncated: boolean }> {
   const asked = new Set([...columns, ...equal.keys(), ...compare.map(([name]) => name)]);
-  const rows = await table.rows(sources, [...asked], equal);
+  const rows = await table.rows(sources, [...asked], withPatterns(equal, compare));
   const meets = (row: Row): boolean =>
     // Some columns only say what to look for: SQL judges those, or they meet nothing where rows are reduced.
     [...equal].every(

@@ -496,7 +496,7 @@ const ofAccounts: readonly Table[] = [
   ),
   inspected(
     'file',
-    'Files by path, or those of a directory',
+    'Files by path, or those of a directory; by =, by LIKE (% stays within a directory, %% does not), or by a join',
     `path TEXT path
     directory TEXT directory
     filename TEXT name
@@ -515,18 +515,24 @@ const ofAccounts: readonly Table[] = [
     symlink INTEGER 1: a symbolic link
     symlink_target_path TEXT where it leads
     type TEXT regular, directory, symlink …`,
-    ["select node, path, mode from file where directory = '/etc/ssh'"],
+    [
+      "select node, path, mode from file where directory = '/etc/ssh'",
+      "select node, path, size from file where path like '/var/log/%.log'",
+    ],
     ['path', 'directory'],
   ),
   inspected(
     'hash',
-    'Digests of files by path, or of those of a directory',
+    'Digests of files by path, or of those of a directory; by =, by LIKE, or by a join',
     `path TEXT path
     directory TEXT directory
     md5 TEXT MD5
     sha1 TEXT SHA-1
     sha256 TEXT SHA-256`,
-    ["select sha256, group_concat(node) from hash where path = '/etc/ssh/sshd_config' group by sha256"],
+    [
+      "select sha256, group_concat(node) from hash where path = '/etc/ssh/sshd_config' group by sha256",
+      "select f.node, path, sha256 from file f join hash h using (node, path) where path like '/etc/cron.d/%'",
+    ],
     ['path', 'directory'],
   ),
   inspected(

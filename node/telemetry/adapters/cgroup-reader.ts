@@ -19,24 +19,44 @@ interface Hierarchy {
   parse(text: string): number;
 }
 
-const UNIFIED: readonly Hierarchy[] = [
+/** Undefined for what is no number: an empty file is not 0. */
+const number = (text = ''): number => (/^\s*\d/.test(text) ? Number(text) : Number.NaN);
+
+const unified = (root: string): readonly Hierarchy[] => [
   {
-    mount: ROOT,
+    mount: root,
     file: 'cpu.stat',
     figure: 'cgroup.cpu',
-    parse: (text) => Number(text.match(/^usage_usec (\d+)/m)?.[1]) / MICROSECONDS,
+    parse: (text) => number(text.match(/^usage_usec (\d+)/m)?.[1]) / MICROSECONDS,
   },
-  { mount: ROOT, file: 'memory.current', figure: 'cgroup.memory', parse: Number },
+  { mount: root, file: 'memory.current', figure: 'cgroup.memory', parse: number },
 ];
-const SEPARATE: readonly Hierarchy[] = [
-  { mount: join(ROOT, 'cpuacct'), file: 'cpuacct.usage', figure: 'cgroup.cpu', parse: (text) => Number(text) / NANOSECONDS },
-  { mount: join(ROOT, 'memory'), file: 'memory.usage_in_bytes', figure: 'cgroup.memory', parse: Number },
+const separate = (root: string): readonly Hierarchy[] => [
+  {
+    mount: hierarchy(root, 'cpuacct'),
+    file: 'cpuacct.usage',
+    figure: 'cgroup.cpu',
+    parse: (text) => number(text) / NANOSECONDS,
+  },
+  { mount: hierarchy(root, 'memory'), file: 'memory.usage_in_bytes', figure: 'cgroup.memory', parse: number },
 ];
 
+/** Where a controller of v1 is: alone, or with others, whose names are joined; links for each of them are not everywhere. */
+export function hierarchy(root: string, controller: string): string {
+  const name = directoriesOf(root).find((one) => one.split(',').includes(controller));
+  return join(root, name ?? controller);
+}
+
 export class CgroupReader {
-  readonly #hierarchies = existsSync(join(ROOT, 'cgroup.controllers')) ? UNIFIED : SEPARATE;
+  readonly #hierarchies: readonly Hierarchy[];
   #groups = new Map<string, string[]>();
   #foundMs = Number.NEGATIVE_INFINITY;
+
+  /** @param root where another machine's files lie, for tests. */
+  constructor(root = '') {
+    const at = join(root, ROOT);
+    this.#hierarchies = existsSync(join(at, 'cgroup.controllers')) ? unified(at) : separate(at);
+  }
 
   /** By figure and group: `cgroup.memory|/kalos/web`; empty where this machine has no control groups. */
   read(nowMs: number): Map<string, number> {

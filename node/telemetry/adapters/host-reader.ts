@@ -14,9 +14,17 @@ export class HostReader {
   readonly #missing = new Map<string, { reason: string; untilMs: number }>();
 
   readonly #kernel = new KernelLog();
-  readonly #cgroups = new CgroupReader();
-  readonly #devices = new NetworkDevices();
+  readonly #cgroups: CgroupReader;
+  readonly #devices: NetworkDevices;
   readonly #network = new NetworkTotals();
+  readonly #root: string;
+
+  /** @param root where another machine's files lie, for tests. */
+  constructor(root = '') {
+    this.#root = root;
+    this.#cgroups = new CgroupReader(root);
+    this.#devices = new NetworkDevices(root);
+  }
 
   /** @param nowMs monotonic. */
   read(nowMs: number): HostFigures {
@@ -38,7 +46,7 @@ export class HostReader {
       const missing = this.#missing.get(file);
       if (missing !== undefined && nowMs < missing.untilMs) throw new Error(missing.reason);
       try {
-        return readFileSync(file, 'utf8');
+        return readFileSync(`${this.#root}${file}`, 'utf8');
       } catch (error) {
         const reason = `this machine has no ${file} (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
         this.#missing.set(file, { reason, untilMs: nowMs + ASK_AGAIN_MS });

@@ -1,22 +1,154 @@
-// What was written to logs since the last look: through rotation by renaming, truncation, lines of a megabyte and binary.
-// A log is begun at its end: what it held before is history. One that was not there yet is read from its beginning.
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import type { NewLines } from '../../../swarm/ports/sensors.ts';
+// What was written to logs since the last look, whatever rotates them (logrotate(8): rename and create, copytruncate, dateext, compress,
+// delaycompress), however often between two looks. Files are kept open and read to their end: a file is its descriptor, and while that
+// is open its inode means no other. No line is lost, and none comes twice, but for those that nothing can tell apart: a log that is
+// truncated, and written again byte by byte as it was. A log is begun at its end: what it held before is history. One that was not
+// there yet is read from its beginning. Waits for file systems, so it runs in a process of its own (log-host.ts).
+import { closeSync, fstatSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { NO_SUCH_FILE } from '../../../swarm/ports/sensors.ts';
+import { openRegular } from '../../adapters/regular-file.ts';
+import { encodingOf, LineSplitter } from '../log-lines.ts';
 
-/** Read of one log at a time; what is more waits for the next look. */
+/** Read of one log at a time, where nobody says less; what is more waits for the next look. */
 const MAX_READ_BYTES = 1024 * 1024;
 /** Further behind than this, it is skipped: a look must not fall behind for ever. */
 const MAX_BEHIND_BYTES = 16 * 1024 * 1024;
-/** The rest of a longer line is left out. */
-const MAX_LINE_BYTES = 4_096;
 const MAX_LOGS = 256;
-const NEWLINE = 0x0a;
+/** Files that a log was before, and that stay open once they are read: at most 768 descriptors together. */
+const MAX_FORMER = 2;
+/** Files that it was between two looks. */
+const MAX_BETWEEN = 16;
+/** Looks at which a former file did not grow, until it is closed: who writes it may be slow to open the new one. */
+const QUIET_LOOKS = 30;
+/** Looks at which a line without an end did not grow, until it is taken for one. */
+const SETTLED_LOOKS = 2;
+/** Bytes before the place that was read to: what tells that a file was written anew. */
+const TAIL_BYTES = 64;
+/** A log with as much of the same is the same, put in its place by a copy: `sed -i`, an editor, a backup that is brought back. */
+const MIN_COPY_BYTES = 256;
+const MAX_COMPARED_BYTES = 1024 * 1024;
+/** Names beside a log that are looked at. */
+const MAX_SIBLINGS = 1_000;
+/** Times of files are as coarse as the kernel's tick: a directory that changed just now may change again within the same. */
+const COARSE_MS = 1_000;
+const COMPRESSED = /\.(gz|bz2|xz|zst|lz4|lzma|Z)$/;
+
+/** Where a log was read to, for a follower that takes over. */
+export interface Position {
+  /** Device, inode and birth of its file. */
+  id: string;
+  offset: number;
+  tail: string;
+}
+
+export type Lines =
+  | { ok: true; lines: string[]; skippedBytes: number; position: Position | undefined }
+  | { ok: false; reason: string };
 
 interface Followed {
-  inode: number;
-  offset: number;
-  /** The beginning of a line whose end is not written yet. */
-  partial: Buffer;
+  current: OpenLog | undefined;
+  former: OpenLog[];
+  /** Files beside it that may be what it was before, as they were at the last look. */
+  siblings: Set<string>;
+  /** Of the directory, when they were read. */
+  changedMs: number;
+}
+
+const idOf = ({ dev, ino, birthtimeMs }: Stats): string => `${dev}:${ino}:${birthtimeMs}`;
+
+/** A file that is read on. */
+class OpenLog {
+  readonly #fd: number;
+  readonly id: string;
+  #splitter: LineSplitter;
+  offset = 0;
+  tail: Buffer = Buffer.alloc(0);
+  /** Looks at which it did not grow. */
+  quiet = 0;
+  skippedBytes = 0;
+
+  constructor(path: string) {
+    this.#fd = openRegular(path);
+    this.id = idOf(fstatSync(this.#fd));
+    this.#splitter = this.#splits();
+  }
+
+  #splits(): LineSplitter {
+    return new LineSplitter(encodingOf(this.#at(0, 2)));
+  }
+
+  #at(offset: number, length: number): Buffer {
+    const buffer = Buffer.alloc(length);
+    return buffer.subarray(0, readSync(this.#fd, buffer, 0, length, offset));
+  }
+
+  get size(): number {
+    return fstatSync(this.#fd).size;
+  }
+
+  moveTo(offset: number): void {
+    this.offset = offset;
+    const length = Math.min(TAIL_BYTES, offset);
+    this.tail = this.#at(offset - length, length);
+  }
+
+  /** Whether what was read of it is no longer there: it was truncated, and perhaps written anew. */
+  get wasCut(): boolean {
+    return !this.holds(this);
+  }
+
+  /** Whether it has, at its place, what the other was read to. */
+  holds({ offset, tail }: { offset: number; tail: Buffer }): boolean {
+    return this.size >= offset && this.#at(offset - tail.length, tail.length).equals(tail);
+  }
+
+  /** Whether it begins with all that was read of the other, and that is enough to tell. */
+  continues(other: OpenLog): boolean {
+    const { offset } = other;
+    if (offset < MIN_COPY_BYTES || !this.holds(other)) return false;
+    const length = Math.min(offset, MAX_COMPARED_BYTES);
+    return this.#at(0, length).equals(other.#at(0, length));
+  }
+
+  begin(): void {
+    this.#splitter = this.#splits();
+    this.moveTo(0);
+  }
+
+  /** Whole lines, of so many bytes at the most. */
+  read(maxBytes: number): string[] {
+    const { size } = this;
+    if (this.offset === 0) this.#splitter = this.#splits(); // its mark may have been written since
+    if (size - this.offset > MAX_BEHIND_BYTES) {
+      this.skippedBytes += size - this.offset - MAX_READ_BYTES;
+      this.moveTo(size - MAX_READ_BYTES);
+    }
+    const bytes = this.#at(this.offset, Math.min(maxBytes, Math.max(0, size - this.offset)));
+    this.quiet = bytes.length === 0 ? this.quiet + 1 : 0;
+    if (bytes.length > 0) this.moveTo(this.offset + bytes.length);
+    const lines = this.#splitter.take(bytes);
+    return this.quiet === SETTLED_LOOKS ? [...lines, ...this.flush()] : lines;
+  }
+
+  flush(): string[] {
+    const line = this.#splitter.flush();
+    return line === undefined ? [] : [line];
+  }
+
+  /** Where the line begins whose end is not written yet; UTF-16 is read on at a whole character. */
+  get lineStart(): number {
+    return this.#splitter.isWide ? this.offset - (this.offset % 2) : this.offset - this.#splitter.pendingBytes;
+  }
+
+  position(): Position {
+    const offset = this.lineStart;
+    const length = Math.min(TAIL_BYTES, offset);
+    return { id: this.id, offset, tail: this.#at(offset - length, length).toString('latin1') };
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
 }
 
 export class LogFollower {
@@ -24,74 +156,188 @@ export class LogFollower {
   /** Those that were not there at the last look. */
   readonly #absent = new Set<string>();
 
-  newLines(path: string): NewLines {
+  /** @param from where a follower before this one was; it counts at the first look alone. */
+  newLines(path: string, maxBytes = MAX_READ_BYTES, from?: Position): Lines {
     try {
-      return this.#follow(path);
+      return this.#look(path, maxBytes, from);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' && this.#absent.size < MAX_LOGS) this.#absent.add(path);
-      return { ok: false, reason: code === 'ENOENT' ? 'there is no such file' : message };
+      if (code === 'ENOENT' && this.#absent.size < MAX_LOGS && !this.#followed.has(path)) this.#absent.add(path);
+      return { ok: false, reason: code === 'ENOENT' ? NO_SUCH_FILE : message };
     }
   }
 
-  #follow(path: string): NewLines {
-    const { ino, size } = statSync(path);
+  #look(path: string, maxBytes: number, from: Position | undefined): Lines {
     const known = this.#followed.get(path);
-    if (known === undefined) {
-      if (this.#followed.size >= MAX_LOGS) return { ok: false, reason: `${MAX_LOGS} logs are followed already` };
-      const followed = { inode: ino, offset: this.#absent.delete(path) ? 0 : size, partial: Buffer.alloc(0) };
-      this.#followed.set(path, followed);
-      return { ok: true, ...readFrom(path, followed) };
+    if (known !== undefined) return this.#lookAgain(path, known, maxBytes);
+    if (this.#followed.size >= MAX_LOGS) return { ok: false, reason: `${MAX_LOGS} logs are followed already` };
+    const followed = begun(path, this.#absent.has(path), from);
+    this.#absent.delete(path);
+    this.#followed.set(path, followed);
+    return read(followed, maxBytes);
+  }
+
+  /** What was written before it became something that cannot be read comes before the word of that. */
+  #lookAgain(path: string, known: Followed, maxBytes: number): Lines {
+    let reason: string | undefined;
+    try {
+      turned(path, known);
+      reason = known.current === undefined ? NO_SUCH_FILE : undefined;
+    } catch (error) {
+      reason = (error as Error).message;
     }
-    const rotated = known.inode !== ino;
-    const before = rotated ? readRest(`${path}.1`, known) : { lines: [], skippedBytes: 0 };
-    if (rotated) Object.assign(known, { inode: ino, offset: 0, partial: Buffer.alloc(0) });
-    const now = readFrom(path, known);
-    return { ok: true, lines: [...before.lines, ...now.lines], skippedBytes: before.skippedBytes + now.skippedBytes };
+    const answer = read(known, maxBytes);
+    return reason !== undefined && answer.lines.length === 0 ? { ok: false, reason } : answer;
   }
 }
 
-type Read = Omit<Extract<NewLines, { ok: true }>, 'ok'>;
+/** @param isNew whether it was not there before: then all of it is news. @throws Error where it is not there. */
+function begun(path: string, isNew: boolean, from: Position | undefined): Followed {
+  const current = new OpenLog(path);
+  const before = from && { offset: from.offset, tail: Buffer.from(from.tail, 'latin1') };
+  const followed: Followed = { current, former: [], ...siblingsOf(path) };
+  if (before === undefined) {
+    current.moveTo(isNew ? 0 : current.size);
+  } else if (from?.id === current.id && current.holds(before)) {
+    current.moveTo(before.offset);
+  } else {
+    const former = openSiblings(path).find((one) => {
+      if (one.id === from?.id && one.holds(before)) return true;
+      one.close();
+      return false;
+    });
+    former?.moveTo(before.offset);
+    if (former !== undefined) followed.former.push(former);
+  }
+  return followed;
+}
 
-/** What was written to a file before it was renamed, where it still is under that name. */
-function readRest(path: string, known: Followed): Read {
+/** Sees what became of a log since the last look: which file it is now, and which ones it was in between. */
+function turned(path: string, known: Followed): void {
+  const at = statOf(path);
+  const { current } = known;
+  const moved = current !== undefined && (at === undefined || idOf(at) !== current.id);
+  const wasCut = !moved && current?.wasCut === true;
+  const others = newSiblings(path, known, at);
+  if (moved) {
+    known.former.push(current);
+    known.current = undefined;
+  }
+  if (at !== undefined && known.current === undefined) known.current = openAgain(path, known);
+  const isRotated = moved || current === undefined || wasCut || current.offset === 0;
+  let toCopy = current;
+  for (const other of isRotated ? others : []) {
+    // What the copy has beyond is gone where it was copied from.
+    if (toCopy !== undefined && (wasCut ? other.holds(toCopy) : other.continues(toCopy))) {
+      other.moveTo(toCopy.lineStart);
+      toCopy = undefined;
+    }
+    known.former.push(other);
+  }
+  if (!isRotated) for (const other of others) other.close();
+  if (wasCut) current.begin(); // a line without an end has its rest in the copy, or nowhere
+}
+
+/** The log under its name, which is another file than before: a former one, a copy of one, or a new one. */
+function openAgain(path: string, known: Followed): OpenLog {
+  const opened = new OpenLog(path);
+  const same = known.former.find(({ id }) => id === opened.id);
+  if (same !== undefined) {
+    opened.close();
+    known.former = known.former.filter((one) => one !== same);
+    return same;
+  }
+  const copied = known.former.findLast((former) => opened.continues(former));
+  if (copied === undefined) return opened;
+  opened.moveTo(copied.lineStart);
+  copied.close();
+  known.former = known.former.filter((one) => one !== copied);
+  return opened;
+}
+
+function statOf(path: string): Stats | undefined {
   try {
-    return statSync(path).ino === known.inode ? readFrom(path, known) : { lines: [], skippedBytes: 0 };
+    return statSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Opened: files beside a log that were not there at the last look, the oldest first. */
+function newSiblings(path: string, known: Followed, at: Stats | undefined): OpenLog[] {
+  const { siblings, changedMs } = siblingsOf(path, known);
+  const held = new Set([...known.siblings, ...known.former.map(({ id }) => id), known.current?.id, at && idOf(at)]);
+  Object.assign(known, { changedMs });
+  if (siblings === known.siblings) return [];
+  known.siblings = siblings;
+  return openSiblings(path, held);
+}
+
+/** As they are now; those of before where the directory did not change. */
+function siblingsOf(path: string, before?: Followed): Pick<Followed, 'siblings' | 'changedMs'> {
+  const { mtimeMs } = statSync(dirname(path));
+  if (before?.changedMs === mtimeMs && Date.now() - mtimeMs > COARSE_MS) return before;
+  return { siblings: new Set(rotated(path).map(({ id }) => id)), changedMs: mtimeMs };
+}
+
+/** What lies beside a log under a name that rotation gives, the newest first. */
+function rotated(path: string): { path: string; id: string; writtenMs: number }[] {
+  const [base, directory] = [basename(path), dirname(path)];
+  const stem = base.slice(0, base.length - extname(base).length) || base;
+  const names = listed(directory).filter((name) => name !== base && name.startsWith(stem) && /\d/.test(name.slice(stem.length)));
+  return names
+    .filter((name) => !COMPRESSED.test(name))
+    .slice(0, MAX_SIBLINGS)
+    .flatMap((name) => {
+      const at = statOf(join(directory, name));
+      return at?.isFile() ? [{ path: join(directory, name), id: idOf(at), writtenMs: at.mtimeMs }] : [];
+    })
+    .sort((a, b) => b.writtenMs - a.writtenMs);
+}
+
+function listed(directory: string): string[] {
+  try {
+    return readdirSync(directory);
   } catch {
-    return { lines: [], skippedBytes: 0 }; // it has gone further, or away
+    return []; // the log is ours to read, its directory is not
   }
 }
 
-function readFrom(path: string, known: Followed): Read {
-  const fd = openSync(path, 'r');
-  try {
-    const { size } = fstatSync(fd);
-    if (size < known.offset) Object.assign(known, { offset: 0, partial: Buffer.alloc(0) }); // it was truncated
-    const behind = size - known.offset;
-    const skippedBytes = behind > MAX_BEHIND_BYTES ? behind - MAX_READ_BYTES : 0;
-    known.offset += skippedBytes;
-    const buffer = Buffer.alloc(Math.min(MAX_READ_BYTES, size - known.offset));
-    const got = readSync(fd, buffer, 0, buffer.length, known.offset);
-    known.offset += got;
-    return { lines: split(buffer.subarray(0, got), known), skippedBytes };
-  } finally {
-    closeSync(fd);
-  }
+/** But those with these ids; the oldest first. */
+function openSiblings(path: string, but: ReadonlySet<string | undefined> = new Set()): OpenLog[] {
+  return rotated(path)
+    .filter(({ id }) => !but.has(id))
+    .slice(0, MAX_BETWEEN)
+    .reverse()
+    .flatMap((one) => {
+      try {
+        return [new OpenLog(one.path)];
+      } catch {
+        return []; // gone since, or not ours to read
+      }
+    });
 }
 
-/** Whole lines; bytes that are no UTF-8 become U+FFFD. */
-function split(bytes: Buffer, known: Followed): string[] {
+/** The former files first: what they hold was written before. */
+function read(followed: Followed, maxBytes: number): Extract<Lines, { ok: true }> {
   const lines: string[] = [];
-  let start = 0;
-  for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-    lines.push(joined(known.partial, bytes.subarray(start, end)).toString('utf8'));
-    known.partial = Buffer.alloc(0);
-    start = end + 1;
+  let [skippedBytes, left] = [0, maxBytes];
+  const all = followed.current === undefined ? followed.former : [...followed.former, followed.current];
+  for (const log of all) {
+    const before = log.offset;
+    lines.push(...log.read(left));
+    left -= log.offset - before - log.skippedBytes;
+    skippedBytes += log.skippedBytes;
+    log.skippedBytes = 0;
+    if (left <= 0) break;
   }
-  known.partial = joined(known.partial, bytes.subarray(start));
-  return lines;
-}
-
-function joined(first: Buffer, rest: Buffer): Buffer {
-  return Buffer.concat([first, rest.subarray(0, Math.max(0, MAX_LINE_BYTES - first.length))]);
+  const over = followed.former.length - MAX_FORMER;
+  followed.former = followed.former.filter((log, i) => {
+    const isDone = log.quiet > QUIET_LOOKS || (i < over && (log.quiet > 0 || over > MAX_BETWEEN));
+    if (isDone) lines.push(...log.flush());
+    if (isDone) log.close();
+    return !isDone;
+  });
+  return { ok: true, lines, skippedBytes, position: (followed.current ?? all.at(-1))?.position() };
 }

@@ -1,11 +1,20 @@
 // The native sampler: one call into native/build/kalos.node fills an array of doubles (native/sampler_layout.h).
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { DiskSample, MountSample, NewLines, ProcessSample, Sample, Sensors } from '../../../swarm/ports/sensors.ts';
+import type {
+  DiskSample,
+  MountSample,
+  NewLines,
+  ProcessDetail,
+  ProcessSample,
+  Sample,
+  Sensors,
+  Throttling,
+} from '../../../swarm/ports/sensors.ts';
 import { monotonicMs } from '../../adapters/clock.ts';
 import { bottomDisks } from '../counters.ts';
 import { HostReader } from './host-reader.ts';
-import { LogFollower } from './log-follower.ts';
+import { LogReader } from './log-reader.ts';
 import { ProcReader } from './proc-reader.ts';
 import { processDetail, resolves, servedCertificate, throttling, waitedMs } from './process-detail.ts';
 
@@ -18,7 +27,8 @@ const FIRST_CAPACITY = 16_384;
 
 interface Addon {
   readonly layoutVersion: number;
-  sample(into: Float64Array): number;
+  /** @param root where another machine's /proc lies. */
+  sample(into: Float64Array, root?: string): number;
   /** Gives what malloc holds but nobody uses back to the machine. */
   trim(): void;
 }
@@ -30,28 +40,41 @@ function known(value: number | undefined): number | undefined {
 export class NativeSampler implements Sensors {
   readonly source = 'native';
   readonly #addon: Addon;
-  readonly #host = new HostReader();
-  readonly detail = processDetail;
-  readonly throttling = throttling;
+  readonly #host: HostReader;
+  readonly #root: string;
   readonly resolves = resolves;
   readonly servedCertificate = servedCertificate;
   readonly waitedMs = waitedMs;
-  readonly #logs = new LogFollower();
+  readonly #logs: LogReader | undefined;
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 
-  constructor(addon: Addon) {
+  /** @param root where another machine's files lie, for tests. */
+  constructor(addon: Addon, logs?: LogReader, root = '') {
+    this.#logs = logs;
+    this.#root = root;
+    this.#host = new HostReader(root);
     if (addon.layoutVersion !== LAYOUT_VERSION) throw new Error(`layout ${addon.layoutVersion}, expected ${LAYOUT_VERSION}`);
     this.#addon = addon;
   }
 
-  newLines(path: string): NewLines {
-    return this.#logs.newLines(path);
+  detail(pid: number): ProcessDetail | undefined {
+    return processDetail(pid, this.#root);
+  }
+
+  throttling(pid: number): Throttling | undefined {
+    return throttling(pid, this.#root);
+  }
+
+  async newLines(path: string, pattern: string): Promise<NewLines> {
+    return this.#logs?.newLines(path, pattern) ?? { ok: false, reason: 'nobody reads logs here' };
   }
 
   sample(): Sample {
     const nowMs = monotonicMs();
-    for (let needed = this.#addon.sample(this.#data); needed > this.#data.length; needed = this.#addon.sample(this.#data)) {
+    // The addon of an older package takes no root.
+    const take = (): number => this.#addon.sample(this.#data, ...(this.#root === '' ? [] : [this.#root]));
+    for (let needed = take(); needed > this.#data.length; needed = take()) {
       this.#data = new Float64Array(needed * 2);
       this.#bytes = Buffer.from(this.#data.buffer);
     }
@@ -144,14 +167,17 @@ export function trimMemory(addonPath: string): void {
   if (existsSync(addonPath)) (createRequire(import.meta.url)(addonPath) as Addon).trim();
 }
 
-/** The native sampler where the addon is built and loads, else the plain reader, with the reason. */
-export function openSensors(addonPath: string): { sensors: Sensors; fallbackReason: string | undefined } {
+/**
+ * The native sampler where the addon is built and loads, else the plain reader, with the reason.
+ * @param entry the `kalos` entry, which reads logs in a process of its own; without it they are not read.
+ */
+export function openSensors(addonPath: string, entry?: string) {
+  const logs = entry === undefined ? undefined : new LogReader(entry);
   try {
-    return { sensors: new NativeSampler(createRequire(import.meta.url)(addonPath) as Addon), fallbackReason: undefined };
+    const addon = createRequire(import.meta.url)(addonPath) as Addon;
+    return { sensors: new NativeSampler(addon, logs) as Sensors, logs, fallbackReason: undefined };
   } catch (error) {
-    return {
-      sensors: new ProcReader(),
-      fallbackReason: error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
-    };
+    const fallbackReason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return { sensors: new ProcReader(logs) as Sensors, logs, fallbackReason };
   }
 }

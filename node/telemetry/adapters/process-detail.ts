@@ -3,17 +3,20 @@
 import { Resolver } from 'node:dns/promises';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { join } from 'node:path';
 import { connect } from 'node:tls';
 import type { ProcessDetail, Throttling } from '../../../swarm/ports/sensors.ts';
+import { hierarchy } from './cgroup-reader.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
 /** Answers of a name server that lives, though it does not know the name. */
 const ANSWERS = new Set(['ENOTFOUND', 'ENODATA', 'EREFUSED', 'EFORMERR', 'ENOTIMP']);
 
-export function processDetail(pid: number): ProcessDetail | undefined {
-  const files = openFiles(pid);
+/** @param root where another machine's files lie, for tests. */
+export function processDetail(pid: number, root = ''): ProcessDetail | undefined {
+  const files = openFiles(pid, root);
   if (files === 'gone') return undefined;
-  const io = readOr(`/proc/${pid}/io`);
+  const io = readOr(`${root}/proc/${pid}/io`);
   const figure = (name: string): number | undefined => {
     const value = io?.match(new RegExp(`^${name}: (\\d+)$`, 'm'))?.[1];
     return value === undefined ? undefined : Number(value);
@@ -22,8 +25,8 @@ export function processDetail(pid: number): ProcessDetail | undefined {
 }
 
 /** Since Linux 6.2 the directory's size is their number, for everybody to see; before, only its owner may list it. */
-function openFiles(pid: number): number | undefined | 'gone' {
-  const directory = `/proc/${pid}/fd`;
+function openFiles(pid: number, root: string): number | undefined | 'gone' {
+  const directory = `${root}/proc/${pid}/fd`;
   try {
     const { size } = statSync(directory);
     return size > 0 ? size : readdirSync(directory).length;
@@ -33,11 +36,12 @@ function openFiles(pid: number): number | undefined | 'gone' {
 }
 
 /** Of the group in the hierarchy (v1) or the tree (v2) with the CPU controller. */
-export function throttling(pid: number): Throttling | undefined {
-  const groups = readOr(`/proc/${pid}/cgroup`);
+export function throttling(pid: number, root = ''): Throttling | undefined {
+  const groups = readOr(`${root}/proc/${pid}/cgroup`);
   const v1 = groups?.match(/^\d+:(?:[^:\n]*,)?cpu(?:,[^:\n]*)?:(.*)$/m)?.[1];
   const v2 = groups?.match(/^0::(.*)$/m)?.[1];
-  const text = v1 === undefined ? readOr(`${CGROUPS}${v2}/cpu.stat`) : readOr(`${CGROUPS}/cpu${v1}/cpu.stat`);
+  const mount = v1 === undefined ? join(root, CGROUPS) : hierarchy(join(root, CGROUPS), 'cpu');
+  const text = readOr(join(mount, v1 ?? v2 ?? '', 'cpu.stat'));
   const figure = (name: string): number => Number(text?.match(new RegExp(`^${name} (\\d+)$`, 'm'))?.[1] ?? Number.NaN);
   const [periods, throttled] = [figure('nr_periods'), figure('nr_throttled')];
   return Number.isFinite(periods) && Number.isFinite(throttled) ? { periods, throttled } : undefined;

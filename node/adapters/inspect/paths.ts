@@ -1,0 +1,80 @@
+// Paths by a pattern of LIKE, as osquery takes it: `%` and `_` within one part of the path, `%%` for whatever is below. Bounded: a
+// statement is not to walk a machine's disks for ever, nor to leave the file system that it begins on.
+import { type Dirent, lstatSync, readdirSync } from 'node:fs';
+import { isLike } from '../../query/predicates.ts';
+import { below } from './read.ts';
+
+const MAX_FOUND = 20_000;
+const MAX_SEEN = 200_000;
+const MAX_DEPTH = 40;
+
+interface Walk {
+  found: string[];
+  seen: number;
+}
+
+/** @throws Error where it would take too long. */
+export function matching(pattern: string): string[] {
+  const walk: Walk = { found: [], seen: 0 };
+  step('', pattern.split('/').slice(1), walk);
+  return walk.found;
+}
+
+function step(directory: string, [part = '', ...rest]: readonly string[], walk: Walk): void {
+  if (part.includes('%%')) return everything(directory, [part, ...rest].join('/'), walk);
+  for (const name of namesIn(directory, part, walk)) {
+    const path = `${directory}/${name}`;
+    if (rest.length > 0) step(path, rest, walk);
+    else if (exists(path)) add(path, walk);
+  }
+}
+
+/** Those that the part of a pattern means: itself where it is a name, though the directory may not be listed. */
+function namesIn(directory: string, part: string, walk: Walk): string[] {
+  if (!/[%_]/.test(part)) return part === '' || part === '.' || part === '..' ? [] : [part];
+  const letters = [...part];
+  const names = entries(directory, walk).map(({ name }) => name);
+  const like = names.filter((name) => isLike([...name], letters));
+  return names.includes(part) || !part.includes('_') || part.includes('%') ? like : [...like, part];
+}
+
+/** Below a directory, whatever matches; links are named, not followed, and mounts are not entered. */
+function everything(directory: string, pattern: string, walk: Walk): void {
+  const letters = [...pattern];
+  const device = deviceOf(directory === '' ? '/' : directory);
+  const visit = (path: string, relative: string, depth: number): void => {
+    for (const entry of entries(path, walk)) {
+      const [inner, name] = [`${path}/${entry.name}`, relative === '' ? entry.name : `${relative}/${entry.name}`];
+      if (isLike([...name], letters)) add(inner, walk);
+      if (entry.isDirectory() && depth < MAX_DEPTH && deviceOf(inner) === device) visit(inner, name, depth + 1);
+    }
+  };
+  visit(directory, '', 0);
+}
+
+function entries(directory: string, walk: Walk): Dirent[] {
+  try {
+    const found = readdirSync(below(directory === '' ? '/' : directory), { withFileTypes: true });
+    walk.seen += found.length;
+    if (walk.seen > MAX_SEEN) throw new RangeError();
+    return found;
+  } catch (error) {
+    if (error instanceof RangeError) throw new Error(`more than ${MAX_SEEN} names to look at: begin the pattern deeper`);
+    return []; // gone, no directory, or not ours to list
+  }
+}
+
+function deviceOf(path: string): number | undefined {
+  try {
+    return lstatSync(below(path)).dev;
+  } catch {
+    return undefined;
+  }
+}
+
+const exists = (path: string): boolean => deviceOf(path) !== undefined;
+
+function add(path: string, walk: Walk): void {
+  if (walk.found.length >= MAX_FOUND) throw new Error(`more than ${MAX_FOUND} files: narrow the pattern`);
+  walk.found.push(path);
+}

@@ -1,0 +1,89 @@
+// Files whose names come from outside: of a configuration, an argument, a directory that others write to. What lies there may be a
+// FIFO, a device, or a file of the kernel's that has no end, and may have become one since it was last seen: nothing is opened that
+// waits, and what was opened is looked at again by its descriptor. A file system that hangs is not this file's matter: log-reader.ts.
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statfsSync, statSync } from 'node:fs';
+
+const PART_BYTES = 64 * 1024;
+/** Of configurations, certificates, keys. */
+const MAX_SMALL_BYTES = 4 * 1024 * 1024;
+/** Of what is given to a command; no release is larger. */
+const MAX_INPUT_BYTES = 16 * 1024 * 1024;
+
+const KINDS: readonly [(at: Stats) => boolean, string][] = [
+  [(at) => at.isDirectory(), 'a directory'],
+  [(at) => at.isFIFO(), 'a FIFO'],
+  [(at) => at.isSocket(), 'a socket'],
+  [(at) => at.isCharacterDevice(), 'a device'],
+  [(at) => at.isBlockDevice(), 'a block device'],
+];
+
+/** statfs(2): proc, sysfs, debugfs, tracefs, securityfs, cgroup, cgroup2. To read there may wait, or use up what is read. */
+const OF_THE_KERNEL = new Set([0x9fa0, 0x62656572, 0x64626720, 0x74726163, 0x73636673, 0x27e0eb, 0x63677270]);
+
+export class NotRegular extends Error {
+  readonly code = 'ENOTREG';
+}
+
+export interface OpenOptions {
+  /** Files of /proc, /sys and the like, too. */
+  kernel?: boolean;
+  /** Not where the last part of the name is a symbolic link. */
+  noFollow?: boolean;
+}
+
+/** @returns a descriptor for reading. @throws NotRegular, or the error of stat(2) or open(2). */
+export function openRegular(path: string, { kernel = false, noFollow = false }: OpenOptions = {}): number {
+  mustBeRegular(statSync(path)); // to open a device may be to act: a watchdog, a tape
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | (noFollow ? constants.O_NOFOLLOW : 0);
+  const fd = openSync(path, flags);
+  try {
+    mustBeRegular(fstatSync(fd));
+    if (!kernel && OF_THE_KERNEL.has(statfsSync(`/proc/self/fd/${fd}`).type))
+      throw new NotRegular('it is a file that the kernel makes up, not a regular file');
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function mustBeRegular(at: Stats): void {
+  if (at.isFile()) return;
+  throw new NotRegular(`it is ${KINDS.find(([is]) => is(at))?.[1] ?? 'of an unknown kind'}, not a regular file`);
+}
+
+/** @throws NotRegular, RangeError where it holds more, or the error of stat(2), open(2) or read(2). */
+export function readRegular(path: string, maxBytes = MAX_SMALL_BYTES, options: OpenOptions = {}): Buffer {
+  const fd = openRegular(path, options);
+  try {
+    return readWhole(fd, maxBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * What a person names to a command: a pipe will do as well (`-`, `<(…)`), and is waited for, as ^C ends the command.
+ * @throws RangeError where it holds more, or the error of open(2) or read(2).
+ */
+export function readInput(path: string, maxBytes = MAX_INPUT_BYTES): Buffer {
+  const fd = path === '-' ? 0 : openSync(path, 'r');
+  try {
+    return readWhole(fd, maxBytes);
+  } finally {
+    if (path !== '-') closeSync(fd);
+  }
+}
+
+/** From where the descriptor is to the end; sizes are not believed, those of /proc are 0. @throws RangeError where that is more. */
+export function readWhole(fd: number, maxBytes: number): Buffer {
+  const parts: Buffer[] = [];
+  for (let bytes = 0; ; ) {
+    const part = Buffer.allocUnsafe(Math.min(PART_BYTES, maxBytes + 1 - bytes));
+    const got = readSync(fd, part);
+    if (got === 0) return Buffer.concat(parts);
+    parts.push(part.subarray(0, got));
+    bytes += got;
+    if (bytes > maxBytes) throw new RangeError(`it holds more than ${maxBytes} bytes`);
+  }
+}

@@ -1,0 +1,74 @@
+// CEL, bounded by construction: a policy is somebody's text, evaluated over somebody else's every second on the agent's own loop. No
+// expression is large, none goes over collections within collections without end, and patterns are matched without backtracking.
+import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import { compilePattern, PatternAllowance } from '../patterns.ts';
+
+export type Bindings = Record<string, unknown>;
+export type Expression = (bindings: Bindings) => unknown;
+
+const LIMITS = { maxAstNodes: 500, maxDepth: 32 };
+/** `all`, `exists`, `map` and the like: each may multiply the work, and the size of what it makes, by the size of a collection. */
+const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter', 'bind']);
+const MAX_MACROS = 16;
+/** One over what another made counts as within it. */
+const MAX_NESTED = 2;
+/** What cel-js calls ‘matches’ backtracks, and cannot be replaced under its name. */
+const MATCHES = { given: 'matches', own: 'matches_linear' } as const;
+
+/** Expressions over these variables. */
+export class Expressions {
+  readonly #environment = new Environment({ limits: LIMITS });
+  #allowance = new PatternAllowance();
+
+  constructor(variables: readonly string[]) {
+    for (const name of variables) this.#environment.registerVariable(name, 'map');
+    this.#environment.registerFunction(`string.${MATCHES.own}(string): bool`, (text: string, pattern: string) =>
+      this.#allowance.pattern(pattern, text).test(text),
+    );
+  }
+
+  /** @throws Error saying what is wrong, and where. */
+  compile(text: string, type: 'bool' | 'dyn'): Expression {
+    const expression = this.#environment.parse(text);
+    bound(expression.ast, text);
+    const check = expression.check();
+    if (!check.valid) throw check.error ?? new Error('it has no type');
+    if (type === 'bool' && check.type !== 'bool' && check.type !== 'dyn')
+      throw new Error(`"${text}" is ${check.type}, it must be bool`);
+    return (bindings) => {
+      this.#allowance = new PatternAllowance();
+      return expression(bindings);
+    };
+  }
+}
+
+/** @throws Error where it may take long, or a pattern is wrong. Has patterns matched by RE2. */
+function bound(root: ASTNode, text: string): void {
+  let macros = 0;
+  const visit = (node: ASTNode, nested: number): void => {
+    const name = node.op === 'rcall' || node.op === 'call' ? node.args[0] : '';
+    const isMacro = node.op === 'rcall' && MACROS.has(name);
+    if (isMacro && (++macros > MAX_MACROS || nested >= MAX_NESTED))
+      throw new Error(
+        `"${text}" uses ${[...MACROS].join(', ')} more than ${MAX_MACROS} times, or more than ${MAX_NESTED} within each other`,
+      );
+    if (node.op === 'rcall' && name === MATCHES.given && node.args[2].length === 1) linear(node.args);
+    for (const inner of nodesOf(node.args)) visit(inner, nested + (isMacro ? 1 : 0));
+  };
+  visit(root, 0);
+}
+
+function linear(call: [string, ASTNode, ASTNode[]]): void {
+  const [pattern] = call[2];
+  if (pattern?.op === 'value' && typeof pattern.args === 'string') {
+    const compiled = compilePattern(pattern.args);
+    if (!compiled.ok)
+      throw new Error(`the pattern "${pattern.args}" (character ${pattern.start + 1} of the expression): ${compiled.reason}`);
+  }
+  call[0] = MATCHES.own;
+}
+
+function nodesOf(value: unknown): ASTNode[] {
+  if (Array.isArray(value)) return value.flatMap(nodesOf);
+  return typeof value === 'object' && value !== null && 'op' in value ? [value as ASTNode] : [];
+}

@@ -1,0 +1,104 @@
+// Regular expressions that come from outside: of a configuration, a policy, a statement. They meet text that somebody else writes, so
+// the engine is one without backtracking (RE2: linear in the text whatever the pattern), and pattern and work are bounded.
+import { RE2JS } from 're2js';
+
+const MAX_PATTERN_LENGTH = 1_000;
+/** Instructions of the compiled pattern; `.{0,1000}` takes 2,003, and RE2 knows no count over 1,000. */
+const MAX_INSTRUCTIONS = 4_096;
+/** RE2 looks at each character with each instruction once at the most: so much at a time, about 0.1 s. */
+const MAX_STEPS = 2_000_000;
+/** Compiled patterns that are kept. */
+const MAX_KEPT = 256;
+
+export interface Pattern {
+  /** How many instructions a character of text may take. */
+  readonly cost: number;
+  test(text: string): boolean;
+  /** What matches first, and its groups, a group that took no part being null; undefined where nothing matches. */
+  match(text: string): (string | null)[] | undefined;
+  /** The parts of a text between what matches. */
+  split(text: string): string[];
+}
+
+export type Compiled = { ok: true; pattern: Pattern } | { ok: false; reason: string };
+
+export function compilePattern(text: string): Compiled {
+  const wrong = refusal(text);
+  if (wrong !== undefined) return { ok: false, reason: wrong };
+  try {
+    const compiled = RE2JS.compile(RE2JS.translateRegExp(text), RE2JS.LOOKBEHINDS);
+    const cost = compiled.programSize();
+    if (cost > MAX_INSTRUCTIONS)
+      return {
+        ok: false,
+        reason: `it takes ${cost} steps a character, at most ${MAX_INSTRUCTIONS} are possible: repeat less`,
+      };
+    const match = (one: string): (string | null)[] | undefined => {
+      const matcher = compiled.matcher(one);
+      return matcher.find() ? Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i)) : undefined;
+    };
+    return { ok: true, pattern: { cost, test: (one) => compiled.test(one), match, split: (one) => compiled.split(one) } };
+  } catch (error) {
+    return { ok: false, reason: explained(text, error instanceof Error ? error.message : String(error)) };
+  }
+}
+
+const kept = new Map<string, Compiled>();
+
+/**
+ * For where pattern and text are both somebody else's, and nobody can end it: a pattern is compiled once, and all of what is asked
+ * of one allowance together takes about 0.1 s.
+ */
+export class PatternAllowance {
+  #steps = MAX_STEPS;
+
+  /** @throws RangeError saying what is wrong with the pattern, or that the text is too long for it. */
+  pattern(text: string, over: string): Pattern {
+    const compiled = kept.get(text) ?? compilePattern(text);
+    if (kept.size >= MAX_KEPT && !kept.has(text)) kept.delete(kept.keys().next().value ?? '');
+    kept.set(text, compiled);
+    if (!compiled.ok) throw new RangeError(`the pattern ${shown(text)}: ${compiled.reason}`);
+    const { cost } = compiled.pattern;
+    if (over.length * cost > this.#steps)
+      throw new RangeError(
+        `the pattern ${shown(text)} would look at more than ${Math.floor(this.#steps / cost)} characters of text`,
+      );
+    this.#steps -= over.length * cost;
+    return compiled.pattern;
+  }
+}
+
+const shown = (text: string): string => `"${text.length > 60 ? `${text.slice(0, 60)}…` : text}"`;
+
+/** What is said in words of its own: RE2 calls these invalid escapes and syntax. */
+const UNSUPPORTED: readonly [RegExp, string][] = [
+  [/^\\[1-9]/, 'a back-reference is not supported: the engine does not backtrack'],
+  [/^\\k</, 'a back-reference is not supported: the engine does not backtrack'],
+  [/^\(\?[=!]/, 'looking ahead is not supported: the engine does not backtrack'],
+  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive count is not supported, nor needed: the engine does not backtrack'],
+];
+
+function refusal(text: string): string | undefined {
+  if (text.length > MAX_PATTERN_LENGTH) return `${text.length} characters, at most ${MAX_PATTERN_LENGTH} are possible`;
+  let [inClass, open] = [false, 0];
+  for (let at = 0; at < text.length; at++) {
+    const rest = text.slice(at, at + 3);
+    const found = inClass ? undefined : UNSUPPORTED.find(([form]) => form.test(rest));
+    if (found !== undefined) return `at character ${at + 1}: ${found[1]}`;
+    if (rest.startsWith('\\')) at++;
+    else if (rest.startsWith('[')) inClass = true;
+    else if (rest.startsWith(']')) inClass = false;
+    else if (rest.startsWith('(') && !inClass) open++;
+    else if (rest.startsWith(')') && !inClass && --open < 0) return `at character ${at + 1}: a ) that closes nothing`;
+  }
+  return undefined;
+}
+
+/** RE2's words, with the place: it says which part is wrong, not where that is. */
+function explained(text: string, message: string): string {
+  const [, what = message, part = ''] = message.match(/^error parsing regexp: (.*?)(?:: `(.*)`)?$/s) ?? [];
+  const missing = what.startsWith('missing closing');
+  const at = missing || part === '' ? text.length : text.indexOf(part);
+  const where = at < 0 ? '' : `at character ${Math.min(at + 1, text.length)}: `;
+  return `${where}${what}${missing || part === '' ? '' : ` ${part}`}`;
+}

@@ -1,0 +1,98 @@
+// In which order tables are gathered: first those that can be asked as they are, then those that have to be told what to look for by
+// the rows of others.
+import { type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
+import type { TableSources } from './catalogue/table.ts';
+import { type Gathered, type Gathering, gather } from './gather.ts';
+import type { Join } from './joins.ts';
+
+/** Of one column, in one request (gather.ts). */
+const MAX_VALUES_AT_ONCE = 1_000;
+const MAX_VALUES = 5_000;
+const MIN_STAGE_MS = 500;
+
+/** Whether the statement says itself what to look for; a pattern has to begin with a directory. */
+function isAsked({ table: { needs }, request: { equal, compare } }: Gathering): boolean {
+  return (
+    needs === undefined ||
+    needs.some((name) => equal.has(name)) ||
+    compare.some(([name, operator, value]) => operator === 'like' && needs.includes(name) && String(value).startsWith('/'))
+  );
+}
+
+/** @returns why not, where a table is told nothing to look for. */
+export function stagesOf(plan: readonly Gathering[], joins: readonly Join[]): Gathering[][] | string {
+  const stages = [plan.filter(isAsked)];
+  let waiting = plan.filter((one) => !isAsked(one));
+  while (waiting.length > 0) {
+    const known = stages.flat();
+    const next = waiting.filter((one) => joinOf(one, known, joins) !== undefined);
+    const [first] = waiting;
+    if (next.length === 0 && first !== undefined) return missing(first);
+    stages.push(next);
+    waiting = waiting.filter((one) => !next.includes(one));
+  }
+  return stages;
+}
+
+function missing({ table: { name, needs = [] } }: Gathering): string {
+  const ways = needs.map((column) => `${column} = '…' or ${column} LIKE '/…%'`).join(', ');
+  return `${name} has to be told what to look for: by ${ways}, or by JOIN with a table whose rows say it (using (${needs[0]})); not by OR, nor by a SELECT within`;
+}
+
+function joinOf(
+  { table: { name, needs = [] } }: Gathering,
+  known: readonly Gathering[],
+  joins: readonly Join[],
+): Join | undefined {
+  return joins.find(
+    ({ table, column, from }) => table === name && needs.includes(column) && known.some((one) => one.table.name === from.table),
+  );
+}
+
+/** @returns why not, where that would be too much. */
+export async function gatherStages(
+  [first = [], ...others]: readonly (readonly Gathering[])[],
+  joins: readonly Join[],
+  timeoutMs: number,
+  sources: TableSources,
+): Promise<Gathered | string> {
+  const startMs = sources.nowMonotonicMs();
+  const gathered = await gather(first, timeoutMs, sources);
+  const known = [...first];
+  for (const stage of others) {
+    const told: Gathering[] = [];
+    for (const one of stage) {
+      const join = joinOf(one, known, joins);
+      const values = join === undefined ? [] : valuesOf(gathered, join);
+      if (values.length > MAX_VALUES)
+        return `${one.table.name} would be asked for ${values.length} values of ${join?.column}, and ${MAX_VALUES} are the limit: narrow ${join?.from.table}`;
+      for (let at = 0; join !== undefined && at < values.length; at += MAX_VALUES_AT_ONCE) {
+        const equal = new Map(one.request.equal).set(join.column, values.slice(at, at + MAX_VALUES_AT_ONCE));
+        told.push({ ...one, request: { ...one.request, equal } });
+      }
+    }
+    add(gathered, await gather(told, Math.max(MIN_STAGE_MS, timeoutMs - (sources.nowMonotonicMs() - startMs)), sources));
+    known.push(...stage);
+  }
+  return gathered;
+}
+
+/** What the rows of a table have in a column, each once. */
+function valuesOf({ data }: Gathered, { from }: Join): SqlValue[] {
+  const values = new Set<SqlValue>();
+  for (const { table, columns, rows } of data) {
+    const at = columns.indexOf(from.column);
+    if (table === from.table && at >= 0) for (const row of rows) values.add(shownValue(row[at] ?? null));
+  }
+  values.delete(null);
+  values.delete('');
+  return [...values];
+}
+
+function add(all: Gathered, more: Gathered): void {
+  all.data.push(...more.data);
+  for (const peer of more.expected) all.expected.add(peer);
+  for (const [peer, reason] of more.missing) all.missing.set(peer, reason);
+  all.truncated.push(...more.truncated);
+  for (const [name, ms] of Object.entries(more.ages)) all.ages[name] = Math.max(all.ages[name] ?? 0, ms);
+}
