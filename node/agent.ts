@@ -66,7 +66,7 @@ export interface AgentConfig {
   declared: Declared;
   /** What fails together with this machine: a rack, a room. */
   domain?: string | undefined;
-  /** Where it runs, in words that tell two machines, and two agents of one, apart. */
+  /** Where it runs, in words. */
   place?: string | undefined;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
@@ -76,6 +76,7 @@ export interface AgentConfig {
   token: JoinToken | undefined;
   /** The root keys that are at hand here. */
   rootSigners: readonly Signer[];
+  issuers?: number | undefined;
   /** Undefined where the swarm has no network key. */
   networkKeys?: HeldKeys | undefined;
 }
@@ -294,7 +295,7 @@ export class Agent {
 
   #policiesOfSwarm(): SwarmPolicies {
     return new SwarmPolicies(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.isIssuer(peer, this.#ports.clock.wallMs()),
+      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#ports.clock.wallMs()),
       follow: (bundle, policies) => this.#policies.follow(bundle, policies, (all) => this.#watcher.setPolicies(all)),
       bundle: () => this.#policies.bundle,
       names: () => this.#policies.ofSwarm,
@@ -308,7 +309,7 @@ export class Agent {
 
   #upgradesOfSwarm(): SwarmUpgrades {
     return new SwarmUpgrades(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.isIssuer(peer, this.#ports.clock.wallMs()),
+      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#ports.clock.wallMs()),
       alive: () => this.#link.alive,
       ask: (peer, body, withinMs) => this.#link.askOne(peer, 'release', body, withinMs),
       coordinator: () => this.#link.coordinator,
@@ -351,11 +352,7 @@ export class Agent {
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
     await this.#watcher.recall();
     await this.#audit.open();
-    await this.apiTokens.open();
-    await this.#permits.open();
-    await this.grants.open();
-    await this.orders.open();
-    await this.#executor.open();
+    for (const part of [this.apiTokens, this.#permits, this.grants, this.orders, this.#executor]) await part.open();
     await this.auditWatch.open();
     await this.#link.start();
     await this.#kept.open();
