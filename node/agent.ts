@@ -71,7 +71,7 @@ export interface AgentConfig {
   declared: Declared;
   /** What fails together with this machine: a rack, a room. */
   domain?: string | undefined;
-  /** Where it runs, in words that tell two machines, and two agents of one, apart. */
+  /** Where it runs, in words. */
   place?: string | undefined;
   /** In the order in which they are started; each after those that it depends on. */
   services: readonly ServiceSpec[];
@@ -81,6 +81,7 @@ export interface AgentConfig {
   token: JoinToken | undefined;
   /** The root keys that are at hand here. */
   rootSigners: readonly Signer[];
+  issuers?: number | undefined;
   /** Undefined where the swarm has no network key. */
   networkKeys?: HeldKeys | undefined;
 }
@@ -155,30 +156,9 @@ export class Agent {
     this.#link = this.#swarmLink();
     this.auditWatch = this.#watchOfAudits();
     this.#kept = new KeptStatuses(ports, ports.transport.self, this.#link.statuses, (error) => this.#events.failed(error));
-    const { maintenance } = config;
-    const peers = (): number =>
-      this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length;
-    const { maxConcurrent } = config.engine;
-    const paused = (): string | undefined => {
-      const twin = this.#link.admission.instances.conflictOf(this.#link.self);
-      if (twin !== undefined) return twin;
-      const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
-      return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
-    };
     this.grants = new Grants(ports, config.swarmId, this.#link);
     this.#permits = new Permits(ports, this.#link, this.grants);
-    const executorParts = {
-      ports,
-      audit: this.#audit,
-      peers,
-      maintenance,
-      paused,
-      grants: this.grants,
-      permits: this.#permits,
-      maxConcurrent,
-      ...events,
-    };
-    this.#executor = new Executor(executorParts, config.mode);
+    this.#executor = this.#wayToChange(ports, config);
     this.#placed = this.#placedServices();
     this.swarmPolicies = this.#policiesOfSwarm();
     this.upgrades = this.#upgradesOfSwarm();
@@ -209,6 +189,29 @@ export class Agent {
     this.#sources = this.#tables();
     this.#gray = this.#grayWatch();
     this.#nova = this.#coordinator();
+  }
+
+  #wayToChange(ports: Ports, { maintenance, engine, mode }: AgentConfig): Executor {
+    const parts = {
+      ports,
+      audit: this.#audit,
+      peers: () => this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length,
+      maintenance,
+      paused: () => this.#paused(),
+      grants: this.grants,
+      permits: this.#permits,
+      maxConcurrent: engine.maxConcurrent,
+      ...this.#events,
+    };
+    return new Executor(parts, mode);
+  }
+
+  /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it. */
+  #paused(): string | undefined {
+    const twin = this.#link.admission.instances.conflictOf(this.#link.self);
+    if (twin !== undefined) return twin;
+    const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
+    return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
   }
 
   #swarmLink(): SwarmLink {
@@ -289,7 +292,7 @@ export class Agent {
 
   #policiesOfSwarm(): SwarmPolicies {
     return new SwarmPolicies(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.isIssuer(peer, this.#ports.clock.wallMs()),
+      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#ports.clock.wallMs()),
       follow: (bundle, policies) => this.#policies.follow(bundle, policies, (all) => this.#watcher.setPolicies(all)),
       bundle: () => this.#policies.bundle,
       names: () => this.#policies.ofSwarm,
@@ -303,7 +306,7 @@ export class Agent {
 
   #upgradesOfSwarm(): SwarmUpgrades {
     return new SwarmUpgrades(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.isIssuer(peer, this.#ports.clock.wallMs()),
+      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#ports.clock.wallMs()),
       alive: () => this.#link.alive,
       ask: (peer, body, withinMs) => this.#link.askOne(peer, 'release', body, withinMs),
       coordinator: () => this.#link.coordinator,
@@ -347,11 +350,7 @@ export class Agent {
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
     await this.#watcher.recall();
     await this.#audit.open();
-    await this.apiTokens.open();
-    await this.#permits.open();
-    await this.grants.open();
-    await this.orders.open();
-    await this.#executor.open();
+    for (const part of [this.apiTokens, this.#permits, this.grants, this.orders, this.#executor]) await part.open();
     await this.auditWatch.open();
     await this.stories.open();
     await this.#link.start();

@@ -6,6 +6,7 @@ export type ProtocolName =
   | 'probe'
   | 'renew'
   | 'twin'
+  | 'token'
   | 'vote'
   | 'raft'
   | 'attest'
@@ -21,6 +22,7 @@ const VERSIONS: Record<ProtocolName, number> = {
   probe: 1,
   renew: 1,
   twin: 1,
+  token: 1,
   vote: 1,
   raft: 1,
   attest: 1,

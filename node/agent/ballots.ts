@@ -127,12 +127,10 @@ export class Ballots {
   async #witness(claimId: string, claim: Claim): Promise<void> {
     const { transport, clock } = this.#ports;
     const isMeasured = isGray(claim.kind);
-    const evidence = this.#events.isBlind()
-      ? NO_EVIDENCE
-      : isMeasured
-        ? this.#events.measured(claim)
-        : await gatherEvidence(claim, transport, this.#statuses, clock);
-    this.#votes.post({ kind: 'evidence', claimId, ...evidence });
+    const seen = isMeasured ? this.#events.measured(claim) : await gatherEvidence(claim, transport, this.#statuses, clock);
+    // What was late, or did not come in time, says more of who is late itself.
+    const isDoubtful = this.#events.isBlind() && (isMeasured || seen.reason === 'port-silent');
+    this.#votes.post({ kind: 'evidence', claimId, ...(isDoubtful ? NO_EVIDENCE : seen) });
   }
 }
 

@@ -1,6 +1,6 @@
 // How an agent comes by its certificate and keeps it: joins with a token, renews in time, and lets go of peers whose own have ended.
 import { type Admission, JoinRefused } from '../../swarm/identity/admission.ts';
-import type { JoinToken } from '../../swarm/identity/token.ts';
+import { issuerAt, type JoinToken } from '../../swarm/identity/token.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -49,14 +49,18 @@ export class Certificates {
     const reasons = new Map<string, string>();
     for (;;) {
       for (const address of [...token.addresses, ...this.#found]) {
+        const issuer = issuerAt(token, address);
+        const where = address.replace(/\/p2p\/[^/]+$/, '');
         try {
-          await transport.dial(`${address}/p2p/${token.issuer}`);
+          await transport.dial(`${where}/p2p/${issuer}`);
         } catch (error) {
           reasons.set(address, (error as Error).message);
         }
-        if (this.#admission.isMember) return this.#events.letIn(token.issuer, address);
+        if (this.#admission.isMember) return this.#events.letIn(issuer, where);
         const refusal = this.#admission.lastRefusal;
         if (refusal?.by === token.issuer) throw new JoinRefused(refusal.text);
+        // Another issuer may not know the token yet, or not that who made it is gone.
+        if (refusal?.by === issuer) reasons.set(address, refusal.text);
       }
       if (clock.monotonicMs() >= untilMs) break;
       if (this.#found.size === 0) transport.lookAround(); // its addresses may have changed since the token was made

@@ -6,7 +6,7 @@ import { Lane } from '../../consensus/committee/lane.ts';
 import { anotherLog, drawLog, Numbers } from '../../consensus/committee/numbers.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import type { ConfChange } from '../../consensus/raft/config.ts';
-import { type Beginning, CorruptLog } from '../../consensus/raft/durable-log.ts';
+import { CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { unpacked } from '../../consensus/raft/frames.ts';
 import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import { NONE, type NodeId } from '../../consensus/raft/types.ts';
@@ -18,6 +18,8 @@ import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { until } from '../../swarm/runtime/until.ts';
+import { beginningOf } from './log-beginning.ts';
 
 /** Which of this peer's logs is the one in use. */
 const LOG_KEY = 'committee/log';
@@ -412,7 +414,7 @@ export class Committee {
     if (id === undefined) throw new Error(`${this.#events.nameOf(to)} does not vote in the committee`);
     if (id === log.id) return;
     log.transferLeader(id);
-    await this.#until(() => log.state.lead === id, TRANSFER_WITHIN_MS, HAND_OVER_LOOK_MS);
+    await until(this.#ports.clock, () => log.state.lead === id, TRANSFER_WITHIN_MS, HAND_OVER_LOOK_MS);
     if (log.state.lead !== id) throw new Error(`${this.#events.nameOf(to)} did not take over in ${TRANSFER_WITHIN_MS / 1_000} s`);
   }
 
@@ -580,7 +582,7 @@ export class Committee {
     const next = to ?? this.#heirs(log)[0];
     if (next === undefined) return;
     log.transferLeader(next);
-    await this.#until(() => log.state.state !== 'StateLeader', HAND_OVER_MS, HAND_OVER_LOOK_MS);
+    await until(this.#ports.clock, () => log.state.state !== 'StateLeader', HAND_OVER_MS, HAND_OVER_LOOK_MS);
   }
 
   /** Before its membership ends: the log stays with the others. */
@@ -590,20 +592,6 @@ export class Committee {
     if (log?.state.state !== 'StateLeader' || !hasOthers) return;
     this.#isLeaving = true;
     this.#steer();
-    await this.#until(() => log.state.state !== 'StateLeader', RETIRE_MS, STEER_SOON_MS);
+    await until(this.#ports.clock, () => log.state.state !== 'StateLeader', RETIRE_MS, STEER_SOON_MS);
   }
-
-  async #until(holds: () => boolean, withinMs: number, everyMs: number): Promise<void> {
-    const { clock } = this.#ports;
-    const untilMs = clock.monotonicMs() + withinMs;
-    while (!holds() && clock.monotonicMs() < untilMs) await new Promise<void>((resolve) => clock.after(everyMs, resolve));
-  }
-}
-
-/** Alone: with nothing, as who founded the swarm; or, by root keys, with what was known before. */
-function beginningOf(id: NodeId, founding: Uint8Array): Beginning {
-  const decoded = decodeCbor(founding);
-  const [index, term, data] = Array.isArray(decoded) ? decoded : [];
-  const isAnew = typeof index === 'number' && typeof term === 'number' && data instanceof Uint8Array;
-  return isAnew ? { voters: [id], index, term, data } : { voters: [id] };
 }

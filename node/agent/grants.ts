@@ -72,7 +72,7 @@ export class Grants {
       if (this.#signed.size > MAX_KEPT) this.#signed.clear();
       this.#signed.set(grant.id, signed);
     }
-    return signed && this.#link.admission.roster.isIssuer(grant.by, nowMs);
+    return signed && this.#link.admission.roster.decides(grant.by, nowMs);
   }
 
   /** Why policies do not use a tool here; undefined where nothing keeps it from them. */

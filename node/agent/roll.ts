@@ -26,6 +26,9 @@ const KEY_SPREADS_MS = 30_000;
 const INDEX_AHEAD = 1_000;
 const TERMS_AHEAD = 10;
 
+/** Of other issuers, in a token. */
+const MAX_OTHER_ADDRESSES = 3;
+
 /** What was asked for cannot be done, and why. */
 export class RollError extends Error {}
 
@@ -34,7 +37,10 @@ export interface MemberRow {
   peer: PeerId;
   state: MemberState | 'removed';
   role: Role | 'unknown';
+  /** It lets others in and renews certificates. */
   issuer: boolean;
+  /** It is an issuer that may do just that. */
+  deputy: boolean;
   coordinator: boolean;
   /** Ms since the last sign of life; null where there was none. */
   heardMs: number | null;
@@ -105,6 +111,7 @@ export class Roll {
         state,
         role: certificate?.role ?? 'unknown',
         issuer: roster.isIssuer(peer, this.#ports.clock.wallMs()),
+        deputy: roster.isDeputy(peer),
         coordinator: peer === this.#link.coordinator,
         heardMs: isSelf ? 0 : met ? Math.round(nowMs - heardMs) : null,
         version: status?.version ?? '',
@@ -130,6 +137,7 @@ export class Roll {
           state: 'removed',
           role: certificate?.role ?? 'unknown',
           issuer: false,
+          deputy: false,
           coordinator: false,
           heardMs: null,
           version: '',
@@ -159,10 +167,21 @@ export class Roll {
   }
 
   #mustIssue(what: string): void {
-    if (this.#admission.isIssuer) return;
+    if (!this.#admission.isIssuer) throw this.#notIssuer(what, () => true);
+  }
+
+  /** Who was made an issuer by a person: a deputy only lets others in. */
+  #mustDecide(what: string): void {
     const { roster } = this.#admission;
-    const names = roster.issuers().map(({ subject }) => this.#link.nameOf(subject));
-    throw new RollError(`this agent is no issuer, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
+    const decides = (peer: PeerId): boolean => roster.decides(peer, this.#ports.clock.wallMs());
+    if (!decides(this.#link.self)) throw this.#notIssuer(what, decides);
+  }
+
+  #notIssuer(what: string, may: (peer: PeerId) => boolean): RollError {
+    const issuers = this.#admission.roster.issuers().filter(({ subject }) => may(subject));
+    const names = issuers.map(({ subject }) => this.#link.nameOf(subject));
+    const lacks = this.#admission.isIssuer ? 'a deputy issuer only' : 'no issuer';
+    return new RollError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
   }
 
   /** @returns the token's text. @throws RollError */
@@ -175,15 +194,31 @@ export class Roll {
     ttlMs: number;
     uses: number;
   }): Promise<{ token: string; reachable: boolean }> {
+    if (role === 'committee') this.#mustDecide('make a token for the committee');
     this.#mustIssue('make a token');
     const addresses = this.#ports.transport.addresses().map((address) => address.replace(/\/p2p\/[^/]+$/, ''));
     if (addresses.length === 0) throw new RollError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
     const isFar = (address: string): boolean => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
     const far = addresses.filter(isFar);
     const options = { role, ttlMs, uses, networkKey: this.#link.networkKeys.newest };
-    const token = await this.#admission.makeToken(options, (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES));
+    const others = this.#otherIssuers();
+    const own = (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES - others.length);
+    const token = await this.#admission.makeToken(options, [...own, ...others]);
     await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${uses} use${uses === 1 ? '' : 's'}`);
     return { token: encodeToken(this.#ports.crypto, token), reachable: far.length > 0 };
+  }
+
+  /** Where a token is good too, while this agent is gone. */
+  #otherIssuers(): string[] {
+    const { statuses, members, self } = this.#link;
+    const { roster } = this.#admission;
+    return members
+      .filter(({ peer, state }) => peer !== self && state === 'alive' && roster.isIssuer(peer, this.#ports.clock.wallMs()))
+      .flatMap(({ peer }) => {
+        const address = statuses.get(peer)?.status.address ?? '';
+        return address === '' ? [] : [`${address}/p2p/${peer}`];
+      })
+      .slice(0, MAX_OTHER_ADDRESSES);
   }
 
   tokens(): IssuedToken[] {
@@ -192,7 +227,7 @@ export class Roll {
 
   /** @throws RollError */
   async endToken(id: string): Promise<void> {
-    if (!(await this.#admission.ledger.revoke(id))) throw new RollError(`there is no token ${id}`);
+    if (!(await this.#admission.endToken(id))) throw new RollError(`there is no token ${id}`);
     await this.#wroteDown(`token ${id} ended`);
   }
 
@@ -200,7 +235,7 @@ export class Roll {
   async revoke(name: string, reason: string): Promise<MemberCertificate> {
     const member = this.#one(name);
     if (member.subject === this.#link.self) throw new RollError('an agent does not revoke itself: it leaves, with kalos leave');
-    this.#mustIssue('revoke a membership');
+    this.#mustDecide('revoke a membership');
     await this.#admission.revoke(member.subject, reason);
     await this.#wroteDown(`membership of ${member.name} revoked: ${reason}`);
     return member;
@@ -208,7 +243,7 @@ export class Roll {
 
   /** @throws RollError */
   async rename(name: string, to: string): Promise<MemberCertificate> {
-    this.#mustIssue('rename a member');
+    this.#mustDecide('rename a member');
     const member = this.#one(name);
     if (this.#admission.roster.nameTaken(to, member.subject)) throw new RollError(`another member is called ${to}`);
     const renamed = await this.#admission.rename(member, to);
@@ -222,6 +257,12 @@ export class Roll {
     const nowMs = this.#ports.clock.wallMs();
     const others = roster.issuers().filter(({ subject }) => subject !== this.#link.self && roster.isIssuer(subject, nowMs));
     const isLast = this.#admission.isIssuer && others.length === 0 && roster.members().length > 1;
+    const decides = (peer: PeerId): boolean => roster.decides(peer, nowMs);
+    const isLastToDecide = decides(this.#link.self) && !others.some(({ subject }) => decides(subject));
+    if (others.length > 0 && isLastToDecide && !force)
+      throw new RollError(
+        'all other issuers are deputies: without this agent nobody can revoke a membership or decide about others. Make one an issuer first: kalos members promote NAME; or use --force',
+      );
     if (isLast && !force)
       throw new RollError(
         'this agent is the only issuer: without it nobody can join, and certificates end unrenewed. Make another one first: kalos members promote NAME; or use --force',
@@ -237,7 +278,7 @@ export class Roll {
 
   /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws RollError */
   async rotateNetworkKey(keepMs: number): Promise<{ usedFromMs: number; olderUntilMs: number }> {
-    this.#mustIssue('change the network key');
+    this.#mustDecide('change the network key');
     if (this.#link.networkKeys.size === 0)
       throw new RollError('this swarm has no network key to change: it was not founded with kalos up --private');
     const { fromMs, untilMs } = await this.#admission.rotateNetworkKey(KEY_SPREADS_MS, keepMs);

@@ -1,11 +1,10 @@
 // The agent's place in the swarm: membership, the statuses of all, the coordinator, and votes, over one transport.
-import type { Claim, Vote } from '../../consensus/vote/claim.ts';
+import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type EnvelopeKind, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
-import { Admission, type Signer } from '../../swarm/identity/admission.ts';
+import { Admission } from '../../swarm/identity/admission.ts';
 import type { SignedRecord } from '../../swarm/identity/record.ts';
-import type { JoinToken } from '../../swarm/identity/token.ts';
 import { statusAgeMs } from '../../swarm/membership/ages.ts';
 import { Membership, type MembershipInput, type MembershipNotice } from '../../swarm/membership/membership.ts';
 import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/probe.ts';
@@ -24,12 +23,13 @@ import { Asking } from './asking.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
 import { Circles } from './circles.ts';
-import type { Evidence } from './evidence.ts';
+import { Deputies } from './deputies.ts';
 import type { Watching } from './gray.ts';
 import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from './order.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
+import { AGENT_REQUESTS, type SwarmLinkConfig, type SwarmLinkEvents } from './swarm-link-config.ts';
 import { SwarmTime } from './swarm-time.ts';
 
 const SEQUENCE_KEY = 'status/sequence';
@@ -52,37 +52,6 @@ const INSTANCE_WITHIN_MS = 2_000;
 
 const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
 
-export interface SwarmLinkConfig {
-  swarmId: string;
-  /** What fails together with this machine. */
-  domain?: string | undefined;
-  /** What it would be called where it joins. */
-  name: string;
-  /** Where it runs, in words. */
-  place?: string | undefined;
-  /** Addresses to try while no member is connected. */
-  join: readonly string[];
-  /** What it joins with, where it is no member yet. */
-  token: JoinToken | undefined;
-  /** The root keys that are at hand here. */
-  rootSigners: readonly Signer[];
-  /** Undefined where the swarm has no network key. */
-  networkKeys?: HeldKeys | undefined;
-}
-
-/** What the rest of the agent answers. */
-const AGENT_REQUESTS = ['table', 'explain', 'audit', 'release'] as const;
-type AgentRequest = (typeof AGENT_REQUESTS)[number];
-
-export interface SwarmLinkEvents {
-  request(protocol: AgentRequest, from: PeerId, body: Uint8Array): Promise<Uint8Array>;
-  voted(claim: Claim, vote: Vote): void;
-  /** What this agent has measured of another. */
-  measured(claim: Claim): Evidence;
-  log(level: 'info' | 'warn', text: string): void;
-  failed(error: unknown): void;
-}
-
 export class SwarmLink {
   readonly #ports: Ports;
   readonly #config: SwarmLinkConfig;
@@ -100,6 +69,7 @@ export class SwarmLink {
   readonly #ballots: Ballots;
   readonly order: Order;
   readonly #certificates: Certificates;
+  readonly #deputies: Deputies;
   readonly #clocks = new ClockOffsets();
   readonly time: SwarmTime;
   /** Peers whose name was shown since this agent started. */
@@ -116,12 +86,7 @@ export class SwarmLink {
     this.#events = events;
     this.#names = swarmNames(config.swarmId);
     this.time = new SwarmTime(ports.clock, this.#clocks);
-    this.admission = new Admission({ ...ports, time: this.time }, config, {
-      log: events.log,
-      learned: (record, own) => this.#learned(record, own),
-      issuerWithinReach: () => this.#issuerWithinReach(),
-      askInstance: (peer, bytes) => ports.transport.request(peer, this.#names.protocol('twin'), bytes, INSTANCE_WITHIN_MS),
-    });
+    this.admission = this.#admissionOf(ports, config);
     const { roster } = this.admission;
     this.#saying = new Saying(ports.random);
     this.statuses = new StatusTable(ports.crypto, config.swarmId, (peer) => roster.isMember(peer));
@@ -174,6 +139,7 @@ export class SwarmLink {
       log: events.log,
       failed: events.failed,
     });
+    this.#deputies = this.#deputiesOf(ports, config);
     this.networkKeys = new NetworkKeys(ports.transport, ports.clock, config.networkKeys ?? NO_KEYS);
     this.#certificates = new Certificates(ports, this.admission, this.#names.protocol('renew'), {
       looking: () => this.networkKeys.follow(roster.networkRotation),
@@ -181,6 +147,27 @@ export class SwarmLink {
       dial: (peer) => this.#peers.dial(peer),
       log: events.log,
       failed: events.failed,
+    });
+  }
+
+  #admissionOf(ports: Ports, config: SwarmLinkConfig): Admission {
+    return new Admission({ ...ports, time: this.time }, config, {
+      log: this.#events.log,
+      learned: (record, own) => this.#learned(record, own),
+      issuerWithinReach: () => this.#issuerWithinReach(),
+      isAlive: (peer) => this.#membership.get(peer)?.state === 'alive',
+      forwardToken: (maker, id, secret, by) => this.#deputies.forward(maker, id, secret, by),
+      tokensChanged: () => this.#deputies.changed(),
+      askInstance: (peer, bytes) => ports.transport.request(peer, this.#names.protocol('twin'), bytes, INSTANCE_WITHIN_MS),
+    });
+  }
+
+  #deputiesOf(ports: Ports, config: SwarmLinkConfig): Deputies {
+    return new Deputies(ports, this.admission, config.issuers ?? 1, {
+      members: () => this.members,
+      request: (to, body, withinMs) => this.#asking.one(to, this.#names.protocol('token'), body, withinMs),
+      nameOf: (peer) => this.nameOf(peer),
+      log: this.#events.log,
     });
   }
 
@@ -245,6 +232,7 @@ export class SwarmLink {
     if (!this.admission.isMember) await this.#certificates.join(this.#config.token);
     this.#peers.keepDialing();
     this.#certificates.watch();
+    this.#deputies.start();
     clock.after(SAY_AGAIN_MS, () => {
       this.#saying.again();
     });
@@ -257,6 +245,7 @@ export class SwarmLink {
     this.#stopped = true;
     this.#ballots.stop();
     this.#certificates.stop();
+    this.#deputies.stop();
     this.order.stop();
     if (this.admission.isMember) this.#seal('leave', new Uint8Array(), true);
     this.#members.stop();
@@ -268,7 +257,7 @@ export class SwarmLink {
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
       messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
-      requests: [...(['sync', 'renew', 'twin'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
+      requests: [...(['sync', 'renew', 'twin', 'token'] as const), ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
     };
     const { admission } = this;
     return this.#ports.transport.start(names, {
@@ -469,6 +458,8 @@ export class SwarmLink {
       }
       case this.#names.protocol('twin'):
         return this.admission.instances.answer(body);
+      case this.#names.protocol('token'):
+        return this.#deputies.answer(from, body);
       default: {
         const answer = this.#replica.answerSync(body, this.#ports.clock.monotonicMs());
         if (answer === undefined) throw new Error('malformed digest');

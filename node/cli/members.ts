@@ -27,8 +27,8 @@ function memberPath(name: string, rest = ''): string {
 
 export async function listMembers(directory: Directory, all: boolean, format: Format): Promise<number> {
   const members = await callAgent<MemberRow[]>(directory, 'GET', all ? '/v1/members/all' : '/v1/members');
-  const role = ({ role: given, issuer, coordinator }: MemberRow): string =>
-    [given, ...(issuer ? ['issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');
+  const role = ({ role: given, issuer, deputy, coordinator }: MemberRow): string =>
+    [given, ...(issuer ? [deputy ? 'deputy issuer' : 'issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');
   printRows(format, {
     headers: ['name', 'state', 'role', 'heard', 'version', 'address'],
     rows: members.map((one) => [one.name, one.state, role(one), ago(one.heardMs), one.version, one.address]),
@@ -64,7 +64,7 @@ export async function showMember(directory: Directory, name: string, format: For
       `${paint('bold', printable(one.name))}  ${one.state}${accused}`,
       ...(one.twin === null ? [] : [paint('red', `  key          ${printable(one.twin)}`)]),
       `  peer         ${one.peer}`,
-      `  role         ${one.role}${one.issuer ? ', an issuer: it lets others in' : ''}${one.coordinator ? ', coordinates' : ''}`,
+      `  role         ${one.role}${one.issuer ? `, ${one.deputy ? 'a deputy issuer' : 'an issuer'}: it lets others in` : ''}${one.coordinator ? ', coordinates' : ''}`,
       `  heard        ${ago(one.heardMs)}`,
       `  address      ${one.address || 'unknown'}`,
       `  version      ${one.version || 'unknown'}`,

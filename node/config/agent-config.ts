@@ -11,6 +11,7 @@ export function agentSettings(config: Config): AgentSettings {
   return {
     mode,
     domain: config.failure_domain,
+    issuers: config.issuers,
     maintenance,
     services,
     join,

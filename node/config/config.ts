@@ -205,6 +205,8 @@ function notYet(reason: string) {
 }
 
 const MAX_CONCURRENT = 64;
+const DEFAULT_ISSUERS = 3;
+const MAX_ISSUERS = 7;
 const MAX_QUESTIONS = 200;
 
 export const configSchema = z.strictObject({
@@ -218,6 +220,7 @@ export const configSchema = z.strictObject({
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   mdns: z.boolean().default(true),
   upgrades: z.boolean().default(false),
+  issuers: z.number().int().min(1).max(MAX_ISSUERS).default(DEFAULT_ISSUERS),
   failure_domain: domainSchema.optional(),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
   sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
@@ -285,7 +288,7 @@ export interface ConfigFlags {
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
 export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
   [
-    ...['name', 'mode', 'listen', 'mdns', 'upgrades', 'failure_domain'].map((key) => ({ path: [key], list: false })),
+    ...['name', 'mode', 'listen', 'mdns', 'upgrades', 'issuers', 'failure_domain'].map((key) => ({ path: [key], list: false })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
     ...(['policy_engine', 'ai_engine', 'api'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),

@@ -38,6 +38,7 @@ import {
 } from './record.ts';
 import {
   CLOCK_TOLERANCE_MS,
+  DEPUTY_LIFE_MS,
   ISSUER_LIFE_MS,
   MEMBER_LIFE_MS,
   NO_ISSUER_GRACE_MS,
@@ -46,7 +47,7 @@ import {
   Roster,
   type Standing,
 } from './roster.ts';
-import { type JoinToken, TOKEN_SECRET_BYTES } from './token.ts';
+import { type JoinToken, mayRedeem, TOKEN_SECRET_BYTES } from './token.ts';
 import { type Redemption, TokenLedger } from './token-ledger.ts';
 
 const RECORD_PREFIX = 'roster/';
@@ -86,6 +87,12 @@ export interface AdmissionEvents {
   learned(record: SignedRecord, own: boolean): void;
   /** Whether an issuer is among the peers that live. */
   issuerWithinReach(): boolean;
+  /** Whether an issuer that made a token is there to redeem it. */
+  isAlive(peer: PeerId): boolean;
+  /** Has whoever made a token redeem it. @throws Error with why not */
+  forwardToken(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role>;
+  /** A token was made, redeemed or ended here: resolves once the other issuers that are there know it. */
+  tokensChanged(): Promise<void>;
   /** Of another run of a peer: over the connection that there is. */
   askInstance: InstancesEvents['ask'];
 }
@@ -164,8 +171,8 @@ export class Admission implements Greeter {
     const own = this.roster.recordOfMember(this.#self);
     const issuer = own?.signatures[0] && this.roster.recordOfIssuer(own.signatures[0].by);
     const { token, name, swarmId } = this.#config;
-    // The secret is for whoever made the token, and for nobody else.
-    const redeems = token !== undefined && !this.isMember && to === token.issuer;
+    // The secret is for whoever made the token, and for those whom the token names.
+    const redeems = token !== undefined && !this.isMember && mayRedeem(token, to);
     return {
       swarmId,
       wallMs: this.#ports.clock.wallMs(),
@@ -292,10 +299,16 @@ export class Admission implements Greeter {
 
   async #redeem(from: PeerId, { id, secret, name }: NonNullable<Hello['redeem']>): Promise<Judged> {
     if (!this.isIssuer) return refused('token', 'this agent is no issuer: the token is for another');
-    const redemption: Redemption = this.ledger.redeem(id, secret, from, this.#nowMs);
+    const maker = this.ledger.makerOf(id);
+    const isForwarded = maker !== undefined && this.#events.isAlive(maker);
+    const redemption = isForwarded
+      ? await this.#forward(maker, id, secret, from)
+      : this.ledger.redeem(id, secret, from, this.#nowMs);
     if (!redemption.ok) return refused(redemption.code, redemption.text);
     try {
-      await this.#ports.store.write([redemption.persist]); // used up before anything is granted for it
+      // Used up before anything is granted for it.
+      if (redemption.persist !== undefined) await this.#ports.store.write([redemption.persist]);
+      void this.#events.tokensChanged();
       const record = await this.#issue(from, { name: this.#freeName(name, from), role: redemption.role });
       this.#events.log('info', `${record.name} has joined with a token`);
       if (redemption.role === 'committee') await this.#makeIssuer(from);
@@ -305,6 +318,23 @@ export class Admission implements Greeter {
     }
   }
 
+  /** A use is taken in one place, as long as that is there. */
+  async #forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Redemption> {
+    try {
+      return { ok: true, role: await this.#events.forwardToken(maker, id, secret, by), persist: undefined };
+    } catch (error) {
+      return { ok: false, code: 'token', text: (error as Error).message };
+    }
+  }
+
+  /** Takes a use of a token that this agent made, for another issuer. @throws Error with why not */
+  async redeemFor(id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
+    const redemption = this.ledger.redeem(id, secret, by, this.#nowMs);
+    if (!redemption.ok) throw new Error(redemption.text);
+    if (redemption.persist !== undefined) await this.#ports.store.write([redemption.persist]);
+    return redemption.role;
+  }
+
   /** Where the root keys are at hand, who may sit on the committee is made an issuer at once. */
   async #makeIssuer(peer: PeerId): Promise<void> {
     const { rootSigners } = this.#config;
@@ -312,9 +342,18 @@ export class Admission implements Greeter {
     await this.publishAsRoot('issuer', encodeBody(this.#ports.crypto, this.issuerBody(peer)), []);
   }
 
-  issuerBody(subject: PeerId): IssuerCertificate {
+  /** @param lifeMs of a deputy, or for long. */
+  issuerBody(subject: PeerId, lifeMs = ISSUER_LIFE_MS): IssuerCertificate {
     const fromMs = this.#nowMs;
-    return { kind: 'issuer', subject, epoch: this.roster.nextEpoch('issuer', subject), fromMs, untilMs: fromMs + ISSUER_LIFE_MS };
+    return { kind: 'issuer', subject, epoch: this.roster.nextEpoch('issuer', subject), fromMs, untilMs: fromMs + lifeMs };
+  }
+
+  /** Has a member let others in and renew certificates, and no more; where the root keys are at hand. @returns whether they are */
+  async makeDeputy(peer: PeerId): Promise<boolean> {
+    const { needed, atHand } = this.rootSignatures();
+    if (atHand < needed) return false;
+    await this.publishAsRoot('issuer', encodeBody(this.#ports.crypto, this.issuerBody(peer, DEPUTY_LIFE_MS)), []);
+    return true;
   }
 
   operatorBody(subject: PeerId, name: string): OperatorCertificate {
@@ -397,7 +436,16 @@ export class Admission implements Greeter {
     const secret = this.#ports.random.bytes(TOKEN_SECRET_BYTES);
     const nowMs = this.#nowMs;
     await this.ledger.add({ id: Buffer.from(id).toString('hex'), role, expiresMs: nowMs + ttlMs, usesLeft: uses }, secret, nowMs);
+    // It is good without this agent from the moment on in which it is handed out.
+    await this.#events.tokensChanged();
     return { swarmId: this.#config.swarmId, issuer: this.#self, addresses, id, secret, networkKey };
+  }
+
+  /** False where there is no such token. */
+  async endToken(id: string): Promise<boolean> {
+    const isEnded = await this.ledger.revoke(id);
+    if (isEnded) await this.#events.tokensChanged();
+    return isEnded;
   }
 
   rename(certificate: MemberCertificate, name: string): Promise<MemberCertificate> {

@@ -28,6 +28,8 @@ const DAY_MS = 24 * HOUR_MS;
 /** What a member's certificate lives; it is renewed at half. */
 export const MEMBER_LIFE_MS = DAY_MS;
 export const ISSUER_LIFE_MS = 20 * 365 * DAY_MS;
+/** What a deputy's certificate lives at most: it admits members and renews their certificates, and decides nothing. */
+export const DEPUTY_LIFE_MS = 400 * DAY_MS;
 export const OPERATOR_LIFE_MS = 2 * 365 * DAY_MS;
 /** Clocks may be wrong by so much, each way, and nothing is refused for it. */
 export const CLOCK_TOLERANCE_MS = 2 * HOUR_MS;
@@ -159,6 +161,18 @@ export class Roster {
     return certificate !== undefined && !this.#isRevoked('member', peer, certificate.epoch);
   }
 
+  /** An issuer that root keys made for long: beside admitting it may revoke, and decide about others. */
+  decides(peer: PeerId, nowMs: number): boolean {
+    return this.isIssuer(peer, nowMs) && !this.isDeputy(peer);
+  }
+
+  /** By what its certificate lives: one of 0.3.0 is read the same by all. */
+  isDeputy(peer: PeerId): boolean {
+    const body = this.#certificates.issuer.get(peer)?.body;
+    return body !== undefined && body.untilMs - body.fromMs <= DEPUTY_LIFE_MS;
+  }
+
+  /** Whether it lets others in and renews certificates. */
   isIssuer(peer: PeerId, nowMs: number): boolean {
     const body = this.#certificates.issuer.get(peer)?.body;
     return body !== undefined && body.untilMs > nowMs && !this.#isRevoked('issuer', peer, body.epoch) && this.isMember(peer);
@@ -242,13 +256,13 @@ export class Roster {
       case 'recovery':
         return this.#bearsEnoughRoots(record) ? 'accept' : 'reject';
       case 'network':
-        return record.signatures[0]?.by === body.subject ? this.#bearsIssuer(record, nowMs) : 'reject';
+        return record.signatures[0]?.by === body.subject ? this.#bearsDecider(record, nowMs) : 'reject';
       case 'revocation': {
         if (this.#bearsEnoughRoots(record)) return 'accept';
         if (body.of !== 'member') return 'reject';
         // A member may always end its own membership.
         if (isSignedBy(this.#crypto, this.swarmId, record, body.subject)) return 'accept';
-        return this.#bearsIssuer(record, nowMs);
+        return this.#bearsDecider(record, nowMs);
       }
     }
   }
@@ -261,6 +275,12 @@ export class Roster {
   bearsRoots(record: SignedRecord): number {
     const rootKeys = this.#genesis?.rootKeys ?? [];
     return rootKeys.filter((key) => isSignedBy(this.#crypto, this.swarmId, record, key)).length;
+  }
+
+  /** What a deputy signs beyond its right is nobody's fault who passes it on: those of 0.3.0 take it. */
+  #bearsDecider(record: SignedRecord, nowMs: number): Verdict {
+    const by = record.signatures[0]?.by;
+    return by !== undefined && this.isDeputy(by) ? 'ignore' : this.#bearsIssuer(record, nowMs);
   }
 
   /** An issuer whose certificate has not come yet may still be one. */

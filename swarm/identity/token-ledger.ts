@@ -1,4 +1,5 @@
-// The tokens that this issuer made: kept on disk, each redeemed as often as it says and no longer than it lives.
+// The tokens of this issuer, and of the others, which tell each other of theirs: kept on disk, each redeemed as often as it says and no longer
+// than it lives. Who made a token redeems it, as long as it is there; without it any other issuer does.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../dissemination/cbor.ts';
 import type { Crypto } from '../ports/crypto.ts';
@@ -19,10 +20,14 @@ export interface IssuedToken {
   expiresMs: number;
   usesLeft: number;
   redeemedBy: readonly PeerId[];
+  /** Which other issuer made it; undefined: this one. */
+  maker?: PeerId | undefined;
 }
 
 interface Kept extends IssuedToken {
   secretHash: Uint8Array;
+  /** By a person, before its time. */
+  ended?: boolean | undefined;
 }
 
 const storedSchema = z.object({
@@ -32,9 +37,24 @@ const storedSchema = z.object({
   usesLeft: z.number().int(),
   redeemedBy: z.array(z.string()),
   secretHash: z.instanceof(Uint8Array),
+  maker: z.string().optional(),
+  ended: z.boolean().optional(),
 });
 
-export type Redemption = { ok: true; role: Role; persist: StoreOperation } | { ok: false; code: 'token'; text: string };
+const sharedSchema = z.tuple([
+  z.string().length(16),
+  z.enum(['member', 'committee']),
+  z.number().nonnegative(),
+  z.number().int().nonnegative(),
+  z.array(z.string()).max(MAX_REDEEMERS),
+  z.instanceof(Uint8Array),
+  z.boolean(),
+]);
+
+/** `persist`: undefined where another issuer has kept it. */
+export type Redemption =
+  | { ok: true; role: Role; persist: StoreOperation | undefined }
+  | { ok: false; code: 'token'; text: string };
 
 export class TokenLedger {
   readonly #store: Store;
@@ -54,7 +74,51 @@ export class TokenLedger {
   }
 
   list(): IssuedToken[] {
-    return [...this.#tokens.values()].map(({ secretHash: _, ...token }) => token);
+    return [...this.#tokens.values()]
+      .filter(({ ended }) => ended !== true)
+      .map(({ secretHash: _, ended: __, ...token }) => token);
+  }
+
+  /** Which other issuer made a token; undefined where this one did, or it is not known. */
+  makerOf(id: Uint8Array): PeerId | undefined {
+    return this.#tokens.get(toHex(id))?.maker;
+  }
+
+  /** For the other issuers: what is known of a token, with who made it. */
+  shared(): { maker: PeerId | undefined; token: unknown }[] {
+    return [...this.#tokens.values()].map(({ maker, id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended }) => ({
+      maker,
+      token: [id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended === true],
+    }));
+  }
+
+  /** What another issuer knows of a token; merged, so that it counts as used where either knows it so. */
+  async merge(maker: PeerId | undefined, shared: unknown, mayMakeCommittee: boolean): Promise<void> {
+    const wire = sharedSchema.safeParse(shared).data;
+    if (wire === undefined) return;
+    const [id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended] = wire;
+    const known = this.#tokens.get(id);
+    if (known === undefined ? role === 'committee' && !mayMakeCommittee : !equalBytes(known.secretHash, secretHash)) return;
+    // What this issuer made it knows, but for what it has forgotten since.
+    if (known === undefined && (maker === undefined || this.#tokens.size >= MAX_TOKENS)) return;
+    const all = [...new Set([...(known?.redeemedBy ?? []), ...redeemedBy])].slice(-MAX_REDEEMERS);
+    const uses = Math.min(
+      usesLeft + redeemedBy.length,
+      known === undefined ? Number.POSITIVE_INFINITY : known.usesLeft + known.redeemedBy.length,
+    );
+    const merged: Kept = {
+      id,
+      role: known?.role ?? role,
+      expiresMs: Math.min(expiresMs, known?.expiresMs ?? expiresMs),
+      usesLeft: Math.max(0, uses - all.length),
+      redeemedBy: all,
+      secretHash,
+      ended: ended || known?.ended === true,
+      maker: known === undefined ? maker : known.maker,
+    };
+    if (known !== undefined && isSame(known, merged)) return;
+    this.#tokens.set(id, merged);
+    await this.#store.write([this.#put(merged)]);
   }
 
   /** @throws RangeError where there are too many. */
@@ -67,8 +131,11 @@ export class TokenLedger {
   }
 
   async revoke(id: string): Promise<boolean> {
-    if (!this.#tokens.delete(id)) return false;
-    await this.#store.write([{ kind: 'delete', key: `${PREFIX}${id}` }]);
+    const token = this.#tokens.get(id);
+    if (token === undefined || token.ended === true) return false;
+    // Kept for a while, so that the others forget it too.
+    token.ended = true;
+    await this.#store.write([this.#put(token)]);
     return true;
   }
 
@@ -77,7 +144,8 @@ export class TokenLedger {
     const no = (text: string): Redemption => ({ ok: false, code: 'token', text });
     const token = this.#tokens.get(toHex(id));
     // A wrong secret is told nothing more than a token that never was.
-    if (token === undefined || !equalBytes(token.secretHash, this.#hash(secret))) return no('this issuer knows no such token');
+    if (token === undefined || token.ended === true || !equalBytes(token.secretHash, this.#hash(secret)))
+      return no('this issuer knows no such token');
     if (token.expiresMs <= nowMs) return no('the token has expired: make a new one with kalos token create');
     if (!token.redeemedBy.includes(by)) {
       if (token.usesLeft <= 0) return no('the token was used already: make a new one with kalos token create');
@@ -96,4 +164,13 @@ export class TokenLedger {
     for (const { id } of ended) this.#tokens.delete(id);
     await this.#store.write(ended.map(({ id }) => ({ kind: 'delete', key: `${PREFIX}${id}` })));
   }
+}
+
+function isSame(a: Kept, b: Kept): boolean {
+  return (
+    a.usesLeft === b.usesLeft &&
+    a.redeemedBy.length === b.redeemedBy.length &&
+    a.expiresMs === b.expiresMs &&
+    (a.ended ?? false) === b.ended
+  );
 }

@@ -16,8 +16,9 @@ export const MAX_TOKEN_ADDRESSES = 8;
 
 export interface JoinToken {
   swarmId: string;
-  /** Who made it: nobody else can redeem it. */
+  /** Who made it, and redeems it as long as it is there. */
   issuer: PeerId;
+  /** Its addresses; and those of other issuers, who redeem it without it, with their peer ids at the end. */
   addresses: readonly string[];
   id: Uint8Array;
   secret: Uint8Array;
@@ -44,6 +45,12 @@ export function encodeToken(crypto: Pick<Crypto, 'keyOf' | 'hash'>, token: JoinT
 function checksum(crypto: Pick<Crypto, 'hash'>, body: Uint8Array): Uint8Array {
   return crypto.hash(new Uint8Array([...utf8(PREFIX), ...body])).subarray(0, CHECKSUM_BYTES);
 }
+
+/** Who is at an address of a token. */
+export const issuerAt = (token: JoinToken, address: string): PeerId => address.match(/\/p2p\/([^/]+)$/)?.[1] ?? token.issuer;
+
+export const mayRedeem = (token: JoinToken, peer: PeerId): boolean =>
+  peer === token.issuer || token.addresses.some((address) => issuerAt(token, address) === peer);
 
 /** Whether a text is meant to be a token, right or wrong. */
 export const looksLikeToken = (text: string): boolean => text.trim().startsWith('kalos');

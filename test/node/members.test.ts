@@ -18,7 +18,7 @@ const states = async (agent: RealAgent, ...options: string[]) =>
   Object.fromEntries((await members(agent, ...options)).map(({ name, state }) => [name, state]));
 
 beforeAll(async () => {
-  one = await swarm.start('one', '');
+  one = await swarm.start('one', 'issuers = 1\n'); // what deputies may is in deputies.test.ts
   [two, three] = await Promise.all([swarm.start('two', ''), swarm.start('three', '')]);
   await eventually('all to see all', async () => {
     const seen = await Promise.all(swarm.agents.map((agent) => states(agent)));

@@ -234,7 +234,7 @@ describe('three real agents', () => {
       '--dir',
       (rest[0] as RealAgent).directory,
     );
-    expect([partial.code, partial.stderr]).toEqual([6, expect.stringContaining(`missing: ${coordinator} (unreachable)`)]);
+    expect([partial.code, partial.stderr]).toEqual([6, expect.stringContaining(`missing: ${coordinator} (down)`)]);
     expect((await kalos('status', '--dir', (rest[0] as RealAgent).directory)).code).toBe(3);
 
     await swarm.start(dead.name, '', dead); // on its old state, without being told where the others are

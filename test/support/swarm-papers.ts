@@ -1,4 +1,5 @@
 // Admissions with real keys and no network: who founded the swarm, who joins it, and what they say to each other.
+import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import { Admission, foundSwarm, type Signer } from '../../swarm/identity/admission.ts';
 import { makeGenesis } from '../../swarm/identity/genesis.ts';
 import type { SignedRecord } from '../../swarm/identity/record.ts';
@@ -9,6 +10,8 @@ import { makePeer } from './crypto.ts';
 import { PlainStore } from './store.ts';
 
 export const START_MS = 1_800_000_000_000;
+/** No two draw the same. */
+let drawn = 0;
 
 /** One agent's end of the hello, with a clock that the test sets. */
 export class Papers {
@@ -20,23 +23,31 @@ export class Papers {
   readonly token: JoinToken | undefined;
   nowMs = START_MS;
   issuerWithinReach = true;
+  /** Issuers that are there. */
+  readonly alive = new Map<string, Papers>();
 
   constructor(crypto: Ed25519Crypto, swarmId: string, name: string, token?: JoinToken, rootSigners: readonly Signer[] = []) {
     this.crypto = crypto;
     this.token = token;
-    let drawn = 0;
     this.admission = new Admission(
       {
         crypto,
         store: this.store,
         clock: { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs, after: () => ({ cancel: () => undefined }) },
-        random: { uint32: () => drawn++, bytes: (length) => crypto.hash(new Uint8Array([drawn++])).slice(0, length) },
+        random: { uint32: () => drawn++, bytes: (length) => crypto.hash(utf8(`drawn ${drawn++}`)).slice(0, length) },
       },
       { swarmId, name, token, rootSigners },
       {
         log: (_level, text) => void this.logged.push(text),
         learned: (record) => void this.learned.push(record),
         issuerWithinReach: () => this.issuerWithinReach,
+        isAlive: (peer) => this.alive.has(peer),
+        forwardToken: async (maker, id, secret, by) => {
+          const issuer = this.alive.get(maker);
+          if (issuer === undefined) throw new Error('it is not there');
+          return issuer.admission.redeemFor(id, secret, by);
+        },
+        tokensChanged: async () => undefined,
         askInstance: () => Promise.reject(new Error('nobody is connected here')),
       },
     );

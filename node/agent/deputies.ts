@@ -1,0 +1,144 @@
+// Several issuers. Where the root keys are at hand, the members that have been there the longest are made deputies until there are enough:
+// they let others in and renew certificates, and no more (swarm/identity/roster.ts). Issuers tell each other of their tokens, so that
+// these are good while who made them is gone.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Admission } from '../../swarm/identity/admission.ts';
+import type { Role } from '../../swarm/identity/record.ts';
+import { MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
+import type { Member } from '../../swarm/membership/membership.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import { Turns } from './turns.ts';
+
+const LOOK_EVERY_MS = 10_000;
+const SHARE_EVERY = 6;
+/** Fewer have nobody to spare. */
+const MIN_MEMBERS = 3;
+/** Who has just come is not the longest-standing. */
+const THERE_FOR_MS = 10_000;
+/** Those that are down for good among them. */
+const MAX_ISSUERS = 8;
+const REQUEST_MS = 3_000;
+const MAX_SHARED = 100;
+/** A deputy's certificate is renewed long before it ends. */
+const RENEW_BEFORE_MS = 200 * MEMBER_LIFE_MS;
+
+const bytesSchema = z.instanceof(Uint8Array);
+const requestSchema = z.union([
+  z.tuple([z.literal('know'), z.array(z.tuple([z.string(), z.unknown()])).max(MAX_SHARED)]),
+  z.tuple([z.literal('redeem'), bytesSchema, bytesSchema, z.string()]),
+]);
+const roleSchema = z.enum(['member', 'committee']);
+
+export interface DeputiesEvents {
+  members(): readonly Member[];
+  request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
+  nameOf(peer: PeerId): string;
+  log(level: 'info' | 'warn', text: string): void;
+}
+
+export class Deputies {
+  readonly #ports: Pick<Ports, 'clock' | 'transport'>;
+  readonly #admission: Admission;
+  readonly #wanted: number;
+  readonly #events: DeputiesEvents;
+  readonly #turns: Turns;
+  #last: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #nth = 0;
+
+  /** @param wanted how many issuers there are to be; 1: nobody is made one. */
+  constructor(ports: Pick<Ports, 'clock' | 'transport'>, admission: Admission, wanted: number, events: DeputiesEvents) {
+    this.#ports = ports;
+    this.#admission = admission;
+    this.#wanted = wanted;
+    this.#events = events;
+    const failed = (why: string): void => events.log('warn', `issuers: ${why}`);
+    this.#turns = new Turns({ clock: ports.clock, everyMs: LOOK_EVERY_MS, turn: () => this.#turn(), failed });
+  }
+
+  start(): void {
+    this.#turns.start();
+  }
+
+  stop(): void {
+    this.#turns.stop();
+  }
+
+  async #turn(): Promise<void> {
+    if (!this.#admission.isIssuer) return;
+    await this.#appoint();
+    if (this.#nth++ % SHARE_EVERY === 0) await this.#share();
+  }
+
+  #issuers(): Member[] {
+    const nowMs = this.#ports.clock.wallMs();
+    return this.#events.members().filter(({ peer }) => this.#admission.roster.isIssuer(peer, nowMs));
+  }
+
+  async #appoint(): Promise<void> {
+    const { roster } = this.#admission;
+    const members = this.#events.members();
+    const nowMs = this.#ports.clock.wallMs();
+    const issuers = this.#issuers();
+    for (const { peer } of issuers) {
+      const endsMs = roster.recordOfIssuer(peer)?.body.untilMs ?? 0;
+      if (roster.isDeputy(peer) && endsMs - nowMs < RENEW_BEFORE_MS) await this.#admission.makeDeputy(peer);
+    }
+    const there = issuers.filter(({ state }) => state === 'alive').length;
+    if (this.#wanted <= there || members.length < MIN_MEMBERS || issuers.length >= MAX_ISSUERS) return;
+    const isCandidate = ({ peer, state, sinceMs }: Member): boolean =>
+      state === 'alive' && nowMs - sinceMs >= THERE_FOR_MS && roster.isMember(peer) && roster.recordOfIssuer(peer) === undefined;
+    const isForCommittee = ({ peer }: Member): number => Number(roster.member(peer)?.role === 'committee');
+    const [next] = members
+      .filter(isCandidate)
+      .sort((a, b) => isForCommittee(b) - isForCommittee(a) || a.sinceMs - b.sinceMs || (a.peer < b.peer ? -1 : 1));
+    if (next === undefined || !(await this.#admission.makeDeputy(next.peer))) return;
+    this.#events.log(
+      'info',
+      `${this.#events.nameOf(next.peer)} is a deputy issuer now: it lets others in and renews certificates (issuers = 1 in the configuration turns this off)`,
+    );
+  }
+
+  // Tokens
+
+  /** Tells the other issuers; many changes at once are told together. */
+  changed(): Promise<void> {
+    this.#next ??= this.#last.then(() => {
+      this.#next = undefined;
+      this.#last = this.#share();
+      return this.#last;
+    });
+    return this.#next;
+  }
+
+  async #share(): Promise<void> {
+    const { self } = this.#ports.transport;
+    const known = this.#admission.ledger.shared().slice(-MAX_SHARED);
+    if (known.length === 0 || !this.#admission.isIssuer || this.#turns.isStopped) return;
+    const body = encodeCbor(['know', known.map(({ maker, token }) => [maker ?? self, token])]);
+    const others = this.#issuers().filter(({ peer, state }) => peer !== self && state === 'alive');
+    // Who does not take it now, or knows no tokens of others, is told again at the next turn.
+    await Promise.all(others.map(({ peer }) => this.#events.request(peer, body, REQUEST_MS).catch(() => undefined)));
+  }
+
+  /** Has whoever made a token redeem it. @throws Error with why not */
+  async forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
+    const answer = await this.#events.request(maker, encodeCbor(['redeem', id, secret, by]), REQUEST_MS);
+    return roleSchema.parse(decodeCbor(answer));
+  }
+
+  /** @throws Error with why not */
+  async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
+    const { roster, ledger } = this.#admission;
+    if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('that is for issuers');
+    const asked = requestSchema.parse(decodeCbor(body));
+    if (asked[0] === 'redeem') return encodeCbor(await this.#admission.redeemFor(asked[1], asked[2], asked[3]));
+    // Who sits on the committee is not a deputy's to say.
+    const mayMakeCommittee = roster.decides(from, this.#ports.clock.wallMs());
+    for (const [maker, token] of asked[1])
+      await ledger.merge(maker === this.#ports.transport.self ? undefined : maker, token, mayMakeCommittee);
+    return encodeCbor(true);
+  }
+}

@@ -1,0 +1,137 @@
+// Deputies: issuers that let others in and renew certificates, and no more; and tokens that are good while who made them is gone.
+import { describe, expect, it } from 'vitest';
+import { encodeBody, signRecord } from '../../swarm/identity/record.ts';
+import { ISSUER_LIFE_MS } from '../../swarm/identity/roster.ts';
+import { makePeer } from '../support/crypto.ts';
+import { foundedSwarm, greet, joined, newcomer, Papers } from '../support/swarm-papers.ts';
+
+async function withDeputy() {
+  const { founder } = await foundedSwarm();
+  const deputy = await joined(founder, 'deputy');
+  const member = await joined(founder, 'member');
+  expect(await founder.admission.makeDeputy(deputy.peer)).toBe(true);
+  await greet(deputy, founder);
+  for (const record of founder.admission.roster.records())
+    for (const { admission } of [deputy, member]) admission.roster.offer(record.bytes, founder.nowMs);
+  return { founder, deputy, member };
+}
+
+/** What each knows of tokens, told to the other. */
+async function share(from: Papers, to: Papers): Promise<void> {
+  const mayMakeCommittee = to.admission.roster.decides(from.peer, to.nowMs);
+  for (const { maker, token } of from.admission.ledger.shared()) {
+    const made = maker ?? from.peer;
+    await to.admission.ledger.merge(made === to.peer ? undefined : made, token, mayMakeCommittee);
+  }
+}
+
+/** With a token that names the other issuer too. */
+async function invited(maker: Papers, other: Papers, uses = 1): Promise<Papers[]> {
+  const options = { role: 'member' as const, ttlMs: 600_000, uses, networkKey: undefined };
+  const token = await maker.admission.makeToken(options, ['/ip4/127.0.0.1/tcp/1', `/ip4/127.0.0.1/tcp/2/p2p/${other.peer}`]);
+  const made = Array.from({ length: uses + 1 }, async (_, nth) => {
+    const papers = new Papers(await makePeer(), maker.admission.roster.swarmId, `new-${nth}`, token);
+    await papers.admission.open();
+    return papers;
+  });
+  return Promise.all(made);
+}
+
+describe('a deputy', () => {
+  it('lets others in and renews certificates, and all take what it signs for them', async () => {
+    const { deputy, member, founder } = await withDeputy();
+    expect([deputy.admission.isIssuer, deputy.admission.roster.isDeputy(deputy.peer)]).toEqual([true, true]);
+    const late = await joined(deputy, 'late');
+    expect(await greet(late, member)).toBeUndefined();
+    expect(await greet(late, founder)).toBeUndefined();
+  });
+
+  it('revokes nobody, changes no network key and decides nothing, until it is promoted', async () => {
+    const { deputy, member, founder } = await withDeputy();
+    const { roster } = member.admission;
+    const { crypto } = deputy;
+    const body = deputy.admission.revocationBody('member', founder.peer, 'a coup');
+    const coup = signRecord(crypto, roster.swarmId, body, [crypto]);
+    expect(roster.offer(coup.bytes, member.nowMs).verdict).toBe('ignore');
+    await expect(deputy.admission.revoke(founder.peer, 'a coup')).rejects.toThrow(/may not sign/);
+    await expect(deputy.admission.rotateNetworkKey(1, 1)).rejects.toThrow(/may not sign/);
+    expect([roster.decides(deputy.peer, member.nowMs), roster.decides(founder.peer, member.nowMs)]).toEqual([false, true]);
+    founder.nowMs += 60_000;
+    await founder.admission.publishAsRoot('issuer', encodeBody(founder.crypto, founder.admission.issuerBody(deputy.peer)), []);
+    const promoted = founder.admission.roster.recordOfIssuer(deputy.peer);
+    roster.offer(promoted?.bytes ?? new Uint8Array(), member.nowMs);
+    expect((promoted?.body.untilMs ?? 0) - (promoted?.body.fromMs ?? 0)).toBe(ISSUER_LIFE_MS);
+    expect(roster.decides(deputy.peer, member.nowMs)).toBe(true);
+    expect(roster.offer(coup.bytes, member.nowMs).verdict).toBe('accept');
+  });
+
+  it('is made by who has the root keys only', async () => {
+    const { deputy, member } = await withDeputy();
+    expect(await deputy.admission.makeDeputy(member.peer)).toBe(false);
+  });
+});
+
+describe('a token of an issuer that is gone', () => {
+  it('is good at another issuer that knows it, as often as it says', async () => {
+    const { founder, deputy } = await withDeputy();
+    const [first, second] = await invited(founder, deputy);
+    if (first === undefined || second === undefined) throw new Error('nobody comes');
+    expect(await greet(first, deputy)).toMatch(/knows no such token/);
+    await share(founder, deputy);
+    expect(await greet(first, deputy)).toBeUndefined();
+    expect(await greet(second, deputy)).toMatch(/used already/);
+    // It comes back, and hears of it.
+    await share(deputy, founder);
+    expect(await greet(second, founder)).toMatch(/used already/);
+  });
+
+  it('is redeemed by who made it, through the other, while that is there', async () => {
+    const { founder, deputy } = await withDeputy();
+    deputy.alive.set(founder.peer, founder);
+    const [first, second] = await invited(founder, deputy);
+    if (first === undefined || second === undefined) throw new Error('nobody comes');
+    await share(founder, deputy);
+    expect(await greet(first, deputy)).toBeUndefined();
+    expect(founder.admission.ledger.list().at(-1)?.redeemedBy).toEqual([first.peer]);
+    expect(await greet(second, deputy)).toMatch(/used already/);
+  });
+
+  it('that a person ended is ended at all, also where one had not heard of it', async () => {
+    const { founder, deputy } = await withDeputy();
+    const [first] = await invited(founder, deputy);
+    await share(founder, deputy);
+    await founder.admission.endToken(founder.admission.ledger.list().at(-1)?.id ?? '');
+    await share(deputy, founder);
+    await share(founder, deputy);
+    expect(await greet(first as Papers, deputy)).toMatch(/knows no such token/);
+    expect(founder.admission.ledger.list().filter(({ usesLeft }) => usesLeft > 0)).toEqual([]);
+  });
+
+  it('is shown to nobody whom it does not name', async () => {
+    const { founder, deputy, member } = await withDeputy();
+    const [first] = await invited(founder, deputy);
+    const redeems = (to: Papers) => first?.admission.hello(to.peer).length;
+    expect(redeems(founder)).toBe(redeems(deputy));
+    expect(redeems(member)).toBeLessThan(redeems(founder) ?? 0);
+  });
+});
+
+describe('a deputy that lies', () => {
+  it('brings no token for the committee, and changes none of an issuer’s', async () => {
+    const { founder, deputy } = await withDeputy();
+    const lured = await newcomer(deputy, 'lured', { role: 'committee' });
+    await share(deputy, founder);
+    expect(founder.admission.ledger.list().filter(({ role }) => role === 'committee')).toEqual([]);
+    await newcomer(founder, 'own');
+    const { token } = founder.admission.ledger.shared().at(-1) ?? {};
+    const [id, role, expiresMs, usesLeft, redeemedBy, , ended] = token as unknown[];
+    await founder.admission.ledger.merge(deputy.peer, [id, role, expiresMs, 999, redeemedBy, new Uint8Array(32), ended], false);
+    await founder.admission.ledger.merge(
+      undefined,
+      [id, 'committee', Number(expiresMs) * 2, 999, redeemedBy, (token as unknown[])[5], ended],
+      false,
+    );
+    expect(founder.admission.ledger.list().at(-1)).toMatchObject({ role: 'member', expiresMs, usesLeft });
+    expect(lured.admission.isMember).toBe(false);
+  });
+});
