@@ -121,3 +121,42 @@ describe('a wall clock that is set while all runs', () => {
     expect(cluster.violations).toEqual([]);
   });
 });
+
+describe('a critical service on a machine whose clock is wrong', () => {
+  async function killed(stepMs: number) {
+    const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080, critical: true }] };
+    const settings = agentSettings(resolveConfig([{ origin: 'test', document }]));
+    const cluster = Cluster.of({ nodes: 8, seed: 3, settings });
+    cluster.start();
+    await cluster.runUntil(60_000);
+    const node = cluster.node(3);
+    node.leaves.certified = new Set(['web']);
+    node.skewMs += stepMs;
+    await later(cluster, 5_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    const story = agentOf(node)
+      .incidents()
+      .flatMap(({ steps }) => steps.map(({ text }) => text));
+    return { cluster, node, story: story.join('\n') };
+  }
+
+  it.each([1_000, -1_000, 25 * 60_000, -25 * 60_000])(
+    'by %i ms is started again by leave of its witnesses and of the swarm',
+    async (stepMs) => {
+      const { cluster, node, story } = await killed(stepMs);
+      expect(runs(node, 'web'), story).toBe(true);
+      expect(story).toContain('its witnesses and the swarm allow it');
+      expect(cluster.violations).toEqual([]);
+    },
+  );
+
+  it.each([2 * HOUR_MS, -2 * HOUR_MS, 25 * HOUR_MS, -73 * HOUR_MS])(
+    'by %i ms waits for a person, who is told why: its actuator would believe no certificate',
+    async (stepMs) => {
+      const { node, story } = await killed(stepMs);
+      expect(story).toContain('this machine’s clock is wrong by half an hour or more');
+      expect([node.leaves.refused, agentOf(node).executor.approvals().length]).toEqual([[], 1]);
+    },
+  );
+});
