@@ -260,8 +260,9 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     return this.silences(nowMs).find((one) => (one.policy ?? policy) === policy && (one.target ?? target) === target);
   }
 
+  /** None lasts for longer than it was given for: what ends later was dated by a clock that has been set back since. */
   leases(nowMs: number): Lease[] {
-    return [...this.#leases.values()].filter(({ untilMs }) => untilMs > nowMs);
+    return [...this.#leases.values()].filter(({ untilMs }) => untilMs > nowMs && untilMs - nowMs <= MOST_LEASE_MS);
   }
 
   quarantined(): Quarantine[] {

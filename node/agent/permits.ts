@@ -74,6 +74,10 @@ export class Permits {
   async obtain(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[], claim: Claim): Promise<Leave> {
     const witnesses = this.#link.witnesses().length;
     const refused = (reason: string, later = false): Leave => ({ ok: false, reason, later });
+    if (this.#link.time.isFarOff)
+      return refused(
+        'this machine’s clock is wrong by half an hour or more, and its actuator judges certificates by it: set the clock',
+      );
     const approvals = witnesses < LEAST_WITNESSES ? this.#grants.approvals(calls) : [];
     if (approvals === undefined)
       return refused(`${witnesses} witnesses are too few to certify it: it takes ${LEAST_WITNESSES}, or a standing approval`);

@@ -36,7 +36,11 @@ export class SwarmTime implements Clock {
    * claim at all would be certified.
    */
   claimMs(): number {
-    const [ownMs, swarmMs] = [this.#own.wallMs(), this.wallMs()];
-    return Math.round(Math.abs(swarmMs - ownMs) < CLOCK_TOLERANCE_MS / 2 ? ownMs : swarmMs);
+    return Math.round(this.isFarOff ? this.wallMs() : this.#own.wallMs());
+  }
+
+  /** Whether this clock is so wrong that what is dated by it, or for it, is believed on one side alone. */
+  get isFarOff(): boolean {
+    return Math.abs(this.wallMs() - this.#own.wallMs()) >= CLOCK_TOLERANCE_MS / 2;
   }
 }

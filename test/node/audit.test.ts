@@ -35,6 +35,25 @@ describe('the audit log', () => {
     expect((await again.tail(2)).map(({ subject }) => subject)).toEqual(['d', 'e']);
   });
 
+  it('dates records by the clock as it is, and heads never before the one that they follow', async () => {
+    let wallMs = 5_000;
+    const store = new PlainStore();
+    const log = new AuditLog(store, { ...clock, wallMs: () => wallMs }, crypto);
+    await log.open();
+    const heads: (number | undefined)[] = [];
+    for (const at of [5_000, 90_000, 1_000]) {
+      wallMs = at;
+      await log.append('intent', 'a', 'text');
+      heads.push(log.head?.atMs);
+    }
+    const again = new AuditLog(store, { ...clock, wallMs: () => 2_000 }, crypto);
+    await again.open();
+    await again.append('intent', 'a', 'text');
+    expect([...heads, again.head?.atMs]).toEqual([5_000, 90_000, 90_000, 90_000]);
+    expect((await again.tail(4)).map(({ atMs }) => atMs)).toEqual([5_000, 90_000, 1_000, 2_000]);
+    expect(await again.verify()).toMatchObject({ ok: true, records: 4 });
+  });
+
   it('locates an edit, of the record alone or with its leaf', async () => {
     const { store, log } = await filled();
     const record = decodeCbor(store.content.get(keyOf(1)) ?? new Uint8Array()) as AuditRecord;

@@ -142,6 +142,29 @@ describe('a standing approval', () => {
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
   });
 
+  it.each([2 * HOUR_MS, -2 * HOUR_MS])('is used up for as long as was said when all clocks are set by %i ms', async (stepMs) => {
+    const cluster = await settled(4);
+    const node = cluster.node(2);
+    const untilMs = Math.round(node.wallMs() + 30 * HOUR_MS);
+    cluster
+      .node(0)
+      .agent?.grants.give(granted(cluster, { withinMs: 60_000 * 10, untilMs }), 'agreed on Monday')
+      .catch(() => undefined);
+    await later(cluster, 5_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([true, 0]);
+    for (const one of cluster.nodes) one.skewMs += stepMs;
+    await later(cluster, 120_000);
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
+    await later(cluster, 600_000); // it can be used again: neither later nor sooner
+    node.linux.kill('web');
+    await later(cluster, 40_000);
+    expect(storyOf(node).match(/a standing approval allows it/g)?.length, storyOf(node)).toBe(2);
+  });
+
   it('is for one tool, on one target, of one machine, and of an issuer', async () => {
     const cluster = await settled(4);
     const node = cluster.node(2);

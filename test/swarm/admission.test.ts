@@ -212,6 +212,17 @@ describe('a member', () => {
     expect(await greet(strange, b)).toMatch(/clocks differ by/);
   });
 
+  it('stays where it is connected, and comes back, when all clocks are set back by days', async () => {
+    const { founder } = await foundedSwarm();
+    const [a, b] = [await joined(founder, 'a'), await joined(founder, 'b')];
+    expect(await greet(a, b)).toBeUndefined();
+    for (const papers of [a, b]) papers.nowMs -= 3 * DAY_MS;
+    expect([a.admission.honours(b.peer), b.admission.honours(a.peer)]).toEqual([true, true]);
+    expect(await greet(a, b)).toBeUndefined();
+    a.nowMs += 3 * DAY_MS; // one of them is right again: the other cannot tell
+    expect(await greet(a, b)).toMatch(/clocks differ by 3 d|clocks differ by 72 h/);
+  });
+
   it('that is renamed carries the new name', async () => {
     const { founder } = await foundedSwarm();
     const a = await joined(founder, 'a');
