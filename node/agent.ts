@@ -26,6 +26,7 @@ import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
+import { StallReports } from './agent/stalls.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
 import { SwarmPolicies } from './agent/swarm-policies.ts';
 import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
@@ -141,6 +142,7 @@ export class Agent {
   readonly upgrades: SwarmUpgrades;
   readonly #nova: Nova;
   readonly #gray: GrayWatch;
+  readonly #stalls: StallReports;
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
@@ -209,6 +211,7 @@ export class Agent {
     this.#sources = this.#tables();
     this.#gray = this.#grayWatch();
     this.#nova = this.#coordinator();
+    this.#stalls = new StallReports(ports, { nameOf: () => this.#link.name, save: (one) => this.#memory.save(one), ...events });
   }
 
   #swarmLink(): SwarmLink {
@@ -370,11 +373,7 @@ export class Agent {
     await this.#healer.recover();
     await this.#executor.recover();
     this.#watcher.start();
-    this.#placed.start();
-    this.swarmPolicies.start();
-    this.upgrades.start();
-    this.#nova.start();
-    this.#gray.start();
+    for (const one of [this.#placed, this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls]) one.start();
   }
 
   #bringUp(): Promise<void> {
@@ -395,6 +394,7 @@ export class Agent {
     this.upgrades.stop();
     this.#nova.stop();
     this.#gray.stop();
+    this.#stalls.stop();
     if (how === 'for good')
       await this.#placed.stop(); // while the swarm can still be told
     else this.#placed.leave();

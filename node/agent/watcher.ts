@@ -117,7 +117,8 @@ export class Watcher {
 
   #take(): void {
     this.#previous = this.#sample;
-    this.#sample = withClock(this.#ports.sensors.sample(), this.#clockBehindMs());
+    const sample = withActuator(this.#ports.sensors.sample(), this.#ports.actuator.silentMs());
+    this.#sample = withClock(sample, this.#clockBehindMs());
     this.#metrics = readMetrics(this.#sample, this.#previous);
     this.#recorder.take(this.#sample, this.#previous);
     this.#samples++;
@@ -298,6 +299,16 @@ export class Watcher {
 
 function isWell({ state, check, processState }: ServiceView): boolean {
   return state === 'running' && processState !== 'T' && (check === 'open' || check === 'undeclared');
+}
+
+/** Without it nothing on this machine can be changed. */
+function withActuator(sample: Sample, silentMs: number | undefined): Sample {
+  const { values, lacks } = sample.host;
+  const host =
+    silentMs === undefined
+      ? { values, lacks: new Map([...lacks, ['actuator.silence', 'this actuator takes no heartbeat']]) }
+      : { values: new Map([...values, ['actuator.silence', silentMs / 1_000]]), lacks };
+  return { ...sample, host };
 }
 
 /** What only the peers can tell of a machine. */

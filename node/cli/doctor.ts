@@ -173,6 +173,16 @@ function checkActuator(given: string | undefined): Finding {
   }
 }
 
+/** More than an answer that is late. */
+const SILENT_S = 10;
+
+function silentActuator({ metrics }: AgentStatus): Finding[] {
+  const silentS = metrics['kalos.actuator.silence'] ?? 0;
+  if (silentS < SILENT_S) return [];
+  const detail = `it has not answered its agent for ${Math.round(silentS)} s: see its log; systemctl restart kalos-actuator, or end its process: the agent starts its own again`;
+  return [{ check: 'actuator answers', result: 'broken', detail }];
+}
+
 async function checkAgent(directory: string | undefined): Promise<Finding[]> {
   try {
     const status = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
@@ -180,6 +190,7 @@ async function checkAgent(directory: string | undefined): Promise<Finding[]> {
     const alone = status.members.length === 1 ? 'alone' : `one of ${status.members.length} members`;
     return [
       { check: 'agent', result: 'ok', detail: `${status.name} runs, ${alone}, mode ${status.mode}` },
+      ...silentActuator(status),
       audit.ok
         ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, root ${audit.root.slice(0, 16)}` }
         : { check: 'audit', result: 'broken', detail: `record ${audit.index}: ${audit.reason}` },

@@ -178,6 +178,7 @@ const HOST_METRICS: readonly Metric[] = [
     figure: 'clock.offset',
     read: ({ host }) => host.values.get('clock.offset'),
   },
+  gauge('kalos.actuator.silence', 'actuator.silence', 's', 'For how long the actuator of this machine has not answered'),
   gauge('system.entropy', 'entropy', '{bit}', 'Entropy that the kernel has'),
   gauge('system.uptime', 'uptime', 's', 'Since boot'),
   gauge('system.raid.degraded', 'raid.degraded', '{array}', 'RAID arrays that lack a disk'),
