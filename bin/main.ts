@@ -68,6 +68,10 @@ function addNodeCommands(program: Command): void {
     .option('--no-mdns', 'do not look for members on the local network, nor be found there')
     .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
     .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
+    .option(
+      '--watchdog <device>',
+      'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine where the actuator stands still',
+    )
     .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage, 5 not let in'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);

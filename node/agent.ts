@@ -29,6 +29,7 @@ import { PlacedServices } from './agent/placed-services.ts';
 import { type KnownPolicy, PolicySet } from './agent/policies.ts';
 import { Roll } from './agent/roll.ts';
 import { SignedOrders } from './agent/signed-orders.ts';
+import { StallReports } from './agent/stalls.ts';
 import { Stories } from './agent/stories.ts';
 import { Supervision, unlessRefused } from './agent/supervision.ts';
 import { SwarmLink } from './agent/swarm-link.ts';
@@ -118,6 +119,7 @@ export class Agent {
   readonly #nova: Nova;
   readonly #gray: GrayWatch;
   readonly stories: Stories;
+  readonly #stalls: StallReports;
   /** What two operators sign. */
   readonly orders: SignedOrders;
   readonly #healer: Healer;
@@ -189,6 +191,7 @@ export class Agent {
     this.#sources = this.#tables();
     this.#gray = this.#grayWatch();
     this.#nova = this.#coordinator();
+    this.#stalls = new StallReports(ports, { nameOf: () => this.#link.name, save: (one) => this.#memory.save(one), ...events });
   }
 
   #wayToChange(ports: Ports, { maintenance, engine, mode }: AgentConfig): Executor {
@@ -367,11 +370,7 @@ export class Agent {
     await this.#healer.recover();
     await this.#executor.recover();
     this.#watcher.start();
-    this.#placed.start();
-    this.swarmPolicies.start();
-    this.upgrades.start();
-    this.#nova.start();
-    this.#gray.start();
+    for (const one of [this.#placed, this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls]) one.start();
   }
 
   #bringUp(): Promise<void> {
@@ -397,7 +396,7 @@ export class Agent {
     const { actuator, compute, store } = this.#ports;
     const stop = (part: { stop(): void }): EndingStep => ['its work', () => part.stop()];
     const steps: EndingStep[] = [
-      ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray].map(stop),
+      ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls].map(stop),
       // While the swarm can still be told.
       ['fail-over services', () => (this.#endsServices ? unlessRefused(this.#ports, this.#placed.stop()) : this.#placed.leave())],
       ...[this.#watcher, this.#healer, this.stories, this.#executor, this.auditWatch].map(stop),

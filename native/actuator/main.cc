@@ -27,6 +27,7 @@
 #include "primitives.h"
 #include "server.h"
 #include "services.h"
+#include "watch.h"
 
 namespace {
 
@@ -37,9 +38,10 @@ constexpr int64_t kOthersGraceMs = 2000;
 constexpr int64_t kFirstBackoffMs = 500;
 constexpr int64_t kMostBackoffMs = 30000;
 constexpr int64_t kLongLifeMs = 60000;
+constexpr int64_t kStallLimitMs = 30000, kMinStallLimitMs = 4000;
 
 const char kUsage[] =
-	"usage: kalos-actuator --state DIR [--socket PATH] [--policy FILE] [--agent USER] [--judge PROGRAM] [--owned] [--systemctl PATH]\n"
+	"usage: kalos-actuator --state DIR [--socket PATH] [--policy FILE] [--agent USER] [--judge PROGRAM] [--owned] [--systemctl PATH] [--stall-limit MS] [--watchdog DEVICE]\n"
 	"       kalos-actuator --init --state DIR [--agent USER] … -- COMMAND [ARGUMENT…]\n"
 	"       kalos-actuator --check-policy FILE\n"
 	"\n"
@@ -50,6 +52,8 @@ const char kUsage[] =
 	"  --agent USER        the user that the agent runs as; default this one\n"
 	"  --judge PROGRAM     the kalos command: judges leave for what the policy has certified, run without privileges\n"
 	"  --owned             it belongs to the agent that started it, which may end it\n"
+	"  --stall-limit MS    an agent whose loop stands still for so long is ended where somebody starts it again; default 30000\n"
+	"  --watchdog DEVICE   a hardware watchdog, such as /dev/watchdog: it resets the machine where this program stands still\n"
 	"  --init              be the first process: run COMMAND (the agent) as USER, keep it running, reap, shut down in order\n"
 	"  --check-policy FILE says whether a policy is good\n";
 
@@ -59,6 +63,8 @@ struct Options {
 	std::string agent;
 	std::string judge;
 	std::string systemctl = "/usr/bin/systemctl";
+	std::string watchdog;
+	int64_t stall_limit_ms = kStallLimitMs;
 	bool init = false;
 	std::vector<std::string> command;
 };
@@ -103,6 +109,13 @@ Options parse_options(int argc, char **argv) {
 			options.judge = value();
 		} else if (word == "--systemctl") {
 			options.systemctl = value();
+		} else if (word == "--watchdog") {
+			options.watchdog = value();
+		} else if (word == "--stall-limit") {
+			std::string text = value();
+			options.stall_limit_ms = strtoll(text.c_str(), nullptr, 10);
+			if (options.stall_limit_ms < kMinStallLimitMs)
+				die(kExitUsage, "--stall-limit " + text + ": milliseconds, 4000 at least");
 		} else if (word == "--owned") {
 			options.server.owned = true;
 		} else if (word == "--init") {
@@ -163,15 +176,18 @@ public:
 		primitives_ = std::make_unique<Primitives>(policy_, *services_, options_.server.state + "/archive", options_.systemctl);
 		changes_ = std::make_unique<Changes>(loop_, *primitives_, options_.server.state + "/changes", [this](const std::string &text) { server_->note(text); });
 		leaves_ = std::make_unique<Leaves>(loop_, options_.server.state, options_.judge, options_.server.owned);
-		server_ = std::make_unique<Server>(loop_, policy_, options_.server, *services_, *primitives_, *changes_, *leaves_);
+		watch_ = std::make_unique<AgentWatch>(loop_, options_.server.state, options_.stall_limit_ms, options_.init, [this](const std::string &text) { if (server_) server_->note(text); });
+		alive_ = std::make_unique<Alive>(loop_, options_.watchdog);
+		server_ = std::make_unique<Server>(loop_, policy_, options_.server, *services_, *primitives_, *changes_, *leaves_, *watch_);
 		services_->on_other = [this](pid_t pid, int status) { child_ended(pid, status); };
 		server_->on_shutdown = [this] { shut_down(SIGTERM); };
 		load_policy();
 		services_->recall();
 		changes_->recover();
 		std::string why;
-		if (!server_->listen(&why))
+		if (!server_->listen(&why) || !alive_->open(&why))
 			die(kExitError, why);
+		alive_->ready();
 		server_->note("started, pid " + std::to_string(getpid()));
 		if (options_.init)
 			start_agent();
@@ -281,7 +297,7 @@ private:
 			return shut_down(SIGTERM);
 		}
 		backoff_ms_ = Loop::now_ms() - agent_started_ms_ > kLongLifeMs ? kFirstBackoffMs : std::min(backoff_ms_ * 2, kMostBackoffMs);
-		loop_.after(backoff_ms_, [this] {
+		loop_.after(std::max(backoff_ms_, watch_->pause_ms()), [this] {
 			if (!stopping_)
 				start_agent();
 		});
@@ -293,6 +309,7 @@ private:
 			return;
 		stopping_ = true;
 		server_->note("shutting down");
+		alive_->stopping();
 		if (agent_ == 0)
 			return stop_services();
 		kill(agent_, number);
@@ -326,6 +343,7 @@ private:
 
 	void finish() {
 		server_->note("ended");
+		alive_->stopped();
 		unlink(options_.server.socket.c_str());
 		loop_.stop();
 	}
@@ -338,6 +356,8 @@ private:
 	std::unique_ptr<Primitives> primitives_;
 	std::unique_ptr<Changes> changes_;
 	std::unique_ptr<Leaves> leaves_;
+	std::unique_ptr<AgentWatch> watch_;
+	std::unique_ptr<Alive> alive_;
 	std::unique_ptr<Server> server_;
 	pid_t agent_ = 0;
 	int64_t agent_started_ms_ = 0;

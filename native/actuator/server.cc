@@ -80,8 +80,8 @@ bool parse_request(const uint8_t *data, size_t size, Request *out, const char **
 	return true;
 }
 
-Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves)
-    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes), leaves_(leaves) {
+Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves, AgentWatch &watch)
+    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes), leaves_(leaves), watch_(watch) {
 	std::string saved;
 	if (read_whole(options_.state + "/term", 64, &saved))
 		term_ = strtoll(saved.c_str(), nullptr, 10);
@@ -185,6 +185,7 @@ void Server::drop(uint64_t serial, const std::string &why) {
 	connections_.erase(serial);
 	if (agent) {
 		policy_.protected_pid = 0;
+		watch_.gone();
 		changes_.agent_gone();
 	}
 }
@@ -300,6 +301,7 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	note("agent pid " + std::to_string(connection->pid) + " uid " + std::to_string(connection->uid) + " has term " + std::to_string(term_));
 	std::vector<std::string> names = primitives_.capabilities();
 	names.push_back("intent"); // confirm takes whose it is
+	names.push_back("beat");
 	if (leaves_.judged())
 		names.push_back("leave");
 	Encoder items;
@@ -360,7 +362,10 @@ bool Server::dispatch_read(const Request &request, const Answer &answer) {
 	const auto &arguments = request.arguments;
 	const std::string &operation = request.operation;
 	Encoder items;
-	if (operation == "state" && matches(request, "t")) {
+	if (operation == "stalls" && matches(request, "")) {
+		watch_.encode(&items);
+		answer(Outcome::fine(), items.data());
+	} else if (operation == "state" && matches(request, "t")) {
 		changes_.state(arguments[0].text, &items);
 		answer(Outcome::fine(), items.data());
 	} else if (operation == "try" && matches(request, "l")) {
@@ -390,7 +395,7 @@ bool Server::dispatch_read(const Request &request, const Answer &answer) {
 
 void Server::handle(Connection *connection, const Request &request) {
 	uint64_t serial = connection->serial;
-	bool reads = request.operation == "read" || request.operation == "try" || request.operation == "state" || request.operation == "services" || request.operation == "check";
+	bool reads = request.operation == "beat" || request.operation == "stalls" || request.operation == "read" || request.operation == "try" || request.operation == "state" || request.operation == "services" || request.operation == "check";
 	std::string line;
 	if (!reads) {
 		line = "pid " + std::to_string(connection->pid) + " term " + std::to_string(connection->term) + " " + printable(request.operation);
@@ -411,6 +416,11 @@ void Server::handle(Connection *connection, const Request &request) {
 	};
 	if (request.operation == "hello" && matches(request, "")) {
 		hello(connection, answer);
+	} else if (request.operation == "beat" && matches(request, "n")) {
+		Outcome held = holds_term(*connection);
+		if (held.ok())
+			watch_.beat(connection->pid, request.arguments[0].number);
+		answer(held, "");
 	} else if (request.operation == "shutdown" && matches(request, "")) {
 		Outcome held = holds_term(*connection);
 		bool may = held.ok() && options_.owned;

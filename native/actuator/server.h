@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "primitives.h"
 #include "services.h"
+#include "watch.h"
 
 constexpr int64_t kProtocolVersion = 1;
 constexpr size_t kFrameHeadBytes = 4;
@@ -35,7 +36,7 @@ struct ServerOptions {
 
 class Server {
 public:
-	Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves);
+	Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves, AgentWatch &watch);
 	// False with the reason in *why.
 	bool listen(std::string *why);
 	void event(const std::string &service, bool by_itself);
@@ -79,6 +80,7 @@ private:
 	Primitives &primitives_;
 	Changes &changes_;
 	Leaves &leaves_;
+	AgentWatch &watch_;
 	int listener_ = -1;
 	int log_ = -1;
 	int64_t term_ = 0;

@@ -131,7 +131,8 @@ export class Watcher {
 
   #take(): void {
     const before = this.#sample;
-    this.#sample = withOwn(this.#ports.sensors.sample(), this.#clockBehindMs(), this.#ports.store.refusal);
+    const sample = withActuator(this.#ports.sensors.sample(), this.#ports.actuator.silentMs());
+    this.#sample = withOwn(sample, this.#clockBehindMs(), this.#ports.store.refusal);
     const unseenMs = this.#unseenMs(this.#sample, before);
     this.#previous = unseenMs > 0 ? undefined : before;
     this.#metrics = readMetrics(this.#sample, this.#previous);
@@ -361,6 +362,16 @@ function withoutLate(looked: DeclaredLook, before: DeclaredLook): DeclaredLook {
 
 function isWell({ state, check, processState }: ServiceView): boolean {
   return state === 'running' && processState !== 'T' && (check === 'open' || check === 'undeclared');
+}
+
+/** Without it nothing on this machine can be changed. */
+function withActuator(sample: Sample, silentMs: number | undefined): Sample {
+  const { values, lacks } = sample.host;
+  const host =
+    silentMs === undefined
+      ? { values, lacks: new Map([...lacks, ['actuator.silence', 'this actuator takes no heartbeat']]) }
+      : { values: new Map([...values, ['actuator.silence', silentMs / 1_000]]), lacks };
+  return { ...sample, host };
 }
 
 /** What only the peers can tell of a machine, and what the agent itself meets. */

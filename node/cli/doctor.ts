@@ -198,6 +198,16 @@ function checkActuator(given: string | undefined): Finding {
   }
 }
 
+/** More than an answer that is late. */
+const SILENT_S = 10;
+
+function silentActuator({ metrics }: AgentStatus): Finding[] {
+  const silentS = metrics['kalos.actuator.silence'] ?? 0;
+  if (silentS < SILENT_S) return [];
+  const detail = `it has not answered its agent for ${Math.round(silentS)} s: see its log; systemctl restart kalos-actuator, or end its process: the agent starts its own again`;
+  return [{ check: 'actuator answers', result: 'broken', detail }];
+}
+
 async function checkAgent(directory: string | undefined): Promise<Finding[]> {
   try {
     const status = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
@@ -208,6 +218,7 @@ async function checkAgent(directory: string | undefined): Promise<Finding[]> {
       status.twin === null
         ? { check: 'key', result: 'ok', detail: 'no other agent with the same key is known' }
         : { check: 'key', result: 'broken', detail: status.twin },
+      ...silentActuator(status),
       audit.ok
         ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, root ${audit.root.slice(0, 16)}` }
         : { check: 'audit', result: 'broken', detail: `record ${audit.index}: ${audit.reason}` },

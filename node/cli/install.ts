@@ -33,11 +33,14 @@ Documentation=file:${join(findPackage().root, 'docs', 'ARCHITECTURE.md')}
 Before=kalos.service
 
 [Service]
+Type=notify
 ExecStart=${actuatorPath} --state ${STATE}-actuator --socket ${SOCKET} --policy /etc/kalos/actuator.policy --judge ${launcherPath} --agent ${user}
 ExecReload=/bin/kill -HUP $MAINPID
 RuntimeDirectory=kalos-actuator
 StateDirectory=kalos-actuator
 StateDirectoryMode=0700
+# Ended and started again where its loop stands still; services go on.
+WatchdogSec=60
 Restart=always
 RestartSec=1
 # Services that it is the parent of go on when it is started anew: the next one takes them up.
@@ -69,7 +72,8 @@ StateDirectory=kalos
 StateDirectoryMode=0700
 CacheDirectory=kalos
 Environment=NODE_COMPILE_CACHE=/var/cache/kalos
-WatchdogSec=30
+# Where its loop stands still the actuator ends it after 30 s, and keeps what it saw; this is for when that fails.
+WatchdogSec=75
 Restart=always
 RestartSec=1
 TimeoutStopSec=60

@@ -26,6 +26,7 @@ export interface UpOptions {
   page?: string;
   init?: boolean;
   user?: string;
+  watchdog?: string;
 }
 
 /** The launcher starts it again. */
@@ -48,7 +49,8 @@ export async function up(options: UpOptions): Promise<void> {
   // The launcher hands --init over to the actuator and takes it out: it comes here only where there is none.
   if (options.init === true)
     throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
-  if (options.user !== undefined) throw new KalosError('usage', '--user goes with --init');
+  for (const flag of ['user', 'watchdog'] as const)
+    if (options[flag] !== undefined) throw new KalosError('usage', `--${flag} goes with --init`);
   const log = (level: 'info' | 'warn', text: string): void => {
     const line = `${new Date().toISOString().slice(11, 23)} ${printable(text)}`;
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);

@@ -444,6 +444,17 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       ],
     },
     {
+      name: 'actuator-silent',
+      // Reported only: systemd's watchdog, or a hardware one, is what starts an actuator again.
+      when: `metrics['kalos.actuator.silence'] > 20.0`,
+      severity: 'critical',
+      summary: 'the actuator of this machine does not answer: nothing can be repaired here, and services are not looked after',
+      test: [
+        { name: 'half a minute', metrics: { 'kalos.actuator.silence': 30 }, fires: true },
+        { name: 'one that was started again', metrics: { 'kalos.actuator.silence': 6 }, for_s: 600, fires: false },
+      ],
+    },
+    {
       name: 'clock-skew',
       // Reported only: whoever steps a clock under its services had better mean it.
       when: `metrics['kalos.clock.offset'] > 2.0 || metrics['kalos.clock.offset'] < -2.0`,

@@ -189,6 +189,7 @@ const HOST_METRICS: readonly Metric[] = [
     read: ({ host }) => host.values.get('clock.offset'),
   },
   gauge('kalos.state.refused', 'state.refused', '1', 'Whether the disk of the agent’s own state takes no writes'),
+  gauge('kalos.actuator.silence', 'actuator.silence', 's', 'For how long the actuator of this machine has not answered'),
   gauge('system.entropy', 'entropy', '{bit}', 'Entropy that the kernel has'),
   gauge('system.uptime', 'uptime', 's', 'Since boot'),
   gauge('system.raid.degraded', 'raid.degraded', '{array}', 'RAID arrays that lack a disk'),

@@ -117,6 +117,14 @@ export class SimulatedActuator implements Actuator {
     this.#linux.onExit(listener);
   }
 
+  async stalls(): Promise<readonly []> {
+    return [];
+  }
+
+  silentMs(): undefined {
+    return undefined;
+  }
+
   /** The model's actuator never goes away. */
   onBack(): void {
     return undefined;

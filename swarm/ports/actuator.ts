@@ -218,6 +218,17 @@ export interface ChangeStatus {
   reason: string;
 }
 
+/** An agent of this machine whose loop stood still, as the actuator saw it. */
+export interface Stall {
+  /** Wall clock, when it was dealt with. */
+  atMs: number;
+  lastedMs: number;
+  /** It was ended, for somebody to start it again. */
+  ended: boolean;
+  /** What was seen of it, or why it was left as it is. */
+  words: string;
+}
+
 /** By both of the agent’s clocks: whichever comes first. */
 export interface Deadline {
   monotonicMs: number;
@@ -268,6 +279,10 @@ export interface Actuator {
   onExit(listener: (name: string) => void): void;
   /** Called when an actuator answers again: it may be another one, which has stopped or lost services. */
   onBack(listener: () => void): void;
+  /** Stalls of this machine's agents, of late, the oldest first; none where the actuator does not watch for them. */
+  stalls(): Promise<readonly Stall[]>;
+  /** For how long the actuator has not answered; undefined where it cannot be told. */
+  silentMs(): number | undefined;
   /** The agent leaves for good. */
   close(): Promise<void>;
   /** The agent ends, and is back at once: services go on. */

@@ -144,7 +144,7 @@ describe('kalos install', () => {
     const root = join(place, 'root');
     expect((await kalos('install', '--root', root)).code).toBe(0);
     const unit = readFileSync(join(root, 'etc/systemd/system/kalos.service'), 'utf8');
-    for (const line of ['Type=notify', 'WatchdogSec=30', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'User=kalos'])
+    for (const line of ['Type=notify', 'WatchdogSec=75', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'User=kalos'])
       expect(unit).toContain(`${line}\n`);
     write(join(root, 'etc/kalos/kalos.toml'), 'mode = "act"\n');
     await kalos('install', '--root', root);

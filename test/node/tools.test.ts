@@ -149,6 +149,12 @@ class RecordingActuator implements Actuator {
   }
   onExit(): void {}
   onBack(): void {}
+  async stalls() {
+    return [];
+  }
+  silentMs(): undefined {
+    return undefined;
+  }
   async close(): Promise<void> {}
   async leave(): Promise<void> {}
 }

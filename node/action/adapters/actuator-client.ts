@@ -19,10 +19,12 @@ import {
   type ServiceCheck,
   type ServiceSample,
   type ServiceSpec,
+  type Stall,
   type Step,
   stepToWire,
   stoppedService,
 } from '../../../swarm/ports/actuator.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { ServiceChecks } from './service-checks.ts';
 import { SystemdUnits } from './systemd-units.ts';
 
@@ -31,6 +33,8 @@ const HEAD_BYTES = 4;
 const MAX_FRAME_BYTES = 4 * 1024 * 1024;
 const CONNECT_EVERY_MS = 50;
 const START_WITHIN_MS = 5_000;
+const HELLO_WITHIN_MS = 10_000;
+const CLOSE_WITHIN_MS = 1_000;
 /** Longer than any primitive: a service's grace, a helper's time. */
 const ANSWER_WITHIN_MS = 660_000;
 const MAX_PROGRAMS = 256;
@@ -70,6 +74,8 @@ const sampleSchema = z.tuple([
 const eventSchema = z.tuple([z.literal(VERSION), z.literal(0), z.literal('service'), sampleSchema, z.number()]);
 /** term, boot id, owned, capabilities */
 const helloSchema = z.tuple([z.number(), z.string(), z.number(), z.array(z.string())]);
+/** wall ms, how long it lasted in ms, ended, in words */
+const stallsSchema = z.array(z.tuple([z.number(), z.number(), z.number(), z.string()]));
 const statusSchema = z.tuple([z.enum(['unknown', 'armed', 'confirmed', 'undone', 'failed']), z.number(), z.string()]);
 
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
@@ -105,6 +111,7 @@ export class ActuatorClient implements Actuator {
   #started = false;
   #onExit: (name: string) => void = () => undefined;
   #onBack: () => void = () => undefined;
+  #heartbeat: Heartbeat | undefined;
   /** What the actuator's policy lets through, by kind. */
   capabilities: readonly string[] = [];
 
@@ -168,13 +175,18 @@ export class ActuatorClient implements Actuator {
     });
     socket.on('error', () => undefined); // 'close' follows
     socket.on('close', () => this.#lost(socket));
-    const hello = await this.#ask('hello');
-    if (!hello.ok) throw new Error(`the actuator refuses this agent: ${hello.message}`);
+    const hello = await this.#within(HELLO_WITHIN_MS, this.#ask('hello'));
+    if (!hello.ok) {
+      this.#socket = undefined; // one that does not answer may do so later, or be another
+      socket.destroy();
+      throw new Error(`the actuator refuses this agent: ${hello.message}`);
+    }
     const [, , owned, capabilities] = helloSchema.parse(hello.value);
     this.#owned = owned === 1;
     this.capabilities = capabilities;
     const declared = await this.#ask('declare', this.#options.services.filter(({ unit }) => unit === undefined).map(wireSpec));
     if (!declared.ok) throw new Error(`the actuator refuses the services: ${declared.message}`);
+    if (capabilities.includes('beat')) this.#heartbeat ??= new Heartbeat((flags) => this.#ask('beat', flags));
     const services = await this.#ask('services');
     if (services.ok) for (const sample of z.array(sampleSchema).parse(services.value)) this.#changed(sample, true);
   }
@@ -251,6 +263,15 @@ export class ActuatorClient implements Actuator {
       });
       socket.write(Buffer.concat([head, body]));
     });
+  }
+
+  /** What is answered at once by one whose loop turns. */
+  async #within(ms: number, answer: Promise<Answer>): Promise<Answer> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<Answer>((resolve) => {
+      timer = setTimeout(() => resolve(lost), ms);
+    });
+    return Promise.race([answer, late]).finally(() => clearTimeout(timer));
   }
 
   async #do(operation: string, ...parameters: unknown[]): Promise<ActuatorOutcome> {
@@ -366,6 +387,16 @@ export class ActuatorClient implements Actuator {
     return this.#ask('read', reading);
   }
 
+  async stalls(): Promise<readonly Stall[]> {
+    const answer = this.capabilities.includes('beat') ? await this.#ask('stalls') : lost;
+    const stalls = answer.ok ? stallsSchema.parse(answer.value) : [];
+    return stalls.map(([atMs, lastedMs, ended, words]) => ({ atMs, lastedMs, ended: ended === 1, words }));
+  }
+
+  silentMs(): number | undefined {
+    return this.#heartbeat?.silentMs();
+  }
+
   /** One of the agent's own ends with it, after the services; the system's goes on, and the services with it. */
   async close(): Promise<void> {
     await this.#end(this.#owned);
@@ -382,13 +413,17 @@ export class ActuatorClient implements Actuator {
 
   async #end(whole: boolean): Promise<void> {
     this.#closing = true;
+    this.#heartbeat?.stop();
     this.#units?.close();
     const socket = this.#socket;
     if (socket === undefined) return;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    if (whole) await this.#ask('shutdown');
-    else socket.end();
+    // One that does not answer is not waited for: whoever looks after it ends it.
+    const asked = whole ? await this.#within(HELLO_WITHIN_MS, this.#ask('shutdown')) : lost;
+    if (!whole) socket.end();
+    const late = asked.ok ? undefined : setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS);
     await closed;
+    clearTimeout(late);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -211,6 +212,22 @@ int dns(char **argv) {
 	}
 }
 
+// notify PATH: prints each datagram that comes to a Unix socket, as systemd takes them (sd_notify(3)).
+int notify(char **argv) {
+	sockaddr_un address{};
+	address.sun_family = AF_UNIX;
+	strncpy(address.sun_path, argv[2], sizeof address.sun_path - 1);
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	if (bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0)
+		return 1;
+	puts("listening");
+	for (char text[512];;) {
+		ssize_t got = recv(fd, text, sizeof text - 1, 0);
+		if (got > 0)
+			printf("%.*s\n", static_cast<int>(got), text);
+	}
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -225,6 +242,8 @@ int main(int argc, char **argv) {
 		return dial(argv);
 	if (mode == "dns")
 		return dns(argv);
-	fprintf(stderr, "usage: victim serve PORT NAME CONTROL [CONFIG] | hold PORT | dial PORT COUNT | dns ADDRESS\n");
+	if (mode == "notify")
+		return notify(argv);
+	fprintf(stderr, "usage: victim serve PORT NAME CONTROL [CONFIG] | hold PORT | dial PORT COUNT | dns ADDRESS | notify PATH\n");
 	return 2;
 }

@@ -1,0 +1,74 @@
+// Tells of this machine's agents that stood still: their actuator noticed, kept what could be seen, and ended them where somebody
+// starts them again. An incident each, once, so that peers see it, and `kalos incidents` and `explain` tell it.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Stall } from '../../swarm/ports/actuator.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import { addStep, closeIncident, type Incident, openIncident } from '../detection/incident.ts';
+import { Turns } from './turns.ts';
+
+const TOLD_KEY = 'stalls/told';
+/** Older ones are history by now. */
+const MAX_AGE_MS = 86_400_000;
+const LOOK_EVERY_MS = 5_000;
+
+export interface StallEvents {
+  nameOf(): string;
+  save(incident: Incident): Promise<unknown>;
+  log(level: 'info' | 'warn', text: string): void;
+}
+
+export class StallReports {
+  readonly #ports: Ports;
+  readonly #events: StallEvents;
+  readonly #turns: Turns;
+
+  constructor(ports: Ports, events: StallEvents) {
+    this.#ports = ports;
+    this.#events = events;
+    this.#turns = new Turns({
+      clock: ports.clock,
+      everyMs: LOOK_EVERY_MS,
+      turn: () => this.#turn(),
+      failed: (why) => events.log('warn', `stalls: ${why}`),
+    });
+  }
+
+  /** Now and then: one that nobody ended goes on by itself. */
+  start(): void {
+    this.#turns.start();
+  }
+
+  stop(): void {
+    this.#turns.stop();
+  }
+
+  async #turn(): Promise<void> {
+    const { actuator, store, clock } = this.#ports;
+    const stalls = await actuator.stalls();
+    if (stalls.length === 0) return;
+    const kept = await store.get(TOLD_KEY);
+    const toldMs = kept === undefined ? 0 : (z.number().safeParse(decodeCbor(kept)).data ?? 0);
+    const nowMs = clock.wallMs();
+    for (const stall of stalls) if (stall.atMs > toldMs && nowMs - stall.atMs < MAX_AGE_MS) await this.#tell(stall, nowMs);
+    const newestMs = Math.max(...stalls.map(({ atMs }) => atMs));
+    if (newestMs > toldMs) await store.write([{ kind: 'put', key: TOLD_KEY, value: encodeCbor(newestMs) }]);
+  }
+
+  async #tell(stall: Stall, nowMs: number): Promise<void> {
+    const { crypto, transport } = this.#ports;
+    const { nameOf, save, log } = this.#events;
+    const { atMs, ended, lastedMs, words } = stall;
+    const finding = { policy: 'agent-stalled', target: 'agent', severity: 'warning' as const, summary: summaryOf(stall) };
+    const incident = openIncident(finding, transport.self, nameOf(), atMs, crypto.hash);
+    addStep(incident, atMs, 'detect', `${finding.summary}: ${words}`, { ms: lastedMs });
+    if (ended) addStep(incident, atMs, 'act', 'the actuator ended it, for it to be started again');
+    closeIncident(incident, nowMs, 'resolved', ended ? 'it was started again' : 'it goes on by itself');
+    log('warn', `${incident.id}: ${finding.summary}`);
+    await save(incident);
+  }
+}
+
+function summaryOf({ ended, lastedMs }: Stall): string {
+  return `the agent ${ended ? 'was restarted' : 'was not there'}: its loop stood still for ${Math.round(lastedMs / 1_000)} s`;
+}

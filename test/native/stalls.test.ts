@@ -1,0 +1,163 @@
+// Who heals the healer: an agent whose loop stands still is ended and started again, and told of; an actuator that stands still
+// is noticed by systemd, by a hardware watchdog, and by its agent. All real processes, with a limit of seconds for the tests.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { buildSanitized, TestActuator } from '../support/actuator.ts';
+import { kalos } from '../support/agents.ts';
+import { eventually } from '../support/clock.ts';
+import { buildVictim } from '../support/faults/place.ts';
+import { lives, Setting } from '../support/settings.ts';
+
+const able = process.getuid?.() === 0;
+const LIMIT_MS = 5_000;
+const LIMIT = ['--stall-limit', String(LIMIT_MS)];
+const CONFIG = 'mode = "observe"\n[[service]]\nname = "web"\ncommand = ["sleep", "6000"]\n';
+/** JavaScript that never comes back to the loop, in an agent of the test's own. */
+const HANGS = { NODE_OPTIONS: '--import=data:text/javascript,process.on(%22SIGPWR%22,()=%3E{for(;;);})' };
+/** As an agent under systemd's watchdog has it. */
+const SUPERVISED = { WATCHDOG_USEC: '75000000' };
+const HOUR_MS = 3_600_000;
+type Told = Record<'id' | 'state' | 'outcome' | 'summary', string>;
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+beforeAll(buildSanitized, 120_000);
+
+async function make(...given: ConstructorParameters<typeof Setting>): Promise<Setting> {
+  const setting = new Setting(...given);
+  cleanups.push(() => setting.close());
+  await setting.up();
+  return setting;
+}
+
+/** The first of these that an agent tells of. */
+const incident = (setting: Setting, policy: string, withinMs = 40_000): Promise<Told> =>
+  eventually(
+    `an incident of ${policy}`,
+    async () => {
+      const sql = `select id, state, outcome, summary from incidents where policy = '${policy}'`;
+      const { stdout } = await kalos('query', sql, '--dir', setting.directory, '-o', 'json');
+      return (JSON.parse(stdout) as { rows: Told[] }).rows[0];
+    },
+    withinMs,
+  );
+const explained = async (setting: Setting, { id }: Told): Promise<string> =>
+  (await kalos('explain', id, '--dir', setting.directory)).stdout;
+const left = (setting: Setting, why: string) =>
+  eventually(`it to be left: ${why}`, () => setting.log().includes(`left as it is: ${why}`) || undefined);
+
+describe.skipIf(!able)('an agent whose loop stands still', () => {
+  it('is ended and started again by the first process, and what was seen of it is kept; its services go on', async () => {
+    const setting = await make('init', CONFIG, { actuator: LIMIT, environment: HANGS });
+    const [agent, before] = [setting.pidOf('agent'), await setting.status()];
+    process.kill(agent, 'SIGPWR');
+    const beganMs = performance.now();
+    await eventually('its end', () => !lives(agent) || undefined);
+    expect(performance.now() - beganMs).toBeGreaterThan(LIMIT_MS - 2_500); // it may have sent its last beat that long before
+    const told = await incident(setting, 'agent-stalled');
+    expect(told).toMatchObject({ state: 'resolved', outcome: 'it was started again' });
+    expect(told.summary).toMatch(/^the agent was restarted: its loop stood still for \d+ s$/);
+    expect(await explained(setting, told)).toMatch(/it ran for \d{4,} ms of them.*state R/);
+    expect((await setting.status()).services).toEqual(before.services);
+    expect(setting.pidOf('agent')).not.toBe(agent);
+  }, 90_000);
+
+  it('is ended where a supervisor starts it again, also where it is stopped by a signal', async () => {
+    const setting = await make('units', CONFIG, { actuator: LIMIT, environment: SUPERVISED });
+    const agent = setting.pidOf('agent');
+    process.kill(agent, 'SIGSTOP');
+    await eventually('its end', () => !lives(agent) || undefined);
+    await eventually('the supervisor to know', async () => (await setting.up(), setting.pidOf('agent') !== agent) || undefined);
+    expect(await explained(setting, await incident(setting, 'agent-stalled'))).toContain('state T');
+  }, 90_000);
+
+  it('is left where nobody would start it again, a debugger is at it, or it was ended five times within the hour; and told of', async () => {
+    const alone = await make('own', CONFIG); // whose actuator has the ordinary limit
+    const [supervised, braked] = ['debugged', 'braked'].map(
+      () => new Setting('units', CONFIG, { actuator: LIMIT, environment: { ...SUPERVISED, NODE_OPTIONS: '--inspect-port=0' } }),
+    ) as [Setting, Setting];
+    cleanups.push(
+      () => supervised.close(),
+      () => braked.close(),
+    );
+    mkdirSync(braked.state, { mode: 0o711 });
+    const earlier = [1, 2, 3, 4, 5].map((i) => [Date.now() - HOUR_MS + i * 100_000, 31_000, 1, 'before']);
+    writeFileSync(join(braked.state, 'stalls'), encodeCbor(earlier), { mode: 0o600 });
+    for (const setting of [supervised, braked]) await setting.up();
+    process.kill(supervised.pidOf('agent'), 'SIGUSR1'); // opens Node's inspector
+    await eventually('the inspector', () => supervised.said.includes('Debugger listening') || undefined);
+    await new Promise((resolve) => setTimeout(resolve, 2_500)); // a beat, to say so
+    const pids = [alone, supervised, braked].map((setting) => setting.pidOf('agent'));
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    await Promise.all([
+      left(supervised, 'a debugger is at it'),
+      left(braked, 'it was ended 5 times within an hour'),
+      eventually('it to be left', () => alone.log().includes('nobody would start it again') || undefined, 45_000),
+    ]);
+    expect(pids.map(lives)).toEqual([true, true, true]);
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
+    const told = await incident(alone, 'agent-stalled');
+    expect(told).toMatchObject({ outcome: 'it goes on by itself', summary: expect.stringMatching(/stood still for 3\d s$/) });
+  }, 120_000);
+
+  it('of an earlier version, which sends no heartbeat, is not judged', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    await test.start({ arguments: LIMIT });
+    const raw = await test.raw();
+    expect(await raw.ask('hello')).toMatchObject({ code: 0 });
+    await new Promise((resolve) => setTimeout(resolve, LIMIT_MS + 2_000));
+    expect(test.log()).not.toContain('stood still');
+    expect(await raw.ask('services')).toMatchObject({ code: 0 });
+  }, 30_000);
+});
+
+describe('an actuator that stands still', () => {
+  it('no longer tells systemd nor a hardware watchdog that it lives; one that ends in order tells both', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'kalos-alive-'));
+    cleanups.push(() => rmSync(place, { recursive: true }));
+    const [device, socket] = [join(place, 'watchdog'), join(place, 'notify')];
+    writeFileSync(device, '');
+    const systemd = spawn(buildVictim(place), ['notify', socket], { stdio: ['ignore', 'pipe', 'ignore'] });
+    cleanups.push(() => systemd.kill('SIGKILL'));
+    let said = '';
+    systemd.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await eventually('the socket', () => said.includes('listening') || undefined);
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    const environment = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '400000' };
+    const env = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+    await test.start({ under: ['env', ...env], arguments: ['--watchdog', device] });
+    await eventually('signs of life', () => /READY=1\n(WATCHDOG=1\n){3}/.test(said) || undefined);
+    const pings = () => readFileSync(device, 'latin1');
+    await eventually('pings', () => pings().length >= 2 || undefined);
+    test.process?.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 300)); // what was on its way
+    const [before, count] = [said, pings().length];
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    expect([said, pings().length]).toEqual([before, count]);
+    test.process?.kill('SIGCONT');
+    await test.kill('SIGTERM');
+    await eventually('the end to be told', () => said.includes('STOPPING=1') || undefined);
+    expect(pings()).toMatch(/^\0+V$/);
+  }, 60_000);
+
+  it('is told of by its agent, until it answers again', async () => {
+    if (!able) return;
+    const setting = await make('units', CONFIG);
+    process.kill(setting.pidOf('actuator'), 'SIGSTOP');
+    const told = await incident(setting, 'actuator-silent');
+    expect(told.summary).toContain('the actuator of this machine does not answer');
+    expect((await setting.status()).conditions.Ready).toBe('False');
+    process.kill(setting.pidOf('actuator'), 'SIGCONT');
+    await eventually('it to clear', async () => (await setting.status()).conditions.Ready === 'True' || undefined);
+  }, 90_000);
+});
