@@ -1,9 +1,12 @@
-// What becomes of an agent over an hour: at rest, or under a changing load of stress-ng. Memory's slope, file descriptors,
-// samples that were missed, and the incidents, which at rest are all false.
+// What becomes of a swarm of three over hours, at rest or under a changing load of stress-ng, while services are killed, frozen and
+// made to answer with errors, and members are killed: memory's slope, samples that were missed, incidents that nobody was
+// told of, and changes of the coordinator, none of which has a cause. With --agents 1 --faults 0: one agent alone.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { AgentStatus } from '../../node/agent.ts';
-import { RealSwarm } from '../support/agents.ts';
+import type { Incident } from '../../node/detection/incident.ts';
+import { freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { ask } from '../support/ask.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
 const LOOK_EVERY_MS = 5_000;
@@ -55,53 +58,186 @@ async function stress(untilMs: number, progress: BenchOptions['progress']): Prom
   }
 }
 
+const FAULT_EVERY_MS = 20_000;
+/** A member that does not coordinate is killed at every so many faults. */
+const KILL_EVERY = 15;
+const UNTOLD_MS = 120_000;
+
+/** A service that answers over HTTP, until it is told to answer with errors. */
+const SERVER =
+  'let bad = false; process.on("SIGUSR2", () => { bad = true; }); require("node:http").createServer((q, r) => r.writeHead(bad ? 500 : 200).end("ok")).listen(Number(process.argv[1]), "127.0.0.1")';
+
+async function configured(name: string): Promise<string> {
+  const port = await freePort();
+  const command = [process.execPath, '-e', SERVER, String(port)].map((part) => JSON.stringify(part)).join(', ');
+  return `mode = "act"\n[[service]]\nname = "web-${name}"\ncommand = [${command}]\nport = ${port}\ncheck = { kind = "http", path = "/" }\n`;
+}
+
+/** One agent through all its lives. */
+interface Watched {
+  agent: RealAgent;
+  config: string;
+  looks: Look[];
+  /** Of lives that have ended. */
+  missed: number;
+}
+
+const status = ({ agent }: Watched): Promise<AgentStatus> => ask(agent.directory, '/v1/status');
+
+/** What is seen of the swarm from outside, every few seconds. */
+class Soaked {
+  readonly all: Watched[];
+  readonly #progress: BenchOptions['progress'];
+  readonly #open = new Map<string, number>();
+  readonly untold = new Set<string>();
+  coordinatorChanges = 0;
+  #coordinator: string | undefined;
+
+  constructor(all: Watched[], progress: BenchOptions['progress']) {
+    this.all = all;
+    this.#progress = progress;
+  }
+
+  get coordinator(): string | undefined {
+    return this.#coordinator;
+  }
+
+  async look(startMs: number): Promise<void> {
+    for (const one of this.all) {
+      const { pid } = one.agent.process;
+      if (pid === undefined || one.agent.process.exitCode !== null) continue;
+      one.looks.push(look(pid, startMs));
+      const incidents = await ask<Incident[]>(one.agent.directory, '/v1/incidents').catch(() => undefined);
+      if (incidents !== undefined) this.#lookAt(one.agent.name, incidents);
+    }
+    const [first] = this.all;
+    const now = first && (await status(first).catch(() => undefined))?.coordinator;
+    if (now === undefined || now === this.#coordinator) return;
+    if (this.#coordinator !== undefined) {
+      this.coordinatorChanges++;
+      this.#progress(`the coordinator changed from ${this.#coordinator} to ${now}`);
+    }
+    this.#coordinator = now;
+  }
+
+  #lookAt(name: string, incidents: readonly Incident[]): void {
+    const nowMs = performance.now();
+    for (const { id, policy, target, state, severity, closedMs } of incidents) {
+      const key = `${name} ${id}`;
+      if (closedMs > 0 || severity === 'info' || ['acting', 'escalated', 'waiting'].includes(state)) {
+        this.#open.delete(key);
+        continue;
+      }
+      const sinceMs = this.#open.get(key) ?? nowMs;
+      this.#open.set(key, sinceMs);
+      if (nowMs - sinceMs <= UNTOLD_MS || this.untold.has(key)) continue;
+      this.untold.add(key);
+      this.#progress(`untold: ${key}: ${policy} on ${target} is ${state}`);
+    }
+  }
+}
+
+async function harm(swarm: RealSwarm, soaked: Soaked, nth: number, progress: BenchOptions['progress']): Promise<void> {
+  const one = soaked.all[nth % soaked.all.length];
+  if (one === undefined) return;
+  const { name, directory } = one.agent;
+  if (nth % KILL_EVERY === KILL_EVERY - 1 && soaked.coordinator !== name && soaked.all[0] !== one) {
+    const { uptimeMs, samples } = await status(one);
+    one.missed += Math.max(0, Math.floor(uptimeMs / 1_000) - samples);
+    progress(`${name} is killed`);
+    await swarm.kill(one.agent);
+    one.agent = await swarm.start(name, one.config, one.agent);
+    return;
+  }
+  const { services } = await ask<AgentStatus>(directory, '/v1/status');
+  const pid = services[0]?.pid;
+  const signal = (['SIGKILL', 'SIGSTOP', 'SIGUSR2'] as const)[nth % 3];
+  if (typeof pid === 'number' && signal !== undefined) process.kill(pid, signal);
+}
+
+async function harmAll(swarm: RealSwarm, soaked: Soaked, untilMs: number, progress: BenchOptions['progress']): Promise<void> {
+  for (let nth = 0; performance.now() + FAULT_EVERY_MS < untilMs; nth++) {
+    await pause(FAULT_EVERY_MS);
+    await harm(swarm, soaked, nth, progress).catch((error: unknown) => progress(`fault ${nth}: ${String(error)}`));
+  }
+}
+
 async function run({ option, progress }: BenchOptions): Promise<Figures> {
-  const [minutes, load] = [option('minutes', 60), option('load', 0) === 1];
-  if (load && !existsSync('/usr/bin/stress-ng')) throw new Error('stress-ng is not installed');
+  const [minutes, agents, load] = [option('minutes', 120), option('agents', 3), option('load', 1) === 1];
+  const hasStress = existsSync('/usr/bin/stress-ng');
   const swarm = new RealSwarm();
   try {
-    const agent = await swarm.start('soak', '');
+    const all: Watched[] = [];
+    for (let nth = 0; nth < agents; nth++) {
+      const name = `soak${nth + 1}`;
+      const config = await configured(name);
+      all.push({ agent: await swarm.start(name, config), config, looks: [], missed: 0 });
+    }
+    const soaked = new Soaked(all, progress);
     const startMs = performance.now();
     const untilMs = startMs + minutes * 60_000;
-    const stressing = load ? stress(untilMs, progress) : Promise.resolve();
-    const looks: Look[] = [];
-    let told = 1;
-    while (performance.now() < untilMs) {
+    const work = [
+      ...(load && hasStress ? [stress(untilMs, progress)] : []),
+      ...(option('faults', 1) === 1 ? [harmAll(swarm, soaked, untilMs, progress)] : []),
+    ];
+    for (let told = 1; performance.now() < untilMs; ) {
       await pause(LOOK_EVERY_MS);
-      looks.push(look(agent.process.pid ?? 0, startMs));
+      await soaked.look(startMs);
       if (performance.now() - startMs < told * 60_000) continue;
-      progress(`${told} min: ${looks.at(-1)?.rssMb.toFixed(1)} MiB, ${looks.at(-1)?.files} files`);
+      const memory = all.map(({ looks }) => `${looks.at(-1)?.rssMb.toFixed(0)} MiB`).join(', ');
+      progress(`${told} min: ${memory}; ${soaked.coordinator} coordinates; ${soaked.untold.size} untold`);
       told++;
     }
-    await stressing;
-    const { samples, uptimeMs } = await swarm.json<AgentStatus>(agent, 'status');
-    const incidents = await swarm.rows(agent, 'select id, policy, target, opened_ms, closed_ms, outcome, summary from incidents');
-    for (const one of incidents) progress(`${one.id} ${one.policy} ${one.target}: ${one.summary}; ${one.outcome}`);
-    // What the start leaves behind is no slope.
-    const settled = looks.slice(Math.floor(looks.length / 4));
-    return {
-      rows: [
-        ['memory', `${settled.at(-1)?.rssMb.toFixed(1)} MiB, ${slope(settled, 'rssMb').toFixed(2)} MiB an hour`, ''],
-        ['open files', `${settled.at(-1)?.files}, ${slope(settled, 'files').toFixed(2)} an hour`, ''],
-        ['incidents', incidents.map(({ policy, target }) => `${policy} ${target}`).join(', ') || 'none', ''],
-      ],
-      keys: {
-        minutes,
-        rss_mb: settled.at(-1)?.rssMb,
-        rss_slope_mb_h: slope(settled, 'rssMb'),
-        files_slope_h: slope(settled, 'files'),
-        missed: Math.max(0, Math.floor(uptimeMs / 1_000) - samples),
-        incidents: incidents.length,
-      },
-      unmeasured: [],
-    };
+    await Promise.all(work);
+    return await figuresOf(minutes, soaked, load && !hasStress ? ['load: stress-ng is not installed'] : []);
   } finally {
     await swarm.stop();
   }
 }
 
+async function figuresOf(minutes: number, soaked: Soaked, unmeasured: string[]): Promise<Figures> {
+  const rows: Figures['rows'] = [];
+  let [missed, steepest, files] = [0, 0, 0];
+  const outcomes = new Map<string, number>();
+  for (const one of soaked.all) {
+    const { samples, uptimeMs } = await status(one);
+    missed += one.missed + Math.max(0, Math.floor(uptimeMs / 1_000) - samples);
+    // Of its last life, without what its start leaves behind.
+    const life = one.looks.filter(({ atS }) => atS > (one.looks.at(-1)?.atS ?? 0) - uptimeMs / 1_000);
+    const settled = life.slice(Math.floor(life.length / 4));
+    if (settled.length > 2) {
+      steepest = Math.max(steepest, slope(settled, 'rssMb'));
+      files = Math.max(files, slope(settled, 'files'));
+    }
+    rows.push([
+      `memory of ${one.agent.name}`,
+      `${settled.at(-1)?.rssMb.toFixed(1)} MiB, ${slope(settled, 'rssMb').toFixed(2)} MiB an hour`,
+      '',
+    ]);
+    for (const { policy, outcome, state } of await ask<Incident[]>(one.agent.directory, '/v1/incidents')) {
+      const what = `${policy}: ${outcome === '' ? state : outcome}`;
+      outcomes.set(what, (outcomes.get(what) ?? 0) + 1);
+    }
+  }
+  for (const [what, count] of outcomes) rows.push([what, String(count), '']);
+  const { coordinatorChanges, untold } = soaked;
+  return {
+    rows,
+    keys: {
+      minutes,
+      rss_slope_mb_h: steepest,
+      files_slope_h: files,
+      missed,
+      untold: untold.size,
+      coordinator_changes: coordinatorChanges,
+    },
+    unmeasured,
+  };
+}
+
 export const soak: Bench = {
   name: 'soak',
-  description: 'an hour at rest, or under stress-ng with --load 1: memory, descriptors, missed samples, incidents',
+  description:
+    'three agents for two hours under stress-ng and faults: memory, missed samples, what is untold, changes of the coordinator',
   run,
 };

@@ -2,13 +2,13 @@
 // stands by, and an agent (or a rival) that watches over them. Whether all is well is judged from here, outside the agent.
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../../node/adapters/package.ts';
 import type { AgentStatus } from '../../../node/agent.ts';
 import type { Incident } from '../../../node/detection/incident.ts';
 import type { SeededRandom } from '../../../sim/random.ts';
+import { ask } from '../ask.ts';
 import { eventually } from '../clock.ts';
 
 const { root: PACKAGE } = findPackage();
@@ -283,19 +283,7 @@ export class Place {
 
   /** What the agent says, without a command line in between. */
   ask<Body>(path: string, body?: unknown, state = 'state'): Promise<Body> {
-    const socketPath = join(this.root, state, 'agent.sock');
-    const method = body === undefined ? 'GET' : 'POST';
-    return new Promise((resolve, reject) => {
-      const call = request({ socketPath, path, method, headers: { 'content-type': 'application/json' } }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () => resolve(JSON.parse(text) as Body));
-      });
-      call.on('error', reject);
-      call.end(body === undefined ? undefined : JSON.stringify(body));
-    });
+    return ask(join(this.root, state), path, body);
   }
 
   incidents(): Promise<Incident[]> {
