@@ -87,6 +87,7 @@ const MIN_DEVICE_FIGURES = 12;
 function networkDevices(text: string): Record<string, number> {
   const sums = { receive: 0, transmit: 0, errors: 0, dropped: 0 };
   const each: Record<string, number> = {};
+  let devices = 0;
   for (const line of text.split('\n')) {
     // The figures hold no colon, and an alias may: eth0:1.
     const at = line.lastIndexOf(':');
@@ -96,7 +97,9 @@ function networkDevices(text: string): Record<string, number> {
       .trim()
       .split(/\s+/)
       .map(Number);
-    if (name === 'lo' || name === '' || figures.length < MIN_DEVICE_FIGURES || figures.some(Number.isNaN)) continue;
+    if (name === '' || figures.length < MIN_DEVICE_FIGURES || figures.some(Number.isNaN)) continue;
+    devices++;
+    if (name === 'lo') continue;
     const [received = 0, , receiveErrors = 0, receiveDropped = 0, , , , , sent = 0, , sendErrors = 0, sendDropped = 0] = figures;
     sums.receive += received;
     sums.transmit += sent;
@@ -106,6 +109,7 @@ function networkDevices(text: string): Record<string, number> {
     if (Object.keys(each).length < MAX_DEVICES * 4)
       for (const [key, value] of Object.entries(own)) each[`network.${key}|${name}`] = value;
   }
+  if (devices === 0) return {}; // not even loopback: the file says nothing
   return { ...each, ...Object.fromEntries(Object.entries(sums).map(([key, value]) => [`network.${key}`, value])) };
 }
 

@@ -24,6 +24,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LogFollower, type Position } from '../../node/telemetry/adapters/log-follower.ts';
+import { encodingOf, LineSplitter } from '../../node/telemetry/log-lines.ts';
 
 let place: string;
 let log: string;
@@ -132,6 +133,18 @@ describe('rotation between two looks', () => {
     renameSync(log, `${log}.1`);
     writeFileSync(log, 'two\n');
     expect(lookAll()).toEqual(['one', 'two']);
+  });
+
+  it('beside logs of others, whose names only begin alike', () => {
+    write('mine\n');
+    writeFileSync(join(place, 'd2.log'), 'of another\n');
+    writeFileSync(join(place, 'db.log.1'), 'of another\n');
+    writeFileSync(join(place, 'secret'), 'nobody is to see this\n');
+    symlinkSync('secret', join(place, 'd.log.7'));
+    symlinkSync('d.log.8', join(place, 'd.log.8'));
+    renameSync(log, `${log}.1`);
+    writeFileSync(log, 'mine again\n');
+    expect(lookAll()).toEqual(['mine', 'mine again']);
   });
 
   it('of lines that are all the same', () => {
@@ -283,6 +296,30 @@ describe('a log', () => {
       const found = look();
       if (part.includes(0x0a)) expect(found.at(-1)).toBe(line);
     }
+  });
+
+  it('has the same lines however its bytes come', () => {
+    const piece = fc.constantFrom('a', 'é', '漢', '\r\n', '\n', '\r', '\0', '\xff', 'x'.repeat(5_000), '\ufeff');
+    const encoding = fc.constantFrom('utf8' as const, 'latin1' as const, 'utf16le' as const);
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), fc.array(fc.nat(40), { maxLength: 30 }), encoding, (pieces, cuts, as) => {
+        const text = `${as === 'utf16le' ? '\ufeff' : ''}${pieces.join('')}`;
+        const bytes = Buffer.from(text, as);
+        const whole = new LineSplitter(encodingOf(bytes));
+        const expected = [...whole.take(bytes), whole.flush() ?? ''];
+        const parts = new LineSplitter(encodingOf(bytes));
+        const lines: string[] = [];
+        let at = 0;
+        for (const cut of cuts) {
+          lines.push(...parts.take(bytes.subarray(at, at + cut)));
+          at += cut;
+        }
+        lines.push(...parts.take(bytes.subarray(at)), parts.flush() ?? '');
+        expect(lines).toEqual(expected);
+        for (const line of lines) expect(line).not.toMatch(/[\n\r\0]/);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('of a gigabyte of nothing, with a line at its end', () => {

@@ -3,7 +3,7 @@
 // is open its inode means no other. No line is lost, and none comes twice, but for those that nothing can tell apart: a log that is
 // truncated, and written again byte by byte as it was. A log is begun at its end: what it held before is history. One that was not
 // there yet is read from its beginning. Waits for file systems, so it runs in a process of its own (log-host.ts).
-import { closeSync, fstatSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { NO_SUCH_FILE } from '../../../swarm/ports/sensors.ts';
 import { openRegular } from '../../adapters/regular-file.ts';
@@ -31,6 +31,8 @@ const MAX_COMPARED_BYTES = 1024 * 1024;
 const MAX_SIBLINGS = 1_000;
 /** Times of files are as coarse as the kernel's tick: a directory that changed just now may change again within the same. */
 const COARSE_MS = 1_000;
+/** What rotation puts behind a name, or between it and its extension: a number or a date. */
+const TURNED = /^[._-](\d|old$)/;
 const COMPRESSED = /\.(gz|bz2|xz|zst|lz4|lzma|Z)$/;
 
 /** Where a log was read to, for a follower that takes over. */
@@ -67,8 +69,9 @@ class OpenLog {
   quiet = 0;
   skippedBytes = 0;
 
-  constructor(path: string) {
-    this.#fd = openRegular(path);
+  /** @param noFollow not through a link: for what nobody declared. */
+  constructor(path: string, noFollow = false) {
+    this.#fd = openRegular(path, { noFollow });
     this.id = idOf(fstatSync(this.#fd));
     this.#splitter = this.#splits();
   }
@@ -281,16 +284,19 @@ function siblingsOf(path: string, before?: Followed): Pick<Followed, 'siblings' 
   return { siblings: new Set(rotated(path).map(({ id }) => id)), changedMs: mtimeMs };
 }
 
-/** What lies beside a log under a name that rotation gives, the newest first. */
+/** What lies beside a log under a name that rotation gives, the newest first; no links, which may lead to what is no log. */
 function rotated(path: string): { path: string; id: string; writtenMs: number }[] {
-  const [base, directory] = [basename(path), dirname(path)];
-  const stem = base.slice(0, base.length - extname(base).length) || base;
-  const names = listed(directory).filter((name) => name !== base && name.startsWith(stem) && /\d/.test(name.slice(stem.length)));
+  const [base, directory, extension] = [basename(path), dirname(path), extname(path)];
+  const stem = base.slice(0, base.length - extension.length);
+  const names = listed(directory).filter((name) => {
+    if (name.startsWith(base)) return TURNED.test(name.slice(base.length));
+    return name.startsWith(stem) && name.endsWith(extension) && TURNED.test(name.slice(stem.length));
+  });
   return names
     .filter((name) => !COMPRESSED.test(name))
     .slice(0, MAX_SIBLINGS)
     .flatMap((name) => {
-      const at = statOf(join(directory, name));
+      const at = lstatSync(join(directory, name), { throwIfNoEntry: false });
       return at?.isFile() ? [{ path: join(directory, name), id: idOf(at), writtenMs: at.mtimeMs }] : [];
     })
     .sort((a, b) => b.writtenMs - a.writtenMs);
@@ -312,7 +318,7 @@ function openSiblings(path: string, but: ReadonlySet<string | undefined> = new S
     .reverse()
     .flatMap((one) => {
       try {
-        return [new OpenLog(one.path)];
+        return [new OpenLog(one.path, true)];
       } catch {
         return []; // gone since, or not ours to read
       }
