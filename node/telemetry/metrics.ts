@@ -61,7 +61,7 @@ export function processCpu(process: ProcessSample, sample: Sample, previous: Sam
 
 function topCpu(sample: Sample, previous: Sample | undefined): number | undefined {
   const seconds = elapsedS(sample, previous);
-  if (seconds === undefined || previous === undefined) return undefined;
+  if (seconds === undefined || previous === undefined || sample.processes.length === 0) return undefined;
   const before = new Map(previous.processes.map((process) => [process.pid, process]));
   let top = 0;
   for (const process of sample.processes) {

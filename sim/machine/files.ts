@@ -1,6 +1,8 @@
 // A file system of plain files for the fake Linux: enough for the fs tools and their undos. Directories are what paths say.
+import { compilePattern } from '../../node/patterns.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../../swarm/ports/actuator.ts';
+import type { NewLines } from '../../swarm/ports/sensors.ts';
 
 interface FakeFile {
   content: Uint8Array;
@@ -49,10 +51,12 @@ export class FakeFiles {
   }
 
   /** Written to a log since the last look. */
-  newLines(path: string): string[] {
+  newLines(path: string, pattern: string): NewLines {
     const lines = this.#unread.get(path) ?? [];
     this.#unread.delete(path);
-    return lines;
+    const compiled = compilePattern(pattern);
+    const matching = lines.filter((line) => compiled.ok && compiled.pattern.test(line));
+    return { ok: true, lines: lines.length, matching, skippedBytes: 0 };
   }
 
   content(path: string): Uint8Array | undefined {
