@@ -24,7 +24,7 @@ const PAGE_BYTES = 4096;
 const SECTOR_BYTES = 512;
 const MAX_PROCESSES = 20_000;
 
-const MAX_DISKS = 256;
+const MAX_DISKS = 2_048;
 const MAX_MOUNTS = 256;
 /** As the native sampler's records have room for. */
 const MAX_MOUNT_BYTES = 255;
