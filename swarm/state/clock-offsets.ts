@@ -26,6 +26,8 @@ export class ClockOffsets {
   #droppedMs = Number.NEGATIVE_INFINITY;
   /** The nearest of each peer, in order. */
   #judged: { nearest: readonly number[]; atMs: number } | undefined;
+  /** Asked for often: it stays while neither the peers' clocks nor our own have moved. */
+  #corrected: { nearest: readonly number[]; baseMs: number; ms: number } | undefined;
 
   /**
    * @param theirMs the sender's wall clock, at arrival. @param nowMs monotonic.
@@ -69,11 +71,11 @@ export class ClockOffsets {
    * the one that is believed.
    */
   correctionMs(ourMs: number, nowMs: number): number {
-    const nearest = this.#nearest(nowMs);
-    const offsets = [0, ...nearest.map((aheadMs) => aheadMs - (ourMs - nowMs))].sort((a, b) => a - b);
-    const middle = [offsets[(offsets.length - 1) >> 1] ?? 0, offsets[offsets.length >> 1] ?? 0];
-    const [offset = 0] = middle.sort((a, b) => Math.abs(a) - Math.abs(b));
-    return Math.abs(offset) < SAME_MS ? 0 : offset;
+    const [nearest, baseMs] = [this.#nearest(nowMs), ourMs - nowMs];
+    const known = this.#corrected;
+    if (known?.nearest !== nearest || Math.abs(known.baseMs - baseMs) >= 1)
+      this.#corrected = { nearest, baseMs, ms: offsetOf(nearest, baseMs) };
+    return this.#corrected?.ms ?? 0;
   }
 
   /** Ms that a peer's clock is ahead of the median of all; undefined where too few are known, or that one is not. */
@@ -92,6 +94,13 @@ export class ClockOffsets {
     }
     return this.#judged.nearest;
   }
+}
+
+function offsetOf(nearest: readonly number[], baseMs: number): number {
+  const offsets = [0, ...nearest.map((aheadMs) => aheadMs - baseMs)].sort((a, b) => a - b);
+  const middle = [offsets[(offsets.length - 1) >> 1] ?? 0, offsets[offsets.length >> 1] ?? 0];
+  const [offset = 0] = middle.sort((a, b) => Math.abs(a) - Math.abs(b));
+  return Math.abs(offset) < SAME_MS ? 0 : offset;
 }
 
 function medianOf(sorted: readonly number[]): number {

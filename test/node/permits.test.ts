@@ -49,6 +49,7 @@ async function world() {
     return { claimId, claim, outcome: 'certified', witnesses: names, votes, certificate: { claim, witnesses: names, votes } };
   };
   const link = {
+    time: { wallMs: () => it.nowMs, claimMs: () => it.nowMs, isFarOff: false },
     get term() {
       return it.term;
     },

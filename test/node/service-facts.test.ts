@@ -1,9 +1,14 @@
 // The last good configuration of a service: what counts as one, and what is never put back.
-import { expect, it } from 'vitest';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ServiceChecks } from '../../node/action/adapters/service-checks.ts';
 import { ServiceFacts } from '../../node/telemetry/service-facts.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { type Actuator, type Reading, stoppedService } from '../../swarm/ports/actuator.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
+import { eventually } from '../support/clock.ts';
 import { PlainStore } from '../support/store.ts';
 
 const PATH = '/etc/web.conf';
@@ -55,4 +60,22 @@ it('is not put back where it is no text', async () => {
   await look(1, LONG_MS);
   file.content = bytes(0x62);
   expect(await look(1, undefined)).toBeUndefined();
+});
+
+describe('a log that falls silent', () => {
+  it('is told by when it was seen to change: the dates of files are of a clock that can be set', async () => {
+    const logs = mkdtempSync(join(tmpdir(), 'kalos-silence-'));
+    const path = join(logs, 'web.log');
+    const checks = new ServiceChecks(logs, async () => true);
+    const silent = { name: 'web', command: ['web'], check: { kind: 'silence' as const, withinMs: 300 } };
+    const look = () => checks.look(silent, { ...stoppedService(silent, 0), state: 'running', starts: 1 }, 100);
+    for (const aheadS of [25 * 3_600, -73 * 3_600]) {
+      writeFileSync(path, `line of ${aheadS}\n`);
+      const at = Date.now() / 1_000 - aheadS; // the clock was set by so much since it was written
+      utimesSync(path, at, at);
+      expect(await look()).toBe('open');
+      await eventually('it to be silent', async () => ((await look()) === 'silent' ? true : undefined));
+    }
+    rmSync(logs, { recursive: true });
+  });
 });
