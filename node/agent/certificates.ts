@@ -7,8 +7,9 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const LOOK_EVERY_MS = 60_000;
 const RENEW_TIMEOUT_MS = 5_000;
-/** A newcomer goes on trying for so long. */
+/** A newcomer goes on trying for so long, and so often at least: on a busy machine a try takes its time. */
 const JOIN_PATIENCE_MS = 15_000;
+const MIN_JOIN_TRIES = 5;
 const JOIN_AGAIN_MS = 1_000;
 const MAX_FOUND = 8;
 
@@ -47,7 +48,7 @@ export class Certificates {
     this.#issuer = token.issuer;
     const untilMs = clock.monotonicMs() + JOIN_PATIENCE_MS;
     const reasons = new Map<string, string>();
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       for (const address of [...token.addresses, ...this.#found]) {
         const issuer = issuerAt(token, address);
         const where = address.replace(/\/p2p\/[^/]+$/, '');
@@ -62,7 +63,7 @@ export class Certificates {
         // Another issuer may not know the token yet, or not that who made it is gone.
         if (refusal?.by === issuer) reasons.set(address, refusal.text);
       }
-      if (clock.monotonicMs() >= untilMs) break;
+      if (clock.monotonicMs() >= untilMs && tries >= MIN_JOIN_TRIES) break;
       if (this.#found.size === 0) transport.lookAround(); // its addresses may have changed since the token was made
       await new Promise<void>((resolve) => clock.after(JOIN_AGAIN_MS, resolve));
     }

@@ -118,6 +118,18 @@ describe('the offset of a clock', () => {
     expect(clocks.behindMs(1_000_500 - 73 * 3_600_000, 1_500)).toBe(73 * 3_600_000);
   });
 
+  it('is not off by what made its peers’ words late', () => {
+    const clocks = new ClockOffsets();
+    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 1_004_000, 1_000, 5_000);
+    expect(clocks.behindMs(1_000)).toBe(0);
+    const ahead = new ClockOffsets();
+    for (const peer of ['a', 'b', 'c']) ahead.heard(peer, 1_000_000, 1_030_000, 1_000, 5_000);
+    expect(ahead.behindMs(1_000)).toBe(-25_000);
+    const behind = new ClockOffsets();
+    for (const peer of ['a', 'b', 'c']) behind.heard(peer, 1_030_000, 1_000_000, 1_000, 5_000);
+    expect(behind.behindMs(1_000)).toBe(30_000);
+  });
+
   it('is the median of the peers’ nearest statuses; with one peer nobody knows who is off', () => {
     const clocks = new ClockOffsets();
     clocks.heard('a', 5_000, 0);

@@ -8,7 +8,7 @@ import { SeededRandom } from '../../sim/random.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 
 const SETTLED_MS = 60_000;
-const FOR_MS = 300_000;
+const FOR_MS = 180_000;
 const settings = agentSettings(resolveConfig([{ origin: 'test', document: { mode: 'act' } }]));
 
 interface Seen {
@@ -31,12 +31,7 @@ async function lived(nodes: number, seed: number, mostMs: number): Promise<Seen>
   };
   for (const node of cluster.nodes) starve(node);
   const seen: Seen = { changes: [], held: [], findings: [], bytes: 0 };
-  const sent = (): number =>
-    cluster.nodes.reduce(
-      (sum, { agent }) => sum + [...(agent?.traffic().values() ?? [])].reduce((all, { bytes }) => all + bytes, 0),
-      0,
-    );
-  const sentBefore = sent();
+  const before = cluster.network.bytes;
   const log = cluster.log.bind(cluster);
   cluster.log = (node, text) => {
     if (/coordinates$/.test(text)) seen.changes.push(`${node} ${text}`);
@@ -47,21 +42,48 @@ async function lived(nodes: number, seed: number, mostMs: number): Promise<Seen>
   for (const { agent } of cluster.nodes)
     for (const { policy, target, openedMs } of agent?.incidents() ?? [])
       if (openedMs > 1_767_225_600_000 + SETTLED_MS) seen.findings.push(`${policy} ${target}`);
-  seen.bytes = sent() - sentBefore;
+  seen.bytes = cluster.network.bytes - before;
   return seen;
 }
 
 describe('agents that run for moments only', () => {
   it.each([
     [3, 1],
-    [3, 2],
     [5, 3],
     [7, 4],
-  ])('%i of them keep their coordinator and find nothing (seed %i)', { timeout: 60_000 }, async (nodes, seed) => {
-    for (const mostMs of [800, 1_600, 2_500]) {
+  ])('%i of them keep their coordinator, find nothing and say no more (seed %i)', { timeout: 60_000 }, async (nodes, seed) => {
+    const calm = await lived(nodes, seed, 0);
+    for (const mostMs of [800, 2_500]) {
       const seen = await lived(nodes, seed, mostMs);
-      console.log(nodes, seed, mostMs, JSON.stringify(seen).slice(0, 1500));
       expect(seen).toMatchObject({ changes: [], findings: [] });
+      expect(seen.bytes).toBeLessThan(calm.bytes * 1.1);
+      if (mostMs < 1_000) expect(seen.held).toEqual([]);
     }
+  });
+});
+
+/** What thirty send in three minutes. @param mostMs how long each may not run, now and then, with figures that are others each second. */
+async function sent(mostMs: number): Promise<number> {
+  const cluster = Cluster.of({ nodes: 30, seed: 5, protocolsOnly: true });
+  cluster.start();
+  await cluster.runUntil(90_000);
+  const random = new SeededRandom(5, 'noise');
+  const figure = (): number => integerBelow(random, 10_000);
+  const disturb = (node: (typeof cluster.nodes)[number]): void => {
+    node.says = { pressureCenti: [figure(), figure(), figure()], loadCenti: figure(), cpuPermille: figure() / 10 };
+    node.process.starve(20 + integerBelow(random, mostMs));
+    cluster.scheduler.after(50 + mostMs + integerBelow(random, 1_000), () => disturb(node));
+  };
+  if (mostMs > 0) for (const node of cluster.nodes) disturb(node);
+  const before = cluster.network.bytes;
+  await cluster.runUntil(270_000);
+  return cluster.network.bytes - before;
+}
+
+describe('thirty at rest', () => {
+  it('send the same whatever noise their machines make', { timeout: 60_000 }, async () => {
+    const calm = await sent(0);
+    // Figures have more digits than none.
+    for (const mostMs of [150, 1_000]) expect((await sent(mostMs)) / calm).toBeLessThan(1.1);
   });
 });

@@ -94,7 +94,10 @@ export class RealSwarm {
         return output.join('').match(/listens\s+(\S+)/)?.[1];
       },
       this.patienceMs,
-    );
+    ).catch((error: unknown) => {
+      child.kill('SIGTERM'); // nobody else knows of it
+      throw error;
+    });
     const agent: RealAgent = { name, directory, address, port, process: child, output };
     if (existing === undefined) this.agents.push(agent);
     else this.agents[this.agents.indexOf(existing)] = agent;
