@@ -486,6 +486,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
         return { ok: false, code: 'not-found', message: 'no block devices here' };
       case 'archive.read':
         return this.files.archived(reading[1]);
+      case 'file.writers':
+        return { ok: true, value: [] };
       case 'file.stat':
       case 'file.list':
       case 'file.read':

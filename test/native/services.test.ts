@@ -252,6 +252,27 @@ describe('a service', () => {
     }
   });
 
+  it('is named as who has a file open for writing; who only reads it is not, nor is anybody beyond the policy', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    const file = join(test.directory, 'app.log');
+    writeFileSync(file, 'begin\n');
+    await test.start({ policy: `allow path ${test.directory}\n` });
+    const client = await test.client([
+      sh('writer', `exec 3>>${file}; echo one >&3; echo ready; while :; do sleep 0.05; done`),
+      sh('reader', `exec 3<${file}; echo ready; while :; do sleep 0.05; done`),
+    ]);
+    for (const name of ['writer', 'reader']) {
+      await client.bringUp(name);
+      await eventually('it to be ready', () => logOf(test, name).includes('ready') || undefined);
+    }
+    const { pid, startTicks } = sampleOf(client, 'writer');
+    const answer = await client.read(['file.writers', file]);
+    const writers = answer.ok ? (answer.value as unknown[][]).filter((one) => one[4] !== '') : [];
+    expect(writers).toEqual([[pid, startTicks, expect.any(String), expect.any(Number), 'writer', expect.any(Number)]]);
+    expect(await client.read(['file.writers', '/etc/passwd'])).toMatchObject({ ok: false, code: 'refused' });
+  });
+
   it('has its log rotated, with the file kept open', async () => {
     const { test, client } = await make([
       sh('chatty', 'while :; do echo "$(date +%s%N) a line of some length to fill it"; done', { logBytes: 20_000 }),
