@@ -73,7 +73,10 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     const agent = setting.pidOf('agent');
     process.kill(agent, 'SIGSTOP');
     await eventually('its end', () => !lives(agent) || undefined);
-    await eventually('the supervisor to know', async () => (await setting.up(), setting.pidOf('agent') !== agent) || undefined);
+    await eventually('the supervisor to know', async () => {
+      await setting.up();
+      return setting.pidOf('agent') !== agent || undefined;
+    });
     expect(await explained(setting, await incident(setting, 'agent-stalled'))).toContain('state T');
   }, 90_000);
 
