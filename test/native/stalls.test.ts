@@ -109,6 +109,19 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     expect(told).toMatchObject({ outcome: 'it goes on by itself', summary: expect.stringMatching(/stood still for 3\d s$/) });
   }, 120_000);
 
+  it('is none that waits for its services to end', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    await test.start({ arguments: ['--owned', ...LIMIT] });
+    const deaf = ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'];
+    const client = await test.client([{ name: 'deaf', command: deaf, stop: { graceMs: LIMIT_MS + 3_000 } }]);
+    await client.bringUp('deaf');
+    const log = join(test.state, 'services', 'deaf.log');
+    await eventually('it to be deaf', () => readFileSync(log, 'utf8').includes('ready') || undefined);
+    await client.close();
+    expect(test.log()).toMatch(/shutting down\n(?:(?!stood still)[\s\S])*ended\n$/);
+  }, 30_000);
+
   it('of an earlier version, which sends no heartbeat, is not judged', async () => {
     const test = new TestActuator();
     cleanups.push(() => test.stop());

@@ -413,17 +413,17 @@ export class ActuatorClient implements Actuator {
 
   async #end(whole: boolean): Promise<void> {
     this.#closing = true;
-    this.#heartbeat?.stop();
     this.#units?.close();
     const socket = this.#socket;
-    if (socket === undefined) return;
+    if (socket === undefined) return this.#heartbeat?.stop();
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     // One that does not answer is not waited for: whoever looks after it ends it.
     const asked = whole ? await this.#within(HELLO_WITHIN_MS, this.#ask('shutdown')) : lost;
     if (!whole) socket.end();
     const late = asked.ok ? undefined : setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS);
-    await closed;
+    await closed; // services may take their time: until then this loop turns, and says so
     clearTimeout(late);
+    this.#heartbeat?.stop();
   }
 }
 
