@@ -10,6 +10,7 @@
 
 #include "files.h"
 #include "machine.h"
+#include "writers.h"
 
 namespace {
 
@@ -255,7 +256,7 @@ struct ReadRow {
 	const char *name;
 	const char *kinds;
 };
-const ReadRow kReads[] = {{"process.read", "n"}, {"port.holder", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"archive.read", "t"}};
+const ReadRow kReads[] = {{"process.read", "n"}, {"port.holder", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"file.writers", "t"}, {"archive.read", "t"}};
 
 bool fits(const Value &primitive, const char *kinds) {
 	const auto &items = primitive.items;
@@ -360,6 +361,8 @@ Outcome Primitives::read(const Value &primitive, Encoder *answer) const {
 		return file_list(policy_, args[0].text, answer);
 	if (name == "file.read")
 		return file_read(policy_, args[0].text, answer);
+	if (name == "file.writers")
+		return file_writers(policy_, services_, args[0].text, answer);
 	if (name == "archive.read") {
 		if (!is_plain_name(args[0].text) || !read_whole(archive_ + "/" + args[0].text, 1 << 20, &text))
 			return Outcome::not_found(args[0].text + ": no such backup is kept");

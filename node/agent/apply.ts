@@ -2,10 +2,13 @@
 // effect of the one before: a server is told to read what a task has made once the task has succeeded.
 import type { Actuator, ActuatorOutcome } from '../../swarm/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
-import type { Machine } from '../action/tool.ts';
+import type { Condition, Machine } from '../action/tool.ts';
 import { changeToolOf, describeCall } from '../action/tools.ts';
 import { CHECK_EVERY_MS, fireAfterMs, type JournalEntry, stepsOf } from '../action/transaction.ts';
 import { verifyCall } from '../verification/verify.ts';
+
+/** What has its effect when its step returns. */
+const AT_ONCE: ReadonlySet<Condition> = new Set(['as-intended', 'files-gone']);
 
 export interface ApplyParts {
   actuator: Pick<Actuator, 'arm' | 'apply'>;
@@ -36,7 +39,9 @@ export async function applyPlan(entry: JournalEntry, parts: ApplyParts): Promise
 async function effectOf(entry: JournalEntry, index: number, { clock, machine }: ApplyParts): Promise<string | undefined> {
   const call = entry.plan.calls[index];
   if (call === undefined) return undefined;
-  const deadlineMs = clock.monotonicMs() + changeToolOf(call).verification.windowMs;
+  const { condition, windowMs } = changeToolOf(call).verification;
+  if (AT_ONCE.has(condition)) return undefined;
+  const deadlineMs = clock.monotonicMs() + windowMs;
   for (;;) {
     const { holds, detail, isFinal } = await verifyCall(entry, index, machine);
     if (holds) return undefined;

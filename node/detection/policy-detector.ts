@@ -35,6 +35,8 @@ interface Tracked {
 /** Targets tracked at a time, over all policies. */
 const MAX_TARGETS = 4_096;
 const MAX_EVIDENCE_LENGTH = 200;
+/** Tools that change no file. */
+const ON_PROCESSES = /^(service|process|cgroup)\./;
 
 export class PolicyError extends Error {
   readonly policy: string;
@@ -322,8 +324,9 @@ function planOf({ scope }: Policy, calls: readonly CompiledCall[], target: strin
   });
   // Whoever holds the file open is told, in the same plan, unless the plan is on it anyway.
   const { reload } = fields;
+  const isMade = plan.some(({ tool }) => tool === 'service.run' || !ON_PROCESSES.test(tool));
   const isReloaded = plan.some(({ service }) => service === reload);
-  return typeof reload === 'string' && reload !== '' && !isReloaded
+  return typeof reload === 'string' && reload !== '' && isMade && !isReloaded
     ? [...plan, { tool: 'service.reload', service: reload }]
     : plan;
 }

@@ -415,11 +415,35 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'log-growth',
       scope: 'log',
-      when: `log.size_bytes > log.max_bytes`,
+      when: `log.size_bytes > log.max_bytes && !log.flooding`,
       for_s: 4,
       summary: 'a declared log is larger than it may be',
       claim: 'anomaly',
       remedy: { tool: 'fs.rotate', path: '$path', keep: '$keep' },
+      test: [
+        { name: 'one that has grown', target: { size_bytes: 9, max_bytes: 5, flooding: false }, for_s: 5, fires: true },
+        { name: 'one that is flooded', target: { size_bytes: 9, max_bytes: 5, flooding: true }, for_s: 60, fires: false },
+      ],
+    },
+    {
+      name: 'log-flood',
+      scope: 'log',
+      // Rotating it would only fill the disk with what was rotated away: it is its writer that something is done about.
+      when: `log.flooding`,
+      severity: 'critical',
+      summary: 'a declared log grows faster than rotation can keep it small',
+      condition: 'DiskPressure',
+      claim: 'anomaly',
+      remedy: [
+        { when: `log.writer != '' && log.floods < 3`, do: { tool: 'service.restart', service: '$writer' } },
+        // It floods again and again: better down, and told, than all that needs the disk.
+        { when: `log.writer != ''`, do: { tool: 'service.stop', service: '$writer' } },
+        { when: `log.writer == '' && log.writer_pid > 1`, do: { tool: 'process.signal', pid: '$writer_pid', signal: 'STOP' } },
+      ],
+      test: [
+        { name: 'a flood', target: { flooding: true, floods: 1, writer: 'web', writer_pid: 9 }, fires: true },
+        { name: 'a log that is large', target: { flooding: false, size_bytes: 9, max_bytes: 5 }, for_s: 60, fires: false },
+      ],
     },
     {
       name: 'service-log-alert',

@@ -42,7 +42,10 @@ export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly s
   mount: ['path', 'type', 'utilization', 'inodes_utilization'],
   sysctl: ['key', 'wanted', 'value'],
   file: ['path', 'exists', 'content', 'wanted', 'mode', 'wanted_mode', 'text', 'reload'],
-  log: ['path', 'exists', 'size_bytes', 'max_bytes', 'keep', 'reload', 'lines', 'matches', 'last_match'],
+  log: [
+    ...['path', 'exists', 'size_bytes', 'max_bytes', 'keep', 'reload', 'lines', 'matches', 'last_match'],
+    ...['growth_bytes_s', 'flooding', 'floods', 'writer', 'writer_pid', 'writer_program'],
+  ],
   cleanup: ['directory', 'suffix', 'older_than_s', 'bytes', 'files', 'utilization', 'inodes_utilization'],
   certificate: ['path', 'exists', 'readable', 'renew_days', 'days_left', 'served_days_left', 'renew', 'reload', 'server'],
   resolver: ['path', 'servers', 'declared', 'answers', 'declared_answers', 'text'],

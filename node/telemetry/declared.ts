@@ -6,6 +6,7 @@ import type { Actuator, ActuatorReading, Reading } from '../../swarm/ports/actua
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import { NO_SUCH_FILE, type Sensors } from '../../swarm/ports/sensors.ts';
+import { LogGrowth } from './log-growth.ts';
 import { LogMatches } from './log-matches.ts';
 import { ServedCertificate } from './served-certificate.ts';
 
@@ -97,6 +98,9 @@ export interface DeclaredLook {
 
 /** path, type, size, mode: the front of what the actuator answers to file.stat. */
 const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number()], z.unknown());
+const INODE_AT = 8;
+/** As the actuator answers to file.writers. */
+const writersSchema = z.array(z.tuple([z.number(), z.number(), z.string(), z.number(), z.string(), z.number()]));
 
 const DAY_MS = 86_400_000;
 const NO_MATCH = { matches: 0, last: '' };
@@ -116,11 +120,15 @@ export class DeclaredReader {
   readonly #declared: Declared;
   readonly #ports: DeclaredPorts;
   readonly #matches = new Map<string, LogMatches>();
+  readonly #growth: ReadonlyMap<DeclaredLog, LogGrowth>;
+  /** What each process had written at the look before. */
+  readonly #writers = new Map<string, number>();
   readonly #served: ReadonlyMap<DeclaredCertificate, ServedCertificate>;
 
   constructor(declared: Declared, ports: DeclaredPorts) {
     this.#declared = declared;
     this.#ports = ports;
+    this.#growth = new Map(declared.logs.map((one) => [one, new LogGrowth(one.maxBytes)]));
     this.#served = new Map(declared.certificates.map((one) => [one, new ServedCertificate(one, ports)]));
   }
 
@@ -158,13 +166,17 @@ export class DeclaredReader {
     return { ok: true, view: { kind: 'sysctl', name: key, fields: { key, wanted: normal(value), value: now } } };
   }
 
-  async #stat(path: string): Promise<{ ok: true; exists: boolean; size: number; mode: number } | { ok: false; reason: string }> {
+  async #stat(
+    path: string,
+  ): Promise<{ ok: true; exists: boolean; size: number; mode: number; inode: number } | { ok: false; reason: string }> {
     const answer = await this.#read(['file.stat', path]);
     if (answer.ok) {
-      const [, type, size, mode] = statSchema.parse(answer.value);
-      return { ok: true, exists: type === 'file', size, mode };
+      const [, type, size, mode, ...more] = statSchema.parse(answer.value);
+      return { ok: true, exists: type === 'file', size, mode, inode: Number(more[INODE_AT - 4]) };
     }
-    return answer.code === 'not-found' ? { ok: true, exists: false, size: 0, mode: 0 } : { ok: false, reason: answer.message };
+    return answer.code === 'not-found'
+      ? { ok: true, exists: false, size: 0, mode: 0, inode: 0 }
+      : { ok: false, reason: answer.message };
   }
 
   async #file({ path, content, mode, reload }: DeclaredFile): Promise<Seen> {
@@ -190,19 +202,54 @@ export class DeclaredReader {
     return { ok: true, view: { kind: 'file', name: path, fields } };
   }
 
-  async #log({ path, maxBytes, keep, reload, alert }: DeclaredLog): Promise<Seen> {
+  async #log(declared: DeclaredLog): Promise<Seen> {
+    const { path, maxBytes, keep, reload, alert } = declared;
     // First: where the file system hangs, this is what notices, and the actuator is not to wait for it.
     const written = alert === undefined ? undefined : await this.#ports.sensors.newLines(path, alert);
     if (written?.ok === false && written.reason !== NO_SUCH_FILE) return { ok: false, name: path, reason: written.reason };
     const stat = await this.#stat(path);
     if (!stat.ok) return { ok: false, name: path, reason: stat.reason };
     if (written?.ok === false && stat.exists) return { ok: false, name: path, reason: written.reason };
-    const base = { path, exists: stat.exists, size_bytes: stat.size, max_bytes: maxBytes, keep, reload: reload ?? '' };
+    const growth = await this.#grown(declared, stat);
+    const base = { path, exists: stat.exists, ...growth, max_bytes: maxBytes, keep, reload: reload ?? '' };
     const { lines, matching } = written?.ok === true ? written : NOTHING_WRITTEN;
     const { matches, last } =
       alert === undefined ? NO_MATCH : this.#matchesOf(path).take(matching, this.#ports.clock.monotonicMs());
     const fields = { ...base, lines, matches, last_match: last };
     return { ok: true, view: { kind: 'log', name: path, fields } };
+  }
+
+  async #grown(declared: DeclaredLog, { inode, size }: { inode: number; size: number }) {
+    const rotated = await this.#stat(`${declared.path}.1`);
+    const before = rotated.ok && rotated.exists ? { inode: rotated.inode, sizeBytes: rotated.size } : undefined;
+    const nowMs = this.#ports.clock.monotonicMs();
+    const growth = this.#growth.get(declared)?.look({ inode, sizeBytes: size }, before, nowMs);
+    const fields = {
+      size_bytes: growth?.sizeBytes ?? size,
+      growth_bytes_s: Math.round(growth?.bytesPerS ?? 0),
+      floods: growth?.floods ?? 0,
+    };
+    if (growth?.flooding !== true) return { ...fields, flooding: false, writer: '', writer_pid: 0, writer_program: '' };
+    return { ...fields, flooding: true, ...(await this.#writerOf(declared.path)) };
+  }
+
+  /** Who writes the most of those that have it open, or what was rotated away; since the last look, where there was one. */
+  async #writerOf(path: string) {
+    const found: z.infer<typeof writersSchema> = [];
+    for (const file of [path, `${path}.1`]) {
+      const answer = await this.#read(['file.writers', file]);
+      if (answer.ok) found.push(...writersSchema.parse(answer.value));
+    }
+    const rated = found.map(([pid, ticks, program, , service, written]) => {
+      const key = `${pid} ${ticks}`;
+      const rate = written - (this.#writers.get(key) ?? 0);
+      return { key, pid, program, service, written, rate };
+    });
+    this.#writers.clear();
+    for (const { key, written } of rated) this.#writers.set(key, written);
+    const most = rated.toSorted((a, b) => b.rate - a.rate)[0];
+    const unit = this.#ports.actuator.services().find(({ pid }) => pid !== undefined && pid === most?.pid)?.name;
+    return { writer: most?.service || (unit ?? ''), writer_pid: most?.pid ?? 0, writer_program: most?.program ?? '' };
   }
 
   #matchesOf(path: string): LogMatches {

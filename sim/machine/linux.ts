@@ -266,9 +266,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
     return undefined;
   }
 
-  async newLines(path: string, pattern: string): Promise<NewLines> {
-    return this.files.newLines(path, pattern);
-  }
+  newLines = async (path: string, pattern: string): Promise<NewLines> => this.files.newLines(path, pattern);
 
   /** Name servers of the model that answer, by address. */
   readonly nameServers = new Set<string>();
@@ -490,6 +488,8 @@ export class FakeLinux implements Sensors, ChangeMachine {
         return { ok: false, code: 'not-found', message: 'no block devices here' };
       case 'archive.read':
         return this.files.archived(reading[1]);
+      case 'file.writers':
+        return { ok: true, value: [] };
       case 'file.stat':
       case 'file.list':
       case 'file.read':

@@ -189,6 +189,8 @@ export type Reading =
   | readonly ['block.read', string, 'scheduler' | 'read_ahead_kb']
   | readonly ['cgroup.read', string, CgroupController]
   | readonly ['file.stat' | 'file.list' | 'file.read', string]
+  /** Who has it open for writing: pid, start ticks, program, uid, service or '', bytes written to anything; a list. */
+  | readonly ['file.writers', string]
   /** The content that a settled change replaced, by the change's key. */
   | readonly ['archive.read', string];
 

@@ -217,6 +217,7 @@ describe('a service', () => {
       'again running',
       'with-us running',
     ]);
+    await client.close();
     await test.kill('SIGTERM');
     await test.start();
     const next = await test.client(services);
@@ -227,6 +228,7 @@ describe('a service', () => {
     const { test, client } = await make([{ name: 'lost', command: ['sleep', '600'] }]);
     await client.bringUp('lost');
     const { pid = 0 } = sampleOf(client, 'lost');
+    await client.close();
     await test.kill();
     process.kill(pid, 'SIGKILL');
     await eventually('its end', () => !lives(pid) || undefined);
@@ -239,8 +241,10 @@ describe('a service', () => {
     const { test, client } = await make(services);
     const until = () => ({ monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) + 30_000, wallMs: Date.now() + 30_000 });
     await client.hold('shared', until(), 41);
+    let last = client;
     const record = join(test.state, 'services', 'shared.run');
     for (const onPurpose of [undefined, 1]) {
+      await last.close();
       await test.kill('SIGTERM');
       if (onPurpose !== undefined)
         writeFileSync(record, encodeCbor((decodeCbor(readFileSync(record)) as unknown[]).with(5, onPurpose)));
@@ -249,7 +253,31 @@ describe('a service', () => {
       expect(sampleOf(next, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true }); // until it is held
       expect(await next.hold('shared', until(), 41)).toEqual({ ok: true });
       expect(sampleOf(next, 'shared').state).toBe('running');
+      last = next;
     }
+  });
+
+  it('is named as who has a file open for writing; who only reads it is not, nor is anybody beyond the policy', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    const file = join(test.directory, 'app.log');
+    writeFileSync(file, 'begin\n');
+    await test.start({ policy: `allow path ${test.directory}\n` });
+    const client = await test.client([
+      sh('writer', `exec 3>>${file}; echo one >&3; echo ready; while :; do sleep 0.05; done`),
+      sh('reader', `exec 3<${file}; echo ready; while :; do sleep 0.05; done`),
+    ]);
+    for (const name of ['writer', 'reader']) {
+      await client.bringUp(name);
+      await eventually('it to be ready', () => logOf(test, name).includes('ready') || undefined);
+    }
+    const { pid, startTicks } = sampleOf(client, 'writer');
+    const answer = await client.read(['file.writers', file]);
+    const writers = answer.ok ? (answer.value as unknown[][]) : [];
+    expect(writers).toContainEqual([pid, startTicks, expect.any(String), expect.any(Number), 'writer', expect.any(Number)]);
+    // What it started inherits the file: of the service, too.
+    expect(new Set(writers.map((one) => one[4]))).toEqual(new Set(['writer']));
+    expect(await client.read(['file.writers', '/etc/passwd'])).toMatchObject({ ok: false, code: 'refused' });
   });
 
   it('has its log rotated, with the file kept open', async () => {

@@ -73,7 +73,10 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     const agent = setting.pidOf('agent');
     process.kill(agent, 'SIGSTOP');
     await eventually('its end', () => !lives(agent) || undefined);
-    await eventually('the supervisor to know', async () => (await setting.up(), setting.pidOf('agent') !== agent) || undefined);
+    await eventually('the supervisor to know', async () => {
+      await setting.up();
+      return setting.pidOf('agent') !== agent || undefined;
+    });
     expect(await explained(setting, await incident(setting, 'agent-stalled'))).toContain('state T');
   }, 90_000);
 
@@ -105,6 +108,19 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     const told = await incident(alone, 'agent-stalled');
     expect(told).toMatchObject({ outcome: 'it goes on by itself', summary: expect.stringMatching(/stood still for 3\d s$/) });
   }, 120_000);
+
+  it('is none that waits for its services to end', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    await test.start({ arguments: ['--owned', ...LIMIT] });
+    const deaf = ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'];
+    const client = await test.client([{ name: 'deaf', command: deaf, stop: { graceMs: LIMIT_MS + 3_000 } }]);
+    await client.bringUp('deaf');
+    const log = join(test.state, 'services', 'deaf.log');
+    await eventually('it to be deaf', () => readFileSync(log, 'utf8').includes('ready') || undefined);
+    await client.close();
+    expect(test.log()).toMatch(/shutting down\n(?:(?!stood still)[\s\S])*ended\n$/);
+  }, 30_000);
 
   it('of an earlier version, which sends no heartbeat, is not judged', async () => {
     const test = new TestActuator();

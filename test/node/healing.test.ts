@@ -41,6 +41,7 @@ const KINDS = [
   'inodes-full',
   'certificate-expiring',
   'certificate-cached',
+  'log-flood',
   'dns-broken',
 ];
 

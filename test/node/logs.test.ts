@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LogFollower } from '../../node/telemetry/adapters/log-follower.ts';
 import { DeclaredReader, NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
+import { LogGrowth } from '../../node/telemetry/log-growth.ts';
 import type { Actuator } from '../../swarm/ports/actuator.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
@@ -120,14 +121,14 @@ describe('the offset of a clock', () => {
 
   it('is not off by what made its peers’ words late', () => {
     const clocks = new ClockOffsets();
-    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 1_004_000, 1_000, 5_000);
-    expect(clocks.behindMs(1_000)).toBe(0);
+    for (const peer of ['a', 'b', 'c']) clocks.heard(peer, 1_000_000, 1_000, { byMs: 5_000, ourMs: 1_004_000 });
+    expect(clocks.behindMs(1_004_000, 1_000)).toBe(0);
     const ahead = new ClockOffsets();
-    for (const peer of ['a', 'b', 'c']) ahead.heard(peer, 1_000_000, 1_030_000, 1_000, 5_000);
-    expect(ahead.behindMs(1_000)).toBe(-25_000);
+    for (const peer of ['a', 'b', 'c']) ahead.heard(peer, 1_000_000, 1_000, { byMs: 5_000, ourMs: 1_030_000 });
+    expect(ahead.behindMs(1_030_000, 1_000)).toBe(-25_000);
     const behind = new ClockOffsets();
-    for (const peer of ['a', 'b', 'c']) behind.heard(peer, 1_030_000, 1_000_000, 1_000, 5_000);
-    expect(behind.behindMs(1_000)).toBe(30_000);
+    for (const peer of ['a', 'b', 'c']) behind.heard(peer, 1_030_000, 1_000, { byMs: 5_000, ourMs: 1_000_000 });
+    expect(behind.behindMs(1_000_000, 1_000)).toBe(30_000);
   });
 
   it('is the median of the peers’ nearest statuses; with one peer nobody knows who is off', () => {
@@ -156,5 +157,43 @@ describe('the offset of a clock', () => {
     expect(correction(day, 4 * day, 4 * day)).toBe(3 * day);
     expect(correction(4 * day, day, day, day)).toBe(-3 * day);
     expect(correction(day, day + 1_500, day + 1_500)).toBe(0);
+  });
+});
+
+describe('the growth of a log', () => {
+  const KIB = 1024;
+  /** Looks every two seconds; `perS` bytes are written into the log of that moment. */
+  function run(seconds: readonly number[], { rotatedAt = [] as number[], reopens = true } = {}) {
+    const growth = new LogGrowth(100 * KIB); // a flood from 1 KiB a second on
+    let [current, old] = [{ inode: 1, sizeBytes: 0 }, undefined as { inode: number; sizeBytes: number } | undefined];
+    return seconds.map((perS, i) => {
+      if (rotatedAt.includes(i)) [current, old] = [{ inode: current.inode + 1, sizeBytes: 0 }, current];
+      const into = reopens || old === undefined ? current : old;
+      into.sizeBytes += perS * 2;
+      return growth.look({ ...current }, old && { ...old }, i * 2_000);
+    });
+  }
+
+  it('is a flood where it goes on without a break, and over once it has calmed', () => {
+    const looks = run([0, ...Array.from({ length: 8 }, () => 5 * KIB), ...Array.from({ length: 8 }, () => 10)]);
+    expect(looks.findIndex(({ flooding }) => flooding)).toBe(4); // eight seconds
+    expect(looks.at(-1)).toMatchObject({ flooding: false, floods: 1 });
+  });
+
+  it('is none after a burst, however large, nor where it is slow', () => {
+    expect(run([0, 0, 5_000 * KIB, 0, 0, 0, 900, 900, 900, 900, 900]).some(({ flooding }) => flooding)).toBe(false);
+  });
+
+  it('counts what is written to the log that was rotated away, which whoever did not open the new one goes on with', () => {
+    const seconds = [0, ...Array.from({ length: 12 }, () => 5 * KIB)];
+    const looks = run(seconds, { rotatedAt: [7], reopens: false });
+    expect(looks.at(-1)).toMatchObject({ flooding: true });
+    expect(looks.at(-1)?.sizeBytes).toBe(12 * 10 * KIB);
+    expect(run(seconds, { rotatedAt: [7] }).at(-1)?.sizeBytes).toBe(6 * 10 * KIB);
+  });
+
+  it('that comes back is counted', () => {
+    const flood = [...Array.from({ length: 7 }, () => 5 * KIB), ...Array.from({ length: 6 }, () => 0)];
+    expect(run([0, ...flood, ...flood, ...flood]).at(-1)).toMatchObject({ flooding: false, floods: 3 });
   });
 });

@@ -66,6 +66,7 @@ const READINGS: Record<Reading[0], unknown> = {
   'file.stat': ['/data/file', 'file', 4, 0o640, 0, 0, NOW_MS - 3_600_000, 1, 9],
   'file.list': [['/var/cache/app/x.tmp', 'file', 5, 0o644, 0, 0, NOW_MS - 3_600_000, 1, 8]],
   'file.read': new TextEncoder().encode('old\n'),
+  'file.writers': [],
   'archive.read': new TextEncoder().encode('older\n'),
 };
 

@@ -41,6 +41,8 @@ const MAX_PROGRAMS = 256;
 /** In the place of `on purpose`. */
 const ON_PURPOSE = 1;
 const BY_POLICY = 2;
+/** Told among its capabilities: `confirm` takes whose it is, and there is a heartbeat. */
+const FEATURES: readonly string[] = ['intent', 'beat'];
 const EXEC_CHECK_MS = 5_000;
 const DEFAULT_GRACE_MS = 5_000;
 const DEFAULT_LOG_BYTES = 10 * 1024 * 1024;
@@ -112,6 +114,8 @@ export class ActuatorClient implements Actuator {
   #onExit: (name: string) => void = () => undefined;
   #onBack: () => void = () => undefined;
   #heartbeat: Heartbeat | undefined;
+  /** What this actuator takes that one before 0.4.0 does not. */
+  #features: readonly string[] = [];
   /** What the actuator's policy lets through, by kind. */
   capabilities: readonly string[] = [];
 
@@ -183,10 +187,11 @@ export class ActuatorClient implements Actuator {
     }
     const [, , owned, capabilities] = helloSchema.parse(hello.value);
     this.#owned = owned === 1;
-    this.capabilities = capabilities;
+    this.#features = capabilities.filter((name) => FEATURES.includes(name));
+    this.capabilities = capabilities.filter((name) => !FEATURES.includes(name));
     const declared = await this.#ask('declare', this.#options.services.filter(({ unit }) => unit === undefined).map(wireSpec));
     if (!declared.ok) throw new Error(`the actuator refuses the services: ${declared.message}`);
-    if (capabilities.includes('beat')) this.#heartbeat ??= new Heartbeat((flags) => this.#ask('beat', flags));
+    if (this.#features.includes('beat')) this.#heartbeat ??= new Heartbeat((flags) => this.#ask('beat', flags));
     const services = await this.#ask('services');
     if (services.ok) for (const sample of z.array(sampleSchema).parse(services.value)) this.#changed(sample, true);
   }
@@ -369,7 +374,7 @@ export class ActuatorClient implements Actuator {
 
   confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
     // To an actuator before 0.4.0 every stop is a person's.
-    return this.#do('confirm', id, ...(this.capabilities.includes('intent') ? [byPerson ? 1 : 0] : []));
+    return this.#do('confirm', id, ...(this.#features.includes('intent') ? [byPerson ? 1 : 0] : []));
   }
 
   undo(id: string, reason: string): Promise<ActuatorOutcome> {
@@ -388,7 +393,7 @@ export class ActuatorClient implements Actuator {
   }
 
   async stalls(): Promise<readonly Stall[]> {
-    const answer = this.capabilities.includes('beat') ? await this.#ask('stalls') : lost;
+    const answer = this.#features.includes('beat') ? await this.#ask('stalls') : lost;
     const stalls = answer.ok ? stallsSchema.parse(answer.value) : [];
     return stalls.map(([atMs, lastedMs, ended, words]) => ({ atMs, lastedMs, ended: ended === 1, words }));
   }
@@ -413,17 +418,17 @@ export class ActuatorClient implements Actuator {
 
   async #end(whole: boolean): Promise<void> {
     this.#closing = true;
-    this.#heartbeat?.stop();
     this.#units?.close();
     const socket = this.#socket;
-    if (socket === undefined) return;
+    if (socket === undefined) return this.#heartbeat?.stop();
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     // One that does not answer is not waited for: whoever looks after it ends it.
     const asked = whole ? await this.#within(HELLO_WITHIN_MS, this.#ask('shutdown')) : lost;
     if (!whole) socket.end();
     const late = asked.ok ? undefined : setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS);
-    await closed;
+    await closed; // services may take their time: until then this loop turns, and says so
     clearTimeout(late);
+    this.#heartbeat?.stop();
   }
 }
 

@@ -346,6 +346,32 @@ const DISK_FAULTS: readonly Fault[] = [
   },
 ];
 
+/** A service writes to its log without end: rotating it only fills the disk with what was rotated away. */
+const logFlood: Fault = {
+  kind: 'log-flood',
+  declare: (place) => {
+    const file = place.path('log', `${place.word()}.log`);
+    writeFileSync(file, 'begin\n');
+    const most = place.whole(50_000, 500_000);
+    Object.assign(note(place), { file, most });
+    return `${place.declared()}[[log]]\npath = "${file}"\nmax_bytes = ${most}\n${place.pick([`reload = "${place.service}"\n`, ''])}`;
+  },
+  grant: (place) => `allow path ${join(String(note(place).file), '..')}\n`,
+  inject: (place) => {
+    const { file, most } = note(place);
+    place.tell(`spew ${Math.ceil((Number(most) * place.random.between(0.05, 0.5)) / 1024)} 600 ${file}`);
+  },
+  probe: async (place) => {
+    const { file, most } = note(place);
+    const sizes = (): number[] => [file, `${file}.1`].map((one) => (existsSync(String(one)) ? statSync(String(one)).size : 0));
+    const before = sizes();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [now = 0, rotated = 0] = sizes();
+    if (now > (before[0] ?? 0) || rotated > Math.max(...before)) return 'somebody floods it';
+    return now > Number(most) ? 'the log is too large' : place.answers();
+  },
+};
+
 // What is declared to be so
 
 const SYSCTLS: readonly (readonly [string, string, string])[] = [
@@ -458,17 +484,6 @@ const certificateExpiring: Fault = {
   },
 };
 
-/** What renews it fails at once, and not the second time: judged at its end, it is tried again long before a minute is over. */
-const renewalFails: Fault = {
-  ...certificateExpiring,
-  kind: 'renewal-fails',
-  declare: async (place) => {
-    const toml = await certificateExpiring.declare(place);
-    const flaky = `[ -e ${place.path('tried')} ] || { touch ${place.path('tried')}; exit ${place.whole(1, 99)}; }; exec "$@"`;
-    return toml.replace('command = ["openssl"', `command = ["sh", "-c", ${JSON.stringify(flaky)}, "renew", "openssl"`);
-  },
-};
-
 /** A server keeps the certificate that it read at its start: renewed is what clients get, not what lies in the file. */
 const certificateCached: Fault = {
   kind: 'certificate-cached',
@@ -558,10 +573,10 @@ export const FAULTS: readonly Fault[] = [
   portTaken,
   portLent,
   ...DISK_FAULTS,
+  logFlood,
   sysctlDrift,
   ...FILE_FAULTS,
   certificateExpiring,
-  renewalFails,
   certificateCached,
   narrowPorts,
   dnsBroken,

@@ -86,6 +86,19 @@ void flood(const std::string &path, double mib_per_s, double seconds) {
 	unlink(path.c_str());
 }
 
+// A log that is appended to, as fast as is asked for; until it is told to stop, or ends.
+void spew(const std::string &path, double kib_per_s, double seconds) {
+	std::string line(1023, 'y');
+	line += '\n';
+	int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	for (double spent = 0; fd >= 0 && spent < seconds; spent += 0.1) {
+		for (int i = 0; i < kib_per_s / 10; i++)
+			if (write(fd, line.data(), line.size()) < 0)
+				perror("spew");
+		sleep_ms(100);
+	}
+}
+
 void children(double per_s, int most, bool die) {
 	for (int i = 0; i < most; i++) {
 		if (fork() == 0) {
@@ -119,6 +132,8 @@ void obey(const std::string &text) {
 		std::thread(children, a, static_cast<int>(b), false).detach();
 	else if (order == "zombies")
 		std::thread(children, a, static_cast<int>(b), true).detach();
+	else if (order == "spew")
+		std::thread(spew, std::string(path), a, b).detach();
 	else if (order == "flood")
 		std::thread(flood, std::string(path), a, b).detach();
 }
