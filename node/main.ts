@@ -231,6 +231,16 @@ function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: N
   }
 }
 
+/** By what the disk says. */
+function remedyFor(refusal: string, path: string): string {
+  if (/space|quota/i.test(refusal)) return `make room there (df ${path}; df -i ${path})`;
+  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
+  if (/permission|permitted/i.test(refusal))
+    return `give it to its user (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
+  if (/read-only/i.test(refusal)) return 'mount its file system writable';
+  return 'mend what the disk says';
+}
+
 function storeError({ path, database }: StateDirectory, error: unknown): KalosError {
   const cause = ((error as Error).cause ?? error) as { code?: string; message: string };
   if (cause.code === 'LEVEL_LOCKED')
@@ -243,8 +253,8 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
   if (refusal !== undefined)
     return new KalosError(
       'io',
-      `the disk of ${path} takes no writes: ${refusal}`,
-      `make room there (df ${path}; df -i ${path}), or mend what it says, and start again`,
+      `the state in ${path} cannot be written: ${refusal}`,
+      `${remedyFor(refusal, path)}, and start again`,
     );
   return new KalosError('config', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
 }
