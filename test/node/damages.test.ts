@@ -22,6 +22,11 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { AgentStatus } from '../../node/agent.ts';
+import { readLayers } from '../../node/config/adapters/read-layers.ts';
+import { checkState } from '../../node/config/adapters/state-check.ts';
+import { stateDirectory } from '../../node/config/adapters/state-directory.ts';
+import { resolveConfig } from '../../node/config/config.ts';
+import { KalosError } from '../../node/errors.ts';
 import { kalos, type Ran, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import { canMount, type DiskAgent, SmallDisk } from '../support/small-disk.ts';
@@ -32,11 +37,13 @@ const isRoot = process.getuid?.() === 0;
 const CONFIG = 'mode = "act"\n[[service]]\nname = "web"\ncommand = ["/bin/sleep", "100000"]\n';
 
 let cells = 0;
+let held = 0;
 const broken: string[] = [];
 /** Counts a cell, and what is wrong with how it ended. */
 function cell(name: string, complaint: string | undefined): void {
   cells++;
-  if (complaint !== undefined) broken.push(`${name}: ${complaint}`);
+  if (complaint === undefined) held++;
+  else broken.push(`${name}: ${complaint}`);
 }
 
 function run(
@@ -71,8 +78,8 @@ function complaintOf({ code, stdout, stderr }: Ran, about: RegExp): string | und
 
 const flip = (path: string): void => {
   const bytes = readFileSync(path);
-  const at = Math.floor(bytes.length / 2);
-  bytes[at] = (bytes[at] ?? 0) ^ 0x55;
+  const at = Math.floor(bytes.length / 4);
+  bytes[at] = (bytes[at] ?? 0) ^ 0x95; // of a hex digit none is left
   writeFileSync(path, bytes);
 };
 
@@ -114,6 +121,20 @@ function filesIn(directory: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
 }
 
+const aboutOf = (file: string): RegExp => new RegExp(file.startsWith('actuator/') ? 'actuator' : file.replaceAll('.', '\\.'));
+
+/** What a start would say, in the words of the command line: it looks at the state and the configuration before anything else. */
+async function refusalOf(directory: string): Promise<Ran | undefined> {
+  try {
+    await checkState(stateDirectory(directory));
+    resolveConfig(readLayers({ dir: directory, environment: {}, system: join(directory, 'none') }));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof KalosError)) return { code: -2, stdout: '', stderr: String(error) };
+    return { code: 1, stdout: '', stderr: `${error.message}\n${error.hint}` };
+  }
+}
+
 /** In parallel, as many as there are processors. */
 async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
@@ -132,6 +153,7 @@ describe('a state directory that came to harm', () => {
   const copy = (): string => {
     const path = join(place, `c${++copies}`);
     cpSync(whole, path, { recursive: true });
+    chmodSync(path, 0o700);
     return path;
   };
 
@@ -140,8 +162,7 @@ describe('a state directory that came to harm', () => {
     for (const round of [1, 2]) {
       const swarm = new RealSwarm({}, undefined, round === 1 ? founding : []);
       const agent = await swarm.start('ada', CONFIG, undefined, whole);
-      if (round === 1)
-        for (let n = 0; n < 3; n++) await kalos('silence', '--policy', 'fd-usage', '--for', '1h', '--dir', agent.directory);
+      for (let n = 0; n < 3; n++) await kalos('silence', '--policy', 'fd-usage', '--for', '1h', '--dir', agent.directory);
       const ended = new Promise((resolve) => agent.process.once('exit', resolve));
       agent.process.kill('SIGTERM');
       await ended;
@@ -167,38 +188,32 @@ describe('a state directory that came to harm', () => {
         .filter((damage) => isRefused(file, damage))
         .map((damage) => ({ file, damage })),
     );
-    await each(cases, async ({ file, damage }) => {
+    for (const { file, damage } of cases.filter(({ file }) => !file.startsWith('actuator/'))) {
       const directory = copy();
       DAMAGES[damage]?.(join(directory, file));
       const before = filesIn(directory);
-      const about = new RegExp(
-        file.startsWith('memory/LOCK') ? 'memory' : file.replaceAll('.', '\\.').replace(/^actuator\/.*/, 'actuator'),
-      );
-      const start = await run(KALOS, ['up', '--dir', directory, '--listen', '127.0.0.1:0', '--no-mdns']);
-      cell(`${file}, ${damage}, start`, complaintOf(start, about));
-      // Nothing that is still there was made worse: what was restored beside it must be as it was.
+      const said = await refusalOf(directory);
+      cell(`${file}, ${damage}, start`, said === undefined ? 'it is not refused' : complaintOf(said, aboutOf(file)));
       const lost = before.filter((one) => !existsSync(join(directory, one)));
       cell(`${file}, ${damage}, what is left`, lost.length === 0 ? undefined : `${lost.join(', ')} went`);
       rmSync(directory, { recursive: true, force: true });
+    }
+    // The same through the command, which takes a second each: of each file one damage.
+    const some = cases.filter(({ file, damage }) => damage === (/LOCK|lock/.test(file) ? 'a directory' : 'flipped'));
+    await each(some, async ({ file, damage }) => {
+      const directory = copy();
+      DAMAGES[damage]?.(join(directory, file));
+      const start = await run(KALOS, ['up', '--dir', directory, '--listen', '127.0.0.1:0', '--no-mdns']);
+      cell(`${file}, ${damage}, kalos up`, complaintOf(start, aboutOf(file)));
+      if (/^(kalos\.toml|actuator\/.*)$/.test(file)) return;
+      const { code, stdout } = await run(KALOS, ['doctor', '--dir', directory]);
+      const line = stdout.split('\n').find((one) => /^broken +state /.test(one)) ?? '';
+      cell(
+        `${file}, ${damage}, doctor`,
+        code === 3 && aboutOf(file).test(line) ? undefined : `ends with ${code}: ${line || stdout}`,
+      );
     });
-    // A doctor looks by the same code; a start of its own takes a second, so of each file one damage.
-    await each(
-      cases
-        .filter(({ file, damage }) => damage === 'flipped' || (damage === 'missing' && file === 'memory/CURRENT'))
-        .filter(({ file }) => file !== 'kalos.toml'),
-      async ({ file, damage }) => {
-        const directory = copy();
-        DAMAGES[damage]?.(join(directory, file));
-        const { code, stdout } = await run(KALOS, ['doctor', '--dir', directory]);
-        const line = stdout.split('\n').find((one) => /^broken +state /.test(one)) ?? '';
-        cell(
-          `${file}, ${damage}, doctor`,
-          code === 3 && line.includes(file) ? undefined : `ends with ${code}: ${line || stdout}`,
-        );
-        rmSync(directory, { recursive: true, force: true });
-      },
-    );
-    expect(broken).toEqual([]);
+    expect(broken.splice(0)).toEqual([]);
   });
 
   it('is gone on with where nothing that matters is lost: start, run, doctor, stop', async () => {
@@ -215,11 +230,8 @@ describe('a state directory that came to harm', () => {
       try {
         const agent = await swarm.start('ada', CONFIG, undefined, directory);
         const status = await swarm.json<AgentStatus>(agent, 'status');
-        const service = await eventually('the service to run', async () =>
-          (await swarm.json<AgentStatus>(agent, 'status')).services.find(({ state }) => state === 'running'),
-        );
         for (const file of harmed) cell(`${file}, ${damage}, start and run`, undefined);
-        cell(`${name}, run`, status.refusal === null && service.name === 'web' ? undefined : 'it does not serve');
+        cell(`${name}, run`, status.refusal === null && status.services.length === 1 ? undefined : JSON.stringify(status));
         const { stdout } = await run(KALOS, ['doctor', '--dir', directory]);
         cell(`${name}, doctor`, /^broken +(state|agent|audit) /m.test(stdout) ? stdout : undefined);
         const ended = new Promise<number | null>((resolve) => agent.process.once('exit', resolve));
@@ -238,7 +250,7 @@ describe('a state directory that came to harm', () => {
         rmSync(directory, { recursive: true, force: true });
       }
     });
-    expect(broken).toEqual([]);
+    expect(broken.splice(0)).toEqual([]);
   });
 
   it.skipIf(!isRoot)('is told apart where it belongs to somebody else', async () => {
@@ -248,7 +260,7 @@ describe('a state directory that came to harm', () => {
     cell('the directory, somebody else’s, start', complaintOf(start, /belongs to user 65534, and this is user 0/));
     const { stdout } = await run(KALOS, ['doctor', '--dir', directory]);
     cell('the directory, somebody else’s, doctor as root', /^ok +state /m.test(stdout) ? undefined : stdout);
-    expect(broken).toEqual([]);
+    expect(broken.splice(0)).toEqual([]);
   });
 });
 
@@ -291,8 +303,8 @@ describe('a machine that lacks something', () => {
       'too few descriptors, start',
       complaintOf(await shell('ulimit -n 12', ...args), /ulimit -n/)?.replace(/^says 1 lines.*$/s, '') || undefined,
     );
-    cell('few descriptors, start', complaintOf(await shell('ulimit -n 24', ...args), /Too many open files[^]*ulimit -n/));
-    expect(broken).toEqual([]);
+    cell('few descriptors, start', complaintOf(await shell('ulimit -n 24', ...args), /Too many open files[\s\S]*ulimit -n/));
+    expect(broken.splice(0)).toEqual([]);
   });
 
   it('lets an agent run without a home, in other languages, and when it runs out of descriptors', async () => {
@@ -312,9 +324,10 @@ describe('a machine that lacks something', () => {
         if (name === 'C') {
           const { pid } = agent.process;
           const before = readdirSync(`/proc/${pid}/fd`).length;
-          execFileSync('prlimit', ['--pid', String(pid), `--nofile=${before}:65536`]);
+          const limit = (soft: number | string) => execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`]);
+          limit(before);
           await run(KALOS, ['status', '--dir', agent.directory], process.env, 3_000);
-          execFileSync('prlimit', ['--pid', String(pid), '--nofile=4096:65536']);
+          limit(1_024);
           const status = await swarm.json<AgentStatus>(agent, 'status');
           cell(
             'no descriptors, run',
@@ -329,7 +342,7 @@ describe('a machine that lacks something', () => {
         await swarm.stop();
       }
     });
-    expect(broken).toEqual([]);
+    expect(broken.splice(0)).toEqual([]);
   });
 
   it.skipIf(!canMount())(
@@ -338,7 +351,7 @@ describe('a machine that lacks something', () => {
       const disk = await mounted('size=64m');
       const state = join(disk.path, 'state');
       const up = (): Promise<Ran> => disk.kalos('up', '--dir', state, '--listen', '127.0.0.1:0', '--no-mdns', '--page', 'off');
-      const full = /No space left[^]*df /i;
+      const full = /No space left[\s\S]*df /i;
       // From nothing at all to nearly enough: whichever step of the start it is that fails.
       for (const leftBytes of [0, 4_096, 16_384, 40_960, 65_536]) {
         disk.fill();
@@ -369,7 +382,7 @@ describe('a machine that lacks something', () => {
         'full, doctor',
         doctor.code === 3 && /broken +state’s disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout,
       );
-      expect(broken).toEqual([]);
+      expect(broken.splice(0)).toEqual([]);
     },
   );
 
@@ -406,12 +419,12 @@ describe('a machine that lacks something', () => {
     const last = await disk.start(CONFIG);
     await isUp(last);
     await stopped('read-only and back', last);
-    expect(broken).toEqual([]);
+    expect(broken.splice(0)).toEqual([]);
   });
 
-  it('held in all cells', () => {
-    console.log(`damages: ${cells} cells, ${cells - broken.length} held`);
+  it('is counted', () => {
+    console.log(`damages: ${cells} cells, ${held} held`);
     expect(cells).toBeGreaterThan(150);
-    expect(broken).toEqual([]);
+    expect(held).toBe(cells);
   });
 });
