@@ -74,6 +74,16 @@ export interface RunningNode {
 
 /** Starts an agent in this process. @throws KalosError */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  try {
+    return await start(options);
+  } catch (error) {
+    // Whichever file it was that could not be written.
+    if (error instanceof KalosError || refusalOf(error) === undefined) throw error;
+    throw storeError(stateDirectory(options.directory), error);
+  }
+}
+
+async function start(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
   await checkState(directory, READ_AT_START_BYTES);
   makeStateDirectory(directory);
@@ -115,7 +125,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
-    throw refusalOf(error) === undefined ? error : storeError(directory, error);
+    throw error;
   });
   store.waits = true;
   const page = await openPage(agent, config.api, options.log);

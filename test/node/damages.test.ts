@@ -350,13 +350,30 @@ describe('a machine that lacks something', () => {
     async () => {
       const disk = await mounted('size=64m');
       const state = join(disk.path, 'state');
-      const up = (): Promise<Ran> => disk.kalos('up', '--dir', state, '--listen', '127.0.0.1:0', '--no-mdns', '--page', 'off');
+      const up = (): Promise<Ran> =>
+        disk.run(
+          'timeout',
+          '-k',
+          '15',
+          '5',
+          KALOS,
+          'up',
+          '--dir',
+          state,
+          '--listen',
+          '127.0.0.1:0',
+          '--no-mdns',
+          '--page',
+          'off',
+        );
       const full = /No space left[\s\S]*df /i;
       // From nothing at all to nearly enough: whichever step of the start it is that fails.
       for (const leftBytes of [0, 4_096, 16_384, 40_960, 65_536]) {
         disk.fill();
         if (leftBytes > 0) truncateSync(disk.outside('ballast', '0'), statSync(disk.outside('ballast', '0')).size - leftBytes);
-        cell(`full but for ${leftBytes} bytes, first start`, complaintOf(await up(), full));
+        const said = await up();
+        const goesOn = said.stdout.includes('listens') && said.code !== 137;
+        cell(`full but for ${leftBytes} bytes, first start`, goesOn ? undefined : complaintOf(said, full));
         rmSync(disk.outside('state'), { recursive: true, force: true });
         disk.free();
       }
@@ -402,12 +419,12 @@ describe('a machine that lacks something', () => {
     const remount = (how: string): Promise<Ran> => disk.run('mount', '-o', `remount,${how}`, disk.path);
     // Files that are open for writing are in the way of it, so the disk is lost in another way: nothing may be written beyond what is there.
     disk.fill();
-    const refused = await disk.kalos(...silence);
-    const again = await disk.kalos(...silence);
-    cell(
-      'full, run',
-      [refused, again].some(({ stderr }) => /takes no writes/.test(stderr)) ? undefined : `${refused.stderr}${again.stderr}`,
-    );
+    let refused = await disk.kalos(...silence);
+    for (let n = 0; n < 20 && refused.code === 0; n++) {
+      disk.fill(); // what was set aside too
+      refused = await disk.kalos(...silence);
+    }
+    cell('full, run', /takes no writes/.test(refused.stderr) ? undefined : `${refused.stdout}${refused.stderr}`);
     await stopped('full while something waits', agent);
     disk.free();
     expect((await remount('ro')).code).toBe(0);
