@@ -349,6 +349,7 @@ const DISK_FAULTS: readonly Fault[] = [
 /** A service writes to its log without end: rotating it only fills the disk with what was rotated away. */
 const logFlood: Fault = {
   kind: 'log-flood',
+  blames: ['log-flood'],
   declare: (place) => {
     const file = place.path('log', `${place.word()}.log`);
     writeFileSync(file, 'begin\n');
