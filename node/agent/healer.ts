@@ -76,6 +76,8 @@ type Next =
 
 /** What was tried in an incident, in vain. */
 interface Tried {
+  /** Witnesses and tiers have been asked once. */
+  judged: boolean;
   /** How often each remedy, by its tools. */
   tools: Map<string, number>;
   /** Plans that were made, carried out or not: each has an id of its own. */
@@ -152,7 +154,7 @@ export class Healer {
   /** Until it is over, or clears. */
   async #goRound(incident: Incident, finding: Finding): Promise<void> {
     const openedMs = this.#parts.ports.clock.monotonicMs();
-    const tried: Tried = { tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0 };
+    const tried: Tried = { judged: false, tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0 };
     /** In a row. */
     let [judged, busy] = [0, 0];
     for (;;) {
@@ -262,6 +264,9 @@ export class Healer {
       this.#step(incident, 'decide', `nothing is done: ${quiet}`);
       return this.#watch(incident, { kind: 'held', back: () => this.#quiet(finding) });
     }
+    if (tried.judged && this.#remediesOf(finding).length === 0)
+      return this.#watch(incident, { kind: 'watched', reason: 'no remedy is known for it' }); // nobody is asked again
+    tried.judged = true;
     const result = await this.#vote(incident, finding);
     if (this.#isOver(incident)) return OVER;
     const decision = await this.#decide(incident, finding, result, tried);
@@ -327,6 +332,12 @@ export class Healer {
       .join(', ');
   }
 
+  /** As things are now. */
+  #remediesOf(finding: Finding): Finding['remedies'] {
+    const found = this.#parts.watcher.firing().find((other) => findingKey(other) === findingKey(finding)) ?? finding;
+    return found.remedies;
+  }
+
   #isTrial({ lastMs, trials }: Tried): boolean {
     const afterMs = Math.min(TRIAL_AFTER_MS * 2 ** trials, MAX_TRIAL_AFTER_MS);
     return this.#parts.ports.clock.monotonicMs() - lastMs >= afterMs;
@@ -335,8 +346,7 @@ export class Healer {
   async #decide(incident: Incident, finding: Finding, result: VoteResult, tried: Tried): Promise<Decision> {
     const { ports, memory, watcher } = this.#parts;
     const { policy, target } = finding;
-    const found = watcher.firing().find((other) => findingKey(other) === findingKey(finding)) ?? finding;
-    const remedies = found.remedies.map((calls) => {
+    const remedies = this.#remediesOf(finding).map((calls) => {
       const tools = toolsOf(calls);
       return {
         calls,

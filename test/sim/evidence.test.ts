@@ -12,8 +12,8 @@ import type { SimulatedNode } from '../../sim/node.ts';
 const SETTLED_MS = 30_000;
 const WEB = { name: 'web', command: ['web'], port: 8080, check: { kind: 'http', path: '/health' } };
 
-async function settled(nodes: number, versions: string[] = [], service: object = WEB): Promise<Cluster> {
-  const document = { mode: 'act', service: [service] };
+async function settled(nodes: number, versions: string[] = [], service: object = WEB, more: object = {}): Promise<Cluster> {
+  const document = { mode: 'act', service: [service], ...more };
   const cluster = Cluster.of({ nodes, seed: 5, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
   for (const [nth, version] of versions.entries()) cluster.node(nth).version = version;
   cluster.start();
@@ -125,5 +125,22 @@ describe('what its witnesses refute by the very check', () => {
     node.linux.answers.sicken(pidOf(node), 'well');
     await later(cluster, 10_000);
     expect(incidentsOf(node).map(({ state, outcome }) => [state, outcome])).toEqual([['resolved', 'cleared without a repair']]);
+  });
+});
+
+describe('what nobody knows a remedy for', () => {
+  it('is told once it has gone on for a while, and witnesses are asked about it once', async () => {
+    const policy = {
+      name: 'idle',
+      when: `metrics['system.memory.utilization'] >= 0.0`,
+      summary: 'it goes on',
+      severity: 'warning',
+    };
+    const cluster = await settled(3, [], WEB, { policy: [policy] });
+    const node = cluster.node(2);
+    await later(cluster, TELL_AFTER_MS + 400_000);
+    const [incident] = incidentsOf(node).filter((one) => one.policy === 'idle');
+    expect([incident?.state, incident?.steps.filter(({ stage }) => stage === 'vote').length]).toEqual(['escalated', 1]);
+    expect(storyOf(node)).toContain('a person must look: ');
   });
 });

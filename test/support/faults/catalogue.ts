@@ -485,6 +485,18 @@ const certificateExpiring: Fault = {
   },
 };
 
+/** The task that renews it fails at first: it is tried again after a while. */
+const renewalFails: Fault = {
+  ...certificateExpiring,
+  kind: 'renewal-fails',
+  limitMs: 180_000,
+  declare: async (place) => {
+    const toml = await certificateExpiring.declare(place);
+    const flaky = `[ -e ${place.path('tried')} ] || { touch ${place.path('tried')}; exit ${place.whole(1, 99)}; }; exec "$@"`;
+    return toml.replace('command = ["openssl"', `command = ["sh", "-c", ${JSON.stringify(flaky)}, "renew", "openssl"`);
+  },
+};
+
 /** A server keeps the certificate that it read at its start: renewed is what clients get, not what lies in the file. */
 const certificateCached: Fault = {
   kind: 'certificate-cached',
@@ -578,6 +590,7 @@ export const FAULTS: readonly Fault[] = [
   sysctlDrift,
   ...FILE_FAULTS,
   certificateExpiring,
+  renewalFails,
   certificateCached,
   narrowPorts,
   dnsBroken,
