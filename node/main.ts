@@ -74,6 +74,16 @@ export interface RunningNode {
 
 /** Starts an agent in this process. @throws KalosError */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  try {
+    return await start(options);
+  } catch (error) {
+    // Whichever file it was that could not be written.
+    if (error instanceof KalosError || refusalOf(error) === undefined) throw error;
+    throw storeError(stateDirectory(options.directory), error);
+  }
+}
+
+async function start(options: NodeOptions): Promise<RunningNode> {
   const directory = stateDirectory(options.directory);
   await checkState(directory, READ_AT_START_BYTES);
   makeStateDirectory(directory);
@@ -115,7 +125,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
-    throw refusalOf(error) === undefined ? error : storeError(directory, error);
+    throw error;
   });
   store.waits = true;
   const page = await openPage(agent, config.api, options.log);
@@ -231,6 +241,16 @@ function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: N
   }
 }
 
+/** By what the disk says. */
+function remedyFor(refusal: string, path: string): string {
+  if (/space|quota/i.test(refusal)) return `make room there (df ${path}; df -i ${path})`;
+  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
+  if (/permission|permitted/i.test(refusal))
+    return `give it to its user (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
+  if (/read-only/i.test(refusal)) return 'mount its file system writable';
+  return 'mend what the disk says';
+}
+
 function storeError({ path, database }: StateDirectory, error: unknown): KalosError {
   const cause = ((error as Error).cause ?? error) as { code?: string; message: string };
   if (cause.code === 'LEVEL_LOCKED')
@@ -243,8 +263,8 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
   if (refusal !== undefined)
     return new KalosError(
       'io',
-      `the disk of ${path} takes no writes: ${refusal}`,
-      `make room there (df ${path}; df -i ${path}), or mend what it says, and start again`,
+      `the state in ${path} cannot be written: ${refusal}`,
+      `${remedyFor(refusal, path)}, and start again`,
     );
   return new KalosError('config', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
 }

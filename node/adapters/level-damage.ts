@@ -20,6 +20,11 @@ export interface Damage {
 
 /** @returns the first damage that is found; undefined where there is none, or no database. */
 export function damageOf(directory: string, tableBytes = Number.POSITIVE_INFINITY): Damage | undefined {
+  const isDirectory = (name: string): boolean => statSync(join(directory, name)).isDirectory();
+  const inTheWay = existsSync(directory)
+    ? readdirSync(directory).find((name) => !name.startsWith('lost') && isDirectory(name))
+    : undefined;
+  if (inTheWay !== undefined) return { file: join(directory, inTheWay), what: 'is a directory: the database has none' };
   const names = existsSync(directory) ? readdirSync(directory) : [];
   const isThere = names.some((name) => /^(MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name));
   if (!isThere && !names.includes('CURRENT')) return undefined;
@@ -84,7 +89,10 @@ function logRecords(bytes: Buffer): LogContent {
       const isWhole = next <= end && type >= 1 && type <= LAST && masked(crc32c(bytes, at + 6, next)) === crc;
       if (isWhole && broken !== undefined) return { records, damagedAt: broken };
       if (!isWhole) broken ??= at;
-      if (next > end) break;
+      if (next > end) {
+        if (hasRecord(bytes, at + 1, end)) return { records, damagedAt: broken };
+        break;
+      }
       // Full, first, middle, last.
       if (type === 1 || type === FIRST) parts = [];
       parts.push(bytes.subarray(at + LOG_HEADER_BYTES, next));
@@ -93,6 +101,17 @@ function logRecords(bytes: Buffer): LogContent {
     }
   }
   return { records, damagedAt: undefined };
+}
+
+/** Where the length of one is damaged, whether another begins anywhere behind it in its block. */
+function hasRecord(bytes: Buffer, from: number, end: number): boolean {
+  for (let at = from; at + LOG_HEADER_BYTES <= end; at++) {
+    const next = at + LOG_HEADER_BYTES + bytes.readUInt16LE(at + 4);
+    const type = bytes.readUInt8(at + 6);
+    if (type < 1 || type > LAST || next > end) continue;
+    if (masked(crc32c(bytes, at + 6, next)) === bytes.readUInt32LE(at)) return true;
+  }
+  return false;
 }
 
 /** What the edits of a manifest come to: tables by number, and the oldest log that is still needed. */

@@ -2,6 +2,7 @@
 // taken for a slow one: writes wait, and are made once the disk takes them again; reads go on meanwhile.
 import { Level } from 'level';
 import type { RangeOptions, Store, StoreOperation } from '../../swarm/ports/store.ts';
+import { reasonOf } from '../errors.ts';
 import { DiskReserve, tryDisk } from './disk-reserve.ts';
 
 const TRY_EVERY_MS = 2_000;
@@ -188,13 +189,17 @@ function sizeOf(operation: StoreOperation | undefined): number {
   return operation.key.length + (operation.kind === 'put' ? operation.value.length : 0);
 }
 
+/** Node's codes for what LevelDB calls an I/O error. */
+const REFUSALS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM']);
+
 /** What the disk says where it is the disk that refuses, such as "No space left on device"; undefined where it is something else. */
 export function refusalOf(error: unknown): string | undefined {
   for (let one = error; one instanceof Error; one = one.cause) {
-    const { code } = one as NodeJS.ErrnoException;
+    const { code = '' } = one as NodeJS.ErrnoException;
     if (code === 'LEVEL_LOCKED') return undefined;
-    const said = one.message.match(/^(?:IO error: .*: |E[A-Z]+: )(.+?)(?:, \w+.*)?$/)?.[1];
-    if (said !== undefined) return said.charAt(0).toUpperCase() + said.slice(1);
+    const said = one.message.match(/^IO error: .*: (.+)$/)?.[1];
+    if (said !== undefined) return said;
+    if (REFUSALS.has(code)) return reasonOf(one);
   }
   return undefined;
 }

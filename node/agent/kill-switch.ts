@@ -4,6 +4,7 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import { unlessRefused } from './supervision.ts';
 
 const HALT_KEY = 'control/halted';
 
@@ -29,8 +30,11 @@ export async function keepHalt({ ports, audit, failed }: Parts, reason: string):
   const kept = ports.store
     .write([{ kind: 'put', key: HALT_KEY, value }])
     .then(() => audit.append('control', ports.transport.self, `acting halted: ${reason}`));
-  if (ports.store.refusal === undefined) await kept;
-  else kept.catch(failed);
+  kept.catch(failed);
+  await unlessRefused(
+    ports,
+    kept.then(() => undefined),
+  );
 }
 
 export async function endHalt({ ports, audit }: Parts): Promise<void> {

@@ -33,7 +33,8 @@ export async function answer(agent: Agent, request: IncomingMessage, level: Leve
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
-  return found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), level);
+  const reply = found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), level);
+  return changesState(found.route) ? unlessRefused(agent, reply) : reply;
 }
 
 /** What must work without a disk: the end, and the halt of all acting, which holds before it is recorded. */
@@ -41,6 +42,26 @@ const WITHOUT_DISK = ['/v1/stop', '/v1/halt'];
 
 const changesState = ({ method, path, scope }: Route): boolean =>
   method === 'POST' && reaches(scope, 'operate') && !WITHOUT_DISK.includes(path);
+
+const REFUSAL_LOOK_MS = 200;
+
+/** Who asks is not kept waiting for a disk that takes nothing. */
+async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promise<Reply> {
+  let look: NodeJS.Timeout | undefined;
+  const refused = new Promise<Reply>((resolve) => {
+    look = setInterval(() => {
+      const { refusal } = agent;
+      if (refusal === undefined) return;
+      resolve(
+        failed(
+          503,
+          `the disk of the agent's state takes no writes (${refusal}): what was asked is done once it does; free space there`,
+        ),
+      );
+    }, REFUSAL_LOOK_MS);
+  });
+  return Promise.race([reply, refused]).finally(() => clearInterval(look));
+}
 
 async function readBody(request: IncomingMessage, mostBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];

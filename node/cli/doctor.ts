@@ -142,7 +142,7 @@ async function stateFinding(given: string | undefined): Promise<Finding> {
   }
   try {
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
-    await checkState(directory);
+    await checkState(directory, Number.POSITIVE_INFINITY, true);
     return { check: 'state', result: 'ok', detail: path };
   } catch (error) {
     const hint = error instanceof KalosError ? error.hint : `let this user use it: chmod 700 ${path}`;

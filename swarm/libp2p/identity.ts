@@ -29,7 +29,9 @@ export interface Identity {
 export async function loadIdentity(path: string): Promise<Identity> {
   const stored = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
-    throw error;
+    throw new Error(
+      `${path} ${error.code === 'EISDIR' ? 'is a directory: it should be a key' : `cannot be read: ${error.message}`}`,
+    );
   });
   const key = stored === undefined ? await generateKeyPair('Ed25519') : await keyIn(path, stored);
   if (stored === undefined) await writeWhole(path, privateKeyToProtobuf(key));

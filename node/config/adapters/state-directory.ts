@@ -114,7 +114,18 @@ export function readConfigFile(path: string, required: boolean): Record<string, 
   try {
     return parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    if (error instanceof TomlError) throw new KalosError('config', `${path}: ${error.message.trim()}`);
-    throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`);
+    if (error instanceof TomlError) {
+      const what = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '');
+      throw new KalosError(
+        'config',
+        `${path}: line ${error.line}, column ${error.column}: ${what}`,
+        'it is TOML: see docs/CONFIG.md for every key',
+      );
+    }
+    throw new KalosError(
+      'io',
+      `${path} cannot be read: ${reasonOf(error)}`,
+      'it should be a file of TOML that this user can read',
+    );
   }
 }
