@@ -6,12 +6,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { findPackage } from '../../node/adapters/package.ts';
 import { readLayers } from '../../node/config/adapters/read-layers.ts';
 import { configSchema, ENVIRONMENT_KEYS, resolveConfig } from '../../node/config/config.ts';
 import { KalosError } from '../../node/errors.ts';
 import { nameOfMachine } from '../../swarm/identity/machine-name.ts';
 import type { Ran } from '../support/agents.ts';
 
+const KALOS = join(findPackage().root, 'bin', 'kalos');
 const directories: string[] = [];
 afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
@@ -229,7 +231,7 @@ describe('a value that is wrong', () => {
 function kalosWith(environment: Record<string, string>, ...args: string[]): Promise<Ran> {
   return new Promise((resolve) => {
     const env = { ...process.env, KALOS_API_LISTEN: 'off', ...environment };
-    execFile('bin/kalos', args, { env, timeout: 30_000 }, (error, stdout, stderr) =>
+    execFile(KALOS, args, { env, timeout: 30_000 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
     );
   });
