@@ -201,7 +201,7 @@ export class Healer {
       const isFree = next.kind === 'held' ? next.back() === undefined : next.kind === 'busy' && next.free();
       if (leftMs <= 0 || (isFree && waitedMs >= atLeastMs)) return;
       if (clock.monotonicMs() - openedMs >= TELL_AFTER_MS) await this.#tellLate(incident, next);
-      await new Promise<void>((resolve) => clock.after(Math.min(LOOK_EVERY_MS, leftMs), resolve));
+      await new Promise<void>((resolve) => clock.after(Math.max(1, Math.min(LOOK_EVERY_MS, leftMs)), resolve));
     }
   }
 

@@ -38,10 +38,10 @@ const DEFAULT_RENEW_DAYS = 14;
 const patternSchema = z
   .string()
   .min(1)
-  .max(MAX_PATTERN_LENGTH)
+  .max(MAX_PATTERN_LENGTH, { abort: true })
   .superRefine((text, context) => {
     const compiled = compilePattern(text);
-    if (!compiled.ok) context.addIssue({ code: 'custom', message: `the pattern "${text}": ${compiled.reason}` });
+    if (!compiled.ok) context.addIssue({ code: 'custom', message: `a pattern that RE2 takes: ${compiled.reason}` });
   });
 
 const checkSchema = z.discriminatedUnion('kind', [

@@ -277,7 +277,7 @@ describe('what reaches the system', () => {
         'a directory as configuration',
         {},
         ['up', '--dir', join(dir, 'c'), '--config', '/etc'],
-        /\/etc cannot be read: Illegal operation/,
+        /\/etc cannot be read: It is a directory/,
       ],
       ['a page beyond the ports', {}, ['up', '--dir', join(dir, 'd'), '--page', '70000'], /--page = "127.0.0.1:70000": must be/],
     ];
