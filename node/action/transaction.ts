@@ -22,6 +22,11 @@ const MAX_FIRE_MS = 600_000;
 export type Phase = 'intent' | 'applied' | 'confirming' | 'undoing' | 'confirmed' | 'undone' | 'failed';
 const OPEN_PHASES: ReadonlySet<Phase> = new Set(['intent', 'applied', 'confirming', 'undoing']);
 
+const NOTHING_DONE = 'nothing was done';
+
+/** The actuator would not take it: that says nothing of whether it would have helped. */
+export const wasRefused = ({ phase, reason }: JournalEntry): boolean => phase === 'failed' && reason.includes(NOTHING_DONE);
+
 export interface JournalEntry {
   plan: Plan;
   /** What each call's target was like. */
@@ -188,7 +193,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     const { entry } = running;
     switch (status.state) {
       case 'unknown':
-        return this.#finish(running, 'failed', 'nothing was done: its undo was never armed', now);
+        return this.#finish(running, 'failed', `${NOTHING_DONE}: its undo was never armed`, now);
       case 'confirmed':
         return this.#finish(running, 'confirmed', entry.reason === '' ? 'confirmed' : entry.reason, now);
       case 'undone':
@@ -263,7 +268,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     const { reason } = running.entry;
     if (outcome.ok) return this.#finishUndone(running, reason, now);
     if (outcome.code === 'unknown') return [{ kind: 'timer', id: `find ${id}`, afterMs: CHECK_EVERY_MS }];
-    if (outcome.code === 'not-found') return this.#finish(running, 'failed', `${reason}; nothing was done`, now);
+    if (outcome.code === 'not-found') return this.#finish(running, 'failed', `${reason}; ${NOTHING_DONE}`, now);
     return this.#finish(running, 'failed', `${reason}; the undo failed too: ${outcome.message}`, now);
   }
 

@@ -37,9 +37,8 @@ const ASK_EVERY_MS = 30_000;
 const MUCH_BETTER = 4;
 /** A leader that is unfit tries again to hand over after this. */
 const HAND_OVER_AGAIN_MS = 60_000;
-/** Of a voter that says nothing, though it is there. */
+/** Of a voter that says nothing, though it is there. Heartbeats come each 250 ms. */
 const SILENT_KNOWN_FOR_MS = 10_000;
-/** Heartbeats come each 250 ms. */
 const SILENT_MS = 2_000;
 const HAND_OVER_MS = 1_000;
 const TRANSFER_WITHIN_MS = 2_000;
@@ -153,11 +152,14 @@ export class Committee {
   get lacking(): string | undefined {
     if (this.coordinator !== undefined) return undefined;
     const voters = this.#log?.conf.voters ?? [];
+    const others = this.#events.members().filter(({ peer, state }) => peer !== this.#self && state !== 'alive');
+    if (voters.length === 0 && others.length > 0)
+      return `no member within reach leads the committee; not within reach: ${others.map(({ peer }) => this.#events.nameOf(peer)).join(', ')}. Start them, or mend the network between`;
     if (voters.length === 0)
       return 'this agent has no log of decisions (a state of before version 0.2 has none, and a damaged one is left out), and no member within reach leads one: start one that does; where there is none any more, root keys begin it again: kalos recover';
-    const isAway = (peer: PeerId | undefined): boolean =>
-      peer === undefined || (peer !== this.#self && !this.#events.isAlive(peer));
-    const away = voters.map((id) => this.#peerOf(id)).filter(isAway);
+    const away = voters
+      .map((id) => this.#peerOf(id))
+      .filter((peer) => peer === undefined || (peer !== this.#self && !this.#events.isAlive(peer)));
     if ((voters.length - away.length) * 2 > voters.length) return 'an election is under way';
     const names = away.map((peer) => (peer === undefined ? 'one that is no member' : this.#events.nameOf(peer)));
     return `${voters.length - away.length} of ${voters.length} voters ${voters.length - away.length === 1 ? 'is' : 'are'} within reach, and it takes more than half; not within reach: ${names.join(', ')}. Start them; where they are lost, root keys begin the committee again: kalos recover`;

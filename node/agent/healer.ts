@@ -8,6 +8,7 @@ import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { describeCall } from '../action/tools.ts';
+import { wasRefused } from '../action/transaction.ts';
 import { backoffMs } from '../decision/backoff.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
@@ -468,6 +469,7 @@ export class Healer {
     const tool = toolsOf(calls);
     const text = worked ? `it helped: ${entry.reason}` : `${entry.phase}: ${entry.reason}`;
     this.#step(incident, worked ? 'verify' : 'undo', text, { plan: id, phase: entry.phase, audit: record.index });
+    if (wasRefused(entry)) return this.#watch(incident, { kind: 'watched', reason: `not done: ${entry.reason}` });
     const known = await memory.learn(incident.policy, incident.target, tool, worked);
     const features = this.#parts.watcher.features() ?? [];
     const { policy, target } = incident;

@@ -198,7 +198,7 @@ describe('what is held back', () => {
     await later(cluster, TELL_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, ['waiting']]);
     cluster.network.heal();
-    await later(cluster, 20_000);
+    await later(cluster, 40_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([true, []]);
     expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
   });
