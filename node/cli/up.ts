@@ -64,6 +64,8 @@ export async function up(options: UpOptions): Promise<void> {
   // An agent outlives the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
+  // From the first moment on: a signal that comes while it starts is no reason to end out of order.
+  const signals = new Signals(log, failed);
   const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
   const { dir, config, name, mode, listen, join: addresses, rootKeys } = options;
   // More than half of them, where it is not said.
@@ -86,12 +88,7 @@ export async function up(options: UpOptions): Promise<void> {
   process.stdout.write(`${welcome(node)}\n`);
   const notifier = systemdNotifier(process.env);
   notifier.ready(`agent ${node.agent.status().name}, mode ${node.agent.status().mode}`);
-  stopOnSignal(node, notifier, log);
-  process.on('SIGHUP', () => {
-    node.reload().then(({ taken, lines }) => {
-      for (const line of lines) log(taken ? 'info' : 'warn', line);
-    }, failed);
-  });
+  signals.obey(node, notifier);
   setTimeout(compactHeap, COMPACT_AFTER_MS).unref();
   setInterval(compactHeap, COMPACT_EVERY_MS).unref();
   setInterval(trim, TRIM_EVERY_MS).unref();
@@ -139,13 +136,40 @@ function takeName(): void {
   }
 }
 
-function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info', text: string) => void): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) process.exit(EXIT.error);
-    stopping = true;
-    notifier.stopping();
-    log('info', 'leaving the swarm and stopping services; once more to stop at once');
+/** Who is told to stop while it starts, and is not up after this, ends at once. */
+const STARTED_WITHIN_MS = 10_000;
+
+/** SIGINT and SIGTERM stop the agent in order, SIGHUP has it read its configuration again; what comes while it starts waits. */
+class Signals {
+  readonly #log: (level: 'info' | 'warn', text: string) => void;
+  readonly #failed: (error: unknown) => void;
+  #node: RunningNode | undefined;
+  #notifier: Notifier | undefined;
+  #isToStop = false;
+
+  constructor(log: (level: 'info' | 'warn', text: string) => void, failed: (error: unknown) => void) {
+    this.#log = log;
+    this.#failed = failed;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#stop());
+    process.on('SIGHUP', () => this.#reload());
+  }
+
+  obey(node: RunningNode, notifier: Notifier): void {
+    [this.#node, this.#notifier] = [node, notifier];
+    if (this.#isToStop) this.#end(node);
+  }
+
+  #stop(): void {
+    if (this.#isToStop) process.exit(EXIT.error);
+    this.#isToStop = true;
+    if (this.#node !== undefined) return this.#end(this.#node);
+    this.#log('info', 'stopping as soon as the agent is up; once more to stop at once');
+    setTimeout(() => (this.#node === undefined ? process.exit(EXIT.error) : undefined), STARTED_WITHIN_MS).unref();
+  }
+
+  #end(node: RunningNode): void {
+    this.#notifier?.stopping();
+    this.#log('info', 'leaving the swarm and stopping services; once more to stop at once');
     node.stop().then(
       () => process.exit(EXIT.ok),
       (error: unknown) => {
@@ -153,9 +177,14 @@ function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info'
         process.exit(EXIT.error);
       },
     );
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  }
+
+  /** One that starts is reading it just now. */
+  #reload(): void {
+    this.#node?.reload().then(({ taken, lines }) => {
+      for (const line of lines) this.#log(taken ? 'info' : 'warn', line);
+    }, this.#failed);
+  }
 }
 
 function welcome({ agent, directory, sensorFallback, page, founded }: RunningNode): string {
