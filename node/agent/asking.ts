@@ -34,7 +34,11 @@ export class Asking {
 
   /** Asks others the same thing; every one that is known is expected to answer, the unreachable too. */
   all(peers: readonly PeerId[], protocol: string, body: Uint8Array, options: FanOutOptions): Promise<Missing> {
-    const request = this.one.bind(this);
+    // For many answers nobody waits for one that is out of reach; who needs this very one tries.
+    const request = (peer: PeerId, name: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> =>
+      this.#events.member(peer)?.state === 'unreachable'
+        ? Promise.reject(new TransportError('unreachable', 'it is unreachable'))
+        : this.one(peer, name, bytes, withinMs);
     const others = peers.filter((peer) => peer !== this.#transport.self);
     return fanOut({ request }, this.#clock, others, protocol, body, options);
   }
@@ -67,7 +71,7 @@ export class Asking {
 
   #gone(peer: PeerId): TransportError | undefined {
     const state: MemberState | undefined = this.#events.member(peer)?.state;
-    if (state === 'down' || state === 'unreachable') return new TransportError(state, `it is ${state}`);
+    if (state === 'down') return new TransportError(state, `it is ${state}`);
     return this.#events.isSilent(peer) ? new TransportError('timeout', 'it does not answer probes') : undefined;
   }
 
