@@ -55,7 +55,10 @@ export async function up(options: UpOptions): Promise<void> {
     const line = `${new Date().toISOString().slice(11, 23)} ${printable(text)}`;
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
   };
+  /** Somebody wants it to end: what fails meanwhile does not bring it back. */
+  const ending = { begun: false };
   const failed = (error: unknown): void => {
+    if (ending.begun) return log('warn', `while stopping: ${reasonOf(error)}`);
     const kept = keepFailure(stateDirectory(options.dir).path, error);
     process.stderr.write(`kalos: the agent cannot go on: ${reasonOf(error)}${kept}\n`);
     startAgain();
@@ -86,7 +89,7 @@ export async function up(options: UpOptions): Promise<void> {
   process.stdout.write(`${welcome(node)}\n`);
   const notifier = systemdNotifier(process.env);
   notifier.ready(`agent ${node.agent.status().name}, mode ${node.agent.status().mode}`);
-  stopOnSignal(node, notifier, log);
+  stopOnSignal(node, notifier, ending, log);
   process.on('SIGHUP', () => {
     node.reload().then(({ taken, lines }) => {
       for (const line of lines) log(taken ? 'info' : 'warn', line);
@@ -139,11 +142,15 @@ function takeName(): void {
   }
 }
 
-function stopOnSignal(node: RunningNode, notifier: Notifier, log: (level: 'info', text: string) => void): void {
-  let stopping = false;
+function stopOnSignal(
+  node: RunningNode,
+  notifier: Notifier,
+  ending: { begun: boolean },
+  log: (level: 'info', text: string) => void,
+): void {
   const stop = (): void => {
-    if (stopping) process.exit(EXIT.error);
-    stopping = true;
+    if (ending.begun) process.exit(EXIT.error);
+    ending.begun = true;
     notifier.stopping();
     log('info', 'leaving the swarm and stopping services; once more to stop at once');
     node.stop().then(
