@@ -87,6 +87,7 @@ interface Tried {
 }
 
 const OVER: Next = { kind: 'over' };
+const CLEARED = 'cleared before it was acted on';
 
 export class Healer {
   readonly #parts: HealerParts;
@@ -268,7 +269,7 @@ export class Healer {
     if (this.#isOver(incident)) return OVER;
     if (decision.kind === 'watch') return this.#leave(incident, finding, decision, tried.tools.size > 0);
     if (!this.#stillFires(finding)) {
-      await this.#close(incident, 'resolved', 'cleared before it was acted on');
+      await this.#close(incident, 'resolved', CLEARED);
       return OVER;
     }
     return this.#act(incident, finding, decision, ++tried.attempts);
@@ -386,6 +387,8 @@ export class Healer {
         return holds ? incident.summary : undefined;
       },
       claim: () => this.#claimOf(incident, finding),
+      // Witnesses, the swarm's order and the disk take their time: it may be well by then.
+      unchanged: () => (this.#isOver(incident) || !this.#stillFires(finding) ? CLEARED : undefined),
       permitted: async (permit, votes) => {
         incident.certificate = this.#parts.permits.encoded(permit);
         const approved = permit.approvals.map(({ id, reason: why }) => `${why} (${id.slice(0, 8)})`).join(', ');
@@ -404,6 +407,7 @@ export class Healer {
         await this.#save(incident);
       },
       intended: async (diff, record) => {
+        if (this.#isOver(incident)) return;
         incident.state = 'acting';
         this.#step(incident, 'act', `${calls.map(describeCall).join(', ')}, attempt ${attempt}: ${diff.join('; ')}`, {
           plan: id,
@@ -425,6 +429,10 @@ export class Healer {
   ): Promise<Next> {
     const { executor } = this.#parts;
     const { reason } = verdict;
+    if (!this.#stillFires(finding)) {
+      await this.#close(incident, 'resolved', CLEARED);
+      return OVER;
+    }
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step(incident, 'act', `${would}not done: ${reason}`, { verdict: verdict.kind });
     const back = (): string | undefined => this.#quiet(finding) ?? executor.brake(calls);
