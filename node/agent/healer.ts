@@ -200,7 +200,7 @@ export class Healer {
       const isFree = next.kind === 'held' ? next.back() === undefined : next.kind === 'busy' && next.free();
       if (leftMs <= 0 || (isFree && waitedMs >= atLeastMs)) return;
       if (clock.monotonicMs() - openedMs >= TELL_AFTER_MS) await this.#tellLate(incident, next);
-      await new Promise<void>((resolve) => clock.after(Math.min(LOOK_EVERY_MS, leftMs), resolve));
+      await new Promise<void>((resolve) => clock.after(Math.min(LOOK_EVERY_MS, Math.ceil(leftMs)), resolve)); // a sliver of a ms would never pass
     }
   }
 
