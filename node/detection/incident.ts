@@ -46,7 +46,7 @@ const MAX_STEPS = 200;
 type Found = Pick<Finding, 'policy' | 'target' | 'severity' | 'summary'>;
 
 export function openIncident(finding: Found, node: PeerId, nodeName: string, nowMs: number, hash: Crypto['hash']): Incident {
-  const id = `inc-${toHex(hash(encodeCbor([node, findingKey(finding), nowMs]))).slice(0, 10)}`;
+  const id = incidentIdOf(node, finding, nowMs, hash);
   return {
     id,
     node,
@@ -64,6 +64,16 @@ export function openIncident(finding: Found, node: PeerId, nodeName: string, now
     certificate: '',
     steps: [],
   };
+}
+
+/** Bound to the machine, to what was found there, and when: nobody else's story can bear it. */
+export function incidentIdOf(
+  node: PeerId,
+  finding: Pick<Finding, 'policy' | 'target'>,
+  openedMs: number,
+  hash: Crypto['hash'],
+): string {
+  return `inc-${toHex(hash(encodeCbor([node, findingKey(finding), openedMs]))).slice(0, 10)}`;
 }
 
 /** Incidents of one cause open within so long of each other. */

@@ -92,6 +92,22 @@ describe('a story', () => {
     expect(await asked(cluster, stories.keep(gone.peer, { nonsense: 1 }))).toBe(false);
   });
 
+  it('of another machine under the same id is not taken for it', async () => {
+    const { cluster, id, gone } = await goneAfterRepair();
+    const liar = cluster.node(3);
+    const stories = agentOf(liar).stories;
+    const known = cluster.nodes.map((node) => node.agent?.stories.of(id)).find((one) => one !== undefined) ?? expect.fail();
+    const steps = [{ atMs: known.incident.openedMs + 1e9, stage: 'detect' as const, text: 'nothing' }];
+    const incident = { ...known.incident, node: liar.peer, outcome: 'all was well', steps };
+    const signature = liar.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, incident]));
+    stories.of = () => ({ incident, signature });
+    const result = await asked(cluster, agentOf(cluster.node(0)).explain(id));
+    expect(result.ok && [result.explanation.incident.node, result.explanation.incident.outcome]).toEqual([
+      gone.peer,
+      'service.restart helped',
+    ]);
+  });
+
   it('costs no more than two tellings of three witnesses for an incident that is mended, and is bounded in number', async () => {
     const cluster = await settled(9);
     const node = cluster.node(4);
