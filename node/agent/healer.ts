@@ -82,8 +82,9 @@ interface Tried {
   attempts: number;
   /** When last; at first, when the incident was opened. */
   lastMs: number;
-  /** Trials that the breaker let through. */
+  /** Trials that the breaker let through, and were carried out. */
   trials: number;
+  isTrial: boolean;
 }
 
 const OVER: Next = { kind: 'over' };
@@ -153,7 +154,7 @@ export class Healer {
   /** Until it is over, or clears. */
   async #goRound(incident: Incident, finding: Finding): Promise<void> {
     const openedMs = this.#parts.ports.clock.monotonicMs();
-    const tried: Tried = { tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0 };
+    const tried: Tried = { tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0, isTrial: false };
     /** In a row. */
     let [judged, busy] = [0, 0];
     for (;;) {
@@ -164,6 +165,7 @@ export class Healer {
       if (next.kind === 'again') {
         tried.tools.set(incident.tool, (tried.tools.get(incident.tool) ?? 0) + 1);
         tried.lastMs = this.#parts.ports.clock.monotonicMs();
+        if (tried.isTrial) tried.trials++; // what was held back, or gave way to others, was none
       }
       const atLeastMs = Math.min(busy * BUSY_MS, MAX_BUSY_MS);
       await this.#wait(incident, openedMs, next, atLeastMs, this.#pauseMs(incident, finding, next, judged, tried.attempts));
@@ -352,7 +354,7 @@ export class Healer {
       { policy, target, remedies, claimOutcome, features: watcher.features(), isTrial },
       ports.compute,
     );
-    if (isTrial && decision.kind === 'act') tried.trials++;
+    tried.isTrial = isTrial && decision.kind === 'act';
     const { tier, considered } = decision.routed;
     const abstained = considered
       .filter(({ answer }) => answer.kind === 'abstain')

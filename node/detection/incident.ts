@@ -42,6 +42,8 @@ export interface Incident {
 }
 
 const MAX_STEPS = 200;
+/** How it began; of a longer one what lies between is left out, for how it goes on counts. */
+const FIRST_STEPS = 20;
 
 type Found = Pick<Finding, 'policy' | 'target' | 'severity' | 'summary'>;
 
@@ -93,7 +95,8 @@ export function relation(earlier: Incident, later: Incident, apartMs: number): s
 
 export function addStep(incident: Incident, atMs: number, stage: Stage, text: string, data?: Step['data']): Step {
   const step: Step = data === undefined ? { atMs, stage, text } : { atMs, stage, text, data };
-  if (incident.steps.length < MAX_STEPS) incident.steps.push(step);
+  if (incident.steps.length >= MAX_STEPS) incident.steps.splice(FIRST_STEPS, 1);
+  incident.steps.push(step);
   return step;
 }
 
