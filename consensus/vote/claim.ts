@@ -11,6 +11,8 @@ const WARRANT_VERSION = 2;
 /** With the declared check of a service, and perhaps a warrant; for members from 0.4.0 on. */
 const CHECK_VERSION = 3;
 const MAX_PATH_LENGTH = 200;
+/** As it may stand in a request line: without spaces, line ends, or what has to be escaped. */
+export const PLAIN_PATH = /^\/[\x21-\x7e]*$/;
 const NONCE_BYTES = 16;
 const CLAIM_DOMAIN = 'kalos/claim';
 const VOTE_DOMAIN = 'kalos/vote';
@@ -161,7 +163,7 @@ const warrantSchema = z.tuple([
 
 const checkSchema = z.union([
   z.tuple([z.literal('tcp')]),
-  z.tuple([z.literal('http'), z.string().startsWith('/').max(MAX_PATH_LENGTH)]),
+  z.tuple([z.literal('http'), z.string().regex(PLAIN_PATH).max(MAX_PATH_LENGTH)]),
 ]);
 
 const claimSchema = z.tuple([

@@ -127,9 +127,11 @@ export class Ballots {
   async #witness(claimId: string, claim: Claim): Promise<void> {
     const { transport, clock } = this.#ports;
     const isMeasured = isGray(claim.kind);
-    const seen = isMeasured ? this.#events.measured(claim) : await gatherEvidence(claim, transport, this.#statuses, clock);
+    const seen = isMeasured
+      ? this.#events.measured(claim)
+      : await gatherEvidence(claim, transport, this.#statuses, clock).catch(() => NO_EVIDENCE); // whatever a claim has it ask for
     // What was late, or did not come in time, says more of who is late itself.
-    const isDoubtful = this.#events.isBlind() && (isMeasured || seen.reason === 'port-silent');
+    const isDoubtful = this.#events.isBlind() && (isMeasured || seen.reason === 'check-silent');
     this.#votes.post({ kind: 'evidence', claimId, ...(isDoubtful ? NO_EVIDENCE : seen) });
   }
 }

@@ -88,8 +88,9 @@ export class Deputies {
     }
     const there = issuers.filter(({ state }) => state === 'alive').length;
     if (this.#wanted <= there || members.length < MIN_MEMBERS || issuers.length >= MAX_ISSUERS) return;
+    const thereSinceMs = this.#ports.clock.monotonicMs() - THERE_FOR_MS;
     const isCandidate = ({ peer, state, sinceMs }: Member): boolean =>
-      state === 'alive' && nowMs - sinceMs >= THERE_FOR_MS && roster.isMember(peer) && roster.recordOfIssuer(peer) === undefined;
+      state === 'alive' && sinceMs <= thereSinceMs && roster.isMember(peer) && roster.recordOfIssuer(peer) === undefined;
     const isForCommittee = ({ peer }: Member): number => Number(roster.member(peer)?.role === 'committee');
     const [next] = members
       .filter(isCandidate)

@@ -69,7 +69,7 @@ export interface Progress {
   permitted?(permit: Permit, votes: VoteResult | undefined): Promise<void>;
   /** They do not, and why: a person is asked. */
   unpermitted?(reason: string): void;
-  /** Why it is not done, where what it is on is not as it was when it was signed. */
+  /** Why it is not done: what it is on is not as it was when it was signed, or what it was to mend is well. */
   unchanged?(before: readonly Snapshot[]): string | undefined;
   /** Of operators, as the actuator is shown it. */
   leave?(): Uint8Array;
@@ -405,6 +405,8 @@ export class Executor {
         if (permit !== undefined) ({ verdict, diff, calls } = await this.preview(plan.calls, 'certified'));
       }
       if (verdict.kind === 'ask') {
+        const moved = progress.unchanged?.(before);
+        if (moved !== undefined) return await this.#hold(plan, diff, moved);
         await progress.asked(diff);
         if (canBePermitted) this.#leaveLater(plan, progress, (given) => (permit = given));
         const answer = await this.#ask(plan, diff);

@@ -85,11 +85,13 @@ interface Tried {
   attempts: number;
   /** When last; at first, when the incident was opened. */
   lastMs: number;
-  /** Trials that the breaker let through. */
+  /** Trials that the breaker let through, and were carried out. */
   trials: number;
+  isTrial: boolean;
 }
 
 const OVER: Next = { kind: 'over' };
+const CLEARED = 'cleared before it was acted on';
 
 export class Healer {
   readonly #parts: HealerParts;
@@ -155,7 +157,7 @@ export class Healer {
   /** Until it is over, or clears. */
   async #goRound(incident: Incident, finding: Finding): Promise<void> {
     const openedMs = this.#parts.ports.clock.monotonicMs();
-    const tried: Tried = { judged: false, tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0 };
+    const tried: Tried = { judged: false, tools: new Map(), attempts: 0, lastMs: openedMs, trials: 0, isTrial: false };
     /** In a row. */
     let [judged, busy] = [0, 0];
     for (;;) {
@@ -166,6 +168,7 @@ export class Healer {
       if (next.kind === 'again') {
         tried.tools.set(incident.tool, (tried.tools.get(incident.tool) ?? 0) + 1);
         tried.lastMs = this.#parts.ports.clock.monotonicMs();
+        if (tried.isTrial) tried.trials++; // what was held back, or gave way to others, was none
       }
       const atLeastMs = Math.min(busy * BUSY_MS, MAX_BUSY_MS);
       await this.#wait(incident, openedMs, next, atLeastMs, this.#pauseMs(incident, finding, next, judged, tried.attempts));
@@ -274,7 +277,7 @@ export class Healer {
     if (this.#isOver(incident)) return OVER;
     if (decision.kind === 'watch') return this.#leave(incident, finding, decision, tried.tools.size > 0);
     if (!this.#stillFires(finding)) {
-      await this.#close(incident, 'resolved', 'cleared before it was acted on');
+      await this.#close(incident, 'resolved', CLEARED);
       return OVER;
     }
     return this.#act(incident, finding, decision, ++tried.attempts);
@@ -362,7 +365,7 @@ export class Healer {
       { policy, target, remedies, claimOutcome, features: watcher.features(), isTrial },
       ports.compute,
     );
-    if (isTrial && decision.kind === 'act') tried.trials++;
+    tried.isTrial = isTrial && decision.kind === 'act';
     const { tier, considered } = decision.routed;
     const abstained = considered
       .filter(({ answer }) => answer.kind === 'abstain')
@@ -397,6 +400,8 @@ export class Healer {
         return holds ? incident.summary : undefined;
       },
       claim: () => this.#claimOf(incident, finding),
+      // Witnesses, the swarm's order and the disk take their time: it may be well by then.
+      unchanged: () => (this.#isOver(incident) || !this.#stillFires(finding) ? CLEARED : undefined),
       permitted: async (permit, votes) => {
         incident.certificate = this.#parts.permits.encoded(permit);
         const approved = permit.approvals.map(({ id, reason: why }) => `${why} (${id.slice(0, 8)})`).join(', ');
@@ -415,6 +420,7 @@ export class Healer {
         await this.#save(incident);
       },
       intended: async (diff, record) => {
+        if (this.#isOver(incident)) return;
         incident.state = 'acting';
         this.#step(incident, 'act', `${calls.map(describeCall).join(', ')}, attempt ${attempt}: ${diff.join('; ')}`, {
           plan: id,
@@ -436,6 +442,10 @@ export class Healer {
   ): Promise<Next> {
     const { executor } = this.#parts;
     const { reason } = verdict;
+    if (!this.#stillFires(finding)) {
+      await this.#close(incident, 'resolved', CLEARED);
+      return OVER;
+    }
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step(incident, 'act', `${would}not done: ${reason}`, { verdict: verdict.kind });
     const back = (): string | undefined => this.#quiet(finding) ?? executor.brake(calls);

@@ -23,6 +23,10 @@ const LAST_STEPS = 30;
 const MAX_TOLD = 3;
 /** What changes within this is told once. */
 const TELL_AFTER_MS = 500;
+/** Between one and the next, however many are open: witnesses take no more in a minute, and cut off who asks too much of them. */
+const TELL_EVERY_MS = 1_100;
+/** That wait to be told; beyond it the oldest are left out. */
+const MAX_DUE = 256;
 const TELL_WITHIN_MS = 2_000;
 
 export interface Story {
@@ -60,6 +64,7 @@ export class Stories {
   readonly #taken = new Map<PeerId, number[]>();
   /** Own ones that are about to be told. */
   readonly #due = new Map<string, Incident>();
+  #telling = false;
   #stopped = false;
 
   constructor(ports: Ports, swarmId: string, events: StoriesEvents) {
@@ -96,19 +101,31 @@ export class Stories {
   /** How it stands: to some of the witnesses, soon. */
   tell(incident: Incident): void {
     if (this.#stopped) return;
-    const isWaiting = this.#due.has(incident.id);
     this.#due.set(incident.id, incident);
-    if (!isWaiting) this.#ports.clock.after(TELL_AFTER_MS, () => this.#send(incident.id));
+    if (this.#due.size > MAX_DUE) this.#due.delete(this.#due.keys().next().value ?? '');
+    if (!this.#telling) this.#later(TELL_AFTER_MS);
   }
 
-  #send(id: string): void {
-    const due = this.#due.get(id);
-    this.#due.delete(id);
-    if (due === undefined || this.#stopped) return;
+  /** One after the other, as it stands by then. */
+  #later(afterMs: number): void {
+    this.#telling = true;
+    this.#ports.clock.after(afterMs, () => {
+      const [due] = this.#due.values();
+      this.#telling = due !== undefined && !this.#stopped;
+      if (due === undefined || this.#stopped) return;
+      this.#due.delete(due.id);
+      this.#send(due);
+      this.#later(TELL_EVERY_MS);
+    });
+  }
+
+  #send(due: Incident): void {
     const { steps } = due;
     const shown = steps.length > FIRST_STEPS + LAST_STEPS ? [...steps.slice(0, FIRST_STEPS), ...steps.slice(-LAST_STEPS)] : steps;
-    // As it is read, so that what is signed is what is checked.
-    const incident = incidentSchema.parse({ ...due, steps: shown }) as Incident;
+    // As it is read, so that what is signed is what is checked; what no reader would take is not told.
+    const read = incidentSchema.safeParse({ ...due, steps: shown });
+    if (!read.success) return;
+    const incident = read.data as Incident;
     const signature = this.#ports.crypto.sign(storyBytes(this.#swarmId, incident));
     const body = encodeCbor(['keep', { incident, signature }]);
     if (body.length > MAX_STORY_BYTES) return;

@@ -198,6 +198,7 @@ export class Watcher {
     Object.assign(check, { running: true, atMs: nowMs });
     this.#ports.actuator
       .checkService(service.name, CHECK_TIMEOUT_MS)
+      .catch(() => 'unknown' as const)
       .then((result) => Object.assign(check, { result: this.#inTime(result) ?? check.result, running: false }));
   }
 

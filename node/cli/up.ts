@@ -56,16 +56,18 @@ export async function up(options: UpOptions): Promise<void> {
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
   };
   const failed = (error: unknown): void => {
+    // Somebody wants it to end: what fails meanwhile does not bring it back.
+    if (signals.isEnding) return log('warn', `while stopping: ${reasonOf(error)}`);
     const kept = keepFailure(stateDirectory(options.dir).path, error);
     process.stderr.write(`kalos: the agent cannot go on: ${reasonOf(error)}${kept}\n`);
     startAgain();
   };
+  // From the first moment on: a signal that comes while it starts is no reason to end out of order.
+  const signals = new Signals(log, failed);
   process.on('uncaughtException', failed); // a rejection that nobody took, too
   // An agent outlives the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
-  // From the first moment on: a signal that comes while it starts is no reason to end out of order.
-  const signals = new Signals(log, failed);
   const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
   const { dir, config, name, mode, listen, join: addresses, rootKeys } = options;
   // More than half of them, where it is not said.
@@ -152,6 +154,11 @@ class Signals {
     this.#failed = failed;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#stop());
     process.on('SIGHUP', () => this.#reload());
+  }
+
+  /** It was up, and somebody wants it to end. */
+  get isEnding(): boolean {
+    return this.#isToStop && this.#node !== undefined;
   }
 
   obey(node: RunningNode, notifier: Notifier): void {

@@ -2,6 +2,7 @@
 // Unknown keys are refused with a suggestion; a wrong value is named with its place.
 import { z } from 'zod';
 import { domainSchema } from '../../consensus/committee/fitness.ts';
+import { PLAIN_PATH } from '../../consensus/vote/claim.ts';
 import { RESTART_RULES, type ServiceSpec, SIGNALS } from '../../swarm/ports/actuator.ts';
 import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
@@ -46,7 +47,10 @@ const patternSchema = z
 
 const checkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tcp') }),
-  z.strictObject({ kind: z.literal('http'), path: z.string().startsWith('/').default('/') }),
+  z.strictObject({
+    kind: z.literal('http'),
+    path: z.string().regex(PLAIN_PATH, 'a path such as /health, with spaces and the like escaped (%20)').default('/'),
+  }),
   z.strictObject({ kind: z.literal('exec'), command: z.array(z.string()).min(1) }),
   z.strictObject({ kind: z.literal('log'), text: z.string().min(1).max(200) }),
   z

@@ -42,11 +42,13 @@ export interface Incident {
 }
 
 const MAX_STEPS = 200;
+/** How it began; of a longer one what lies between is left out, for how it goes on counts. */
+const FIRST_STEPS = 20;
 
 type Found = Pick<Finding, 'policy' | 'target' | 'severity' | 'summary'>;
 
 export function openIncident(finding: Found, node: PeerId, nodeName: string, nowMs: number, hash: Crypto['hash']): Incident {
-  const id = `inc-${toHex(hash(encodeCbor([node, findingKey(finding), nowMs]))).slice(0, 10)}`;
+  const id = incidentIdOf(node, finding, nowMs, hash);
   return {
     id,
     node,
@@ -66,6 +68,16 @@ export function openIncident(finding: Found, node: PeerId, nodeName: string, now
   };
 }
 
+/** Bound to the machine, to what was found there, and when: nobody else's story can bear it. */
+export function incidentIdOf(
+  node: PeerId,
+  finding: Pick<Finding, 'policy' | 'target'>,
+  openedMs: number,
+  hash: Crypto['hash'],
+): string {
+  return `inc-${toHex(hash(encodeCbor([node, findingKey(finding), openedMs]))).slice(0, 10)}`;
+}
+
 /** Incidents of one cause open within so long of each other. */
 export const TOGETHER_MS = 60_000;
 
@@ -83,7 +95,8 @@ export function relation(earlier: Incident, later: Incident, apartMs: number): s
 
 export function addStep(incident: Incident, atMs: number, stage: Stage, text: string, data?: Step['data']): Step {
   const step: Step = data === undefined ? { atMs, stage, text } : { atMs, stage, text, data };
-  if (incident.steps.length < MAX_STEPS) incident.steps.push(step);
+  if (incident.steps.length >= MAX_STEPS) incident.steps.splice(FIRST_STEPS, 1);
+  incident.steps.push(step);
   return step;
 }
 

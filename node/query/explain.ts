@@ -8,7 +8,7 @@ import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { readStory, type Stories, type Story } from '../agent/stories.ts';
 import type { SwarmLink } from '../agent/swarm-link.ts';
-import type { Incident } from '../detection/incident.ts';
+import { type Incident, incidentIdOf } from '../detection/incident.ts';
 import { incidentSchema, type Memory } from '../memory/memory.ts';
 
 /** Of all answers together. */
@@ -65,7 +65,7 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
   const missing = await ask(members, encodeCbor(id), sources, (peer, answer) => {
     const incident = incidentSchema.safeParse(answer);
     // Only the machine itself may tell its story: another's word about it is dropped.
-    if (incident.success && incident.data.node === peer && incident.data.id === id) told = incident.data as Incident;
+    if (incident.success && incident.data.node === peer && isOf(incident.data, id, sources)) told = incident.data as Incident;
   });
   if (told !== undefined) return { ok: true, explanation: explained(told, 'remote', sources) };
   const kept = await witnessed(id, members, sources);
@@ -99,10 +99,19 @@ async function witnessed(
   let newest = own && { story: own, by: link.self };
   await ask(members, encodeCbor(['kept', id]), sources, (by, answer) => {
     const story = readStory(crypto, swarmId, answer);
-    if (story?.incident.id !== id) return;
+    if (story === undefined || !isOf(story.incident, id, sources)) return;
     if (newest === undefined || lastMs(story) > lastMs(newest.story)) newest = { story, by };
   });
   return newest;
+}
+
+/** Another machine may give its own story any id, but none that is made of its name. */
+function isOf(
+  incident: Pick<Incident, 'id' | 'node' | 'policy' | 'target' | 'openedMs'>,
+  id: string,
+  { crypto }: ExplainSources,
+): boolean {
+  return incident.id === id && incidentIdOf(incident.node, incident, incident.openedMs, crypto.hash) === id;
 }
 
 const lastMs = ({ incident }: Story): number => incident.steps.at(-1)?.atMs ?? incident.openedMs;

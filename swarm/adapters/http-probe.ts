@@ -15,6 +15,11 @@ const NOT_REACHED = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EHOSTD
 
 /** @param timeoutMs until the status has come, from the connect on. */
 export function probeHttp(host: string, port: number, path: string, timeoutMs: number): Promise<HttpState> {
+  // One that cannot be asked for is thrown by Node at once.
+  return tryHttp(host, port, path, timeoutMs).catch(() => 'unknown');
+}
+
+function tryHttp(host: string, port: number, path: string, timeoutMs: number): Promise<HttpState> {
   return new Promise((resolve) => {
     let connected = false;
     const headers = { host: `${LOCAL_HOST}:${port}` };

@@ -216,6 +216,7 @@ describe.each([
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     expect(await probe(1)).toBe('refused');
+    if (kind === 'libp2p') expect(await settled(b.probeHttp(a.self, port, '/a b', 300))).toBe('unknown');
     if (kind === 'libp2p') expect(new Set(asked)).toEqual(new Set([`/health?deep=1 127.0.0.1:${port}`]));
   });
 });

@@ -85,7 +85,7 @@ describe('messages', () => {
     const http: Claim = { ...claim, check: { kind: 'http', path: '/health?a=b' } };
     for (const message of [http, { ...http, warrant }, { ...claim, check: { kind: 'tcp' } as const }, { ...claim, warrant }])
       expect(decodeVoteMessage(encodeClaimMessage(message))).toEqual({ type: 'claim', claim: message });
-    for (const path of ['health', '', `/${'x'.repeat(200)}`]) {
+    for (const path of ['health', '', `/${'x'.repeat(200)}`, '/a b', '/a\nb', '/\u{e4}', '/\u{20ac}']) {
       const wrong: Claim = { ...claim, check: { kind: 'http', path } };
       expect(isClaimable({ kind: 'http', path })).toBe(false);
       expect(decodeVoteMessage(encodeClaimMessage(wrong))).toBeUndefined();

@@ -10,6 +10,28 @@ import { eventually } from '../support/clock.ts';
 /** Thrown from a timer that nobody waits for, in each life of the agent. */
 const PLANTED = `if (process.argv[2] === 'up') setTimeout(() => { throw new Error('planted'); }, 5_000);`;
 
+/** While it ends, as somebody wants. */
+const PLANTED_AT_THE_END = `if (process.argv[2] === 'up') process.on('SIGTERM', () => setTimeout(() => Promise.reject(new Error('planted')), 50));`;
+
+describe('an agent that is ended', () => {
+  const place = mkdtempSync(join(tmpdir(), 'kalos-again-'));
+  const planted = join(place, 'planted.cjs');
+  writeFileSync(planted, PLANTED_AT_THE_END);
+  const swarm = new RealSwarm({ NODE_OPTIONS: `--require=${planted}` });
+  afterAll(async () => {
+    await swarm.stop();
+    rmSync(place, { recursive: true });
+  });
+
+  it('stays so, whatever fails meanwhile', { timeout: 90_000 }, async () => {
+    const stubborn = "command = ['/bin/sh', '-c', 'trap : TERM; while :; do sleep 1; done']\nstop = { grace_s = 2 }";
+    const agent = await swarm.start('one', `[[service]]\nname = 'stubborn'\n${stubborn}\n`);
+    agent.process.kill('SIGTERM');
+    expect(await eventually('its end', () => agent.process.exitCode ?? undefined, 60_000)).toBe(0);
+    expect(RealSwarm.outputOf(agent)).toContain('while stopping: ');
+  });
+});
+
 describe('an agent that cannot go on', () => {
   const place = mkdtempSync(join(tmpdir(), 'kalos-again-'));
   const planted = join(place, 'planted.cjs');

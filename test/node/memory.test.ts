@@ -1,7 +1,7 @@
 // What is remembered of an incident: the minute before it, what it belongs to, and what was tried.
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../node/detection/detector.ts';
-import { type Incident, openIncident, relation } from '../../node/detection/incident.ts';
+import { addStep, type Incident, openIncident, relation } from '../../node/detection/incident.ts';
 import { Cases, MAX_CASES } from '../../node/memory/cases.ts';
 import { Memory } from '../../node/memory/memory.ts';
 import { FlightRecorder, RECORDED_S } from '../../node/telemetry/flight-recorder.ts';
@@ -78,6 +78,15 @@ describe('the flight recorder', () => {
     }
     expect(await memory.recording(first.id)).toBeUndefined();
     expect((await store.range('recording/', { limit: 1_000 })).length).toBe(200);
+  });
+});
+
+describe('an incident that goes on for long', () => {
+  it('keeps how it began, and how it goes on', () => {
+    const one = incident(0);
+    for (let nth = 0; nth < 500; nth++) addStep(one, nth, 'decide', `${nth}`);
+    const texts = one.steps.map(({ text }) => text);
+    expect([texts.length, texts[0], texts[19], texts[20], texts.at(-1)]).toEqual([200, '0', '19', '320', '499']);
   });
 });
 

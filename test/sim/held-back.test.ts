@@ -241,3 +241,21 @@ describe('what is held back', () => {
     expect([isUp(node), openStates(node), executorOf(node).approvals()]).toEqual([false, ['escalated'], []]);
   });
 });
+
+describe('what clears while its repair is being allowed', () => {
+  it('is neither asked for nor done, and its incident stays closed', async () => {
+    const cluster = await settled(5, {}, [{ critical: true }]);
+    const node = cluster.node(4);
+    // Nobody answers it, which takes its time.
+    cluster.network.partition([cluster.nodes.slice(0, 4).map(({ peer }) => peer), [node.peer]]);
+    node.linux.kill('web0');
+    await later(cluster, 400);
+    await done(cluster, node.linux.startService('web0'));
+    const pid = node.linux.services()[0]?.pid;
+    await later(cluster, 30_000);
+    const incident = node.agent?.incidents().at(-1);
+    expect([incident?.state, incident?.outcome]).toEqual(['resolved', 'cleared without a repair']);
+    expect(executorOf(node).approvals()).toEqual([]);
+    expect(node.linux.services()[0]?.pid).toBe(pid);
+  });
+});

@@ -9,8 +9,9 @@ import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
 const SETTLED_MS = 20_000;
 
-async function settled(nodes: number): Promise<Cluster> {
-  const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080 }] };
+async function settled(nodes: number, names = ['web']): Promise<Cluster> {
+  const service = names.map((name, nth) => ({ name, command: [name], port: 8080 + nth }));
+  const document = { mode: 'act', service };
   const cluster = Cluster.of({ nodes, seed: 6, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
@@ -91,6 +92,22 @@ describe('a story', () => {
     expect(await asked(cluster, stories.keep(gone.peer, { nonsense: 1 }))).toBe(false);
   });
 
+  it('of another machine under the same id is not taken for it', async () => {
+    const { cluster, id, gone } = await goneAfterRepair();
+    const liar = cluster.node(3);
+    const stories = agentOf(liar).stories;
+    const known = cluster.nodes.map((node) => node.agent?.stories.of(id)).find((one) => one !== undefined) ?? expect.fail();
+    const steps = [{ atMs: known.incident.openedMs + 1e9, stage: 'detect' as const, text: 'nothing' }];
+    const incident = { ...known.incident, node: liar.peer, outcome: 'all was well', steps };
+    const signature = liar.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, incident]));
+    stories.of = () => ({ incident, signature });
+    const result = await asked(cluster, agentOf(cluster.node(0)).explain(id));
+    expect(result.ok && [result.explanation.incident.node, result.explanation.incident.outcome]).toEqual([
+      gone.peer,
+      'service.restart helped',
+    ]);
+  });
+
   it('costs no more than two tellings of three witnesses for an incident that is mended, and is bounded in number', async () => {
     const cluster = await settled(9);
     const node = cluster.node(4);
@@ -121,5 +138,24 @@ describe('a story', () => {
       await later(cluster, 1_100);
     }
     expect(agentOf(witness).stories.all().length).toBe(64);
+  });
+
+  it('waits for others that are told: where everything fails at once no witness is asked more than it takes', async () => {
+    const names = Array.from({ length: 100 }, (_, nth) => `s${nth}`);
+    const cluster = await settled(4, names);
+    const node = cluster.node(3);
+    const taken: boolean[] = [];
+    const { stories } = agentOf(cluster.node(0));
+    const keep = stories.keep.bind(stories);
+    stories.keep = async (from, value) => {
+      const isTaken = await keep(from, value);
+      if (from === node.peer) taken.push(isTaken);
+      return isTaken;
+    };
+    for (const name of names) node.linux.kill(name);
+    await later(cluster, 30_000);
+    expect(taken.length).toBeGreaterThan(20);
+    expect(taken.length).toBeLessThan(30);
+    expect(taken).not.toContain(false);
   });
 });
