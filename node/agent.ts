@@ -184,7 +184,6 @@ export class Agent {
       ...parts,
       mode: () => this.#config.mode,
       services: config.services,
-      grants: this.grants,
     });
     this.apiTokens = new ApiTokens(ports);
     this.roll = new Roll(this.#link, ports, this.#audit);
@@ -295,7 +294,7 @@ export class Agent {
 
   #policiesOfSwarm(): SwarmPolicies {
     return new SwarmPolicies(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#ports.clock.wallMs()),
+      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#link.time.wallMs()),
       follow: (bundle, policies) => this.#policies.follow(bundle, policies, (all) => this.#watcher.setPolicies(all)),
       bundle: () => this.#policies.bundle,
       names: () => this.#policies.ofSwarm,
@@ -309,7 +308,7 @@ export class Agent {
 
   #upgradesOfSwarm(): SwarmUpgrades {
     return new SwarmUpgrades(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#ports.clock.wallMs()),
+      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#link.time.wallMs()),
       alive: () => this.#link.alive,
       ask: (peer, body, withinMs) => this.#link.askOne(peer, 'release', body, withinMs),
       coordinator: () => this.#link.coordinator,

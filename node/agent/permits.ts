@@ -108,7 +108,7 @@ export class Permits {
   mayLease(): boolean {
     const { order, coordinator } = this.#link;
     const { members, sick } = order.health();
-    const out = order.decisions.state.leases(this.#ports.clock.wallMs()).length;
+    const out = order.decisions.state.leases(this.#link.time.wallMs()).length;
     return coordinator !== undefined && !isStorm(members, sick) && out < mostLeases(members);
   }
 

@@ -48,8 +48,10 @@ export class StallReports {
     const stalls = await actuator.stalls();
     if (stalls.length === 0) return;
     const kept = await store.get(TOLD_KEY);
-    const toldMs = kept === undefined ? 0 : (z.number().safeParse(decodeCbor(kept)).data ?? 0);
     const nowMs = clock.wallMs();
+    const before = kept === undefined ? 0 : (z.number().safeParse(decodeCbor(kept)).data ?? 0);
+    // One that lies ahead is of a clock that was wrong.
+    const toldMs = before > nowMs ? 0 : before;
     for (const stall of stalls) if (stall.atMs > toldMs && nowMs - stall.atMs < MAX_AGE_MS) await this.#tell(stall, nowMs);
     const newestMs = Math.max(...stalls.map(({ atMs }) => atMs));
     if (newestMs > toldMs) await store.write([{ kind: 'put', key: TOLD_KEY, value: encodeCbor(newestMs) }]);

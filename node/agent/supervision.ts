@@ -3,8 +3,8 @@
 import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Mode } from '../action/guard.ts';
-import type { Silences } from '../action/silences.ts';
-import type { ToolCall } from '../tool-call.ts';
+import type { Executor } from './executor.ts';
+import type { SwarmLink } from './swarm-link.ts';
 
 /** Between one start and the next of a service that keeps ending; twice as long each time. */
 const FIRST_PAUSE_MS = 1_000;
@@ -31,8 +31,9 @@ export interface SupervisionParts {
   ports: Ports;
   mode(): Mode;
   services: readonly ServiceSpec[];
-  executor: { readonly halted: string | undefined; readonly paused: string | undefined; readonly silences: Silences };
-  grants: { denial(call: ToolCall): string | undefined };
+  /** What keeps policies still keeps this still, too. */
+  executor: Pick<Executor, 'brake' | 'silences'>;
+  link: Pick<SwarmLink, 'order' | 'time'>;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -47,20 +48,21 @@ export class Supervision {
 
   /** Once a second. */
   look(): void {
-    const { ports, mode, executor } = this.#parts;
+    const { ports, mode } = this.#parts;
     if (ports.store.refusal === undefined) return this.#next.clear();
-    if (mode() !== 'act' || (executor.halted ?? executor.paused) !== undefined) return;
+    if (mode() !== 'act') return;
     for (const service of ports.actuator.services()) if (this.#isOurs(service)) this.#bringUp(service.name);
   }
 
   #isOurs({ name, state, onPurpose, restart, exitCode, task, unit }: ServiceSample): boolean {
-    const { services, executor, grants } = this.#parts;
+    const { services, executor, link } = this.#parts;
     if (state !== 'exited' || onPurpose || task || unit !== undefined) return false;
     if (restart === 'never' || (restart === 'on-failure' && exitCode === 0)) return false;
     // One for fail-over runs where the swarm has placed it.
     if (services.some((spec) => spec.name === name && spec.failover === true)) return false;
-    const isSilenced = executor.silences.covering(POLICY, name) !== undefined;
-    return !isSilenced && grants.denial({ tool: TOOL, service: name }) === undefined;
+    const silence =
+      executor.silences.covering(POLICY, name) ?? link.order.decisions.state.silenceOn(POLICY, name, link.time.wallMs());
+    return silence === undefined && executor.brake([{ tool: TOOL, service: name }]) === undefined;
   }
 
   #bringUp(name: string): void {
