@@ -19,6 +19,7 @@ import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { until } from '../../swarm/runtime/until.ts';
+import { HEAD_KEY } from '../audit/audit-log.ts';
 import { beginningOf } from './log-beginning.ts';
 
 /** Which of this peer's logs is the one in use. */
@@ -29,9 +30,8 @@ const STEER_EVERY_MS = 1_000;
 const STEER_SOON_MS = 50;
 const INVITE_WITHIN_MS = 3_000;
 const INVITE_AGAIN_MS = 10_000;
-/** What one goes by in Raft is asked again after this. */
+/** What one goes by in Raft is asked again after this; and those who belong to it, how they do. */
 const KNOWN_FOR_MS = 60_000;
-/** Those who belong to it are asked how they do. */
 const ASK_EVERY_MS = 30_000;
 /** Who takes over from one whose loop is late is less late by so much. */
 const MUCH_BETTER = 4;
@@ -142,8 +142,8 @@ export class Committee {
     const { store, clock } = this.#ports;
     this.#startedMs = clock.monotonicMs();
     const isThere = (await store.get(LOG_KEY)) !== undefined || (await store.get(FOUNDER_KEY)) !== undefined;
-    // Before there was a log of decisions nothing said who founded; alone it can be nobody else.
-    const isFounder = !isThere && this.#events.isFounderAlone();
+    // Before there was a log of decisions nothing said who founded; alone it can be nobody else, unless its disk was lost: without an audit.
+    const isFounder = !isThere && this.#events.isFounderAlone() && (await store.get(HEAD_KEY)) !== undefined;
     if (isFounder) await store.write([{ kind: 'put', key: FOUNDER_KEY, value: new Uint8Array() }]);
     if (isThere || isFounder) await this.#openLog();
   }

@@ -11,7 +11,8 @@ import { consistencyProof, inclusionProof, leafHash, nodeHash, rangeHash, type S
 
 const RECORD_PREFIX = 'audit/record/';
 const NODE_PREFIX = 'audit/node/';
-const HEAD_KEY = 'audit/head';
+/** There from the first record on. */
+export const HEAD_KEY = 'audit/head';
 const HEAD_DOMAIN = 'kalos/audit-head/1';
 const INDEX_DIGITS = 12;
 const MAX_TAIL = 1_000;

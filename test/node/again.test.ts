@@ -46,7 +46,7 @@ describe('an agent that cannot go on', () => {
     const agent = await swarm.start('one', '');
     const ended = await eventually('its end', () => agent.process.exitCode ?? undefined, 80_000);
     const output = RealSwarm.outputOf(agent);
-    expect(output.match(/the agent cannot go on: planted/g)).toHaveLength(4);
+    expect(output.match(/the agent cannot go on: Planted/g)).toHaveLength(4);
     expect(output.match(/the agent is started again; its services go on/g)).toHaveLength(3);
     expect(output).toContain('failed 4 times within 10 minutes: it is not started again');
     expect(ended).toBe(1);
