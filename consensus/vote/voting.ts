@@ -16,6 +16,7 @@ import {
   type VoteReason,
   type VoteVerdict,
   voteBytes,
+  voteFromWire,
   voteToWire,
 } from './claim.ts';
 
@@ -31,10 +32,34 @@ const MAX_VOTES_CAST = 1_024;
 /** Claims of one subject that are considered in a minute: a flood costs its witnesses no more than this. */
 const MAX_CLAIMS_PER_MINUTE = 30;
 
-/** A place each for so many: a later claim’s vote takes the place of one that was over long ago. */
+/** A place each for so many: the newest vote takes the place of the oldest. Before 0.4.0 places went by the claim. */
 export const CAST_PREFIX = 'vote-cast/';
-const CAST_DIGITS = 3;
-const castKeyOf = (claimId: string): string => `${CAST_PREFIX}${claimId.slice(0, CAST_DIGITS)}`;
+const CAST_DIGITS = 4;
+const castKeyOf = (nth: number): string => `${CAST_PREFIX}n${String(nth % MAX_VOTES_CAST).padStart(CAST_DIGITS, '0')}`;
+/** Whose older claims are not voted on any more, for what was voted on some of them is forgotten. */
+export const FLOOR_PREFIX = 'vote-floor/';
+const MAX_FLOORS = 10_000;
+
+interface Cast {
+  vote: Vote;
+  asker: PeerId;
+  /** Of the claim. */
+  fromMs: number;
+  nth: number;
+}
+
+const castToWire = ({ vote, asker, fromMs, nth }: Cast): unknown[] => [nth, asker, fromMs, voteToWire(vote)];
+
+/** As it was kept; before 0.4.0 the vote alone. */
+function castFromWire(wire: unknown): Cast | undefined {
+  const before = voteFromWire(wire);
+  if (before !== undefined) return { vote: before, asker: '', fromMs: Number.NEGATIVE_INFINITY, nth: -1 };
+  const [nth, asker, fromMs, vote] = Array.isArray(wire) ? wire : [];
+  const cast = voteFromWire(vote);
+  if (cast === undefined || !Number.isSafeInteger(nth) || typeof asker !== 'string' || typeof fromMs !== 'number')
+    return undefined;
+  return { vote: cast, asker, fromMs, nth: Number(nth) };
+}
 
 export type VoteOutcome = 'certified' | 'refuted' | 'undecided';
 
@@ -77,7 +102,10 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
   readonly #swarmId: string;
   readonly #open = new Map<string, OpenClaim>();
   readonly #asked = new Map<string, AskedClaim>();
-  readonly #cast = new Map<string, Vote>();
+  /** By claim, the oldest first. */
+  readonly #cast = new Map<string, Cast>();
+  #nth = 0;
+  readonly #floors = new Map<PeerId, number>();
   readonly #recent = new Map<PeerId, number[]>();
 
   constructor(crypto: Crypto, swarmId: string) {
@@ -113,7 +141,9 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
   #consider(from: PeerId, claim: Claim, now: Instant): Effects {
     const claimId = claimIdOf(this.#swarmId, claim, this.#crypto.hash);
     const given = this.#cast.get(claimId);
-    if (given !== undefined) return [{ kind: 'send', to: from, message: { type: 'vote', vote: given } }];
+    if (given !== undefined) return [{ kind: 'send', to: from, message: { type: 'vote', vote: given.vote } }];
+    const isForgotten = claim.fromMs <= (this.#floors.get(from) ?? Number.NEGATIVE_INFINITY);
+    if (isForgotten || claim.fromMs > now.wallMs + CLOCK_TOLERANCE_MS) return [];
     const expired = claim.expiresAtMs + CLOCK_TOLERANCE_MS < now.wallMs;
     const tooLong = claim.expiresAtMs - claim.fromMs > CLAIM_LIFE_MS * 2;
     if ((from !== claim.subject && !isGray(claim.kind)) || expired || tooLong || this.#asked.has(claimId)) return [];
@@ -123,8 +153,11 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
   }
 
   /** Votes that were given before a restart: none is given twice, or it would pass for a lie. */
-  recall(votes: readonly Vote[]): void {
-    for (const vote of votes) this.#cast.set(vote.claimId, vote);
+  recall(kept: readonly unknown[], floors: readonly (readonly [PeerId, number])[] = []): void {
+    const casts = kept.flatMap((one) => castFromWire(one) ?? []).sort((a, b) => a.nth - b.nth);
+    for (const cast of casts) this.#cast.set(cast.vote.claimId, cast);
+    this.#nth = (casts.at(-1)?.nth ?? -1) + 1;
+    for (const [asker, fromMs] of floors) this.#floors.set(asker, fromMs);
   }
 
   #withinRate(subject: PeerId, now: Instant): boolean {
@@ -142,16 +175,28 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
     const { claimId, verdict, reason, confidence } = input;
     const unsigned = { claimId, witness: this.#crypto.self, verdict, reason, confidence };
     const vote: Vote = { ...unsigned, signature: this.#crypto.sign(voteBytes(this.#swarmId, unsigned)) };
-    this.#cast.set(claimId, vote);
-    for (const oldest of this.#cast.keys()) {
-      if (this.#cast.size <= MAX_VOTES_CAST) break;
-      this.#cast.delete(oldest);
-    }
+    const cast: Cast = { vote, asker: asked.asker, fromMs: asked.claim.fromMs, nth: this.#nth++ };
+    this.#cast.set(claimId, cast);
     return [
-      { kind: 'persist', key: castKeyOf(claimId), value: voteToWire(vote) },
+      ...this.#forget(),
+      { kind: 'persist', key: castKeyOf(cast.nth), value: castToWire(cast) },
       { kind: 'send', to: asked.asker, message: { type: 'vote', vote } },
       { kind: 'notice', notice: { kind: 'voted', claim: asked.claim, vote } },
     ];
+  }
+
+  /** The oldest votes go; and nothing that their askers claimed before is voted on again: it might be voted on otherwise. */
+  #forget(): Effects {
+    const floors: Effects = [];
+    for (const [oldest, { asker, fromMs }] of this.#cast) {
+      if (this.#cast.size <= MAX_VOTES_CAST) break;
+      this.#cast.delete(oldest);
+      if (asker === '' || fromMs <= (this.#floors.get(asker) ?? Number.NEGATIVE_INFINITY)) continue;
+      this.#floors.set(asker, fromMs);
+      floors.push({ kind: 'persist', key: `${FLOOR_PREFIX}${asker}`, value: fromMs });
+    }
+    for (const first of this.#floors.keys()) if (this.#floors.size > MAX_FLOORS) this.#floors.delete(first);
+    return floors;
   }
 
   #count(from: PeerId, vote: Vote): Effects {

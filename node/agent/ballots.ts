@@ -9,10 +9,16 @@ import {
   isGray,
   type Vote,
   type VoteMessage,
-  voteFromWire,
 } from '../../consensus/vote/claim.ts';
 import type { Equivocation } from '../../consensus/vote/equivocation.ts';
-import { CAST_PREFIX, type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
+import {
+  CAST_PREFIX,
+  FLOOR_PREFIX,
+  type VoteResult,
+  Voting,
+  type VotingInput,
+  type VotingNotice,
+} from '../../consensus/vote/voting.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -22,7 +28,7 @@ import { Batches, unbatched } from './batches.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
 
 const NO_EVIDENCE: Evidence = { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
-const MAX_KEPT = 4_096;
+const MAX_KEPT = 10_000;
 /** Who runs an older one takes one message at a time. */
 const READS_BATCHES = '0.3.0';
 /** Who runs an older one cannot read a claim that names its check. */
@@ -71,8 +77,13 @@ export class Ballots {
 
   /** What it voted before a restart. */
   async open(): Promise<void> {
-    const kept = await this.#ports.store.range(CAST_PREFIX, { limit: MAX_KEPT });
-    this.#core.recall(kept.flatMap(([, bytes]) => voteFromWire(decodeCbor(bytes)) ?? []));
+    const { store } = this.#ports;
+    const kept = await store.range(CAST_PREFIX, { limit: MAX_KEPT });
+    const floors = await store.range(FLOOR_PREFIX, { limit: MAX_KEPT });
+    this.#core.recall(
+      kept.map(([, bytes]) => decodeCbor(bytes)),
+      floors.map(([key, bytes]) => [key.slice(FLOOR_PREFIX.length), Number(decodeCbor(bytes))]),
+    );
   }
 
   /** Claims whose votes are still out. */

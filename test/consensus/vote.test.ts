@@ -16,10 +16,9 @@ import {
   type VoteReason,
   type VoteVerdict,
   voteBytes,
-  voteFromWire,
 } from '../../consensus/vote/claim.ts';
 import { equivocatorOf } from '../../consensus/vote/equivocation.ts';
-import { VOTE_DEADLINE_MS, Voting } from '../../consensus/vote/voting.ts';
+import { CAST_PREFIX, FLOOR_PREFIX, VOTE_DEADLINE_MS, Voting } from '../../consensus/vote/voting.ts';
 import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { at } from '../support/clock.ts';
 import { makePeers } from '../support/crypto.ts';
@@ -243,10 +242,9 @@ describe('a witness that is killed', () => {
     const given = before.step({ kind: 'evidence', claimId, verdict: 'yes', reason: 'port-refused', confidence: 90 }, at(20));
     expect(given.map(({ kind }) => kind)).toEqual(['persist', 'send', 'notice']);
     const [persisted, sent] = given;
-    const vote = persisted?.kind === 'persist' ? voteFromWire(persisted.value) : undefined;
-    if (vote === undefined) throw new Error('nothing was kept');
+    if (persisted?.kind !== 'persist') throw new Error('nothing was kept');
     const after = new Voting(w(0), SWARM);
-    after.recall([vote]);
+    after.recall([persisted.value]);
     expect(ask(after)).toEqual([sent]);
     expect(notices(ask(new Voting(w(0), SWARM)))).toMatchObject([{ kind: 'evidence-wanted' }]);
   });
@@ -268,5 +266,60 @@ describe('a proof of two tongues', () => {
     ];
     expect(none.map((one) => equivocatorOf(w(3), SWARM, one))).toEqual(none.map(() => undefined));
     expect(equivocatorOf(w(3), 'another swarm', proof(yes, no))).toBeUndefined();
+  });
+});
+
+describe('a witness whose memory is full', () => {
+  /** What a witness says on a claim, with what it keeps. */
+  function ask(voting: Voting, what: Claim, ms: number, verdict: VoteVerdict) {
+    const id = claimIdOf(SWARM, what, subject.hash);
+    const asked = voting.step({ kind: 'message', from: subject.self, message: { type: 'claim', claim: what } }, at(ms));
+    const given = asked.some(({ kind }) => kind === 'notice')
+      ? voting.step({ kind: 'evidence', claimId: id, verdict, reason: 'port-refused', confidence: 90 }, at(ms))
+      : asked;
+    const kept = given.flatMap((effect) => (effect.kind === 'persist' ? [[effect.key, effect.value] as const] : []));
+    const vote = given.flatMap((effect) =>
+      effect.kind === 'send' && effect.message.type === 'vote' ? [effect.message.vote] : [],
+    )[0];
+    return { vote, kept };
+  }
+  const another = (nth: number, ms: number): Claim => ({
+    ...claim,
+    fromMs: at(ms).wallMs,
+    expiresAtMs: at(ms + 60_000).wallMs,
+    evidenceDigest: subject.hash(new Uint8Array([2, nth & 255, nth >> 8])),
+  });
+
+  it('signs no second vote on a claim whose first it has forgotten, after a restart neither, and new ones it does', () => {
+    const voting = new Voting(w(0), SWARM);
+    const disk = new Map<string, unknown>();
+    const keep = (kept: readonly (readonly [string, unknown])[]): void => {
+      for (const [key, value] of kept) disk.set(key, value);
+    };
+    const first = another(0, 0);
+    const one = ask(voting, first, 0, 'yes');
+    keep(one.kept);
+    let ms = 0;
+    for (let nth = 1; nth <= 1_100; nth++) {
+      ms += 2_010;
+      keep(ask(voting, another(nth, ms), ms, 'yes').kept);
+    }
+    expect(one.vote?.verdict).toBe('yes');
+    expect(ask(voting, first, ms + 2_010, 'no').vote).toBeUndefined();
+    const kept = [...disk].filter(([key]) => key.startsWith(CAST_PREFIX)).map(([, value]) => value);
+    const floors = [...disk].filter(([key]) => key.startsWith(FLOOR_PREFIX));
+    expect([kept.length, floors.length]).toEqual([1_024, 1]);
+    const after = new Voting(w(0), SWARM);
+    after.recall(
+      kept,
+      floors.map(([key, value]) => [key.slice(FLOOR_PREFIX.length), Number(value)]),
+    );
+    expect(ask(after, first, ms + 4_020, 'no').vote).toBeUndefined();
+    expect(ask(after, another(1_100, ms), ms + 4_020, 'no').vote?.verdict).toBe('yes'); // the one that it gave
+    expect(ask(after, another(2_000, ms + 6_000), ms + 6_000, 'no').vote?.verdict).toBe('no');
+  });
+
+  it('does not vote on what is claimed to be of a time to come', () => {
+    expect(ask(new Voting(w(0), SWARM), another(1, 7_200_000), 0, 'yes').vote).toBeUndefined();
   });
 });

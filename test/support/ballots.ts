@@ -11,7 +11,6 @@ import {
   type VoteMessage,
   type VoteVerdict,
   voteBytes,
-  voteFromWire,
 } from '../../consensus/vote/claim.ts';
 import { type VoteResult, Voting, type VotingInput, type VotingNotice } from '../../consensus/vote/voting.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
@@ -81,7 +80,7 @@ class Election {
 
   #begin(crypto: ModelledCrypto): void {
     const core = new Voting(crypto, SWARM);
-    core.recall((this.disks.get(crypto.self) ?? []).flatMap((wire) => voteFromWire(wire) ?? []));
+    core.recall(this.disks.get(crypto.self) ?? []);
     this.cores.set(crypto.self, core);
   }
 
