@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { readStory } from '../../node/agent/stories.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
+import { TABLES } from '../../node/query/catalogue/catalogue.ts';
+import type { TableSources } from '../../node/query/catalogue/table.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -69,9 +71,14 @@ describe('an incident of a machine that is gone', () => {
   });
 
   it('is kept by two others at least', async () => {
-    const { cluster, id } = await goneAfterRepair();
+    const { cluster, id, gone } = await goneAfterRepair();
     const rows = cluster.nodes.flatMap((node) => node.agent?.stories.all() ?? []).map((one) => one.id);
     expect(rows.filter((one) => one === id).length).toBeGreaterThanOrEqual(2);
+    const table = TABLES.find(({ name }) => name === 'witnessed_incidents') ?? expect.fail('no table');
+    const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
+    const sources = { link: agentOf(holder).swarm, stories: agentOf(holder).stories } as unknown as TableSources;
+    // The column `node` is the machine that answers, as in every table.
+    expect(table.rows(sources, [], new Map())).toMatchObject([{ id, node: holder.name, member: gone.name }]);
   });
 });
 

@@ -326,10 +326,11 @@ const historyTables: readonly Table[] = [
     name: 'witnessed_incidents',
     scope: 'machine',
     description: 'Incidents of other members that they told this agent as their witness: there when that member is not',
-    columns: columns(`
-      witness TEXT machine that was told${INCIDENT_COLUMNS}`),
-    examples: ["select distinct id, node, policy, target, outcome from witnessed_incidents where node = 'web-3'"],
-    rows: ({ link, stories }) => stories.all().map((incident) => ({ witness: link.name, ...incidentRow(incident) })),
+    columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine that was told')}
+      member TEXT machine that it is of`),
+    examples: ["select distinct id, member, policy, target, outcome from witnessed_incidents where member = 'web-3'"],
+    rows: ({ link, stories }) =>
+      stories.all().map((incident) => ({ ...incidentRow(incident), node: link.name, member: incident.nodeName })),
   },
   known(
     'cases',
