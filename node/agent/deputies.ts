@@ -20,6 +20,7 @@ const THERE_FOR_MS = 10_000;
 /** Those that are down for good among them. */
 const MAX_ISSUERS = 8;
 const REQUEST_MS = 3_000;
+const MAX_SHARE_BYTES = 60_000;
 const MAX_SHARED = 100;
 /** A deputy's certificate is renewed long before it ends. */
 const RENEW_BEFORE_MS = 200 * MEMBER_LIFE_MS;
@@ -118,10 +119,14 @@ export class Deputies {
     const { self } = this.#ports.transport;
     const known = this.#admission.ledger.shared().slice(-MAX_SHARED);
     if (known.length === 0 || !this.#admission.isIssuer || this.#turns.isStopped) return;
-    const body = encodeCbor(['know', known.map(({ maker, token }) => [maker ?? self, token])]);
+    const bodies = portions(
+      known.map(({ maker, token }) => [maker ?? self, token]),
+      (some) => encodeCbor(['know', some]),
+    );
     const others = this.#issuers().filter(({ peer, state }) => peer !== self && state === 'alive');
     // Who does not take it now, or knows no tokens of others, is told again at the next turn.
-    await Promise.all(others.map(({ peer }) => this.#events.request(peer, body, REQUEST_MS).catch(() => undefined)));
+    for (const body of bodies)
+      await Promise.all(others.map(({ peer }) => this.#events.request(peer, body, REQUEST_MS).catch(() => undefined)));
   }
 
   /** Has whoever made a token redeem it. @throws Error with why not */
@@ -142,4 +147,14 @@ export class Deputies {
       await ledger.merge(maker === this.#ports.transport.self ? undefined : maker, token, mayMakeCommittee);
     return encodeCbor(true);
   }
+}
+
+/** A request has 64 KiB, and a token that was used often lists whom it let in: as many of them in each as fit. One that alone does not is left out. */
+export function portions<Item>(items: readonly Item[], encode: (some: readonly Item[]) => Uint8Array): Uint8Array[] {
+  if (items.length === 0) return [];
+  const whole = encode(items);
+  if (whole.length <= MAX_SHARE_BYTES) return [whole];
+  if (items.length === 1) return [];
+  const half = Math.ceil(items.length / 2);
+  return [...portions(items.slice(0, half), encode), ...portions(items.slice(half), encode)];
 }

@@ -1,5 +1,7 @@
 // Deputies: issuers that let others in and renew certificates, and no more; and tokens that are good while who made them is gone.
+
 import { describe, expect, it } from 'vitest';
+import { portions } from '../../node/agent/deputies.ts';
 import { encodeBody, signRecord } from '../../swarm/identity/record.ts';
 import { ISSUER_LIFE_MS } from '../../swarm/identity/roster.ts';
 import { makePeer } from '../support/crypto.ts';
@@ -133,5 +135,15 @@ describe('a deputy that lies', () => {
     );
     expect(founder.admission.ledger.list().at(-1)).toMatchObject({ role: 'member', expiresMs, usesLeft });
     expect(lured.admission.isMember).toBe(false);
+  });
+});
+
+describe('what issuers tell each other of tokens', () => {
+  it('goes in as many requests as it takes, each of a size that is taken', () => {
+    const tokens = Array.from({ length: 100 }, (_, nth) => `${nth} ${'x'.repeat(nth === 7 ? 70_000 : 9_000)}`);
+    const bodies = portions(tokens, (some) => new TextEncoder().encode(JSON.stringify(some)));
+    expect(bodies.every((body) => body.length <= 60_000)).toBe(true);
+    const told = bodies.flatMap((body) => JSON.parse(new TextDecoder().decode(body)) as string[]);
+    expect(told).toEqual(tokens.filter((_, nth) => nth !== 7));
   });
 });
