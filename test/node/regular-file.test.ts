@@ -60,7 +60,7 @@ describe('a file that is named from outside', () => {
 
   it('as a configuration is one line of what is wrong', () => {
     expect(() => readConfigFile(fifo('kalos.toml'), false)).toThrow(
-      `cannot read ${at('kalos.toml')}: it is a FIFO, not a regular file`,
+      `${at('kalos.toml')} cannot be read: It is a FIFO, not a regular file`,
     );
   });
 
