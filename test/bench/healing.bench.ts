@@ -133,7 +133,8 @@ async function run(options: BenchOptions): Promise<Figures> {
       option('load', 4),
     );
     const hasMonit = installed('monit') && option('rival', 1) === 1;
-    if (!hasMonit) unmeasured.push('monit: it is not installed (package monit)');
+    if (!hasMonit)
+      unmeasured.push(`monit: ${installed('monit') ? 'left out by --rival 0' : 'it is not installed (package monit)'}`);
     const expressible = cases.filter(({ fault }) => fault.monit !== undefined);
     const rivals = hasMonit
       ? await inParallel(
