@@ -206,6 +206,7 @@ export class UntoldChecker implements Checker {
   readonly name = 'untold';
   /** Since when an incident has been open and untold, by machine, start of its agent, and incident. */
   #since = new Map<string, number>();
+  readonly #told = new Set<string>();
 
   each(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
@@ -220,8 +221,9 @@ export class UntoldChecker implements Checker {
         const key = `${node.name} ${node.starts} ${id}`;
         const sinceMs = this.#since.get(key) ?? nowMs;
         still.set(key, sinceMs);
-        if (nowMs - sinceMs === UNTOLD_MS)
-          cluster.violation(`${node.name}: ${id} (${policy}) is open for two minutes, and nobody was told`);
+        if (nowMs - sinceMs < UNTOLD_MS || this.#told.has(key)) continue;
+        this.#told.add(key);
+        cluster.violation(`${node.name}: ${id} (${policy}) is open for two minutes, and nobody was told`);
       }
     }
     this.#since = still;

@@ -5,6 +5,7 @@ import { decodeCertificate } from '../../consensus/vote/certificate.ts';
 import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
+import { UntoldChecker } from '../../sim/check/machines.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import type { Sickness } from '../../sim/machine/answers.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
@@ -142,5 +143,27 @@ describe('what nobody knows a remedy for', () => {
     const [incident] = incidentsOf(node).filter((one) => one.policy === 'idle');
     expect([incident?.state, incident?.steps.filter(({ stage }) => stage === 'vote').length]).toEqual(['escalated', 1]);
     expect(storyOf(node)).toContain('a person must look: ');
+  });
+});
+
+describe('the checker of what is untold', () => {
+  it('finds an incident that is open for two minutes with nobody told, once; and none that a person was told of', async () => {
+    const cluster = await settled(3);
+    const node = cluster.node(2);
+    sicken(node, 'failed-here');
+    await later(cluster, 20_000);
+    const [incident] = incidentsOf(node);
+    if (incident === undefined) throw new Error('nothing was noticed');
+    const checker = new UntoldChecker();
+    const watch = async (state: typeof incident.state, seconds: number): Promise<number> => {
+      for (let second = 0; second < seconds; second++) {
+        await later(cluster, 1_003); // no whole seconds: it goes by what has passed
+        incident.state = state;
+        checker.each(cluster);
+      }
+      return cluster.violations.length;
+    };
+    expect([await watch('escalated', 150), await watch('watching', 110), await watch('watching', 60)]).toEqual([0, 0, 1]);
+    expect(cluster.violations[0]).toContain(`${incident.id} (service-unresponsive) is open for two minutes`);
   });
 });
