@@ -2,7 +2,7 @@
 // number while the one before still answers, two agents have the key, as after a copy of a state directory: the second is not let in, and
 // both are given the proof, a statement by their own key that a run of theirs did not make.
 import { z } from 'zod';
-import { decodeCbor, encodeCbor, equalBytes } from '../dissemination/cbor.ts';
+import { decodeCbor, encodeCbor, equalBytes, toHex } from '../dissemination/cbor.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../ports/crypto.ts';
 import type { Random } from '../ports/random.ts';
@@ -53,9 +53,10 @@ export class Instances {
   readonly #config: InstancesConfig;
   readonly #events: InstancesEvents;
   readonly #own: Uint8Array;
-  readonly #startedMs: number;
   /** Another run of this agent. */
   #other: Uint8Array = NONE;
+  /** Of each such run, in hex, the wall clock of the newest statement that counted: one that is shown again counts no more. */
+  readonly #newest = new Map<string, number>();
   /** Who is connected, or was last. */
   readonly #known = new Map<PeerId, Uint8Array>();
   readonly #found = new Map<PeerId, { text: string; atMs: number }>();
@@ -65,7 +66,6 @@ export class Instances {
     this.#config = config;
     this.#events = events;
     this.#own = ports.random.bytes(INSTANCE_BYTES);
-    this.#startedMs = ports.clock.wallMs();
   }
 
   /** What this run says of itself; to another run, where it knows of one. */
@@ -112,11 +112,11 @@ export class Instances {
     return undefined;
   }
 
-  /** Another member has met a second run of this agent, or shows what an earlier one said: only who answers this run, or spoke since it began, runs now. @throws where it is none */
+  /** Another member has met a second run of this agent, or shows what an earlier one said. It counts once that run, which is given this answer, answers it. @throws where it is none */
   answer(body: Uint8Array): Uint8Array {
     const said = this.#parse(this.#ports.crypto.self, body);
     if (said === undefined || equalBytes(said.instance, this.#own)) throw new Error('no statement of another run');
-    if (equalBytes(said.answers, this.#own) || said.wallMs >= this.#startedMs) this.#noteOwn(said);
+    if (equalBytes(said.answers, this.#own)) this.#noteOwn(said);
     return this.statement(said.instance);
   }
 
@@ -126,8 +126,11 @@ export class Instances {
     if (said !== undefined && equalBytes(said.answers, this.#own) && !equalBytes(said.instance, this.#own)) this.#noteOwn(said);
   }
 
-  #noteOwn({ place, instance }: Statement): void {
+  #noteOwn({ place, instance, wallMs }: Statement): void {
     this.#other = instance;
+    const key = toHex(instance);
+    if (wallMs <= (this.#newest.get(key) ?? Number.NEGATIVE_INFINITY)) return;
+    this.#newest.set(key, wallMs);
     const what = `two agents have this key: another one runs on ${place}, so neither of them acts`;
     this.#note(this.#ports.crypto.self, `${what}; stop one of them, and remove the state directory of the copy`);
   }
