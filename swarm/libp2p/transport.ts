@@ -4,7 +4,7 @@ import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { Connection, Ed25519PrivateKey, PeerId as Libp2pPeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { lpStream } from '@libp2p/utils';
-import { multiaddr } from '@multiformats/multiaddr';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { probeHttp } from '../adapters/http-probe.ts';
 import { probeTcp } from '../adapters/tcp-probe.ts';
 import {
@@ -77,6 +77,9 @@ interface Outbox {
   open: { stream: Stream; writer: ReturnType<typeof lpStream<Stream>> } | undefined;
 }
 
+const ipOf = (address: Multiaddr): string | undefined =>
+  address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
+
 export class Libp2pTransport implements Transport {
   readonly self: PeerId;
   readonly #options: Libp2pTransportOptions;
@@ -88,6 +91,8 @@ export class Libp2pTransport implements Transport {
     () => undefined,
   );
   readonly #pacer = new Pacer();
+  /** Of who is connected, the addresses (IP) that it says it listens at. */
+  readonly #listensAt = new Map<PeerId, string[]>();
   #started: Host | undefined;
 
   constructor(options: Libp2pTransportOptions) {
@@ -127,6 +132,13 @@ export class Libp2pTransport implements Transport {
     }
     this.#guard(host);
     host.addEventListener('peer:connect', ({ detail }) => handlers.connected(detail.toString()));
+    host.addEventListener('peer:identify', ({ detail: { peerId, listenAddrs } }) => {
+      if (host.getConnections(peerId).length > 0)
+        this.#listensAt.set(
+          peerId.toString(),
+          listenAddrs.flatMap((address) => ipOf(address) ?? []),
+        );
+    });
     host.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString(), handlers));
     for (const topic of names.topics) {
       host.services.pubsub.subscribe(topic);
@@ -171,6 +183,7 @@ export class Libp2pTransport implements Transport {
 
   #disconnected(peer: PeerId, handlers: TransportHandlers): void {
     this.#budgets.forget(peer);
+    this.#listensAt.delete(peer);
     for (const key of [...this.#outboxes.keys()]) if (key.startsWith(`${peer} `)) this.#outboxes.delete(key);
     handlers.disconnected(peer);
   }
@@ -289,10 +302,13 @@ export class Libp2pTransport implements Transport {
     return host === undefined ? Promise.resolve('silent') : probeHttp(host, port, path, timeoutMs);
   }
 
-  /** Where a peer that is connected is seen. */
+  /** Where a peer answered, or is seen and says that it listens: at a translated address there are somebody else's ports. */
   #hostOf(peer: PeerId): string | undefined {
-    const remote = this.#started?.getConnections(peerIdFromString(peer))[0]?.remoteAddr;
-    return remote?.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
+    const connections = this.#started?.getConnections(peerIdFromString(peer)) ?? [];
+    const dialled = connections.find(({ direction }) => direction === 'outbound');
+    if (dialled !== undefined) return ipOf(dialled.remoteAddr);
+    const seen = connections[0] && ipOf(connections[0].remoteAddr);
+    return seen !== undefined && this.#listensAt.get(peer)?.includes(seen) === true ? seen : undefined;
   }
 
   traffic(): ReadonlyMap<string, Traffic> {

@@ -86,7 +86,7 @@ export interface Transport {
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void;
   /** @throws TransportError */
   request(peer: PeerId, protocol: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
-  /** Connects by TCP to a port on the host where `peer` is seen; sends nothing. */
+  /** Connects by TCP to a port on the host where `peer` answered a dial, or is seen and says that it listens (elsewhere: `silent`); sends nothing. */
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState>;
   /** Asks there for a path by HTTP, and looks at the status. */
   probeHttp(peer: PeerId, port: number, path: string, timeoutMs: number): Promise<HttpState>;

@@ -27,9 +27,16 @@ interface Look {
   files: number;
 }
 
-function look(pid: number, startMs: number): Look {
-  const rss = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^VmRSS:\s+(\d+)/m)?.[1];
-  return { atS: (performance.now() - startMs) / 1_000, rssMb: Number(rss) / 1_024, files: readdirSync(`/proc/${pid}/fd`).length };
+/** Undefined of a process that has ended, and of one that nobody has waited for yet. */
+function look(pid: number, startMs: number): Look | undefined {
+  try {
+    const rss = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^VmRSS:\s+(\d+)/m)?.[1];
+    if (rss === undefined) return undefined;
+    const files = readdirSync(`/proc/${pid}/fd`).length;
+    return { atS: (performance.now() - startMs) / 1_000, rssMb: Number(rss) / 1_024, files };
+  } catch {
+    return undefined;
+  }
 }
 
 /** By least squares, in an hour. */
@@ -62,6 +69,8 @@ const FAULT_EVERY_MS = 20_000;
 /** A member that does not coordinate is killed at every so many faults. */
 const KILL_EVERY = 15;
 const UNTOLD_MS = 120_000;
+/** A shorter life says more of a start than of a slope. */
+const LIFE_S = 1_200;
 
 /** A service that answers over HTTP, until it is told to answer with errors. */
 const SERVER =
@@ -105,8 +114,9 @@ class Soaked {
   async look(startMs: number): Promise<void> {
     for (const one of this.all) {
       const { pid } = one.agent.process;
-      if (pid === undefined || one.agent.process.exitCode !== null) continue;
-      one.looks.push(look(pid, startMs));
+      const seen = pid === undefined ? undefined : look(pid, startMs);
+      if (seen === undefined) continue;
+      one.looks.push(seen);
       const incidents = await ask<Incident[]>(one.agent.directory, '/v1/incidents').catch(() => undefined);
       if (incidents !== undefined) this.#lookAt(one.agent.name, incidents);
     }
@@ -142,10 +152,14 @@ async function harm(swarm: RealSwarm, soaked: Soaked, nth: number, progress: Ben
   if (one === undefined) return;
   const { name, directory } = one.agent;
   if (nth % KILL_EVERY === KILL_EVERY - 1 && soaked.coordinator !== name && soaked.all[0] !== one) {
-    const { uptimeMs, samples } = await status(one);
-    one.missed += Math.max(0, Math.floor(uptimeMs / 1_000) - samples);
-    progress(`${name} is killed`);
-    await swarm.kill(one.agent);
+    const { exitCode, signalCode } = one.agent.process;
+    // It may not have come back the last time.
+    if (exitCode === null && signalCode === null) {
+      const { uptimeMs, samples } = await status(one);
+      one.missed += Math.max(0, Math.floor(uptimeMs / 1_000) - samples);
+      progress(`${name} is killed`);
+      await swarm.kill(one.agent);
+    }
     one.agent = await swarm.start(name, one.config, one.agent);
     return;
   }
@@ -197,21 +211,22 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
 
 async function figuresOf(minutes: number, soaked: Soaked, unmeasured: string[]): Promise<Figures> {
   const rows: Figures['rows'] = [];
-  let [missed, steepest, files] = [0, 0, 0];
+  let missed = 0;
+  const slopes: { rssMb: number; files: number }[] = [];
   const outcomes = new Map<string, number>();
   for (const one of soaked.all) {
     const { samples, uptimeMs } = await status(one);
-    missed += one.missed + Math.max(0, Math.floor(uptimeMs / 1_000) - samples);
+    const lived = uptimeMs / 1_000;
+    missed += one.missed + Math.max(0, Math.floor(lived) - samples);
     // Of its last life, without what its start leaves behind.
-    const life = one.looks.filter(({ atS }) => atS > (one.looks.at(-1)?.atS ?? 0) - uptimeMs / 1_000);
+    const life = one.looks.filter(({ atS }) => atS > (one.looks.at(-1)?.atS ?? 0) - lived);
     const settled = life.slice(Math.floor(life.length / 4));
-    if (settled.length > 2) {
-      steepest = Math.max(steepest, slope(settled, 'rssMb'));
-      files = Math.max(files, slope(settled, 'files'));
+    if (lived >= LIFE_S) {
+      slopes.push({ rssMb: slope(settled, 'rssMb'), files: slope(settled, 'files') });
     }
     rows.push([
       `memory of ${one.agent.name}`,
-      `${settled.at(-1)?.rssMb.toFixed(1)} MiB, ${slope(settled, 'rssMb').toFixed(2)} MiB an hour`,
+      `${settled.at(-1)?.rssMb.toFixed(1)} MiB after ${(lived / 60).toFixed(0)} min, ${slope(settled, 'rssMb').toFixed(2)} MiB an hour`,
       '',
     ]);
     for (const { policy, outcome, state } of await ask<Incident[]>(one.agent.directory, '/v1/incidents')) {
@@ -221,12 +236,14 @@ async function figuresOf(minutes: number, soaked: Soaked, unmeasured: string[]):
   }
   for (const [what, count] of outcomes) rows.push([what, String(count), '']);
   const { coordinatorChanges, untold } = soaked;
+  const steepest = (of: (one: { rssMb: number; files: number }) => number) =>
+    slopes.length === 0 ? undefined : Math.max(...slopes.map(of));
   return {
     rows,
     keys: {
       minutes,
-      rss_slope_mb_h: steepest,
-      files_slope_h: files,
+      rss_slope_mb_h: steepest((one) => one.rssMb),
+      files_slope_h: steepest((one) => one.files),
       missed,
       untold: untold.size,
       coordinator_changes: coordinatorChanges,

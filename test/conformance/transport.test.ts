@@ -24,20 +24,19 @@ interface World {
   close(): Promise<void>;
 }
 
-function libp2pWorld(): World {
+/** `makeElsewhere`: one that is seen at an address at which it does not say that it listens, as behind a router that translates. */
+function libp2pWorld(): World & { makeElsewhere(): Promise<Transport> } {
   const made: Transport[] = [];
+  const make = async (networkKey?: Uint8Array, announce: string[] = []): Promise<Transport> => {
+    const { peer: self, privateKey } = await makeIdentity();
+    const networkKeys = networkKey === undefined ? [] : [networkKey];
+    const transport = new Libp2pTransport({ self, privateKey, ...ON_LOOPBACK, announce, networkKeys });
+    made.push(transport);
+    return transport;
+  };
   return {
-    make: async (networkKey) => {
-      const { peer: self, privateKey } = await makeIdentity();
-      const transport = new Libp2pTransport({
-        self,
-        privateKey,
-        ...ON_LOOPBACK,
-        networkKeys: networkKey === undefined ? [] : [networkKey],
-      });
-      made.push(transport);
-      return transport;
-    },
+    make,
+    makeElsewhere: () => make(undefined, ['/ip4/127.0.0.9/tcp/9']),
     pump: async () => undefined,
     close: async () => void (await Promise.all(made.map((transport) => transport.stop()))),
   };
@@ -189,6 +188,10 @@ describe.each([
       port = (server.address() as { port: number }).port;
     }
     expect(await settled(b.probePort(a.self, port, 1_000))).toBe('open');
+    // Who was dialled knows once the other has said where it listens.
+    await eventually('open from the other end', async () => {
+      return (await settled(a.probePort(b.self, port, 1_000))) === 'open' || undefined;
+    });
     await new Promise((resolve) => server.close(resolve));
     expect(await settled(b.probePort(a.self, kind === 'libp2p' ? port : 1, 1_000))).toBe('refused');
   });
@@ -218,6 +221,37 @@ describe.each([
     expect(await probe(1)).toBe('refused');
     if (kind === 'libp2p') expect(await settled(b.probeHttp(a.self, port, '/a b', 300))).toBe('unknown');
     if (kind === 'libp2p') expect(new Set(asked)).toEqual(new Set([`/health?deep=1 127.0.0.1:${port}`]));
+  });
+});
+
+describe('a peer that is seen at an address that is not its own', () => {
+  it('has no port of that address looked at, nor asked for anything by HTTP', async () => {
+    const world = libp2pWorld();
+    const connections: string[] = [];
+    const server = createHttpServer(({ url = '' }, response) => {
+      connections.push(url);
+      response.end();
+    });
+    try {
+      const [a, b] = [await world.make(), await world.makeElsewhere()];
+      await Promise.all([a.start(NAMES, new Recorder()), b.start(NAMES, new Recorder())]);
+      await b.dial(a.addresses()[0] ?? '');
+      await eventually('both to be connected', async () => a.connectedPeers().includes(b.self) || undefined);
+      server.on('connection', () => void connections.push('a connection'));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as { port: number };
+      // Also once it has said where it listens.
+      for (let tries = 0; tries < 10; tries++) {
+        expect(await a.probePort(b.self, port, 300)).toBe('silent');
+        expect(await a.probeHttp(b.self, port, '/', 300)).toBe('silent');
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+      expect(await b.probeHttp(a.self, port, '/', 300)).toBe('passed');
+      expect(connections).toEqual(['a connection', '/']);
+    } finally {
+      await world.close();
+      server.close();
+    }
   });
 });
 
