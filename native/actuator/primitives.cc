@@ -45,7 +45,7 @@ Outcome check_unit(const Primitives &p, const Args &args) {
 	return p.policy().allows_unit(args[1].text) ? Outcome::fine() : Outcome::refused("the actuator's policy does not allow the unit " + args[1].text);
 }
 void run_unit(Primitives &p, const Args &args, const std::string &, Done done) {
-	p.services().run_helper({p.systemctl(), "--no-ask-password", "--quiet", args[0].text, "--", args[1].text}, "", kUnitMs, "", std::move(done));
+	p.services().run_helper({p.systemctl(), "--no-ask-password", "--quiet", args[0].text, "--", args[1].text}, "", kUnitMs, std::move(done));
 }
 
 Outcome check_spawn(const Primitives &p, const Args &args) {
@@ -206,7 +206,7 @@ void run_nft(Primitives &p, const Args &args, bool block, Done done) {
 	rules += "add " + element; // so that taking away what is not there is no error
 	if (!block)
 		rules += "delete " + element;
-	p.services().run_helper({kNft, "-f", "-"}, rules, kHelperMs, "", std::move(done));
+	p.services().run_helper({kNft, "-f", "-"}, rules, kHelperMs, std::move(done));
 }
 void run_block_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, true, std::move(done)); }
 void run_unblock_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, false, std::move(done)); }

@@ -386,7 +386,7 @@ bool Server::dispatch_read(const Request &request, const Answer &answer) {
 		if (!services_.declared(arguments[0].text) || argv.empty() || arguments[2].number < 1 || arguments[2].number > kMaxCheckMs)
 			answer(Outcome::refused("a check needs a declared service, a command and 1 to 30,000 ms"), "");
 		else
-			services_.run_helper(argv, "", arguments[2].number, arguments[0].text, [answer](Outcome outcome) { answer(std::move(outcome), ""); });
+			services_.run_check(arguments[0].text, argv, arguments[2].number, [answer](Outcome outcome) { answer(std::move(outcome), ""); });
 	} else {
 		return false;
 	}

@@ -24,8 +24,6 @@ namespace {
 
 constexpr size_t kMaxServices = 256;
 constexpr size_t kMaxArguments = 256;
-constexpr size_t kMaxHelpers = 16;
-constexpr size_t kMaxHelperText = 4096;
 constexpr int64_t kLogCheckMs = 5000;
 constexpr int kLogsKept = 3;
 constexpr int kForgetAttempts = 20;
@@ -46,19 +44,8 @@ bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
 	return true;
 }
 
-void reset_signals() {
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, nullptr);
-	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
-}
-
 // The disk is full, broken, or mounted read-only.
 bool refuses_writes(int error) { return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO; }
-
-// The child's own end of things, and of what this process was started with.
-void close_others() { syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); }
 
 // Copies the log and empties it: the service keeps its descriptor. Lines written in between may be lost.
 void rotate_log(const std::string &path, uid_t owner) {
@@ -484,68 +471,12 @@ void Services::reap() {
 			kill(-pid, SIGKILL); // what it leaves behind ends with it; not reaped yet, so the group is still its own
 		int status = 0;
 		waitpid(pid, &status, 0);
-		auto helper = helpers_.find(pid);
 		if (service != nullptr) {
 			ended(service, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-		} else if (helper != helpers_.end()) {
-			Helper over = std::move(helper->second);
-			helpers_.erase(helper);
-			char text[kMaxHelperText];
-			ssize_t got = read(over.errors, text, sizeof text);
-			close(over.errors);
-			loop_.cancel(over.timeout);
-			std::string said(text, got > 0 ? static_cast<size_t>(got) : 0);
-			bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-			over.done(well ? Outcome{Outcome::kOk, said} : Outcome::failed(said.empty() ? "it ended with status " + std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) : said));
-		} else if (on_other) {
+		} else if (!helper_ended(pid, status) && on_other) {
 			on_other(pid, status);
 		}
 	}
-}
-
-void Services::run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done done) {
-	int in[2] = {-1, -1}, out[2] = {-1, -1};
-	if (helpers_.size() >= kMaxHelpers)
-		return done(Outcome::failed("too many helpers at once"));
-	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0)
-		return done(Outcome::error("pipe", errno));
-	pid_t self = getpid();
-	pid_t pid = fork();
-	if (pid == 0) {
-		ServiceSpec spec;
-		auto service = services_.find(as_service);
-		if (service != services_.end()) { // a health check: as its service would see it
-			spec = service->second->spec;
-			spec.argv = argv;
-			spec.limits.clear();
-			become(spec, service->second->fence, self, out[1], out[1]);
-		}
-		setsid();
-		reset_signals();
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		dup2(out[1], 2);
-		std::vector<char *> words;
-		for (const std::string &word : argv)
-			words.push_back(const_cast<char *>(word.c_str()));
-		words.push_back(nullptr);
-		close_others();
-		char *environment[] = {const_cast<char *>("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), const_cast<char *>("LANG=C.UTF-8"), nullptr};
-		execve(words[0], words.data(), environment);
-		std::string text = argv[0] + ": " + strerror(errno);
-		(void)!write(2, text.data(), text.size());
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	(void)!write(in[1], input.data(), input.size()); // far below what a pipe holds
-	close(in[1]);
-	if (pid < 0) {
-		close(out[0]);
-		return done(Outcome::error("fork", errno));
-	}
-	Loop::Timer timeout = loop_.after(timeout_ms, [pid] { kill(-pid, SIGKILL), kill(pid, SIGKILL); });
-	helpers_[pid] = Helper{out[0], "", timeout, std::move(done)};
 }
 
 std::string Services::owner_of(pid_t pid) const {

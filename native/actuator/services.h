@@ -35,6 +35,10 @@ struct ServiceSpec {
 
 using Done = std::function<void(Outcome)>;
 
+// In a child, before it becomes a program: all signals as they come, and nothing of what the actuator has open.
+void reset_signals();
+void close_others();
+
 class Services {
 public:
 	// changed(name, ended by itself)
@@ -65,8 +69,10 @@ public:
 	void stop_all(std::function<void()> done);
 	// A one-off program, under a name of its own, without new privileges or network.
 	Outcome spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms);
-	// A fixed helper (nft, systemctl, a health check): done with its standard error where it fails.
-	void run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done done);
+	// A fixed helper (nft, systemctl): done with its standard error where it fails.
+	void run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, Done done);
+	// A health check, run as its service: `failed` where it ends with anything but 0, `gone` where it does not end in time, `unknown` where it could not be started.
+	void run_check(const std::string &name, const std::vector<std::string> &argv, int64_t timeout_ms, Done done);
 	Loop &loop() const { return loop_; }
 	// Collects children that ended; as PID 1 also those of others.
 	void reap();
@@ -108,6 +114,10 @@ private:
 		Done done;
 	};
 
+	// Whether it was one.
+	bool helper_ended(pid_t pid, int status);
+	// Takes `done` where it began.
+	Outcome begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done *done);
 	Outcome take(const Value &specs);
 	Outcome parse(const Value &value, ServiceSpec *spec) const;
 	Outcome identity(const ServiceSpec &spec, uid_t *uid, gid_t *gid, std::string *name, std::string *home) const;

@@ -370,6 +370,14 @@ describe('a check', () => {
     expect(await failing.checkService('f', 500)).toBe('failed');
   });
 
+  it('by a program that hangs is no answer, and one that cannot be started says nothing of the service', async () => {
+    const client = await running(sh('e', 'sleep 600', { check: { kind: 'exec', command: ['sleep', '60'] } }));
+    // The actuator runs sixteen at a time.
+    const found = await Promise.all(Array.from({ length: 18 }, () => client.checkService('e', 500)));
+    expect(Object.groupBy(found, (one) => one)).toMatchObject({ silent: { length: 16 }, unknown: { length: 2 } });
+    expect(found).toHaveLength(18);
+  });
+
   it('by a log line waits for it after each start', async () => {
     const { client, test } = await make([
       sh('l', 'sleep 0.4; echo "now listening"; sleep 600', { check: { kind: 'log', text: 'listening' } }),

@@ -65,7 +65,7 @@ describe('a file that is named from outside', () => {
   });
 
   it('in the place of a service’s log holds nobody up, and says nothing', async () => {
-    const checks = new ServiceChecks(place, async () => true);
+    const checks = new ServiceChecks(place, async () => 'open');
     fifo('web.log');
     const spec = { name: 'web', check: { kind: 'log', text: 'ready' } } as ServiceSpec;
     const sample = { starts: 1, sinceMs: 0 } as ServiceSample;

@@ -66,7 +66,7 @@ describe('a log that falls silent', () => {
   it('is told by when it was seen to change: the dates of files are of a clock that can be set', async () => {
     const logs = mkdtempSync(join(tmpdir(), 'kalos-silence-'));
     const path = join(logs, 'web.log');
-    const checks = new ServiceChecks(logs, async () => true);
+    const checks = new ServiceChecks(logs, async () => 'open');
     const silent = { name: 'web', command: ['web'], check: { kind: 'silence' as const, withinMs: 300 } };
     const look = () => checks.look(silent, { ...stoppedService(silent, 0), state: 'running', starts: 1 }, 100);
     for (const aheadS of [25 * 3_600, -73 * 3_600]) {

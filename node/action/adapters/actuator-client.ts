@@ -96,6 +96,15 @@ export interface ActuatorOptions {
 
 type Answer = { ok: true; value: unknown } | ActuatorFailure;
 
+/** Only `failed` is the program's own word; one that is refused is not declared any more. */
+const EXEC_CHECK: Record<ActuatorFailure['code'], ServiceCheck> = {
+  failed: 'failed',
+  gone: 'silent',
+  unknown: 'unknown',
+  refused: 'unknown',
+  'not-found': 'unknown',
+};
+
 const lost: ActuatorFailure = { ok: false, code: 'unknown', message: 'the actuator does not answer' };
 
 export class ActuatorClient implements Actuator {
@@ -127,9 +136,10 @@ export class ActuatorClient implements Actuator {
       this.#units = new SystemdUnits(options.systemctl ?? '/usr/bin/systemctl', units, (name, { signal, ...change }) =>
         this.#update(name, { ...change, exitSignal: signalName(signal ?? 0) }),
       );
-    this.#checks = new ServiceChecks(options.logs, (name, command) =>
-      this.#ask('check', name, command, EXEC_CHECK_MS).then(({ ok }) => ok),
-    );
+    this.#checks = new ServiceChecks(options.logs, async (name, command) => {
+      const answer = await this.#ask('check', name, command, EXEC_CHECK_MS);
+      return answer.ok ? 'open' : EXEC_CHECK[answer.code];
+    });
   }
 
   /** @throws Error where there is no actuator, and none can be started. */

@@ -24,11 +24,11 @@ interface Followed {
 
 export class ServiceChecks {
   readonly #logs: string;
-  readonly #run: (name: string, command: readonly string[]) => Promise<boolean>;
+  readonly #run: (name: string, command: readonly string[]) => Promise<ServiceCheck>;
   readonly #followed = new Map<string, Followed>();
 
-  /** @param logs the directory of the services' logs. @param run whether a program, run as the service, ends with 0. */
-  constructor(logs: string, run: (name: string, command: readonly string[]) => Promise<boolean>) {
+  /** @param logs the directory of the services' logs. @param run a program as the service: well where it ends with 0. */
+  constructor(logs: string, run: (name: string, command: readonly string[]) => Promise<ServiceCheck>) {
     this.#logs = logs;
     this.#run = run;
   }
@@ -40,7 +40,7 @@ export class ServiceChecks {
     const { check, port, name } = spec;
     switch (check?.kind) {
       case 'exec':
-        return (await this.#run(name, check.command)) ? 'open' : 'failed';
+        return this.#run(name, check.command);
       case 'log':
         return (await this.#logged(name, sample, check.text)) ? 'open' : 'failed';
       case 'silence':

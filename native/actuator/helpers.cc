@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs that end by themselves soon: nft, systemctl, health checks.
+#include "services.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr size_t kMaxHelpers = 16;
+constexpr size_t kMaxHelperText = 4096;
+
+} // namespace
+
+void reset_signals() {
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, nullptr);
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+}
+
+void close_others() { syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); }
+
+void Services::run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, Done done) {
+	Outcome begun = begin_helper(argv, input, timeout_ms, "", &done);
+	if (!begun.ok())
+		done(Outcome::failed(begun.message));
+}
+
+void Services::run_check(const std::string &name, const std::vector<std::string> &argv, int64_t timeout_ms, Done done) {
+	int64_t late_at_ms = Loop::now_ms() + timeout_ms;
+	Done told = [done, late_at_ms](Outcome outcome) { done(outcome.ok() || Loop::now_ms() < late_at_ms ? std::move(outcome) : Outcome::gone("it did not end in time, and was ended")); };
+	Outcome begun = begin_helper(argv, "", timeout_ms, name, &told);
+	if (!begun.ok())
+		done({Outcome::kUnknown, begun.message});
+}
+
+Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done *done) {
+	int in[2] = {-1, -1}, out[2] = {-1, -1};
+	if (helpers_.size() >= kMaxHelpers)
+		return Outcome::failed("too many helpers at once");
+	if (pipe2(in, O_CLOEXEC) != 0)
+		return Outcome::error("pipe", errno);
+	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0) {
+		Outcome failed = Outcome::error("pipe", errno);
+		close(in[0]);
+		close(in[1]);
+		return failed;
+	}
+	pid_t self = getpid();
+	pid_t pid = fork();
+	int fork_error = errno;
+	if (pid == 0) {
+		ServiceSpec spec;
+		auto service = services_.find(as_service);
+		if (service != services_.end()) { // a health check: as its service would see it
+			spec = service->second->spec;
+			spec.argv = argv;
+			spec.limits.clear();
+			become(spec, service->second->fence, self, out[1], out[1]);
+		}
+		setsid();
+		reset_signals();
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		dup2(out[1], 2);
+		std::vector<char *> words;
+		for (const std::string &word : argv)
+			words.push_back(const_cast<char *>(word.c_str()));
+		words.push_back(nullptr);
+		close_others();
+		char *environment[] = {const_cast<char *>("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), const_cast<char *>("LANG=C.UTF-8"), nullptr};
+		execve(words[0], words.data(), environment);
+		std::string text = argv[0] + ": " + strerror(errno);
+		(void)!write(2, text.data(), text.size());
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	(void)!write(in[1], input.data(), input.size()); // far below what a pipe holds
+	close(in[1]);
+	if (pid < 0) {
+		close(out[0]);
+		return Outcome::error("fork", fork_error);
+	}
+	Loop::Timer timeout = loop_.after(timeout_ms, [pid] { kill(-pid, SIGKILL), kill(pid, SIGKILL); });
+	helpers_[pid] = Helper{out[0], "", timeout, std::move(*done)};
+	return Outcome::fine();
+}
+
+bool Services::helper_ended(pid_t pid, int status) {
+	auto helper = helpers_.find(pid);
+	if (helper == helpers_.end())
+		return false;
+	Helper over = std::move(helper->second);
+	helpers_.erase(helper);
+	char text[kMaxHelperText];
+	ssize_t got = read(over.errors, text, sizeof text);
+	close(over.errors);
+	loop_.cancel(over.timeout);
+	std::string said(text, got > 0 ? static_cast<size_t>(got) : 0);
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	over.done(well ? Outcome{Outcome::kOk, said} : Outcome::failed(said.empty() ? "it ended with status " + std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) : said));
+	return true;
+}
