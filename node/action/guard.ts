@@ -65,7 +65,7 @@ export interface Ceiling {
 export class Guard {
   /** May be changed while it runs. */
   mode: Mode;
-  readonly #uses = new Map<string, number[]>();
+  readonly #uses = new Map<string, { withinMs: number; atMs: number[] }>();
   #changes: number[] = [];
   /** When policies changed something, the newest last. */
   #spent: number[] = [];
@@ -118,6 +118,8 @@ export class Guard {
   #worn(call: ToolCall, nowMs: number): GuardVerdict | undefined {
     const tool = changeToolOf(call);
     const { uses, withinMs } = tool.rate;
+    if (this.#isFull(keyOf(call), nowMs))
+      return { kind: 'escalate', reason: `${MAX_TARGETS} targets were changed of late: more cannot be counted` };
     if (this.#recent(call, nowMs).length < uses) return undefined;
     const reason = `${tool.name} was used ${uses} times on ${tool.target(call)} in ${withinMs / 60_000} minutes`;
     return { kind: 'escalate', reason };
@@ -149,9 +151,8 @@ export class Guard {
 
   /** Counts a use: what was admitted is about to be done. */
   use(call: ToolCall, authority: Authority, nowMs: number): void {
-    const key = keyOf(call);
-    this.#uses.set(key, [...this.#recent(call, nowMs), nowMs]);
-    if (this.#uses.size > MAX_TARGETS) this.#uses.delete(this.#uses.keys().next().value ?? '');
+    const { withinMs } = changeToolOf(call).rate;
+    this.#uses.set(keyOf(call), { withinMs, atMs: [...this.#recent(call, nowMs), nowMs] });
     if (isPerson(authority)) return;
     this.#spent = [...this.#spent.slice(1 - MAX_SPENT), nowMs];
     this.#changes = [...this.#changes.filter((ms) => nowMs - ms < STORM_WITHIN_MS), nowMs];
@@ -160,7 +161,15 @@ export class Guard {
 
   #recent(call: ToolCall, nowMs: number): number[] {
     const { withinMs } = changeToolOf(call).rate;
-    return (this.#uses.get(keyOf(call)) ?? []).filter((ms) => nowMs - ms < withinMs);
+    return this.#uses.get(keyOf(call))?.atMs.filter((ms) => nowMs - ms < withinMs) ?? [];
+  }
+
+  /** What counts still is never forgotten for what comes after: else enough other targets would make one's rate good again. */
+  #isFull(key: string, nowMs: number): boolean {
+    if (this.#uses.size < MAX_TARGETS || this.#uses.has(key)) return false;
+    for (const [old, { withinMs, atMs }] of [...this.#uses])
+      if (nowMs - (atMs.at(-1) ?? Number.NEGATIVE_INFINITY) >= withinMs) this.#uses.delete(old);
+    return this.#uses.size >= MAX_TARGETS;
   }
 }
 

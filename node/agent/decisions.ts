@@ -281,26 +281,16 @@ export class Decisions {
     const atMs = Math.round(this.#events.wallMs());
     const later = (untilMs: number): number => atMs + Math.max(0, untilMs - decision.atMs);
     switch (decision.kind) {
+      case 'silence':
+        return { ...decision, atMs, untilMs: later(decision.untilMs) };
       case 'lease':
         return { ...decision, ...this.#events.health(), atMs, untilMs: later(decision.untilMs) };
       case 'drain':
         return { ...decision, atMs, members: this.#events.health().members, isOrdered: this.#isByPerson(decision) };
       case 'unplace':
         return { ...decision, atMs, unfitUntilMs: decision.unfitUntilMs === null ? null : later(decision.unfitUntilMs) };
-      case 'place':
-      case 'displace':
-      case 'bundle':
-      case 'grant':
-      case 'bundle-advance':
-      case 'upgrade':
-      case 'upgrade-advance':
-      case 'upgrade-withdraw':
-      case 'undrain':
-      case 'budget':
-      case 'bundle-withdraw':
-        return { ...decision, atMs };
       default:
-        return decision;
+        return { ...decision, atMs };
     }
   }
 

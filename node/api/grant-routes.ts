@@ -31,7 +31,7 @@ async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.in
     return failed(404, `no tool that changes anything is called ${granted.tool}: see kalos tools`);
   if (granted.target === null && granted.effect !== 'deny') return failed(400, 'what is allowed names its target');
   return ordered(async () => {
-    const untilMs = Math.round(agent.wallMs() + forMs);
+    const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
     const outcome = await agent.grants.give({ ...granted, peer, untilMs }, why);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${granted.effect} ${granted.tool} on ${node}`);
@@ -47,7 +47,7 @@ const grantsOf = ({ swarm, wallMs }: { swarm: Agent['swarm']; wallMs: number }):
 /** What others may do is an administrator's; to look is anybody's. */
 export const GRANT_ROUTES: readonly Route[] = [
   get('/v1/grants', 'What the swarm lets the policies of its machines do, or keeps from them', (agent) =>
-    ok({ grants: grantsOf({ swarm: agent.swarm, wallMs: agent.wallMs() }) }),
+    ok({ grants: grantsOf({ swarm: agent.swarm, wallMs: agent.swarm.time.wallMs() }) }),
   ),
   post('/v1/grants', 'Lets the policies of one machine use a tool, or keeps them from it', giveSchema, give, 'admin'),
   post(
@@ -55,7 +55,9 @@ export const GRANT_ROUTES: readonly Route[] = [
     'Takes a grant back',
     z.strictObject({ grant: z.string().regex(/^[0-9a-f]{4,32}$/, 'an id of: kalos grant list'), reason }),
     (agent, { grant, reason: why }) => {
-      const all = agent.swarm.order.decisions.state.grants.all(agent.wallMs()).filter(({ id }) => id.startsWith(grant));
+      const all = agent.swarm.order.decisions.state.grants
+        .all(agent.swarm.time.wallMs())
+        .filter(({ id }) => id.startsWith(grant));
       const [only] = all;
       if (only === undefined || all.length > 1)
         return failed(404, `${all.length} grants begin with ${grant}: see kalos grant list`);

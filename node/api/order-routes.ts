@@ -83,7 +83,7 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
   const { swarm } = agent;
   const { committee, decisions } = swarm.order;
   const { state, checkpoint } = decisions;
-  const nowMs = agent.wallMs();
+  const nowMs = agent.swarm.time.wallMs();
   const seats = committee.seats();
   const own = seats.find(({ peer }) => peer === swarm.self);
   const withNode = <T extends { peer: PeerId }>(one: T): T & { node: string } => ({ ...one, node: swarm.nameOf(one.peer) });
@@ -316,7 +316,7 @@ const ROUTES: readonly Route[] = [
   ),
   post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
     const { policy, target, forMs, reason: why } = body;
-    const untilMs = Math.round(agent.wallMs() + forMs);
+    const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
     return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
   }),
   post('/v1/swarm-silences/lift', 'Ends such a silence early', liftSchema, (agent, { silence }) =>

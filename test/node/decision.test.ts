@@ -138,6 +138,26 @@ describe('the guard', () => {
     expect(kind(guard, { nowMs: 300_003 })).toBe('go');
   });
 
+  it('forgets no rate for what is done elsewhere meanwhile, and takes no more targets than it can count', () => {
+    const guard = new Guard('act');
+    for (let uses = 0; uses < 3; uses++) guard.use(call, 'operator', 0);
+    for (let i = 0; i < 1_023; i++) guard.use({ ...call, service: `s${i}` }, 'operator', 1);
+    expect(kind(guard, { nowMs: 2 })).toBe('escalate');
+    expect(ask(guard, { nowMs: 2, call: { ...call, service: 'one-more' } })).toMatchObject({
+      kind: 'escalate',
+      reason: '1024 targets were changed of late: more cannot be counted',
+    });
+    expect(kind(guard, { nowMs: 2, call: { ...call, service: 's7' } })).toBe('go');
+    expect(kind(guard, { nowMs: 300_002, call: { ...call, service: 'one-more' } })).toBe('go');
+    expect(kind(guard, { nowMs: 300_002 })).toBe('go');
+  });
+
+  it('lets a grant pass the mode to ask, and neither observe nor R2', () => {
+    const critical = { ...before, critical: 1 };
+    expect(MODES.map((mode) => kind(new Guard(mode), { granted: true }))).toEqual(['shown', 'go', 'go']);
+    expect(MODES.map((mode) => kind(new Guard(mode), { granted: true, before: critical }))).toEqual(['shown', 'ask', 'ask']);
+  });
+
   it('has policies pause in a storm of changes, over all targets, and people not', () => {
     const guard = new Guard('act');
     for (let i = 0; i < STORM_CHANGES; i++) {

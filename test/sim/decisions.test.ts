@@ -260,6 +260,35 @@ describe('a read by lease', () => {
   });
 });
 
+describe('a silence', () => {
+  it('lasts as long as it was wished for, and ends no other one, whatever the clock of whoever wished it says', async () => {
+    const cluster = await settled(3);
+    const issuer = cluster.node(0);
+    const lead = cluster.byPeer(issuer.running?.swarm.coordinator ?? '') as SimulatedNode;
+    const nowMs = () => decisionsOf(lead).wallMs();
+    const ask = async (digit: string, target: string, aheadMs: number, forMs: number): Promise<void> => {
+      const atMs = Math.round(nowMs() + aheadMs);
+      const silence: Wish = { kind: 'silence', policy: null, target, untilMs: atMs + forMs, reason: 'test' };
+      const asked = decisionsOf(lead).answer(
+        issuer.peer,
+        encodeCbor(['propose', wished(silence, issuer.peer, digit.repeat(32), atMs)]),
+      );
+      await later(cluster, 3_000);
+      expect((decodeCbor(await asked) as unknown[])[0]).toBe(true);
+    };
+    await ask('a', 'api', 0, 600_000);
+    await ask('b', 'web', 7_200_000, 60_000);
+    await ask('c', 'db', -7_200_000, 60_000);
+    const silenced = () =>
+      decisionsOf(lead)
+        .state.silences(nowMs())
+        .map(({ target }) => target);
+    expect(silenced()).toEqual(['api', 'web', 'db']);
+    await later(cluster, 70_000);
+    expect(silenced()).toEqual(['api']);
+  });
+});
+
 describe('who does not keep to the rules', () => {
   it('wishes in nobody else’s name, leads by no wish, and says neither how many there are nor what time it is', async () => {
     const cluster = await settled(5);
