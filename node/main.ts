@@ -175,7 +175,7 @@ function endings(agent: Agent, clock: SystemClock, close: () => void, { restart 
 function configurationOf({ directory, configFile, page, name, mode, listen, join: through, mdns }: NodeOptions): Configuration {
   const api = page === undefined ? undefined : { listen: page };
   const flags = { name, mode, listen, join: through, mdns, api };
-  return new Configuration(() => readLayers({ dir: directory, config: configFile, flags, environment: process.env }));
+  return new Configuration(() => readLayers({ dir: directory, config: configFile, flags, environment: process.env, acts: true }));
 }
 
 function transportOf({ announce, mdns }: Config, identity: Identity, { swarmId, networkKeys }: Entered, listenOn: string) {

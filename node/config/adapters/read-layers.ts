@@ -6,6 +6,7 @@ import type { ConfigFlags } from '../config.ts';
 import { ENVIRONMENT_KEYS, takes } from '../config.ts';
 import type { Layer } from '../layers.ts';
 import { readConfigFile, stateDirectory } from './state-directory.ts';
+import { checkTrust } from './trust.ts';
 
 export const SYSTEM_DIRECTORY = '/etc/kalos';
 /** Variables that are no keys of the configuration. */
@@ -19,10 +20,19 @@ export interface LayerSources {
   flags?: ConfigFlags | undefined;
   environment: Readonly<Record<string, string | undefined>>;
   system?: string | undefined;
+  /** What they say is to be run: nobody else may have written them. */
+  acts?: boolean | undefined;
 }
 
-/** @throws KalosError where a file cannot be read or is no TOML, or a variable is unknown. */
-export function readLayers({ dir, config, flags = {}, environment, system = SYSTEM_DIRECTORY }: LayerSources): Layer[] {
+/** @throws KalosError where a file cannot be read, is no TOML, or is not to be trusted; or a variable is unknown. */
+export function readLayers({
+  dir,
+  config,
+  flags = {},
+  environment,
+  system = SYSTEM_DIRECTORY,
+  acts = false,
+}: LayerSources): Layer[] {
   const drops = join(system, 'conf.d');
   const dropped = existsSync(drops)
     ? readdirSync(drops)
@@ -31,7 +41,9 @@ export function readLayers({ dir, config, flags = {}, environment, system = SYST
         .map((name) => join(drops, name))
     : [];
   const own = config ?? stateDirectory(dir).configFile;
-  const files = [join(system, 'kalos.toml'), ...dropped].map((path) => ({ origin: path, document: readConfigFile(path, false) }));
+  const shared = [join(system, 'kalos.toml'), ...dropped];
+  if (acts) for (const path of [...shared, own]) if (existsSync(path)) checkTrust(path);
+  const files = shared.map((path) => ({ origin: path, document: readConfigFile(path, false) }));
   return [
     ...files,
     { origin: own, document: readConfigFile(own, config !== undefined) },

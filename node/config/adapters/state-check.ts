@@ -7,6 +7,7 @@ import { damageOf } from '../../adapters/level-damage.ts';
 import { KalosError, reasonOf } from '../../errors.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { readNetworkKeys, rootKeysIn } from './swarm-files.ts';
+import { checkTrust } from './trust.ts';
 
 /** What cannot be made again is lost: another agent of the swarm lets this machine in as a new member. */
 export function wayBack(path: string): string {
@@ -19,8 +20,10 @@ export function wayBack(path: string): string {
  * @throws KalosError with the first thing that is wrong.
  */
 export async function checkState(directory: StateDirectory, tableBytes = Number.POSITIVE_INFINITY, looks = false): Promise<void> {
+  if (existsSync(directory.path)) checkDirectory(directory.path, looks);
+  // Who only looks is told what its own user would be.
+  checkTrust(directory.path, looks ? statSync(directory.path, { throwIfNoEntry: false })?.uid : undefined);
   if (!existsSync(directory.path)) return;
-  checkDirectory(directory.path, looks);
   await checkKeys(directory);
   checkDatabase(directory, tableBytes);
 }
