@@ -393,14 +393,14 @@ export class Agent {
 
   #stop(): Promise<void> {
     const { actuator, compute, store } = this.#ports;
-    const stop = (part: { stop(): void }): EndingStep => ['its work', () => part.stop()];
+    const stop = (part: { stop(): void }): EndingStep => ['its tasks', () => part.stop()];
     const steps: EndingStep[] = [
       ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls].map(stop),
       // While the swarm can still be told.
       ['fail-over services', () => (this.#endsServices ? unlessRefused(this.#ports, this.#placed.stop()) : this.#placed.leave())],
       ...[this.#watcher, this.#healer, this.stories, this.#executor, this.auditWatch].map(stop),
       ['the network', () => this.#link.stop()],
-      ['what it knows of others', () => unlessRefused(this.#ports, this.#kept.close())],
+      ['its view of the members', () => unlessRefused(this.#ports, this.#kept.close())],
       ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
       ['child processes', () => compute.close()],
       ['its membership', () => (this.#isGone ? unlessRefused(this.#ports, forgetSwarm(store)) : undefined)],

@@ -212,7 +212,10 @@ async function openPage(
     if (server === undefined) continue;
     const url = `${scheme}://${host}:${(server.address() as AddressInfo).port}`;
     if (port !== wanted)
-      log('info', `port ${wanted} is taken by another program: the page is at ${url}; --page chooses another, or off`);
+      log(
+        'info',
+        `port ${wanted} is in use by another program: the page is at ${url}; choose another with --page PORT, or --page off`,
+      );
     return { server, url };
   }
   return undefined;
@@ -234,11 +237,11 @@ async function defaultListen(): Promise<string> {
 async function openStore(directory: StateDirectory, log: NodeOptions['log']): Promise<LevelStore> {
   const { path, database, reserve } = directory;
   const refused = (reason: string | undefined): void => {
-    if (reason === undefined) log('info', `the disk of ${path} takes writes again: what waited is recorded`);
+    if (reason === undefined) log('info', `the disk of ${path} accepts writes again: what waited is recorded`);
     else
       log(
         'warn',
-        `the disk of ${path} takes no writes: ${reason}. The agent observes, and keeps its services running, until it does; free space there`,
+        `the disk of ${path} refuses writes: ${reason}. The agent observes, and keeps its services running, until it accepts them; ${remedyFor(reason, path)}`,
       );
   };
   try {
@@ -253,18 +256,21 @@ function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: N
   try {
     keepNetworkKeys(directory, keys);
   } catch (error) {
-    log('warn', `the new network key is in use, and could not be kept in ${directory.networkKey}: ${reasonOf(error)}`);
+    log(
+      'warn',
+      `the new network key is in use, but could not be saved in ${directory.networkKey}: ${reasonOf(error)}; the next start saves it`,
+    );
   }
 }
 
 /** By what the disk says. */
 function remedyFor(refusal: string, path: string): string {
-  if (/space|quota/i.test(refusal)) return `make room there (df ${path}; df -i ${path})`;
+  if (/space|quota/i.test(refusal)) return `free space there (df ${path}; df -i ${path})`;
   if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
   if (/permission|permitted/i.test(refusal))
-    return `give it to its user (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
+    return `give this user access (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
   if (/read-only/i.test(refusal)) return 'mount its file system writable';
-  return 'mend what the disk says';
+  return 'repair the disk';
 }
 
 function storeError({ path, database }: StateDirectory, error: unknown): KalosError {

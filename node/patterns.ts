@@ -31,7 +31,7 @@ export function compilePattern(text: string): Compiled {
     if (cost > MAX_INSTRUCTIONS)
       return {
         ok: false,
-        reason: `it takes ${cost} steps a character, at most ${MAX_INSTRUCTIONS} are possible: repeat less`,
+        reason: `it compiles to ${cost} instructions, at most ${MAX_INSTRUCTIONS} are possible: use smaller counts`,
       };
     const match = (one: string): (string | null)[] | undefined => {
       const matcher = compiled.matcher(one);
@@ -61,7 +61,7 @@ export class PatternAllowance {
     const { cost } = compiled.pattern;
     if (over.length * cost > this.#steps)
       throw new RangeError(
-        `the pattern ${shown(text)} would look at more than ${Math.floor(this.#steps / cost)} characters of text`,
+        `the pattern ${shown(text)} can search ${Math.floor(this.#steps / cost)} more characters in this evaluation, and the text has ${over.length}`,
       );
     this.#steps -= over.length * cost;
     return compiled.pattern;
@@ -74,8 +74,8 @@ const shown = (text: string): string => `"${text.length > 60 ? `${text.slice(0, 
 const UNSUPPORTED: readonly [RegExp, string][] = [
   [/^\\[1-9]/, 'a back-reference is not supported: the engine does not backtrack'],
   [/^\\k</, 'a back-reference is not supported: the engine does not backtrack'],
-  [/^\(\?[=!]/, 'looking ahead is not supported: the engine does not backtrack'],
-  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive count is not supported, nor needed: the engine does not backtrack'],
+  [/^\(\?[=!]/, 'a lookahead is not supported: the engine does not backtrack'],
+  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive quantifier is not supported, nor needed: the engine does not backtrack'],
 ];
 
 function refusal(text: string): string | undefined {
@@ -89,7 +89,7 @@ function refusal(text: string): string | undefined {
     else if (rest.startsWith('[')) inClass = true;
     else if (rest.startsWith(']')) inClass = false;
     else if (rest.startsWith('(') && !inClass) open++;
-    else if (rest.startsWith(')') && !inClass && --open < 0) return `at character ${at + 1}: a ) that closes nothing`;
+    else if (rest.startsWith(')') && !inClass && --open < 0) return `at character ${at + 1}: unmatched )`;
   }
   return undefined;
 }

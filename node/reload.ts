@@ -44,7 +44,7 @@ export class Configuration {
       const layers = this.#read();
       const fresh = resolveConfig(layers);
       const changed = changesOf(this.#inForce, fresh);
-      if (changed.length === 0) return { taken: true, lines: ['the configuration was read again: nothing has changed'] };
+      if (changed.length === 0) return { taken: true, lines: ['the configuration was read again: no changes'] };
       const isLive = ({ key }: Changed): boolean => LIVE_KEYS.includes(key as LiveKey);
       const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, fresh[key]])) as Pick<Config, LiveKey>;
       const config = { ...this.#inForce, ...live };
@@ -58,7 +58,7 @@ export class Configuration {
       if (!(error instanceof KalosError || error instanceof PolicyError)) throw error;
       return {
         taken: false,
-        lines: error.message.split('\n').map((line) => `the configuration is not taken, what was in force stays: ${line}`),
+        lines: error.message.split('\n').map((line) => `the configuration is invalid, the old one stays in force: ${line}`),
       };
     }
   }
@@ -87,7 +87,7 @@ function difference(key: string, before: unknown, after: unknown): string {
   const changed = [...fresh]
     .filter(([name, one]) => old.has(name) && !same(old.get(name), one))
     .map(([name]) => `${name} changed`);
-  return `${key}: ${[...added, ...removed, ...changed].join(', ') || 'in another order'}`;
+  return `${key}: ${[...added, ...removed, ...changed].join(', ') || 'order changed'}`;
 }
 
 /** Of a list of tables. */

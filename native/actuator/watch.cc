@@ -133,18 +133,18 @@ void AgentWatch::stalled(int64_t lasted_ms) {
 	bool again = is_parent_ || (flags_ & kStartedAgain) != 0;
 	int64_t ran_ns, waited_ns;
 	cpu_of(pid, &ran_ns, &waited_ns);
-	std::string seen = "it ran for " + std::to_string((ran_ns - ran_ns_) / 1000000) + " ms of them, and waited " + std::to_string((waited_ns - waited_ns_) / 1000000) + " ms for a CPU; " + seen_of(pid);
+	std::string seen = "meanwhile it ran for " + std::to_string((ran_ns - ran_ns_) / 1000000) + " ms, and waited " + std::to_string((waited_ns - waited_ns_) / 1000000) + " ms for a CPU; " + seen_of(pid);
 	bool debugged = (flags_ & kDebugged) != 0;
 	if (traced || debugged || !again || ended_of_late() >= kMaxEndedAnHour) {
-		std::string why = traced ? "pid " + tracer + " traces it" : debugged ? "a debugger is at it" : !again ? "nobody would start it again" : "it was ended " + std::to_string(kMaxEndedAnHour) + " times within an hour";
-		return keep(lasted_ms, false, "left as it is: " + why + "; " + seen);
+		std::string why = traced ? "pid " + tracer + " traces it" : debugged ? "a debugger is attached" : !again ? "nothing would restart it" : "it was already killed " + std::to_string(kMaxEndedAnHour) + " times within an hour";
+		return keep(lasted_ms, false, "not killed: " + why + "; " + seen);
 	}
 	Outcome ended = process_signal(agent_, SIGKILL);
-	keep(lasted_ms, ended.ok(), ended.ok() ? seen : "it could not be ended: " + ended.message + "; " + seen);
+	keep(lasted_ms, ended.ok(), ended.ok() ? seen : "it could not be killed: " + ended.message + "; " + seen);
 }
 
 void AgentWatch::keep(int64_t lasted_ms, bool ended, const std::string &words) {
-	note_("the agent, pid " + std::to_string(agent_.pid) + ", stood still for " + std::to_string(lasted_ms / 1000) + " s" + (ended ? ": ended; " : "; ") + words);
+	note_("the agent (pid " + std::to_string(agent_.pid) + ") sent no heartbeat for " + std::to_string(lasted_ms / 1000) + " s" + (ended ? ": killed; " : "; ") + words);
 	stalls_.push_back({Loop::wall_ms(), lasted_ms, ended, words});
 	if (stalls_.size() > kKept)
 		stalls_.erase(stalls_.begin());

@@ -39,7 +39,7 @@ export function openRegular(path: string, { kernel = false, noFollow = false }: 
   try {
     mustBeRegular(fstatSync(fd));
     if (!kernel && OF_THE_KERNEL.has(statfsSync(`/proc/self/fd/${fd}`).type))
-      throw new NotRegular('it is a file that the kernel makes up, not a regular file');
+      throw new NotRegular('it is a file of the kernel (/proc, /sys), not a regular file');
     return fd;
   } catch (error) {
     closeSync(fd);

@@ -81,7 +81,9 @@ export class Asking {
       return this.#transport.request(peer, protocol, bytes, withinMs);
     const startMs = this.#clock.monotonicMs();
     await new Promise<void>((resolve, reject) => {
-      const late = this.#clock.after(withinMs, () => reject(new TransportError('timeout', `not reached in ${withinMs} ms`)));
+      const late = this.#clock.after(withinMs, () =>
+        reject(new TransportError('timeout', `no connection within ${withinMs} ms`)),
+      );
       this.#events
         .dial(peer)
         .then(resolve, reject)

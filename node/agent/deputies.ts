@@ -99,7 +99,7 @@ export class Deputies {
     if (next === undefined || !(await this.#admission.makeDeputy(next.peer))) return;
     this.#events.log(
       'info',
-      `${this.#events.nameOf(next.peer)} is a deputy issuer now: it lets others in and renews certificates (issuers = 1 in the configuration turns this off)`,
+      `${this.#events.nameOf(next.peer)} is now a deputy issuer: it admits members and renews certificates (issuers = 1 in the configuration turns this off)`,
     );
   }
 
@@ -138,7 +138,7 @@ export class Deputies {
   /** @throws Error with why not */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const { roster, ledger } = this.#admission;
-    if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('that is for issuers');
+    if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('only an issuer may ask for this');
     const asked = requestSchema.parse(decodeCbor(body));
     if (asked[0] === 'redeem') return encodeCbor(await this.#admission.redeemFor(asked[1], asked[2], asked[3]));
     // Who sits on the committee is not a deputy's to say.

@@ -389,7 +389,7 @@ export class Executor {
   async #perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
     const { refusal } = this.#parts.ports.store;
     if (refusal !== undefined) {
-      const reason = `it could not be recorded: the disk of the agent's state takes no writes (${refusal})`;
+      const reason = `it cannot be recorded: the disk of the state directory refuses writes (${refusal})`;
       return { kind: 'held', verdict: { kind: 'refused', reason, later: true }, diff: [] };
     }
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);

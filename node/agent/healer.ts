@@ -214,7 +214,10 @@ export class Healer {
     const isTold = incident.state === 'escalated' || incident.state === 'waiting';
     if (isTold || incident.severity === 'info' || this.#silence(incident) !== undefined) return;
     const reason = next.kind === 'held' ? next.back() : next.kind === 'again' ? 'what was tried did not help' : next.kind;
-    await this.#escalate(incident, next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'it goes on'));
+    await this.#escalate(
+      incident,
+      next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'it is still open'),
+    );
   }
 
   /** With what opened just before, where they belong together. */
@@ -288,7 +291,7 @@ export class Healer {
     // A remedy is known, and no tier trusts it, by how it did before: then somebody must look.
     const unsure = routed.tier === undefined && finding.remedies.length > 0;
     if (wasTried || unsure) {
-      const why = wasTried ? 'what was tried did not help' : 'no tier is sure enough of what the policy declares';
+      const why = wasTried ? 'what was tried did not help' : 'no tier is confident enough in what the policy declares';
       await this.#escalate(incident, why);
     }
     return this.#watch(incident, { kind: 'watched', reason });

@@ -64,13 +64,13 @@ export class StallReports {
     const finding = { policy: 'agent-stalled', target: 'agent', severity: 'warning' as const, summary: summaryOf(stall) };
     const incident = openIncident(finding, transport.self, nameOf(), atMs, crypto.hash);
     addStep(incident, atMs, 'detect', `${finding.summary}: ${words}`, { ms: lastedMs });
-    if (ended) addStep(incident, atMs, 'act', 'the actuator ended it, for it to be started again');
-    closeIncident(incident, nowMs, 'resolved', ended ? 'it was started again' : 'it goes on by itself');
+    if (ended) addStep(incident, atMs, 'act', 'the actuator killed it, so that it is restarted');
+    closeIncident(incident, nowMs, 'resolved', ended ? 'the agent was restarted' : 'the agent responds again');
     log('warn', `${incident.id}: ${finding.summary}`);
     await save(incident);
   }
 }
 
 function summaryOf({ ended, lastedMs }: Stall): string {
-  return `the agent ${ended ? 'was restarted' : 'was not there'}: its loop stood still for ${Math.round(lastedMs / 1_000)} s`;
+  return `the agent ${ended ? 'was restarted: it ' : ''}did not respond for ${Math.round(lastedMs / 1_000)} s`;
 }

@@ -73,8 +73,8 @@ export class Supervision {
     this.#next.set(name, { atMs: nowMs + pauseMs, pauseMs: Math.min(2 * pauseMs, LAST_PAUSE_MS) });
     ports.actuator.bringUp(name).then((outcome) => {
       if (outcome.ok)
-        log('warn', `service ${name} ended and was started again; that is not recorded while the state's disk takes no writes`);
-      else log('warn', `service ${name} ended and was not started: ${outcome.message}`);
+        log('warn', `service ${name} exited and was restarted; not recorded, for the disk of the state directory refuses writes`);
+      else log('warn', `service ${name} exited and was not restarted: ${outcome.message}`);
     }, failed);
   }
 }

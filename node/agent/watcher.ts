@@ -370,7 +370,7 @@ function withActuator(sample: Sample, silentMs: number | undefined): Sample {
   const { values, lacks } = sample.host;
   const host =
     silentMs === undefined
-      ? { values, lacks: new Map([...lacks, ['actuator.silence', 'this actuator takes no heartbeat']]) }
+      ? { values, lacks: new Map([...lacks, ['actuator.silence', 'this actuator (before 0.4.0) answers no heartbeat']]) }
       : { values: new Map([...values, ['actuator.silence', silentMs / 1_000]]), lacks };
   return { ...sample, host };
 }

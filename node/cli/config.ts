@@ -54,10 +54,10 @@ function noteDifferences(inForce: readonly Entry[], dir: string | undefined): vo
     const changed = others.filter(({ key, origin }) => !overridden.has(key) && (files.size === 0 || files.has(origin)));
     if (changed.length > 0)
       process.stderr.write(
-        `the files say otherwise by now: ${changed.map(({ key }) => key).join(', ')}; kalos config reload has the agent read them again\n`,
+        `changed in the files since then: ${changed.map(({ key }) => key).join(', ')}; kalos config reload makes the agent read them again\n`,
       );
   } catch (error) {
-    process.stderr.write(`the files as they are now are not right: ${(error as Error).message.split('\n')[0]}\n`);
+    process.stderr.write(`the files have an error now: ${(error as Error).message.split('\n')[0]}\n`);
   }
 }
 

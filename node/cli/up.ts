@@ -50,7 +50,7 @@ export async function up(options: UpOptions): Promise<void> {
   if (options.init === true)
     throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
   for (const flag of ['user', 'watchdog'] as const)
-    if (options[flag] !== undefined) throw new KalosError('usage', `--${flag} goes with --init`);
+    if (options[flag] !== undefined) throw new KalosError('usage', `--${flag} needs --init`);
   const log = (level: 'info' | 'warn', text: string): void => {
     const line = `${new Date().toISOString().slice(11, 23)} ${printable(text)}`;
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
@@ -59,7 +59,7 @@ export async function up(options: UpOptions): Promise<void> {
     // Somebody wants it to end: what fails meanwhile does not bring it back.
     if (signals.isEnding) return log('warn', `while stopping: ${reasonOf(error)}`);
     const kept = keepFailure(stateDirectory(options.dir).path, error);
-    process.stderr.write(`kalos: the agent cannot go on: ${reasonOf(error)}${kept}\n`);
+    process.stderr.write(`kalos: the agent failed: ${reasonOf(error)}${kept}\n`);
     startAgain();
   };
   // From the first moment on: a signal that comes while it starts is no reason to end out of order.
@@ -102,10 +102,10 @@ function startAgain(): never {
   if (launcher === undefined || trial !== undefined) process.exit(EXIT.error);
   const failures = afterFailure(before, Date.now());
   if (failures === undefined) {
-    process.stderr.write('kalos: the agent failed 4 times within 10 minutes: it is not started again; see the errors above\n');
+    process.stderr.write('kalos: the agent failed 4 times within 10 minutes: it is not restarted; see the errors above\n');
     process.exit(EXIT.error);
   }
-  process.stderr.write('kalos: the agent is started again; its services go on\n');
+  process.stderr.write('kalos: the agent restarts; its services keep running\n');
   process.env[FAILURES_KEY] = failures;
   restart();
 }
@@ -123,7 +123,7 @@ function keepFailure(directory: string, error: unknown): string {
   const file = join(directory, 'last-failure');
   try {
     writeFileSync(file, `${new Date().toISOString()}\n${inspect(error)}\n`, { mode: 0o600 });
-    return `; where, for a report, is in ${file}`;
+    return `; the stack, for a report, is in ${file}`;
   } catch {
     return '';
   }
@@ -170,7 +170,7 @@ class Signals {
     if (this.#isToStop) process.exit(EXIT.error);
     this.#isToStop = true;
     if (this.#node !== undefined) return this.#end(this.#node);
-    this.#log('info', 'stopping as soon as the agent is up; once more to stop at once');
+    this.#log('info', 'stopping once the agent is up; once more to stop at once');
     setTimeout(() => (this.#node === undefined ? process.exit(EXIT.error) : undefined), STARTED_WITHIN_MS).unref();
   }
 

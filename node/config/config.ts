@@ -42,14 +42,17 @@ const patternSchema = z
   .max(MAX_PATTERN_LENGTH, { abort: true })
   .superRefine((text, context) => {
     const compiled = compilePattern(text);
-    if (!compiled.ok) context.addIssue({ code: 'custom', message: `a pattern that RE2 takes: ${compiled.reason}` });
+    if (!compiled.ok) context.addIssue({ code: 'custom', message: `a regular expression of RE2: ${compiled.reason}` });
   });
 
 const checkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tcp') }),
   z.strictObject({
     kind: z.literal('http'),
-    path: z.string().regex(PLAIN_PATH, 'a path such as /health, with spaces and the like escaped (%20)').default('/'),
+    path: z
+      .string()
+      .regex(PLAIN_PATH, 'a path such as /health, with spaces and other special characters escaped (%20)')
+      .default('/'),
   }),
   z.strictObject({ kind: z.literal('exec'), command: z.array(z.string()).min(1) }),
   z.strictObject({ kind: z.literal('log'), text: z.string().min(1).max(200) }),
@@ -157,14 +160,14 @@ const certificateSchema = z
     /** Where clients get it. */
     served_at: z
       .string()
-      .regex(/^[^\s:]+:\d{1,5}$/, 'HOST:PORT, such as 127.0.0.1:443')
+      .regex(/^[^\s:]+:\d{1,5}$/, 'an address HOST:PORT, such as 127.0.0.1:443')
       .optional(),
   })
   .transform(({ renew_days, served_at, ...rest }) => ({ ...rest, renewDays: renew_days, servedAt: served_at }));
 const resolverSchema = z.strictObject({
   path: plainPath.default('/etc/resolv.conf'),
   servers: z
-    .array(z.union([z.ipv4(), z.ipv6()]))
+    .array(z.union([z.ipv4(), z.ipv6()], { error: 'an IP address such as 192.0.2.1' }))
     .min(1)
     .max(MAX_SERVERS),
   probe: z.string().min(1).max(253).default('localhost'),
@@ -220,7 +223,7 @@ export const configSchema = z.strictObject({
     .optional(),
   mode: z.enum(MODES).default('observe'),
   listen: address('0.0.0.0:7700').optional(),
-  announce: z.array(z.string().startsWith('/')).default([]),
+  announce: z.array(z.string().startsWith('/', 'a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   mdns: z.boolean().default(true),
   upgrades: z.boolean().default(false),
@@ -240,13 +243,13 @@ export const configSchema = z.strictObject({
           error: `"off", or an IP address and a port of 0 to ${MAX_PORT}, such as 127.0.0.1:9090`,
         })
         .default('127.0.0.1:9090'),
-      certificate: z.string().startsWith('/', 'a path from the root').optional(),
-      key: z.string().startsWith('/', 'a path from the root').optional(),
+      certificate: z.string().startsWith('/', 'an absolute path').optional(),
+      key: z.string().startsWith('/', 'an absolute path').optional(),
     })
     .refine(
       ({ listen, certificate, key }) =>
         listen === 'off' || isLoopback(listen) || (certificate !== undefined && key !== undefined),
-      { path: ['listen'], message: 'it can be reached by others: it needs certificate and key, PEM files' },
+      { path: ['listen'], message: 'other machines can reach this address: it needs certificate and key (PEM files)' },
     )
     .prefault({}),
   policy_engine: z
@@ -415,10 +418,10 @@ function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
       return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
     case 'invalid_union':
       // What one of them would take; the last is the most that may be said.
-      return 'note' in issue ? `must have one of these: ${String(issue.discriminator)}` : unionWords(issue, value);
+      return 'note' in issue ? `is not a known ${String(issue.discriminator)}` : unionWords(issue, value);
     case 'custom':
     case 'invalid_format':
-      return `must be of another form: ${issue.message}`;
+      return `is not valid (${issue.message})`;
     default:
       return issue.message;
   }

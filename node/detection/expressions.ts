@@ -50,7 +50,7 @@ function bound(root: ASTNode, text: string): void {
     const isMacro = node.op === 'rcall' && MACROS.has(name);
     if (isMacro && (++macros > MAX_MACROS || nested >= MAX_NESTED))
       throw new Error(
-        `"${text}" uses ${[...MACROS].join(', ')} more than ${MAX_MACROS} times, or more than ${MAX_NESTED} within each other`,
+        `"${text}" uses ${[...MACROS].join(', ')} more than ${MAX_MACROS} times, or more than ${MAX_NESTED} nested`,
       );
     if (node.op === 'rcall' && name === MATCHES.given && node.args[2].length === 1) linear(node.args);
     for (const inner of nodesOf(node.args)) visit(inner, nested + (isMacro ? 1 : 0));

@@ -36,7 +36,7 @@ export function stagesOf(plan: readonly Gathering[], joins: readonly Join[]): Ga
 
 function missing({ table: { name, needs = [] } }: Gathering): string {
   const ways = needs.map((column) => `${column} = '…' or ${column} LIKE '/…%'`).join(', ');
-  return `${name} has to be told what to look for: by ${ways}, or by JOIN with a table whose rows say it (using (${needs[0]})); not by OR, nor by a SELECT within`;
+  return `${name} needs a constraint: ${ways}, or a JOIN with a table that has it (using (${needs[0]})); OR and subqueries do not count`;
 }
 
 function joinOf(
@@ -65,7 +65,7 @@ export async function gatherStages(
       const join = joinOf(one, known, joins);
       const values = join === undefined ? [] : valuesOf(gathered, join);
       if (values.length > MAX_VALUES)
-        return `${one.table.name} would be asked for ${values.length} values of ${join?.column}, and ${MAX_VALUES} are the limit: narrow ${join?.from.table}`;
+        return `${one.table.name} would be asked for ${values.length} values of ${join?.column}, at most ${MAX_VALUES} are possible: narrow ${join?.from.table}`;
       for (let at = 0; join !== undefined && at < values.length; at += MAX_VALUES_AT_ONCE) {
         const equal = new Map(one.request.equal).set(join.column, values.slice(at, at + MAX_VALUES_AT_ONCE));
         told.push({ ...one, request: { ...one.request, equal } });

@@ -238,7 +238,7 @@ export class Admission implements Greeter {
   async #asOne(from: PeerId, instance: Uint8Array, judged: Judged): Promise<Judged> {
     const proof = await this.instances.judge(from, instance);
     if (proof === undefined) return judged;
-    return { ...refused('twin', 'another agent with its key is connected: one of the two has to be stopped'), proof };
+    return { ...refused('twin', 'another agent with its key is connected: stop one of the two'), proof };
   }
 
   async #standingAs(from: PeerId, standing: Standing, behindMs: number): Promise<Judged> {

@@ -103,7 +103,7 @@ export interface ServiceSample {
 /** Why a declared service does not run, in words for people; empty where it does, or is a task. */
 export function whyDown({ state, onPurpose, byPolicy, failover, unit, task, exitCode, exitSignal }: ServiceSample): string {
   if (state === 'running' || task) return '';
-  if (state === 'exited') return `ended by itself with ${exitSignal ?? `status ${exitCode ?? 'unknown'}`}`;
+  if (state === 'exited') return `exited with ${exitSignal ?? `status ${exitCode ?? 'unknown'}`}`;
   if (byPolicy) return 'stopped by a policy';
   if (!onPurpose) return unit === undefined ? 'not started' : `systemd has no unit ${unit}`;
   if (unit !== undefined) return 'inactive in systemd';

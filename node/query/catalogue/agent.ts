@@ -325,9 +325,9 @@ const historyTables: readonly Table[] = [
   {
     name: 'witnessed_incidents',
     scope: 'machine',
-    description: 'Incidents of other members that they told this agent as their witness: there when that member is not',
-    columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine that was told')}
-      member TEXT machine that it is of`),
+    description: 'Incidents of other members, reported to this agent as their witness: available when that member is not',
+    columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine of the witness')}
+      member TEXT machine of the incident`),
     examples: ["select distinct id, member, policy, target, outcome from witnessed_incidents where member = 'web-3'"],
     rows: ({ link, stories }) =>
       stories.all().map((incident) => ({ ...incidentRow(incident), node: link.name, member: incident.nodeName })),
