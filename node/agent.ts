@@ -126,7 +126,7 @@ export class Agent {
   readonly #supervision: Supervision;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
-  /** What only its edge knows of it; nothing where there is none, as in a simulation. */
+  /** What only the process around it knows; undefined in a simulation. */
   edge: AgentEdge | undefined;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
@@ -208,7 +208,7 @@ export class Agent {
     return new Executor(parts, mode);
   }
 
-  /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it. */
+  /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it; undefined if neither. */
   #paused(): string | undefined {
     const twin = this.#link.admission.instances.conflictOf(this.#link.self);
     if (twin !== undefined) return twin;
@@ -456,7 +456,7 @@ export class Agent {
     return explain(id, sources);
   }
 
-  /** What of a configuration can change while it runs, all of it or nothing. @throws PolicyError */
+  /** Applies the part of a configuration that can change without a restart: all of it or nothing. @throws PolicyError */
   async reconfigure(
     { mode, maintenance, policies, questions }: Pick<AgentConfig, 'mode' | 'maintenance' | 'policies' | 'questions'>,
     what: string,
@@ -467,7 +467,7 @@ export class Agent {
     await this.noted(`configuration: ${what}`);
   }
 
-  /** Why the disk of its state takes nothing; undefined while it does. */
+  /** Why the disk of the state directory refuses writes; undefined while it accepts them. */
   get refusal(): string | undefined {
     return this.#ports.store.refusal;
   }

@@ -1,5 +1,5 @@
-// The configuration of a running agent: what is in force, and what becomes of it when it is read again (SIGHUP, `kalos config reload`). What can be changed
-// under way is; the rest is named, and waits for a restart. One that is wrong changes nothing.
+// The configuration of a running agent, and how it is read again (SIGHUP, `kalos config reload`). What can change without a restart is
+// applied; the rest is listed, and waits for a restart. A configuration with an error changes nothing.
 import type { Agent } from './agent.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type Config, resolveConfig } from './config/config.ts';
@@ -8,14 +8,14 @@ import { type Layer, nameOf } from './config/layers.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
 
-/** What an agent takes while it runs. */
+/** Keys that change without a restart. */
 export const LIVE_KEYS = ['mode', 'maintenance', 'question', 'policy'] as const;
 type LiveKey = (typeof LIVE_KEYS)[number];
 
 export interface Reloaded {
-  /** False: something in it is wrong, and what was in force stays. */
+  /** False: it has an error, and the old one stays in force. */
   taken: boolean;
-  /** In words. */
+  /** What changed, what needs a restart, or what is wrong. */
   lines: string[];
 }
 

@@ -23,7 +23,7 @@ constexpr int64_t kHourMs = 3600000;
 constexpr size_t kMaxEndedAnHour = 5;
 constexpr size_t kKept = 16;
 constexpr int64_t kLooksALimit = 6;
-constexpr int64_t kStarvedLimits = 3; // how many limits one may stand still that gets no CPU
+constexpr int64_t kStarvedLimits = 3; // how many limits an agent may hang that gets no CPU
 constexpr int64_t kFirstPauseMs = 500, kMaxPauseMs = 30000;
 constexpr int64_t kPingMs = 5000;
 constexpr int kWatchdogSeconds = 60;
@@ -107,7 +107,7 @@ void AgentWatch::gone() { agent_ = {0, 0}; }
 
 void AgentWatch::look() {
 	int64_t every_ms = std::max<int64_t>(limit_ms_ / kLooksALimit, 50), now = Loop::awake_ms();
-	bool blind = now - looked_ms_ > 2 * every_ms + 1000; // it was this process that stood still, or all of the machine
+	bool blind = now - looked_ms_ > 2 * every_ms + 1000; // this process hung, or the whole machine
 	looked_ms_ = now;
 	loop_.after(every_ms, [this] { look(); });
 	if (agent_.pid <= 1 || told_)

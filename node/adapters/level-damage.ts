@@ -1,9 +1,9 @@
-// Whether the files of a LevelDB database are as it wrote them: LevelDB itself begins an empty one where CURRENT is missing, leaves out what it
-// cannot read of its log, and believes flipped bits in its tables. By its own formats: doc/log_format.md, doc/table_format.md.
+// Whether the files of a LevelDB database are as LevelDB wrote them. LevelDB itself begins an empty database if CURRENT is missing, ignores
+// what it cannot read of its log, and does not notice flipped bits in its tables. Formats: LevelDB's doc/log_format.md, doc/table_format.md.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** At a start, the newest tables up to this much are read; a doctor reads them all. */
+/** A start reads the newest tables up to this size; `kalos doctor` reads them all. */
 export const READ_AT_START_BYTES = 64 * 1024 * 1024;
 
 const LOG_BLOCK_BYTES = 32_768;
@@ -18,7 +18,7 @@ export interface Damage {
   what: string;
 }
 
-/** @returns the first damage that is found; undefined where there is none, or no database. */
+/** @returns the first damage found; undefined if there is none, or no database. */
 export function damageOf(directory: string, tableBytes = Number.POSITIVE_INFINITY): Damage | undefined {
   const isDirectory = (name: string): boolean => statSync(join(directory, name)).isDirectory();
   const inTheWay = existsSync(directory)

@@ -1,6 +1,6 @@
-// Several issuers. Where the root keys are at hand, the members that have been there the longest are made deputies until there are enough:
-// they let others in and renew certificates, and no more (swarm/identity/roster.ts). Issuers tell each other of their tokens, so that
-// these are good while who made them is gone.
+// Several issuers. An agent with the root keys makes the longest-standing members deputies until there are enough: they admit members and
+// renew certificates, and no more (swarm/identity/roster.ts). Issuers exchange their tokens, so that a token is good while its maker is
+// gone.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
@@ -129,7 +129,7 @@ export class Deputies {
       await Promise.all(others.map(({ peer }) => this.#events.request(peer, body, REQUEST_MS).catch(() => undefined)));
   }
 
-  /** Has whoever made a token redeem it. @throws Error with why not */
+  /** Asks the maker of a token to redeem it. @throws Error with the reason */
   async forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
     const answer = await this.#events.request(maker, encodeCbor(['redeem', id, secret, by]), REQUEST_MS);
     return roleSchema.parse(decodeCbor(answer));

@@ -29,7 +29,7 @@ const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
-/** Between two samples: longer, and the machine was suspended, or the agent stood still. So many intervals, and no less than this. */
+/** Between two samples: longer, and the machine was suspended, or the agent hung. So many intervals, and no less than this. */
 const GAP_INTERVALS = 5;
 const GAP_MS = 10_000;
 /** USER_HZ, until a sample says it. */

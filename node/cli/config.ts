@@ -1,4 +1,4 @@
-// `kalos config show`: the configuration as the running agent has it in force; where none runs, as the next one would have it.
+// `kalos config show`: the configuration of the running agent; where none runs, what the next start would use.
 import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
 import { resolveConfig } from '../config/config.ts';
@@ -7,7 +7,7 @@ import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
 import { EXIT, type Format } from './output.ts';
 
-/** @param config asks no agent: this file is meant. @throws KalosError naming what is wrong, and the layer that it comes from. */
+/** @param config shows this file and asks no agent. @throws KalosError naming what is wrong, and the layer that it comes from. */
 export async function showConfig(
   dir: string | undefined,
   config: string | undefined,
@@ -32,7 +32,7 @@ function ofFiles(dir: string | undefined, config: string | undefined): Entry[] {
   return entriesOf(layers);
 }
 
-/** Undefined where none runs, or one of a version that does not say. */
+/** Undefined if none runs, or one before 0.4.0. */
 async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
   try {
     return await callAgent<Entry[]>(dir, 'GET', '/v1/config');
@@ -42,7 +42,7 @@ async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
   }
 }
 
-/** Files that have changed since: the agent's variables, flags and --config are its own. */
+/** Names keys that have changed in the files since: the agent's variables, flags and --config are not known here. */
 function noteDifferences(inForce: readonly Entry[], dir: string | undefined): void {
   const text = ({ key, value, origin }: Entry): string => JSON.stringify([key, value, origin]);
   const isOfFile = ({ origin }: Entry): boolean => origin.startsWith('/');

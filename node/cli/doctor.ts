@@ -18,7 +18,7 @@ import { bytes, EXIT, type Format, paint } from './output.ts';
 /** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
 const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
 
-/** Below this an agent's database may find no room for its next file. */
+/** With less, an agent's database may find no space for its next file. */
 const SCARCE_BYTES = 32 * 1024 * 1024;
 
 interface Finding {
@@ -154,7 +154,7 @@ async function stateFinding(given: string | undefined): Promise<Finding> {
   }
 }
 
-/** Of the file system that the state is on: a database needs both. */
+/** Whether the file system of the state directory accepts writes, and has space left. */
 async function checkSpace(given: string | undefined): Promise<Finding> {
   const check = 'state disk';
   const { path } = stateDirectory(given);
@@ -198,7 +198,7 @@ function checkActuator(given: string | undefined): Finding {
   }
 }
 
-/** More than an answer that is late. */
+/** Longer than an answer is late on a busy machine. */
 const SILENT_S = 10;
 
 function silentActuator({ metrics }: AgentStatus): Finding[] {

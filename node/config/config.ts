@@ -157,7 +157,7 @@ const certificateSchema = z
     renew_days: z.number().min(0).default(DEFAULT_RENEW_DAYS),
     renew: serviceName.optional(),
     reload: serviceName.optional(),
-    /** Where clients get it. */
+    /** `HOST:PORT` of the TLS server that presents it. */
     served_at: z
       .string()
       .regex(/^[^\s:]+:\d{1,5}$/, 'an address HOST:PORT, such as 127.0.0.1:443')
@@ -179,7 +179,7 @@ export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 const listenPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})$/;
 const MAX_PORT = 65_535;
 
-/** An IP address, and a port that there is. */
+/** An IP address and a valid port. */
 function isAddress(text: string): boolean {
   const [, host = '', port = ''] = text.match(listenPattern) ?? [];
   const ip = host.startsWith('[') ? z.ipv6().safeParse(host.slice(1, -1)) : z.ipv4().safeParse(host);
@@ -349,7 +349,7 @@ function checkPolicies(policies: readonly Policy[], origin: string): void {
   }
 }
 
-/** A line each: where it is said, what is said there, and what it should be. */
+/** One line for each issue: the place, the value, and what it must be. */
 function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): string[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
@@ -366,7 +366,7 @@ function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): st
   return [`${saidAt(merged, path, fallback)}${given}: ${shouldBe(issue, value)}`];
 }
 
-/** The file and the key, the variable, or the flag. */
+/** Where a value is set: file and key, variable, or flag. */
 function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string): string {
   const origin = originOf(merged, path) ?? fallback;
   const key = path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part).replace(/[^\w.-]/g, '?'))).join('.');
@@ -381,7 +381,7 @@ function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string):
 
 const MAX_SHOWN = 60;
 
-/** Enough to tell which it is. */
+/** The beginning, enough to recognise it. */
 const secretly = (value: unknown): string =>
   typeof value === 'string' && value.length > 12 ? `${shortly(value.slice(0, 8))}…` : shortly(value);
 
@@ -417,7 +417,7 @@ function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_value':
       return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
     case 'invalid_union':
-      // What one of them would take; the last is the most that may be said.
+      // What each alternative takes.
       return 'note' in issue ? `is not a known ${String(issue.discriminator)}` : unionWords(issue, value);
     case 'custom':
     case 'invalid_format':

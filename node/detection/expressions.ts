@@ -1,5 +1,5 @@
-// CEL, bounded by construction: a policy is somebody's text, evaluated over somebody else's every second on the agent's own loop. No
-// expression is large, none goes over collections within collections without end, and patterns are matched without backtracking.
+// CEL with bounds: a policy comes from outside, and is evaluated over data from outside every second on the agent's own loop. Expressions
+// are bounded in size and in the nesting of macros, and patterns are matched without backtracking.
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { compilePattern, PatternAllowance } from '../patterns.ts';
 

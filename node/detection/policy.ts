@@ -526,7 +526,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
           when: `certificate.renew != '' && (!certificate.readable || certificate.days_left < certificate.renew_days)`,
           do: { tool: 'service.run', service: '$renew' },
         },
-        // The file is good, and its server goes on with an older one. What renews it here has told the server already.
+        // The file is good, but its server still presents an older one. A renewal by KALOS reloads the server itself.
         {
           when: `certificate.server != '' && certificate.renew == '' && certificate.readable && certificate.days_left >= certificate.renew_days`,
           do: { tool: 'service.reload', service: '$server' },

@@ -1,5 +1,5 @@
-// In which order tables are gathered: first those that can be asked as they are, then those that have to be told what to look for by
-// the rows of others.
+// In which order tables are gathered: first those that need no constraint or have one, then those that get theirs from the rows of
+// others.
 import { type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
 import type { TableSources } from './catalogue/table.ts';
 import { type Gathered, type Gathering, gather } from './gather.ts';
@@ -10,7 +10,7 @@ const MAX_VALUES_AT_ONCE = 1_000;
 const MAX_VALUES = 5_000;
 const MIN_STAGE_MS = 500;
 
-/** Whether the statement says itself what to look for; a pattern has to begin with a directory. */
+/** Whether the statement itself has a constraint; a pattern must begin with `/`. */
 function isAsked({ table: { needs }, request: { equal, compare } }: Gathering): boolean {
   return (
     needs === undefined ||
@@ -19,7 +19,7 @@ function isAsked({ table: { needs }, request: { equal, compare } }: Gathering): 
   );
 }
 
-/** @returns why not, where a table is told nothing to look for. */
+/** @returns the error if a table gets no constraint. */
 export function stagesOf(plan: readonly Gathering[], joins: readonly Join[]): Gathering[][] | string {
   const stages = [plan.filter(isAsked)];
   let waiting = plan.filter((one) => !isAsked(one));
@@ -49,7 +49,7 @@ function joinOf(
   );
 }
 
-/** @returns why not, where that would be too much. */
+/** @returns the error if that would be too many values. */
 export async function gatherStages(
   [first = [], ...others]: readonly (readonly Gathering[])[],
   joins: readonly Join[],

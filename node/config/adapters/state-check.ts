@@ -1,5 +1,5 @@
-// Whether a state directory can be used as it is, before anything of it is touched: by `kalos up` and by `kalos doctor` alike. What is wrong is one
-// line that names the file, and the way out.
+// Checks a state directory before anything in it is opened: for `kalos up` and `kalos doctor` alike. An error is one line that names the
+// file, and how to recover.
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { loadIdentity } from '../../../swarm/libp2p/identity.ts';
@@ -8,14 +8,14 @@ import { KalosError, reasonOf } from '../../errors.ts';
 import type { StateDirectory } from './state-directory.ts';
 import { readNetworkKeys, rootKeysIn } from './swarm-files.ts';
 
-/** What cannot be made again is lost: another agent of the swarm lets this machine in as a new member. */
+/** How to recover state that cannot be created again: from a backup, or as a new member. */
 export function wayBack(path: string): string {
   return `restore it from a backup made after its last run; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (made on another member: kalos token create)`;
 }
 
 /**
- * @param tableBytes of the database's tables, how much is read.
- * @param looks whoever only looks at it may be root.
+ * @param tableBytes how much of the database's tables is read.
+ * @param looks it is only examined: then root may do it for another user.
  * @throws KalosError with the first thing that is wrong.
  */
 export async function checkState(directory: StateDirectory, tableBytes = Number.POSITIVE_INFINITY, looks = false): Promise<void> {
@@ -51,7 +51,7 @@ async function checkKeys({ path, keyFile, networkKey, rootKeys, database }: Stat
   await rootKeysIn(rootKeys);
 }
 
-/** @returns what is there; undefined where nothing is. @throws KalosError where it is no file, or cannot be read. */
+/** @returns its contents; undefined if it does not exist. @throws KalosError if it is not a file, or cannot be read. */
 function readable(path: string): Buffer | undefined {
   const at = lstatSync(path, { throwIfNoEntry: false });
   if (at === undefined) return undefined;

@@ -19,7 +19,7 @@ export interface StateDirectory {
   configFile: string;
   socket: string;
   database: string;
-  /** Space on the disk that is set aside for when it is full. */
+  /** Files that reserve space for when the disk is full. */
   reserve: string;
   /** Of the agent's own actuator: its state, its socket and the services' logs. */
   actuator: string;
