@@ -33,7 +33,7 @@ const INVITE_AGAIN_MS = 10_000;
 /** What one goes by in Raft is asked again after this; and those who belong to it, how they do. */
 const KNOWN_FOR_MS = 60_000;
 const ASK_EVERY_MS = 30_000;
-/** Who takes over from one whose loop is late is less late by so much. */
+/** The successor of a leader whose loop is late is less late by this factor. */
 const MUCH_BETTER = 4;
 /** A leader that is unfit tries again to hand over after this. */
 const HAND_OVER_AGAIN_MS = 60_000;

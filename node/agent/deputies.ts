@@ -13,11 +13,11 @@ import { Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 10_000;
 const SHARE_EVERY = 6;
-/** Fewer have nobody to spare. */
+/** With fewer members nobody is made a deputy. */
 const MIN_MEMBERS = 3;
-/** Who has just come is not the longest-standing. */
+/** A member counts as a candidate after this. */
 const THERE_FOR_MS = 10_000;
-/** Those that are down for good among them. */
+/** Issuers in all, those that are down included. */
 const MAX_ISSUERS = 8;
 const REQUEST_MS = 3_000;
 const MAX_SHARE_BYTES = 60_000;

@@ -474,8 +474,8 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       severity: 'critical',
       summary: 'the actuator of this machine does not answer: nothing can be repaired here, and services are not supervised',
       test: [
-        { name: 'half a minute', metrics: { 'kalos.actuator.silence': 30 }, fires: true },
-        { name: 'one that was started again', metrics: { 'kalos.actuator.silence': 6 }, for_s: 600, fires: false },
+        { name: 'no answer for half a minute', metrics: { 'kalos.actuator.silence': 30 }, fires: true },
+        { name: 'one that was restarted', metrics: { 'kalos.actuator.silence': 6 }, for_s: 600, fires: false },
       ],
     },
     {
@@ -499,8 +499,8 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       summary: 'the disk of the state directory refuses writes',
       condition: 'DiskPressure',
       test: [
-        { name: 'it takes none', metrics: { 'kalos.state.refused': 1 }, fires: true },
-        { name: 'it does', metrics: { 'kalos.state.refused': 0 }, for_s: 60, fires: false },
+        { name: 'it refuses writes', metrics: { 'kalos.state.refused': 1 }, fires: true },
+        { name: 'it accepts writes', metrics: { 'kalos.state.refused': 0 }, for_s: 60, fires: false },
       ],
     },
     {

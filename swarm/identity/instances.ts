@@ -104,7 +104,10 @@ export class Instances {
       const other = proof && this.#parse(from, proof);
       if (other !== undefined && equalBytes(other.answers, said.instance) && !equalBytes(other.instance, said.instance)) {
         const name = this.#events.nameOf(from);
-        this.#note(from, `two agents have the key of ${name}, on ${other.place} and on ${said.place}: the second is not let in`);
+        this.#note(
+          from,
+          `two agents have the key of ${name}, on ${other.place} and on ${said.place}: the second is refused; stop one of them`,
+        );
         return proof;
       }
     }

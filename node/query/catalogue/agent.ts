@@ -205,7 +205,7 @@ const machineTables: readonly Table[] = [
     `name TEXT name
     state TEXT running, exited, stopped …
     health TEXT what its check says
-    why TEXT why it does not run; empty where it does
+    why TEXT why it is not running; empty while it is
     pid INTEGER process id
     port INTEGER declared port
     starts INTEGER how often it was started
