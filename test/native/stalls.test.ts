@@ -61,7 +61,7 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     await eventually('its end', () => !lives(agent) || undefined);
     expect(performance.now() - beganMs).toBeGreaterThan(LIMIT_MS - 2_500); // it may have sent its last beat that long before
     const told = await incident(setting, 'agent-stalled');
-    expect(told).toMatchObject({ state: 'resolved', outcome: 'it was started again' });
+    expect(told).toMatchObject({ state: 'resolved', outcome: 'the agent was restarted' });
     expect(told.summary).toMatch(/^the agent was restarted: it did not respond for \d+ s$/);
     expect(await explained(setting, told)).toMatch(/it ran for \d{4,} ms, .*state R/);
     expect((await setting.status()).services).toEqual(before.services);
@@ -100,7 +100,7 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
     await Promise.all([
       left(supervised, 'a debugger is attached'),
-      left(braked, 'it was ended 5 times within an hour'),
+      left(braked, 'it was already killed 5 times within an hour'),
       eventually('it to be left', () => alone.log().includes('nothing would restart it') || undefined, 45_000),
     ]);
     expect(pids.map(lives)).toEqual([true, true, true]);
