@@ -25,7 +25,7 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
         new KalosError(
           'io',
           `cannot create the socket ${socket}: ${socketReason(error)}`,
-          `make room in ${dirname(socket)}, or choose another state directory with --dir`,
+          `free space in ${dirname(socket)}, or choose another state directory with --dir`,
         ),
       ),
     );

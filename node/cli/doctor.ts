@@ -160,7 +160,7 @@ async function checkSpace(given: string | undefined): Promise<Finding> {
   const { path } = stateDirectory(given);
   if (!existsSync(path)) return { check, result: 'ok', detail: 'not needed yet' };
   const failure = await tryDisk(path);
-  const hint = `make room there (df ${path}; df -i ${path})`;
+  const hint = `free space there (df ${path}; df -i ${path})`;
   if (failure !== undefined) return { check, result: 'broken', detail: `${path} refuses writes: ${reasonOf(failure)}; ${hint}` };
   const free = freeBytes(path);
   const detail = `${bytes(free)} free`;
