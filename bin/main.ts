@@ -63,14 +63,14 @@ function addNodeCommands(program: Command): void {
     .option('--private', 'of a new swarm: with a pre-shared network key, which its tokens carry', false)
     .option(
       '--page <port>',
-      'where the page is: a port of 127.0.0.1, an address and a port, or off (default: 9090, or the next that is free)',
+      'where to serve the page: PORT (on 127.0.0.1), ADDRESS:PORT, or off (default: 9090, or the next free port)',
     )
     .option('--no-mdns', 'do not look for members on the local network, nor be found there')
     .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
     .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
     .option(
       '--watchdog <device>',
-      'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine where the actuator stands still',
+      'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine when the actuator hangs',
     )
     .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage, 5 not let in'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
@@ -433,7 +433,7 @@ function addSetupCommands(program: Command): void {
   const configuration = program.command('config').description('the configuration');
   configuration
     .command('show')
-    .description('the configuration that the running agent has in force; where none runs, that of the next start')
+    .description('the configuration of the running agent; where none runs, what the next start would use')
     .option('--origin', 'where each key comes from', false)
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
     .addOption(directory())
@@ -445,10 +445,10 @@ function addSetupCommands(program: Command): void {
   configuration
     .command('reload')
     .description(
-      'have the running agent read its configuration again, as kill -HUP does; says what changed, and what needs a restart',
+      'make the running agent read its configuration again, as kill -HUP does; prints what changed and what needs a restart',
     )
     .addOption(directory())
-    .addHelpText('after', exits('0 taken, 1 it is wrong: what was in force stays'))
+    .addHelpText('after', exits('0 reloaded, 1 invalid configuration: the old one stays in force'))
     .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
   const service = () => import('../node/cli/install.ts');
   program
@@ -547,7 +547,7 @@ function report(error: unknown): number {
   if (!(error instanceof KalosError)) {
     const text = error instanceof Error ? error.message : String(error);
     process.stderr.write(
-      `${paint('red', 'kalos:')} unexpected: ${text.split('\n')[0]}\n  KALOS_DEBUG=1 shows where; please report it\n`,
+      `${paint('red', 'kalos:')} unexpected error: ${text.split('\n')[0]}\n  KALOS_DEBUG=1 prints the stack; please report it\n`,
     );
     if (process.env.KALOS_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return EXIT.error;

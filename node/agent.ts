@@ -126,7 +126,7 @@ export class Agent {
   readonly #supervision: Supervision;
   readonly roll: Roll;
   readonly apiTokens: ApiTokens;
-  /** What only its edge knows of it; nothing where there is none, as in a simulation. */
+  /** What only the process around it knows; undefined in a simulation. */
   edge: AgentEdge | undefined;
   readonly #sources: TableSources;
   readonly #ownVotes = new Map<string, Vote>();
@@ -208,7 +208,7 @@ export class Agent {
     return new Executor(parts, mode);
   }
 
-  /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it. */
+  /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it; undefined if neither. */
   #paused(): string | undefined {
     const twin = this.#link.admission.instances.conflictOf(this.#link.self);
     if (twin !== undefined) return twin;
@@ -393,14 +393,14 @@ export class Agent {
 
   #stop(): Promise<void> {
     const { actuator, compute, store } = this.#ports;
-    const stop = (part: { stop(): void }): EndingStep => ['its work', () => part.stop()];
+    const stop = (part: { stop(): void }): EndingStep => ['its tasks', () => part.stop()];
     const steps: EndingStep[] = [
       ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls].map(stop),
       // While the swarm can still be told.
       ['fail-over services', () => (this.#endsServices ? unlessRefused(this.#ports, this.#placed.stop()) : this.#placed.leave())],
       ...[this.#watcher, this.#healer, this.stories, this.#executor, this.auditWatch].map(stop),
       ['the network', () => this.#link.stop()],
-      ['what it knows of others', () => unlessRefused(this.#ports, this.#kept.close())],
+      ['its view of the members', () => unlessRefused(this.#ports, this.#kept.close())],
       ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
       ['child processes', () => compute.close()],
       ['its membership', () => (this.#isGone ? unlessRefused(this.#ports, forgetSwarm(store)) : undefined)],
@@ -456,7 +456,7 @@ export class Agent {
     return explain(id, sources);
   }
 
-  /** What of a configuration can change while it runs, all of it or nothing. @throws PolicyError */
+  /** Applies the part of a configuration that can change without a restart: all of it or nothing. @throws PolicyError */
   async reconfigure(
     { mode, maintenance, policies, questions }: Pick<AgentConfig, 'mode' | 'maintenance' | 'policies' | 'questions'>,
     what: string,
@@ -467,7 +467,7 @@ export class Agent {
     await this.noted(`configuration: ${what}`);
   }
 
-  /** Why the disk of its state takes nothing; undefined while it does. */
+  /** Why the disk of the state directory refuses writes; undefined while it accepts them. */
   get refusal(): string | undefined {
     return this.#ports.store.refusal;
   }

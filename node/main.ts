@@ -50,7 +50,7 @@ export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
   configFile: string | undefined;
   founding: Founding;
-  /** Where the page is, or `off`; undefined: as the configuration has it. */
+  /** Address of the page, or `off`; undefined: as configured. */
   page: string | undefined;
   /** The `kalos` entry script, forked for work in child processes. */
   entry: string;
@@ -66,7 +66,7 @@ export interface RunningNode {
   directory: StateDirectory;
   /** Why /proc is read in TypeScript; undefined with the native sampler. */
   sensorFallback: string | undefined;
-  /** Where its page is; undefined where it has none. */
+  /** URL of its page; undefined if it has none. */
   page: string | undefined;
   /** Whether the swarm was founded by this start. */
   founded: boolean;
@@ -153,7 +153,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
-/** How it ends: for good, or to start anew, which whatever hangs in it does not keep it from: what is left undone is as after a crash. */
+/** How it stops: for good, or to restart. A part that hangs does not delay the restart for long: what it left undone is as after a crash. */
 function endings(agent: Agent, clock: SystemClock, close: () => void, { restart }: NodeOptions) {
   let isForGood = false;
   const begin = (): void => (isForGood ? undefined : restart());
@@ -196,7 +196,7 @@ interface Page {
   url: string;
 }
 
-/** The page, and the API for others than the command line. Where its port on loopback is taken, as by Prometheus or another agent, a free one is. */
+/** The page, and the API for other clients than the command line. If its port on loopback is taken, as by Prometheus or another agent, a free one is used. */
 async function openPage(
   agent: Agent,
   { listen, certificate, key }: Config['api'],
@@ -212,7 +212,10 @@ async function openPage(
     if (server === undefined) continue;
     const url = `${scheme}://${host}:${(server.address() as AddressInfo).port}`;
     if (port !== wanted)
-      log('info', `port ${wanted} is taken by another program: the page is at ${url}; --page chooses another, or off`);
+      log(
+        'info',
+        `port ${wanted} is in use by another program: the page is at ${url}; choose another with --page PORT, or --page off`,
+      );
     return { server, url };
   }
   return undefined;
@@ -234,11 +237,11 @@ async function defaultListen(): Promise<string> {
 async function openStore(directory: StateDirectory, log: NodeOptions['log']): Promise<LevelStore> {
   const { path, database, reserve } = directory;
   const refused = (reason: string | undefined): void => {
-    if (reason === undefined) log('info', `the disk of ${path} takes writes again: what waited is recorded`);
+    if (reason === undefined) log('info', `the disk of ${path} accepts writes again: what waited is recorded`);
     else
       log(
         'warn',
-        `the disk of ${path} takes no writes: ${reason}. The agent observes, and keeps its services running, until it does; free space there`,
+        `the disk of ${path} refuses writes: ${reason}. The agent observes, and keeps its services running, until it accepts them; ${remedyFor(reason, path)}`,
       );
   };
   try {
@@ -248,23 +251,26 @@ async function openStore(directory: StateDirectory, log: NodeOptions['log']): Pr
   }
 }
 
-/** The roster holds a rotation too: what cannot be kept now is kept at the next start. */
+/** The roster holds a rotation too: a key that cannot be saved now is saved at the next start. */
 function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: NodeOptions['log']): void {
   try {
     keepNetworkKeys(directory, keys);
   } catch (error) {
-    log('warn', `the new network key is in use, and could not be kept in ${directory.networkKey}: ${reasonOf(error)}`);
+    log(
+      'warn',
+      `the new network key is in use, but could not be saved in ${directory.networkKey}: ${reasonOf(error)}; the next start saves it`,
+    );
   }
 }
 
-/** By what the disk says. */
+/** What to do, by the disk's error. */
 function remedyFor(refusal: string, path: string): string {
-  if (/space|quota/i.test(refusal)) return `make room there (df ${path}; df -i ${path})`;
+  if (/space|quota/i.test(refusal)) return `free space there (df ${path}; df -i ${path})`;
   if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
   if (/permission|permitted/i.test(refusal))
-    return `give it to its user (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
+    return `give this user access (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
   if (/read-only/i.test(refusal)) return 'mount its file system writable';
-  return 'mend what the disk says';
+  return 'repair the disk';
 }
 
 function storeError({ path, database }: StateDirectory, error: unknown): KalosError {

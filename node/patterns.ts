@@ -1,17 +1,17 @@
-// Regular expressions that come from outside: of a configuration, a policy, a statement. They meet text that somebody else writes, so
-// the engine is one without backtracking (RE2: linear in the text whatever the pattern), and pattern and work are bounded.
+// Regular expressions that come from outside: from a configuration, a policy, a statement. The text that they search comes from others
+// too, so the engine does not backtrack (RE2: linear in the text whatever the pattern), and pattern and work are bounded.
 import { RE2JS } from 're2js';
 
 const MAX_PATTERN_LENGTH = 1_000;
 /** Instructions of the compiled pattern; `.{0,1000}` takes 2,003, and RE2 knows no count over 1,000. */
 const MAX_INSTRUCTIONS = 4_096;
-/** RE2 looks at each character with each instruction once at the most: so much at a time, about 0.1 s. */
+/** RE2 runs each instruction at most once a character: this bounds one evaluation, to about 0.1 s. */
 const MAX_STEPS = 2_000_000;
 /** Compiled patterns that are kept. */
 const MAX_KEPT = 256;
 
 export interface Pattern {
-  /** How many instructions a character of text may take. */
+  /** Instructions that a character of text may take. */
   readonly cost: number;
   test(text: string): boolean;
   /** What matches first, and its groups, a group that took no part being null; undefined where nothing matches. */
@@ -31,7 +31,7 @@ export function compilePattern(text: string): Compiled {
     if (cost > MAX_INSTRUCTIONS)
       return {
         ok: false,
-        reason: `it takes ${cost} steps a character, at most ${MAX_INSTRUCTIONS} are possible: repeat less`,
+        reason: `it compiles to ${cost} instructions, at most ${MAX_INSTRUCTIONS} are possible: use smaller counts`,
       };
     const match = (one: string): (string | null)[] | undefined => {
       const matcher = compiled.matcher(one);
@@ -46,8 +46,8 @@ export function compilePattern(text: string): Compiled {
 const kept = new Map<string, Compiled>();
 
 /**
- * For where pattern and text are both somebody else's, and nobody can end it: a pattern is compiled once, and all of what is asked
- * of one allowance together takes about 0.1 s.
+ * For evaluations that nothing can interrupt, of patterns and text from others: each pattern is compiled once, and all searches of one
+ * allowance together take about 0.1 s.
  */
 export class PatternAllowance {
   #steps = MAX_STEPS;
@@ -61,7 +61,7 @@ export class PatternAllowance {
     const { cost } = compiled.pattern;
     if (over.length * cost > this.#steps)
       throw new RangeError(
-        `the pattern ${shown(text)} would look at more than ${Math.floor(this.#steps / cost)} characters of text`,
+        `the pattern ${shown(text)} can search ${Math.floor(this.#steps / cost)} more characters in this evaluation, and the text has ${over.length}`,
       );
     this.#steps -= over.length * cost;
     return compiled.pattern;
@@ -70,12 +70,12 @@ export class PatternAllowance {
 
 const shown = (text: string): string => `"${text.length > 60 ? `${text.slice(0, 60)}…` : text}"`;
 
-/** What is said in words of its own: RE2 calls these invalid escapes and syntax. */
+/** Forms with an error text of their own: RE2 only reports an invalid escape or syntax. */
 const UNSUPPORTED: readonly [RegExp, string][] = [
   [/^\\[1-9]/, 'a back-reference is not supported: the engine does not backtrack'],
   [/^\\k</, 'a back-reference is not supported: the engine does not backtrack'],
-  [/^\(\?[=!]/, 'looking ahead is not supported: the engine does not backtrack'],
-  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive count is not supported, nor needed: the engine does not backtrack'],
+  [/^\(\?[=!]/, 'a lookahead is not supported: the engine does not backtrack'],
+  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive quantifier is not supported, nor needed: the engine does not backtrack'],
 ];
 
 function refusal(text: string): string | undefined {
@@ -89,12 +89,12 @@ function refusal(text: string): string | undefined {
     else if (rest.startsWith('[')) inClass = true;
     else if (rest.startsWith(']')) inClass = false;
     else if (rest.startsWith('(') && !inClass) open++;
-    else if (rest.startsWith(')') && !inClass && --open < 0) return `at character ${at + 1}: a ) that closes nothing`;
+    else if (rest.startsWith(')') && !inClass && --open < 0) return `at character ${at + 1}: unmatched )`;
   }
   return undefined;
 }
 
-/** RE2's words, with the place: it says which part is wrong, not where that is. */
+/** RE2's error with the place: RE2 names the wrong part, not where it is. */
 function explained(text: string, message: string): string {
   const [, what = message, part = ''] = message.match(/^error parsing regexp: (.*?)(?:: `(.*)`)?$/s) ?? [];
   const missing = what.startsWith('missing closing');

@@ -1,5 +1,5 @@
-// The configuration of a running agent: what is in force, and what becomes of it when it is read again (SIGHUP, `kalos config reload`). What can be changed
-// under way is; the rest is named, and waits for a restart. One that is wrong changes nothing.
+// The configuration of a running agent, and how it is read again (SIGHUP, `kalos config reload`). What can change without a restart is
+// applied; the rest is listed, and waits for a restart. A configuration with an error changes nothing.
 import type { Agent } from './agent.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type Config, resolveConfig } from './config/config.ts';
@@ -8,14 +8,14 @@ import { type Layer, nameOf } from './config/layers.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
 
-/** What an agent takes while it runs. */
+/** Keys that change without a restart. */
 export const LIVE_KEYS = ['mode', 'maintenance', 'question', 'policy'] as const;
 type LiveKey = (typeof LIVE_KEYS)[number];
 
 export interface Reloaded {
-  /** False: something in it is wrong, and what was in force stays. */
+  /** False: it has an error, and the old one stays in force. */
   taken: boolean;
-  /** In words. */
+  /** What changed, what needs a restart, or what is wrong. */
   lines: string[];
 }
 
@@ -44,7 +44,7 @@ export class Configuration {
       const layers = this.#read();
       const fresh = resolveConfig(layers);
       const changed = changesOf(this.#inForce, fresh);
-      if (changed.length === 0) return { taken: true, lines: ['the configuration was read again: nothing has changed'] };
+      if (changed.length === 0) return { taken: true, lines: ['the configuration was read again: no changes'] };
       const isLive = ({ key }: Changed): boolean => LIVE_KEYS.includes(key as LiveKey);
       const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, fresh[key]])) as Pick<Config, LiveKey>;
       const config = { ...this.#inForce, ...live };
@@ -58,7 +58,7 @@ export class Configuration {
       if (!(error instanceof KalosError || error instanceof PolicyError)) throw error;
       return {
         taken: false,
-        lines: error.message.split('\n').map((line) => `the configuration is not taken, what was in force stays: ${line}`),
+        lines: error.message.split('\n').map((line) => `the configuration is invalid, the old one stays in force: ${line}`),
       };
     }
   }
@@ -87,7 +87,7 @@ function difference(key: string, before: unknown, after: unknown): string {
   const changed = [...fresh]
     .filter(([name, one]) => old.has(name) && !same(old.get(name), one))
     .map(([name]) => `${name} changed`);
-  return `${key}: ${[...added, ...removed, ...changed].join(', ') || 'in another order'}`;
+  return `${key}: ${[...added, ...removed, ...changed].join(', ') || 'order changed'}`;
 }
 
 /** Of a list of tables. */

@@ -1,6 +1,6 @@
-// How long silence lasts before it is judged. Where members are short of CPU, or links stall, messages come with gaps, and a silence that is
-// not longer than the usual gaps says nothing: patience follows the longest gap of late, of the leader for a follower, of a majority for a
-// leader (the idea of an accrual failure detector, Hayashibara et al. 2004, with a maximum in the place of a distribution).
+// How long silence lasts before it counts as a failure. If members are short of CPU, or links stall, messages come with gaps, and a silence
+// that is no longer than the usual gaps is no sign of a failure: the limit follows the longest recent gap, of the leader for a follower, of a
+// majority for a leader (the idea of an accrual failure detector, Hayashibara et al. 2004, with a maximum in the place of a distribution).
 import { majority } from '../quorum.ts';
 import type { NodeId } from './types.ts';
 

@@ -54,10 +54,10 @@ export const VOTE_REASONS = [
 ] as const;
 export type VoteReason = (typeof VOTE_REASONS)[number];
 
-/** How a service is seen to be well by whoever can reach its port. */
+/** A service's check as another machine can run it. */
 export type RemoteCheck = { kind: 'tcp' } | { kind: 'http'; path: string };
 
-/** How near evidence comes to what is claimed: hearsay, a sign of it, the declared check or an own measure, the thing itself. */
+/** How strong evidence is: hearsay, a sign, the declared check or an own measure, the thing itself. */
 const HEARSAY = 1;
 const SIGN = 2;
 const CHECK = 3;
@@ -77,7 +77,7 @@ const STRENGTH_OF_REASON: Record<VoteReason, number> = {
   'check-silent': CHECK,
 };
 
-/** What the subject's own claim rests on. A process that is gone or stopped it has from the kernel: nobody can know better. */
+/** How strong the subject's own evidence is. That a process is gone or stopped it knows from the kernel. */
 const STRENGTH_OF_CLAIM: Record<ClaimKind, number> = {
   'service-down': DIRECT,
   'service-unresponsive': CHECK,
@@ -146,7 +146,7 @@ const index = (list: readonly string[]) =>
 const MAX_TARGET = 64;
 const TARGET_HASH_DIGITS = 16;
 
-/** What a claim is about, by a name that fits: two long ones that begin alike stay apart. */
+/** The target of a claim, shortened if it is too long, so that two that begin alike differ. */
 export function claimTarget(target: string, hash: (bytes: Uint8Array) => Uint8Array): string {
   if (target.length <= MAX_TARGET) return target;
   return `${target.slice(0, MAX_TARGET - TARGET_HASH_DIGITS - 1)}~${toHex(hash(utf8(target))).slice(0, TARGET_HASH_DIGITS)}`;

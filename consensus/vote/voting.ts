@@ -32,11 +32,11 @@ const MAX_VOTES_CAST = 1_024;
 /** Claims of one subject that are considered in a minute: a flood costs its witnesses no more than this. */
 const MAX_CLAIMS_PER_MINUTE = 30;
 
-/** A place each for so many: the newest vote takes the place of the oldest. Before 0.4.0 places went by the claim. */
+/** Stored votes have numbered keys: the newest replaces the oldest. Before 0.4.0 the key named the claim. */
 export const CAST_PREFIX = 'vote-cast/';
 const CAST_DIGITS = 4;
 const castKeyOf = (nth: number): string => `${CAST_PREFIX}n${String(nth % MAX_VOTES_CAST).padStart(CAST_DIGITS, '0')}`;
-/** Whose older claims are not voted on any more, for what was voted on some of them is forgotten. */
+/** By asker: its claims up to this time get no vote, for an earlier vote on them may be forgotten. */
 export const FLOOR_PREFIX = 'vote-floor/';
 const MAX_FLOORS = 10_000;
 

@@ -52,8 +52,8 @@ const char kUsage[] =
 	"  --agent USER        the user that the agent runs as; default this one\n"
 	"  --judge PROGRAM     the kalos command: judges leave for what the policy has certified, run without privileges\n"
 	"  --owned             it belongs to the agent that started it, which may end it\n"
-	"  --stall-limit MS    an agent whose loop stands still for so long is ended where somebody starts it again; default 30000\n"
-	"  --watchdog DEVICE   a hardware watchdog, such as /dev/watchdog: it resets the machine where this program stands still\n"
+	"  --stall-limit MS    kill an agent that sends no heartbeat for this long, if something restarts it; at least 4000, default 30000\n"
+	"  --watchdog DEVICE   a hardware watchdog, such as /dev/watchdog, that resets the machine when this program hangs\n"
 	"  --init              be the first process: run COMMAND (the agent) as USER, keep it running, reap, shut down in order\n"
 	"  --check-policy FILE says whether a policy is good\n";
 
@@ -115,7 +115,7 @@ Options parse_options(int argc, char **argv) {
 			std::string text = value();
 			options.stall_limit_ms = strtoll(text.c_str(), nullptr, 10);
 			if (options.stall_limit_ms < kMinStallLimitMs)
-				die(kExitUsage, "--stall-limit " + text + ": milliseconds, 4000 at least");
+				die(kExitUsage, "--stall-limit " + text + ": must be milliseconds, at least 4000");
 		} else if (word == "--owned") {
 			options.server.owned = true;
 		} else if (word == "--init") {

@@ -341,7 +341,7 @@ Outcome Services::start(const std::string &name) {
 	service->unrecorded = !record(*service).ok(); // tried again: it runs, and that is what counts
 	std::string missing;
 	if (logless)
-		missing = "its disk takes no log";
+		missing = "its log cannot be written: it runs without one";
 	if (spec.cpu_milli > 0 && !cgroup_write(name, "cpu", spec.cpu_milli, pid).ok())
 		missing = "no cgroup controller for cpu: its limit does not hold";
 	if (spec.memory_bytes > 0 && !cgroup_write(name, "memory", spec.memory_bytes, pid).ok())

@@ -23,7 +23,7 @@ constexpr int64_t kHourMs = 3600000;
 constexpr size_t kMaxEndedAnHour = 5;
 constexpr size_t kKept = 16;
 constexpr int64_t kLooksALimit = 6;
-constexpr int64_t kStarvedLimits = 3; // how many limits one may stand still that gets no CPU
+constexpr int64_t kStarvedLimits = 3; // how many limits an agent may hang that gets no CPU
 constexpr int64_t kFirstPauseMs = 500, kMaxPauseMs = 30000;
 constexpr int64_t kPingMs = 5000;
 constexpr int kWatchdogSeconds = 60;
@@ -107,7 +107,7 @@ void AgentWatch::gone() { agent_ = {0, 0}; }
 
 void AgentWatch::look() {
 	int64_t every_ms = std::max<int64_t>(limit_ms_ / kLooksALimit, 50), now = Loop::awake_ms();
-	bool blind = now - looked_ms_ > 2 * every_ms + 1000; // it was this process that stood still, or all of the machine
+	bool blind = now - looked_ms_ > 2 * every_ms + 1000; // this process hung, or the whole machine
 	looked_ms_ = now;
 	loop_.after(every_ms, [this] { look(); });
 	if (agent_.pid <= 1 || told_)
@@ -133,18 +133,18 @@ void AgentWatch::stalled(int64_t lasted_ms) {
 	bool again = is_parent_ || (flags_ & kStartedAgain) != 0;
 	int64_t ran_ns, waited_ns;
 	cpu_of(pid, &ran_ns, &waited_ns);
-	std::string seen = "it ran for " + std::to_string((ran_ns - ran_ns_) / 1000000) + " ms of them, and waited " + std::to_string((waited_ns - waited_ns_) / 1000000) + " ms for a CPU; " + seen_of(pid);
+	std::string seen = "meanwhile it ran for " + std::to_string((ran_ns - ran_ns_) / 1000000) + " ms, and waited " + std::to_string((waited_ns - waited_ns_) / 1000000) + " ms for a CPU; " + seen_of(pid);
 	bool debugged = (flags_ & kDebugged) != 0;
 	if (traced || debugged || !again || ended_of_late() >= kMaxEndedAnHour) {
-		std::string why = traced ? "pid " + tracer + " traces it" : debugged ? "a debugger is at it" : !again ? "nobody would start it again" : "it was ended " + std::to_string(kMaxEndedAnHour) + " times within an hour";
-		return keep(lasted_ms, false, "left as it is: " + why + "; " + seen);
+		std::string why = traced ? "pid " + tracer + " traces it" : debugged ? "a debugger is attached" : !again ? "nothing would restart it" : "it was already killed " + std::to_string(kMaxEndedAnHour) + " times within an hour";
+		return keep(lasted_ms, false, "not killed: " + why + "; " + seen);
 	}
 	Outcome ended = process_signal(agent_, SIGKILL);
-	keep(lasted_ms, ended.ok(), ended.ok() ? seen : "it could not be ended: " + ended.message + "; " + seen);
+	keep(lasted_ms, ended.ok(), ended.ok() ? seen : "it could not be killed: " + ended.message + "; " + seen);
 }
 
 void AgentWatch::keep(int64_t lasted_ms, bool ended, const std::string &words) {
-	note_("the agent, pid " + std::to_string(agent_.pid) + ", stood still for " + std::to_string(lasted_ms / 1000) + " s" + (ended ? ": ended; " : "; ") + words);
+	note_("the agent (pid " + std::to_string(agent_.pid) + ") sent no heartbeat for " + std::to_string(lasted_ms / 1000) + " s" + (ended ? ": killed; " : "; ") + words);
 	stalls_.push_back({Loop::wall_ms(), lasted_ms, ended, words});
 	if (stalls_.size() > kKept)
 		stalls_.erase(stalls_.begin());

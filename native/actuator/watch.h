@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who watches over the watchers. An agent whose loop stands still is noticed by its missing heartbeat, what can be seen of it is
+// Watchdogs. An agent that hangs is noticed by its missing heartbeat, what can be seen of it is
 // kept, and it is ended where somebody starts it again. That this loop turns is told to systemd (sd_notify(3)) and to a
 // hardware watchdog (Documentation/watchdog/watchdog-api.rst), where there is one.
 #pragma once
@@ -46,7 +46,7 @@ private:
 	std::function<void(const std::string &)> note_;
 	ProcessId agent_{0, 0};
 	int64_t flags_ = 0;
-	int64_t beat_ms_ = 0;    // CLOCK_MONOTONIC: a machine that sleeps does not stand still
+	int64_t beat_ms_ = 0;    // CLOCK_MONOTONIC: a machine that is suspended does not hang
 	int64_t ran_ns_ = 0, waited_ns_ = 0; // its main thread, and for a CPU, at that beat
 	int64_t looked_ms_ = 0;
 	bool told_ = false;      // of this stall, once

@@ -107,7 +107,7 @@ export class Guard {
     return this.#worn(call, nowMs) ?? (isPerson(authority) ? undefined : (this.#storm(nowMs) ?? this.#overspent(nowMs)));
   }
 
-  /** What keeps policies from a call now, and ends by itself or by somebody's word; undefined where nothing does. Counts nothing. */
+  /** The brake that keeps policies from a call now; undefined if there is none. Counts nothing. */
   standing(call: ToolCall, nowMs: number): string | undefined {
     if (this.halted !== undefined) return haltedReason(this.halted);
     if (this.mode === 'observe') return OBSERVES;

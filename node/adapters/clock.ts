@@ -17,7 +17,7 @@ export interface Clocks {
 }
 
 /**
- * Since boot, suspensions included (CLOCK_BOOTTIME): nobody can set it, and it goes on over restarts of the agent. Node has no such
+ * Since boot, suspensions included (CLOCK_BOOTTIME): nobody can set it, and it survives restarts of the agent. Node has no such
  * clock: its uptime is one, but costs a file, and is asked only now and then, and at once when the wall clock has moved.
  */
 export function clockSinceBoot({ awakeMs, wallMs, uptimeMs }: Clocks): () => number {

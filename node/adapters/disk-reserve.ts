@@ -1,5 +1,5 @@
-// Space set aside on the disk of an agent's state: released when the disk is full, so that the database can be opened again and a clean-up can
-// be recorded; and made again once there is room. In several files, for a file system may also be short of inodes.
+// Reserved space on the disk of the state directory: released when the disk is full, so that the database can be opened again and a
+// clean-up can be recorded, and reserved again once there is space. In several files, because a file system may also run out of inodes.
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, statfsSync } from 'node:fs';
 import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 
 const FILES = 4;
 const FILE_BYTES = 2 * 1024 * 1024;
-/** Where less is free than this many times the reserve, none is made. */
+/** Nothing is reserved unless this many times as much is free. */
 const ROOM = 4;
 /** Enough to open LevelDB again, beside what its log holds: manifest, log, table, current. */
 const OPENING_BYTES = 256 * 1024;
@@ -27,7 +27,7 @@ export class DiskReserve {
     return was;
   }
 
-  /** Where there is none, and room for one. What the disk refuses is left out: it is tried again later. */
+  /** Reserves the space if it is not, and enough is free. If the disk refuses it is tried again later. */
   async make(): Promise<void> {
     if (existsSync(this.#directory)) return;
     try {

@@ -1,9 +1,9 @@
-// Whether the files of a LevelDB database are as it wrote them: LevelDB itself begins an empty one where CURRENT is missing, leaves out what it
-// cannot read of its log, and believes flipped bits in its tables. By its own formats: doc/log_format.md, doc/table_format.md.
+// Whether the files of a LevelDB database are as LevelDB wrote them. LevelDB itself begins an empty database if CURRENT is missing, ignores
+// what it cannot read of its log, and does not notice flipped bits in its tables. Formats: LevelDB's doc/log_format.md, doc/table_format.md.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** At a start, the newest tables up to this much are read; a doctor reads them all. */
+/** A start reads the newest tables up to this size; `kalos doctor` reads them all. */
 export const READ_AT_START_BYTES = 64 * 1024 * 1024;
 
 const LOG_BLOCK_BYTES = 32_768;
@@ -18,13 +18,13 @@ export interface Damage {
   what: string;
 }
 
-/** @returns the first damage that is found; undefined where there is none, or no database. */
+/** @returns the first damage found; undefined if there is none, or no database. */
 export function damageOf(directory: string, tableBytes = Number.POSITIVE_INFINITY): Damage | undefined {
   const isDirectory = (name: string): boolean => statSync(join(directory, name)).isDirectory();
   const inTheWay = existsSync(directory)
     ? readdirSync(directory).find((name) => !name.startsWith('lost') && isDirectory(name))
     : undefined;
-  if (inTheWay !== undefined) return { file: join(directory, inTheWay), what: 'is a directory: the database has none' };
+  if (inTheWay !== undefined) return { file: join(directory, inTheWay), what: 'is a directory, and should not be there' };
   const names = existsSync(directory) ? readdirSync(directory) : [];
   const isThere = names.some((name) => /^(MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name));
   if (!isThere && !names.includes('CURRENT')) return undefined;
@@ -38,10 +38,11 @@ export function damageOf(directory: string, tableBytes = Number.POSITIVE_INFINIT
   const history = logRecords(readFileSync(at(manifest)));
   if (history.damagedAt !== undefined) return { file: at(manifest), what: `is damaged at byte ${history.damagedAt}` };
   const live = liveFiles(history.records);
-  if (live === undefined) return { file: at(manifest), what: 'is cut or damaged: it does not say which files there are' };
+  if (live === undefined)
+    return { file: at(manifest), what: 'is truncated or damaged: it does not list the files of the database' };
   const oldestLog = names.find((name) => numberOf(name) === live.log && name.endsWith('.log'));
   if (oldestLog === undefined)
-    return { file: at(`${String(live.log).padStart(6, '0')}.log`), what: 'is missing: the newest of what was recorded is gone' };
+    return { file: at(`${String(live.log).padStart(6, '0')}.log`), what: 'is missing: the newest records are lost' };
   for (const name of names.filter((one) => one.endsWith('.log') && numberOf(one) >= live.log)) {
     const { damagedAt } = logRecords(readFileSync(at(name)));
     if (damagedAt !== undefined) return { file: at(name), what: `is damaged at byte ${damagedAt}` };
@@ -54,7 +55,7 @@ export function damageOf(directory: string, tableBytes = Number.POSITIVE_INFINIT
 
 const numberOf = (name: string): number => Number.parseInt(name, 10);
 const named = (text: string): string =>
-  text === '' ? 'is empty' : `says ${JSON.stringify(text.slice(0, 40))}, not the name of a manifest`;
+  text === '' ? 'is empty' : `contains ${JSON.stringify(text.slice(0, 40))}, not the name of a manifest`;
 
 function damageOfTables(paths: readonly string[], atMost: number): Damage | undefined {
   let left = atMost;
@@ -144,10 +145,10 @@ function liveFiles(edits: readonly Buffer[]): { log: number; tables: Set<number>
 }
 
 function damageOfTable(bytes: Buffer): string | undefined {
-  if (bytes.length < FOOTER_BYTES) return bytes.length === 0 ? 'is empty' : `is cut to ${bytes.length} bytes`;
+  if (bytes.length < FOOTER_BYTES) return bytes.length === 0 ? 'is empty' : `is truncated to ${bytes.length} bytes`;
   const footer = bytes.subarray(bytes.length - FOOTER_BYTES);
   if (footer.readBigUInt64LE(FOOTER_BYTES - 8) !== TABLE_MAGIC)
-    return 'does not end as a table does: it is cut, or longer than it was';
+    return 'does not end as a table does: it is truncated, or bytes were appended';
   try {
     const reader = new Reader(footer);
     const metaIndex = reader.handle();

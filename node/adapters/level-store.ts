@@ -1,5 +1,5 @@
-// The Store port on LevelDB: atomic batches, fsynced before they are answered for. A disk that is full, read-only or broken is
-// taken for a slow one: writes wait, and are made once the disk takes them again; reads go on meanwhile.
+// The Store port on LevelDB: atomic batches, fsynced before they resolve. A disk that is full, read-only or broken is treated as a
+// slow one: writes wait until the disk accepts them again; reads continue.
 import { Level } from 'level';
 import type { RangeOptions, Store, StoreOperation } from '../../swarm/ports/store.ts';
 import { reasonOf } from '../errors.ts';
@@ -13,9 +13,9 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 type Database = Level<string, Uint8Array>;
 
 export interface LevelStoreOptions {
-  /** A directory for space that is set aside, and released when the disk is full. */
+  /** A directory for reserved space, released when the disk is full. */
   reserve?: string | undefined;
-  /** The disk refuses writes, and why; or, undefined, takes them again. */
+  /** Called with the reason when the disk refuses writes, with undefined when it accepts them again. */
   refused?(reason: string | undefined): void;
 }
 
@@ -54,7 +54,7 @@ export class LevelStore implements Store {
   #closed = false;
   #refusal: string | undefined;
   #reserving: NodeJS.Timeout | undefined;
-  /** Whether writes that the disk refuses wait; else they fail, as they should while an agent starts. */
+  /** Whether refused writes wait; else they fail, as they should while an agent starts. */
   waits = false;
 
   private constructor(directory: string, database: Database, { reserve, refused }: LevelStoreOptions) {
@@ -192,7 +192,7 @@ function sizeOf(operation: StoreOperation | undefined): number {
 /** Node's codes for what LevelDB calls an I/O error. */
 const REFUSALS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM']);
 
-/** What the disk says where it is the disk that refuses, such as "No space left on device"; undefined where it is something else. */
+/** The disk's error if the disk refused a write, such as "No space left on device"; undefined for other errors. */
 export function refusalOf(error: unknown): string | undefined {
   for (let one = error; one instanceof Error; one = one.cause) {
     const { code = '' } = one as NodeJS.ErrnoException;

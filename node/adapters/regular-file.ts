@@ -1,12 +1,12 @@
-// Files whose names come from outside: of a configuration, an argument, a directory that others write to. What lies there may be a
-// FIFO, a device, or a file of the kernel's that has no end, and may have become one since it was last seen: nothing is opened that
-// waits, and what was opened is looked at again by its descriptor. A file system that hangs is not this file's matter: log-reader.ts.
+// Files whose names come from outside: from a configuration, an argument, a directory that others write to. Such a name may lead to a
+// FIFO, a device, or an endless file of the kernel, and may have changed since the last look. So files are opened without blocking, and
+// checked again by their descriptor. For file systems that hang see log-reader.ts.
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statfsSync, statSync } from 'node:fs';
 
 const PART_BYTES = 64 * 1024;
-/** Of configurations, certificates, keys. */
+/** For configurations, certificates, keys. */
 const MAX_SMALL_BYTES = 4 * 1024 * 1024;
-/** Of what is given to a command; no release is larger. */
+/** For files that are given to a command; no release is larger. */
 const MAX_INPUT_BYTES = 16 * 1024 * 1024;
 
 const KINDS: readonly [(at: Stats) => boolean, string][] = [
@@ -39,7 +39,7 @@ export function openRegular(path: string, { kernel = false, noFollow = false }: 
   try {
     mustBeRegular(fstatSync(fd));
     if (!kernel && OF_THE_KERNEL.has(statfsSync(`/proc/self/fd/${fd}`).type))
-      throw new NotRegular('it is a file that the kernel makes up, not a regular file');
+      throw new NotRegular('it is a file of the kernel (/proc, /sys), not a regular file');
     return fd;
   } catch (error) {
     closeSync(fd);
@@ -63,7 +63,7 @@ export function readRegular(path: string, maxBytes = MAX_SMALL_BYTES, options: O
 }
 
 /**
- * What a person names to a command: a pipe will do as well (`-`, `<(…)`), and is waited for, as ^C ends the command.
+ * A file that a person gives to a command: a pipe is fine too (`-`, `<(…)`), and may block, for ^C ends the command.
  * @throws RangeError where it holds more, or the error of open(2) or read(2).
  */
 export function readInput(path: string, maxBytes = MAX_INPUT_BYTES): Buffer {

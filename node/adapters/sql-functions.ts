@@ -21,7 +21,7 @@ function patternOf(text: string): Pattern {
 
 /** Without empty parts, and trimmed, as osquery does. @param tokens any of which parts the text. */
 function split(text: string, tokens: string): string[] {
-  if (tokens === '') throw new Error('split needs the characters that part the text');
+  if (tokens === '') throw new Error('split needs the separators: a text of one or more characters');
   const parts = [''];
   for (const character of text) {
     if (tokens.includes(character)) parts.push('');

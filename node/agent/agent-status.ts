@@ -1,4 +1,4 @@
-// What an agent says of itself: to the command line, the page, and who asks over HTTP.
+// An agent's report on itself: for the command line, the page, and the API over HTTP.
 import type { MemberState } from '../../swarm/membership/membership.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Mode } from '../action/guard.ts';
@@ -6,9 +6,9 @@ import type { Silence } from '../action/silences.ts';
 import type { Conditions } from '../detection/conditions.ts';
 import type { ServiceRow } from '../detection/detector.ts';
 
-/** Where an agent meets its machine. */
+/** What only the process around an agent knows. */
 export interface AgentEdge {
-  /** Where its page is; undefined where it has none. */
+  /** URL of its page; undefined if it has none. */
   page: string | undefined;
   configuration(): { key: string; value: unknown; origin: string }[];
   /** Reads the configuration again. */
@@ -29,12 +29,12 @@ export interface AgentStatus {
   mode: Mode;
   /** Why acting is halted; null while it is not. */
   halted: string | null;
-  /** That another agent has the same key, and where; null while none is known. */
+  /** Which other agent has the same key, and where; null while none is known. */
   twin: string | null;
-  /** Why the disk of its state takes no writes; null while it does. */
+  /** Why the disk of the state directory refuses writes; null while it accepts them. */
   refusal: string | null;
   uptimeMs: number;
-  /** Where its page is; null where it has none. */
+  /** URL of its page; null if it has none. */
   page: string | null;
   addresses: string[];
   coordinator: string | undefined;

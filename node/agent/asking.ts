@@ -1,11 +1,11 @@
-// Requests to other members. Nobody waits for who is known to be gone; and where an answer is not there soon, the member is probed
-// meanwhile, so that one that hangs costs two probes, which follow the round trips, and one that only works for long costs nothing.
+// Requests to other members. A member that is known to be down is not asked. If an answer is slow the member is probed meanwhile, so that
+// one that hangs is given up after two probes, whose time-outs follow the round trips, and one that works for long is waited for.
 import type { Member, MemberState } from '../../swarm/membership/membership.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import { type PeerId, type Transport, TransportError } from '../../swarm/ports/transport.ts';
 import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
 
-/** What a member answers sooner than this raises no doubt. */
+/** A member that has not answered by then is probed. */
 const DOUBTED_AFTER_MS = 500;
 
 export interface AskingEvents {
@@ -32,7 +32,7 @@ export class Asking {
     this.#events = events;
   }
 
-  /** Asks others the same thing; every one that is known is expected to answer, the unreachable too. */
+  /** Asks several members the same thing; unreachable ones are expected, not asked, and missing at once. */
   all(peers: readonly PeerId[], protocol: string, body: Uint8Array, options: FanOutOptions): Promise<Missing> {
     // For many answers nobody waits for one that is out of reach; who needs this very one tries.
     const request = (peer: PeerId, name: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> =>
@@ -81,7 +81,9 @@ export class Asking {
       return this.#transport.request(peer, protocol, bytes, withinMs);
     const startMs = this.#clock.monotonicMs();
     await new Promise<void>((resolve, reject) => {
-      const late = this.#clock.after(withinMs, () => reject(new TransportError('timeout', `not reached in ${withinMs} ms`)));
+      const late = this.#clock.after(withinMs, () =>
+        reject(new TransportError('timeout', `no connection within ${withinMs} ms`)),
+      );
       this.#events
         .dial(peer)
         .then(resolve, reject)

@@ -7,7 +7,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const LOOK_EVERY_MS = 60_000;
 const RENEW_TIMEOUT_MS = 5_000;
-/** A newcomer goes on trying for so long, and so often at least: on a busy machine a try takes its time. */
+/** A newcomer tries for so long, and at least so often: on a busy machine a try takes long. */
 const JOIN_PATIENCE_MS = 15_000;
 const MIN_JOIN_TRIES = 5;
 const JOIN_AGAIN_MS = 1_000;

@@ -33,7 +33,7 @@ const INVITE_AGAIN_MS = 10_000;
 /** What one goes by in Raft is asked again after this; and those who belong to it, how they do. */
 const KNOWN_FOR_MS = 60_000;
 const ASK_EVERY_MS = 30_000;
-/** Who takes over from one whose loop is late is less late by so much. */
+/** The successor of a leader whose loop is late is less late by this factor. */
 const MUCH_BETTER = 4;
 /** A leader that is unfit tries again to hand over after this. */
 const HAND_OVER_AGAIN_MS = 60_000;
@@ -154,15 +154,15 @@ export class Committee {
     const voters = this.#log?.conf.voters ?? [];
     const others = this.#events.members().filter(({ peer, state }) => peer !== this.#self && state !== 'alive');
     if (voters.length === 0 && others.length > 0)
-      return `no member within reach leads the committee; not within reach: ${others.map(({ peer }) => this.#events.nameOf(peer)).join(', ')}. Start them, or mend the network between`;
+      return `no reachable member leads the committee; unreachable: ${others.map(({ peer }) => this.#events.nameOf(peer)).join(', ')}. Start them, or repair the network between`;
     if (voters.length === 0)
-      return 'this agent has no log of decisions (a state of before version 0.2 has none, and a damaged one is left out), and no member within reach leads one: start one that does; where there is none any more, root keys begin it again: kalos recover';
+      return 'this agent has no decision log (none exists from before version 0.2, and a damaged one is ignored), and no reachable member leads one: start a member that has it; if none is left, begin it again with root keys: kalos recover';
     const away = voters
       .map((id) => this.#peerOf(id))
       .filter((peer) => peer === undefined || (peer !== this.#self && !this.#events.isAlive(peer)));
-    if ((voters.length - away.length) * 2 > voters.length) return 'an election is under way';
-    const names = away.map((peer) => (peer === undefined ? 'one that is no member' : this.#events.nameOf(peer)));
-    return `${voters.length - away.length} of ${voters.length} voters ${voters.length - away.length === 1 ? 'is' : 'are'} within reach, and it takes more than half; not within reach: ${names.join(', ')}. Start them; where they are lost, root keys begin the committee again: kalos recover`;
+    if ((voters.length - away.length) * 2 > voters.length) return 'an election is in progress';
+    const names = away.map((peer) => (peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer)));
+    return `${voters.length - away.length} of ${voters.length} voters ${voters.length - away.length === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${names.join(', ')}. Start them; if they are lost, begin the committee again with root keys: kalos recover`;
   }
 
   /**
@@ -503,7 +503,7 @@ export class Committee {
     }
     for (const { type, node } of changes) {
       const peer = this.#peerOf(node);
-      const name = peer === undefined ? 'one that is no member' : this.#events.nameOf(peer);
+      const name = peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer);
       this.#events.log(
         'info',
         `committee: ${type === 'ConfChangeRemoveNode' ? 'without' : type === 'ConfChangeAddNode' ? 'votes:' : 'learns:'} ${name}`,

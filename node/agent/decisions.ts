@@ -65,7 +65,7 @@ export const LEASE_MS = 1_000;
 export type ReadMode = (typeof READS)[number];
 
 export interface DecisionsEvents {
-  /** What time it is as most of the swarm has it. */
+  /** The swarm's time (swarm-time.ts). */
   wallMs(): number;
   send(to: PeerId, bytes: Uint8Array): void;
   request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;

@@ -1,6 +1,6 @@
-// Several issuers. Where the root keys are at hand, the members that have been there the longest are made deputies until there are enough:
-// they let others in and renew certificates, and no more (swarm/identity/roster.ts). Issuers tell each other of their tokens, so that
-// these are good while who made them is gone.
+// Several issuers. An agent with the root keys makes the longest-standing members deputies until there are enough: they admit members and
+// renew certificates, and no more (swarm/identity/roster.ts). Issuers exchange their tokens, so that a token is good while its maker is
+// gone.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
@@ -13,11 +13,11 @@ import { Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 10_000;
 const SHARE_EVERY = 6;
-/** Fewer have nobody to spare. */
+/** With fewer members nobody is made a deputy. */
 const MIN_MEMBERS = 3;
-/** Who has just come is not the longest-standing. */
+/** A member counts as a candidate after this. */
 const THERE_FOR_MS = 10_000;
-/** Those that are down for good among them. */
+/** Issuers in all, those that are down included. */
 const MAX_ISSUERS = 8;
 const REQUEST_MS = 3_000;
 const MAX_SHARE_BYTES = 60_000;
@@ -99,7 +99,7 @@ export class Deputies {
     if (next === undefined || !(await this.#admission.makeDeputy(next.peer))) return;
     this.#events.log(
       'info',
-      `${this.#events.nameOf(next.peer)} is a deputy issuer now: it lets others in and renews certificates (issuers = 1 in the configuration turns this off)`,
+      `${this.#events.nameOf(next.peer)} is now a deputy issuer: it admits members and renews certificates (issuers = 1 in the configuration turns this off)`,
     );
   }
 
@@ -129,7 +129,7 @@ export class Deputies {
       await Promise.all(others.map(({ peer }) => this.#events.request(peer, body, REQUEST_MS).catch(() => undefined)));
   }
 
-  /** Has whoever made a token redeem it. @throws Error with why not */
+  /** Asks the maker of a token to redeem it. @throws Error with the reason */
   async forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
     const answer = await this.#events.request(maker, encodeCbor(['redeem', id, secret, by]), REQUEST_MS);
     return roleSchema.parse(decodeCbor(answer));
@@ -138,7 +138,7 @@ export class Deputies {
   /** @throws Error with why not */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const { roster, ledger } = this.#admission;
-    if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('that is for issuers');
+    if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('only an issuer may ask for this');
     const asked = requestSchema.parse(decodeCbor(body));
     if (asked[0] === 'redeem') return encodeCbor(await this.#admission.redeemFor(asked[1], asked[2], asked[3]));
     // Who sits on the committee is not a deputy's to say.

@@ -1,4 +1,4 @@
-// How an agent stops: step by step, each whatever became of the one before, so that the last of them, the store, is always closed.
+// How an agent stops: step by step, even if a step fails, so that the last one, the store, is always closed.
 import { messageOf } from './turns.ts';
 
 /** What is stopped, and how. */

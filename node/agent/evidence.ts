@@ -54,8 +54,8 @@ async function look({ kind, subject, check }: Claim, port: number, transport: Tr
 }
 
 /**
- * Somebody who listens may be anybody, and is no answer to more than a check by TCP. A port from which nothing comes back
- * may be behind a firewall.
+ * A listener may be any process, so an open port refutes nothing but a failed check by TCP. A port that does not answer may be
+ * behind a firewall.
  */
 function ofPort(state: PortState, isCheck = false): Evidence {
   if (state === 'refused') return { verdict: 'yes', reason: 'port-refused', confidence: 90 };

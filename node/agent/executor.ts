@@ -69,7 +69,7 @@ export interface Progress {
   permitted?(permit: Permit, votes: VoteResult | undefined): Promise<void>;
   /** They do not, and why: a person is asked. */
   unpermitted?(reason: string): void;
-  /** Why it is not done: what it is on is not as it was when it was signed, or what it was to mend is well. */
+  /** Why it is not done: its target has changed since it was signed, or the finding has cleared. */
   unchanged?(before: readonly Snapshot[]): string | undefined;
   /** Of operators, as the actuator is shown it. */
   leave?(): Uint8Array;
@@ -176,7 +176,7 @@ export class Executor {
     this.#underWay++;
   }
 
-  /** Other actions are under way: on what these calls are on, or as many as may be. */
+  /** Whether other actions run on these targets, or as many run as are allowed at a time. */
   isTaken(calls: readonly ToolCall[]): boolean {
     const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
     return this.#underWay >= most || calls.some((call) => this.#busy.has(changeToolOf(call).target(call)));
@@ -214,13 +214,13 @@ export class Executor {
     return this.#parts.paused();
   }
 
-  /** What keeps policies from these calls now, and ends by itself or by somebody's word; asks nobody. */
+  /** The brake that keeps policies from these calls now; undefined if there is none. Asks nobody. */
   brake(calls: readonly ToolCall[]): string | undefined {
     const { clock } = this.#parts.ports;
     const nowMs = clock.monotonicMs();
     return (
       this.#withheld(calls) ??
-      maintenanceReason(this.#parts.maintenance, clock.wallMs()) ??
+      maintenanceReason(this.#maintenance, clock.wallMs()) ??
       calls.map((call) => this.#guard.standing(call, nowMs)).find((why) => why !== undefined)
     );
   }
@@ -389,7 +389,7 @@ export class Executor {
   async #perform(plan: Plan, authority: Authority, progress: Progress): Promise<Performed> {
     const { refusal } = this.#parts.ports.store;
     if (refusal !== undefined) {
-      const reason = `it could not be recorded: the disk of the agent's state takes no writes (${refusal})`;
+      const reason = `it cannot be recorded: the disk of the state directory refuses writes (${refusal})`;
       return { kind: 'held', verdict: { kind: 'refused', reason, later: true }, diff: [] };
     }
     if ((await this.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);

@@ -1,7 +1,7 @@
-// The loop from a finding to its outcome: vote → decide → act → verify → remember. One incident a finding at a time. It goes
-// round for as long as the finding does: an attempt that did not help is followed by another after a pause, what was held
-// back is looked at again as soon as nothing is in the way, what witnesses refute is judged again; and what is neither
-// mended nor waited for after a while is told.
+// The loop from a finding to its outcome: vote → decide → act → verify → remember. One incident a finding at a time. It repeats
+// while the finding lasts: an attempt that did not help is followed by another after a pause, an incident that a brake stops is
+// tried again as soon as no brake is left, one that witnesses refute is judged again; and one that is neither being repaired nor
+// waiting for a person is escalated after a while.
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimTarget, type RemoteCheck } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
@@ -33,9 +33,9 @@ import type { Stories } from './stories.ts';
 import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
-/** How soon it is noticed that nothing is in the way any more. */
+/** How often brakes are checked. */
 const LOOK_EVERY_MS = 1_000;
-/** What is open for so long, and neither being mended nor with a person, is told. */
+/** An incident that is open for so long, and neither being repaired nor with a person, is escalated. */
 export const TELL_AFTER_MS = 90_000;
 /** After which what is watched is judged again: each time later. */
 const JUDGE_AGAIN_MS = [15_000, 15_000, 30_000, 60_000, 120_000, 300_000] as const;
@@ -209,12 +209,15 @@ export class Healer {
     }
   }
 
-  /** In the end nothing that goes on is left in silence, but what a person has silenced, and what is only unusual. */
+  /** Escalates what is still open, except what a person has silenced and findings of severity `info`. */
   async #tellLate(incident: Incident, next: Next): Promise<void> {
     const isTold = incident.state === 'escalated' || incident.state === 'waiting';
     if (isTold || incident.severity === 'info' || this.#silence(incident) !== undefined) return;
     const reason = next.kind === 'held' ? next.back() : next.kind === 'again' ? 'what was tried did not help' : next.kind;
-    await this.#escalate(incident, next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'it goes on'));
+    await this.#escalate(
+      incident,
+      next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'it is still open'),
+    );
   }
 
   /** With what opened just before, where they belong together. */
@@ -288,7 +291,7 @@ export class Healer {
     // A remedy is known, and no tier trusts it, by how it did before: then somebody must look.
     const unsure = routed.tier === undefined && finding.remedies.length > 0;
     if (wasTried || unsure) {
-      const why = wasTried ? 'what was tried did not help' : 'no tier is sure enough of what the policy declares';
+      const why = wasTried ? 'what was tried did not help' : 'no tier is confident enough in what the policy declares';
       await this.#escalate(incident, why);
     }
     return this.#watch(incident, { kind: 'watched', reason });

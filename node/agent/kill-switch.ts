@@ -1,4 +1,4 @@
-// The halt of all acting, as it is kept: over a restart, and while the disk takes no writes, when it holds before it is recorded.
+// The stored halt of all acting: it survives a restart, and holds before it is recorded while the disk refuses writes.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
@@ -16,7 +16,7 @@ interface Parts {
   failed(error: unknown): void;
 }
 
-/** @returns why acting is halted; undefined where it is not. */
+/** @returns why acting is halted; undefined if it is not. */
 export async function recallHalt(store: Store): Promise<string | undefined> {
   const bytes = await store.get(HALT_KEY);
   if (bytes === undefined) return undefined;
@@ -24,7 +24,7 @@ export async function recallHalt(store: Store): Promise<string | undefined> {
   return halt.success ? halt.data.reason : 'the record of it cannot be read';
 }
 
-/** Durable once it resolves; where the disk takes no writes it resolves at once, and is recorded later. */
+/** Durable once it resolves; while the disk refuses writes it resolves at once, and is recorded later. */
 export async function keepHalt({ ports, audit, failed }: Parts, reason: string): Promise<void> {
   const value = encodeCbor({ atMs: ports.clock.wallMs(), reason });
   const kept = ports.store

@@ -17,7 +17,7 @@ type MessageName = (typeof ORDER_MESSAGES)[number];
 type RequestName = (typeof ORDER_REQUESTS)[number];
 
 export interface OrderEvents {
-  /** What time it is as most of the swarm has it. */
+  /** The swarm's time (swarm-time.ts). */
   wallMs(): number;
   send(to: PeerId, name: MessageName, bytes: Uint8Array): void;
   request(to: PeerId, name: RequestName, body: Uint8Array, withinMs: number): Promise<Uint8Array>;

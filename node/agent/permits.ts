@@ -99,7 +99,7 @@ export class Permits {
     return { ok: true, permit: { certificate: votes?.certificate, approvals, lease: lease.id, fence: lease.fence }, votes };
   }
 
-  /** Whom the swarm's order comes from, and by how many witnesses leave is given: where that changes, what was refused may be allowed. */
+  /** Changes with the coordinator and the number of witnesses: then what was refused may be allowed. */
   order(): string {
     return `${this.#link.coordinator ?? ''} ${this.#link.term} ${this.#link.witnesses().length}`;
   }

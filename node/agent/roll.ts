@@ -180,7 +180,7 @@ export class Roll {
   #notIssuer(what: string, may: (peer: PeerId) => boolean): RollError {
     const issuers = this.#admission.roster.issuers().filter(({ subject }) => may(subject));
     const names = issuers.map(({ subject }) => this.#link.nameOf(subject));
-    const lacks = this.#admission.isIssuer ? 'a deputy issuer only' : 'no issuer';
+    const lacks = this.#admission.isIssuer ? 'only a deputy issuer' : 'no issuer';
     return new RollError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
   }
 

@@ -1,5 +1,5 @@
-// Tells of this machine's agents that stood still: their actuator noticed, kept what could be seen, and ended them where somebody
-// starts them again. An incident each, once, so that peers see it, and `kalos incidents` and `explain` tell it.
+// Reports agents of this machine that hung: the actuator noticed, recorded what it saw, and killed them if something restarts them.
+// One incident each, so that peers, `kalos incidents` and `kalos explain` show it.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Stall } from '../../swarm/ports/actuator.ts';
@@ -8,7 +8,7 @@ import { addStep, closeIncident, type Incident, openIncident } from '../detectio
 import { Turns } from './turns.ts';
 
 const TOLD_KEY = 'stalls/told';
-/** Older ones are history by now. */
+/** Older stalls are not reported. */
 const MAX_AGE_MS = 86_400_000;
 const LOOK_EVERY_MS = 5_000;
 
@@ -34,7 +34,7 @@ export class StallReports {
     });
   }
 
-  /** Now and then: one that nobody ended goes on by itself. */
+  /** Looks every few seconds: an agent that was not killed may have recovered by itself. */
   start(): void {
     this.#turns.start();
   }
@@ -50,7 +50,7 @@ export class StallReports {
     const kept = await store.get(TOLD_KEY);
     const nowMs = clock.wallMs();
     const before = kept === undefined ? 0 : (z.number().safeParse(decodeCbor(kept)).data ?? 0);
-    // One that lies ahead is of a clock that was wrong.
+    // A time in the future is from a clock that was wrong.
     const toldMs = before > nowMs ? 0 : before;
     for (const stall of stalls) if (stall.atMs > toldMs && nowMs - stall.atMs < MAX_AGE_MS) await this.#tell(stall, nowMs);
     const newestMs = Math.max(...stalls.map(({ atMs }) => atMs));
@@ -64,13 +64,13 @@ export class StallReports {
     const finding = { policy: 'agent-stalled', target: 'agent', severity: 'warning' as const, summary: summaryOf(stall) };
     const incident = openIncident(finding, transport.self, nameOf(), atMs, crypto.hash);
     addStep(incident, atMs, 'detect', `${finding.summary}: ${words}`, { ms: lastedMs });
-    if (ended) addStep(incident, atMs, 'act', 'the actuator ended it, for it to be started again');
-    closeIncident(incident, nowMs, 'resolved', ended ? 'it was started again' : 'it goes on by itself');
+    if (ended) addStep(incident, atMs, 'act', 'the actuator killed it, so that it is restarted');
+    closeIncident(incident, nowMs, 'resolved', ended ? 'the agent was restarted' : 'the agent responds again');
     log('warn', `${incident.id}: ${finding.summary}`);
     await save(incident);
   }
 }
 
 function summaryOf({ ended, lastedMs }: Stall): string {
-  return `the agent ${ended ? 'was restarted' : 'was not there'}: its loop stood still for ${Math.round(lastedMs / 1_000)} s`;
+  return `the agent ${ended ? 'was restarted: it ' : ''}did not respond for ${Math.round(lastedMs / 1_000)} s`;
 }

@@ -1,5 +1,5 @@
-// What became of incidents elsewhere, as those machines told it themselves: each tells some of its witnesses, signed, so that
-// they can answer for it when it is gone. Bounded, and kept over a restart.
+// Incidents of other machines, as those reported them: each machine sends its own, signed, to some of its witnesses, which answer for it
+// when it is gone. Bounded, and kept over a restart.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
@@ -16,7 +16,7 @@ const MAX_STORIES_OF_ONE = 64;
 /** Taken of one machine in a minute. */
 const MAX_PER_MINUTE = 60;
 const MAX_STORY_BYTES = 32_768;
-/** Of a long one: how it began, and how it goes on. */
+/** Of a long incident the first and the last steps are sent. */
 const FIRST_STEPS = 10;
 const LAST_STEPS = 30;
 /** Witnesses that are told. */

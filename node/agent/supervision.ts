@@ -1,22 +1,22 @@
-// Services while the disk of the agent's own state takes no writes. No repair can be recorded then, so none is begun; a declared service that
-// ended by itself is brought up all the same, as at the agent's start: that is no change of the machine, and needs no record.
+// Restarts services while the disk of the state directory refuses writes. No repair can be recorded then, so none is begun; a declared
+// service that exited is restarted all the same, as at the agent's start: that is no change of the machine, and needs no record.
 import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Mode } from '../action/guard.ts';
 import type { Executor } from './executor.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
-/** Between one start and the next of a service that keeps ending; twice as long each time. */
+/** Between two starts of a service that keeps exiting; doubled each time. */
 const FIRST_PAUSE_MS = 1_000;
 const LAST_PAUSE_MS = 60_000;
-/** What a policy would find, and do, were it recorded. */
+/** The policy and tool that would repair it if the repair could be recorded: their silences and brakes apply. */
 const POLICY = 'service-exited';
 const TOOL = 'service.restart';
 
-/** How often the end looks whether the disk takes what it waits for. */
+/** How often a stop checks whether the disk refuses writes. */
 const LOOK_EVERY_MS = 200;
 
-/** Waits for a step of the agent's end, but not for a disk that takes no writes: nobody was told that they are there. */
+/** Waits for a step of the agent's stop, but not for a disk that refuses writes: nobody was told that these are stored. */
 export async function unlessRefused({ clock, store }: Pick<Ports, 'clock' | 'store'>, step: Promise<void>): Promise<void> {
   let done = false;
   const refused = async (): Promise<void> => {
@@ -31,7 +31,7 @@ export interface SupervisionParts {
   ports: Ports;
   mode(): Mode;
   services: readonly ServiceSpec[];
-  /** What keeps policies still keeps this still, too. */
+  /** Brakes on policies are brakes here too. */
   executor: Pick<Executor, 'brake' | 'silences'>;
   link: Pick<SwarmLink, 'order' | 'time'>;
   log(level: 'info' | 'warn', text: string): void;
@@ -58,7 +58,7 @@ export class Supervision {
     const { services, executor, link } = this.#parts;
     if (state !== 'exited' || onPurpose || task || unit !== undefined) return false;
     if (restart === 'never' || (restart === 'on-failure' && exitCode === 0)) return false;
-    // One for fail-over runs where the swarm has placed it.
+    // A service for fail-over runs where the swarm has placed it.
     if (services.some((spec) => spec.name === name && spec.failover === true)) return false;
     const silence =
       executor.silences.covering(POLICY, name) ?? link.order.decisions.state.silenceOn(POLICY, name, link.time.wallMs());
@@ -73,8 +73,8 @@ export class Supervision {
     this.#next.set(name, { atMs: nowMs + pauseMs, pauseMs: Math.min(2 * pauseMs, LAST_PAUSE_MS) });
     ports.actuator.bringUp(name).then((outcome) => {
       if (outcome.ok)
-        log('warn', `service ${name} ended and was started again; that is not recorded while the state's disk takes no writes`);
-      else log('warn', `service ${name} ended and was not started: ${outcome.message}`);
+        log('warn', `service ${name} exited and was restarted; not recorded, for the disk of the state directory refuses writes`);
+      else log('warn', `service ${name} exited and was not restarted: ${outcome.message}`);
     }, failed);
   }
 }

@@ -1,4 +1,4 @@
-// What an agent's place in the swarm is made of.
+// The configuration of an agent's link to its swarm.
 import type { Claim, Vote } from '../../consensus/vote/claim.ts';
 import type { Signer } from '../../swarm/identity/admission.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
@@ -10,7 +10,7 @@ export interface SwarmLinkConfig {
   swarmId: string;
   /** What fails together with this machine. */
   domain?: string | undefined;
-  /** What it would be called where it joins. */
+  /** The name that it asks for when it joins. */
   name: string;
   /** Where it runs, in words. */
   place?: string | undefined;
@@ -20,7 +20,7 @@ export interface SwarmLinkConfig {
   token: JoinToken | undefined;
   /** The root keys that are at hand here. */
   rootSigners: readonly Signer[];
-  /** How many issuers there are to be, where they are. */
+  /** How many issuers there should be, if the root keys are here. */
   issuers?: number | undefined;
   /** Undefined where the swarm has no network key. */
   networkKeys?: HeldKeys | undefined;

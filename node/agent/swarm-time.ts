@@ -1,5 +1,5 @@
-// What time it is as most of the swarm has it. What the swarm has decided begins and ends by that, however wrong a machine's own clock
-// is: else leases, grants and silences would end early there, or never, and its claims be expired when they come.
+// The swarm's time: the median of its members' clocks. What the swarm has decided begins and ends by it, however wrong a machine's own
+// clock is: else leases, grants and silences would end early there, or never, and its claims would have expired on arrival.
 import { CLOCK_TOLERANCE_MS } from '../../consensus/vote/voting.ts';
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';

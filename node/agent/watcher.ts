@@ -29,7 +29,7 @@ const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** How often declared things are looked at, and what only the actuator can tell of services. */
 const LOOK_EVERY_MS = 2_000;
-/** Between two samples: longer, and the machine was suspended, or the agent stood still. So many intervals, and no less than this. */
+/** Between two samples: longer, and the machine was suspended, or the agent hung. So many intervals, and no less than this. */
 const GAP_INTERVALS = 5;
 const GAP_MS = 10_000;
 /** USER_HZ, until a sample says it. */
@@ -370,7 +370,7 @@ function withActuator(sample: Sample, silentMs: number | undefined): Sample {
   const { values, lacks } = sample.host;
   const host =
     silentMs === undefined
-      ? { values, lacks: new Map([...lacks, ['actuator.silence', 'this actuator takes no heartbeat']]) }
+      ? { values, lacks: new Map([...lacks, ['actuator.silence', 'this actuator (before 0.4.0) answers no heartbeat']]) }
       : { values: new Map([...values, ['actuator.silence', silentMs / 1_000]]), lacks };
   return { ...sample, host };
 }

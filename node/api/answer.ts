@@ -28,7 +28,7 @@ export async function answer(agent: Agent, request: IncomingMessage, level: Leve
   if (refusal !== undefined)
     return failed(
       503,
-      `the disk of the agent's state takes no writes (${refusal}): nothing can be recorded, so nothing is changed; free space there`,
+      `the disk of the state directory refuses writes (${refusal}): the request was rejected, for it cannot be recorded; free space there, or make it writable`,
     );
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
@@ -55,7 +55,7 @@ async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promi
       resolve(
         failed(
           503,
-          `the disk of the agent's state takes no writes (${refusal}): what was asked is done once it does; free space there`,
+          `the disk of the state directory refuses writes (${refusal}): the request is carried out once it accepts them; free space there, or make it writable`,
         ),
       );
     }, REFUSAL_LOOK_MS);

@@ -25,7 +25,7 @@ function wayTo(directory: string | undefined): Way {
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new KalosError(
       'usage',
-      `KALOS_API_TOKEN is no token: ${token === '' ? 'it is empty' : 'it has a blank, a line break or another character that none has'}`,
+      `KALOS_API_TOKEN is not a token: ${token === '' ? 'it is empty' : 'it contains a space, a line break or another character that no token has'}`,
       'kalos api-token create prints one; --token-file FILE reads one from a file',
     );
   const url = URL.parse(address);

@@ -167,7 +167,7 @@ const ALL: readonly Route[] = [
   },
   post(
     '/v1/config/reload',
-    'Reads the configuration again, and takes what can be changed under way',
+    'Reads the configuration again, and applies what can change without a restart',
     nothing,
     async (agent) => orMissing(await agent.edge?.reload(), 'this agent has no configuration of its own'),
     'admin',

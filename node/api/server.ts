@@ -24,8 +24,8 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
       reject(
         new KalosError(
           'io',
-          `the socket ${socket} cannot be made: ${socketReason(error)}`,
-          `make room in ${dirname(socket)}, or choose another state directory with --dir`,
+          `cannot create the socket ${socket}: ${socketReason(error)}`,
+          `free space in ${dirname(socket)}, or choose another state directory with --dir`,
         ),
       ),
     );
@@ -42,7 +42,7 @@ function removeSocket(socket: string): void {
   } catch (error) {
     throw new KalosError(
       'io',
-      `${socket} is in the way of the agent's socket, and cannot be removed: ${reasonOf(error)}`,
+      `cannot remove ${socket}, which is in the place of the agent's socket: ${reasonOf(error)}`,
       'move it away',
     );
   }

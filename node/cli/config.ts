@@ -1,4 +1,4 @@
-// `kalos config show`: the configuration as the running agent has it in force; where none runs, as the next one would have it.
+// `kalos config show`: the configuration of the running agent; where none runs, what the next start would use.
 import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
 import { resolveConfig } from '../config/config.ts';
@@ -7,7 +7,7 @@ import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
 import { EXIT, type Format } from './output.ts';
 
-/** @param config asks no agent: this file is meant. @throws KalosError naming what is wrong, and the layer that it comes from. */
+/** @param config shows this file and asks no agent. @throws KalosError naming what is wrong, and the layer that it comes from. */
 export async function showConfig(
   dir: string | undefined,
   config: string | undefined,
@@ -32,7 +32,7 @@ function ofFiles(dir: string | undefined, config: string | undefined): Entry[] {
   return entriesOf(layers);
 }
 
-/** Undefined where none runs, or one of a version that does not say. */
+/** Undefined if none runs, or one before 0.4.0. */
 async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
   try {
     return await callAgent<Entry[]>(dir, 'GET', '/v1/config');
@@ -42,7 +42,7 @@ async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
   }
 }
 
-/** Files that have changed since: the agent's variables, flags and --config are its own. */
+/** Names keys that have changed in the files since: the agent's variables, flags and --config are not known here. */
 function noteDifferences(inForce: readonly Entry[], dir: string | undefined): void {
   const text = ({ key, value, origin }: Entry): string => JSON.stringify([key, value, origin]);
   const isOfFile = ({ origin }: Entry): boolean => origin.startsWith('/');
@@ -54,10 +54,10 @@ function noteDifferences(inForce: readonly Entry[], dir: string | undefined): vo
     const changed = others.filter(({ key, origin }) => !overridden.has(key) && (files.size === 0 || files.has(origin)));
     if (changed.length > 0)
       process.stderr.write(
-        `the files say otherwise by now: ${changed.map(({ key }) => key).join(', ')}; kalos config reload has the agent read them again\n`,
+        `changed in the files since then: ${changed.map(({ key }) => key).join(', ')}; kalos config reload makes the agent read them again\n`,
       );
   } catch (error) {
-    process.stderr.write(`the files as they are now are not right: ${(error as Error).message.split('\n')[0]}\n`);
+    process.stderr.write(`the files have an error now: ${(error as Error).message.split('\n')[0]}\n`);
   }
 }
 

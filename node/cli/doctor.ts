@@ -18,7 +18,7 @@ import { bytes, EXIT, type Format, paint } from './output.ts';
 /** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
 const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
 
-/** Below this an agent's database may find no room for its next file. */
+/** With less, an agent's database may find no space for its next file. */
 const SCARCE_BYTES = 32 * 1024 * 1024;
 
 interface Finding {
@@ -145,7 +145,7 @@ async function stateFinding(given: string | undefined): Promise<Finding> {
     await checkState(directory, Number.POSITIVE_INFINITY, true);
     return { check: 'state', result: 'ok', detail: path };
   } catch (error) {
-    const hint = error instanceof KalosError ? error.hint : `let this user use it: chmod 700 ${path}`;
+    const hint = error instanceof KalosError ? error.hint : `give this user access: chmod 700 ${path}`;
     return {
       check: 'state',
       result: 'broken',
@@ -154,14 +154,14 @@ async function stateFinding(given: string | undefined): Promise<Finding> {
   }
 }
 
-/** Of the file system that the state is on: a database needs both. */
+/** Whether the file system of the state directory accepts writes, and has space left. */
 async function checkSpace(given: string | undefined): Promise<Finding> {
-  const check = 'state’s disk';
+  const check = 'state disk';
   const { path } = stateDirectory(given);
   if (!existsSync(path)) return { check, result: 'ok', detail: 'not needed yet' };
   const failure = await tryDisk(path);
-  const hint = `make room there (df ${path}; df -i ${path})`;
-  if (failure !== undefined) return { check, result: 'broken', detail: `${path} takes no writes: ${reasonOf(failure)}; ${hint}` };
+  const hint = `free space there (df ${path}; df -i ${path})`;
+  if (failure !== undefined) return { check, result: 'broken', detail: `${path} refuses writes: ${reasonOf(failure)}; ${hint}` };
   const free = freeBytes(path);
   const detail = `${bytes(free)} free`;
   return free < SCARCE_BYTES ? { check, result: 'lacks', detail: `only ${detail}: ${hint}` } : { check, result: 'ok', detail };
@@ -198,13 +198,13 @@ function checkActuator(given: string | undefined): Finding {
   }
 }
 
-/** More than an answer that is late. */
+/** Longer than an answer is late on a busy machine. */
 const SILENT_S = 10;
 
 function silentActuator({ metrics }: AgentStatus): Finding[] {
   const silentS = metrics['kalos.actuator.silence'] ?? 0;
   if (silentS < SILENT_S) return [];
-  const detail = `it has not answered its agent for ${Math.round(silentS)} s: see its log; systemctl restart kalos-actuator, or end its process: the agent starts its own again`;
+  const detail = `it has not answered the agent for ${Math.round(silentS)} s: see its log, then systemctl restart kalos-actuator, or kill its process: the agent restarts its own`;
   return [{ check: 'actuator answers', result: 'broken', detail }];
 }
 

@@ -53,8 +53,8 @@ function change({ least, most }: { least: number; most: number }): number {
 
 const TOLD: Record<Explanation['source'], (by: string) => string> = {
   local: () => '',
-  remote: () => ' (told by that node)',
-  witness: (by) => ` (that node does not answer; told by its witness ${printable(by)}, as that node signed it)`,
+  remote: () => ' (reported by that node)',
+  witness: (by) => ` (that node does not answer; reported by its witness ${printable(by)}, signed by that node)`,
 };
 
 function render({ incident, source, toldBy = '', certificate, ownVote }: Explanation): string {

@@ -39,7 +39,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 RuntimeDirectory=kalos-actuator
 StateDirectory=kalos-actuator
 StateDirectoryMode=0700
-# Ended and started again where its loop stands still; services go on.
+# Killed and restarted when it hangs; services keep running.
 WatchdogSec=60
 Restart=always
 RestartSec=1
@@ -64,7 +64,7 @@ Type=notify
 # A release on trial runs as a child of the launcher.
 NotifyAccess=all
 ExecStart=${join(root, 'bin', 'kalos')} up --dir ${STATE}
-# Reads the configuration again; what needs a restart is said.
+# Reads the configuration again; the log names what needs a restart.
 ExecReload=/bin/kill -HUP $MAINPID
 Environment=KALOS_ACTUATOR=${SOCKET}
 User=${user}
@@ -72,7 +72,7 @@ StateDirectory=kalos
 StateDirectoryMode=0700
 CacheDirectory=kalos
 Environment=NODE_COMPILE_CACHE=/var/cache/kalos
-# Where its loop stands still the actuator ends it after 30 s, and keeps what it saw; this is for when that fails.
+# When it hangs, the actuator kills it after 30 s and records what it saw; this is for when that fails.
 WatchdogSec=75
 Restart=always
 RestartSec=1

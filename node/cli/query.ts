@@ -113,9 +113,7 @@ export function showTable(given: string, format: Format): number {
     scope === 'swarm' ? '  every peer holds all of it: nobody is asked' : '  of each machine: the members concerned are asked',
     ...(needs.length === 0
       ? []
-      : [
-          `  it has to be told what to look for: ${needs.map((one) => `${one} = '…', ${one} LIKE '/…%'`).join(', ')}, or by JOIN`,
-        ]),
+      : [`  needs a constraint: ${needs.map((one) => `${one} = '…', ${one} LIKE '/…%'`).join(', ')}, or a JOIN`]),
     '',
     ...columns.map((column) => `  ${column.name.padEnd(width)}  ${column.type.padEnd(7)}  ${column.description}`),
     '',

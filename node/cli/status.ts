@@ -38,7 +38,7 @@ function render(answer: AgentStatus): string {
     `  ${conditions.join('  ')}`,
     ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',
-    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'it is not known why'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'reason unknown'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
     table(
       ['node', 'state', 'role', 'peer'],
       answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),
@@ -59,7 +59,7 @@ function render(answer: AgentStatus): string {
       '',
       paint(
         'red',
-        `The disk of the agent's state takes no writes: ${answer.refusal}. It observes, and keeps its services running; free space there.`,
+        `The disk of the state directory refuses writes: ${answer.refusal}. The agent observes, and keeps its services running; free space there, or make it writable.`,
       ),
     );
   if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));

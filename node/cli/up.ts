@@ -50,19 +50,19 @@ export async function up(options: UpOptions): Promise<void> {
   if (options.init === true)
     throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
   for (const flag of ['user', 'watchdog'] as const)
-    if (options[flag] !== undefined) throw new KalosError('usage', `--${flag} goes with --init`);
+    if (options[flag] !== undefined) throw new KalosError('usage', `--${flag} needs --init`);
   const log = (level: 'info' | 'warn', text: string): void => {
     const line = `${new Date().toISOString().slice(11, 23)} ${printable(text)}`;
     process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
   };
   const failed = (error: unknown): void => {
-    // Somebody wants it to end: what fails meanwhile does not bring it back.
+    // It is to stop: a failure meanwhile does not restart it.
     if (signals.isEnding) return log('warn', `while stopping: ${reasonOf(error)}`);
     const kept = keepFailure(stateDirectory(options.dir).path, error);
-    process.stderr.write(`kalos: the agent cannot go on: ${reasonOf(error)}${kept}\n`);
+    process.stderr.write(`kalos: the agent failed: ${reasonOf(error)}${kept}\n`);
     startAgain();
   };
-  // From the first moment on: a signal that comes while it starts is no reason to end out of order.
+  // From the very start, so that a signal during the start leads to a clean stop too.
   const signals = new Signals(log, failed);
   process.on('uncaughtException', failed); // a rejection that nobody took, too
   // An agent outlives the terminal that started it.
@@ -102,10 +102,10 @@ function startAgain(): never {
   if (launcher === undefined || trial !== undefined) process.exit(EXIT.error);
   const failures = afterFailure(before, Date.now());
   if (failures === undefined) {
-    process.stderr.write('kalos: the agent failed 4 times within 10 minutes: it is not started again; see the errors above\n');
+    process.stderr.write('kalos: the agent failed 4 times within 10 minutes: it is not restarted; see the errors above\n');
     process.exit(EXIT.error);
   }
-  process.stderr.write('kalos: the agent is started again; its services go on\n');
+  process.stderr.write('kalos: the agent restarts; its services keep running\n');
   process.env[FAILURES_KEY] = failures;
   restart();
 }
@@ -118,12 +118,12 @@ function restart(): never {
   process.exit(EXIT_ANEW);
 }
 
-/** Where in the code it failed: for a report, not for the terminal. @returns where it lies, in words. */
+/** Writes the stack to a file, for a report. @returns where it is, in words. */
 function keepFailure(directory: string, error: unknown): string {
   const file = join(directory, 'last-failure');
   try {
     writeFileSync(file, `${new Date().toISOString()}\n${inspect(error)}\n`, { mode: 0o600 });
-    return `; where, for a report, is in ${file}`;
+    return `; the stack, for a report, is in ${file}`;
   } catch {
     return '';
   }
@@ -138,10 +138,10 @@ function takeName(): void {
   }
 }
 
-/** Who is told to stop while it starts, and is not up after this, ends at once. */
+/** An agent that gets a signal to stop while it starts, and is not up after this, exits at once. */
 const STARTED_WITHIN_MS = 10_000;
 
-/** SIGINT and SIGTERM stop the agent in order, SIGHUP has it read its configuration again; what comes while it starts waits. */
+/** SIGINT and SIGTERM stop the agent cleanly, SIGHUP makes it read its configuration again; a stop during the start waits for its end. */
 class Signals {
   readonly #log: (level: 'info' | 'warn', text: string) => void;
   readonly #failed: (error: unknown) => void;
@@ -156,7 +156,7 @@ class Signals {
     process.on('SIGHUP', () => this.#reload());
   }
 
-  /** It was up, and somebody wants it to end. */
+  /** It was up, and is to stop. */
   get isEnding(): boolean {
     return this.#isToStop && this.#node !== undefined;
   }
@@ -170,7 +170,7 @@ class Signals {
     if (this.#isToStop) process.exit(EXIT.error);
     this.#isToStop = true;
     if (this.#node !== undefined) return this.#end(this.#node);
-    this.#log('info', 'stopping as soon as the agent is up; once more to stop at once');
+    this.#log('info', 'stopping once the agent is up; once more to stop at once');
     setTimeout(() => (this.#node === undefined ? process.exit(EXIT.error) : undefined), STARTED_WITHIN_MS).unref();
   }
 
@@ -186,7 +186,7 @@ class Signals {
     );
   }
 
-  /** One that starts is reading it just now. */
+  /** An agent that starts reads it anyway. */
   #reload(): void {
     this.#node?.reload().then(({ taken, lines }) => {
       for (const line of lines) this.#log(taken ? 'info' : 'warn', line);

@@ -42,14 +42,17 @@ const patternSchema = z
   .max(MAX_PATTERN_LENGTH, { abort: true })
   .superRefine((text, context) => {
     const compiled = compilePattern(text);
-    if (!compiled.ok) context.addIssue({ code: 'custom', message: `a pattern that RE2 takes: ${compiled.reason}` });
+    if (!compiled.ok) context.addIssue({ code: 'custom', message: `a regular expression of RE2: ${compiled.reason}` });
   });
 
 const checkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tcp') }),
   z.strictObject({
     kind: z.literal('http'),
-    path: z.string().regex(PLAIN_PATH, 'a path such as /health, with spaces and the like escaped (%20)').default('/'),
+    path: z
+      .string()
+      .regex(PLAIN_PATH, 'a path such as /health, with spaces and other special characters escaped (%20)')
+      .default('/'),
   }),
   z.strictObject({ kind: z.literal('exec'), command: z.array(z.string()).min(1) }),
   z.strictObject({ kind: z.literal('log'), text: z.string().min(1).max(200) }),
@@ -154,17 +157,17 @@ const certificateSchema = z
     renew_days: z.number().min(0).default(DEFAULT_RENEW_DAYS),
     renew: serviceName.optional(),
     reload: serviceName.optional(),
-    /** Where clients get it. */
+    /** `HOST:PORT` of the TLS server that presents it. */
     served_at: z
       .string()
-      .regex(/^[^\s:]+:\d{1,5}$/, 'HOST:PORT, such as 127.0.0.1:443')
+      .regex(/^[^\s:]+:\d{1,5}$/, 'an address HOST:PORT, such as 127.0.0.1:443')
       .optional(),
   })
   .transform(({ renew_days, served_at, ...rest }) => ({ ...rest, renewDays: renew_days, servedAt: served_at }));
 const resolverSchema = z.strictObject({
   path: plainPath.default('/etc/resolv.conf'),
   servers: z
-    .array(z.union([z.ipv4(), z.ipv6()]))
+    .array(z.union([z.ipv4(), z.ipv6()], { error: 'an IP address such as 192.0.2.1' }))
     .min(1)
     .max(MAX_SERVERS),
   probe: z.string().min(1).max(253).default('localhost'),
@@ -176,7 +179,7 @@ export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 const listenPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})$/;
 const MAX_PORT = 65_535;
 
-/** An IP address, and a port that there is. */
+/** An IP address and a valid port. */
 function isAddress(text: string): boolean {
   const [, host = '', port = ''] = text.match(listenPattern) ?? [];
   const ip = host.startsWith('[') ? z.ipv6().safeParse(host.slice(1, -1)) : z.ipv4().safeParse(host);
@@ -220,7 +223,7 @@ export const configSchema = z.strictObject({
     .optional(),
   mode: z.enum(MODES).default('observe'),
   listen: address('0.0.0.0:7700').optional(),
-  announce: z.array(z.string().startsWith('/')).default([]),
+  announce: z.array(z.string().startsWith('/', 'a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   join: z.array(z.string().regex(/^(\/|kalos)/, 'a join token, or a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
   mdns: z.boolean().default(true),
   upgrades: z.boolean().default(false),
@@ -240,13 +243,13 @@ export const configSchema = z.strictObject({
           error: `"off", or an IP address and a port of 0 to ${MAX_PORT}, such as 127.0.0.1:9090`,
         })
         .default('127.0.0.1:9090'),
-      certificate: z.string().startsWith('/', 'a path from the root').optional(),
-      key: z.string().startsWith('/', 'a path from the root').optional(),
+      certificate: z.string().startsWith('/', 'an absolute path').optional(),
+      key: z.string().startsWith('/', 'an absolute path').optional(),
     })
     .refine(
       ({ listen, certificate, key }) =>
         listen === 'off' || isLoopback(listen) || (certificate !== undefined && key !== undefined),
-      { path: ['listen'], message: 'it can be reached by others: it needs certificate and key, PEM files' },
+      { path: ['listen'], message: 'other machines can reach this address: it needs certificate and key (PEM files)' },
     )
     .prefault({}),
   policy_engine: z
@@ -346,7 +349,7 @@ function checkPolicies(policies: readonly Policy[], origin: string): void {
   }
 }
 
-/** A line each: where it is said, what is said there, and what it should be. */
+/** One line for each issue: the place, the value, and what it must be. */
 function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): string[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
@@ -363,7 +366,7 @@ function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): st
   return [`${saidAt(merged, path, fallback)}${given}: ${shouldBe(issue, value)}`];
 }
 
-/** The file and the key, the variable, or the flag. */
+/** Where a value is set: file and key, variable, or flag. */
 function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string): string {
   const origin = originOf(merged, path) ?? fallback;
   const key = path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part).replace(/[^\w.-]/g, '?'))).join('.');
@@ -378,7 +381,7 @@ function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string):
 
 const MAX_SHOWN = 60;
 
-/** Enough to tell which it is. */
+/** The beginning, enough to recognise it. */
 const secretly = (value: unknown): string =>
   typeof value === 'string' && value.length > 12 ? `${shortly(value.slice(0, 8))}…` : shortly(value);
 
@@ -414,11 +417,11 @@ function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_value':
       return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
     case 'invalid_union':
-      // What one of them would take; the last is the most that may be said.
-      return 'note' in issue ? `must have one of these: ${String(issue.discriminator)}` : unionWords(issue, value);
+      // What each alternative takes.
+      return 'note' in issue ? `is not a known ${String(issue.discriminator)}` : unionWords(issue, value);
     case 'custom':
     case 'invalid_format':
-      return `must be of another form: ${issue.message}`;
+      return `is not valid (${issue.message})`;
     default:
       return issue.message;
   }

@@ -1,4 +1,4 @@
-// The configuration key by key, each with its value and where it comes from: what `kalos config show` prints, and an agent says of itself.
+// The configuration key by key, each with its value and origin: for `kalos config show` and GET /v1/config.
 import { configSchema } from './config.ts';
 import { type Layer, mergeLayers, nameOf, originOf } from './layers.ts';
 
@@ -8,7 +8,7 @@ export interface Entry {
   origin: string;
 }
 
-/** Values that are secrets, as like as not: the keys below say that they are there. */
+/** Tables whose values may be secrets: their keys are shown, the values are not. */
 const SECRET_KEYS: ReadonlySet<string> = new Set(['environment']);
 const HIDDEN = '(hidden)';
 
@@ -44,7 +44,7 @@ function hidden(key: string | undefined, value: unknown): unknown {
   return Object.fromEntries(Object.keys(value).map((one) => [one, HIDDEN]));
 }
 
-/** What holds where nothing is said; lists that are empty say nothing. */
+/** Defaults, without empty lists. */
 function defaults(): Record<string, unknown> {
   const parsed = Object.entries(configSchema.parse({}));
   return Object.fromEntries(parsed.filter(([, value]) => !(Array.isArray(value) && value.length === 0)));

@@ -97,7 +97,7 @@ function answerReactively(question: TierQuestion, record: RemedyRecord, similar:
     kind: 'act',
     remedy: question.remedy,
     confidence: isOnTrial ? MIN_CONFIDENCE : learned,
-    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}${isOnTrial ? '; tried once more after a while: what kept it from helping may be gone' : ''}`,
+    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}${isOnTrial ? '; tried again after a pause, for what made it fail may be gone' : ''}`,
   };
 }
 

@@ -1,5 +1,5 @@
-// CEL, bounded by construction: a policy is somebody's text, evaluated over somebody else's every second on the agent's own loop. No
-// expression is large, none goes over collections within collections without end, and patterns are matched without backtracking.
+// CEL with bounds: a policy comes from outside, and is evaluated over data from outside every second on the agent's own loop. Expressions
+// are bounded in size and in the nesting of macros, and patterns are matched without backtracking.
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { compilePattern, PatternAllowance } from '../patterns.ts';
 
@@ -50,7 +50,7 @@ function bound(root: ASTNode, text: string): void {
     const isMacro = node.op === 'rcall' && MACROS.has(name);
     if (isMacro && (++macros > MAX_MACROS || nested >= MAX_NESTED))
       throw new Error(
-        `"${text}" uses ${[...MACROS].join(', ')} more than ${MAX_MACROS} times, or more than ${MAX_NESTED} within each other`,
+        `"${text}" uses ${[...MACROS].join(', ')} more than ${MAX_MACROS} times, or more than ${MAX_NESTED} nested`,
       );
     if (node.op === 'rcall' && name === MATCHES.given && node.args[2].length === 1) linear(node.args);
     for (const inner of nodesOf(node.args)) visit(inner, nested + (isMacro ? 1 : 0));

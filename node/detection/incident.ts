@@ -42,7 +42,7 @@ export interface Incident {
 }
 
 const MAX_STEPS = 200;
-/** How it began; of a longer one what lies between is left out, for how it goes on counts. */
+/** The first steps that are kept of a long incident: after these, the newest are kept. */
 const FIRST_STEPS = 20;
 
 type Found = Pick<Finding, 'policy' | 'target' | 'severity' | 'summary'>;

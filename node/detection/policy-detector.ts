@@ -322,7 +322,7 @@ function planOf({ scope }: Policy, calls: readonly CompiledCall[], target: strin
     const onService = scope === 'service' && call.tool.startsWith('service.') && !('service' in call);
     return Object.fromEntries([...(onService ? [['service', target]] : []), ...given]) as ToolCall;
   });
-  // Whoever holds the file open is told, in the same plan, unless the plan is on it anyway.
+  // The service that reads the file is reloaded in the same plan, unless the plan acts on it anyway.
   const { reload } = fields;
   const isMade = plan.some(({ tool }) => tool === 'service.run' || !ON_PROCESSES.test(tool));
   const isReloaded = plan.some(({ service }) => service === reload);

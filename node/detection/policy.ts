@@ -117,7 +117,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       when: `service.state == 'stopped' && !service.task && !service.on_purpose`,
       for_s: 10, // while an agent starts, and between the steps of a change
       severity: 'critical',
-      summary: 'a declared service does not run, and no person stopped it',
+      summary: 'a declared service is not running, and no person stopped it',
       condition: 'ServicesReady',
       claim: 'service-down',
       // What a policy stopped is reported; a person starts it.
@@ -431,7 +431,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       // Rotating it would only fill the disk with what was rotated away: it is its writer that something is done about.
       when: `log.flooding`,
       severity: 'critical',
-      summary: 'a declared log grows faster than rotation can keep it small',
+      summary: 'a declared log grows faster than rotation can keep up with',
       condition: 'DiskPressure',
       claim: 'anomaly',
       remedy: [
@@ -472,10 +472,10 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       // Reported only: systemd's watchdog, or a hardware one, is what starts an actuator again.
       when: `metrics['kalos.actuator.silence'] > 20.0`,
       severity: 'critical',
-      summary: 'the actuator of this machine does not answer: nothing can be repaired here, and services are not looked after',
+      summary: 'the actuator of this machine does not answer: nothing can be repaired here, and services are not supervised',
       test: [
-        { name: 'half a minute', metrics: { 'kalos.actuator.silence': 30 }, fires: true },
-        { name: 'one that was started again', metrics: { 'kalos.actuator.silence': 6 }, for_s: 600, fires: false },
+        { name: 'no answer for half a minute', metrics: { 'kalos.actuator.silence': 30 }, fires: true },
+        { name: 'one that was restarted', metrics: { 'kalos.actuator.silence': 6 }, for_s: 600, fires: false },
       ],
     },
     {
@@ -496,11 +496,11 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
       when: `metrics['kalos.state.refused'] > 0.0`,
       clear_s: 5,
       severity: 'critical',
-      summary: 'the disk of the agent’s own state takes no writes',
+      summary: 'the disk of the state directory refuses writes',
       condition: 'DiskPressure',
       test: [
-        { name: 'it takes none', metrics: { 'kalos.state.refused': 1 }, fires: true },
-        { name: 'it does', metrics: { 'kalos.state.refused': 0 }, for_s: 60, fires: false },
+        { name: 'it refuses writes', metrics: { 'kalos.state.refused': 1 }, fires: true },
+        { name: 'it accepts writes', metrics: { 'kalos.state.refused': 0 }, for_s: 60, fires: false },
       ],
     },
     {
@@ -526,7 +526,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
           when: `certificate.renew != '' && (!certificate.readable || certificate.days_left < certificate.renew_days)`,
           do: { tool: 'service.run', service: '$renew' },
         },
-        // The file is good, and its server goes on with an older one. What renews it here has told the server already.
+        // The file is good, but its server still presents an older one. A renewal by KALOS reloads the server itself.
         {
           when: `certificate.server != '' && certificate.renew == '' && certificate.readable && certificate.days_left >= certificate.renew_days`,
           do: { tool: 'service.reload', service: '$server' },

@@ -1,5 +1,5 @@
-// `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, or, where that is gone, from a
-// witness that it told; its certificate is checked here, and what this peer itself voted is added.
+// `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, or, if that is gone, from a
+// witness that it reported to; its certificate is checked here, and what this peer itself voted is added.
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { claimIdOf, claimTarget, type Vote } from '../../consensus/vote/claim.ts';
@@ -16,7 +16,7 @@ const MAX_EXPLAIN_BYTES = 16_000_000;
 const EXPLAIN_TIMEOUT_MS = 3_000;
 const INCIDENT_ID = /^inc-[0-9a-f]{10}$/;
 const idSchema = z.string().regex(INCIDENT_ID);
-/** An incident of one's own; one that another machine has told; or one to keep for whoever asks. */
+/** The id of an own incident; of one that another machine has reported; or an incident of the asker to keep. */
 const requestSchema = z.union([idSchema, z.tuple([z.literal('kept'), idSchema]), z.tuple([z.literal('keep'), z.unknown()])]);
 
 export interface Explanation {

@@ -1,5 +1,5 @@
-// Which columns of two tables are equal in every row that a plain statement gives: what one table's rows hold is then all that the
-// other has to be asked for. `file join hash using (path)` asks hash for the paths that file gave. Pure.
+// Which columns of two tables are equal in every row of a plain statement's result: the values of one table are then a constraint on the
+// other. `file join hash using (path)` asks hash for the paths that file gave. Pure.
 import { conjuncts, type Shape, statementOf } from './predicates.ts';
 import { is, isName, type Token } from './tokens.ts';
 

@@ -1,5 +1,5 @@
-// In which order tables are gathered: first those that can be asked as they are, then those that have to be told what to look for by
-// the rows of others.
+// In which order tables are gathered: first those that need no constraint or have one, then those that get theirs from the rows of
+// others.
 import { type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
 import type { TableSources } from './catalogue/table.ts';
 import { type Gathered, type Gathering, gather } from './gather.ts';
@@ -10,7 +10,7 @@ const MAX_VALUES_AT_ONCE = 1_000;
 const MAX_VALUES = 5_000;
 const MIN_STAGE_MS = 500;
 
-/** Whether the statement says itself what to look for; a pattern has to begin with a directory. */
+/** Whether the statement itself has a constraint; a pattern must begin with `/`. */
 function isAsked({ table: { needs }, request: { equal, compare } }: Gathering): boolean {
   return (
     needs === undefined ||
@@ -19,7 +19,7 @@ function isAsked({ table: { needs }, request: { equal, compare } }: Gathering): 
   );
 }
 
-/** @returns why not, where a table is told nothing to look for. */
+/** @returns the error if a table gets no constraint. */
 export function stagesOf(plan: readonly Gathering[], joins: readonly Join[]): Gathering[][] | string {
   const stages = [plan.filter(isAsked)];
   let waiting = plan.filter((one) => !isAsked(one));
@@ -36,7 +36,7 @@ export function stagesOf(plan: readonly Gathering[], joins: readonly Join[]): Ga
 
 function missing({ table: { name, needs = [] } }: Gathering): string {
   const ways = needs.map((column) => `${column} = '…' or ${column} LIKE '/…%'`).join(', ');
-  return `${name} has to be told what to look for: by ${ways}, or by JOIN with a table whose rows say it (using (${needs[0]})); not by OR, nor by a SELECT within`;
+  return `${name} needs a constraint: ${ways}, or a JOIN with a table that has it (using (${needs[0]})); OR and subqueries do not count`;
 }
 
 function joinOf(
@@ -49,7 +49,7 @@ function joinOf(
   );
 }
 
-/** @returns why not, where that would be too much. */
+/** @returns the error if that would be too many values. */
 export async function gatherStages(
   [first = [], ...others]: readonly (readonly Gathering[])[],
   joins: readonly Join[],
@@ -65,7 +65,7 @@ export async function gatherStages(
       const join = joinOf(one, known, joins);
       const values = join === undefined ? [] : valuesOf(gathered, join);
       if (values.length > MAX_VALUES)
-        return `${one.table.name} would be asked for ${values.length} values of ${join?.column}, and ${MAX_VALUES} are the limit: narrow ${join?.from.table}`;
+        return `${one.table.name} would be asked for ${values.length} values of ${join?.column}, at most ${MAX_VALUES} are possible: narrow ${join?.from.table}`;
       for (let at = 0; join !== undefined && at < values.length; at += MAX_VALUES_AT_ONCE) {
         const equal = new Map(one.request.equal).set(join.column, values.slice(at, at + MAX_VALUES_AT_ONCE));
         told.push({ ...one, request: { ...one.request, equal } });

@@ -1,5 +1,5 @@
-// How fast a log grows, what was just rotated away included: whoever has that open goes on writing to it. A log is flooded where
-// it has grown, without a break, so fast that rotating it as often as is allowed would not keep it small.
+// How fast a log grows, the file that was just rotated away included, because its writer may still have that open. A log is flooded if
+// it grows without a break, so fast that rotating it as often as is allowed would not keep it below its limit.
 
 interface Part {
   inode: number;

@@ -1,5 +1,5 @@
-// The certificate that a server hands out: what its clients see, whatever lies in the file. A server may go on with the one that
-// it read at its start. It is asked now and then, and at every look where the file has changed or the answer is not good.
+// The certificate that a server presents to its clients, which may differ from the file: a server may still use the one that it read at
+// its start. The server is asked once a minute, and at every look after the file has changed or while the answer is not good.
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
 import type { DeclaredCertificate } from './declared.ts';

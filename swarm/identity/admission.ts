@@ -64,7 +64,7 @@ export type Signer = Pick<Crypto, 'self' | 'sign'>;
 export interface AdmissionPorts {
   crypto: Crypto;
   clock: Clock;
-  /** What time it is as most of the swarm has it, by which certificates begin and end; the machine's own clock where nobody tells. */
+  /** The swarm's time (swarm-time.ts), by which certificates begin and end; by default the machine's own clock. */
   time?: Pick<Clock, 'wallMs'>;
   store: Store;
   random: Random;
@@ -89,7 +89,7 @@ export interface AdmissionEvents {
   issuerWithinReach(): boolean;
   /** Whether an issuer that made a token is there to redeem it. */
   isAlive(peer: PeerId): boolean;
-  /** Has whoever made a token redeem it. @throws Error with why not */
+  /** Asks the maker of a token to redeem it. @throws Error with the reason */
   forwardToken(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role>;
   /** A token was made, redeemed or ended here: resolves once the other issuers that are there know it. */
   tokensChanged(): Promise<void>;
@@ -171,7 +171,7 @@ export class Admission implements Greeter {
     const own = this.roster.recordOfMember(this.#self);
     const issuer = own?.signatures[0] && this.roster.recordOfIssuer(own.signatures[0].by);
     const { token, name, swarmId } = this.#config;
-    // The secret is for whoever made the token, and for those whom the token names.
+    // The secret is for the maker of the token, and for the issuers that the token names.
     const redeems = token !== undefined && !this.isMember && mayRedeem(token, to);
     return {
       swarmId,
@@ -238,7 +238,7 @@ export class Admission implements Greeter {
   async #asOne(from: PeerId, instance: Uint8Array, judged: Judged): Promise<Judged> {
     const proof = await this.instances.judge(from, instance);
     if (proof === undefined) return judged;
-    return { ...refused('twin', 'another agent with its key is connected: one of the two has to be stopped'), proof };
+    return { ...refused('twin', 'another agent with its key is connected: stop one of the two'), proof };
   }
 
   async #standingAs(from: PeerId, standing: Standing, behindMs: number): Promise<Judged> {
@@ -267,7 +267,7 @@ export class Admission implements Greeter {
     return !this.#events.issuerWithinReach() && untilMs + NO_ISSUER_GRACE_MS > this.#nowMs;
   }
 
-  /** Whether a peer that is connected may stay so. Its certificate had begun when it was let in, even where the clock was set back since. */
+  /** Whether a connected peer may stay connected. Its certificate had begun when it was admitted, even if the clock was set back since. */
   honours(peer: PeerId): boolean {
     const standing = this.roster.standing(peer, this.#nowMs);
     return standing === 'member' || standing === 'future' || (standing === 'expired' && this.#isExcused(peer));
@@ -348,7 +348,7 @@ export class Admission implements Greeter {
     return { kind: 'issuer', subject, epoch: this.roster.nextEpoch('issuer', subject), fromMs, untilMs: fromMs + lifeMs };
   }
 
-  /** Has a member let others in and renew certificates, and no more; where the root keys are at hand. @returns whether they are */
+  /** Makes a member a deputy issuer. @returns false without the root keys */
   async makeDeputy(peer: PeerId): Promise<boolean> {
     const { needed, atHand } = this.rootSignatures();
     if (atHand < needed) return false;

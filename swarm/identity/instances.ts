@@ -1,6 +1,6 @@
-// Which run of an agent is behind a key. Each run draws a number and shows it, signed, on every connection. Where a key is shown with another
-// number while the one before still answers, two agents have the key, as after a copy of a state directory: the second is not let in, and
-// both are given the proof, a statement by their own key that a run of theirs did not make.
+// Detects two agents with one key. Each run of an agent draws a number and shows it, signed, on every connection. If a key is shown with
+// another number while the run before still answers, two agents have the key, as after a copy of a state directory: the second is refused,
+// and both get the proof, a statement that their own key signed and they did not make.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../dissemination/cbor.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -12,7 +12,7 @@ const DOMAIN = 'kalos/instance/1';
 const INSTANCE_BYTES = 16;
 export const MAX_PLACE = 80;
 export const MAX_STATEMENT_BYTES = 512;
-/** What was found counts for so long: whoever is not let in tries again every few seconds. */
+/** How long a conflict counts as present: a refused agent tries again every few seconds. */
 const FOUND_FOR_MS = 30_000;
 const MAX_KNOWN = 10_000;
 const NONE = new Uint8Array();
@@ -104,7 +104,10 @@ export class Instances {
       const other = proof && this.#parse(from, proof);
       if (other !== undefined && equalBytes(other.answers, said.instance) && !equalBytes(other.instance, said.instance)) {
         const name = this.#events.nameOf(from);
-        this.#note(from, `two agents have the key of ${name}, on ${other.place} and on ${said.place}: the second is not let in`);
+        this.#note(
+          from,
+          `two agents have the key of ${name}, on ${other.place} and on ${said.place}: the second is refused; stop one of them`,
+        );
         return proof;
       }
     }

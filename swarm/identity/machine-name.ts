@@ -1,5 +1,5 @@
-// What a machine is called where nobody has said: the first word of its host name. One that is too long keeps apart from another that begins
-// alike by a part of the agent's key.
+// The default name of an agent: the first label of the host name. A label that is too long is truncated, and ends in a part of the agent's
+// key, so that it differs from others that begin alike.
 import { MAX_NAME } from './record.ts';
 
 const MARK_LENGTH = 6;

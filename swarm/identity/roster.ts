@@ -277,7 +277,7 @@ export class Roster {
     return rootKeys.filter((key) => isSignedBy(this.#crypto, this.swarmId, record, key)).length;
   }
 
-  /** What a deputy signs beyond its right is nobody's fault who passes it on: those of 0.3.0 take it. */
+  /** What a deputy signs beyond its right is ignored and not rejected: members of 0.3.0 accept it and pass it on. */
   #bearsDecider(record: SignedRecord, nowMs: number): Verdict {
     const by = record.signatures[0]?.by;
     return by !== undefined && this.isDeputy(by) ? 'ignore' : this.#bearsIssuer(record, nowMs);

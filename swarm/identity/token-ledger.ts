@@ -1,5 +1,5 @@
-// The tokens of this issuer, and of the others, which tell each other of theirs: kept on disk, each redeemed as often as it says and no longer
-// than it lives. Who made a token redeems it, as long as it is there; without it any other issuer does.
+// The tokens of this issuer and of the other issuers, which exchange them: kept on disk, each redeemed as often as it says and no longer
+// than it lives. The maker of a token redeems it while it is alive; else any other issuer does.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../dissemination/cbor.ts';
 import type { Crypto } from '../ports/crypto.ts';

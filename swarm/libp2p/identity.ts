@@ -30,7 +30,7 @@ export async function loadIdentity(path: string): Promise<Identity> {
   const stored = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw new Error(
-      `${path} ${error.code === 'EISDIR' ? 'is a directory: it should be a key' : `cannot be read: ${error.message}`}`,
+      `${path} ${error.code === 'EISDIR' ? 'is a directory: it should be a key file' : `cannot be read: ${error.message}`}`,
     );
   });
   const key = stored === undefined ? await generateKeyPair('Ed25519') : await keyIn(path, stored);
@@ -45,7 +45,7 @@ async function keyIn(path: string, stored: Uint8Array): Promise<Ed25519PrivateKe
   if (key?.type !== 'Ed25519') throw new Error(`${path} holds no Ed25519 key`);
   // The public half lies beside the private one: a flipped bit in either shows.
   const own = await generateKeyPairFromSeed('Ed25519', key.raw.subarray(0, PEER_KEY_BYTES));
-  if (!own.publicKey.equals(key.publicKey)) throw new Error(`${path} is damaged: its two halves do not belong together`);
+  if (!own.publicKey.equals(key.publicKey)) throw new Error(`${path} is damaged: its private and public halves do not match`);
   return key;
 }
 

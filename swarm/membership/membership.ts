@@ -46,7 +46,7 @@ export type MembershipInput =
   | { kind: 'start'; members: readonly PeerId[] }
   /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whoever brought it. */
   | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'left'; peer: PeerId }
-  /** Somebody waits for it: it is probed at once, whoever observes it. */
+  /** A request waits for it: it is probed at once, whether or not this agent observes it. */
   | { kind: 'doubted'; peer: PeerId }
   | { kind: 'spoke'; peer: PeerId; ageMs: number }
   | { kind: 'dialed'; peer: PeerId; outcome: DialOutcome }

@@ -83,7 +83,7 @@ export interface ServiceSample {
   port: number | undefined;
   /** The systemd unit that it is; undefined where the actuator is its parent. */
   unit: string | undefined;
-  /** A person stopped it, or it is not this machine's to run: to be left alone. */
+  /** A person stopped it, or it is not for this machine to run: nothing starts it. */
   onPurpose: boolean;
   /** A policy stopped it: reported, and not started again while the actuator runs. */
   byPolicy: boolean;
@@ -100,10 +100,10 @@ export interface ServiceSample {
   checked: boolean;
 }
 
-/** Why a declared service does not run, in words for people; empty where it does, or is a task. */
+/** Why a declared service is not running, for people; empty if it runs, or is a task. */
 export function whyDown({ state, onPurpose, byPolicy, failover, unit, task, exitCode, exitSignal }: ServiceSample): string {
   if (state === 'running' || task) return '';
-  if (state === 'exited') return `ended by itself with ${exitSignal ?? `status ${exitCode ?? 'unknown'}`}`;
+  if (state === 'exited') return `exited with ${exitSignal ?? `status ${exitCode ?? 'unknown'}`}`;
   if (byPolicy) return 'stopped by a policy';
   if (!onPurpose) return unit === undefined ? 'not started' : `systemd has no unit ${unit}`;
   if (unit !== undefined) return 'inactive in systemd';
@@ -220,14 +220,14 @@ export interface ChangeStatus {
   reason: string;
 }
 
-/** An agent of this machine whose loop stood still, as the actuator saw it. */
+/** An agent of this machine that hung, as the actuator saw it. */
 export interface Stall {
-  /** Wall clock, when it was dealt with. */
+  /** Wall clock ms of when it was noticed. */
   atMs: number;
   lastedMs: number;
-  /** It was ended, for somebody to start it again. */
+  /** It was killed, so that it is restarted. */
   ended: boolean;
-  /** What was seen of it, or why it was left as it is. */
+  /** What was seen of it, and why it was not killed. */
   words: string;
 }
 
@@ -279,11 +279,11 @@ export interface Actuator {
   logOf(name: string): string | undefined;
   /** Called at once when a service ends by itself. */
   onExit(listener: (name: string) => void): void;
-  /** Called when an actuator answers again: it may be another one, which has stopped or lost services. */
+  /** Called when an actuator answers again: it may be another process, which has stopped or lost services. */
   onBack(listener: () => void): void;
-  /** Stalls of this machine's agents, of late, the oldest first; none where the actuator does not watch for them. */
+  /** Recent stalls of this machine's agents, the oldest first; none if the actuator (before 0.4.0) does not watch for them. */
   stalls(): Promise<readonly Stall[]>;
-  /** For how long the actuator has not answered; undefined where it cannot be told. */
+  /** Ms for which the actuator has not answered; undefined if it takes no heartbeat. */
   silentMs(): number | undefined;
   /** The agent leaves for good. */
   close(): Promise<void>;

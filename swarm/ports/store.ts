@@ -10,8 +10,8 @@ export interface RangeOptions {
 
 export interface Store {
   /**
-   * Why the disk takes nothing just now, such as "No space left on device"; undefined while it does. Writes wait meanwhile, and are made once it
-   * takes them again, so that nothing which follows a write happens without it; reads go on.
+   * Why the disk refuses writes now, such as "No space left on device"; undefined while it accepts them. Writes wait until it accepts
+   * them again, so that nothing which follows a write happens without it; reads continue.
    */
   readonly refusal?: string | undefined;
   get(key: string): Promise<Uint8Array | undefined>;

@@ -10,8 +10,8 @@ export type Verdict = 'accept' | 'ignore' | 'reject';
 export type PortState = 'open' | 'refused' | 'silent';
 
 /**
- * What a GET found: a status of 200 to 399, another or no HTTP, a connection and no status in time, nobody who listens, no
- * way to the host, or nothing, for want of something here.
+ * The result of a GET. `passed`: a status of 200 to 399. `failed`: another status, or no HTTP. `mute`: connected, but no status in time.
+ * `refused`: nothing listens. `silent`: the host does not answer. `unknown`: this process lacks something, such as a descriptor.
  */
 export type HttpState = 'passed' | 'failed' | 'mute' | 'refused' | 'silent' | 'unknown';
 

@@ -1,11 +1,11 @@
-// A store that closes last: what was begun before it closes runs to its end, and what comes later is not answered any more,
-// as in a crash, which the journal makes safe. So nothing that outlives a stop can fail by finding its store closed.
+// A store that closes last: operations that were begun before run to their end; later ones are never answered, as in a crash, which the
+// journal makes safe. So nothing that outlives a stop fails because its store is closed.
 import type { Clock } from '../ports/clock.ts';
 import type { RangeOptions, Store, StoreOperation } from '../ports/store.ts';
 
-/** Whoever waited for an operation has begun its next one by then. */
+/** By then the caller of an operation has begun its next one. */
 const SETTLED_AFTER_MS = 20;
-/** Who still begins something after this is not waited for. */
+/** Operations that begin after this are not waited for. */
 const DRAIN_WITHIN_MS = 5_000;
 
 export class DrainingStore implements Store {

@@ -1,4 +1,5 @@
-// When an agent says its status: what matters at once, anything else, figures too, when the last one grew old. Who flaps is heard a few times, and then now and then: in a storm, too, a status costs the swarm what a bucket holds.
+// When an agent sends its status: at once if something that matters has changed, else when the last one is old. A token bucket bounds an
+// agent that flaps, so that a storm costs the swarm no more than the bucket holds.
 import { statusAgeMs } from '../membership/ages.ts';
 import { integerBelow, type Random } from '../ports/random.ts';
 import { isNews, type Status } from './status.ts';

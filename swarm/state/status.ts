@@ -158,7 +158,7 @@ function decodeAnew(payload: Uint8Array): Status | undefined {
   };
 }
 
-/** What changed enough to be said at once: a condition, and what agents act on. Figures are not: a noisy machine would talk all the time. */
+/** Whether a change is sent at once: a condition, or what agents act on. Figures are not, or a noisy machine would send all the time. */
 export function isNews(before: Status, now: Status): boolean {
   const isTold = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
     (key) => before[key] !== now[key],

@@ -85,7 +85,7 @@ describe.skipIf(BUSYBOX === '')('bin/kalos with BusyBox alone', () => {
     const { mode, uid } = statSync(directory);
     expect([mode & 0o777, uid]).toEqual([0o700, NOBODY]);
     const wrong = await run(shell, launcher, 'up', '--init', '--user', 'nobody-at-all', '--dir', directory);
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('there is no user nobody-at-all')]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('user nobody-at-all does not exist')]);
     expect((await run(shell, launcher, 'up', '--init', '--user')).code).toBe(2);
   });
 

@@ -46,9 +46,9 @@ describe('an agent that cannot go on', () => {
     const agent = await swarm.start('one', '');
     const ended = await eventually('its end', () => agent.process.exitCode ?? undefined, 80_000);
     const output = RealSwarm.outputOf(agent);
-    expect(output.match(/the agent cannot go on: Planted/g)).toHaveLength(4);
-    expect(output.match(/the agent is started again; its services go on/g)).toHaveLength(3);
-    expect(output).toContain('failed 4 times within 10 minutes: it is not started again');
+    expect(output.match(/the agent failed: Planted/g)).toHaveLength(4);
+    expect(output.match(/the agent restarts; its services keep running/g)).toHaveLength(3);
+    expect(output).toContain('failed 4 times within 10 minutes: it is not restarted');
     expect(ended).toBe(1);
   });
 

@@ -257,7 +257,7 @@ describe('a state directory that came to harm', () => {
     const directory = copy();
     chownSync(directory, NOBODY, NOBODY);
     const start = await run(KALOS, ['up', '--dir', directory, '--listen', '127.0.0.1:0']);
-    cell('the directory, somebody else’s, start', complaintOf(start, /belongs to user 65534, and this is user 0/));
+    cell('the directory, somebody else’s, start', complaintOf(start, /belongs to user 65534, but this is user 0/));
     const { stdout } = await run(KALOS, ['doctor', '--dir', directory]);
     cell('the directory, somebody else’s, doctor as root', /^ok +state /m.test(stdout) ? undefined : stdout);
     expect(broken.splice(0)).toEqual([]);
@@ -397,7 +397,7 @@ describe('a machine that lacks something', () => {
       const doctor = await disk.kalos('doctor', '--dir', state);
       cell(
         'full, doctor',
-        doctor.code === 3 && /broken +state’s disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout,
+        doctor.code === 3 && /broken +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout,
       );
       expect(broken.splice(0)).toEqual([]);
     },
@@ -414,7 +414,7 @@ describe('a machine that lacks something', () => {
     const silence = ['silence', '--policy', 'fd-usage', '--for', '1h', '--dir', state];
     cell('no inodes, run', (await disk.kalos(...silence)).code === 0 ? undefined : agent.output.join(''));
     const doctor = await disk.kalos('doctor', '--dir', state);
-    cell('no inodes, doctor', /broken +state’s disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout);
+    cell('no inodes, doctor', /broken +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout);
     disk.free();
     const remount = (how: string): Promise<Ran> => disk.run('mount', '-o', `remount,${how}`, disk.path);
     // Files that are open for writing are in the way of it, so the disk is lost in another way: nothing may be written beyond what is there.
@@ -424,7 +424,7 @@ describe('a machine that lacks something', () => {
       disk.fill(); // what was set aside too
       refused = await disk.kalos(...silence);
     }
-    cell('full, run', /takes no writes/.test(refused.stderr) ? undefined : `${refused.stdout}${refused.stderr}`);
+    cell('full, run', /refuses writes/.test(refused.stderr) ? undefined : `${refused.stdout}${refused.stderr}`);
     await stopped('full while something waits', agent);
     disk.free();
     expect((await remount('ro')).code).toBe(0);

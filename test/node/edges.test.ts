@@ -244,16 +244,16 @@ describe('what reaches the system', () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
     const cases: [string, Record<string, string>, string[], RegExp][] = [
-      ['a long directory', {}, ['status', '--dir', `/tmp/${'d'.repeat(100)}`], /has 105 bytes, and may have 93/],
+      ['a long directory', {}, ['status', '--dir', `/tmp/${'d'.repeat(100)}`], /has 105 bytes, at most 93/],
       ['no directory', {}, ['status', '--dir', ''], /--dir is empty/],
       ['a directory of two lines', {}, ['status', '--dir', '/tmp/a\nb'], /has a control character: "\/tmp\/a\\nb"/],
-      ['a file as directory', {}, ['up', '--dir', '/etc/passwd'], /\/etc\/passwd is no directory/],
+      ['a file as directory', {}, ['up', '--dir', '/etc/passwd'], /\/etc\/passwd is not a directory/],
       ['a directory that cannot be', {}, ['up', '--dir', '/proc/self/kalos'], /\/proc\/self\/kalos cannot be used: No such file/],
       [
         'a token of two lines',
         { KALOS_ADDRESS: 'https://127.0.0.1:1', KALOS_API_TOKEN: 'a\nb' },
         ['status'],
-        /KALOS_API_TOKEN is no token/,
+        /KALOS_API_TOKEN is not a token/,
       ],
       [
         'no authority',

@@ -42,12 +42,12 @@ describe.skipIf(!canMount())('an agent whose disk is full', () => {
     await says(agent, /Ask any of them/);
     const before = await status();
     disk.fill();
-    await says(agent, /takes no writes: No space left on device/);
+    await says(agent, /refuses writes: No space left on device/);
     await eventually('the condition', async () => ((await status()).conditions.DiskPressure === 'True' ? true : undefined));
     const doctor = await disk.kalos('doctor', '--dir', state);
     expect([doctor.code, doctor.stdout]).toEqual([
       3,
-      expect.stringContaining(`${state} takes no writes: No space left on device`),
+      expect.stringContaining(`${state} refuses writes: No space left on device`),
     ]);
     const first = before.services[0]?.pid ?? 0;
     process.kill(first, 'SIGKILL');
@@ -56,11 +56,11 @@ describe.skipIf(!canMount())('an agent whose disk is full', () => {
       return pid !== null && pid !== first ? pid : undefined;
     });
     const refused = await disk.kalos('silence', '--policy', 'service-exited', '--for', '1h', '--dir', state);
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('takes no writes (No space left on device)')]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('refuses writes (No space left on device)')]);
     const halted = await disk.kalos('stop-all', '--reason', 'a test', '--dir', state);
     expect(halted.code).toBe(0);
     disk.free();
-    await says(agent, /takes writes again/);
+    await says(agent, /accepts writes again/);
     const after = await eventually('what waited to be recorded', async () => {
       const now = await status();
       return now.auditRecords > before.auditRecords ? now : undefined;

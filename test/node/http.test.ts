@@ -267,6 +267,6 @@ describe('an agent at an address', () => {
     ];
     expect(names.map(isLoopback)).toEqual([true, true, true, false, false, false]);
     const given = { origin: '/etc/kalos/kalos.toml', document: { api: { listen: '0.0.0.0:9090' } } };
-    expect(() => resolveConfig([given])).toThrow(/can be reached by others: it needs certificate and key/);
+    expect(() => resolveConfig([given])).toThrow(/other machines can reach this address: it needs certificate and key/);
   });
 });

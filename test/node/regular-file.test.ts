@@ -46,7 +46,7 @@ describe('a file that is named from outside', () => {
     };
     for (const [path, what] of Object.entries(wrong))
       expect(() => readRegular(path)).toThrow(`it is ${what}, not a regular file`);
-    expect(() => readRegular('/proc/self/status')).toThrow('it is a file that the kernel makes up');
+    expect(() => readRegular('/proc/self/status')).toThrow('it is a file of the kernel');
     expect(readRegular('/proc/self/status', undefined, { kernel: true }).toString()).toContain('Pid:');
     server.close();
   });

@@ -71,6 +71,6 @@ describe('a swarm in which nobody coordinates', () => {
     expect(lacking()).toBeUndefined();
     for (const node of others) node.crash();
     await cluster.runUntil(120_000);
-    expect(lacking()).toMatch(/^1 of 3 voters is within reach, .* not within reach: .*node-\d.*kalos recover$/);
+    expect(lacking()).toMatch(/^1 of 3 voters is reachable, .* unreachable: .*node-\d.*kalos recover$/);
   });
 });

@@ -34,7 +34,7 @@ describe('a running agent', () => {
   });
 
   it('has its page on the next port that is free, and says so', async () => {
-    await says(new RegExp(`port ${port} is taken by another program: the page is at http://127\\.0\\.0\\.1:\\d+`));
+    await says(new RegExp(`port ${port} is in use by another program: the page is at http://127\\.0\\.0\\.1:\\d+`));
     const { page } = await swarm.json<AgentStatus>(agent, 'status');
     expect(page).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(page).not.toContain(`:${port}`);
@@ -64,10 +64,10 @@ describe('a running agent', () => {
   it('keeps what was in force where the new one is wrong', async () => {
     write('mode = "destroy"\n');
     agent.process.kill('SIGHUP');
-    await says(/not taken, what was in force stays: .*mode = "destroy": must be "observe" or "advise" or "act"/);
+    await says(/invalid, the old one stays in force: .*mode = "destroy": must be "observe" or "advise" or "act"/);
     write(`[[policy]]\nname = "bad"\nwhen = "metrics["\nsummary = "x"\n`);
     const refused = await kalos('config', 'reload', '--dir', agent.directory);
-    expect([refused.code, refused.stdout]).toEqual([1, expect.stringContaining('what was in force stays')]);
+    expect([refused.code, refused.stdout]).toEqual([1, expect.stringContaining('the old one stays in force')]);
     expect((await swarm.json<AgentStatus>(agent, 'status')).mode).toBe('act');
     write(`mode = "act"\nmdns = false\n${OWN}`);
     const again = await kalos('config', 'reload', '--dir', agent.directory);

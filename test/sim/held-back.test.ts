@@ -44,6 +44,16 @@ async function done<T>(cluster: Cluster, work: Promise<T>): Promise<T> {
   return work;
 }
 
+/** As after a SIGHUP with other files. */
+async function configured(cluster: Cluster, node: SimulatedNode, document: object): Promise<void> {
+  const settings = agentSettings(resolveConfig([{ origin: 'test', document: { mode: 'act', ...document } }]));
+  const { mode, maintenance, policies, questions } = settings;
+  await done(
+    cluster,
+    node.agent?.reconfigure({ mode, maintenance, policies, questions }, 'changed') ?? expect.fail('it is down'),
+  );
+}
+
 interface Hold {
   what: string;
   hold(cluster: Cluster, node: SimulatedNode): Promise<void>;
@@ -120,6 +130,19 @@ const HOLDS: Hold[] = [
     },
     says: 'silenced: work',
     state: 'watching',
+  },
+  {
+    what: 'a maintenance window in a configuration that is replaced',
+    hold: (cluster, node) =>
+      configured(cluster, node, { maintenance: [{ start: '00:00', minutes: 1_439, reason: 'moving house' }] }),
+    release: (cluster, node) => configured(cluster, node, {}),
+    says: 'moving house',
+  },
+  {
+    what: 'a mode in a configuration that is replaced',
+    hold: (cluster, node) => configured(cluster, node, { mode: 'observe' }),
+    release: (cluster, node) => configured(cluster, node, { mode: 'act' }),
+    says: 'mode is observe',
   },
   {
     what: 'a budget that is spent',

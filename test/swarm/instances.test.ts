@@ -65,7 +65,7 @@ describe('two runs of one key', () => {
     const second = new Run(peer, 'two, process 2');
     expect(await witness.meets(second)).toBe(false);
     expect(witness.instances.conflictOf(peer.self)).toBe(
-      'two agents have the key of web, on one, process 1 and on two, process 2: the second is not let in',
+      'two agents have the key of web, on one, process 1 and on two, process 2: the second is refused; stop one of them',
     );
     expect(second.ownConflict()).toMatch(/another one runs on one, process 1/);
     expect(await witness.meets(second)).toBe(false);

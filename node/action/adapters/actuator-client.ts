@@ -123,7 +123,7 @@ export class ActuatorClient implements Actuator {
   #onExit: (name: string) => void = () => undefined;
   #onBack: () => void = () => undefined;
   #heartbeat: Heartbeat | undefined;
-  /** What this actuator takes that one before 0.4.0 does not. */
+  /** Features of this actuator that one before 0.4.0 does not have. */
   #features: readonly string[] = [];
   /** What the actuator's policy lets through, by kind. */
   capabilities: readonly string[] = [];
@@ -432,7 +432,7 @@ export class ActuatorClient implements Actuator {
     const socket = this.#socket;
     if (socket === undefined) return this.#heartbeat?.stop();
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    // One that does not answer is not waited for: whoever looks after it ends it.
+    // An actuator that does not answer is not waited for: its own supervisor kills it.
     const asked = whole ? await this.#within(HELLO_WITHIN_MS, this.#ask('shutdown')) : lost;
     if (!whole) socket.end();
     const late = asked.ok ? undefined : setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS);

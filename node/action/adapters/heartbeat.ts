@@ -1,10 +1,10 @@
-// The agent's sign of life to its actuator, sent from the agent's own loop: where it stays away, the actuator keeps what can be
-// seen of the agent and ends it, if somebody starts it again. What the answers tell of the actuator is kept, too.
-// (Node's diagnostic report on a signal is made by the loop itself: of one that stands still there is none.)
+// The agent's heartbeat to its actuator, sent from the agent's own loop. If it stays away, the actuator records what it sees of the
+// agent, and kills it if something restarts it. Missing answers show in turn that the actuator hangs.
+// (Node's diagnostic report on a signal is made by the loop itself: a loop that hangs makes none.)
 import { url as debuggerUrl } from 'node:inspector';
 
 const EVERY_MS = 2_000;
-/** A busy machine's answer is late, no silence. */
+/** On a busy machine an answer may be this late. */
 const LATE_MS = 5_000;
 /** As native/actuator/watch.h has them. */
 const STARTED_AGAIN = 1;
@@ -24,7 +24,7 @@ export class Heartbeat {
   }
 
   async #beat(): Promise<void> {
-    // systemd's watchdog is set by who wants an agent that hangs to be ended and started again.
+    // With a systemd watchdog an agent that hangs is to be killed and restarted.
     const again = Number(process.env.WATCHDOG_USEC ?? 0) > 0 ? STARTED_AGAIN : 0;
     this.#silentSinceMs ??= performance.now();
     const { ok } = await this.#ask(again | (debuggerUrl() === undefined ? 0 : DEBUGGED));

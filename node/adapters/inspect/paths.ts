@@ -59,7 +59,8 @@ function entries(directory: string, walk: Walk): Dirent[] {
     if (walk.seen > MAX_SEEN) throw new RangeError();
     return found;
   } catch (error) {
-    if (error instanceof RangeError) throw new Error(`more than ${MAX_SEEN} names to look at: begin the pattern deeper`);
+    if (error instanceof RangeError)
+      throw new Error(`more than ${MAX_SEEN} names to look at: begin the pattern with a deeper directory`);
     return []; // gone, no directory, or not ours to list
   }
 }

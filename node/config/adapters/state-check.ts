@@ -1,5 +1,5 @@
-// Whether a state directory can be used as it is, before anything of it is touched: by `kalos up` and by `kalos doctor` alike. What is wrong is one
-// line that names the file, and the way out.
+// Checks a state directory before anything in it is opened: for `kalos up` and `kalos doctor` alike. An error is one line that names the
+// file, and how to recover.
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { loadIdentity } from '../../../swarm/libp2p/identity.ts';
@@ -9,14 +9,14 @@ import type { StateDirectory } from './state-directory.ts';
 import { readNetworkKeys, rootKeysIn } from './swarm-files.ts';
 import { checkTrust } from './trust.ts';
 
-/** What cannot be made again is lost: another agent of the swarm lets this machine in as a new member. */
+/** How to recover state that cannot be created again: from a backup, or as a new member. */
 export function wayBack(path: string): string {
-  return `restore it from a copy that is no older; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (of another member: kalos token create)`;
+  return `restore it from a backup made after its last run; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (made on another member: kalos token create)`;
 }
 
 /**
- * @param tableBytes of the database's tables, how much is read.
- * @param looks whoever only looks at it may be root.
+ * @param tableBytes how much of the database's tables is read.
+ * @param looks it is only examined: then root may do it for another user.
  * @throws KalosError with the first thing that is wrong.
  */
 export async function checkState(directory: StateDirectory, tableBytes = Number.POSITIVE_INFINITY, looks = false): Promise<void> {
@@ -31,12 +31,12 @@ export async function checkState(directory: StateDirectory, tableBytes = Number.
 function checkDirectory(path: string, looks: boolean): void {
   const at = statSync(path);
   if (!at.isDirectory())
-    throw new KalosError('io', `${path} is no directory`, 'choose another state directory with --dir, or move that file away');
+    throw new KalosError('io', `${path} is not a directory`, 'choose another state directory with --dir, or move that file away');
   const user = process.getuid?.() ?? at.uid;
   if (at.uid !== user && !(looks && user === 0))
     throw new KalosError(
       'io',
-      `${path} belongs to user ${at.uid}, and this is user ${user}`,
+      `${path} belongs to user ${at.uid}, but this is user ${user}`,
       `run as its owner, or: chown -R ${user} ${path}`,
     );
 }
@@ -54,15 +54,15 @@ async function checkKeys({ path, keyFile, networkKey, rootKeys, database }: Stat
   await rootKeysIn(rootKeys);
 }
 
-/** @returns what is there; undefined where nothing is. @throws KalosError where it is no file, or cannot be read. */
+/** @returns its contents; undefined if it does not exist. @throws KalosError if it is not a file, or cannot be read. */
 function readable(path: string): Buffer | undefined {
   const at = lstatSync(path, { throwIfNoEntry: false });
   if (at === undefined) return undefined;
   if (!statSync(path, { throwIfNoEntry: false })?.isFile())
     throw new KalosError(
       'config',
-      `${path} is no file`,
-      `move it away, and put back what it was; or: mv ${dirname(path)} ${dirname(path)}.damaged`,
+      `${path} is not a file`,
+      `move it away, and restore the file; or: mv ${dirname(path)} ${dirname(path)}.damaged`,
     );
   try {
     return readFileSync(path);
@@ -70,14 +70,14 @@ function readable(path: string): Buffer | undefined {
     throw new KalosError(
       'io',
       `${path} cannot be read: ${reasonOf(error)}`,
-      `let its user read it: chown ${process.getuid?.() ?? ''} ${path}; chmod 600 ${path}`,
+      `give this user access: chown ${process.getuid?.() ?? ''} ${path}; chmod 600 ${path}`,
     );
   }
 }
 
 function checkDatabase({ path, database }: StateDirectory, tableBytes: number): void {
   if (!existsSync(database)) return;
-  if (!statSync(database).isDirectory()) throw new KalosError('config', `${database} is no directory`, wayBack(path));
+  if (!statSync(database).isDirectory()) throw new KalosError('config', `${database} is not a directory`, wayBack(path));
   const user = process.getuid?.() ?? 0;
   for (const name of ['', ...readdirSync(database)]) {
     const one = join(database, name);
@@ -85,7 +85,7 @@ function checkDatabase({ path, database }: StateDirectory, tableBytes: number): 
     if (at !== undefined && at.uid !== user && user !== 0)
       throw new KalosError(
         'io',
-        `${one} belongs to user ${at.uid}, and this is user ${user}`,
+        `${one} belongs to user ${at.uid}, but this is user ${user}`,
         `run as its owner, or: chown -R ${user} ${path}`,
       );
   }
@@ -97,7 +97,7 @@ function checkDatabase({ path, database }: StateDirectory, tableBytes: number): 
     throw new KalosError(
       'io',
       `${database} cannot be read: ${reasonOf(error)}`,
-      `give it back to its user: chown -R ${user} ${path}; chmod -R u+rwX ${path}`,
+      `give this user access: chown -R ${user} ${path}; chmod -R u+rwX ${path}`,
     );
   }
   if (damage !== undefined) throw new KalosError('config', `${damage.file} ${damage.what}`, wayBack(path));

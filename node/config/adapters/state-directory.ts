@@ -19,7 +19,7 @@ export interface StateDirectory {
   configFile: string;
   socket: string;
   database: string;
-  /** Space on the disk that is set aside for when it is full. */
+  /** Files that reserve space for when the disk is full. */
   reserve: string;
   /** Of the agent's own actuator: its state, its socket and the services' logs. */
   actuator: string;
@@ -80,7 +80,7 @@ function checkPath(path: string): void {
   if (bytes > most)
     throw new KalosError(
       'usage',
-      `the path of the state directory has ${bytes} bytes, and may have ${most}, for there are Unix sockets in it: ${where}`,
+      `the path of the state directory has ${bytes} bytes, at most ${most} are possible, for Unix sockets are in it: ${where}`,
       'choose a shorter one with --dir',
     );
 }
@@ -94,7 +94,7 @@ export function makeStateDirectory({ path }: StateDirectory): void {
     throw new KalosError(
       'io',
       `the state directory ${path} cannot be used: ${reasonOf(error)}`,
-      'make that possible, or choose another with --dir',
+      'fix that, or choose another with --dir',
     );
   }
 }
@@ -127,10 +127,6 @@ export function readConfigFile(path: string, required: boolean, read = readRegul
         'it is TOML: see docs/CONFIG.md for every key',
       );
     }
-    throw new KalosError(
-      'io',
-      `${path} cannot be read: ${reasonOf(error)}`,
-      'it should be a file of TOML that this user can read',
-    );
+    throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`, 'it should be a TOML file that this user can read');
   }
 }

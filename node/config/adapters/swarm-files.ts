@@ -48,8 +48,8 @@ export function readNetworkKeys(path: string): Uint8Array[] {
   if (!lines.every((line) => /^[0-9a-f]{64}$/.test(line)))
     throw new KalosError(
       'config',
-      `${path} ${lines.join('') === '' ? 'is empty' : 'is damaged'}: it should hold the swarm's network keys, each a line of 64 hex digits`,
-      `copy that of another member here; or remove it, and start with a token of the swarm, which brings it: kalos up --join TOKEN`,
+      `${path} ${lines.join('') === '' ? 'is empty' : 'is damaged'}: it should hold the swarm's network keys, one a line, of 64 hex digits each`,
+      `copy it from another member; or remove it, and start with a token of the swarm, which contains it: kalos up --join TOKEN`,
     );
   return lines.map(fromHex);
 }

@@ -205,7 +205,7 @@ const machineTables: readonly Table[] = [
     `name TEXT name
     state TEXT running, exited, stopped …
     health TEXT what its check says
-    why TEXT why it does not run; empty where it does
+    why TEXT why it is not running; empty while it is
     pid INTEGER process id
     port INTEGER declared port
     starts INTEGER how often it was started
@@ -325,9 +325,9 @@ const historyTables: readonly Table[] = [
   {
     name: 'witnessed_incidents',
     scope: 'machine',
-    description: 'Incidents of other members that they told this agent as their witness: there when that member is not',
-    columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine that was told')}
-      member TEXT machine that it is of`),
+    description: 'Incidents of other members, reported to this agent as their witness: available when that member is not',
+    columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine of the witness')}
+      member TEXT machine of the incident`),
     examples: ["select distinct id, member, policy, target, outcome from witnessed_incidents where member = 'web-3'"],
     rows: ({ link, stories }) =>
       stories.all().map((incident) => ({ ...incidentRow(incident), node: link.name, member: incident.nodeName })),

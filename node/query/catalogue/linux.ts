@@ -496,7 +496,7 @@ const ofAccounts: readonly Table[] = [
   ),
   inspected(
     'file',
-    'Files by path, or those of a directory; by =, by LIKE (% stays within a directory, %% does not), or by a join',
+    'Files by path or directory: with =, LIKE (% within one directory, %% below it too), or JOIN',
     `path TEXT path
     directory TEXT directory
     filename TEXT name
@@ -523,7 +523,7 @@ const ofAccounts: readonly Table[] = [
   ),
   inspected(
     'hash',
-    'Digests of files by path, or of those of a directory; by =, by LIKE, or by a join',
+    'Digests of files by path or directory: with =, LIKE, or JOIN',
     `path TEXT path
     directory TEXT directory
     md5 TEXT MD5

@@ -14,9 +14,9 @@ import type { QueryLog } from '../query-log.ts';
 export type TableScope = 'swarm' | 'machine';
 
 export type Row = Record<string, ExactValue | undefined>;
-/** What the statement asks for: equalities by column, and patterns of LIKE by `COLUMN like`. */
+/** The constraints of a statement: equalities by column, and patterns of LIKE by `COLUMN like`. */
 export type Where = ReadonlyMap<string, readonly SqlValue[]>;
-/** What patterns of LIKE stand under in `Where`. */
+/** The key of patterns of LIKE in `Where`. */
 export const likeOf = (column: string): string => `${column} like`;
 export type Operator = '<' | '<=' | '>' | '>=' | '<>' | 'like' | 'not like';
 /** Between a column and a literal of its type. */
@@ -51,7 +51,7 @@ export interface Table extends TableShape {
   columns: readonly Column[];
   /** Statements to try. */
   examples: readonly string[];
-  /** One of these must be given, by equality, by LIKE, or by another table's rows: without it nothing is meant. */
+  /** One of these columns needs a constraint: by equality, by LIKE, or by another table's rows. */
   needs?: readonly string[];
   /** Whether these columns show what only the agent may read. */
   isGuarded?(columns: readonly string[]): boolean;

@@ -173,7 +173,8 @@ export class LogFollower {
   #look(path: string, maxBytes: number, from: Position | undefined): Lines {
     const known = this.#followed.get(path);
     if (known !== undefined) return this.#lookAgain(path, known, maxBytes);
-    if (this.#followed.size >= MAX_LOGS) return { ok: false, reason: `${MAX_LOGS} logs are followed already` };
+    if (this.#followed.size >= MAX_LOGS)
+      return { ok: false, reason: `${MAX_LOGS} logs are followed already, which is the limit` };
     const followed = begun(path, this.#absent.has(path), from);
     this.#absent.delete(path);
     this.#followed.set(path, followed);

@@ -1,4 +1,4 @@
-// The process that reads logs for an agent (log-reader.ts): a file system that hangs holds up this one, and the agent goes on.
+// The process that reads logs for an agent (log-reader.ts): a file system that hangs blocks this process, and not the agent.
 import { z } from 'zod';
 import { compilePattern, type Pattern } from '../../patterns.ts';
 import { LogFollower, type Position } from './log-follower.ts';

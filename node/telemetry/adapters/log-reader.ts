@@ -1,6 +1,6 @@
 // Logs with an alert, read by a child process, one after the other: a file system that hangs (a server of NFS that is gone, a FUSE
-// program that stands still) would hold the agent’s loop for ever, or one of its few threads. A child that does not answer in time is
-// killed and left behind, its log is unseen, with the reason, and another child goes on with the others where it was. The child is
+// program that hangs) would block the agent’s loop for ever, or one of its few threads. A child that does not answer in time is
+// killed and abandoned, its log is unseen, with the reason, and another child continues with the other logs. The child is
 // started with the first log that has an alert: an agent without one has none.
 import { type ChildProcess, fork } from 'node:child_process';
 import type { NewLines } from '../../../swarm/ports/sensors.ts';

@@ -229,7 +229,7 @@ export class ProcReader implements Sensors {
   }
 
   async newLines(path: string, pattern: string): Promise<NewLines> {
-    return this.#logs?.newLines(path, pattern) ?? { ok: false, reason: 'nobody reads logs here' };
+    return this.#logs?.newLines(path, pattern) ?? { ok: false, reason: 'logs are not read in this process' };
   }
 
   sample(): Sample {

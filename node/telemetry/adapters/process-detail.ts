@@ -58,7 +58,7 @@ export async function resolves(server: string, name: string, timeoutMs: number):
   }
 }
 
-/** Whoever signed it, and whether it has ended: that is what is to be seen. */
+/** The certificate is not verified: one that is expired or signed by an unknown issuer is to be seen too. */
 export function servedCertificate(
   host: string,
   port: number,
