@@ -1,10 +1,21 @@
 // From the side of another local user: what that one could have written is neither run nor read as configuration, whoever starts the agent.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { checkTrust, distrusted } from '../../node/config/adapters/trust.ts';
+import { eventually } from '../support/clock.ts';
 
 const KALOS = join(import.meta.dirname, '..', '..', 'bin', 'kalos');
 const ROOT = process.getuid?.() ?? 0;
@@ -120,5 +131,15 @@ describe('kalos up', () => {
     const { status, stderr } = up('--dir', join(root, 'open', 'state'));
     expect([status, stderr]).toEqual([1, expect.stringMatching(/open, which may be written by others/)]);
     expect(existsSync(join(root, 'open', 'state'))).toBe(false);
+  });
+
+  it('leaves no join token in its arguments, where all users of the machine see them', async () => {
+    const secret = `kalos1.${'Ab_-9'.repeat(30)}`;
+    const child = spawn(KALOS, ['up', '--dir', join(root, 'state'), '--join', secret, `--join=${secret}`], { stdio: 'ignore' });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const line = () => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    const hidden = await eventually('the token to be hidden', () => (line().includes('(hidden)') ? line() : undefined));
+    expect(hidden).not.toContain('Ab_');
+    expect(hidden).toContain(`kalos up --dir ${join(root, 'state')} --join kalos1.(hidden) --join=kalos1.(hidden)`);
   });
 });
