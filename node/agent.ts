@@ -47,6 +47,7 @@ import { Memory } from './memory/memory.ts';
 import type { TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { answerTable } from './query/gather.ts';
+import type { Inspectors } from './query/inspectors.ts';
 import { isOfMachine, openOn } from './query/open-elsewhere.ts';
 import { type Overview, overview } from './query/overview.ts';
 import { type Question, questionsWith } from './query/pack.ts';
@@ -83,6 +84,7 @@ export interface AgentConfig {
   /** The root keys that are at hand here. */
   rootSigners: readonly Signer[];
   issuers?: number | undefined;
+  inspect?: Inspectors | undefined;
   /** Undefined where the swarm has no network key. */
   networkKeys?: HeldKeys | undefined;
 }
@@ -322,8 +324,7 @@ export class Agent {
 
   /** What is asked of by SQL. */
   #tables(): TableSources {
-    const ports = this.#ports;
-    const config = this.#config;
+    const [ports, config] = [this.#ports, this.#config];
     return {
       link: this.#link,
       watcher: this.#watcher,
@@ -337,6 +338,7 @@ export class Agent {
       version: config.version,
       nowMonotonicMs: () => ports.clock.monotonicMs(),
       nowWallMs: () => ports.clock.wallMs(),
+      inspectionRefusal: (peer) => this.grants.inspectionRefusal(peer, config.inspect),
       inspect: async (table, where) => {
         const answer = await ports.compute.inspect(table, where, INSPECT_WITHIN_MS);
         if (!answer.ok) throw new Error(answer.message);

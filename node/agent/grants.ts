@@ -6,7 +6,9 @@ import { type Effect, type Grant, type Granted, grantBytes, isGrantSigned } from
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
 import { changeToolOf } from '../action/tools.ts';
+import { INSPECT, type Inspectors } from '../query/inspectors.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
@@ -79,6 +81,21 @@ export class Grants {
   denial(call: ToolCall): string | undefined {
     const [grant] = this.#of(call, 'deny');
     return grant && `the swarm keeps ${call.tool} from this agent: ${grant.reason} (kalos grant list)`;
+  }
+
+  /** Why a member may not see here what is private; undefined where it may. */
+  inspectionRefusal(peer: PeerId, inspectors: Inspectors = 'issuers'): string | undefined {
+    const [nowMs, { name, admission }] = [this.#link.time.wallMs(), this.#link];
+    if (inspectors === 'nobody')
+      return `${name} shows other members nothing that is read with its agent's rights (inspect = "nobody")`;
+    const granted = this.#link.order.decisions.state.grants
+      .of(peer, nowMs)
+      .filter((one) => one.tool === INSPECT && (one.target ?? name) === name && this.#holds(one, nowMs));
+    const denied = granted.find(({ effect }) => effect === 'deny');
+    if (denied !== undefined) return `the swarm keeps ${INSPECT} from ${this.#link.nameOf(peer)}: ${denied.reason}`;
+    if (inspectors === 'members' || granted.some(({ effect }) => effect === 'act') || admission.roster.decides(peer, nowMs))
+      return undefined;
+    return `${this.#link.nameOf(peer)} may not inspect ${name}: it is no issuer, and no grant allows it (kalos grant act --tool ${INSPECT})`;
   }
 
   /** Without asking, though the mode is to ask. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EFFECTS, type Grant, grantShape } from '../../consensus/decisions/grants.ts';
 import { TOOLS } from '../action/tools.ts';
 import type { Agent } from '../agent.ts';
+import { INSPECT } from '../query/inspectors.ts';
 import { decide, ordered, peerOf } from './order-routes.ts';
 import { failed, get, ok, post, type Reply, type Route } from './route.ts';
 
@@ -27,7 +28,12 @@ async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.in
   const peer = peerOf(agent, node);
   if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
   const tool = TOOLS.find(({ name }) => name === granted.tool);
-  if (tool === undefined || tool.kind === 'read')
+  const isInspection = granted.tool === INSPECT;
+  if (isInspection && granted.effect === 'approve')
+    return failed(400, `${INSPECT} is allowed by act, and kept from a member by deny`);
+  if (isInspection && granted.target !== null && peerOf(agent, granted.target) === undefined)
+    return failed(404, `no member is called ${granted.target}: the target of ${INSPECT} is the machine to look into`);
+  if (!isInspection && (tool === undefined || tool.kind === 'read'))
     return failed(404, `no tool that changes anything is called ${granted.tool}: see kalos tools`);
   if (granted.target === null && granted.effect !== 'deny') return failed(400, 'what is allowed names its target');
   return ordered(async () => {

@@ -6,9 +6,11 @@ import type { MemberCertificate, OperatorCertificate, Role } from '../../swarm/i
 import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
 import type { MemberRow, RootAction, RootDraft } from '../agent/roll.ts';
 import { callAgent } from '../api/client.ts';
+import type { GrantAnswer } from '../api/grant-routes.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { keyFrom, makeKey } from '../config/adapters/swarm-files.ts';
 import { KalosError } from '../errors.ts';
+import { INSPECT } from '../query/inspectors.ts';
 import { printData, printRows } from './data.ts';
 import { duration, EXIT, type Format, paint, printable } from './output.ts';
 
@@ -65,6 +67,7 @@ export async function showMember(directory: Directory, name: string, format: For
       ...(one.twin === null ? [] : [paint('red', `  key          ${printable(one.twin)}`)]),
       `  peer         ${one.peer}`,
       `  role         ${one.role}${one.issuer ? `, ${one.deputy ? 'a deputy issuer' : 'an issuer'}: it lets others in` : ''}${one.coordinator ? ', coordinates' : ''}`,
+      `  inspects     ${await inspects(directory, one)}`,
       `  heard        ${ago(one.heardMs)}`,
       `  address      ${one.address || 'unknown'}`,
       `  version      ${one.version || 'unknown'}`,
@@ -73,6 +76,18 @@ export async function showMember(directory: Directory, name: string, format: For
     process.stdout.write(`${lines.join('\n')}\n`);
   }
   return one.state === 'alive' && one.twin === null ? EXIT.ok : EXIT.degraded;
+}
+
+/** Into which machines it may look by right, as far as these do not keep that to themselves. */
+async function inspects(directory: Directory, { name, issuer, deputy }: MemberRow): Promise<string> {
+  const { grants } = await callAgent<{ grants: GrantAnswer[] }>(directory, 'GET', '/v1/grants');
+  const of = (effect: string): string[] =>
+    grants
+      .filter((one) => one.node === name && one.tool === INSPECT && one.effect === effect)
+      .map(({ target }) => printable(target ?? 'any'));
+  const allowed = issuer && !deputy ? 'all members, as an issuer' : of('act').join(', ') || 'no other member';
+  const denied = of('deny');
+  return denied.length === 0 ? allowed : `${allowed}; kept from: ${denied.join(', ')}`;
 }
 
 export async function revokeMember(directory: Directory, name: string, reason: string): Promise<number> {

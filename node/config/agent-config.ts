@@ -12,6 +12,7 @@ export function agentSettings(config: Config): AgentSettings {
     mode,
     domain: config.failure_domain,
     issuers: config.issuers,
+    inspect: config.inspect,
     maintenance,
     services,
     join,

@@ -14,6 +14,7 @@ import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { closest, KalosError } from '../errors.ts';
 import { compilePattern } from '../patterns.ts';
+import { INSPECTORS } from '../query/inspectors.ts';
 import { questionSchema } from '../query/pack.ts';
 import { isLoopback } from './address.ts';
 import { type Layer, type Merged, mergeLayers, originOf, valueAt } from './layers.ts';
@@ -228,6 +229,7 @@ export const configSchema = z.strictObject({
   mdns: z.boolean().default(true),
   upgrades: z.boolean().default(false),
   issuers: z.number().int().min(1).max(MAX_ISSUERS).default(DEFAULT_ISSUERS),
+  inspect: z.enum(INSPECTORS).default('issuers'),
   failure_domain: domainSchema.optional(),
   service: z.array(serviceSchema).max(MAX_SERVICES).default([]),
   sysctl: z.array(sysctlSchema).max(MAX_DECLARED).default([]),
@@ -295,7 +297,10 @@ export interface ConfigFlags {
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
 export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
   [
-    ...['name', 'mode', 'listen', 'mdns', 'upgrades', 'issuers', 'failure_domain'].map((key) => ({ path: [key], list: false })),
+    ...['name', 'mode', 'listen', 'mdns', 'upgrades', 'issuers', 'inspect', 'failure_domain'].map((key) => ({
+      path: [key],
+      list: false,
+    })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
     ...(['policy_engine', 'ai_engine', 'api'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),

@@ -67,7 +67,11 @@ export async function answerTable(from: PeerId, body: Uint8Array, sources: Table
       rows,
       error,
     });
+  const { columns, equal, compare } = request;
+  const seen = [...columns, ...equal.keys(), ...compare.map(([column]) => column)];
+  const refusal = table.isPrivate?.(seen) === true ? sources.inspectionRefusal(from) : undefined;
   try {
+    if (refusal !== undefined) throw new Error(refusal);
     const { rows, truncated } = bounded(await localRows(table, request, sources));
     log(rows.length, '');
     return encodeCbor([rows, truncated]);

@@ -133,12 +133,12 @@ export class SimulatedTransport implements Transport {
               answer.length,
               settle(() => resolve(answer)),
             ),
-          () =>
+          (error: Error) =>
             there.#carryOn(
               connection,
               'refusal',
               0,
-              settle(() => reject(new TransportError('refused', 'refused'))),
+              settle(() => reject(new TransportError('refused', error.message))),
             ),
         );
       });

@@ -5,6 +5,7 @@ import { type PeerId, type Transport, TransportError } from '../ports/transport.
 
 /** Peers asked at the same time. */
 const MAX_PARALLEL = 64;
+const MAX_REASON_LENGTH = 300;
 
 export type Missing = { peer: PeerId; reason: string }[];
 
@@ -14,6 +15,11 @@ export interface FanOutOptions {
   maxBytes: number;
   /** Each answer, as it comes. */
   take(peer: PeerId, body: Uint8Array, tookMs: number): void;
+}
+
+/** Why a member refuses is its own word, and anything at all may be in it. */
+function reasonOf({ code, message }: TransportError): string {
+  return code === 'refused' && message !== '' ? message.slice(0, MAX_REASON_LENGTH).replace(/\p{C}/gu, ' ') : code;
 }
 
 export async function fanOut(
@@ -42,7 +48,7 @@ export async function fanOut(
         take(peer, reply, clock.monotonicMs() - startMs);
       } catch (error) {
         if (!(error instanceof TransportError)) throw error;
-        missing.push({ peer, reason: error.code });
+        missing.push({ peer, reason: reasonOf(error) });
       }
     }
   };

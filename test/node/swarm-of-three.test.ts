@@ -117,11 +117,10 @@ describe('three real agents', () => {
     expect((await ask(sql, '--on', 'nobody')).stderr).toMatch(/no member is meant by nobody/);
     const csv = await kalos('query', '--ask', 'kernels', '-o', 'csv', '--dir', alpha.directory);
     expect([csv.code, csv.stdout.split('\r\n')[0]]).toEqual([0, 'version,machines,nodes']);
-    const log = await swarm.rows(
-      beta,
-      "select distinct asked_by, what from query_log where node = 'gamma' and asked_by = 'beta'",
-    );
+    const ofGamma = "select distinct asked_by, what from query_log where node = 'gamma' and asked_by = 'beta'";
+    const log = await swarm.rows(alpha, ofGamma);
     expect(log).toContainEqual({ asked_by: 'beta', what: 'kernel_info (node, version)' });
+    expect((await ask(ofGamma)).stderr + (await ask(ofGamma)).stdout).toContain('beta may not inspect gamma: it is no issuer');
   });
 
   it('count their own rows, and send what is needed of them', async () => {
@@ -137,7 +136,7 @@ describe('three real agents', () => {
     expect(counted.every(({ processes }) => Number(processes) > 3)).toBe(true);
     const first = await swarm.rows(beta, 'select node, pid as id from processes order by resident_size desc limit 4');
     expect(first.length).toBe(4);
-    const log = await swarm.rows(beta, "select what, rows from query_log where node = 'gamma' and what like 'processes (%pid%'");
+    const log = await swarm.rows(alpha, "select what, rows from query_log where node = 'gamma' and what like 'processes (%pid%'");
     expect(log.map(({ rows }) => rows)).toEqual([1, 4]);
   });
 

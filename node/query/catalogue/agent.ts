@@ -5,7 +5,7 @@ import { serviceRow } from '../../detection/detector.ts';
 import type { Incident } from '../../detection/incident.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
 import { ORDER_TABLES } from './order.ts';
-import { columns, inspected, known, type Row, type Table, type TableSources } from './table.ts';
+import { columns, guarded, inspected, known, type Row, type Table, type TableSources } from './table.ts';
 
 const camelToSnake = (name: string): string =>
   name.replace(/[A-Z]/g, (letter, at) => (at === 0 ? '' : '_') + letter.toLowerCase());
@@ -437,7 +437,7 @@ const historyTables: readonly Table[] = [
         expires: Math.floor(expiresMs / 1_000),
       })),
   ),
-  known(
+  guarded(
     'audit',
     'The newest thousand records of each agent’s audit',
     `index_ INTEGER place in the log
@@ -473,7 +473,7 @@ const historyTables: readonly Table[] = [
         reason,
       })),
   ),
-  known(
+  guarded(
     'query_log',
     'What each agent was asked of late, by its own users and by other members',
     `time INTEGER Unix time

@@ -555,4 +555,25 @@ const ofAccounts: readonly Table[] = [
   ),
 ];
 
-export const LINUX_TABLES: readonly Table[] = [...ofProcesses, ...ofSystem, ...ofNetwork, ...ofAccounts];
+/** What an ordinary user of a machine does not see of other users: these columns, or all of a table. */
+const PRIVATE: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    processes: ['path', 'cmdline', 'cwd', 'root', 'on_disk', 'disk_bytes_read', 'disk_bytes_written'],
+    listening_ports: ['pid', 'fd'],
+    system_info: ['hardware_serial', 'board_serial'],
+    process_open_sockets: [],
+    process_open_files: [],
+    docker_containers: [],
+    system_controls: [],
+    crontab: [],
+    file: [],
+    hash: [],
+    certificates: [],
+  }),
+);
+
+export const LINUX_TABLES: readonly Table[] = [...ofProcesses, ...ofSystem, ...ofNetwork, ...ofAccounts].map((table) => {
+  const only = PRIVATE.get(table.name);
+  if (only === undefined) return table;
+  return { ...table, isPrivate: (wanted) => only.length === 0 || wanted.some((column) => only.includes(column)) };
+});

@@ -1,5 +1,6 @@
 // What a table of the catalogue is: its columns, each with what it means, where its rows come from, and questions to ask it.
 import type { ColumnType, ExactValue, SqlValue, TableShape } from '../../../swarm/ports/compute.ts';
+import type { PeerId } from '../../../swarm/ports/transport.ts';
 import type { Executor } from '../../agent/executor.ts';
 import type { Healer } from '../../agent/healer.ts';
 import type { PolicySet } from '../../agent/policies.ts';
@@ -35,6 +36,8 @@ export interface TableSources {
   version: string;
   nowMonotonicMs(): number;
   nowWallMs(): number;
+  /** Why a member may not see here what is private; undefined where it may. */
+  inspectionRefusal(peer: PeerId): string | undefined;
   /** A table of the machine that is read when it is asked for, in a process of its own. @throws Error where this machine has none. */
   inspect(table: string, where: Where): Promise<Row[]>;
 }
@@ -53,8 +56,10 @@ export interface Table extends TableShape {
   examples: readonly string[];
   /** One of these columns needs a constraint: by equality, by LIKE, or by another table's rows. */
   needs?: readonly string[];
-  /** Whether these columns show what only the agent may read. */
+  /** Whether these columns take a token: what is read with the agent's rights, what was done, what was asked. */
   isGuarded?(columns: readonly string[]): boolean;
+  /** Whether these columns show what not every user of the machine may see: other members are told by right. */
+  isPrivate?(columns: readonly string[]): boolean;
   /** @param columns that are wanted: no others need to be there. */
   rows(sources: TableSources, columns: readonly string[], where: Where): Row[] | Promise<Row[]>;
 }
@@ -76,7 +81,9 @@ export function columns(text: string): Column[] {
 const NODE = 'node TEXT the machine that the row is of';
 
 type Described = [name: string, description: string, text: string, examples: readonly string[]];
-type Rest = Pick<Table, 'needs' | 'isGuarded'> & { rows: (sources: TableSources, where: Where) => Row[] | Promise<Row[]> };
+type Rest = Pick<Table, 'needs' | 'isGuarded' | 'isPrivate'> & {
+  rows: (sources: TableSources, where: Where) => Row[] | Promise<Row[]>;
+};
 
 function machine([name, description, text, examples]: Described, { rows, ...rest }: Rest): Table {
   const all = columns(`${NODE}\n${text.trim()}`);
@@ -95,6 +102,11 @@ export function known(
   ...[name, description, text, examples, rows, needs]: [...Described, rows: Rest['rows'], needs?: readonly string[]]
 ): Table {
   return machine([name, description, text, examples], { ...(needs && { needs }), rows });
+}
+
+/** One that shows what was done or asked, as routes for those with a token do. */
+export function guarded(...[name, description, text, examples, rows]: [...Described, rows: Rest['rows']]): Table {
+  return machine([name, description, text, examples], { isGuarded: () => true, isPrivate: () => true, rows });
 }
 
 /** What a table says of itself. */
