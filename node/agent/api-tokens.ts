@@ -66,12 +66,13 @@ export class ApiTokens {
     return true;
   }
 
-  /** What a token allows; undefined for one that is not known, or has ended. */
-  scopeOf(text: string, nowMs: number): Scope | undefined {
+  /** What a token allows, and which it is; undefined for one that is not known, or has ended. */
+  askerOf(text: string, nowMs: number): { level: Scope; name: string } | undefined {
     const [, id = '', secret = ''] = text.match(TEXT) ?? [];
     const token = this.#tokens.get(id);
     if (token === undefined || token.untilMs <= nowMs) return undefined;
     // Of digests: how long a comparison takes tells nothing about the secret.
-    return equalBytes(this.#ports.crypto.hash(utf8(secret)), token.digest) ? token.scope : undefined;
+    const isIt = equalBytes(this.#ports.crypto.hash(utf8(secret)), token.digest);
+    return isIt ? { level: token.scope, name: id } : undefined;
   }
 }

@@ -3,6 +3,7 @@
 import type { Member, MemberState } from '../../swarm/membership/membership.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import { type PeerId, type Transport, TransportError } from '../../swarm/ports/transport.ts';
+import { Allowance } from '../../swarm/query/allowance.ts';
 import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
 
 /** A member that has not answered by then is probed. */
@@ -22,6 +23,7 @@ export interface AskingEvents {
 export class Asking {
   readonly #transport: Pick<Transport, 'self' | 'request'>;
   readonly #clock: Clock;
+  readonly #allowance: Allowance;
   readonly #events: AskingEvents;
   /** Who waits for a member's answer. */
   readonly #waiting = new Map<PeerId, Set<(why: TransportError) => void>>();
@@ -29,6 +31,7 @@ export class Asking {
   constructor(transport: Pick<Transport, 'self' | 'request'>, clock: Clock, events: AskingEvents) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#allowance = new Allowance(clock);
     this.#events = events;
   }
 
@@ -38,9 +41,16 @@ export class Asking {
     const request = (peer: PeerId, name: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> =>
       this.#events.member(peer)?.state === 'unreachable'
         ? Promise.reject(new TransportError('unreachable', 'it is unreachable'))
-        : this.one(peer, name, bytes, withinMs);
+        : this.#inTurn(peer, name, bytes, withinMs, options.asker ?? '');
     const others = peers.filter((peer) => peer !== this.#transport.self);
     return fanOut({ request }, this.#clock, others, protocol, body, options);
+  }
+
+  #inTurn(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number, asker: string): Promise<Uint8Array> {
+    if (this.#gone(peer) !== undefined || this.#allowance.take(peer)) return this.one(peer, protocol, bytes, withinMs);
+    const startMs = this.#clock.monotonicMs();
+    const leftMs = (): number => Math.max(1, withinMs - (this.#clock.monotonicMs() - startMs));
+    return this.#allowance.turn(peer, asker, withinMs).then(() => this.one(peer, protocol, bytes, leftMs()));
   }
 
   /** @throws TransportError */

@@ -1,9 +1,9 @@
 // What a request is answered with, whichever way it came: the route for it, and whether its sender may.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Level, reaches } from '../agent/api-tokens.ts';
+import { reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { openApi } from './openapi.ts';
-import { failed, type Reply, type Route } from './route.ts';
+import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
 
 /** A file of 256 KiB, escaped as JSON may escape it. */
@@ -14,15 +14,14 @@ const PATTERNS = ROUTES.map((route) => ({
   pattern: new RegExp(`^${route.path.replace(/\{.+\}/, `(${route.parameter?.source ?? '[^/]+'})`)}$`),
 }));
 
-/** @param level what the sender may do. */
-export async function answer(agent: Agent, request: IncomingMessage, level: Level): Promise<Reply> {
+export async function answer(agent: Agent, request: IncomingMessage, by: Asker): Promise<Reply> {
   const path = (request.url ?? '').split('?')[0] ?? '';
   if (path === '/v1/openapi.json') return { status: 200, body: openApi(ROUTES, agent.status().version) };
   const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
   const found = matching.find(({ route: { method } }) => method === request.method);
   if (found === undefined)
     return matching.length > 0 ? failed(405, `${request.method} is not possible on ${path}`) : failed(404, `no route ${path}`);
-  if (!reaches(level, found.route.scope))
+  if (!reaches(by.level, found.route.scope))
     return failed(403, `this needs a token of scope ${found.route.scope}: kalos api-token create --scope ${found.route.scope}`);
   const refusal = changesState(found.route) ? agent.refusal : undefined;
   if (refusal !== undefined)
@@ -33,7 +32,7 @@ export async function answer(agent: Agent, request: IncomingMessage, level: Leve
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
-  const reply = found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), level);
+  const reply = found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by);
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;
 }
 

@@ -3,7 +3,6 @@
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { readRegular } from '../adapters/regular-file.ts';
-import type { Level } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { isLoopback } from '../config/address.ts';
 import { KalosError } from '../errors.ts';
@@ -11,6 +10,7 @@ import { answer, send } from './answer.ts';
 import { Feed, TOPICS, type Topic } from './feed.ts';
 import { pageFile } from './page.ts';
 import { PROMETHEUS_TYPE, prometheus } from './prometheus.ts';
+import type { Asker } from './route.ts';
 
 const LOOK_EVERY_MS = 500;
 const KEEP_ALIVE_MS = 15_000;
@@ -58,10 +58,10 @@ function tls(certificate: string, key: string): { cert: Buffer; key: Buffer } {
 }
 
 /** What a request may do: by its token; without one, look on loopback where no other site's page asks. */
-function levelOf(agent: Agent, request: IncomingMessage, loopback: boolean): Level | undefined {
+function askerOf(agent: Agent, request: IncomingMessage, loopback: boolean): Asker | undefined {
   const bearer = request.headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
-  if (bearer !== undefined) return agent.apiTokens.scopeOf(bearer, Date.now());
-  return loopback && isOfThisMachine(request) ? 'look' : undefined;
+  if (bearer !== undefined) return agent.apiTokens.askerOf(bearer, Date.now());
+  return loopback && isOfThisMachine(request) ? { level: 'look', name: 'without a token' } : undefined;
 }
 
 /** A page of another site may send requests here, by a name that it had resolve to loopback: its name, or its own, gives it away. */
@@ -83,8 +83,8 @@ async function respond(agent: Agent, request: IncomingMessage, response: ServerR
     });
     return void response.end(file.content);
   }
-  const level = levelOf(agent, request, loopback);
-  if (level === undefined) {
+  const by = askerOf(agent, request, loopback);
+  if (by === undefined) {
     response.setHeader('www-authenticate', 'Bearer');
     return send(response, 401, { error: 'a token is needed: make one on the machine with kalos api-token create' });
   }
@@ -94,7 +94,7 @@ async function respond(agent: Agent, request: IncomingMessage, response: ServerR
   }
   const topic = path.match(/^\/v1\/watch\/(\w+)$/)?.[1];
   if (topic !== undefined && request.method === 'GET') return watch(agent, topic, response);
-  const { status, body } = await answer(agent, request, level);
+  const { status, body } = await answer(agent, request, by);
   send(response, status, body);
 }
 

@@ -8,6 +8,13 @@ export interface Reply {
   body: unknown;
 }
 
+/** Who asks. */
+export interface Asker {
+  level: Level;
+  /** One for each token, one for all who come without. */
+  name: string;
+}
+
 export interface Route {
   method: 'GET' | 'POST';
   /** With one parameter at most: `/v1/incidents/{id}/explanation`. */
@@ -21,8 +28,8 @@ export interface Route {
   body: z.ZodType | undefined;
   /** Of the body, where it may be larger than most. */
   mostBytes?: number | undefined;
-  /** @param parameter as it was in the path. @param level of who asks. */
-  handle(agent: Agent, body: unknown, parameter: string, level: Level): Promise<Reply> | Reply;
+  /** @param parameter as it was in the path. */
+  handle(agent: Agent, body: unknown, parameter: string, by: Asker): Promise<Reply> | Reply;
 }
 
 export const failed = (status: number, error: string): Reply => ({ status, body: { error } });
@@ -58,7 +65,7 @@ export function post<T>(
   path: string,
   summary: string,
   body: z.ZodType<T>,
-  handle: (agent: Agent, body: T, parameter: string, level: Level) => Answer,
+  handle: (agent: Agent, body: T, parameter: string, by: Asker) => Answer,
   scope: Level = 'operate',
 ): Route {
   return {
@@ -68,7 +75,7 @@ export function post<T>(
     summary,
     scope,
     body,
-    handle: (agent, given, parameter, level) => parsed(body, given, (value) => handle(agent, value, parameter, level)),
+    handle: (agent, given, parameter, by) => parsed(body, given, (value) => handle(agent, value, parameter, by)),
   };
 }
 

@@ -194,8 +194,8 @@ const ALL: readonly Route[] = [
     '/v1/query',
     'SQL over the whole swarm',
     querySchema,
-    async (agent, { sql, timeoutMs, mode, nodes }, _parameter, level) => {
-      const result = await agent.query(sql, { timeoutMs, mode, nodes, isTrusted: reaches(level, 'read') });
+    async (agent, { sql, timeoutMs, mode, nodes }, _parameter, { level, name }) => {
+      const result = await agent.query(sql, { timeoutMs, mode, nodes, isTrusted: reaches(level, 'read'), asker: name });
       return result.ok ? ok(result.answer) : failed(400, result.message);
     },
     'look',

@@ -14,7 +14,7 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   const server = createServer((request, response) => {
     const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
     if (topic !== undefined) return watch(agent, topic, response);
-    answer(agent, request, 'admin').then(
+    answer(agent, request, { level: 'admin', name: 'this machine' }).then(
       ({ status, body }) => send(response, status, body),
       (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
     );

@@ -13,7 +13,7 @@ import { EXIT, type Format, paint, printable } from './output.ts';
 export async function runQuery(
   directory: string | undefined,
   sql: string,
-  { timeoutMs, mode = 'live', nodes }: Partial<Omit<QueryOptions, 'isTrusted'>> & { timeoutMs: number },
+  { timeoutMs, mode = 'live', nodes }: Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> & { timeoutMs: number },
   format: Format,
 ): Promise<number> {
   const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs, mode, nodes });

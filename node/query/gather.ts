@@ -98,7 +98,12 @@ export interface Gathered {
   ages: Record<string, number>;
 }
 
-export async function gather(all: readonly Gathering[], timeoutMs: number, sources: TableSources): Promise<Gathered> {
+export async function gather(
+  all: readonly Gathering[],
+  timeoutMs: number,
+  sources: TableSources,
+  asker: string,
+): Promise<Gathered> {
   const { link } = sources;
   const gathered: Gathered = { data: [], expected: new Set(), missing: new Map(), truncated: [], ages: {} };
   await Promise.all(
@@ -127,7 +132,7 @@ export async function gather(all: readonly Gathering[], timeoutMs: number, sourc
         if (!parsed.success) gathered.missing.set(peer, 'malformed answer');
         else take(peer, { rows: claimedBy(link.nameOf(peer), columns, parsed.data[0]), truncated: parsed.data[1] }, tookMs);
       };
-      const options = { timeoutMs, maxBytes: MAX_GATHERED_BYTES, take: answered };
+      const options = { timeoutMs, maxBytes: MAX_GATHERED_BYTES, asker, take: answered };
       const asking = link.ask(peers, 'table', encoded(table, request), options);
       if (peers.includes(link.self)) await own();
       for (const { peer, reason } of await asking) gathered.missing.set(peer, reason);

@@ -10,6 +10,9 @@ import { gather } from './gather.ts';
 const OPEN_WITHIN_MS = 2_000;
 
 /** Not one that tells of the swarm. */
+/** As who asks for it. */
+const OF_SWARM = 'the swarm';
+
 export const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean =>
   policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
 
@@ -18,7 +21,7 @@ export async function openOn(peers: readonly PeerId[], sources: TableSources): P
   const request = { columns, equal: new Map(), compare: [], reduction: undefined };
   const table = TABLES.find(({ name }) => name === 'incidents');
   if (table === undefined) return [];
-  const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, sources);
+  const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, sources, OF_SWARM);
   const byName = new Map(peers.map((peer) => [sources.link.nameOf(peer), peer]));
   return data.flatMap(({ rows }) =>
     rows.flatMap(([id, node, target, policy, closedMs]) => {

@@ -33,6 +33,8 @@ export interface QueryOptions {
   nodes: string | undefined;
   /** Whether who asks may see what machines read with their agents' rights. */
   isTrusted: boolean;
+  /** For whom: nobody's questions keep others' from being asked. */
+  asker: string;
 }
 
 export interface QueryAnswer {
@@ -99,7 +101,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   if (typeof stages === 'string') return refused(stages);
   const cost = (stages[0] ?? []).map(estimated).find((one) => one !== undefined);
   if (cost !== undefined) return refused(cost);
-  const gathered = await gatherStages(stages, joins, options.timeoutMs, sources);
+  const gathered = await gatherStages(stages, joins, options.timeoutMs, sources, options.asker);
   if (typeof gathered === 'string') return refused(gathered);
   const count = gathered.data.reduce((sum, { rows }) => sum + rows.length, 0);
   if (count > MAX_ROWS)

@@ -55,9 +55,10 @@ export async function gatherStages(
   joins: readonly Join[],
   timeoutMs: number,
   sources: TableSources,
+  asker: string,
 ): Promise<Gathered | string> {
   const startMs = sources.nowMonotonicMs();
-  const gathered = await gather(first, timeoutMs, sources);
+  const gathered = await gather(first, timeoutMs, sources, asker);
   const known = [...first];
   for (const stage of others) {
     const told: Gathering[] = [];
@@ -71,7 +72,7 @@ export async function gatherStages(
         told.push({ ...one, request: { ...one.request, equal } });
       }
     }
-    add(gathered, await gather(told, Math.max(MIN_STAGE_MS, timeoutMs - (sources.nowMonotonicMs() - startMs)), sources));
+    add(gathered, await gather(told, Math.max(MIN_STAGE_MS, timeoutMs - (sources.nowMonotonicMs() - startMs)), sources, asker));
     known.push(...stage);
   }
   return gathered;

@@ -57,7 +57,7 @@ export class KalosClient {
   }
 
   /** SQL over the whole swarm; `missing` names who did not answer in time. */
-  query(sql: string, options: Partial<Omit<QueryOptions, 'isTrusted'>> = {}): Promise<QueryAnswer> {
+  query(sql: string, options: Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> = {}): Promise<QueryAnswer> {
     return this.#post('/v1/query', { sql, ...options });
   }
 

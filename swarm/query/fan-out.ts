@@ -13,6 +13,8 @@ export interface FanOutOptions {
   timeoutMs: number;
   /** Of all answers together; when it is spent, nobody else is asked. */
   maxBytes: number;
+  /** For whom: each has its turn where a member cannot be asked by all at once. */
+  asker?: string;
   /** Each answer, as it comes. */
   take(peer: PeerId, body: Uint8Array, tookMs: number): void;
 }

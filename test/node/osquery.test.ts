@@ -45,7 +45,7 @@ async function asked(sql: string) {
   };
   const watcher = { lastSample: () => ({}) };
   const sources = { link, inspect, watcher, queries: new QueryLog(), nowMonotonicMs: () => 0, nowWallMs: () => 0 };
-  const options = { timeoutMs: 20_000, mode: 'live', nodes: undefined, isTrusted: true } as const;
+  const options = { timeoutMs: 20_000, mode: 'live', nodes: undefined, isTrusted: true, asker: 'test' } as const;
   const result = await query(sql.replaceAll('$', place), options, sources as never, compute);
   if (!result.ok) throw new Error(result.message);
   return { told, rows: result.answer.rows.map((row) => row.map((value) => String(value).replace(place, '$'))) };

@@ -499,7 +499,7 @@ describe('a question that would take too much', () => {
         fanOut({ request }, new SystemClock(), to, name, body, options),
     };
     const sources = { link, queries: new QueryLog(), nowMonotonicMs: () => 0, nowWallMs: () => 0, inspect: async () => [] };
-    const options = { timeoutMs: 5_000, mode: 'live', nodes: undefined, isTrusted: true } as const;
+    const options = { timeoutMs: 5_000, mode: 'live', nodes: undefined, isTrusted: true, asker: 'test' } as const;
     return { told, result: await query(sql, options, sources as never, compute) };
   };
 
