@@ -4,7 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
 import type { NovaAnswer } from '../../node/api/order-routes.ts';
 import type { Explanation } from '../../node/query/explain.ts';
+import type { QueryAnswer } from '../../node/query/query.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("ok")).listen(Number(process.argv[1]), "127.0.0.1")';
@@ -102,9 +104,9 @@ describe('three real agents', () => {
   });
 
   it('answer for whom they are asked, and only those are asked', async () => {
-    const ask = (...args: string[]) => kalos('query', ...args, '-o', 'json', '--dir', beta.directory);
+    const query = (...args: string[]) => kalos('query', ...args, '-o', 'json', '--dir', beta.directory);
     const answered = async (...args: string[]) => {
-      const { expected, rows } = JSON.parse((await ask(...args)).stdout) as { expected: number; rows: { node: string }[] };
+      const { expected, rows } = JSON.parse((await query(...args)).stdout) as { expected: number; rows: { node: string }[] };
       return [expected, rows.map(({ node }) => node).sort()];
     };
     const sql = 'select node, version from kernel_info';
@@ -113,14 +115,14 @@ describe('three real agents', () => {
     expect(await answered(sql, '--on', 'gamma')).toEqual([1, ['gamma']]);
     expect(await answered(sql, '--mode', 'local')).toEqual([1, ['beta']]);
     expect(await answered(sql, '--nodes', 'state=alive')).toEqual([3, ['alpha', 'beta', 'gamma']]);
-    expect((await ask(sql, '--nodes', '*')).stderr).toMatch(/no nodes are named/);
-    expect((await ask(sql, '--on', 'nobody')).stderr).toMatch(/no member is meant by nobody/);
+    expect((await query(sql, '--nodes', '*')).stderr).toMatch(/no nodes are named/);
+    expect((await query(sql, '--on', 'nobody')).stderr).toMatch(/no member is meant by nobody/);
     const csv = await kalos('query', '--ask', 'kernels', '-o', 'csv', '--dir', alpha.directory);
     expect([csv.code, csv.stdout.split('\r\n')[0]]).toEqual([0, 'version,machines,nodes']);
     const ofGamma = "select distinct asked_by, what from query_log where node = 'gamma' and asked_by = 'beta'";
     const log = await swarm.rows(alpha, ofGamma);
     expect(log).toContainEqual({ asked_by: 'beta', what: 'kernel_info (node, version)' });
-    expect((await ask(ofGamma)).stderr + (await ask(ofGamma)).stdout).toContain('beta may not inspect gamma: it is no issuer');
+    expect((await query(ofGamma)).stdout).toContain('beta may not inspect gamma: it is no issuer');
   });
 
   it('count their own rows, and send what is needed of them', async () => {
@@ -138,6 +140,33 @@ describe('three real agents', () => {
     expect(first.length).toBe(4);
     const log = await swarm.rows(alpha, "select what, rows from query_log where node = 'gamma' and what like 'processes (%pid%'");
     expect(log.map(({ rows }) => rows)).toEqual([1, 4]);
+  });
+
+  it('are asked without end, and nobody is cut off for that; who asks from elsewhere has a turn', async () => {
+    const tables = [
+      'services',
+      'links',
+      'sensors',
+      'policies',
+      'cases',
+      'actions',
+      'plans',
+      'approvals',
+      'silences',
+      'metrics',
+      'conditions',
+      'load_average',
+      'uptime',
+    ];
+    const sql = `select ${tables.map((table) => `(select count(*) from ${table})`).join(' + ')}`;
+    const greedy = Array.from({ length: 24 }, () => ask<QueryAnswer>(beta.directory, '/v1/query', { sql, timeoutMs: 2_000 }));
+    const others = await kalos('query', 'select node from kernel_info', '--dir', gamma.directory, '-o', 'json');
+    expect(JSON.parse(others.stdout)).toMatchObject({ answered: 3 });
+    const answers = await Promise.all(greedy);
+    expect(answers.some(({ missing }) => missing.some(({ reason }) => reason.startsWith('not asked: ')))).toBe(true);
+    for (const agent of [alpha, gamma]) expect(RealSwarm.outputOf(agent)).not.toContain('cut off for a minute');
+    const after = await ask<QueryAnswer>(beta.directory, '/v1/query', { sql: 'select node from kernel_info', timeoutMs: 5_000 });
+    expect(after.answered).toBe(3);
   });
 
   it('come back in time with all but who is frozen, and say so', async () => {
