@@ -44,7 +44,7 @@ import type { Incident } from './detection/incident.ts';
 import type { LearnedThreshold } from './detection/threshold.ts';
 import type { Case } from './memory/cases.ts';
 import { Memory } from './memory/memory.ts';
-import type { TableSources } from './query/catalogue/table.ts';
+import { inspectionBy, type TableSources } from './query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
 import { answerTable } from './query/gather.ts';
 import type { Inspectors } from './query/inspectors.ts';
@@ -52,6 +52,7 @@ import { isOfMachine, openOn } from './query/open-elsewhere.ts';
 import { type Overview, overview } from './query/overview.ts';
 import { type Question, questionsWith } from './query/pack.ts';
 import { type QueryOptions, type QueryResult, query } from './query/query.ts';
+import { QueryGate } from './query/query-gate.ts';
 import { QueryLog } from './query/query-log.ts';
 import type { Declared } from './telemetry/declared.ts';
 import type { Recording } from './telemetry/flight-recorder.ts';
@@ -98,8 +99,6 @@ export interface AgentEvents {
 }
 
 const MAX_OWN_VOTES = 1_024;
-/** For reading a table of the machine: whoever asked may have given up before. */
-const INSPECT_WITHIN_MS = 10_000;
 
 export class Agent {
   #config: AgentConfig;
@@ -339,11 +338,8 @@ export class Agent {
       nowMonotonicMs: () => ports.clock.monotonicMs(),
       nowWallMs: () => ports.clock.wallMs(),
       inspectionRefusal: (peer) => this.grants.inspectionRefusal(peer, config.inspect),
-      inspect: async (table, where) => {
-        const answer = await ports.compute.inspect(table, where, INSPECT_WITHIN_MS);
-        if (!answer.ok) throw new Error(answer.message);
-        return answer.rows;
-      },
+      inspect: inspectionBy(ports.compute),
+      gate: new QueryGate(),
     };
   }
 

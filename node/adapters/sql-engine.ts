@@ -15,6 +15,10 @@ import { addFunctions } from './sql-functions.ts';
 
 const MAX_HEAP_BYTES = 256 * 1024 * 1024;
 const MAX_RESULT_ROWS = 100_000;
+/** In text. */
+const MAX_RESULT_BYTES = 16 * 1024 * 1024;
+/** Of one value: what Node copies is outside SQLite's heap. */
+const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 const ALLOWED_ACTIONS = new Set([
   constants.SQLITE_SELECT,
   constants.SQLITE_READ,
@@ -28,6 +32,7 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 function emptyTables(schema: readonly TableShape[]): DatabaseSync {
   const db = new DatabaseSync(':memory:', { allowExtension: false });
   db.exec(`PRAGMA hard_heap_limit = ${MAX_HEAP_BYTES}`);
+  db.limits.length = MAX_VALUE_BYTES;
   addFunctions(db);
   for (const { name, columns } of schema) {
     db.exec(`CREATE TABLE ${quoted(name)} (${columns.map((column) => `${quoted(column.name)} ${column.type}`).join(', ')})`);
@@ -106,9 +111,14 @@ export function sqlRun(sql: string, schema: readonly TableShape[], data: readonl
     statement.setReadBigInts(true);
     const columns = statement.columns().map(({ name }) => name);
     const rows: SqlValue[][] = [];
+    let bytes = 0;
     for (const row of statement.iterate() as unknown as Iterable<unknown[]>) {
       if (rows.length >= MAX_RESULT_ROWS) return { ok: false, message: `more than ${MAX_RESULT_ROWS} rows: add a LIMIT` };
-      rows.push(row.map(plain));
+      const shown = row.map(plain);
+      bytes += shown.reduce<number>((sum, one) => sum + sizeOf(one), 0);
+      if (bytes > MAX_RESULT_BYTES)
+        return { ok: false, message: `more than ${MAX_RESULT_BYTES / 1_048_576} MiB: select fewer columns, or add a LIMIT` };
+      rows.push(shown);
     }
     return { ok: true, columns, rows };
   } catch (error) {
@@ -135,6 +145,8 @@ function fill(db: DatabaseSync, table: string, columns: readonly string[], rows:
 function bindable(value: ExactValue): ExactValue {
   return typeof value === 'bigint' && BigInt.asIntN(64, value) !== value ? Number(value) : value;
 }
+
+const sizeOf = (value: SqlValue): number => (typeof value === 'string' ? value.length + 3 : 9);
 
 function plain(value: unknown): SqlValue {
   if (typeof value === 'bigint') return shownValue(value);

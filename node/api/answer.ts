@@ -5,6 +5,7 @@ import type { Agent } from '../agent.ts';
 import { openApi } from './openapi.ts';
 import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
+import { Shares } from './shares.ts';
 
 /** A file of 256 KiB, escaped as JSON may escape it. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
@@ -78,7 +79,20 @@ async function readBody(request: IncomingMessage, mostBytes: number): Promise<un
   }
 }
 
-export function send(response: ServerResponse, status: number, body: unknown): void {
+const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+const MAX_ALL_UNREAD_BYTES = 128 * 1024 * 1024;
+const UNREAD = new Shares(MAX_UNREAD_BYTES, MAX_ALL_UNREAD_BYTES);
+/** Who takes nothing of an answer for so long is hung up on. */
+const READ_WITHIN_MS = 30_000;
+
+/** @param by whose share of what is not read yet it takes. */
+export function send(response: ServerResponse, status: number, body: unknown, by?: Asker): void {
+  const text = JSON.stringify(body);
+  const given = by === undefined ? () => undefined : UNREAD.take(by.name, text.length, by.level === 'admin');
+  if (given === undefined)
+    return send(response, 503, { error: 'answers that were asked for before are not read yet: read them, and try again' });
+  response.once('close', given);
+  response.socket?.setTimeout(READ_WITHIN_MS, () => response.socket?.destroy());
   response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
+  response.end(text);
 }

@@ -11,10 +11,16 @@ import { Feed, TOPICS, type Topic } from './feed.ts';
 import { pageFile } from './page.ts';
 import { PROMETHEUS_TYPE, prometheus } from './prometheus.ts';
 import type { Asker } from './route.ts';
+import { Shares } from './shares.ts';
 
 const LOOK_EVERY_MS = 500;
 const KEEP_ALIVE_MS = 15_000;
+/** Of one token, or of all who come without. */
 const MAX_LISTENERS = 64;
+const MAX_ALL_LISTENERS = 256;
+/** Connections of which nothing is heard are closed, and no more are taken than these. */
+const MAX_CONNECTIONS = 512;
+const SERVER = { headersTimeout: 5_000, requestTimeout: 30_000, keepAliveTimeout: 15_000, connectionsCheckingInterval: 2_000 };
 const HEADERS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -39,7 +45,10 @@ export async function serveHttp(agent: Agent, { listen, certificate, key }: Http
     respond(agent, request, response, loopback).catch((error: unknown) => send(response, 500, { error: String(error) }));
   };
   const server =
-    certificate === undefined || key === undefined ? createHttp(listener) : createHttps(tls(certificate, key), listener);
+    certificate === undefined || key === undefined
+      ? createHttp(SERVER, listener)
+      : createHttps({ ...SERVER, ...tls(certificate, key) }, listener);
+  server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE' && loopback) return resolve(undefined);
@@ -93,19 +102,19 @@ async function respond(agent: Agent, request: IncomingMessage, response: ServerR
     return void response.end(prometheus(agent));
   }
   const topic = path.match(/^\/v1\/watch\/(\w+)$/)?.[1];
-  if (topic !== undefined && request.method === 'GET') return watch(agent, topic, response);
+  if (topic !== undefined && request.method === 'GET') return watch(agent, topic, response, by);
   const { status, body } = await answer(agent, request, by);
-  send(response, status, body);
+  send(response, status, body, by);
 }
 
-let listeners = 0;
+const LISTENERS = new Shares(MAX_LISTENERS, MAX_ALL_LISTENERS);
 
 /** Server-sent events: one for each change, until the other side hangs up. */
-export function watch(agent: Agent, topic: string, response: ServerResponse): void {
+export function watch(agent: Agent, topic: string, response: ServerResponse, { level, name }: Asker): void {
   if (!TOPICS.includes(topic as Topic))
     return send(response, 404, { error: `no topic ${topic}; there are: ${TOPICS.join(', ')}` });
-  if (listeners >= MAX_LISTENERS) return send(response, 503, { error: `${MAX_LISTENERS} listen already` });
-  listeners++;
+  const gone = LISTENERS.take(name, 1, level === 'admin');
+  if (gone === undefined) return send(response, 503, { error: `${MAX_LISTENERS} listen already` });
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   response.write(': listening\n\n');
   const feed = new Feed(agent, topic as Topic);
@@ -116,7 +125,7 @@ export function watch(agent: Agent, topic: string, response: ServerResponse): vo
   }, LOOK_EVERY_MS);
   const alive = setInterval(() => response.write(': still here\n\n'), KEEP_ALIVE_MS);
   response.once('close', () => {
-    listeners--;
+    gone();
     clearInterval(look);
     clearInterval(alive);
   });

@@ -8,14 +8,17 @@ import { KalosError, reasonOf } from '../errors.ts';
 import { answer, send } from './answer.ts';
 import { watch } from './http.ts';
 
+/** Whoever opens the socket. */
+const OWNER = { level: 'admin', name: 'this machine' } as const;
+
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   removeSocket(socket);
   const server = createServer((request, response) => {
     const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
-    if (topic !== undefined) return watch(agent, topic, response);
-    answer(agent, request, { level: 'admin', name: 'this machine' }).then(
-      ({ status, body }) => send(response, status, body),
+    if (topic !== undefined) return watch(agent, topic, response, OWNER);
+    answer(agent, request, OWNER).then(
+      ({ status, body }) => send(response, status, body, OWNER),
       (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
     );
   });

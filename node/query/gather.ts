@@ -72,7 +72,7 @@ export async function answerTable(from: PeerId, body: Uint8Array, sources: Table
   const refusal = table.isPrivate?.(seen) === true ? sources.inspectionRefusal(from) : undefined;
   try {
     if (refusal !== undefined) throw new Error(refusal);
-    const { rows, truncated } = bounded(await localRows(table, request, sources));
+    const { rows, truncated } = bounded(await localRows(table, request, sources, `member ${from}`));
     log(rows.length, '');
     return encodeCbor([rows, truncated]);
   } catch (error) {
@@ -118,7 +118,7 @@ export async function gather(
       };
       const own = async (): Promise<void> => {
         try {
-          const got = await localRows(table, request, sources);
+          const got = await localRows(table, request, sources, asker);
           take(link.self, table.scope === 'machine' ? bounded(got) : got, 0);
         } catch (error) {
           if (table.scope === 'swarm') throw error;

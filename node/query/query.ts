@@ -61,7 +61,7 @@ export type QueryResult = { ok: true; answer: QueryAnswer } | { ok: false; messa
 
 export async function query(sql: string, options: QueryOptions, sources: TableSources, compute: Compute): Promise<QueryResult> {
   const startMs = sources.nowMonotonicMs();
-  const result = await ask(sql, options, sources, compute);
+  const result = await sources.gate.through(options.asker, () => ask(sql, options, sources, compute));
   const tookMs = Math.round(sources.nowMonotonicMs() - startMs);
   const [rows, error] = result.ok ? [result.answer.rows.length, ''] : [0, result.message];
   sources.queries.add({ atMs: sources.nowWallMs(), by: '', what: sql, tookMs, rows, error });
@@ -74,7 +74,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   if (typeof selector === 'string') return refused(selector);
   if (selector !== undefined && !sources.link.members.some(({ peer }) => selector(sources.link, peer)))
     return refused(`no member is meant by ${options.nodes}; see kalos members`);
-  const needs = await compute.sqlNeeds(sql, TABLES, options.timeoutMs);
+  const needs = await compute.sqlNeeds(sql, TABLES, options.timeoutMs, options.asker);
   if (!needs.ok) return refused(explainSqlError(needs.message));
   const needed = TABLES.filter(({ name }) => needs.tables[name] !== undefined);
   const { of: conditions, isAll } = predicates(sql, TABLES);
@@ -85,7 +85,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const [only, ...others] = needed;
   const reduced =
     isAll && only?.scope === 'machine' && others.length === 0
-      ? await reduction(sql, only, compute, options.timeoutMs)
+      ? await reduction(sql, only, compute, options.timeoutMs, options.asker)
       : undefined;
   const plan = needed.map((table): Gathering => {
     const request = {
@@ -109,7 +109,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
       `it would take ${count} rows of ${needed.map(({ name }) => name).join(', ')}, and ${MAX_ROWS} are the limit: ${NARROWER}`,
     );
   const schema = reduced === undefined ? TABLES : [reduced.table];
-  const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, options.timeoutMs));
+  const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, options.timeoutMs), options.asker);
   if (!ran.ok) return refused(explainSqlError(ran.message));
   return { ok: true, answer: { columns: needs.columns, rows: ran.rows, ...summed(gathered, options.mode, sources), tookMs: 0 } };
 }
@@ -117,10 +117,16 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
 const refused = (message: string): QueryResult => ({ ok: false, message });
 
 /** How machines reduce their rows for this statement, where SQLite agrees that nothing else is needed of them. */
-async function reduction(sql: string, table: Table, compute: Compute, timeoutMs: number): Promise<Reduced | undefined> {
+async function reduction(
+  sql: string,
+  table: Table,
+  compute: Compute,
+  timeoutMs: number,
+  asker: string,
+): Promise<Reduced | undefined> {
   const reduced = reductionOf(sql, table);
   if (reduced === undefined || reduced.reduction[0] === 'top') return reduced;
-  return (await compute.sqlNeeds(reduced.sql, [reduced.table], timeoutMs)).ok ? reduced : undefined;
+  return (await compute.sqlNeeds(reduced.sql, [reduced.table], timeoutMs, asker)).ok ? reduced : undefined;
 }
 
 /** Why it is not even tried: more rows than would be taken, as machines usually are. Equalities that leave few are not counted. */

@@ -45,11 +45,22 @@ export interface Compute {
   plan(view: unknown, withinMs: number): Promise<unknown>;
   /** Classifies a feature vector (length as in the model's card); undefined where no model can run. */
   classify(features: readonly number[]): Promise<Classification | undefined>;
-  /** Prepares a statement against empty tables, read-only, and tells what it needs. */
-  sqlNeeds(sql: string, schema: readonly TableShape[], timeoutMs: number): Promise<SqlNeeds>;
+  /** Prepares a statement against empty tables, read-only, and tells what it needs. @param asker for whom, here and below: each has its turn. */
+  sqlNeeds(sql: string, schema: readonly TableShape[], timeoutMs: number, asker: string): Promise<SqlNeeds>;
   /** Runs a statement over the rows given. */
-  sqlRun(sql: string, schema: readonly TableShape[], data: readonly TableRows[], timeoutMs: number): Promise<SqlAnswer>;
+  sqlRun(
+    sql: string,
+    schema: readonly TableShape[],
+    data: readonly TableRows[],
+    timeoutMs: number,
+    asker: string,
+  ): Promise<SqlAnswer>;
   /** Reads a table of this machine (node/adapters/inspect). @param where equalities by column, of which rows may take notice. */
-  inspect(table: string, where: ReadonlyMap<string, readonly SqlValue[]>, timeoutMs: number): Promise<InspectAnswer>;
+  inspect(
+    table: string,
+    where: ReadonlyMap<string, readonly SqlValue[]>,
+    timeoutMs: number,
+    asker: string,
+  ): Promise<InspectAnswer>;
   close(): Promise<void>;
 }

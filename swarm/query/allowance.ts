@@ -2,12 +2,14 @@
 // ask this agent has others cut it off, and each who asks has a turn, however many requests somebody else has waiting.
 import type { Clock, Timer } from '../ports/clock.ts';
 import { type PeerId, TransportError } from '../ports/transport.ts';
+import { FairQueue } from './fair-queue.ts';
 
 /** Half of what a member takes: the rest is for what the swarm itself asks. */
 export const A_SECOND = 5;
 export const AT_ONCE = 50;
 /** Of one who asks, at one member. */
 export const MAX_WAITING = 100;
+const MAX_ASKERS = 200;
 const PERIOD_MS = 1_000 / A_SECOND;
 const MAX_PEERS = 2_000;
 
@@ -18,8 +20,7 @@ interface Waiting {
 interface Bucket {
   left: number;
   atMs: number;
-  /** By who asks; whose turn is next comes first. */
-  waiting: Map<string, Waiting[]>;
+  waiting: FairQueue<Waiting>;
   timer: Timer | undefined;
 }
 
@@ -34,7 +35,7 @@ export class Allowance {
   /** Whether a member may be asked at once. */
   take(peer: PeerId): boolean {
     const bucket = this.#bucketOf(peer);
-    if (bucket.waiting.size > 0 || bucket.left < 1) return false;
+    if (!bucket.waiting.isEmpty || bucket.left < 1) return false;
     bucket.left--;
     return true;
   }
@@ -42,9 +43,6 @@ export class Allowance {
   /** Until it is this asker's turn. @throws TransportError where that is not within the time, or too much of its own waits already. */
   turn(peer: PeerId, asker: string, withinMs: number): Promise<void> {
     const bucket = this.#bucketOf(peer);
-    const own = bucket.waiting.get(asker) ?? [];
-    if (own.length >= MAX_WAITING)
-      return Promise.reject(new TransportError('refused', `not asked: ${MAX_WAITING} requests to it wait here already`));
     return new Promise((resolve, reject) => {
       const one: Waiting = {
         go: () => {
@@ -53,7 +51,7 @@ export class Allowance {
         },
       };
       const late = this.#clock.after(withinMs, () => {
-        this.#drop(bucket, asker, one);
+        bucket.waiting.drop(asker, one);
         reject(
           new TransportError(
             'refused',
@@ -61,8 +59,9 @@ export class Allowance {
           ),
         );
       });
-      bucket.waiting.set(asker, [...own, one]);
-      this.#schedule(bucket);
+      if (bucket.waiting.add(asker, one)) return this.#schedule(bucket);
+      late.cancel();
+      reject(new TransportError('refused', `not asked: ${MAX_WAITING} requests to it wait here already`));
     });
   }
 
@@ -71,7 +70,7 @@ export class Allowance {
     let bucket = this.#buckets.get(peer);
     if (bucket === undefined) {
       if (this.#buckets.size >= MAX_PEERS) this.#forget(nowMs);
-      bucket = { left: AT_ONCE, atMs: nowMs, waiting: new Map(), timer: undefined };
+      bucket = { left: AT_ONCE, atMs: nowMs, waiting: new FairQueue(MAX_WAITING, MAX_ASKERS), timer: undefined };
       this.#buckets.set(peer, bucket);
     }
     bucket.left = Math.min(AT_ONCE, bucket.left + (nowMs - bucket.atMs) / PERIOD_MS);
@@ -82,17 +81,11 @@ export class Allowance {
   /** Those that are full again. */
   #forget(nowMs: number): void {
     for (const [peer, { left, atMs, waiting }] of [...this.#buckets])
-      if (waiting.size === 0 && left + (nowMs - atMs) / PERIOD_MS >= AT_ONCE) this.#buckets.delete(peer);
-  }
-
-  #drop({ waiting }: Bucket, asker: string, one: Waiting): void {
-    const left = waiting.get(asker)?.filter((other) => other !== one) ?? [];
-    if (left.length === 0) waiting.delete(asker);
-    else waiting.set(asker, left);
+      if (waiting.isEmpty && left + (nowMs - atMs) / PERIOD_MS >= AT_ONCE) this.#buckets.delete(peer);
   }
 
   #schedule(bucket: Bucket): void {
-    if (bucket.timer !== undefined || bucket.waiting.size === 0) return;
+    if (bucket.timer !== undefined || bucket.waiting.isEmpty) return;
     bucket.timer = this.#clock.after(Math.max(1, Math.ceil((1 - bucket.left) * PERIOD_MS)), () => {
       bucket.timer = undefined;
       this.#next(bucket);
@@ -104,14 +97,10 @@ export class Allowance {
     const nowMs = this.#clock.monotonicMs();
     bucket.left = Math.min(AT_ONCE, bucket.left + (nowMs - bucket.atMs) / PERIOD_MS);
     bucket.atMs = nowMs;
-    while (bucket.left >= 1) {
-      const [first] = bucket.waiting;
-      if (first === undefined) return;
-      const [asker, [one, ...others]] = first;
-      bucket.waiting.delete(asker);
-      if (others.length > 0) bucket.waiting.set(asker, others);
+    for (let one = bucket.left >= 1 ? bucket.waiting.next() : undefined; one !== undefined; ) {
       bucket.left--;
-      one?.go();
+      one.go();
+      one = bucket.left >= 1 ? bucket.waiting.next() : undefined;
     }
   }
 }

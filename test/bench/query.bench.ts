@@ -50,9 +50,9 @@ async function filled(): Promise<number[]> {
   const rows = Array.from({ length: ROWS }, (_, i) => [`node-${i % 100}`, i, `process ${i % 50}`, i * 4_096]);
   const sql = 'select node, count(*), sum(resident_size) from processes group by node order by 3 desc';
   try {
-    await compute.sqlRun('select 1', TABLES, [], 5_000);
+    await compute.sqlRun('select 1', TABLES, [], 5_000, 'test');
     return await timed(FILLS, async () => {
-      const ran = await compute.sqlRun(sql, TABLES, [{ table: 'processes', columns, rows }], 10_000);
+      const ran = await compute.sqlRun(sql, TABLES, [{ table: 'processes', columns, rows }], 10_000, 'test');
       if (!ran.ok) throw new Error(ran.message);
     });
   } finally {

@@ -91,17 +91,49 @@ describe('SQL', () => {
 
   it('that runs wild is ended with its process, and the next question is answered by a fresh one', async () => {
     const endless = 'with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n';
-    expect(await compute.sqlRun(endless, schema, [], 100)).toMatchObject({
+    expect(await compute.sqlRun(endless, schema, [], 100, 'test')).toMatchObject({
       ok: false,
       message: expect.stringContaining('was stopped'),
     });
-    expect(await compute.sqlRun('select 1 as one', schema, [], 5_000)).toEqual({ ok: true, columns: ['one'], rows: [[1]] });
+    expect(await compute.sqlRun('select 1 as one', schema, [], 5_000, 'test')).toEqual({
+      ok: true,
+      columns: ['one'],
+      rows: [[1]],
+    });
+  });
+
+  it('that runs wild costs others who ask only its time, however many of the kind wait', async () => {
+    const endless = 'with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n';
+    const wild = Array.from({ length: 10 }, () => compute.sqlRun(endless, schema, [], 200, 'greedy'));
+    const startMs = performance.now();
+    const other = await compute.sqlRun('select 1 as one', schema, [], 5_000, 'other');
+    const tookMs = performance.now() - startMs;
+    expect(other).toMatchObject({ ok: true, rows: [[1]] });
+    const ended = await Promise.all(wild);
+    expect(ended.map(({ ok }) => ok)).toEqual(Array.from({ length: 10 }, () => false));
+    expect(tookMs).toBeLessThan((performance.now() - startMs) / 2);
+    const refused = await Promise.all(Array.from({ length: 40 }, () => compute.sqlRun('select 1', schema, [], 5_000, 'greedy')));
+    expect(refused.filter((one) => !one.ok && one.message === 'the query waits behind too many others: try again')).toHaveLength(
+      7,
+    );
+  });
+
+  it.each([
+    ['select zeroblob(900000000)', 'string or blob too big'],
+    [
+      'with recursive n(i) as (select 1 union all select i + 1 from n where i < 9) select hex(zeroblob(1000000)) from n',
+      'more than 16 MiB: select fewer columns, or add a LIMIT',
+    ],
+  ])('that wants too much memory is refused by what is too much: %s', (sql, message) => {
+    const before = process.memoryUsage.rss();
+    expect(sqlRun(sql, schema, [])).toEqual({ ok: false, message });
+    expect(process.memoryUsage.rss() - before).toBeLessThan(400_000_000);
   });
 
   it('that wants too much memory is refused, not served', async () => {
     const hungry =
       'select length(group_concat(hex(zeroblob(1000000)))) from (with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000) select i from n)';
-    expect(await compute.sqlRun(hungry, schema, [], 10_000)).toMatchObject({ ok: false });
+    expect(await compute.sqlRun(hungry, schema, [], 10_000, 'test')).toMatchObject({ ok: false });
   });
 });
 

@@ -1,7 +1,8 @@
 // The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientRequest, request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -62,6 +63,8 @@ function get(
 const tokenOf = async (...options: string[]) =>
   (await kalos('api-token', 'create', '--dir', agent.directory, ...options)).stdout.trim();
 const bearing = (token: string) => ({ authorization: `Bearer ${token}` });
+const residentBytes = ({ process: { pid } }: RealAgent): number =>
+  Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4_096;
 const statusOf = async (...args: Parameters<typeof get>) => (await get(...args)).status;
 
 describe('the API over HTTP', () => {
@@ -76,9 +79,65 @@ describe('the API over HTTP', () => {
     const codes = await Promise.all(Array.from({ length: 64 }, listen));
     expect(new Set(codes)).toEqual(new Set([200]));
     expect(await statusOf('/v1/watch/members')).toBe(503);
+    // Who has a token is not kept out by those who come without.
+    const withToken = request({ host: '127.0.0.1', port, path: '/v1/watch/members', headers: bearing(await tokenOf()) });
+    expect(await new Promise((resolve) => withToken.on('response', ({ statusCode }) => resolve(statusCode)).end())).toBe(200);
+    withToken.on('error', () => undefined).destroy();
     for (const call of listening.splice(0)) call.on('error', () => undefined).destroy();
     await eventually('there to be room', async () => (await listen()) === 200 || undefined);
     for (const call of listening) call.on('error', () => undefined).destroy();
+  });
+
+  it('closes connections of which nothing is heard, or not all', async () => {
+    const started = ['', 'GET /v1/status HT', 'POST /v1/query HTTP/1.1\r\nhost: localhost\r\n'];
+    const ends = started.map(
+      (text) =>
+        new Promise((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => void socket.write(text));
+          socket
+            .on('error', () => undefined)
+            .on('close', resolve)
+            .resume();
+        }),
+    );
+    await Promise.all(ends);
+    expect(await statusOf('/v1/status')).toBe(200);
+  });
+
+  it('holds no more answers that nobody reads than one share each, and others are answered meanwhile', async () => {
+    const sql =
+      'with recursive n(i) as (select 1 union all select i + 1 from n where i < 7) select hex(zeroblob(1000000)) from n';
+    const body = JSON.stringify({ sql, timeoutMs: 20_000 });
+    const before = residentBytes(agent);
+    const unread: ClientRequest[] = [];
+    const codes = await Promise.all(
+      Array.from(
+        { length: 8 },
+        () =>
+          new Promise<number>((resolve, reject) => {
+            const call = request({ host: '127.0.0.1', port, path: '/v1/query', method: 'POST' }, (response) => {
+              response.pause();
+              resolve(response.statusCode ?? 0);
+            });
+            unread.push(call.on('error', reject));
+            call.end(body);
+          }),
+      ),
+    );
+    expect(codes.filter((code) => code === 200)).toHaveLength(2);
+    expect(codes.filter((code) => code === 503)).toHaveLength(6);
+    const small = {
+      method: 'POST',
+      body: JSON.stringify({ sql: 'select 1', timeoutMs: 5_000 }),
+      headers: bearing(await tokenOf()),
+    };
+    expect(await statusOf('/v1/query', small)).toBe(200);
+    expect(residentBytes(agent) - before).toBeLessThan(250_000_000);
+    for (const call of unread) call.on('error', () => undefined).destroy();
+    await eventually(
+      'there to be room',
+      async () => (await statusOf('/v1/query', { method: 'POST', body })) === 200 || undefined,
+    );
   });
 
   it('can be read on loopback; for more it needs a token that reaches so far', async () => {

@@ -17,6 +17,7 @@ import { LINUX_TABLES } from '../../node/query/catalogue/linux.ts';
 import { PACK } from '../../node/query/pack.ts';
 import { compares, predicates } from '../../node/query/predicates.ts';
 import { query } from '../../node/query/query.ts';
+import { QueryGate } from '../../node/query/query-gate.ts';
 import { QueryLog } from '../../node/query/query-log.ts';
 import { reduced, reductionOf } from '../../node/query/reduction.ts';
 import { selectorOf } from '../../node/query/selector.ts';
@@ -473,9 +474,9 @@ describe('a statement that runs wild', () => {
 
   it('as a cross join of 10^12 rows is ended, and the next one answered', async () => {
     const startMs = performance.now();
-    const wild = await compute.sqlRun('select count(*) from processes a, processes b, processes c', TABLES, data, 500);
+    const wild = await compute.sqlRun('select count(*) from processes a, processes b, processes c', TABLES, data, 500, 'test');
     expect([wild.ok, performance.now() - startMs < 8_000]).toEqual([false, true]);
-    const next = await compute.sqlRun('select count(*) from processes', TABLES, data, 5_000);
+    const next = await compute.sqlRun('select count(*) from processes', TABLES, data, 5_000, 'test');
     expect(next).toEqual({ ok: true, columns: ['count(*)'], rows: [[10_000]] });
   }, 20_000);
 });
@@ -498,7 +499,14 @@ describe('a question that would take too much', () => {
       ask: (to: string[], name: string, body: Uint8Array, options: FanOutOptions) =>
         fanOut({ request }, new SystemClock(), to, name, body, options),
     };
-    const sources = { link, queries: new QueryLog(), nowMonotonicMs: () => 0, nowWallMs: () => 0, inspect: async () => [] };
+    const sources = {
+      link,
+      queries: new QueryLog(),
+      gate: new QueryGate(),
+      nowMonotonicMs: () => 0,
+      nowWallMs: () => 0,
+      inspect: async () => [],
+    };
     const options = { timeoutMs: 5_000, mode: 'live', nodes: undefined, isTrusted: true, asker: 'test' } as const;
     return { told, result: await query(sql, options, sources as never, compute) };
   };

@@ -23,15 +23,18 @@ function withPatterns(equal: Where, compare: Predicates['compare']): Where {
 
 /**
  * The rows of a table that meet the conditions, with just the columns asked for, in that order, or what the reduction makes of them.
+ * @param asker for whom.
  * @throws Error where the machine has no such table.
  */
 export async function localRows(
   table: Table,
   { columns, equal, compare, reduction }: RowsRequest,
   sources: TableSources,
+  asker = '',
 ): Promise<{ rows: SqlValue[][]; truncated: boolean }> {
   const asked = new Set([...columns, ...equal.keys(), ...compare.map(([name]) => name)]);
-  const rows = await table.rows(sources, [...asked], withPatterns(equal, compare));
+  const inspect: TableSources['inspect'] = (name, where) => sources.inspect(name, where, asker);
+  const rows = await table.rows({ ...sources, inspect }, [...asked], withPatterns(equal, compare));
   const meets = (row: Row): boolean =>
     // Some columns only say what to look for: SQL judges those, or they meet nothing where rows are reduced.
     [...equal].every(

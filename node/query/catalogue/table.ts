@@ -1,5 +1,5 @@
 // What a table of the catalogue is: its columns, each with what it means, where its rows come from, and questions to ask it.
-import type { ColumnType, ExactValue, SqlValue, TableShape } from '../../../swarm/ports/compute.ts';
+import type { ColumnType, Compute, ExactValue, SqlValue, TableShape } from '../../../swarm/ports/compute.ts';
 import type { PeerId } from '../../../swarm/ports/transport.ts';
 import type { Executor } from '../../agent/executor.ts';
 import type { Healer } from '../../agent/healer.ts';
@@ -9,6 +9,7 @@ import type { SwarmLink } from '../../agent/swarm-link.ts';
 import type { Watcher } from '../../agent/watcher.ts';
 import type { AuditLog } from '../../audit/audit-log.ts';
 import type { Memory } from '../../memory/memory.ts';
+import type { QueryGate } from '../query-gate.ts';
 import type { QueryLog } from '../query-log.ts';
 
 /** `swarm`: every peer holds all of it. `machine`: each machine has its own rows. */
@@ -39,7 +40,19 @@ export interface TableSources {
   /** Why a member may not see here what is private; undefined where it may. */
   inspectionRefusal(peer: PeerId): string | undefined;
   /** A table of the machine that is read when it is asked for, in a process of its own. @throws Error where this machine has none. */
-  inspect(table: string, where: Where): Promise<Row[]>;
+  inspect(table: string, where: Where, asker?: string): Promise<Row[]>;
+  gate: QueryGate;
+}
+
+/** For reading a table of the machine: whoever asked may have given up before. */
+const INSPECT_WITHIN_MS = 10_000;
+
+export function inspectionBy(compute: Compute): TableSources['inspect'] {
+  return async (table, where, asker = '') => {
+    const answer = await compute.inspect(table, where, INSPECT_WITHIN_MS, asker);
+    if (!answer.ok) throw new Error(answer.message);
+    return answer.rows;
+  };
 }
 
 export interface Column {
