@@ -11,6 +11,7 @@ import { sqlRun } from '../../node/adapters/sql-engine.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
 import { joinsOf } from '../../node/query/joins.ts';
 import { query } from '../../node/query/query.ts';
+import { QueryGate } from '../../node/query/query-gate.ts';
 import { QueryLog } from '../../node/query/query-log.ts';
 
 const compute = new ForkedCompute(join(findPackage().root, 'bin', 'main.ts'), '');
@@ -44,7 +45,15 @@ async function asked(sql: string) {
     return (await READERS[table]?.(where)) ?? [];
   };
   const watcher = { lastSample: () => ({}) };
-  const sources = { link, inspect, watcher, queries: new QueryLog(), nowMonotonicMs: () => 0, nowWallMs: () => 0 };
+  const sources = {
+    link,
+    inspect,
+    watcher,
+    queries: new QueryLog(),
+    gate: new QueryGate(),
+    nowMonotonicMs: () => 0,
+    nowWallMs: () => 0,
+  };
   const options = { timeoutMs: 20_000, mode: 'live', nodes: undefined, isTrusted: true, asker: 'test' } as const;
   const result = await query(sql.replaceAll('$', place), options, sources as never, compute);
   if (!result.ok) throw new Error(result.message);
