@@ -1,8 +1,6 @@
 // A state directory that was copied, and both started, for real: both are told within seconds, and neither acts.
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MemberRow } from '../../node/agent/roll.ts';
-import type { AgentStatus } from '../../node/agent.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -13,14 +11,14 @@ describe('a state directory of three that was copied, and both started', () => {
   let [one, two]: RealAgent[] = [];
   let copy: RealAgent | undefined;
   const twinOf = async (agent: RealAgent | undefined): Promise<string | undefined> =>
-    agent && ((await swarm.json<AgentStatus>(agent, 'status')).twin ?? undefined);
+    agent && ((await swarm.status(agent)).twin ?? undefined);
 
   beforeAll(async () => {
     one = await swarm.start('one', '');
     two = await swarm.start('two', '');
     const three = await swarm.start('three', '');
     await eventually('three members that see each other', async () => {
-      const { members } = await swarm.json<AgentStatus>(three, 'status');
+      const { members } = await swarm.status(three);
       return members.filter(({ state }) => state === 'alive').length === 3 || undefined;
     });
   }, 120_000);
@@ -45,7 +43,7 @@ describe('a state directory of three that was copied, and both started', () => {
       return ran.stderr.includes('two agents have the key of two, on ') ? ran : undefined;
     });
     expect(members.code).toBe(3);
-    const rows = (await swarm.json<{ members: MemberRow[] }>(one, 'members')).members;
+    const rows = await swarm.members(one);
     expect(rows.map(({ name, state }) => `${name} ${state}`)).toEqual(['one alive', 'three alive', 'two alive']);
     await swarm.kill(copy);
     await eventually('it to be alone again', async () => ((await twinOf(two)) === undefined ? true : undefined), 90_000);
@@ -64,11 +62,11 @@ describe('a state directory of three that was copied, and both started', () => {
       two = await swarm.start('two', '', moved);
       const again = two;
       await eventually('it to be seen', async () => {
-        const { members } = await swarm.json<AgentStatus>(again, 'status');
+        const { members } = await swarm.status(again);
         return members.filter(({ state }) => state === 'alive').length === 3 || undefined;
       });
       expect(await twinOf(two)).toBeUndefined();
-      const rows = (await swarm.json<{ members: MemberRow[] }>(one, 'members')).members;
+      const rows = await swarm.members(one);
       expect(rows.filter(({ twin }) => twin !== null)).toEqual([]);
     }
   });

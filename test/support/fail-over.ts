@@ -133,7 +133,7 @@ export class FailOverRange {
   nova(): Promise<NovaAnswer> {
     const [first] = this.#alive();
     if (first === undefined) throw new Error('nobody runs');
-    return this.swarm.json<NovaAnswer>(first, 'nova', 'status');
+    return this.swarm.nova(first);
   }
 
   get wrong(): readonly string[] {
@@ -183,7 +183,7 @@ export class FailOverRange {
   /** In the middle: once the incident is open, before the service is elsewhere. */
   async #killNova(holder: string): Promise<string | undefined> {
     await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 17_000));
-    const { coordinator } = await this.swarm.json<NovaAnswer>(this.agent(holder), 'nova', 'status');
+    const { coordinator } = await this.swarm.nova(this.agent(holder));
     if (coordinator === null) return undefined;
     await this.swarm.kill(this.agent(coordinator));
     return coordinator;

@@ -5,7 +5,6 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { AgentStatus } from '../../node/agent.ts';
 import type { ActAnswer } from '../../node/api/routes.ts';
 import type { AuditVerification } from '../../node/cli/audit.ts';
 import type { SeededRandom } from '../../sim/random.ts';
@@ -253,7 +252,7 @@ export class KillRange {
 
   async #judgeService(where: string): Promise<void> {
     await eventually('the service to run', async () => {
-      const { services } = await this.#swarm.json<AgentStatus>(this.#agent as RealAgent, 'status');
+      const { services } = await this.#swarm.status(this.#agent as RealAgent);
       return services.every(({ state }) => state === 'running') || undefined;
     }).catch(() => this.#wrong('halfMade', `${where}: the service does not run`));
     const aside = readdirSync(this.#data).filter((name) => !name.startsWith('file-'));

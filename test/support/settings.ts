@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { AgentStatus } from '../../node/agent.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { kalos } from './agents.ts';
+import { ask } from './ask.ts';
 import { eventually } from './clock.ts';
 
 export const WAYS = ['own', 'init', 'units'] as const;
@@ -121,8 +121,8 @@ export class Setting {
       .map((file) => ({ file, record: decodeCbor(readFileSync(file)) as unknown[] }));
   }
 
-  async status(): Promise<AgentStatus> {
-    return JSON.parse((await kalos('status', '--dir', this.directory, '-o', 'json')).stdout) as AgentStatus;
+  status(): Promise<AgentStatus> {
+    return ask<AgentStatus>(this.directory, '/v1/status');
   }
 
   log(): string {
