@@ -9,6 +9,7 @@ import type { ActAnswer } from '../../node/api/routes.ts';
 import type { AuditVerification } from '../../node/cli/audit.ts';
 import type { SeededRandom } from '../../sim/random.ts';
 import { kalos, type RealAgent, RealSwarm } from './agents.ts';
+import { ask } from './ask.ts';
 import { eventually } from './clock.ts';
 
 export const VICTIMS = ['agent', 'actuator', 'both'] as const;
@@ -214,9 +215,8 @@ export class KillRange {
     this.tally.wrong.push(`${what}: ${text}`);
   }
 
-  async #records(): Promise<AuditRecordText[]> {
-    return (await this.#swarm.json<{ records: AuditRecordText[] }>(this.#agent as RealAgent, 'audit', 'list', '--last', '50'))
-      .records;
+  #records(): Promise<AuditRecordText[]> {
+    return ask<AuditRecordText[]>((this.#agent as RealAgent).directory, '/v1/audit/records/last/50');
   }
 
   /** How the plan of this round ended; undefined where nothing of it was even intended. */
