@@ -40,7 +40,7 @@ async function tamper({ directory }: RealAgent, change: (records: AuditRecord[])
 }
 
 beforeAll(async () => {
-  for (const name of ['anna', 'bert', 'cleo', 'dora']) await swarm.start(name, '');
+  await swarm.startAll(['anna', 'bert', 'cleo', 'dora'], () => '');
 }, 60_000);
 afterAll(() => swarm.stop());
 

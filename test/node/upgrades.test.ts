@@ -46,7 +46,7 @@ const pids = () =>
 
 beforeAll(async () => {
   await releases.open();
-  for (const name of NAMES) await swarm.start(name, CONFIG);
+  await swarm.startAll(NAMES, () => CONFIG);
 }, 120_000);
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.log(swarm.agents.map((one) => `== ${one.name}\n${RealSwarm.outputOf(one)}`).join('\n')));

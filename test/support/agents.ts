@@ -108,6 +108,12 @@ export class RealSwarm {
     return agent;
   }
 
+  /** Founds it, and starts the others side by side. @param configOf by its name */
+  async startAll([first, ...others]: readonly string[], configOf: (name: string) => string): Promise<void> {
+    if (first !== undefined) await this.start(first, configOf(first));
+    await Promise.all(others.map((name) => this.start(name, configOf(name))));
+  }
+
   /** A token that lets one machine in. */
   async token(issuer: RealAgent, ...options: string[]): Promise<string> {
     const { stdout, stderr } = await kalos('token', 'create', '-q', '--dir', issuer.directory, ...options);
