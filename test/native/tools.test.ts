@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSyn
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../../node/agent.ts';
 import type { ActAnswer } from '../../node/api/routes.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
@@ -171,7 +172,7 @@ describe('settings', () => {
     const frozen = await act('cgroup.freeze', 'service=app');
     expect(frozen.result).toBe('confirmed');
     expect((await rollback(frozen.plan)).result).toBe('confirmed');
-    const service = (await swarm.status(agent)).services[0];
+    const service = (await swarm.json<AgentStatus>(agent, 'status')).services[0];
     expect(service?.state).toBe('running');
   });
 

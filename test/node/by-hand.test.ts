@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../../node/agent.ts';
 import type { ActAnswer } from '../../node/api/routes.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
@@ -22,7 +23,7 @@ const act = (...args: string[]) => swarm.json<ActAnswer>(agent, 'act', ...args);
 /** A repair counts once it is verified: until then the incident is open, and the service may end again. */
 const allClosed = () =>
   eventually('every incident to be closed', async () => (await swarm.status(agent)).openIncidents.length === 0 || undefined);
-const idle = async () => (await swarm.status(agent)).services[0];
+const idle = async () => (await swarm.json<AgentStatus>(agent, 'status')).services[0];
 
 describe('by hand', () => {
   it('tools are listed, described, and suggested where one is misspelt', async () => {
@@ -113,7 +114,7 @@ describe('by hand', () => {
       return openIncidents.find(({ state }) => state === 'watching')?.id;
     });
     expect((await here('explain', id)).stdout).toContain('silenced: planned work');
-    expect((await swarm.status(agent)).approvals).toEqual([]);
+    expect((await swarm.json<AgentStatus>(agent, 'status')).approvals).toEqual([]);
     expect((await here('silence', '--lift', silenceId)).code).toBe(0);
     const waiting = await eventually('the repair to wait for approval', async () => (await swarm.status(agent)).approvals[0]?.id);
     await here('approve', waiting);

@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { AgentStatus } from '../../node/agent.ts';
 import { readLayers } from '../../node/config/adapters/read-layers.ts';
 import { checkState } from '../../node/config/adapters/state-check.ts';
 import { stateDirectory } from '../../node/config/adapters/state-directory.ts';
@@ -228,7 +229,7 @@ describe('a state directory that came to harm', () => {
       const swarm = new RealSwarm();
       try {
         const agent = await swarm.start('ada', CONFIG, undefined, directory);
-        const status = await swarm.status(agent);
+        const status = await swarm.json<AgentStatus>(agent, 'status');
         for (const file of harmed) cell(`${file}, ${damage}, start and run`, undefined);
         cell(`${name}, run`, status.refusal === null && status.services.length === 1 ? undefined : JSON.stringify(status));
         const { stdout } = await run(KALOS, ['doctor', '--dir', directory]);
@@ -327,7 +328,7 @@ describe('a machine that lacks something', () => {
           limit(before);
           await run(KALOS, ['status', '--dir', agent.directory], process.env, 3_000);
           limit(1_024);
-          const status = await swarm.status(agent);
+          const status = await swarm.json<AgentStatus>(agent, 'status');
           cell(
             'no descriptors, run',
             agent.process.exitCode === null && status.name === 'ada' ? undefined : RealSwarm.outputOf(agent),

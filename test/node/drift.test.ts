@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../../node/agent.ts';
 import { type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -93,7 +94,7 @@ describe('a declared log', () => {
 
 describe('a declared thing that the actuator’s policy keeps from view', () => {
   it('is told as unseen, never as well', async () => {
-    const { unseen } = await swarm.status(agent);
+    const { unseen } = await swarm.json<AgentStatus>(agent, 'status');
     expect(unseen).toEqual([{ name: '/etc/kalos-not-allowed.conf', reason: expect.stringContaining('does not allow') }]);
   });
 });

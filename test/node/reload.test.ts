@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '../../node/agent.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -34,7 +35,7 @@ describe('a running agent', () => {
 
   it('has its page on the next port that is free, and says so', async () => {
     await says(new RegExp(`port ${port} is taken by another program: the page is at http://127\\.0\\.0\\.1:\\d+`));
-    const { page } = await swarm.status(agent);
+    const { page } = await swarm.json<AgentStatus>(agent, 'status');
     expect(page).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(page).not.toContain(`:${port}`);
     expect((await fetch(`${page}/metrics`)).status).toBe(200);
@@ -55,7 +56,7 @@ describe('a running agent', () => {
     await says(/needs a restart of the agent: mdns: true → false/);
     const policies = await kalos('policy', 'list', '--dir', agent.directory);
     expect(policies.stdout).toContain('mine');
-    expect((await swarm.status(agent)).mode).toBe('act');
+    expect((await swarm.json<AgentStatus>(agent, 'status')).mode).toBe('act');
     const audit = await kalos('audit', 'list', '--dir', agent.directory);
     expect(audit.stdout).toContain('configuration: in force: mode');
   });
@@ -67,7 +68,7 @@ describe('a running agent', () => {
     write(`[[policy]]\nname = "bad"\nwhen = "metrics["\nsummary = "x"\n`);
     const refused = await kalos('config', 'reload', '--dir', agent.directory);
     expect([refused.code, refused.stdout]).toEqual([1, expect.stringContaining('what was in force stays')]);
-    expect((await swarm.status(agent)).mode).toBe('act');
+    expect((await swarm.json<AgentStatus>(agent, 'status')).mode).toBe('act');
     write(`mode = "act"\nmdns = false\n${OWN}`);
     const again = await kalos('config', 'reload', '--dir', agent.directory);
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('needs a restart of the agent: mdns')]);
