@@ -35,6 +35,8 @@ export type Row = Record<string, string | number | null>;
 
 /** As `kalos query` asks it. */
 export async function askRows(directory: string, sql: string): Promise<Row[]> {
-  const { columns, rows } = await ask<QueryAnswer>(directory, '/v1/query', { sql, timeoutMs: QUERY_TIMEOUT_MS, mode: 'live' });
+  const answer = await ask<QueryAnswer>(directory, '/v1/query', { sql, timeoutMs: QUERY_TIMEOUT_MS, mode: 'live' });
+  if (!('columns' in answer)) throw new Error(JSON.stringify(answer)); // what is wrong with it
+  const { columns, rows } = answer;
   return rows.map((row) => Object.fromEntries(columns.map((name, nth) => [name, row[nth] ?? null])));
 }
