@@ -1,6 +1,55 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-// Real processes and simulated clusters share two cores: files run two at a time, and nothing is ever retried.
+/** The longest, the longest first, so that none runs alone at the end; those that compute all the while (sim/) stand apart from each other. */
+const LONGEST = [
+  'sim/story',
+  'node/upgrades',
+  'node/swarm-of-five',
+  'sim/real',
+  'node/healing',
+  'sim/cli',
+  'node/deputies',
+  'native/stalls',
+  'sim/query',
+  'node/twins',
+  'node/drift',
+  'node/damages',
+  'node/audit-tampering',
+  'sim/membership',
+  'node/swarm-of-three',
+  'native/tools',
+  'node/again',
+  'native/network',
+  'sim/compromised',
+  'node/package',
+  'node/members',
+  'node/bounds',
+  'sim/gray',
+  'node/by-hand',
+  'native/kills',
+  'native/services',
+].map((name) => `/test/${name}.test.ts`);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const nth = ({ moduleId }: TestSpecification): number => {
+      const found = LONGEST.findIndex((name) => moduleId.endsWith(name));
+      return found === -1 ? LONGEST.length : found;
+    };
+    return (await super.sort(files)).sort((one, other) => nth(one) - nth(other));
+  }
+}
+
+// Real processes and simulated clusters share two cores. Files run three at a time, since those of real agents wait more than they
+// compute (a third of a core each); nothing is ever retried.
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], maxWorkers: 2, testTimeout: 120_000, hookTimeout: 60_000, reporters: ['default'] },
+  test: {
+    include: ['test/**/*.test.ts'],
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    reporters: ['default'],
+  },
 });

@@ -1,6 +1,7 @@
 // Whatever ends, and however: what is declared runs again, and only what a person stopped stays down, and is shown as such.
-// The whole matrix of {reboot, upgrade, crash, stop in order} × {agent, actuator, both} × the ways in which they run.
-import { afterEach, describe, expect, it } from 'vitest';
+// The whole matrix of {reboot, upgrade, crash, stop in order} × {agent, actuator, both} × the ways in which they run, the ways side
+// by side: they wait more than they compute.
+import { describe, expect, it, type TestContext } from 'vitest';
 import { kalos } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import { Setting, WAYS, type Way, type Who } from '../support/settings.ts';
@@ -24,10 +25,12 @@ task = true
 command = ["true"]
 `;
 
-const settings: Setting[] = [];
-afterEach(async () => {
-  for (const setting of settings.splice(0)) await setting.close();
-});
+async function make({ onTestFinished }: TestContext, way: Way, config = CONFIG): Promise<Setting> {
+  const setting = new Setting(way, config);
+  onTestFinished(() => setting.close());
+  await setting.up();
+  return setting;
+}
 
 /** As 0.3.0 wrote it on every stop: its reader cannot tell who stopped it. */
 const OLD_ON_PURPOSE = 1;
@@ -60,34 +63,26 @@ async function declaredState(setting: Setting, what: string): Promise<void> {
   expect([what, status.openIncidents]).toEqual([what, []]);
 }
 
-describe.skipIf(!able)('what is declared', () => {
-  it.each(WAYS)(
-    'runs again whatever ends, and however (%s)',
-    async (way) => {
-      const setting = new Setting(way, CONFIG);
-      settings.push(setting);
+describe.skipIf(!able).concurrent('what is declared', () => {
+  it.for(WAYS)('runs again whatever ends, and however (%s)', { timeout: 180_000 }, async (way, context) => {
+    const setting = await make(context, way);
+    const stopped = await kalos('act', 'service.stop', 'service=down', '--dir', setting.directory);
+    expect([stopped.code, stopped.stdout]).toEqual([0, expect.stringContaining('confirmed')]);
+    for (const [what, who, happens] of EVENTS) {
+      if (isOther(way, what, who)) continue;
+      const before = await setting.status();
+      await happens(setting);
       await setting.up();
-      const stopped = await kalos('act', 'service.stop', 'service=down', '--dir', setting.directory);
-      expect([stopped.code, stopped.stdout]).toEqual([0, expect.stringContaining('confirmed')]);
-      for (const [what, who, happens] of EVENTS) {
-        if (isOther(way, what, who)) continue;
-        const before = await setting.status();
-        await happens(setting);
-        await setting.up();
-        await declaredState(setting, `${what} of ${who}`);
-        // What nothing had ended is the same process.
-        const survives = what === 'crash' && (who === 'agent' || way !== 'init');
-        const pids = ({ services }: typeof before) => services.map(({ pid }) => pid);
-        if (survives) expect([what, who, pids(await setting.status())]).toEqual([what, who, pids(before)]);
-      }
-    },
-    180_000,
-  );
+      await declaredState(setting, `${what} of ${who}`);
+      // What nothing had ended is the same process.
+      const survives = what === 'crash' && (who === 'agent' || way !== 'init');
+      const pids = ({ services }: typeof before) => services.map(({ pid }) => pid);
+      if (survives) expect([what, who, pids(await setting.status())]).toEqual([what, who, pids(before)]);
+    }
+  });
 
-  it('runs again after an upgrade from 0.3.0, whose records cannot tell who stopped a service', async () => {
-    const setting = new Setting('own', CONFIG);
-    settings.push(setting);
-    await setting.up();
+  it('runs again after an upgrade from 0.3.0, whose records cannot tell who stopped a service', async (context) => {
+    const setting = await make(context, 'own');
     await setting.end('both', 'SIGTERM');
     setting.rewrite((record) => record.with(ON_PURPOSE_AT, OLD_ON_PURPOSE));
     await setting.up();
@@ -98,10 +93,9 @@ describe.skipIf(!able)('what is declared', () => {
     expect(running.map(({ name }) => name).sort()).toEqual(['api', 'down', 'web']);
   }, 60_000);
 
-  it('and cannot run is reported, also where nobody may repair it', async () => {
-    const setting = new Setting('own', `${CONFIG}[[service]]\nname = "strange"\nuser = "nobody-at-all"\ncommand = ["true"]\n`);
-    settings.push(setting);
-    await setting.up();
+  it('and cannot run is reported, also where nobody may repair it', async (context) => {
+    const strange = '[[service]]\nname = "strange"\nuser = "nobody-at-all"\ncommand = ["true"]\n';
+    const setting = await make(context, 'own', `${CONFIG}${strange}`);
     const status = await eventually('it to be reported', async () => {
       const now = await setting.status();
       return now.conditions.ServicesReady === 'False' ? now : undefined;

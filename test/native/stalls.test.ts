@@ -1,13 +1,15 @@
 // Who heals the healer: an agent whose loop stands still is ended and started again, and told of; an actuator that stands still
-// is noticed by systemd, by a hardware watchdog, and by its agent. All real processes, with a limit of seconds for the tests.
+// is noticed by systemd, by a hardware watchdog, and by its agent. All real processes, with a limit of seconds for the tests; the cases
+// wait more than they compute, so they run side by side, each in places of its own.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { kalos } from '../support/agents.ts';
+import { askRows } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
 import { buildVictim } from '../support/faults/place.ts';
 import { lives, Setting } from '../support/settings.ts';
@@ -23,17 +25,24 @@ const SUPERVISED = { WATCHDOG_USEC: '75000000' };
 const HOUR_MS = 3_600_000;
 type Told = Record<'id' | 'state' | 'outcome' | 'summary', string>;
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 beforeAll(buildSanitized, 120_000);
 
-async function make(...given: ConstructorParameters<typeof Setting>): Promise<Setting> {
+function prepare({ onTestFinished }: TestContext, ...given: ConstructorParameters<typeof Setting>): Setting {
   const setting = new Setting(...given);
-  cleanups.push(() => setting.close());
+  onTestFinished(() => setting.close());
+  return setting;
+}
+
+async function make(context: TestContext, ...given: ConstructorParameters<typeof Setting>): Promise<Setting> {
+  const setting = prepare(context, ...given);
   await setting.up();
   return setting;
+}
+
+function makeActuator({ onTestFinished }: TestContext): TestActuator {
+  const test = new TestActuator();
+  onTestFinished(() => test.stop());
+  return test;
 }
 
 /** The first of these that an agent tells of. */
@@ -42,8 +51,7 @@ const incident = (setting: Setting, policy: string, withinMs = 40_000): Promise<
     `an incident of ${policy}`,
     async () => {
       const sql = `select id, state, outcome, summary from incidents where policy = '${policy}'`;
-      const { stdout } = await kalos('query', sql, '--dir', setting.directory, '-o', 'json');
-      return (JSON.parse(stdout) as { rows: Told[] }).rows[0];
+      return (await askRows(setting.directory, sql))[0] as Told | undefined;
     },
     withinMs,
   );
@@ -52,9 +60,9 @@ const explained = async (setting: Setting, { id }: Told): Promise<string> =>
 const left = (setting: Setting, why: string) =>
   eventually(`it to be left: ${why}`, () => setting.log().includes(`not killed: ${why}`) || undefined);
 
-describe.skipIf(!able)('an agent whose loop stands still', () => {
-  it('is ended and started again by the first process, and what was seen of it is kept; its services go on', async () => {
-    const setting = await make('init', CONFIG, { actuator: LIMIT, environment: HANGS });
+describe.skipIf(!able).concurrent('an agent whose loop stands still', () => {
+  it('is ended and started again by the first process, and what was seen of it is kept; its services go on', async (context) => {
+    const setting = await make(context, 'init', CONFIG, { actuator: LIMIT, environment: HANGS });
     const [agent, before] = [setting.pidOf('agent'), await setting.status()];
     process.kill(agent, 'SIGPWR');
     const beganMs = performance.now();
@@ -68,8 +76,8 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     expect(setting.pidOf('agent')).not.toBe(agent);
   }, 90_000);
 
-  it('is ended where a supervisor starts it again, also where it is stopped by a signal', async () => {
-    const setting = await make('units', CONFIG, { actuator: LIMIT, environment: SUPERVISED });
+  it('is ended where a supervisor starts it again, also where it is stopped by a signal', async (context) => {
+    const setting = await make(context, 'units', CONFIG, { actuator: LIMIT, environment: SUPERVISED });
     const agent = setting.pidOf('agent');
     process.kill(agent, 'SIGSTOP');
     await eventually('its end', () => !lives(agent) || undefined);
@@ -80,15 +88,12 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     expect(await explained(setting, await incident(setting, 'agent-stalled'))).toContain('state T');
   }, 90_000);
 
-  it('is left where nobody would start it again, a debugger is at it, or it was ended five times within the hour; and told of', async () => {
-    const alone = await make('own', CONFIG); // whose actuator has the ordinary limit
-    const [supervised, braked] = ['debugged', 'braked'].map(
-      () => new Setting('units', CONFIG, { actuator: LIMIT, environment: { ...SUPERVISED, NODE_OPTIONS: '--inspect-port=0' } }),
+  it('is left where nobody would start it again, a debugger is at it, or it was ended five times within the hour; and told of', async (context) => {
+    const alone = await make(context, 'own', CONFIG); // whose actuator has the ordinary limit
+    const environment = { ...SUPERVISED, NODE_OPTIONS: '--inspect-port=0' };
+    const [supervised, braked] = ['debugged', 'braked'].map(() =>
+      prepare(context, 'units', CONFIG, { actuator: LIMIT, environment }),
     ) as [Setting, Setting];
-    cleanups.push(
-      () => supervised.close(),
-      () => braked.close(),
-    );
     mkdirSync(braked.state, { mode: 0o711 });
     const earlier = [1, 2, 3, 4, 5].map((i) => [Date.now() - HOUR_MS + i * 100_000, 31_000, 1, 'before']);
     writeFileSync(join(braked.state, 'stalls'), encodeCbor(earlier), { mode: 0o600 });
@@ -112,9 +117,8 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     });
   }, 120_000);
 
-  it('is none that waits for its services to end', async () => {
-    const test = new TestActuator();
-    cleanups.push(() => test.stop());
+  it('is none that waits for its services to end', async (context) => {
+    const test = makeActuator(context);
     await test.start({ arguments: ['--owned', ...LIMIT] });
     const deaf = ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'];
     const client = await test.client([{ name: 'deaf', command: deaf, stop: { graceMs: LIMIT_MS + 3_000 } }]);
@@ -125,9 +129,8 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
     expect(test.log()).toMatch(/shutting down\n(?:(?!no heartbeat)[\s\S])*ended\n$/);
   }, 30_000);
 
-  it('of an earlier version, which sends no heartbeat, is not judged', async () => {
-    const test = new TestActuator();
-    cleanups.push(() => test.stop());
+  it('of an earlier version, which sends no heartbeat, is not judged', async (context) => {
+    const test = makeActuator(context);
     await test.start({ arguments: LIMIT });
     const raw = await test.raw();
     expect(await raw.ask('hello')).toMatchObject({ code: 0 });
@@ -137,21 +140,20 @@ describe.skipIf(!able)('an agent whose loop stands still', () => {
   }, 30_000);
 });
 
-describe('an actuator that stands still', () => {
-  it('no longer tells systemd nor a hardware watchdog that it lives; one that ends in order tells both', async () => {
+describe.concurrent('an actuator that stands still', () => {
+  it('no longer tells systemd nor a hardware watchdog that it lives; one that ends in order tells both', async (context) => {
     const place = mkdtempSync(join(tmpdir(), 'kalos-alive-'));
-    cleanups.push(() => rmSync(place, { recursive: true }));
+    context.onTestFinished(() => rmSync(place, { recursive: true }));
     const [device, socket] = [join(place, 'watchdog'), join(place, 'notify')];
     writeFileSync(device, '');
     const systemd = spawn(buildVictim(place), ['notify', socket], { stdio: ['ignore', 'pipe', 'ignore'] });
-    cleanups.push(() => systemd.kill('SIGKILL'));
+    context.onTestFinished(() => void systemd.kill('SIGKILL'));
     let said = '';
     systemd.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
     await eventually('the socket', () => said.includes('listening') || undefined);
-    const test = new TestActuator();
-    cleanups.push(() => test.stop());
+    const test = makeActuator(context);
     const environment = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '400000' };
     const env = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
     await test.start({ under: ['env', ...env], arguments: ['--watchdog', device] });
@@ -169,9 +171,9 @@ describe('an actuator that stands still', () => {
     expect(pings()).toMatch(/^\0+V$/);
   }, 60_000);
 
-  it('is told of by its agent, until it answers again', async () => {
+  it('is told of by its agent, until it answers again', async (context) => {
     if (!able) return;
-    const setting = await make('units', CONFIG);
+    const setting = await make(context, 'units', CONFIG);
     process.kill(setting.pidOf('actuator'), 'SIGSTOP');
     const told = await incident(setting, 'actuator-silent');
     expect(told.summary).toContain('the actuator of this machine does not answer');

@@ -9,12 +9,13 @@ import { AuditLog, type AuditRecord } from '../../node/audit/audit-log.ts';
 import type { AuditStanding } from '../../node/cli/audit.ts';
 import { Ed25519Crypto, loadIdentity } from '../../swarm/libp2p/identity.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
 
 const FOUND_WITHIN_MS = 120_000;
 const SIGNED_WITHIN_MS = 90_000;
 const swarm = new RealSwarm();
-const standing = (agent: RealAgent) => swarm.json<AuditStanding>(agent, 'audit', 'conflicts');
+const standing = ({ directory }: RealAgent) => ask<AuditStanding>(directory, '/v1/audit/standing');
 
 /** What root makes of the records: all of them again, under heads that the agent's own key signs. */
 async function tamper({ directory }: RealAgent, change: (records: AuditRecord[]) => AuditRecord[]): Promise<void> {
@@ -39,7 +40,7 @@ async function tamper({ directory }: RealAgent, change: (records: AuditRecord[])
 }
 
 beforeAll(async () => {
-  for (const name of ['anna', 'bert', 'cleo', 'dora']) await swarm.start(name, '');
+  await swarm.startAll(['anna', 'bert', 'cleo', 'dora'], () => '');
 }, 60_000);
 afterAll(() => swarm.stop());
 
@@ -56,8 +57,8 @@ describe('an audit that root has changed', () => {
       async () => {
         const all = await Promise.all(
           victims.map(async (agent) => {
-            const [{ records }, { signed }] = await Promise.all([
-              swarm.json<{ records: unknown[] }>(agent, 'audit', 'list', '--last', '1000'),
+            const [records, { signed }] = await Promise.all([
+              ask<unknown[]>(agent.directory, '/v1/audit/records/last/1000'),
               standing(agent),
             ]);
             return signed.some(({ size }) => size >= records.length);
@@ -67,7 +68,7 @@ describe('an audit that root has changed', () => {
       },
       SIGNED_WITHIN_MS,
     );
-    expect((await standing(anna)).conflicts).toEqual([]);
+    expect((await swarm.json<AuditStanding>(anna, 'audit', 'conflicts')).conflicts).toEqual([]);
     const changes: ((records: AuditRecord[]) => AuditRecord[])[] = [
       (records) => records.slice(0, 2),
       (records) => records.map((one, nth) => (nth === 2 ? { ...one, text: 'nothing happened' } : one)),

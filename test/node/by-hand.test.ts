@@ -22,10 +22,7 @@ const here = (...args: string[]) => kalos(...args, '--dir', agent.directory);
 const act = (...args: string[]) => swarm.json<ActAnswer>(agent, 'act', ...args);
 /** A repair counts once it is verified: until then the incident is open, and the service may end again. */
 const allClosed = () =>
-  eventually(
-    'every incident to be closed',
-    async () => (await swarm.json<AgentStatus>(agent, 'status')).openIncidents.length === 0 || undefined,
-  );
+  eventually('every incident to be closed', async () => (await swarm.status(agent)).openIncidents.length === 0 || undefined);
 const idle = async () => (await swarm.json<AgentStatus>(agent, 'status')).services[0];
 
 describe('by hand', () => {
@@ -68,10 +65,7 @@ describe('by hand', () => {
   it('in mode advise a repair waits for a person', async () => {
     const { pid } = (await idle()) ?? {};
     process.kill(pid ?? Number.NaN, 'SIGKILL');
-    const id = await eventually(
-      'the repair to wait for approval',
-      async () => (await swarm.json<AgentStatus>(agent, 'status')).approvals[0]?.id,
-    );
+    const id = await eventually('the repair to wait for approval', async () => (await swarm.status(agent)).approvals[0]?.id);
     const listed = await here('approve');
     expect([listed.code, listed.stdout]).toEqual([4, expect.stringContaining(id)]);
     expect((await idle())?.state).toBe('exited');
@@ -83,10 +77,7 @@ describe('by hand', () => {
 
   it('what waits for approval is withdrawn when a person mends it first', async () => {
     process.kill((await idle())?.pid ?? Number.NaN, 'SIGKILL');
-    const id = await eventually(
-      'the repair to wait for approval',
-      async () => (await swarm.json<AgentStatus>(agent, 'status')).approvals[0]?.id,
-    );
+    const id = await eventually('the repair to wait for approval', async () => (await swarm.status(agent)).approvals[0]?.id);
     expect(await act('service.start', 'service=idle')).toMatchObject({ result: 'confirmed' });
     await allClosed();
     const after = await idle();
@@ -119,16 +110,13 @@ describe('by hand', () => {
     expect((await here('silence')).stdout).toContain('planned work');
     process.kill((await idle())?.pid ?? Number.NaN, 'SIGKILL');
     const id = await eventually('the incident to be told', async () => {
-      const { openIncidents } = await swarm.json<AgentStatus>(agent, 'status');
+      const { openIncidents } = await swarm.status(agent);
       return openIncidents.find(({ state }) => state === 'watching')?.id;
     });
     expect((await here('explain', id)).stdout).toContain('silenced: planned work');
     expect((await swarm.json<AgentStatus>(agent, 'status')).approvals).toEqual([]);
     expect((await here('silence', '--lift', silenceId)).code).toBe(0);
-    const waiting = await eventually(
-      'the repair to wait for approval',
-      async () => (await swarm.json<AgentStatus>(agent, 'status')).approvals[0]?.id,
-    );
+    const waiting = await eventually('the repair to wait for approval', async () => (await swarm.status(agent)).approvals[0]?.id);
     await here('approve', waiting);
     await allClosed();
     expect((await idle())?.state).toBe('running');

@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { NovaAnswer } from '../../node/api/order-routes.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -30,7 +29,7 @@ beforeAll(async () => {
   await eventually(
     'a committee of three or more, and somebody to coordinate',
     async () => {
-      const { coordinator, committee } = await swarm.json<NovaAnswer>(agent, 'nova', 'status');
+      const { coordinator, committee } = await swarm.nova(agent);
       return (coordinator !== null && committee.filter(({ seat }) => seat === 'voter').length >= 3) || undefined;
     },
     FAR_MS,

@@ -9,7 +9,7 @@ describe('a swarm of three whose founder is gone', () => {
   let [one, two, three]: RealAgent[] = [];
   let token = '';
   const members = async (agent: RealAgent | undefined): Promise<MemberRow[]> =>
-    agent === undefined ? [] : (await swarm.json<{ members: MemberRow[] }>(agent, 'members')).members;
+    agent === undefined ? [] : await swarm.members(agent);
 
   beforeAll(async () => {
     one = await swarm.start('one', '');

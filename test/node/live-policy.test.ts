@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '../../node/agent.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -29,8 +28,7 @@ function apply(text: string) {
   writeFileSync(file, text);
   return policy('apply', file);
 }
-const open = async (): Promise<string[]> =>
-  (await swarm.json<AgentStatus>(agent, 'status')).openIncidents.map(({ summary }) => summary).sort();
+const open = async (): Promise<string[]> => (await swarm.status(agent)).openIncidents.map(({ summary }) => summary).sort();
 
 describe('a live policy', () => {
   it('is in force within a second, and so are its edit and its end', async () => {

@@ -34,10 +34,7 @@ describe.runIf(canNamespaces())('on a local network (root, iproute2)', () => {
     ip('netns', 'delete', NAMESPACE);
   });
 
-  const sees = async (agent: RealAgent) =>
-    (await swarm.json<{ members: { name: string; state: string }[] }>(agent, 'members', 'list')).members
-      .map(({ name, state }) => `${name} ${state}`)
-      .sort();
+  const sees = async (agent: RealAgent) => (await swarm.members(agent)).map(({ name, state }) => `${name} ${state}`).sort();
 
   it('finds members whose addresses have changed while all of them were off', async () => {
     const one = await swarm.start('one', '');

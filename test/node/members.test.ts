@@ -11,11 +11,12 @@ let one: RealAgent;
 let two: RealAgent;
 let three: RealAgent;
 
-const members = async (agent: RealAgent, ...options: string[]) =>
-  (await swarm.json<{ members: MemberRow[] }>(agent, 'members', 'list', ...options)).members;
 const on = (agent: RealAgent, ...args: string[]) => kalos(...args, '--dir', agent.directory);
-const states = async (agent: RealAgent, ...options: string[]) =>
-  Object.fromEntries((await members(agent, ...options)).map(({ name, state }) => [name, state]));
+const statesOf = (members: readonly MemberRow[]) => Object.fromEntries(members.map(({ name, state }) => [name, state]));
+const states = async (agent: RealAgent) => statesOf(await swarm.members(agent));
+/** Those too that were removed, by the command line. */
+const allStates = async (agent: RealAgent) =>
+  statesOf((await swarm.json<{ members: MemberRow[] }>(agent, 'members', 'list', '--all')).members);
 
 beforeAll(async () => {
   one = await swarm.start('one', 'issuers = 1\n'); // what deputies may is in deputies.test.ts
@@ -110,7 +111,7 @@ describe('a member', () => {
     expect((await on(three, 'members', 'revoke', 'zwei')).stderr).toMatch(/no issuer/);
     expect((await on(one, 'members', 'revoke', '')).stderr).toMatch(/no member is called ""/);
     expect((await on(one, 'members', 'revoke', 'zwei', '--reason', 'a test')).code).toBe(0);
-    await eventually('three to know', async () => (await states(three, '--all')).zwei === 'removed' || undefined);
+    await eventually('three to know', async () => (await allStates(three)).zwei === 'removed' || undefined);
     await eventually('it to be told', () => /not let in by a member: its membership was revoked/.test(RealSwarm.outputOf(two)));
     expect((await states(one)).zwei).toBeUndefined();
   });
@@ -150,7 +151,7 @@ describe('leaving', () => {
     expect((await on(one, 'members', 'promote', 'three')).code).toBe(0);
     await eventually('three to issue', async () => (await on(three, 'token', 'create', '-q')).code === 0 || undefined);
     expect((await on(one, 'leave')).stdout).toMatch(/left the swarm for good/);
-    await eventually('three to be alone', async () => (await states(three, '--all')).one === 'removed' || undefined);
+    await eventually('three to be alone', async () => (await allStates(three)).one === 'removed' || undefined);
     await eventually('it to end', () => one.process.exitCode === 0 || undefined);
     const again = await kalos('up', '--dir', one.directory, '--join', '/ip4/127.0.0.1/tcp/1');
     expect(again.stderr).toMatch(/joining needs a token/);

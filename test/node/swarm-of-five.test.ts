@@ -3,8 +3,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { KnownPolicy } from '../../node/agent/policies.ts';
 import type { BundlesAnswer } from '../../node/api/bundle-routes.ts';
+import type { NovaAnswer } from '../../node/api/order-routes.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
 import { FailOverRange } from '../support/fail-over.ts';
 
@@ -74,8 +77,8 @@ describe('policies for all machines', () => {
     return kalos('policy', 'push', file, '--soak', '5', '--dir', range.agent('anna').directory, ...more);
   };
   const originsOf = async (agent: RealAgent) => {
-    const { policies } = await range.swarm.json<{ policies: { name: string; origin: string }[] }>(agent, 'policy', 'list');
-    return policies.filter(({ origin }) => origin === 'swarm').map(({ name }) => name);
+    const policies = await ask<KnownPolicy[]>(agent.directory, '/v1/policies');
+    return policies.filter(({ origin }) => origin === 'swarm').map(({ policy }) => policy.name);
   };
   const everywhere = (names: string[]) =>
     eventually('all to have them', async () => {
@@ -111,7 +114,7 @@ describe('policies for all machines', () => {
 
 describe('a committee that is lost', () => {
   it('begins anew by one command, and goes on with what it had decided', async () => {
-    const { committee } = await range.nova();
+    const { committee } = await range.swarm.json<NovaAnswer>(range.agent('anna'), 'nova', 'status');
     expect(committee.filter(({ seat }) => seat === 'voter').length).toBeGreaterThanOrEqual(3);
     // Most of it, and its machines, for good; the founder, where the root key is, stays.
     const others = range.swarm.agents.filter(({ name }) => name !== 'anna').slice(0, 3);

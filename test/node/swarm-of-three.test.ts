@@ -2,7 +2,6 @@
 // happens when an agent dies. No sleeps: each step waits for what it needs.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
-import type { NovaAnswer } from '../../node/api/order-routes.ts';
 import type { Explanation } from '../../node/query/explain.ts';
 import type { QueryAnswer } from '../../node/query/query.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
@@ -16,7 +15,7 @@ let alpha: RealAgent;
 let beta: RealAgent;
 let gamma: RealAgent;
 
-const status = (agent: RealAgent) => swarm.json<AgentStatus>(agent, 'status');
+const status = (agent: RealAgent) => swarm.status(agent);
 
 /** Who an agent sees, in a line, for failures. */
 const brief = ({ name, coordinator, members }: AgentStatus) =>
@@ -192,7 +191,7 @@ describe('three real agents', () => {
 
   it('decide together: who is paused keeps still until it is woken, and every peer knows, also of a moment ago', async () => {
     const nova = await eventually('a committee of three', async () => {
-      const answer = await swarm.json<NovaAnswer>(gamma, 'nova', 'status');
+      const answer = await swarm.nova(gamma);
       return answer.committee.filter(({ seat }) => seat === 'voter').length === 3 ? answer : undefined;
     });
     expect([nova.seat, nova.committee.map(({ node }) => node).sort()]).toEqual(['voter', ['alpha', 'beta', 'gamma']]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { UpgradesAnswer } from '../../node/api/upgrade-routes.ts';
 import { kalos, RealSwarm } from '../support/agents.ts';
+import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
 import { ReleaseMaker } from '../support/releases.ts';
 
@@ -22,9 +23,8 @@ const agent = (name: string) => swarm.agents.find((one) => one.name === name) ??
 const directory = (name: string): string => agent(name).directory;
 const push = (file: string, ...more: string[]) =>
   kalos('upgrade', 'push', file, '--soak', '5', '--canary', 'dora', '--dir', directory('anna'), ...more);
-const status = () => swarm.json<UpgradesAnswer>(agent('bert'), 'upgrade', 'status');
 const versions = async () => {
-  const { versions: all } = await status();
+  const { versions: all } = await ask<UpgradesAnswer>(directory('bert'), '/v1/upgrades');
   return Object.fromEntries(all.map(({ node, version }) => [node, version]).sort());
 };
 const allRun = (version: string) =>
@@ -39,14 +39,14 @@ const allRun = (version: string) =>
 const pids = () =>
   Promise.all(
     NAMES.map(async (name) => {
-      const { services } = await swarm.json<{ services: { pid: number }[] }>(agent(name), 'status');
+      const { services } = await swarm.status(agent(name));
       return services[0]?.pid;
     }),
   );
 
 beforeAll(async () => {
   await releases.open();
-  for (const name of NAMES) await swarm.start(name, CONFIG);
+  await swarm.startAll(NAMES, () => CONFIG);
 }, 120_000);
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.log(swarm.agents.map((one) => `== ${one.name}\n${RealSwarm.outputOf(one)}`).join('\n')));

@@ -5,6 +5,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { MemberRow } from '../../node/agent/roll.ts';
+import type { AgentStatus } from '../../node/agent.ts';
+import type { NovaAnswer } from '../../node/api/order-routes.ts';
+import { ask, askRows, type Row } from './ask.ts';
 import { eventually } from './clock.ts';
 
 const KALOS = join(findPackage().root, 'bin', 'kalos');
@@ -104,6 +108,12 @@ export class RealSwarm {
     return agent;
   }
 
+  /** Founds it, and starts the others side by side. @param configOf by its name */
+  async startAll([first, ...others]: readonly string[], configOf: (name: string) => string): Promise<void> {
+    if (first !== undefined) await this.start(first, configOf(first));
+    await Promise.all(others.map((name) => this.start(name, configOf(name))));
+  }
+
   /** A token that lets one machine in. */
   async token(issuer: RealAgent, ...options: string[]): Promise<string> {
     const { stdout, stderr } = await kalos('token', 'create', '-q', '--dir', issuer.directory, ...options);
@@ -117,8 +127,22 @@ export class RealSwarm {
     return JSON.parse(stdout) as Answer;
   }
 
-  async rows(agent: RealAgent, sql: string): Promise<Record<string, string | number | null>[]> {
-    return (await this.json<{ rows: Record<string, string | number | null>[] }>(agent, 'query', sql)).rows;
+  // What a test looks at until something is so: asked without a command line, which would keep a core busy all the while.
+
+  status({ directory }: RealAgent): Promise<AgentStatus> {
+    return ask<AgentStatus>(directory, '/v1/status');
+  }
+
+  members({ directory }: RealAgent): Promise<MemberRow[]> {
+    return ask<MemberRow[]>(directory, '/v1/members');
+  }
+
+  nova({ directory }: RealAgent): Promise<NovaAnswer> {
+    return ask<NovaAnswer>(directory, '/v1/nova/read', { read: 'local' });
+  }
+
+  rows({ directory }: RealAgent, sql: string): Promise<Row[]> {
+    return askRows(directory, sql);
   }
 
   /** What an agent printed so far. */

@@ -1,13 +1,18 @@
 // Asks a real agent on its own socket, without a command line in between.
 import { request } from 'node:http';
 import { join } from 'node:path';
+import type { QueryAnswer } from '../../node/query/query.ts';
+
+const TIMEOUT_MS = 70_000;
+const QUERY_TIMEOUT_MS = 5_000;
 
 /** @param directory the agent's state directory */
 export function ask<Body>(directory: string, path: string, body?: unknown): Promise<Body> {
   const method = body === undefined ? 'GET' : 'POST';
   const socketPath = join(directory, 'agent.sock');
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path, method, headers: { 'content-type': 'application/json' } }, (response) => {
+    const headers = { 'content-type': 'application/json' };
+    const call = request({ socketPath, path, method, headers, timeout: TIMEOUT_MS }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
@@ -20,7 +25,18 @@ export function ask<Body>(directory: string, path: string, body?: unknown): Prom
         }
       });
     });
+    call.on('timeout', () => call.destroy(new Error(`no answer to ${path} within ${TIMEOUT_MS} ms`)));
     call.on('error', reject);
     call.end(body === undefined ? undefined : JSON.stringify(body));
   });
+}
+
+export type Row = Record<string, string | number | null>;
+
+/** As `kalos query` asks it. */
+export async function askRows(directory: string, sql: string): Promise<Row[]> {
+  const answer = await ask<QueryAnswer>(directory, '/v1/query', { sql, timeoutMs: QUERY_TIMEOUT_MS, mode: 'live' });
+  if (!('columns' in answer)) throw new Error(JSON.stringify(answer)); // what is wrong with it
+  const { columns, rows } = answer;
+  return rows.map((row) => Object.fromEntries(columns.map((name, nth) => [name, row[nth] ?? null])));
 }

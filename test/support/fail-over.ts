@@ -100,7 +100,7 @@ export class FailOverRange {
   async start(): Promise<void> {
     [this.#port, this.#resourcePort] = [await freePort(), await freePort()];
     this.#resource = await Resource.open(this.#resourcePort);
-    for (const name of NAMES) await this.#boot(name);
+    await this.swarm.startAll(NAMES, (name) => this.#config(name));
     await eventually(
       'a committee of three or more',
       async () => ((await this.nova()).committee.length >= 3 ? true : undefined),
@@ -109,11 +109,10 @@ export class FailOverRange {
     await this.settled();
   }
 
-  #boot(name: string, existing?: RealAgent): Promise<RealAgent> {
+  #config(name: string): string {
     const curse = this.#curse(name);
     const command = [process.execPath, '-e', PROGRAM, String(this.#port), String(this.#resourcePort), curse, name];
-    const toml = `mode = "act"\n[[service]]\nname = "db"\nfailover = true\nport = ${this.#port}\ncommand = ${JSON.stringify(command)}\n`;
-    return this.swarm.start(name, toml, existing);
+    return `mode = "act"\n[[service]]\nname = "db"\nfailover = true\nport = ${this.#port}\ncommand = ${JSON.stringify(command)}\n`;
   }
 
   #curse(name: string): string {
@@ -133,7 +132,7 @@ export class FailOverRange {
   nova(): Promise<NovaAnswer> {
     const [first] = this.#alive();
     if (first === undefined) throw new Error('nobody runs');
-    return this.swarm.json<NovaAnswer>(first, 'nova', 'status');
+    return this.swarm.nova(first);
   }
 
   get wrong(): readonly string[] {
@@ -175,7 +174,7 @@ export class FailOverRange {
     const tookMs = after.firstMs - startMs;
     const story = killed === before.name ? undefined : await this.#story(before.name);
     rmSync(this.#curse(before.name), { force: true });
-    if (killed !== undefined) await this.#boot(killed, this.agent(killed));
+    if (killed !== undefined) await this.swarm.start(killed, this.#config(killed), this.agent(killed));
     await this.settled();
     return { from: before.name, to: after.name, tookMs, killed, story };
   }
@@ -183,7 +182,7 @@ export class FailOverRange {
   /** In the middle: once the incident is open, before the service is elsewhere. */
   async #killNova(holder: string): Promise<string | undefined> {
     await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 17_000));
-    const { coordinator } = await this.swarm.json<NovaAnswer>(this.agent(holder), 'nova', 'status');
+    const { coordinator } = await this.swarm.nova(this.agent(holder));
     if (coordinator === null) return undefined;
     await this.swarm.kill(this.agent(coordinator));
     return coordinator;

@@ -5,11 +5,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { AgentStatus } from '../../node/agent.ts';
 import type { ActAnswer } from '../../node/api/routes.ts';
 import type { AuditVerification } from '../../node/cli/audit.ts';
 import type { SeededRandom } from '../../sim/random.ts';
 import { kalos, type RealAgent, RealSwarm } from './agents.ts';
+import { ask } from './ask.ts';
 import { eventually } from './clock.ts';
 
 export const VICTIMS = ['agent', 'actuator', 'both'] as const;
@@ -215,9 +215,8 @@ export class KillRange {
     this.tally.wrong.push(`${what}: ${text}`);
   }
 
-  async #records(): Promise<AuditRecordText[]> {
-    return (await this.#swarm.json<{ records: AuditRecordText[] }>(this.#agent as RealAgent, 'audit', 'list', '--last', '50'))
-      .records;
+  #records(): Promise<AuditRecordText[]> {
+    return ask<AuditRecordText[]>((this.#agent as RealAgent).directory, '/v1/audit/records/last/50');
   }
 
   /** How the plan of this round ended; undefined where nothing of it was even intended. */
@@ -253,7 +252,7 @@ export class KillRange {
 
   async #judgeService(where: string): Promise<void> {
     await eventually('the service to run', async () => {
-      const { services } = await this.#swarm.json<AgentStatus>(this.#agent as RealAgent, 'status');
+      const { services } = await this.#swarm.status(this.#agent as RealAgent);
       return services.every(({ state }) => state === 'running') || undefined;
     }).catch(() => this.#wrong('halfMade', `${where}: the service does not run`));
     const aside = readdirSync(this.#data).filter((name) => !name.startsWith('file-'));

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { AgentStatus } from '../../node/agent.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { kalos } from './agents.ts';
+import { ask } from './ask.ts';
 import { eventually } from './clock.ts';
 
 export const WAYS = ['own', 'init', 'units'] as const;
@@ -26,6 +26,8 @@ export class Setting {
   readonly #more: { actuator: readonly string[]; environment: Readonly<Record<string, string>> };
   #agent: ChildProcess | undefined;
   #actuator: ChildProcess | undefined;
+  /** How often an agent had said to an actuator what is declared when either was ended last. */
+  #declaredBefore = 0;
   said = '';
 
   constructor(
@@ -54,8 +56,17 @@ export class Setting {
     return child;
   }
 
-  /** Starts what does not run. */
+  /** Starts what does not run. What the agent tells afterwards is of the actuator that runs now. */
   async up(): Promise<void> {
+    await this.#startAll();
+    await eventually('the agent to have its actuator', () => this.#declared() > this.#declaredBefore || undefined);
+  }
+
+  #declared(): number {
+    return existsSync(join(this.state, 'actuator.log')) ? (this.log().match(/ declare \d+ services: ok/g) ?? []).length : 0;
+  }
+
+  async #startAll(): Promise<void> {
     const config = join(this.place, 'kalos.toml');
     const up = ['up', '--dir', this.directory, '--config', config, '--name', 'one', '--listen', '127.0.0.1:0'];
     const options = ['--state', this.state, '--policy', join(this.place, 'policy'), ...this.#more.actuator];
@@ -86,6 +97,8 @@ export class Setting {
   /** Signals one or both, and waits until what has to end with them has ended. */
   async end(who: Who, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const pids = (who === 'both' ? (['agent', 'actuator'] as const) : [who]).map((one) => this.pidOf(one));
+    if (pids.some((pid) => pid < 2)) throw new Error(`of ${who} runs ${pids.join()}`); // 0 would be the test itself
+    this.#declaredBefore = this.#declared();
     for (const pid of pids) process.kill(pid, signal);
     for (const pid of pids) await eventually(`the end of ${pid}`, () => !lives(pid) || undefined);
     // As the first process, a stop in order of the agent is one of both.
@@ -96,6 +109,7 @@ export class Setting {
 
   /** Whatever runs is gone at once, services too, and the next start is another boot's. */
   async reboot(): Promise<void> {
+    this.#declaredBefore = this.#declared();
     const services = existsSync(join(this.state, 'services')) ? this.#records() : [];
     const pids = this.way === 'init' ? [] : services.map(({ record }) => Number(record[2])).filter((pid) => pid > 1);
     for (const who of this.way === 'init' ? (['actuator'] as const) : (['agent', 'actuator'] as const)) {
@@ -121,8 +135,8 @@ export class Setting {
       .map((file) => ({ file, record: decodeCbor(readFileSync(file)) as unknown[] }));
   }
 
-  async status(): Promise<AgentStatus> {
-    return JSON.parse((await kalos('status', '--dir', this.directory, '-o', 'json')).stdout) as AgentStatus;
+  status(): Promise<AgentStatus> {
+    return ask<AgentStatus>(this.directory, '/v1/status');
   }
 
   log(): string {
