@@ -212,7 +212,7 @@ function welcome({ agent, directory, sensorFallback, page, founded }: RunningNod
       ? [
           `A swarm begins here. Its root key lies in ${directory.rootKeys}: keep a copy elsewhere.`,
           'Join a second agent to it, from another terminal:',
-          `  ${kalos} up --name second --dir ${join('/tmp', 'kalos-second')} --join "$(${kalos} token create -q${here})"`,
+          `  ${kalos} up --name second --dir ${directory.path}-second --join "$(${kalos} token create -q${here})"`,
           ...(isLoopback(address) ? ['  (for other machines start this one with --listen 0.0.0.0:7700)'] : []),
         ]
       : []),
