@@ -118,7 +118,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     transport,
     store,
     sensors,
-    actuator: await openActuator(directory, config.service, options.log),
+    actuator: await openActuator(directory, config.service, store, options.log),
     compute: new ForkedCompute(options.entry, modelPath),
     crypto,
     releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
@@ -289,6 +289,7 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
 async function openActuator(
   { actuator: state, actuatorPolicy }: StateDirectory,
   services: readonly ServiceSpec[],
+  store: LevelStore,
   log: NodeOptions['log'],
 ): Promise<ActuatorClient> {
   const { KALOS_ACTUATOR: system } = process.env;
@@ -304,6 +305,7 @@ async function openActuator(
       own: system === undefined ? own : undefined,
       logs: join(dirname(socket), 'services'),
       services,
+      store,
       log,
     });
   } catch (error) {

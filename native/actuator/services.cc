@@ -573,7 +573,8 @@ void Services::encode(const std::string &name, Encoder *answer) const {
 	const Service &service = *services_.at(name);
 	answer->array(9).text(name).text(states[service.state]).number(service.pid).number(service.pid == 0 ? 0 : service.start_ticks);
 	answer->number(service.exit_code).number(service.exit_signal).number(service.starts).number(service.since_ms);
-	bool elsewhere = service.spec.fenced && service.state == kStopped; // not this machine's to start
+	// Not this machine's to start. One that is held and does not run is no different from any other.
+	bool elsewhere = service.spec.fenced && service.state == kStopped && (service.lapsed || service.held_until_ms <= Loop::now_ms());
 	answer->number(elsewhere || service.down_by == kPending ? kPerson : service.down_by);
 }
 

@@ -24,6 +24,7 @@ import {
   stepToWire,
   stoppedService,
 } from '../../../swarm/ports/actuator.ts';
+import type { Store } from '../../../swarm/ports/store.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { ServiceChecks } from './service-checks.ts';
 import { SystemdUnits } from './systemd-units.ts';
@@ -91,6 +92,8 @@ export interface ActuatorOptions {
   services: readonly ServiceSpec[];
   /** Where systemd is asked about services that are its units. */
   systemctl?: string;
+  /** Where it is kept who stopped a unit; without it that is forgotten with this client. */
+  store?: Pick<Store, 'range' | 'write'>;
   log(level: 'info' | 'warn', text: string): void;
 }
 
@@ -124,9 +127,15 @@ export class ActuatorClient implements Actuator {
     for (const spec of options.services) this.#samples.set(spec.name, stoppedService(spec, Date.now()));
     const units = options.services.filter(({ unit }) => unit !== undefined);
     if (units.length > 0)
-      this.#units = new SystemdUnits(options.systemctl ?? '/usr/bin/systemctl', units, (name, { signal, ...change }) =>
-        this.#update(name, { ...change, exitSignal: signalName(signal ?? 0) }),
-      );
+      this.#units = new SystemdUnits({
+        systemctl: options.systemctl ?? '/usr/bin/systemctl',
+        services: units,
+        store: options.store,
+        changed: (name, { signal, ...change }, exits) => {
+          this.#update(name, { ...change, exitSignal: signalName(signal ?? 0) });
+          for (let n = 0; n < exits; n++) this.#onExit(name); // and systemd has started it again
+        },
+      });
     this.#checks = new ServiceChecks(options.logs, (name, command) =>
       this.#ask('check', name, command, EXEC_CHECK_MS).then(({ ok }) => ok),
     );
@@ -136,7 +145,7 @@ export class ActuatorClient implements Actuator {
   static async open(options: ActuatorOptions): Promise<ActuatorClient> {
     const client = new ActuatorClient(options);
     await client.#connect();
-    await client.#units?.look();
+    await client.#units?.open();
     return client;
   }
 
@@ -363,6 +372,7 @@ export class ActuatorClient implements Actuator {
   arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
     // An actuator of a version before 0.3.0 takes none, nor one that nobody judges for.
     const shown = leave !== undefined && this.capabilities.includes('leave') ? [leave] : [];
+    this.#units?.armed(id, fireAfterMs, steps);
     return this.#do('arm', id, fireAfterMs, steps.map(stepToWire), ...shown);
   }
 
@@ -372,12 +382,14 @@ export class ActuatorClient implements Actuator {
     return outcome;
   }
 
-  confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
+  async confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
+    await this.#units?.confirmed(id, byPerson);
     // To an actuator before 0.4.0 every stop is a person's.
     return this.#do('confirm', id, ...(this.#features.includes('intent') ? [byPerson ? 1 : 0] : []));
   }
 
   undo(id: string, reason: string): Promise<ActuatorOutcome> {
+    this.#units?.undone(id);
     return this.#do('undo', id, reason);
   }
 
