@@ -33,7 +33,7 @@ import { agentSettings } from './config/agent-config.ts';
 import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
-import { KalosError, reasonOf } from './errors.ts';
+import { KalosError, reasonOf, remedyFor } from './errors.ts';
 import { Configuration, type Reloaded } from './reload.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
@@ -238,7 +238,7 @@ async function openStore(directory: StateDirectory, log: NodeOptions['log']): Pr
     else
       log(
         'warn',
-        `the disk of ${path} takes no writes: ${reason}. The agent observes, and keeps its services running, until it does; free space there`,
+        `the disk of ${path} takes no writes: ${reason}. The agent observes, and keeps its services running, until it does; ${remedyFor(reason, path)}`,
       );
   };
   try {
@@ -255,16 +255,6 @@ function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: N
   } catch (error) {
     log('warn', `the new network key is in use, and could not be kept in ${directory.networkKey}: ${reasonOf(error)}`);
   }
-}
-
-/** By what the disk says. */
-function remedyFor(refusal: string, path: string): string {
-  if (/space|quota/i.test(refusal)) return `make room there (df ${path}; df -i ${path})`;
-  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
-  if (/permission|permitted/i.test(refusal))
-    return `give it to its user (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
-  if (/read-only/i.test(refusal)) return 'mount its file system writable';
-  return 'mend what the disk says';
 }
 
 function storeError({ path, database }: StateDirectory, error: unknown): KalosError {

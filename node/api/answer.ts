@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Level, reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
+import { remedyFor } from '../errors.ts';
 import { openApi } from './openapi.ts';
 import { failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
@@ -28,7 +29,7 @@ export async function answer(agent: Agent, request: IncomingMessage, level: Leve
   if (refusal !== undefined)
     return failed(
       503,
-      `the disk of the agent's state takes no writes (${refusal}): nothing can be recorded, so nothing is changed; free space there`,
+      `the disk of the agent's state takes no writes (${refusal}): nothing can be recorded, so nothing is changed; ${remedyFor(refusal)}`,
     );
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
@@ -55,7 +56,7 @@ async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promi
       resolve(
         failed(
           503,
-          `the disk of the agent's state takes no writes (${refusal}): what was asked is done once it does; free space there`,
+          `the disk of the agent's state takes no writes (${refusal}): what was asked is done once it does; ${remedyFor(refusal)}`,
         ),
       );
     }, REFUSAL_LOOK_MS);

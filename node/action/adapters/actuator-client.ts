@@ -25,6 +25,7 @@ import {
   stoppedService,
 } from '../../../swarm/ports/actuator.ts';
 import type { Store } from '../../../swarm/ports/store.ts';
+import { refusalOf } from '../../adapters/level-store.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { ServiceChecks } from './service-checks.ts';
 import { SystemdUnits } from './systemd-units.ts';
@@ -111,6 +112,7 @@ export class ActuatorClient implements Actuator {
   #socket: Socket | undefined;
   #nextId = 1;
   #closing = false;
+  #reconnecting = false;
   #owned = false;
   /** By this client: nothing of an earlier life can be in it. */
   #started = false;
@@ -172,9 +174,9 @@ export class ActuatorClient implements Actuator {
   #start({ program, arguments: args }: NonNullable<ActuatorOptions['own']>): void {
     this.#started = true;
     mkdirSync(dirname(this.#options.socket), { recursive: true, mode: 0o700 });
-    const errors = openSync(join(dirname(this.#options.socket), 'errors'), 'a', 0o600);
+    const errors = errorsOf(dirname(this.#options.socket));
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', errors], env: {} });
-    closeSync(errors);
+    if (errors !== 'ignore') closeSync(errors);
     child.on('error', (error) => this.#options.log('warn', `the actuator cannot be started: ${error.message}`));
     child.unref();
   }
@@ -215,17 +217,25 @@ export class ActuatorClient implements Actuator {
     this.#reconnect();
   }
 
+  /** Once at a time: a connection that is lost before it was greeted is lost to the attempt, too. */
   #reconnect(): void {
+    if (this.#reconnecting) return;
+    this.#reconnecting = true;
     this.#connect().then(
       () => {
+        this.#reconnecting = false;
         if (this.#closing) return;
+        if (this.#socket === undefined) return this.#reconnect(); // lost again while it was greeted
         this.#options.log('info', 'the actuator answers again');
         this.#onBack();
       },
       (error: unknown) => {
         if (this.#closing) return;
         this.#options.log('warn', String(error));
-        setTimeout(() => this.#reconnect(), START_WITHIN_MS);
+        setTimeout(() => {
+          this.#reconnecting = false;
+          this.#reconnect();
+        }, START_WITHIN_MS);
       },
     );
   }
@@ -441,6 +451,16 @@ export class ActuatorClient implements Actuator {
     await closed; // services may take their time: until then this loop turns, and says so
     clearTimeout(late);
     this.#heartbeat?.stop();
+  }
+}
+
+/** Where an actuator tells why it cannot start; a disk that takes no writes is no reason to be without one. */
+function errorsOf(directory: string): number | 'ignore' {
+  try {
+    return openSync(join(directory, 'errors'), 'a', 0o600);
+  } catch (error) {
+    if (refusalOf(error) === undefined) throw error;
+    return 'ignore';
   }
 }
 
