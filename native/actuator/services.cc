@@ -319,7 +319,7 @@ Outcome Services::start(const std::string &name) {
 	if (logless)
 		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int pipe[2] = {-1, -1};
-	if (log < 0 || (!logless && fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0) || pipe2(pipe, O_CLOEXEC) != 0)
+	if (log < 0 || (!logless && fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 && !refuses_writes(errno)) || pipe2(pipe, O_CLOEXEC) != 0)
 		return Outcome::error(path, errno);
 	pid_t self = getpid();
 	pid_t pid = fork();

@@ -1,7 +1,12 @@
 // The disk of an agent's state, and of its actuator's, answers every write with an error, as a failing one does: what full-disk.test.ts says of one
 // that is full, by errors that no mounted disk of a test's own gives.
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findPackage } from '../../node/adapters/package.ts';
 import { kalos } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import { RefusedDisk } from '../support/refused-disk.ts';
@@ -9,6 +14,7 @@ import { Setting, type Way } from '../support/settings.ts';
 
 const WEB = 'mode = "act"\n[[service]]\nname = "web"\ncommand = ["sleep", "1000"]\n';
 
+const KALOS = join(findPackage().root, 'bin', 'kalos');
 let disk: RefusedDisk;
 let setting: Setting;
 const begin = async (way: Way): Promise<void> => {
@@ -83,5 +89,21 @@ describe('an agent whose disk fails', () => {
       const now = (await setting.status()).services[0];
       return (now?.state === 'running' && now.pid !== pid) || undefined;
     });
+  }, 60_000);
+
+  it('is started from what is there where a release on trial cannot be recorded', async () => {
+    await begin('own');
+    await setting.end('both', 'SIGTERM');
+    const releases = join(setting.directory, 'releases');
+    mkdirSync(join(releases, 'new', 'package', 'dist'), { recursive: true });
+    writeFileSync(join(releases, 'new', 'package', 'dist', 'kalos.mjs'), 'process.exit(9);');
+    writeFileSync(join(releases, 'trial'), 'new');
+    disk.refuse(constants.errno.EIO, setting.place);
+    const env = { ...process.env, ...disk.environment };
+    const { stderr } = await promisify(execFile)(KALOS, ['up', '--dir', setting.directory], { env }).catch((error) => error);
+    expect(stderr).toMatch(/release new is given up: .*cannot be (used|written): Input\/output error/s);
+    disk.heal();
+    await setting.up();
+    expect(setting.said).toContain('release new is given up: it ended by itself (exit code 9)');
   }, 60_000);
 });
