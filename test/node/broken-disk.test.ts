@@ -47,6 +47,11 @@ describe('an agent whose disk fails', () => {
     expect(acknowledged.code).toBe(0);
 
     disk.refuse(constants.errno.EIO, setting.place);
+    const refused = await ask('silence', '--policy', 'raid-degraded', '--for', '1h');
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/takes no writes \(Input\/output error\).*smartctl/),
+    ]);
     await said(/takes no writes: Input\/output error\. .*smartctl/);
     await eventually('the condition', async () => (await setting.status()).conditions.DiskPressure === 'True' || undefined);
     process.kill(first, 'SIGKILL');
@@ -54,11 +59,6 @@ describe('an agent whose disk fails', () => {
       const pid = await pidOf();
       return pid !== 0 && pid !== first ? pid : undefined;
     });
-    const refused = await ask('silence', '--policy', 'service-exited', '--for', '1h');
-    expect([refused.code, refused.stderr]).toEqual([
-      1,
-      expect.stringMatching(/takes no writes \(Input\/output error\).*smartctl/),
-    ]);
     const { samples } = await setting.status();
     await eventually('it to go on observing', async () => (await setting.status()).samples > samples || undefined);
 
@@ -81,6 +81,7 @@ describe('an agent whose disk fails', () => {
     await begin('own');
     const pid = await eventually('the service to run', async () => (await setting.status()).services[0]?.pid ?? undefined);
     disk.refuse(constants.errno.EIO, setting.place);
+    expect((await ask('silence', '--policy', 'zombies', '--for', '1h')).code).toBe(1);
     await said(/takes no writes: Input\/output error/);
     process.kill(setting.pidOf('actuator'), 'SIGKILL');
     await said(/the actuator answers again/);
