@@ -85,7 +85,11 @@ export class Setting {
 
   /** Signals one or both, and waits until what has to end with them has ended. */
   async end(who: Who, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const pids = (who === 'both' ? (['agent', 'actuator'] as const) : [who]).map((one) => this.pidOf(one));
+    const pids: number[] = [];
+    for (const one of who === 'both' ? (['agent', 'actuator'] as const) : [who]) {
+      // One that has just been ended may not have been started again yet.
+      pids.push(await eventually(`the ${one} to run`, () => (lives(this.pidOf(one)) ? this.pidOf(one) : undefined)));
+    }
     for (const pid of pids) process.kill(pid, signal);
     for (const pid of pids) await eventually(`the end of ${pid}`, () => !lives(pid) || undefined);
     // As the first process, a stop in order of the agent is one of both.
@@ -106,6 +110,28 @@ export class Setting {
     await eventually('it to be known', () => ![this.#agent, this.#actuator].some(runs) || undefined);
     for (const pid of pids) if (lives(pid)) process.kill(-pid, 'SIGKILL');
     this.rewrite((record) => record.with(1, OTHER_BOOT));
+  }
+
+  /** Ends a service's process, by the number that the agent knows it by. */
+  kill(pid: number): void {
+    const isIt = (child: number): boolean =>
+      this.way === 'init' ? readFileSync(`/proc/${child}/status`, 'latin1').includes(`\t${pid}\nNSpgid`) : child === pid;
+    const found = childrenOf(this.pidOf('actuator')).find(isIt);
+    if (found === undefined) throw new Error(`no service with pid ${pid}`);
+    process.kill(found, 'SIGKILL');
+  }
+
+  /** Has the swarm, which is this agent, take a release. @param meanwhile once the agent before it has begun to end */
+  async upgrade(release: { file: string; version: string }, meanwhile: () => void): Promise<void> {
+    const before = this.said.length;
+    const begins = eventually('it to start anew', () => this.said.slice(before).match(/starting anew as release/) ?? undefined);
+    const pushed = kalos('upgrade', 'push', release.file, '--soak', '5', '--canary', 'one', '--dir', this.directory);
+    await Promise.race([begins, pushed]);
+    meanwhile();
+    const { code, stdout, stderr } = await pushed;
+    if (code !== 0) throw new Error(stdout + stderr);
+    const { version } = await this.status();
+    if (version !== release.version) throw new Error(`it runs ${version}`);
   }
 
   /** The records of services, as something else would have left them. */
