@@ -157,7 +157,7 @@ void make_state(const std::string &state) {
 		chmod(path.c_str(), strcmp(part, "/archive") == 0 || strcmp(part, "/changes") == 0 ? 0700 : 0711);
 	}
 	int lock = open((state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock < 0) // a disk that takes no writes: one that is there serves as well
+	if (lock < 0 && refuses_writes(errno)) // one that is there serves as well
 		lock = open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (lock < 0)
 		die(kExitError, state + "/lock: " + strerror(errno));

@@ -54,9 +54,6 @@ void reset_signals() {
 		signal(i, SIG_DFL);
 }
 
-// The disk is full, broken, or mounted read-only.
-bool refuses_writes(int error) { return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO; }
-
 // The child's own end of things, and of what this process was started with.
 void close_others() { syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); }
 
