@@ -13,11 +13,26 @@ export class KalosError extends Error {
   }
 }
 
-/** What the system said: "no space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. One line. */
+/** What Node puts in its own words: as strerror(3) has it, which LevelDB and the actuator say. */
+const WORDS: Readonly<Record<string, string>> = { EIO: 'Input/output error', ENFILE: 'Too many open files in system' };
+
+/** What the system said: "No space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. One line. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  const said = text.match(/^E[A-Z0-9]+: ([^,]+)/)?.[1] ?? text.split('\n')[0] ?? '';
+  const [, code = '', words] = text.match(/^(E[A-Z0-9]+): ([^,]+)/) ?? [];
+  const said = WORDS[code] ?? words ?? text.split('\n')[0] ?? '';
   return said.charAt(0).toUpperCase() + said.slice(1);
+}
+
+/** What to do, by the disk's error. @param path on it; without one, DIR is the state directory. */
+export function remedyFor(refusal: string, path = 'DIR'): string {
+  if (/space|quota/i.test(refusal)) return `free space there (df ${path}; df -i ${path})`;
+  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
+  if (/permission|permitted/i.test(refusal))
+    return `give this user access (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
+  if (/read-only/i.test(refusal)) return 'see in dmesg why its file system is read-only, and mount it writable';
+  if (/input\/output/i.test(refusal)) return 'the disk fails: see dmesg and smartctl -a, save what is on it, and replace it';
+  return 'repair the disk';
 }
 
 /** The closest of `known` within two edits: "did you mean". */

@@ -33,7 +33,7 @@ import { agentSettings } from './config/agent-config.ts';
 import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress } from './config/config.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
-import { KalosError, reasonOf } from './errors.ts';
+import { KalosError, reasonOf, remedyFor } from './errors.ts';
 import { Configuration, type Reloaded } from './reload.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
@@ -118,7 +118,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     transport,
     store,
     sensors,
-    actuator: await openActuator(directory, config.service, options.log),
+    actuator: await openActuator(directory, config.service, store, options.log),
     compute: new ForkedCompute(options.entry, modelPath),
     crypto,
     releases: new LocalReleases({ directory: directory.releases, takes: config.upgrades, environment: process.env }),
@@ -263,16 +263,6 @@ function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: N
   }
 }
 
-/** What to do, by the disk's error. */
-function remedyFor(refusal: string, path: string): string {
-  if (/space|quota/i.test(refusal)) return `free space there (df ${path}; df -i ${path})`;
-  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
-  if (/permission|permitted/i.test(refusal))
-    return `give this user access (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
-  if (/read-only/i.test(refusal)) return 'mount its file system writable';
-  return 'repair the disk';
-}
-
 function storeError({ path, database }: StateDirectory, error: unknown): KalosError {
   const cause = ((error as Error).cause ?? error) as { code?: string; message: string };
   if (cause.code === 'LEVEL_LOCKED')
@@ -295,6 +285,7 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
 async function openActuator(
   { actuator: state, actuatorPolicy }: StateDirectory,
   services: readonly ServiceSpec[],
+  store: LevelStore,
   log: NodeOptions['log'],
 ): Promise<ActuatorClient> {
   const { KALOS_ACTUATOR: system } = process.env;
@@ -310,6 +301,7 @@ async function openActuator(
       own: system === undefined ? own : undefined,
       logs: join(dirname(socket), 'services'),
       services,
+      store,
       log,
     });
   } catch (error) {

@@ -4,7 +4,8 @@ import { FEATURE_COUNT, FEATURE_WINDOW_S, featuresOf, INCIDENT_CLASSES, type Inc
 import { History } from '../node/telemetry/history.ts';
 import { readMetrics } from '../node/telemetry/metrics.ts';
 import type { Sample } from '../swarm/ports/sensors.ts';
-import { FakeLinux, IDLE, type MachineSize } from './machine/linux.ts';
+import { IDLE } from './machine/fake-process.ts';
+import { FakeLinux, type MachineSize } from './machine/linux.ts';
 import { SeededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 

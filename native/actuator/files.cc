@@ -548,6 +548,8 @@ Outcome write_durably(const std::string &directory, const std::string &name, con
 	return Outcome::fine();
 }
 
+bool refuses_writes(int error) { return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO; }
+
 bool read_whole(const std::string &path, size_t limit, std::string *content) {
 	Fd file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
 	if (!file.ok())

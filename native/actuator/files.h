@@ -38,4 +38,6 @@ Outcome file_read(const Policy &policy, const std::string &path, Encoder *answer
 
 // Writes a small file of the actuator's own: temporary file, fsync, rename, fsync of the directory.
 Outcome write_durably(const std::string &directory, const std::string &name, const std::string &content);
+// The error says that the disk is full, broken, or mounted read-only.
+bool refuses_writes(int error);
 bool read_whole(const std::string &path, size_t limit, std::string *content);

@@ -36,6 +36,8 @@ Outcome Services::hold(const std::string &name, int64_t until_monotonic_ms, int6
 		return Outcome::fine();
 	service->lapsed = false;
 	Outcome started = start(name);
+	if (!started.ok())
+		changed_(name, false); // held, and it does not run
 	return started.ok() ? Outcome{Outcome::kOk, "started"} : started;
 }
 

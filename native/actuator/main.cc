@@ -157,7 +157,11 @@ void make_state(const std::string &state) {
 		chmod(path.c_str(), strcmp(part, "/archive") == 0 || strcmp(part, "/changes") == 0 ? 0700 : 0711);
 	}
 	int lock = open((state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0)
+	if (lock < 0 && refuses_writes(errno)) // one that is there serves as well
+		lock = open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (lock < 0)
+		die(kExitError, state + "/lock: " + strerror(errno));
+	if (flock(lock, LOCK_EX | LOCK_NB) != 0)
 		die(kExitError, state + ": another actuator runs on it");
 	std::string pid = std::to_string(getpid()) + "\n";
 	(void)!ftruncate(lock, 0);

@@ -44,9 +44,6 @@ bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
 	return true;
 }
 
-// The disk is full, broken, or mounted read-only.
-bool refuses_writes(int error) { return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO; }
-
 // Copies the log and empties it: the service keeps its descriptor. Lines written in between may be lost.
 void rotate_log(const std::string &path, uid_t owner) {
 	for (int i = kLogsKept; i > 1; i--)
@@ -306,7 +303,7 @@ Outcome Services::start(const std::string &name) {
 	if (logless)
 		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int pipe[2] = {-1, -1};
-	if (log < 0 || (!logless && fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0) || pipe2(pipe, O_CLOEXEC) != 0)
+	if (log < 0 || (!logless && fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 && !refuses_writes(errno)) || pipe2(pipe, O_CLOEXEC) != 0)
 		return Outcome::error(path, errno);
 	pid_t self = getpid();
 	pid_t pid = fork();
@@ -504,7 +501,8 @@ void Services::encode(const std::string &name, Encoder *answer) const {
 	const Service &service = *services_.at(name);
 	answer->array(9).text(name).text(states[service.state]).number(service.pid).number(service.pid == 0 ? 0 : service.start_ticks);
 	answer->number(service.exit_code).number(service.exit_signal).number(service.starts).number(service.since_ms);
-	bool elsewhere = service.spec.fenced && service.state == kStopped; // not this machine's to start
+	// Not this machine's to start. One that is held and does not run is no different from any other.
+	bool elsewhere = service.spec.fenced && service.state == kStopped && (service.lapsed || service.held_until_ms <= Loop::now_ms());
 	answer->number(elsewhere || service.down_by == kPending ? kPerson : service.down_by);
 }
 

@@ -23,7 +23,11 @@ export class DiskReserve {
   /** @returns whether anything was released. */
   release(): boolean {
     const was = existsSync(this.#directory);
-    rmSync(this.#directory, { recursive: true, force: true });
+    try {
+      rmSync(this.#directory, { recursive: true, force: true });
+    } catch {
+      return false; // a disk that fails, or is read-only, gives nothing back
+    }
     return was;
   }
 

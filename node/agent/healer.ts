@@ -92,6 +92,8 @@ interface Tried {
 
 const OVER: Next = { kind: 'over' };
 const CLEARED = 'cleared before it was acted on';
+/** It fires until that has lasted. */
+const CLEARING = 'it is not so any more';
 
 export class Healer {
   readonly #parts: HealerParts;
@@ -404,7 +406,10 @@ export class Healer {
       },
       claim: () => this.#claimOf(incident, finding),
       // Witnesses, the swarm's order and the disk take their time: it may be well by then.
-      unchanged: () => (this.#isOver(incident) || !this.#stillFires(finding) ? CLEARED : undefined),
+      unchanged: () => {
+        if (this.#isOver(incident) || !this.#stillFires(finding)) return CLEARED;
+        return this.#parts.watcher.holds(finding) ? undefined : CLEARING;
+      },
       permitted: async (permit, votes) => {
         incident.certificate = this.#parts.permits.encoded(permit);
         const approved = permit.approvals.map(({ id, reason: why }) => `${why} (${id.slice(0, 8)})`).join(', ');
@@ -449,6 +454,8 @@ export class Healer {
       await this.#close(incident, 'resolved', CLEARED);
       return OVER;
     }
+    const holds = (): boolean => this.#parts.watcher.holds(finding);
+    if (reason === CLEARING) return this.#watch(incident, { kind: 'busy', reason, free: holds });
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step(incident, 'act', `${would}not done: ${reason}`, { verdict: verdict.kind });
     const back = (): string | undefined => this.#quiet(finding) ?? executor.brake(calls);

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
+import { remedyFor } from '../errors.ts';
 import { openApi } from './openapi.ts';
 import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
@@ -28,7 +29,7 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   if (refusal !== undefined)
     return failed(
       503,
-      `the disk of the state directory refuses writes (${refusal}): the request was rejected, for it cannot be recorded; free space there, or make it writable`,
+      `the disk of the state directory refuses writes (${refusal}): the request was rejected, for it cannot be recorded; ${remedyFor(refusal)}`,
     );
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
@@ -55,7 +56,7 @@ async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promi
       resolve(
         failed(
           503,
-          `the disk of the state directory refuses writes (${refusal}): the request is carried out once it accepts them; free space there, or make it writable`,
+          `the disk of the state directory refuses writes (${refusal}): the request is carried out once it accepts them; ${remedyFor(refusal)}`,
         ),
       );
     }, REFUSAL_LOOK_MS);

@@ -8,7 +8,7 @@ import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import { checkState } from '../config/adapters/state-check.ts';
 import { makeStateDirectory, SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';
-import { KalosError, reasonOf } from '../errors.ts';
+import { KalosError, reasonOf, remedyFor } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { printData } from './data.ts';
@@ -160,11 +160,14 @@ async function checkSpace(given: string | undefined): Promise<Finding> {
   const { path } = stateDirectory(given);
   if (!existsSync(path)) return { check, result: 'ok', detail: 'not needed yet' };
   const failure = await tryDisk(path);
-  const hint = `free space there (df ${path}; df -i ${path})`;
-  if (failure !== undefined) return { check, result: 'broken', detail: `${path} refuses writes: ${reasonOf(failure)}; ${hint}` };
+  if (failure !== undefined) {
+    const reason = reasonOf(failure);
+    return { check, result: 'broken', detail: `${path} refuses writes: ${reason}; ${remedyFor(reason, path)}` };
+  }
   const free = freeBytes(path);
   const detail = `${bytes(free)} free`;
-  return free < SCARCE_BYTES ? { check, result: 'lacks', detail: `only ${detail}: ${hint}` } : { check, result: 'ok', detail };
+  if (free >= SCARCE_BYTES) return { check, result: 'ok', detail };
+  return { check, result: 'lacks', detail: `only ${detail}: ${remedyFor('no space', path)}` };
 }
 
 /** What it may touch is its policy's to say; a policy that it would not take is broken. */

@@ -1,6 +1,7 @@
 // `kalos status`: the agent of this machine and the swarm as it sees it.
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
+import { remedyFor } from '../errors.ts';
 import { printData } from './data.ts';
 import { bytes, duration, EXIT, type Format, paint, printable, table } from './output.ts';
 
@@ -59,7 +60,7 @@ function render(answer: AgentStatus): string {
       '',
       paint(
         'red',
-        `The disk of the state directory refuses writes: ${answer.refusal}. The agent observes, and keeps its services running; free space there, or make it writable.`,
+        `The disk of the state directory refuses writes: ${answer.refusal}. The agent observes, and keeps its services running; ${remedyFor(answer.refusal)}.`,
       ),
     );
   if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));

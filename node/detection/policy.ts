@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CLAIM_KINDS } from '../../consensus/vote/claim.ts';
 import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
 import { DECLARED_KINDS } from '../telemetry/declared.ts';
+import { UNIT_POLICIES } from './unit-policies.ts';
 
 export const POLICY_SCOPES = ['machine', 'service', 'mount', ...DECLARED_KINDS] as const;
 export type PolicyScope = (typeof POLICY_SCOPES)[number];
@@ -114,7 +115,7 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
     {
       name: 'service-stopped',
       scope: 'service',
-      when: `service.state == 'stopped' && !service.task && !service.on_purpose`,
+      when: `service.state == 'stopped' && service.unit == '' && !service.task && !service.on_purpose`,
       for_s: 10, // while an agent starts, and between the steps of a change
       severity: 'critical',
       summary: 'a declared service is not running, and no person stopped it',
@@ -128,8 +129,23 @@ export const SHIPPED_POLICIES: readonly Policy[] = (
         { name: 'one that a person stopped', target: { state: 'stopped', on_purpose: true }, for_s: 600, fires: false },
         { name: 'one that is being started', target: { state: 'stopped' }, for_s: 5, fires: false },
         { name: 'a task at rest', target: { state: 'stopped', task: true }, for_s: 600, fires: false },
+        { name: 'a unit', target: { state: 'stopped', unit: 'web.service', unit_state: 'inactive' }, for_s: 600, fires: false },
       ],
     },
+    {
+      name: 'service-ended',
+      scope: 'service',
+      when: `service.state == 'exited' && !service.task && service.restart == 'never'`,
+      summary: 'a declared service ended by itself, and is declared not to be started again; service.start starts it',
+      condition: 'ServicesReady',
+      claim: 'service-down',
+      test: [
+        { name: 'one that is not to be started again', target: { state: 'exited', exit_code: 1, restart: 'never' }, fires: true },
+        { name: 'one that is', target: { state: 'exited', exit_code: 1 }, fires: false },
+        { name: 'a task', target: { state: 'exited', restart: 'never', task: true }, fires: false },
+      ],
+    },
+    ...UNIT_POLICIES,
     {
       name: 'service-unresponsive',
       scope: 'service',

@@ -11,11 +11,12 @@ import {
   type SignalName,
   stoppedService,
 } from '../../swarm/ports/actuator.ts';
-import type { NewLines, ProcessDetail, ProcessSample, Sample, Sensors } from '../../swarm/ports/sensors.ts';
+import type { NewLines, ProcessDetail, Sample, Sensors } from '../../swarm/ports/sensors.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { Answers } from './answers.ts';
 import { type ChangeMachine, SimulatedChanges } from './changes.ts';
+import { type FakeProcess, IDLE, sampleOf, type Workload } from './fake-process.ts';
 import { FakeFiles } from './files.ts';
 
 const TICKS_PER_SECOND = 100;
@@ -29,40 +30,6 @@ const EXITS_MS = 50;
 const SYSTEM_PROCESSES = 12;
 /** Memory left below which tasks stall, as a share. */
 const MEMORY_STALL_SHARE = 0.04;
-
-export interface Workload {
-  /** CPUs wanted. */
-  cpu: number;
-  rssBytes: number;
-  rssGrowthBytesPerS: number;
-  writeBytesPerS: number;
-  /** Files that it opens a second and does not close. */
-  filesPerS: number;
-  /** Children started a second: a fork bomb in slow motion. */
-  forksPerS: number;
-}
-
-export const IDLE: Workload = {
-  cpu: 0.01,
-  rssBytes: 20 * MIB,
-  rssGrowthBytesPerS: 0,
-  writeBytesPerS: 0,
-  filesPerS: 0,
-  forksPerS: 0,
-};
-
-interface FakeProcess {
-  pid: number;
-  name: string;
-  startTicks: number;
-  stopped: boolean;
-  nice: number;
-  workload: Workload;
-  rssBytes: number;
-  cpuTicks: number;
-  files: number;
-  writtenBytes: number;
-}
 
 const FIRST_FILES = 8;
 const STOPPED = { state: 'stopped', pid: undefined, startTicks: undefined } as const;
@@ -301,6 +268,13 @@ export class FakeLinux implements Sensors, ChangeMachine {
 
   onExit(listener: (name: string) => void): void {
     this.#onExit = listener;
+  }
+
+  /** What systemd shows of a service that is a unit. */
+  unitIs(name: string, unitState: string): void {
+    const service = this.#services.get(name);
+    if (service?.unit === undefined) throw new Error(`${name} is no unit`);
+    this.#set(name, { ...service, unitState, state: unitState === 'active' ? 'running' : 'stopped', sinceMs: this.#wallMs() });
   }
 
   startService(name: string): Promise<ActuatorOutcome> {
@@ -582,17 +556,3 @@ export class FakeLinux implements Sensors, ChangeMachine {
 
 const DONE: ActuatorOutcome = { ok: true };
 const gone = (pid: number): ActuatorOutcome => ({ ok: false, code: 'gone', message: `pid ${pid} is not that process any more` });
-
-function sampleOf(process: FakeProcess): ProcessSample {
-  const { pid, name, startTicks, stopped, cpuTicks, rssBytes } = process;
-  return {
-    pid,
-    parent: 1,
-    name,
-    state: stopped ? 'T' : 'S',
-    threads: 1,
-    cpuTicks: Math.floor(cpuTicks),
-    rssBytes: Math.floor(rssBytes),
-    startTicks,
-  };
-}

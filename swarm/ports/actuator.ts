@@ -83,6 +83,11 @@ export interface ServiceSample {
   port: number | undefined;
   /** The systemd unit that it is; undefined where the actuator is its parent. */
   unit: string | undefined;
+  /**
+   * What systemd calls the state of that unit: `active`, `inactive`, `failed`, `activating`, `deactivating`, `auto-restart`, or, where it does
+   * not run, why it cannot be loaded (`masked`, `not-found`, …); `unknown` where systemd does not answer. Empty where there is no unit.
+   */
+  unitState: string;
   /** A person stopped it, or it is not for this machine to run: nothing starts it. */
   onPurpose: boolean;
   /** A policy stopped it: reported, and not started again while the actuator runs. */
@@ -100,14 +105,25 @@ export interface ServiceSample {
   checked: boolean;
 }
 
+/** Of a unit that does not run, by what systemd calls it; else it is named as it is. */
+const UNIT_STATES: Readonly<Record<string, string>> = {
+  inactive: 'inactive in systemd, and no service.stop asked for it',
+  activating: 'being started by systemd',
+  deactivating: 'being stopped by systemd',
+  'auto-restart': 'it ended, and systemd waits before it starts it again',
+  masked: 'masked in systemd',
+};
+
 /** Why a declared service is not running, for people; empty if it runs, or is a task. */
-export function whyDown({ state, onPurpose, byPolicy, failover, unit, task, exitCode, exitSignal }: ServiceSample): string {
+export function whyDown(service: ServiceSample): string {
+  const { state, onPurpose, byPolicy, failover, unit, unitState, task, exitCode, exitSignal } = service;
+  if (unitState === 'unknown') return `systemd does not say how ${unit} is`;
   if (state === 'running' || task) return '';
   if (state === 'exited') return `exited with ${exitSignal ?? `status ${exitCode ?? 'unknown'}`}`;
   if (byPolicy) return 'stopped by a policy';
-  if (!onPurpose) return unit === undefined ? 'not started' : `systemd has no unit ${unit}`;
-  if (unit !== undefined) return 'inactive in systemd';
-  return failover ? 'not placed on this machine' : 'stopped by a person';
+  if (onPurpose) return failover ? 'not placed on this machine' : 'stopped by a person';
+  if (unit === undefined) return 'not started';
+  return unitState === 'not-found' ? `systemd has no unit ${unit}` : (UNIT_STATES[unitState] ?? `${unitState} in systemd`);
 }
 
 /** A declared service before its first start. */
@@ -124,7 +140,8 @@ export function stoppedService(spec: ServiceSpec, sinceMs: number): ServiceSampl
     restart: restart ?? 'always',
     critical: critical ?? false,
     bounds: bounds ?? {},
-    onPurpose: failover === true || unit !== undefined, // until it is held, and until systemd was asked
+    unitState: unit === undefined ? '' : 'unknown', // until systemd was asked
+    onPurpose: failover === true, // until it is held
     byPolicy: false,
     failover: failover ?? false,
     state: 'stopped',

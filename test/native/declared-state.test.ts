@@ -1,14 +1,16 @@
 // Whatever ends, and however: what is declared runs again, and only what a person stopped stays down, and is shown as such.
 // The whole matrix of {reboot, upgrade, crash, stop in order} × {agent, actuator, both} × the ways in which they run, the ways side
 // by side: they wait more than they compute.
-import { describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { kalos } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
+import { ReleaseMaker } from '../support/releases.ts';
 import { Setting, WAYS, type Way, type Who } from '../support/settings.ts';
 
 const able = process.getuid?.() === 0;
 const CONFIG = `
 mode = "observe"
+upgrades = true
 [[service]]
 name = "web"
 command = ["sleep", "6000"]
@@ -32,6 +34,15 @@ async function make({ onTestFinished }: TestContext, way: Way, config = CONFIG):
   return setting;
 }
 
+const releases = new ReleaseMaker();
+const release = { version: '0.9.0', file: '' };
+beforeAll(async () => {
+  if (!able) return;
+  await releases.open();
+  release.file = await releases.make(release.version);
+}, 60_000);
+afterAll(() => releases.close());
+
 /** As 0.3.0 wrote it on every stop: its reader cannot tell who stopped it. */
 const OLD_ON_PURPOSE = 1;
 const ON_PURPOSE_AT = 5;
@@ -43,11 +54,25 @@ const EVENTS: readonly Event[] = [
     ['crash', who, (setting) => setting.end(who, 'SIGKILL')],
   ]),
   ['reboot', 'both', (setting) => setting.reboot()],
+  // The last: from then on the launcher watches over the agent.
+  ['upgrade', 'agent', upgrade],
 ];
 
-/** Cells that are another cell: the first process's end is everybody's, and so is that of an agent with an actuator of its own. */
+/** To another release's files over the same state; one service dies while nobody looks after it. */
+async function upgrade(setting: Setting): Promise<void> {
+  const { services } = await setting.status();
+  const dies = services.find(({ name }) => name === 'api')?.pid ?? Number.NaN;
+  await setting.upgrade(release, () => setting.kill(dies));
+}
+
+/**
+ * Cells that are another cell: the first process's end is everybody's, and so is that of an agent with an actuator of its own; which the
+ * agent leaves to go on at an upgrade, like one that is not its own.
+ */
 const isOther = (way: Way, what: string, who: Who): boolean =>
-  (way === 'init' && who === 'both') || (way === 'own' && what === 'stop in order' && who === 'both');
+  (way === 'units' && what === 'upgrade') ||
+  (way === 'init' && who === 'both') ||
+  (way === 'own' && what === 'stop in order' && who === 'both');
 
 async function declaredState(setting: Setting, what: string): Promise<void> {
   const status = await eventually(`web and api to run after: ${what}`, async () => {

@@ -257,6 +257,16 @@ describe('a service', () => {
     }
   });
 
+  it('for fail-over is not on purpose where it is held and was not started', async () => {
+    const { client } = await make([sh('shared', 'exec sleep 600', { failover: true, user: 'nobody-at-all' })]);
+    const until = { monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) + 30_000, wallMs: Date.now() + 30_000 };
+    expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
+    expect(await client.hold('shared', until, 41)).toMatchObject({ ok: false, message: 'shared: no user nobody-at-all' });
+    expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: false });
+    expect(await client.release('shared')).toEqual({ ok: true });
+    expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
+  });
+
   it('is named as who has a file open for writing; who only reads it is not, nor is anybody beyond the policy', async () => {
     const test = new TestActuator();
     cleanups.push(() => test.stop());

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { AgentStatus } from '../../node/agent.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { kalos } from './agents.ts';
 import { ask } from './ask.ts';
 import { eventually } from './clock.ts';
 
@@ -96,8 +97,11 @@ export class Setting {
 
   /** Signals one or both, and waits until what has to end with them has ended. */
   async end(who: Who, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const pids = (who === 'both' ? (['agent', 'actuator'] as const) : [who]).map((one) => this.pidOf(one));
-    if (pids.some((pid) => pid < 2)) throw new Error(`of ${who} runs ${pids.join()}`); // 0 would be the test itself
+    const pids: number[] = [];
+    for (const one of who === 'both' ? (['agent', 'actuator'] as const) : [who]) {
+      // One that has just been ended may not have been started again yet; 0 would be the test itself.
+      pids.push(await eventually(`the ${one} to run`, () => [this.pidOf(one)].find((pid) => pid > 1 && lives(pid))));
+    }
     this.#declaredBefore = this.#declared();
     for (const pid of pids) process.kill(pid, signal);
     for (const pid of pids) await eventually(`the end of ${pid}`, () => !lives(pid) || undefined);
@@ -120,6 +124,28 @@ export class Setting {
     await eventually('it to be known', () => ![this.#agent, this.#actuator].some(runs) || undefined);
     for (const pid of pids) if (lives(pid)) process.kill(-pid, 'SIGKILL');
     this.rewrite((record) => record.with(1, OTHER_BOOT));
+  }
+
+  /** Ends a service's process, by the number that the agent knows it by. */
+  kill(pid: number): void {
+    const isIt = (child: number): boolean =>
+      this.way === 'init' ? readFileSync(`/proc/${child}/status`, 'latin1').includes(`\t${pid}\nNSpgid`) : child === pid;
+    const found = childrenOf(this.pidOf('actuator')).find(isIt);
+    if (found === undefined) throw new Error(`no service with pid ${pid}`);
+    process.kill(found, 'SIGKILL');
+  }
+
+  /** Has the swarm, which is this agent, take a release. @param meanwhile once the agent before it has begun to end */
+  async upgrade(release: { file: string; version: string }, meanwhile: () => void): Promise<void> {
+    const before = this.said.length;
+    const begins = eventually('it to start anew', () => this.said.slice(before).match(/starting anew as release/) ?? undefined);
+    const pushed = kalos('upgrade', 'push', release.file, '--soak', '5', '--canary', 'one', '--dir', this.directory);
+    await Promise.race([begins, pushed]);
+    meanwhile();
+    const { code, stdout, stderr } = await pushed;
+    if (code !== 0) throw new Error(stdout + stderr);
+    const { version } = await this.status();
+    if (version !== release.version) throw new Error(`it runs ${version}`);
   }
 
   /** The records of services, as something else would have left them. */

@@ -24,6 +24,8 @@ import {
   stepToWire,
   stoppedService,
 } from '../../../swarm/ports/actuator.ts';
+import type { Store } from '../../../swarm/ports/store.ts';
+import { refusalOf } from '../../adapters/level-store.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { ServiceChecks } from './service-checks.ts';
 import { SystemdUnits } from './systemd-units.ts';
@@ -91,6 +93,8 @@ export interface ActuatorOptions {
   services: readonly ServiceSpec[];
   /** Where systemd is asked about services that are its units. */
   systemctl?: string;
+  /** Where it is kept who stopped a unit; without it that is forgotten with this client. */
+  store?: Pick<Store, 'range' | 'write'>;
   log(level: 'info' | 'warn', text: string): void;
 }
 
@@ -117,6 +121,7 @@ export class ActuatorClient implements Actuator {
   #socket: Socket | undefined;
   #nextId = 1;
   #closing = false;
+  #reconnecting = false;
   #owned = false;
   /** By this client: nothing of an earlier life can be in it. */
   #started = false;
@@ -133,9 +138,15 @@ export class ActuatorClient implements Actuator {
     for (const spec of options.services) this.#samples.set(spec.name, stoppedService(spec, Date.now()));
     const units = options.services.filter(({ unit }) => unit !== undefined);
     if (units.length > 0)
-      this.#units = new SystemdUnits(options.systemctl ?? '/usr/bin/systemctl', units, (name, { signal, ...change }) =>
-        this.#update(name, { ...change, exitSignal: signalName(signal ?? 0) }),
-      );
+      this.#units = new SystemdUnits({
+        systemctl: options.systemctl ?? '/usr/bin/systemctl',
+        services: units,
+        store: options.store,
+        changed: (name, { signal, ...change }, exits) => {
+          this.#update(name, { ...change, exitSignal: signalName(signal ?? 0) });
+          for (let n = 0; n < exits; n++) this.#onExit(name); // and systemd has started it again
+        },
+      });
     this.#checks = new ServiceChecks(options.logs, async (name, command) => {
       const answer = await this.#ask('check', name, command, EXEC_CHECK_MS);
       return answer.ok ? 'open' : EXEC_CHECK[answer.code];
@@ -146,7 +157,7 @@ export class ActuatorClient implements Actuator {
   static async open(options: ActuatorOptions): Promise<ActuatorClient> {
     const client = new ActuatorClient(options);
     await client.#connect();
-    await client.#units?.look();
+    await client.#units?.open();
     return client;
   }
 
@@ -173,9 +184,9 @@ export class ActuatorClient implements Actuator {
   #start({ program, arguments: args }: NonNullable<ActuatorOptions['own']>): void {
     this.#started = true;
     mkdirSync(dirname(this.#options.socket), { recursive: true, mode: 0o700 });
-    const errors = openSync(join(dirname(this.#options.socket), 'errors'), 'a', 0o600);
+    const errors = errorsOf(dirname(this.#options.socket));
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', errors], env: {} });
-    closeSync(errors);
+    if (errors !== 'ignore') closeSync(errors);
     child.on('error', (error) => this.#options.log('warn', `the actuator cannot be started: ${error.message}`));
     child.unref();
   }
@@ -216,17 +227,25 @@ export class ActuatorClient implements Actuator {
     this.#reconnect();
   }
 
+  /** Once at a time: a connection that is lost before it was greeted is lost to the attempt, too. */
   #reconnect(): void {
+    if (this.#reconnecting) return;
+    this.#reconnecting = true;
     this.#connect().then(
       () => {
+        this.#reconnecting = false;
         if (this.#closing) return;
+        if (this.#socket === undefined) return this.#reconnect(); // lost again while it was greeted
         this.#options.log('info', 'the actuator answers again');
         this.#onBack();
       },
       (error: unknown) => {
         if (this.#closing) return;
         this.#options.log('warn', String(error));
-        setTimeout(() => this.#reconnect(), START_WITHIN_MS);
+        setTimeout(() => {
+          this.#reconnecting = false;
+          this.#reconnect();
+        }, START_WITHIN_MS);
       },
     );
   }
@@ -373,6 +392,7 @@ export class ActuatorClient implements Actuator {
   arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
     // An actuator of a version before 0.3.0 takes none, nor one that nobody judges for.
     const shown = leave !== undefined && this.capabilities.includes('leave') ? [leave] : [];
+    this.#units?.armed(id, fireAfterMs, steps);
     return this.#do('arm', id, fireAfterMs, steps.map(stepToWire), ...shown);
   }
 
@@ -382,12 +402,14 @@ export class ActuatorClient implements Actuator {
     return outcome;
   }
 
-  confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
+  async confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
+    await this.#units?.confirmed(id, byPerson);
     // To an actuator before 0.4.0 every stop is a person's.
     return this.#do('confirm', id, ...(this.#features.includes('intent') ? [byPerson ? 1 : 0] : []));
   }
 
   undo(id: string, reason: string): Promise<ActuatorOutcome> {
+    this.#units?.undone(id);
     return this.#do('undo', id, reason);
   }
 
@@ -439,6 +461,16 @@ export class ActuatorClient implements Actuator {
     await closed; // services may take their time: until then this loop turns, and says so
     clearTimeout(late);
     this.#heartbeat?.stop();
+  }
+}
+
+/** Where an actuator tells why it cannot start; a disk that takes no writes is no reason to be without one. */
+function errorsOf(directory: string): number | 'ignore' {
+  try {
+    return openSync(join(directory, 'errors'), 'a', 0o600);
+  } catch (error) {
+    if (refusalOf(error) === undefined) throw error;
+    return 'ignore';
   }
 }
 

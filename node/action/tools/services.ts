@@ -26,6 +26,7 @@ export function snapshotOf(target: ServiceSample): Snapshot {
     critical: target.critical ? 1 : 0,
     task: target.task ? 1 : 0,
     unit: target.unit ?? null,
+    onPurpose: target.onPurpose ? 1 : 0,
   };
 }
 
@@ -76,7 +77,9 @@ const serviceStop = changeTool(input('service.stop'), {
   name: 'service.stop',
   description: 'Stops a supervised service on purpose: policies leave it alone until it is started again',
   verification: { condition: 'service-stopped', stableMs: 500, windowMs: 10_000 },
-  refusal: (_call, { state }) => (state === 'stopped' ? 'the service is stopped already' : undefined),
+  // One that does not run for another reason may be told to stay down.
+  refusal: (_call, { state, onPurpose }) =>
+    state === 'stopped' && onPurpose === 1 ? 'the service is stopped already, on purpose' : undefined,
   dryRun: (_call, before) => [
     `service ${before.name}: ${before.state}${before.pid === null ? '' : ` (pid ${before.pid})`} → stopped`,
   ],

@@ -1,0 +1,63 @@
+// Whose stop it was that a systemd unit does not run: systemd itself shows a person's `service.stop`, a `systemctl stop`, a clean exit and a
+// unit that was never started as the same. Kept by the run that was stopped, so that a later stop by somebody else is not taken for it.
+import { z } from 'zod';
+import { decodeCbor, encodeCbor } from '../../../swarm/dissemination/cbor.ts';
+import type { Step } from '../../../swarm/ports/actuator.ts';
+import type { Store } from '../../../swarm/ports/store.ts';
+import type { UnitLook } from './systemd-units.ts';
+
+const PREFIX = 'unit-stop/';
+const MAX_UNITS = 256;
+const stopSchema = z.strictObject({ by: z.enum(['person', 'policy']), invocation: z.string() });
+type Stop = z.infer<typeof stopSchema>;
+
+export class UnitStops {
+  readonly #store: Pick<Store, 'range' | 'write'> | undefined;
+  readonly #stops = new Map<string, Stop>();
+  /** Of changes that are neither confirmed nor undone, until their deadline; by id. */
+  readonly #pending = new Map<string, { untilMs: number; units: readonly string[] }>();
+
+  constructor(store: Pick<Store, 'range' | 'write'> | undefined) {
+    this.#store = store;
+  }
+
+  async recall(): Promise<void> {
+    for (const [key, value] of (await this.#store?.range(PREFIX, { limit: MAX_UNITS })) ?? []) {
+      const stop = stopSchema.safeParse(decodeCbor(value)).data;
+      if (stop !== undefined) this.#stops.set(key.slice(PREFIX.length), stop);
+    }
+  }
+
+  /** Who stopped a unit as it is now; while a change is under way that is a person, so that nobody starts it. */
+  whose(unit: string, { state, invocation }: UnitLook): Stop['by'] | undefined {
+    const isPending = [...this.#pending.values()].some((one) => one.untilMs > performance.now() && one.units.includes(unit));
+    if (isPending && state !== 'running') return 'person';
+    const stop = this.#stops.get(unit);
+    if (stop === undefined) return undefined;
+    // Once systemd has forgotten the run, after a boot say, it did not run since.
+    if (state !== 'running' && (invocation === '' || stop.invocation === '' || invocation === stop.invocation)) return stop.by;
+    this.#stops.delete(unit);
+    void this.#store?.write([{ kind: 'delete', key: PREFIX + unit }]).catch(() => undefined); // it is judged again at the next start
+    return undefined;
+  }
+
+  armed(id: string, untilMs: number, steps: readonly Step[]): void {
+    for (const [other, pending] of this.#pending) if (pending.untilMs <= performance.now()) this.#pending.delete(other);
+    const verbs = new Map(steps.flatMap(({ do: [kind, verb, unit] }) => (kind === 'unit' ? [[String(unit), verb]] : [])));
+    const units = [...verbs].flatMap(([unit, verb]) => (verb === 'stop' ? [unit] : []));
+    if (units.length > 0) this.#pending.set(id, { untilMs, units });
+  }
+
+  async confirmed(id: string, by: Stop['by'], invocationOf: (unit: string) => string): Promise<void> {
+    const units = this.#pending.get(id)?.units ?? [];
+    const stops = units.map((unit) => [unit, { by, invocation: invocationOf(unit) }] as const);
+    for (const [unit, stop] of stops) this.#stops.set(unit, stop);
+    if (stops.length > 0)
+      await this.#store?.write(stops.map(([unit, stop]) => ({ kind: 'put', key: PREFIX + unit, value: encodeCbor(stop) })));
+    this.#pending.delete(id);
+  }
+
+  undone(id: string): void {
+    this.#pending.delete(id);
+  }
+}
