@@ -172,9 +172,12 @@ function addAskingCommands(program: Command): void {
     .addOption(format())
     .option('--fix', 'mend what can be mended', false)
     .option('--dry-run', 'with --fix: only say what would be done', false)
-    .addHelpText('after', exits('0 nothing broken, 3 something is'))
-    .action(async ({ dir, output, ...options }: Common & { fix: boolean; dryRun: boolean }) =>
-      ends((await import('../node/cli/doctor.ts')).doctor(dir, output, options)),
+    .option('--policy <file>', 'instead: what each rule of an actuator’s policy makes possible')
+    .addHelpText('after', exits('0 nothing broken, 1 no policy, 3 something is broken'))
+    .action(async ({ dir, output, policy, ...options }: Common & { fix: boolean; dryRun: boolean; policy?: string }) =>
+      policy === undefined
+        ? ends((await import('../node/cli/doctor.ts')).doctor(dir, output, options))
+        : ends((await import('../node/cli/doctor-policy.ts')).judgePolicy(policy, output)),
     );
 }
 

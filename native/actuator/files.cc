@@ -56,8 +56,8 @@ struct Place {
 	std::string path;
 };
 
-Outcome find(const Policy &policy, const std::string &path, Place *out) {
-	std::string root = policy.root_of(path);
+Outcome find(const Policy &policy, const std::string &path, Place *out, bool reads = false) {
+	std::string root = policy.root_of(path, reads);
 	if (root.empty())
 		return Outcome::refused(path + ": the actuator's policy does not allow this path");
 	out->root = Fd(open_beneath(AT_FDCWD, root.c_str(), O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
@@ -471,7 +471,7 @@ Outcome file_recall(const Policy &policy, const std::string &path, const std::st
 Outcome file_stat(const Policy &policy, const std::string &path, Encoder *answer) {
 	Place place;
 	struct stat at;
-	Outcome step = find(policy, path, &place);
+	Outcome step = find(policy, path, &place, true);
 	if (!step.ok())
 		return step;
 	if (fstatat(place.parent.get(), place.leaf.c_str(), &at, AT_SYMLINK_NOFOLLOW) != 0)
@@ -484,7 +484,7 @@ Outcome file_stat(const Policy &policy, const std::string &path, Encoder *answer
 
 Outcome file_list(const Policy &policy, const std::string &path, Encoder *answer) {
 	Place place;
-	Outcome step = find(policy, path + "/x", &place); // the directory itself may be the allowed one
+	Outcome step = find(policy, path + "/x", &place, true); // the directory itself may be the allowed one
 	if (!step.ok())
 		return step;
 	DIR *dir = fdopendir(dup(place.parent.get()));
@@ -511,7 +511,7 @@ Outcome file_list(const Policy &policy, const std::string &path, Encoder *answer
 Outcome file_read(const Policy &policy, const std::string &path, Encoder *answer) {
 	Place place;
 	struct stat at;
-	Outcome step = find(policy, path, &place);
+	Outcome step = find(policy, path, &place, true);
 	if (step.ok())
 		step = look(place, &at);
 	if (!step.ok())

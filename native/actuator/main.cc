@@ -55,7 +55,7 @@ const char kUsage[] =
 	"  --stall-limit MS    kill an agent that sends no heartbeat for this long, if something restarts it; at least 4000, default 30000\n"
 	"  --watchdog DEVICE   a hardware watchdog, such as /dev/watchdog, that resets the machine when this program hangs\n"
 	"  --init              be the first process: run COMMAND (the agent) as USER, keep it running, reap, shut down in order\n"
-	"  --check-policy FILE says whether a policy is good\n";
+	"  --check-policy FILE says whether a policy is good, and what each rule makes possible\n";
 
 struct Options {
 	ServerOptions server;
@@ -80,6 +80,8 @@ int check_policy(const std::string &file) {
 	if (Policy::load(file, &policy, &text, &why) != Policy::kLoaded)
 		die(kExitError, why);
 	printf("%s: good\n", file.c_str());
+	for (const std::string &line : policy.lint())
+		printf("  %s\n", line.c_str());
 	return 0;
 }
 

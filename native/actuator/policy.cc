@@ -18,10 +18,37 @@ constexpr size_t kMaxNameBytes = 64;
 const char *const kProtectedNames[] = {"systemd", "systemd-journald", "systemd-logind", "systemd-udevd", "systemd-networkd",
                                        "init", "sshd", "dbus-daemon", "dbus-broker", "login", "agetty", "NetworkManager",
                                        "wpa_supplicant", "dhclient", "kalos-actuator"};
-const char *const kProtectedPaths[] = {"/boot", "/dev", "/proc", "/sys", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin",
-                                       "/usr/lib", "/usr/lib64", "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers",
-                                       "/etc/sudoers.d", "/etc/ssh", "/etc/pam.d", "/etc/security", "/etc/ld.so.conf", "/etc/ld.so.cache",
-                                       "/etc/ld.so.preload", "/etc/kalos", "/etc/fstab", "/etc/crypttab"};
+// Not even read: what opens an account, or is KALOS' own.
+const char *const kSecretPaths[] = {
+	"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/root", "/etc/ssl/private",
+	"/etc/pki/tls/private", "/etc/krb5.keytab", "/etc/crypttab", "/etc/cryptsetup-keys.d", "/etc/wireguard", "/etc/kalos", "/var/lib/kalos", "/var/lib/kalos-actuator",
+	"/var/lib/systemd/credential.secret", "/proc", "/sys", "/dev"};
+// Not written: through each of these, whoever writes to it becomes root, or cuts the machine off.
+const char *const kProtectedPaths[] = {
+	// what runs: programs, libraries, kernels, and what is loaded into all of them
+	"/boot", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local/bin",
+	"/usr/local/sbin", "/usr/local/lib", "/usr/local/libexec", "/usr/share/kalos", "/opt/kalos", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.cache",
+	"/etc/ld.so.preload", "/etc/modprobe.d", "/etc/modules", "/etc/modules-load.d", "/etc/initramfs-tools", "/etc/dracut.conf.d", "/etc/default", "/etc/sysconfig",
+	"/etc/kernel", "/etc/grub.d", "/etc/alternatives", "/etc/binfmt.d", "/etc/python3", "/etc/perl",
+	// who may: accounts, sudo, PAM, polkit, certificates that are believed
+	"/etc/passwd", "/etc/passwd-", "/etc/group", "/etc/group-", "/etc/subuid", "/etc/subuid-", "/etc/subgid", "/etc/subgid-", "/etc/login.defs", "/etc/shells", "/etc/nsswitch.conf",
+	"/etc/sudo.conf", "/etc/sudo_logsrvd.conf", "/etc/doas.conf", "/etc/pam.conf", "/etc/pam.d", "/etc/security", "/etc/polkit-1", "/usr/share/polkit-1", "/etc/krb5.conf",
+	"/etc/krb5.conf.d", "/etc/ca-certificates", "/etc/ca-certificates.conf", "/usr/local/share/ca-certificates", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki", "/etc/apparmor",
+	"/etc/apparmor.d", "/etc/selinux", "/etc/audit",
+	// what is started by root: units, timers, cron, at, shells, log rotation, devices, packages, messages
+	"/etc/systemd", "/run/systemd", "/usr/local/share/systemd", "/etc/init.d", "/etc/inittab", "/etc/init", "/etc/rc.local", "/etc/rc.d", "/etc/rc0.d", "/etc/rc1.d", "/etc/rc2.d",
+	"/etc/rc3.d", "/etc/rc4.d", "/etc/rc5.d", "/etc/rc6.d", "/etc/rcS.d", "/etc/insserv", "/etc/crontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly",
+	"/etc/cron.monthly", "/etc/cron.yearly", "/etc/anacrontab", "/var/spool/cron", "/var/spool/at", "/var/spool/anacron", "/etc/profile", "/etc/profile.d", "/etc/environment",
+	"/etc/environment.d", "/etc/bash.bashrc", "/etc/bashrc", "/etc/bash_completion.d", "/etc/zsh", "/etc/zshrc", "/etc/zshenv", "/etc/zprofile", "/etc/csh.cshrc", "/etc/csh.login",
+	"/etc/fish", "/etc/skel", "/etc/inputrc", "/etc/logrotate.conf", "/etc/logrotate.d", "/etc/tmpfiles.d", "/etc/sysusers.d", "/etc/sysctl.conf", "/etc/sysctl.d", "/etc/udev",
+	"/etc/acpi", "/etc/pm", "/etc/update-motd.d", "/etc/apt", "/etc/dpkg", "/var/lib/dpkg", "/var/lib/apt", "/var/cache/apt/archives", "/etc/dnf", "/etc/yum", "/etc/yum.conf",
+	"/etc/yum.repos.d", "/etc/rpm", "/var/lib/rpm", "/etc/pacman.conf", "/etc/pacman.d", "/etc/apk", "/etc/needrestart", "/etc/dbus-1", "/usr/share/dbus-1", "/run/dbus", "/etc/X11",
+	"/etc/xdg", "/etc/docker", "/etc/containerd", "/etc/cni", "/etc/kubernetes", "/etc/snmp", "/etc/rsyslog.conf", "/etc/rsyslog.d",
+	// where the machine is, and how it is reached
+	"/etc/fstab", "/etc/mdadm", "/etc/lvm", "/etc/exports", "/etc/auto.master", "/etc/network", "/etc/netplan", "/etc/NetworkManager", "/etc/wpa_supplicant", "/etc/dhcp",
+	"/etc/nftables.conf", "/etc/nftables.d", "/etc/iptables", "/etc/ufw", "/etc/firewalld", "/etc/hosts.allow", "/etc/hosts.deny", "/etc/gai.conf", "/etc/machine-id"};
+// Wherever they are.
+const char *const kProtectedParts[] = {"/.kalos/", "/.ssh/", "/.gnupg/"};
 // Beneath /dev, but no devices: files of programs.
 constexpr char kSharedMemory[] = "/dev/shm";
 // Code that the kernel would run, or the end of all protection: not to be allowed by any file.
@@ -29,7 +56,7 @@ const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe
                                          "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
                                          "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
 const char *const kCertified[] = {"service", "unit", "process", "sysctl", "path"};
-const char *const kKinds[] = {"sysctl", "path", "block", "program", "user", "process", "process-user", "unit"};
+const char *const kKinds[] = {"sysctl", "path", "file", "read", "block", "program", "user", "process", "process-user", "unit"};
 
 bool has_control(const std::string &text) {
 	for (unsigned char c : text)
@@ -124,7 +151,7 @@ bool Policy::rule(const std::string &line, std::string *why) {
 		*why = "names are exact: no wildcards";
 		return false;
 	}
-	bool path = kind == "path" || kind == "program";
+	bool path = kind == "path" || kind == "file" || kind == "read" || kind == "program";
 	std::string setting;
 	// A rule that ends with a dot is of all keys below.
 	bool key = kind == "sysctl" && sysctl_path(name.back() == '.' ? name + "x" : name, &setting);
@@ -135,7 +162,7 @@ bool Policy::rule(const std::string &line, std::string *why) {
 	if (verb == "protect" && kind == "process")
 		protected_names_.insert(name);
 	else if (verb == "protect" && kind == "path")
-		protected_paths_.insert(name);
+		protect_path(name);
 	else if (verb == "certify" && is_one_of(kCertified, kind))
 		certified_.insert(kind + " " + name);
 	else if ((verb == "allow" || verb == "deny") && is_one_of(kKinds, kind))
@@ -153,6 +180,8 @@ bool Policy::parse(const std::string &text, Policy *out, std::string *why) {
 		policy.protected_names_.insert(name);
 	for (const char *path : kProtectedPaths)
 		policy.protected_paths_.insert(path);
+	for (const char *path : kSecretPaths)
+		policy.secret_paths_.insert(path);
 	std::istringstream lines(text);
 	std::string line;
 	for (int number = 1; std::getline(lines, line); number++) {
@@ -222,21 +251,39 @@ bool Policy::allows_sysctl(const std::string &key) const {
 	return matches(allowed_) && !matches(denied_);
 }
 
-std::string Policy::root_of(const std::string &path) const {
-	if (!is_plain_path(path) || path.find("/.kalos/") != std::string::npos || path.find("/.ssh/") != std::string::npos)
-		return "";
+std::string Policy::protection_of_path(const std::string &path, bool reads) const {
+	std::string within = path + "/";
+	for (const char *part : kProtectedParts)
+		if (within.find(part) != std::string::npos)
+			return part;
+	auto keeps = [&](const std::string &kept) { return (is_within(path, kept) && !is_within(path, kSharedMemory)) || is_within(kept, path); };
+	for (const std::string &kept : secret_paths_)
+		if (keeps(kept))
+			return kept;
 	for (const std::string &kept : protected_paths_)
-		if ((is_within(path, kept) && !is_within(path, kSharedMemory)) || is_within(kept, path))
-			return "";
+		if (!reads && keeps(kept))
+			return kept;
+	return "";
+}
+
+std::string Policy::root_of(const std::string &path, bool reads) const {
+	if (!is_plain_path(path))
+		return "";
 	std::string root;
+	std::string directory = path.substr(0, path.rfind('/'));
+	if (!directory.empty() && (has(allowed_, "file", path) || (reads && has(allowed_, "read", path))))
+		root = directory;
+	if (!protection_of_path(path, reads).empty())
+		return "";
 	for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
 		std::string parent = path.substr(0, slash);
-		if (has(denied_, "path", parent))
+		if (has(denied_, "path", parent) || (reads && has(denied_, "read", parent)))
 			return "";
-		if (root.empty() && has(allowed_, "path", parent))
+		if (root.empty() && (has(allowed_, "path", parent) || (reads && has(allowed_, "read", parent))))
 			root = parent;
 	}
-	return has(denied_, "path", path) ? "" : root;
+	bool denied = has(denied_, "path", path) || has(denied_, "file", path) || (reads && has(denied_, "read", path));
+	return denied ? "" : root;
 }
 
 bool Policy::allows_block(const std::string &device) const { return has(allowed_, "block", device) && !has(denied_, "block", device); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this machine's owner allows the actuator to touch, whoever asks. One rule a line, nothing allowed by default:
 //
-//   allow | deny   sysctl KEY (or PREFIX.)  path DIR  block DEVICE  program PATH  user NAME  process NAME
+//   allow | deny   sysctl KEY (or PREFIX.)  path DIR (what lies in it)  file PATH  read PATH (and what lies in it: not written)  block DEVICE  program PATH  user NAME  process NAME
 //                  process-user NAME  unit NAME
 //   allow          net
 //   swarm          ID   (whose leave counts: else that of the first that is shown)
@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 class Policy {
 public:
@@ -24,8 +25,12 @@ public:
 	static Loaded load(const std::string &path, Policy *out, std::string *text, std::string *why);
 
 	bool allows_sysctl(const std::string &key) const;
-	// The allowed directory that a path lies in, strictly; empty where it is not allowed.
-	std::string root_of(const std::string &path) const;
+	// The directory from which a path may be reached: the allowed one that it lies in, or of a single file its own; empty where it is not allowed.
+	std::string root_of(const std::string &path, bool reads = false) const;
+	// What keeps a path from being written, or read, whatever is allowed; empty where nothing does.
+	std::string protection_of_path(const std::string &path, bool reads) const;
+	// In words, what each rule makes possible, and what is wrong with it; one line each.
+	std::vector<std::string> lint() const;
 	bool allows_block(const std::string &device) const;
 	bool allows_program(const std::string &path) const;
 	bool allows_user(const std::string &name) const;
@@ -39,7 +44,7 @@ public:
 	// Whose leave counts; empty where that is not said.
 	const std::string &swarm() const { return swarm_; }
 	// Kept from every tool whatever the file says: the actuator's own state, say.
-	void protect_path(const std::string &path) { protected_paths_.insert(path); }
+	void protect_path(const std::string &path) { secret_paths_.insert(path); }
 	// The agent that is connected.
 	pid_t protected_pid = 0;
 
@@ -52,6 +57,7 @@ private:
 	std::set<std::string> certified_;
 	std::set<std::string> protected_names_;
 	std::set<std::string> protected_paths_;
+	std::set<std::string> secret_paths_;
 	bool net_ = false;
 	std::string swarm_;
 };

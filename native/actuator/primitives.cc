@@ -381,7 +381,7 @@ Outcome Primitives::read(const Value &primitive, Encoder *answer) const {
 
 std::vector<std::string> Primitives::capabilities() const {
 	std::vector<std::string> names{"services", "cgroups"};
-	for (auto [kind, name] : {std::pair{"sysctl", "sysctls"}, {"path", "files"}, {"block", "blocks"}, {"program", "programs"}, {"process", "processes"}, {"process-user", "processes"}, {"unit", "units"}})
+	for (auto [kind, name] : {std::pair{"sysctl", "sysctls"}, {"path", "files"}, {"file", "files"}, {"block", "blocks"}, {"program", "programs"}, {"process", "processes"}, {"process-user", "processes"}, {"unit", "units"}})
 		if (policy_.allows_any(kind) && names.back() != name)
 			names.push_back(name);
 	if (policy_.allows_net())

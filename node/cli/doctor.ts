@@ -12,6 +12,7 @@ import { KalosError, reasonOf, remedyFor } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { printData } from './data.ts';
+import { rulingsOf } from './doctor-policy.ts';
 import { POLICY } from './install.ts';
 import { bytes, EXIT, type Format, paint } from './output.ts';
 
@@ -194,10 +195,14 @@ function checkActuator(given: string | undefined): Finding {
       },
     };
   try {
-    execFileSync(actuatorPath, ['--check-policy', policy], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
-    return { check, result: 'ok', detail: `its policy is ${policy}` };
+    const asRoot = rulingsOf(policy).filter(({ root }) => root);
+    const wide =
+      asRoot.length === 0
+        ? ''
+        : `; the agent can become root by ${asRoot.map(({ rule }) => rule).join(', ')}: kalos doctor --policy ${policy}`;
+    return { check, result: 'ok', detail: `its policy is ${policy}${wide}` };
   } catch (error) {
-    return { check, result: 'broken', detail: String((error as { stderr?: string }).stderr ?? error).trim() };
+    return { check, result: 'broken', detail: (error as Error).message };
   }
 }
 

@@ -182,6 +182,7 @@ describe('a service', () => {
     const { test, client } = await make([{ name: 'idle', command: ['sleep', '600'] }]);
     await client.bringUp('idle');
     await stop(client, 'idle');
+    await client.close(); // else it connects again, and the two take turns
     await test.kill();
     await test.start();
     const next = await test.client([{ name: 'idle', command: ['sleep', '600'] }]);
