@@ -126,6 +126,6 @@ describe.skipIf(!able).concurrent('what is declared', () => {
       return now.conditions.ServicesReady === 'False' ? now : undefined;
     });
     expect(status.services.find(({ name }) => name === 'strange')).toMatchObject({ state: 'stopped', why: 'not started' });
-    expect(status.openIncidents).toMatchObject([{ target: 'strange', summary: expect.stringContaining('does not run') }]);
+    expect(status.openIncidents).toMatchObject([{ target: 'strange', summary: expect.stringContaining('is not running') }]);
   }, 60_000);
 });

@@ -50,9 +50,9 @@ describe('an agent whose disk fails', () => {
     const refused = await ask('silence', '--policy', 'raid-degraded', '--for', '1h');
     expect([refused.code, refused.stderr]).toEqual([
       1,
-      expect.stringMatching(/takes no writes \(Input\/output error\).*smartctl/),
+      expect.stringMatching(/refuses writes \(Input\/output error\).*smartctl/),
     ]);
-    await said(/takes no writes: Input\/output error\. .*smartctl/);
+    await said(/refuses writes: Input\/output error\. .*smartctl/);
     await eventually('the condition', async () => (await setting.status()).conditions.DiskPressure === 'True' || undefined);
     process.kill(first, 'SIGKILL');
     const second = await eventually('the service to run again', async () => {
@@ -63,13 +63,13 @@ describe('an agent whose disk fails', () => {
     await eventually('it to go on observing', async () => (await setting.status()).samples > samples || undefined);
 
     disk.heal();
-    await said(/takes writes again/);
+    await said(/accepts writes again/);
     await eventually(
       'what waited to be recorded',
       async () => (await setting.status()).auditRecords > before.auditRecords || undefined,
     );
     expect([(await setting.status()).refusal, await pidOf()]).toEqual([null, second]);
-    expect(setting.said.match(/takes no writes: Input/g)).toHaveLength(1);
+    expect(setting.said.match(/refuses writes: Input/g)).toHaveLength(1);
     await setting.end('agent', 'SIGKILL');
     await setting.up();
     expect(await silences()).toContain(acknowledged.stdout.split(' ')[0]);
@@ -82,7 +82,7 @@ describe('an agent whose disk fails', () => {
     const pid = await eventually('the service to run', async () => (await setting.status()).services[0]?.pid ?? undefined);
     disk.refuse(constants.errno.EIO, setting.place);
     expect((await ask('silence', '--policy', 'zombies', '--for', '1h')).code).toBe(1);
-    await said(/takes no writes: Input\/output error/);
+    await said(/refuses writes: Input\/output error/);
     process.kill(setting.pidOf('actuator'), 'SIGKILL');
     await said(/the actuator answers again/);
     process.kill(pid, 'SIGKILL');

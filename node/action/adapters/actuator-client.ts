@@ -464,7 +464,7 @@ export class ActuatorClient implements Actuator {
   }
 }
 
-/** Where an actuator tells why it cannot start; a disk that takes no writes is no reason to be without one. */
+/** Where an actuator tells why it cannot start; a disk that refuses writes is no reason to be without one. */
 function errorsOf(directory: string): number | 'ignore' {
   try {
     return openSync(join(directory, 'errors'), 'a', 0o600);
