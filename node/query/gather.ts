@@ -53,7 +53,12 @@ function requested(body: Uint8Array): { table: Table; request: RowsRequest } | u
 
 /** All that an answer tells of: what is sent, what rows are judged by, and what they are reduced and ordered by. */
 function columnsOf({ columns, equal, compare, reduction }: RowsRequest): string[] {
-  return [...columns, ...equal.keys(), ...compare.map(([name]) => name), ...(reduction === undefined ? [] : reducedBy(reduction))];
+  return [
+    ...columns,
+    ...equal.keys(),
+    ...compare.map(([name]) => name),
+    ...(reduction === undefined ? [] : reducedBy(reduction)),
+  ];
 }
 
 /** Answers another member's request for rows of a machine table. */
