@@ -97,6 +97,9 @@ function addNodeCommands(program: Command): void {
     .command('leave-check', { hidden: true })
     .action(async () => ends((await import('../node/adapters/leave-check.ts')).checkLeave()));
   program
+    .command('check-trust <path>', { hidden: true })
+    .action(async (path: string) => (await import('../node/config/adapters/trust.ts')).checkTrust(path));
+  program
     .command('plan-host', { hidden: true })
     .action(async () => (await import('../node/adapters/planner-thread.ts')).hostPlanner());
 }
