@@ -34,7 +34,12 @@ interface Request {
 }
 
 /** The rows that come, or why none do. */
-async function asked(cluster: Cluster, from: SimulatedNode, of: SimulatedNode, { table, columns, compare = [], reduction = null }: Request) {
+async function asked(
+  cluster: Cluster,
+  from: SimulatedNode,
+  of: SimulatedNode,
+  { table, columns, compare = [], reduction = null }: Request,
+) {
   let rows: unknown[][] = [];
   const take = (_peer: string, answer: Uint8Array): void => {
     [rows] = decodeCbor(answer) as [unknown[][]];
