@@ -97,6 +97,9 @@ function addNodeCommands(program: Command): void {
     .command('leave-check', { hidden: true })
     .action(async () => ends((await import('../node/adapters/leave-check.ts')).checkLeave()));
   program
+    .command('check-trust <path>', { hidden: true })
+    .action(async (path: string) => (await import('../node/config/adapters/trust.ts')).checkTrust(path));
+  program
     .command('plan-host', { hidden: true })
     .action(async () => (await import('../node/adapters/planner-thread.ts')).hostPlanner());
 }
@@ -560,11 +563,6 @@ function report(error: unknown): number {
   );
   return error.code === 'usage' ? EXIT.usage : error.code === 'refused' ? EXIT.refused : EXIT.error;
 }
-
-// All users of a machine see the arguments of a process: a join token is not left in them.
-const TOKEN = /kalos1\.[\w-]{20,}/g;
-if (process.argv.some((word) => word.search(TOKEN) >= 0))
-  process.title = ['kalos', ...process.argv.slice(2).map((word) => word.replaceAll(TOKEN, 'kalos1.(hidden)'))].join(' ');
 
 // A reader that closes early (`kalos … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error));

@@ -442,7 +442,7 @@ export class Agent {
     return questionsWith(this.#config.questions);
   }
 
-  explain(id: string): Promise<ExplainResult> {
+  explain(id: string, asker: string): Promise<ExplainResult> {
     const sources = {
       link: this.#link,
       memory: this.#memory,
@@ -450,6 +450,7 @@ export class Agent {
       crypto: this.#ports.crypto,
       swarmId: this.#config.swarmId,
       ownVotes: this.#ownVotes,
+      asker,
     };
     return explain(id, sources);
   }

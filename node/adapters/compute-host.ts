@@ -42,7 +42,7 @@ async function answer(job: Job): Promise<void> {
     (value) => ({ id: job.id, value }),
     (error: unknown) => ({ id: job.id, error: error instanceof Error ? error.message : String(error) }),
   );
-  process.send?.(result);
+  process.send?.(result, undefined, undefined, () => undefined); // whose parent has gone ends too
 }
 
 /** Each engine is loaded when it is first needed: a child does only one kind of work. */

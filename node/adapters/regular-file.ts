@@ -1,9 +1,24 @@
 // Files whose names come from outside: from a configuration, an argument, a directory that others write to. Such a name may lead to a
 // FIFO, a device, or an endless file of the kernel, and may have changed since the last look. So files are opened without blocking, and
 // checked again by their descriptor. For file systems that hang see log-reader.ts.
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statfsSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 const PART_BYTES = 64 * 1024;
+/** As many as the kernel follows. */
+const MAX_LINKS = 40;
 /** For configurations, certificates, keys. */
 const MAX_SMALL_BYTES = 4 * 1024 * 1024;
 /** For files that are given to a command; no release is larger. */
@@ -29,10 +44,12 @@ export interface OpenOptions {
   kernel?: boolean;
   /** Not where the last part of the name is a symbolic link. */
   noFollow?: boolean;
+  /** For what is shown: whoever may make links in a log's directory must not choose which of root's files others see. */
+  ownLinks?: boolean;
 }
 
 /** @returns a descriptor for reading. @throws NotRegular, or the error of stat(2) or open(2). */
-export function openRegular(path: string, { kernel = false, noFollow = false }: OpenOptions = {}): number {
+export function openRegular(path: string, { kernel = false, noFollow = false, ownLinks = false }: OpenOptions = {}): number {
   mustBeRegular(statSync(path)); // to open a device may be to act: a watchdog, a tape
   const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | (noFollow ? constants.O_NOFOLLOW : 0);
   const fd = openSync(path, flags);
@@ -40,6 +57,7 @@ export function openRegular(path: string, { kernel = false, noFollow = false }: 
     mustBeRegular(fstatSync(fd));
     if (!kernel && OF_THE_KERNEL.has(statfsSync(`/proc/self/fd/${fd}`).type))
       throw new NotRegular('it is a file of the kernel (/proc, /sys), not a regular file');
+    if (ownLinks) mustBeByOwnLinks(path, fd);
     return fd;
   } catch (error) {
     closeSync(fd);
@@ -50,6 +68,29 @@ export function openRegular(path: string, { kernel = false, noFollow = false }: 
 function mustBeRegular(at: Stats): void {
   if (at.isFile()) return;
   throw new NotRegular(`it is ${KINDS.find(([is]) => is(at))?.[1] ?? 'of an unknown kind'}, not a regular file`);
+}
+
+/** By links of root, of this user, or of the file's owner alone, as they were when it was opened. */
+function mustBeByOwnLinks(path: string, fd: number): void {
+  const real = readlinkSync(`/proc/self/fd/${fd}`).replace(/ \(deleted\)$/, '');
+  if (real === resolve(path)) return; // by none
+  const may = [0, process.getuid?.(), fstatSync(fd).uid];
+  const others = linksOn(path).find(({ uid }) => !may.includes(uid));
+  if (others !== undefined)
+    throw new NotRegular(`it is reached by the link ${others.path} of user ${others.uid}, who does not own the file`);
+  if (realpathSync(path) !== real) throw new NotRegular('it was replaced while it was opened');
+}
+
+/** Symbolic links on the way to a file. */
+function linksOn(path: string, most = MAX_LINKS): { path: string; uid: number }[] {
+  const found: { path: string; uid: number }[] = [];
+  for (let at = resolve(path); dirname(at) !== at; at = dirname(at)) {
+    const stats = lstatSync(at);
+    if (!stats.isSymbolicLink() || found.length >= most) continue;
+    found.push({ path: at, uid: stats.uid });
+    found.push(...linksOn(resolve(realpathSync(dirname(at)), readlinkSync(at)), most - found.length));
+  }
+  return found;
 }
 
 /** @throws NotRegular, RangeError where it holds more, or the error of stat(2), open(2) or read(2). */

@@ -1,5 +1,6 @@
 // What a request is answered with, whichever way it came: the route for it, and whether its sender may.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { remedyFor } from '../errors.ts';
@@ -10,15 +11,25 @@ import { Shares } from './shares.ts';
 
 /** A file of 256 KiB, escaped as JSON may escape it. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
+/** Where no token is needed: a statement of 10,000 characters, escaped. */
+const MAX_LOOK_BODY_BYTES = 64 * 1024;
 
 const PATTERNS = ROUTES.map((route) => ({
   route,
   pattern: new RegExp(`^${route.path.replace(/\{.+\}/, `(${route.parameter?.source ?? '[^/]+'})`)}$`),
 }));
 
+let description: Record<string, unknown> | undefined;
+
+/** Made once: it is large. */
+function described(agent: Agent): Record<string, unknown> {
+  description ??= openApi(ROUTES, agent.status().version);
+  return description;
+}
+
 export async function answer(agent: Agent, request: IncomingMessage, by: Asker): Promise<Reply> {
   const path = (request.url ?? '').split('?')[0] ?? '';
-  if (path === '/v1/openapi.json') return { status: 200, body: openApi(ROUTES, agent.status().version) };
+  if (path === '/v1/openapi.json') return { status: 200, body: described(agent) };
   const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
   const found = matching.find(({ route: { method } }) => method === request.method);
   if (found === undefined)
@@ -31,7 +42,7 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
       503,
       `the disk of the state directory refuses writes (${refusal}): the request was rejected, for it cannot be recorded; ${remedyFor(refusal)}`,
     );
-  const { mostBytes = MAX_BODY_BYTES } = found.route;
+  const { scope, mostBytes = scope === 'look' ? MAX_LOOK_BODY_BYTES : MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
   const reply = found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by);
@@ -88,12 +99,35 @@ const READ_WITHIN_MS = 30_000;
 
 /** @param by whose share of what is not read yet it takes. */
 export function send(response: ServerResponse, status: number, body: unknown, by?: Asker): void {
+  // Who hung up meanwhile reads nothing, and never closes again: nothing would give its share back.
+  if (response.closed) return;
   const text = JSON.stringify(body);
   const given = by === undefined ? () => undefined : UNREAD.take(by.name, text.length, by.level === 'admin');
   if (given === undefined)
     return send(response, 503, { error: 'answers that were asked for before are not read yet: read them, and try again' });
   response.once('close', given);
-  response.socket?.setTimeout(READ_WITHIN_MS, () => response.socket?.destroy());
-  response.writeHead(status, { 'content-type': 'application/json' });
+  sendText(response, status, { 'content-type': 'application/json' }, text);
+}
+
+export function sendText(response: ServerResponse, status: number, headers: OutgoingHttpHeaders, text: string | Buffer): void {
+  response.socket?.setTimeout(READ_WITHIN_MS); // Node ends a connection whose time is over
+  response.writeHead(status, headers);
   response.end(text);
+}
+
+/** Requests of a connection that wait for the answer before. */
+const MAX_PIPELINED = 32;
+const PIPELINED = new WeakMap<Socket, number>();
+
+/** Requests that came together on a connection are answered one by one, and what else the agent does has a turn in between. */
+export function inTurn({ socket }: IncomingMessage, response: ServerResponse, handle: () => void): void {
+  if (response.socket !== null) return handle();
+  const waiting = PIPELINED.get(socket) ?? 0;
+  if (waiting >= MAX_PIPELINED) return void socket.destroy();
+  PIPELINED.set(socket, waiting + 1);
+  response.once('socket', () => {
+    PIPELINED.set(socket, (PIPELINED.get(socket) ?? 1) - 1);
+    socket.setTimeout(0); // that was for the answer before
+    setImmediate(() => (response.closed ? undefined : handle()));
+  });
 }

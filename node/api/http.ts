@@ -6,20 +6,23 @@ import { readRegular } from '../adapters/regular-file.ts';
 import type { Agent } from '../agent.ts';
 import { isLoopback } from '../config/address.ts';
 import { KalosError } from '../errors.ts';
-import { answer, send } from './answer.ts';
+import { answer, inTurn, send, sendText } from './answer.ts';
 import { Feed, TOPICS, type Topic } from './feed.ts';
 import { pageFile } from './page.ts';
 import { PROMETHEUS_TYPE, prometheus } from './prometheus.ts';
+import { keepRoom } from './room.ts';
 import type { Asker } from './route.ts';
-import { Shares } from './shares.ts';
+import { Rates, Shares } from './shares.ts';
 
 const LOOK_EVERY_MS = 500;
 const KEEP_ALIVE_MS = 15_000;
 /** Of one token, or of all who come without. */
 const MAX_LISTENERS = 64;
 const MAX_ALL_LISTENERS = 256;
-/** Connections of which nothing is heard are closed, and no more are taken than these. */
 const MAX_CONNECTIONS = 512;
+/** Requests of one token, or of all who come without: whatever is asked for, the agent itself goes on. */
+const A_SECOND = 40;
+const AT_ONCE = 200;
 const SERVER = { headersTimeout: 5_000, requestTimeout: 30_000, keepAliveTimeout: 15_000, connectionsCheckingInterval: 2_000 };
 const HEADERS = {
   'x-content-type-options': 'nosniff',
@@ -42,13 +45,15 @@ export async function serveHttp(agent: Agent, { listen, certificate, key }: Http
   const at = listen.lastIndexOf(':');
   const [host, port] = [listen.slice(0, at).replace(/^\[|\]$/g, ''), Number(listen.slice(at + 1))];
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    respond(agent, request, response, loopback).catch((error: unknown) => send(response, 500, { error: String(error) }));
+    const handle = (): Promise<void> =>
+      respond(agent, request, response, loopback).catch((error: unknown) => send(response, 500, { error: String(error) }));
+    inTurn(request, response, () => void handle());
   };
   const server =
     certificate === undefined || key === undefined
       ? createHttp(SERVER, listener)
       : createHttps({ ...SERVER, ...tls(certificate, key) }, listener);
-  server.maxConnections = MAX_CONNECTIONS;
+  keepRoom(server, MAX_CONNECTIONS);
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE' && loopback) return resolve(undefined);
@@ -80,27 +85,27 @@ function isOfThisMachine({ headers }: IncomingMessage): boolean {
   return own(headers.host) && own(headers.origin);
 }
 
+const RATES = new Rates(A_SECOND, AT_ONCE);
+
 async function respond(agent: Agent, request: IncomingMessage, response: ServerResponse, loopback: boolean): Promise<void> {
   for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
   const path = (request.url ?? '').split('?')[0] ?? '';
   const file = request.method === 'GET' ? pageFile(path) : undefined;
   // The page itself holds nothing: what it shows it must ask for.
   if (file !== undefined) {
-    response.writeHead(200, {
-      'content-type': file.type,
-      'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'",
-    });
-    return void response.end(file.content);
+    const policy = "default-src 'self'; style-src 'self' 'unsafe-inline'";
+    return sendText(response, 200, { 'content-type': file.type, 'content-security-policy': policy }, file.content);
   }
   const by = askerOf(agent, request, loopback);
   if (by === undefined) {
     response.setHeader('www-authenticate', 'Bearer');
     return send(response, 401, { error: 'a token is needed: make one on the machine with kalos api-token create' });
   }
-  if (path === '/metrics') {
-    response.writeHead(200, { 'content-type': PROMETHEUS_TYPE });
-    return void response.end(prometheus(agent));
+  if (!RATES.take(by.name, performance.now())) {
+    response.setHeader('retry-after', '1');
+    return send(response, 429, { error: `${A_SECOND} requests a second are answered: ask again` });
   }
+  if (path === '/metrics') return sendText(response, 200, { 'content-type': PROMETHEUS_TYPE }, prometheus(agent));
   const topic = path.match(/^\/v1\/watch\/(\w+)$/)?.[1];
   if (topic !== undefined && request.method === 'GET') return watch(agent, topic, response, by);
   const { status, body } = await answer(agent, request, by);

@@ -46,7 +46,7 @@ type Answer = Promise<Reply> | Reply;
 export function get(
   path: string,
   summary: string,
-  handle: (agent: Agent, parameter: string) => Answer,
+  handle: (agent: Agent, parameter: string, by: Asker) => Answer,
   parameter?: RegExp,
 ): Route {
   return {
@@ -56,7 +56,7 @@ export function get(
     summary,
     scope: 'look',
     body: undefined,
-    handle: (agent, _body, given) => handle(agent, given),
+    handle: (agent, _body, given, by) => handle(agent, given, by),
   };
 }
 

@@ -211,8 +211,8 @@ const ALL: readonly Route[] = [
   get('/v1/incidents/{id}/recording', 'The minute before an incident of this machine', async (agent, id) =>
     orMissing(await agent.recording(id), `no recording of ${id} is kept on this machine`),
   ),
-  get('/v1/incidents/{id}/explanation', 'An incident of any member, from sample to outcome', async (agent, id) => {
-    const result = await agent.explain(id);
+  get('/v1/incidents/{id}/explanation', 'An incident of any member, from sample to outcome', async (agent, id, { name }) => {
+    const result = await agent.explain(id, name);
     return result.ok ? ok(result.explanation) : failed(404, result.message);
   }),
   get('/v1/policies', 'All policies, their origin, and what their thresholds are now', (agent) => ok(agent.policies())),

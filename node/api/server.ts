@@ -1,11 +1,11 @@
 // The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to. Who can open it may do anything.
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import type { Agent } from '../agent.ts';
 import { KalosError, reasonOf } from '../errors.ts';
-import { answer, send } from './answer.ts';
+import { answer, inTurn, send } from './answer.ts';
 import { watch } from './http.ts';
 
 /** Whoever opens the socket. */
@@ -15,12 +15,7 @@ const OWNER = { level: 'admin', name: 'this machine' } as const;
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   removeSocket(socket);
   const server = createServer((request, response) => {
-    const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
-    if (topic !== undefined) return watch(agent, topic, response, OWNER);
-    answer(agent, request, OWNER).then(
-      ({ status, body }) => send(response, status, body, OWNER),
-      (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
-    );
+    inTurn(request, response, () => respond(agent, request, response));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
@@ -36,6 +31,15 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   });
   chmodSync(socket, 0o600);
   return server;
+}
+
+function respond(agent: Agent, request: IncomingMessage, response: ServerResponse): void {
+  const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
+  if (topic !== undefined) return watch(agent, topic, response, OWNER);
+  answer(agent, request, OWNER).then(
+    ({ status, body }) => send(response, status, body, OWNER),
+    (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
+  );
 }
 
 /** Left by an agent that was killed: the store's lock says that none runs now. */

@@ -1,4 +1,4 @@
-// What one who asks may hold of what there is a limited amount of, and all together: nobody takes it from the others.
+// What one who asks may hold of what there is a limited amount of, and all together, and how often one may ask: nobody takes it from the others.
 
 export class Shares {
   readonly #each: number;
@@ -29,5 +29,28 @@ export class Shares {
       if (left <= 0) this.#held.delete(asker);
       else this.#held.set(asker, left);
     };
+  }
+}
+
+const MAX_RATED = 1_000;
+
+/** How often each may ask. */
+export class Rates {
+  readonly #aSecond: number;
+  readonly #atOnce: number;
+  readonly #left = new Map<string, { count: number; atMs: number }>();
+
+  constructor(aSecond: number, atOnce: number) {
+    this.#aSecond = aSecond;
+    this.#atOnce = atOnce;
+  }
+
+  /** @returns whether it may now. */
+  take(asker: string, nowMs: number): boolean {
+    if (this.#left.size >= MAX_RATED) this.#left.clear();
+    const { count, atMs } = this.#left.get(asker) ?? { count: this.#atOnce, atMs: nowMs };
+    const now = Math.min(this.#atOnce, count + ((nowMs - atMs) / 1_000) * this.#aSecond);
+    this.#left.set(asker, { count: now < 1 ? now : now - 1, atMs: nowMs });
+    return now >= 1;
   }
 }

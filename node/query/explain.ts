@@ -41,6 +41,8 @@ export interface ExplainSources {
   swarmId: string;
   /** The votes that this peer gave, by claim. */
   ownVotes: ReadonlyMap<string, Vote>;
+  /** For whom: each has a turn where members cannot be asked by all at once. */
+  asker: string;
 }
 
 /** Answers another peer: the incident or the story, or null where this peer does not have it. */
@@ -81,10 +83,10 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
 function ask(
   members: readonly PeerId[],
   body: Uint8Array,
-  { link }: ExplainSources,
+  { link, asker }: ExplainSources,
   take: (peer: PeerId, answer: unknown) => void,
 ) {
-  const options = { timeoutMs: EXPLAIN_TIMEOUT_MS, maxBytes: MAX_EXPLAIN_BYTES };
+  const options = { timeoutMs: EXPLAIN_TIMEOUT_MS, maxBytes: MAX_EXPLAIN_BYTES, asker };
   return link.ask(members, 'explain', body, { ...options, take: (peer, answer) => take(peer, decodeCbor(answer)) });
 }
 

@@ -6,7 +6,7 @@ import type { SqlValue, TableRows } from '../../swarm/ports/compute.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { localRows, type RowsRequest, TABLES } from './catalogue/catalogue.ts';
 import type { Table, TableSources } from './catalogue/table.ts';
-import { AGGREGATES } from './reduction.ts';
+import { AGGREGATES, reducedBy } from './reduction.ts';
 
 /** What one peer may send of one table: a lying or flooding peer costs only its own rows. */
 const MAX_ROWS_PER_PEER = 20_000;
@@ -47,9 +47,18 @@ function requested(body: Uint8Array): { table: Table; request: RowsRequest } | u
   if (!table) return undefined;
   const [, columns, equal, compare, reduction] = parsed.data;
   const has = (name: string): boolean => table.columns.some((column) => column.name === name);
-  const all = [columns, equal.map(([name]) => name), compare.map(([name]) => name)].flat();
   const request = { columns, equal: new Map(equal), compare, reduction: reduction ?? undefined };
-  return all.every(has) ? { table, request } : undefined;
+  return columnsOf(request).every(has) ? { table, request } : undefined;
+}
+
+/** All that an answer tells of: what is sent, what rows are judged by, and what they are reduced and ordered by. */
+function columnsOf({ columns, equal, compare, reduction }: RowsRequest): string[] {
+  return [
+    ...columns,
+    ...equal.keys(),
+    ...compare.map(([name]) => name),
+    ...(reduction === undefined ? [] : reducedBy(reduction)),
+  ];
 }
 
 /** Answers another member's request for rows of a machine table. */
@@ -67,9 +76,7 @@ export async function answerTable(from: PeerId, body: Uint8Array, sources: Table
       rows,
       error,
     });
-  const { columns, equal, compare } = request;
-  const seen = [...columns, ...equal.keys(), ...compare.map(([column]) => column)];
-  const refusal = table.isPrivate?.(seen) === true ? sources.inspectionRefusal(from) : undefined;
+  const refusal = table.isPrivate?.(columnsOf(request)) === true ? sources.inspectionRefusal(from) : undefined;
   try {
     if (refusal !== undefined) throw new Error(refusal);
     const { rows, truncated } = bounded(await localRows(table, request, sources, `member ${from}`));

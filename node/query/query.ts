@@ -24,6 +24,8 @@ const USUAL_ROWS: Readonly<Record<string, number>> = {
 const DEFAULT_USUAL_ROWS = 300;
 const NARROWER = 'ask fewer nodes, narrow it with WHERE column = …, or let machines count (count, sum, LIMIT)';
 const MAX_SQL_LENGTH = 10_000;
+/** Of SQL itself, whatever time machines are given: statements have their turns in one process, and the others wait for its end. */
+const MAX_SQL_MS = 5_000;
 
 export interface QueryOptions {
   timeoutMs: number;
@@ -74,7 +76,8 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   if (typeof selector === 'string') return refused(selector);
   if (selector !== undefined && !sources.link.members.some(({ peer }) => selector(sources.link, peer)))
     return refused(`no member is meant by ${options.nodes}; see kalos members`);
-  const needs = await compute.sqlNeeds(sql, TABLES, options.timeoutMs, options.asker);
+  const sqlMs = Math.min(options.timeoutMs, MAX_SQL_MS);
+  const needs = await compute.sqlNeeds(sql, TABLES, sqlMs, options.asker);
   if (!needs.ok) return refused(explainSqlError(needs.message));
   const needed = TABLES.filter(({ name }) => needs.tables[name] !== undefined);
   const { of: conditions, isAll } = predicates(sql, TABLES);
@@ -85,7 +88,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const [only, ...others] = needed;
   const reduced =
     isAll && only?.scope === 'machine' && others.length === 0
-      ? await reduction(sql, only, compute, options.timeoutMs, options.asker)
+      ? await reduction(sql, only, compute, sqlMs, options.asker)
       : undefined;
   const plan = needed.map((table): Gathering => {
     const request = {
@@ -109,7 +112,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
       `it would take ${count} rows of ${needed.map(({ name }) => name).join(', ')}, and ${MAX_ROWS} are the limit: ${NARROWER}`,
     );
   const schema = reduced === undefined ? TABLES : [reduced.table];
-  const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, options.timeoutMs), options.asker);
+  const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, sqlMs), options.asker);
   if (!ran.ok) return refused(explainSqlError(ran.message));
   return { ok: true, answer: { columns: needs.columns, rows: ran.rows, ...summed(gathered, options.mode, sources), tookMs: 0 } };
 }

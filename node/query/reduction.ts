@@ -11,6 +11,10 @@ export type Reduction =
   | readonly ['groups', by: readonly string[], aggregates: readonly Aggregate[]]
   | readonly ['top', order: readonly (readonly [column: string, isDescending: boolean])[], limit: number];
 
+/** The columns that what it makes tells of. */
+export const reducedBy = ([kind, columns, rest]: Reduction): string[] =>
+  kind === 'top' ? columns.map(([name]) => name) : [...columns, ...rest.map(([, name]) => name).filter((name) => name !== '')];
+
 export interface Reduced {
   reduction: Reduction;
   /** The statement over what comes of it, and the table as it then is. */

@@ -55,8 +55,8 @@ export class Instances {
   readonly #own: Uint8Array;
   /** Another run of this agent. */
   #other: Uint8Array = NONE;
-  /** Of each such run, in hex, the wall clock of the newest statement that counted: one that is shown again counts no more. */
-  readonly #newest = new Map<string, number>();
+  /** Of each such run, in hex, the wall clock of the newest statement that counted, and how far it was ahead of this agent's own time at most. */
+  readonly #newest = new Map<string, { wallMs: number; aheadMs: number }>();
   /** Who is connected, or was last. */
   readonly #known = new Map<PeerId, Uint8Array>();
   readonly #found = new Map<PeerId, { text: string; atMs: number }>();
@@ -132,8 +132,11 @@ export class Instances {
   #noteOwn({ place, instance, wallMs }: Statement): void {
     this.#other = instance;
     const key = toHex(instance);
-    if (wallMs <= (this.#newest.get(key) ?? Number.NEGATIVE_INFINITY)) return;
-    this.#newest.set(key, wallMs);
+    const aheadMs = wallMs - this.#ports.clock.monotonicMs();
+    const known = this.#newest.get(key);
+    // One that is shown again counts no more; nor one that was asked for in advance, and kept until that run had ended.
+    if (known !== undefined && (wallMs <= known.wallMs || aheadMs < known.aheadMs - FOUND_FOR_MS)) return;
+    this.#newest.set(key, { wallMs, aheadMs: Math.max(aheadMs, known?.aheadMs ?? aheadMs) });
     const what = `two agents have this key: another one runs on ${place}, so neither of them acts`;
     this.#note(this.#ports.crypto.self, `${what}; stop one of them, and remove the state directory of the copy`);
   }

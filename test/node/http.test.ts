@@ -1,8 +1,8 @@
 // The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type ClientRequest, request } from 'node:http';
-import { connect } from 'node:net';
+import { Agent, type ClientRequest, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -138,6 +138,82 @@ describe('the API over HTTP', () => {
       'there to be room',
       async () => (await statusOf('/v1/query', { method: 'POST', body })) === 200 || undefined,
     );
+  });
+
+  it('gives back the share of who hung up before the answer came', async () => {
+    const sql =
+      'with recursive n(i) as (select 1 union all select i + 1 from n where i < 7) select hex(zeroblob(1000000)) from n';
+    const body = JSON.stringify({ sql, timeoutMs: 20_000 });
+    const impatient = (): Promise<void> =>
+      new Promise((resolve) => {
+        const call = request({ host: '127.0.0.1', port, path: '/v1/query', method: 'POST' });
+        call.on('error', () => resolve());
+        call.end(body, () => setTimeout(() => call.destroy(), 10));
+      });
+    for (let i = 0; i < 5; i++) await impatient();
+    // It comes after theirs, which are large enough to leave nothing.
+    expect(await statusOf('/v1/query', { method: 'POST', body })).toBe(200);
+    expect(await statusOf('/v1/query', { method: 'POST', body })).toBe(200);
+  });
+
+  it('answers what comes together on a connection one by one, so often a second, and hangs up on who takes none of it', async () => {
+    const asked = (times: number): Promise<string> =>
+      new Promise((resolve) => {
+        let text = '';
+        const socket = connect(port, '127.0.0.1', () =>
+          socket.write('GET /v1/tables HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(times)),
+        );
+        socket.setTimeout(2_000, () => socket.destroy());
+        socket.on('error', () => undefined).on('close', () => resolve(text));
+        socket.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+      });
+    const count = (text: string, status: number): number => text.split(`HTTP/1.1 ${status} `).length - 1;
+    expect(count(await asked(30), 200)).toBe(30);
+    // More than may wait.
+    expect(count(await asked(1_000), 200)).toBeLessThanOrEqual(33);
+    const many = await Promise.all(Array.from({ length: 20 }, () => asked(30)));
+    expect(many.reduce((sum, text) => sum + count(text, 429), 0)).toBeGreaterThan(100);
+    // Others have a share of their own.
+    expect(await statusOf('/v1/status', { headers: bearing(await tokenOf()) })).toBe(200);
+    await eventually('there to be room', async () => (await statusOf('/v1/status')) === 200 || undefined);
+  });
+
+  it('says no more than it answers of a connection that is kept, and takes no large body without a token', async () => {
+    const agentOfMany = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let i = 0; i < 15; i++)
+      await new Promise((resolve, reject) =>
+        request({ host: '127.0.0.1', port, path: '/v1/members', agent: agentOfMany }, (response) =>
+          response.resume().on('end', resolve),
+        )
+          .on('error', reject)
+          .end(),
+      );
+    agentOfMany.destroy();
+    expect(RealSwarm.outputOf(agent)).not.toContain('MaxListenersExceededWarning');
+    expect(await statusOf('/v1/query', { method: 'POST', body: JSON.stringify({ sql: ' '.repeat(70_000) }) })).toBe(400);
+  });
+
+  it('has room for one who asks where others only hold connections', async () => {
+    const held = await Promise.all(
+      Array.from(
+        { length: 520 },
+        () =>
+          new Promise<Socket>((resolve) => {
+            const socket = connect(port, '127.0.0.1', () => resolve(socket));
+            socket.on('error', () => undefined);
+          }),
+      ),
+    );
+    expect(await statusOf('/v1/status')).toBe(200);
+    for (const socket of held) socket.destroy();
+  });
+
+  it('ends a statement that runs wild after five seconds, whatever time it was given: the others wait for that', async () => {
+    const sql = 'with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n';
+    const { status, text } = await get('/v1/query', { method: 'POST', body: JSON.stringify({ sql, timeoutMs: 60_000 }) });
+    expect([status, text]).toEqual([400, expect.stringContaining('took longer than 5000 ms')]);
   });
 
   it('can be read on loopback; for more it needs a token that reaches so far', async () => {

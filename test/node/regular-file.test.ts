@@ -1,6 +1,6 @@
 // Files whose names come from outside: whatever lies there, nothing waits, and what is none is told.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -30,6 +30,26 @@ describe('a file that is named from outside', () => {
     expect(readRegular(at('link')).toString()).toBe('text');
     expect(() => readRegular(at('link'), 100, { noFollow: true })).toThrow('ELOOP');
     expect(() => readRegular(at('a'), 3)).toThrow('it holds more than 3 bytes');
+  });
+
+  it.runIf(process.getuid?.() === 0)('is not read for others to see through a link of somebody who does not own it', () => {
+    const OTHER = 65_534;
+    const read = (path: string) => readRegular(path, 100, { ownLinks: true }).toString();
+    for (const directory of ['logs', 'secrets']) mkdirSync(at(directory));
+    for (const name of ['secrets/app.log', 'logs/app.log.1']) writeFileSync(at(name), name);
+    chownSync(at('logs'), OTHER, OTHER);
+    symlinkSync('app.log.1', at('logs/app.log'));
+    symlinkSync('../secrets', at('logs/deep'));
+    symlinkSync(at('logs/deep/app.log'), at('through'));
+    for (const path of ['logs/app.log', 'logs/deep/app.log', 'through']) expect(read(at(path))).toContain('app.log');
+    for (const link of ['logs/app.log', 'logs/deep']) lchownSync(at(link), OTHER, OTHER);
+    for (const path of ['logs/app.log', 'logs/deep/app.log', 'through'])
+      expect(() => read(at(path))).toThrow(
+        /^it is reached by the link .*logs\/(app\.log|deep) of user 65534, who does not own the file$/,
+      );
+    chownSync(at('logs/app.log.1'), OTHER, OTHER);
+    expect(read(at('logs/app.log'))).toBe('logs/app.log.1');
+    expect(read(at('secrets/app.log'))).toBe('secrets/app.log');
   });
 
   it('is refused with what it is, at once', async () => {

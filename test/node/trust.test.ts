@@ -3,9 +3,11 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -20,6 +22,8 @@ import { eventually } from '../support/clock.ts';
 const KALOS = join(import.meta.dirname, '..', '..', 'bin', 'kalos');
 const ROOT = process.getuid?.() ?? 0;
 const OTHER = 65_534;
+const TRUST = join(import.meta.dirname, '..', '..', 'node', 'config', 'adapters', 'trust.ts');
+const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
 let root: string;
 
 beforeEach(() => {
@@ -56,13 +60,40 @@ describe('a place that decides what is run', () => {
   });
 
   it.each([
-    ['is group-writable', (at: string) => chmodSync(at, 0o770), /may be written by others \(mode 770\)/],
     ['is writable by all', (at: string) => chmodSync(at, 0o777), /may be written by others \(mode 777\)/],
     ['is writable by all, and sticky', (at: string) => chmodSync(at, 0o1777), /may be written by others \(mode 1777\)/],
   ])('is not where it %s', (_, spoil, message) => {
     const state = make('state');
     spoil(state);
     expect(() => checkTrust(state)).toThrow(message);
+  });
+
+  it.runIf(ROOT === 0)('is not where a group with others in it may write, as it is where the user is alone in it', () => {
+    const state = make('state', 0o770);
+    expect(distrusted(state, ROOT)).toBeUndefined();
+    chownSync(state, 0, OTHER);
+    expect(() => checkTrust(state)).toThrow(/may be written by others \(mode 770\)/);
+    chownSync(state, 0, 54_321); // nobody knows who is in it
+    expect(() => checkTrust(state)).toThrow(/may be written by others \(mode 770\)/);
+  });
+
+  it.runIf(ROOT === 0)('is not behind a link that somebody else could have made, or could move', () => {
+    const [theirs, good] = [make('theirs'), make('good')];
+    symlinkSync(good, join(theirs, 'link'));
+    expect(distrusted(join(theirs, 'link'), ROOT)).toBeUndefined();
+    symlinkSync(join(theirs, 'link'), join(root, 'through'));
+    chownSync(theirs, OTHER, OTHER);
+    for (const path of [join(theirs, 'link'), join(root, 'through'), join(root, 'through', 'state')])
+      expect(distrusted(path, ROOT)).toMatchObject({ path: theirs, what: 'belongs to user 65534' });
+    expect(distrusted(join(theirs, 'link'), ROOT)?.remedy).not.toContain('chown');
+  });
+
+  it.runIf(canMount)('is trusted where it is mounted read-only, as a container’s configuration is, whatever its mode', () => {
+    const place = make('config', 0o777);
+    const code = `const { distrusted } = await import(${JSON.stringify(TRUST)}); console.log(distrusted(${JSON.stringify(place)}, 0)?.what);`;
+    const script = `mount --bind ${place} ${place}; "$0" -e '${code}'; mount -o remount,ro,bind ${place}; "$0" -e '${code}'`;
+    const told = execFileSync('unshare', ['--mount', 'sh', '-c', script, process.execPath], { encoding: 'utf8' });
+    expect(told.trim().split('\n')).toEqual(['may be written by others (mode 777)', 'undefined']);
   });
 
   it('is not where a directory above it can be written by others, also before it is made, and behind a link', () => {
@@ -92,8 +123,9 @@ describe('kalos up', () => {
       1,
       [
         expect.stringMatching(
-          /^kalos: .*kalos.mjs lies in .*dist, which may be written by others \(mode 777\), and would run as user \d+: chmod go-w /,
+          /^kalos: .*kalos.mjs lies in .*dist, which may be written by others \(mode 777\), and what is there decides what user \d+ runs$/,
         ),
+        expect.stringMatching(/^ {2}chmod go-w .*dist$/),
       ],
     ]);
     expect(existsSync(join(root, 'ran'))).toBe(false);
@@ -108,9 +140,35 @@ describe('kalos up', () => {
     const { status, stderr } = up('--dir', join(root, 'state'));
     expect([status, stderr]).toEqual([
       1,
-      expect.stringMatching(/^kalos: .* belongs to user 65534, and would run as user 0: chown it, or start it as its owner\n$/),
+      expect.stringMatching(/^kalos: .* belongs to user 65534, and what is there decides what user 0 runs\n/),
     ]);
     expect(existsSync(join(root, 'ran'))).toBe(false);
+  });
+
+  it.runIf(ROOT === 0)('writes nothing through what is in somebody else’s directory', () => {
+    const releases = make('state/releases');
+    writeFileSync(join(root, 'precious'), 'as it was');
+    for (const name of ['trial', 'tried']) writeFileSync(join(releases, name), 'abc');
+    symlinkSync(join(root, 'precious'), join(releases, 'failed'));
+    execFileSync('chown', ['-hR', String(OTHER), join(root, 'state')]);
+    expect(up('--dir', join(root, 'state')).status).toBe(1);
+    expect(readFileSync(join(root, 'precious'), 'utf8')).toBe('as it was');
+  });
+
+  it('keeps compiled code in a directory of its user’s own, or not at all', () => {
+    const cacheOf = (environment: Record<string, string>): string => {
+      const script = join(make('package/bin'), 'kalos');
+      copyFileSync(KALOS, script);
+      writeFileSync(join(make('package/dist'), 'kalos.mjs'), 'console.log(process.env.NODE_COMPILE_CACHE);');
+      return execFileSync(script, ['status'], { env: { PATH: process.env.PATH, ...environment }, encoding: 'utf8' }).trim();
+    };
+    const home = make('home');
+    expect(cacheOf({ HOME: home })).toBe(join(home, '.cache', 'kalos'));
+    expect(cacheOf({ XDG_CACHE_HOME: home })).toBe(join(home, 'kalos'));
+    expect(cacheOf({})).toBe('undefined');
+    if (ROOT !== 0) return;
+    chownSync(home, OTHER, OTHER);
+    expect(cacheOf({ HOME: home })).toBe('undefined');
   });
 
   it('reads no configuration that somebody else could have written', () => {
@@ -133,13 +191,32 @@ describe('kalos up', () => {
     expect(existsSync(join(root, 'open', 'state'))).toBe(false);
   });
 
-  it('leaves no join token in its arguments, where all users of the machine see them', async () => {
-    const secret = `kalos1.${'Ab_-9'.repeat(30)}`;
-    const child = spawn(KALOS, ['up', '--dir', join(root, 'state'), '--join', secret, `--join=${secret}`], { stdio: 'ignore' });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const line = () => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-    const hidden = await eventually('the token to be hidden', () => (line().includes('(hidden)') ? line() : undefined));
-    expect(hidden).not.toContain('Ab_');
-    expect(hidden).toContain(`kalos up --dir ${join(root, 'state')} --join kalos1.(hidden) --join=kalos1.(hidden)`);
+  it.each([[[]], [['--init']]])('leaves no join token in the arguments that all users of the machine see (%j)', async (flags) => {
+    const token = `kalos1.${'Ab_-9'.repeat(30)}`;
+    const state = make('state');
+    // One on trial: then the launcher stays, and watches over it. It says what it was told.
+    const dist = make('state/releases/abc/package/dist');
+    writeFileSync(join(root, 'state', 'releases', 'trial'), 'abc');
+    const told = `[...process.argv.slice(2), process.env.KALOS_JOIN].join(' ')`;
+    const script = `require('node:fs').writeFileSync(${JSON.stringify(join(root, 'ran'))}, ${told}); setInterval(() => undefined, 1000);`;
+    writeFileSync(
+      join(dist, 'kalos.mjs'),
+      `import { createRequire } from 'node:module'; const require = createRequire('/'); ${script}`,
+    );
+    const arguments_ = ['up', ...flags, '--join', token, '/ip4/192.0.2.1/tcp/1', '--dir', state, `--join=${token}`];
+    const environment = { ...process.env, KALOS_ACTUATOR_POLICY: join(root, 'policy') };
+    spawn(KALOS, arguments_, { stdio: 'ignore', env: environment });
+    const lines = (): [pid: number, line: string][] =>
+      readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .map((pid) => [Number(pid), spawnSync('cat', [`/proc/${pid}/cmdline`], { encoding: 'utf8' }).stdout]);
+    const ours = () => lines().filter(([, line]) => line.includes(state));
+    onTestFinished(() => {
+      for (const [pid] of ours()) process.kill(pid, 'SIGKILL');
+    });
+    const ran = await eventually('the release to run', () => (existsSync(join(root, 'ran')) ? join(root, 'ran') : undefined));
+    expect(readFileSync(ran, 'utf8')).toBe(`up --dir ${state} ${token},/ip4/192.0.2.1/tcp/1,${token}`);
+    expect(ours().length).toBeGreaterThanOrEqual(2);
+    expect(lines().filter(([, line]) => line.includes('Ab_-9'))).toEqual([]);
   });
 });

@@ -30,15 +30,21 @@ interface Request {
   table: string;
   columns: string[];
   compare?: [string, string, string][];
+  reduction?: unknown;
 }
 
 /** The rows that come, or why none do. */
-async function asked(cluster: Cluster, from: SimulatedNode, of: SimulatedNode, { table, columns, compare = [] }: Request) {
+async function asked(
+  cluster: Cluster,
+  from: SimulatedNode,
+  of: SimulatedNode,
+  { table, columns, compare = [], reduction = null }: Request,
+) {
   let rows: unknown[][] = [];
   const take = (_peer: string, answer: Uint8Array): void => {
     [rows] = decodeCbor(answer) as [unknown[][]];
   };
-  const body = encodeCbor([table, columns, [], compare, null]);
+  const body = encodeCbor([table, columns, [], compare, reduction]);
   const asking = agentOf(from).swarm.ask([of.peer], 'table', body, { timeoutMs: 3_000, maxBytes: 1e6, take });
   await later(cluster, 3_000);
   const [missing] = await asking;
@@ -73,13 +79,22 @@ describe('another machine’s tables', () => {
     { table: 'crontab', columns: ['command'] },
     { table: 'processes', columns: ['pid', 'cmdline'] },
     { table: 'processes', columns: ['pid'], compare: [['cmdline', 'like', '%secret%']] },
-  ])('are not, where that takes its agent’s rights or a token: $table $columns $compare', async (request) => {
+    { table: 'processes', columns: ['pid'], reduction: ['groups', ['cmdline'], []] },
+    { table: 'processes', columns: ['pid'], reduction: ['groups', [], [['max', 'cmdline']]] },
+    { table: 'processes', columns: ['pid'], reduction: ['top', [['cmdline', true]], 1] },
+  ])('are not, where that takes its agent’s rights or a token: $table $columns $compare $reduction', async (request) => {
     const { cluster, issuer, member, target } = await settled();
     const refusal = `${member.name} may not inspect ${target.name}: it is no issuer, and no grant allows it (kalos grant act --tool machine.inspect)`;
     expect(await asked(cluster, member, target, request)).toContain(refusal);
     if (request === AUDIT) expect(await asked(cluster, issuer, target, request)).toContainEqual(expect.anything());
     const log = await asked(cluster, issuer, target, { table: 'query_log', columns: ['asked_by', 'error'] });
     expect(log).toContainEqual([member.name, refusal]);
+  });
+
+  it('are not, with a column that there is not', async () => {
+    const { cluster, member, target } = await settled();
+    const reduction = ['groups', ['secret'], []];
+    expect(await asked(cluster, member, target, { table: 'processes', columns: ['pid'], reduction })).toBe('no such table');
   });
 
   it('are, once a grant says of which machine, and until it ends', async () => {

@@ -45,7 +45,7 @@ describe('an incident of a machine that is gone', () => {
   it('is explained by every peer, as that machine signed it, with claim, certificate, decision and outcome', async () => {
     const { cluster, id, gone } = await goneAfterRepair();
     for (const peer of [0, 1, 3]) {
-      const result = await asked(cluster, agentOf(cluster.node(peer)).explain(id));
+      const result = await asked(cluster, agentOf(cluster.node(peer)).explain(id, 'test'));
       if (!result.ok) throw new Error(result.message);
       const { incident, source, toldBy, certificate } = result.explanation;
       expect([source, incident.node, incident.outcome]).toEqual(['witness', gone.peer, 'service.restart helped']);
@@ -64,7 +64,7 @@ describe('an incident of a machine that is gone', () => {
       cluster.node(peer).boot();
     }
     await later(cluster, 20_000);
-    expect(await asked(cluster, agentOf(cluster.node(1)).explain(id))).toMatchObject({
+    expect(await asked(cluster, agentOf(cluster.node(1)).explain(id, 'test'))).toMatchObject({
       ok: true,
       explanation: { source: 'witness' },
     });
@@ -108,7 +108,7 @@ describe('a story', () => {
     const incident = { ...known.incident, node: liar.peer, outcome: 'all was well', steps };
     const signature = liar.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, incident]));
     stories.of = () => ({ incident, signature });
-    const result = await asked(cluster, agentOf(cluster.node(0)).explain(id));
+    const result = await asked(cluster, agentOf(cluster.node(0)).explain(id, 'test'));
     expect(result.ok && [result.explanation.incident.node, result.explanation.incident.outcome]).toEqual([
       gone.peer,
       'service.restart helped',

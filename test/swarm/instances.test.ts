@@ -115,6 +115,28 @@ describe('two runs of one key', () => {
   });
 });
 
+describe('a member that had the second say much in advance', () => {
+  it('holds the first back no longer with it', async () => {
+    const { peer, first, witness } = await world();
+    const second = new Run(peer, 'two');
+    await witness.meets(second);
+    await witness.meets(second);
+    const hoard = Array.from({ length: 20 }, () => {
+      second.wallMs += 100;
+      return second.instances.answer(first.instances.statement());
+    });
+    for (const said of hoard) {
+      first.nowMs += 25_000;
+      first.instances.answer(said);
+    }
+    expect(first.ownConflict()).toBeUndefined();
+    // One that still runs is told of, as before.
+    second.wallMs += hoard.length * 25_000;
+    first.instances.answer(second.instances.answer(first.instances.statement()));
+    expect(first.ownConflict()).toBeDefined();
+  });
+});
+
 describe('one run after the other', () => {
   it('is let in, where the one before has gone or does not answer', async () => {
     const { peer, first, witness } = await world();

@@ -71,7 +71,7 @@ class OpenLog {
 
   /** @param noFollow not through a link: for what nobody declared. */
   constructor(path: string, noFollow = false) {
-    this.#fd = openRegular(path, { noFollow });
+    this.#fd = openRegular(path, { noFollow, ownLinks: true });
     this.id = idOf(fstatSync(this.#fd));
     this.#splitter = this.#splits();
   }
