@@ -1,6 +1,15 @@
 // The one error that edges throw: a code, what went wrong, and what to do next.
 
-export type ErrorCode = 'refused' | 'usage' | 'config' | 'not-running' | 'already-running' | 'not-found' | 'io' | 'internal';
+export type ErrorCode =
+  | 'refused'
+  | 'usage'
+  | 'config'
+  | 'not-running'
+  | 'already-running'
+  | 'not-found'
+  | 'no-quorum'
+  | 'io'
+  | 'internal';
 
 export class KalosError extends Error {
   readonly code: ErrorCode;
@@ -12,6 +21,9 @@ export class KalosError extends Error {
     this.hint = hint;
   }
 }
+
+/** On one line: what is wrong, and what to do about it. */
+export const continued = (text: string, next: string): string => `${text}${/[?.]$/.test(text) ? '' : ';'} ${next}`;
 
 /** What the system said: "no space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. One line. */
 export function reasonOf(error: unknown): string {

@@ -2,6 +2,7 @@
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
 // An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it starts anew, once nothing
 // depends on it.
+
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
 import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
 import { encodeCertificate, LEAST_DRAWN } from '../../consensus/vote/certificate.ts';
@@ -11,6 +12,7 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { counted } from '../../swarm/words.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
 import type { Evidence } from './evidence.ts';
@@ -182,7 +184,7 @@ export class GrayWatch {
     const times = { fromMs, expiresAtMs: fromMs + CLAIM_LIFE_MS };
     const claim: Claim = { subject: peer, kind, target: '', port: undefined, ...times, evidenceDigest };
     const result = await this.#events.vote(claim, witnesses);
-    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${witnesses.length} others`);
+    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${counted(witnesses.length, 'other')}`);
     if (result.certificate === undefined) return;
     const proof = encodeCertificate(result.certificate);
     const reason = `${kind}: ${result.certificate.votes.length} of ${witnesses.length} that watch it measure the same`;

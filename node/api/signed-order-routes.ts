@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { MOST_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
 import { OrderRefused } from '../agent/signed-orders.ts';
 import type { Agent } from '../agent.ts';
+import { wordsOf } from '../issue-words.ts';
 import { outcomeOf } from './outcome.ts';
 import { failed, ok, post, type Reply, type Route } from './route.ts';
 
@@ -19,7 +20,7 @@ async function orRefused(work: () => Promise<Reply>): Promise<Reply> {
     return await work();
   } catch (error) {
     if (error instanceof OrderRefused) return failed(409, error.message);
-    if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
+    if (error instanceof z.ZodError) return failed(400, wordsOf(error, undefined));
     throw error;
   }
 }

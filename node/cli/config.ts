@@ -5,7 +5,8 @@ import { resolveConfig } from '../config/config.ts';
 import { type Entry, entriesOf } from '../config/entries.ts';
 import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import type { Format } from './output.ts';
 
 /** @param config shows this file and asks no agent. @throws KalosError naming what is wrong, and the layer that it comes from. */
 export async function showConfig(

@@ -1,11 +1,13 @@
 // `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, or, if that is gone, from a
 // witness that it reported to; its certificate is checked here, and what this peer itself voted is added.
+
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { claimIdOf, claimTarget, type Vote } from '../../consensus/vote/claim.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { counted } from '../../swarm/words.ts';
 import { readStory, type Stories, type Story } from '../agent/stories.ts';
 import type { SwarmLink } from '../agent/swarm-link.ts';
 import { type Incident, incidentIdOf } from '../detection/incident.ts';
@@ -140,7 +142,7 @@ function checkCertificate(
     ? check.reason
     : !aboutIt
       ? 'it is about something else'
-      : `${check.signatures} of ${certificate.witnesses.length} witnesses signed${strangers > 0 ? `; ${strangers} of them this peer does not know` : ''}`;
+      : `${check.signatures} of ${counted(certificate.witnesses.length, 'witness')} signed${strangers > 0 ? `; ${strangers} of them this peer does not know` : ''}`;
   const vote = ownVotes.get(claimIdOf(swarmId, certificate.claim, crypto.hash));
   return {
     certificate: { present: true, valid, detail, witnesses: certificate.votes.map(({ witness }) => link.nameOf(witness)) },
