@@ -9,10 +9,8 @@ export function noSuchPolicy(agent: Agent, name: string | undefined): Reply | un
   const known = [...new Set([...own, ...agent.incidents().map(({ policy }) => policy)])];
   if (name === undefined || known.includes(name)) return undefined;
   const meant = closest(name, known);
-  return failed(
-    404,
-    `no policy is called ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}; see: kalos policy list`,
-  );
+  const text = `no policy is called ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+  return failed(404, continued(text, 'see: kalos policy list'));
 }
 
 /** Why a policy that is no live one cannot be deleted, and what can be done instead. */

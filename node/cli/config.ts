@@ -66,5 +66,5 @@ function noteDifferences(inForce: readonly Entry[], dir: string | undefined): vo
 export async function reloadConfig(dir: string | undefined): Promise<number> {
   const { lines, taken } = await callAgent<{ lines: string[]; taken: boolean }>(dir, 'POST', '/v1/config/reload', {});
   process.stdout.write(`${lines.join('\n')}\n`);
-  return taken ? EXIT.ok : EXIT.error;
+  return taken ? EXIT.ok : EXIT.usage;
 }
