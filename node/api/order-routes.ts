@@ -290,6 +290,8 @@ const ROUTES: readonly Route[] = [
     async (agent, { node }) => {
       const peer = peerOf(agent, node);
       if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+      if (agent.swarm.order.committee.coordinator === undefined)
+        return failed(503, 'nobody coordinates, so nobody can hand it over: see kalos nova status', 'no-quorum');
       try {
         await agent.swarm.order.committee.transfer(peer);
       } catch (error) {

@@ -1,12 +1,13 @@
 // The command line at its edges, over all of its commands as it lists them itself: forms of output that parse, exit codes as their table has
 // them, mistakes that are said on one line, and what is said of members.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { Agent } from '../../node/agent.ts';
 import type { FeedEvent } from '../../node/api/feed.ts';
 import { csvLine } from '../../node/cli/data.ts';
 import { EXIT, exitsPage, exitsText, unknownExits } from '../../node/cli/exit-codes.ts';
@@ -260,6 +261,16 @@ describe('exit codes', () => {
       expect([args[0], code, stderr]).toEqual([args[0], EXIT.noQuorum, expect.stringContaining('the swarm cannot decide now')]);
     }
     minority.close();
+    const { ORDER_ROUTES } = await import('../../node/api/order-routes.ts');
+    const transfer = ORDER_ROUTES.find(({ path }) => path === '/v1/nova/transfer');
+    const alone = {
+      admission: { roster: { find: () => [{ subject: 'two' }] } },
+      order: { committee: { coordinator: undefined } },
+    };
+    const by = { level: 'admin', name: 'test' } as const;
+    expect(await transfer?.handle({ swarm: alone } as unknown as Agent, { node: 'two' }, '', by)).toMatchObject({
+      body: { code: 'no-quorum' },
+    });
   });
 });
 
@@ -355,8 +366,22 @@ describe('counts', () => {
     expect((await here('nova')).stdout).toMatch(/is vouched for by \d of \d voters?: \w+/);
   });
 
+  it('are made by one helper: no text puts a plural after a number by itself', () => {
+    const { root } = findPackage();
+    const wrong = ['cli', 'api', 'agent', 'query', 'action'].flatMap((room) =>
+      readdirSync(join(root, 'node', room), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .flatMap(
+          (file) => readFileSync(join(root, 'node', room, file), 'utf8').match(/\$\{[^}]*\.(length|size)\} [a-z]+s\b.*/g) ?? [],
+        ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   it('what cannot be undone is said as such', async () => {
-    const { stdout } = await here('act', 'process.signal', `pid=${process.pid}`, 'signal=CONT', '--dry-run');
-    expect(stdout).not.toContain('undone by: nothing');
+    expect((await here('act', 'service.restart', 'service=web', '--dry-run')).stdout).toMatch(
+      /\n {2}risk R1; cannot be undone\n$/,
+    );
+    expect((await here('act', 'service.stop', 'service=web', '--dry-run')).stdout).toMatch(/; undone by: service\.start web\n$/);
   });
 });

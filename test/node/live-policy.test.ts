@@ -42,7 +42,7 @@ describe('a live policy', () => {
     await eventually('its end', async () => !(await open()).includes('here holds') || undefined, 1_500);
     expect(await policy('delete', 'here')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('no policy is called here'),
+      stderr: expect.stringContaining('no live policy here'),
     });
   });
 
