@@ -6,7 +6,7 @@ import { EXIT, EXIT_OF } from '../node/cli/exit-codes.ts';
 import { type Format, paint, printable } from '../node/cli/output.ts';
 import type { PolicyAddOptions } from '../node/cli/policy.ts';
 import { POLICY_SCOPES, SEVERITIES } from '../node/detection/policy.ts';
-import { continued, KalosError } from '../node/errors.ts';
+import { continued, KalosError, reasonOf } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
@@ -521,7 +521,11 @@ function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: stri
   try {
     process.env.KALOS_API_TOKEN = readInput(tokenFile).toString('utf8').trim();
   } catch (error) {
-    throw new KalosError('usage', `the token cannot be read: ${(error as Error).message}`, 'kalos api-token create prints one');
+    throw new KalosError(
+      'usage',
+      `--token-file ${tokenFile} cannot be read: ${reasonOf(error)}`,
+      'kalos api-token create prints one',
+    );
   }
 }
 

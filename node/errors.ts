@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'refused'
   | 'usage'
   | 'config'
+  | 'damaged'
   | 'not-running'
   | 'already-running'
   | 'not-found'

@@ -1,7 +1,9 @@
 // What a request is answered with, whichever way it came: the route for it, and whether its sender may.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ZodError } from 'zod';
 import { reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
+import { wordsOf } from '../issue-words.ts';
 import { openApi } from './openapi.ts';
 import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
@@ -33,8 +35,18 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   const { mostBytes = MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
-  const reply = found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by);
+  const reply = inWords(() => found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by));
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;
+}
+
+/** What a schema refuses deeper inside is a mistake of who asks, in words, like what the route's own refuses. */
+async function inWords(handle: () => Promise<Reply> | Reply): Promise<Reply> {
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof ZodError) return failed(400, wordsOf(error, undefined));
+    throw error;
+  }
 }
 
 /** What must work without a disk: the end, and the halt of all acting, which holds before it is recorded. */

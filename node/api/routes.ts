@@ -12,7 +12,6 @@ import { MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
 import { conflictText, consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
-import { wordsOf } from '../issue-words.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
@@ -109,16 +108,6 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
 }
 
-/** What a person asked for in a shape that no tool takes is theirs to mend. */
-async function actOrExplain(agent: Agent, request: z.infer<typeof actSchema>): Promise<Reply> {
-  try {
-    return await act(agent, request);
-  } catch (error) {
-    if (error instanceof z.ZodError) return failed(400, wordsOf(error, request));
-    throw error;
-  }
-}
-
 /** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
 async function rollback(agent: Agent, id: string): Promise<Reply> {
   const entry = await agent.executor.entry(id);
@@ -127,7 +116,7 @@ async function rollback(agent: Agent, id: string): Promise<Reply> {
   const inverse = agent.executor.inverseOf(entry);
   if (!inverse.ok) return failed(409, `${inverse.tool} has no inverse: it cannot be rolled back`);
   const calls = inverse.calls.map((call) => z.record(z.string(), z.any()).parse(call));
-  return actOrExplain(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
+  return act(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
 }
 
 /** The class of a tool whose risk depends on its target shows as a range. */
@@ -233,7 +222,7 @@ const ALL: readonly Route[] = [
   }),
   get('/v1/tools', 'The tools, as they declare themselves', () => ok(TOOLS.map(declaration))),
   post('/v1/actions', 'Carries out a plan of a person’s, or shows what it would do', actSchema, (agent, request) =>
-    actOrExplain(agent, request),
+    act(agent, request),
   ),
   post('/v1/actions/{id}/rollback', 'Undoes what was confirmed under an id', nothing, (agent, _body, id) => rollback(agent, id)),
   post('/v1/approvals/{id}', 'Answers what waits for approval', answerSchema, async (agent, { answer }, id) =>

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { MOST_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
 import { OrderRefused } from '../agent/signed-orders.ts';
 import type { Agent } from '../agent.ts';
-import { wordsOf } from '../issue-words.ts';
 import { outcomeOf } from './outcome.ts';
 import { failed, ok, post, type Reply, type Route } from './route.ts';
 
@@ -14,13 +13,12 @@ const draftSchema = z.strictObject({
   forMs: z.number().int().min(60_000).max(MOST_ORDER_MS).default(HOUR_MS),
 });
 
-/** What is refused, or no call that a tool takes, is said as such. */
+/** What is refused is said as such. */
 async function orRefused(work: () => Promise<Reply>): Promise<Reply> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof OrderRefused) return failed(409, error.message);
-    if (error instanceof z.ZodError) return failed(400, wordsOf(error, undefined));
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
 import type { ActAnswer } from '../api/routes.ts';
-import { closest, KalosError } from '../errors.ts';
+import { closest, KalosError, reasonOf } from '../errors.ts';
 import { printRows, printWhole, yaml } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable, table } from './output.ts';
@@ -103,7 +103,7 @@ function fileContent(path: string): string {
   try {
     return readInput(path).toString('utf8');
   } catch (error) {
-    throw new KalosError('usage', `content=@${path}: ${(error as Error).message}`);
+    throw new KalosError('usage', `content=@${path} cannot be read: ${reasonOf(error)}`);
   }
 }
 

@@ -38,6 +38,7 @@ export const EXIT_OF: Readonly<Record<ErrorCode, number>> = {
   'not-running': EXIT.error,
   'already-running': EXIT.error,
   io: EXIT.error,
+  damaged: EXIT.error,
   internal: EXIT.error,
 };
 

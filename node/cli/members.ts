@@ -10,7 +10,7 @@ import { callAgent } from '../api/client.ts';
 import type { GrantAnswer } from '../api/grant-routes.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { keyFrom, makeKey } from '../config/adapters/swarm-files.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
@@ -274,7 +274,7 @@ export function exportRoot(given: Directory, to: string, remove: boolean): numbe
       chmodSync(join(to, file), 0o600);
     }
   } catch (error) {
-    throw new KalosError('io', `cannot write to ${to}: ${(error as Error).message}`);
+    throw new KalosError('io', `cannot write to ${to}: ${reasonOf(error)}`);
   }
   if (remove) for (const file of files) rmSync(join(rootKeys, file));
   process.stdout.write(`${counted(files.length, 'root key')} ${remove ? 'moved' : 'copied'} to ${to}\n`);

@@ -6,7 +6,7 @@ import type { KnownPolicy } from '../agent/policies.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
-import { closest, KalosError } from '../errors.ts';
+import { closest, KalosError, reasonOf } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Past } from '../telemetry/history.ts';
 import { printRows } from './data.ts';
@@ -177,7 +177,7 @@ function opened(file: string): number {
   try {
     return openRegular(file);
   } catch (error) {
-    throw new KalosError('io', `cannot read ${file}: ${(error as Error).message}`);
+    throw new KalosError('io', `cannot read ${file}: ${reasonOf(error)}`);
   }
 }
 

@@ -177,6 +177,8 @@ describe('exit codes', () => {
     writeFileSync(scenario, 'name = 3\nnodse = 5\n');
     const config = join(place, 'kalos.toml');
     writeFileSync(config, 'moed = "act"\n');
+    const toml = join(place, 'toml.toml');
+    writeFileSync(toml, 'name = = 3\n');
     const proof = join(place, 'none.json');
     writeFileSync(proof, '{"type": "inclusion", "size": "many"}');
     const cases: [string[], RegExp][] = [
@@ -225,6 +227,8 @@ describe('exit codes', () => {
       [['audit', 'check', proof], /holds no proof: .*; kalos audit prove prints one/],
       [['audit', 'check', '/nonexistent'], /\/nonexistent holds no proof: No such file/],
       [['order', 'commit', proof], /is no order: .*is missing.*; kalos order draft/],
+      [['order', 'draft', 'service.restart', '--out', join(place, 'order.json')], /the argument service=… is missing/],
+      [['sim', 'run', toml], /toml\.toml: line 1, column \d+: /],
       [['budget', 'set', '--changes', '3'], /name one machine, or say --each/],
       [['man', 'nope'], /nope/],
     ];
