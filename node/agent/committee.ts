@@ -1,6 +1,5 @@
 // The agent's part in the committee: its log while it belongs to it, what its leader does so that others belong to it, and who
 // coordinates, which everybody else hears from the coordinator's own status.
-
 import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
 import { isFit, UNFIT_MS, type Vitals, vitalsFromWire, vitalsToWire } from '../../consensus/committee/fitness.ts';
 import { Lane } from '../../consensus/committee/lane.ts';
@@ -163,8 +162,7 @@ export class Committee {
       .map((id) => this.#peerOf(id))
       .filter((peer) => peer === undefined || (peer !== this.#self && !this.#events.isAlive(peer)));
     if ((voters.length - away.length) * 2 > voters.length) return 'an election is in progress';
-    const names = away.map((peer) => (peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer)));
-    return `${voters.length - away.length} of ${counted(voters.length, 'voter')} ${voters.length - away.length === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${names.join(', ')}. Start them; if they are lost, begin the committee again with root keys: kalos recover`;
+    return `${voters.length - away.length} of ${counted(voters.length, 'voter')} ${voters.length - away.length === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${away.map((peer) => (peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer))).join(', ')}. Start them; if they are lost, begin the committee again with root keys: kalos recover`;
   }
 
   /**

@@ -2,7 +2,6 @@
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
 // An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it starts anew, once nothing
 // depends on it.
-
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
 import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
 import { encodeCertificate, LEAST_DRAWN } from '../../consensus/vote/certificate.ts';

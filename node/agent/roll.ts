@@ -1,5 +1,4 @@
 // What people do about who belongs: tokens, members, operators. Every change goes to the audit.
-
 import { fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
 import {

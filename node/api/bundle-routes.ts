@@ -1,5 +1,4 @@
 // The part of the local API about policies for all machines: pushed, tried on a few first, and what became of them.
-
 import { z } from 'zod';
 import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
 import { counted } from '../../swarm/words.ts';

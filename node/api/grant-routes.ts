@@ -1,5 +1,4 @@
 // The part of the local API about what the swarm lets the policies of one machine do, or keeps from them.
-
 import { z } from 'zod';
 import { EFFECTS, type Grant, grantShape } from '../../consensus/decisions/grants.ts';
 import { counted } from '../../swarm/words.ts';

@@ -1,5 +1,4 @@
 // The part of the local API about what the swarm decides: who coordinates, the committee, the log, and what an administrator has decided.
-
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';

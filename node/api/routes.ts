@@ -1,5 +1,4 @@
 // What the local API answers: each route parses what it is given, and says what is wrong with it.
-
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
 import { counted } from '../../swarm/words.ts';

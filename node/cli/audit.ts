@@ -1,5 +1,4 @@
 // `kalos audit verify | list | prove | check`: the Merkle log of what an agent intended and did (RFC 6962).
-
 import { counted } from '../../swarm/words.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';

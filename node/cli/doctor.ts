@@ -1,5 +1,4 @@
 // `kalos doctor`: what this machine offers KALOS, what it lacks, and what to do about it.
-
 import { execFileSync } from 'node:child_process';
 import { accessSync, chmodSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
 // `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
-
 import { counted } from '../../swarm/words.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import type { KnownPolicy } from '../agent/policies.ts';

@@ -1,5 +1,4 @@
 // What is pushed to all machines, as the command line tells it: how it goes until it is over, and how it stands.
-
 import { setTimeout as after } from 'node:timers/promises';
 import { counted } from '../../swarm/words.ts';
 import type { PushedAnswer, RolloutAnswer } from '../api/rollouts.ts';

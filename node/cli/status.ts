@@ -1,5 +1,4 @@
 // `kalos status`: the agent of this machine and the swarm as it sees it.
-
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AgentStatus } from '../agent.ts';

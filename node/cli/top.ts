@@ -1,6 +1,5 @@
 // `kalos top`: a live view of one machine and what KALOS does on it. Redrawn each second in the alternate screen; q ends
 // it. Where the output is no terminal, one picture is printed.
-
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AgentStatus } from '../agent.ts';

@@ -1,5 +1,4 @@
 // `kalos up`: one agent in the foreground, until SIGINT or SIGTERM.
-
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { inspect } from 'node:util';

@@ -1,6 +1,5 @@
 // `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, or, if that is gone, from a
 // witness that it reported to; its certificate is checked here, and what this peer itself voted is added.
-
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { claimIdOf, claimTarget, type Vote } from '../../consensus/vote/claim.ts';

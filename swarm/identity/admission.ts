@@ -1,6 +1,5 @@
 // Who is let in. On every new connection both sides show their certificates (hello.ts) before any other protocol; an issuer
 // redeems join tokens and renews certificates in the same exchange, so that who has none never gets further than that.
-
 import type { Clock } from '../ports/clock.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { Random } from '../ports/random.ts';

@@ -1,6 +1,5 @@
 // fs.*: files in the directories that the actuator's policy names. What a change replaces is kept until it is confirmed,
 // and then archived where it is small (1 MiB, the 256 newest).
-
 import { z } from 'zod';
 import { toHex, utf8 } from '../../../swarm/dissemination/cbor.ts';
 import type { Reading } from '../../../swarm/ports/actuator.ts';
