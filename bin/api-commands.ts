@@ -1,7 +1,7 @@
 // `kalos watch | api-token`: how its commands are parsed.
 import { type Command, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, exits, rows, span } from './options.ts';
+import { directory, ends, format, span } from './options.ts';
 
 const load = () => import('../node/cli/watch.ts');
 const MONTH_MS = 30 * 86_400_000;
@@ -12,10 +12,9 @@ export function addApiCommands(program: Command): void {
     .description('what changes, as it changes: a line each')
     .argument('<topic>', 'members, conditions, incidents, decisions or actions')
     .addOption(directory())
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
-    .addHelpText('after', exits('1 the agent has gone, 2 usage'))
-    .action(async (topic: string, { dir, output }: { dir?: string; output: string }) =>
-      ends((await load()).watch(dir, topic, output === 'json')),
+    .addOption(format())
+    .action(async (topic: string, { dir, output }: { dir?: string; output: Format }) =>
+      ends((await load()).watch(dir, topic, output)),
     );
   const token = program.command('api-token').description('tokens for the API over HTTP, from other machines');
   token
@@ -46,7 +45,7 @@ export function addApiCommands(program: Command): void {
     .command('list')
     .description('the tokens of this agent')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, output }: { dir?: string; output: Format }) => ends((await load()).listApiTokens(dir, output)));
   token
     .command('revoke')

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { BudgetOptions } from '../node/cli/budgets.ts';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, exits, integer, rows } from './options.ts';
+import { directory, ends, format, integer } from './options.ts';
 
 const load = () => import('../node/cli/budgets.ts');
 const MOST_CHANGES = 500;
@@ -21,13 +21,12 @@ export function addBudgetCommands(program: Command): void {
     .option('--within <minutes>', 'in how long', integer(1, MOST_MINUTES), 60)
     .addOption(why())
     .addOption(directory())
-    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string | undefined, options: BudgetOptions) => ends((await load()).setBudget(node, options)));
   budget
     .command('list', { isDefault: true })
     .description('what holds')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, output }: { dir?: string; output: Format }) => ends((await load()).listBudgets(dir, output)));
   budget
     .command('lift')

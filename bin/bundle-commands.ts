@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { PolicyPushOptions } from '../node/cli/bundle.ts';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, exits, format, integer } from './options.ts';
+import { directory, ends, format, integer } from './options.ts';
 
 const load = () => import('../node/cli/bundle.ts');
 const LEAST_SOAK_S = 5;
@@ -25,7 +25,6 @@ export function addBundleCommands(policy: Command): void {
     )
     .option('--no-wait', 'do not wait until they are in force, or taken back')
     .addOption(directory())
-    .addHelpText('after', exits('0 in force on all, 1 error or nobody coordinates, 2 usage, 5 they were taken back'))
     .action(async (file: string, options: PolicyPushOptions) => ends((await load()).pushPolicies(options, file)));
   policy
     .command('bundle')

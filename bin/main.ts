@@ -2,13 +2,16 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
 import { readInput } from '../node/adapters/regular-file.ts';
-import type { CommandModel } from '../node/cli/completion.ts';
-import { EXIT, type Format, paint, printable } from '../node/cli/output.ts';
-import { KalosError } from '../node/errors.ts';
+import { EXIT, EXIT_OF } from '../node/cli/exit-codes.ts';
+import { type Format, paint, printable } from '../node/cli/output.ts';
+import type { PolicyAddOptions } from '../node/cli/policy.ts';
+import { POLICY_SCOPES, SEVERITIES } from '../node/detection/policy.ts';
+import { continued, KalosError, reasonOf } from '../node/errors.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
-import { directory, ends, exits, format, integer, rows, span } from './options.ts';
+import { describeEdges, modelOf } from './edges.ts';
+import { directory, ends, format, integer, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addSignedOrderCommands } from './signed-order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
@@ -30,15 +33,18 @@ function watchEvery(text: string | number): number {
 }
 
 const watch = () =>
-  new Option('-w, --watch [time]', 'again and again, such as 5s; every 2 s without a time').argParser(watchEvery).preset(2_000);
-/** Once, or again and again on a cleared screen until it is ended. @param everyMs undefined: once. */
+  new Option('-w, --watch [time]', 'again and again until q, such as 5s; every 2 s without a time')
+    .argParser(watchEvery)
+    .preset(2_000);
+/** Once, or again and again on a cleared screen until q. @param everyMs undefined: once. */
 async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
-  for (;;) {
-    if (everyMs !== undefined && process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J\u001b[3J');
-    await ends(run());
-    if (everyMs === undefined) return;
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
-  }
+  if (everyMs === undefined) return ends(run());
+  const { untilQuit } = await import('../node/cli/quit.ts');
+  await untilQuit(everyMs, () => {
+    if (process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J\u001b[3J');
+    return ends(run());
+  });
+  process.exit(); // what was asked last may not be answered yet
 }
 
 function addNodeCommands(program: Command): void {
@@ -72,7 +78,6 @@ function addNodeCommands(program: Command): void {
       '--watchdog <device>',
       'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine when the actuator hangs',
     )
-    .addHelpText('after', exits('0 stopped on request, 1 error, 2 usage, 5 not let in'))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);
   addQueryCommands(program);
@@ -118,17 +123,18 @@ function addQueryCommands(program: Command): void {
         .default('live'),
     )
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .addOption(watch())
     .option('--timeout <time>', 'how long to wait for the slowest node', timeout, 5_000)
     .addHelpText(
       'after',
-      `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"\n${exits('0 complete, 1 error, 2 usage or wrong SQL, 6 partial')}`,
+      `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"`,
     )
     .action(async (sql: string | undefined, { dir, output, timeout: timeoutMs, watch: everyMs, ...given }: QueryGiven) => {
       const { runQuery, questionOf } = await import('../node/cli/query.ts');
       const { ask, on, nodes = on, mode } = given;
-      if ((sql === undefined) === (ask === undefined)) program.error('give one: SQL, or --ask QUESTION', { exitCode: 2 });
+      if ((sql === undefined) === (ask === undefined))
+        throw new KalosError('usage', 'give one: SQL, or --ask QUESTION', 'see: kalos query --help');
       const statement = sql ?? (await questionOf(dir, ask ?? ''));
       return endsWatched(everyMs, () => runQuery(dir, statement, { timeoutMs, mode, nodes }, output));
     });
@@ -138,7 +144,7 @@ function addQueryCommands(program: Command): void {
     .argument('[table]', 'one of them, whole')
     .option('--questions', 'questions that operators ask, for: kalos query --ask', false)
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async (name: string | undefined, { dir, output, questions }: Common & { questions: boolean }) => {
       const { listTables, listQuestions, showTable } = await import('../node/cli/query.ts');
       return ends(questions ? listQuestions(dir, output) : name === undefined ? listTables(output) : showTable(name, output));
@@ -152,7 +158,6 @@ function addAskingCommands(program: Command): void {
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
-    .addHelpText('after', exits('0 well, 1 error, 2 usage, 3 degraded, 7 half of the members or fewer are within reach'))
     .action(async ({ dir, output, watch: everyMs }: Common) => {
       const { status } = await import('../node/cli/status.ts');
       return endsWatched(everyMs, () => status(dir, output));
@@ -176,7 +181,6 @@ function addAskingCommands(program: Command): void {
     .option('--fix', 'mend what can be mended', false)
     .option('--dry-run', 'with --fix: only say what would be done', false)
     .option('--policy <file>', 'instead: what each rule of an actuator’s policy makes possible')
-    .addHelpText('after', exits('0 nothing broken, 1 no policy, 3 something is broken'))
     .action(async ({ dir, output, policy, ...options }: Common & { fix: boolean; dryRun: boolean; policy?: string }) =>
       policy === undefined
         ? ends((await import('../node/cli/doctor.ts')).doctor(dir, output, options))
@@ -219,7 +223,7 @@ function addShowCommands(program: Command): void {
     .description('this machine’s metrics, and why one is unknown')
     .argument('[names...]', 'parts of names; all without any')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .addOption(watch())
     .option('--history', 'what they were, with those of each process, mount, device and service', false)
     .action(async (names: string[], { dir, output, watch: everyMs, history: past }: Common & { history: boolean }) => {
@@ -231,7 +235,7 @@ function addShowCommands(program: Command): void {
     .description('incidents of the whole swarm')
     .option('--open', 'only those that are open', false)
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .addOption(watch())
     .action(async ({ dir, output, open, watch: everyMs }: Common & { open: boolean }) => {
       const { incidents } = await show();
@@ -242,15 +246,14 @@ function addShowCommands(program: Command): void {
     .description('what was tried on this machine, and whether it helped')
     .argument('[policy]', 'of one policy; all without it')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async (policy: string | undefined, { dir, output }: Common) => ends((await show()).cases(dir, policy, output)));
   program
     .command('conditions')
     .description('this machine’s conditions, what is open, and what cannot be seen')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .addOption(watch())
-    .addHelpText('after', exits('0 well, 3 degraded'))
     .action(async ({ dir, output, watch: everyMs }: Common) => {
       const { conditions } = await show();
       return endsWatched(everyMs, () => conditions(dir, output));
@@ -267,7 +270,7 @@ function addShowCommands(program: Command): void {
     );
   program
     .command('down')
-    .description('have the agent leave the swarm and stop its services, in order')
+    .description('stop the agent and its services, in order; it stays a member')
     .addOption(directory())
     .action(async ({ dir }: { dir?: string }) => ends((await show()).down(dir)));
 }
@@ -282,14 +285,13 @@ function addPolicyCommands(program: Command): void {
       .description(description)
       .addOption(directory())
       .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
-      .addOption(name === 'list' ? rows() : format());
+      .addOption(format());
   add('list', 'all policies, shipped and own').action(async (options: Options) => ends((await commands()).listPolicies(options)));
   add('show', 'one policy, whole')
     .argument('<name>')
     .action(async (name: string, options: Options) => ends((await commands()).showPolicy(options, name)));
   add('test', 'run the tests that are written beside the policies')
     .argument('[name]', 'one policy; all without it')
-    .addHelpText('after', exits('0 all hold, 1 one does not, 2 a policy is wrong'))
     .action(async (name: string | undefined, options: Options) => ends((await commands()).testPolicies(options, name)));
   const live = (name: string, description: string, argument: string, about: string) =>
     policy.command(name).description(description).argument(argument, about).addOption(directory());
@@ -298,9 +300,7 @@ function addPolicyCommands(program: Command): void {
     'add or replace policies of the running agent, at once; all of the file or nothing',
     '<file>',
     'TOML with [[policy]] tables',
-  )
-    .addHelpText('after', exits('0 in force, 1 error, 2 a policy is wrong: nothing was changed'))
-    .action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
+  ).action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
   addBundleCommands(policy);
   live('delete', 'take a live policy away; what it replaced is in force again', '<name>', 'a live policy').action(
     async (name: string, options: Options) => ends((await commands()).deletePolicy(options, name)),
@@ -311,6 +311,27 @@ function addPolicyCommands(program: Command): void {
   ] as const)
     live(name, `${name} a policy of the running agent, whatever its origin`, '<name>', 'a policy').action(
       async (which: string, options: Options) => ends((await commands()).switchPolicy(options, which, enabled)),
+    );
+  policy
+    .command('add')
+    .description('add a policy to the running agent, at once, from the command line')
+    .argument('<name>', 'of one that there is not yet')
+    .argument('<expression>', "CEL: what is wrong, such as metrics['system.memory.utilization'] > 0.9")
+    .argument(
+      '[action...]',
+      'a tool and its arguments, key=value each; + TOOL … adds a call; alert, or nothing: only an incident',
+    )
+    .addOption(new Option('--scope <scope>', 'what it is judged on').choices(POLICY_SCOPES).default('machine'))
+    .addOption(new Option('--severity <severity>', 'how bad it is').choices(SEVERITIES).default('warning'))
+    .option('--for <time>', 'how long it must hold before, such as 30s or 5m', span)
+    .option('--summary <text>', 'what is wrong, in words (default: the expression)')
+    .addOption(directory())
+    .addHelpText(
+      'after',
+      `\nExamples:\n  kalos policy add memory-high "metrics['system.memory.utilization'] > 0.9" alert --for 5m\n  kalos policy add web-slow "service.name == 'web' && service.check == 'silent'" service.restart --scope service`,
+    )
+    .action(async (name: string, when: string, action: string[], options: PolicyAddOptions) =>
+      ends((await commands()).addPolicy(options, name, when, action)),
     );
   live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<name>', 'a policy').action(
     async (name: string, options: Options) => ends((await commands()).resetPolicy(options, name)),
@@ -324,7 +345,7 @@ function addActCommands(program: Command): void {
     .description('what KALOS can do to a machine, or one tool in full')
     .argument('[name]')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
   program
     .command('act')
@@ -337,7 +358,7 @@ function addActCommands(program: Command): void {
     .addOption(format())
     .addHelpText(
       'after',
-      `\nExamples:\n  kalos act service.restart service=web --dry-run\n  kalos act fs.rotate path=/var/log/web/access.log + service.reload service=web\n  kalos act sysctl.get key=vm.swappiness\n${exits('0 confirmed, 1 failed or undone, 2 usage, 5 refused')}`,
+      `\nExamples:\n  kalos act service.restart service=web --dry-run\n  kalos act fs.rotate path=/var/log/web/access.log + service.reload service=web\n  kalos act sysctl.get key=vm.swappiness`,
     )
     .action(async (tool: string, args: string[], { dir, output, dryRun, reason }: Common & { dryRun: boolean; reason: string }) =>
       ends((await acting()).act(dir, [tool, ...args], { dryRun, reason }, output)),
@@ -358,7 +379,6 @@ function addActCommands(program: Command): void {
       .description(`${name} what mode advise asks; without an id, list what waits`)
       .argument('[id]')
       .addOption(directory())
-      .addHelpText('after', exits('0 answered or nothing waits, 1 error, 4 something waits'))
       .action(async (id: string | undefined, { dir }: Common) => ends((await acting()).answerApproval(dir, id, answer)));
   }
   program
@@ -396,7 +416,6 @@ function addAuditCommands(program: Command): void {
     .option('--proof <file>', 'check this proof instead, offline: no agent is asked')
     .addOption(directory())
     .addOption(format())
-    .addHelpText('after', exits('0 whole, or the proof is valid, 1 error, 2 no proof, 8 broken, or not valid'))
     .action(async ({ dir, output, proof }: Common & { proof?: string }) =>
       ends(proof === undefined ? (await auditing()).auditVerify(dir, output) : (await auditing()).auditCheck(proof, output)),
     );
@@ -406,7 +425,6 @@ function addAuditCommands(program: Command): void {
     .option('--prove <node>', 'print the proof against that member, for: kalos audit verify --proof FILE')
     .addOption(directory())
     .addOption(format())
-    .addHelpText('after', exits('0 none, 1 error, 8 some'))
     .action(async ({ dir, output, prove }: Common & { prove?: string }) =>
       ends((await auditing()).auditConflicts(dir, prove, output)),
     );
@@ -415,7 +433,7 @@ function addAuditCommands(program: Command): void {
     .description('the newest records')
     .option('--last <n>', 'how many', integer(1, 1_000), 20)
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, output, last }: Common & { last: number }) => ends((await auditing()).auditList(dir, last, output)));
   audit
     .command('prove')
@@ -431,7 +449,6 @@ function addAuditCommands(program: Command): void {
     .description('check a proof offline: no agent is asked')
     .argument('<file>', 'what `audit prove` printed, or - for standard input')
     .addOption(format())
-    .addHelpText('after', exits('0 valid, 1 error, 2 no proof, 8 not valid'))
     .action(async (file: string, { output }: Common) => ends((await auditing()).auditCheck(file, output)));
 }
 
@@ -443,8 +460,7 @@ function addSetupCommands(program: Command): void {
     .option('--origin', 'where each key comes from', false)
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
     .addOption(directory())
-    .addOption(rows())
-    .addHelpText('after', exits('0 it is right, 1 it is not'))
+    .addOption(format())
     .action(async ({ dir, output, config, origin }: Common & { config?: string; origin: boolean }) =>
       ends((await import('../node/cli/config.ts')).showConfig(dir, config, origin, output)),
     );
@@ -454,7 +470,6 @@ function addSetupCommands(program: Command): void {
       'make the running agent read its configuration again, as kill -HUP does; prints what changed and what needs a restart',
     )
     .addOption(directory())
-    .addHelpText('after', exits('0 reloaded, 1 invalid configuration: the old one stays in force'))
     .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
   const service = () => import('../node/cli/install.ts');
   program
@@ -486,40 +501,12 @@ function addSetupCommands(program: Command): void {
     );
 }
 
-/** The tree of commands as data: help, completion and manual pages are made of one thing. */
-function modelOf(command: Command): CommandModel {
-  let help = '';
-  command.configureOutput({
-    writeOut: (text) => {
-      help += text;
-    },
-  });
-  command.outputHelp();
-  const notes = help.slice(command.helpInformation().length);
-  const hidden = (one: Command): boolean => one.name() === 'help' || one.description() === '';
-  return {
-    name: command.name(),
-    description: command.description(),
-    usage: command.usage(),
-    arguments: command.registeredArguments.map((argument) => ({ name: argument.name(), description: argument.description })),
-    options: command.options.map(({ flags, long, description, argChoices }) => ({
-      flags,
-      long: long ?? undefined,
-      description,
-      choices: argChoices ?? [],
-    })),
-    notes,
-    commands: command.commands.filter((one) => !hidden(one)).map(modelOf),
-  };
-}
-
 function build(): Command {
   const program = new Command('kalos')
     .description('A swarm of agents that keeps Linux machines healthy without a central server')
     .version(findPackage().version)
     .exitOverride()
     .showSuggestionAfterError()
-    .showHelpAfterError('(add --help for what is possible)')
     .configureHelp({ showGlobalOptions: true })
     .option('--address <url>', 'ask the agent there, such as https://web-1:9090, not this machine’s (or KALOS_ADDRESS)')
     .option('--token-file <file>', 'with --address: a token of kalos api-token create (or KALOS_API_TOKEN)')
@@ -528,6 +515,7 @@ function build(): Command {
   addNodeCommands(program);
   addSimCommands(program);
   for (const command of program.commands) inherit(program, command);
+  describeEdges(program);
   return program;
 }
 
@@ -539,13 +527,24 @@ function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: stri
   try {
     process.env.KALOS_API_TOKEN = readInput(tokenFile).toString('utf8').trim();
   } catch (error) {
-    throw new KalosError('usage', `the token cannot be read: ${(error as Error).message}`, 'kalos api-token create prints one');
+    throw new KalosError(
+      'usage',
+      `--token-file ${tokenFile} cannot be read: ${reasonOf(error)}`,
+      'kalos api-token create prints one',
+    );
   }
 }
 
 function inherit(parent: Command, command: Command): void {
   command.copyInheritedSettings(parent);
   for (const sub of command.commands) inherit(command, sub);
+}
+
+/** A mistake of who asks is one line; what fails says on a second one what to do about it. */
+function withHint({ message, hint, code }: KalosError): string {
+  if (hint === '') return message;
+  if (EXIT_OF[code] !== EXIT.usage || message.includes('\n')) return `${message}\n  ${hint}`;
+  return continued(message, hint);
 }
 
 function report(error: unknown): number {
@@ -558,10 +557,8 @@ function report(error: unknown): number {
     if (process.env.KALOS_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return EXIT.error;
   }
-  process.stderr.write(
-    `${paint('red', 'kalos:')} ${printable(error.message)}\n${error.hint === '' ? '' : `  ${printable(error.hint)}\n`}`,
-  );
-  return error.code === 'usage' ? EXIT.usage : error.code === 'refused' ? EXIT.refused : EXIT.error;
+  process.stderr.write(`${paint('red', 'kalos:')} ${printable(withHint(error))}\n`);
+  return EXIT_OF[error.code];
 }
 
 // A reader that closes early (`kalos … | head`) is no error.

@@ -1,6 +1,6 @@
 // What the commands' options have in common.
 import { InvalidArgumentError, Option } from 'commander';
-import { FORMATS, TREE_FORMATS } from '../node/cli/output.ts';
+import { FORMATS } from '../node/cli/output.ts';
 
 export function integer(low: number, high: number) {
   return (text: string): number => {
@@ -14,12 +14,7 @@ export function integer(low: number, high: number) {
 export const directory = () =>
   new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
 
-export const format = () => new Option('-o, --output <format>', 'how to print').choices(TREE_FORMATS).default('table');
-/** Of what is a list. */
-export const rows = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
-export function exits(text: string): string {
-  return `\nExit codes: ${text}`;
-}
+export const format = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
 
 export async function ends(code: Promise<number> | number): Promise<void> {
   process.exitCode = await code;

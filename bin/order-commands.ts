@@ -4,7 +4,7 @@ import type { ReadMode } from '../node/agent/decisions.ts';
 import type { GrantOptions } from '../node/cli/grants.ts';
 import type { Format } from '../node/cli/output.ts';
 import type { RecoverOptions } from '../node/cli/recover.ts';
-import { directory, ends, exits, format, integer, rows } from './options.ts';
+import { directory, ends, format, integer } from './options.ts';
 import { rootKey } from './swarm-commands.ts';
 
 const load = () => import('../node/cli/order.ts');
@@ -36,14 +36,12 @@ export function addOrderCommands(program: Command): void {
     .addOption(read())
     .addOption(directory())
     .addOption(format())
-    .addHelpText('after', exits('0 somebody coordinates, 1 error, 7 nobody does'))
     .action(async ({ dir, read: mode, output }: Common) => ends((await load()).novaStatus(dir, mode, output)));
   nova
     .command('transfer')
     .description('have another voter of the committee coordinate')
     .argument('<node>', 'see: kalos nova status')
     .addOption(directory())
-    .addHelpText('after', exits('0 it coordinates, 1 error, 2 usage or refused'))
     .action(async (node: string, { dir }: Common) => ends((await load()).novaTransfer(dir, node)));
   const log = program.command('log').description('what the swarm has decided, in order');
   log
@@ -52,7 +50,7 @@ export function addOrderCommands(program: Command): void {
     .option('-n, --lines <n>', 'how many', integer(1, MAX_SHOWN), 20)
     .addOption(read())
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, read: mode, output, lines }: Common & { lines: number }) =>
       ends((await load()).logTail(dir, mode, lines, output)),
     );
@@ -70,7 +68,6 @@ export function addOrderCommands(program: Command): void {
     .argument('<node>', 'see: kalos members')
     .addOption(why())
     .addOption(directory())
-    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
   addDrain(program);
   addGrantCommands(program);
@@ -82,7 +79,6 @@ export function addOrderCommands(program: Command): void {
     .argument('<service>', 'see: kalos nova status')
     .addOption(why())
     .addOption(directory())
-    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (service: string, { dir, reason }: Common & { reason: string }) =>
       ends((await load()).failOver(dir, service, reason)),
     );
@@ -103,7 +99,6 @@ function addDrain(program: Command): void {
     .option('--for <hours>', 'for how long', integer(1, DAY_H), 1)
     .addOption(why())
     .addOption(directory())
-    .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'))
     .action(async (node: string, { dir, for: hours, reason }: Common & { for: number; reason: string }) =>
       ends((await load()).drain(dir, node, hours, reason)),
     );
@@ -133,8 +128,7 @@ function addGrantCommands(program: Command): void {
       .requiredOption('--tool <tool>', 'such as service.restart; see: kalos tools')
       .addOption(why())
       .option('--for <hours>', 'until then', integer(1, MOST_HOURS), DAY_H)
-      .addOption(directory())
-      .addHelpText('after', exits('0 decided, 1 error or nobody coordinates, 2 usage or refused'));
+      .addOption(directory());
     if (effect === 'deny') command.option('--target <target>', 'such as the name of a service (default: whatever it is on)');
     else command.requiredOption('--target <target>', 'such as the name of a service');
     if (effect === 'approve')
@@ -147,7 +141,7 @@ function addGrantCommands(program: Command): void {
     .command('list', { isDefault: true })
     .description('what holds')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, output }: Common) => ends((await grants()).list(dir, output)));
   grant
     .command('revoke')
@@ -166,7 +160,6 @@ function addRecover(program: Command): void {
     .option('--yes', 'do it', false)
     .addOption(rootKey())
     .addOption(directory())
-    .addHelpText('after', exits('0 somebody coordinates, 1 error, 2 usage, 4 to be confirmed with --yes, 5 it did not help'))
     .action(async (options: RecoverOptions) => ends((await import('../node/cli/recover.ts')).recover(options)));
 }
 

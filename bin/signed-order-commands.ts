@@ -1,6 +1,6 @@
 // `kalos order draft | sign | commit`: how its commands are parsed.
 import type { Command } from 'commander';
-import { directory, ends, exits, integer } from './options.ts';
+import { directory, ends, integer } from './options.ts';
 
 const load = () => import('../node/cli/signed-order.ts');
 const MOST_HOURS = 24;
@@ -18,7 +18,6 @@ export function addSignedOrderCommands(program: Command): void {
     .option('--reason <text>', 'why, for those who sign and the audit', 'by hand')
     .option('--for <hours>', 'how long it holds', integer(1, MOST_HOURS), 1)
     .addOption(directory())
-    .addHelpText('after', exits('0 drafted, 1 error, 2 usage or it may not be done'))
     .action(
       async (
         tool: string,
@@ -39,6 +38,5 @@ export function addSignedOrderCommands(program: Command): void {
     .description('have it carried out, on the machine that it is for')
     .argument('<file>', 'signed by two operators')
     .addOption(directory())
-    .addHelpText('after', exits('0 confirmed, 1 failed or undone, 2 usage or refused'))
     .action(async (file: string, { dir }: { dir?: string }) => ends((await load()).commitOrder(dir, file)));
 }

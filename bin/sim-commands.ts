@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
 import type { SimOptions } from '../sim/cli.ts';
-import { ends, exits, format, integer, rows } from './options.ts';
+import { ends, format, integer } from './options.ts';
 
 const SEEDS = 2 ** 31 - 1;
 const MAX_NODES = 5_000;
@@ -23,7 +23,6 @@ export function addSimCommands(program: Command): void {
     .option('--protocols', 'only membership, dissemination, votes and the coordinator', false)
     .option('--trace', 'print what happened, line by line', false)
     .addOption(format())
-    .addHelpText('after', exits('0 everything held, 1 something did not, 2 usage'))
     .action(async (scenario: string, options: SimOptions & { output: Format }) =>
       ends((await load()).runSimulation(scenario, options, options.output)),
     );
@@ -34,7 +33,6 @@ export function addSimCommands(program: Command): void {
     .option('--scenario <name>', 'a name or a TOML file', 'crash-and-partition')
     .option('--nodes <n>', 'how many agents (default: as the scenario has it)', integer(1, MAX_NODES))
     .addOption(format())
-    .addHelpText('after', exits('0 everything held up to there, 1 something did not, 2 usage'))
     .action(async (where: string, options: { scenario: string; nodes: number | undefined; output: Format }) =>
       ends((await load()).replay(where, options.scenario, options.nodes, options.output)),
     );
@@ -45,7 +43,6 @@ export function addSimCommands(program: Command): void {
     .option('--nodes <n>', 'how many agents', integer(1, MAX_REAL_NODES), 5)
     .option('--seed <n>', 'what draws faults', integer(0, SEEDS), 1)
     .addOption(format())
-    .addHelpText('after', exits('0 everything held, 1 something did not, 2 usage'))
     .action(async (scenario: string, options: { nodes: number; seed: number; output: Format }) =>
       ends((await load()).runForReal(scenario, options, options.output)),
     );
@@ -60,7 +57,7 @@ export function addSimCommands(program: Command): void {
   sim
     .command('list')
     .description('the scenarios')
-    .addOption(rows())
+    .addOption(format())
     .action(async (options: { output: Format }) => ends((await load()).listScenarios(options.output)));
   sim.command('worker', { hidden: true }).action(async () => (await load()).serveWorker());
 }

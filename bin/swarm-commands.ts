@@ -1,7 +1,7 @@
 // `kalos members | token | operator | root | leave`: how its commands are parsed.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, exits, format, integer, rows, span } from './options.ts';
+import { directory, ends, format, integer, span } from './options.ts';
 
 const load = () => import('../node/cli/members.ts');
 const MAX_NAME = 24;
@@ -32,7 +32,6 @@ export function addSwarmCommands(program: Command): void {
     .description('leave the swarm for good and stop the agent; it needs a token to come back')
     .option('--force', 'even where it is the only issuer', false)
     .addOption(directory())
-    .addHelpText('after', exits('0 left, 1 error, 2 usage or the only issuer'))
     .action(async ({ dir, force }: { dir?: string; force: boolean }) => ends((await load()).leave(dir, force)));
 }
 
@@ -43,8 +42,7 @@ function addMembers(program: Command): void {
     .description('all members, and how each is seen from here')
     .option('--all', 'those too that left or were removed', false)
     .addOption(directory())
-    .addOption(rows())
-    .addHelpText('after', exits('0 all reachable, 1 error, 3 some are not'))
+    .addOption(format())
     .action(async ({ dir, output, all }: Common & { all: boolean }) => ends((await load()).listMembers(dir, all, output)));
   members
     .command('show')
@@ -95,7 +93,6 @@ function addTokens(program: Command): void {
     .option('-q, --quiet', 'only the token', false)
     .addOption(directory())
     .addOption(format())
-    .addHelpText('after', exits('0 made, 1 error, 2 usage or no issuer'))
     .action(
       async ({ dir, output, ...options }: Common & { role: 'member' | 'committee'; ttl: number; uses: number; quiet: boolean }) =>
         ends((await load()).createToken(dir, options, output)),
@@ -104,7 +101,7 @@ function addTokens(program: Command): void {
     .command('list')
     .description('the tokens that this issuer made')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, output }: Common) => ends((await load()).listTokens(dir, output)));
   token
     .command('revoke')
@@ -130,7 +127,7 @@ function addOperators(program: Command): void {
     .command('list')
     .description('the operators of the swarm')
     .addOption(directory())
-    .addOption(rows())
+    .addOption(format())
     .action(async ({ dir, output }: Common) => ends((await load()).listOperators(dir, output)));
   operator
     .command('revoke')
@@ -148,7 +145,6 @@ function addOperators(program: Command): void {
     .description('give the swarm a new one; revoke first whom it is to lock out')
     .option('--keep <time>', 'how long the older ones are still understood, for members that are off', span, 691_200_000)
     .addOption(directory())
-    .addHelpText('after', exits('0 made, 1 error, 2 usage, no issuer, or no network key'))
     .action(async ({ dir, keep }: Common & { keep: number }) => ends((await load()).rotateNetworkKey(dir, keep)));
   program
     .command('root')

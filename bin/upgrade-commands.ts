@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
 import type { PushOptions } from '../node/cli/rollout.ts';
-import { directory, ends, exits, format, integer } from './options.ts';
+import { directory, ends, format, integer } from './options.ts';
 
 const load = () => import('../node/cli/upgrade.ts');
 const LEAST_SOAK_S = 5;
@@ -21,7 +21,6 @@ export function addUpgradeCommands(program: Command): void {
     .option('--soak <seconds>', 'how long it is watched there, and in each wave', integer(LEAST_SOAK_S, MOST_SOAK_S), SOAK_S)
     .option('--no-wait', 'do not wait until it is everywhere, or taken back')
     .addOption(directory())
-    .addHelpText('after', exits('0 everywhere, 1 error or nobody coordinates, 2 usage or no release, 5 it was taken back'))
     .action(async (file: string, options: PushOptions) => ends((await load()).pushRelease(options, file)));
   upgrade
     .command('status')

@@ -526,7 +526,7 @@ export class Agent {
     return this.#policies.all().map((known) => ({ ...known, thresholds: this.#watcher.thresholds(known.policy.name) }));
   }
 
-  /** Adds or replaces live policies; all of them or none. @throws PolicyError, z.ZodError */
+  /** Adds or replaces live policies; all of them or none. @throws PolicyError */
   async applyPolicies(inputs: readonly unknown[]): Promise<string[]> {
     const names = (await this.#policies.apply(inputs, (policies) => this.#watcher.setPolicies(policies))).map(({ name }) => name);
     await this.#audit.append('control', this.#link.self, `policies applied: ${names.join(', ')}`);

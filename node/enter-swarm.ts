@@ -54,7 +54,7 @@ export async function enterSwarm(entering: Entering): Promise<Entered> {
   const known = await genesisOn(store);
   const genesis = known && parseGenesis(crypto, known);
   if (known !== undefined && genesis === undefined)
-    throw new KalosError('config', `${directory.path} holds a genesis record of another version of KALOS`);
+    throw new KalosError('damaged', `${directory.path} holds a genesis record of another version of KALOS`);
   if (genesis !== undefined && token !== undefined && token.swarmId !== genesis.swarmId) {
     throw new KalosError(
       'config',

@@ -1,6 +1,16 @@
 // The one error that edges throw: a code, what went wrong, and what to do next.
 
-export type ErrorCode = 'refused' | 'usage' | 'config' | 'not-running' | 'already-running' | 'not-found' | 'io' | 'internal';
+export type ErrorCode =
+  | 'refused'
+  | 'usage'
+  | 'config'
+  | 'damaged'
+  | 'not-running'
+  | 'already-running'
+  | 'not-found'
+  | 'no-quorum'
+  | 'io'
+  | 'internal';
 
 export class KalosError extends Error {
   readonly code: ErrorCode;
@@ -12,6 +22,9 @@ export class KalosError extends Error {
     this.hint = hint;
   }
 }
+
+/** On one line: what is wrong, and what to do about it. */
+export const continued = (text: string, next: string): string => `${text}${/[?.]$/.test(text) ? '' : ';'} ${next}`;
 
 /** What Node puts in its own words: as strerror(3) has it, which LevelDB and the actuator say. */
 const WORDS: Readonly<Record<string, string>> = { EIO: 'Input/output error', ENFILE: 'Too many open files in system' };

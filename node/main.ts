@@ -278,7 +278,7 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
       `the state in ${path} cannot be written: ${refusal}`,
       `${remedyFor(refusal, path)}, and start again`,
     );
-  return new KalosError('config', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
+  return new KalosError('damaged', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
 }
 
 /** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */
@@ -329,7 +329,7 @@ async function startAll(agent: Agent, directory: StateDirectory, listen: string)
     const text = (error as Error).message;
     if (error instanceof AuditDamaged)
       throw new KalosError(
-        'config',
+        'damaged',
         `${directory.database} does not belong to ${directory.keyFile}, or is damaged: ${text}`,
         wayBack(directory.path),
       );

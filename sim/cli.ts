@@ -3,9 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FEATURE_SERIES } from '../models/features.ts';
-import { printData, printRows } from '../node/cli/data.ts';
-import { EXIT, type Format, paint, table } from '../node/cli/output.ts';
+import { printRows, printWhole } from '../node/cli/data.ts';
+import { EXIT } from '../node/cli/exit-codes.ts';
+import { type Format, paint, table } from '../node/cli/output.ts';
 import { KalosError } from '../node/errors.ts';
+import { counted } from '../swarm/words.ts';
 import { loadScenario, shippedScenarios } from './adapters/library.ts';
 import type { RealReport } from './adapters/real/run.ts';
 import type { TraceEvent } from './adapters/trace.ts';
@@ -53,7 +55,11 @@ export interface SimOptions {
 export async function runSimulation(name: string, options: SimOptions, format: Format): Promise<number> {
   const scenario = loadScenario(name);
   const nodes = options.nodes ?? scenario.nodes;
-  if (nodes < scenario.min_nodes) throw new KalosError('usage', `${scenario.name} needs at least ${scenario.min_nodes} nodes`);
+  if (nodes < scenario.min_nodes)
+    throw new KalosError(
+      'usage',
+      `--nodes ${options.nodes ?? scenario.nodes} is too few: ${scenario.name} needs at least ${counted(scenario.min_nodes, 'node')}`,
+    );
   const run: RunOptions = {
     scenario,
     nodes,
@@ -65,10 +71,10 @@ export async function runSimulation(name: string, options: SimOptions, format: F
   const report = await runScenario({ ...run, onProgress: progress(scenario) });
   clearLine();
   if (options.report !== undefined) await writeReport(report, options.report);
-  if (format === 'table') process.stdout.write(`${render(report, options.trace)}\n`);
-  else printData(format, { ...report, trace: options.trace ? report.trace : undefined });
+  const { trace, ...rest } = report;
+  printWhole(format, options.trace ? { ...rest, trace } : rest, () => render(report, options.trace));
   if (report.violations.length === 0) return EXIT.ok;
-  if (format === 'table') await explainViolation(name, run, report);
+  if (format === 'table' || format === 'wide') await explainViolation(name, run, report);
   return EXIT.error;
 }
 
@@ -90,7 +96,7 @@ async function explainViolation(name: string, run: RunOptions, report: RunReport
   const window = windowOf(least).slice(-MAX_WINDOW_LINES);
   const lines = [
     '',
-    faults.length === 0 ? 'it takes no fault' : `it takes ${faults.length} of ${report.faults.length} faults:`,
+    faults.length === 0 ? 'it takes no fault' : `it takes ${faults.length} of ${counted(report.faults.length, 'fault')}:`,
     ...faults.map((fault) => `  ${(fault.atMs / 1_000).toFixed(1).padStart(7)} s  ${describeFault(fault)}`),
     '',
     `events up to ${least.window?.toEvent ?? 0}, in which it was seen:`,
@@ -114,12 +120,12 @@ async function runMany(name: string, run: RunOptions, options: SimOptions, forma
   const results = await runSeeds(process.argv[1] ?? '', jobs, (result) => {
     done++;
     if (result.violations.length > 0) violated++;
-    line(`${bar(done / jobs.length)} ${done} of ${jobs.length} seeds, ${violated} violated`);
+    line(`${bar(done / jobs.length)} ${done} of ${counted(jobs.length, 'seed')}, ${violated} violated`);
   });
   clearLine();
   const bad = results.filter(({ violations }) => violations.length > 0);
-  if (format === 'table') process.stdout.write(`${renderMany(results, bad)}\n`);
-  else printData(format, { scenario: run.scenario.name, nodes: run.nodes, seeds: results.length, violated: bad.length, results });
+  const seeds = { scenario: run.scenario.name, nodes: run.nodes, seeds: results.length, violated: bad.length, results };
+  printWhole(format, seeds, () => renderMany(results, bad));
   return bad.length === 0 ? EXIT.ok : EXIT.error;
 }
 
@@ -129,15 +135,21 @@ function renderMany(results: readonly SeedResult[], bad: readonly SeedResult[]):
   const again = (seed: number): string =>
     `${process.env.KALOS_COMMAND ?? 'kalos'} sim run ${first?.scenario} --nodes ${first?.nodes} --seed ${seed}`;
   return [
-    `${paint('bold', first?.scenario ?? '')}  ${first?.nodes} nodes, ${results.length} seeds from ${first?.seed}`,
-    `${sum(({ simulatedMs }) => simulatedMs) / 1_000} s simulated, ${sum(({ faults }) => faults)} faults, ${sum(({ incidents }) => incidents)} incidents`,
+    `${paint('bold', first?.scenario ?? '')}  ${counted(first?.nodes ?? 0, 'node')}, ${counted(results.length, 'seed')} from ${first?.seed}`,
+    `${sum(({ simulatedMs }) => simulatedMs) / 1_000} s simulated, ${counted(
+      sum(({ faults }) => faults),
+      'fault',
+    )}, ${counted(
+      sum(({ incidents }) => incidents),
+      'incident',
+    )}`,
     ...bad
       .slice(0, 10)
       .flatMap(({ seed, violations, traceHash }) => [
         paint('red', `seed ${seed} violated: ${violations[0]}`),
         `  trace hash ${traceHash}; see: ${again(seed)}`,
       ]),
-    bad.length === 0 ? paint('green', 'everything held') : paint('red', `${bad.length} seeds were violated`),
+    bad.length === 0 ? paint('green', 'everything held') : paint('red', `${counted(bad.length, 'seed')} violated`),
   ].join('\n');
 }
 
@@ -157,11 +169,9 @@ export async function replay(where: string, name: string, nodes: number | undefi
   });
   clearLine();
   const trace = report.trace.filter((one) => one.event <= untilEvent).slice(-REPLAY_LINES);
-  if (format !== 'table') printData(format, { ...report, trace });
-  else {
-    const ends = report.violations.map((text) => paint('red', `violated: ${text}`));
-    process.stdout.write(`${[...trace.map(eventLine), ...ends].join('\n')}\n`);
-  }
+  printWhole(format, { ...report, trace }, () =>
+    [...trace.map(eventLine), ...report.violations.map((text) => paint('red', `violated: ${text}`))].join('\n'),
+  );
   return report.violations.length === 0 ? EXIT.ok : EXIT.error;
 }
 
@@ -170,21 +180,23 @@ export async function runForReal(name: string, options: { nodes: number; seed: n
   const { runReal } = await import('./adapters/real/run.ts');
   const scenario = loadScenario(name);
   if (options.nodes < scenario.min_nodes)
-    throw new KalosError('usage', `${scenario.name} needs at least ${scenario.min_nodes} nodes`);
+    throw new KalosError(
+      'usage',
+      `--nodes ${options.nodes ?? scenario.nodes} is too few: ${scenario.name} needs at least ${counted(scenario.min_nodes, 'node')}`,
+    );
   process.stderr.write(
     `${scenario.name} on ${options.nodes} real agents takes ${scenario.duration / 1_000} s, and the time to start them\n`,
   );
   const onProgress = (atMs: number, text: string): void =>
     void process.stderr.write(`${(atMs / 1_000).toFixed(1).padStart(7)} s  ${text}\n`);
   const report = await runReal({ scenario, ...options, onProgress });
-  if (format === 'table') process.stdout.write(`${renderReal(report)}\n`);
-  else printData(format, { ...report });
+  printWhole(format, { ...report }, () => renderReal(report));
   return report.violations.length === 0 ? EXIT.ok : EXIT.error;
 }
 
 function renderReal(report: RealReport): string {
   return [
-    `${paint('bold', report.scenario)}  ${report.nodes} real agents, seed ${report.seed}, ${(report.tookMs / 1_000).toFixed(0)} s`,
+    `${paint('bold', report.scenario)}  ${counted(report.nodes, 'real agent')}, seed ${report.seed}, ${(report.tookMs / 1_000).toFixed(0)} s`,
     '',
     incidentTable(report.incidents),
     '',
@@ -262,8 +274,13 @@ function render(report: RunReport, withTrace: boolean): string {
   const speed = Math.round(report.simulatedMs / Math.max(1, report.realMs));
   const lines = withTrace ? report.trace.map(eventLine) : [];
   lines.push(
-    `${paint('bold', report.scenario)}  ${report.nodes} nodes, seed ${report.seed}, ${report.simulatedMs / 1000} s simulated in ${(report.realMs / 1000).toFixed(1)} s (${speed} times real time)`,
-    `${report.faults.length} faults, ${report.events} events, ${report.messages} messages, ${report.bytes} bytes`,
+    `${paint('bold', report.scenario)}  ${counted(report.nodes, 'node')}, seed ${report.seed}, ${report.simulatedMs / 1000} s simulated in ${(report.realMs / 1000).toFixed(1)} s (${speed} times real time)`,
+    [
+      counted(report.faults.length, 'fault'),
+      counted(report.events, 'event'),
+      counted(report.messages, 'message'),
+      counted(report.bytes, 'byte'),
+    ].join(', '),
     '',
     incidentTable(report.incidents),
     '',

@@ -1,6 +1,7 @@
 // The brakes before a transaction: kill switch, schema, risk class, maintenance window, the tool's own precondition, its
 // rate on the target, storms, and the mode. A person at the command line passes the mode and R2, and nothing else; a certificate of
 // witnesses with a lease passes R2, and nothing else.
+import { counted } from '../../swarm/words.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { ChangeTool, RiskClass, Snapshot } from './tool.ts';
 import { changeToolOf } from './tools.ts';
@@ -121,7 +122,7 @@ export class Guard {
     if (this.#isFull(keyOf(call), nowMs))
       return { kind: 'escalate', reason: `${MAX_TARGETS} targets were changed of late: more cannot be counted` };
     if (this.#recent(call, nowMs).length < uses) return undefined;
-    const reason = `${tool.name} was used ${uses} times on ${tool.target(call)} in ${withinMs / 60_000} minutes`;
+    const reason = `${tool.name} was used ${counted(uses, 'time')} on ${tool.target(call)} in ${counted(withinMs / 60_000, 'minute')}`;
     return { kind: 'escalate', reason };
   }
 
@@ -135,7 +136,7 @@ export class Guard {
     if (budget === undefined) return undefined;
     const { changes, withinMs, reason } = budget;
     if (this.#spent.filter((ms) => nowMs - ms < withinMs).length < changes) return undefined;
-    const text = `the swarm lets policies make ${changes} changes here in ${withinMs / 60_000} minutes: ${reason} (kalos budget list)`;
+    const text = `the swarm lets policies make ${counted(changes, 'change')} here in ${counted(withinMs / 60_000, 'minute')}: ${reason} (kalos budget list)`;
     return { kind: 'escalate', reason: text };
   }
 

@@ -1,5 +1,7 @@
 // The tools there are. A transaction runs each that changes something; nothing else has the actuator change things.
 import { z } from 'zod';
+import { closest, continued } from '../errors.ts';
+import { shortly, shouldBe, wordsOf } from '../issue-words.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { ChangeTool, ReadTool, Snapshot, Tool } from './tool.ts';
 import { FILE_READS, FILE_TOOLS } from './tools/files.ts';
@@ -21,6 +23,21 @@ export const TOOLS: readonly Tool[] = [...CHANGE_TOOLS, ...READ_TOOLS];
 
 const named = z.looseObject({ tool: z.string() });
 
+const refused = (input: unknown, message: string): z.ZodError => new z.ZodError([{ code: 'custom', path: [], message, input }]);
+
+/** As a command line gives arguments: `service=…`. */
+function argumentWords(error: z.ZodError, input: unknown, { input: schema }: Tool): string {
+  const given = (input ?? {}) as Record<string, unknown>;
+  const words = error.issues.map((issue) => {
+    const [key] = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys' || key === undefined)
+      return wordsOf(new z.ZodError([issue]), input, schema).replace(': unknown key', ' is no argument of it');
+    const should = shouldBe(issue, given[key]).replace(' in quotes', '');
+    return given[key] === undefined ? `the argument ${key}=… ${should}` : `${key}=${shortly(given[key])} ${should}`;
+  });
+  return [...new Set(words)].join('; ');
+}
+
 /**
  * The tool of a call, and the call as the tool takes it: defaults filled in, numbers as numbers.
  * @throws z.ZodError where there is no such tool, or the arguments are not what it takes.
@@ -28,8 +45,18 @@ const named = z.looseObject({ tool: z.string() });
 export function parseCall(input: unknown): { tool: Tool; call: ToolCall } {
   const { tool: name } = named.parse(input);
   const tool = TOOLS.find((known) => known.name === name);
-  if (tool === undefined) throw new z.ZodError([{ code: 'custom', path: ['tool'], message: `no tool ${name}`, input }]);
-  return { tool, call: tool.input.parse(input) as ToolCall };
+  if (tool === undefined) {
+    const meant = closest(
+      name,
+      TOOLS.map((known) => known.name),
+    );
+    const meantText = meant === undefined ? '' : `; did you mean ${meant}?`;
+    throw refused(input, continued(`no tool is called ${name}${meantText}`, 'see: kalos tools'));
+  }
+  const parsed = tool.input.safeParse(input);
+  if (!parsed.success)
+    throw refused(input, continued(`${name}: ${argumentWords(parsed.error, input, tool)}`, `see: kalos tools ${name}`));
+  return { tool, call: parsed.data as ToolCall };
 }
 
 /** @throws Error where the call is of no tool that changes something: it was checked before. */

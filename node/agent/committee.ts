@@ -19,6 +19,7 @@ import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { until } from '../../swarm/runtime/until.ts';
+import { counted } from '../../swarm/words.ts';
 import { HEAD_KEY } from '../audit/audit-log.ts';
 import { beginningOf } from './log-beginning.ts';
 
@@ -161,8 +162,7 @@ export class Committee {
       .map((id) => this.#peerOf(id))
       .filter((peer) => peer === undefined || (peer !== this.#self && !this.#events.isAlive(peer)));
     if ((voters.length - away.length) * 2 > voters.length) return 'an election is in progress';
-    const names = away.map((peer) => (peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer)));
-    return `${voters.length - away.length} of ${voters.length} voters ${voters.length - away.length === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${names.join(', ')}. Start them; if they are lost, begin the committee again with root keys: kalos recover`;
+    return `${voters.length - away.length} of ${counted(voters.length, 'voter')} ${voters.length - away.length === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${away.map((peer) => (peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer))).join(', ')}. Start them; if they are lost, begin the committee again with root keys: kalos recover`;
   }
 
   /**

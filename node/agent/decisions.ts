@@ -22,6 +22,7 @@ import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { wordsOf } from '../issue-words.ts';
 import type { Committee, DecisionLog } from './committee.ts';
 
 const STATE_KEY = 'decisions/state';
@@ -204,7 +205,7 @@ export class Decisions {
     const { clock, random, crypto } = this.#ports;
     const decision = wished(wish, crypto.self, toHex(random.bytes(ID_BYTES)), this.#events.wallMs());
     const parsed = decisionSchema.safeParse(decision);
-    if (!parsed.success) return { ok: false, reason: parsed.error.issues[0]?.message ?? 'malformed' };
+    if (!parsed.success) return { ok: false, reason: wordsOf(parsed.error, decision, decisionSchema) };
     const untilMs = clock.monotonicMs() + timeoutMs;
     for (let why = nobody(this.#committee); ; ) {
       const leftMs = untilMs - clock.monotonicMs();

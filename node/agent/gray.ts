@@ -11,6 +11,7 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { counted } from '../../swarm/words.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { Decisions } from './decisions.ts';
 import type { Evidence } from './evidence.ts';
@@ -182,7 +183,7 @@ export class GrayWatch {
     const times = { fromMs, expiresAtMs: fromMs + CLAIM_LIFE_MS };
     const claim: Claim = { subject: peer, kind, target: '', port: undefined, ...times, evidenceDigest };
     const result = await this.#events.vote(claim, witnesses);
-    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${witnesses.length} others`);
+    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${counted(witnesses.length, 'other')}`);
     if (result.certificate === undefined) return;
     const proof = encodeCertificate(result.certificate);
     const reason = `${kind}: ${result.certificate.votes.length} of ${witnesses.length} that watch it measure the same`;

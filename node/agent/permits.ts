@@ -8,6 +8,7 @@ import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { counted } from '../../swarm/words.ts';
 import { certificateProof, certificateRefusal, digests, encodeLeave, LEAST_WITNESSES } from '../action/leave.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Plan } from '../decision/plan.ts';
@@ -135,7 +136,8 @@ export class Permits {
     // As this agent sees it: a coordinator that counts others is not believed.
     const { order } = this.#link;
     const { members, sick } = order.health();
-    if (isStorm(members, sick)) return `${sick} of ${members} members look sick: nothing disruptive is done`;
+    if (isStorm(members, sick))
+      return `${sick} of ${counted(members, 'member')} ${sick === 1 ? 'looks' : 'look'} sick: nothing disruptive is done`;
     const out = order.decisions.state.leases(this.#link.time.wallMs()).length;
     return out > mostLeases(members) ? `${out} leases are out, and ${mostLeases(members)} may be` : undefined;
   }

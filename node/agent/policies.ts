@@ -8,6 +8,7 @@ import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
 import { PolicyDetector, PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
+import { wordsOf } from '../issue-words.ts';
 
 const PREFIX = 'policy/';
 const SWARM_KEY = 'swarm-policies';
@@ -20,6 +21,14 @@ export type Origin = (typeof ORIGINS)[number];
 export interface KnownPolicy {
   policy: Policy;
   origin: Origin;
+}
+
+/** @throws PolicyError in words */
+export function parsePolicy(input: unknown): Policy {
+  const parsed = policySchema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const named = z.object({ name: z.string() }).safeParse(input);
+  throw new PolicyError(named.data?.name ?? 'without a name', wordsOf(parsed.error, input, policySchema));
 }
 
 /** @throws PolicyError, saying where and what was probably meant; a policy whose own tests do not hold is wrong too. */
@@ -52,7 +61,7 @@ export class PolicySet {
     const wrong = await this.#recall();
     for (const [key, bytes] of await this.#store.range(PREFIX, { limit: MAX_RULES })) {
       try {
-        const policy = policySchema.parse(decodeCbor(bytes));
+        const policy = parsePolicy(decodeCbor(bytes));
         checkPolicy(policy);
         this.#live.set(policy.name, policy);
       } catch (error) {
@@ -93,9 +102,9 @@ export class PolicySet {
     return this.#swarm.policies.map(({ name }) => name);
   }
 
-  /** Takes the swarm’s policies, in place of those of the bundle before; nothing has changed where it throws. @throws PolicyError, z.ZodError */
+  /** Takes the swarm’s policies, in place of those of the bundle before; nothing has changed where it throws. @throws PolicyError */
   async follow(bundle: string, inputs: readonly unknown[], take: (policies: Policy[]) => void): Promise<void> {
-    const policies = inputs.map((input) => policySchema.parse(input));
+    const policies = inputs.map(parsePolicy);
     for (const policy of policies) checkPolicy(policy);
     const all = this.all(this.#live, policies);
     this.#checkCount(all.length);
@@ -109,9 +118,10 @@ export class PolicySet {
     const kept = decodeCbor((await this.#store.get(SWARM_KEY)) ?? encodeCbor(null));
     if (kept === null) return [];
     try {
-      const [bundle, inputs] = z.tuple([z.string(), z.array(policySchema)]).parse(kept);
-      for (const policy of inputs) checkPolicy(policy);
-      this.#swarm = { bundle, policies: inputs };
+      const [bundle, inputs] = z.tuple([z.string(), z.array(z.unknown())]).parse(kept);
+      const policies = inputs.map(parsePolicy);
+      for (const policy of policies) checkPolicy(policy);
+      this.#swarm = { bundle, policies };
       return [];
     } catch (error) {
       return [`the swarm’s: ${error instanceof Error ? error.message : String(error)}`];
@@ -124,7 +134,7 @@ export class PolicySet {
    * @throws PolicyError
    */
   async apply(inputs: readonly unknown[], take: (policies: Policy[]) => void): Promise<Policy[]> {
-    const given = inputs.map((input) => policySchema.parse(input));
+    const given = inputs.map(parsePolicy);
     for (const policy of given) checkPolicy(policy);
     const live = new Map([...this.#live, ...given.map((policy) => [policy.name, policy] as const)]);
     await this.#change(live, take);

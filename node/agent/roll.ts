@@ -17,6 +17,8 @@ import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
 import type { MemberState } from '../../swarm/membership/membership.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { isBadCondition } from '../../swarm/state/status.ts';
+import { counted } from '../../swarm/words.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
@@ -52,6 +54,11 @@ export interface MemberRow {
   accusedBy: string[];
   /** That two agents have its key, and where; null where none is known to. */
   twin: string | null;
+  /** Its own conditions that are bad, `DiskPressure=True`; of one that is alive. */
+  unhealthy: string[];
+  /** Wall clock; null where it is not. */
+  pausedSinceMs: number | null;
+  drainedUntilMs: number | null;
 }
 
 export interface RecoveryView {
@@ -78,6 +85,12 @@ export interface RootDraft {
   atHand: number;
 }
 
+const endOf = (drain: { atMs: number; forMs: number } | undefined): number | null =>
+  drain === undefined ? null : drain.atMs + drain.forMs;
+
+const badOf = (conditions: Readonly<Record<string, string>>): string[] =>
+  Object.entries(conditions).flatMap(([name, status]) => (isBadCondition(name, status) ? [`${name}=${status}`] : []));
+
 export class Roll {
   readonly #link: SwarmLink;
   readonly #ports: Ports;
@@ -100,6 +113,7 @@ export class Roll {
   /** @param all those that left and were removed too. */
   members(all: boolean): MemberRow[] {
     const { roster } = this.#admission;
+    const { decisions } = this.#link.order;
     const nowMs = this.#ports.clock.monotonicMs();
     const rows = this.#link.roll().map(({ peer, state, met, heardMs }): MemberRow => {
       const certificate = roster.member(peer);
@@ -119,6 +133,9 @@ export class Roll {
         certificateUntilMs: certificate?.untilMs ?? null,
         accusedBy: this.#link.accusersOf(peer).map((observer) => this.#link.nameOf(observer)),
         twin: this.#admission.instances.conflictOf(peer) ?? null,
+        unhealthy: state === 'alive' ? badOf(status?.conditions ?? {}) : [],
+        pausedSinceMs: decisions.state.pauseOf(peer)?.atMs ?? null,
+        drainedUntilMs: endOf(decisions.drained().get(peer)),
       };
     });
     const shown = all ? [...rows, ...this.#removed()] : rows.filter(({ state }) => state !== 'left');
@@ -145,6 +162,9 @@ export class Roll {
           certificateUntilMs: null,
           accusedBy: [],
           twin: null,
+          unhealthy: [],
+          pausedSinceMs: null,
+          drainedUntilMs: null,
         },
       ];
     });
@@ -204,7 +224,7 @@ export class Roll {
     const others = this.#otherIssuers();
     const own = (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES - others.length);
     const token = await this.#admission.makeToken(options, [...own, ...others]);
-    await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${uses} use${uses === 1 ? '' : 's'}`);
+    await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${counted(uses, 'use')}`);
     return { token: encodeToken(this.#ports.crypto, token), reachable: far.length > 0 };
   }
 

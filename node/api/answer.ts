@@ -1,9 +1,11 @@
 // What a request is answered with, whichever way it came: the route for it, and whether its sender may.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { ZodError } from 'zod';
 import { reaches } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
 import { remedyFor } from '../errors.ts';
+import { wordsOf } from '../issue-words.ts';
 import { openApi } from './openapi.ts';
 import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
@@ -45,8 +47,18 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   const { scope, mostBytes = scope === 'look' ? MAX_LOOK_BODY_BYTES : MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
-  const reply = found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by);
+  const reply = inWords(() => found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by));
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;
+}
+
+/** What a schema refuses deeper inside is a mistake of who asks, in words, like what the route's own refuses. */
+async function inWords(handle: () => Promise<Reply> | Reply): Promise<Reply> {
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof ZodError) return failed(400, wordsOf(error, undefined));
+    throw error;
+  }
 }
 
 /** What must work without a disk: the end, and the halt of all acting, which holds before it is recorded. */

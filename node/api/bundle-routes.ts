@@ -1,9 +1,9 @@
 // The part of the local API about policies for all machines: pushed, tried on a few first, and what became of them.
 import { z } from 'zod';
 import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
-import { checkPolicy, MAX_RULES } from '../agent/policies.ts';
+import { counted } from '../../swarm/words.ts';
+import { checkPolicy, MAX_RULES, parsePolicy } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
-import { policySchema } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { canariesOf } from './canaries.ts';
 import { decide, ordered } from './order-routes.ts';
@@ -36,7 +36,7 @@ const bundlesOf = (agent: Agent): BundlesAnswer =>
 
 async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>): Promise<Reply> {
   try {
-    for (const policy of policies) checkPolicy(policySchema.parse(policy));
+    for (const policy of policies) checkPolicy(parsePolicy(policy));
   } catch (error) {
     if (error instanceof PolicyError) return failed(400, error.message);
     throw error;
@@ -50,7 +50,7 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.swarm.order.decisions.caughtUp(outcome.index, CAUGHT_UP_MS);
     const { candidate } = agent.swarm.order.decisions.state.bundles.state;
-    await agent.noted(`a bundle of ${policies.length} policies was pushed, decision ${outcome.index}`);
+    await agent.noted(`a bundle of ${counted(policies.length, 'policy')} was pushed, decision ${outcome.index}`);
     return ok({ index: outcome.index, bundle: candidate?.id ?? '', canary: peers.map((peer) => agent.swarm.nameOf(peer)) });
   });
 }

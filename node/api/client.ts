@@ -4,7 +4,7 @@ import { request as overHttps } from 'node:https';
 import { readInput } from '../adapters/regular-file.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { isLoopback } from '../config/address.ts';
-import { KalosError, reasonOf } from '../errors.ts';
+import { type ErrorCode, KalosError, reasonOf } from '../errors.ts';
 
 const TIMEOUT_MS = 70_000;
 
@@ -91,10 +91,10 @@ export function callAgent<Answer>(
 }
 
 function answerOf<Answer>(status: number, text: string): Answer {
-  const answer = JSON.parse(text) as Answer & { error?: string };
+  const answer = JSON.parse(text) as Answer & { error?: string; code?: ErrorCode };
   if (status < 300) return answer;
   const code = status === 503 ? 'io' : status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
-  throw new KalosError(code, answer.error ?? `the agent answered ${status}`);
+  throw new KalosError(answer.code ?? code, answer.error ?? `the agent answered ${status}`);
 }
 
 /** Server-sent events: each one's data, until the agent hangs up. @throws KalosError */

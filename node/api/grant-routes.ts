@@ -1,6 +1,7 @@
 // The part of the local API about what the swarm lets the policies of one machine do, or keeps from them.
 import { z } from 'zod';
 import { EFFECTS, type Grant, grantShape } from '../../consensus/decisions/grants.ts';
+import { counted } from '../../swarm/words.ts';
 import { TOOLS } from '../action/tools.ts';
 import type { Agent } from '../agent.ts';
 import { INSPECT } from '../query/inspectors.ts';
@@ -66,7 +67,10 @@ export const GRANT_ROUTES: readonly Route[] = [
         .filter(({ id }) => id.startsWith(grant));
       const [only] = all;
       if (only === undefined || all.length > 1)
-        return failed(404, `${all.length} grants begin with ${grant}: see kalos grant list`);
+        return failed(
+          404,
+          `${all.length === 0 ? 'no grant begins' : `${counted(all.length, 'grant')} begin`} with ${grant}: see kalos grant list`,
+        );
       return decide(agent, { kind: 'revoke', grant: only.id, reason: why });
     },
     'admin',

@@ -20,7 +20,9 @@ export function openApi(routes: readonly Route[], version: string): Record<strin
     servers: [{ url: 'http://localhost', description: 'over the Unix socket' }],
     paths,
     components: {
-      schemas: { Error: { type: 'object', required: ['error'], properties: { error: { type: 'string' } } } },
+      schemas: {
+        Error: { type: 'object', required: ['error'], properties: { error: { type: 'string' }, code: { type: 'string' } } },
+      },
     },
   };
 }

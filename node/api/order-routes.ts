@@ -7,9 +7,11 @@ import type { Decided, Lease, Pause, SwarmSilence } from '../../consensus/decisi
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { counted } from '../../swarm/words.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
 import { READS, type ReadMode } from '../agent/decisions.ts';
 import type { Agent } from '../agent.ts';
+import { noSuchPolicy } from './known.ts';
 import { failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const WITHIN_MS = 10_000;
@@ -140,7 +142,7 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
     case 'leads':
       return `${nameOf(decision.by)} coordinates`;
     case 'epoch':
-      return `who belongs has changed: ${decision.members} members`;
+      return `who belongs has changed: ${counted(decision.members, 'member')}`;
     case 'pause':
       return `${nameOf(decision.peer)} changes nothing until it is woken: ${decision.reason}`;
     case 'wake':
@@ -164,7 +166,7 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
     case 'undrain':
       return `${nameOf(decision.peer)} is drained no more: ${decision.reason}`;
     case 'budget':
-      return `policies may make ${decision.changes} changes in ${decision.withinMs / 60_000} minutes on ${machineOf(decision.peer, nameOf)}: ${decision.reason}`;
+      return `policies may make ${counted(decision.changes, 'change')} in ${counted(decision.withinMs / 60_000, 'minute')} on ${machineOf(decision.peer, nameOf)}: ${decision.reason}`;
     case 'unbudget':
       return `the budget of ${machineOf(decision.peer, nameOf)} is lifted: ${decision.reason}`;
     case 'upgrade':
@@ -207,6 +209,7 @@ export async function ordered(work: () => Promise<Reply>): Promise<Reply> {
       return failed(
         503,
         `the swarm cannot decide now: ${error.message}${error.isUnknown ? '; it may yet have been decided: see kalos log tail' : ''}`,
+        'no-quorum',
       );
     throw error;
   }
@@ -286,6 +289,8 @@ const ROUTES: readonly Route[] = [
     async (agent, { node }) => {
       const peer = peerOf(agent, node);
       if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+      if (agent.swarm.order.committee.coordinator === undefined)
+        return failed(503, 'nobody coordinates, so nobody can hand it over: see kalos nova status', 'no-quorum');
       try {
         await agent.swarm.order.committee.transfer(peer);
       } catch (error) {
@@ -317,6 +322,8 @@ const ROUTES: readonly Route[] = [
   post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
     const { policy, target, forMs, reason: why } = body;
     const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
+    const unknown = noSuchPolicy(agent, policy);
+    if (unknown !== undefined) return unknown;
     return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
   }),
   post('/v1/swarm-silences/lift', 'Ends such a silence early', liftSchema, (agent, { silence }) =>

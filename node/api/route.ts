@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import type { Level } from '../agent/api-tokens.ts';
 import type { Agent } from '../agent.ts';
+import type { ErrorCode } from '../errors.ts';
+import { wordsOf } from '../issue-words.ts';
 
 export interface Reply {
   status: number;
@@ -32,13 +34,17 @@ export interface Route {
   handle(agent: Agent, body: unknown, parameter: string, by: Asker): Promise<Reply> | Reply;
 }
 
-export const failed = (status: number, error: string): Reply => ({ status, body: { error } });
+/** @param code where the status alone does not say which error it is */
+export const failed = (status: number, error: string, code?: ErrorCode): Reply => ({
+  status,
+  body: { error, ...(code !== undefined && { code }) },
+});
 export const ok = (body: unknown): Reply => ({ status: 200, body });
 
 /** Parses a body, or answers 400 saying what is wrong with it. */
 async function parsed<T>(schema: z.ZodType<T>, body: unknown, handle: (value: T) => Promise<Reply> | Reply): Promise<Reply> {
   const result = schema.safeParse(body);
-  return result.success ? handle(result.data) : failed(400, z.prettifyError(result.error));
+  return result.success ? handle(result.data) : failed(400, wordsOf(result.error, body ?? {}, schema));
 }
 
 type Answer = Promise<Reply> | Reply;

@@ -1,6 +1,7 @@
 // What the local API answers: each route parses what it is given, and says what is wrong with it.
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
+import { counted } from '../../swarm/words.ts';
 import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
@@ -16,6 +17,7 @@ import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { BUDGET_ROUTES } from './budget-routes.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
+import { noSuchPolicy, notLive } from './known.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
 import { outcomeOf } from './outcome.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
@@ -51,6 +53,7 @@ export interface ActAnswer {
   detail: string;
   diff: string[];
   risk: string;
+  /** Empty where nothing does. */
   undo: string;
   /** What a tool that only reads has read. */
   value?: unknown;
@@ -73,7 +76,6 @@ async function applyPolicies(agent: Agent, policies: readonly unknown[]): Promis
     return ok({ applied: await agent.applyPolicies(policies) });
   } catch (error) {
     if (error instanceof PolicyError) return failed(400, error.message);
-    if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
     throw error;
   }
 }
@@ -84,7 +86,7 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   const { tool, call } = parseCall(only);
   if (tool.kind === 'read' && calls.length === 1) {
     const answer = await executor.read(tool, call);
-    const shared = { plan: '', diff: [], risk: 'R0', undo: 'nothing was changed' };
+    const shared = { plan: '', diff: [], risk: 'R0', undo: '' };
     return ok(
       (answer.ok
         ? { ...shared, result: 'read', detail: describeCall(call), value: answer.value }
@@ -94,7 +96,7 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   const { diff, risk, verdict, before, calls: parsedCalls } = await executor.preview(calls, 'operator');
   const plan = executor.operatorPlan(parsedCalls, reason);
   const inverse = executor.inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
-  const undo = inverse.ok ? inverse.calls.map((one) => Object.values(one).join(' ')).join(', then ') : 'nothing undoes it';
+  const undo = inverse.ok ? inverse.calls.map((one) => Object.values(one).join(' ')).join(', then ') : '';
   if (dryRun) {
     const detail = 'reason' in verdict ? verdict.reason : 'it may be done';
     const result = verdict.kind === 'go' ? 'dry-run' : verdict.kind;
@@ -105,16 +107,6 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
 }
 
-/** What a person asked for in a shape that no tool takes is theirs to mend. */
-async function actOrExplain(agent: Agent, request: z.infer<typeof actSchema>): Promise<Reply> {
-  try {
-    return await act(agent, request);
-  } catch (error) {
-    if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
-    throw error;
-  }
-}
-
 /** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
 async function rollback(agent: Agent, id: string): Promise<Reply> {
   const entry = await agent.executor.entry(id);
@@ -123,7 +115,7 @@ async function rollback(agent: Agent, id: string): Promise<Reply> {
   const inverse = agent.executor.inverseOf(entry);
   if (!inverse.ok) return failed(409, `${inverse.tool} has no inverse: it cannot be rolled back`);
   const calls = inverse.calls.map((call) => z.record(z.string(), z.any()).parse(call));
-  return actOrExplain(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
+  return act(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
 }
 
 /** The class of a tool whose risk depends on its target shows as a range. */
@@ -220,22 +212,26 @@ const ALL: readonly Route[] = [
     applyPolicies(agent, policies),
   ),
   post('/v1/policies/{name}/removal', 'Takes a live policy away', nothing, async (agent, _body, name) =>
-    (await agent.removePolicy(name)) ? ok({ name }) : failed(404, `there is no live policy ${name}`),
+    (await agent.removePolicy(name)) ? ok({ name }) : notLive(agent, name),
   ),
   post('/v1/policies/{name}/reset', 'Has a policy’s thresholds learn anew', nothing, (agent, _body, name) => {
-    agent.resetPolicy(name);
-    return ok({ name });
+    const unknown = noSuchPolicy(agent, name);
+    if (unknown === undefined) agent.resetPolicy(name);
+    return unknown ?? ok({ name });
   }),
   get('/v1/tools', 'The tools, as they declare themselves', () => ok(TOOLS.map(declaration))),
   post('/v1/actions', 'Carries out a plan of a person’s, or shows what it would do', actSchema, (agent, request) =>
-    actOrExplain(agent, request),
+    act(agent, request),
   ),
   post('/v1/actions/{id}/rollback', 'Undoes what was confirmed under an id', nothing, (agent, _body, id) => rollback(agent, id)),
   post('/v1/approvals/{id}', 'Answers what waits for approval', answerSchema, async (agent, { answer }, id) =>
     (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
   ),
-  post('/v1/silences', 'Leaves a policy or a target alone for a while', silenceRequestSchema, async (agent, request) =>
-    ok(await agent.executor.silence(request)),
+  post(
+    '/v1/silences',
+    'Leaves a policy or a target alone for a while',
+    silenceRequestSchema,
+    async (agent, request) => noSuchPolicy(agent, request.policy) ?? ok(await agent.executor.silence(request)),
   ),
   post('/v1/silences/{id}/lift', 'Ends a silence early', nothing, async (agent, _body, id) =>
     (await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
@@ -292,7 +288,7 @@ const ALL: readonly Route[] = [
     async (agent, size) => {
       const proof = await agent.audit.proveConsistency(Number(size));
       return proof === undefined
-        ? failed(404, `the log was never of size ${size}; it has ${agent.audit.records} records`)
+        ? failed(404, `the log was never of size ${size}; it has ${counted(agent.audit.records, 'record')}`)
         : ok(consistencyText(proof));
     },
     MANY,

@@ -13,13 +13,12 @@ const draftSchema = z.strictObject({
   forMs: z.number().int().min(60_000).max(MOST_ORDER_MS).default(HOUR_MS),
 });
 
-/** What is refused, or no call that a tool takes, is said as such. */
+/** What is refused is said as such. */
 async function orRefused(work: () => Promise<Reply>): Promise<Reply> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof OrderRefused) return failed(409, error.message);
-    if (error instanceof z.ZodError) return failed(400, z.prettifyError(error));
     throw error;
   }
 }

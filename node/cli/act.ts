@@ -1,15 +1,17 @@
 // `kalos tools | act | rollback | approve | reject | stop-all | resume`: a person's hand on one machine, through the same
 // executor as a policy's: guard, audit, transaction, verification.
 
+import { counted } from '../../swarm/words.ts';
 import type { Silence } from '../action/silences.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
 import type { ActAnswer } from '../api/routes.ts';
-import { closest, KalosError } from '../errors.ts';
-import { printData } from './data.ts';
-import { EXIT, type Format, paint, printable, table } from './output.ts';
+import { closest, KalosError, reasonOf } from '../errors.ts';
+import { printRows, printWhole, yaml } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint, printable, table } from './output.ts';
 
 interface ToolText {
   name: string;
@@ -47,15 +49,18 @@ function pick(tools: readonly ToolText[], name: string): ToolText {
 export async function showTools(directory: string | undefined, name: string | undefined, format: Format): Promise<number> {
   const tools = await toolsOf(directory);
   const chosen = name === undefined ? tools : [pick(tools, name)];
-  if (format !== 'table') printData(format, { tools: chosen });
-  else if (name === undefined)
-    process.stdout.write(
-      `${table(
-        ['tool', 'risk', 'what it does'],
-        tools.map((tool) => [tool.name, tool.risks.join(' or '), tool.description]),
-      )}\n`,
-    );
-  else process.stdout.write(`${chosen.map(describe).join('\n')}\n`);
+  if (name !== undefined && (format === 'table' || format === 'wide'))
+    process.stdout.write(`${chosen.map(describe).join('\n')}\n`);
+  else
+    printRows(format, {
+      headers: ['tool', 'risk', 'what it does'],
+      rows: chosen.map((tool) => [tool.name, tool.risks.join(' or '), tool.description]),
+      wide: {
+        headers: ['tool', 'risk', 'arguments', 'needs', 'what it does'],
+        rows: chosen.map((tool) => [tool.name, tool.risks.join(' or '), parameters(tool), tool.capability, tool.description]),
+      },
+      data: { tools: chosen },
+    });
   return EXIT.ok;
 }
 
@@ -82,7 +87,7 @@ function describe(tool: ToolText): string {
     lines.push(
       `  can hurt      ${blastRadius}`,
       `  verification  ${verification.condition}, held for ${verification.stableMs} ms, within ${verification.windowMs} ms`,
-      `  limits        ${timeoutMs} ms; ${rate.uses} uses on a target in ${rate.withinMs / 60_000} minutes`,
+      `  limits        ${timeoutMs} ms; ${counted(rate.uses, 'use')} on a target in ${counted(rate.withinMs / 60_000, 'minute')}`,
     );
   return lines.join('\n');
 }
@@ -98,7 +103,7 @@ function fileContent(path: string): string {
   try {
     return readInput(path).toString('utf8');
   } catch (error) {
-    throw new KalosError('usage', `content=@${path}: ${(error as Error).message}`);
+    throw new KalosError('usage', `content=@${path} cannot be read: ${reasonOf(error)}`);
   }
 }
 
@@ -149,19 +154,21 @@ export async function rollback(directory: string | undefined, id: string, format
 const GOOD_RESULTS = new Set(['confirmed', 'dry-run', 'read']);
 const REFUSED_RESULTS = new Set(['refused', 'escalate', 'shown']);
 
+/** What an agent of before 0.5.0 says where nothing undoes it. */
+const NOTHING_UNDOES = ['', 'nothing undoes it', 'nothing was changed'];
+
+function describeAnswer({ result, detail, plan, diff, risk, undo, value }: ActAnswer): string {
+  if (result === 'read') return yaml({ [detail]: value }).trimEnd();
+  const back = risk === 'R0' ? '' : NOTHING_UNDOES.includes(undo) ? '; cannot be undone' : `; undone by: ${printable(undo)}`;
+  return [
+    `${paint(GOOD_RESULTS.has(result) ? 'green' : 'red', result)}  ${printable(detail)}${plan === '' ? '' : `  (${plan})`}`,
+    ...diff.map((line) => `  ${printable(line)}`),
+    `  risk ${risk}${back}`,
+  ].join('\n');
+}
+
 function printAnswer(answer: ActAnswer, format: Format): number {
-  if (format === 'table' && answer.result === 'read') printData('yaml', { [answer.detail]: answer.value });
-  else if (format === 'table') {
-    const colour = GOOD_RESULTS.has(answer.result) ? 'green' : 'red';
-    const lines = [
-      `${paint(colour, answer.result)}  ${printable(answer.detail)}${answer.plan === '' ? '' : `  (${answer.plan})`}`,
-      ...answer.diff.map((line) => `  ${printable(line)}`),
-      `  risk ${answer.risk}; undone by: ${printable(answer.undo)}`,
-    ];
-    process.stdout.write(`${lines.join('\n')}\n`);
-  } else {
-    printData(format, { ...answer });
-  }
+  printWhole(format, { ...answer }, () => describeAnswer(answer));
   if (GOOD_RESULTS.has(answer.result)) return EXIT.ok;
   return REFUSED_RESULTS.has(answer.result) ? EXIT.refused : EXIT.error;
 }

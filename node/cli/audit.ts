@@ -1,13 +1,15 @@
 // `kalos audit verify | list | prove | check`: the Merkle log of what an agent intended and did (RFC 6962).
-import { z } from 'zod';
+import { counted } from '../../swarm/words.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import type { AuditRecord } from '../audit/audit-log.ts';
 import { checkProof, type ProofText, proofSchema } from '../audit/proof.ts';
 import { conflictOf } from '../audit/witness.ts';
-import { KalosError } from '../errors.ts';
-import { printData } from './data.ts';
-import { EXIT, type Format, paint, table } from './output.ts';
+import { KalosError, reasonOf } from '../errors.ts';
+import { wordsOf } from '../issue-words.ts';
+import { printRows, printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint, table } from './output.ts';
 
 export interface AuditStanding {
   signed: { node: string; size: number }[];
@@ -19,9 +21,11 @@ export type AuditVerification = { ok: true; records: number; root: string } | { 
 
 export async function auditVerify(directory: string | undefined, format: Format): Promise<number> {
   const check = await callAgent<AuditVerification>(directory, 'GET', '/v1/audit/verification');
-  if (format !== 'table') printData(format, { ...check });
-  else if (check.ok) process.stdout.write(`${paint('green', 'whole')}  ${check.records} records, root ${check.root}\n`);
-  else process.stdout.write(`${paint('red', 'BROKEN')}  at record ${check.index}: ${check.reason}\n`);
+  printWhole(format, { ...check }, () =>
+    check.ok
+      ? `${paint('green', 'whole')}  ${counted(check.records, 'record')}, root ${check.root}`
+      : `${paint('red', 'BROKEN')}  at record ${check.index}: ${check.reason}`,
+  );
   return check.ok ? EXIT.ok : EXIT.auditBroken;
 }
 
@@ -35,34 +39,28 @@ export async function auditConflicts(directory: string | undefined, node: string
     process.stdout.write(`${JSON.stringify(one.proof, null, 2)}\n`);
     return EXIT.ok;
   }
-  if (format !== 'table') printData(format, { ...standing });
-  else {
+  printWhole(format, { ...standing }, () => {
     const signed = standing.signed.map((one) => `${one.node} (${one.size})`).join(', ');
-    process.stdout.write(`this agent’s audit is signed by ${signed === '' ? 'nobody yet' : signed}\n`);
-    if (standing.conflicts.length > 0)
-      process.stdout.write(
-        `${table(
-          ['node', 'why'],
-          standing.conflicts.map((one) => [one.node, one.why]),
-        )}\n`,
-      );
-  }
+    const conflicts = standing.conflicts.map((one) => [one.node, one.why]);
+    const first = `this agent’s audit is signed by ${signed === '' ? 'nobody yet' : signed}`;
+    return conflicts.length === 0 ? first : `${first}\n${table(['node', 'why'], conflicts)}`;
+  });
   return standing.conflicts.length === 0 ? EXIT.ok : EXIT.auditBroken;
 }
 
 export async function auditList(directory: string | undefined, count: number, format: Format): Promise<number> {
   const records = await callAgent<AuditRecord[]>(directory, 'GET', `/v1/audit/records/last/${count}`);
-  if (format !== 'table') printData(format, { records });
-  else {
-    const rows = records.map(({ index, atMs, kind, subject, text }) => [
+  printRows(format, {
+    headers: ['index', 'at', 'kind', 'about', 'what'],
+    rows: records.map(({ index, atMs, kind, subject, text }) => [
       index,
       new Date(atMs).toISOString().slice(0, 19),
       kind,
       subject,
       text,
-    ]);
-    process.stdout.write(`${table(['index', 'at', 'kind', 'about', 'what'], rows)}\n`);
-  }
+    ]),
+    data: { records },
+  });
   return EXIT.ok;
 }
 
@@ -82,8 +80,10 @@ export async function auditProve(
 
 /** Checks a proof that somebody handed over: offline, against the signer's own key. */
 export async function auditCheck(file: string, format: Format): Promise<number> {
-  const proof = proofSchema.safeParse(readProof(file));
-  if (!proof.success) throw new KalosError('usage', `${file} holds no proof:\n${z.prettifyError(proof.error)}`);
+  const content = readProof(file);
+  const proof = proofSchema.safeParse(content);
+  if (!proof.success)
+    throw new KalosError('usage', `${file} holds no proof: ${wordsOf(proof.error, content)}`, 'kalos audit prove prints one');
   const { makeVerifier } = await import('../../swarm/libp2p/identity.ts');
   const verifier = makeVerifier();
   const check = checkProof(proof.data, verifier);
@@ -91,20 +91,21 @@ export async function auditCheck(file: string, format: Format): Promise<number> 
     const { earlier, later } = proof.data;
     const why = conflictOf(verifier, proof.data) ?? check.valid;
     const told = { ...check, type: 'conflict', signer: earlier.signer, why };
-    if (format !== 'table') printData(format, told);
-    else if (check.valid)
-      process.stdout.write(
-        `${paint('red', 'PROVEN')}  ${why}: ${earlier.signer} signed ${earlier.size} records, then ${later.size} that do not begin with them\n`,
-      );
-    else process.stdout.write(`${paint('red', 'NOT valid')}  ${check.reason}\n`);
+    printWhole(format, told, () =>
+      check.valid
+        ? `${paint('red', 'PROVEN')}  ${why}: ${earlier.signer} signed ${counted(earlier.size, 'record')}, then ${later.size} that do not begin with them`
+        : `${paint('red', 'NOT valid')}  ${check.reason}`,
+    );
     return check.valid ? EXIT.ok : EXIT.auditBroken;
   }
-  const about = proof.data.type === 'inclusion' ? `record ${proof.data.record.index}` : `the first ${proof.data.oldSize} records`;
+  const about =
+    proof.data.type === 'inclusion' ? `record ${proof.data.record.index}` : `the first ${counted(proof.data.oldSize, 'record')}`;
   const said = { ...check, type: proof.data.type, signer: proof.data.head.signer, size: proof.data.head.size };
-  if (format !== 'table') printData(format, said);
-  else if (check.valid)
-    process.stdout.write(`${paint('green', 'valid')}  ${about}, in the log of ${said.signer} at ${said.size} records\n`);
-  else process.stdout.write(`${paint('red', 'NOT valid')}  ${check.reason}\n`);
+  printWhole(format, said, () =>
+    check.valid
+      ? `${paint('green', 'valid')}  ${about}, in the log of ${said.signer} at ${counted(said.size, 'record')}`
+      : `${paint('red', 'NOT valid')}  ${check.reason}`,
+  );
   return check.valid ? EXIT.ok : EXIT.auditBroken;
 }
 
@@ -112,6 +113,6 @@ function readProof(file: string): unknown {
   try {
     return JSON.parse(readInput(file).toString('utf8'));
   } catch (error) {
-    throw new KalosError('io', `cannot read ${file}: ${(error as Error).message}`);
+    throw new KalosError('usage', `${file} holds no proof: ${reasonOf(error)}`, 'kalos audit prove prints one');
   }
 }

@@ -1,9 +1,11 @@
 // `kalos budget`: how many changes policies may make on a machine in a while.
+import { counted } from '../../swarm/words.ts';
 import type { BudgetAnswer } from '../api/budget-routes.ts';
 import { callAgent } from '../api/client.ts';
 import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format, printable } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, printable } from './output.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -25,7 +27,9 @@ export async function setBudget(node: string | undefined, options: BudgetOptions
   const { dir, each, changes, within, reason } = options;
   const body = { of: whom(node, each), changes, withinMs: within * MINUTE_MS, reason };
   const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets', body);
-  process.stdout.write(`decision ${index}: ${changes} changes in ${within} minutes; see: kalos budget list\n`);
+  process.stdout.write(
+    `decision ${index}: ${counted(changes, 'change')} in ${counted(within, 'minute')}; see: kalos budget list\n`,
+  );
   return EXIT.ok;
 }
 

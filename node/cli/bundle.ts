@@ -2,8 +2,9 @@
 
 import type { BundleAnswer, BundlesAnswer } from '../api/bundle-routes.ts';
 import { callAgent } from '../api/client.ts';
-import { printData } from './data.ts';
-import { EXIT, type Format, printable } from './output.ts';
+import { printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, printable } from './output.ts';
 import { readPolicies } from './policy.ts';
 import { follow, linesOf, type PushOptions } from './rollout.ts';
 
@@ -31,8 +32,7 @@ export async function pushPolicies({ dir, canary, soak, findings, wait }: Policy
 
 export async function showBundle(directory: string | undefined, format: Format): Promise<number> {
   const answer = await look(directory);
-  if (format === 'table') process.stdout.write(`${linesOf(answer, 'none of the swarm’s', brief).join('\n')}\n`);
-  else printData(format, { ...answer });
+  printWhole(format, { ...answer }, () => linesOf(answer, 'none of the swarm’s', brief).join('\n'));
   return EXIT.ok;
 }
 

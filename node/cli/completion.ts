@@ -1,6 +1,6 @@
 // Completion scripts and manual pages, from the very model that help comes from: the tree of commands.
 import { KalosError } from '../errors.ts';
-import { EXIT } from './output.ts';
+import { EXIT } from './exit-codes.ts';
 
 /** One command of the tree. */
 export interface CommandModel {

@@ -5,7 +5,8 @@ import { resolveConfig } from '../config/config.ts';
 import { type Entry, entriesOf } from '../config/entries.ts';
 import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import type { Format } from './output.ts';
 
 /** @param config shows this file and asks no agent. @throws KalosError naming what is wrong, and the layer that it comes from. */
 export async function showConfig(
@@ -65,5 +66,5 @@ function noteDifferences(inForce: readonly Entry[], dir: string | undefined): vo
 export async function reloadConfig(dir: string | undefined): Promise<number> {
   const { lines, taken } = await callAgent<{ lines: string[]; taken: boolean }>(dir, 'POST', '/v1/config/reload', {});
   process.stdout.write(`${lines.join('\n')}\n`);
-  return taken ? EXIT.ok : EXIT.error;
+  return taken ? EXIT.ok : EXIT.usage;
 }

@@ -18,18 +18,35 @@ export interface Rows {
 export function printRows(format: Format, { headers, rows, wide, data }: Rows): void {
   const all = wide ?? { headers, rows };
   if (format === 'json' || format === 'yaml') printData(format, data);
-  else if (format === 'csv')
-    process.stdout.write([all.headers, ...all.rows].map((row) => `${row.map(csvCell).join(',')}\r\n`).join(''));
+  else if (format === 'csv') process.stdout.write([all.headers, ...all.rows].map(csvLine).join(''));
   else process.stdout.write(`${format === 'wide' ? table(all.headers, all.rows) : table(headers, rows)}\n`);
 }
 
-/** RFC 4180. */
+/** RFC 4180, but for the ends of lines, which are those of every other text here: what follows in a pipe would take a CR for data. */
+export const csvLine = (row: readonly unknown[]): string => `${row.map(csvCell).join(',')}\n`;
+
 function csvCell(value: unknown): string {
-  const text = value === null || value === undefined ? '' : String(value);
+  const text = value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-export function printData(format: Format, data: Record<string, unknown>): void {
-  const versioned = { outputVersion: OUTPUT_VERSION, ...data };
-  process.stdout.write(format === 'json' ? `${printableJson(JSON.stringify(versioned, null, 2))}\n` : stringify(versioned)); // json, and yaml for all that is no json
+/** What is no list: for people as the text says it; as CSV a line for each value, under the keys that lead to it. */
+export function printWhole(format: Format, data: Record<string, unknown>, text: () => string): void {
+  if (format === 'table' || format === 'wide') process.stdout.write(`${text()}\n`);
+  else if (format === 'csv') process.stdout.write([['key', 'value'], ...leavesOf(data, '')].map(csvLine).join(''));
+  else printData(format, data);
 }
+
+function leavesOf(value: unknown, path: string): [key: string, value: unknown][] {
+  if (value === undefined) return [];
+  const inner = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  if (inner.length === 0) return path === '' ? [] : [[path, value]];
+  return inner.flatMap(([key, one]) => leavesOf(one, path === '' ? key : `${path}.${key}`));
+}
+
+function printData(format: 'json' | 'yaml', data: Record<string, unknown>): void {
+  const versioned = { outputVersion: OUTPUT_VERSION, ...data };
+  process.stdout.write(format === 'json' ? `${printableJson(JSON.stringify(versioned, null, 2))}\n` : yaml(versioned));
+}
+
+export const yaml = (data: Record<string, unknown>): string => stringify(data);

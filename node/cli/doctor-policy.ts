@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { findPackage } from '../adapters/package.ts';
 import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import type { Format } from './output.ts';
 
 /** How the actuator says that a rule is as good as root. */
 const AS_ROOT = 'can become root';

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, chmodSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { counted } from '../../swarm/words.ts';
 import { freeBytes, tryDisk } from '../adapters/disk-reserve.ts';
 import { findPackage } from '../adapters/package.ts';
 import type { AgentStatus } from '../agent.ts';
@@ -11,10 +12,11 @@ import { makeStateDirectory, SYSTEM_POLICY, stateDirectory } from '../config/ada
 import { KalosError, reasonOf, remedyFor } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
-import { printData } from './data.ts';
+import { printRows } from './data.ts';
 import { rulingsOf } from './doctor-policy.ts';
+import { EXIT } from './exit-codes.ts';
 import { POLICY } from './install.ts';
-import { bytes, EXIT, type Format, paint } from './output.ts';
+import { bytes, type Format, paint } from './output.ts';
 
 /** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
 const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
@@ -43,9 +45,13 @@ export async function doctor(directory: string | undefined, format: Format, { fi
   const mended = fix ? mend(found, dryRun) : [];
   const findings = fix && !dryRun ? await examine(directory) : found;
   const broken = findings.filter(({ result }) => result === 'broken').length;
-  if (format === 'table') process.stdout.write(`${[...findings.map(render), ...mended].join('\n')}\n`);
+  if (format === 'table' || format === 'wide') process.stdout.write(`${[...findings.map(render), ...mended].join('\n')}\n`);
   else
-    printData(format, { findings: findings.map(({ fix: remedy, ...rest }) => ({ ...rest, fix: remedy?.what ?? null })), mended });
+    printRows(format, {
+      headers: ['check', 'result', 'detail', 'fix'],
+      rows: findings.map(({ check, result, detail, fix: remedy }) => [check, result, detail, remedy?.what]),
+      data: { findings: findings.map(({ fix: remedy, ...rest }) => ({ ...rest, fix: remedy?.what ?? null })), mended },
+    });
   return broken > 0 ? EXIT.degraded : EXIT.ok;
 }
 
@@ -99,7 +105,8 @@ function checkSampler(): Finding {
   const { addonPath } = findPackage();
   const { sensors, fallbackReason } = openSensors(addonPath);
   const count = sensors.sample().processes.length;
-  if (fallbackReason === undefined) return { check: 'sensors', result: 'ok', detail: `native sampler, ${count} processes seen` };
+  if (fallbackReason === undefined)
+    return { check: 'sensors', result: 'ok', detail: `native sampler, ${counted(count, 'process')} seen` };
   return {
     check: 'sensors',
     result: 'lacks',
@@ -119,7 +126,7 @@ async function checkModel(): Promise<Finding> {
     const { loadIncidentModel } = await import('../../models/onnx/incident-model.ts');
     const { FEATURE_COUNT } = await import('../../models/features.ts');
     const probabilities = await (await loadIncidentModel(modelPath)).classify(new Array(FEATURE_COUNT).fill(0));
-    return { check: 'incident model', result: 'ok', detail: `${probabilities.length} classes, onnxruntime works` };
+    return { check: 'incident model', result: 'ok', detail: `${counted(probabilities.length, 'class')}, onnxruntime works` };
   } catch (error) {
     return {
       check: 'incident model',
@@ -220,7 +227,7 @@ async function checkAgent(directory: string | undefined): Promise<Finding[]> {
   try {
     const status = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
     const audit = await callAgent<AuditVerification>(directory, 'GET', '/v1/audit/verification');
-    const alone = status.members.length === 1 ? 'alone' : `one of ${status.members.length} members`;
+    const alone = status.members.length === 1 ? 'alone' : `one of ${counted(status.members.length, 'member')}`;
     return [
       { check: 'agent', result: 'ok', detail: `${status.name} runs, ${alone}, mode ${status.mode}` },
       status.twin === null
@@ -228,7 +235,11 @@ async function checkAgent(directory: string | undefined): Promise<Finding[]> {
         : { check: 'key', result: 'broken', detail: status.twin },
       ...silentActuator(status),
       audit.ok
-        ? { check: 'audit', result: 'ok', detail: `${audit.records} records, none changed, root ${audit.root.slice(0, 16)}` }
+        ? {
+            check: 'audit',
+            result: 'ok',
+            detail: `${counted(audit.records, 'record')}, none changed, root ${audit.root.slice(0, 16)}`,
+          }
         : { check: 'audit', result: 'broken', detail: `record ${audit.index}: ${audit.reason}` },
     ];
   } catch (error) {

@@ -3,13 +3,13 @@
 import { callAgent } from '../api/client.ts';
 import type { Explanation } from '../query/explain.ts';
 import type { Recording } from '../telemetry/flight-recorder.ts';
-import { printData } from './data.ts';
-import { bytes, EXIT, type Format, paint, printable, sparkline, table } from './output.ts';
+import { printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { bytes, type Format, paint, printable, sparkline, table } from './output.ts';
 
 export async function runExplain(directory: string | undefined, id: string, format: Format): Promise<number> {
   const explanation = await callAgent<Explanation>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/explanation`);
-  if (format === 'table') process.stdout.write(`${render(explanation)}\n`);
-  else printData(format, { ...explanation });
+  printWhole(format, { ...explanation }, () => render(explanation));
   return EXIT.ok;
 }
 
@@ -18,8 +18,7 @@ const SHOWN_METRICS = 12;
 /** What the flight recorder kept: who was busiest when, and which metrics moved most. */
 export async function showRecording(directory: string | undefined, id: string, format: Format): Promise<number> {
   const recording = await callAgent<Recording>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/recording`);
-  if (format === 'table') process.stdout.write(`${renderRecording(recording)}\n`);
-  else printData(format, { ...recording });
+  printWhole(format, { ...recording }, () => renderRecording(recording));
   return EXIT.ok;
 }
 

@@ -2,7 +2,8 @@
 import { callAgent } from '../api/client.ts';
 import type { GrantAnswer } from '../api/grant-routes.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format, printable } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, printable } from './output.ts';
 
 const HOUR_MS = 3_600_000;
 const SHORT = 8;

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findPackage } from '../adapters/package.ts';
 import { KalosError } from '../errors.ts';
-import { EXIT } from './output.ts';
+import { EXIT } from './exit-codes.ts';
 
 const STATE = '/var/lib/kalos';
 const SOCKET = '/run/kalos-actuator/sock';

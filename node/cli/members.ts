@@ -4,15 +4,17 @@ import { join } from 'node:path';
 import { fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { MemberCertificate, OperatorCertificate, Role } from '../../swarm/identity/record.ts';
 import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
+import { counted } from '../../swarm/words.ts';
 import type { MemberRow, RootAction, RootDraft } from '../agent/roll.ts';
 import { callAgent } from '../api/client.ts';
 import type { GrantAnswer } from '../api/grant-routes.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { keyFrom, makeKey } from '../config/adapters/swarm-files.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
-import { printData, printRows } from './data.ts';
-import { duration, EXIT, type Format, paint, printable } from './output.ts';
+import { printRows, printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { duration, type Format, paint, printable } from './output.ts';
 
 type Directory = string | undefined;
 
@@ -28,23 +30,25 @@ function memberPath(name: string, rest = ''): string {
 }
 
 export async function listMembers(directory: Directory, all: boolean, format: Format): Promise<number> {
-  const members = await callAgent<MemberRow[]>(directory, 'GET', all ? '/v1/members/all' : '/v1/members');
+  const known = await callAgent<MemberRow[]>(directory, 'GET', '/v1/members/all');
+  const members = known.filter(({ state }) => all || state !== 'removed').map((one) => ({ ...one, status: wordsOf(one) }));
   const role = ({ role: given, issuer, deputy, coordinator }: MemberRow): string =>
     [given, ...(issuer ? [deputy ? 'deputy issuer' : 'issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');
   printRows(format, {
-    headers: ['name', 'state', 'role', 'heard', 'version', 'address'],
-    rows: members.map((one) => [one.name, one.state, role(one), ago(one.heardMs), one.version, one.address]),
+    headers: ['name', 'status', 'role', 'heard', 'version', 'address'],
+    rows: members.map((one) => [one.name, one.status, role(one), ago(one.heardMs), one.version, one.address]),
     wide: {
-      headers: ['name', 'state', 'role', 'heard', 'version', 'address', 'certificate until', 'accused by', 'peer'],
+      headers: ['name', 'status', 'role', 'heard', 'version', 'address', 'certificate until', 'accused by', 'unhealthy', 'peer'],
       rows: members.map((one) => [
         one.name,
-        one.state,
+        one.status,
         role(one),
         ago(one.heardMs),
         one.version,
         one.address,
         at(one.certificateUntilMs),
         one.accusedBy.join(' '),
+        (one.unhealthy ?? []).join(' '),
         one.peer,
       ]),
     },
@@ -57,13 +61,36 @@ export async function listMembers(directory: Directory, all: boolean, format: Fo
     : EXIT.ok;
 }
 
+/** Which states Consul and Kubernetes would show: reachable or not, and what keeps it from being used. An older agent says less. */
+function wordsOf({ state, pausedSinceMs, drainedUntilMs, unhealthy }: Partial<MemberRow> & Pick<MemberRow, 'state'>): string {
+  return [
+    state === 'left' ? 'stopped' : state,
+    ...(typeof pausedSinceMs === 'number' ? ['paused'] : []),
+    ...(typeof drainedUntilMs === 'number' ? ['drained'] : []),
+    ...((unhealthy ?? []).length > 0 ? ['unhealthy'] : []),
+  ].join(', ');
+}
+
+/** The same, each with since when, until when, or what. */
+function details({ state, heardMs, pausedSinceMs, drainedUntilMs, unhealthy = [] }: Partial<MemberRow>): string[] {
+  return [
+    ...(state === 'left'
+      ? [`  stopped      in order${typeof heardMs === 'number' ? `, ${ago(heardMs)}` : ''}; it stays a member`]
+      : []),
+    ...(typeof pausedSinceMs === 'number' ? [`  paused       since ${at(pausedSinceMs)} UTC`] : []),
+    ...(typeof drainedUntilMs === 'number' ? [`  drained      until ${at(drainedUntilMs)} UTC`] : []),
+    ...(unhealthy.length === 0 ? [] : [`  unhealthy    ${unhealthy.join(' ')}`]),
+  ];
+}
+
 export async function showMember(directory: Directory, name: string, format: Format): Promise<number> {
   const one = await callAgent<MemberRow>(directory, 'GET', memberPath(name));
-  if (format !== 'table') printData(format, { ...one });
+  if (format !== 'table' && format !== 'wide') printWhole(format, { ...one, status: wordsOf(one) }, () => '');
   else {
     const accused = one.accusedBy.length === 0 ? '' : `; cannot be reached by ${one.accusedBy.join(', ')}`;
     const lines = [
-      `${paint('bold', printable(one.name))}  ${one.state}${accused}`,
+      `${paint('bold', printable(one.name))}  ${wordsOf(one)}${accused}`,
+      ...details(one),
       ...(one.twin === null ? [] : [paint('red', `  key          ${printable(one.twin)}`)]),
       `  peer         ${one.peer}`,
       `  role         ${one.role}${one.issuer ? `, ${one.deputy ? 'a deputy issuer' : 'an issuer'}: it lets others in` : ''}${one.coordinator ? ', coordinates' : ''}`,
@@ -127,15 +154,12 @@ export async function createToken(
     ttlMs: ttl,
     uses,
   });
-  if (format !== 'table') printData(format, { ...made, role, ttlMs: ttl, uses });
+  if (format !== 'table' && format !== 'wide') printWhole(format, { ...made, role, ttlMs: ttl, uses }, () => '');
   else {
     process.stdout.write(`${made.token}\n`);
     if (!quiet)
       process.stderr.write(
-        paint(
-          'dim',
-          `good for ${uses === 1 ? 'one machine' : `${uses} machines`} in the next ${duration(ttl)}: kalos up --join TOKEN\n`,
-        ),
+        paint('dim', `good for ${counted(uses, 'machine')} in the next ${duration(ttl)}: kalos up --join TOKEN\n`),
       );
   }
   if (!made.reachable && !quiet)
@@ -250,10 +274,10 @@ export function exportRoot(given: Directory, to: string, remove: boolean): numbe
       chmodSync(join(to, file), 0o600);
     }
   } catch (error) {
-    throw new KalosError('io', `cannot write to ${to}: ${(error as Error).message}`);
+    throw new KalosError('io', `cannot write to ${to}: ${reasonOf(error)}`);
   }
   if (remove) for (const file of files) rmSync(join(rootKeys, file));
-  process.stdout.write(`${files.length} root key${files.length === 1 ? '' : 's'} ${remove ? 'moved' : 'copied'} to ${to}\n`);
+  process.stdout.write(`${counted(files.length, 'root key')} ${remove ? 'moved' : 'copied'} to ${to}\n`);
   if (remove)
     process.stdout.write('the agent forgets them when it is restarted; name them with --root-key where they must sign\n');
   return EXIT.ok;

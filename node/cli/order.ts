@@ -1,10 +1,12 @@
 // `kalos nova | log | pause | wake | failover`: what the swarm has decided, and deciding.
 
+import { counted } from '../../swarm/words.ts';
 import type { ReadMode } from '../agent/decisions.ts';
 import { callAgent } from '../api/client.ts';
 import type { AsOf, LogAnswer, NovaAnswer } from '../api/order-routes.ts';
-import { printData, printRows } from './data.ts';
-import { EXIT, type Format, paint, printable, table } from './output.ts';
+import { printRows, printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint, printable, table } from './output.ts';
 
 type Directory = string | undefined;
 
@@ -14,10 +16,11 @@ const current = ({ read, index, term }: AsOf): string => paint('dim', `as of dec
 export async function novaStatus(directory: Directory, read: ReadMode, format: Format): Promise<number> {
   const answer = await callAgent<NovaAnswer>(directory, 'POST', '/v1/nova/read', { read });
   const code = answer.coordinator === null ? EXIT.noQuorum : EXIT.ok;
-  if (format !== 'table') {
-    printData(format, { ...answer });
-    return code;
-  }
+  printWhole(format, { ...answer }, () => describeNova(answer));
+  return code;
+}
+
+function describeNova(answer: NovaAnswer): string {
   const { coordinator, term, seat, committee, vouchedFor } = answer;
   const lines = [
     coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
@@ -30,16 +33,18 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
     ),
   ];
   if (vouchedFor !== null)
-    lines.push('', `decision ${vouchedFor.index} is vouched for by ${vouchedFor.signatures} of ${vouchedFor.voters.join(', ')}`);
+    lines.push(
+      '',
+      `decision ${vouchedFor.index} is vouched for by ${vouchedFor.signatures} of ${counted(vouchedFor.voters.length, 'voter')}: ${vouchedFor.voters.toSorted().join(', ')}`,
+    );
   for (const [columns, rows] of holding(answer)) if (rows.length > 0) lines.push('', table(columns, rows));
-  process.stdout.write(`${[...lines, '', current(answer)].join('\n')}\n`);
-  return code;
+  return [...lines, '', current(answer)].join('\n');
 }
 
 function rosterLine({ roster }: NovaAnswer): string[] {
   if (roster === null) return [];
   const same = roster.isSame ? 'as this agent knows it' : paint('yellow', 'this agent knows another');
-  return [`roster epoch ${roster.epoch}: ${roster.members} ${roster.members === 1 ? 'member' : 'members'}, ${same}`];
+  return [`roster epoch ${roster.epoch}: ${counted(roster.members, 'member')}, ${same}`];
 }
 
 /** What is decided and holds, a table of each. */
@@ -89,11 +94,10 @@ export async function logShow(directory: Directory, which: string, read: ReadMod
     `/v1/log/${encodeURIComponent(which)}`,
     { read },
   );
-  if (format !== 'table') printData(format, { ...answer });
-  else {
+  printWhole(format, { ...answer }, () => {
     const fields = Object.entries(answer.decision).map(([key, value]) => `  ${key.padEnd(8)} ${printable(String(value))}`);
-    process.stdout.write(`${[printable(answer.what), ...fields, current(answer)].join('\n')}\n`);
-  }
+    return [printable(answer.what), ...fields, current(answer)].join('\n');
+  });
   return EXIT.ok;
 }
 

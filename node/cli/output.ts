@@ -2,20 +2,6 @@
 
 export const FORMATS = ['table', 'wide', 'json', 'yaml', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
-/** Of what is no list of rows. */
-export const TREE_FORMATS = ['table', 'json', 'yaml'] as const satisfies readonly Format[];
-
-export const EXIT = {
-  ok: 0,
-  error: 1,
-  usage: 2,
-  degraded: 3,
-  pending: 4,
-  refused: 5,
-  partial: 6,
-  noQuorum: 7,
-  auditBroken: 8,
-} as const;
 
 const useColour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;

@@ -1,17 +1,20 @@
 // `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
+import { counted } from '../../swarm/words.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
 import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
 import { readConfigFile } from '../config/adapters/state-directory.ts';
 import { resolveConfig } from '../config/config.ts';
-import { type Policy, SHIPPED_POLICIES } from '../detection/policy.ts';
+import { type Policy, type PolicyScope, type Severity, SHIPPED_POLICIES } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
 import { closest, KalosError } from '../errors.ts';
-import { printData, printRows } from './data.ts';
-import { EXIT, type Format, paint } from './output.ts';
+import { callsOf } from './act.ts';
+import { printRows, printWhole, yaml } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint } from './output.ts';
 
 export interface PolicyOptions {
   dir?: string;
@@ -86,7 +89,8 @@ function find(known: readonly Known[], name: string): Known {
 
 export async function showPolicy(options: PolicyOptions, name: string): Promise<number> {
   const { policy, origin, thresholds } = find(await policies(options), name);
-  printData(options.output === 'json' ? 'json' : 'yaml', { ...policy, origin, thresholds });
+  const whole = { ...policy, origin, thresholds };
+  printWhole(options.output, whole, () => yaml(whole).trimEnd());
   return EXIT.ok;
 }
 
@@ -101,10 +105,47 @@ export function readPolicies(file: string): unknown[] {
 
 /** Adds or replaces live policies of the running agent, from a file of `[[policy]]` tables; all of them or none. */
 export async function applyPolicies(options: PolicyOptions, file: string): Promise<number> {
-  const policies = readPolicies(file);
-  const { applied } = await callAgent<{ applied: string[] }>(options.dir, 'POST', '/v1/policies', { policies });
-  for (const name of applied) process.stdout.write(`${name} is in force\n`);
+  return applied(options.dir, readPolicies(file));
+}
+
+async function applied(dir: string | undefined, policies: readonly unknown[]): Promise<number> {
+  const { applied: names } = await callAgent<{ applied: string[] }>(dir, 'POST', '/v1/policies', { policies });
+  for (const name of names) process.stdout.write(`${name} is in force\n`);
   return EXIT.ok;
+}
+
+export interface PolicyAddOptions {
+  dir?: string;
+  scope: PolicyScope;
+  severity: Severity;
+  /** ms */
+  for?: number;
+  summary?: string;
+}
+
+const MAX_SUMMARY = 200;
+
+/** One live policy, without a file. @param action a tool and its arguments, or `alert` */
+export async function addPolicy(
+  { dir, scope, severity, for: forMs = 0, summary }: PolicyAddOptions,
+  name: string,
+  when: string,
+  action: readonly string[],
+): Promise<number> {
+  const known = await callAgent<Known[]>(dir, 'GET', '/v1/policies');
+  const same = known.find(({ policy }) => policy.name === name);
+  if (same !== undefined)
+    throw new KalosError(
+      'usage',
+      `there is a policy "${name}" already (${same.origin})`,
+      'choose another name, or replace it: kalos policy apply FILE',
+    );
+  const words = action.flatMap((word) => word.split(' ').filter((part) => part !== ''));
+  const isAlert = words.length === 0 || words.join(' ') === 'alert';
+  const remedy = isAlert ? [] : [{ do: await callsOf(dir, action.length === 1 ? words : action) }];
+  const text = summary ?? when.slice(0, MAX_SUMMARY);
+  const policy = { name, scope, severity, when, for_s: forMs / 1_000, summary: text, remedy };
+  return applied(dir, [policy]);
 }
 
 /** Takes a live policy away: what it replaced is in force again. */
@@ -133,17 +174,24 @@ export async function resetPolicy(options: PolicyOptions, name: string): Promise
 
 /** Runs the tests that are written beside the policies. */
 export async function testPolicies(options: PolicyOptions, name: string | undefined): Promise<number> {
-  const chosen = (await policies(options)).filter(({ policy }) => name === undefined || policy.name === name);
-  if (chosen.length === 0) throw new KalosError('not-found', `no policy "${name}"`, 'see: kalos policy list');
+  const known = await policies(options);
+  const chosen = name === undefined ? known : [find(known, name)];
   try {
     const results = chosen.flatMap(({ policy }) => testPolicy(policy));
     const failed = results.filter(({ passed }) => !passed);
-    if (options.output !== 'table') printData(options.output, { results });
+    if (options.output !== 'table' && options.output !== 'wide')
+      printRows(options.output, {
+        headers: ['policy', 'test', 'passed', 'detail'],
+        rows: results.map(({ policy, test, passed, detail }) => [policy, test, passed, detail]),
+        data: { results },
+      });
     else {
       for (const { policy, test, passed, detail } of results)
         process.stdout.write(`${paint(passed ? 'green' : 'red', passed ? 'ok   ' : 'wrong')} ${policy}: ${test}: ${detail}\n`);
       const untested = chosen.filter(({ policy }) => policy.test.length === 0).length;
-      process.stdout.write(`${results.length - failed.length} of ${results.length} tests hold; ${untested} policies have none\n`);
+      process.stdout.write(
+        `${results.length - failed.length} of ${counted(results.length, 'test')} hold; ${untested === 1 ? 'one policy has' : `${untested} policies have`} none\n`,
+      );
     }
     return failed.length > 0 ? EXIT.error : EXIT.ok;
   } catch (error) {

@@ -1,22 +1,27 @@
 // `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine; `kalos tables` says what there is to ask.
 
+import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
 import { closest, KalosError } from '../errors.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { PACK, type Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
-import { printData, printRows } from './data.ts';
+import { printRows } from './data.ts';
 
-import { EXIT, type Format, paint, printable } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint, printable } from './output.ts';
 
+/** @param none thrown where there are no rows */
 export async function runQuery(
   directory: string | undefined,
   sql: string,
   { timeoutMs, mode = 'live', nodes }: Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> & { timeoutMs: number },
   format: Format,
+  none?: KalosError,
 ): Promise<number> {
   const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs, mode, nodes });
+  if (none !== undefined && answer.rows.length === 0 && answer.missing.length === 0) throw none;
   const rows = answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, i) => [name, row[i] ?? null])));
   printRows(format, { headers: answer.columns, rows: answer.rows, data: { ...answer, rows } });
   if (format !== 'json' && format !== 'yaml') printCompleteness(answer);
@@ -24,10 +29,9 @@ export async function runQuery(
 }
 
 function printCompleteness(answer: QueryAnswer): void {
-  const from = answer.mode === 'local' ? 'from this peer’s own state' : `${answer.answered} of ${answer.expected} nodes answered`;
-  process.stderr.write(
-    paint('dim', `${answer.rows.length} row${answer.rows.length === 1 ? '' : 's'}, ${from}, ${answer.tookMs} ms\n`),
-  );
+  const from =
+    answer.mode === 'local' ? 'from this peer’s own state' : `${answer.answered} of ${counted(answer.expected, 'node')} answered`;
+  process.stderr.write(paint('dim', `${counted(answer.rows.length, 'row')}, ${from}, ${answer.tookMs} ms\n`));
   for (const { node, reason } of answer.missing)
     process.stderr.write(paint('yellow', `missing: ${printable(node)} (${printable(reason)})\n`));
   for (const { node, table } of answer.truncated)
@@ -103,8 +107,12 @@ export function showTable(given: string, format: Format): number {
     );
   }
   const { name, scope, description, columns, examples, needs = [] } = table;
-  if (format !== 'table') {
-    printData(format, describedTable(table));
+  if (format !== 'table' && format !== 'wide') {
+    printRows(format, {
+      headers: ['column', 'type', 'description'],
+      rows: columns.map((column) => [column.name, column.type, column.description]),
+      data: describedTable(table),
+    });
     return EXIT.ok;
   }
   const width = Math.max(...columns.map((column) => column.name.length));

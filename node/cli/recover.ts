@@ -1,10 +1,12 @@
 // `kalos recover`: the committee begins anew, by root keys, once most of it is lost for good.
+import { counted } from '../../swarm/words.ts';
 import type { RecoveryView } from '../agent/roll.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
 import { KalosError } from '../errors.ts';
+import { EXIT } from './exit-codes.ts';
 import { signedByRoot } from './members.ts';
-import { EXIT, paint, table } from './output.ts';
+import { paint, table } from './output.ts';
 
 const LOOK_EVERY_MS = 500;
 const WITHIN_MS = 60_000;
@@ -40,7 +42,7 @@ export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promis
   );
   if (lost > 0)
     process.stdout.write(
-      paint('yellow', `Members that are not there knew ${lost} places more: what was decided there is lost.\n`),
+      paint('yellow', `Members that are not there knew ${counted(lost, 'place')} more: what was decided there is lost.\n`),
     );
   if (!yes) {
     process.stdout.write(

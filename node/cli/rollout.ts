@@ -1,8 +1,10 @@
 // What is pushed to all machines, as the command line tells it: how it goes until it is over, and how it stands.
 import { setTimeout as after } from 'node:timers/promises';
+import { counted } from '../../swarm/words.ts';
 import type { PushedAnswer, RolloutAnswer } from '../api/rollouts.ts';
 import { KalosError } from '../errors.ts';
-import { EXIT, paint, printable } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { paint, printable } from './output.ts';
 
 const LOOK_EVERY_MS = 500;
 /** The agent that is asked may start anew itself, when it is its turn. */
@@ -43,7 +45,9 @@ export async function follow({ id, canary, look, everywhere, back }: Followed): 
       return EXIT.ok;
     }
     if (candidate === null || candidate.turn.join() === told) continue;
-    process.stdout.write(`${candidate.done.length} do well; next ${candidate.turn.join(', ')}\n`);
+    process.stdout.write(
+      `${counted(candidate.done.length, 'member')} ${candidate.done.length === 1 ? 'does' : 'do'} well; next ${candidate.turn.join(', ')}\n`,
+    );
     told = candidate.turn.join();
   }
 }

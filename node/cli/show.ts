@@ -2,14 +2,16 @@
 import { closeSync, existsSync, fstatSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openRegular } from '../adapters/regular-file.ts';
+import type { KnownPolicy } from '../agent/policies.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
-import { closest, KalosError } from '../errors.ts';
+import { closest, KalosError, reasonOf } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Past } from '../telemetry/history.ts';
 import { printRows } from './data.ts';
-import { EXIT, type Format, paint, printable, sparkline } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint, printable, sparkline } from './output.ts';
 import { runQuery } from './query.ts';
 
 const QUERY_TIMEOUT_MS = 5_000;
@@ -33,6 +35,9 @@ export async function metrics(directory: string | undefined, names: readonly str
     `select name, value, unit${format === 'wide' || format === 'csv' ? ', kind, source' : ''}, coalesce(unknown, description) as about from metrics where ${where} order by name`,
     { timeoutMs: QUERY_TIMEOUT_MS },
     format,
+    names.length === 0
+      ? undefined
+      : new KalosError('not-found', `no metric has ${names.join(' or ')} in its name`, 'see: kalos metrics'),
   );
 }
 
@@ -82,9 +87,22 @@ function inBuckets(values: readonly number[], count: number): number[] {
 }
 
 export async function incidents(directory: string | undefined, open: boolean, format: Format): Promise<number> {
-  const more = format === 'wide' || format === 'csv' ? ', severity, opened_ms, closed_ms, tool, cause' : '';
-  const sql = `select id, node, policy, target, state, outcome${more} from incidents${open ? " where outcome = ''" : ''} order by id`;
+  const more = format === 'wide' || format === 'csv' ? ', opened_ms, closed_ms, tool, cause' : '';
+  const opened = "strftime('%Y-%m-%dT%H:%M:%SZ', opened_ms / 1000, 'unixepoch') as opened";
+  const sql = `select id, ${opened}, severity, node, policy, target, state, outcome${more} from incidents${open ? " where outcome = ''" : ''} order by opened_ms, id`;
   return runQuery(directory, sql, { timeoutMs: QUERY_TIMEOUT_MS }, format);
+}
+
+/** @throws KalosError where there is none of that name. */
+async function showsPolicy(directory: string | undefined, name: string): Promise<void> {
+  const known = (await callAgent<KnownPolicy[]>(directory, 'GET', '/v1/policies')).map(({ policy }) => policy.name);
+  if (known.includes(name)) return;
+  const meant = closest(name, known);
+  throw new KalosError(
+    'not-found',
+    `no policy "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
+    'see: kalos policy list',
+  );
 }
 
 /** @param policy undefined: of all. */
@@ -92,6 +110,7 @@ export async function cases(directory: string | undefined, policy: string | unde
   const all = (await callAgent<Case[]>(directory, 'GET', '/v1/cases')).filter(
     (one) => policy === undefined || one.policy === policy,
   );
+  if (policy !== undefined && all.length === 0) await showsPolicy(directory, policy);
   const result = ({ worked }: Case): string => (worked ? 'helped' : 'did not help');
   printRows(format, {
     headers: ['incident', 'policy', 'target', 'plan', 'result'],
@@ -158,7 +177,7 @@ function opened(file: string): number {
   try {
     return openRegular(file);
   } catch (error) {
-    throw new KalosError('io', `cannot read ${file}: ${(error as Error).message}`);
+    throw new KalosError('io', `cannot read ${file}: ${reasonOf(error)}`);
   }
 }
 
@@ -195,7 +214,7 @@ function printFrom(file: string, offset: number): number {
   }
 }
 
-/** Asks the agent to leave, and waits until it has. */
+/** Asks the agent to stop, and waits until it has. */
 export async function down(directory: string | undefined): Promise<number> {
   const { name } = await statusOf(directory);
   await callAgent(directory, 'POST', '/v1/stop', {});
@@ -207,7 +226,7 @@ export async function down(directory: string | undefined): Promise<number> {
       (error: unknown) => error instanceof KalosError && error.code === 'not-running',
     );
     if (!gone) continue;
-    process.stdout.write(`${name} has left the swarm\n`);
+    process.stdout.write(`${name} has stopped\n`);
     return EXIT.ok;
   }
   throw new KalosError('io', `${name} did not end within a minute`);

@@ -4,22 +4,25 @@ import { OPERATORS_NEEDED, orderSchema, type SignedOrder, signOrder } from '../a
 import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import { keyFrom } from '../config/adapters/swarm-files.ts';
-import { KalosError } from '../errors.ts';
+import { KalosError, reasonOf } from '../errors.ts';
+import { wordsOf } from '../issue-words.ts';
 import { callsOf } from './act.ts';
-import { EXIT, paint, printable } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { paint, printable } from './output.ts';
 
 const HOUR_MS = 3_600_000;
 
 function readOrder(file: string): SignedOrder {
+  const hint = 'kalos order draft TOOL … --out FILE makes one';
+  let content: unknown;
   try {
-    return orderSchema.parse(JSON.parse(readInput(file).toString('utf8')));
+    content = JSON.parse(readInput(file).toString('utf8'));
   } catch (error) {
-    throw new KalosError(
-      'usage',
-      `${file} is no order: ${(error as Error).message}`,
-      'kalos order draft TOOL … --out FILE makes one',
-    );
+    throw new KalosError('usage', `${file} is no order: ${reasonOf(error)}`, hint);
   }
+  const parsed = orderSchema.safeParse(content);
+  if (!parsed.success) throw new KalosError('usage', `${file} is no order: ${wordsOf(parsed.error, content, orderSchema)}`, hint);
+  return parsed.data;
 }
 
 const write = (file: string, order: SignedOrder): void => writeFileSync(file, `${JSON.stringify(order, null, 2)}\n`);

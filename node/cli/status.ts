@@ -1,21 +1,17 @@
 // `kalos status`: the agent of this machine and the swarm as it sees it.
+import { isBadCondition } from '../../swarm/state/status.ts';
+import { counted } from '../../swarm/words.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import { remedyFor } from '../errors.ts';
-import { printData } from './data.ts';
-import { bytes, duration, EXIT, type Format, paint, printable, table } from './output.ts';
-
-const GOOD: Readonly<Record<string, string>> = { Ready: 'True', ServicesReady: 'True' };
+import { printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { bytes, duration, type Format, paint, printable, table } from './output.ts';
 
 export async function status(directory: string | undefined, format: Format): Promise<number> {
   const answer = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
-  if (format === 'table') process.stdout.write(`${render(answer)}\n`);
-  else printData(format, { ...answer });
+  printWhole(format, { ...answer }, () => render(answer));
   return hasNoQuorum(answer) ? EXIT.noQuorum : isDegraded(answer) ? EXIT.degraded : EXIT.ok;
-}
-
-function isBad(name: string, value: string): boolean {
-  return value !== 'Unknown' && value !== (GOOD[name] ?? 'False');
 }
 
 /** Half of the members, or fewer, are within reach: this may be the smaller side of a partition. */
@@ -31,15 +27,15 @@ function render(answer: AgentStatus): string {
   const { metrics } = answer;
   const share = (name: string): string => (metrics[name] === undefined ? 'unknown' : `${Math.round(metrics[name] * 100)} %`);
   const conditions = Object.entries(answer.conditions).map(([name, value]) =>
-    paint(isBad(name, value) ? 'red' : value === 'Unknown' ? 'dim' : 'green', `${name}=${value}`),
+    paint(isBadCondition(name, value) ? 'red' : value === 'Unknown' ? 'dim' : 'green', `${name}=${value}`),
   );
   const lines = [
     `${paint('bold', answer.name)}  ${answer.mode}, up ${duration(answer.uptimeMs)}, version ${answer.version}, swarm ${answer.swarmId.slice(0, 8)}`,
-    `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${bytes(metrics['system.memory.available'] ?? 0)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${answer.auditRecords} audit records`,
+    `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${bytes(metrics['system.memory.available'] ?? 0)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${counted(answer.auditRecords, 'audit record')}`,
     `  ${conditions.join('  ')}`,
     ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',
-    `Swarm: ${answer.members.length} members, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'reason unknown'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    `Swarm: ${counted(answer.members.length, 'member')}, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'reason unknown'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
     table(
       ['node', 'state', 'role', 'peer'],
       answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),

@@ -1,9 +1,13 @@
 // `kalos top`: a live view of one machine and what KALOS does on it. Redrawn each second in the alternate screen; q ends
 // it. Where the output is no terminal, one picture is printed.
+import { isBadCondition } from '../../swarm/state/status.ts';
+import { counted } from '../../swarm/words.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import type { Overview } from '../query/overview.ts';
-import { bytes, duration, EXIT, paint, printable, sparkline } from './output.ts';
+import { EXIT } from './exit-codes.ts';
+import { bytes, duration, paint, printable, sparkline } from './output.ts';
+import { untilQuit } from './quit.ts';
 
 const EVERY_MS = 1_000;
 const DEFAULT_WIDTH = 100;
@@ -30,14 +34,12 @@ function header(status: AgentStatus): string[] {
   const { members, coordinator, term } = status;
   const alive = members.filter(({ state }) => state === 'alive').length;
   const mode = status.halted === null ? status.mode : paint('red', `halted: ${status.halted}`);
-  const bad = Object.entries(status.conditions).filter(([name, value]) =>
-    name === 'Ready' || name === 'ServicesReady' ? value === 'False' : value === 'True',
-  );
+  const bad = Object.entries(status.conditions).filter(([name, value]) => isBadCondition(name, value));
   const health =
     bad.length === 0 ? paint('green', 'all is well') : paint('red', bad.map(([name, value]) => `${name}=${value}`).join(' '));
   return [
     `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator ?? 'nobody'} coordinates (term ${term})`,
-    `${health}  ${status.openIncidents.length} open incidents  ${status.approvals.length} wait for approval  load ${(status.metrics['system.load.1m'] ?? 0).toFixed(2)}`,
+    `${health}  ${counted(status.openIncidents.length, 'open incident')}  ${status.approvals.length} waiting for approval  load ${(status.metrics['system.load.1m'] ?? 0).toFixed(2)}`,
   ];
 }
 
@@ -113,7 +115,7 @@ async function take(directory: string | undefined): Promise<TopData> {
 }
 
 export async function top(directory: string | undefined): Promise<number> {
-  const { stdout, stdin } = process;
+  const { stdout } = process;
   const size = (): [number, number] => [stdout.columns ?? DEFAULT_WIDTH, stdout.rows ?? DEFAULT_HEIGHT];
   const first = await take(directory);
   if (!stdout.isTTY) {
@@ -122,39 +124,24 @@ export async function top(directory: string | undefined): Promise<number> {
   }
   stdout.write('\u001b[?1049h\u001b[?25l');
   try {
-    stdin.setRawMode?.(true);
     await redraw(directory, first, size);
   } finally {
-    stdin.setRawMode?.(false);
-    stdin.pause();
     stdout.write('\u001b[?25h\u001b[?1049l');
   }
   return EXIT.ok;
 }
 
-/** Until q, Ctrl-C or a signal. An agent that is gone for a while is said so, and looked for again. */
+/** An agent that is gone for a while is said so, and looked for again. */
 async function redraw(directory: string | undefined, first: TopData, size: () => [number, number]): Promise<void> {
-  let ended = false;
-  let wake: () => void = () => undefined;
-  const end = (): void => {
-    ended = true;
-    wake();
-  };
-  process.stdin.on('data', (key) => ['q', 'Q', '\u0003'].includes(String(key)) && end());
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  process.stdout.on('resize', () => wake());
-  for (let data = first, lost = ''; !ended; ) {
-    const lines = [...(lost === '' ? [] : [paint('red', lost)]), ...renderTop(data, ...size())].slice(0, size()[1]);
-    process.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`);
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      setTimeout(resolve, EVERY_MS);
-    });
+  let data: TopData | undefined;
+  await untilQuit(EVERY_MS, async () => {
+    let lost = '';
     try {
-      data = await take(directory);
-      lost = '';
+      data = data === undefined ? first : await take(directory);
     } catch (error) {
       lost = (error as Error).message;
     }
-  }
+    const lines = [...(lost === '' ? [] : [paint('red', lost)]), ...renderTop(data ?? first, ...size())].slice(0, size()[1]);
+    process.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`);
+  });
 }

@@ -2,14 +2,16 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { inspect } from 'node:util';
+import { counted } from '../../swarm/words.ts';
 import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError, reasonOf } from '../errors.ts';
 import type { RunningNode } from '../main.ts';
 import { afterFailure, FAILURES_KEY } from './again.ts';
+import { EXIT } from './exit-codes.ts';
 import { compactHeap, trim } from './memory.ts';
-import { bytes, EXIT, paint, printable } from './output.ts';
+import { bytes, paint, printable } from './output.ts';
 
 export interface UpOptions {
   dir?: string;
@@ -176,7 +178,7 @@ class Signals {
 
   #end(node: RunningNode): void {
     this.#notifier?.stopping();
-    this.#log('info', 'leaving the swarm and stopping services; once more to stop at once');
+    this.#log('info', 'stopping services and the agent; once more to stop at once');
     node.stop().then(
       () => process.exit(EXIT.ok),
       (error: unknown) => {
@@ -242,7 +244,7 @@ function seen({ metrics, sensors }: AgentStatus): string {
     ...has('system.process.count', (value) => `${value} processes`),
     ...has('system.filesystem.utilization', (value) => `fullest file system ${Math.round(value * 100)} %`),
     ...has('system.psi.cpu.some', () => 'PSI'),
-    `${Object.keys(metrics).length} metrics, ${sensors} sensors`,
+    `${counted(Object.keys(metrics).length, 'metric')}, ${sensors} sensors`,
   ].join(', ');
 }
 

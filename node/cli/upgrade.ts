@@ -3,8 +3,9 @@ import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import type { UpgradeAnswer, UpgradesAnswer } from '../api/upgrade-routes.ts';
 import { KalosError } from '../errors.ts';
-import { printData } from './data.ts';
-import { EXIT, type Format } from './output.ts';
+import { printWhole } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import type { Format } from './output.ts';
 import { follow, linesOf, type PushOptions } from './rollout.ts';
 
 const brief = ({ id, by, version }: UpgradeAnswer): string => `${version} (${id.slice(0, 8)} of ${by})`;
@@ -41,14 +42,11 @@ export async function pushRelease({ dir, canary, soak, wait }: PushOptions, file
 
 export async function showUpgrade(directory: string | undefined, format: Format): Promise<number> {
   const answer = await look(directory);
-  if (format !== 'table') {
-    printData(format, { ...answer });
-    return EXIT.ok;
-  }
-  const lines = linesOf(answer, 'each machine’s own package', brief);
-  const byVersion = Map.groupBy(answer.versions, ({ version }) => version);
-  for (const [version, some] of byVersion) lines.push(`runs ${version}: ${some.map(({ node }) => node).join(', ')}`);
-  process.stdout.write(`${lines.join('\n')}\n`);
+  printWhole(format, { ...answer }, () => {
+    const byVersion = Map.groupBy(answer.versions, ({ version }) => version);
+    const runs = [...byVersion].map(([version, some]) => `runs ${version}: ${some.map(({ node }) => node).join(', ')}`);
+    return [...linesOf(answer, 'each machine’s own package', brief), ...runs].join('\n');
+  });
   return EXIT.ok;
 }
 

@@ -2,24 +2,33 @@
 import type { ApiToken, Scope } from '../agent/api-tokens.ts';
 import { callAgent, follow } from '../api/client.ts';
 import type { FeedEvent } from '../api/feed.ts';
-import { printRows } from './data.ts';
-import { EXIT, type Format, paint, printable, printableJson } from './output.ts';
+import { csvLine, printRows, yaml } from './data.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Format, paint, printable, printableJson } from './output.ts';
 
-/** A line for each change, or a line of JSON. */
-export async function watch(directory: string | undefined, topic: string, asJson: boolean): Promise<number> {
+const ABOUT = ['node', 'policy', 'target', 'summary'] as const;
+
+/** A change as a line of the table, of JSON or of CSV, or as a document of YAML. */
+export function renderChange(event: FeedEvent, format: Format): string {
+  const { atMs, topic, subject, text, data: more } = event;
+  const at = new Date(atMs).toISOString();
+  if (format === 'json') return `${printableJson(JSON.stringify(event))}\n`;
+  if (format === 'yaml') return `---\n${yaml({ ...event })}`;
+  if (format === 'csv') return csvLine([at, topic, subject, text, ...ABOUT.map((key) => more[key])]);
+  const about = ABOUT.map((key) => more[key])
+    .filter((one) => typeof one === 'string' && one !== '')
+    .join(' ');
+  return `${at}  ${printable(subject)}  ${printable(text)}${about === '' ? '' : `  ${paint('dim', printable(about))}`}\n`;
+}
+
+export async function watch(directory: string | undefined, topic: string, format: Format): Promise<number> {
   if (process.stderr.isTTY) process.stderr.write(paint('dim', `what changes of ${topic} comes here; ^C ends it\n`));
-  await follow(directory, `/v1/watch/${topic}`, (data) => {
-    const { atMs, subject, text, data: more } = data as FeedEvent;
-    const line = `${new Date(atMs).toISOString()}  ${printable(subject)}  ${printable(text)}`;
-    const about = [more.node, more.policy, more.target, more.summary]
-      .filter((one) => typeof one === 'string' && one !== '')
-      .join(' ');
-    process.stdout.write(
-      asJson
-        ? `${printableJson(JSON.stringify(data))}\n`
-        : `${line}${about === '' ? '' : `  ${paint('dim', printable(about))}`}\n`,
-    );
-  });
+  if (format === 'csv') process.stdout.write(csvLine(['time', 'topic', 'subject', 'text', ...ABOUT]));
+  await follow(
+    directory,
+    `/v1/watch/${encodeURIComponent(topic)}`,
+    (data) => void process.stdout.write(renderChange(data as FeedEvent, format)),
+  );
   return EXIT.error; // the agent has gone
 }
 

@@ -12,7 +12,8 @@ import { plainPath, sysctlName } from '../action/tool.ts';
 import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
-import { closest, KalosError } from '../errors.ts';
+import { KalosError } from '../errors.ts';
+import { keysAt, placeOf, shortly, shouldBe, unknownKey } from '../issue-words.ts';
 import { compilePattern } from '../patterns.ts';
 import { INSPECTORS } from '../query/inspectors.ts';
 import { questionSchema } from '../query/pack.ts';
@@ -358,12 +359,8 @@ function checkPolicies(policies: readonly Policy[], origin: string): void {
 function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): string[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(path);
-    return issue.keys.map((key) => {
-      const meant = closest(key, known);
-      const place = saidAt(merged, [...path, key], fallback);
-      return `${place}: unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
-    });
+    const known = keysAt(configSchema, path);
+    return issue.keys.map((key) => `${saidAt(merged, [...path, key], fallback)}: ${unknownKey(key, known)}`);
   }
   const value = valueAt(merged, path);
   const isSecret = path[0] === 'join' || path.includes('environment');
@@ -374,7 +371,7 @@ function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): st
 /** Where a value is set: file and key, variable, or flag. */
 function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string): string {
   const origin = originOf(merged, path) ?? fallback;
-  const key = path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part).replace(/[^\w.-]/g, '?'))).join('.');
+  const key = placeOf(path);
   const [first = '', second] = path.map(String);
   const variable = [...ENVIRONMENT_KEYS].find(
     ([, one]) => one.path[0] === first && (one.path.length === 1 || one.path[1] === second),
@@ -384,73 +381,9 @@ function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string):
   return origin === 'flags' ? `--${flag}` : `${origin}: ${key}`;
 }
 
-const MAX_SHOWN = 60;
-
 /** The beginning, enough to recognise it. */
 const secretly = (value: unknown): string =>
   typeof value === 'string' && value.length > 12 ? `${shortly(value.slice(0, 8))}…` : shortly(value);
-
-function shortly(value: unknown): string {
-  const text = (JSON.stringify(value) ?? String(value)).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)` : text;
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  string: 'a text in quotes',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list, in brackets',
-  object: 'a table',
-  record: 'a table',
-};
-
-function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
-  if (!/^(Invalid|Too) /.test(issue.message)) return mustBe(issue.message); // of the schema's own
-  switch (issue.code) {
-    case 'invalid_type':
-      return value === undefined
-        ? `is missing: ${TYPES[issue.expected] ?? issue.expected}`
-        : `must be ${TYPES[issue.expected] ?? issue.expected}`;
-    case 'too_big':
-      return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
-    case 'too_small':
-      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
-    case 'invalid_value':
-      return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
-    case 'invalid_union':
-      // What each alternative takes.
-      return 'note' in issue ? `is not a known ${String(issue.discriminator)}` : unionWords(issue, value);
-    case 'custom':
-    case 'invalid_format':
-      return `is not valid (${issue.message})`;
-    default:
-      return issue.message;
-  }
-}
-
-const unitOf = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '');
-/** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
-const mustBe = (message: string): string =>
-  /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `must be ${message}` : message;
-
-function unionWords(issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
-  const words = issue.errors.flatMap((errors) => errors.slice(0, 1).map((one) => shouldBe(one, value).replace(/^must be /, '')));
-  return `must be ${[...new Set(words)].join(', or ')}`;
-}
-
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  if (path[0] === 'service') return Object.keys(serviceShape);
-  if (path[0] === 'maintenance') return Object.keys(maintenanceSchema.shape);
-  if (path[0] === 'question') return Object.keys(questionSchema.shape);
-  if (path[0] === 'policy') return Object.keys(policySchema.shape);
-  if (path[0] === 'policy_engine' || path[0] === 'ai_engine' || path[0] === 'api')
-    return Object.keys(configSchema.shape[path[0]].unwrap().shape);
-  return Object.keys(configSchema.shape);
-}
 
 /** The multiaddr to listen on for `host:port`. */
 export function listenAddress(listen: string): string {

@@ -6,6 +6,7 @@ import { claimIdOf, claimTarget, type Vote } from '../../consensus/vote/claim.ts
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { counted } from '../../swarm/words.ts';
 import { readStory, type Stories, type Story } from '../agent/stories.ts';
 import type { SwarmLink } from '../agent/swarm-link.ts';
 import { type Incident, incidentIdOf } from '../detection/incident.ts';
@@ -142,7 +143,7 @@ function checkCertificate(
     ? check.reason
     : !aboutIt
       ? 'it is about something else'
-      : `${check.signatures} of ${certificate.witnesses.length} witnesses signed${strangers > 0 ? `; ${strangers} of them this peer does not know` : ''}`;
+      : `${check.signatures} of ${counted(certificate.witnesses.length, 'witness')} signed${strangers > 0 ? `; ${strangers} of them this peer does not know` : ''}`;
   const vote = ownVotes.get(claimIdOf(swarmId, certificate.claim, crypto.hash));
   return {
     certificate: { present: true, valid, detail, witnesses: certificate.votes.map(({ witness }) => link.nameOf(witness)) },

@@ -3,6 +3,7 @@
 // The statement itself never travels: tables, columns, simple conditions and how rows may be reduced do.
 import type { Compute, SqlValue } from '../../swarm/ports/compute.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { counted } from '../../swarm/words.ts';
 import { TABLES } from './catalogue/catalogue.ts';
 import type { Table, TableSources } from './catalogue/table.ts';
 import type { Gathered, Gathering } from './gather.ts';
@@ -109,7 +110,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const count = gathered.data.reduce((sum, { rows }) => sum + rows.length, 0);
   if (count > MAX_ROWS)
     return refused(
-      `it would take ${count} rows of ${needed.map(({ name }) => name).join(', ')}, and ${MAX_ROWS} are the limit: ${NARROWER}`,
+      `it would take ${counted(count, 'row')} of ${needed.map(({ name }) => name).join(', ')}, and ${MAX_ROWS} are the limit: ${NARROWER}`,
     );
   const schema = reduced === undefined ? TABLES : [reduced.table];
   const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, sqlMs), options.asker);
@@ -138,7 +139,7 @@ function estimated({ table, request: { equal, reduction: reduces }, peers }: Gat
   const each = reduces?.[0] === 'top' ? Math.min(usual, reduces[2]) : usual;
   if (reduces?.[0] === 'groups' || [...equal.keys()].some((name) => name !== 'node') || peers.length * each <= MAX_ROWS)
     return undefined;
-  return `${table.name} has some ${usual} rows a machine: ${peers.length} machines have ${peers.length * each}, and ${MAX_ROWS} are the limit: ${NARROWER}`;
+  return `${table.name} has some ${usual} rows a machine: ${counted(peers.length, 'machine')} ${peers.length === 1 ? 'has' : 'have'} ${peers.length * each}, and ${MAX_ROWS} are the limit: ${NARROWER}`;
 }
 
 /** The members that rows of a table can be of. */

@@ -1,6 +1,7 @@
 // In which order tables are gathered: first those that need no constraint or have one, then those that get theirs from the rows of
 // others.
 import { type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
+import { counted } from '../../swarm/words.ts';
 import type { TableSources } from './catalogue/table.ts';
 import { type Gathered, type Gathering, gather } from './gather.ts';
 import type { Join } from './joins.ts';
@@ -66,7 +67,7 @@ export async function gatherStages(
       const join = joinOf(one, known, joins);
       const values = join === undefined ? [] : valuesOf(gathered, join);
       if (values.length > MAX_VALUES)
-        return `${one.table.name} would be asked for ${values.length} values of ${join?.column}, at most ${MAX_VALUES} are possible: narrow ${join?.from.table}`;
+        return `${one.table.name} would be asked for ${counted(values.length, 'value')} of ${join?.column}, at most ${MAX_VALUES} are possible: narrow ${join?.from.table}`;
       for (let at = 0; join !== undefined && at < values.length; at += MAX_VALUES_AT_ONCE) {
         const equal = new Map(one.request.equal).set(join.column, values.slice(at, at + MAX_VALUES_AT_ONCE));
         told.push({ ...one, request: { ...one.request, equal } });

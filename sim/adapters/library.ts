@@ -1,8 +1,8 @@
 // Scenarios as files: the shipped ones, and those that somebody wrote.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parse } from 'smol-toml';
 import { findPackage } from '../../node/adapters/package.ts';
+import { readConfigFile } from '../../node/config/adapters/state-directory.ts';
 import { closest, KalosError } from '../../node/errors.ts';
 import { parseScenario, type Scenario } from '../scenario/schema.ts';
 
@@ -28,11 +28,5 @@ export function loadScenario(name: string): Scenario {
     const hint = meant === undefined ? `there are: ${shippedScenarios().join(', ')}; or give a file` : `did you mean ${meant}?`;
     throw new KalosError('usage', `no scenario "${name}"`, hint);
   }
-  let document: unknown;
-  try {
-    document = parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new KalosError('config', `${path}: ${(error as Error).message}`);
-  }
-  return parseScenario(document, path);
+  return parseScenario(readConfigFile(path, true), path);
 }

@@ -1,4 +1,5 @@
 // A run as one HTML file: its figures, its plots as inline SVG, its faults and incidents, and what was violated.
+import { counted } from '../../swarm/words.ts';
 import { EPOCH_MS } from '../node.ts';
 import type { RunReport, Sample } from '../run.ts';
 import { type Bar, escapeHtml, lineChart, timeline } from './svg.ts';
@@ -126,7 +127,7 @@ td, th { border-bottom: 1px solid #d1d9e0; padding: .25rem .5rem; text-align: le
 code { word-break: break-all }
 </style></head><body>
 <h1>${escapeHtml(title)}</h1>
-<p class="${held ? 'held' : 'violated'}">${held ? 'Everything held.' : `${report.violations.length} violations.`}</p>
+<p class="${held ? 'held' : 'violated'}">${held ? 'Everything held.' : `${counted(report.violations.length, 'violation')}.`}</p>
 ${held ? '' : `<ul>${report.violations.map((text) => `<li><code>${escapeHtml(text)}</code></li>`).join('')}</ul>`}
 <table>${rows(figures(report))}</table>
 ${Object.values(plots(report)).join('\n')}

@@ -1,7 +1,8 @@
 // Scenarios as TOML: what the machines and links are like, which faults come when or are drawn, and what must come of it.
 // docs/SIMULATOR.md says what each key means; unknown ones are refused with a suggestion.
 import { z } from 'zod';
-import { closest, KalosError } from '../../node/errors.ts';
+import { KalosError } from '../../node/errors.ts';
+import { keysAt, placeOf, unknownKey, wordsOf } from '../../node/issue-words.ts';
 import { LIES } from '../liar.ts';
 import { REGIONS } from '../network/links.ts';
 import { FAULTS, type FaultKind } from './faults.ts';
@@ -107,9 +108,9 @@ export type Scenario = z.infer<typeof scenarioSchema>;
 /** @throws KalosError `config` naming every key that is wrong. */
 export function parseScenario(document: unknown, origin: string): Scenario {
   const parsed = scenarioSchema.safeParse(document);
-  const wrong = parsed.success ? faultsWrong(parsed.data) : parsed.error.issues.flatMap((issue) => describe(issue));
+  const wrong = parsed.success ? faultsWrong(parsed.data) : parsed.error.issues.flatMap((issue) => describe(issue, document));
   if (wrong.length > 0 || !parsed.success)
-    throw new KalosError('config', `${origin}:\n${wrong.join('\n')}`, 'see docs/SIMULATOR.md for every key');
+    throw new KalosError('config', `${origin}: ${wrong.join('; ')}`, 'see docs/SIMULATOR.md for every key');
   return parsed.data;
 }
 
@@ -117,22 +118,21 @@ export function parseScenario(document: unknown, origin: string): Scenario {
 function faultsWrong({ fault, duration, calm }: Scenario): string[] {
   const lastMs = duration - calm;
   return fault.flatMap(({ at, kind, on: _on, for: forMs, ...given }, index) => {
-    const place = `  fault.[${index + 1}]`;
+    const place = `fault.[${index + 1}]`;
     const args = z.strictObject(FAULTS[kind].args).safeParse(given);
     const wrong = args.success
       ? []
-      : args.error.issues.flatMap((issue) => describe(issue, place, Object.keys(FAULTS[kind].args)));
+      : args.error.issues.flatMap((issue) => describe(issue, given, place, Object.keys(FAULTS[kind].args)));
     if (at + (forMs ?? 0) > lastMs) wrong.push(`${place}: lasts into the calm, which begins at ${lastMs / 1000} s`);
     return wrong;
   });
 }
 
-function describe(issue: z.core.$ZodIssue, under = '', known = Object.keys(scenarioSchema.shape)): string[] {
-  const prefix = under === '' ? '  ' : `${under}.`;
-  const place = issue.path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part))).join('.');
-  if (issue.code !== 'unrecognized_keys') return [`${prefix}${place}: ${issue.message}`];
-  return issue.keys.map((key) => {
-    const meant = closest(key, known);
-    return `${prefix}${place === '' ? '' : `${place}.`}${key}: unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
-  });
+function describe(issue: z.core.$ZodIssue, document: unknown, under = '', known?: readonly string[]): string[] {
+  const prefix = under === '' ? '' : `${under}.`;
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map(
+      (key) => `${prefix}${placeOf([...issue.path, key])}: ${unknownKey(key, known ?? keysAt(scenarioSchema, issue.path))}`,
+    );
+  return [`${prefix}${wordsOf({ issues: [issue] } as z.core.$ZodError, document)}`];
 }

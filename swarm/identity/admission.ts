@@ -5,6 +5,7 @@ import type { Crypto } from '../ports/crypto.ts';
 import type { Random } from '../ports/random.ts';
 import type { Store, StoreOperation } from '../ports/store.ts';
 import type { Admitted, Greeter, PeerId } from '../ports/transport.ts';
+import { counted } from '../words.ts';
 import {
   type Answer,
   asBefore,
@@ -488,7 +489,7 @@ export class Admission implements Greeter {
     const record = sealRecord(crypto, kind, body, signatures);
     const { needed } = this.rootSignatures();
     if (this.roster.bearsRoots(record) < needed)
-      throw new RangeError(`${needed} root key${needed === 1 ? '' : 's'} must sign this: name their files with --root-key`);
+      throw new RangeError(`${counted(needed, 'root key')} must sign this: name their files with --root-key`);
     await this.publish(record);
   }
 

@@ -29,6 +29,13 @@ export type StatusCondition = (typeof STATUS_CONDITIONS)[number];
 export const STATUS_MODES = ['observe', 'act', 'advise', 'halted'] as const;
 export type StatusMode = (typeof STATUS_MODES)[number];
 
+/** Those that are well when they hold; all others are when they do not. */
+const GOOD_WHEN_TRUE: ReadonlySet<string> = new Set(['Ready', 'ServicesReady'] satisfies StatusCondition[]);
+
+/** What is not known is not bad. */
+export const isBadCondition = (name: string, status: string): boolean =>
+  status !== 'Unknown' && status !== (GOOD_WHEN_TRUE.has(name) ? 'True' : 'False');
+
 export interface Status {
   name: string;
   version: string;

@@ -246,7 +246,7 @@ describe('the linter', () => {
     const file = join(test.directory, 'actuator.policy');
     writeFileSync(file, 'allow path /srv/x\nallow everything\n', { mode: 0o600 });
     const bad = await kalos('doctor', '--policy', file);
-    expect([bad.code, bad.stderr]).toEqual([1, expect.stringContaining('line 2')]);
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('line 2')]);
     writeFileSync(file, 'allow user root\n', { mode: 0o600 });
     expect((await kalos('doctor', '--dir', test.directory)).stdout).toContain('the agent can become root by allow user root');
   });

@@ -54,7 +54,7 @@ describe('the local API', () => {
     expect((await client().tables()).find(({ name }) => name === 'psi')?.columns.map(({ name }) => name)).toContain('avg10');
     expect((await client().questions()).map(({ name }) => name)).toEqual(expect.arrayContaining(['unwell', 'mine']));
     const mine = await kalos('query', '--ask', 'mine', '-o', 'csv', '--dir', agent.directory);
-    expect([mine.code, mine.stdout]).toEqual([0, 'name\r\nteller\r\n']);
+    expect([mine.code, mine.stdout]).toEqual([0, 'name\nteller\n']);
     expect((await kalos('query', '--ask', 'mien', '--dir', agent.directory)).stderr).toMatch(/did you mean mine/);
     expect(await client().createToken({ ttlMs: 60_000 })).toMatch(/^kalos1\./);
     expect((await client().act([{ tool: 'sysctl.get', key: 'kernel.ostype' }], { reason: 'a test' })).result).toBe('read');

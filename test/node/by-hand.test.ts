@@ -48,7 +48,7 @@ describe('by hand', () => {
     const back = await swarm.json<ActAnswer>(agent, 'rollback', stopped.plan);
     expect(back).toMatchObject({ result: 'confirmed', detail: expect.stringContaining('in state S') });
     const unknown = await here('rollback', 'act-0000000000');
-    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('nothing was done under')]);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('nothing was done under')]);
   });
 
   it('arguments outside the schema are refused: wildcards, other signals, doubled and foreign keys', async () => {
@@ -72,7 +72,7 @@ describe('by hand', () => {
     expect((await here('approve', id)).code).toBe(0);
     await allClosed();
     expect((await idle())?.state).toBe('running');
-    expect((await here('approve', id)).code).toBe(1);
+    expect((await here('approve', id)).code).toBe(2);
   });
 
   it('what waits for approval is withdrawn when a person mends it first', async () => {
@@ -81,7 +81,7 @@ describe('by hand', () => {
     expect(await act('service.start', 'service=idle')).toMatchObject({ result: 'confirmed' });
     await allClosed();
     const after = await idle();
-    expect((await here('approve', id)).code).toBe(1);
+    expect((await here('approve', id)).code).toBe(2);
     expect(await idle()).toEqual(after);
     const steps = await swarm.rows(
       agent,
@@ -159,6 +159,6 @@ describe('by hand', () => {
     const grown = await here('audit', 'prove', '--since', '2');
     writeFileSync(file, grown.stdout);
     expect((await kalos('audit', 'check', file)).code).toBe(0);
-    expect((await here('audit', 'prove', '9999')).code).toBe(1);
+    expect((await here('audit', 'prove', '9999')).code).toBe(2);
   });
 });

@@ -162,7 +162,7 @@ describe('a state directory that came to harm', () => {
     for (const round of [1, 2]) {
       const swarm = new RealSwarm({}, undefined, round === 1 ? founding : []);
       const agent = await swarm.start('ada', CONFIG, undefined, whole);
-      for (let n = 0; n < 3; n++) await kalos('silence', '--policy', 'fd-usage', '--for', '1h', '--dir', agent.directory);
+      for (let n = 0; n < 3; n++) await kalos('silence', '--policy', 'service-exited', '--for', '1h', '--dir', agent.directory);
       const ended = new Promise((resolve) => agent.process.once('exit', resolve));
       agent.process.kill('SIGTERM');
       await ended;
@@ -411,7 +411,7 @@ describe('a machine that lacks something', () => {
     await isUp(agent);
     cell('no /sys, start', undefined);
     disk.fill('inodes');
-    const silence = ['silence', '--policy', 'fd-usage', '--for', '1h', '--dir', state];
+    const silence = ['silence', '--policy', 'service-exited', '--for', '1h', '--dir', state];
     cell('no inodes, run', (await disk.kalos(...silence)).code === 0 ? undefined : agent.output.join(''));
     const doctor = await disk.kalos('doctor', '--dir', state);
     cell('no inodes, doctor', /broken +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout);

@@ -156,7 +156,7 @@ describe('what the swarm keeps from an agent, and what operators signed', () => 
     const grants = { denial: () => undefined, mayAct: () => false, budget };
     const { perform, executor } = await start('act', [], undefined, { grants });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
-    const reason = 'the swarm lets policies make 1 changes here in 10 minutes: a freeze (kalos budget list)';
+    const reason = 'the swarm lets policies make 1 change here in 10 minutes: a freeze (kalos budget list)';
     expect(await settled(perform({ ...planOf(restart), id: 'inc-2-1' }))).toMatchObject({
       kind: 'held',
       verdict: { kind: 'escalate', reason },

@@ -367,7 +367,7 @@ describe('an agent at an address', () => {
         const sql = ['query', 'select node from nodes', '-o', 'csv'];
         expect(await ask({ KALOS_CA: certificate, KALOS_API_TOKEN: token }, ...sql)).toEqual({
           code: 0,
-          out: expect.stringContaining('node\r\nfar\r\n'),
+          out: expect.stringContaining('node\nfar\n'),
         });
         const tokenFile = join(far.directory, 'token-for-others');
         writeFileSync(tokenFile, `${token}\n`);

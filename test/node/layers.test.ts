@@ -87,10 +87,10 @@ describe('kalos config show', () => {
     expect(config).toContainEqual({ key: 'mode', value: 'act', origin: join(place, 'kalos.toml') });
     expect(config).toContainEqual({ key: 'service.web.port', value: 80, origin: join(place, 'kalos.toml') });
     expect((await kalos('config', 'show', '--dir', place)).stdout).toMatch(/service.web.command +\["web"\]/);
-    expect((await kalos('config', 'show', '--dir', place, '-o', 'csv')).stdout).toContain('service.web.command,"[""web""]"\r\n');
+    expect((await kalos('config', 'show', '--dir', place, '-o', 'csv')).stdout).toContain('service.web.command,"[""web""]"\n');
     write(join(place, 'kalos.toml'), 'moed = "act"');
     expect(await kalos('config', 'show', '--dir', place)).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringContaining('did you mean "mode"'),
     });
   });
@@ -111,7 +111,7 @@ describe('what is made of the tree of commands', () => {
         .split(' ');
     expect(complete('pol')).toEqual(['policy']);
     expect(complete('policy', '')).toEqual(expect.arrayContaining(['list', 'apply', 'reset']));
-    expect(complete('status', '--output', '')).toEqual(['table', 'json', 'yaml']);
+    expect(complete('status', '--output', '')).toEqual(['table', 'wide', 'json', 'yaml', 'csv']);
     expect(complete('incidents', '--o')).toEqual(expect.arrayContaining(['--open', '--output']));
     expect((await kalos('completion', 'fish')).stdout).toContain("-a apply -d 'add or replace policies");
     expect((await kalos('completion', 'tcsh')).code).toBe(2);
@@ -121,7 +121,7 @@ describe('what is made of the tree of commands', () => {
     const { stdout } = await kalos('man', 'policy', 'apply');
     expect(stdout).toContain('.TH KALOS-POLICY-APPLY 1');
     expect(stdout).toContain('Exit codes: 0 in force');
-    expect((await kalos('man', 'nothing')).code).toBe(1);
+    expect((await kalos('man', 'nothing')).code).toBe(2);
   });
 });
 

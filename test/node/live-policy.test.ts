@@ -40,7 +40,10 @@ describe('a live policy', () => {
     await eventually('the finding again', async () => (await open()).includes('here holds') || undefined, 1_500);
     expect((await policy('delete', 'here')).stdout).toBe('here is removed\n');
     await eventually('its end', async () => !(await open()).includes('here holds') || undefined, 1_500);
-    expect(await policy('delete', 'here')).toMatchObject({ code: 1, stderr: expect.stringContaining('no live policy here') });
+    expect(await policy('delete', 'here')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no live policy here'),
+    });
   });
 
   it('comes whole with its bundle or not at all; what is wrong is shown with its position and what was meant', async () => {
@@ -66,7 +69,7 @@ describe('a live policy', () => {
       expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(why)]);
     }
     expect(await open()).toContain('good holds');
-    expect((await policy('show', 'bad')).code).toBe(1);
+    expect((await policy('show', 'bad')).code).toBe(2);
   });
 
   it('can switch a shipped one off and on', async () => {

@@ -67,7 +67,7 @@ describe('a running agent', () => {
     await says(/invalid, the old one stays in force: .*mode = "destroy": must be "observe" or "advise" or "act"/);
     write(`[[policy]]\nname = "bad"\nwhen = "metrics["\nsummary = "x"\n`);
     const refused = await kalos('config', 'reload', '--dir', agent.directory);
-    expect([refused.code, refused.stdout]).toEqual([1, expect.stringContaining('the old one stays in force')]);
+    expect([refused.code, refused.stdout]).toEqual([2, expect.stringContaining('the old one stays in force')]);
     expect((await swarm.json<AgentStatus>(agent, 'status')).mode).toBe('act');
     write(`mode = "act"\nmdns = false\n${OWN}`);
     const again = await kalos('config', 'reload', '--dir', agent.directory);

@@ -64,9 +64,20 @@ describe('kalos', () => {
     expect(stdout).toContain('\u001b[?1049l'); // the terminal is as it was
   });
 
-  it('down: the agent leaves in order', async () => {
+  it('top --swarm, and whatever is watched: redrawn until q', async () => {
+    const shown = ['top --swarm', 'top --on solo', 'status -w 1s'].map(async (args) => {
+      const command = `${process.cwd()}/bin/kalos ${args} --dir ${agent.directory}`;
+      const typed = promisify(execFile)('sh', ['-c', `(sleep 3; printf q) | script -qec "${command}" /dev/null`], {
+        timeout: 20_000,
+      });
+      expect((await typed).stdout.split('\u001b[2J').length).toBeGreaterThan(1);
+    });
+    await Promise.all(shown);
+  });
+
+  it('down: the agent stops in order', async () => {
     const ran = await here('down');
-    expect([ran.code, ran.stdout]).toEqual([0, 'solo has left the swarm\n']);
+    expect([ran.code, ran.stdout]).toEqual([0, 'solo has stopped\n']);
     await eventually('the process to end', () => agent.process.exitCode === 0 || undefined);
     expect((await here('status')).code).not.toBe(0);
   });

@@ -89,7 +89,9 @@ describe('policies for all machines', () => {
   it('are tried on one, then in force on all', async () => {
     const { code, stdout, stderr } = await push(policy('swamped', "metrics['system.load.1m'] > 9999.0"));
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^decision \d+: tried on \w+ for 5 s\n(\d do well; next \w+\n)+in force on all members\n$/);
+    expect(stdout).toMatch(
+      /^decision \d+: tried on \w+ for 5 s\n(\d members? do(es)? well; next \w+\n)+in force on all members\n$/,
+    );
     await everywhere(['swamped']);
   });
 

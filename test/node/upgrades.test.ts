@@ -61,7 +61,7 @@ describe('a release', () => {
     const before = await pids();
     const { code, stdout, stderr } = await push(await releases.make('0.9.0'));
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/^decision \d+: KALOS 0\.9\.0, tried on dora for 5 s\n1 do well; next \w+\n/);
+    expect(stdout).toMatch(/^decision \d+: KALOS 0\.9\.0, tried on dora for 5 s\n1 member does well; next \w+\n/);
     expect([stdout.trim().split('\n').at(-1), code]).toEqual(['0.9.0 is everywhere', 0]);
     await allRun('0.9.0');
     expect(await pids()).toEqual(before);

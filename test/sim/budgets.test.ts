@@ -49,7 +49,7 @@ describe('a budget', () => {
     other.boot();
     await later(cluster, 10_000);
     expect(await killed(cluster, other)).toBe(false);
-    expect(storyOf(other)).toContain('the swarm lets policies make 1 changes here');
+    expect(storyOf(other)).toContain('the swarm lets policies make 1 change here');
     expect(await decided(cluster, { kind: 'unbudget', peer: null, reason: 'over' })).toMatchObject({ ok: true });
     expect(await decided(cluster, { kind: 'unbudget', peer: null, reason: 'over' })).toMatchObject({
       ok: false,

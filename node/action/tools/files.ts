@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { toHex, utf8 } from '../../../swarm/dissemination/cbor.ts';
 import type { Reading } from '../../../swarm/ports/actuator.ts';
+import { counted } from '../../../swarm/words.ts';
 import type { ToolCall } from '../../tool-call.ts';
 import {
   type ChangeTool,
@@ -128,7 +129,7 @@ const fsWrite = changeTool(writeSchema, {
   dryRun: async (call, before, machine) => {
     const old = before.type === 'absent' ? undefined : await contentOf(machine, call.path);
     if (before.type !== 'absent' && old === undefined)
-      return [`${call.path}: ${before.size} bytes → ${utf8(call.content).length} bytes`];
+      return [`${call.path}: ${counted(Number(before.size), 'byte')} → ${counted(utf8(call.content).length, 'byte')}`];
     return [
       `${before.type === 'absent' ? 'new file ' : ''}${call.path}`,
       ...lineDiff(old === undefined ? '' : new TextDecoder().decode(old), call.content),
@@ -158,7 +159,7 @@ const fsRemove = changeTool(z.strictObject({ tool: z.literal('fs.remove'), path:
   refusal: (call, before) =>
     notAFile(call, before) ??
     (Number(before.size) > MAX_ARCHIVED_BYTES ? 'it is too large to be archived: nothing would bring it back' : undefined),
-  dryRun: ({ path }, { size }) => [`${path}: ${size} bytes → gone`],
+  dryRun: ({ path }, { size }) => [`${path}: ${counted(Number(size), 'byte')} → gone`],
   steps: ({ path }) => [{ do: ['file.remove', path], undo: ['file.return', path] }],
   intended: () => ({ type: 'absent' }),
   inverse: ({ path }, _before, key) => ({ tool: 'fs.restore', path, backup: key }),
@@ -176,7 +177,7 @@ const fsRestore = changeTool(z.strictObject({ tool: z.literal('fs.restore'), pat
     return archived.ok ? { ok: true, before: { ...look.before, archived: digest(machine, archived.value) } } : archived;
   },
   refusal: (_call, { type }) => (type === 'file' || type === 'absent' ? undefined : `it is no file, but a ${type}`),
-  dryRun: ({ path, backup }, { size }) => [`${path}: ${size} bytes → as it was before ${backup}`],
+  dryRun: ({ path, backup }, { size }) => [`${path}: ${counted(Number(size), 'byte')} → as it was before ${backup}`],
   steps: ({ path, backup }) => [{ do: ['file.recall', path, backup], undo: ['file.restore', path] }],
   intended: (_call, { archived }) => ({ type: 'file', content: archived ?? null }),
   inverse: inverseOfWrite,
@@ -197,7 +198,7 @@ const fsRotate = changeTool(
     },
     refusal: notAFile,
     dryRun: ({ path, keep }, { size }) => [
-      `${path}: ${size} bytes → 0 bytes`,
+      `${path}: ${counted(Number(size), 'byte')} → 0 bytes`,
       `${path}.1 … ${path}.${keep}: one further each, the last goes`,
     ],
     steps: ({ path, keep }) => [{ do: ['file.rotate', path, keep], undo: ['file.unrotate', path, keep] }],
@@ -261,7 +262,11 @@ const fsClean = changeTool(cleanSchema, {
   dryRun: ({ directory }, { count, bytes, names }) => {
     const shown = namesOf(names).map((name) => `-${directory}/${name}`);
     const more = shown.length > MAX_DIFF_LINES ? [`… and ${shown.length - MAX_DIFF_LINES} more`] : [];
-    return [`${count} files, ${bytes} bytes, are removed:`, ...shown.slice(0, MAX_DIFF_LINES), ...more];
+    return [
+      `${counted(Number(count), 'file')}, ${counted(Number(bytes), 'byte')}, ${count === 1 ? 'is' : 'are'} removed:`,
+      ...shown.slice(0, MAX_DIFF_LINES),
+      ...more,
+    ];
   },
   steps: ({ directory }, { names }) => [
     { do: ['files.hide', directory, namesOf(names)], undo: ['files.show', directory, namesOf(names)] },

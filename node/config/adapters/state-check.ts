@@ -44,10 +44,10 @@ function checkDirectory(path: string, looks: boolean): void {
 async function checkKeys({ path, keyFile, networkKey, rootKeys, database }: StateDirectory): Promise<void> {
   const file = readable(keyFile);
   if (file === undefined && existsSync(join(database, 'CURRENT')))
-    throw new KalosError('config', `${keyFile} is missing, and ${database} belongs to the agent that had it`, wayBack(path));
+    throw new KalosError('damaged', `${keyFile} is missing, and ${database} belongs to the agent that had it`, wayBack(path));
   if (file !== undefined)
     await loadIdentity(keyFile).catch((error: Error) => {
-      throw new KalosError('config', error.message, wayBack(path));
+      throw new KalosError('damaged', error.message, wayBack(path));
     });
   readable(networkKey);
   readNetworkKeys(networkKey);
@@ -60,7 +60,7 @@ function readable(path: string): Buffer | undefined {
   if (at === undefined) return undefined;
   if (!statSync(path, { throwIfNoEntry: false })?.isFile())
     throw new KalosError(
-      'config',
+      'damaged',
       `${path} is not a file`,
       `move it away, and restore the file; or: mv ${dirname(path)} ${dirname(path)}.damaged`,
     );
@@ -77,7 +77,7 @@ function readable(path: string): Buffer | undefined {
 
 function checkDatabase({ path, database }: StateDirectory, tableBytes: number): void {
   if (!existsSync(database)) return;
-  if (!statSync(database).isDirectory()) throw new KalosError('config', `${database} is not a directory`, wayBack(path));
+  if (!statSync(database).isDirectory()) throw new KalosError('damaged', `${database} is not a directory`, wayBack(path));
   const user = process.getuid?.() ?? 0;
   for (const name of ['', ...readdirSync(database)]) {
     const one = join(database, name);
@@ -100,7 +100,7 @@ function checkDatabase({ path, database }: StateDirectory, tableBytes: number): 
       `give this user access: chown -R ${user} ${path}; chmod -R u+rwX ${path}`,
     );
   }
-  if (damage !== undefined) throw new KalosError('config', `${damage.file} ${damage.what}`, wayBack(path));
+  if (damage !== undefined) throw new KalosError('damaged', `${damage.file} ${damage.what}`, wayBack(path));
 }
 
 /** Whether a process has the database's lock, as the kernel lists it. */

@@ -17,7 +17,7 @@ export async function keyFrom(path: string): Promise<Signer> {
   try {
     return new Ed25519Crypto(await loadIdentity(path));
   } catch (error) {
-    throw new KalosError('config', (error as Error).message, 'restore it from a copy');
+    throw new KalosError('damaged', (error as Error).message, 'restore it from a copy');
   }
 }
 
@@ -47,7 +47,7 @@ export function readNetworkKeys(path: string): Uint8Array[] {
   const lines = readFileSync(path, 'utf8').trim().split('\n');
   if (!lines.every((line) => /^[0-9a-f]{64}$/.test(line)))
     throw new KalosError(
-      'config',
+      'damaged',
       `${path} ${lines.join('') === '' ? 'is empty' : 'is damaged'}: it should hold the swarm's network keys, one a line, of 64 hex digits each`,
       `copy it from another member; or remove it, and start with a token of the swarm, which contains it: kalos up --join TOKEN`,
     );

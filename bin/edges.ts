@@ -1,0 +1,66 @@
+// What every command has in common at its edges: what help says of exit codes, how a mistake is said, and the tree of commands as data.
+import type { Command } from 'commander';
+import type { CommandModel } from '../node/cli/completion.ts';
+import { exitsText } from '../node/cli/exit-codes.ts';
+import { paint, printable } from '../node/cli/output.ts';
+import { continued } from '../node/errors.ts';
+
+/** The tree of commands as data: help, completion and manual pages are made of one thing. */
+export function modelOf(command: Command): CommandModel {
+  let help = '';
+  command.configureOutput({
+    writeOut: (text) => {
+      help += text;
+    },
+  });
+  command.outputHelp();
+  const notes = help.slice(command.helpInformation().length);
+  const hidden = (one: Command): boolean => one.name() === 'help' || one.description() === '';
+  return {
+    name: command.name(),
+    description: command.description(),
+    usage: command.usage(),
+    arguments: command.registeredArguments.map((argument) => ({ name: argument.name(), description: argument.description })),
+    options: command.options.map(({ flags, long, description, argChoices }) => ({
+      flags,
+      long: long ?? undefined,
+      description,
+      choices: argChoices ?? [],
+    })),
+    notes,
+    commands: command.commands.filter((one) => !hidden(one)).map(modelOf),
+  };
+}
+
+const pathOf = (command: Command): string =>
+  command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trim();
+
+/** For each command: its exit codes in its help, and mistakes on one line. */
+export function describeEdges(command: Command): void {
+  const path = pathOf(command);
+  command.configureOutput({
+    outputError: (text, write) =>
+      write(`${paint('red', 'kalos:')} ${printable(continued(inOneLine(text), `see: ${`kalos ${path}`.trim()} --help`))}\n`),
+  });
+  if (command.commands.length === 0 && command.description() !== '') command.addHelpText('after', exitsText(path));
+  for (const sub of command.commands) describeEdges(sub);
+}
+
+/** "error: unknown option '--jsn'\n(Did you mean --json?)" as one line of the same words that everything else has. */
+function inOneLine(text: string): string {
+  return text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\n?\(Did you mean (.*)\?\)/, '; did you mean $1?')
+    .replace(/^option '([^']*)' argument '(.*)' is invalid\. Allowed choices are (.*)\.$/s, '$1 = "$2": must be one of $3')
+    .replace(
+      /^command-argument value '(.*)' is invalid for argument '([^']*)'\. Allowed choices are (.*)\.$/s,
+      '$2 = "$1": must be one of $3',
+    )
+    .replace(/^option '([^']*)' argument '(.*)' is invalid\. (.*)$/s, '$1 = "$2": must be $3')
+    .replace(/^command-argument value '(.*)' is invalid for argument '([^']*)'\. (.*)$/s, '$2 = "$1": must be $3')
+    .replace(/^missing required argument '([^']*)'$/, 'the argument <$1> is missing')
+    .replace(/^option '([^']*)' argument missing$/, '$1 needs a value')
+    .replace(/^required option '([^']*)' not specified$/, '$1 is missing')
+    .replaceAll(/\s*\n\s*/g, '; ');
+}

@@ -1,0 +1,36 @@
+// What is shown again and again on a terminal, until it is ended there.
+
+/** Draws at once, then every so often and when the terminal's size changes, until q, Ctrl-C or a signal; these end it at once. */
+export async function untilQuit(everyMs: number, draw: () => Promise<void>): Promise<void> {
+  const { stdin, stdout } = process;
+  let ended = false;
+  let wake: () => void = () => undefined;
+  let quit: () => void = () => undefined;
+  const quitted = new Promise<void>((resolve) => {
+    quit = resolve;
+  });
+  const end = (): void => {
+    ended = true;
+    quit();
+  };
+  const resized = (): void => wake();
+  const pressed = (keys: Buffer): void => {
+    if (['q', 'Q', '\u0003'].some((key) => String(keys).includes(key))) end();
+  };
+  if (stdin.isTTY) stdin.setRawMode(true).on('data', pressed);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+  stdout.on('resize', resized);
+  try {
+    while (!ended) {
+      await Promise.race([draw(), quitted]);
+      const waited = new Promise<void>((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, everyMs).unref();
+      });
+      await Promise.race([waited, quitted]);
+    }
+  } finally {
+    stdout.off('resize', resized);
+    if (stdin.isTTY) stdin.off('data', pressed).setRawMode(false).pause();
+  }
+}

@@ -1,0 +1,117 @@
+// What a schema refuses, in words: where, the value that is there, and what it should be. For the configuration, the API and the command line.
+import type { z } from 'zod';
+import { closest } from './errors.ts';
+
+const MAX_SHOWN = 60;
+
+/** The beginning of a value, enough to recognise it; no terminal obeys it. */
+export function shortly(value: unknown): string {
+  const text = (JSON.stringify(value) ?? String(value)).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)` : text;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a text in quotes',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list, in brackets',
+  object: 'a table',
+  record: 'a table',
+};
+
+/** What it must be; or, where a schema says it in words of its own, those. */
+export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
+  if (!/^(Invalid|Too) /.test(issue.message)) return mustBe(issue.message); // of the schema's own
+  switch (issue.code) {
+    case 'invalid_type':
+      return value === undefined
+        ? `is missing: ${TYPES[issue.expected] ?? issue.expected}`
+        : `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
+    case 'too_small':
+      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
+    case 'invalid_union':
+      // What each alternative takes.
+      return 'note' in issue ? `is not a known ${String(issue.discriminator)}` : unionWords(issue, value);
+    case 'invalid_format':
+      return `is not a valid ${issue.format === 'regex' ? 'value' : issue.format}`;
+    case 'custom':
+      return 'is not valid';
+    default:
+      return issue.message;
+  }
+}
+
+const unitOf = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '');
+/** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
+const mustBe = (message: string): string =>
+  /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `must be ${message}` : message;
+
+function unionWords(issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
+  const words = issue.errors.flatMap((errors) => errors.slice(0, 1).map((one) => shouldBe(one, value).replace(/^must be /, '')));
+  return `must be ${[...new Set(words)].join(', or ')}`;
+}
+
+interface Walked {
+  def: { type: string; innerType?: Walked; in?: Walked; element?: Walked; options?: Walked[]; valueType?: Walked };
+  shape?: Record<string, Walked>;
+}
+
+/** What is beneath defaults, refinements and transformations. */
+function bare(schema: Walked): Walked {
+  const inner = schema.def.innerType ?? schema.def.in;
+  return inner === undefined ? schema : bare(inner);
+}
+
+/** The keys that a schema knows at a place; none where it is no table. */
+export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let at = [bare(schema as unknown as Walked)];
+  const spread = (some: readonly Walked[]): Walked[] =>
+    some.flatMap((one) => (one.def.options === undefined ? [one] : spread(one.def.options.map(bare))));
+  for (const key of path)
+    at = spread(at).flatMap(({ shape, def }) => {
+      const inner = typeof key === 'number' ? def.element : (shape?.[String(key)] ?? def.valueType);
+      return inner === undefined ? [] : [bare(inner)];
+    });
+  return [...new Set(spread(at).flatMap(({ shape }) => Object.keys(shape ?? {})))];
+}
+
+/** `service.[2].name` */
+export const placeOf = (path: readonly PropertyKey[]): string =>
+  path.map((part) => (typeof part === 'number' ? `[${part + 1}]` : String(part).replace(/[^\w.-]/g, '?'))).join('.');
+
+function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined),
+    document,
+  );
+}
+
+/** "unknown key", and what was probably meant. */
+export function unknownKey(key: string, known: readonly string[]): string {
+  const meant = closest(key, known);
+  return `unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
+}
+
+/** What is wrong with a document, on one line. @param schema that refused it */
+export function wordsOf({ issues }: z.core.$ZodError, document: unknown, schema?: z.ZodType): string {
+  const words = issues.flatMap((issue) => {
+    const { path } = issue;
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map(
+        (key) => `${placeOf([...path, key])}: ${unknownKey(key, schema === undefined ? [] : keysAt(schema, path))}`,
+      );
+    const value = valueAt(document, path);
+    const place = placeOf(path);
+    const given = value === undefined || path.length === 0 ? '' : ` = ${shortly(value)}`;
+    return [`${place}${given}${place === '' ? '' : ': '}${shouldBe(issue, value)}`];
+  });
+  return words.join('; ');
+}
