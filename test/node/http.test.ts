@@ -291,7 +291,7 @@ describe('an agent at an address', () => {
         const sql = ['query', 'select node from nodes', '-o', 'csv'];
         expect(await ask({ KALOS_CA: certificate, KALOS_API_TOKEN: token }, ...sql)).toEqual({
           code: 0,
-          out: expect.stringContaining('node\r\nfar\r\n'),
+          out: expect.stringContaining('node\nfar\n'),
         });
         const tokenFile = join(far.directory, 'token-for-others');
         writeFileSync(tokenFile, `${token}\n`);
@@ -299,7 +299,7 @@ describe('an agent at an address', () => {
         expect((await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090' }, ...sql, ...flags)).code).toBe(0);
         expect(await ask({}, ...sql, '--token-file', '/nowhere')).toEqual({
           code: 2,
-          out: expect.stringContaining('the token cannot be read'),
+          out: expect.stringContaining('--token-file /nowhere cannot be read: No such file'),
         });
         expect(await ask({ KALOS_CA: certificate }, 'stop-all')).toMatchObject({
           code: 5,
