@@ -375,7 +375,7 @@ describe('an agent at an address', () => {
         expect((await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090' }, ...sql, ...flags)).code).toBe(0);
         expect(await ask({}, ...sql, '--token-file', '/nowhere')).toEqual({
           code: 2,
-          out: expect.stringContaining('the token cannot be read'),
+          out: expect.stringContaining('--token-file /nowhere cannot be read: No such file'),
         });
         expect(await ask({ KALOS_CA: certificate }, 'stop-all')).toMatchObject({
           code: 5,
