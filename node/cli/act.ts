@@ -154,7 +154,7 @@ export async function rollback(directory: string | undefined, id: string, format
 const GOOD_RESULTS = new Set(['confirmed', 'dry-run', 'read']);
 const REFUSED_RESULTS = new Set(['refused', 'escalate', 'shown']);
 
-/** What an agent of before 0.5.0 says where nothing undoes it. */
+/** What an agent of before 0.4.0 says where nothing undoes it. */
 const NOTHING_UNDOES = ['', 'nothing undoes it', 'nothing was changed'];
 
 function describeAnswer({ result, detail, plan, diff, risk, undo, value }: ActAnswer): string {

@@ -150,7 +150,7 @@ export function exitsPage(paths: readonly string[]): string {
       ),
     ),
     '',
-    'Before 0.5.0 a name that is not known and a wrong configuration or scenario ended with 1, and so did a decision that nobody could take.',
+    'Before 0.4.0 a name that is not known and a wrong configuration or scenario ended with 1, and so did a decision that nobody could take.',
     '',
   ].join('\n');
 }
