@@ -63,7 +63,7 @@ function run(
   });
 }
 
-/** One line that names what it is about, and one of what to do. */
+/** One line that names what it is about, and one of what to do; of a mistake in a file of the user's own both on one. */
 function complaintOf({ code, stdout, stderr }: Ran, about: RegExp): string | undefined {
   const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.trim() !== '');
   const text = lines.join('\n');
@@ -71,7 +71,8 @@ function complaintOf({ code, stdout, stderr }: Ran, about: RegExp): string | und
   if (code !== 1 && code !== 2) return `ends with ${code}: ${text}`;
   if (/^\s+at |node:internal|\bundefined\b|\[object|unexpected/m.test(text)) return `says what only a programmer reads: ${text}`;
   if (!about.test(text)) return `does not name it: ${text}`;
-  return lines.length === 2 ? undefined : `says ${lines.length} lines instead of what is wrong and the way out: ${text}`;
+  const isWhole = code === 2 ? lines.length === 1 && /; \w/.test(text) : lines.length === 2;
+  return isWhole ? undefined : `says ${lines.length} lines instead of what is wrong and the way out: ${text}`;
 }
 
 // Files
