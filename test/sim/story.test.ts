@@ -149,7 +149,7 @@ describe('scenario files', () => {
 
   it.each([
     [{ durations: '3s' }, /durations: unknown key; did you mean "duration"/],
-    [{ duration: 'soon' }, /duration: a duration such as/],
+    [{ duration: 'soon' }, /duration = "soon": must be a duration such as/],
     [{ fault: [{ at: '1s', kind: 'crush' }] }, /fault\.\[1\]\.kind/],
     [{ fault: [{ at: '1s', kind: 'service-kill', on: 1 }] }, /fault\.\[1\]\.service: /],
     [{ fault: [{ at: '1s', kind: 'pause', lenght: 3 }] }, /fault\.\[1\]\.lenght: unknown key/],
