@@ -39,7 +39,7 @@ std::string words_of_path(const Policy &policy, const std::string &path) {
 		return "allows nothing: it is no directory; for a single file: allow file " + path;
 	std::string words = "the agent can replace, rotate and remove whatever lies in it";
 	// What is protected in there stays so; the rest may be what some program of root's runs or believes.
-	if (path == "/etc" || path == "/usr" || path == "/opt" || path == "/var" || path == "/var/lib" || path == "/home" || path == "/srv" || path.find('/', 1) == std::string::npos)
+	if (path == "/etc" || path == "/usr" || path == "/opt" || path == "/var" || path == "/var/lib" || path == "/home" || path == "/root" || path == "/srv" || path.find('/', 1) == std::string::npos)
 		words += "; " + std::string(kRoot) + ", through a file that something of root's runs or believes: name the directory of one program, or single files";
 	return words;
 }

@@ -20,7 +20,7 @@ const char *const kProtectedNames[] = {"systemd", "systemd-journald", "systemd-l
                                        "wpa_supplicant", "dhclient", "kalos-actuator"};
 // Not even read: what opens an account, or is KALOS' own.
 const char *const kSecretPaths[] = {
-	"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/root", "/etc/ssl/private",
+	"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/etc/ssl/private",
 	"/etc/pki/tls/private", "/etc/krb5.keytab", "/etc/crypttab", "/etc/cryptsetup-keys.d", "/etc/wireguard", "/etc/kalos", "/var/lib/kalos", "/var/lib/kalos-actuator",
 	"/var/lib/systemd/credential.secret", "/proc", "/sys", "/dev"};
 // Not written: through each of these, whoever writes to it becomes root, or cuts the machine off.
@@ -57,6 +57,14 @@ const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe
                                          "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
 const char *const kCertified[] = {"service", "unit", "process", "sysctl", "path"};
 const char *const kKinds[] = {"sysctl", "path", "file", "read", "block", "program", "user", "process", "process-user", "unit"};
+
+// What is hidden in a home: shells' profiles, keys, units of the user's own. Empty where it is none.
+std::string hidden_of_home(const std::string &path) {
+	size_t home = path.compare(0, 6, "/root/") == 0 ? 5 : path.compare(0, 6, "/home/") == 0 ? path.find('/', 6) : std::string::npos;
+	if (home == std::string::npos || home + 1 >= path.size() || path[home + 1] != '.')
+		return "";
+	return path.substr(0, path.find('/', home + 1));
+}
 
 bool has_control(const std::string &text) {
 	for (unsigned char c : text)
@@ -256,6 +264,9 @@ std::string Policy::protection_of_path(const std::string &path, bool reads) cons
 	for (const char *part : kProtectedParts)
 		if (within.find(part) != std::string::npos)
 			return part;
+	std::string hidden = hidden_of_home(path);
+	if (!hidden.empty() && (!reads || is_within(path, "/root")))
+		return hidden;
 	auto keeps = [&](const std::string &kept) { return (is_within(path, kept) && !is_within(path, kSharedMemory)) || is_within(kept, path); };
 	for (const std::string &kept : secret_paths_)
 		if (keeps(kept))

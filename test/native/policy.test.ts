@@ -114,6 +114,9 @@ const MAKES_ROOT = {
     '/root/.bashrc',
     '/home/a/.ssh/authorized_keys',
     '/home/a/.gnupg/x',
+    '/home/a/.profile',
+    '/home/a/.config/systemd/user/x.service',
+    '/root/.config/x',
     '/etc/ssh/sshd_config',
     '/etc/ssl/private/x.key',
     '/usr/local/share/ca-certificates/x.crt',
@@ -147,8 +150,15 @@ describe('a policy that allows whole trees', () => {
   });
 
   it('lets it write what is neither', async () => {
-    const { client } = await make('allow path /etc\nallow path /var\n');
-    for (const path of ['/etc/nginx/nginx.conf', '/etc/hosts', '/var/log/app/x.log', '/var/lib/app/x'])
+    const { client } = await make('allow path /etc\nallow path /var\nallow path /root/photos\nallow path /home/a\n');
+    for (const path of [
+      '/etc/nginx/nginx.conf',
+      '/etc/hosts',
+      '/var/log/app/x.log',
+      '/root/photos/x',
+      '/home/a/x',
+      '/var/lib/app/x',
+    ])
       expect([path, await would(client, write(path))]).toEqual([path, { ok: true }]);
   });
 });
