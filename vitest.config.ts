@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { patient } from './test/support/patience.ts';
+import { quickTests } from './test/support/quick.ts';
 
 /** The longest, the longest first, so that none runs alone at the end; those that compute all the while (sim/) stand apart from each other. */
 const LONGEST = [
@@ -45,11 +47,12 @@ class LongestFirst extends BaseSequencer {
 // compute (a third of a core each); nothing is ever retried.
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: process.env.KALOS_TESTS === 'quick' ? quickTests() : ['test/**/*.test.ts'],
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
+    // The last resort: what a test waits for has limits of its own, which say what did not come.
+    testTimeout: patient(300_000),
+    hookTimeout: patient(300_000),
     reporters: ['default'],
   },
 });

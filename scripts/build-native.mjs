@@ -1,6 +1,7 @@
 // Builds native/build/ with g++ where its sources are newer: the addon kalos.node and the program kalos-actuator; with
-// --sanitize also the actuator and its fuzzer under the address and undefined-behaviour sanitizers, for tests. Downloads
-// nothing: the Node-API headers come from the node-api-headers package. With --optional a missing compiler is said, not an error.
+// --sanitize also what tests take: the actuator and its fuzzer under the address and undefined-behaviour sanitizers, and the keeper of
+// their processes. Downloads nothing: the Node-API headers come from the node-api-headers package. With --optional a missing compiler is
+// said, not an error.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,6 +12,7 @@ import { promisify } from 'node:util';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const native = join(root, 'native');
 const output = join(native, 'build');
+const KEEPER = join(root, 'test', 'support', 'keeper.cc');
 const optional = process.argv.includes('--optional');
 const sanitize = process.argv.includes('--sanitize');
 const run = promisify(execFile);
@@ -58,6 +60,7 @@ async function buildAll() {
   await Promise.all([
     build('kalos-actuator.sanitized', actuator, units(actuator, '/fuzz.cc'), SANITIZED),
     build('fuzz', actuator, units(actuator, '/main.cc'), SANITIZED),
+    build('keeper', [KEEPER], [KEEPER], ['-O1']),
   ]);
 }
 

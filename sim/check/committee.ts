@@ -1,5 +1,6 @@
 // Checkers of the committee: one coordinator a term, who leads no minority; votes that bind; logs that match; and, in the end, one
 // coordinator for all and voters enough, unless the disks of a majority are gone.
+import type { DecisionState } from '../../consensus/decisions/state.ts';
 import { isPart, unpacked } from '../../consensus/raft/frames.ts';
 import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { ConfState } from '../../consensus/raft/types.ts';
@@ -141,14 +142,24 @@ export class RaftChecker implements Checker {
   }
 }
 
+/** One turn in so many looks at states too that no decision has changed: to encode them is most of what checking costs. */
+const LOOKED_AGAIN = 8;
+
 /** All who know the decisions up to one place hold the same; in the end all know the newest, unless most voters lost their disks. */
 export class DecisionsChecker implements Checker {
   readonly name = 'decisions';
   readonly #states = new Map<number, { hex: string; by: string }>();
+  /** Up to where each was looked at. */
+  readonly #seen = new WeakMap<DecisionState, number>();
   #turn = 0;
 
   each(cluster: Cluster): void {
-    for (const { node, running } of someOf(cluster.running(), MOST_VIEWERS, this.#turn++)) this.#look(cluster, node, running);
+    for (const { node, running } of someOf(cluster.running(), MOST_VIEWERS, this.#turn++)) {
+      const { state } = running.swarm.order.decisions;
+      if (this.#seen.get(state) === state.index && this.#turn % LOOKED_AGAIN !== 0) continue;
+      this.#seen.set(state, state.index);
+      this.#look(cluster, node, running);
+    }
   }
 
   #look(cluster: Cluster, node: SimulatedNode, { swarm }: Running): void {

@@ -36,7 +36,7 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-beforeAll(buildSanitized, 120_000);
+beforeAll(buildSanitized);
 
 const later = (clock: Clock, ms: number): Deadline => ({ monotonicMs: clock.monotonicMs() + ms, wallMs: clock.wallMs() + ms });
 

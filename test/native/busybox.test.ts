@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { Ran } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
+import { patient } from '../support/patience.ts';
 
 const KALOS = join(findPackage().root, 'bin', 'kalos');
 const BUSYBOX = spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim();
@@ -43,7 +44,7 @@ describe.skipIf(BUSYBOX === '')('bin/kalos with BusyBox alone', () => {
     new Promise((resolve) => {
       const [program = '', ...rest] = [...shell, ...args];
       const env = { PATH: tools, HOME: place, KALOS_API_LISTEN: 'off' };
-      execFile(program, rest, { env, cwd: place, timeout: 30_000 }, (error, stdout, stderr) =>
+      execFile(program, rest, { env, cwd: place, timeout: patient(30_000) }, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
       );
     });

@@ -40,7 +40,7 @@ beforeAll(async () => {
   if (!able) return;
   await releases.open();
   release.file = await releases.make(release.version);
-}, 60_000);
+});
 afterAll(() => releases.close());
 
 /** As 0.3.0 wrote it on every stop: its reader cannot tell who stopped it. */
@@ -89,7 +89,7 @@ async function declaredState(setting: Setting, what: string): Promise<void> {
 }
 
 describe.skipIf(!able).concurrent('what is declared', () => {
-  it.for(WAYS)('runs again whatever ends, and however (%s)', { timeout: 180_000 }, async (way, context) => {
+  it.for(WAYS)('runs again whatever ends, and however (%s)', async (way, context) => {
     const setting = await make(context, way);
     const stopped = await kalos('act', 'service.stop', 'service=down', '--dir', setting.directory);
     expect([stopped.code, stopped.stdout]).toEqual([0, expect.stringContaining('confirmed')]);
@@ -116,7 +116,7 @@ describe.skipIf(!able).concurrent('what is declared', () => {
       return now.length === 3 ? now : undefined;
     });
     expect(running.map(({ name }) => name).sort()).toEqual(['api', 'down', 'web']);
-  }, 60_000);
+  });
 
   it('and cannot run is reported, also where nobody may repair it', async (context) => {
     const strange = '[[service]]\nname = "strange"\nuser = "nobody-at-all"\ncommand = ["true"]\n';
@@ -127,5 +127,5 @@ describe.skipIf(!able).concurrent('what is declared', () => {
     });
     expect(status.services.find(({ name }) => name === 'strange')).toMatchObject({ state: 'stopped', why: 'not started' });
     expect(status.openIncidents).toMatchObject([{ target: 'strange', summary: expect.stringContaining('is not running') }]);
-  }, 60_000);
+  });
 });

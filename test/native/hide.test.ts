@@ -13,7 +13,7 @@ beforeAll(async () => {
   mkdirSync(data);
   await test.start({ policy: `allow path ${data}\n` });
   client = await test.client();
-}, 120_000);
+});
 afterAll(() => test.stop());
 
 describe('files that are hidden together', () => {

@@ -140,24 +140,20 @@ describe.skipIf(!able)('kalos up --init', () => {
     expect(processes().some(({ command }) => command.includes(directory))).toBe(false);
     const log = readFileSync(`${directory}-actuator/actuator.log`, 'utf8');
     expect(log).toMatch(/the agent ended with status 137[\s\S]*shutting down[\s\S]*ended\n$/);
-  }, 60_000);
+  });
 
-  it.skipIf(!openToOthers())(
-    'runs the agent as an ordinary user, which acts through the actuator alone',
-    async () => {
-      const { directory, status, first } = await boot(CONFIG, '--user', 'nobody');
-      const agent = processes().find(({ parent, command }) => parent === first && command.includes(' up '));
-      expect(statSync(`/proc/${agent?.pid}`).uid).toBe(NOBODY);
-      expect(statSync(`/proc/${first}`).uid).toBe(0);
-      expect(statSync(`${directory}-actuator/changes`)).toMatchObject({ uid: 0, mode: 0o40700 });
-      expect(() => accessSync(directory)).not.toThrow();
-      const restarted = await kalos('act', 'service.restart', 'service=web', '--dir', directory);
-      expect([restarted.code, restarted.stdout]).toEqual([0, expect.stringContaining('confirmed')]);
-      const web = (await status()).services[0];
-      expect(statSync(`/proc/${hostPid(first, web?.pid ?? 0)}`).uid).toBe(NOBODY);
-    },
-    60_000,
-  );
+  it.skipIf(!openToOthers())('runs the agent as an ordinary user, which acts through the actuator alone', async () => {
+    const { directory, status, first } = await boot(CONFIG, '--user', 'nobody');
+    const agent = processes().find(({ parent, command }) => parent === first && command.includes(' up '));
+    expect(statSync(`/proc/${agent?.pid}`).uid).toBe(NOBODY);
+    expect(statSync(`/proc/${first}`).uid).toBe(0);
+    expect(statSync(`${directory}-actuator/changes`)).toMatchObject({ uid: 0, mode: 0o40700 });
+    expect(() => accessSync(directory)).not.toThrow();
+    const restarted = await kalos('act', 'service.restart', 'service=web', '--dir', directory);
+    expect([restarted.code, restarted.stdout]).toEqual([0, expect.stringContaining('confirmed')]);
+    const web = (await status()).services[0];
+    expect(statSync(`/proc/${hostPid(first, web?.pid ?? 0)}`).uid).toBe(NOBODY);
+  });
 });
 
 /** A pid of the namespace, as this one numbers it. */

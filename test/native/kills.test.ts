@@ -18,5 +18,5 @@ describe.skipIf(process.getuid?.() !== 0)('kill -9 in the middle of a change', (
     }
     expect(range.tally.wrong).toEqual([]);
     expect(range.tally.kills).toBe(ROUNDS);
-  }, 120_000);
+  });
 });

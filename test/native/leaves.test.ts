@@ -24,7 +24,7 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-beforeAll(buildSanitized, 120_000);
+beforeAll(buildSanitized);
 
 async function make(more: readonly string[] = ['--judge', launcherPath, '--owned'], policy = POLICY) {
   const test = new TestActuator();
@@ -99,7 +99,7 @@ describe('what is certified', () => {
       { ok: true },
       expect.objectContaining({ message: 'its leave does not hold: it was used already' }),
     ]);
-  }, 60_000);
+  });
 
   it('is not touched by leave of a swarm that an agent has made up, where the policy says whose leave counts', async () => {
     const [world, madeUp] = [await LeaveWorld.of(8, Date.now()), await LeaveWorld.of(8, Date.now())];

@@ -14,7 +14,7 @@ const tests: TestActuator[] = [];
 afterEach(async () => {
   for (const test of tests.splice(0)) await test.stop();
 });
-beforeAll(buildSanitized, 120_000);
+beforeAll(buildSanitized);
 
 /** `DATA` in the policy is a directory of the test's own. */
 async function make(policy: string): Promise<{ test: TestActuator; data: string; client: ActuatorClient }> {

@@ -11,6 +11,7 @@ import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { freePort } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
+import { patient } from '../support/patience.ts';
 
 const ROOT = process.getuid?.() === 0;
 const LONG_MS = 60_000;
@@ -18,7 +19,7 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-beforeAll(buildSanitized, 120_000);
+beforeAll(buildSanitized);
 
 async function make(services: readonly ServiceSpec[], policy = ''): Promise<{ test: TestActuator; client: ActuatorClient }> {
   const test = new TestActuator();
@@ -159,7 +160,7 @@ describe('a service', () => {
     const second = sampleOf(client, 'shared').pid ?? 0;
     const asked = Date.now();
     expect(await client.release('shared')).toEqual({ ok: true }); // deaf to TERM: killed when its time is over, not a minute later
-    expect([lives(second), Date.now() - asked < 5_000]).toEqual([false, true]);
+    expect([lives(second), Date.now() - asked < patient(5_000)]).toEqual([false, true]);
   });
 
   it('is started again by the actuator alone, where a stop was never confirmed and nobody else is left', async () => {

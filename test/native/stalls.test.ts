@@ -25,7 +25,7 @@ const SUPERVISED = { WATCHDOG_USEC: '75000000' };
 const HOUR_MS = 3_600_000;
 type Told = Record<'id' | 'state' | 'outcome' | 'summary', string>;
 
-beforeAll(buildSanitized, 120_000);
+beforeAll(buildSanitized);
 
 function prepare({ onTestFinished }: TestContext, ...given: ConstructorParameters<typeof Setting>): Setting {
   const setting = new Setting(...given);
@@ -74,7 +74,7 @@ describe.skipIf(!able).concurrent('an agent whose loop stands still', () => {
     expect(await explained(setting, told)).toMatch(/it ran for \d{4,} ms, .*state R/);
     expect((await setting.status()).services).toEqual(before.services);
     expect(setting.pidOf('agent')).not.toBe(agent);
-  }, 90_000);
+  });
 
   it('is ended where a supervisor starts it again, also where it is stopped by a signal', async (context) => {
     const setting = await make(context, 'units', CONFIG, { actuator: LIMIT, environment: SUPERVISED });
@@ -86,7 +86,7 @@ describe.skipIf(!able).concurrent('an agent whose loop stands still', () => {
       return setting.pidOf('agent') !== agent || undefined;
     });
     expect(await explained(setting, await incident(setting, 'agent-stalled'))).toContain('state T');
-  }, 90_000);
+  });
 
   it('is left where nobody would start it again, a debugger is at it, or it was ended five times within the hour; and told of', async (context) => {
     const alone = await make(context, 'own', CONFIG); // whose actuator has the ordinary limit
@@ -115,7 +115,7 @@ describe.skipIf(!able).concurrent('an agent whose loop stands still', () => {
       outcome: 'the agent responds again',
       summary: expect.stringMatching(/did not respond for 3\d s$/),
     });
-  }, 120_000);
+  });
 
   it('is none that waits for its services to end', async (context) => {
     const test = makeActuator(context);
@@ -127,7 +127,7 @@ describe.skipIf(!able).concurrent('an agent whose loop stands still', () => {
     await eventually('it to be deaf', () => readFileSync(log, 'utf8').includes('ready') || undefined);
     await client.close();
     expect(test.log()).toMatch(/shutting down\n(?:(?!no heartbeat)[\s\S])*ended\n$/);
-  }, 30_000);
+  });
 
   it('of an earlier version, which sends no heartbeat, is not judged', async (context) => {
     const test = makeActuator(context);
@@ -137,7 +137,7 @@ describe.skipIf(!able).concurrent('an agent whose loop stands still', () => {
     await new Promise((resolve) => setTimeout(resolve, LIMIT_MS + 2_000));
     expect(test.log()).not.toContain('no heartbeat');
     expect(await raw.ask('services')).toMatchObject({ code: 0 });
-  }, 30_000);
+  });
 });
 
 describe.concurrent('an actuator that stands still', () => {
@@ -169,7 +169,7 @@ describe.concurrent('an actuator that stands still', () => {
     await test.kill('SIGTERM');
     await eventually('the end to be told', () => said.includes('STOPPING=1') || undefined);
     expect(pings()).toMatch(/^\0+V$/);
-  }, 60_000);
+  });
 
   it('is told of by its agent, until it answers again', async (context) => {
     if (!able) return;
@@ -180,5 +180,5 @@ describe.concurrent('an actuator that stands still', () => {
     expect((await setting.status()).conditions.Ready).toBe('False');
     process.kill(setting.pidOf('actuator'), 'SIGCONT');
     await eventually('it to clear', async () => (await setting.status()).conditions.Ready === 'True' || undefined);
-  }, 90_000);
+  });
 });

@@ -38,7 +38,7 @@ beforeAll(async () => {
   await test.start({ policy: policy.map((rule) => `allow ${rule}\n`).join(''), under: ROOT ? ['unshare', '--net'] : [] });
   const script = `trap 'echo reloaded' HUP; while :; do sleep 0.05; done`;
   agent = await swarm.start('solo', `mode = "act"\n[[service]]\nname = "app"\ncommand = ["sh", "-c", "${script}"]\n`);
-}, 120_000);
+});
 
 afterAll(async () => {
   await swarm.stop();

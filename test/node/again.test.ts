@@ -23,7 +23,7 @@ describe('an agent that is ended', () => {
     rmSync(place, { recursive: true });
   });
 
-  it('stays so, whatever fails meanwhile', { timeout: 90_000 }, async () => {
+  it('stays so, whatever fails meanwhile', async () => {
     const stubborn = "command = ['/bin/sh', '-c', 'trap : TERM; while :; do sleep 1; done']\nstop = { grace_s = 2 }";
     const agent = await swarm.start('one', `[[service]]\nname = 'stubborn'\n${stubborn}\n`);
     agent.process.kill('SIGTERM');
@@ -42,7 +42,7 @@ describe('an agent that cannot go on', () => {
     rmSync(place, { recursive: true });
   });
 
-  it('is started again as the same process, three times, and then ends', { timeout: 90_000 }, async () => {
+  it('is started again as the same process, three times, and then ends', async () => {
     const agent = await swarm.start('one', '');
     const ended = await eventually('its end', () => agent.process.exitCode ?? undefined, 80_000);
     const output = RealSwarm.outputOf(agent);

@@ -14,7 +14,7 @@ beforeAll(async () => {
     'solo',
     `[[question]]\nname = "mine"\nasks = "What is mine?"\nsql = "select name from services"\n[[service]]\nname = "teller"\ncommand = ["sh", "-c", "${script}"]\nalert = "ERROR|panic"\n`,
   );
-}, 60_000);
+});
 afterAll(() => swarm.stop());
 
 describe('a service’s log', () => {

@@ -75,7 +75,7 @@ describe('an agent whose disk fails', () => {
     expect(await silences()).toContain(acknowledged.stdout.split(' ')[0]);
     expect((await ask('audit', 'verify')).code).toBe(0);
     expect(await pidOf()).toBe(second);
-  }, 90_000);
+  });
 
   it('starts its actuator again, which goes on with the services', async () => {
     await begin('own');
@@ -90,7 +90,7 @@ describe('an agent whose disk fails', () => {
       const now = (await setting.status()).services[0];
       return (now?.state === 'running' && now.pid !== pid) || undefined;
     });
-  }, 60_000);
+  });
 
   it('is started from what is there where a release on trial cannot be recorded', async () => {
     await begin('own');
@@ -106,5 +106,5 @@ describe('an agent whose disk fails', () => {
     disk.heal();
     await setting.up();
     expect(setting.said).toContain('release new is given up: it ended by itself (exit code 9)');
-  }, 60_000);
+  });
 });

@@ -34,7 +34,7 @@ beforeAll(async () => {
     },
     FAR_MS,
   );
-}, 150_000);
+});
 afterAll(async () => {
   await swarm.stop();
   rmSync(work, { recursive: true, force: true });
@@ -68,7 +68,7 @@ describe('a service that is certified', () => {
     const [incident] = await swarm.rows(agent, "select id from incidents where node = 'anna' and target = 'shop'");
     const { stdout } = await kalos('explain', String(incident?.id), '--dir', (swarm.agents[3] as RealAgent).directory);
     expect(stdout).toContain('its witnesses and the swarm allow it');
-  }, 120_000);
+  });
 
   it('is not touched at a person’s word to the agent, but by two operators’ signatures, once', async () => {
     const before = await running();
@@ -88,5 +88,5 @@ describe('a service that is certified', () => {
     expect([done.code, done.stderr]).toEqual([0, '']);
     expect(await running(before)).not.toBe(before);
     expect(readFileSync(file, 'utf8')).toContain('"signatures"');
-  }, 120_000);
+  });
 });

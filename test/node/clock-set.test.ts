@@ -97,5 +97,5 @@ describe.skipIf(LIBRARY === undefined)('an agent whose wall clock is set (libfak
     const gaps = fine.values.filter((value) => value === null).length;
     expect([fine.values.length > 20, gaps < fine.values.length / 4]).toEqual([true, true]);
     expect(agent.process.exitCode).toBeNull();
-  }, 240_000);
+  });
 });

@@ -35,7 +35,7 @@ beforeAll(async () => {
   words = new Map(
     [...stdout.matchAll(/^ {4}'([^']*)'\) words='([^']*)' ;;$/gm)].map(([, path = '', all = '']) => [path, all.split(' ')]),
   );
-}, 60_000);
+});
 afterAll(async () => {
   await swarm.stop();
   rmSync(place, { recursive: true });

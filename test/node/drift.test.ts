@@ -51,7 +51,7 @@ beforeAll(async () => {
   chmodSync(config, 0o640);
   writeFileSync(join(state, 'actuator.policy'), `allow path ${data}\n`, { mode: 0o600 });
   agent = await swarm.start('solo', CONFIG, undefined, state);
-}, 60_000);
+});
 afterAll(async () => {
   await swarm.stop();
   rmSync(place, { recursive: true, force: true });

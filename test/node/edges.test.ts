@@ -12,6 +12,7 @@ import { configSchema, ENVIRONMENT_KEYS, resolveConfig } from '../../node/config
 import { KalosError } from '../../node/errors.ts';
 import { nameOfMachine } from '../../swarm/identity/machine-name.ts';
 import type { Ran } from '../support/agents.ts';
+import { patient } from '../support/patience.ts';
 
 const KALOS = join(findPackage().root, 'bin', 'kalos');
 const directories: string[] = [];
@@ -231,7 +232,7 @@ describe('a value that is wrong', () => {
 function kalosWith(environment: Record<string, string>, ...args: string[]): Promise<Ran> {
   return new Promise((resolve) => {
     const env = { ...process.env, KALOS_API_LISTEN: 'off', ...environment };
-    execFile(KALOS, args, { env, timeout: 30_000 }, (error, stdout, stderr) =>
+    execFile(KALOS, args, { env, timeout: patient(30_000) }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
     );
   });

@@ -11,7 +11,6 @@ import { heal } from '../support/faults/heal.ts';
 import { buildVictim, Place } from '../support/faults/place.ts';
 
 const SEED = 7;
-const LIMIT_MS = 150_000;
 
 /** Namespaces of one's own, and loopback in them. */
 function canIsolate(): boolean {
@@ -56,7 +55,6 @@ describe.runIf(canIsolate())('a fault', () => {
         await where.close();
       }
     },
-    LIMIT_MS,
   );
 
   it.concurrent.each(of(['planned-restart', 'compile']).map((fault) => [fault.kind, fault] as const))(
@@ -69,6 +67,5 @@ describe.runIf(canIsolate())('a fault', () => {
         await where.close();
       }
     },
-    LIMIT_MS,
   );
 });

@@ -31,7 +31,7 @@ const swarm = new RealSwarm({ KALOS_API_LISTEN: `127.0.0.1:${port}` });
 let agent: RealAgent;
 beforeAll(async () => {
   agent = await swarm.start('solo', '');
-}, 60_000);
+});
 afterAll(async () => {
   await swarm.stop();
   rmSync(place, { recursive: true });
@@ -345,52 +345,48 @@ describe('the API over HTTP', () => {
 });
 
 describe('an agent at an address', () => {
-  it.runIf(hasOpenssl)(
-    'is asked from elsewhere, over TLS, with a token (openssl)',
-    async () => {
-      const there = await freePort();
-      const tls = { KALOS_API_LISTEN: `127.0.0.1:${there}`, KALOS_API_CERTIFICATE: certificate, KALOS_API_KEY: key };
-      const remote = new RealSwarm(tls);
-      try {
-        const far = await remote.start('far', '');
-        const token = (await kalos('api-token', 'create', '--scope', 'operate', '--dir', far.directory)).stdout.trim();
-        const ask = (environment: Record<string, string>, ...args: string[]) =>
-          new Promise<{ code: number; out: string }>((resolve) => {
-            const env = { ...process.env, KALOS_ADDRESS: `https://127.0.0.1:${there}`, ...environment };
-            const child = spawn(KALOS, args, { env });
-            let out = '';
-            for (const stream of [child.stdout, child.stderr])
-              stream.setEncoding('utf8').on('data', (text: string) => {
-                out += text;
-              });
-            child.on('exit', (code) => resolve({ code: code ?? 1, out }));
-          });
-        const sql = ['query', 'select node from nodes', '-o', 'csv'];
-        expect(await ask({ KALOS_CA: certificate, KALOS_API_TOKEN: token }, ...sql)).toEqual({
-          code: 0,
-          out: expect.stringContaining('node\nfar\n'),
+  it.runIf(hasOpenssl)('is asked from elsewhere, over TLS, with a token (openssl)', async () => {
+    const there = await freePort();
+    const tls = { KALOS_API_LISTEN: `127.0.0.1:${there}`, KALOS_API_CERTIFICATE: certificate, KALOS_API_KEY: key };
+    const remote = new RealSwarm(tls);
+    try {
+      const far = await remote.start('far', '');
+      const token = (await kalos('api-token', 'create', '--scope', 'operate', '--dir', far.directory)).stdout.trim();
+      const ask = (environment: Record<string, string>, ...args: string[]) =>
+        new Promise<{ code: number; out: string }>((resolve) => {
+          const env = { ...process.env, KALOS_ADDRESS: `https://127.0.0.1:${there}`, ...environment };
+          const child = spawn(KALOS, args, { env });
+          let out = '';
+          for (const stream of [child.stdout, child.stderr])
+            stream.setEncoding('utf8').on('data', (text: string) => {
+              out += text;
+            });
+          child.on('exit', (code) => resolve({ code: code ?? 1, out }));
         });
-        const tokenFile = join(far.directory, 'token-for-others');
-        writeFileSync(tokenFile, `${token}\n`);
-        const flags = ['--address', `https://127.0.0.1:${there}`, '--ca', certificate, '--token-file', tokenFile];
-        expect((await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090' }, ...sql, ...flags)).code).toBe(0);
-        expect(await ask({}, ...sql, '--token-file', '/nowhere')).toEqual({
-          code: 2,
-          out: expect.stringContaining('--token-file /nowhere cannot be read: No such file'),
-        });
-        expect(await ask({ KALOS_CA: certificate }, 'stop-all')).toMatchObject({
-          code: 5,
-          out: expect.stringContaining('token of scope operate'),
-        });
-        expect((await ask({ KALOS_API_TOKEN: token }, ...sql)).out).toContain('certificate of nobody known');
-        const plain = await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090', KALOS_API_TOKEN: token }, ...sql);
-        expect(plain).toEqual({ code: 2, out: expect.stringContaining('anybody could read the token') });
-      } finally {
-        await remote.stop();
-      }
-    },
-    60_000,
-  );
+      const sql = ['query', 'select node from nodes', '-o', 'csv'];
+      expect(await ask({ KALOS_CA: certificate, KALOS_API_TOKEN: token }, ...sql)).toEqual({
+        code: 0,
+        out: expect.stringContaining('node\nfar\n'),
+      });
+      const tokenFile = join(far.directory, 'token-for-others');
+      writeFileSync(tokenFile, `${token}\n`);
+      const flags = ['--address', `https://127.0.0.1:${there}`, '--ca', certificate, '--token-file', tokenFile];
+      expect((await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090' }, ...sql, ...flags)).code).toBe(0);
+      expect(await ask({}, ...sql, '--token-file', '/nowhere')).toEqual({
+        code: 2,
+        out: expect.stringContaining('--token-file /nowhere cannot be read: No such file'),
+      });
+      expect(await ask({ KALOS_CA: certificate }, 'stop-all')).toMatchObject({
+        code: 5,
+        out: expect.stringContaining('token of scope operate'),
+      });
+      expect((await ask({ KALOS_API_TOKEN: token }, ...sql)).out).toContain('certificate of nobody known');
+      const plain = await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090', KALOS_API_TOKEN: token }, ...sql);
+      expect(plain).toEqual({ code: 2, out: expect.stringContaining('anybody could read the token') });
+    } finally {
+      await remote.stop();
+    }
+  });
 
   it('does not listen for others without TLS', () => {
     const names = [

@@ -11,7 +11,7 @@ const place = mkdtempSync(join(tmpdir(), 'kalos-live-'));
 let agent: RealAgent;
 beforeAll(async () => {
   agent = await swarm.start('live', '');
-}, 60_000);
+});
 afterAll(async () => {
   await swarm.stop();
   rmSync(place, { recursive: true });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
+import { patient } from '../support/patience.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
 const port = await freePort();
@@ -31,7 +32,7 @@ function opened(path = '/'): Promise<string> {
     execFile(
       CHROMIUM ?? '',
       [...flags, `http://127.0.0.1:${port}${path}`],
-      { maxBuffer: 2 ** 24, timeout: 50_000 },
+      { maxBuffer: 2 ** 24, timeout: patient(50_000) },
       (error, out) => (error === null || out !== '' ? resolve(out) : reject(error)),
     ),
   );
@@ -47,7 +48,7 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
         (await swarm.rows(swarm.agents[0] as never, "select node from nodes where state = 'alive'")).length === 2 || undefined,
     );
     await new Promise((resolve) => setTimeout(resolve, 3_000));
-  }, 60_000);
+  });
   afterAll(async () => {
     await swarm.stop();
     rmSync(profile, { recursive: true, force: true });
@@ -63,7 +64,7 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
     expect(page).toMatch(/2 rows, from this agent’s own state/);
     expect(page.match(/<option value="select/g)?.length).toBeGreaterThanOrEqual(25);
     expect(page).toMatch(/<form id="login" hidden/);
-  }, 60_000);
+  });
 
   it('tells of what was wrong on any machine, and who is asked tells why', async () => {
     const two = swarm.agents[1] as RealAgent;
@@ -78,5 +79,5 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
     const [, id] = page.match(/data-id="(inc-[0-9a-f]{10})"/) ?? [];
     const explained = await (await fetch(`http://127.0.0.1:${port}/v1/incidents/${id}/explanation`)).json();
     expect(explained).toMatchObject({ source: 'remote', incident: { steps: expect.arrayContaining([]) } });
-  }, 60_000);
+  });
 });

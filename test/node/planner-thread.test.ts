@@ -5,8 +5,9 @@ import { type PlannerView, plan } from '../../consensus/committee/planner.ts';
 import { NOTHING_PUSHED } from '../../consensus/decisions/rollout.ts';
 import { findPackage } from '../../node/adapters/package.ts';
 import { PlannerThread } from '../../node/adapters/planner-thread.ts';
+import { patient } from '../support/patience.ts';
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = patient(20_000);
 const thread = new PlannerThread(join(findPackage().root, 'bin', 'main.ts'));
 afterAll(() => thread.close());
 

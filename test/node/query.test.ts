@@ -23,6 +23,7 @@ import { reduced, reductionOf } from '../../node/query/reduction.ts';
 import { selectorOf } from '../../node/query/selector.ts';
 import type { ExactValue, SqlValue } from '../../swarm/ports/compute.ts';
 import { type FanOutOptions, fanOut } from '../../swarm/query/fan-out.ts';
+import { patient } from '../support/patience.ts';
 
 const NOTHING = new Map();
 const compute = new ForkedCompute(join(findPackage().root, 'bin', 'main.ts'), '');
@@ -475,10 +476,10 @@ describe('a statement that runs wild', () => {
   it('as a cross join of 10^12 rows is ended, and the next one answered', async () => {
     const startMs = performance.now();
     const wild = await compute.sqlRun('select count(*) from processes a, processes b, processes c', TABLES, data, 500, 'test');
-    expect([wild.ok, performance.now() - startMs < 8_000]).toEqual([false, true]);
+    expect([wild.ok, performance.now() - startMs < patient(8_000)]).toEqual([false, true]);
     const next = await compute.sqlRun('select count(*) from processes', TABLES, data, 5_000, 'test');
     expect(next).toEqual({ ok: true, columns: ['count(*)'], rows: [[10_000]] });
-  }, 20_000);
+  });
 });
 
 describe('a question that would take too much', () => {

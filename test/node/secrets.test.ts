@@ -47,7 +47,7 @@ beforeAll(async () => {
   incident = await eventually('a story', async () =>
     (await ask<Incident[]>(agent.directory, '/v1/incidents')).find(({ outcome }) => outcome !== ''),
   );
-}, 60_000);
+});
 afterAll(() => swarm.stop());
 
 /** Which secrets are in a text. */

@@ -7,6 +7,7 @@ import { sparkline } from '../../node/cli/output.ts';
 import { renderTop, type TopData } from '../../node/cli/top.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
+import { patient } from '../support/patience.ts';
 
 const swarm = new RealSwarm();
 let agent: RealAgent;
@@ -15,7 +16,7 @@ beforeAll(async () => {
     'solo',
     `[[service]]\nname = "talker"\ncommand = ["sh", "-c", "for i in 1 2 3 4 5; do echo line $i; done; exec sleep 600"]\n`,
   );
-}, 60_000);
+});
 afterAll(() => swarm.stop());
 
 const here = (...args: string[]) => kalos(...args, '--dir', agent.directory);
@@ -56,7 +57,7 @@ describe('kalos', () => {
     expect((await here('top')).stdout).toMatch(/solo {2}up .*\n[\s\S]*cpu {6}[\s\S]*PROCESS/);
     const command = `${process.cwd()}/bin/kalos top --dir ${agent.directory}`;
     const typed = promisify(execFile)('sh', ['-c', `(sleep 3; printf q) | script -qec "${command}" /dev/null`], {
-      timeout: 20_000,
+      timeout: patient(20_000),
     });
     const { stdout } = await typed;
     expect(stdout.startsWith('\u001b[?1049h')).toBe(true);
@@ -68,7 +69,7 @@ describe('kalos', () => {
     const shown = ['top --swarm', 'top --on solo', 'status -w 1s'].map(async (args) => {
       const command = `${process.cwd()}/bin/kalos ${args} --dir ${agent.directory}`;
       const typed = promisify(execFile)('sh', ['-c', `(sleep 3; printf q) | script -qec "${command}" /dev/null`], {
-        timeout: 20_000,
+        timeout: patient(20_000),
       });
       expect((await typed).stdout.split('\u001b[2J').length).toBeGreaterThan(1);
     });

@@ -49,7 +49,7 @@ beforeAll(async () => {
     );
     expect([code, stderr]).toEqual([0, '']);
   }
-}, 60_000);
+});
 
 afterAll(async () => {
   await swarm.stop();

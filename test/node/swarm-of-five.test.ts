@@ -12,7 +12,7 @@ import { eventually } from '../support/clock.ts';
 import { FailOverRange } from '../support/fail-over.ts';
 
 const range = new FailOverRange();
-beforeAll(() => range.start(), 120_000);
+beforeAll(() => range.start());
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.log(range.swarm.agents.map((agent) => `== ${agent.name}\n${RealSwarm.outputOf(agent)}`).join('\n')));
 });

@@ -54,7 +54,7 @@ const tests: TestActuator[] = [];
 afterEach(async () => {
   for (const test of tests.splice(0)) await test.stop();
 });
-beforeAll(buildSanitized, 120_000);
+beforeAll(buildSanitized);
 
 describe('what systemctl prints', () => {
   it('is read unit by unit, by each of its names', () => {

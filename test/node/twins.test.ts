@@ -23,12 +23,10 @@ describe('a state directory of three that was copied, and both started', () => {
       const { members } = await swarm.status(three);
       return members.filter(({ state }) => state === 'alive').length === 3 || undefined;
     });
-  }, 120_000);
+  });
   afterAll(() => swarm.stop());
 
-  it('is found by the others, told on both, by status, members and doctor, and over when one stops', {
-    timeout: 180_000,
-  }, async () => {
+  it('is found by the others, told on both, by status, members and doctor, and over when one stops', async () => {
     if (one === undefined || two === undefined) throw new Error('nobody is there');
     const place = `${two.directory}-copy`;
     execFileSync('cp', ['-a', two.directory, place]);
@@ -51,7 +49,7 @@ describe('a state directory of three that was copied, and both started', () => {
     await eventually('it to be alone again', async () => ((await twinOf(two)) === undefined ? true : undefined), 90_000);
   });
 
-  it('is no finding where an agent starts again, at another port too', { timeout: 120_000 }, async () => {
+  it('is no finding where an agent starts again, at another port too', async () => {
     if (one === undefined || two === undefined) throw new Error('nobody is there');
     for (const how of ['killed', 'killed', 'stopped'] as const) {
       if (how === 'killed') await swarm.kill(two);

@@ -47,7 +47,7 @@ const pids = () =>
 beforeAll(async () => {
   await releases.open();
   await swarm.startAll(NAMES, () => CONFIG);
-}, 120_000);
+});
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.log(swarm.agents.map((one) => `== ${one.name}\n${RealSwarm.outputOf(one)}`).join('\n')));
 });
@@ -57,7 +57,7 @@ afterAll(async () => {
 });
 
 describe('a release', () => {
-  it('that does well is on the canary, then on all, wave after wave, and services go on', { timeout: 240_000 }, async () => {
+  it('that does well is on the canary, then on all, wave after wave, and services go on', async () => {
     const before = await pids();
     const { code, stdout, stderr } = await push(await releases.make('0.9.0'));
     expect(stderr).toBe('');
@@ -73,20 +73,16 @@ describe('a release', () => {
     ['ends', 'setTimeout(() => process.exit(9), 6_000);', /dora: it ended by itself \(exit code 9\)/],
     ['does not start', 'throw new Error("broken");', /dora: it ended by itself \(exit code 1\)/],
     ['hangs', 'setTimeout(() => { for (;;); }, 4_000);', /dora: (for \d+ s it was not in the swarm|.*down)/],
-  ])(
-    'that %s is seen on the canary, and all are on the last good one again',
-    { timeout: 240_000 },
-    async (_what, first, reason) => {
-      const before = await pids();
-      const { code, stderr } = await push(await releases.make('0.9.1', first), '--soak', '20');
-      expect([code, stderr]).toEqual([5, expect.stringMatching(/^kalos: taken back, and the last good release runs: /)]);
-      expect(stderr).toMatch(reason);
-      await allRun('0.9.0');
-      expect(await pids()).toEqual(before);
-      const others = NAMES.filter((name) => name !== 'dora').map((name) => RealSwarm.outputOf(agent(name)));
-      for (const output of others) expect(output).not.toContain('starting anew as release 0.9.1');
-    },
-  );
+  ])('that %s is seen on the canary, and all are on the last good one again', async (_what, first, reason) => {
+    const before = await pids();
+    const { code, stderr } = await push(await releases.make('0.9.1', first), '--soak', '20');
+    expect([code, stderr]).toEqual([5, expect.stringMatching(/^kalos: taken back, and the last good release runs: /)]);
+    expect(stderr).toMatch(reason);
+    await allRun('0.9.0');
+    expect(await pids()).toEqual(before);
+    const others = NAMES.filter((name) => name !== 'dora').map((name) => RealSwarm.outputOf(agent(name)));
+    for (const output of others) expect(output).not.toContain('starting anew as release 0.9.1');
+  });
 
   it('is an archive of KALOS, and nothing else', async () => {
     const file = join(releases.directory, 'no-release.tgz');

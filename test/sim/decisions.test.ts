@@ -105,7 +105,7 @@ describe('a decision', () => {
         expect(new Set(named).size).toBe(12);
       }
     }
-  }, 60_000);
+  });
 
   it('is not made by a minority, which says so, and still knows what was decided before', async () => {
     const cluster = await settled(5);

@@ -24,26 +24,22 @@ describe('a question to a hundred', () => {
       'two continents that lose one in a hundred',
       betweenRegions(['us-east', 'us-west', 'eu-west', 'eu-central'], { loss: 0.01 }),
     ],
-  ])(
-    'is answered by all within 0.8 s over %s, 99 times of 100',
-    async (_name, link) => {
-      const cluster = await settled(100, link);
-      const peers = cluster.nodes.map(({ peer }) => peer);
-      const took: number[] = [];
-      for (let turn = 0; turn < 50; turn++) {
-        const asking = cluster.node((turn * 17) % 100).running?.swarm;
-        const startMs = cluster.scheduler.nowMs;
-        let answered = 0;
-        const options = { timeoutMs: 5_000, maxBytes: 1_000_000, take: () => void answered++ };
-        void asking?.ask(peers, 'table', new Uint8Array([1]), options).then(() => took.push(cluster.scheduler.nowMs - startMs));
-        await cluster.runUntil(startMs + 6_000);
-        expect(answered).toBe(99);
-      }
-      took.sort((a, b) => a - b);
-      expect(took[Math.floor(took.length * 0.99)]).toBeLessThanOrEqual(800);
-    },
-    60_000,
-  );
+  ])('is answered by all within 0.8 s over %s, 99 times of 100', async (_name, link) => {
+    const cluster = await settled(100, link);
+    const peers = cluster.nodes.map(({ peer }) => peer);
+    const took: number[] = [];
+    for (let turn = 0; turn < 50; turn++) {
+      const asking = cluster.node((turn * 17) % 100).running?.swarm;
+      const startMs = cluster.scheduler.nowMs;
+      let answered = 0;
+      const options = { timeoutMs: 5_000, maxBytes: 1_000_000, take: () => void answered++ };
+      void asking?.ask(peers, 'table', new Uint8Array([1]), options).then(() => took.push(cluster.scheduler.nowMs - startMs));
+      await cluster.runUntil(startMs + 6_000);
+      expect(answered).toBe(99);
+    }
+    took.sort((a, b) => a - b);
+    expect(took[Math.floor(took.length * 0.99)]).toBeLessThanOrEqual(800);
+  });
 });
 
 /** Asks all; how long that took, who answered, and why the others did not. */
@@ -126,7 +122,7 @@ describe('what a peer knows of others', () => {
       expect(cluster.scheduler.nowMs - (mine?.heardMs ?? 0)).toBeLessThan(45_000);
     }
     expect(hermit.running?.swarm.alive.length).toBe(12);
-  }, 60_000);
+  });
 
   it('is still there after a restart with nobody within reach, and as old as it is', async () => {
     const cluster = Cluster.of({ nodes: 4, seed: 3 });
@@ -151,5 +147,5 @@ describe('what a peer knows of others', () => {
     await cluster.runUntil(1_060_000);
     for (const { peer } of rest)
       expect(cluster.scheduler.nowMs - (statuses?.get(peer)?.heardMs ?? Number.NaN)).toBeLessThan(45_000);
-  }, 60_000);
+  });
 });

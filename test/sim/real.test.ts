@@ -52,7 +52,7 @@ outcome = "service.restart helped"
 `;
 
 describe.runIf(possible)('kalos sim real', () => {
-  it('runs a scenario on three real agents, and leaves nothing', { timeout: 120_000 }, async () => {
+  it('runs a scenario on three real agents, and leaves nothing', async () => {
     const file = join(directory, 'short.toml');
     writeFileSync(file, SCENARIO);
     // Other tests, which run beside this one, have some of their own.

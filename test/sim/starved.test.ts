@@ -51,7 +51,7 @@ describe('agents that run for moments only', () => {
     [3, 1],
     [5, 3],
     [7, 4],
-  ])('%i of them keep their coordinator, find nothing and say no more (seed %i)', { timeout: 60_000 }, async (nodes, seed) => {
+  ])('%i of them keep their coordinator, find nothing and say no more (seed %i)', async (nodes, seed) => {
     const calm = await lived(nodes, seed, 0);
     for (const mostMs of [800, 2_500]) {
       const seen = await lived(nodes, seed, mostMs);
@@ -81,7 +81,7 @@ async function sent(mostMs: number): Promise<number> {
 }
 
 describe('thirty at rest', () => {
-  it('send the same whatever noise their machines make', { timeout: 60_000 }, async () => {
+  it('send the same whatever noise their machines make', async () => {
     const calm = await sent(0);
     // Figures have more digits than none.
     for (const mostMs of [150, 1_000]) expect((await sent(mostMs)) / calm).toBeLessThan(1.1);

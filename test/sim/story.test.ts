@@ -16,14 +16,16 @@ const run = (name: string, seed: number, nodes?: number): Promise<RunReport> => 
 const outcomes = ({ incidents }: RunReport): string[] => incidents.map(({ policy, target }) => `${policy} ${target}`).sort();
 
 describe('every shipped scenario', () => {
-  it.each(shippedScenarios())('%s holds, and two runs of a seed have equal hashes', async (name) => {
+  it.each(shippedScenarios())('%s holds with two seeds, and two runs of one have equal hashes', async (name) => {
     const [first, second] = [await run(name, 7), await run(name, 7)];
     expect(first.violations).toEqual([]);
     expect(second.traceHash).toBe(first.traceHash);
-    expect((await run(name, 8)).traceHash).not.toBe(first.traceHash);
+    const other = await run(name, 8);
+    expect(other.violations).toEqual([]);
+    expect(other.traceHash).not.toBe(first.traceHash);
   });
 
-  it.each(shippedScenarios().flatMap((name) => [11, 12, 13].map((seed) => ({ name, seed }))))(
+  it.each(shippedScenarios().flatMap((name) => [11, 12].map((seed) => ({ name, seed }))))(
     '$name holds with seed $seed and a swarm of another size',
     async ({ name, seed }) => {
       expect((await run(name, seed, 4 + (seed % 12))).violations).toEqual([]);

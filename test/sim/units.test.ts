@@ -47,5 +47,5 @@ describe('a declared unit that does not run', () => {
     for (const state of STATES) linux.unitIs(state, 'active');
     await cluster.runUntil(cluster.scheduler.nowMs + 10_000);
     expect(open()).toEqual([]);
-  }, 30_000);
+  });
 });

@@ -2,8 +2,9 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { QueryAnswer } from '../../node/query/query.ts';
+import { patient } from './patience.ts';
 
-const TIMEOUT_MS = 70_000;
+const TIMEOUT_MS = patient(70_000);
 const QUERY_TIMEOUT_MS = 5_000;
 
 /** @param directory the agent's state directory */

@@ -1,15 +1,20 @@
 // Test helpers: a hand-driven instant, and a wait for a condition that names what it waited for.
 import type { Instant } from '../../swarm/runtime/effects.ts';
+import { patient } from './patience.ts';
 
 export const at = (ms: number): Instant => ({ monotonicMs: ms, wallMs: 1_700_000_000_000 + ms });
 
-/** Polls until `probe` gives a value; fails after `timeoutMs` saying what was awaited and seen last. */
+/**
+ * Polls until `probe` gives a value; fails saying what was awaited and seen last.
+ *
+ * @param timeoutMs what it may take on two idle cores
+ */
 export async function eventually<Value>(
   what: string,
   probe: () => Promise<Value | undefined> | Value | undefined,
   timeoutMs = 30_000,
 ): Promise<Value> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = performance.now() + patient(timeoutMs);
   let last: unknown;
   while (performance.now() < deadline) {
     try {

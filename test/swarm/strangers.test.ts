@@ -6,6 +6,7 @@ import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';
 import type { Greeter, TransportHandlers } from '../../swarm/ports/transport.ts';
 import { eventually } from '../support/clock.ts';
 import { makeIdentity, makeRsaIdentity } from '../support/crypto.ts';
+import { patient } from '../support/patience.ts';
 import { foundedSwarm, joined, newcomer, type Papers } from '../support/swarm-papers.ts';
 import { ON_LOOPBACK } from '../support/transport.ts';
 import { EVERYBODY_WELCOME } from '../support/welcome.ts';
@@ -78,7 +79,7 @@ describe('a stranger', () => {
     for (let i = 1; i < DIALS; i++) await stranger.dial(addressOf(transport)).catch(() => undefined);
     expect([seen.lines, transport.connectedPeers()]).toEqual([[], []]);
     expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(50);
-  }, 60_000);
+  });
 
   it('of another swarm, or with another kind of key, is none of ours', async () => {
     const [{ founder }, { founder: other }] = [await foundedSwarm(), await foundedSwarm()];
@@ -105,8 +106,10 @@ describe('a stranger', () => {
     const member = await host('0'.repeat(32));
     await member.dial(addressOf(transport));
     const askedMs = performance.now();
-    await expect(member.request(transport.self, '/r/2', Uint8Array.of(1), 5_000)).rejects.toMatchObject({ code: 'unreachable' });
-    expect(performance.now() - askedMs).toBeLessThan(3_000);
+    await expect(member.request(transport.self, '/r/2', Uint8Array.of(1), patient(5_000))).rejects.toMatchObject({
+      code: 'unreachable',
+    });
+    expect(performance.now() - askedMs).toBeLessThan(patient(3_000));
     member.send(transport.self, '/m/2', Uint8Array.of(1));
     expect((await member.request(transport.self, '/r/1', Uint8Array.of(1), 5_000)).length).toBe(0);
   });
@@ -139,5 +142,5 @@ describe('a stranger', () => {
     await eventually('it to be seen', () => seen.lines.length > 0 || undefined);
     expect(seen.lines).toEqual([`connected ${member.self}`]);
     await eventually('the others to be hung up on', () => sockets.every(({ closed }) => closed) || undefined, 15_000);
-  }, 40_000);
+  });
 });

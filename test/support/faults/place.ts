@@ -10,6 +10,7 @@ import type { Incident } from '../../../node/detection/incident.ts';
 import type { SeededRandom } from '../../../sim/random.ts';
 import { ask } from '../ask.ts';
 import { eventually } from '../clock.ts';
+import { patient } from '../patience.ts';
 
 const { root: PACKAGE } = findPackage();
 const KALOS = join(PACKAGE, 'bin', 'kalos');
@@ -145,7 +146,7 @@ export class Place {
   inside(...command: string[]): Promise<{ code: number; output: string }> {
     const [program, args] = this.#enter(command);
     return new Promise((resolve) => {
-      execFile(program, args, { timeout: 20_000 }, (error, stdout, stderr) =>
+      execFile(program, args, { timeout: patient(20_000) }, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), output: `${stdout}${stderr}` }),
       );
     });
