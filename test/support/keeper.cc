@@ -19,6 +19,7 @@ constexpr int TO_END_S = 10;  // what an interrupted program may take
 
 struct Process {
   pid_t parent;
+  bool isOver;  // awaits its parent
   std::string name;
 };
 
@@ -39,8 +40,8 @@ std::map<pid_t, Process> processes() {
     char *open = strchr(line, '('), *close = strrchr(line, ')');
     char state;
     int parent;
-    if (open == nullptr || close == nullptr || sscanf(close + 1, " %c %d", &state, &parent) != 2 || state == 'Z') continue;
-    all[pid] = {parent, std::string(open + 1, close)};
+    if (open == nullptr || close == nullptr || sscanf(close + 1, " %c %d", &state, &parent) != 2) continue;
+    all[pid] = {parent, state == 'Z' || state == 'X', std::string(open + 1, close)};
   }
   closedir(proc);
   return all;
@@ -51,6 +52,7 @@ std::vector<std::pair<pid_t, std::string>> descendants() {
   const auto all = processes();
   std::vector<std::pair<pid_t, std::string>> found;
   for (const auto& [pid, process] : all) {
+    if (process.isOver) continue;
     auto at = all.find(process.parent);
     while (at != all.end() && at->first != getpid()) at = all.find(at->second.parent);
     if (at != all.end()) found.emplace_back(pid, process.name);
@@ -63,11 +65,12 @@ void reap() {
   }
 }
 
-/** Ends them all, those too that are born meanwhile. */
+/** Ends them all, those too that are born, or get another parent, while it looks. */
 void sweep(bool tells) {
-  for (int round = 0; round < 200; round++) {
+  for (int round = 0, empty = 0; round < 200; round++) {
     const auto left = descendants();
-    if (left.empty()) return;
+    empty = left.empty() ? empty + 1 : 0;
+    if (empty == 3) return;
     for (const auto& [pid, name] : left) {
       if (tells && round == 0) fprintf(stderr, "keeper: ended %s (process %d), which the tests left behind\n", name.c_str(), pid);
       kill(pid, SIGKILL);
