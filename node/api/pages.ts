@@ -10,7 +10,7 @@ const DEFAULT_PAGE = 100;
 /** Of an answer's items, as JSON; one item is always given. */
 const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 /** Without a limit. */
-const MAX_WHOLE = 2_000;
+const MAX_WHOLE = 10_000;
 const MAX_CURSOR_CHARS = 2_000;
 
 const querySchema = z.strictObject({
