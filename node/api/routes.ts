@@ -218,7 +218,7 @@ const ALL: readonly Route[] = [
   listed('/v1/series', 'The names of all series', {
     tag: 'query',
     item: z.string(),
-    read: (agent) => agent.series().sort(),
+    read: (agent) => agent.series().toSorted(),
     keyOf: (name) => name,
   }),
   get(

@@ -87,7 +87,7 @@ export const SWARM_ROUTES: readonly Route[] = [
     tag: 'members',
     item: memberAnswer,
     read: (agent) => agent.roll.members(false),
-    keyOf: ({ peer }) => peer,
+    keyOf: ({ name: called, peer }) => `${called} ${peer}`,
   }),
   get(
     '/v1/traffic',
@@ -99,7 +99,7 @@ export const SWARM_ROUTES: readonly Route[] = [
     tag: 'members',
     item: memberAnswer,
     read: (agent) => agent.roll.members(true),
-    keyOf: ({ peer }) => peer,
+    keyOf: ({ name: called, peer }) => `${called} ${peer}`,
   }),
   get('/v1/members/{name}', 'One member', { tag: 'members', answer: memberAnswer, failures: [409] }, (agent, given) =>
     rolled(agent, (roll) => roll.member(given)),

@@ -1,13 +1,13 @@
 // The page of an agent in a real browser: headless Chromium, where there is one.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { Browser, CHROMIUM } from '../support/browser.ts';
 import { eventually } from '../support/clock.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
 const port = await freePort();
 const swarm = new RealSwarm({ KALOS_API_LISTEN: `127.0.0.1:${port}` });
 const SERVICE = `mode = "act"
@@ -78,5 +78,58 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
     const [, id] = page.match(/data-id="(inc-[0-9a-f]{10})"/) ?? [];
     const explained = await (await fetch(`http://127.0.0.1:${port}/v1/incidents/${id}/explanation`)).json();
     expect(explained).toMatchObject({ source: 'remote', incident: { steps: expect.arrayContaining([]) } });
+  }, 60_000);
+
+  it('says in words that its agent does not answer, greys what is of before, and goes on by itself; its icon obeys its policy', async () => {
+    const one = swarm.agents[0] as RealAgent;
+    const browser = await Browser.open(mkdtempSync(join(profile, 'live-')));
+    const shown = (): Promise<[words: string | null, title: string, opacity: string]> =>
+      browser.value(
+        "[document.querySelector('#silent').hidden ? null : document.querySelector('#silent').innerText, document.title, getComputedStyle(document.querySelector('main')).opacity]",
+      );
+    const picture = async (name: string): Promise<void> => {
+      const place = process.env.KALOS_TEST_PICTURES;
+      if (place !== undefined) writeFileSync(join(place, `${name}.png`), await browser.picture());
+    };
+    try {
+      await browser.visit(`http://127.0.0.1:${port}/`);
+      await eventually('it to show the agent', async () => /^KALOS one/.test((await shown())[1]) || undefined);
+      expect(await shown()).toEqual([null, 'KALOS one', '1']);
+      const summary = "document.querySelector('#incidents summary')";
+      await eventually('the incident', async () => (await browser.value<boolean>(`${summary} !== null`)) || undefined);
+      await browser.value(`${summary}.focus(); globalThis.focused = document.activeElement; 0`);
+      await picture('alive');
+      for (const width of [1200, 400, 320]) {
+        await browser.resize(width, 800);
+        const wide = `[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > ${width} && !one.closest('.scroll *')).map((one) => one.outerHTML.slice(0, 80))`;
+        const over = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+        expect([await browser.value(over), await browser.value(wide)]).toEqual([0, []]);
+        await picture(`alive-${width}`);
+      }
+      await browser.resize(1200, 800);
+      process.kill(one.process.pid ?? 0, 'SIGSTOP');
+      const [words, title, opacity] = await eventually('it to say so', async () => {
+        const now = await shown();
+        return now[0] === null ? undefined : now;
+      });
+      expect(words).toMatch(/^This agent does not answer since .*\d:\d\d/);
+      expect([title, Number(opacity) < 0.6]).toEqual(['No answer: KALOS one', true]);
+      await picture('silent');
+      await browser.resize(400, 800);
+      await picture('silent-400');
+      // Meanwhile the list was refreshed more than once: what had the focus has it.
+      expect(await browser.value('document.activeElement === globalThis.focused')).toBe(true);
+      const ended = new Promise((resolve) => one.process.once('exit', resolve));
+      process.kill(one.process.pid ?? 0, 'SIGKILL');
+      await ended;
+      expect((await shown())[0]).toBe(words);
+      const complaints = browser.complaints.filter((one) => !/ERR_(CONNECTION|EMPTY|SOCKET)/.test(one));
+      expect(complaints).toEqual([]);
+      await swarm.start('one', '', one);
+      await eventually('it to go on', async () => (await shown())[0] === null || undefined);
+      expect(await shown()).toEqual([null, expect.stringContaining('KALOS one'), '1']);
+    } finally {
+      await browser.close();
+    }
   }, 60_000);
 });
