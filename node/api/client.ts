@@ -77,7 +77,7 @@ function open({ secure, options }: Way, more: RequestOptions, answered: (respons
 }
 
 /** @throws KalosError `not-running` where no agent answers, or what the agent says is wrong. */
-export function callAgent<Answer>(whom: Whom, method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
+export async function callAgent<Answer>(whom: Whom, method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
   const way = wayTo(whom);
   return new Promise((resolve, reject) => {
     const call = open(way, { method, path, timeout: TIMEOUT_MS }, (response) => {
@@ -136,7 +136,7 @@ function answerOf<Answer>(status: number, text: string): Answer {
 }
 
 /** Server-sent events: each one's data, until the agent hangs up, or the signal says so. @throws KalosError */
-export function follow(whom: Whom, path: string, heard: (data: unknown) => void, signal?: AbortSignal): Promise<void> {
+export async function follow(whom: Whom, path: string, heard: (data: unknown) => void, signal?: AbortSignal): Promise<void> {
   const way = wayTo(whom);
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
