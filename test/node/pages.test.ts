@@ -1,8 +1,12 @@
 // Lists in pages: each item once while others come and go, and as clients of before take them.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Agent } from '../../node/agent.ts';
+import { callForAll } from '../../node/api/client.ts';
 import { listed, type Page } from '../../node/api/pages.ts';
+import { KalosClient } from '../../node/sdk/client.ts';
 
 interface Item {
   at: number;
@@ -12,8 +16,9 @@ const item = z.strictObject({ at: z.number(), id: z.string() });
 const numbered = (from: number, to: number): Item[] =>
   Array.from({ length: to - from }, (_, nth) => ({ at: from + nth, id: `i${from + nth}` }));
 
+const keyOf = ({ at, id }: Item): string => `${String(at).padStart(6, '0')} ${id}`;
+
 function listOf(items: Item[], path = '/v1/things') {
-  const keyOf = ({ at, id }: Item): string => `${String(at).padStart(6, '0')} ${id}`;
   const route = listed<Item>(path, 'Things', { tag: 'incidents', item, read: () => items, keyOf });
   return async (query: Record<string, string>) => {
     const by = { level: 'look', name: 'test' } as const;
@@ -110,5 +115,43 @@ describe('a list in pages', () => {
       expect([status, body.error]).toEqual([400, expect.stringMatching(words)]);
       expect(body.error).not.toContain('\n');
     }
+  });
+});
+
+describe('a client of a list in pages', () => {
+  const serving = async (
+    answer: (query: Record<string, string>) => Promise<unknown>,
+    then: (address: string) => Promise<void>,
+  ) => {
+    const server = createServer(async ({ url = '' }, response) => {
+      response.end(JSON.stringify(await answer(Object.fromEntries(new URLSearchParams(url.split('?')[1])))));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      await then(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    } finally {
+      server.close();
+    }
+  };
+
+  it('follows them to the end, or one by one', async () => {
+    const items = numbered(0, 1_203);
+    const ask = listOf(items, '/v1/incidents');
+    await serving(
+      async (query) => (await ask(query)).body,
+      async (address) => {
+        expect(await callForAll({ address }, '/v1/incidents')).toEqual(items);
+        const sizes: number[] = [];
+        for await (const page of new KalosClient({ address }).incidentPages(400)) sizes.push(page.length);
+        expect(sizes).toEqual([400, 400, 400, 3]);
+      },
+    );
+  });
+
+  it('takes the plain list of an agent of 0.3.0, which knows no pages', async () => {
+    await serving(
+      async () => numbered(0, 7),
+      async (address) => expect(await callForAll({ address }, '/v1/incidents')).toEqual(numbered(0, 7)),
+    );
   });
 });
