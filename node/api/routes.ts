@@ -46,22 +46,30 @@ import { UPGRADE_ROUTES } from './upgrade-routes.ts';
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_REASON_LENGTH = 200;
 
-const querySchema = z.strictObject({
-  sql: z.string().min(1),
-  timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS),
-  mode: z.enum(['local', 'live']).default('live'),
-  nodes: z.string().max(2_000).optional(),
-});
+const querySchema = z
+  .strictObject({
+    sql: z.string().min(1).describe('SQLite; 10,000 characters at most'),
+    timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS).describe('For machines to answer'),
+    mode: z.enum(['local', 'live']).default('live').describe('local: this machine, and what it knows; live: machines are asked'),
+    nodes: z
+      .string()
+      .max(2_000)
+      .optional()
+      .describe('Which are asked: names, or column=value of the table nodes; all where it is not given'),
+  })
+  .meta({ examples: [{ sql: 'select node, state, cpu from nodes' }] });
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(MAX_REASON_LENGTH) });
 const answerSchema = z.strictObject({ answer: z.enum(['approved', 'rejected']) });
-const actSchema = z.strictObject({
-  calls: z
-    .array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])))
-    .min(1)
-    .max(MAX_CALLS),
-  reason: z.string().min(1).max(MAX_REASON_LENGTH),
-  dryRun: z.boolean(),
-});
+const actSchema = z
+  .strictObject({
+    calls: z
+      .array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])))
+      .min(1)
+      .max(MAX_CALLS),
+    reason: z.string().min(1).max(MAX_REASON_LENGTH),
+    dryRun: z.boolean().describe('Only says what it would change'),
+  })
+  .meta({ examples: [{ calls: [{ tool: 'service.restart', service: 'web' }], reason: 'a new configuration', dryRun: true }] });
 
 export type { ActAnswer };
 
@@ -74,7 +82,11 @@ const apiTokenSchema = z.strictObject({
     .min(1_000)
     .max(400 * 86_400_000),
 });
-const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).max(MAX_RULES) });
+const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).max(MAX_RULES) }).meta({
+  examples: [
+    { policies: [{ name: 'many-processes', when: "metrics['system.process.count'] > 2000", summary: 'too many processes' }] },
+  ],
+});
 
 /** All of them, or none: what was in force stays so where one is wrong. */
 async function applyPolicies(agent: Agent, policies: readonly unknown[]) {
