@@ -1,16 +1,18 @@
 // The one error that edges throw: a code, what went wrong, and what to do next.
 
-export type ErrorCode =
-  | 'refused'
-  | 'usage'
-  | 'config'
-  | 'damaged'
-  | 'not-running'
-  | 'already-running'
-  | 'not-found'
-  | 'no-quorum'
-  | 'io'
-  | 'internal';
+export const ERROR_CODES = [
+  'refused',
+  'usage',
+  'config',
+  'damaged',
+  'not-running',
+  'already-running',
+  'not-found',
+  'no-quorum',
+  'io',
+  'internal',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export class KalosError extends Error {
   readonly code: ErrorCode;

@@ -16,7 +16,7 @@ const UNFIT_AFTER_MS = 20_000;
 const NEXT_UNFIT_MS = 5_000;
 
 const unfitSchema = z.strictObject({ peer: z.string(), untilMs: z.number(), reason: z.string() });
-const placementSchema = z.strictObject({
+export const placementSchema = z.strictObject({
   service: z.string(),
   /** Null where nobody has it. */
   peer: z.string().nullable(),

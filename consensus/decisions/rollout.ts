@@ -42,7 +42,7 @@ export const trialShape = {
 };
 export type Trial = z.infer<z.ZodObject<typeof trialShape>>;
 
-const endedSchema = z.strictObject({
+export const endedSchema = z.strictObject({
   id: z.string(),
   outcome: z.enum(['everywhere', 'back']),
   reason: z.string(),

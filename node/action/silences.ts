@@ -26,7 +26,7 @@ export const silenceRequestSchema = z
   .refine(({ policy, target }) => policy !== undefined || target !== undefined, 'name a policy, a target, or both');
 export type SilenceRequest = z.infer<typeof silenceRequestSchema>;
 
-const silenceSchema = z.strictObject({
+export const silenceSchema = z.strictObject({
   id: z.string(),
   policy: name.optional(),
   target: name.optional(),

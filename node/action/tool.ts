@@ -8,7 +8,8 @@ import { sysctlPath } from '../sysctl-key.ts';
 import type { ToolCall } from '../tool-call.ts';
 
 /** R0 reads; R1 is local and reversible; R2 disrupts; R3 cannot be taken back. */
-export type RiskClass = 'R0' | 'R1' | 'R2' | 'R3';
+export const RISK_CLASSES = ['R0', 'R1', 'R2', 'R3'] as const;
+export type RiskClass = (typeof RISK_CLASSES)[number];
 
 /** What was there before: enough to undo, and to see afterwards whether it is as intended. */
 export type Snapshot = Readonly<Record<string, string | number | null>>;

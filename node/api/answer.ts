@@ -30,7 +30,7 @@ function described(agent: Agent): Record<string, unknown> {
 }
 
 export async function answer(agent: Agent, request: IncomingMessage, by: Asker): Promise<Reply> {
-  const path = (request.url ?? '').split('?')[0] ?? '';
+  const [path = '', query = ''] = (request.url ?? '').split('?', 2);
   if (path === '/v1/openapi.json') return { status: 200, body: described(agent) };
   const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
   const found = matching.find(({ route: { method } }) => method === request.method);
@@ -47,8 +47,20 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   const { scope, mostBytes = scope === 'look' ? MAX_LOOK_BODY_BYTES : MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
-  const reply = inWords(() => found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by));
+  const parameter = parameterIn(found.pattern, path);
+  if (parameter === undefined) return failed(400, `${path} is no path: a % in it stands for itself only as %25`);
+  const given = { body, query: Object.fromEntries(new URLSearchParams(query)), parameter, by };
+  const reply = inWords(() => found.route.handle(agent, given));
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;
+}
+
+/** Empty where there is none; undefined where it is not encoded as it must be. */
+function parameterIn(pattern: RegExp, path: string): string | undefined {
+  try {
+    return decodeURIComponent(pattern.exec(path)?.[1] ?? '');
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a schema refuses deeper inside is a mistake of who asks, in words, like what the route's own refuses. */

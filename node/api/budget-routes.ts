@@ -1,48 +1,47 @@
 // The part of the local API about how many changes policies may make on a machine in a while.
 import { z } from 'zod';
-import { type Budget, budgetShape } from '../../consensus/decisions/budgets.ts';
+import { budgetShape } from '../../consensus/decisions/budgets.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent.ts';
+import { type BudgetAnswer, budgetsAnswer } from './answers/decisions.ts';
 import { decide, peerOf } from './order-routes.ts';
-import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
-/** `node` is null where it is each machine that has none of its own. */
-export type BudgetAnswer = Omit<Budget, 'peer'> & { node: string | null };
+export type { BudgetAnswer };
 
 const reason = z.string().min(1).max(200);
 /** Who is meant is always said: one machine, or each of them. */
 const whom = z.union([z.strictObject({ node: z.string().min(1) }), z.strictObject({ each: z.literal(true) })]);
 const setSchema = z.strictObject({ of: whom, changes: budgetShape.changes, withinMs: budgetShape.withinMs, reason });
 
-function about(agent: Agent, of: z.infer<typeof whom>, then: (peer: PeerId | null) => Promise<Reply>): Promise<Reply> | Reply {
+function about<Done>(agent: Agent, of: z.infer<typeof whom>, then: (peer: PeerId | null) => Promise<Done>) {
   if ('each' in of) return then(null);
   const peer = peerOf(agent, of.node);
   return peer === undefined ? failed(404, `no member is called ${of.node}: see kalos members`) : then(peer);
 }
 
+const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
+
 /** What others may do is an administrator's; to look is anybody's. */
 export const BUDGET_ROUTES: readonly Route[] = [
-  get('/v1/budgets', 'How many changes policies may make on a machine in a while', ({ swarm }) => {
-    const all = swarm.order.decisions.state.budgets.all();
-    const named = all.map(({ peer, by, ...one }) => ({
-      ...one,
-      by: swarm.nameOf(by),
-      node: peer === null ? null : swarm.nameOf(peer),
-    }));
-    return ok({ budgets: named });
-  }),
-  post(
+  get(
     '/v1/budgets',
-    'Sets that, for one machine or for each',
-    setSchema,
-    (agent, { of, ...budget }) => about(agent, of, (peer) => decide(agent, { kind: 'budget', peer, ...budget })),
-    'admin',
+    'How many changes policies may make on a machine in a while',
+    { tag: 'decisions', answer: budgetsAnswer },
+    ({ swarm }) => {
+      const all = swarm.order.decisions.state.budgets.all();
+      const named = all.map(({ peer, by, ...one }) => ({
+        ...one,
+        by: swarm.nameOf(by),
+        node: peer === null ? null : swarm.nameOf(peer),
+      }));
+      return ok({ budgets: named });
+    },
   ),
-  post(
-    '/v1/budgets/lift',
-    'Lifts it',
-    z.strictObject({ of: whom, reason }),
-    (agent, { of, reason: why }) => about(agent, of, (peer) => decide(agent, { kind: 'unbudget', peer, reason: why })),
-    'admin',
+  post('/v1/budgets', 'Sets that, for one machine or for each', setSchema, DECIDED, (agent, { of, ...budget }) =>
+    about(agent, of, (peer) => decide(agent, { kind: 'budget', peer, ...budget })),
+  ),
+  post('/v1/budgets/lift', 'Lifts such a budget', z.strictObject({ of: whom, reason }), DECIDED, (agent, { of, reason: why }) =>
+    about(agent, of, (peer) => decide(agent, { kind: 'unbudget', peer, reason: why })),
   ),
 ];

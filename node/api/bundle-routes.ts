@@ -5,10 +5,11 @@ import { counted } from '../../swarm/words.ts';
 import { checkPolicy, MAX_RULES, parsePolicy } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
+import { bundlePushedAnswer, bundlesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
 import { decide, ordered } from './order-routes.ts';
 import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
-import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
 const bundleSchema = z.strictObject({
@@ -34,7 +35,7 @@ function namesIn(policies: string): string[] {
 const bundlesOf = (agent: Agent): BundlesAnswer =>
   rolloutOf(agent, agent.swarm.order.decisions.state.bundles.state, ({ policies }) => ({ policies: namesIn(policies) }));
 
-async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>): Promise<Reply> {
+async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>) {
   try {
     for (const policy of policies) checkPolicy(parsePolicy(policy));
   } catch (error) {
@@ -57,20 +58,29 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
 
 /** What all machines judge by is an administrator's; to look is anybody's. */
 export const BUNDLE_ROUTES: readonly Route[] = [
-  get('/v1/bundles', 'Policies for all machines: in force, being tried, and what became of the last', (agent) =>
-    ok(bundlesOf(agent)),
+  get(
+    '/v1/bundles',
+    'Policies for all machines: in force, being tried, and what became of the last',
+    { tag: 'rollouts', answer: bundlesAnswer },
+    (agent) => ok(bundlesOf(agent)),
   ),
-  post('/v1/bundles', 'Has policies tried on a few members, then taken by all in waves', bundleSchema, push, 'admin'),
+  post(
+    '/v1/bundles',
+    'Has policies tried on a few members, then taken by all in waves',
+    bundleSchema,
+    { tag: 'rollouts', answer: bundlePushedAnswer, failures: [404, 409, 503], scope: 'admin' },
+    push,
+  ),
   post(
     '/v1/bundles/withdraw',
     'Takes the newest bundle of policies back',
     z.strictObject({ reason: z.string().min(1).max(200) }),
+    { tag: 'rollouts', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' },
     (agent, { reason }) => {
       const { candidate, good } = agent.swarm.order.decisions.state.bundles.state;
       const bundle = candidate?.id ?? good?.id;
       if (bundle === undefined) return failed(404, 'there is no bundle: see kalos policy bundle');
       return decide(agent, { kind: 'bundle-withdraw', bundle, reason });
     },
-    'admin',
   ),
 ];

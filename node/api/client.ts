@@ -5,6 +5,7 @@ import { readInput } from '../adapters/regular-file.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { isLoopback } from '../config/address.ts';
 import { type ErrorCode, KalosError, reasonOf } from '../errors.ts';
+import type { Page } from './pages.ts';
 
 const TIMEOUT_MS = 70_000;
 
@@ -15,22 +16,36 @@ interface Way {
   where: string;
 }
 
-/** KALOS_ADDRESS with KALOS_API_TOKEN, and KALOS_CA where its certificate is signed by nobody known; else the directory's agent. */
-function wayTo(directory: string | undefined): Way {
+/** An agent over HTTP. */
+export interface Remote {
+  address: string;
+  token?: string | undefined;
+  /** File of certificates in PEM, where the agent's is signed by nobody known. */
+  ca?: string | undefined;
+}
+/** A state directory, an agent over HTTP, or what the environment says: KALOS_ADDRESS, KALOS_API_TOKEN and KALOS_CA, else KALOS_DIR. */
+export type Whom = string | Remote | undefined;
+
+function wayTo(whom: Whom): Way {
+  if (typeof whom === 'object') return overHttpTo(whom, { address: 'address', token: 'token', ca: 'ca' });
   const { KALOS_ADDRESS: address, KALOS_API_TOKEN: token, KALOS_CA: ca } = process.env;
-  if (address === undefined || directory !== undefined) {
-    const { path, socket } = stateDirectory(directory);
-    return { secure: false, options: { socketPath: socket }, where: path };
-  }
+  if (address !== undefined && whom === undefined)
+    return overHttpTo({ address, token, ca }, { address: 'KALOS_ADDRESS', token: 'KALOS_API_TOKEN', ca: 'KALOS_CA' });
+  const { path, socket } = stateDirectory(whom);
+  return { secure: false, options: { socketPath: socket }, where: path };
+}
+
+/** @param called what each is called where it was given. */
+function overHttpTo({ address, token, ca }: Remote, called: Record<keyof Remote, string>): Way {
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new KalosError(
       'usage',
-      `KALOS_API_TOKEN is not a token: ${token === '' ? 'it is empty' : 'it contains a space, a line break or another character that no token has'}`,
+      `${called.token} is not a token: ${token === '' ? 'it is empty' : 'it contains a space, a line break or another character that no token has'}`,
       'kalos api-token create prints one; --token-file FILE reads one from a file',
     );
   const url = URL.parse(address);
   if (url === null || !/^https?:$/.test(url.protocol))
-    throw new KalosError('usage', `KALOS_ADDRESS ${address} is no address`, 'such as https://web-1:9090');
+    throw new KalosError('usage', `${called.address} ${address} is no address`, 'such as https://web-1:9090');
   if (url.protocol === 'http:' && token !== undefined && !isLoopback(url.host))
     throw new KalosError(
       'usage',
@@ -43,16 +58,16 @@ function wayTo(directory: string | undefined): Way {
     host: host.replace(/^\[|\]$/g, ''),
     port,
     headers: authorization,
-    ...(ca === undefined ? {} : { ca: authority(ca) }),
+    ...(ca === undefined ? {} : { ca: authority(ca, called.ca) }),
   };
   return { secure: url.protocol === 'https:', options, where: address };
 }
 
-function authority(file: string): Buffer {
+function authority(file: string, called: string): Buffer {
   try {
     return readInput(file);
   } catch (error) {
-    throw new KalosError('usage', `KALOS_CA ${file} cannot be read: ${reasonOf(error)}`, 'name a file of certificates in PEM');
+    throw new KalosError('usage', `${called} ${file} cannot be read: ${reasonOf(error)}`, 'name a file of certificates in PEM');
   }
 }
 
@@ -62,13 +77,8 @@ function open({ secure, options }: Way, more: RequestOptions, answered: (respons
 }
 
 /** @throws KalosError `not-running` where no agent answers, or what the agent says is wrong. */
-export function callAgent<Answer>(
-  directory: string | undefined,
-  method: 'GET' | 'POST',
-  path: string,
-  body?: unknown,
-): Promise<Answer> {
-  const way = wayTo(directory);
+export async function callAgent<Answer>(whom: Whom, method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
+  const way = wayTo(whom);
   return new Promise((resolve, reject) => {
     const call = open(way, { method, path, timeout: TIMEOUT_MS }, (response) => {
       let text = '';
@@ -90,18 +100,50 @@ export function callAgent<Answer>(
   });
 }
 
+const PAGE = 500;
+
+/** A list of any length, page by page. @param path of a list that has pages. @throws KalosError */
+export async function* pagesOf<Item>(whom: Whom, path: string, limit = PAGE): AsyncGenerator<Item[], void, void> {
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const query: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const page: Page<Item> | Item[] = await callAgent(whom, 'GET', `${path}?limit=${limit}${query}`);
+    // An agent of before 0.4.0 has no pages.
+    if (Array.isArray(page)) return yield page;
+    yield page.items;
+    cursor = page.next;
+  }
+}
+
+/** All of such a list. @throws KalosError */
+export async function callForAll<Item>(whom: Whom, path: string): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const items of pagesOf<Item>(whom, path)) all.push(...items);
+  return all;
+}
+
 function answerOf<Answer>(status: number, text: string): Answer {
   const answer = JSON.parse(text) as Answer & { error?: string; code?: ErrorCode };
   if (status < 300) return answer;
-  const code = status === 503 ? 'io' : status === 404 ? 'not-found' : status === 401 || status === 403 ? 'refused' : 'usage';
+  const code =
+    status === 503 || status === 429
+      ? 'io'
+      : status === 404
+        ? 'not-found'
+        : status === 401 || status === 403
+          ? 'refused'
+          : 'usage';
   throw new KalosError(answer.code ?? code, answer.error ?? `the agent answered ${status}`);
 }
 
-/** Server-sent events: each one's data, until the agent hangs up. @throws KalosError */
-export function follow(directory: string | undefined, path: string, heard: (data: unknown) => void): Promise<void> {
-  const way = wayTo(directory);
+/** Server-sent events: each one's data, until the agent hangs up, or the signal says so. @throws KalosError */
+export async function follow(whom: Whom, path: string, heard: (data: unknown) => void, signal?: AbortSignal): Promise<void> {
+  const way = wayTo(whom);
   return new Promise((resolve, reject) => {
-    const call = open(way, { method: 'GET', path }, (response) => {
+    const failed = (error: Error): void => {
+      if (signal?.aborted === true) return resolve();
+      reject(connectFailure(error, way.where));
+    };
+    const call = open(way, { method: 'GET', path, ...(signal && { signal }) }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
@@ -120,9 +162,9 @@ export function follow(directory: string | undefined, path: string, heard: (data
           reject(error as Error);
         }
       });
-      response.on('error', reject);
+      response.on('error', failed);
     });
-    call.on('error', (error: NodeJS.ErrnoException) => reject(connectFailure(error, way.where)));
+    call.on('error', failed);
     call.end();
   });
 }

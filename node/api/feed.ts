@@ -1,18 +1,24 @@
 // What changes, as it changes: a few topics that an agent is looked at for, twice a second while somebody listens.
+import { z } from 'zod';
 import type { Agent } from '../agent.ts';
+import { wallMs } from './answers/units.ts';
 
 export const TOPICS = ['members', 'conditions', 'incidents', 'decisions', 'actions'] as const;
 export type Topic = (typeof TOPICS)[number];
 
-export interface FeedEvent {
-  /** Wall clock. */
-  atMs: number;
-  topic: Topic;
-  /** What it is about; and what of it is new. */
-  subject: string;
-  text: string;
-  data: Record<string, string | number | boolean | null>;
-}
+export const feedEventSchema = z
+  .strictObject({
+    atMs: wallMs,
+    topic: z.enum(TOPICS),
+    subject: z.string().describe('What it is about'),
+    text: z.string().describe('What of it is new; gone where it is no more'),
+    data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  })
+  .meta({
+    id: 'FeedEvent',
+    examples: [{ atMs: 1_790_000_000_000, topic: 'members', subject: 'web-1', text: 'unreachable', data: { peer: '12D3KooW…' } }],
+  });
+export type FeedEvent = z.infer<typeof feedEventSchema>;
 
 /** What is there, by name; each name's text is what must change for it to be news. */
 type Seen = Map<string, { text: string; data: FeedEvent['data'] }>;

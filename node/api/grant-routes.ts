@@ -1,17 +1,18 @@
 // The part of the local API about what the swarm lets the policies of one machine do, or keeps from them.
 import { z } from 'zod';
-import { EFFECTS, type Grant, grantShape } from '../../consensus/decisions/grants.ts';
+import { EFFECTS, grantShape } from '../../consensus/decisions/grants.ts';
 import { counted } from '../../swarm/words.ts';
 import { TOOLS } from '../action/tools.ts';
 import type { Agent } from '../agent.ts';
 import { INSPECT } from '../query/inspectors.ts';
+import { type GrantAnswer, grantsAnswer } from './answers/decisions.ts';
 import { decide, ordered, peerOf } from './order-routes.ts';
-import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_MS = 720 * HOUR_MS;
 
-export type GrantAnswer = Omit<Grant, 'signature'> & { node: string };
+export type { GrantAnswer };
 
 const reason = z.string().min(1).max(200);
 const giveSchema = z.strictObject({
@@ -25,7 +26,7 @@ const giveSchema = z.strictObject({
   reason,
 });
 
-async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.infer<typeof giveSchema>): Promise<Reply> {
+async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.infer<typeof giveSchema>) {
   const peer = peerOf(agent, node);
   if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
   const tool = TOOLS.find(({ name }) => name === granted.tool);
@@ -51,16 +52,22 @@ const grantsOf = ({ swarm, wallMs }: { swarm: Agent['swarm']; wallMs: number }):
     .all(wallMs)
     .map(({ signature: _signature, ...one }) => ({ ...one, node: swarm.nameOf(one.peer) }));
 
+const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
+
 /** What others may do is an administrator's; to look is anybody's. */
 export const GRANT_ROUTES: readonly Route[] = [
-  get('/v1/grants', 'What the swarm lets the policies of its machines do, or keeps from them', (agent) =>
-    ok({ grants: grantsOf({ swarm: agent.swarm, wallMs: agent.swarm.time.wallMs() }) }),
+  get(
+    '/v1/grants',
+    'What the swarm lets the policies of its machines do, or keeps from them',
+    { tag: 'decisions', answer: grantsAnswer },
+    (agent) => ok({ grants: grantsOf({ swarm: agent.swarm, wallMs: agent.swarm.time.wallMs() }) }),
   ),
-  post('/v1/grants', 'Lets the policies of one machine use a tool, or keeps them from it', giveSchema, give, 'admin'),
+  post('/v1/grants', 'Lets the policies of one machine use a tool, or keeps them from it', giveSchema, DECIDED, give),
   post(
     '/v1/grants/revoke',
     'Takes a grant back',
     z.strictObject({ grant: z.string().regex(/^[0-9a-f]{4,32}$/, 'an id of: kalos grant list'), reason }),
+    DECIDED,
     (agent, { grant, reason: why }) => {
       const all = agent.swarm.order.decisions.state.grants
         .all(agent.swarm.time.wallMs())
@@ -73,6 +80,5 @@ export const GRANT_ROUTES: readonly Route[] = [
         );
       return decide(agent, { kind: 'revoke', grant: only.id, reason: why });
     },
-    'admin',
   ),
 ];

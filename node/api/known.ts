@@ -1,10 +1,10 @@
 // What a request names must be there: who misspells a name is told so, and what was probably meant.
 import type { Agent } from '../agent.ts';
 import { closest, continued } from '../errors.ts';
-import { failed, type Reply } from './route.ts';
+import { type Failure, failed } from './route.ts';
 
 /** @returns what is said where no policy of that name is known here, of this machine or of an incident of another. */
-export function noSuchPolicy(agent: Agent, name: string | undefined): Reply | undefined {
+export function noSuchPolicy(agent: Agent, name: string | undefined): Failure<404> | undefined {
   const own = agent.policies().map(({ policy }) => policy.name);
   const known = [...new Set([...own, ...agent.incidents().map(({ policy }) => policy)])];
   if (name === undefined || known.includes(name)) return undefined;
@@ -14,7 +14,7 @@ export function noSuchPolicy(agent: Agent, name: string | undefined): Reply | un
 }
 
 /** Why a policy that is no live one cannot be deleted, and what can be done instead. */
-export function notLive(agent: Agent, name: string): Reply {
+export function notLive(agent: Agent, name: string): Failure<404 | 409> {
   const origin = agent.policies().find(({ policy }) => policy.name === name)?.origin;
   switch (origin) {
     case 'shipped':

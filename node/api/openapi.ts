@@ -1,47 +1,234 @@
-// The local API described in OpenAPI 3.1, from the very routes that serve it.
+// The local API described in OpenAPI 3.1, from the very routes that serve it: what they take, what they answer, how they fail, and who may.
 import { z } from 'zod';
-import type { Route } from './route.ts';
+import { feedEventSchema, TOPICS } from './feed.ts';
+import { type FailureStatus, problemSchema, type Route, TAGS } from './route.ts';
+
+type Json = Record<string, unknown>;
+
+const ABOUT = `The API of one KALOS agent. JSON both ways.
+
+**Who may.** On the Unix socket \`agent.sock\` in the agent's state directory (0600): its owner and root, without a token, for everything. Over HTTP
+(\`[api] listen\`, 127.0.0.1:9090 if nothing else is said): on loopback without a token what every user of the machine may see; everything else takes
+a token (\`kalos api-token create --scope read|operate|admin\`), each scope with those before it. The scope that a route takes is named at its security.
+
+**Failures** have one form, \`Problem\`: what is wrong, the value, and what to do, on one line. Answers may get new fields in later releases.
+
+**Time** is in milliseconds; at a moment, of the wall clock, since 1970-01-01 UTC.`;
+
+const FAILURES: Readonly<Record<Exclude<FailureStatus, 405>, readonly [name: string, description: string, headers?: Json]>> = {
+  400: ['BadRequest', 'What was sent is not what it must be: the place, the value, and what it should be'],
+  401: ['Unauthorized', 'A token is needed, or this one is not known or has ended', header('WWW-Authenticate', 'Bearer')],
+  403: ['Forbidden', 'The token does not reach so far'],
+  404: ['NotFound', 'There is no such thing'],
+  409: ['Conflict', 'It cannot be done as things are, and why'],
+  429: ['TooManyRequests', 'More than 40 requests a second (200 at once) of one asker', header('Retry-After', 'Seconds')],
+  500: ['InternalError', 'A mistake of the agent itself'],
+  503: [
+    'Unavailable',
+    'Not now: nobody coordinates (code no-quorum), the disk refuses writes, or answers asked for before are not read yet',
+  ],
+};
+
+function header(name: string, description: string): Json {
+  return { [name]: { description, schema: { type: 'string' } } };
+}
 
 /** @param version of the package. */
-export function openApi(routes: readonly Route[], version: string): Record<string, unknown> {
-  const paths: Record<string, Record<string, unknown>> = {};
-  for (const route of routes) {
-    const operations = paths[route.path] ?? {};
-    paths[route.path] = operations;
-    operations[route.method.toLowerCase()] = operation(route);
-  }
+export function openApi(routes: readonly Route[], version: string): Json {
+  const components = new Components();
+  const paths: Record<string, Json> = {};
+  for (const route of routes)
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route, components) };
+  paths['/v1/watch/{topic}'] = { get: watching(components) };
+  paths['/v1/openapi.json'] = { get: itself() };
+  paths['/metrics'] = { get: metrics() };
+  components.schema(problemSchema, 'output');
   return {
     openapi: '3.1.0',
     info: {
       title: 'KALOS agent',
       version,
-      description: 'The local API of an agent, on the Unix socket agent.sock in its state directory (0600). JSON both ways.',
+      summary: 'Keeps a machine healthy, with its peers and without a central server',
+      description: ABOUT,
+      license: { name: 'Apache License 2.0', identifier: 'Apache-2.0' },
+      contact: { name: 'Whoever runs the agent: kalos status' },
     },
-    servers: [{ url: 'http://localhost', description: 'over the Unix socket' }],
+    servers: [
+      {
+        url: '{scheme}://{host}:{port}',
+        description: 'Over HTTP; beyond loopback with TLS',
+        variables: {
+          scheme: { enum: ['http', 'https'], default: 'http' },
+          host: { default: '127.0.0.1' },
+          port: { default: '9090' },
+        },
+      },
+      {
+        url: 'http://agent.sock',
+        description: 'Over the Unix socket agent.sock of the state directory; the name does not count',
+      },
+    ],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
-      schemas: {
-        Error: { type: 'object', required: ['error'], properties: { error: { type: 'string' }, code: { type: 'string' } } },
+      schemas: components.schemas,
+      responses: Object.fromEntries(
+        Object.values(FAILURES).map(([name, description, headers]) => [
+          name,
+          { description, ...(headers && { headers }), content: json({ $ref: '#/components/schemas/Problem' }) },
+        ]),
+      ),
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'kapi_ID_SECRET',
+          description:
+            'A token of kalos api-token create; the scope that is needed is named beside it. On the Unix socket its owner needs none.',
+        },
       },
     },
   };
 }
 
-function operation({ path, method, summary, body, parameter }: Route): Record<string, unknown> {
-  const name = path.match(/\{(.+)\}/)?.[1];
-  const pattern = parameter === undefined ? {} : { pattern: `^${parameter.source}$` };
-  const failure = { description: 'What is wrong', content: json({ $ref: '#/components/schemas/Error' }) };
+function operation(route: Route, components: Components): Json {
+  const { path, method, summary, tag, scope, body, query, answer } = route;
+  const operationId = `${method.toLowerCase()}${path.replace(/[^A-Za-z0-9]+(.)?/g, (_, next: string | undefined) => (next ?? '').toUpperCase())}`;
+  const parameters = [...inPath(route), ...inQuery(query, components)];
   return {
-    operationId: `${method.toLowerCase()}${path.replace(/[^A-Za-z0-9]+(.)?/g, (_, next: string | undefined) => (next ?? '').toUpperCase())}`,
+    operationId,
     summary,
-    ...(name === undefined ? {} : { parameters: [{ name, in: 'path', required: true, schema: { type: 'string', ...pattern } }] }),
-    ...(body === undefined
-      ? {}
-      : { requestBody: { content: json(z.toJSONSchema(body, { io: 'input', unrepresentable: 'any' })) } }),
-    responses: { '200': { description: 'The answer', content: json({}) }, '400': failure, '404': failure },
+    tags: [tag],
+    security: security(scope),
+    ...(parameters.length > 0 && { parameters }),
+    ...(body !== undefined && {
+      requestBody: {
+        required: !body.safeParse(undefined).success,
+        content: json(components.schema(body, 'input')),
+      },
+    }),
+    responses: {
+      '200': { description: 'The answer', content: json(components.schema(answer, 'output')) },
+      ...failures(failuresOf(route)),
+    },
   };
 }
 
-function json(schema: unknown): Record<string, unknown> {
+/** To look is anybody's on loopback. */
+const security = (scope: Route['scope']): Json[] => (scope === 'look' ? [{}, { token: [] }] : [{ token: [scope] }]);
+
+/** Those of the route itself, and those of every one: a token, so many requests, answers that are not read. */
+export function failuresOf({ path, parameter, scope, body, query, failures: own }: Route): (keyof typeof FAILURES)[] {
+  const isGiven = body !== undefined || query !== undefined || path.includes('{');
+  const all = [
+    ...own,
+    ...(isGiven ? [400 as const] : []),
+    ...(scope === 'look' ? [] : [403 as const]),
+    ...(parameter === undefined ? [] : [404 as const]),
+    ...([401, 429, 500, 503] as const),
+  ];
+  return [...new Set(all)].sort();
+}
+
+const failures = (statuses: readonly (keyof typeof FAILURES)[]): Json =>
+  Object.fromEntries(statuses.map((status) => [String(status), { $ref: `#/components/responses/${FAILURES[status][0]}` }]));
+
+function inPath({ path, parameter }: Route): Json[] {
+  const name = path.match(/\{(.+)\}/)?.[1];
+  const pattern = parameter === undefined ? {} : { pattern: `^${parameter.source}$` };
+  return name === undefined ? [] : [{ name, in: 'path', required: true, schema: { type: 'string', ...pattern } }];
+}
+
+function inQuery(query: z.ZodObject | undefined, components: Components): Json[] {
+  return Object.entries(query?.shape ?? {}).map(([name, schema]) => {
+    const { description, ...shown } = components.schema(schema as z.ZodType, 'output');
+    return { name, in: 'query', required: false, description, schema: shown };
+  });
+}
+
+function watching(components: Components): Json {
+  const event = components.schema(feedEventSchema, 'output');
+  return {
+    operationId: 'getV1WatchTopic',
+    summary: 'What changes of a topic, as it changes',
+    description:
+      'Server-sent events until the other side hangs up: `event:` is the topic, `data:` is a FeedEvent as JSON on one line; lines that begin with a colon keep the connection. 64 listeners of one asker, 256 of all. Only what changes after the beginning is told.',
+    tags: ['watch'],
+    security: security('look'),
+    parameters: [{ name: 'topic', in: 'path', required: true, schema: { type: 'string', enum: TOPICS } }],
+    responses: {
+      '200': { description: 'Events', content: { 'text/event-stream': { schema: event } } },
+      ...failures([401, 404, 429, 503]),
+    },
+  };
+}
+
+function itself(): Json {
+  return {
+    operationId: 'getV1OpenapiJson',
+    summary: 'This description',
+    tags: ['agent'],
+    security: security('look'),
+    responses: { '200': { description: 'OpenAPI 3.1', content: json({ type: 'object' }) }, ...failures([401, 429, 503]) },
+  };
+}
+
+function metrics(): Json {
+  const text = { 'text/plain': { schema: { type: 'string' } } };
+  return {
+    operationId: 'getMetrics',
+    summary: 'The figures of this machine and of the swarm, as Prometheus reads them; over HTTP alone',
+    tags: ['watch'],
+    security: security('look'),
+    responses: { '200': { description: 'Text format 0.0.4', content: text }, ...failures([401, 429]) },
+  };
+}
+
+function json(schema: unknown): Json {
   return { 'application/json': { schema } };
+}
+
+/** Schemas that have a name are described once. */
+class Components {
+  readonly schemas: Record<string, Json> = {};
+
+  /** @param io whether it is what is sent, or what is answered */
+  schema(schema: z.ZodType, io: 'input' | 'output'): Json {
+    const made = z.toJSONSchema(z.object({ root: schema }), {
+      io,
+      unrepresentable: 'any',
+      override: io === 'input' ? tidy : open,
+    });
+    const { properties, $defs = {} } = made as unknown as { properties: { root: Json }; $defs?: Record<string, Json> };
+    const nameOf = (name: string): string =>
+      io === 'input' && $defs[name]?.additionalProperties === false ? `${name}Body` : name;
+    const hoisted = <T>(value: T): T => JSON.parse(JSON.stringify(value), (_, one) => referring(one, nameOf)) as T;
+    for (const [name, { id: _id, ...one }] of Object.entries($defs))
+      if (!name.startsWith(UNNAMED)) this.schemas[nameOf(name)] = hoisted(one);
+    return hoisted(properties.root);
+  }
+}
+
+const IN_PLACE = '#/$defs/';
+/** What refers to itself and has no name: values of JSON, whatever they are, which tools take best so. */
+const UNNAMED = '__schema';
+
+/** @param nameOf what a schema is called: what is sent may be stricter than what is answered, and has another name then */
+function referring(value: unknown, nameOf: (name: string) => string): unknown {
+  const reference = (value as { $ref?: unknown } | null)?.$ref;
+  if (typeof reference !== 'string' || !reference.startsWith(IN_PLACE)) return value;
+  const name = reference.slice(IN_PLACE.length);
+  return name.startsWith(UNNAMED) ? {} : { ...(value as Json), $ref: `#/components/schemas/${nameOf(name)}` };
+}
+
+/** What every whole number in JavaScript is within says nothing. */
+function tidy({ jsonSchema }: { jsonSchema: Json }): void {
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+}
+
+/** Answers may get new fields in later releases: who reads them must let them pass. */
+function open(context: { jsonSchema: Json }): void {
+  tidy(context);
+  if (context.jsonSchema.additionalProperties === false) delete context.jsonSchema.additionalProperties;
 }

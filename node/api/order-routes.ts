@@ -2,8 +2,7 @@
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';
-import type { Placement } from '../../consensus/decisions/placements.ts';
-import type { Decided, Lease, Pause, SwarmSilence } from '../../consensus/decisions/state.ts';
+import type { Decided } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -11,8 +10,9 @@ import { counted } from '../../swarm/words.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
 import { READS, type ReadMode } from '../agent/decisions.ts';
 import type { Agent } from '../agent.ts';
+import { decisionAnswer, type LogAnswer, logAnswer, type NovaAnswer, novaAnswer } from './answers/decisions.ts';
 import { noSuchPolicy } from './known.ts';
-import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+import { decidedSchema, done, type Failure, failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const WITHIN_MS = 10_000;
 const MAX_SHOWN = 256;
@@ -37,36 +37,9 @@ const silenceSchema = z
   .refine(({ policy, target }) => policy !== undefined || target !== undefined, 'name a policy, a target, or both');
 const liftSchema = z.strictObject({ silence: z.string().regex(/^[0-9a-f]{32}$/, 'an id of: kalos log tail') });
 
+export type { LogAnswer, NovaAnswer };
 /** How current an answer is. */
-export interface AsOf {
-  read: ReadMode;
-  /** The place in the log of the newest decision that this agent knows. */
-  index: number;
-  term: number;
-}
-
-export interface LogAnswer extends AsOf {
-  decisions: (Pick<Decided, 'index' | 'term'> & { id: string; kind: string; by: string; atMs: number; what: string })[];
-}
-
-export interface NovaAnswer extends AsOf {
-  coordinator: string | null;
-  /** The newest change of who belongs, in order; and whether this agent's roster is that. */
-  roster: { epoch: number; members: number; atMs: number; isSame: boolean } | null;
-  /** How this agent knows: from its own log, or from what the committee vouches for. */
-  seat: 'voter' | 'learner' | 'follower';
-  committee: { node: string; seat: string; leads: boolean; behind: number | null }[];
-  vouchedFor: { index: number; voters: string[]; signatures: number } | null;
-  paused: (Pause & { node: string })[];
-  silences: SwarmSilence[];
-  leases: (Lease & { node: string })[];
-  /** Members that signed two different votes: asked no more. */
-  quarantined: { node: string; by: string; atMs: number }[];
-  /** Members that nothing is to depend on. */
-  drained: { node: string; by: string; untilMs: number; reason: string }[];
-  /** Services for fail-over, and who has them: null where nobody does. */
-  placements: (Placement & { node: string | null })[];
-}
+export type AsOf = Pick<NovaAnswer, 'read' | 'index' | 'term'>;
 
 const asOf = (agent: Agent, read: ReadMode): AsOf => ({
   read,
@@ -201,7 +174,7 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
 }
 
 /** No answer of the swarm is said as such: 503, and what to do. */
-export async function ordered(work: () => Promise<Reply>): Promise<Reply> {
+export async function ordered<Done extends Reply>(work: () => Promise<Done>): Promise<Done | Failure<503>> {
   try {
     return await work();
   } catch (error) {
@@ -220,7 +193,7 @@ export function peerOf(agent: Agent, named: string): PeerId | undefined {
   return found.length === 1 ? found[0]?.subject : undefined;
 }
 
-export const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
+export const decide = (agent: Agent, wish: Wish) =>
   ordered(async () => {
     const outcome = await agent.swarm.order.decisions.decide(wish, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
@@ -229,14 +202,14 @@ export const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
   });
 
 /** About one member, which must be named so that it cannot be mistaken. */
-async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => Wish): Promise<Reply> {
+async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => Wish) {
   const peer = peerOf(agent, named);
   return peer === undefined ? failed(404, `no member is called ${named}: see kalos members`) : decide(agent, wish(peer));
 }
 
 const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().int().positive().max(MOST_DRAIN_MS), reason });
 
-async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>): Promise<Reply> {
+async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>) {
   const peer = peerOf(agent, node);
   if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
   return ordered(async () => {
@@ -247,45 +220,69 @@ async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof 
   });
 }
 
-const ROUTES: readonly Route[] = [
-  get('/v1/nova', 'Who coordinates, the committee, and what is decided and holds', (agent) => ok(nova(agent, 'local'))),
-  post('/v1/nova/read', 'The same, as current as is asked', readSchema, (agent, { read }) =>
-    ordered(async () => {
-      await agent.swarm.order.decisions.read(read, WITHIN_MS);
-      return ok(nova(agent, read));
-    }),
+const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
+
+/** What is decided for all is an administrator's; to look is anybody's. */
+export const ORDER_ROUTES: readonly Route[] = [
+  get(
+    '/v1/nova',
+    'Who coordinates, the committee, and what is decided and holds',
+    { tag: 'decisions', answer: novaAnswer },
+    (agent) => ok(nova(agent, 'local')),
   ),
-  post('/v1/log', 'The newest decisions, as current as is asked', readSchema, (agent, { read, limit }) =>
-    ordered(async () => {
-      const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
-      const decisions = state
-        .recent()
-        .slice(-limit)
-        .map((one) => {
-          const { id, kind, by, atMs } = one.decision;
-          const what = describeDecision(one, (peer) => agent.swarm.nameOf(peer));
-          return { index: one.index, term: one.term, id, kind, by: agent.swarm.nameOf(by), atMs, what };
-        });
-      return ok({ ...asOf(agent, read), decisions } satisfies LogAnswer);
-    }),
+  post(
+    '/v1/nova/read',
+    'Who coordinates, and what holds, as current as is asked',
+    readSchema,
+    { tag: 'decisions', answer: novaAnswer, failures: [503], scope: 'look' },
+    (agent, { read }) =>
+      ordered(async () => {
+        await agent.swarm.order.decisions.read(read, WITHIN_MS);
+        return ok(nova(agent, read));
+      }),
   ),
-  post('/v1/log/{index}', 'One decision', readSchema, (agent, { read }, given) =>
-    ordered(async () => {
-      const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
-      const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
-      if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
-      const what = describeDecision(found, (peer) => agent.swarm.nameOf(peer));
-      const fields = Object.entries(found.decision).map(([key, value]) => [
-        key,
-        value instanceof Uint8Array ? toHex(value) : value,
-      ]);
-      return ok({ ...asOf(agent, read), ...found, decision: Object.fromEntries(fields), what });
-    }),
+  post(
+    '/v1/log',
+    'The newest decisions, as current as is asked',
+    readSchema,
+    { tag: 'decisions', answer: logAnswer, failures: [503], scope: 'look' },
+    (agent, { read, limit }) =>
+      ordered(async () => {
+        const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
+        const decisions = state
+          .recent()
+          .slice(-limit)
+          .map((one) => {
+            const { id, kind, by, atMs } = one.decision;
+            const what = describeDecision(one, (peer) => agent.swarm.nameOf(peer));
+            return { index: one.index, term: one.term, id, kind, by: agent.swarm.nameOf(by), atMs, what };
+          });
+        return ok({ ...asOf(agent, read), decisions } satisfies LogAnswer);
+      }),
+  ),
+  post(
+    '/v1/log/{index}',
+    'One decision',
+    readSchema,
+    { tag: 'decisions', answer: decisionAnswer, failures: [404, 503], scope: 'look' },
+    (agent, { read }, given) =>
+      ordered(async () => {
+        const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
+        const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
+        if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
+        const what = describeDecision(found, (peer) => agent.swarm.nameOf(peer));
+        const fields = Object.entries(found.decision).map(([key, value]) => [
+          key,
+          value instanceof Uint8Array ? toHex(value) : value,
+        ]);
+        return ok({ ...asOf(agent, read), index: found.index, term: found.term, decision: Object.fromEntries(fields), what });
+      }),
   ),
   post(
     '/v1/nova/transfer',
     'Has another voter of the committee coordinate',
     z.strictObject({ node: z.string().min(1) }),
+    { tag: 'decisions', answer: done, failures: [404, 409, 503], scope: 'admin' },
     async (agent, { node }) => {
       const peer = peerOf(agent, node);
       if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
@@ -300,41 +297,40 @@ const ROUTES: readonly Route[] = [
       return ok({});
     },
   ),
-  post('/v1/pause', 'Has a member change nothing until it is woken', memberSchema, (agent, body) =>
+  post('/v1/pause', 'Has a member change nothing until it is woken', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'pause', peer, reason: body.reason })),
   ),
-  post('/v1/wake', 'Ends a pause', memberSchema, (agent, body) =>
+  post('/v1/wake', 'Ends a pause', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'wake', peer, reason: body.reason })),
   ),
-  post('/v1/drain', 'Has nothing depend on a member for a while', drainSchema, drain),
-  post('/v1/undrain', 'Ends that', memberSchema, (agent, body) =>
+  post('/v1/drain', 'Has nothing depend on a member for a while', drainSchema, DECIDED, drain),
+  post('/v1/undrain', 'Ends such a drain', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'undrain', peer, reason: body.reason })),
   ),
   post(
     '/v1/placements/move',
     'Has whoever runs a service for fail-over give it up to another member',
     z.strictObject({ service: name, reason }),
+    DECIDED,
     (agent, { service, reason: why }) => decide(agent, { kind: 'move', service, reason: why }),
   ),
-  post('/v1/pardon', 'Lets a member that signed two different votes be a witness again', memberSchema, (agent, body) =>
+  post('/v1/pardon', 'Lets a member that signed two different votes be a witness again', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'pardon', peer, reason: body.reason })),
   ),
-  post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
-    const { policy, target, forMs, reason: why } = body;
-    const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
-    const unknown = noSuchPolicy(agent, policy);
-    if (unknown !== undefined) return unknown;
-    return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
-  }),
-  post('/v1/swarm-silences/lift', 'Ends such a silence early', liftSchema, (agent, { silence }) =>
+  post(
+    '/v1/swarm-silences',
+    'Leaves a policy or a target alone on all machines, for a while',
+    silenceSchema,
+    DECIDED,
+    (agent, body) => {
+      const { policy, target, forMs, reason: why } = body;
+      const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
+      const unknown = noSuchPolicy(agent, policy);
+      if (unknown !== undefined) return unknown;
+      return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
+    },
+  ),
+  post('/v1/swarm-silences/lift', 'Ends such a silence early', liftSchema, DECIDED, (agent, { silence }) =>
     decide(agent, { kind: 'unsilence', silence }),
   ),
 ];
-
-const LOOKS = new Set(['/v1/log', '/v1/log/{index}', '/v1/nova/read']);
-
-/** What is decided for all is an administrator's; to look is anybody's. */
-export const ORDER_ROUTES: readonly Route[] = ROUTES.map((route) => ({
-  ...route,
-  scope: route.method === 'GET' || LOOKS.has(route.path) ? 'look' : 'admin',
-}));

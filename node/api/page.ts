@@ -6,6 +6,7 @@ import { findPackage } from '../adapters/package.ts';
 const FILES: Record<string, { name: string; type: string }> = {
   '/': { name: 'index.html', type: 'text/html; charset=utf-8' },
   '/app.js': { name: 'app.js', type: 'text/javascript; charset=utf-8' },
+  '/icon.svg': { name: 'icon.svg', type: 'image/svg+xml' },
   '/style.css': { name: 'style.css', type: 'text/css; charset=utf-8' },
 };
 const read = new Map<string, Buffer>();

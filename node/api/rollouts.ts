@@ -9,7 +9,7 @@ export interface PushedAnswer {
 }
 
 export interface TrialAnswer {
-  phase: string;
+  phase: Trial['phase'];
   canary: string[];
   /** Whose turn it is, and whose it was. */
   turn: string[];

@@ -1,7 +1,5 @@
 // What the local API answers: each route parses what it is given, and says what is wrong with it.
 import { z } from 'zod';
-import { toHex } from '../../swarm/dissemination/cbor.ts';
-import { counted } from '../../swarm/words.ts';
 import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
@@ -9,18 +7,38 @@ import { reaches, SCOPES } from '../agent/api-tokens.ts';
 import { MAX_CALLS } from '../agent/executor.ts';
 import { MAX_RULES } from '../agent/policies.ts';
 import type { Agent } from '../agent.ts';
-import { conflictText, consistencyText, inclusionText } from '../audit/proof.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
+import { explanationAnswer, incidentAnswer, recordingAnswer } from './answers/incidents.ts';
+import {
+  type ActAnswer,
+  actAnswer,
+  apiTokensAnswer,
+  caseAnswer,
+  configurationAnswer,
+  overviewAnswer,
+  policiesAnswer,
+  queryAnswer,
+  questionsAnswer,
+  reloadAnswer,
+  seriesAnswer,
+  silenceAnswer,
+  statusAnswer,
+  tablesAnswer,
+  toolsAnswer,
+} from './answers/machine.ts';
+import { apiTokenMadeAnswer } from './answers/swarm.ts';
+import { AUDIT_ROUTES } from './audit-routes.ts';
 import { BUDGET_ROUTES } from './budget-routes.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
 import { noSuchPolicy, notLive } from './known.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
 import { outcomeOf } from './outcome.ts';
-import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
+import { listed } from './pages.ts';
+import { done, type Failure, failed, get, nothing, ok, post, type Route, type Success } from './route.ts';
 import { SIGNED_ORDER_ROUTES } from './signed-order-routes.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
 import { UPGRADE_ROUTES } from './upgrade-routes.ts';
@@ -28,36 +46,32 @@ import { UPGRADE_ROUTES } from './upgrade-routes.ts';
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_REASON_LENGTH = 200;
 
-const querySchema = z.strictObject({
-  sql: z.string().min(1),
-  timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS),
-  mode: z.enum(['local', 'live']).default('live'),
-  nodes: z.string().max(2_000).optional(),
-});
+const querySchema = z
+  .strictObject({
+    sql: z.string().min(1).describe('SQLite; 10,000 characters at most'),
+    timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS).describe('For machines to answer'),
+    mode: z.enum(['local', 'live']).default('live').describe('local: this machine, and what it knows; live: machines are asked'),
+    nodes: z
+      .string()
+      .max(2_000)
+      .optional()
+      .describe('Which are asked: names, or column=value of the table nodes; all where it is not given'),
+  })
+  .meta({ examples: [{ sql: 'select node, state, cpu from nodes' }] });
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(MAX_REASON_LENGTH) });
 const answerSchema = z.strictObject({ answer: z.enum(['approved', 'rejected']) });
-const actSchema = z.strictObject({
-  calls: z
-    .array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])))
-    .min(1)
-    .max(MAX_CALLS),
-  reason: z.string().min(1).max(MAX_REASON_LENGTH),
-  dryRun: z.boolean(),
-});
+const actSchema = z
+  .strictObject({
+    calls: z
+      .array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])))
+      .min(1)
+      .max(MAX_CALLS),
+    reason: z.string().min(1).max(MAX_REASON_LENGTH),
+    dryRun: z.boolean().describe('Only says what it would change'),
+  })
+  .meta({ examples: [{ calls: [{ tool: 'service.restart', service: 'web' }], reason: 'a new configuration', dryRun: true }] });
 
-/** What came of a person's call, as the command line shows it. */
-export interface ActAnswer {
-  plan: string;
-  /** `confirmed`, `undone` or `failed` where it was done; `read`; `dry-run`; or the guard's verdict. */
-  result: string;
-  detail: string;
-  diff: string[];
-  risk: string;
-  /** Empty where nothing does. */
-  undo: string;
-  /** What a tool that only reads has read. */
-  value?: unknown;
-}
+export type { ActAnswer };
 
 const apiTokenSchema = z.strictObject({
   name: z.string().max(60).default(''),
@@ -68,10 +82,14 @@ const apiTokenSchema = z.strictObject({
     .min(1_000)
     .max(400 * 86_400_000),
 });
-const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).max(MAX_RULES) });
+const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).max(MAX_RULES) }).meta({
+  examples: [
+    { policies: [{ name: 'many-processes', when: "metrics['system.process.count'] > 2000", summary: 'too many processes' }] },
+  ],
+});
 
 /** All of them, or none: what was in force stays so where one is wrong. */
-async function applyPolicies(agent: Agent, policies: readonly unknown[]): Promise<Reply> {
+async function applyPolicies(agent: Agent, policies: readonly unknown[]) {
   try {
     return ok({ applied: await agent.applyPolicies(policies) });
   } catch (error) {
@@ -80,7 +98,7 @@ async function applyPolicies(agent: Agent, policies: readonly unknown[]): Promis
   }
 }
 
-async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSchema>): Promise<Reply> {
+async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSchema>) {
   const { executor } = agent;
   const [only] = calls;
   const { tool, call } = parseCall(only);
@@ -108,7 +126,7 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
 }
 
 /** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
-async function rollback(agent: Agent, id: string): Promise<Reply> {
+async function rollback(agent: Agent, id: string) {
   const entry = await agent.executor.entry(id);
   if (entry === undefined) return failed(404, `nothing was done under ${id}`);
   if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only what was confirmed can be rolled back`);
@@ -128,8 +146,12 @@ function declaration(tool: Tool) {
   return { ...base, blastRadius, verification, timeoutMs, rate };
 }
 
-const orMissing = (value: unknown, missing: string): Reply => (value === undefined ? failed(404, missing) : ok(value));
-const MANY = /\d{1,12}/;
+const orMissing = <Body>(value: Body | undefined, missing: string): Success<Body> | Failure<404> =>
+  value === undefined ? failed(404, missing) : ok(value);
+/** So that texts sort as moments do. */
+const dated = (wallMs: number): string => String(Math.round(wallMs)).padStart(16, '0');
+const named = z.strictObject({ name: z.string() });
+const haltedAnswer = z.strictObject({ halted: z.string().nullable().describe('Why acting is halted; null while it is not') });
 
 const ALL: readonly Route[] = [
   ...SWARM_ROUTES,
@@ -139,160 +161,196 @@ const ALL: readonly Route[] = [
   ...GRANT_ROUTES,
   ...BUDGET_ROUTES,
   ...SIGNED_ORDER_ROUTES,
-  get('/v1/status', 'The agent, its swarm, its conditions and services', (agent) => ok(agent.status())),
-  get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
+  get('/v1/status', 'The agent, its swarm, its conditions and services', { tag: 'agent', answer: statusAnswer }, (agent) =>
+    ok(agent.status()),
+  ),
+  get(
+    '/v1/overview',
+    'What the live view shows: series, processes, incidents',
+    { tag: 'agent', answer: overviewAnswer },
+    (agent) => ok(agent.overview()),
+  ),
   post(
     '/v1/stop',
     'Has the agent leave the swarm and end, in order',
     nothing,
+    { tag: 'agent', answer: done, scope: 'admin' },
     () => {
       process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
       return ok({});
     },
-    'admin',
   ),
-  {
-    ...get('/v1/config', 'The configuration in force, and where each key comes from', (agent) =>
-      orMissing(agent.edge?.configuration(), 'this agent has no configuration of its own'),
-    ),
-    scope: 'admin',
-  },
+  get(
+    '/v1/config',
+    'The configuration in force, and where each key comes from',
+    { tag: 'agent', answer: configurationAnswer, failures: [404], scope: 'admin' },
+    (agent) => orMissing(agent.edge?.configuration(), 'this agent has no configuration of its own'),
+  ),
   post(
     '/v1/config/reload',
     'Reads the configuration again, and applies what can change without a restart',
     nothing,
+    { tag: 'agent', answer: reloadAnswer, failures: [404], scope: 'admin' },
     async (agent) => orMissing(await agent.edge?.reload(), 'this agent has no configuration of its own'),
-    'admin',
   ),
   post(
     '/v1/api-tokens',
     'Makes a token for the API over HTTP',
     apiTokenSchema,
+    { tag: 'tokens', answer: apiTokenMadeAnswer, scope: 'admin' },
     async (agent, { name, scope, ttlMs }) => {
       const untilMs = Date.now() + ttlMs;
       return ok({ token: await agent.apiTokens.make(name, scope, untilMs), untilMs });
     },
-    'admin',
   ),
-  get('/v1/api-tokens', 'The tokens for the API over HTTP', (agent) => ok(agent.apiTokens.list())),
+  get('/v1/api-tokens', 'The tokens for the API over HTTP', { tag: 'tokens', answer: apiTokensAnswer }, (agent) =>
+    ok(agent.apiTokens.list()),
+  ),
   post(
     '/v1/api-tokens/{id}/removal',
     'Ends such a token',
     nothing,
+    { tag: 'tokens', answer: z.strictObject({ id: z.string() }), failures: [404], scope: 'admin' },
     async (agent, _body, id) => ((await agent.apiTokens.end(id)) ? ok({ id }) : failed(404, `there is no token ${id}`)),
-    'admin',
   ),
   post(
     '/v1/query',
     'SQL over the whole swarm',
     querySchema,
+    { tag: 'query', answer: queryAnswer, scope: 'look' },
     async (agent, { sql, timeoutMs, mode, nodes }, _parameter, { level, name }) => {
       const result = await agent.query(sql, { timeoutMs, mode, nodes, isTrusted: reaches(level, 'read'), asker: name });
       return result.ok ? ok(result.answer) : failed(400, result.message);
     },
-    'look',
   ),
-  get('/v1/questions', 'Questions that operators ask, as SQL', (agent) => ok(agent.questions())),
-  get('/v1/tables', 'The tables that SQL can ask', () => ok(TABLES.map(describedTable))),
-  get('/v1/series', 'The names of all series', (agent) => ok(agent.series())),
-  get('/v1/series/{name}', 'What a series was: ten minutes by the second, six hours by the minute', (agent, name) =>
-    orMissing(agent.past(name), `no series ${name}`),
+  get('/v1/questions', 'Questions that operators ask, as SQL', { tag: 'query', answer: questionsAnswer }, (agent) =>
+    ok(agent.questions()),
   ),
-  get('/v1/cases', 'What was tried, and whether it helped', (agent) => ok(agent.cases())),
-  get('/v1/incidents', 'The incidents that this agent remembers, oldest first', (agent) => ok(agent.incidents())),
-  get('/v1/incidents/{id}/recording', 'The minute before an incident of this machine', async (agent, id) =>
-    orMissing(await agent.recording(id), `no recording of ${id} is kept on this machine`),
-  ),
-  get('/v1/incidents/{id}/explanation', 'An incident of any member, from sample to outcome', async (agent, id, { name }) => {
-    const result = await agent.explain(id, name);
-    return result.ok ? ok(result.explanation) : failed(404, result.message);
+  get('/v1/tables', 'The tables that SQL can ask', { tag: 'query', answer: tablesAnswer }, () => ok(TABLES.map(describedTable))),
+  listed('/v1/series', 'The names of all series', {
+    tag: 'query',
+    item: z.string(),
+    read: (agent) => agent.series().toSorted(),
+    keyOf: (name) => name,
   }),
-  get('/v1/policies', 'All policies, their origin, and what their thresholds are now', (agent) => ok(agent.policies())),
-  post('/v1/policies', 'Adds or replaces live policies: all of them, or none', policiesSchema, (agent, { policies }) =>
-    applyPolicies(agent, policies),
+  get(
+    '/v1/series/{name}',
+    'What a series was: ten minutes by the second, six hours by the minute',
+    { tag: 'query', answer: seriesAnswer, failures: [404] },
+    (agent, name) => orMissing(agent.past(name), `no series ${name}`),
   ),
-  post('/v1/policies/{name}/removal', 'Takes a live policy away', nothing, async (agent, _body, name) =>
-    (await agent.removePolicy(name)) ? ok({ name }) : notLive(agent, name),
-  ),
-  post('/v1/policies/{name}/reset', 'Has a policy’s thresholds learn anew', nothing, (agent, _body, name) => {
-    const unknown = noSuchPolicy(agent, name);
-    if (unknown === undefined) agent.resetPolicy(name);
-    return unknown ?? ok({ name });
+  listed('/v1/cases', 'What was tried, and whether it helped, oldest first', {
+    tag: 'incidents',
+    item: caseAnswer,
+    read: (agent) => agent.cases(),
+    keyOf: ({ atMs, id }) => `${dated(atMs)} ${id}`,
   }),
-  get('/v1/tools', 'The tools, as they declare themselves', () => ok(TOOLS.map(declaration))),
-  post('/v1/actions', 'Carries out a plan of a person’s, or shows what it would do', actSchema, (agent, request) =>
-    act(agent, request),
+  listed('/v1/incidents', 'The incidents that this agent remembers, oldest first', {
+    tag: 'incidents',
+    item: incidentAnswer,
+    read: (agent) => agent.incidents(),
+    keyOf: ({ openedMs, id }) => `${dated(openedMs)} ${id}`,
+  }),
+  get(
+    '/v1/incidents/{id}/recording',
+    'The minute before an incident of this machine',
+    { tag: 'incidents', answer: recordingAnswer, failures: [404] },
+    async (agent, id) => orMissing(await agent.recording(id), `no recording of ${id} is kept on this machine`),
   ),
-  post('/v1/actions/{id}/rollback', 'Undoes what was confirmed under an id', nothing, (agent, _body, id) => rollback(agent, id)),
-  post('/v1/approvals/{id}', 'Answers what waits for approval', answerSchema, async (agent, { answer }, id) =>
-    (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
+  get(
+    '/v1/incidents/{id}/explanation',
+    'An incident of any member, from sample to outcome',
+    { tag: 'incidents', answer: explanationAnswer, failures: [404] },
+    async (agent, id, { name }) => {
+      const result = await agent.explain(id, name);
+      return result.ok ? ok(result.explanation) : failed(404, result.message);
+    },
+  ),
+  get(
+    '/v1/policies',
+    'All policies, their origin, and what their thresholds are now',
+    { tag: 'policies', answer: policiesAnswer },
+    (agent) => ok(agent.policies()),
+  ),
+  post(
+    '/v1/policies',
+    'Adds or replaces live policies: all of them, or none',
+    policiesSchema,
+    { tag: 'policies', answer: z.strictObject({ applied: z.array(z.string()).describe('Their names') }) },
+    (agent, { policies }) => applyPolicies(agent, policies),
+  ),
+  post(
+    '/v1/policies/{name}/removal',
+    'Takes a live policy away',
+    nothing,
+    { tag: 'policies', answer: named, failures: [404, 409] },
+    async (agent, _body, name) => ((await agent.removePolicy(name)) ? ok({ name }) : notLive(agent, name)),
+  ),
+  post(
+    '/v1/policies/{name}/reset',
+    'Has a policy’s thresholds learn anew',
+    nothing,
+    { tag: 'policies', answer: named, failures: [404] },
+    (agent, _body, name) => {
+      const unknown = noSuchPolicy(agent, name);
+      if (unknown === undefined) agent.resetPolicy(name);
+      return unknown ?? ok({ name });
+    },
+  ),
+  get('/v1/tools', 'The tools, as they declare themselves', { tag: 'actions', answer: toolsAnswer }, () =>
+    ok(TOOLS.map(declaration)),
+  ),
+  post(
+    '/v1/actions',
+    'Carries out a plan of a person’s, or shows what it would do',
+    actSchema,
+    { tag: 'actions', answer: actAnswer },
+    (agent, request) => act(agent, request),
+  ),
+  post(
+    '/v1/actions/{id}/rollback',
+    'Undoes what was confirmed under an id',
+    nothing,
+    { tag: 'actions', answer: actAnswer, failures: [404, 409] },
+    (agent, _body, id) => rollback(agent, id),
+  ),
+  post(
+    '/v1/approvals/{id}',
+    'Answers what waits for approval',
+    answerSchema,
+    { tag: 'actions', answer: answerSchema.extend({ id: z.string() }), failures: [404] },
+    async (agent, { answer }, id) =>
+      (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
   ),
   post(
     '/v1/silences',
     'Leaves a policy or a target alone for a while',
     silenceRequestSchema,
+    { tag: 'policies', answer: silenceAnswer, failures: [404] },
     async (agent, request) => noSuchPolicy(agent, request.policy) ?? ok(await agent.executor.silence(request)),
   ),
-  post('/v1/silences/{id}/lift', 'Ends a silence early', nothing, async (agent, _body, id) =>
-    (await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
+  post(
+    '/v1/silences/{id}/lift',
+    'Ends a silence early',
+    nothing,
+    { tag: 'policies', answer: z.strictObject({ id: z.string() }), failures: [404] },
+    async (agent, _body, id) => ((await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`)),
   ),
   post(
     '/v1/halt',
     'Halts all acting on this machine; it stays halted over a restart',
     reasonSchema,
+    { tag: 'actions', answer: haltedAnswer },
     async (agent, { reason }) => {
       await agent.executor.halt(reason);
       return ok({ halted: reason });
     },
   ),
-  post('/v1/resume', 'Allows acting again', nothing, async (agent) => {
+  post('/v1/resume', 'Allows acting again', nothing, { tag: 'actions', answer: haltedAnswer }, async (agent) => {
     await agent.executor.resume();
     return ok({ halted: null });
   }),
-  get('/v1/audit/standing', 'Who has signed this audit, and whose cannot be believed', (agent) => {
-    const { signed, conflicts } = agent.auditWatch.standing;
-    return ok({
-      signed: signed.map(({ witness, size }) => ({ node: agent.swarm.nameOf(witness), size })),
-      conflicts: conflicts.map(({ peer, why, conflict }) => ({
-        node: agent.swarm.nameOf(peer),
-        peer,
-        why,
-        proof: conflictText(conflict),
-      })),
-    });
-  }),
-  get('/v1/audit/verification', 'Reads the whole audit log again', async (agent) => {
-    const check = await agent.audit.verify();
-    return ok(check.ok ? { ...check, root: check.root === undefined ? '' : toHex(check.root) } : check);
-  }),
-  get(
-    '/v1/audit/records/last/{count}',
-    'The newest records of the audit log',
-    async (agent, count) => ok(await agent.audit.tail(Number(count))),
-    /\d{1,4}/,
-  ),
-  get(
-    '/v1/audit/records/{index}/proof',
-    'A proof that a record is in the log',
-    async (agent, index) => {
-      const proof = await agent.audit.prove(Number(index));
-      return proof === undefined
-        ? failed(404, `the log has no record ${index}; it has ${agent.audit.records}`)
-        : ok(inclusionText(proof));
-    },
-    MANY,
-  ),
-  get(
-    '/v1/audit/consistency/{size}',
-    'A proof that the log of now begins with what it was',
-    async (agent, size) => {
-      const proof = await agent.audit.proveConsistency(Number(size));
-      return proof === undefined
-        ? failed(404, `the log was never of size ${size}; it has ${counted(agent.audit.records, 'record')}`)
-        : ok(consistencyText(proof));
-    },
-    MANY,
-  ),
+  ...AUDIT_ROUTES,
 ];
 
 /** What was done, and who may come in, is not for everybody's eyes. */

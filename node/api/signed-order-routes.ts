@@ -4,7 +4,7 @@ import { MOST_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-o
 import { OrderRefused } from '../agent/signed-orders.ts';
 import type { Agent } from '../agent.ts';
 import { outcomeOf } from './outcome.ts';
-import { failed, ok, post, type Reply, type Route } from './route.ts';
+import { type Failure, failed, ok, post, type Reply, type Route } from './route.ts';
 
 const HOUR_MS = 3_600_000;
 const draftSchema = z.strictObject({
@@ -14,7 +14,7 @@ const draftSchema = z.strictObject({
 });
 
 /** What is refused is said as such. */
-async function orRefused(work: () => Promise<Reply>): Promise<Reply> {
+async function orRefused<Done extends Reply>(work: () => Promise<Done>): Promise<Done | Failure<409>> {
   try {
     return await work();
   } catch (error) {
@@ -23,14 +23,30 @@ async function orRefused(work: () => Promise<Reply>): Promise<Reply> {
   }
 }
 
+const signedOrder = orderSchema.meta({ id: 'SignedOrder' });
+const performedAnswer = z.strictObject({
+  plan: z.string().describe('Its id'),
+  result: z.string().describe('confirmed, undone or failed; or the guard’s verdict where nothing was done'),
+  detail: z.string(),
+});
+
 export const SIGNED_ORDER_ROUTES: readonly Route[] = [
-  post('/v1/orders/draft', 'What two operators are to sign', draftSchema, (agent: Agent, { calls, reason, forMs }) =>
-    orRefused(async () => ok(await agent.orders.draft(calls, reason, forMs))),
+  post(
+    '/v1/orders/draft',
+    'What two operators are to sign',
+    draftSchema,
+    { tag: 'actions', answer: signedOrder, failures: [409] },
+    (agent: Agent, { calls, reason, forMs }) => orRefused(async () => ok(await agent.orders.draft(calls, reason, forMs))),
   ),
-  post('/v1/orders/commit', 'Carries out what two operators have signed', orderSchema, (agent: Agent, order: SignedOrder) =>
-    orRefused(async () => {
-      const performed = await agent.orders.commit(order);
-      return ok({ plan: performed.plan, ...outcomeOf(performed) });
-    }),
+  post(
+    '/v1/orders/commit',
+    'Carries out what two operators have signed',
+    signedOrder,
+    { tag: 'actions', answer: performedAnswer, failures: [409] },
+    (agent: Agent, order: SignedOrder) =>
+      orRefused(async () => {
+        const performed = await agent.orders.commit(order);
+        return ok({ plan: performed.plan, ...outcomeOf(performed) });
+      }),
   ),
 ];

@@ -3,7 +3,19 @@ import { z } from 'zod';
 import { MAX_NAME } from '../../swarm/identity/record.ts';
 import { type Roll, RollError, type RootAction } from '../agent/roll.ts';
 import type { Agent } from '../agent.ts';
-import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
+import {
+  joinTokenAnswer,
+  joinTokensAnswer,
+  memberAnswer,
+  memberCertificateAnswer,
+  networkKeyAnswer,
+  operatorsAnswer,
+  recoveryAnswer,
+  rootDraftAnswer,
+  trafficAnswer,
+} from './answers/swarm.ts';
+import { listed } from './pages.ts';
+import { done, type Failure, failed, get, nothing, ok, post, type Route, type Success } from './route.ts';
 
 const DAY_MS = 86_400_000;
 const name = z
@@ -47,54 +59,95 @@ const commitSchema = z.strictObject({
 });
 
 /** What cannot be done is said as such. */
-async function rolled(agent: Agent, what: (roll: Roll) => unknown): Promise<Reply> {
+async function rolled<Body>(agent: Agent, what: (roll: Roll) => Promise<Body> | Body): Promise<Success<Body> | Failure<409>> {
   try {
-    return ok((await what(agent.roll)) ?? {});
+    return ok(await what(agent.roll));
   } catch (error) {
     if (error instanceof RollError) return failed(409, error.message);
     throw error;
   }
 }
 
-const ROUTES: readonly Route[] = [
-  get('/v1/recovery', 'Who could begin the committee anew, and what each member knows', (agent) =>
-    rolled(agent, (roll) => roll.recovery()),
-  ),
-  get('/v1/members', 'The members of the swarm, and how each is seen from here', (agent) =>
-    rolled(agent, (roll) => roll.members(false)),
-  ),
-  get('/v1/traffic', 'What this agent has sent since its start, by protocol, without lower layers’ headers', (agent) =>
-    ok(Object.fromEntries(agent.traffic())),
-  ),
-  get('/v1/members/all', 'Those too that left or were removed', (agent) => rolled(agent, (roll) => roll.members(true))),
-  get('/v1/members/{name}', 'One member', (agent, given) => rolled(agent, (roll) => roll.member(given))),
-  post('/v1/members/{name}/revocation', 'Ends a membership', z.strictObject({ reason }), (agent, body, given) =>
-    rolled(agent, (roll) => roll.revoke(given, body.reason)),
-  ),
-  post('/v1/members/{name}/name', 'Gives a member another name', z.strictObject({ name }), (agent, body, given) =>
-    rolled(agent, (roll) => roll.rename(given, body.name)),
-  ),
-  post('/v1/tokens', 'Makes a join token', tokenSchema, (agent, body) => rolled(agent, (roll) => roll.makeToken(body))),
-  get('/v1/tokens', 'The tokens that this issuer made', (agent) => rolled(agent, (roll) => roll.tokens())),
-  post('/v1/tokens/{id}/removal', 'Ends a token early', nothing, (agent, _body, id) =>
-    rolled(agent, (roll) => roll.endToken(id)),
-  ),
-  post('/v1/leave', 'Leaves the swarm for good', z.strictObject({ force: z.boolean().default(false) }), (agent, { force }) =>
-    rolled(agent, () => agent.leave(force)),
-  ),
-  post('/v1/network-key', 'Gives the swarm a new network key', rotationSchema, (agent, { keepMs }) =>
-    rolled(agent, (roll) => roll.rotateNetworkKey(keepMs)),
-  ),
-  get('/v1/operators', 'The operators of the swarm', (agent) => rolled(agent, (roll) => roll.operators())),
-  post('/v1/root/draft', 'What root keys are to sign', draftSchema, (agent, action) =>
-    rolled(agent, (roll) => roll.draft(action)),
-  ),
-  post('/v1/root/commit', 'Publishes what root keys have signed', commitSchema, (agent, { kind, body, signatures }) =>
-    rolled(agent, (roll) => roll.commit(kind, body, signatures)),
-  ),
-];
+const changing = <T>(answer: z.ZodType<T>) => ({ tag: 'members', answer, failures: [409], scope: 'admin' }) as const;
+/** Done, and nothing to say of it. */
+const quietly = async (work: Promise<void>): Promise<Record<string, never>> => {
+  await work;
+  return {};
+};
 
 /** Who belongs is an administrator's to change. */
-export const SWARM_ROUTES: readonly Route[] = ROUTES.map((route) =>
-  route.method === 'POST' ? { ...route, scope: 'admin' } : route,
-);
+export const SWARM_ROUTES: readonly Route[] = [
+  get(
+    '/v1/recovery',
+    'Who could begin the committee anew, and what each member knows',
+    { tag: 'members', answer: recoveryAnswer },
+    (agent) => ok(agent.roll.recovery()),
+  ),
+  listed('/v1/members', 'The members of the swarm, and how each is seen from here', {
+    tag: 'members',
+    item: memberAnswer,
+    read: (agent) => agent.roll.members(false),
+    keyOf: ({ name: called, peer }) => `${called} ${peer}`,
+  }),
+  get(
+    '/v1/traffic',
+    'What this agent has sent since its start, by protocol, without lower layers’ headers',
+    { tag: 'agent', answer: trafficAnswer },
+    (agent) => ok(Object.fromEntries(agent.traffic())),
+  ),
+  listed('/v1/members/all', 'Those too that left or were removed', {
+    tag: 'members',
+    item: memberAnswer,
+    read: (agent) => agent.roll.members(true),
+    keyOf: ({ name: called, peer }) => `${called} ${peer}`,
+  }),
+  get('/v1/members/{name}', 'One member', { tag: 'members', answer: memberAnswer, failures: [409] }, (agent, given) =>
+    rolled(agent, (roll) => roll.member(given)),
+  ),
+  post(
+    '/v1/members/{name}/revocation',
+    'Ends a membership',
+    z.strictObject({ reason }),
+    changing(memberCertificateAnswer),
+    (agent, body, given) => rolled(agent, (roll) => roll.revoke(given, body.reason)),
+  ),
+  post(
+    '/v1/members/{name}/name',
+    'Gives a member another name',
+    z.strictObject({ name }),
+    changing(memberCertificateAnswer),
+    (agent, body, given) => rolled(agent, (roll) => roll.rename(given, body.name)),
+  ),
+  post('/v1/tokens', 'Makes a join token', tokenSchema, changing(joinTokenAnswer), (agent, body) =>
+    rolled(agent, (roll) => roll.makeToken(body)),
+  ),
+  get('/v1/tokens', 'The tokens that this issuer made', { tag: 'members', answer: joinTokensAnswer }, (agent) =>
+    ok(agent.roll.tokens()),
+  ),
+  post('/v1/tokens/{id}/removal', 'Ends a token early', nothing, changing(done), (agent, _body, id) =>
+    rolled(agent, (roll) => quietly(roll.endToken(id))),
+  ),
+  post(
+    '/v1/leave',
+    'Leaves the swarm for good',
+    z.strictObject({ force: z.boolean().default(false) }),
+    changing(done),
+    (agent, { force }) => rolled(agent, () => quietly(agent.leave(force))),
+  ),
+  post('/v1/network-key', 'Gives the swarm a new network key', rotationSchema, changing(networkKeyAnswer), (agent, { keepMs }) =>
+    rolled(agent, (roll) => roll.rotateNetworkKey(keepMs)),
+  ),
+  get('/v1/operators', 'The operators of the swarm', { tag: 'members', answer: operatorsAnswer }, (agent) =>
+    ok(agent.roll.operators()),
+  ),
+  post('/v1/root/draft', 'What root keys are to sign', draftSchema, changing(rootDraftAnswer), (agent, action) =>
+    rolled(agent, (roll) => roll.draft(action)),
+  ),
+  post(
+    '/v1/root/commit',
+    'Publishes what root keys have signed',
+    commitSchema,
+    changing(done),
+    (agent, { kind, body, signatures }) => rolled(agent, (roll) => quietly(roll.commit(kind, body, signatures))),
+  ),
+];

@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { MOST_CANARIES, MOST_HASTE_MS, MOST_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
 import type { Agent } from '../agent.ts';
+import { upgradePushedAnswer, upgradesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
 import { decide, ordered } from './order-routes.ts';
 import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
-import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
 /** As JSON has it, in base64. */
@@ -29,7 +30,7 @@ function upgradesOf(agent: Agent): UpgradesAnswer {
   return { ...rollout, versions };
 }
 
-async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof upgradeSchema>): Promise<Reply> {
+async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof upgradeSchema>) {
   const bytes = Buffer.from(archive, 'base64');
   if (bytes.length > MOST_RELEASE_BYTES) return failed(400, `a release is ${MOST_RELEASE_BYTES} bytes at most`);
   const peers = canariesOf(agent, canary);
@@ -50,21 +51,29 @@ async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof up
 
 /** What all machines run is an administrator's; to look is anybody's. */
 export const UPGRADE_ROUTES: readonly Route[] = [
-  get('/v1/upgrades', 'Releases of KALOS: good, being tried, and what became of the last', (agent) => ok(upgradesOf(agent))),
-  {
-    ...post('/v1/upgrades', 'Has a release tried on a few members, then taken by all in waves', upgradeSchema, push, 'admin'),
-    mostBytes: MOST_BODY_BYTES,
-  },
+  get(
+    '/v1/upgrades',
+    'Releases of KALOS: good, being tried, and what became of the last',
+    { tag: 'rollouts', answer: upgradesAnswer },
+    (agent) => ok(upgradesOf(agent)),
+  ),
+  post(
+    '/v1/upgrades',
+    'Has a release tried on a few members, then taken by all in waves',
+    upgradeSchema,
+    { tag: 'rollouts', answer: upgradePushedAnswer, failures: [404, 409, 503], scope: 'admin', mostBytes: MOST_BODY_BYTES },
+    push,
+  ),
   post(
     '/v1/upgrades/withdraw',
     'Takes the newest release back',
     z.strictObject({ reason: z.string().min(1).max(200) }),
+    { tag: 'rollouts', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' },
     (agent, { reason }) => {
       const { candidate, good } = agent.swarm.order.decisions.state.upgrades.state;
       const upgrade = candidate?.id ?? good?.id;
       if (upgrade === undefined) return failed(404, 'there is no release: see kalos upgrade status');
       return decide(agent, { kind: 'upgrade-withdraw', upgrade, reason });
     },
-    'admin',
   ),
 ];

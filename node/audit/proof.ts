@@ -7,51 +7,54 @@ import { type ConsistencyProof, headBytes, type InclusionProof, recordBytes, typ
 import { leafHash, rootFromInclusion, rootsFromConsistency } from './merkle.ts';
 import { type AuditConflict, conflictOf } from './witness.ts';
 
-const hex = (length: number) =>
-  z
-    .string()
-    .regex(new RegExp(`^[0-9a-f]{${2 * length}}$`))
-    .transform((text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));
+const hexText = (length: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * length}}$`));
+const hexBytes = (length: number) =>
+  hexText(length).transform((text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));
 
-const headSchema = z.strictObject({
-  size: z.number().int().positive(),
-  root: hex(HASH_BYTES),
-  atMs: z.number().int(),
-  signer: z.string().max(64),
-  signature: hex(SIGNATURE_BYTES),
-});
-const path = z.array(hex(HASH_BYTES)).max(64);
-
-export const proofSchema = z.discriminatedUnion('type', [
-  /** Of two heads that one agent signed, that they are not of one log. */
-  z.strictObject({
-    type: z.literal('conflict'),
-    earlier: headSchema,
-    later: headSchema,
-    instead: z.strictObject({ oldRoot: hex(HASH_BYTES), path }).nullable(),
-  }),
-  z.strictObject({
-    type: z.literal('inclusion'),
-    record: z.strictObject({
-      index: z.number().int().nonnegative(),
-      atMs: z.number().int(),
-      kind: z.enum(['start', 'intent', 'outcome', 'refused', 'control']),
-      subject: z.string(),
-      text: z.string(),
+function proofOf<Hex extends z.ZodType>(hex: (length: number) => Hex) {
+  const head = z.strictObject({
+    size: z.number().int().positive(),
+    root: hex(HASH_BYTES),
+    atMs: z.number().int(),
+    signer: z.string().max(64),
+    signature: hex(SIGNATURE_BYTES),
+  });
+  const path = z.array(hex(HASH_BYTES)).max(64);
+  return z.discriminatedUnion('type', [
+    /** Of two heads that one agent signed, that they are not of one log. */
+    z.strictObject({
+      type: z.literal('conflict'),
+      earlier: head,
+      later: head,
+      instead: z.strictObject({ oldRoot: hex(HASH_BYTES), path }).nullable(),
     }),
-    head: headSchema,
-    path,
-  }),
-  z.strictObject({
-    type: z.literal('consistency'),
-    oldSize: z.number().int().positive(),
-    oldRoot: hex(HASH_BYTES),
-    head: headSchema,
-    path,
-  }),
-]);
+    z.strictObject({
+      type: z.literal('inclusion'),
+      record: z.strictObject({
+        index: z.number().int().nonnegative(),
+        atMs: z.number().int(),
+        kind: z.enum(['start', 'intent', 'outcome', 'refused', 'control']),
+        subject: z.string(),
+        text: z.string(),
+      }),
+      head,
+      path,
+    }),
+    z.strictObject({
+      type: z.literal('consistency'),
+      oldSize: z.number().int().positive(),
+      oldRoot: hex(HASH_BYTES),
+      head,
+      path,
+    }),
+  ]);
+}
+
+/** As it is handed on: bytes in hex. */
+export const proofTextSchema = proofOf(hexText);
+export const proofSchema = proofOf(hexBytes);
 export type Proof = z.infer<typeof proofSchema>;
-export type ProofText = z.input<typeof proofSchema>;
+export type ProofText = z.infer<typeof proofTextSchema>;
 
 const headText = ({ size, root, atMs, signer, signature }: SignedHead) => ({
   size,

@@ -6,7 +6,7 @@ import type { MemberCertificate, OperatorCertificate, Role } from '../../swarm/i
 import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
 import { counted } from '../../swarm/words.ts';
 import type { MemberRow, RootAction, RootDraft } from '../agent/roll.ts';
-import { callAgent } from '../api/client.ts';
+import { callAgent, callForAll } from '../api/client.ts';
 import type { GrantAnswer } from '../api/grant-routes.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { keyFrom, makeKey } from '../config/adapters/swarm-files.ts';
@@ -30,7 +30,7 @@ function memberPath(name: string, rest = ''): string {
 }
 
 export async function listMembers(directory: Directory, all: boolean, format: Format): Promise<number> {
-  const known = await callAgent<MemberRow[]>(directory, 'GET', '/v1/members/all');
+  const known = await callForAll<MemberRow>(directory, '/v1/members/all');
   const members = known.filter(({ state }) => all || state !== 'removed').map((one) => ({ ...one, status: wordsOf(one) }));
   const role = ({ role: given, issuer, deputy, coordinator }: MemberRow): string =>
     [given, ...(issuer ? [deputy ? 'deputy issuer' : 'issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { openRegular } from '../adapters/regular-file.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
 import type { AgentStatus } from '../agent.ts';
-import { callAgent } from '../api/client.ts';
+import { callAgent, callForAll } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { closest, KalosError, reasonOf } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
@@ -51,7 +51,7 @@ interface SeriesPast {
 
 /** What series were: ten minutes by the second, and where it is kept six hours by the minute. @param names parts of names. */
 export async function history(directory: string | undefined, names: readonly string[], format: Format): Promise<number> {
-  const all = await callAgent<string[]>(directory, 'GET', '/v1/series');
+  const all = await callForAll<string>(directory, '/v1/series');
   const chosen = all.filter((name) => names.length === 0 || names.some((part) => name.includes(part)));
   if (chosen.length === 0)
     throw new KalosError('not-found', `no series named like ${names.join(' or ')}`, 'see: kalos metrics --history');
@@ -107,9 +107,7 @@ async function showsPolicy(directory: string | undefined, name: string): Promise
 
 /** @param policy undefined: of all. */
 export async function cases(directory: string | undefined, policy: string | undefined, format: Format): Promise<number> {
-  const all = (await callAgent<Case[]>(directory, 'GET', '/v1/cases')).filter(
-    (one) => policy === undefined || one.policy === policy,
-  );
+  const all = (await callForAll<Case>(directory, '/v1/cases')).filter((one) => policy === undefined || one.policy === policy);
   if (policy !== undefined && all.length === 0) await showsPolicy(directory, policy);
   const result = ({ worked }: Case): string => (worked ? 'helped' : 'did not help');
   printRows(format, {

@@ -11,7 +11,7 @@ export const MAX_CASES = 2_000;
 /** Cosine of the angle between two feature vectors from which on they are similar. */
 const SIMILAR = 0.9;
 
-const caseSchema = z.strictObject({
+export const caseSchema = z.strictObject({
   /** The plan's id. */
   id: z.string(),
   incident: z.string(),

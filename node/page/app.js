@@ -5,6 +5,10 @@ const $ = (id) => /** @type {any} */ (document.getElementById(id));
 const SVG = 'http://www.w3.org/2000/svg';
 const SECOND_MS = 1_000;
 const SELDOM_MS = 5_000;
+/** Without any answer for so long, the agent counts as gone. */
+const SILENT_MS = 5_000;
+/** What a request may take that machines are asked for; a statement of the query box may ask for ten seconds itself. */
+const REQUEST_MS = 20_000;
 
 /** What turns the direction of text, by which one name looks like another. */
 const TURNS = /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
@@ -13,9 +17,10 @@ const TURNS = /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  element.append(...children.map((child) => (child instanceof Node ? child : String(child).replace(TURNS, '\ufffd'))));
+  element.append(...children.map(shown));
   return element;
 }
+const shown = (child) => (child instanceof Node ? child : String(child).replace(TURNS, '\ufffd'));
 
 function draw(name, attributes = {}, text = '') {
   const element = document.createElementNS(SVG, name);
@@ -28,16 +33,44 @@ function draw(name, attributes = {}, text = '') {
 
 async function api(path, body) {
   const token = sessionStorage.getItem('token');
+  alive.askedMs ??= Date.now();
   const response = await fetch(path, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { 'content-type': 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+    signal: AbortSignal.timeout(REQUEST_MS),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const answer = await response.json();
+  answered();
   // Something that needs a token was asked for, or all needs one here.
   if (response.status === 401 || /needs a token/.test(answer.error ?? '')) $('login').hidden = false;
   if (!response.ok) throw new Error(answer.error);
   return answer;
+}
+
+// Whether the agent answers at all
+
+/** When it answered last, and since when it owes an answer: a page that nobody looks at asks nothing. */
+const alive = { heardMs: Date.now(), askedMs: /** @type {number | undefined} */ (undefined) };
+
+/** Whatever it said: it is there. */
+function answered() {
+  alive.heardMs = Date.now();
+  alive.askedMs = undefined;
+  showSilence();
+}
+
+function showSilence() {
+  const isSilent = alive.askedMs !== undefined && Date.now() - alive.askedMs >= SILENT_MS;
+  if (isSilent === document.body.classList.contains('stale')) return;
+  document.body.classList.toggle('stale', isSilent);
+  $('silent').hidden = !isSilent;
+  if (!isSilent) return;
+  const since = new Date(alive.heardMs);
+  $('silent').textContent =
+    `This agent does not answer since ${since.toLocaleString()}. What is shown below is of then. The page asks again every second.`;
+  $('state').textContent = 'no answer';
+  document.title = `No answer: ${document.title.replace(/^● /, '')}`;
 }
 
 const ask = (sql, timeoutMs = 4_000) => api('/v1/query', { sql, timeoutMs });
@@ -190,28 +223,40 @@ async function tell(id, place) {
   place.replaceChildren(...incident.steps.map(({ atMs, stage, text }) => make('p', {}, `${clock(atMs)} ${stage}: ${text}`)));
 }
 
+/** The line of an incident, made once: what has the focus, and what is open, stays so. */
+function lineOf(id) {
+  const story = make('div');
+  const details = make('details', { 'data-id': id }, make('summary'), story);
+  details.addEventListener('toggle', () => details.open && showStory(id, story));
+  return make('li', {}, details);
+}
+
+const showStory = (id, story) =>
+  tell(id, story).catch((error) => story.replaceChildren(make('p', {}, `no answer: ${error.message}`)));
+
 async function showTimeline() {
-  const known = new Map([...document.querySelectorAll('#incidents details')].map((one) => [one.getAttribute('data-id'), one]));
+  const list = $('incidents');
   const { rows } = await ask(NEWEST);
-  const items = rows.map(([id, node, target, summary, state, outcome, openedMs, closedMs]) => {
+  if (rows.length === 0) return list.replaceChildren(make('li', {}, 'Nothing was wrong yet.'));
+  const known = new Map([...list.children].map((li) => [li.querySelector('details')?.getAttribute('data-id'), li]));
+  const lines = rows.map(([id, node, target, summary, state, outcome, openedMs, closedMs]) => {
+    const line = known.get(id) ?? lineOf(id);
     const took = closedMs === null ? '' : `, ${((closedMs - openedMs) / 1000).toFixed(1)} s`;
-    const head = make(
-      'summary',
-      {},
+    const text = [
       `${new Date(openedMs).toLocaleString()} `,
       make('b', {}, `${target} on ${node}`),
       ` ${summary}: ${outcome === '' ? state : outcome}${took}`,
-    );
-    const before = known.get(id);
-    const story = before?.querySelector('div') ?? make('div', {});
-    const details = make('details', { 'data-id': id, ...(before?.open ? { open: '' } : {}) }, head, story);
-    const show = () => tell(id, story).catch((error) => story.replaceChildren(make('p', {}, `no answer: ${error.message}`)));
-    details.addEventListener('toggle', () => details.open && !before?.open && show());
+    ];
+    line.querySelector('summary').replaceChildren(...text.map(shown));
     // What is not over yet goes on.
-    if (before?.open && closedMs === null) show();
-    return make('li', {}, details);
+    if (line.querySelector('details').open && closedMs === null) showStory(id, line.querySelector('div'));
+    return line;
   });
-  $('incidents').replaceChildren(...(items.length > 0 ? items : [make('li', {}, 'Nothing was wrong yet.')]));
+  for (const line of [...list.children]) if (!lines.includes(line)) line.remove();
+  // Those that are in their place are not touched.
+  lines.forEach((line, at) => {
+    if (list.children[at] !== line) list.insertBefore(line, list.children[at] ?? null);
+  });
 }
 
 // The query box
@@ -306,6 +351,7 @@ async function begin() {
   );
   if (!$('login').hidden || begun) return;
   begun = true;
+  setInterval(showSilence, SECOND_MS);
   every(SECOND_MS, showMachine);
   every(SELDOM_MS / 2, showSwarm);
   every(SELDOM_MS, showTimeline);

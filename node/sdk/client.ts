@@ -1,12 +1,13 @@
-// `kalos/client`: the local API of an agent as a library. One class, typed by what the agent itself answers with.
+// `kalos/client`: the API of an agent as a library, typed by what the agent itself answers with. docs/API.md has an example.
 
 import type { MemberRow } from '../agent/roll.ts';
 import type { AgentStatus } from '../agent.ts';
-import { callAgent, follow } from '../api/client.ts';
+import { callAgent, callForAll, follow, pagesOf, type Whom } from '../api/client.ts';
 import type { FeedEvent, Topic } from '../api/feed.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { PolicyInput } from '../detection/policy.ts';
+import { KalosError } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Table } from '../query/catalogue/table.ts';
 import type { Explanation } from '../query/explain.ts';
@@ -16,47 +17,78 @@ import type { Recording } from '../telemetry/flight-recorder.ts';
 import type { Past } from '../telemetry/history.ts';
 import type { ToolCall } from '../tool-call.ts';
 
-export { KalosError } from '../errors.ts';
 export type {
   ActAnswer,
   AgentStatus,
   Case,
   Explanation,
+  FeedEvent,
   Incident,
+  MemberRow,
   Past,
   PolicyInput,
   QueryAnswer,
   QueryOptions,
+  Question,
   Recording,
   ToolCall,
+  Topic,
 };
+export { KalosError };
 
+/**
+ * Which agent is asked, and as whom: that of a state directory on this machine, over its Unix socket (its owner and root; no token); or one at an
+ * address over HTTP. Without both: KALOS_ADDRESS with KALOS_API_TOKEN and KALOS_CA, else KALOS_DIR, else the user's default directory.
+ */
 export interface ClientOptions {
-  /** The agent's state directory; KALOS_DIR, or the user's default, where it is not given. */
+  /** The agent's state directory, such as /var/lib/kalos. */
   directory?: string;
+  /** Such as https://web-1:9090, or http://127.0.0.1:9090. A token goes over https alone, but for loopback. */
+  address?: string;
+  /** Of `kalos api-token create`. Without one, on loopback: what every user of the machine may see. */
+  token?: string;
+  /** A file of certificates in PEM, where the agent's is signed by nobody known. */
+  ca?: string;
 }
 
-/** Every method throws KalosError: `not-running` where no agent answers, else with what the agent says is wrong. */
-export class KalosClient {
-  readonly #directory: string | undefined;
+function whomOf({ directory, address, token, ca }: ClientOptions): Whom {
+  if (directory !== undefined && address !== undefined)
+    throw new KalosError('usage', `both directory ${directory} and address ${address} are given`, 'give one of them');
+  return address === undefined ? directory : { address, token, ca };
+}
 
-  constructor({ directory }: ClientOptions = {}) {
-    this.#directory = directory;
+/**
+ * One agent. Every method throws KalosError with `code`: `not-running` where no agent answers; `refused` where the token does not reach so far (401,
+ * 403); `not-found` (404); `usage` where what was given is wrong (400), or it cannot be done as things are (409); `no-quorum` where the swarm cannot
+ * decide now; `io` where the agent cannot now (429, 503), or the connection broke. The message is one line and says what to do.
+ *
+ * Moments are milliseconds of the wall clock since 1970 (`…Ms`), durations milliseconds, sizes bytes, shares 0 to 1, pressure in percent.
+ */
+export class KalosClient {
+  readonly #whom: Whom;
+
+  /** Connects with each call, and holds nothing open. @throws KalosError `usage` */
+  constructor(options: ClientOptions = {}) {
+    this.#whom = whomOf(options);
   }
 
   #get<Answer>(path: string): Promise<Answer> {
-    return callAgent<Answer>(this.#directory, 'GET', path);
+    return callAgent<Answer>(this.#whom, 'GET', path);
   }
 
   #post<Answer>(path: string, body: unknown = {}): Promise<Answer> {
-    return callAgent<Answer>(this.#directory, 'POST', path, body);
+    return callAgent<Answer>(this.#whom, 'POST', path, body);
   }
 
+  /** The agent itself: its conditions, services, open incidents, what waits for approval. */
   status(): Promise<AgentStatus> {
     return this.#get('/v1/status');
   }
 
-  /** SQL over the whole swarm; `missing` names who did not answer in time. */
+  /**
+   * SQL over the whole swarm. `columns` and `rows` side by side; `missing` names who did not answer in time, and why.
+   * @param options `timeoutMs` for the machines (5,000; at most 60,000), `mode` `live` or `local`, `nodes` such as `web-*` or `role=member`.
+   */
   query(sql: string, options: Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> = {}): Promise<QueryAnswer> {
     return this.#post('/v1/query', { sql, ...options });
   }
@@ -73,22 +105,30 @@ export class KalosClient {
 
   /** The members, and how each is seen from there. */
   members(): Promise<MemberRow[]> {
-    return this.#get('/v1/members');
+    return callForAll(this.#whom, '/v1/members');
   }
 
-  /** A token that lets machines join. */
+  /** A token that lets machines join: scope `admin`, on an issuer. @param options `ttlMs` 600,000 and `uses` 1 where they are not given */
   async createToken(options: { role?: 'member' | 'committee'; ttlMs?: number; uses?: number } = {}): Promise<string> {
     return (await this.#post<{ token: string }>('/v1/tokens', options)).token;
   }
 
-  /** What changes of a topic, as it changes, until the agent has gone. */
-  watch(topic: Topic, heard: (event: FeedEvent) => void): Promise<void> {
-    return follow(this.#directory, `/v1/watch/${topic}`, (data) => heard(data as FeedEvent));
+  /**
+   * What changes of a topic from now on, as it changes. Resolves when the agent has gone, or the signal says so.
+   * @param heard each change: `subject` is what it is about, `text` what of it is new (`gone` where it is no more).
+   */
+  watch(topic: Topic, heard: (event: FeedEvent) => void, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    return follow(this.#whom, `/v1/watch/${encodeURIComponent(topic)}`, (data) => heard(data as FeedEvent), signal);
   }
 
-  /** Those that this agent remembers, oldest first. */
+  /** All those that this agent remembers, oldest first; `closedMs` is 0 and `outcome` empty while one is open. */
   incidents(): Promise<Incident[]> {
-    return this.#get('/v1/incidents');
+    return callForAll(this.#whom, '/v1/incidents');
+  }
+
+  /** The same in pages, for who does not want all at once. @param limit of a page, 1 to 1,000 */
+  incidentPages(limit?: number): AsyncGenerator<Incident[], void, void> {
+    return pagesOf(this.#whom, '/v1/incidents', limit);
   }
 
   /** An incident of any member, from sample to outcome, its certificate checked. */
@@ -96,19 +136,22 @@ export class KalosClient {
     return this.#get(`/v1/incidents/${encodeURIComponent(id)}/explanation`);
   }
 
-  /** The minute before an incident of this machine. */
+  /** The minute before an incident of this machine: every metric, and the processes with the most CPU and memory. */
   recording(id: string): Promise<Recording> {
     return this.#get(`/v1/incidents/${encodeURIComponent(id)}/recording`);
   }
 
+  /** What was tried, and whether it helped, oldest first. */
   cases(): Promise<Case[]> {
-    return this.#get('/v1/cases');
+    return callForAll(this.#whom, '/v1/cases');
   }
 
+  /** The names of all series. */
   series(): Promise<string[]> {
-    return this.#get('/v1/series');
+    return callForAll(this.#whom, '/v1/series');
   }
 
+  /** What a series was: `fine` ten minutes by the second, `coarse` six hours by the minute; oldest first, null where nothing is known. */
   past(series: string): Promise<{ fine: Past; coarse?: { mean: Past; most: Past } }> {
     return this.#get(`/v1/series/${encodeURIComponent(series)}`);
   }
@@ -118,11 +161,15 @@ export class KalosClient {
     return (await this.#post<{ applied: string[] }>('/v1/policies', { policies })).applied;
   }
 
+  /** Takes a live policy away. */
   async removePolicy(name: string): Promise<void> {
     await this.#post(`/v1/policies/${encodeURIComponent(name)}/removal`);
   }
 
-  /** Carries out a plan, guarded and audited as any other, or with `dryRun` says what it would change. */
+  /**
+   * Carries out a plan, guarded and audited as any other, or with `dryRun` says what it would change: scope `operate`.
+   * @param calls `{ tool: 'service.restart', service: 'web' }`, in order @returns `result`: confirmed, undone or failed; read; dry-run; or what held it back
+   */
   act(calls: readonly ToolCall[], { reason, dryRun = false }: { reason: string; dryRun?: boolean }): Promise<ActAnswer> {
     return this.#post('/v1/actions', { calls, reason, dryRun });
   }
@@ -132,10 +179,12 @@ export class KalosClient {
     return this.#post(`/v1/actions/${encodeURIComponent(plan)}/rollback`);
   }
 
+  /** Has a plan that waits be carried out: scope `operate`. */
   async approve(plan: string): Promise<void> {
     await this.#post(`/v1/approvals/${encodeURIComponent(plan)}`, { answer: 'approved' });
   }
 
+  /** Has it not be carried out. */
   async reject(plan: string): Promise<void> {
     await this.#post(`/v1/approvals/${encodeURIComponent(plan)}`, { answer: 'rejected' });
   }
@@ -145,6 +194,7 @@ export class KalosClient {
     await this.#post('/v1/halt', { reason });
   }
 
+  /** Allows acting again. */
   async resume(): Promise<void> {
     await this.#post('/v1/resume');
   }

@@ -10,8 +10,8 @@ const MAX_NAME_LENGTH = 24;
 const MAX_ADDRESS_BYTES = 40;
 
 /** Kubernetes' three values; everything starts Unknown. */
-export type ConditionStatus = 'Unknown' | 'True' | 'False';
-const CONDITION_STATUSES: readonly ConditionStatus[] = ['Unknown', 'True', 'False'];
+export const CONDITION_STATUSES = ['Unknown', 'True', 'False'] as const;
+export type ConditionStatus = (typeof CONDITION_STATUSES)[number];
 
 /** The conditions that travel in a status, by position. Append only. */
 export const STATUS_CONDITIONS = [

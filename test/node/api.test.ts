@@ -1,10 +1,14 @@
 // The local API: described by itself, and used as a library.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callAgent } from '../../node/api/client.ts';
+import { failuresOf } from '../../node/api/openapi.ts';
+import { problemSchema, type Route } from '../../node/api/route.ts';
 import { ROUTES } from '../../node/api/routes.ts';
 import { KalosClient } from '../../node/sdk/client.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { asked } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
+import { requestsOf } from '../support/every-route.ts';
 
 const swarm = new RealSwarm();
 let agent: RealAgent;
@@ -34,13 +38,20 @@ describe('the local API', () => {
   it('describes itself in OpenAPI: every route, its parameter and its body', async () => {
     const described = await callAgent<{
       openapi: string;
-      paths: Record<string, Record<string, { parameters?: { name: string }[]; requestBody?: unknown; summary: string }>>;
+      paths: Record<
+        string,
+        Record<string, { parameters?: { name: string; in: string }[]; requestBody?: unknown; summary: string }>
+      >;
     }>(agent.directory, 'GET', '/v1/openapi.json');
     expect(described.openapi).toBe('3.1.0');
     for (const { path, method, body } of ROUTES) {
       const operation = described.paths[path]?.[method.toLowerCase()];
       expect(operation?.summary, path).not.toBe('');
-      expect(operation?.parameters?.map(({ name }) => `{${name}}`) ?? [], path).toEqual(path.match(/\{.+\}/g) ?? []);
+      const inPath = operation?.parameters?.filter((one) => one.in === 'path') ?? [];
+      expect(
+        inPath.map(({ name }) => `{${name}}`),
+        path,
+      ).toEqual(path.match(/\{.+\}/g) ?? []);
       expect(operation?.requestBody !== undefined, path).toBe(body !== undefined);
     }
   });
@@ -74,5 +85,32 @@ describe('the local API', () => {
     expect(shown.stdout).toMatch(/system\.memory\.utilization +[▁▂▃▄▅▆▇█]+/);
     const csv = await kalos('metrics', 'system.memory', '--history', '--dir', agent.directory, '-o', 'csv');
     expect(csv.stdout).toMatch(/^series,ten minutes/);
+  });
+
+  it('answers each route as its schema says, failures too', async () => {
+    const incident = await eventually('an incident', async () => (await client().incidents())[0]?.id);
+    const { name, peer } = await client().status();
+    const requests = requestsOf({ name, peer, incident, series: 'system.memory.utilization' });
+    expect(Object.keys(requests).sort()).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`).sort());
+    const answers = new Map<string, unknown>();
+    const wrong: unknown[] = [];
+    for (const [route, made] of Object.entries(requests)) {
+      const [method, own = ''] = route.split(' ');
+      const { path = own, body, status = 200 } = typeof made === 'function' ? made((named) => answers.get(named) as never) : made;
+      const declared = ROUTES.find((one) => one.method === method && one.path === own) as Route;
+      const got = await asked(agent.directory, method ?? '', path, body);
+      answers.set(route, got.body);
+      const { error } = (got.status === 200 ? declared.answer : problemSchema).safeParse(got.body);
+      if (error !== undefined) wrong.push([route, error.issues]);
+      if (got.status !== status) wrong.push([route, got]);
+      if (got.status !== 200 && !failuresOf(declared).includes(got.status as never))
+        wrong.push([route, `${got.status} is not declared`]);
+    }
+    expect(wrong).toEqual([]);
+    // What a list holds is looked at too, where it holds something.
+    const empty = [...answers].filter(([, body]) =>
+      /^(\[\]|\{"\w+":\[\]\}|\{"items":\[\],"next":null\})$/.test(JSON.stringify(body)),
+    );
+    expect(empty.map(([route]) => route)).toEqual(['GET /v1/cases']);
   });
 });

@@ -272,7 +272,9 @@ describe('exit codes', () => {
       order: { committee: { coordinator: undefined } },
     };
     const by = { level: 'admin', name: 'test' } as const;
-    expect(await transfer?.handle({ swarm: alone } as unknown as Agent, { node: 'two' }, '', by)).toMatchObject({
+    expect(
+      await transfer?.handle({ swarm: alone } as unknown as Agent, { body: { node: 'two' }, query: {}, parameter: '', by }),
+    ).toMatchObject({
       body: { code: 'no-quorum' },
     });
   });

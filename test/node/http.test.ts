@@ -1,14 +1,16 @@
 // The API over HTTP: who may do what, the page, Prometheus' form, events as they come, and an agent asked from elsewhere over TLS.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type ClientRequest, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { problemSchema } from '../../node/api/route.ts';
 import { ROUTES } from '../../node/api/routes.ts';
 import { isLoopback } from '../../node/config/address.ts';
 import { resolveConfig } from '../../node/config/config.ts';
+import { KalosClient } from '../../node/sdk/client.ts';
 import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -341,6 +343,56 @@ describe('the API over HTTP', () => {
     call.destroy();
     watching.kill('SIGINT');
     expect(await statusOf('/v1/watch/nothing')).toBe(404);
+  });
+});
+
+describe('the library, at an address', () => {
+  it('does what docs/API.md shows, word by word', async () => {
+    const text = readFileSync(join(import.meta.dirname, '../../docs/API.md'), 'utf8');
+    const [, example = ''] = text.match(/```js\n(.+?)```/s) ?? [];
+    const code = example.replaceAll('127.0.0.1:9090', `127.0.0.1:${port}`).replaceAll('/var/lib/kalos', agent.directory);
+    const env = { ...process.env, KALOS_API_TOKEN: await tokenOf() };
+    const options = { cwd: join(import.meta.dirname, '../..'), env, encoding: 'utf8' } as const;
+    const printed = await new Promise<string>((resolve, reject) =>
+      execFile(process.execPath, ['--input-type=module', '-e', code], options, (error, out) =>
+        error === null ? resolve(out) : reject(error),
+      ),
+    );
+    expect(printed).toMatch(/^solo is in mode observe; ready: (True|Unknown)$/m);
+    expect(printed).toMatch(/\[ 'solo', 'alive' \]/);
+    expect(printed).toMatch(/^\d+ incidents$/m);
+    expect(printed).toMatch(/^refused this needs a token of scope operate/m);
+  });
+
+  it('says what is wrong with an address, a token, or both ways at once', async () => {
+    const calls: [ConstructorParameters<typeof KalosClient>[0], string, RegExp][] = [
+      [{ address: 'web-1' }, 'usage', /^address web-1 is no address/],
+      [{ address: `http://127.0.0.1:${port}`, token: 'a b' }, 'usage', /^token is not a token/],
+      [{ address: 'http://192.0.2.1:9090', token: 'x' }, 'usage', /anybody could read the token/],
+      [{ address: 'https://127.0.0.1:1', ca: '/nowhere' }, 'usage', /^ca \/nowhere cannot be read/],
+      [{ address: `http://127.0.0.1:${port}`, token: 'kapi_none' }, 'refused', /^a token is needed/],
+      [{ address: 'http://127.0.0.1:1' }, 'not-running', /no agent runs on http:\/\/127.0.0.1:1/],
+    ];
+    for (const [options, code, message] of calls)
+      await expect(new KalosClient(options).status()).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(() => new KalosClient({ directory: '/d', address: 'http://a' })).toThrow(/both directory \/d and address http:\/\/a/);
+  });
+
+  it('answers every failure before a route as the description has it', async () => {
+    const failures: [number, Got][] = [
+      [401, await get('/v1/status', { headers: bearing('kapi_none') })],
+      [403, await get('/v1/halt', { method: 'POST', body: '{}' })],
+      [404, await get('/v1/nothing')],
+      [405, await get('/v1/status', { method: 'DELETE' })],
+      [400, await get('/v1/members/%zz')],
+      [400, await get('/v1/incidents?limit=none')],
+      [400, await get('/v1/query', { method: 'POST', body: '{' })],
+      [404, await get('/v1/watch/nothing')],
+    ];
+    for (const [status, got] of failures) {
+      expect([got.status, got.type]).toEqual([status, 'application/json']);
+      expect(problemSchema.safeParse(JSON.parse(got.text)).error).toBeUndefined();
+    }
   });
 });
 

@@ -8,8 +8,17 @@ const TIMEOUT_MS = patient(70_000);
 const QUERY_TIMEOUT_MS = 5_000;
 
 /** @param directory the agent's state directory */
-export function ask<Body>(directory: string, path: string, body?: unknown): Promise<Body> {
-  const method = body === undefined ? 'GET' : 'POST';
+export async function ask<Body>(directory: string, path: string, body?: unknown): Promise<Body> {
+  return (await asked(directory, body === undefined ? 'GET' : 'POST', path, body)).body as Body;
+}
+
+/** With the status of the answer. */
+export function asked(
+  directory: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; body: unknown }> {
   const socketPath = join(directory, 'agent.sock');
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json' };
@@ -20,7 +29,7 @@ export function ask<Body>(directory: string, path: string, body?: unknown): Prom
       });
       response.on('end', () => {
         try {
-          resolve(JSON.parse(text) as Body);
+          resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) });
         } catch (error) {
           reject(error);
         }
