@@ -1,9 +1,9 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
 import { readInput } from '../node/adapters/regular-file.ts';
 import { EXIT, EXIT_OF } from '../node/cli/exit-codes.ts';
-import { type Format, paint, printable } from '../node/cli/output.ts';
+import { type Format, paint, printable, showFull } from '../node/cli/output.ts';
 import type { PolicyAddOptions } from '../node/cli/policy.ts';
 import { POLICY_SCOPES, SEVERITIES } from '../node/detection/policy.ts';
 import { continued, KalosError, reasonOf } from '../node/errors.ts';
@@ -11,31 +11,18 @@ import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
 import { describeEdges, modelOf } from './edges.ts';
-import { directory, ends, format, integer, span } from './options.ts';
+import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addSignedOrderCommands } from './signed-order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
 import { addUpgradeCommands } from './upgrade-commands.ts';
 
-const MAX_TIMEOUT_MS = 60_000;
-
-/** `500ms`, `5s` or `5`, which is seconds. */
-function timeout(text: string): number {
-  const [, figure, unit] = text.match(/^(\d+(?:\.\d+)?)(ms|s)?$/) ?? [];
-  const ms = Number(figure) * (unit === 'ms' ? 1 : 1000);
-  if (!(ms >= 1 && ms <= MAX_TIMEOUT_MS)) throw new InvalidArgumentError('a time such as 500ms or 5s, at most 60s');
-  return Math.round(ms);
-}
-
-function watchEvery(text: string | number): number {
-  return typeof text === 'number' ? text : timeout(text);
-}
-
 const watch = () =>
-  new Option('-w, --watch [time]', 'again and again until q, such as 5s; every 2 s without a time')
-    .argParser(watchEvery)
-    .preset(2_000);
+  span('-w, --watch [time]', 'again and again until q, such as 5s; every 2 s without a time', {
+    least: 1,
+    most: MINUTE_MS,
+  }).preset(2_000);
 /** Once, or again and again on a cleared screen until q. @param everyMs undefined: once. */
 async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
   if (everyMs === undefined) return ends(run());
@@ -125,7 +112,7 @@ function addQueryCommands(program: Command): void {
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
-    .option('--timeout <time>', 'how long to wait for the slowest node', timeout, 5_000)
+    .addOption(span('--timeout <time>', 'how long to wait for the slowest node', { least: 1, most: MINUTE_MS, default: 5_000 }))
     .addHelpText(
       'after',
       `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"`,
@@ -323,7 +310,7 @@ function addPolicyCommands(program: Command): void {
     )
     .addOption(new Option('--scope <scope>', 'what it is judged on').choices(POLICY_SCOPES).default('machine'))
     .addOption(new Option('--severity <severity>', 'how bad it is').choices(SEVERITIES).default('warning'))
-    .option('--for <time>', 'how long it must hold before, such as 30s or 5m', span)
+    .addOption(span('--for <time>', 'how long it must hold before, such as 30s or 5m', { least: 1_000, most: 30 * DAY_MS }))
     .option('--summary <text>', 'what is wrong, in words (default: the expression)')
     .addOption(directory())
     .addHelpText(
@@ -377,21 +364,27 @@ function addActCommands(program: Command): void {
     program
       .command(name)
       .description(`${name} what mode advise asks; without an id, list what waits`)
-      .argument('[id]')
+      .argument('[approval]', 'an incident’s id, as the list shows it')
       .addOption(directory())
-      .action(async (id: string | undefined, { dir }: Common) => ends((await acting()).answerApproval(dir, id, answer)));
+      .addOption(format())
+      .action(async (id: string | undefined, { dir, output }: Common) =>
+        ends((await acting()).answerApproval(dir, id, answer, output)),
+      );
   }
   program
     .command('silence')
     .description('leave a policy or a target alone for a while; without options, list what is silenced')
     .option('--policy <name>', 'the policy, such as service-exited')
     .option('--target <name>', 'the service, mount or metric')
-    .option('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', span)
+    .addOption(span('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', { least: 1_000, most: 30 * DAY_MS }))
     .option('--reason <text>', 'why, for the audit', 'by hand')
     .option('--everywhere', 'on all machines, by a decision of the swarm', false)
-    .option('--lift <id>', 'end a silence early')
+    .option('--lift <silence>', 'end a silence early')
     .addOption(directory())
-    .action(async ({ dir, ...options }: Common & { reason: string }) => ends((await acting()).silence(dir, options)));
+    .addOption(format())
+    .action(async ({ dir, output, ...options }: Common & { reason: string }) =>
+      ends((await acting()).silence(dir, options, output)),
+    );
   program
     .command('stop-all')
     .description('halt all acting on this machine at once; it stays halted after a restart')
@@ -511,7 +504,10 @@ function build(): Command {
     .option('--address <url>', 'ask the agent there, such as https://web-1:9090, not this machine’s (or KALOS_ADDRESS)')
     .option('--token-file <file>', 'with --address: a token of kalos api-token create (or KALOS_API_TOKEN)')
     .option('--ca <file>', 'with --address: who signed its certificate, or the certificate itself (or KALOS_CA)');
-  program.hook('preAction', () => remote(program.opts()));
+  program.hook('preAction', (_program, command) => {
+    remote(program.opts());
+    if (command.opts().output === 'wide') showFull();
+  });
   addNodeCommands(program);
   addSimCommands(program);
   for (const command of program.commands) inherit(program, command);

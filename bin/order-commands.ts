@@ -4,13 +4,12 @@ import type { ReadMode } from '../node/agent/decisions.ts';
 import type { GrantOptions } from '../node/cli/grants.ts';
 import type { Format } from '../node/cli/output.ts';
 import type { RecoverOptions } from '../node/cli/recover.ts';
-import { directory, ends, format, integer } from './options.ts';
+import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 import { rootKey } from './swarm-commands.ts';
 
 const load = () => import('../node/cli/order.ts');
 const MAX_SHOWN = 256;
-const MOST_HOURS = 720;
-const DAY_H = 24;
+const MOST_GRANT_MS = 30 * DAY_MS;
 const MOST_USES = 100;
 
 interface Common {
@@ -96,11 +95,13 @@ function addDrain(program: Command): void {
     .command('drain')
     .description('have nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate')
     .argument('<node>', 'see: kalos members')
-    .option('--for <hours>', 'for how long', integer(1, DAY_H), 1)
+    .addOption(
+      span('--for <time>', 'for how long, such as 2h', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }),
+    )
     .addOption(why())
     .addOption(directory())
-    .action(async (node: string, { dir, for: hours, reason }: Common & { for: number; reason: string }) =>
-      ends((await load()).drain(dir, node, hours, reason)),
+    .action(async (node: string, { dir, for: forMs, reason }: Common & { for: number; reason: string }) =>
+      ends((await load()).drain(dir, node, forMs, reason)),
     );
   program
     .command('undrain')
@@ -127,14 +128,18 @@ function addGrantCommands(program: Command): void {
       .requiredOption('--node <node>', 'the machine; see: kalos members')
       .requiredOption('--tool <tool>', 'such as service.restart; see: kalos tools')
       .addOption(why())
-      .option('--for <hours>', 'until then', integer(1, MOST_HOURS), DAY_H)
+      .addOption(
+        span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: MOST_GRANT_MS, bare: HOUR_MS, default: DAY_MS }),
+      )
       .addOption(directory());
     if (effect === 'deny') command.option('--target <target>', 'such as the name of a service (default: whatever it is on)');
     else command.requiredOption('--target <target>', 'such as the name of a service');
     if (effect === 'approve')
       command
         .option('--uses <n>', 'how often', integer(1, MOST_USES), 3)
-        .option('--within <hours>', 'in how long', integer(1, MOST_HOURS), 1);
+        .addOption(
+          span('--within <time>', 'in how long', { least: MINUTE_MS, most: MOST_GRANT_MS, bare: HOUR_MS, default: HOUR_MS }),
+        );
     command.action(async (options: GrantOptions) => ends((await grants()).give(effect, options)));
   }
   grant

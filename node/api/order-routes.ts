@@ -162,7 +162,7 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
     case 'displace':
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
     case 'drain':
-      return `nothing is to depend on ${nameOf(decision.peer)} for ${Math.round(decision.forMs / 60_000)} minutes: ${decision.reason}`;
+      return `nothing is to depend on ${nameOf(decision.peer)} for ${counted(Math.round(decision.forMs / 60_000), 'minute')}: ${decision.reason}`;
     case 'undrain':
       return `${nameOf(decision.peer)} is drained no more: ${decision.reason}`;
     case 'budget':
