@@ -7,6 +7,7 @@ import { type Format, paint, printable, showFull } from '../node/cli/output.ts';
 import type { PolicyAddOptions } from '../node/cli/policy.ts';
 import { POLICY_SCOPES, SEVERITIES } from '../node/detection/policy.ts';
 import { continued, KalosError, reasonOf } from '../node/errors.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../node/log-levels.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
@@ -65,6 +66,8 @@ function addNodeCommands(program: Command): void {
       '--watchdog <device>',
       'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine when the actuator hangs',
     )
+    .addOption(new Option('--log-level <level>', 'least level of the agent’s own log (default: info)').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'of the agent’s own log (default: text)').choices(LOG_FORMATS))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);
   addQueryCommands(program);
@@ -462,6 +465,11 @@ function addSetupCommands(program: Command): void {
     .description(
       'make the running agent read its configuration again, as kill -HUP does; prints what changed and what needs a restart',
     )
+    .addOption(directory())
+    .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
+  program
+    .command('reload')
+    .description('the same as: kalos config reload')
     .addOption(directory())
     .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
   const service = () => import('../node/cli/install.ts');

@@ -2,13 +2,16 @@
 import { type Command, Option } from 'commander';
 import type { ReadMode } from '../node/agent/decisions.ts';
 import type { GrantOptions } from '../node/cli/grants.ts';
+import type { AgentLogOptions } from '../node/cli/log.ts';
 import type { Format } from '../node/cli/output.ts';
 import type { RecoverOptions } from '../node/cli/recover.ts';
+import { LOG_LEVELS } from '../node/log-levels.ts';
 import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 import { rootKey } from './swarm-commands.ts';
 
 const load = () => import('../node/cli/order.ts');
 const MAX_SHOWN = 256;
+const MAX_LINES = 10_000;
 const MOST_GRANT_MS = 30 * DAY_MS;
 const MOST_USES = 100;
 
@@ -61,6 +64,16 @@ export function addOrderCommands(program: Command): void {
     .addOption(directory())
     .addOption(format())
     .action(async (which: string, { dir, read: mode, output }: Common) => ends((await load()).logShow(dir, which, mode, output)));
+  log
+    .command('agent')
+    .description('not the swarm’s, but the newest lines of this agent’s own log')
+    .option('-n, --lines <n>', 'how many', integer(1, MAX_LINES), 50)
+    .addOption(new Option('--level <level>', 'of this level and above').choices(LOG_LEVELS).default('debug'))
+    .addOption(span('--since <time>', 'not older than that, such as 10m or 2h', { least: 1_000, most: 30 * DAY_MS }))
+    .option('-f, --follow', 'go on with what comes', false)
+    .addOption(directory())
+    .addOption(format())
+    .action(async (options: AgentLogOptions) => ends((await import('../node/cli/log.ts')).agentLog(options)));
   program
     .command('pause')
     .description('have a member change nothing by itself until it is woken; it goes on watching, telling and voting')

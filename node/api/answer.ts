@@ -47,6 +47,8 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   const { scope, mostBytes = scope === 'look' ? MAX_LOOK_BODY_BYTES : MAX_BODY_BYTES } = found.route;
   const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
+  // Who follows the log would be in it twice a second.
+  if (!path.startsWith('/v1/agent-log/')) agent.edge?.log.log('debug', `${request.method} ${path} by ${by.name}`);
   const reply = inWords(() => found.route.handle(agent, body, decodeURIComponent(found.pattern.exec(path)?.[1] ?? ''), by));
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;
 }

@@ -143,10 +143,10 @@ const ALL: readonly Route[] = [
   get('/v1/overview', 'What the live view shows: series, processes, incidents', (agent) => ok(agent.overview())),
   post(
     '/v1/stop',
-    'Has the agent leave the swarm and end, in order',
+    'Stops the agent and its services, in order; it stays a member',
     nothing,
     () => {
-      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
+      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it stops in order
       return ok({});
     },
     'admin',
@@ -157,6 +157,12 @@ const ALL: readonly Route[] = [
     ),
     scope: 'admin',
   },
+  get(
+    '/v1/agent-log/{after}',
+    'The newest lines of the agent’s own log, after one by its number; all that are kept after 0',
+    (agent, after) => orMissing(agent.edge?.log.after(Number(after)), 'this agent keeps no log of its own'),
+    MANY,
+  ),
   post(
     '/v1/config/reload',
     'Reads the configuration again, and applies what can change without a restart',
@@ -296,7 +302,7 @@ const ALL: readonly Route[] = [
 ];
 
 /** What was done, and who may come in, is not for everybody's eyes. */
-const NOT_FOR_ALL = /^\/v1\/(audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
+const NOT_FOR_ALL = /^\/v1\/(agent-log|audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
 
 export const ROUTES: readonly Route[] = ALL.map((route) =>
   route.scope === 'look' && NOT_FOR_ALL.test(route.path) ? { ...route, scope: 'read' } : route,

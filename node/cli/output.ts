@@ -38,11 +38,13 @@ export function showFull(): void {
 // East Asian wide and full-width characters, and emoji (UAX #11), take two columns; marks and joiners take none.
 const WIDE =
   /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Script=Bopomofo}|\p{Script=Yi}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]|\ufe0f/u;
+const HALF = /[\uff61-\uffdc]/;
 const NO_ROOM = /^[\p{M}\p{Cf}]+$/u;
 const PLAIN = /^[\x20-\x7e]*$/;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-const columnsOf = (grapheme: string): number => (NO_ROOM.test(grapheme) ? 0 : WIDE.test(grapheme) ? 2 : 1);
+const columnsOf = (grapheme: string): number =>
+  NO_ROOM.test(grapheme) ? 0 : WIDE.test(grapheme) && !HALF.test(grapheme) ? 2 : 1;
 
 /** Columns of a terminal that a text takes. */
 export function widthOfText(text: string): number {
@@ -84,7 +86,6 @@ function fitted(widths: readonly number[], isText: readonly boolean[], width: nu
     for (let i = fit.length - 1; i >= 0 && excess() > 0; i--)
       if (isText[i] === true) fit[i] = Math.min(fit[i] ?? 0, Math.max(floor, (fit[i] ?? 0) - excess()));
   for (let i = fit.length - 1; i > 0 && excess() > 0; i--) fit[i] = 0;
-  if (excess() > 0) fit[0] = Math.max(1, (fit[0] ?? 0) - excess());
   // Room that a column left free when it was taken away.
   for (let i = 0; i < fit.length && excess() < 0; i++)
     if ((fit[i] ?? 0) > 0) fit[i] = Math.min(widths[i] ?? 0, (fit[i] ?? 0) - excess());
@@ -114,7 +115,8 @@ export function table(headers: readonly string[], rows: readonly (readonly unkno
       const pad = ' '.repeat(Math.max(0, room - widthOfText(short)));
       return [numeric[i] ? pad + short : short + pad];
     });
-    return [...shown, ...(isCut ? ['…'] : [])].join(GAP).trimEnd();
+    const whole = [...shown, ...(isCut ? ['…'] : [])].join(GAP).trimEnd();
+    return width === undefined ? whole : shortened(whole, width);
   };
   return [paint('bold', line(names)), ...cells.map(line)].join('\n');
 }

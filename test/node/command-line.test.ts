@@ -200,7 +200,7 @@ describe('exit codes', () => {
       [['sim', 'run', 'clam'], /no scenario "clam"; did you mean calm\?/],
       [['sim', 'run', scenario], /bad\.toml: .*name = 3: must be a text.*nodse: unknown key; did you mean "nodes"\?/],
       [['sim', 'run', 'storm', '--nodes', '1'], /--nodes 1 is too few: storm needs at least \d nodes/],
-      [['config', 'show', '--config', config], /kalos\.toml: moed: unknown key; did you mean "mode"\? see docs/],
+      [['config', 'show', '--config', config], /kalos\.toml:1: moed: unknown key; did you mean "mode"\? see docs/],
       [
         ['policy', 'delete', 'service-exited'],
         /is shipped with KALOS and cannot be deleted: kalos policy disable service-exited/,
@@ -228,7 +228,7 @@ describe('exit codes', () => {
       [['audit', 'check', '/nonexistent'], /\/nonexistent holds no proof: No such file/],
       [['order', 'commit', proof], /is no order: .*is missing.*; kalos order draft/],
       [['order', 'draft', 'service.restart', '--out', join(place, 'order.json')], /the argument service=… is missing/],
-      [['sim', 'run', toml], /toml\.toml: line 1, column \d+: /],
+      [['sim', 'run', toml], /toml\.toml:1:\d+: /],
       [['budget', 'set', '--changes', '3'], /name one machine, or say --each/],
       [['man', 'nope'], /nope/],
     ];

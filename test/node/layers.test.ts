@@ -74,7 +74,7 @@ describe('the layers of a configuration', () => {
     expect(wrong({ KALOS_MODE: 'destroy' })).toThrow(/KALOS_MODE = "destroy": must be "observe" or "advise" or "act"/);
     expect(wrong({ KALOS_MOD: 'act' })).toThrow(/KALOS_MOD: unknown; did you mean "KALOS_MODE"/);
     expect(wrong({ KALOS_SERVICE_HOST: '10.0.0.1' })).not.toThrow();
-    expect(wrong({}, 'mode = "destroy"')).toThrow(/kalos.toml: mode = "destroy": must be/);
+    expect(wrong({}, 'mode = "destroy"')).toThrow(/kalos.toml:1: mode = "destroy": must be/);
     expect(wrong({}, `${SERVICE('a')}${SERVICE('a')}`)).toThrow(/declared twice/);
   });
 });
