@@ -55,7 +55,7 @@ export function addApiCommands(program: Command): void {
   token
     .command('revoke')
     .description('end a token')
-    .argument('<id>', 'see: kalos api-token list')
+    .argument('<api-token>', 'its id; see: kalos api-token list')
     .addOption(directory())
     .action(async (id: string, { dir }: { dir?: string }) => ends((await load()).revokeApiToken(dir, id)));
 }

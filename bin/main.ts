@@ -11,7 +11,7 @@ import { LOG_FORMATS, LOG_LEVELS } from '../node/log-levels.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
-import { describeEdges, modelOf } from './edges.ts';
+import { describeEdges, groupCommands, modelOf } from './edges.ts';
 import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addSignedOrderCommands } from './signed-order-commands.ts';
@@ -94,6 +94,11 @@ function addNodeCommands(program: Command): void {
   program
     .command('check-trust <path>', { hidden: true })
     .action(async (path: string) => (await import('../node/config/adapters/trust.ts')).checkTrust(path));
+  program.command('__complete <kind> [words...]', { hidden: true }).action(async (kind: string, words: string[]) => {
+    const { complete, valueIn } = await import('../node/cli/complete.ts');
+    remote({ address: valueIn(words, '--address'), tokenFile: valueIn(words, '--token-file'), ca: valueIn(words, '--ca') });
+    return ends(complete(kind, words));
+  });
   program
     .command('plan-host', { hidden: true })
     .action(async () => (await import('../node/adapters/planner-thread.ts')).hostPlanner());
@@ -155,7 +160,7 @@ function addAskingCommands(program: Command): void {
   program
     .command('explain')
     .description('tell an incident from sample to outcome; any peer can be asked')
-    .argument('<id>', 'an incident, such as inc-0123456789')
+    .argument('<incident>', 'such as inc-0123456789')
     .addOption(directory())
     .addOption(format())
     .option('--recording', 'the minute before it, from this machine’s flight recorder', false)
@@ -211,7 +216,7 @@ function addShowCommands(program: Command): void {
   program
     .command('metrics')
     .description('this machine’s metrics, and why one is unknown')
-    .argument('[names...]', 'parts of names; all without any')
+    .argument('[metric...]', 'parts of names; all without any')
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
@@ -278,12 +283,12 @@ function addPolicyCommands(program: Command): void {
       .addOption(format());
   add('list', 'all policies, shipped and own').action(async (options: Options) => ends((await commands()).listPolicies(options)));
   add('show', 'one policy, whole')
-    .argument('<name>')
+    .argument('<policy>')
     .action(async (name: string, options: Options) => ends((await commands()).showPolicy(options, name)));
   add('test', 'run the tests that are written beside the policies')
-    .argument('[name]', 'one policy; all without it')
+    .argument('[policy]', 'one policy; all without it')
     .action(async (name: string | undefined, options: Options) => ends((await commands()).testPolicies(options, name)));
-  const live = (name: string, description: string, argument: string, about: string) =>
+  const live = (name: string, description: string, argument: string, about = '') =>
     policy.command(name).description(description).argument(argument, about).addOption(directory());
   live(
     'apply',
@@ -292,14 +297,14 @@ function addPolicyCommands(program: Command): void {
     'TOML with [[policy]] tables',
   ).action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
   addBundleCommands(policy);
-  live('delete', 'take a live policy away; what it replaced is in force again', '<name>', 'a live policy').action(
+  live('delete', 'take a live policy away; what it replaced is in force again', '<policy>', 'a live one').action(
     async (name: string, options: Options) => ends((await commands()).deletePolicy(options, name)),
   );
   for (const [name, enabled] of [
     ['enable', true],
     ['disable', false],
   ] as const)
-    live(name, `${name} a policy of the running agent, whatever its origin`, '<name>', 'a policy').action(
+    live(name, `${name} a policy of the running agent, whatever its origin`, '<policy>').action(
       async (which: string, options: Options) => ends((await commands()).switchPolicy(options, which, enabled)),
     );
   policy
@@ -323,7 +328,7 @@ function addPolicyCommands(program: Command): void {
     .action(async (name: string, when: string, action: string[], options: PolicyAddOptions) =>
       ends((await commands()).addPolicy(options, name, when, action)),
     );
-  live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<name>', 'a policy').action(
+  live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<policy>').action(
     async (name: string, options: Options) => ends((await commands()).resetPolicy(options, name)),
   );
 }
@@ -333,7 +338,7 @@ function addActCommands(program: Command): void {
   program
     .command('tools')
     .description('what KALOS can do to a machine, or one tool in full')
-    .argument('[name]')
+    .argument('[tool]')
     .addOption(directory())
     .addOption(format())
     .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
@@ -356,7 +361,7 @@ function addActCommands(program: Command): void {
   program
     .command('rollback')
     .description('undo what was done under an id, by the tool’s inverse')
-    .argument('<id>', 'a plan, such as act-0123456789 or inc-0123456789-1')
+    .argument('<plan>', 'such as act-0123456789 or inc-0123456789-1')
     .addOption(directory())
     .addOption(format())
     .action(async (id: string, { dir, output }: Common) => ends((await acting()).rollback(dir, id, output)));
@@ -377,8 +382,8 @@ function addActCommands(program: Command): void {
   program
     .command('silence')
     .description('leave a policy or a target alone for a while; without options, list what is silenced')
-    .option('--policy <name>', 'the policy, such as service-exited')
-    .option('--target <name>', 'the service, mount or metric')
+    .option('--policy <policy>', 'the policy, such as service-exited')
+    .option('--target <target>', 'the service, mount or metric')
     .addOption(span('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', { least: 1_000, most: 30 * DAY_MS }))
     .option('--reason <text>', 'why, for the audit', 'by hand')
     .option('--everywhere', 'on all machines, by a decision of the swarm', false)
@@ -519,12 +524,24 @@ function build(): Command {
   addNodeCommands(program);
   addSimCommands(program);
   for (const command of program.commands) inherit(program, command);
+  program.addHelpCommand(
+    new Command('help').argument('[command]').description('how a command is used').helpOption(false).helpGroup('Start here:'),
+  );
+  groupCommands(program);
   describeEdges(program);
   return program;
 }
 
 /** An agent elsewhere, for whatever asks one (node/api/client.ts). */
-function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: string; ca?: string }): void {
+function remote({
+  address,
+  tokenFile,
+  ca,
+}: {
+  address?: string | undefined;
+  tokenFile?: string | undefined;
+  ca?: string | undefined;
+}): void {
   if (address !== undefined) process.env.KALOS_ADDRESS = address;
   if (ca !== undefined) process.env.KALOS_CA = ca;
   if (tokenFile === undefined) return;

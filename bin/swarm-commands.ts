@@ -112,7 +112,7 @@ function addTokens(program: Command): void {
   token
     .command('revoke')
     .description('end a token early')
-    .argument('<id>', 'see: kalos token list')
+    .argument('<token-id>', 'see: kalos token list')
     .addOption(directory())
     .action(async (id: string, { dir }: Common) => ends((await load()).revokeToken(dir, id)));
 }
@@ -138,7 +138,7 @@ function addOperators(program: Command): void {
   operator
     .command('revoke')
     .description('end what an operator may do')
-    .argument('<name>')
+    .argument('<operator>')
     .addOption(rootKey())
     .addOption(directory())
     .action(async (name: string, { dir, rootKey: files }: Common & { rootKey: string[] }) =>
