@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { type Budget, budgetShape } from '../../consensus/decisions/budgets.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent.ts';
-import { decide, peerOf } from './order-routes.ts';
-import { failed, get, ok, post, type Reply, type Route } from './route.ts';
+import { memberNamed } from './known.ts';
+import { decide } from './order-routes.ts';
+import { get, ok, post, type Reply, type Route } from './route.ts';
 
 /** `node` is null where it is each machine that has none of its own. */
 export type BudgetAnswer = Omit<Budget, 'peer'> & { node: string | null };
@@ -16,8 +17,8 @@ const setSchema = z.strictObject({ of: whom, changes: budgetShape.changes, withi
 
 function about(agent: Agent, of: z.infer<typeof whom>, then: (peer: PeerId | null) => Promise<Reply>): Promise<Reply> | Reply {
   if ('each' in of) return then(null);
-  const peer = peerOf(agent, of.node);
-  return peer === undefined ? failed(404, `no member is called ${of.node}: see kalos members`) : then(peer);
+  const member = memberNamed(agent, of.node);
+  return 'unknown' in member ? member.unknown : then(member.peer);
 }
 
 /** What others may do is an administrator's; to look is anybody's. */

@@ -11,7 +11,7 @@ import { counted } from '../../swarm/words.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
 import { READS, type ReadMode } from '../agent/decisions.ts';
 import type { Agent } from '../agent.ts';
-import { noSuchPolicy } from './known.ts';
+import { memberNamed, mistypedTarget, noSuchPlacement, noSuchPolicy } from './known.ts';
 import { failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const WITHIN_MS = 10_000;
@@ -215,11 +215,6 @@ export async function ordered(work: () => Promise<Reply>): Promise<Reply> {
   }
 }
 
-export function peerOf(agent: Agent, named: string): PeerId | undefined {
-  const found = agent.swarm.admission.roster.find(named);
-  return found.length === 1 ? found[0]?.subject : undefined;
-}
-
 export const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
   ordered(async () => {
     const outcome = await agent.swarm.order.decisions.decide(wish, WITHIN_MS);
@@ -230,17 +225,17 @@ export const decide = (agent: Agent, wish: Wish): Promise<Reply> =>
 
 /** About one member, which must be named so that it cannot be mistaken. */
 async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => Wish): Promise<Reply> {
-  const peer = peerOf(agent, named);
-  return peer === undefined ? failed(404, `no member is called ${named}: see kalos members`) : decide(agent, wish(peer));
+  const member = memberNamed(agent, named);
+  return 'unknown' in member ? member.unknown : decide(agent, wish(member.peer));
 }
 
 const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().int().positive().max(MOST_DRAIN_MS), reason });
 
 async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>): Promise<Reply> {
-  const peer = peerOf(agent, node);
-  if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+  const member = memberNamed(agent, node);
+  if ('unknown' in member) return member.unknown;
   return ordered(async () => {
-    const outcome = await agent.swarm.order.decisions.drain(peer, forMs, why, WITHIN_MS);
+    const outcome = await agent.swarm.order.decisions.drain(member.peer, forMs, why, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${node} is drained`);
     return ok({ index: outcome.index });
@@ -287,12 +282,12 @@ const ROUTES: readonly Route[] = [
     'Has another voter of the committee coordinate',
     z.strictObject({ node: z.string().min(1) }),
     async (agent, { node }) => {
-      const peer = peerOf(agent, node);
-      if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+      const member = memberNamed(agent, node);
+      if ('unknown' in member) return member.unknown;
       if (agent.swarm.order.committee.coordinator === undefined)
         return failed(503, 'nobody coordinates, so nobody can hand it over: see kalos nova status', 'no-quorum');
       try {
-        await agent.swarm.order.committee.transfer(peer);
+        await agent.swarm.order.committee.transfer(member.peer);
       } catch (error) {
         return failed(409, error instanceof Error ? error.message : String(error));
       }
@@ -314,7 +309,7 @@ const ROUTES: readonly Route[] = [
     '/v1/placements/move',
     'Has whoever runs a service for fail-over give it up to another member',
     z.strictObject({ service: name, reason }),
-    (agent, { service, reason: why }) => decide(agent, { kind: 'move', service, reason: why }),
+    (agent, { service, reason: why }) => noSuchPlacement(agent, service) ?? decide(agent, { kind: 'move', service, reason: why }),
   ),
   post('/v1/pardon', 'Lets a member that signed two different votes be a witness again', memberSchema, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'pardon', peer, reason: body.reason })),
@@ -322,7 +317,7 @@ const ROUTES: readonly Route[] = [
   post('/v1/swarm-silences', 'Leaves a policy or a target alone on all machines, for a while', silenceSchema, (agent, body) => {
     const { policy, target, forMs, reason: why } = body;
     const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
-    const unknown = noSuchPolicy(agent, policy);
+    const unknown = noSuchPolicy(agent, policy) ?? mistypedTarget(agent, target);
     if (unknown !== undefined) return unknown;
     return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
   }),

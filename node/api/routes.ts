@@ -17,7 +17,7 @@ import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { BUDGET_ROUTES } from './budget-routes.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
-import { noSuchPolicy, notLive } from './known.ts';
+import { noSuchPolicy, noSuchTarget, notLive } from './known.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
 import { outcomeOf } from './outcome.ts';
 import { failed, get, nothing, ok, post, type Reply, type Route } from './route.ts';
@@ -237,7 +237,8 @@ const ALL: readonly Route[] = [
     '/v1/silences',
     'Leaves a policy or a target alone for a while',
     silenceRequestSchema,
-    async (agent, request) => noSuchPolicy(agent, request.policy) ?? ok(await agent.executor.silence(request)),
+    async (agent, request) =>
+      noSuchPolicy(agent, request.policy) ?? noSuchTarget(agent, request.target) ?? ok(await agent.executor.silence(request)),
   ),
   post('/v1/silences/{id}/lift', 'Ends a silence early', nothing, async (agent, _body, id) =>
     (await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
