@@ -582,6 +582,8 @@ function report(error: unknown): number {
   return EXIT_OF[error.code];
 }
 
+// What this program starts in processes of its own is of the same build as it is, though another may have been put in its place.
+process.argv[1] = import.meta.filename;
 // A reader that closes early (`kalos … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error));
 
