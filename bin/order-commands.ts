@@ -45,6 +45,37 @@ export function addOrderCommands(program: Command): void {
     .argument('<node>', 'see: kalos nova status')
     .addOption(directory())
     .action(async (node: string, { dir }: Common) => ends((await load()).novaTransfer(dir, node)));
+  addLog(program);
+  program
+    .command('pause')
+    .description('have a member change nothing by itself until it is woken; it goes on watching, telling and voting')
+    .argument('<node>', 'see: kalos members')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
+  addDrain(program);
+  addGrantCommands(program);
+  addRecover(program);
+  addPardon(program);
+  program
+    .command('failover')
+    .description('have whoever runs a service for fail-over give it up to another member that declares it')
+    .argument('<service>', 'see: kalos nova status')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (service: string, { dir, reason }: Common & { reason: string }) =>
+      ends((await load()).failOver(dir, service, reason)),
+    );
+  program
+    .command('wake')
+    .description('end a pause')
+    .argument('<node>', 'see: kalos nova status')
+    .addOption(why())
+    .addOption(directory())
+    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).wake(dir, node, reason)));
+}
+
+function addLog(program: Command): void {
   const log = program.command('log').description('what the swarm has decided, in order');
   log
     .command('tail', { isDefault: true })
@@ -74,33 +105,6 @@ export function addOrderCommands(program: Command): void {
     .addOption(directory())
     .addOption(format())
     .action(async (options: AgentLogOptions) => ends((await import('../node/cli/log.ts')).agentLog(options)));
-  program
-    .command('pause')
-    .description('have a member change nothing by itself until it is woken; it goes on watching, telling and voting')
-    .argument('<node>', 'see: kalos members')
-    .addOption(why())
-    .addOption(directory())
-    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).pause(dir, node, reason)));
-  addDrain(program);
-  addGrantCommands(program);
-  addRecover(program);
-  addPardon(program);
-  program
-    .command('failover')
-    .description('have whoever runs a service for fail-over give it up to another member that declares it')
-    .argument('<service>', 'see: kalos nova status')
-    .addOption(why())
-    .addOption(directory())
-    .action(async (service: string, { dir, reason }: Common & { reason: string }) =>
-      ends((await load()).failOver(dir, service, reason)),
-    );
-  program
-    .command('wake')
-    .description('end a pause')
-    .argument('<node>', 'see: kalos nova status')
-    .addOption(why())
-    .addOption(directory())
-    .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).wake(dir, node, reason)));
 }
 
 function addDrain(program: Command): void {

@@ -142,11 +142,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   store.waits = true;
   const page = await openPage(agent, config.api, options.log);
   const http = page?.server;
-  const reload = async (): Promise<Reloaded> => {
-    const reloaded = await configuration.reload(agent);
-    options.ownLog.configure(configuration.inForce.agent_log);
-    return reloaded;
-  };
+  const reload = reloading(configuration, agent, options.ownLog);
   agent.edge = { page: page?.url, configuration: () => configuration.entries(), reload, log: options.ownLog };
   const close = (): void => {
     for (const one of [server, http, logs]) one?.close();
@@ -164,6 +160,13 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     stop,
   };
 }
+
+/** Reads the configuration again: what is of the process around the agent is taken here. */
+const reloading = (configuration: Configuration, agent: Agent, log: AgentLog) => async (): Promise<Reloaded> => {
+  const reloaded = await configuration.reload(agent);
+  log.configure(configuration.inForce.agent_log);
+  return reloaded;
+};
 
 /** How it stops: for good, or to restart. A part that hangs does not delay the restart for long: what it left undone is as after a crash. */
 function endings(agent: Agent, clock: SystemClock, close: () => void, { restart }: NodeOptions) {
