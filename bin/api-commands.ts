@@ -1,10 +1,9 @@
 // `kalos watch | api-token`: how its commands are parsed.
 import { type Command, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, format, span } from './options.ts';
+import { DAY_MS, directory, ends, format, span } from './options.ts';
 
 const load = () => import('../node/cli/watch.ts');
-const MONTH_MS = 30 * 86_400_000;
 
 export function addApiCommands(program: Command): void {
   program
@@ -26,7 +25,13 @@ export function addApiCommands(program: Command): void {
         .default('read'),
     )
     .option('--name <name>', 'what it is for', '')
-    .option('--ttl <time>', 'how long it is good for, such as 12h or 30d', span, MONTH_MS)
+    .addOption(
+      span('--ttl <time>', 'how long it is good for, such as 12h or 30d', {
+        least: 1_000,
+        most: 30 * DAY_MS,
+        default: 30 * DAY_MS,
+      }),
+    )
     .addOption(directory())
     .action(
       async ({
@@ -50,7 +55,7 @@ export function addApiCommands(program: Command): void {
   token
     .command('revoke')
     .description('end a token')
-    .argument('<id>', 'see: kalos api-token list')
+    .argument('<api-token>', 'its id; see: kalos api-token list')
     .addOption(directory())
     .action(async (id: string, { dir }: { dir?: string }) => ends((await load()).revokeApiToken(dir, id)));
 }

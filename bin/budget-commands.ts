@@ -2,11 +2,10 @@
 import { type Command, Option } from 'commander';
 import type { BudgetOptions } from '../node/cli/budgets.ts';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, format, integer } from './options.ts';
+import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 
 const load = () => import('../node/cli/budgets.ts');
 const MOST_CHANGES = 500;
-const MOST_MINUTES = 43_200;
 const why = (): Option => new Option('--reason <text>', 'why, for the others and the log').default('by hand');
 const each = (): Option => new Option('--each', 'each machine that has none of its own').default(false);
 
@@ -18,7 +17,7 @@ export function addBudgetCommands(program: Command): void {
     .argument('[node]', 'see: kalos members')
     .addOption(each())
     .requiredOption('--changes <n>', 'how many; 0 for none', integer(0, MOST_CHANGES))
-    .option('--within <minutes>', 'in how long', integer(1, MOST_MINUTES), 60)
+    .addOption(span('--within <time>', 'in how long', { least: MINUTE_MS, most: 30 * DAY_MS, bare: MINUTE_MS, default: HOUR_MS }))
     .addOption(why())
     .addOption(directory())
     .action(async (node: string | undefined, options: BudgetOptions) => ends((await load()).setBudget(node, options)));

@@ -2,12 +2,10 @@
 import { type Command, Option } from 'commander';
 import type { PolicyPushOptions } from '../node/cli/bundle.ts';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, format, integer } from './options.ts';
+import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './options.ts';
 
 const load = () => import('../node/cli/bundle.ts');
-const LEAST_SOAK_S = 5;
-const MOST_SOAK_S = 86_400;
-const SOAK_S = 60;
+const SOAK = { least: 5_000, most: DAY_MS, default: MINUTE_MS };
 const MOST_FINDINGS = 1_000;
 
 export function addBundleCommands(policy: Command): void {
@@ -16,7 +14,7 @@ export function addBundleCommands(policy: Command): void {
     .description('have policies tried on a few members, then taken by all in waves; they go back where they do harm')
     .argument('<file>', 'TOML with [[policy]] tables: all of the swarm’s policies')
     .option('--canary <node...>', 'where they are tried (default: one member in ten, five at most, drawn)')
-    .option('--soak <seconds>', 'how long they are watched there, and in each wave', integer(LEAST_SOAK_S, MOST_SOAK_S), SOAK_S)
+    .addOption(span('--soak <time>', 'how long they are watched there, and in each wave', SOAK))
     .option(
       '--findings <n>',
       'what they may find on a machine meanwhile; more, and they are taken back',

@@ -20,16 +20,44 @@ export function modelOf(command: Command): CommandModel {
     name: command.name(),
     description: command.description(),
     usage: command.usage(),
-    arguments: command.registeredArguments.map((argument) => ({ name: argument.name(), description: argument.description })),
-    options: command.options.map(({ flags, long, description, argChoices }) => ({
+    arguments: command.registeredArguments.map((argument) => ({
+      name: argument.name(),
+      description: argument.description,
+      choices: argument.argChoices ?? [],
+      isVariadic: argument.variadic,
+    })),
+    options: command.options.map(({ flags, long, short, description, argChoices, required }) => ({
       flags,
       long: long ?? undefined,
+      short: short ?? undefined,
       description,
       choices: argChoices ?? [],
+      takes: required ? flags.match(/<([^>.]+)/)?.[1] : undefined,
     })),
     notes,
     commands: command.commands.filter((one) => !hidden(one)).map(modelOf),
   };
+}
+
+/** The commands as help lists them: what is needed first and most often comes first. A test holds every command to be in one group. */
+export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
+  ['Start here:', ['up', 'status', 'members', 'incidents', 'explain', 'doctor', 'help']],
+  ['See:', ['top', 'query', 'tables', 'metrics', 'conditions', 'cases', 'logs', 'log', 'watch']],
+  ['Act:', ['act', 'tools', 'rollback', 'approve', 'reject', 'silence', 'stop-all', 'resume', 'order']],
+  ['Policies:', ['policy', 'budget', 'grant']],
+  ['Swarm:', ['token', 'nova', 'pause', 'wake', 'drain', 'undrain', 'failover', 'upgrade', 'leave']],
+  ['Trust:', ['audit', 'api-token', 'operator', 'root', 'network-key', 'pardon', 'recover']],
+  ['This machine:', ['config', 'reload', 'down', 'install', 'uninstall', 'completion', 'man']],
+  ['Development:', ['sim']],
+];
+
+/** Has help list the commands in their groups, in that order. */
+export function groupCommands(program: Command): void {
+  const order = GROUPS.flatMap(([, names]) => names);
+  for (const [heading, names] of GROUPS)
+    for (const command of program.commands) if (names.includes(command.name())) command.helpGroup(heading);
+  const last = (command: Command): number => (order.includes(command.name()) ? order.indexOf(command.name()) : order.length);
+  (program.commands as Command[]).sort((one, other) => last(one) - last(other));
 }
 
 const pathOf = (command: Command): string =>

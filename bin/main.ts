@@ -1,41 +1,30 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
 import { readInput } from '../node/adapters/regular-file.ts';
 import { EXIT, EXIT_OF } from '../node/cli/exit-codes.ts';
-import { type Format, paint, printable } from '../node/cli/output.ts';
+import { type Format, paint, printable, showFull } from '../node/cli/output.ts';
 import type { PolicyAddOptions } from '../node/cli/policy.ts';
 import { POLICY_SCOPES, SEVERITIES } from '../node/detection/policy.ts';
 import { continued, KalosError, reasonOf } from '../node/errors.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../node/log-levels.ts';
+import { addActCommands } from './act-commands.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
-import { describeEdges, modelOf } from './edges.ts';
-import { directory, ends, format, integer, span } from './options.ts';
+import { describeEdges, groupCommands, modelOf } from './edges.ts';
+import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './options.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addSignedOrderCommands } from './signed-order-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
 import { addUpgradeCommands } from './upgrade-commands.ts';
 
-const MAX_TIMEOUT_MS = 60_000;
-
-/** `500ms`, `5s` or `5`, which is seconds. */
-function timeout(text: string): number {
-  const [, figure, unit] = text.match(/^(\d+(?:\.\d+)?)(ms|s)?$/) ?? [];
-  const ms = Number(figure) * (unit === 'ms' ? 1 : 1000);
-  if (!(ms >= 1 && ms <= MAX_TIMEOUT_MS)) throw new InvalidArgumentError('a time such as 500ms or 5s, at most 60s');
-  return Math.round(ms);
-}
-
-function watchEvery(text: string | number): number {
-  return typeof text === 'number' ? text : timeout(text);
-}
-
 const watch = () =>
-  new Option('-w, --watch [time]', 'again and again until q, such as 5s; every 2 s without a time')
-    .argParser(watchEvery)
-    .preset(2_000);
+  span('-w, --watch [time]', 'again and again until q, such as 5s; every 2 s without a time', {
+    least: 1,
+    most: MINUTE_MS,
+  }).preset(2_000);
 /** Once, or again and again on a cleared screen until q. @param everyMs undefined: once. */
 async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
   if (everyMs === undefined) return ends(run());
@@ -78,6 +67,8 @@ function addNodeCommands(program: Command): void {
       '--watchdog <device>',
       'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine when the actuator hangs',
     )
+    .addOption(new Option('--log-level <level>', 'least level of the agent’s own log (default: info)').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'of the agent’s own log (default: text)').choices(LOG_FORMATS))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);
   addQueryCommands(program);
@@ -104,6 +95,11 @@ function addNodeCommands(program: Command): void {
   program
     .command('check-trust <path>', { hidden: true })
     .action(async (path: string) => (await import('../node/config/adapters/trust.ts')).checkTrust(path));
+  program.command('__complete <kind> [words...]', { hidden: true }).action(async (kind: string, words: string[]) => {
+    const { complete, valueIn } = await import('../node/cli/complete.ts');
+    remote({ address: valueIn(words, '--address'), tokenFile: valueIn(words, '--token-file'), ca: valueIn(words, '--ca') });
+    return ends(complete(kind, words));
+  });
   program
     .command('plan-host', { hidden: true })
     .action(async () => (await import('../node/adapters/planner-thread.ts')).hostPlanner());
@@ -125,7 +121,7 @@ function addQueryCommands(program: Command): void {
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
-    .option('--timeout <time>', 'how long to wait for the slowest node', timeout, 5_000)
+    .addOption(span('--timeout <time>', 'how long to wait for the slowest node', { least: 1, most: MINUTE_MS, default: 5_000 }))
     .addHelpText(
       'after',
       `\nExamples:\n  kalos query "select node, state, cpu from nodes"\n  kalos query "select node, name, cpu from processes where cpu > 0.5 order by cpu desc"`,
@@ -165,7 +161,7 @@ function addAskingCommands(program: Command): void {
   program
     .command('explain')
     .description('tell an incident from sample to outcome; any peer can be asked')
-    .argument('<id>', 'an incident, such as inc-0123456789')
+    .argument('<incident>', 'such as inc-0123456789')
     .addOption(directory())
     .addOption(format())
     .option('--recording', 'the minute before it, from this machine’s flight recorder', false)
@@ -221,7 +217,7 @@ function addShowCommands(program: Command): void {
   program
     .command('metrics')
     .description('this machine’s metrics, and why one is unknown')
-    .argument('[names...]', 'parts of names; all without any')
+    .argument('[metric...]', 'parts of names; all without any')
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
@@ -288,12 +284,12 @@ function addPolicyCommands(program: Command): void {
       .addOption(format());
   add('list', 'all policies, shipped and own').action(async (options: Options) => ends((await commands()).listPolicies(options)));
   add('show', 'one policy, whole')
-    .argument('<name>')
+    .argument('<policy>')
     .action(async (name: string, options: Options) => ends((await commands()).showPolicy(options, name)));
   add('test', 'run the tests that are written beside the policies')
-    .argument('[name]', 'one policy; all without it')
+    .argument('[policy]', 'one policy; all without it')
     .action(async (name: string | undefined, options: Options) => ends((await commands()).testPolicies(options, name)));
-  const live = (name: string, description: string, argument: string, about: string) =>
+  const live = (name: string, description: string, argument: string, about = '') =>
     policy.command(name).description(description).argument(argument, about).addOption(directory());
   live(
     'apply',
@@ -302,14 +298,14 @@ function addPolicyCommands(program: Command): void {
     'TOML with [[policy]] tables',
   ).action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
   addBundleCommands(policy);
-  live('delete', 'take a live policy away; what it replaced is in force again', '<name>', 'a live policy').action(
+  live('delete', 'take a live policy away; what it replaced is in force again', '<policy>', 'a live one').action(
     async (name: string, options: Options) => ends((await commands()).deletePolicy(options, name)),
   );
   for (const [name, enabled] of [
     ['enable', true],
     ['disable', false],
   ] as const)
-    live(name, `${name} a policy of the running agent, whatever its origin`, '<name>', 'a policy').action(
+    live(name, `${name} a policy of the running agent, whatever its origin`, '<policy>').action(
       async (which: string, options: Options) => ends((await commands()).switchPolicy(options, which, enabled)),
     );
   policy
@@ -323,7 +319,7 @@ function addPolicyCommands(program: Command): void {
     )
     .addOption(new Option('--scope <scope>', 'what it is judged on').choices(POLICY_SCOPES).default('machine'))
     .addOption(new Option('--severity <severity>', 'how bad it is').choices(SEVERITIES).default('warning'))
-    .option('--for <time>', 'how long it must hold before, such as 30s or 5m', span)
+    .addOption(span('--for <time>', 'how long it must hold before, such as 30s or 5m', { least: 1_000, most: 30 * DAY_MS }))
     .option('--summary <text>', 'what is wrong, in words (default: the expression)')
     .addOption(directory())
     .addHelpText(
@@ -333,76 +329,9 @@ function addPolicyCommands(program: Command): void {
     .action(async (name: string, when: string, action: string[], options: PolicyAddOptions) =>
       ends((await commands()).addPolicy(options, name, when, action)),
     );
-  live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<name>', 'a policy').action(
+  live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<policy>').action(
     async (name: string, options: Options) => ends((await commands()).resetPolicy(options, name)),
   );
-}
-
-function addActCommands(program: Command): void {
-  const acting = () => import('../node/cli/act.ts');
-  program
-    .command('tools')
-    .description('what KALOS can do to a machine, or one tool in full')
-    .argument('[name]')
-    .addOption(directory())
-    .addOption(format())
-    .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
-  program
-    .command('act')
-    .description('use a tool by hand: guarded, audited and verified like any other use')
-    .argument('<tool>', 'see: kalos tools')
-    .argument('[arguments...]', 'key=value each, content=@FILE for a file’s; + TOOL … adds a call to the plan')
-    .option('--dry-run', 'show what would change, and change nothing', false)
-    .option('--reason <text>', 'why, for the audit', 'by hand')
-    .addOption(directory())
-    .addOption(format())
-    .addHelpText(
-      'after',
-      `\nExamples:\n  kalos act service.restart service=web --dry-run\n  kalos act fs.rotate path=/var/log/web/access.log + service.reload service=web\n  kalos act sysctl.get key=vm.swappiness`,
-    )
-    .action(async (tool: string, args: string[], { dir, output, dryRun, reason }: Common & { dryRun: boolean; reason: string }) =>
-      ends((await acting()).act(dir, [tool, ...args], { dryRun, reason }, output)),
-    );
-  program
-    .command('rollback')
-    .description('undo what was done under an id, by the tool’s inverse')
-    .argument('<id>', 'a plan, such as act-0123456789 or inc-0123456789-1')
-    .addOption(directory())
-    .addOption(format())
-    .action(async (id: string, { dir, output }: Common) => ends((await acting()).rollback(dir, id, output)));
-  for (const [name, answer] of [
-    ['approve', 'approved'],
-    ['reject', 'rejected'],
-  ] as const) {
-    program
-      .command(name)
-      .description(`${name} what mode advise asks; without an id, list what waits`)
-      .argument('[id]')
-      .addOption(directory())
-      .action(async (id: string | undefined, { dir }: Common) => ends((await acting()).answerApproval(dir, id, answer)));
-  }
-  program
-    .command('silence')
-    .description('leave a policy or a target alone for a while; without options, list what is silenced')
-    .option('--policy <name>', 'the policy, such as service-exited')
-    .option('--target <name>', 'the service, mount or metric')
-    .option('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', span)
-    .option('--reason <text>', 'why, for the audit', 'by hand')
-    .option('--everywhere', 'on all machines, by a decision of the swarm', false)
-    .option('--lift <id>', 'end a silence early')
-    .addOption(directory())
-    .action(async ({ dir, ...options }: Common & { reason: string }) => ends((await acting()).silence(dir, options)));
-  program
-    .command('stop-all')
-    .description('halt all acting on this machine at once; it stays halted after a restart')
-    .option('--reason <text>', 'why, for the audit', 'by hand')
-    .addOption(directory())
-    .action(async ({ dir, reason }: Common & { reason: string }) => ends((await acting()).stopAll(dir, reason)));
-  program
-    .command('resume')
-    .description('allow acting again after stop-all')
-    .addOption(directory())
-    .action(async ({ dir }: Common) => ends((await acting()).resume(dir)));
 }
 
 function addAuditCommands(program: Command): void {
@@ -471,6 +400,11 @@ function addSetupCommands(program: Command): void {
     )
     .addOption(directory())
     .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
+  program
+    .command('reload')
+    .description('the same as: kalos config reload')
+    .addOption(directory())
+    .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
   const service = () => import('../node/cli/install.ts');
   program
     .command('install')
@@ -511,16 +445,31 @@ function build(): Command {
     .option('--address <url>', 'ask the agent there, such as https://web-1:9090, not this machine’s (or KALOS_ADDRESS)')
     .option('--token-file <file>', 'with --address: a token of kalos api-token create (or KALOS_API_TOKEN)')
     .option('--ca <file>', 'with --address: who signed its certificate, or the certificate itself (or KALOS_CA)');
-  program.hook('preAction', () => remote(program.opts()));
+  program.hook('preAction', (_program, command) => {
+    remote(program.opts());
+    if (command.opts().output === 'wide') showFull();
+  });
   addNodeCommands(program);
   addSimCommands(program);
   for (const command of program.commands) inherit(program, command);
+  program.addHelpCommand(
+    new Command('help').argument('[command]').description('how a command is used').helpOption(false).helpGroup('Start here:'),
+  );
+  groupCommands(program);
   describeEdges(program);
   return program;
 }
 
 /** An agent elsewhere, for whatever asks one (node/api/client.ts). */
-function remote({ address, tokenFile, ca }: { address?: string; tokenFile?: string; ca?: string }): void {
+function remote({
+  address,
+  tokenFile,
+  ca,
+}: {
+  address?: string | undefined;
+  tokenFile?: string | undefined;
+  ca?: string | undefined;
+}): void {
   if (address !== undefined) process.env.KALOS_ADDRESS = address;
   if (ca !== undefined) process.env.KALOS_CA = ca;
   if (tokenFile === undefined) return;
@@ -561,6 +510,8 @@ function report(error: unknown): number {
   return EXIT_OF[error.code];
 }
 
+// What this program starts in processes of its own is of the same build as it is, though another may have been put in its place.
+process.argv[1] = import.meta.filename;
 // A reader that closes early (`kalos … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error));
 

@@ -1,6 +1,7 @@
 // What the commands' options have in common.
 import { InvalidArgumentError, Option } from 'commander';
 import { FORMATS } from '../node/cli/output.ts';
+import { exactly } from '../node/cli/times.ts';
 
 export function integer(low: number, high: number) {
   return (text: string): number => {
@@ -20,10 +21,36 @@ export async function ends(code: Promise<number> | number): Promise<void> {
   process.exitCode = await code;
 }
 
-/** `90s`, `30m`, `2h`, `1d`, in ms. */
-export function span(text: string): number {
-  const [, figure, unit = ''] = text.match(/^(\d+)([smhd])$/) ?? [];
-  const ms = Number(figure) * ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit] ?? Number.NaN);
-  if (!(ms >= 1_000 && ms <= 30 * 86_400_000)) throw new InvalidArgumentError('a time such as 90s, 30m, 2h or 1d, at most 30d');
-  return ms;
+const S_MS = 1_000;
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 3_600_000;
+export const DAY_MS = 86_400_000;
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: S_MS, m: MINUTE_MS, min: MINUTE_MS, h: HOUR_MS, d: DAY_MS };
+
+/** `500ms`, `90s`, `1h30m`, `2 d`, in ms; a figure alone is in `bareMs`. @returns undefined where it is none */
+export function parseSpan(text: string, bareMs: number): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * bareMs;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?) ?(ms|s|min|m|h|d) ?/g)];
+  if (parts.length === 0 || parts.map(([all]) => all).join('') !== text) return undefined;
+  return parts.reduce((sum, [, figure, unit = '']) => sum + Number(figure) * (UNITS[unit] ?? Number.NaN), 0);
+}
+
+/** How long: takes any unit, gives ms, and shows its default in words. */
+export interface SpanRange {
+  least: number;
+  most: number;
+  /** What a figure without a unit is in. */
+  bare?: number;
+  default?: number;
+}
+
+export function span(flags: string, description: string, { least, most, bare = S_MS, default: fallback }: SpanRange): Option {
+  const option = new Option(flags, description).argParser((text: string | number) => {
+    if (typeof text === 'number') return text; // a preset
+    const ms = Math.round(parseSpan(text, bare) ?? Number.NaN);
+    if (!(ms >= least && ms <= most))
+      throw new InvalidArgumentError(`a time from ${exactly(least)} to ${exactly(most)}, such as 90s, 1h30m or 2d`);
+    return ms;
+  });
+  return fallback === undefined ? option : option.default(fallback, exactly(fallback));
 }

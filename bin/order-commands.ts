@@ -2,15 +2,17 @@
 import { type Command, Option } from 'commander';
 import type { ReadMode } from '../node/agent/decisions.ts';
 import type { GrantOptions } from '../node/cli/grants.ts';
+import type { AgentLogOptions } from '../node/cli/log.ts';
 import type { Format } from '../node/cli/output.ts';
 import type { RecoverOptions } from '../node/cli/recover.ts';
-import { directory, ends, format, integer } from './options.ts';
+import { LOG_LEVELS } from '../node/log-levels.ts';
+import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 import { rootKey } from './swarm-commands.ts';
 
 const load = () => import('../node/cli/order.ts');
 const MAX_SHOWN = 256;
-const MOST_HOURS = 720;
-const DAY_H = 24;
+const MAX_LINES = 10_000;
+const MOST_GRANT_MS = 30 * DAY_MS;
 const MOST_USES = 100;
 
 interface Common {
@@ -43,25 +45,7 @@ export function addOrderCommands(program: Command): void {
     .argument('<node>', 'see: kalos nova status')
     .addOption(directory())
     .action(async (node: string, { dir }: Common) => ends((await load()).novaTransfer(dir, node)));
-  const log = program.command('log').description('what the swarm has decided, in order');
-  log
-    .command('tail', { isDefault: true })
-    .description('the newest decisions')
-    .option('-n, --lines <n>', 'how many', integer(1, MAX_SHOWN), 20)
-    .addOption(read())
-    .addOption(directory())
-    .addOption(format())
-    .action(async ({ dir, read: mode, output, lines }: Common & { lines: number }) =>
-      ends((await load()).logTail(dir, mode, lines, output)),
-    );
-  log
-    .command('show')
-    .description('one decision, whole')
-    .argument('<decision>', 'its index or id, of: kalos log tail -o wide')
-    .addOption(read())
-    .addOption(directory())
-    .addOption(format())
-    .action(async (which: string, { dir, read: mode, output }: Common) => ends((await load()).logShow(dir, which, mode, output)));
+  addLog(program);
   program
     .command('pause')
     .description('have a member change nothing by itself until it is woken; it goes on watching, telling and voting')
@@ -91,16 +75,50 @@ export function addOrderCommands(program: Command): void {
     .action(async (node: string, { dir, reason }: Common & { reason: string }) => ends((await load()).wake(dir, node, reason)));
 }
 
+function addLog(program: Command): void {
+  const log = program.command('log').description('what the swarm has decided, in order');
+  log
+    .command('tail', { isDefault: true })
+    .description('the newest decisions')
+    .option('-n, --lines <n>', 'how many', integer(1, MAX_SHOWN), 20)
+    .addOption(read())
+    .addOption(directory())
+    .addOption(format())
+    .action(async ({ dir, read: mode, output, lines }: Common & { lines: number }) =>
+      ends((await load()).logTail(dir, mode, lines, output)),
+    );
+  log
+    .command('show')
+    .description('one decision, whole')
+    .argument('<decision>', 'its index or id, of: kalos log tail -o wide')
+    .addOption(read())
+    .addOption(directory())
+    .addOption(format())
+    .action(async (which: string, { dir, read: mode, output }: Common) => ends((await load()).logShow(dir, which, mode, output)));
+  log
+    .command('agent')
+    .description('not the swarm’s, but the newest lines of this agent’s own log')
+    .option('-n, --lines <n>', 'how many', integer(1, MAX_LINES), 50)
+    .addOption(new Option('--level <level>', 'of this level and above').choices(LOG_LEVELS).default('debug'))
+    .addOption(span('--since <time>', 'not older than that, such as 10m or 2h', { least: 1_000, most: 30 * DAY_MS }))
+    .option('-f, --follow', 'go on with what comes', false)
+    .addOption(directory())
+    .addOption(format())
+    .action(async (options: AgentLogOptions) => ends((await import('../node/cli/log.ts')).agentLog(options)));
+}
+
 function addDrain(program: Command): void {
   program
     .command('drain')
     .description('have nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate')
     .argument('<node>', 'see: kalos members')
-    .option('--for <hours>', 'for how long', integer(1, DAY_H), 1)
+    .addOption(
+      span('--for <time>', 'for how long, such as 2h', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }),
+    )
     .addOption(why())
     .addOption(directory())
-    .action(async (node: string, { dir, for: hours, reason }: Common & { for: number; reason: string }) =>
-      ends((await load()).drain(dir, node, hours, reason)),
+    .action(async (node: string, { dir, for: forMs, reason }: Common & { for: number; reason: string }) =>
+      ends((await load()).drain(dir, node, forMs, reason)),
     );
   program
     .command('undrain')
@@ -127,14 +145,18 @@ function addGrantCommands(program: Command): void {
       .requiredOption('--node <node>', 'the machine; see: kalos members')
       .requiredOption('--tool <tool>', 'such as service.restart; see: kalos tools')
       .addOption(why())
-      .option('--for <hours>', 'until then', integer(1, MOST_HOURS), DAY_H)
+      .addOption(
+        span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: MOST_GRANT_MS, bare: HOUR_MS, default: DAY_MS }),
+      )
       .addOption(directory());
     if (effect === 'deny') command.option('--target <target>', 'such as the name of a service (default: whatever it is on)');
     else command.requiredOption('--target <target>', 'such as the name of a service');
     if (effect === 'approve')
       command
         .option('--uses <n>', 'how often', integer(1, MOST_USES), 3)
-        .option('--within <hours>', 'in how long', integer(1, MOST_HOURS), 1);
+        .addOption(
+          span('--within <time>', 'in how long', { least: MINUTE_MS, most: MOST_GRANT_MS, bare: HOUR_MS, default: HOUR_MS }),
+        );
     command.action(async (options: GrantOptions) => ends((await grants()).give(effect, options)));
   }
   grant

@@ -1,9 +1,8 @@
 // `kalos order draft | sign | commit`: how its commands are parsed.
 import type { Command } from 'commander';
-import { directory, ends, integer } from './options.ts';
+import { DAY_MS, directory, ends, HOUR_MS, MINUTE_MS, span } from './options.ts';
 
 const load = () => import('../node/cli/signed-order.ts');
-const MOST_HOURS = 24;
 
 export function addSignedOrderCommands(program: Command): void {
   const order = program
@@ -16,14 +15,14 @@ export function addSignedOrderCommands(program: Command): void {
     .argument('[arguments...]', 'key=value each, as for kalos act')
     .requiredOption('--out <file>', 'where it is written')
     .option('--reason <text>', 'why, for those who sign and the audit', 'by hand')
-    .option('--for <hours>', 'how long it holds', integer(1, MOST_HOURS), 1)
+    .addOption(span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }))
     .addOption(directory())
     .action(
       async (
         tool: string,
         args: string[],
-        { dir, out, reason, for: hours }: { dir?: string; out: string; reason: string; for: number },
-      ) => ends((await load()).draftOrder(dir, [tool, ...args], { out, reason, hours })),
+        { dir, out, reason, for: forMs }: { dir?: string; out: string; reason: string; for: number },
+      ) => ends((await load()).draftOrder(dir, [tool, ...args], { out, reason, forMs })),
     );
   order
     .command('sign')

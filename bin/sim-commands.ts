@@ -30,7 +30,7 @@ export function addSimCommands(program: Command): void {
     .command('replay')
     .description('run up to an event, and show what led to it')
     .argument('<seed@event>', 'as a violated run prints it')
-    .option('--scenario <name>', 'a name or a TOML file', 'crash-and-partition')
+    .option('--scenario <scenario>', 'a name or a TOML file', 'crash-and-partition')
     .option('--nodes <n>', 'how many agents (default: as the scenario has it)', integer(1, MAX_NODES))
     .addOption(format())
     .action(async (where: string, options: { scenario: string; nodes: number | undefined; output: Format }) =>

@@ -1,7 +1,7 @@
 // `kalos members | token | operator | root | leave`: how its commands are parsed.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
-import { directory, ends, format, integer, span } from './options.ts';
+import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './options.ts';
 
 const load = () => import('../node/cli/members.ts');
 const MAX_NAME = 24;
@@ -88,7 +88,13 @@ function addTokens(program: Command): void {
         .choices(['member', 'committee'])
         .default('member'),
     )
-    .option('--ttl <time>', 'how long it is good for, such as 10m or 1d', span, 600_000)
+    .addOption(
+      span('--ttl <time>', 'how long it is good for, such as 10m or 1d', {
+        least: 1_000,
+        most: 30 * DAY_MS,
+        default: 10 * MINUTE_MS,
+      }),
+    )
     .option('--uses <n>', 'how many machines may join with it', integer(1, 1_000), 1)
     .option('-q, --quiet', 'only the token', false)
     .addOption(directory())
@@ -106,7 +112,7 @@ function addTokens(program: Command): void {
   token
     .command('revoke')
     .description('end a token early')
-    .argument('<id>', 'see: kalos token list')
+    .argument('<token-id>', 'see: kalos token list')
     .addOption(directory())
     .action(async (id: string, { dir }: Common) => ends((await load()).revokeToken(dir, id)));
 }
@@ -132,7 +138,7 @@ function addOperators(program: Command): void {
   operator
     .command('revoke')
     .description('end what an operator may do')
-    .argument('<name>')
+    .argument('<operator>')
     .addOption(rootKey())
     .addOption(directory())
     .action(async (name: string, { dir, rootKey: files }: Common & { rootKey: string[] }) =>
@@ -143,7 +149,13 @@ function addOperators(program: Command): void {
     .description('the pre-shared key of a swarm that was founded with --private')
     .command('rotate')
     .description('give the swarm a new one; revoke first whom it is to lock out')
-    .option('--keep <time>', 'how long the older ones are still understood, for members that are off', span, 691_200_000)
+    .addOption(
+      span('--keep <time>', 'how long the older ones are still understood, for members that are off', {
+        least: 1_000,
+        most: 30 * DAY_MS,
+        default: 8 * DAY_MS,
+      }),
+    )
     .addOption(directory())
     .action(async ({ dir, keep }: Common & { keep: number }) => ends((await load()).rotateNetworkKey(dir, keep)));
   program

@@ -2,12 +2,10 @@
 import { type Command, Option } from 'commander';
 import type { Format } from '../node/cli/output.ts';
 import type { PushOptions } from '../node/cli/rollout.ts';
-import { directory, ends, format, integer } from './options.ts';
+import { DAY_MS, directory, ends, format, MINUTE_MS, span } from './options.ts';
 
 const load = () => import('../node/cli/upgrade.ts');
-const LEAST_SOAK_S = 5;
-const MOST_SOAK_S = 86_400;
-const SOAK_S = 600;
+const SOAK = { least: 5_000, most: DAY_MS, default: 10 * MINUTE_MS };
 
 export function addUpgradeCommands(program: Command): void {
   const upgrade = program
@@ -18,7 +16,7 @@ export function addUpgradeCommands(program: Command): void {
     .description('have a release tried on a few members, then taken by the others in waves; it goes back where it does harm')
     .argument('<file>', 'an archive as npm pack makes it')
     .option('--canary <node...>', 'where it is tried (default: one member in ten, five at most, drawn)')
-    .option('--soak <seconds>', 'how long it is watched there, and in each wave', integer(LEAST_SOAK_S, MOST_SOAK_S), SOAK_S)
+    .addOption(span('--soak <time>', 'how long it is watched there, and in each wave', SOAK))
     .option('--no-wait', 'do not wait until it is everywhere, or taken back')
     .addOption(directory())
     .action(async (file: string, options: PushOptions) => ends((await load()).pushRelease(options, file)));

@@ -492,9 +492,12 @@ export class Agent {
     return overview(this.#watcher, this.#memory);
   }
 
-  /** Names of all series. */
   series(): string[] {
     return this.#watcher.history.names();
+  }
+
+  targets(): string[] {
+    return this.#watcher.targets();
   }
 
   /** What a series was; undefined where it is unknown. */

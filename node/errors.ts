@@ -59,6 +59,12 @@ export function closest(word: string, known: readonly string[]): string | undefi
   return best !== undefined && best.edits <= 2 ? best.candidate : undefined;
 }
 
+/** On one line: that nothing is called so, what was probably meant, and where the names are. */
+export function unknownName(what: string, name: string, known: readonly string[], see: string): string {
+  const meant = closest(name, known);
+  return continued(`no ${what} is called ${name || '""'}${meant === undefined ? '' : `; did you mean ${meant}?`}`, `see: ${see}`);
+}
+
 /** Levenshtein's distance. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

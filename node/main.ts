@@ -24,6 +24,7 @@ import { type Agent, createAgent } from './agent.ts';
 import { serveHttp } from './api/http.ts';
 import { serveApi } from './api/server.ts';
 import { AuditDamaged } from './audit/audit-log.ts';
+import type { AgentLog } from './cli/agent-log.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
 import { checkState, wayBack } from './config/adapters/state-check.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
@@ -34,6 +35,7 @@ import { type Config, type ConfigFlags, DEFAULT_LISTEN, listenAddress } from './
 import { PolicyError } from './detection/policy-detector.ts';
 import { type Entered, enterSwarm, type Founding } from './enter-swarm.ts';
 import { KalosError, reasonOf, remedyFor } from './errors.ts';
+import type { LogLevel } from './log-levels.ts';
 import { Configuration, type Reloaded } from './reload.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
@@ -54,7 +56,9 @@ export interface NodeOptions extends ConfigFlags {
   page: string | undefined;
   /** The `kalos` entry script, forked for work in child processes. */
   entry: string;
-  log(level: 'info' | 'warn', text: string): void;
+  log(level: LogLevel, text: string): void;
+  /** Its own log, as `log` writes it. */
+  ownLog: AgentLog;
   /** The agent cannot go on. */
   failed(error: unknown): void;
   /** The agent has stopped, and is to be started anew; its services go on. */
@@ -92,6 +96,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   makeStateDirectory(directory);
   const configuration = configurationOf(options);
   const config = configuration.inForce;
+  options.ownLog.configure(config.agent_log);
   const store = await openStore(directory, options.log);
   const identity = await loadIdentity(directory.keyFile);
   const crypto = new Ed25519Crypto(identity);
@@ -126,7 +131,10 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   const networkKeys = { keys, keep: (kept: readonly Uint8Array[]) => keepKeys(directory, kept, options.log) };
   const where = `${hostname()}, process ${process.pid}`;
   const place = { place: where, swarmId, token, rootSigners, networkKeys, join: bootstrap };
-  const agent = makeAgent({ ...agentSettings(config), name, version, ...place }, ports, { ...options, restart: () => anew() });
+  const agent = makeAgent(configuration, { ...agentSettings(config), name, version, ...place }, ports, {
+    ...options,
+    restart: () => anew(),
+  });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
     throw error;
@@ -134,8 +142,8 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   store.waits = true;
   const page = await openPage(agent, config.api, options.log);
   const http = page?.server;
-  const reload = (): Promise<Reloaded> => configuration.reload(agent);
-  agent.edge = { page: page?.url, configuration: () => configuration.entries(), reload };
+  const reload = reloading(configuration, agent, options.ownLog);
+  agent.edge = { page: page?.url, configuration: () => configuration.entries(), reload, log: options.ownLog };
   const close = (): void => {
     for (const one of [server, http, logs]) one?.close();
     http?.closeAllConnections();
@@ -152,6 +160,13 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     stop,
   };
 }
+
+/** Reads the configuration again: what is of the process around the agent is taken here. */
+const reloading = (configuration: Configuration, agent: Agent, log: AgentLog) => async (): Promise<Reloaded> => {
+  const reloaded = await configuration.reload(agent);
+  log.configure(configuration.inForce.agent_log);
+  return reloaded;
+};
 
 /** How it stops: for good, or to restart. A part that hangs does not delay the restart for long: what it left undone is as after a crash. */
 function endings(agent: Agent, clock: SystemClock, close: () => void, { restart }: NodeOptions) {
@@ -172,9 +187,10 @@ function endings(agent: Agent, clock: SystemClock, close: () => void, { restart 
 }
 
 /** @throws KalosError */
-function configurationOf({ directory, configFile, page, name, mode, listen, join: through, mdns }: NodeOptions): Configuration {
+function configurationOf(options: NodeOptions): Configuration {
+  const { directory, configFile, page, name, mode, listen, join: through, mdns, agent_log } = options;
   const api = page === undefined ? undefined : { listen: page };
-  const flags = { name, mode, listen, join: through, mdns, api };
+  const flags = { name, mode, listen, join: through, mdns, api, agent_log };
   return new Configuration(() => readLayers({ dir: directory, config: configFile, flags, environment: process.env, acts: true }));
 }
 
@@ -312,12 +328,12 @@ async function openActuator(
   }
 }
 
-function makeAgent(...[config, ports, events]: Parameters<typeof createAgent>): Agent {
+function makeAgent(configuration: Configuration, ...given: Parameters<typeof createAgent>): Agent {
   try {
-    return createAgent(config, ports, events);
+    return createAgent(...given);
   } catch (error) {
     if (error instanceof PolicyError)
-      throw new KalosError('config', error.message, 'policies are CEL expressions: see docs/CONFIG.md');
+      throw new KalosError('config', configuration.located(error), 'policies are CEL expressions: see docs/CONFIG.md');
     throw error;
   }
 }

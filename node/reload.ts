@@ -3,13 +3,14 @@
 import type { Agent } from './agent.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type Config, resolveConfig } from './config/config.ts';
-import { entriesOf } from './config/entries.ts';
-import { type Layer, nameOf } from './config/layers.ts';
+import { type Entry, type WholeEntry, wholeEntriesOf } from './config/entries.ts';
+import { type Layer, mergeLayers, nameOf, placeIn } from './config/layers.ts';
 import { PolicyError } from './detection/policy-detector.ts';
 import { KalosError } from './errors.ts';
+import { shortly } from './issue-words.ts';
 
 /** Keys that change without a restart. */
-export const LIVE_KEYS = ['mode', 'maintenance', 'question', 'policy'] as const;
+export const LIVE_KEYS = ['mode', 'maintenance', 'question', 'policy', 'agent_log'] as const;
 type LiveKey = (typeof LIVE_KEYS)[number];
 
 export interface Reloaded {
@@ -19,15 +20,22 @@ export interface Reloaded {
   lines: string[];
 }
 
+/** Of what changed, in the audit. */
+const MAX_NOTED = 2_000;
+
 export class Configuration {
   readonly #read: () => Layer[];
-  #layers: Layer[];
+  /** Of what is in force: what waits for a restart is not. */
+  #entries: WholeEntry[];
   #inForce: Config;
+  /** As they were read last. */
+  #layers: readonly Layer[];
 
   /** @throws KalosError */
   constructor(read: () => Layer[]) {
     this.#read = read;
     this.#layers = read();
+    this.#entries = wholeEntriesOf(this.#layers);
     this.#inForce = resolveConfig(this.#layers);
   }
 
@@ -35,65 +43,83 @@ export class Configuration {
     return this.#inForce;
   }
 
-  entries() {
-    return entriesOf(this.#layers);
+  /** What is wrong, with file and line where it is of a policy of the configuration. */
+  located(error: Error): string {
+    if (!(error instanceof PolicyError)) return error.message;
+    const merged = mergeLayers(this.#layers);
+    const policies = Array.isArray(merged.document.policy) ? merged.document.policy : [];
+    const nth = policies.findIndex((one) => nameOf(one) === error.policy);
+    const place = nth < 0 ? undefined : placeIn(this.#layers, merged, ['policy', nth]);
+    return place === undefined ? error.message : `${place}: ${error.message}`;
+  }
+
+  entries(): Entry[] {
+    return this.#entries.map(shownOf);
   }
 
   async reload(agent: Pick<Agent, 'reconfigure'>): Promise<Reloaded> {
     try {
-      const layers = this.#read();
-      const fresh = resolveConfig(layers);
-      const changed = changesOf(this.#inForce, fresh);
-      if (changed.length === 0) return { taken: true, lines: ['the configuration was read again: no changes'] };
-      const isLive = ({ key }: Changed): boolean => LIVE_KEYS.includes(key as LiveKey);
-      const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, fresh[key]])) as Pick<Config, LiveKey>;
-      const config = { ...this.#inForce, ...live };
-      const lines = changed.filter(isLive).map(({ what }) => `in force: ${what}`);
-      if (lines.length > 0) await agent.reconfigure(agentSettings(config), lines.join('; '));
-      this.#inForce = config;
-      this.#layers = layers.map(({ origin, document }) => ({ origin, document }));
-      const waiting = changed.filter((one) => !isLive(one));
-      return { taken: true, lines: [...lines, ...waiting.map(({ what }) => `needs a restart of the agent: ${what}`)] };
+      this.#layers = this.#read();
+      return await this.#take(this.#layers, agent);
     } catch (error) {
       if (!(error instanceof KalosError || error instanceof PolicyError)) throw error;
       return {
         taken: false,
-        lines: error.message.split('\n').map((line) => `the configuration is invalid, the old one stays in force: ${line}`),
+        lines: this.located(error)
+          .split('\n')
+          .map((line) => `the configuration is invalid, the old one stays in force: ${line}`),
       };
     }
   }
+
+  /** @throws KalosError, or PolicyError, and nothing has changed */
+  async #take(layers: readonly Layer[], agent: Pick<Agent, 'reconfigure'>): Promise<Reloaded> {
+    const fresh = resolveConfig(layers);
+    const entries = wholeEntriesOf(layers);
+    const keys = (Object.keys(fresh) as (keyof Config)[]).filter((key) => !same(this.#inForce[key], fresh[key]));
+    if (keys.length === 0) return { taken: true, lines: ['the configuration was read again: nothing has changed'] };
+    const isLive = (key: string): key is LiveKey => LIVE_KEYS.includes(key as LiveKey);
+    const said = (live: boolean): string[] =>
+      keys.filter((key) => isLive(key) === live).flatMap((key) => differences(key, this.#entries, entries));
+    const taken = said(true).map((what) => `in force: ${what}`);
+    const waiting = said(false).map((what) => `needs a restart of the agent: ${what}`);
+    const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, fresh[key]])) as Pick<Config, LiveKey>;
+    const config = { ...this.#inForce, ...live };
+    if (taken.length > 0) await agent.reconfigure(agentSettings(config), taken.join('; ').slice(0, MAX_NOTED));
+    this.#inForce = config;
+    const waits = ({ key }: Entry): boolean => keys.some((one) => one === topOf(key) && !isLive(one));
+    this.#entries = [...entries.filter((one) => !waits(one)), ...this.#entries.filter(waits)];
+    return { taken: true, lines: [...taken, ...waiting] };
+  }
 }
 
-interface Changed {
-  key: string;
-  what: string;
-}
-
-function changesOf(before: Config, after: Config): Changed[] {
-  const keys = Object.keys(after) as (keyof Config)[];
-  return keys.flatMap((key) => {
-    const [old, fresh] = [before[key], after[key]];
-    return same(old, fresh) ? [] : [{ key, what: difference(key, old, fresh) }];
-  });
-}
-
+const topOf = (key: string): string => key.split('.')[0] ?? '';
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-function difference(key: string, before: unknown, after: unknown): string {
-  const [old, fresh] = [namesIn(before), namesIn(after)];
-  if (old === undefined || fresh === undefined) return `${key}: ${said(before)} → ${said(after)}`;
-  const added = [...fresh.keys()].filter((name) => !old.has(name)).map((name) => `${name} added`);
-  const removed = [...old.keys()].filter((name) => !fresh.has(name)).map((name) => `${name} removed`);
-  const changed = [...fresh]
-    .filter(([name, one]) => old.has(name) && !same(old.get(name), one))
-    .map(([name]) => `${name} changed`);
-  return `${key}: ${[...added, ...removed, ...changed].join(', ') || 'order changed'}`;
+/** A line for each key below one of the first level: old → new; for an item of a list that comes or goes, one. */
+function differences(top: string, before: readonly WholeEntry[], after: readonly WholeEntry[]): string[] {
+  const [old, fresh] = [before, after].map((entries) =>
+    Map.groupBy(
+      entries.filter(({ key }) => topOf(key) === top),
+      ({ key }) => key,
+    ),
+  ) as [Map<string, WholeEntry[]>, Map<string, WholeEntry[]>];
+  const itemOf = (key: string): string | undefined => (old.get(key) ?? fresh.get(key))?.[0]?.item;
+  const itemsOf = (some: Map<string, WholeEntry[]>) => new Set([...some.keys()].map(itemOf));
+  const [items, freshItems] = [itemsOf(old), itemsOf(fresh)];
+  const lines = [...new Set([...old.keys(), ...fresh.keys()])].flatMap((key) => {
+    const item = itemOf(key);
+    if (item !== undefined && !items.has(item)) return [`${item} added`];
+    if (item !== undefined && !freshItems.has(item)) return [`${item} removed`];
+    const [one, other] = [old.get(key), fresh.get(key)];
+    const values = (entries: WholeEntry[] | undefined): unknown[] | undefined => entries?.map(({ bare }) => bare);
+    if (same(values(one), values(other))) return [];
+    const [was, is] = [textOf(one), textOf(other)];
+    return [was === is ? `${key}: changed (its value is not shown)` : `${key}: ${was} → ${is}`];
+  });
+  return lines.length === 0 ? [`${top}: in another order`] : [...new Set(lines)];
 }
 
-/** Of a list of tables. */
-function namesIn(value: unknown): Map<string, unknown> | undefined {
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'object')) return undefined;
-  return new Map(value.map((item, i) => [nameOf(item) ?? `number ${i + 1}`, item]));
-}
-
-const said = (value: unknown): string => (value === undefined ? 'unset' : (JSON.stringify(value) ?? ''));
+const textOf = (entries: readonly WholeEntry[] | undefined): string =>
+  entries === undefined ? 'unset' : entries.map(({ value }) => shortly(value)).join(', ');
+const shownOf = ({ key, value, origin }: WholeEntry): Entry => ({ key, value, origin });

@@ -37,7 +37,8 @@ const outside = {
 
 if (modified(at('node_modules', '.package-lock.json')) < modified(at('package-lock.json'))) {
   console.log('kalos: installing dependencies (once)');
-  run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], outside);
+  // Else onnxruntime fetches CUDA libraries, where npm is older than 11 and does not know allowScripts.
+  run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { ...outside, ONNXRUNTIME_NODE_INSTALL: 'skip' });
 }
 run(process.execPath, [at('scripts', 'build-native.mjs'), '--optional']);
 const sources = Math.max(...['bin', 'node', 'swarm', 'consensus', 'models', 'sim'].map((folder) => newestSource(at(folder))));

@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   node: ['swarm', 'consensus', 'models'],
   sim: ['node', 'consensus', 'swarm', 'models'],
   bin: ['node', 'sim'],
-  test: ROOMS,
+  test: [...ROOMS, 'scripts'],
 };
 
 /** The loop: a step may import from those before it, never from those after. */

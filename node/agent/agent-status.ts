@@ -5,6 +5,7 @@ import type { Mode } from '../action/guard.ts';
 import type { Silence } from '../action/silences.ts';
 import type { Conditions } from '../detection/conditions.ts';
 import type { ServiceRow } from '../detection/detector.ts';
+import type { KeptLog } from '../log-levels.ts';
 
 /** What only the process around an agent knows. */
 export interface AgentEdge {
@@ -13,6 +14,7 @@ export interface AgentEdge {
   configuration(): { key: string; value: unknown; origin: string }[];
   /** Reads the configuration again. */
   reload(): Promise<{ taken: boolean; lines: string[] }>;
+  log: KeptLog;
 }
 
 interface Members {

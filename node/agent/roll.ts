@@ -20,6 +20,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import { unknownName } from '../errors.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
 /** Everybody who is there has a new network key before anybody dials with it. */
@@ -174,7 +175,15 @@ export class Roll {
   #one(name: string): MemberCertificate {
     const found = name === '' ? [] : this.#admission.roster.find(name);
     const [only] = found;
-    if (only === undefined) throw new RollError(`no member is called ${name || '""'}; see: kalos members`);
+    if (only === undefined)
+      throw new RollError(
+        unknownName(
+          'member',
+          name,
+          this.#admission.roster.members().map((one) => one.name),
+          'kalos members',
+        ),
+      );
     if (found.length > 1) throw new RollError(`${name} may be ${found.map((one) => one.name).join(' or ')}: say which`);
     return only;
   }

@@ -189,6 +189,12 @@ export class Watcher {
     };
   }
 
+  /** Names of what policies judge on this machine, and of its metrics. */
+  targets(): string[] {
+    const judged = targetsOf(this.#sample, this.services(), this.#looked.views);
+    return [...[...judged.values()].flatMap((some) => some.map(({ name }) => name)), ...this.history.names()];
+  }
+
   #checkIfDue(service: ServiceSample): void {
     const nowMs = this.#ports.clock.monotonicMs();
     const check = this.#checks.get(service.name) ?? { result: 'unknown', atMs: Number.NEGATIVE_INFINITY, running: false };

@@ -49,6 +49,8 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
   const parameter = parameterIn(found.pattern, path);
   if (parameter === undefined) return failed(400, `${path} is no path: a % in it stands for itself only as %25`);
+  // Who follows the log would be in it twice a second.
+  if (!path.startsWith('/v1/agent-log/')) agent.edge?.log.log('debug', `${request.method} ${path} by ${by.name}`);
   const given = { body, query: Object.fromEntries(new URLSearchParams(query)), parameter, by };
   const reply = inWords(() => found.route.handle(agent, given));
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;

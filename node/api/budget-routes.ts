@@ -4,8 +4,9 @@ import { budgetShape } from '../../consensus/decisions/budgets.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent.ts';
 import { type BudgetAnswer, budgetsAnswer } from './answers/decisions.ts';
-import { decide, peerOf } from './order-routes.ts';
-import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
+import { memberNamed } from './known.ts';
+import { decide } from './order-routes.ts';
+import { decidedSchema, get, ok, post, type Route } from './route.ts';
 
 export type { BudgetAnswer };
 
@@ -16,8 +17,8 @@ const setSchema = z.strictObject({ of: whom, changes: budgetShape.changes, withi
 
 function about<Done>(agent: Agent, of: z.infer<typeof whom>, then: (peer: PeerId | null) => Promise<Done>) {
   if ('each' in of) return then(null);
-  const peer = peerOf(agent, of.node);
-  return peer === undefined ? failed(404, `no member is called ${of.node}: see kalos members`) : then(peer);
+  const member = memberNamed(agent, of.node);
+  return 'unknown' in member ? member.unknown : then(member.peer);
 }
 
 const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;

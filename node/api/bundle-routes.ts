@@ -45,7 +45,7 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
   if (JSON.stringify(policies).length > MOST_BUNDLE_CHARS)
     return failed(400, `a bundle is ${MOST_BUNDLE_CHARS} characters at most`);
   const peers = canariesOf(agent, canary);
-  if (typeof peers === 'string') return failed(404, peers);
+  if ('status' in peers) return peers;
   return ordered(async () => {
     const outcome = await agent.swarmPolicies.push(policies, { canary: peers, soakMs, findings });
     if (!outcome.ok) return failed(409, outcome.reason);

@@ -4,9 +4,11 @@ import { EFFECTS, grantShape } from '../../consensus/decisions/grants.ts';
 import { counted } from '../../swarm/words.ts';
 import { TOOLS } from '../action/tools.ts';
 import type { Agent } from '../agent.ts';
+import { unknownName } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
 import { type GrantAnswer, grantsAnswer } from './answers/decisions.ts';
-import { decide, ordered, peerOf } from './order-routes.ts';
+import { memberNamed } from './known.ts';
+import { decide, ordered } from './order-routes.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const HOUR_MS = 3_600_000;
@@ -26,17 +28,20 @@ const giveSchema = z.strictObject({
   reason,
 });
 
+const CHANGING = TOOLS.filter(({ kind }) => kind !== 'read').map(({ name }) => name);
+
 async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.infer<typeof giveSchema>) {
-  const peer = peerOf(agent, node);
-  if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+  const member = memberNamed(agent, node);
+  if ('unknown' in member) return member.unknown;
+  const { peer } = member;
   const tool = TOOLS.find(({ name }) => name === granted.tool);
   const isInspection = granted.tool === INSPECT;
   if (isInspection && granted.effect === 'approve')
     return failed(400, `${INSPECT} is allowed by act, and kept from a member by deny`);
-  if (isInspection && granted.target !== null && peerOf(agent, granted.target) === undefined)
-    return failed(404, `no member is called ${granted.target}: the target of ${INSPECT} is the machine to look into`);
+  const into = isInspection && granted.target !== null ? memberNamed(agent, granted.target) : undefined;
+  if (into !== undefined && 'unknown' in into) return into.unknown; // the target is the machine to look into
   if (!isInspection && (tool === undefined || tool.kind === 'read'))
-    return failed(404, `no tool that changes anything is called ${granted.tool}: see kalos tools`);
+    return failed(404, unknownName('tool that changes anything', granted.tool, CHANGING, 'kalos tools'));
   if (granted.target === null && granted.effect !== 'deny') return failed(400, 'what is allowed names its target');
   return ordered(async () => {
     const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);

@@ -1,6 +1,7 @@
 // What a request names must be there: who misspells a name is told so, and what was probably meant.
+import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent.ts';
-import { closest, continued } from '../errors.ts';
+import { unknownName } from '../errors.ts';
 import { type Failure, failed } from './route.ts';
 
 /** @returns what is said where no policy of that name is known here, of this machine or of an incident of another. */
@@ -8,9 +9,40 @@ export function noSuchPolicy(agent: Agent, name: string | undefined): Failure<40
   const own = agent.policies().map(({ policy }) => policy.name);
   const known = [...new Set([...own, ...agent.incidents().map(({ policy }) => policy)])];
   if (name === undefined || known.includes(name)) return undefined;
-  const meant = closest(name, known);
-  const text = `no policy is called ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
-  return failed(404, continued(text, 'see: kalos policy list'));
+  return failed(404, unknownName('policy', name, known, 'kalos policy list'));
+}
+
+/** @returns what is said where nothing of that name is watched on this machine, and no incident that is known here was on it. */
+export function noSuchTarget(agent: Agent, name: string | undefined): Failure<404> | undefined {
+  const known = [...new Set([...agent.targets(), ...agent.incidents().map(({ target }) => target)])];
+  if (name === undefined || known.includes(name)) return undefined;
+  return failed(404, unknownName('service, mount, metric or other target', name, known, 'kalos status, kalos incidents'));
+}
+
+/** Other machines may watch what this one does not: only what is like a name that is known is a slip. */
+export function mistypedTarget(agent: Agent, name: string | undefined): Failure<404> | undefined {
+  const unknown = noSuchTarget(agent, name);
+  return JSON.stringify(unknown?.body ?? '').includes('did you mean') ? unknown : undefined;
+}
+
+/** @returns what is said where the swarm has placed no service of that name, and this machine declares none. */
+export function noSuchPlacement(agent: Agent, service: string): Failure<404> | undefined {
+  const placed = agent.swarm.order.decisions.state.placements().map((one) => one.service);
+  const known = [...new Set([...placed, ...agent.status().services.map(({ name }) => name)])];
+  return known.includes(service)
+    ? undefined
+    : failed(404, unknownName('service for fail-over', service, known, 'kalos nova status'));
+}
+
+/** The member that a request names, or what is said where it names none, or more than one. */
+export function memberNamed(agent: Agent, name: string): { peer: PeerId } | { unknown: Failure<404> } {
+  const { roster } = agent.swarm.admission;
+  const found = name === '' ? [] : roster.find(name);
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return { peer: only.subject };
+  if (found.length > 1) return { unknown: failed(404, `${name} may be ${found.map((one) => one.name).join(' or ')}: say which`) };
+  const known = roster.members().map((one) => one.name);
+  return { unknown: failed(404, unknownName('member', name, known, 'kalos members')) };
 }
 
 /** Why a policy that is no live one cannot be deleted, and what can be done instead. */

@@ -11,7 +11,7 @@ import { MAX_SILENCE_MS } from '../action/silences.ts';
 import { READS, type ReadMode } from '../agent/decisions.ts';
 import type { Agent } from '../agent.ts';
 import { decisionAnswer, type LogAnswer, logAnswer, type NovaAnswer, novaAnswer } from './answers/decisions.ts';
-import { noSuchPolicy } from './known.ts';
+import { memberNamed, mistypedTarget, noSuchPlacement, noSuchPolicy } from './known.ts';
 import { decidedSchema, done, type Failure, failed, get, ok, post, type Reply, type Route } from './route.ts';
 
 const WITHIN_MS = 10_000;
@@ -135,7 +135,7 @@ export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) =
     case 'displace':
       return `${decision.service} is taken from whoever had it: ${decision.reason}`;
     case 'drain':
-      return `nothing is to depend on ${nameOf(decision.peer)} for ${Math.round(decision.forMs / 60_000)} minutes: ${decision.reason}`;
+      return `nothing is to depend on ${nameOf(decision.peer)} for ${counted(Math.round(decision.forMs / 60_000), 'minute')}: ${decision.reason}`;
     case 'undrain':
       return `${nameOf(decision.peer)} is drained no more: ${decision.reason}`;
     case 'budget':
@@ -188,11 +188,6 @@ export async function ordered<Done extends Reply>(work: () => Promise<Done>): Pr
   }
 }
 
-export function peerOf(agent: Agent, named: string): PeerId | undefined {
-  const found = agent.swarm.admission.roster.find(named);
-  return found.length === 1 ? found[0]?.subject : undefined;
-}
-
 export const decide = (agent: Agent, wish: Wish) =>
   ordered(async () => {
     const outcome = await agent.swarm.order.decisions.decide(wish, WITHIN_MS);
@@ -203,17 +198,17 @@ export const decide = (agent: Agent, wish: Wish) =>
 
 /** About one member, which must be named so that it cannot be mistaken. */
 async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => Wish) {
-  const peer = peerOf(agent, named);
-  return peer === undefined ? failed(404, `no member is called ${named}: see kalos members`) : decide(agent, wish(peer));
+  const member = memberNamed(agent, named);
+  return 'unknown' in member ? member.unknown : decide(agent, wish(member.peer));
 }
 
 const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().int().positive().max(MOST_DRAIN_MS), reason });
 
 async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>) {
-  const peer = peerOf(agent, node);
-  if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+  const member = memberNamed(agent, node);
+  if ('unknown' in member) return member.unknown;
   return ordered(async () => {
-    const outcome = await agent.swarm.order.decisions.drain(peer, forMs, why, WITHIN_MS);
+    const outcome = await agent.swarm.order.decisions.drain(member.peer, forMs, why, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${node} is drained`);
     return ok({ index: outcome.index });
@@ -284,12 +279,12 @@ export const ORDER_ROUTES: readonly Route[] = [
     z.strictObject({ node: z.string().min(1) }),
     { tag: 'decisions', answer: done, failures: [404, 409, 503], scope: 'admin' },
     async (agent, { node }) => {
-      const peer = peerOf(agent, node);
-      if (peer === undefined) return failed(404, `no member is called ${node}: see kalos members`);
+      const member = memberNamed(agent, node);
+      if ('unknown' in member) return member.unknown;
       if (agent.swarm.order.committee.coordinator === undefined)
         return failed(503, 'nobody coordinates, so nobody can hand it over: see kalos nova status', 'no-quorum');
       try {
-        await agent.swarm.order.committee.transfer(peer);
+        await agent.swarm.order.committee.transfer(member.peer);
       } catch (error) {
         return failed(409, error instanceof Error ? error.message : String(error));
       }
@@ -312,7 +307,7 @@ export const ORDER_ROUTES: readonly Route[] = [
     'Has whoever runs a service for fail-over give it up to another member',
     z.strictObject({ service: name, reason }),
     DECIDED,
-    (agent, { service, reason: why }) => decide(agent, { kind: 'move', service, reason: why }),
+    (agent, { service, reason: why }) => noSuchPlacement(agent, service) ?? decide(agent, { kind: 'move', service, reason: why }),
   ),
   post('/v1/pardon', 'Lets a member that signed two different votes be a witness again', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'pardon', peer, reason: body.reason })),
@@ -325,7 +320,7 @@ export const ORDER_ROUTES: readonly Route[] = [
     (agent, body) => {
       const { policy, target, forMs, reason: why } = body;
       const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
-      const unknown = noSuchPolicy(agent, policy);
+      const unknown = noSuchPolicy(agent, policy) ?? mistypedTarget(agent, target);
       if (unknown !== undefined) return unknown;
       return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
     },

@@ -15,6 +15,7 @@ import { explanationAnswer, incidentAnswer, recordingAnswer } from './answers/in
 import {
   type ActAnswer,
   actAnswer,
+  agentLogAnswer,
   apiTokensAnswer,
   caseAnswer,
   configurationAnswer,
@@ -34,7 +35,7 @@ import { AUDIT_ROUTES } from './audit-routes.ts';
 import { BUDGET_ROUTES } from './budget-routes.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
-import { noSuchPolicy, notLive } from './known.ts';
+import { noSuchPolicy, noSuchTarget, notLive } from './known.ts';
 import { ORDER_ROUTES } from './order-routes.ts';
 import { outcomeOf } from './outcome.ts';
 import { listed } from './pages.ts';
@@ -172,11 +173,11 @@ const ALL: readonly Route[] = [
   ),
   post(
     '/v1/stop',
-    'Has the agent leave the swarm and end, in order',
+    'Stops the agent and its services, in order; it stays a member',
     nothing,
     { tag: 'agent', answer: done, scope: 'admin' },
     () => {
-      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it leaves in order
+      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it stops in order
       return ok({});
     },
   ),
@@ -185,6 +186,12 @@ const ALL: readonly Route[] = [
     'The configuration in force, and where each key comes from',
     { tag: 'agent', answer: configurationAnswer, failures: [404], scope: 'admin' },
     (agent) => orMissing(agent.edge?.configuration(), 'this agent has no configuration of its own'),
+  ),
+  get(
+    '/v1/agent-log/{after}',
+    'The newest lines of the agent’s own log, after one by its number; all that are kept after 0',
+    { tag: 'agent', answer: agentLogAnswer, failures: [404], scope: 'admin', parameter: /\d{1,12}/ },
+    (agent, after) => orMissing(agent.edge?.log.after(Number(after)), 'this agent keeps no log of its own'),
   ),
   post(
     '/v1/config/reload',
@@ -327,7 +334,8 @@ const ALL: readonly Route[] = [
     'Leaves a policy or a target alone for a while',
     silenceRequestSchema,
     { tag: 'policies', answer: silenceAnswer, failures: [404] },
-    async (agent, request) => noSuchPolicy(agent, request.policy) ?? ok(await agent.executor.silence(request)),
+    async (agent, request) =>
+      noSuchPolicy(agent, request.policy) ?? noSuchTarget(agent, request.target) ?? ok(await agent.executor.silence(request)),
   ),
   post(
     '/v1/silences/{id}/lift',
@@ -354,7 +362,7 @@ const ALL: readonly Route[] = [
 ];
 
 /** What was done, and who may come in, is not for everybody's eyes. */
-const NOT_FOR_ALL = /^\/v1\/(audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
+const NOT_FOR_ALL = /^\/v1\/(agent-log|audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
 
 export const ROUTES: readonly Route[] = ALL.map((route) =>
   route.scope === 'look' && NOT_FOR_ALL.test(route.path) ? { ...route, scope: 'read' } : route,

@@ -34,7 +34,7 @@ async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof up
   const bytes = Buffer.from(archive, 'base64');
   if (bytes.length > MOST_RELEASE_BYTES) return failed(400, `a release is ${MOST_RELEASE_BYTES} bytes at most`);
   const peers = canariesOf(agent, canary);
-  if (typeof peers === 'string') return failed(404, peers);
+  if ('status' in peers) return peers;
   return ordered(async () => {
     const pushed = await agent.upgrades
       .push(bytes, { canary: peers, soakMs })

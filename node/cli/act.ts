@@ -11,7 +11,8 @@ import type { ActAnswer } from '../api/routes.ts';
 import { closest, KalosError, reasonOf } from '../errors.ts';
 import { printRows, printWhole, yaml } from './data.ts';
 import { EXIT } from './exit-codes.ts';
-import { type Format, paint, printable, table } from './output.ts';
+import { type Format, paint, printable } from './output.ts';
+import { exactly, localTimes, Moment, when } from './times.ts';
 
 interface ToolText {
   name: string;
@@ -29,6 +30,8 @@ interface ToolText {
   timeoutMs?: number;
   rate?: { uses: number; withinMs: number };
 }
+
+const isForPeople = (format: Format): boolean => format === 'table' || format === 'wide';
 
 async function toolsOf(directory: string | undefined): Promise<ToolText[]> {
   return callAgent<ToolText[]>(directory, 'GET', '/v1/tools');
@@ -49,8 +52,7 @@ function pick(tools: readonly ToolText[], name: string): ToolText {
 export async function showTools(directory: string | undefined, name: string | undefined, format: Format): Promise<number> {
   const tools = await toolsOf(directory);
   const chosen = name === undefined ? tools : [pick(tools, name)];
-  if (name !== undefined && (format === 'table' || format === 'wide'))
-    process.stdout.write(`${chosen.map(describe).join('\n')}\n`);
+  if (name !== undefined && isForPeople(format)) process.stdout.write(`${chosen.map(describe).join('\n')}\n`);
   else
     printRows(format, {
       headers: ['tool', 'risk', 'what it does'],
@@ -86,8 +88,8 @@ function describe(tool: ToolText): string {
   if (verification !== undefined && rate !== undefined)
     lines.push(
       `  can hurt      ${blastRadius}`,
-      `  verification  ${verification.condition}, held for ${verification.stableMs} ms, within ${verification.windowMs} ms`,
-      `  limits        ${timeoutMs} ms; ${counted(rate.uses, 'use')} on a target in ${counted(rate.withinMs / 60_000, 'minute')}`,
+      `  verification  ${verification.condition}, held for ${exactly(verification.stableMs)}, within ${exactly(verification.windowMs)}`,
+      `  limits        ${exactly(timeoutMs ?? 0)}; ${counted(rate.uses, 'use')} on a target in ${exactly(rate.withinMs)}`,
     );
   return lines.join('\n');
 }
@@ -161,7 +163,7 @@ function describeAnswer({ result, detail, plan, diff, risk, undo, value }: ActAn
   if (result === 'read') return yaml({ [detail]: value }).trimEnd();
   const back = risk === 'R0' ? '' : NOTHING_UNDOES.includes(undo) ? '; cannot be undone' : `; undone by: ${printable(undo)}`;
   return [
-    `${paint(GOOD_RESULTS.has(result) ? 'green' : 'red', result)}  ${printable(detail)}${plan === '' ? '' : `  (${plan})`}`,
+    `${paint(GOOD_RESULTS.has(result) ? 'green' : 'red', result)}  ${printable(localTimes(detail))}${plan === '' ? '' : `  (${plan})`}`,
     ...diff.map((line) => `  ${printable(line)}`),
     `  risk ${risk}${back}`,
   ].join('\n');
@@ -177,23 +179,23 @@ export async function answerApproval(
   directory: string | undefined,
   id: string | undefined,
   answer: 'approved' | 'rejected',
+  format: Format,
 ): Promise<number> {
-  if (id === undefined) return listApprovals(directory);
+  if (id === undefined) return listApprovals(directory, format);
   await callAgent(directory, 'POST', `/v1/approvals/${encodeURIComponent(id)}`, { answer });
-  process.stdout.write(`${id} ${answer}\n`);
+  printWhole(format, { id, answer }, () => `${id} ${answer}`);
   return EXIT.ok;
 }
 
-async function listApprovals(directory: string | undefined): Promise<number> {
+async function listApprovals(directory: string | undefined, format: Format): Promise<number> {
   const { approvals } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
-  if (approvals.length === 0) process.stdout.write('nothing waits for approval\n');
+  if (approvals.length === 0 && isForPeople(format)) process.stdout.write('nothing waits for approval\n');
   else
-    process.stdout.write(
-      `${table(
-        ['id', 'incident', 'what'],
-        approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]),
-      )}\n`,
-    );
+    printRows(format, {
+      headers: ['id', 'incident', 'what'],
+      rows: approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]),
+      data: { approvals },
+    });
   return approvals.length === 0 ? EXIT.ok : EXIT.pending;
 }
 
@@ -210,12 +212,12 @@ export interface SilenceOptions {
 }
 
 /** Adds a silence, lifts one, or lists them where neither is asked. */
-export async function silence(directory: string | undefined, options: SilenceOptions): Promise<number> {
+export async function silence(directory: string | undefined, options: SilenceOptions, format: Format): Promise<number> {
   const { policy, target, for: forMs, reason, lift, everywhere = false } = options;
   if (lift !== undefined) {
     if (SWARM_SILENCE.test(lift)) await callAgent(directory, 'POST', '/v1/swarm-silences/lift', { silence: lift });
     else await callAgent(directory, 'POST', `/v1/silences/${encodeURIComponent(lift)}/lift`);
-    process.stdout.write(`${lift} lifted\n`);
+    printWhole(format, { id: lift, lifted: true }, () => `${lift} lifted`);
   } else if (policy !== undefined || target !== undefined) {
     if (forMs === undefined) throw new KalosError('usage', 'a silence needs an end', 'add --for 30m');
     if (everywhere) {
@@ -225,26 +227,38 @@ export async function silence(directory: string | undefined, options: SilenceOpt
         forMs,
         reason,
       });
-      process.stdout.write(`decision ${index}: on all machines; see: kalos log show ${index}\n`);
+      printWhole(format, { index }, () => `decision ${index}: on all machines; see: kalos log show ${index}`);
       return EXIT.ok;
     }
-    const { id, untilMs } = await callAgent<Silence>(directory, 'POST', '/v1/silences', { policy, target, forMs, reason });
-    process.stdout.write(`${id} until ${new Date(untilMs).toISOString()}\n`);
+    const made = await callAgent<Silence>(directory, 'POST', '/v1/silences', { policy, target, forMs, reason });
+    printWhole(format, { ...made }, () => `${made.id} until ${when(made.untilMs)}`);
   } else {
-    const { silences } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
-    const { silences: everywhereToo } = await callAgent<NovaAnswer>(directory, 'GET', '/v1/nova');
-    const rows = [...silences, ...everywhereToo].map((one) => [
-      one.id,
-      one.policy ?? 'all',
-      one.target ?? 'all',
-      new Date(one.untilMs).toISOString(),
-      one.reason,
-    ]);
-    process.stdout.write(
-      rows.length === 0 ? 'nothing is silenced\n' : `${table(['id', 'policy', 'target', 'until', 'why'], rows)}\n`,
-    );
+    await listSilences(directory, format);
   }
   return EXIT.ok;
+}
+
+async function listSilences(directory: string | undefined, format: Format): Promise<void> {
+  const { silences: here } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
+  const { silences: everywhere } = await callAgent<NovaAnswer>(directory, 'GET', '/v1/nova');
+  const silences = [
+    ...here.map((one) => ({ ...one, where: 'this machine' })),
+    ...everywhere.map((one) => ({ ...one, where: 'all machines' })),
+  ];
+  if (silences.length === 0 && isForPeople(format)) process.stdout.write('nothing is silenced\n');
+  else
+    printRows(format, {
+      headers: ['id', 'policy', 'target', 'where', 'until', 'why'],
+      rows: silences.map((one) => [
+        one.id,
+        one.policy ?? 'all',
+        one.target ?? 'all',
+        one.where,
+        new Moment(one.untilMs),
+        one.reason,
+      ]),
+      data: { silences },
+    });
 }
 
 export async function stopAll(directory: string | undefined, reason: string): Promise<number> {

@@ -10,6 +10,7 @@ import { wordsOf } from '../issue-words.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, table } from './output.ts';
+import { localTimes, Moment } from './times.ts';
 
 export interface AuditStanding {
   signed: { node: string; size: number }[];
@@ -54,10 +55,10 @@ export async function auditList(directory: string | undefined, count: number, fo
     headers: ['index', 'at', 'kind', 'about', 'what'],
     rows: records.map(({ index, atMs, kind, subject, text }) => [
       index,
-      new Date(atMs).toISOString().slice(0, 19),
+      new Moment(atMs),
       kind,
       subject,
-      text,
+      format === 'csv' ? text : localTimes(text),
     ]),
     data: { records },
   });

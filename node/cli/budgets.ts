@@ -6,14 +6,13 @@ import { KalosError } from '../errors.ts';
 import { printRows } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, printable } from './output.ts';
-
-const MINUTE_MS = 60_000;
+import { exactly, Moment } from './times.ts';
 
 export interface BudgetOptions {
   dir?: string;
   each: boolean;
   changes: number;
-  /** Minutes. */
+  /** ms */
   within: number;
   reason: string;
 }
@@ -25,11 +24,9 @@ function whom(node: string | undefined, each: boolean): { node: string } | { eac
 
 export async function setBudget(node: string | undefined, options: BudgetOptions): Promise<number> {
   const { dir, each, changes, within, reason } = options;
-  const body = { of: whom(node, each), changes, withinMs: within * MINUTE_MS, reason };
+  const body = { of: whom(node, each), changes, withinMs: within, reason };
   const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets', body);
-  process.stdout.write(
-    `decision ${index}: ${counted(changes, 'change')} in ${counted(within, 'minute')}; see: kalos budget list\n`,
-  );
+  process.stdout.write(`decision ${index}: ${counted(changes, 'change')} in ${exactly(within)}; see: kalos budget list\n`);
   return EXIT.ok;
 }
 
@@ -50,8 +47,8 @@ export async function listBudgets(directory: string | undefined, format: Format)
     rows: budgets.map(({ node, changes, withinMs, atMs, by, reason }) => [
       node ?? 'each other one',
       String(changes),
-      `${withinMs / MINUTE_MS} min`,
-      new Date(atMs).toISOString().slice(0, 16).replace('T', ' '),
+      exactly(withinMs),
+      new Moment(atMs),
       by,
       printable(reason),
     ]),

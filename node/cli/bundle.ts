@@ -7,6 +7,7 @@ import { EXIT } from './exit-codes.ts';
 import { type Format, printable } from './output.ts';
 import { readPolicies } from './policy.ts';
 import { follow, linesOf, type PushOptions } from './rollout.ts';
+import { exactly } from './times.ts';
 
 export interface PolicyPushOptions extends PushOptions {
   findings: number;
@@ -17,9 +18,9 @@ const look = (directory: string | undefined): Promise<BundlesAnswer> => callAgen
 
 /** Has policies tried on a few members, then taken by all in waves; tells how it goes until it is over. */
 export async function pushPolicies({ dir, canary, soak, findings, wait }: PolicyPushOptions, file: string): Promise<number> {
-  const body = { policies: readPolicies(file), ...(canary !== undefined && { canary }), soakMs: soak * 1_000, findings };
+  const body = { policies: readPolicies(file), ...(canary !== undefined && { canary }), soakMs: soak, findings };
   const pushed = await callAgent<{ index: number; bundle: string; canary: string[] }>(dir, 'POST', '/v1/bundles', body);
-  process.stdout.write(`decision ${pushed.index}: tried on ${pushed.canary.join(', ')} for ${soak} s\n`);
+  process.stdout.write(`decision ${pushed.index}: tried on ${pushed.canary.join(', ')} for ${exactly(soak)}\n`);
   if (!wait) return EXIT.ok;
   return follow({
     id: pushed.bundle,

@@ -1,5 +1,7 @@
 // Completion scripts and manual pages, from the very model that help comes from: the tree of commands.
+import assert from 'node:assert';
 import { KalosError } from '../errors.ts';
+import type { ValueKind } from './complete.ts';
 import { EXIT } from './exit-codes.ts';
 
 /** One command of the tree. */
@@ -7,8 +9,16 @@ export interface CommandModel {
   name: string;
   description: string;
   usage: string;
-  arguments: readonly { name: string; description: string }[];
-  options: readonly { flags: string; long: string | undefined; description: string; choices: readonly string[] }[];
+  arguments: readonly { name: string; description: string; choices: readonly string[]; isVariadic: boolean }[];
+  options: readonly {
+    flags: string;
+    long: string | undefined;
+    short: string | undefined;
+    description: string;
+    choices: readonly string[];
+    /** What its value is, as help calls it: `file`; undefined where it needs none. */
+    takes: string | undefined;
+  }[];
   /** What help says after all that: examples, exit codes. */
   notes: string;
   commands: readonly CommandModel[];
@@ -17,53 +27,118 @@ export interface CommandModel {
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-interface Word {
-  /** The words before it: `policy test`. */
-  path: string;
-  words: string[];
+/** What completes a value: names that the agent or the package knows (complete.ts), files, or nothing. */
+type Source = ValueKind | 'file' | 'none';
+
+/** By what help calls the value of an option, or an argument: all of them, or no script is made. */
+const SOURCES: Readonly<Record<string, Source>> = {
+  ...{ node: 'member', member: 'member', selector: 'member' },
+  ...{
+    policy: 'policy',
+    incident: 'incident',
+    service: 'service',
+    target: 'service',
+    table: 'table',
+    tool: 'tool',
+    topic: 'topic',
+  },
+  ...{ question: 'question', metric: 'metric', scenario: 'scenario', approval: 'approval', plan: 'plan', silence: 'silence' },
+  ...{ grant: 'grant', operator: 'operator', 'token-id': 'token', 'api-token': 'api-token' },
+  ...{ file: 'file', path: 'file', dir: 'file', directory: 'file', device: 'file' },
+  ...{ name: 'none', text: 'none', time: 'none', n: 'none', count: 'none', size: 'none', index: 'none', sql: 'none' },
+  ...{ expression: 'none', action: 'tool', arguments: 'none', decision: 'none', 'seed@event': 'none', command: 'none' },
+  ...{ url: 'none', token: 'none', port: 'none', 'address:port': 'none' },
+};
+function sourceOf(name: string): Source {
+  const source = SOURCES[name];
+  assert(source !== undefined, `nothing says what completes <${name}>`);
+  return source;
 }
 
-/** What may follow each command: its commands and its long options. */
-function wordsOf(model: CommandModel, path: string): Word[] {
-  const own = [...model.commands.map(({ name }) => name), ...model.options.flatMap(({ long }) => long ?? [])];
-  return [{ path, words: own }, ...model.commands.flatMap((command) => wordsOf(command, `${path} ${command.name}`.trim()))];
-}
-
-/** The choices of options that have some, by command and option: `status --output`. */
-function choicesOf(model: CommandModel, path: string): [key: string, words: readonly string[]][] {
-  const own = model.options.flatMap(({ long, choices }): [string, readonly string[]][] =>
-    long === undefined || choices.length === 0 ? [] : [[`${path} ${long}`, choices]],
-  );
-  return [...own, ...model.commands.flatMap((command) => choicesOf(command, `${path} ${command.name}`.trim()))];
-}
+type Visited = readonly [path: string, model: CommandModel];
+const all = (model: CommandModel, path = ''): Visited[] => [
+  [path, model],
+  ...model.commands.flatMap((command) => all(command, `${path} ${command.name}`.trim())),
+];
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+const namesOf = ({ commands, options }: CommandModel): string[] => [
+  ...commands.map(({ name }) => name),
+  ...options.flatMap(({ long }) => long ?? []),
+];
+
+/** What follows an option of a command; what may stand at a place of its arguments. */
+function bashCases(visited: readonly Visited[], globals: CommandModel['options']) {
+  const what = (choices: readonly string[], name: string): string =>
+    choices.length > 0 ? `words=${quote(choices.join(' '))} kind=word` : `kind=${sourceOf(name)}`;
+  const options = visited.flatMap(([path, { options: own }]) =>
+    [...own, ...(path === '' ? [] : globals)].flatMap(({ long, takes, choices }) =>
+      long === undefined || takes === undefined ? [] : [`    ${quote(`${path} ${long}`)}) ${what(choices, takes)} ;;`],
+    ),
+  );
+  const places = visited.flatMap(([path, { arguments: own }]) =>
+    own.map(
+      ({ name, choices, isVariadic }, at) =>
+        `    ${quote(`${path} ${isVariadic ? '' : at}`)}${isVariadic ? '*' : ''}) ${what(choices, name)} ;;`,
+    ),
+  );
+  return { options, places };
+}
 
 function bash(model: CommandModel): string {
-  const cases = wordsOf(model, '').map(({ path, words }) => `    ${quote(path)}) words=${quote(words.join(' '))} ;;`);
-  const choices = choicesOf(model, '').map(
-    ([key, words]) => `    ${quote(key)}) COMPREPLY=($(compgen -W ${quote(words.join(' '))} -- "$current")); return ;;`,
-  );
+  const visited = all(model);
+  const { options, places } = bashCases(visited, model.options);
+  const valued = visited.flatMap(([, one]) => one.options.filter(({ takes }) => takes !== undefined));
+  const flags = [...new Set(valued.flatMap(({ long, short }) => [long, short]).filter((flag) => flag !== undefined))];
+  const shorts = new Map(valued.flatMap(({ long, short }) => (short === undefined ? [] : [[short, long ?? short] as const])));
   return `# kalos completion bash: source it, or save it as /etc/bash_completion.d/kalos
 _kalos() {
-  local current=\${COMP_WORDS[COMP_CWORD]} option=\${COMP_WORDS[COMP_CWORD-1]} path='' word words=''
-  [ "$option" = -o ] && option=--output
+  local IFS=$' \\t\\n' current=\${COMP_WORDS[COMP_CWORD]} option=\${COMP_WORDS[COMP_CWORD-1]} path='' word words='' kind='' skip='' at=0
+  # --option=value is three words here.
+  if [ "$current" = = ]; then current=''; elif [ "$option" = = ]; then option=\${COMP_WORDS[COMP_CWORD-2]}; fi
+  case $option in ${[...shorts].map(([short, long]) => `${short}) option=${long} ;;`).join(' ')} esac
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in -*) ;; *) path="\${path:+$path }$word" ;; esac
+    if [ "$word" = = ]; then skip=1; continue; fi
+    if [ -n "$skip" ]; then skip=''; continue; fi
+    case $word in
+      ${flags.join('|')}) skip=1 ;;
+      -*) ;;
+      *) path="\${path:+$path }$word" ;;
+    esac
   done
   while :; do
     case $path in
-${cases.join('\n')}
-    *' '*) path=\${path% *}; continue ;;
-    *) path=''; continue ;;
+${visited.map(([path, one]) => `    ${quote(path)}) words=${quote(namesOf(one).join(' '))} ;;`).join('\n')}
+    *' '*) path=\${path% *}; at=$((at + 1)); continue ;;
+    *) path=''; at=$((at + 1)); continue ;;
     esac
     break
   done
   case "$path $option" in
-${choices.join('\n')}
-    *--dir|*--config|*--key-file|*--root-key) COMPREPLY=($(compgen -f -- "$current")); return ;;
+${options.join('\n')}
+  esac
+  if [ -z "$kind" ]; then
+    case $current in
+    -*) ;;
+    *)
+      case "$path $at" in
+${places.join('\n')}
+      esac ;;
+    esac
+  fi
+  case $kind in
+  ''|word) ;;
+  none) words='' ;;
+  file) words='' ;;
+  *) words=$("\${COMP_WORDS[0]}" __complete "$kind" -- "\${COMP_WORDS[@]}" 2>/dev/null) ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
+  case $kind in
+  file|scenario)
+    compopt -o filenames 2>/dev/null
+    IFS=$'\\n'
+    COMPREPLY+=($(compgen -f -- "$current")) ;;
+  esac
 }
 complete -F _kalos kalos
 `;
@@ -76,20 +151,25 @@ function zsh(model: CommandModel): string {
 
 function fish(model: CommandModel): string {
   const lines = ['# kalos completion fish: save it as ~/.config/fish/completions/kalos.fish', 'complete -c kalos -f'];
-  const visit = (command: CommandModel, path: readonly string[]): void => {
-    const seen = path.map((word) => `__fish_seen_subcommand_from ${word}`);
-    const condition = seen.length === 0 ? '__fish_use_subcommand' : seen.join('; and ');
-    for (const sub of command.commands) {
-      lines.push(`complete -c kalos -n ${quote(condition)} -a ${sub.name} -d ${quote(sub.description)}`);
-      visit(sub, [...path, sub.name]);
-    }
-    for (const { long, description, choices } of command.options)
-      if (long !== undefined)
-        lines.push(
-          `complete -c kalos -n ${quote(condition)} -l ${long.slice(2)} -d ${quote(description)}${choices.length > 0 ? ` -x -a ${quote(choices.join(' '))}` : ''}`,
-        );
+  const values = (choices: readonly string[], name: string): string => {
+    if (choices.length > 0) return ` -x -a ${quote(choices.join(' '))}`;
+    const source = sourceOf(name);
+    if (source === 'file') return ' -r -F';
+    return source === 'none' ? ' -x' : ` -x -a ${quote(`(kalos __complete ${source} -- (commandline -opc))`)}`;
   };
-  visit(model, []);
+  for (const [path, command] of all(model)) {
+    const seen = path === '' ? [] : path.split(' ').map((word) => `__fish_seen_subcommand_from ${word}`);
+    const condition = seen.length === 0 ? '__fish_use_subcommand' : seen.join('; and ');
+    const add = (rest: string): number => lines.push(`complete -c kalos -n ${quote(condition)}${rest}`);
+    for (const { name, description } of command.commands) add(` -a ${name} -d ${quote(description)}`);
+    for (const { long, short, description, choices, takes } of command.options)
+      if (long !== undefined)
+        add(
+          ` -l ${long.slice(2)}${short === undefined ? '' : ` -s ${short.slice(1)}`} -d ${quote(description)}${takes === undefined ? '' : values(choices, takes)}`,
+        );
+    for (const { name, choices } of command.arguments)
+      if (choices.length > 0 || sourceOf(name) !== 'none') add(values(choices, name).replace(/^ -[xr]/, ''));
+  }
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,6 +1,7 @@
 // What the command line prints for programs: JSON or YAML. Apart from output.ts, so that an agent does not load a YAML library.
 import { stringify } from 'yaml';
 import { type Format, printableJson, table } from './output.ts';
+import { Moment, withMoments } from './times.ts';
 
 /** Machine-readable output carries a version, so that scripts can tell when its shape changes. */
 const OUTPUT_VERSION = 1;
@@ -26,6 +27,7 @@ export function printRows(format: Format, { headers, rows, wide, data }: Rows): 
 export const csvLine = (row: readonly unknown[]): string => `${row.map(csvCell).join(',')}\n`;
 
 function csvCell(value: unknown): string {
+  if (value instanceof Moment) return value.toJSON();
   const text = value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
@@ -33,7 +35,7 @@ function csvCell(value: unknown): string {
 /** What is no list: for people as the text says it; as CSV a line for each value, under the keys that lead to it. */
 export function printWhole(format: Format, data: Record<string, unknown>, text: () => string): void {
   if (format === 'table' || format === 'wide') process.stdout.write(`${text()}\n`);
-  else if (format === 'csv') process.stdout.write([['key', 'value'], ...leavesOf(data, '')].map(csvLine).join(''));
+  else if (format === 'csv') process.stdout.write([['key', 'value'], ...leavesOf(withMoments(data), '')].map(csvLine).join(''));
   else printData(format, data);
 }
 
@@ -45,7 +47,7 @@ function leavesOf(value: unknown, path: string): [key: string, value: unknown][]
 }
 
 function printData(format: 'json' | 'yaml', data: Record<string, unknown>): void {
-  const versioned = { outputVersion: OUTPUT_VERSION, ...data };
+  const versioned = { outputVersion: OUTPUT_VERSION, ...(withMoments(data) as Record<string, unknown>) };
   process.stdout.write(format === 'json' ? `${printableJson(JSON.stringify(versioned, null, 2))}\n` : yaml(versioned));
 }
 

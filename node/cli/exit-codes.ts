@@ -74,6 +74,7 @@ const OWN: Readonly<Record<string, Exits>> = {
   'nova transfer': { ok: 'it coordinates', usage: 'usage, or it cannot', ...READS_LOG },
   'log tail': READS_LOG,
   'log show': READS_LOG,
+  'log agent': { error: 'with --follow: the agent has gone' },
   ...Object.fromEntries(
     ['pause', 'wake', 'drain', 'undrain', 'pardon', 'failover', 'budget set', 'budget lift', 'policy withdraw'].map((path) => [
       path,
@@ -100,7 +101,9 @@ const OWN: Readonly<Record<string, Exits>> = {
   'policy push': { ok: 'in force on all', ...READS_LOG, refused: 'they were taken back' },
   'upgrade push': { ok: 'everywhere', usage: 'usage, or no release', ...READS_LOG, refused: 'it was taken back' },
   'config show': { ok: 'it is right', usage: 'usage, or it is wrong' },
-  'config reload': { ok: 'reloaded', usage: 'it is wrong: the old one stays in force' },
+  ...Object.fromEntries(
+    ['config reload', 'reload'].map((path) => [path, { ok: 'reloaded', usage: 'it is wrong: the old one stays in force' }]),
+  ),
   'sim run': SIMULATES,
   'sim replay': SIMULATES,
   'sim real': SIMULATES,

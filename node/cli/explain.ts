@@ -6,6 +6,7 @@ import type { Recording } from '../telemetry/flight-recorder.ts';
 import { printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { bytes, type Format, paint, printable, sparkline, table } from './output.ts';
+import { localTimes, Moment, readable, when } from './times.ts';
 
 export async function runExplain(directory: string | undefined, id: string, format: Format): Promise<number> {
   const explanation = await callAgent<Explanation>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/explanation`);
@@ -31,7 +32,7 @@ function renderRecording({ metrics, top }: Recording): string {
     .slice(0, SHOWN_METRICS)
     .map(({ name, values, least, most }) => [name, sparkline(values), least, most, values.at(-1)]);
   const processes = top.map(({ atMs, cpu, memory }) => [
-    new Date(atMs).toISOString().slice(11, 19),
+    new Moment(atMs),
     cpu.map(([pid, name, cpus]) => `${name} (${pid}) ${cpus}`).join(', '),
     memory
       .slice(0, 3)
@@ -49,6 +50,10 @@ function renderRecording({ metrics, top }: Recording): string {
 function change({ least, most }: { least: number; most: number }): number {
   return (most - least) / Math.max(Math.abs(most), Math.abs(least), Number.MIN_VALUE);
 }
+
+/** Room of what came how long after the incident was opened; and of that, the moment and the stage. */
+const LATER = 10;
+const INDENT = 44;
 
 const TOLD: Record<Explanation['source'], (by: string) => string> = {
   local: () => '',
@@ -68,10 +73,10 @@ function render({ incident, source, toldBy = '', certificate, ownVote }: Explana
     '',
   ];
   for (const { atMs, stage, text, data } of incident.steps) {
-    const time = new Date(atMs).toISOString().slice(11, 23);
-    lines.push(`  ${paint('dim', time)}  ${paint('bold', stage.padEnd(8))}  ${printable(text)}`);
-    const details = Object.entries(data ?? {}).map(([key, value]) => `${key}=${short(value)}`);
-    if (details.length > 0) lines.push(paint('dim', `                          ${printable(details.join('  '))}`));
+    const later = `+${((atMs - incident.openedMs) / 1_000).toFixed(3)} s`.padStart(LATER);
+    lines.push(`  ${paint('dim', `${when(atMs)} ${later}`)}  ${paint('bold', stage.padEnd(8))}  ${printable(localTimes(text))}`);
+    const details = Object.entries(data ?? {}).map(([key, value]) => readable(key, short(value)).join('='));
+    if (details.length > 0) lines.push(paint('dim', `${' '.repeat(INDENT)}${printable(details.join('  '))}`));
   }
   lines.push('');
   if (certificate.present) {
@@ -87,7 +92,8 @@ function render({ incident, source, toldBy = '', certificate, ownVote }: Explana
   return lines.join('\n');
 }
 
-function short(value: string | number | boolean | null): string {
+function short(value: string | number | boolean | null): string | number {
+  if (typeof value === 'number' && Number.isInteger(value)) return value;
   const text = typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(4) : String(value);
   return text.length > 40 ? `${text.slice(0, 16)}…` : text;
 }

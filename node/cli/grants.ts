@@ -4,8 +4,8 @@ import type { GrantAnswer } from '../api/grant-routes.ts';
 import { printRows } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, printable } from './output.ts';
+import { exactly, Moment } from './times.ts';
 
-const HOUR_MS = 3_600_000;
 const SHORT = 8;
 
 export interface GrantOptions {
@@ -14,8 +14,9 @@ export interface GrantOptions {
   tool: string;
   target?: string;
   uses?: number;
-  /** Hours. */
+  /** ms */
   within?: number;
+  /** ms */
   for: number;
   reason: string;
 }
@@ -23,10 +24,10 @@ export interface GrantOptions {
 export async function give(effect: 'act' | 'approve' | 'deny', options: GrantOptions): Promise<number> {
   const { dir, node, tool, target, uses, within, reason } = options;
   const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/grants', {
-    ...{ effect, node, tool, target, uses, reason, forMs: options.for * HOUR_MS },
-    ...(within !== undefined && { withinMs: within * HOUR_MS }),
+    ...{ effect, node, tool, target, uses, reason, forMs: options.for },
+    ...(within !== undefined && { withinMs: within }),
   });
-  process.stdout.write(`decision ${index}: it holds for ${options.for} h; see: kalos grant list\n`);
+  process.stdout.write(`decision ${index}: it holds for ${exactly(options.for)}; see: kalos grant list\n`);
   return EXIT.ok;
 }
 
@@ -37,11 +38,11 @@ export async function list(directory: string | undefined, format: Format): Promi
     headers: ['grant', 'effect', 'node', 'tool', 'target', 'until', 'why'],
     rows: grants.map((one) => [
       one.id.slice(0, SHORT),
-      one.effect === 'approve' ? `approve ${one.uses} in ${one.withinMs / HOUR_MS} h` : one.effect,
+      one.effect === 'approve' ? `approve ${one.uses} in ${exactly(one.withinMs)}` : one.effect,
       one.node,
       one.tool,
       one.target ?? 'anything',
-      new Date(one.untilMs).toISOString().slice(0, 16).replace('T', ' '),
+      new Moment(one.untilMs),
       printable(one.reason),
     ]),
   });

@@ -1,9 +1,10 @@
 // `kalos install | uninstall`: the agent and its actuator as systemd units. The actuator holds the privileges, the agent runs
 // as a user of its own, hardened; systemd starts it anew where it ends or hangs.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findPackage } from '../adapters/package.ts';
+import { checkTrust } from '../config/adapters/trust.ts';
 import { KalosError } from '../errors.ts';
 import { EXIT } from './exit-codes.ts';
 
@@ -135,8 +136,39 @@ function needSystemd(root: string): void {
   );
 }
 
+/** What the agent's unit hides from it: `ProtectHome` and `PrivateTmp`. A unit of a package that lies there could not start. */
+const HIDDEN: readonly (readonly [directory: string, by: string])[] = [
+  ['/home', 'ProtectHome'],
+  ['/root', 'ProtectHome'],
+  ['/run/user', 'ProtectHome'],
+  ['/tmp', 'PrivateTmp'],
+  ['/var/tmp', 'PrivateTmp'],
+];
+
+/** @returns why a program at this path could not be started by the units; undefined where it can */
+export function hiddenFromUnits(path: string): string | undefined {
+  const real = existsSync(path) ? realpathSync(path) : path;
+  const found = HIDDEN.find(([directory]) => [path, real].some((one) => one === directory || one.startsWith(`${directory}/`)));
+  return found === undefined ? undefined : `${path} lies in ${found[0]}, which the units hide from the agent (${found[1]}=yes)`;
+}
+
+/** @throws KalosError where the units could not start what they name, or would run with root's rights what others can write. */
+function mustStart(root: string): void {
+  const { home, actuatorPath, launcherPath } = findPackage();
+  const programs = [home, process.execPath];
+  const why = programs.map(hiddenFromUnits).find((one) => one !== undefined);
+  if (why !== undefined)
+    throw new KalosError(
+      'usage',
+      `the units could not start: ${why}`,
+      'install the package where root alone writes: npm pack, then npm install -g --prefix /opt/kalos FILE.tgz, then /opt/kalos/bin/kalos install',
+    );
+  if (root === '/') for (const path of [actuatorPath, launcherPath, process.execPath]) checkTrust(path, 0);
+}
+
 export function install({ user, root, dryRun }: InstallOptions & { user: string }): number {
   if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(user)) throw new KalosError('usage', `"${user}" is no user's name`);
+  mustStart(dryRun ? '' : root);
   const files = filesOf(user);
   if (dryRun) {
     for (const { path, content } of files) process.stdout.write(`# ${join(root, path)}\n${content}\n`);

@@ -14,12 +14,13 @@ import { KalosError, reasonOf } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
-import { duration, type Format, paint, printable } from './output.ts';
+import { type Format, paint, printable } from './output.ts';
+import { duration, Moment, moment, when } from './times.ts';
 
 type Directory = string | undefined;
 
 const ago = (ms: number | null): string => (ms === null ? 'never' : ms < 1000 ? 'now' : `${duration(ms)} ago`);
-const at = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 19).replace('T', ' '));
+const heard = (ms: number | null): Moment | string => (ms === null ? 'never' : new Moment(Date.now() - ms, ago(ms)));
 
 // Members
 
@@ -36,17 +37,17 @@ export async function listMembers(directory: Directory, all: boolean, format: Fo
     [given, ...(issuer ? [deputy ? 'deputy issuer' : 'issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');
   printRows(format, {
     headers: ['name', 'status', 'role', 'heard', 'version', 'address'],
-    rows: members.map((one) => [one.name, one.status, role(one), ago(one.heardMs), one.version, one.address]),
+    rows: members.map((one) => [one.name, one.status, role(one), heard(one.heardMs), one.version, one.address]),
     wide: {
       headers: ['name', 'status', 'role', 'heard', 'version', 'address', 'certificate until', 'accused by', 'unhealthy', 'peer'],
       rows: members.map((one) => [
         one.name,
         one.status,
         role(one),
-        ago(one.heardMs),
+        heard(one.heardMs),
         one.version,
         one.address,
-        at(one.certificateUntilMs),
+        moment(one.certificateUntilMs),
         one.accusedBy.join(' '),
         (one.unhealthy ?? []).join(' '),
         one.peer,
@@ -77,8 +78,8 @@ function details({ state, heardMs, pausedSinceMs, drainedUntilMs, unhealthy = []
     ...(state === 'left'
       ? [`  stopped      in order${typeof heardMs === 'number' ? `, ${ago(heardMs)}` : ''}; it stays a member`]
       : []),
-    ...(typeof pausedSinceMs === 'number' ? [`  paused       since ${at(pausedSinceMs)} UTC`] : []),
-    ...(typeof drainedUntilMs === 'number' ? [`  drained      until ${at(drainedUntilMs)} UTC`] : []),
+    ...(typeof pausedSinceMs === 'number' ? [`  paused       since ${when(pausedSinceMs)}`] : []),
+    ...(typeof drainedUntilMs === 'number' ? [`  drained      until ${when(drainedUntilMs)}`] : []),
     ...(unhealthy.length === 0 ? [] : [`  unhealthy    ${unhealthy.join(' ')}`]),
   ];
 }
@@ -98,7 +99,7 @@ export async function showMember(directory: Directory, name: string, format: For
       `  heard        ${ago(one.heardMs)}`,
       `  address      ${one.address || 'unknown'}`,
       `  version      ${one.version || 'unknown'}`,
-      `  certificate  until ${at(one.certificateUntilMs)} UTC`,
+      `  certificate  ${one.certificateUntilMs === null ? '-' : `until ${when(one.certificateUntilMs)}`}`,
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   }
@@ -178,7 +179,7 @@ export async function listTokens(directory: Directory, format: Format): Promise<
     expiresMs <= Date.now() ? 'expired' : usesLeft === 0 ? 'used' : 'open';
   printRows(format, {
     headers: ['id', 'role', 'state', 'uses left', 'expires'],
-    rows: tokens.map((one) => [one.id, one.role, state(one), one.usesLeft, at(one.expiresMs)]),
+    rows: tokens.map((one) => [one.id, one.role, state(one), one.usesLeft, moment(one.expiresMs)]),
     data: { tokens },
   });
   return EXIT.ok;
@@ -228,7 +229,7 @@ export async function listOperators(directory: Directory, format: Format): Promi
   const operators = await callAgent<OperatorCertificate[]>(directory, 'GET', '/v1/operators');
   printRows(format, {
     headers: ['name', 'until', 'key'],
-    rows: operators.map(({ name, untilMs, subject }) => [name, at(untilMs), subject]),
+    rows: operators.map(({ name, untilMs, subject }) => [name, moment(untilMs), subject]),
     data: { operators },
   });
   return EXIT.ok;
@@ -249,8 +250,8 @@ export async function rotateNetworkKey(directory: Directory, keepMs: number): Pr
   );
   process.stdout.write(
     [
-      `the swarm has a new network key; members dial with it from ${at(usedFromMs)} UTC`,
-      `the older ones are understood until ${at(olderUntilMs)} UTC: who is off for longer needs a new token to come back`,
+      `the swarm has a new network key; members dial with it from ${when(usedFromMs)}`,
+      `the older ones are understood until ${when(olderUntilMs)}: who is off for longer needs a new token to come back`,
       'tokens made before today’s key still carry the older one\n',
     ].join('\n'),
   );

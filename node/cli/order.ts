@@ -7,10 +7,11 @@ import type { AsOf, LogAnswer, NovaAnswer } from '../api/order-routes.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable, table } from './output.ts';
+import { exactly, localTimes, Moment, readable } from './times.ts';
 
 type Directory = string | undefined;
 
-const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+const at = (ms: number): Moment => new Moment(ms);
 const current = ({ read, index, term }: AsOf): string => paint('dim', `as of decision ${index}, term ${term}, read ${read}`);
 
 export async function novaStatus(directory: Directory, read: ReadMode, format: Format): Promise<number> {
@@ -48,7 +49,7 @@ function rosterLine({ roster }: NovaAnswer): string[] {
 }
 
 /** What is decided and holds, a table of each. */
-function holding(answer: NovaAnswer): [string[], (string | number | null)[][]][] {
+function holding(answer: NovaAnswer): [string[], (string | number | Moment | null)[][]][] {
   const { paused, drained, silences, leases, placements, quarantined } = answer;
   return [
     [
@@ -73,14 +74,15 @@ export async function novaTransfer(directory: Directory, node: string): Promise<
 }
 
 export async function logTail(directory: Directory, read: ReadMode, limit: number, format: Format): Promise<number> {
+  const forReader = format === 'csv' ? (text: string) => text : localTimes;
   const answer = await callAgent<LogAnswer>(directory, 'POST', '/v1/log', { read, limit });
   printRows(format, {
     data: { ...answer },
     headers: ['index', 'term', 'time', 'by', 'decision'],
-    rows: answer.decisions.map((one) => [one.index, one.term, at(one.atMs), one.by, one.what]),
+    rows: answer.decisions.map((one) => [one.index, one.term, at(one.atMs), one.by, forReader(one.what)]),
     wide: {
       headers: ['index', 'term', 'time', 'by', 'kind', 'id', 'decision'],
-      rows: answer.decisions.map((one) => [one.index, one.term, at(one.atMs), one.by, one.kind, one.id, one.what]),
+      rows: answer.decisions.map((one) => [one.index, one.term, at(one.atMs), one.by, one.kind, one.id, forReader(one.what)]),
     },
   });
   if (format === 'table' || format === 'wide') process.stdout.write(`${current(answer)}\n`);
@@ -95,8 +97,11 @@ export async function logShow(directory: Directory, which: string, read: ReadMod
     { read },
   );
   printWhole(format, { ...answer }, () => {
-    const fields = Object.entries(answer.decision).map(([key, value]) => `  ${key.padEnd(8)} ${printable(String(value))}`);
-    return [printable(answer.what), ...fields, current(answer)].join('\n');
+    const fields = Object.entries(answer.decision).map(([key, value]) => {
+      const [name, text] = readable(key, value);
+      return `  ${name.padEnd(8)} ${printable(text)}`;
+    });
+    return [printable(localTimes(answer.what)), ...fields, current(answer)].join('\n');
   });
   return EXIT.ok;
 }
@@ -126,13 +131,15 @@ export async function wake(directory: Directory, node: string, reason: string): 
 }
 
 /** Has nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate. */
-export async function drain(directory: Directory, node: string, hours: number, reason: string): Promise<number> {
+export async function drain(directory: Directory, node: string, forMs: number, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/drain', {
     node,
-    forMs: hours * 3_600_000,
+    forMs,
     reason,
   });
-  process.stdout.write(`decision ${index}: nothing is to depend on ${node} for ${hours} h; kalos undrain ${node} ends it\n`);
+  process.stdout.write(
+    `decision ${index}: nothing is to depend on ${node} for ${exactly(forMs)}; kalos undrain ${node} ends it\n`,
+  );
   return EXIT.ok;
 }
 

@@ -1,4 +1,4 @@
-// What the command line prints for people: tables, colours, sizes and times.
+// What the command line prints for people: tables, colours and sizes. Times: times.ts.
 
 export const FORMATS = ['table', 'wide', 'json', 'yaml', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -27,17 +27,98 @@ export function printableJson(text: string): string {
   return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Columns padded to their widest cell; numbers to the right. */
-export function table(headers: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const cells = rows.map((row) => row.map(cell));
-  const widths = headers.map((header, i) => Math.max(header.length, ...cells.map((row) => row[i]?.length ?? 0)));
+/** How wide text may be; undefined: as wide as it is. */
+let widthOf = (): number | undefined => (process.stdout.isTTY === true ? process.stdout.columns : undefined);
+
+/** `-o wide`: nothing is shortened. */
+export function showFull(): void {
+  widthOf = () => undefined;
+}
+
+// East Asian wide and full-width characters, and emoji (UAX #11), take two columns; marks and joiners take none.
+const WIDE =
+  /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Script=Bopomofo}|\p{Script=Yi}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]|\ufe0f/u;
+const HALF = /[\uff61-\uffdc]/;
+const NO_ROOM = /^[\p{M}\p{Cf}]+$/u;
+const PLAIN = /^[\x20-\x7e]*$/;
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+const columnsOf = (grapheme: string): number =>
+  NO_ROOM.test(grapheme) ? 0 : WIDE.test(grapheme) && !HALF.test(grapheme) ? 2 : 1;
+
+/** Columns of a terminal that a text takes. */
+export function widthOfText(text: string): number {
+  if (PLAIN.test(text)) return text.length;
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) width += columnsOf(segment);
+  return width;
+}
+
+/** No wider than asked, with an ellipsis where something is left out. */
+export function shortened(text: string, width: number): string {
+  if (widthOfText(text) <= width) return text;
+  let kept = '';
+  let room = width - 1;
+  for (const { segment } of graphemes.segment(text)) {
+    room -= columnsOf(segment);
+    if (room < 0) break;
+    kept += segment;
+  }
+  return width < 1 ? '' : `${kept}…`;
+}
+
+const GAP = '  ';
+/** So wide a column still says something; and so wide it still shows that there is something. */
+const FLOORS = [16, 10, 6] as const;
+
+/**
+ * Widths that fit: columns of text are shortened from the last to the first, little by little; then the last columns are left out.
+ * @returns 0 for those; the first column always stays
+ */
+function fitted(widths: readonly number[], isText: readonly boolean[], width: number): number[] {
+  const fit = [...widths];
+  const excess = (): number => {
+    const shown = fit.filter((one) => one > 0);
+    const marker = shown.length < fit.length ? GAP.length + 1 : 0;
+    return shown.reduce((sum, one) => sum + one, 0) + GAP.length * (shown.length - 1) + marker - width;
+  };
+  for (const floor of FLOORS)
+    for (let i = fit.length - 1; i >= 0 && excess() > 0; i--)
+      if (isText[i] === true) fit[i] = Math.min(fit[i] ?? 0, Math.max(floor, (fit[i] ?? 0) - excess()));
+  for (let i = fit.length - 1; i > 0 && excess() > 0; i--) fit[i] = 0;
+  // Room that a column left free when it was taken away.
+  for (let i = 0; i < fit.length && excess() < 0; i++)
+    if ((fit[i] ?? 0) > 0) fit[i] = Math.min(widths[i] ?? 0, (fit[i] ?? 0) - excess());
+  return fit;
+}
+
+/** Columns padded to their widest cell, numbers to the right; no wider than the terminal. @param width undefined: as wide as it is */
+export function table(headers: readonly string[], rows: readonly (readonly unknown[])[], width = widthOf()): string {
+  const cells = rows.map((row) => headers.map((_, i) => cell(row[i])));
+  const names = headers.map((header) => header.toUpperCase());
   const numeric = headers.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((text, i) => (numeric[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0)))
-      .join('  ')
-      .trimEnd();
-  return [paint('bold', line(headers.map((header) => header.toUpperCase()))), ...cells.map(line)].join('\n');
+  const natural = names.map((name, i) => Math.max(widthOfText(name), ...cells.map((row) => widthOfText(row[i] ?? ''))));
+  const widths =
+    width === undefined
+      ? natural
+      : fitted(
+          natural,
+          numeric.map((is) => !is),
+          width,
+        );
+  const isCut = widths.includes(0);
+  const line = (row: readonly string[]): string => {
+    const shown = row.flatMap((text, i) => {
+      const room = widths[i] ?? 0;
+      if (room === 0) return [];
+      const short = shortened(text, room);
+      const pad = ' '.repeat(Math.max(0, room - widthOfText(short)));
+      return [numeric[i] ? pad + short : short + pad];
+    });
+    const whole = [...shown, ...(isCut ? ['…'] : [])].join(GAP).trimEnd();
+    return width === undefined ? whole : shortened(whole, width);
+  };
+  return [paint('bold', line(names)), ...cells.map(line)].join('\n');
 }
 
 function cell(value: unknown): string {
@@ -52,15 +133,6 @@ export function bytes(value: number): string {
   let unit = 0;
   for (; scaled >= 1024 && unit < units.length - 1; unit++) scaled /= 1024;
   return `${scaled >= 100 || unit === 0 ? Math.round(scaled) : scaled.toFixed(1)} ${units[unit]}`;
-}
-
-/** What lies ahead is dated by a clock that was wrong: it is no older than now. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
-  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
 }
 
 const BARS = '▁▂▃▄▅▆▇█';

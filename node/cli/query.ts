@@ -8,22 +8,31 @@ import { describedTable } from '../query/catalogue/table.ts';
 import { PACK, type Question } from '../query/pack.ts';
 import type { QueryAnswer, QueryOptions } from '../query/query.ts';
 import { printRows } from './data.ts';
-
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable } from './output.ts';
+import { exactly, Moment } from './times.ts';
+
+type Asked = Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> & {
+  timeoutMs: number;
+  /** Columns of ISO 8601 that people read as moments of their own. */
+  moments?: readonly string[];
+};
 
 /** @param none thrown where there are no rows */
 export async function runQuery(
   directory: string | undefined,
   sql: string,
-  { timeoutMs, mode = 'live', nodes }: Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> & { timeoutMs: number },
+  { timeoutMs, mode = 'live', nodes, moments = [] }: Asked,
   format: Format,
   none?: KalosError,
 ): Promise<number> {
   const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs, mode, nodes });
   if (none !== undefined && answer.rows.length === 0 && answer.missing.length === 0) throw none;
   const rows = answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, i) => [name, row[i] ?? null])));
-  printRows(format, { headers: answer.columns, rows: answer.rows, data: { ...answer, rows } });
+  const shown = answer.rows.map((row) =>
+    row.map((one, i) => (moments.includes(answer.columns[i] ?? '') ? new Moment(Date.parse(String(one))) : one)),
+  );
+  printRows(format, { headers: answer.columns, rows: shown, data: { ...answer, rows } });
   if (format !== 'json' && format !== 'yaml') printCompleteness(answer);
   return answer.missing.length + answer.truncated.length > 0 ? EXIT.partial : EXIT.ok;
 }
@@ -31,7 +40,7 @@ export async function runQuery(
 function printCompleteness(answer: QueryAnswer): void {
   const from =
     answer.mode === 'local' ? 'from this peer’s own state' : `${answer.answered} of ${counted(answer.expected, 'node')} answered`;
-  process.stderr.write(paint('dim', `${counted(answer.rows.length, 'row')}, ${from}, ${answer.tookMs} ms\n`));
+  process.stderr.write(paint('dim', `${counted(answer.rows.length, 'row')}, ${from}, ${exactly(answer.tookMs)}\n`));
   for (const { node, reason } of answer.missing)
     process.stderr.write(paint('yellow', `missing: ${printable(node)} (${printable(reason)})\n`));
   for (const { node, table } of answer.truncated)

@@ -32,13 +32,8 @@ export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promis
   process.stdout.write(
     `${table(
       ['node', 'state', 'voted', 'knows decisions up to'],
-      members.map((one) => [
-        one.node === node ? paint('bold', one.node) : one.node,
-        one.state,
-        one.voted ? 'yes' : '',
-        one.decided,
-      ]),
-    )}\n\n${node} begins the committee anew, with what it knows; others become voters again by themselves.\n`,
+      members.map((one) => [one.node === node ? `${one.node} *` : one.node, one.state, one.voted ? 'yes' : '', one.decided]),
+    )}\n\n* ${node} begins the committee anew, with what it knows; others become voters again by themselves.\n`,
   );
   if (lost > 0)
     process.stdout.write(

@@ -5,6 +5,7 @@ import type { PushedAnswer, RolloutAnswer } from '../api/rollouts.ts';
 import { KalosError } from '../errors.ts';
 import { EXIT } from './exit-codes.ts';
 import { paint, printable } from './output.ts';
+import { when } from './times.ts';
 
 const LOOK_EVERY_MS = 500;
 /** The agent that is asked may start anew itself, when it is its turn. */
@@ -13,7 +14,7 @@ const AWAY_MS = 60_000;
 export interface PushOptions {
   dir?: string;
   canary?: string[];
-  /** Seconds. */
+  /** ms */
   soak: number;
   wait: boolean;
 }
@@ -61,7 +62,7 @@ export function linesOf<Shown extends PushedAnswer>(
   const lines = [`good      ${good === null ? none : brief(good)}`];
   if (before !== null) lines.push(`before    ${brief(before)}`);
   if (candidate !== null) {
-    const since = new Date(candidate.sinceMs).toISOString();
+    const since = when(candidate.sinceMs);
     lines.push(`tried     ${brief(candidate)}: ${candidate.phase}, ${candidate.turn.join(', ')} since ${since}`);
     if (candidate.done.length > 0) lines.push(`  is on ${candidate.done.join(', ')}`);
     for (const { node, ok, reason } of candidate.reports)

@@ -13,6 +13,7 @@ import { printRows } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable, sparkline } from './output.ts';
 import { runQuery } from './query.ts';
+import { Moment } from './times.ts';
 
 const QUERY_TIMEOUT_MS = 5_000;
 const FOLLOW_EVERY_MS = 250;
@@ -88,9 +89,9 @@ function inBuckets(values: readonly number[], count: number): number[] {
 
 export async function incidents(directory: string | undefined, open: boolean, format: Format): Promise<number> {
   const more = format === 'wide' || format === 'csv' ? ', opened_ms, closed_ms, tool, cause' : '';
-  const opened = "strftime('%Y-%m-%dT%H:%M:%SZ', opened_ms / 1000, 'unixepoch') as opened";
+  const opened = "strftime('%Y-%m-%dT%H:%M:%fZ', opened_ms / 1000.0, 'unixepoch') as opened";
   const sql = `select id, ${opened}, severity, node, policy, target, state, outcome${more} from incidents${open ? " where outcome = ''" : ''} order by opened_ms, id`;
-  return runQuery(directory, sql, { timeoutMs: QUERY_TIMEOUT_MS }, format);
+  return runQuery(directory, sql, { timeoutMs: QUERY_TIMEOUT_MS, moments: ['opened'] }, format);
 }
 
 /** @throws KalosError where there is none of that name. */
@@ -115,15 +116,7 @@ export async function cases(directory: string | undefined, policy: string | unde
     rows: all.map((one) => [one.incident, one.policy, one.target, one.plan, result(one)]),
     wide: {
       headers: ['id', 'at', 'incident', 'policy', 'target', 'plan', 'result'],
-      rows: all.map((one) => [
-        one.id,
-        new Date(one.atMs).toISOString(),
-        one.incident,
-        one.policy,
-        one.target,
-        one.plan,
-        result(one),
-      ]),
+      rows: all.map((one) => [one.id, new Moment(one.atMs), one.incident, one.policy, one.target, one.plan, result(one)]),
     },
     data: { cases: all },
   });

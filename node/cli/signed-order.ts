@@ -9,8 +9,7 @@ import { wordsOf } from '../issue-words.ts';
 import { callsOf } from './act.ts';
 import { EXIT } from './exit-codes.ts';
 import { paint, printable } from './output.ts';
-
-const HOUR_MS = 3_600_000;
+import { when } from './times.ts';
 
 function readOrder(file: string): SignedOrder {
   const hint = 'kalos order draft TOOL … --out FILE makes one';
@@ -36,17 +35,17 @@ function describe({ node, calls, diff, reason, untilMs, signatures }: SignedOrde
   return [
     `${paint('bold', words.map(printable).join(' + '))} on ${printable(node)}: ${printable(reason)}`,
     ...diff.map((line) => `  ${printable(line)}`),
-    `  until ${new Date(untilMs).toISOString()}; signed by ${signatures.length} of ${OPERATORS_NEEDED}`,
+    `  until ${when(untilMs)}; signed by ${signatures.length} of ${OPERATORS_NEEDED}`,
   ].join('\n');
 }
 
 export async function draftOrder(
   directory: string | undefined,
   words: readonly string[],
-  { out, reason, hours }: { out: string; reason: string; hours: number },
+  { out, reason, forMs }: { out: string; reason: string; forMs: number },
 ): Promise<number> {
   const calls = await callsOf(directory, words);
-  const order = await callAgent<SignedOrder>(directory, 'POST', '/v1/orders/draft', { calls, reason, forMs: hours * HOUR_MS });
+  const order = await callAgent<SignedOrder>(directory, 'POST', '/v1/orders/draft', { calls, reason, forMs });
   write(out, order);
   process.stdout.write(`${describe(order)}\n${out}: two operators sign it: kalos order sign ${out} --operator-key KEY\n`);
   return EXIT.ok;

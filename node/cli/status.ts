@@ -6,7 +6,8 @@ import { callAgent } from '../api/client.ts';
 import { remedyFor } from '../errors.ts';
 import { printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
-import { bytes, duration, type Format, paint, printable, table } from './output.ts';
+import { bytes, type Format, paint, printable, table } from './output.ts';
+import { duration } from './times.ts';
 
 export async function status(directory: string | undefined, format: Format): Promise<number> {
   const answer = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');

@@ -6,8 +6,9 @@ import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import type { Overview } from '../query/overview.ts';
 import { EXIT } from './exit-codes.ts';
-import { bytes, duration, paint, printable, sparkline } from './output.ts';
+import { bytes, paint, printable, shortened, sparkline, widthOfText } from './output.ts';
 import { untilQuit } from './quit.ts';
+import { duration } from './times.ts';
 
 const EVERY_MS = 1_000;
 const DEFAULT_WIDTH = 100;
@@ -103,7 +104,7 @@ function incidents({ incidents: all, doing }: Overview, nowMs: number, width: nu
 function cut(line: string, width: number): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
   const plain = line.replaceAll(/\u001b\[\d+m/g, '');
-  return plain.length <= width ? line : `${plain.slice(0, width - 1)}…`;
+  return widthOfText(plain) <= width ? line : shortened(plain, width);
 }
 
 async function take(directory: string | undefined): Promise<TopData> {

@@ -7,11 +7,14 @@ import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
 import type { AgentStatus } from '../agent.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError, reasonOf } from '../errors.ts';
+import type { LogFormat, LogLevel } from '../log-levels.ts';
 import type { RunningNode } from '../main.ts';
 import { afterFailure, FAILURES_KEY } from './again.ts';
+import { AgentLog, isJournalStream } from './agent-log.ts';
 import { EXIT } from './exit-codes.ts';
 import { compactHeap, trim } from './memory.ts';
-import { bytes, paint, printable } from './output.ts';
+import { bytes, paint } from './output.ts';
+import { iso } from './times.ts';
 
 export interface UpOptions {
   dir?: string;
@@ -29,6 +32,8 @@ export interface UpOptions {
   init?: boolean;
   user?: string;
   watchdog?: string;
+  logLevel?: LogLevel;
+  logFormat?: LogFormat;
 }
 
 /** The launcher starts it again. */
@@ -53,16 +58,16 @@ export async function up(options: UpOptions): Promise<void> {
     throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
   for (const flag of ['user', 'watchdog'] as const)
     if (options[flag] !== undefined) throw new KalosError('usage', `--${flag} needs --init`);
-  const log = (level: 'info' | 'warn', text: string): void => {
-    const line = `${new Date().toISOString().slice(11, 23)} ${printable(text)}`;
-    process.stderr.write(`${level === 'warn' ? paint('yellow', line) : line}\n`);
-  };
+  const ownLog = new AgentLog((line) => void process.stderr.write(line), Date.now, isJournalStream(process.env.JOURNAL_STREAM));
+  const flags = { ...(options.logLevel && { level: options.logLevel }), ...(options.logFormat && { format: options.logFormat }) };
+  ownLog.configure(flags);
+  const { log } = ownLog;
   const failed = (error: unknown): void => {
     // It is to stop: a failure meanwhile does not restart it.
     if (signals.isEnding) return log('warn', `while stopping: ${reasonOf(error)}`);
     const kept = keepFailure(stateDirectory(options.dir).path, error);
-    process.stderr.write(`kalos: the agent failed: ${reasonOf(error)}${kept}\n`);
-    startAgain();
+    log('error', `the agent failed: ${reasonOf(error)}${kept}`);
+    startAgain(log);
   };
   // From the very start, so that a signal during the start leads to a clean stop too.
   const signals = new Signals(log, failed);
@@ -85,11 +90,14 @@ export async function up(options: UpOptions): Promise<void> {
     mdns: options.mdns ? undefined : false, // without the flag, what the configuration says
     page: options.page === undefined || !/^\d+$/.test(options.page) ? options.page : `127.0.0.1:${options.page}`,
     entry: process.argv[1] ?? '',
+    agent_log: Object.keys(flags).length === 0 ? undefined : flags,
     log,
+    ownLog,
     failed,
     restart,
   });
-  process.stdout.write(`${welcome(node)}\n`);
+  if (ownLog.format === 'json') log('info', upLine(node));
+  else process.stdout.write(`${welcome(node)}\n`);
   const notifier = systemdNotifier(process.env);
   notifier.ready(`agent ${node.agent.status().name}, mode ${node.agent.status().mode}`);
   signals.obey(node, notifier);
@@ -99,15 +107,15 @@ export async function up(options: UpOptions): Promise<void> {
 }
 
 /** A release on trial is given up instead, by the launcher. */
-function startAgain(): never {
+function startAgain(log: AgentLog['log']): never {
   const { KALOS_LAUNCHER: launcher, KALOS_TRIAL: trial, [FAILURES_KEY]: before } = process.env;
   if (launcher === undefined || trial !== undefined) process.exit(EXIT.error);
   const failures = afterFailure(before, Date.now());
   if (failures === undefined) {
-    process.stderr.write('kalos: the agent failed 4 times within 10 minutes: it is not restarted; see the errors above\n');
+    log('error', 'the agent failed 4 times within 10 minutes: it is not restarted; see the errors above');
     process.exit(EXIT.error);
   }
-  process.stderr.write('kalos: the agent restarts; its services keep running\n');
+  log('warn', 'the agent restarts; its services keep running');
   process.env[FAILURES_KEY] = failures;
   restart();
 }
@@ -124,7 +132,7 @@ function restart(): never {
 function keepFailure(directory: string, error: unknown): string {
   const file = join(directory, 'last-failure');
   try {
-    writeFileSync(file, `${new Date().toISOString()}\n${inspect(error)}\n`, { mode: 0o600 });
+    writeFileSync(file, `${iso(Date.now())}\n${inspect(error)}\n`, { mode: 0o600 });
     return `; the stack, for a report, is in ${file}`;
   } catch {
     return '';
@@ -145,13 +153,13 @@ const STARTED_WITHIN_MS = 10_000;
 
 /** SIGINT and SIGTERM stop the agent cleanly, SIGHUP makes it read its configuration again; a stop during the start waits for its end. */
 class Signals {
-  readonly #log: (level: 'info' | 'warn', text: string) => void;
+  readonly #log: AgentLog['log'];
   readonly #failed: (error: unknown) => void;
   #node: RunningNode | undefined;
   #notifier: Notifier | undefined;
   #isToStop = false;
 
-  constructor(log: (level: 'info' | 'warn', text: string) => void, failed: (error: unknown) => void) {
+  constructor(log: AgentLog['log'], failed: (error: unknown) => void) {
     this.#log = log;
     this.#failed = failed;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#stop());
@@ -182,7 +190,7 @@ class Signals {
     node.stop().then(
       () => process.exit(EXIT.ok),
       (error: unknown) => {
-        process.stderr.write(`kalos: stopping failed: ${String(error)}\n`);
+        this.#log('error', `stopping failed: ${reasonOf(error)}`);
         process.exit(EXIT.error);
       },
     );
@@ -194,6 +202,12 @@ class Signals {
       for (const line of lines) this.#log(taken ? 'info' : 'warn', line);
     }, this.#failed);
   }
+}
+
+/** What a program reads in place of the welcome. */
+function upLine({ agent, directory, page }: RunningNode): string {
+  const { version, name, mode, swarmId, addresses } = agent.status();
+  return `KALOS ${version}: agent ${name} is up in ${directory.path}, swarm ${swarmId.slice(0, 8)}, mode ${mode}, listens ${addresses[0] ?? 'nowhere'}${page === undefined ? '' : `, page ${page}`}`;
 }
 
 function welcome({ agent, directory, sensorFallback, page, founded }: RunningNode): string {

@@ -7,6 +7,7 @@ import { printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Format } from './output.ts';
 import { follow, linesOf, type PushOptions } from './rollout.ts';
+import { exactly } from './times.ts';
 
 const brief = ({ id, by, version }: UpgradeAnswer): string => `${version} (${id.slice(0, 8)} of ${by})`;
 const look = (directory: string | undefined) => callAgent<UpgradesAnswer>(directory, 'GET', '/v1/upgrades');
@@ -21,7 +22,7 @@ function readArchive(file: string): string {
 
 /** Has a release tried on a few members, then taken by all in waves; tells how it goes until it is over. */
 export async function pushRelease({ dir, canary, soak, wait }: PushOptions, file: string): Promise<number> {
-  const body = { archive: readArchive(file), ...(canary !== undefined && { canary }), soakMs: soak * 1_000 };
+  const body = { archive: readArchive(file), ...(canary !== undefined && { canary }), soakMs: soak };
   const pushed = await callAgent<{ index: number; upgrade: string; version: string; canary: string[] }>(
     dir,
     'POST',
@@ -29,7 +30,7 @@ export async function pushRelease({ dir, canary, soak, wait }: PushOptions, file
     body,
   );
   const { index, upgrade, version } = pushed;
-  process.stdout.write(`decision ${index}: KALOS ${version}, tried on ${pushed.canary.join(', ')} for ${soak} s\n`);
+  process.stdout.write(`decision ${index}: KALOS ${version}, tried on ${pushed.canary.join(', ')} for ${exactly(soak)}\n`);
   if (!wait) return EXIT.ok;
   return follow({
     id: upgrade,

@@ -5,20 +5,20 @@ import type { FeedEvent } from '../api/feed.ts';
 import { csvLine, printRows, yaml } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable, printableJson } from './output.ts';
+import { iso, localTimes, Moment, when, withMoments } from './times.ts';
 
 const ABOUT = ['node', 'policy', 'target', 'summary'] as const;
 
 /** A change as a line of the table, of JSON or of CSV, or as a document of YAML. */
 export function renderChange(event: FeedEvent, format: Format): string {
   const { atMs, topic, subject, text, data: more } = event;
-  const at = new Date(atMs).toISOString();
-  if (format === 'json') return `${printableJson(JSON.stringify(event))}\n`;
-  if (format === 'yaml') return `---\n${yaml({ ...event })}`;
-  if (format === 'csv') return csvLine([at, topic, subject, text, ...ABOUT.map((key) => more[key])]);
+  if (format === 'json') return `${printableJson(JSON.stringify(withMoments(event)))}\n`;
+  if (format === 'yaml') return `---\n${yaml(withMoments(event) as Record<string, unknown>)}`;
+  if (format === 'csv') return csvLine([iso(atMs), topic, subject, text, ...ABOUT.map((key) => more[key])]);
   const about = ABOUT.map((key) => more[key])
     .filter((one) => typeof one === 'string' && one !== '')
     .join(' ');
-  return `${at}  ${printable(subject)}  ${printable(text)}${about === '' ? '' : `  ${paint('dim', printable(about))}`}\n`;
+  return `${when(atMs)}  ${printable(subject)}  ${printable(localTimes(text))}${about === '' ? '' : `  ${paint('dim', printable(about))}`}\n`;
 }
 
 export async function watch(directory: string | undefined, topic: string, format: Format): Promise<number> {
@@ -38,7 +38,7 @@ export async function createApiToken(
 ): Promise<number> {
   const { token, untilMs } = await callAgent<{ token: string; untilMs: number }>(directory, 'POST', '/v1/api-tokens', given);
   process.stdout.write(`${token}\n`);
-  process.stderr.write(paint('dim', `scope ${given.scope}, until ${new Date(untilMs).toISOString()}; it is told only now\n`));
+  process.stderr.write(paint('dim', `scope ${given.scope}, until ${when(untilMs)}; it is told only now\n`));
   return EXIT.ok;
 }
 
@@ -46,7 +46,7 @@ export async function listApiTokens(directory: string | undefined, format: Forma
   const tokens = await callAgent<Omit<ApiToken, 'digest'>[]>(directory, 'GET', '/v1/api-tokens');
   printRows(format, {
     headers: ['id', 'name', 'scope', 'until'],
-    rows: tokens.map(({ id, name, scope, untilMs }) => [id, name, scope, new Date(untilMs).toISOString()]),
+    rows: tokens.map(({ id, name, scope, untilMs }) => [id, name, scope, new Moment(untilMs)]),
     data: { tokens },
   });
   return EXIT.ok;

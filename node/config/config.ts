@@ -14,11 +14,12 @@ import { checkNames } from '../detection/policy-check.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { KalosError } from '../errors.ts';
 import { keysAt, placeOf, shortly, shouldBe, unknownKey } from '../issue-words.ts';
+import { LOG_FORMATS, LOG_LEVELS, type LogSettings } from '../log-levels.ts';
 import { compilePattern } from '../patterns.ts';
 import { INSPECTORS } from '../query/inspectors.ts';
 import { questionSchema } from '../query/pack.ts';
 import { isLoopback } from './address.ts';
-import { type Layer, type Merged, mergeLayers, originOf, valueAt } from './layers.ts';
+import { type Layer, type Merged, mergeLayers, originOf, placeIn, valueAt } from './layers.ts';
 
 const MAX_SERVICES = 256;
 const MAX_RULES = 1_000;
@@ -276,6 +277,9 @@ export const configSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .refine((given) => Object.keys(given).length === 0, 'there are no eBPF programs in this version: leave [ebpf] out')
     .default({}),
+  agent_log: z
+    .strictObject({ level: z.enum(LOG_LEVELS).default('info'), format: z.enum(LOG_FORMATS).default('text') })
+    .prefault({}),
   question: z.array(questionSchema).max(MAX_QUESTIONS).default([]),
   maintenance: z.array(maintenanceSchema).max(MAX_WINDOWS).default([]),
   policy: z.array(policySchema).max(MAX_RULES).default([]),
@@ -293,6 +297,7 @@ export interface ConfigFlags {
   join?: readonly string[] | undefined;
   mdns?: boolean | undefined;
   api?: { listen: string } | undefined;
+  agent_log?: Partial<LogSettings> | undefined;
 }
 
 /** The keys that a variable can set, by its name: those of one value, and lists of texts. */
@@ -303,7 +308,7 @@ export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; li
       list: false,
     })),
     ...['announce', 'join'].map((key) => ({ path: [key], list: true })),
-    ...(['policy_engine', 'ai_engine', 'api'] as const).flatMap((key) =>
+    ...(['policy_engine', 'ai_engine', 'api', 'agent_log'] as const).flatMap((key) =>
       Object.keys(configSchema.shape[key].unwrap().shape).map((inner) => ({ path: [key, inner], list: false })),
     ),
   ].map((one) => [`KALOS_${one.path.join('_').toUpperCase()}`, one]),
@@ -325,14 +330,14 @@ export function resolveConfig(layers: readonly Layer[]): Config {
   const parsed = configSchema.safeParse(merged.document);
   const fallback = layers[0]?.origin ?? 'configuration';
   if (!parsed.success) {
-    const words = parsed.error.issues.flatMap((issue) => describe(issue, merged, fallback));
+    const words = parsed.error.issues.flatMap((issue) => describe(issue, { layers, merged, fallback }));
     throw new KalosError('config', words.join('\n'), 'see docs/CONFIG.md for every key');
   }
   const origin = [...new Set(merged.origins.values())].filter((one) => one.includes('/')).join(', ') || fallback;
   const { service } = parsed.data;
   const twice = service.find(({ name }, index) => service.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw new KalosError('config', `${origin}: service "${twice.name}" is declared twice`);
-  checkPolicies(parsed.data.policy, origin);
+  checkPolicies(parsed.data.policy, (nth) => placeIn(layers, merged, ['policy', nth]) ?? origin);
   const order = startOrder(service);
   if (!order.ok)
     throw new KalosError(
@@ -343,33 +348,38 @@ export function resolveConfig(layers: readonly Layer[]): Config {
 }
 
 /** @throws KalosError with the place in the expression. */
-function checkPolicies(policies: readonly Policy[], origin: string): void {
-  try {
-    for (const policy of policies) {
+function checkPolicies(policies: readonly Policy[], placeOfPolicy: (nth: number) => string): void {
+  for (const [nth, policy] of policies.entries())
+    try {
       checkNames(policy);
       checkTools(policy);
+    } catch (error) {
+      if (error instanceof PolicyError) throw new KalosError('config', `${placeOfPolicy(nth)}: ${error.message}`);
+      throw error;
     }
-  } catch (error) {
-    if (error instanceof PolicyError) throw new KalosError('config', `${origin}: ${error.message}`);
-    throw error;
-  }
 }
 
 /** One line for each issue: the place, the value, and what it must be. */
-function describe(issue: z.core.$ZodIssue, merged: Merged, fallback: string): string[] {
+interface Place {
+  layers: readonly Layer[];
+  merged: Merged;
+  fallback: string;
+}
+
+function describe(issue: z.core.$ZodIssue, place: Place): string[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(configSchema, path);
-    return issue.keys.map((key) => `${saidAt(merged, [...path, key], fallback)}: ${unknownKey(key, known)}`);
+    return issue.keys.map((key) => `${saidAt(place, [...path, key])}: ${unknownKey(key, known)}`);
   }
-  const value = valueAt(merged, path);
+  const value = valueAt(place.merged, path);
   const isSecret = path[0] === 'join' || path.includes('environment');
   const given = value === undefined ? '' : ` = ${isSecret ? secretly(value) : shortly(value)}`;
-  return [`${saidAt(merged, path, fallback)}${given}: ${shouldBe(issue, value)}`];
+  return [`${saidAt(place, path)}${given}: ${shouldBe(issue, value)}`];
 }
 
-/** Where a value is set: file and key, variable, or flag. */
-function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string): string {
+/** Where a value is set: file, line and key; variable; or flag. */
+function saidAt({ layers, merged, fallback }: Place, path: readonly PropertyKey[]): string {
   const origin = originOf(merged, path) ?? fallback;
   const key = placeOf(path);
   const [first = '', second] = path.map(String);
@@ -377,8 +387,8 @@ function saidAt(merged: Merged, path: readonly PropertyKey[], fallback: string):
     ([, one]) => one.path[0] === first && (one.path.length === 1 || one.path[1] === second),
   );
   if (origin === 'environment' && variable !== undefined) return variable[0];
-  const flag = first === 'api' ? 'page' : first;
-  return origin === 'flags' ? `--${flag}` : `${origin}: ${key}`;
+  const flag = first === 'api' ? 'page' : first === 'agent_log' ? `log-${second ?? 'level'}` : first;
+  return origin === 'flags' ? `--${flag}` : `${placeIn(layers, merged, path) ?? fallback}: ${key}`;
 }
 
 /** The beginning, enough to recognise it. */

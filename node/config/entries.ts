@@ -12,30 +12,42 @@ export interface Entry {
 const SECRET_KEYS: ReadonlySet<string> = new Set(['environment']);
 const HIDDEN = '(hidden)';
 
-export function entriesOf(layers: readonly Layer[]): Entry[] {
-  const merged = mergeLayers(layers);
-  const entries: Entry[] = [];
-  for (const [key, value] of Object.entries({ ...defaults(), ...merged.document })) {
-    const from = (...path: PropertyKey[]): string => originOf(merged, [key, ...path]) ?? 'default';
-    const add = (path: readonly string[], one: unknown, ...place: PropertyKey[]): void => {
-      entries.push({ key: [key, ...path].join('.'), value: hidden(path.at(-1), one), origin: from(...place) });
-    };
-    if (Array.isArray(value) && value.some((item) => nameOf(item) !== undefined))
-      value.forEach((item, i) => {
-        for (const [inner, one] of Object.entries(item as Record<string, unknown>))
-          add([nameOf(item) ?? String(i), inner], one, i);
-      });
-    else if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      for (const [inner, one] of Object.entries(value)) add([inner], one, inner);
-    else if (key === 'join' && Array.isArray(value))
-      add(
-        [],
-        value.map((one) => (String(one).startsWith('/') ? one : HIDDEN)),
-      );
-    else add([], value);
-  }
-  return entries;
+/** With what is compared and never shown. */
+export interface WholeEntry extends Entry {
+  /** The value, secrets and all. */
+  bare: unknown;
+  /** The item of a list of tables that it is of: `service.web`. */
+  item?: string;
 }
+
+export const entriesOf = (layers: readonly Layer[]): Entry[] =>
+  wholeEntriesOf(layers).map(({ key, value, origin }) => ({ key, value, origin }));
+
+export function wholeEntriesOf(layers: readonly Layer[]): WholeEntry[] {
+  const merged = mergeLayers(layers);
+  const from = (...path: PropertyKey[]): string => originOf(merged, path) ?? 'default';
+  const fallback = defaults();
+  return Object.entries({ ...fallback, ...merged.document }).flatMap(([key, value]): WholeEntry[] => {
+    if (Array.isArray(value) && value.some((item) => nameOf(item) !== undefined))
+      return value.flatMap((one, i) => {
+        const item = `${key}.${nameOf(one) ?? i}`;
+        return Object.entries(one as Record<string, unknown>).map(([inner, bare]) => ({
+          ...{ key: `${item}.${inner}`, value: hidden(inner, bare), bare, origin: from(key, i), item },
+        }));
+      });
+    if (isTable(value))
+      return Object.entries({ ...tableOf(fallback[key]), ...value }).map(([inner, bare]) => ({
+        ...{ key: `${key}.${inner}`, value: hidden(inner, bare), bare, origin: inner in value ? from(key, inner) : 'default' },
+      }));
+    const shown =
+      key === 'join' && Array.isArray(value) ? value.map((one) => (String(one).startsWith('/') ? one : HIDDEN)) : value;
+    return [{ key, value: shown, bare: value, origin: from(key) }];
+  });
+}
+
+const isTable = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const tableOf = (value: unknown): Record<string, unknown> => (isTable(value) ? value : {});
 
 /** A table keeps its keys. */
 function hidden(key: string | undefined, value: unknown): unknown {

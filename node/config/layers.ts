@@ -1,10 +1,14 @@
 // Where a configuration comes from, the later over the earlier: defaults, the system's files, the agent's own file, the
 // environment, flags. Tables merge key by key, lists of tables by the name of each; anything else is replaced.
 
+import { lineOf } from './lines.ts';
+
 export interface Layer {
   /** A file's path, `environment` or `flags`. */
   origin: string;
   document: Readonly<Record<string, unknown>>;
+  /** Of a file: to say on which line something is. */
+  text?: string | undefined;
 }
 
 export interface Merged {
@@ -67,6 +71,20 @@ export function originOf({ document, origins, items }: Merged, path: readonly Pr
   const list = document[key];
   const item: unknown = Array.isArray(list) ? list[Number(second)] : undefined;
   return (isTable(item) ? items.get(item) : origins.get(`${key}.${second}`)) ?? origins.get(key);
+}
+
+/** `FILE:LINE` of a place in the merged document, if it comes from a file whose text is known; else the layer alone. */
+export function placeIn(layers: readonly Layer[], merged: Merged, path: readonly PropertyKey[]): string | undefined {
+  const origin = originOf(merged, path);
+  const layer = layers.find((one) => one.origin === origin);
+  if (layer?.text === undefined) return origin;
+  const [key = '', index, ...rest] = path;
+  // Lists are made of the items of several files.
+  const item = typeof index === 'number' ? valueAt(merged, [key, index]) : undefined;
+  const own = layer.document[String(key)];
+  const nth = item !== undefined && Array.isArray(own) ? own.indexOf(item) : -1;
+  const line = lineOf(layer.text, nth < 0 ? path : [key, nth, ...rest]);
+  return line === undefined ? origin : `${origin}:${line}`;
 }
 
 /** What stands at a place of the merged document. */

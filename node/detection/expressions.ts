@@ -15,6 +15,25 @@ const MAX_NESTED = 2;
 /** What cel-js calls ‘matches’ backtracks, and cannot be replaced under its name. */
 const MATCHES = { given: 'matches', own: 'matches_linear' } as const;
 
+const SHOWN_BEFORE = 30;
+const SHOWN_AFTER = 40;
+
+/** Where in an expression something is, on one line: `column 9, at "stat == 'exited'"`. */
+export function placeInText(text: string, index: number): string {
+  const from = Math.max(0, index - SHOWN_BEFORE);
+  const until = Math.min(text.length, index + SHOWN_AFTER);
+  const excerpt = text.slice(from, until).replaceAll(/\s+/g, ' ');
+  return `column ${index + 1} of ${from > 0 ? '…' : ''}${excerpt}${until < text.length ? '…' : ''}`;
+}
+
+/** What is wrong with an expression, on one line: cel-js draws what it means below its first one. */
+export function oneLine(error: unknown, text: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [first = ''] = message.trim().split('\n');
+  const start = (error as { range?: { start?: unknown } } | null)?.range?.start;
+  return typeof start === 'number' && message.includes('\n') ? `${first}, in ${placeInText(text, start)}` : first;
+}
+
 /** Expressions over these variables. */
 export class Expressions {
   readonly #environment = new Environment({ limits: LIMITS });

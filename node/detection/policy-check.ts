@@ -2,6 +2,7 @@
 // A misspelt name would never hold, and never be noticed: it is refused with its position and what was probably meant.
 import { closest } from '../errors.ts';
 import { METRICS } from '../telemetry/metrics.ts';
+import { placeInText } from './expressions.ts';
 import type { Policy } from './policy.ts';
 import { PolicyError } from './policy-detector.ts';
 import { FIELDS } from './targets.ts';
@@ -43,5 +44,8 @@ function known(policy: Policy, text: string, index: number, kind: string, name: 
     closest(name, names) ??
     names.find((other) => other.endsWith(`.${name}`) || (name.length > MAX_EDITS_SHARE && other.includes(name)));
   const suggestion = meant === undefined ? '' : `; did you mean "${meant}"?`;
-  throw new PolicyError(policy.name, `no ${kind} "${name}"${suggestion}\n  ${text}\n  ${' '.repeat(index)}^ column ${index + 1}`);
+  throw new PolicyError(
+    policy.name,
+    `no ${kind} "${name}"${suggestion}${suggestion === '' ? ', in' : ' in'} ${placeInText(text, index)}`,
+  );
 }

@@ -3,7 +3,7 @@
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
-import { type Bindings, type Expression, Expressions } from './expressions.ts';
+import { type Bindings, type Expression, Expressions, oneLine } from './expressions.ts';
 import type { Policy, PolicyScope } from './policy.ts';
 import { CONTENTS, type Target } from './targets.ts';
 import { AdaptiveThreshold, type LearnedThreshold, type ThresholdState } from './threshold.ts';
@@ -66,7 +66,7 @@ function parse(policy: Policy): Parsed {
     try {
       return expressions.compile(text, type);
     } catch (error) {
-      throw new PolicyError(policy.name, error instanceof Error ? error.message.trimEnd() : String(error));
+      throw new PolicyError(policy.name, oneLine(error, text));
     }
   };
   const compileCall = (call: ToolCall): CompiledCall => {

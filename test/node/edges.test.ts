@@ -216,12 +216,12 @@ describe('a value that is wrong', () => {
       return resolveConfig(readLayers({ dir, environment: {}, system }));
     };
     const here = join(dir, 'kalos.toml');
-    expect(own('moed = "act"')).toThrow(`${here}: moed: unknown key; did you mean "mode"?`);
-    expect(own('[api]\nlitsen = "off"')).toThrow(`${here}: api.litsen: unknown key; did you mean "listen"?`);
-    expect(own('[[service]]\ncommand = ["x"]')).toThrow(`${here}: service.[2].name: is missing: a text in quotes`);
-    expect(own('[[service]]\nname = "b"\ncommand = ["x"]\nprt = 1')).toThrow(`${here}: service.[2].prt: unknown key`);
+    expect(own('moed = "act"')).toThrow(`${here}:1: moed: unknown key; did you mean "mode"?`);
+    expect(own('[api]\nlitsen = "off"')).toThrow(`${here}:2: api.litsen: unknown key; did you mean "listen"?`);
+    expect(own('[[service]]\ncommand = ["x"]')).toThrow(`${here}:1: service.[2].name: is missing: a text in quotes`);
+    expect(own('[[service]]\nname = "b"\ncommand = ["x"]\nprt = 1')).toThrow(`${here}:4: service.[2].prt: unknown key`);
     expect(own('listen = "127.0.0.1:70000"')).toThrow(
-      `${here}: listen = "127.0.0.1:70000": must be an IP address and a port of 0 to 65535, such as 0.0.0.0:7700`,
+      `${here}:1: listen = "127.0.0.1:70000": must be an IP address and a port of 0 to 65535, such as 0.0.0.0:7700`,
     );
     expect(own('listen = "300.0.0.1:7700"')).toThrow('must be an IP address');
     expect(own('join = ["kalosx", "secret-token-of-somebody"]')).not.toThrow(/secret-token-of-somebody.*must/);

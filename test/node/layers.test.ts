@@ -1,9 +1,11 @@
 // Where a configuration comes from, and what is said of it: layers, their origins, and what is made of the tree of commands.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { findPackage } from '../../node/adapters/package.ts';
+import { hiddenFromUnits, install } from '../../node/cli/install.ts';
 import { readLayers } from '../../node/config/adapters/read-layers.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { mergeLayers, originOf } from '../../node/config/layers.ts';
@@ -74,7 +76,7 @@ describe('the layers of a configuration', () => {
     expect(wrong({ KALOS_MODE: 'destroy' })).toThrow(/KALOS_MODE = "destroy": must be "observe" or "advise" or "act"/);
     expect(wrong({ KALOS_MOD: 'act' })).toThrow(/KALOS_MOD: unknown; did you mean "KALOS_MODE"/);
     expect(wrong({ KALOS_SERVICE_HOST: '10.0.0.1' })).not.toThrow();
-    expect(wrong({}, 'mode = "destroy"')).toThrow(/kalos.toml: mode = "destroy": must be/);
+    expect(wrong({}, 'mode = "destroy"')).toThrow(/kalos.toml:1: mode = "destroy": must be/);
     expect(wrong({}, `${SERVICE('a')}${SERVICE('a')}`)).toThrow(/declared twice/);
   });
 });
@@ -140,9 +142,35 @@ describe('kalos doctor --fix', () => {
 });
 
 describe('kalos install', () => {
+  it('refuses a package that its own units hide from the agent', () => {
+    for (const [path, by] of [
+      ['/home/ada/kalos', 'ProtectHome'],
+      ['/root', 'ProtectHome'],
+      ['/run/user/1000/kalos', 'ProtectHome'],
+      ['/tmp/kalos', 'PrivateTmp'],
+      ['/var/tmp/kalos', 'PrivateTmp'],
+    ] as const)
+      expect([path, hiddenFromUnits(path)]).toEqual([path, expect.stringContaining(by)]);
+    for (const path of ['/opt/kalos', '/usr/lib/node_modules/kalos', '/homes/kalos', '/tmpfiles/kalos'])
+      expect([path, hiddenFromUnits(path)]).toEqual([path, undefined]);
+    // Through a link too.
+    const hidden = mkdtempSync('/tmp/kalos-hidden-');
+    const link = join(place, 'link');
+    symlinkSync(hidden, link);
+    expect(hiddenFromUnits(link)).toContain('PrivateTmp');
+    writeFileSync(join(hidden, 'package.json'), '{ "name": "kalos", "version": "0.0.1" }');
+    vi.stubEnv('KALOS_PACKAGE', hidden);
+    expect(() => install({ root: '/', user: 'kalos', dryRun: true })).toThrow(/the units could not start: .* lies in \/tmp/);
+    vi.unstubAllEnvs();
+    rmSync(hidden, { recursive: true });
+  });
+
   it('writes hardened units below another root, keeps what is a person’s, and removes its own', async () => {
     const root = join(place, 'root');
-    expect((await kalos('install', '--root', root)).code).toBe(0);
+    const installed = await kalos('install', '--root', root);
+    if ([findPackage().home, process.execPath].some((path) => hiddenFromUnits(path) !== undefined))
+      return expect([installed.code, installed.stderr]).toEqual([2, expect.stringContaining('the units could not start')]);
+    expect(installed.code).toBe(0);
     const unit = readFileSync(join(root, 'etc/systemd/system/kalos.service'), 'utf8');
     for (const line of ['Type=notify', 'WatchdogSec=75', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'User=kalos'])
       expect(unit).toContain(`${line}\n`);

@@ -53,7 +53,7 @@ describe('a live policy', () => {
     );
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain('no metric "system.memory.utilisation"; did you mean "system.memory.utilization"?');
-    expect(wrong.stderr).toMatch(/\^ column 10/);
+    expect(wrong.stderr).toMatch(/ in column 10 of metrics\['system/);
     for (const [text, why] of [
       [LIVES('bad', '1 +'), /policy bad/],
       [LIVES('bad', 'service.memory > 1', 'scope = "service"'), /no field "memory"; did you mean "memory_bytes"/],

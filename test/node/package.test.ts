@@ -1,8 +1,8 @@
 // The package as `npm pack` makes it, installed: the command runs from its bundle, with no sources beside it.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
 
@@ -16,8 +16,15 @@ beforeAll(() => {
   mkdirSync(join(place, 'node_modules', '.bin'), { recursive: true });
   execFileSync('tar', ['xzf', join(place, `kalos-${version}.tgz`), '-C', join(place, 'node_modules')]);
   execFileSync('mv', [join(place, 'node_modules', 'package'), installed]);
-  for (const dependency of readdirSync(join(root, 'node_modules'))) {
-    if (!dependency.startsWith('.')) symlinkSync(join(root, 'node_modules', dependency), join(place, 'node_modules', dependency));
+  // What the package itself asks for, with what that asks for: all else is in its bundle.
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>;
+  };
+  for (const [path, { dev = false }] of Object.entries(packages)) {
+    const [, name] = path.match(/^node_modules\/((?:@[^/]+\/)?[^/]+)$/) ?? [];
+    if (name === undefined || dev || !existsSync(join(root, path))) continue;
+    mkdirSync(dirname(join(place, path)), { recursive: true });
+    symlinkSync(join(root, path), join(place, path));
   }
   symlinkSync('../kalos/bin/kalos', command);
   execFileSync(process.execPath, ['scripts/build-native.mjs'], { cwd: installed }); // what its install script does
@@ -34,6 +41,22 @@ describe('the installed package', () => {
     expect(files).toEqual(
       expect.arrayContaining(['LICENSE', 'kmod/LICENSE', 'models/artifacts/incident.onnx', 'dist/kalos.mjs']),
     );
+  });
+
+  it('asks for nothing that Node 20 warns of: what runs is in its bundle, and Node 24 comes with it', () => {
+    const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { dev?: boolean; engines?: { node?: string } }>;
+    };
+    const installs = Object.entries(packages).filter(([path, { dev = false }]) => path.startsWith('node_modules/') && !dev);
+    const tooNew = installs.filter(([, { engines }]) => /^(>=|\^)\s*2[1-9]/.test(engines?.node ?? ''));
+    expect(tooNew.map(([path]) => path)).toEqual([]);
+    expect(installs.length).toBeLessThan(60);
+    // A key of another program in it is warned of by every command of npm.
+    const known = ['omit-lockfile-registry-resolved', 'save-exact', 'fund', 'audit'];
+    const keys = readFileSync(join(root, '.npmrc'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+    expect(keys.map((line) => line.split('=')[0]).filter((key) => !known.includes(key ?? ''))).toEqual([]);
   });
 
   it('is a library: kalos/client, with its types', () => {

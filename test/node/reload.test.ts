@@ -52,7 +52,7 @@ describe('a running agent', () => {
     write(`mode = "act"\nmdns = false\n${OWN}`);
     agent.process.kill('SIGHUP');
     await says(/in force: mode: "observe" → "act"/);
-    await says(/in force: policy: mine added/);
+    await says(/in force: policy\.mine added/);
     await says(/needs a restart of the agent: mdns: true → false/);
     const policies = await kalos('policy', 'list', '--dir', agent.directory);
     expect(policies.stdout).toContain('mine');
@@ -72,5 +72,20 @@ describe('a running agent', () => {
     write(`mode = "act"\nmdns = false\n${OWN}`);
     const again = await kalos('config', 'reload', '--dir', agent.directory);
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('needs a restart of the agent: mdns')]);
+  });
+
+  it('keeps the newest of its own log, as it wrote it, and takes another level at once', async () => {
+    const log = (...more: string[]) => kalos('log', 'agent', '--dir', agent.directory, ...more);
+    const shown = (await log('-n', '1000')).stdout;
+    const written = RealSwarm.outputOf(agent);
+    for (const line of shown.split('\n')) expect(written).toContain(line);
+    expect(shown).toMatch(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d info {2}in force: mode: "observe" → "act"$/m);
+    expect((await log('--level', 'warn')).stdout).not.toMatch(/ info /);
+    write(`mode = "act"\nmdns = false\nagent_log = { level = "debug", format = "json" }\n${OWN}`);
+    const reloaded = await kalos('reload', '--dir', agent.directory);
+    expect([reloaded.code, reloaded.stdout]).toEqual([0, expect.stringContaining('in force: agent_log.level: "info" → "debug"')]);
+    await kalos('status', '--dir', agent.directory);
+    await says(/^\{"time":"20[^"]*Z","level":"debug","text":"GET \/v1\/status by this machine"\}$/m);
+    expect((await log('--since', '1h', '-n', '1', '-o', 'json')).stdout).toContain('"text": "GET /v1/status by this machine"');
   });
 });

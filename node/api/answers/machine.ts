@@ -7,6 +7,7 @@ import { silenceSchema } from '../../action/silences.ts';
 import { RISK_CLASSES } from '../../action/tool.ts';
 import { ORIGINS } from '../../agent/policies.ts';
 import { policySchema } from '../../detection/policy.ts';
+import { LOG_LEVELS } from '../../log-levels.ts';
 import { caseSchema } from '../../memory/cases.ts';
 import { questionSchema } from '../../query/pack.ts';
 import { bytes, count, milliseconds, node, peer, wallMs } from './units.ts';
@@ -94,6 +95,11 @@ export const overviewAnswer = z
     doing: z.string().describe('The newest step of the newest incident, in words'),
   })
   .meta({ id: 'Overview' });
+
+export const agentLogAnswer = z.strictObject({
+  last: count.describe('The number of the newest line that there is'),
+  entries: z.array(z.strictObject({ seq: count, atMs: wallMs, level: z.enum(LOG_LEVELS), text: z.string() })),
+});
 
 export const configurationAnswer = z
   .array(z.strictObject({ key: z.string(), value: z.unknown(), origin: z.string() }))

@@ -5,7 +5,7 @@ import { closest, KalosError } from '../../errors.ts';
 import type { ConfigFlags } from '../config.ts';
 import { ENVIRONMENT_KEYS, takes } from '../config.ts';
 import type { Layer } from '../layers.ts';
-import { readConfigFile, stateDirectory } from './state-directory.ts';
+import { readConfig, stateDirectory } from './state-directory.ts';
 import { checkTrust } from './trust.ts';
 
 export const SYSTEM_DIRECTORY = '/etc/kalos';
@@ -43,10 +43,10 @@ export function readLayers({
   const own = config ?? stateDirectory(dir).configFile;
   const shared = [join(system, 'kalos.toml'), ...dropped];
   if (acts) for (const path of [...shared, own]) if (existsSync(path)) checkTrust(path);
-  const files = shared.map((path) => ({ origin: path, document: readConfigFile(path, false) }));
+  const files = shared.map((path) => ({ origin: path, ...readConfig(path, false) }));
   return [
     ...files,
-    { origin: own, document: readConfigFile(own, config !== undefined) },
+    { origin: own, ...readConfig(own, config !== undefined) },
     { origin: 'environment', document: environmentLayer(environment) },
     { origin: 'flags', document: { ...flags } },
   ];

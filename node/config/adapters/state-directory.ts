@@ -111,19 +111,28 @@ function makeDirectories(path: string): void {
  * @param read how: an agent takes regular files alone, and waits for none.
  * @throws KalosError `config` with line and column.
  */
-export function readConfigFile(path: string, required: boolean, read = readRegular): Record<string, unknown> {
+export const readConfigFile = (path: string, required: boolean, read = readRegular): Record<string, unknown> =>
+  readConfig(path, required, read).document;
+
+/** With its text. @throws KalosError as `readConfigFile` does */
+export function readConfig(
+  path: string,
+  required: boolean,
+  read = readRegular,
+): { document: Record<string, unknown>; text: string } {
   if (!existsSync(path)) {
     if (required) throw new KalosError('config', `there is no ${path}`);
-    return {};
+    return { document: {}, text: '' };
   }
   try {
-    return parse(read(path).toString('utf8'));
+    const text = read(path).toString('utf8');
+    return { document: parse(text), text };
   } catch (error) {
     if (error instanceof TomlError) {
       const what = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '');
       throw new KalosError(
         'config',
-        `${path}: line ${error.line}, column ${error.column}: ${what}`,
+        `${path}:${error.line}:${error.column}: ${what}`,
         'it is TOML: see docs/CONFIG.md for every key',
       );
     }

@@ -75,8 +75,8 @@ const swarmTables: readonly Table[] = [
       peer TEXT peer id
       role TEXT member or committee
       issuer INTEGER 1: it may let others in
-      certificate_from INTEGER Unix time from which its certificate holds
-      certificate_until INTEGER Unix time at which it ends; renewed at half
+      certificate_from INTEGER Unix time in s from which its certificate holds
+      certificate_until INTEGER Unix time in s at which it ends; renewed at half
       epoch INTEGER rises when it is admitted anew`),
     examples: ['select node, role from members where issuer = 1'],
     rows: ({ link, nowWallMs }) => {
@@ -155,7 +155,7 @@ const machineTables: readonly Table[] = [
     'What a metric was, by the second for ten minutes and by the minute for six hours',
     `name TEXT series; see kalos metrics --history
     span TEXT seconds, minutes (means) or peaks (the most of each minute)
-    time INTEGER Unix time
+    time INTEGER Unix time in s
     value REAL value; NULL where there was none`,
     ["select node, max(value) from series where name = 'system.cpu.utilization' and span = 'peaks' group by node"],
     ({ watcher: { history } }, where) =>
@@ -342,7 +342,7 @@ const historyTables: readonly Table[] = [
     tools TEXT what was used
     plan TEXT in words
     worked INTEGER 1: it helped
-    time INTEGER Unix time`,
+    time INTEGER Unix time in s`,
     ['select policy, tools, avg(worked) as rate, count(*) from cases group by policy, tools'],
     ({ memory }) =>
       memory.cases.all().map(({ id, incident, policy, target, tools, plan, worked, atMs }) => ({
@@ -364,7 +364,7 @@ const historyTables: readonly Table[] = [
     tier TEXT who decided: reactive, operational, tactical, strategic or operator
     change TEXT what
     phase TEXT intent, applied, confirming, undoing, confirmed, undone or failed
-    time INTEGER Unix time of the intent
+    time INTEGER Unix time in s of the intent
     reason TEXT why; or why it failed`,
     ["select node, change, phase, datetime(time, 'unixepoch') as at from actions order by time desc limit 20"],
     async ({ executor }) =>
@@ -388,7 +388,7 @@ const historyTables: readonly Table[] = [
     tool TEXT what is used
     target TEXT on what
     arguments TEXT as JSON
-    time INTEGER Unix time of the intent
+    time INTEGER Unix time in s of the intent
     reason TEXT why`,
     ['select node, id, step, tool, target from plans order by time desc, step limit 20'],
     async ({ executor }) =>
@@ -427,7 +427,7 @@ const historyTables: readonly Table[] = [
     `id TEXT plan; kalos approve ID
     incident TEXT incident
     change TEXT what would be changed
-    expires INTEGER Unix time`,
+    expires INTEGER Unix time in s`,
     ['select node, id, change from approvals'],
     ({ executor }) =>
       executor.approvals().map(({ plan, diff, expiresMs }) => ({
@@ -441,7 +441,7 @@ const historyTables: readonly Table[] = [
     'audit',
     'The newest thousand records of each agent’s audit',
     `index_ INTEGER place in the log
-    time INTEGER Unix time
+    time INTEGER Unix time in s
     kind TEXT start, intent, outcome, refused or control
     subject TEXT incident, plan or agent
     text TEXT what`,
@@ -461,7 +461,7 @@ const historyTables: readonly Table[] = [
     `id TEXT silence
     policy TEXT policy; empty for all of a target
     target TEXT target
-    until INTEGER Unix time
+    until INTEGER Unix time in s
     reason TEXT why`,
     ['select node, policy, target, reason from silences'],
     ({ executor }) =>
@@ -476,7 +476,7 @@ const historyTables: readonly Table[] = [
   guarded(
     'query_log',
     'What each agent was asked of late, by its own users and by other members',
-    `time INTEGER Unix time
+    `time INTEGER Unix time in s
     asked_by TEXT the member that asked; empty for this agent's own users
     what TEXT the statement, or the table and columns
     took_ms INTEGER how long it took

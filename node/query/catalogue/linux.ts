@@ -45,7 +45,7 @@ const processes: Table = {
     system_time INTEGER ms of CPU in the kernel
     disk_bytes_read INTEGER bytes read from disks
     disk_bytes_written INTEGER bytes written to disks
-    start_time INTEGER Unix time at which it started
+    start_time INTEGER Unix time in s at which it started
     parent INTEGER parent's process id
     pgroup INTEGER process group
     threads INTEGER threads
@@ -279,7 +279,7 @@ const ofSystem: readonly Table[] = [
     seconds INTEGER seconds
     timezone TEXT always UTC
     local_timezone TEXT the machine's
-    unix_time INTEGER Unix time
+    unix_time INTEGER Unix time in s
     timestamp TEXT in words
     datetime TEXT ISO 8601
     iso_8601 TEXT ISO 8601`,
@@ -406,7 +406,7 @@ const ofNetwork: readonly Table[] = [
     image TEXT image
     image_id TEXT image's id
     command TEXT command
-    created INTEGER Unix time
+    created INTEGER Unix time in s
     state TEXT running, exited …
     status TEXT in words`,
     ["select node, name, image from docker_containers where state = 'running'"],
@@ -452,7 +452,7 @@ const ofAccounts: readonly Table[] = [
     user TEXT name
     tty TEXT terminal
     host TEXT from where
-    time INTEGER Unix time
+    time INTEGER Unix time in s
     pid INTEGER process id`,
     ["select node, user, host, time from logged_in_users where type = 'user'"],
   ),
@@ -507,10 +507,10 @@ const ofAccounts: readonly Table[] = [
     device INTEGER of a device file
     size INTEGER bytes
     block_size INTEGER bytes of a block
-    atime INTEGER last read
-    mtime INTEGER last written
-    ctime INTEGER last changed
-    btime INTEGER made
+    atime INTEGER last read, Unix time in s
+    mtime INTEGER last written, Unix time in s
+    ctime INTEGER last changed, Unix time in s
+    btime INTEGER made, Unix time in s
     hard_links INTEGER names
     symlink INTEGER 1: a symbolic link
     symlink_target_path TEXT where it leads
@@ -543,8 +543,8 @@ const ofAccounts: readonly Table[] = [
     issuer TEXT issuer
     ca INTEGER 1: of an authority
     self_signed INTEGER 1: it signed itself
-    not_valid_before INTEGER Unix time
-    not_valid_after INTEGER Unix time
+    not_valid_before INTEGER Unix time in s
+    not_valid_after INTEGER Unix time in s
     key_algorithm TEXT rsa, ec, ed25519 …
     serial TEXT serial number
     sha1 TEXT SHA-1

@@ -9,7 +9,7 @@ export const ORDER_TABLES: readonly Table[] = [
     columns: columns(`
       log_index INTEGER place in the committee’s log
       term INTEGER term of the coordinator that took it
-      time INTEGER Unix time, by the clock of whoever wished it
+      time INTEGER Unix time in s, by the clock of whoever wished it
       kind TEXT leads, epoch, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, budget, unbudget, drain, undrain, quarantine, pardon; bundle or upgrade, each alone or with -report, -advance or -withdraw
       node TEXT member that wished it
       id TEXT id
@@ -32,7 +32,7 @@ export const ORDER_TABLES: readonly Table[] = [
     description: 'Agents that change nothing by themselves until they are woken',
     columns: columns(`
       node TEXT member
-      time INTEGER Unix time since when
+      time INTEGER Unix time in s since when
       decided_by TEXT member that wished it
       reason TEXT why`),
     examples: ['select node, reason from paused'],
@@ -56,7 +56,7 @@ export const ORDER_TABLES: readonly Table[] = [
       target TEXT on what; null where on anything
       uses INTEGER how often, of a standing approval
       within_s INTEGER in how many seconds
-      until INTEGER Unix time
+      until INTEGER Unix time in s
       decided_by TEXT member that decided it
       reason TEXT why`),
     examples: ['select node, effect, tool, target from grants'],
@@ -84,7 +84,7 @@ export const ORDER_TABLES: readonly Table[] = [
       node TEXT machine; null where it is each that has none of its own
       changes INTEGER how many
       within_s INTEGER in how many seconds
-      time INTEGER Unix time since when
+      time INTEGER Unix time in s since when
       decided_by TEXT member that decided it
       reason TEXT why`),
     examples: ['select node, changes, within_s from budgets'],
@@ -106,7 +106,7 @@ export const ORDER_TABLES: readonly Table[] = [
       id TEXT id
       node TEXT machine that has it
       plan TEXT what it is for
-      until INTEGER Unix time
+      until INTEGER Unix time in s
       fence INTEGER place in the log`),
     examples: ['select node, plan from leases'],
     rows: ({ link, nowWallMs }) =>
@@ -126,7 +126,7 @@ export const ORDER_TABLES: readonly Table[] = [
       service TEXT its name
       node TEXT member that has it; null where nobody does
       fence INTEGER higher each time that it is placed anew
-      time INTEGER Unix time since when
+      time INTEGER Unix time in s since when
       reason TEXT why whoever had it before has it no longer`),
     examples: ['select service, node, fence from placements'],
     rows: ({ link }) =>

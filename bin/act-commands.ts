@@ -1,0 +1,87 @@
+// `kalos tools | act | rollback | approve | reject | silence | stop-all | resume`: how its commands are parsed.
+import type { Command } from 'commander';
+import type { Format } from '../node/cli/output.ts';
+import { DAY_MS, directory, ends, format, span } from './options.ts';
+
+const acting = () => import('../node/cli/act.ts');
+
+interface Common {
+  dir?: string;
+  output: Format;
+}
+
+export function addActCommands(program: Command): void {
+  program
+    .command('tools')
+    .description('what KALOS can do to a machine, or one tool in full')
+    .argument('[tool]')
+    .addOption(directory())
+    .addOption(format())
+    .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
+  program
+    .command('act')
+    .description('use a tool by hand: guarded, audited and verified like any other use')
+    .argument('<tool>', 'see: kalos tools')
+    .argument('[arguments...]', 'key=value each, content=@FILE for a file’s; + TOOL … adds a call to the plan')
+    .option('--dry-run', 'show what would change, and change nothing', false)
+    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .addOption(directory())
+    .addOption(format())
+    .addHelpText(
+      'after',
+      `\nExamples:\n  kalos act service.restart service=web --dry-run\n  kalos act fs.rotate path=/var/log/web/access.log + service.reload service=web\n  kalos act sysctl.get key=vm.swappiness`,
+    )
+    .action(async (tool: string, args: string[], { dir, output, dryRun, reason }: Common & { dryRun: boolean; reason: string }) =>
+      ends((await acting()).act(dir, [tool, ...args], { dryRun, reason }, output)),
+    );
+  program
+    .command('rollback')
+    .description('undo what was done under an id, by the tool’s inverse')
+    .argument('<plan>', 'such as act-0123456789 or inc-0123456789-1')
+    .addOption(directory())
+    .addOption(format())
+    .action(async (id: string, { dir, output }: Common) => ends((await acting()).rollback(dir, id, output)));
+  addAnswers(program);
+  program
+    .command('silence')
+    .description('leave a policy or a target alone for a while; without options, list what is silenced')
+    .option('--policy <policy>', 'the policy, such as service-exited')
+    .option('--target <target>', 'the service, mount or metric')
+    .addOption(span('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', { least: 1_000, most: 30 * DAY_MS }))
+    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .option('--everywhere', 'on all machines, by a decision of the swarm', false)
+    .option('--lift <silence>', 'end a silence early')
+    .addOption(directory())
+    .addOption(format())
+    .action(async ({ dir, output, ...options }: Common & { reason: string }) =>
+      ends((await acting()).silence(dir, options, output)),
+    );
+  program
+    .command('stop-all')
+    .description('halt all acting on this machine at once; it stays halted after a restart')
+    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .addOption(directory())
+    .action(async ({ dir, reason }: Common & { reason: string }) => ends((await acting()).stopAll(dir, reason)));
+  program
+    .command('resume')
+    .description('allow acting again after stop-all')
+    .addOption(directory())
+    .action(async ({ dir }: Common) => ends((await acting()).resume(dir)));
+}
+
+function addAnswers(program: Command): void {
+  for (const [name, answer] of [
+    ['approve', 'approved'],
+    ['reject', 'rejected'],
+  ] as const) {
+    program
+      .command(name)
+      .description(`${name} what mode advise asks; without an id, list what waits`)
+      .argument('[approval]', 'an incident’s id, as the list shows it')
+      .addOption(directory())
+      .addOption(format())
+      .action(async (id: string | undefined, { dir, output }: Common) =>
+        ends((await acting()).answerApproval(dir, id, answer, output)),
+      );
+  }
+}
