@@ -131,8 +131,9 @@ void Services::become(const ServiceSpec &spec, int64_t fence, pid_t parent, int 
 	}
 	if (geteuid() == 0 && ((who.name.empty() ? setgroups(0, nullptr) : initgroups(who.name.c_str(), who.gid)) != 0 || setgid(who.gid) != 0 || setuid(who.uid) != 0))
 		give_up("user");
-	if (!spec.directory.empty() && chdir(spec.directory.c_str()) != 0)
-		give_up(spec.directory.c_str());
+	std::string directory = spec.directory.empty() && who.name.empty() ? "/" : spec.directory; // where the actuator is it may not look
+	if (!directory.empty() && chdir(directory.c_str()) != 0)
+		give_up(directory.c_str());
 	clearenv();
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	setenv("HOME", who.home.c_str(), 1);

@@ -20,7 +20,7 @@
 struct ServiceSpec {
 	std::string name;
 	std::vector<std::string> argv;
-	std::string directory;
+	std::string directory;                // empty: the actuator's; / where it has a user of its own
 	std::vector<std::string> environment; // "KEY=value"
 	std::string user;                     // empty: one of its own
 	uid_t own_uid = 0;                    // 0: none; it is the agent's where this process cannot give it another

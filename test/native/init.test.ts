@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { AgentStatus } from '../../node/agent.ts';
-import { kalos } from '../support/agents.ts';
+import { AS_AGENT, kalos } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
 const KALOS = join(findPackage().root, 'bin', 'kalos');
@@ -107,10 +107,10 @@ const CONFIG = `
 mode = "act"
 [[service]]
 name = "web"
-command = ["sh", "-c", "trap 'echo $(date +%s%N) web >> PLACE/order; exit 0' TERM; (sleep 0.3 &); while :; do sleep 0.1; done"]
+${AS_AGENT}command = ["sh", "-c", "trap 'echo $(date +%s%N) web >> PLACE/order; exit 0' TERM; (sleep 0.3 &); while :; do sleep 0.1; done"]
 [[service]]
 name = "api"
-after = ["web"]
+${AS_AGENT}after = ["web"]
 command = ["sh", "-c", "trap 'echo $(date +%s%N) api >> PLACE/order; exit 0' TERM; while :; do sleep 0.1; done"]
 `;
 

@@ -137,7 +137,12 @@ describe('what is certified', () => {
     chmodSync(dirname(judge), 0o755);
     const { test, client } = await make(['--judge', program(`while [ ! -e ${judge} ]; do sleep 0.02; done`)]);
     await client.close();
-    const steps = [[['service.stop', 'web'], ['service.start', 'web']]];
+    const steps = [
+      [
+        ['service.stop', 'web'],
+        ['service.start', 'web'],
+      ],
+    ];
     const [gone, old, fresh] = [await test.raw(), await test.raw(), await test.raw()];
     await gone.ask('hello');
     gone.send(encodeCbor([1, 9, 'arm', 'of-gone', FIRE_MS, steps, new Uint8Array([1])]));
@@ -156,7 +161,11 @@ describe('what is certified', () => {
   it('can be a program, a block device, and a log that a rotation moves; of what is no primitive nobody knows', async () => {
     const policy = `allow program /bin/echo\ncertify program /bin/echo\nallow block vda\ncertify block vda\nallow path /srv\ncertify path /srv/app.log.2\n`;
     const { client } = await make(undefined, policy);
-    const lacks = (rule: string) => ({ ok: false, code: 'refused', message: expect.stringContaining(`it takes leave (certify ${rule})`) });
+    const lacks = (rule: string) => ({
+      ok: false,
+      code: 'refused',
+      message: expect.stringContaining(`it takes leave (certify ${rule})`),
+    });
     for (const [primitive, rule] of [
       [['spawn', '', ['/bin/echo'], 1_000], 'program /bin/echo'],
       [['block.write', 'vda', 'scheduler', 'none'], 'block vda'],
@@ -164,7 +173,10 @@ describe('what is certified', () => {
     ] as const)
       expect(await client.arm('p-1', FIRE_MS, [{ do: primitive, undo: undefined }])).toMatchObject(lacks(rule));
     const unknown = ['shell', 'id'] as unknown as Step['do'];
-    for (const step of [{ do: unknown, undo: undefined }, { do: OTHER[0]?.do ?? unknown, undo: unknown }])
+    for (const step of [
+      { do: unknown, undo: undefined },
+      { do: OTHER[0]?.do ?? unknown, undo: unknown },
+    ])
       expect(await client.arm('p-2', FIRE_MS, [step], new Uint8Array([1]))).toMatchObject({
         code: 'refused',
         message: 'no such primitive, or not with these arguments',

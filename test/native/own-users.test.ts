@@ -34,11 +34,17 @@ async function make(services: readonly ServiceSpec[], policy = ''): Promise<{ te
   return { test, client: await test.client(services) };
 }
 
-const sh = (name: string, script: string, more: Partial<ServiceSpec> = {}): ServiceSpec => ({ name, command: ['sh', '-c', script], ...more });
+const sh = (name: string, script: string, more: Partial<ServiceSpec> = {}): ServiceSpec => ({
+  name,
+  command: ['sh', '-c', script],
+  ...more,
+});
 
 const linesOf = (test: TestActuator, name: string, count: number): Promise<string[]> =>
   eventually(`what ${name} says`, () => {
-    const lines = readFileSync(join(test.state, 'services', `${name}.log`), 'utf8').split('\n').filter((line) => line !== '');
+    const lines = readFileSync(join(test.state, 'services', `${name}.log`), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
     return lines.length >= count ? lines : undefined;
   });
 
@@ -86,7 +92,8 @@ describe.skipIf(!ROOT)('a service without a user', () => {
 
 describe('what the actuator has started', () => {
   const hello = (test: TestActuator, ...more: string[]): string => [rival.program, 'hello', test.socket, ...more].join(' ');
-  const answers = async (test: TestActuator, name: string, count: number): Promise<Set<string>> => new Set(await linesOf(test, name, count));
+  const answers = async (test: TestActuator, name: string, count: number): Promise<Set<string>> =>
+    new Set(await linesOf(test, name, count));
 
   it('cannot take it over, though it runs as the agent’s user: near, and as an orphan of another session', async () => {
     const { test } = await make([]);

@@ -264,7 +264,10 @@ describe('a service', () => {
     const { client } = await make([sh('shared', 'exec sleep 600', { failover: true, user: 'nobody-at-all' })]);
     const until = { monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) + 30_000, wallMs: Date.now() + 30_000 };
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
-    expect(await client.hold('shared', until, 41)).toMatchObject({ ok: false, message: 'shared: no user nobody-at-all in /etc/passwd' });
+    expect(await client.hold('shared', until, 41)).toMatchObject({
+      ok: false,
+      message: 'shared: no user nobody-at-all in /etc/passwd',
+    });
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: false });
     expect(await client.release('shared')).toEqual({ ok: true });
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });

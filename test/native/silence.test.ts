@@ -1,7 +1,17 @@
 // The actuator has one thread. Whatever the owner of a directory, of a file or of a service puts in its way, it answers: what it does on
 // what others control is done apart, with a deadline, and bounded.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -94,7 +104,9 @@ describe('the owner of a log directory', () => {
     await rotate(client, log);
     const fd = openSync(log, 'a');
     writeSync(fd, 'new\n');
-    const writer = spawn('sh', ['-c', `exec >&3; while :; do head -c 1000000 /dev/zero; done`], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    const writer = spawn('sh', ['-c', `exec >&3; while :; do head -c 1000000 /dev/zero; done`], {
+      stdio: ['ignore', 'ignore', 'ignore', fd],
+    });
     closeSync(fd);
     cleanups.push(() => writer.kill('SIGKILL'));
     await eventually('it to write', () => statSync(log).size > 2_000_000 || undefined);
@@ -107,37 +119,46 @@ describe('the owner of a log directory', () => {
 });
 
 describe('a file system that never answers', () => {
-  it.skipIf(!ROOT || !existsSync('/dev/fuse'))('holds up nothing but what is asked of it, which is told', async () => {
-    const { test, data } = place();
-    const [stuck, well] = [join(data, 'stuck'), join(data, 'well')];
-    for (const directory of [stuck, well]) mkdirSync(directory);
-    await test.start({
-      policy: `allow path ${stuck}\nallow path ${well}\n`,
-      under: [rival.program, 'mount', stuck],
-      arguments: ['--answer-within', String(WITHIN_MS)],
-    });
-    const client = await test.client([
-      { name: 'there', command: ['sleep', '600'], directory: stuck, user: OWN },
-      { name: 'program', command: [join(stuck, 'program')], user: OWN },
-      { name: 'elsewhere', command: ['sleep', '600'] },
-    ]);
-    for (const [id, directory] of [
-      ['stuck', stuck],
-      ['behind', stuck],
-      ['well', well],
-    ] as const)
-      await client.arm(id, LONG_MS, [{ do: ['file.replace', join(directory, 'f'), new Uint8Array([1]), -1], undo: undefined }]);
-    const change = client.apply('stuck', 0);
-    const asked = [client.read(['file.read', join(stuck, 'f')]), client.read(['file.list', stuck]), client.bringUp('there'), client.bringUp('program')];
-    await answers(client);
-    expect(await client.bringUp('elsewhere')).toEqual({ ok: true });
-    expect(await client.apply('well', 0)).toEqual({ ok: true });
-    for (const late of await Promise.all(asked))
-      expect(late).toMatchObject({ ok: false, code: 'failed', message: expect.stringContaining(`within ${WITHIN_MS} ms`) });
-    const behind = client.apply('behind', 0); // in the lane of one that does not end
-    expect(await change).toMatchObject({ ok: false, message: expect.stringContaining('does not answer') });
-    expect(await behind).toMatchObject({ ok: false, message: expect.stringContaining('nothing was done') });
-  }, 30_000);
+  it.skipIf(!ROOT || !existsSync('/dev/fuse'))(
+    'holds up nothing but what is asked of it, which is told',
+    async () => {
+      const { test, data } = place();
+      const [stuck, well] = [join(data, 'stuck'), join(data, 'well')];
+      for (const directory of [stuck, well]) mkdirSync(directory);
+      await test.start({
+        policy: `allow path ${stuck}\nallow path ${well}\n`,
+        under: [rival.program, 'mount', stuck],
+        arguments: ['--answer-within', String(WITHIN_MS)],
+      });
+      const client = await test.client([
+        { name: 'there', command: ['sleep', '600'], directory: stuck, user: OWN },
+        { name: 'program', command: [join(stuck, 'program')], user: OWN },
+        { name: 'elsewhere', command: ['sleep', '600'] },
+      ]);
+      for (const [id, directory] of [
+        ['stuck', stuck],
+        ['behind', stuck],
+        ['well', well],
+      ] as const)
+        await client.arm(id, LONG_MS, [{ do: ['file.replace', join(directory, 'f'), new Uint8Array([1]), -1], undo: undefined }]);
+      const change = client.apply('stuck', 0);
+      const asked = [
+        client.read(['file.read', join(stuck, 'f')]),
+        client.read(['file.list', stuck]),
+        client.bringUp('there'),
+        client.bringUp('program'),
+      ];
+      await answers(client);
+      expect(await client.bringUp('elsewhere')).toEqual({ ok: true });
+      expect(await client.apply('well', 0)).toEqual({ ok: true });
+      for (const late of await Promise.all(asked))
+        expect(late).toMatchObject({ ok: false, code: 'failed', message: expect.stringContaining(`within ${WITHIN_MS} ms`) });
+      const behind = client.apply('behind', 0); // in the lane of one that does not end
+      expect(await change).toMatchObject({ ok: false, message: expect.stringContaining('does not answer') });
+      expect(await behind).toMatchObject({ ok: false, message: expect.stringContaining('nothing was done') });
+    },
+    30_000,
+  );
 });
 
 describe('the owner of a service’s log', () => {
@@ -145,7 +166,9 @@ describe('the owner of a service’s log', () => {
     const { test } = place();
     await test.start();
     const client = await test.client([{ name: 'one', command: ['sleep', '600'] }]);
-    const holder: ChildProcess = spawn(rival.program, ['lease', join(test.state, 'services', 'one.log')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const holder: ChildProcess = spawn(rival.program, ['lease', join(test.state, 'services', 'one.log')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     cleanups.push(() => holder.kill('SIGKILL'));
     await new Promise((resolve) => holder.stdout?.once('data', resolve));
     const started = client.bringUp('one');
