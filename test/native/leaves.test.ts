@@ -27,10 +27,14 @@ afterEach(async () => {
 });
 beforeAll(buildSanitized, 120_000);
 
-async function make(more: readonly string[] = ['--judge', launcherPath, '--owned'], policy = POLICY) {
+async function make(
+  more: readonly string[] = ['--judge', launcherPath, '--owned'],
+  policy = POLICY,
+  under: readonly string[] = [],
+) {
   const test = new TestActuator();
   cleanups.push(() => test.stop());
-  await test.start({ policy, arguments: more });
+  await test.start({ policy, arguments: more, under });
   return { test, client: await test.client(SERVICES) };
 }
 
@@ -193,7 +197,10 @@ describe('what is certified', () => {
   it.skipIf(process.getuid?.() !== 0)(
     'is judged without privileges, and what the judge says is kept before anything is armed',
     async () => {
-      const { test, client } = await make(['--judge', program('echo "a warning" >&2; id -u; id -g; id -G')]);
+      const { test, client } = await make(['--judge', program('echo "a warning" >&2; id -u; id -g; id -G')], POLICY, [
+        'setpriv',
+        '--groups=4242',
+      ]);
       expect(await client.arm('plan-1', FIRE_MS, STOP, new Uint8Array([1]))).toEqual({ ok: true });
       expect(readFileSync(join(test.state, 'leave'), 'utf8')).toBe('65534\n65534\n65534\n');
     },
