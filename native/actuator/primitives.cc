@@ -301,8 +301,9 @@ static_assert(is_whole(), "each primitive says what it needs, where it is done, 
 struct ReadRow {
 	const char *name;
 	const char *kinds;
+	bool waits; // for files of others, or for as many processes as there are
 };
-const ReadRow kReads[] = {{"process.read", "n"}, {"port.holder", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"file.writers", "t"}, {"archive.read", "t"}};
+const ReadRow kReads[] = {{"process.read", "n", false}, {"port.holder", "n", true}, {"sysctl.read", "t", false}, {"block.read", "tt", false}, {"cgroup.read", "tt", false}, {"file.stat", "t", true}, {"file.list", "t", true}, {"file.read", "t", true}, {"file.writers", "t", true}, {"archive.read", "t", false}};
 
 bool fits(const Value &primitive, const char *kinds) {
 	const auto &items = primitive.items;
@@ -394,6 +395,11 @@ void Primitives::settle(const std::vector<Step> &steps, std::function<void()> do
 bool Primitives::outlives_boot(const Value &primitive) {
 	const PrimitiveRow *row = find(kTable, primitive);
 	return row != nullptr && row->outlives_boot;
+}
+
+bool Primitives::read_waits(const Value &primitive) {
+	const ReadRow *row = find(kReads, primitive);
+	return row != nullptr && row->waits;
 }
 
 Outcome Primitives::read(const Value &primitive, Encoder *answer) const {

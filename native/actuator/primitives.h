@@ -33,7 +33,9 @@ public:
 	// again by the next actuator.
 	using Step = std::pair<Value, std::string>;
 	void settle(const std::vector<Step> &steps, std::function<void()> done);
-	// Appends the answer's items to a read; a read changes nothing, and may wait for others: it is done apart.
+	// Whether it may wait for others: then it is to be done apart.
+	static bool read_waits(const Value &primitive);
+	// Appends the answer's items to a read; a read changes nothing.
 	Outcome read(const Value &primitive, Encoder *answer) const;
 	// Whether it means anything after a reboot: a file does, a process does not.
 	static bool outlives_boot(const Value &primitive);

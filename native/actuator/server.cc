@@ -383,8 +383,14 @@ bool Server::dispatch_read(const Request &request, const Answer &answer) {
 			services_.encode(name, &items);
 		answer(Outcome::fine(), items.data());
 	} else if (operation == "read" && matches(request, "l")) {
-		auto work = [this, what = arguments[0]](Encoder *read) { return primitives_.read(what, read); };
-		services_.apart().run("", services_.answer_within_ms(), work, [answer](const Outcome &outcome, const std::string &read) { answer(outcome, outcome.ok() ? read : ""); });
+		auto told = [answer](const Outcome &outcome, const std::string &read) { answer(outcome, outcome.ok() ? read : ""); };
+		if (Primitives::read_waits(arguments[0])) {
+			auto work = [this, what = arguments[0]](Encoder *read) { return primitives_.read(what, read); };
+			services_.apart().run("", services_.answer_within_ms(), work, told);
+		} else {
+			Outcome outcome = primitives_.read(arguments[0], &items);
+			told(outcome, items.data());
+		}
 	} else if (operation == "check" && matches(request, "tln")) {
 		std::vector<std::string> argv;
 		for (const Value &item : arguments[1].items)

@@ -311,7 +311,6 @@ void Services::not_in_time(Service *service) {
 	close(service->beginning);
 	service->beginning = -1;
 	kill_group(*service, SIGKILL);
-	kill(service->pid, SIGKILL); // before it had a session of its own
 	std::vector<Done> waiting;
 	waiting.swap(service->starting);
 	std::string why = service->spec.name + ": it did not begin within " + std::to_string(answer_within_ms_) + " ms: its directory or its program does not answer";
@@ -331,25 +330,30 @@ void Services::spawn(const std::string &name, const std::string &user, const std
 	if (!own.ok())
 		return done(own);
 	services_[name] = std::move(service);
-	auto forget = [this, name] { // remembered long enough to be asked about
-		auto found = services_.find(name);
-		if (found != services_.end() && found->second->state != kRunning) {
-			unlink((directory_ + "/" + name + ".run").c_str());
-			services_.erase(found);
-		}
-	};
-	start(name, [this, name, timeout_ms, forget, done](Outcome started) {
+	start(name, [this, name, timeout_ms, done](Outcome started) {
 		if (started.ok())
 			loop_.after(timeout_ms, [this, name] { stop(name, [](Outcome) {}); });
-		loop_.after(started.ok() ? timeout_ms + kRememberedMs : 0, forget);
+		loop_.after(started.ok() ? timeout_ms + kRememberedMs : 0, [this, name] { forget_program(name); });
 		done(started);
 	});
 }
 
+// It was remembered long enough to be asked about.
+void Services::forget_program(const std::string &name) {
+	auto found = services_.find(name);
+	if (found == services_.end())
+		return;
+	if (found->second->state == kRunning) // it was killed, and has not ended
+		return void(loop_.after(kRememberedMs, [this, name] { forget_program(name); }));
+	unlink((directory_ + "/" + name + ".run").c_str());
+	services_.erase(found);
+}
+
 void Services::kill_group(const Service &service, int signal) const {
 	// A session of its own: the group is named by the leader's pid, which is not reused before it is reaped.
-	if (lives({service.pid, service.start_ticks}))
-		kill(-service.pid, signal);
+	// In the instant after the fork it has no session yet.
+	if (lives({service.pid, service.start_ticks}) && kill(-service.pid, signal) != 0 && errno == ESRCH)
+		kill(service.pid, signal);
 }
 
 void Services::stop(const std::string &name, Done done) {

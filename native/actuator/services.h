@@ -152,6 +152,7 @@ private:
 	void begun(Service *service, bool over);
 	void not_in_time(Service *service);
 	void limit_group(Service *service);
+	void forget_program(const std::string &name);
 	void ended(Service *service, int code, int signal);
 	void lapse(Service *service);
 	void kill_group(const Service &service, int signal) const;
