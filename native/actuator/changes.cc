@@ -91,9 +91,11 @@ void Changes::recover() {
 		next_order_ = std::max(next_order_, change.order + 1);
 		changes_[name] = std::move(change);
 	}
+	std::vector<Primitives::Step> kept;
 	for (auto &[id, change] : changes_) {
 		if (change.state == kConfirmed)
-			settle(&change);
+			for (const auto &step : kept_by(change))
+				kept.push_back(step);
 		if (change.state != kArmed)
 			continue;
 		if (change.boot != boot_)
@@ -101,6 +103,7 @@ void Changes::recover() {
 		else
 			schedule(&change);
 	}
+	primitives_.settle(kept, [] {});
 	agent_gone(); // until it says that it is there
 }
 
@@ -124,15 +127,20 @@ Outcome Changes::check(const Value &steps) const {
 	return Outcome::fine();
 }
 
-std::string Changes::certified_by(const Value &steps) const {
+Outcome Changes::certified_by(const Value &steps, std::string *rule) const {
+	rule->clear();
 	for (const Value &step : steps.items) {
+		if (!step.is(Value::kArray) || step.items.size() != 2)
+			return Outcome::refused("a step is a primitive and its undo");
 		for (const Value &primitive : step.items) { // its undo too: whoever arms it can have that done
-			std::string rule = primitives_.certified_by(primitive);
-			if (!rule.empty())
-				return rule;
+			if (&primitive == &step.items[1] && primitive.is(Value::kArray) && primitive.items.empty())
+				continue; // nothing undoes it
+			Outcome known = primitives_.certified_by(primitive, rule);
+			if (!known.ok() || !rule->empty())
+				return known;
 		}
 	}
-	return "";
+	return Outcome::fine();
 }
 
 Outcome Changes::arm(const std::string &id, int64_t fire_after_ms, const Value &steps) {
@@ -187,9 +195,12 @@ void Changes::apply(const std::string &id, int64_t step, Done done) {
 	});
 }
 
-void Changes::settle(Change *change) {
-	for (size_t i = 0; i < change->steps.items.size() && static_cast<int64_t>(i) < change->begun; i++)
-		primitives_.settle(change->steps.items[i].items[0], key(*change, i));
+// What was done, whose undo is not needed any more.
+std::vector<Primitives::Step> Changes::kept_by(const Change &change) const {
+	std::vector<Primitives::Step> kept;
+	for (size_t i = 0; i < change.steps.items.size() && static_cast<int64_t>(i) < change.begun; i++)
+		kept.emplace_back(change.steps.items[i].items[0], key(change, i));
+	return kept;
 }
 
 // Who has the services down that it stopped, and that do not run again.
@@ -225,8 +236,7 @@ void Changes::confirm(const std::string &id, bool by_person, Done done) {
 		return done(saved);
 	}
 	loop_.cancel(change->timer);
-	settle(change);
-	done(Outcome::fine());
+	primitives_.settle(kept_by(*change), [done] { done(Outcome::fine()); });
 }
 
 void Changes::finish(Change *change, State state, const std::string &reason) {

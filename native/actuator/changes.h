@@ -22,8 +22,8 @@ public:
 	void recover();
 	// Whether steps could be armed now, leave aside; changes nothing.
 	Outcome check(const Value &steps) const;
-	// The rule by which one of them takes leave; empty where none does.
-	std::string certified_by(const Value &steps) const;
+	// The rule by which one of them takes leave; empty where none does. Refused where that is not known.
+	Outcome certified_by(const Value &steps, std::string *rule) const;
 	// steps: [[do, undo]…]; an undo is a primitive or an empty list.
 	Outcome arm(const std::string &id, int64_t fire_after_ms, const Value &steps);
 	void apply(const std::string &id, int64_t step, Done done);
@@ -61,7 +61,7 @@ private:
 	void schedule(Change *change);
 	void undo_from(Change *change, int64_t step, std::string problems);
 	void finish(Change *change, State state, const std::string &reason);
-	void settle(Change *change);
+	std::vector<Primitives::Step> kept_by(const Change &change) const;
 	Outcome intend(const Change &change, Services::Intent by);
 	void fire_all(const std::string &reason);
 	void prune();

@@ -12,34 +12,16 @@
 #include <unistd.h>
 #include <vector>
 
+#include "fd.h"
+
 namespace {
 
 constexpr size_t kMaxReadBytes = 512 * 1024;
 constexpr size_t kMaxEntries = 2000;
-constexpr int64_t kMaxKeep = 32;
 constexpr off_t kMaxArchivedBytes = 1 << 20;
 constexpr size_t kMaxArchived = 256;
 constexpr char kAside[] = ".kalos";
 constexpr char kHidden[] = ".kalos-";
-
-class Fd {
-public:
-	Fd(int fd = -1) : fd_(fd) {}
-	Fd(Fd &&other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-	Fd &operator=(Fd &&other) noexcept {
-		std::swap(fd_, other.fd_);
-		return *this;
-	}
-	~Fd() {
-		if (fd_ >= 0)
-			close(fd_);
-	}
-	int get() const { return fd_; }
-	bool ok() const { return fd_ >= 0; }
-
-private:
-	int fd_;
-};
 
 int open_beneath(int dir, const char *path, uint64_t flags, uint64_t resolve) {
 	open_how how{};
@@ -101,19 +83,6 @@ Outcome look(const Place &place, struct stat *at) {
 	if (at->st_nlink > 1)
 		return Outcome::refused(place.path + ": it has another name (hard link)");
 	return Outcome::fine();
-}
-
-Outcome write_all(int fd, const std::string &content) {
-	size_t done = 0;
-	while (done < content.size()) {
-		ssize_t wrote = write(fd, content.data() + done, content.size() - done);
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return Outcome::error("write", errno);
-		done += static_cast<size_t>(wrote);
-	}
-	return fsync(fd) == 0 ? Outcome::fine() : Outcome::error("fsync", errno);
 }
 
 // A new file `name` in the aside directory with content, owner and mode; removed again where that fails.
@@ -284,9 +253,10 @@ Outcome file_restore(const Policy &policy, const std::string &path, const std::s
 
 namespace {
 
+// Of a regular file; 0 where there is none.
 ino_t inode_of(int dir, const std::string &name) {
 	struct stat at;
-	return fstatat(dir, name.c_str(), &at, AT_SYMLINK_NOFOLLOW) == 0 ? at.st_ino : 0;
+	return fstatat(dir, name.c_str(), &at, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(at.st_mode) ? at.st_ino : 0;
 }
 
 // Which file bore which name before a rotation: path, path.1, … path.keep; 0 where there was none. So that taking it back
@@ -294,8 +264,13 @@ ino_t inode_of(int dir, const std::string &name) {
 Outcome note_names(const Place &place, int aside, int64_t keep, const std::string &key) {
 	Encoder note;
 	note.array(static_cast<size_t>(keep) + 1);
-	for (int64_t i = 0; i <= keep; i++)
-		note.number(static_cast<int64_t>(inode_of(place.parent.get(), numbered(place.leaf, i))));
+	for (int64_t i = 0; i <= keep; i++) {
+		std::string name = numbered(place.leaf, i);
+		ino_t inode = inode_of(place.parent.get(), name);
+		if (inode == 0 && exists(place.parent.get(), name))
+			return Outcome::refused(name + ": not a regular file");
+		note.number(static_cast<int64_t>(inode));
+	}
 	Fd file(openat(aside, (key + ".names").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (!file.ok())
 		return Outcome::error(key, errno);
@@ -304,7 +279,7 @@ Outcome note_names(const Place &place, int aside, int64_t keep, const std::strin
 }
 
 bool read_names(int aside, int64_t keep, const std::string &key, Value *names) {
-	Fd file(openat(aside, (key + ".names").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+	Fd file(openat(aside, (key + ".names").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
 	uint8_t buffer[1024];
 	ssize_t got = file.ok() ? read(file.get(), buffer, sizeof buffer) : -1;
 	const char *why;
@@ -314,30 +289,28 @@ bool read_names(int aside, int64_t keep, const std::string &key, Value *names) {
 
 // What was written to the new file since is not lost: it follows what the old one holds.
 Outcome append_to(const Place &place, int aside, const std::string &from) {
-	Fd source(openat(aside, from.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+	Fd source(openat(aside, from.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
 	if (!source.ok())
 		return errno == ENOENT ? Outcome::fine() : Outcome::error(from, errno);
-	Fd target(openat(place.parent.get(), place.leaf.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+	struct stat at, to;
+	if (fstat(source.get(), &at) != 0 || !S_ISREG(at.st_mode) || at.st_size == 0)
+		return Outcome::fine();
+	if (at.st_size > kMaxCopiedBytes)
+		return Outcome::failed(place.path + ": what was written since is more than 1 GiB; it stays in " + kAside + "/" + from);
+	Fd target(openat(place.parent.get(), place.leaf.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
 	if (!target.ok())
 		return Outcome::error(place.path, errno);
-	std::string buffer(64 * 1024, '\0');
-	for (;;) {
-		ssize_t got = read(source.get(), buffer.data(), buffer.size());
-		if (got < 0)
-			return Outcome::error(from, errno);
-		if (got == 0)
-			return Outcome::fine();
-		Outcome wrote = write_all(target.get(), buffer.substr(0, static_cast<size_t>(got)));
-		if (!wrote.ok())
-			return wrote;
-	}
+	if (fstat(target.get(), &to) != 0 || !S_ISREG(to.st_mode) || to.st_nlink > 1) // its directory's owner may have put anything there
+		return Outcome::refused(place.path + ": not a regular file with one name");
+	Outcome copied = copy_bytes(source.get(), target.get());
+	return copied.ok() && fsync(target.get()) != 0 ? Outcome::error(place.path, errno) : copied;
 }
 
 Outcome names_back(const Place &place, int aside, int64_t keep, const std::string &key, const Value &names) {
 	int parent = place.parent.get();
 	auto before = [&](int64_t i) { return static_cast<ino_t>(names.items[static_cast<size_t>(i)].number); };
 	ino_t now = inode_of(parent, place.leaf);
-	if (now != 0 && now != before(0) && renameat2(parent, place.leaf.c_str(), aside, (key + ".new").c_str(), 0) != 0)
+	if (now != before(0) && exists(parent, place.leaf) && renameat2(parent, place.leaf.c_str(), aside, (key + ".new").c_str(), 0) != 0)
 		return Outcome::error(place.path, errno);
 	for (int64_t i = 0; i < keep; i++) {
 		std::string to = numbered(place.leaf, i), from = numbered(place.leaf, i + 1);
@@ -528,44 +501,4 @@ Outcome file_read(const Policy &policy, const std::string &path, Encoder *answer
 	content.resize(static_cast<size_t>(got));
 	answer->bytes(content);
 	return Outcome::fine();
-}
-
-Outcome write_durably(const std::string &directory, const std::string &name, const std::string &content) {
-	Fd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (!dir.ok())
-		return Outcome::error(directory, errno);
-	std::string fresh = name + ".tmp";
-	Fd file(openat(dir.get(), fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-	if (!file.ok())
-		return Outcome::error(fresh, errno);
-	Outcome wrote = write_all(file.get(), content);
-	if (!wrote.ok()) {
-		unlinkat(dir.get(), fresh.c_str(), 0);
-		return wrote;
-	}
-	if (renameat(dir.get(), fresh.c_str(), dir.get(), name.c_str()) != 0 || fsync(dir.get()) != 0)
-		return Outcome::error(name, errno);
-	return Outcome::fine();
-}
-
-bool refuses_writes(int error) { return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO; }
-
-bool read_whole(const std::string &path, size_t limit, std::string *content) {
-	Fd file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-	if (!file.ok())
-		return false;
-	content->resize(limit + 1);
-	size_t length = 0;
-	for (;;) {
-		ssize_t got = read(file.get(), content->data() + length, content->size() - length);
-		if (got < 0)
-			return false;
-		if (got == 0)
-			break;
-		length += static_cast<size_t>(got);
-		if (length > limit)
-			return false;
-	}
-	content->resize(length);
-	return true;
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes to files that are whole or not at all, and can be taken back. Every path is opened with openat2 beneath a
 // directory that the policy allows, with no symbolic link followed. What a change replaces is kept, as the very inode, in
-// a directory .kalos (0700, this process's own) of that allowed directory under the change's key until it is settled.
+// a directory .kalos (0700, this process's own) of that allowed directory under the change's key until it is settled. All of
+// it may wait for others: done apart (apart.h).
 #pragma once
+
+#include <sys/types.h>
 
 #include "cbor.h"
 #include "outcome.h"
@@ -36,6 +39,12 @@ Outcome file_stat(const Policy &policy, const std::string &path, Encoder *answer
 Outcome file_list(const Policy &policy, const std::string &path, Encoder *answer);
 Outcome file_read(const Policy &policy, const std::string &path, Encoder *answer);
 
+constexpr int64_t kMaxKeep = 32; // of a rotated file
+constexpr off_t kMaxCopiedBytes = off_t{1} << 30;
+// Synced.
+Outcome write_all(int fd, const std::string &content);
+// What a file holds, and what is written to it meanwhile, as far as that ends: at most 1 GiB.
+Outcome copy_bytes(int from, int to);
 // Writes a small file of the actuator's own: temporary file, fsync, rename, fsync of the directory.
 Outcome write_durably(const std::string &directory, const std::string &name, const std::string &content);
 // The error says that the disk is full, broken, or mounted read-only.

@@ -80,7 +80,7 @@ int main(int argc, char **argv) {
 	Policy policy, other;
 	std::string why;
 	Policy::parse("allow sysctl vm.\nallow path /nonexistent/kalos\nallow process x\n", &policy, &why);
-	Services services(loop, policy, "/nonexistent", 0, [](const std::string &, bool) {});
+	Services services(loop, policy, "/nonexistent", 0, 10000, [](const std::string &, bool) {});
 	Primitives primitives(policy, services, "/nonexistent", "/nonexistent");
 	std::vector<std::string> corpus = seeds();
 	Random random{argc > 2 ? strtoull(argv[2], nullptr, 10) : 1};

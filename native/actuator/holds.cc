@@ -12,33 +12,34 @@ constexpr int64_t kMostHoldMs = 60000;
 } // namespace
 
 // Both clocks: a request that a frozen agent, or a machine asleep, sends too late must not hold anything.
-Outcome Services::hold(const std::string &name, int64_t until_monotonic_ms, int64_t until_wall_ms, int64_t fence) {
+void Services::hold(const std::string &name, Until until, int64_t fence, Done done) {
 	auto found = services_.find(name);
 	if (found == services_.end())
-		return Outcome::not_found("no service " + name);
+		return done(Outcome::not_found("no service " + name));
 	Service *service = found->second.get();
 	if (!service->spec.fenced)
-		return Outcome::refused(name + " is not declared for fail-over");
-	int64_t for_ms = std::min(until_monotonic_ms - Loop::awake_ms(), until_wall_ms - Loop::wall_ms());
+		return done(Outcome::refused(name + " is not declared for fail-over"));
+	int64_t for_ms = std::min(until.monotonic_ms - Loop::awake_ms(), until.wall_ms - Loop::wall_ms());
 	if (for_ms < 1 || for_ms > kMostHoldMs || fence < 1)
-		return Outcome::refused("a service is held for 1 to 60,000 ms from now, under a fence of 1 or more");
+		return done(Outcome::refused("a service is held for 1 to 60,000 ms from now, under a fence of 1 or more"));
 	if (fence < service->fence)
-		return Outcome::refused(name + " was held under fence " + std::to_string(service->fence) + " already");
+		return done(Outcome::refused(name + " was held under fence " + std::to_string(service->fence) + " already"));
 	bool newer = fence > service->fence;
 	if (newer && service->state == kRunning)
-		return Outcome::refused(name + " still runs under fence " + std::to_string(service->fence));
+		return done(Outcome::refused(name + " still runs under fence " + std::to_string(service->fence)));
 	bool starts = newer || service->lapsed;
 	service->fence = fence;
 	service->held_until_ms = Loop::now_ms() + for_ms;
 	loop_.cancel(service->lease);
 	service->lease = loop_.after(for_ms, [this, service] { lapse(service); });
 	if (!starts)
-		return Outcome::fine();
+		return done(Outcome::fine());
 	service->lapsed = false;
-	Outcome started = start(name);
-	if (!started.ok())
-		changed_(name, false); // held, and it does not run
-	return started.ok() ? Outcome{Outcome::kOk, "started"} : started;
+	start(name, [this, name, done](Outcome started) {
+		if (!started.ok())
+			changed_(name, false); // held, and it does not run
+		done(started.ok() ? Outcome{Outcome::kOk, "started"} : started);
+	});
 }
 
 // Nobody renewed it: another machine may start it at any moment.

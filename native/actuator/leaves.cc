@@ -6,12 +6,12 @@
 #include <cstring>
 #include <fcntl.h>
 #include <grp.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apart.h"
 #include "files.h"
 
 namespace {
@@ -22,32 +22,6 @@ constexpr size_t kMaxWhyBytes = 300;
 constexpr size_t kMaxAsked = 16;
 constexpr int64_t kWithinMs = 20000;
 constexpr uid_t kNobody = 65534;
-
-// A file in memory, from its beginning.
-int in_memory(const std::string &content) {
-	int fd = memfd_create("kalos-leave", MFD_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	for (size_t at = 0; at < content.size();) {
-		ssize_t written = write(fd, content.data() + at, content.size() - at);
-		if (written <= 0) {
-			close(fd);
-			return -1;
-		}
-		at += static_cast<size_t>(written);
-	}
-	lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
-std::string content_of(int fd, size_t limit) {
-	std::string content(limit + 1, '\0');
-	size_t length = 0;
-	for (ssize_t got; length < content.size() && (got = pread(fd, content.data() + length, content.size() - length, static_cast<off_t>(length))) > 0;)
-		length += static_cast<size_t>(got);
-	content.resize(length);
-	return content;
-}
 
 // In the child.
 [[noreturn]] void become_judge(const std::string &program, int question, int answer, int errors, bool drop) {
@@ -99,9 +73,9 @@ void Leaves::next() {
 }
 
 bool Leaves::start(const std::string &question, std::string *why) {
-	int in = in_memory(question);
-	answer_ = in_memory("");
-	errors_ = in_memory("");
+	int in = memory_file(question);
+	answer_ = memory_file("");
+	errors_ = memory_file("");
 	pid_ = in < 0 || answer_ < 0 || errors_ < 0 ? -1 : fork();
 	if (pid_ == 0)
 		become_judge(program_, in, answer_, errors_, geteuid() == 0 && !owned_);
@@ -122,7 +96,7 @@ bool Leaves::ended(pid_t pid, int status) {
 		return false;
 	pid_ = 0;
 	loop_.cancel(timeout_);
-	std::string said = content_of(answer_, kMaxMemoryBytes), errors = content_of(errors_, kMaxWhyBytes);
+	std::string said = memory_content(answer_, kMaxMemoryBytes), errors = memory_content(errors_, kMaxWhyBytes);
 	close(answer_);
 	close(errors_);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)

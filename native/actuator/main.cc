@@ -10,6 +10,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <memory>
+#ifdef __GLIBC__
+#include <nss.h>
+#endif
 #include <poll.h>
 #include <pwd.h>
 #include <sys/file.h>
@@ -39,9 +42,10 @@ constexpr int64_t kFirstBackoffMs = 500;
 constexpr int64_t kMostBackoffMs = 30000;
 constexpr int64_t kLongLifeMs = 60000;
 constexpr int64_t kStallLimitMs = 30000, kMinStallLimitMs = 4000;
+constexpr int64_t kAnswerWithinMs = 10000, kMinAnswerWithinMs = 500;
 
 const char kUsage[] =
-	"usage: kalos-actuator --state DIR [--socket PATH] [--policy FILE] [--agent USER] [--judge PROGRAM] [--owned] [--systemctl PATH] [--stall-limit MS] [--watchdog DEVICE]\n"
+	"usage: kalos-actuator --state DIR [--socket PATH] [--policy FILE] [--agent USER] [--judge PROGRAM] [--owned] [--systemctl PATH] [--stall-limit MS] [--answer-within MS] [--watchdog DEVICE]\n"
 	"       kalos-actuator --init --state DIR [--agent USER] … -- COMMAND [ARGUMENT…]\n"
 	"       kalos-actuator --check-policy FILE\n"
 	"\n"
@@ -53,6 +57,7 @@ const char kUsage[] =
 	"  --judge PROGRAM     the kalos command: judges leave for what the policy has certified, run without privileges\n"
 	"  --owned             it belongs to the agent that started it, which may end it\n"
 	"  --stall-limit MS    kill an agent that sends no heartbeat for this long, if something restarts it; at least 4000, default 30000\n"
+	"  --answer-within MS  give up a read, or the start of a service, whose files do not answer for this long; a change after six times as long; default 10000\n"
 	"  --watchdog DEVICE   a hardware watchdog, such as /dev/watchdog, that resets the machine when this program hangs\n"
 	"  --init              be the first process: run COMMAND (the agent) as USER, keep it running, reap, shut down in order\n"
 	"  --check-policy FILE says whether a policy is good, and what each rule makes possible\n";
@@ -65,6 +70,7 @@ struct Options {
 	std::string systemctl = "/usr/bin/systemctl";
 	std::string watchdog;
 	int64_t stall_limit_ms = kStallLimitMs;
+	int64_t answer_within_ms = kAnswerWithinMs;
 	bool init = false;
 	std::vector<std::string> command;
 };
@@ -83,6 +89,13 @@ int check_policy(const std::string &file) {
 	for (const std::string &line : policy.lint())
 		printf("  %s\n", line.c_str());
 	return 0;
+}
+
+int64_t milliseconds(const std::string &option, const std::string &text, int64_t min) {
+	int64_t number = strtoll(text.c_str(), nullptr, 10);
+	if (number < min)
+		die(kExitUsage, option + " " + text + ": must be milliseconds, at least " + std::to_string(min));
+	return number;
 }
 
 Options parse_options(int argc, char **argv) {
@@ -114,10 +127,9 @@ Options parse_options(int argc, char **argv) {
 		} else if (word == "--watchdog") {
 			options.watchdog = value();
 		} else if (word == "--stall-limit") {
-			std::string text = value();
-			options.stall_limit_ms = strtoll(text.c_str(), nullptr, 10);
-			if (options.stall_limit_ms < kMinStallLimitMs)
-				die(kExitUsage, "--stall-limit " + text + ": must be milliseconds, at least 4000");
+			options.stall_limit_ms = milliseconds(word, value(), kMinStallLimitMs);
+		} else if (word == "--answer-within") {
+			options.answer_within_ms = milliseconds(word, value(), kMinAnswerWithinMs);
 		} else if (word == "--owned") {
 			options.server.owned = true;
 		} else if (word == "--init") {
@@ -177,7 +189,7 @@ public:
 	int run() {
 		make_state(options_.server.state);
 		block_signals();
-		services_ = std::make_unique<Services>(loop_, policy_, options_.server.state + "/services", options_.server.agent_uid,
+		services_ = std::make_unique<Services>(loop_, policy_, options_.server.state + "/services", options_.server.agent_uid, options_.answer_within_ms,
 						       [this](const std::string &name, bool by_itself) { if (server_) server_->event(name, by_itself); });
 		primitives_ = std::make_unique<Primitives>(policy_, *services_, options_.server.state + "/archive", options_.systemctl);
 		changes_ = std::make_unique<Changes>(loop_, *primitives_, options_.server.state + "/changes", [this](const std::string &text) { server_->note(text); });
@@ -215,8 +227,8 @@ private:
 			while (read(fd, &info, sizeof info) == sizeof info)
 				signalled(static_cast<int>(info.ssi_signo));
 		});
-		if (options_.init && getpid() != 1)
-			prctl(PR_SET_CHILD_SUBREAPER, 1);
+		if (getpid() != 1)
+			prctl(PR_SET_CHILD_SUBREAPER, 1); // what services leave behind stays known as theirs
 	}
 
 	void signalled(int number) {
@@ -264,6 +276,7 @@ private:
 	void start_agent() {
 		agent_started_ms_ = Loop::now_ms();
 		agent_ = fork();
+		services_->agent_child = agent_;
 		if (agent_ != 0)
 			return;
 		sigset_t none;
@@ -293,7 +306,7 @@ private:
 			return;
 		if (pid != agent_)
 			return; // an orphan: reaped, and that is all
-		agent_ = 0;
+		agent_ = services_->agent_child = 0;
 		int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		if (stopping_)
 			return stop_services();
@@ -375,6 +388,11 @@ private:
 } // namespace
 
 int main(int argc, char **argv) {
+#ifdef __GLIBC__
+	// Users and groups of this machine's own files: a directory service over the network may not answer.
+	for (const char *database : {"passwd", "group", "initgroups"})
+		__nss_configure_lookup(database, "files");
+#endif
 	Program program(parse_options(argc, argv));
 	return program.run();
 }

@@ -55,7 +55,7 @@ constexpr char kSharedMemory[] = "/dev/shm";
 const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.modules_disabled",
                                          "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
                                          "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
-const char *const kCertified[] = {"service", "unit", "process", "sysctl", "path"};
+const char *const kCertified[] = {"service", "unit", "program", "process", "sysctl", "block", "path"};
 const char *const kKinds[] = {"sysctl", "path", "file", "read", "block", "program", "user", "process", "process-user", "unit"};
 
 // What is hidden in a home: shells' profiles, keys, units of the user's own. Empty where it is none.

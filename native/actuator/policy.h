@@ -5,7 +5,7 @@
 //                  process-user NAME  unit NAME
 //   allow          net
 //   swarm          ID   (whose leave counts: else that of the first that is shown)
-//   certify        net   service NAME   unit NAME   process NAME   sysctl KEY   path DIR
+//   certify        net   service NAME   unit NAME   program PATH   process NAME   sysctl KEY   block DEVICE   path DIR
 //   protect        process NAME   path DIR
 //
 // deny and protect win over allow; what is to be certified takes leave besides (leaves.h). A name is exact: a wildcard is an error, and so is a line that is not understood.
@@ -34,6 +34,7 @@ public:
 	bool allows_block(const std::string &device) const;
 	bool allows_program(const std::string &path) const;
 	bool allows_user(const std::string &name) const;
+	bool denies_user(const std::string &name) const { return has(denied_, "user", name); }
 	bool allows_process(const std::string &name, const std::string &user) const;
 	bool allows_unit(const std::string &name) const { return has(allowed_, "unit", name) && !has(denied_, "unit", name); }
 	bool allows_net() const { return net_; }

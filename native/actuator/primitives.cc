@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives.h"
 
-#include <csignal>
-
+#include <algorithm>
 #include <arpa/inet.h>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <unistd.h>
 
 #include "files.h"
@@ -21,14 +23,12 @@ constexpr int64_t kMaxGraceMs = 60000, kKilledWithinMs = 2000, kAwaitEveryMs = 2
 constexpr size_t kMaxHidden = 2000; // as many as a directory's list shows
 constexpr char kNft[] = "/usr/sbin/nft";
 
-
-
 ProcessId process_of(const Args &args) { return {static_cast<pid_t>(args[0].number), args[1].number}; }
 
 // Services
 
 Outcome check_service(const Primitives &p, const Args &args) { return p.services().check(args[0].text); }
-void start_service(Primitives &p, const Args &args, const std::string &, Done done) { done(p.services().start(args[0].text)); }
+void start_service(Primitives &p, const Args &args, const std::string &, Done done) { p.services().start(args[0].text, std::move(done)); }
 void stop_service(Primitives &p, const Args &args, const std::string &, Done done) {
 	p.services().stop(args[0].text, [&p, name = args[0].text, done](Outcome stopped) {
 		Outcome pending = p.services().intend(name, Services::kPending);
@@ -60,7 +60,7 @@ void run_spawn(Primitives &p, const Args &args, const std::string &key, Done don
 	std::vector<std::string> argv;
 	for (const Value &item : args[1].items)
 		argv.push_back(item.text);
-	done(p.services().spawn("spawn." + key, args[0].text, argv, args[2].number));
+	p.services().spawn("spawn." + key, args[0].text, argv, args[2].number, std::move(done));
 }
 Outcome check_nothing(const Primitives &, const Args &) { return Outcome::fine(); }
 void end_spawn(Primitives &p, const Args &, const std::string &key, Done done) {
@@ -211,6 +211,42 @@ void run_nft(Primitives &p, const Args &args, bool block, Done done) {
 void run_block_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, true, std::move(done)); }
 void run_unblock_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, false, std::move(done)); }
 
+// By which rule of the policy each takes leave; empty where none does.
+
+std::string needs_service(const Primitives &p, const Args &args) { return p.policy().certified_by("service", args[0].text); }
+std::string needs_unit(const Primitives &p, const Args &args) { return p.policy().certified_by("unit", args[1].text); }
+std::string needs_program(const Primitives &p, const Args &args) { return args[1].items.empty() ? "" : p.policy().certified_by("program", args[1].items[0].text); }
+std::string needs_nothing(const Primitives &, const Args &) { return ""; }
+std::string needs_process(const Primitives &p, const Args &args) {
+	pid_t pid = static_cast<pid_t>(args[0].number);
+	std::string service = p.services().owner_of(pid);
+	std::string by = service.empty() ? "" : p.policy().certified_by("service", service);
+	return by.empty() ? p.policy().certified_by("process", process_name(pid)) : by;
+}
+std::string needs_sysctl(const Primitives &p, const Args &args) { return p.policy().certified_by("sysctl", args[0].text); }
+std::string needs_block(const Primitives &p, const Args &args) { return p.policy().certified_by("block", args[0].text); }
+std::string needs_file(const Primitives &p, const Args &args) { return p.policy().certified_by("path", args[0].text); }
+std::string needs_files(const Primitives &p, const Args &args) {
+	std::string by = p.policy().certified_by("path", args[0].text);
+	for (const Value &name : args[1].items)
+		by = by.empty() ? p.policy().certified_by("path", args[0].text + "/" + name.text) : by;
+	return by;
+}
+std::string needs_rotated(const Primitives &p, const Args &args) { // the numbered ones too
+	std::string by = needs_file(p, args);
+	for (int64_t i = 1; i <= std::min(args[1].number, kMaxKeep); i++)
+		by = by.empty() ? p.policy().certified_by("path", args[0].text + "." + std::to_string(i)) : by;
+	return by;
+}
+std::string needs_net(const Primitives &p, const Args &) { return p.policy().certified_by("net", ""); }
+
+// Where each is done: in the loop, or apart, after what came before it in the same lane.
+
+std::string in_loop(const Primitives &, const Args &) { return ""; }
+std::string by_file(const Primitives &p, const Args &args) { return "files " + p.policy().root_of(args[0].text); }
+std::string by_files(const Primitives &p, const Args &args) { return "files " + p.policy().root_of(args[0].text + "/x"); }
+std::string by_setting(const Primitives &, const Args &args) { return "setting " + args[0].text; }
+
 } // namespace
 
 // kinds: t text, n number, b bytes, l list, one for each argument.
@@ -219,44 +255,55 @@ struct PrimitiveRow {
 	const char *kinds;
 	const char *capability;
 	bool outlives_boot;
+	std::string (*needs)(const Primitives &, const Args &);
+	std::string (*lane)(const Primitives &, const Args &);
 	Outcome (*check)(const Primitives &, const Args &);
 	void (*run)(Primitives &, const Args &, const std::string &, Done);
 };
 
 namespace {
 
-const PrimitiveRow kTable[] = {
-	{"service.start", "t", "services", false, check_service, start_service},
-	{"service.stop", "t", "services", false, check_service, stop_service},
-	{"unit", "tt", "units", false, check_unit, run_unit},
-	{"spawn", "tln", "programs", false, check_spawn, run_spawn},
-	{"spawn.end", "", "programs", false, check_nothing, end_spawn},
-	{"process.signal", "nnt", "processes", false, check_signal, run_signal},
-	{"process.end", "nnn", "processes", false, check_end, run_end},
-	{"process.nice", "nnn", "processes", false, check_process, run_nice},
-	{"process.ioprio", "nnnn", "processes", false, check_process, run_ioprio},
-	{"process.limit", "nntnn", "processes", false, check_process, run_limit},
-	{"sysctl.write", "tt", "sysctls", false, check_sysctl, run_sysctl},
-	{"block.write", "ttt", "blocks", false, check_block, run_block},
-	{"cgroup.write", "ttn", "cgroups", false, check_cgroup, run_cgroup},
-	{"file.replace", "tbn", "files", true, check_file, run_replace},
-	{"file.remove", "t", "files", true, check_file, run_remove},
-	{"file.rotate", "tn", "files", true, check_file, run_rotate},
-	{"file.recall", "tt", "files", true, check_file, run_recall},
-	{"file.restore", "t", "files", true, check_file, run_restore},
-	{"file.return", "t", "files", true, check_file, run_return},
-	{"file.unrotate", "tn", "files", true, check_file, run_unrotate},
-	{"files.hide", "tl", "files", true, check_hide, run_hide},
-	{"files.show", "tl", "files", true, check_hide, run_show},
-	{"net.block", "t", "net", false, check_net, run_block_net},
-	{"net.unblock", "t", "net", false, check_net, run_unblock_net},
+constexpr PrimitiveRow kTable[] = {
+	{"service.start", "t", "services", false, needs_service, in_loop, check_service, start_service},
+	{"service.stop", "t", "services", false, needs_service, in_loop, check_service, stop_service},
+	{"unit", "tt", "units", false, needs_unit, in_loop, check_unit, run_unit},
+	{"spawn", "tln", "programs", false, needs_program, in_loop, check_spawn, run_spawn},
+	{"spawn.end", "", "programs", false, needs_nothing, in_loop, check_nothing, end_spawn},
+	{"process.signal", "nnt", "processes", false, needs_process, in_loop, check_signal, run_signal},
+	{"process.end", "nnn", "processes", false, needs_process, in_loop, check_end, run_end},
+	{"process.nice", "nnn", "processes", false, needs_process, in_loop, check_process, run_nice},
+	{"process.ioprio", "nnnn", "processes", false, needs_process, in_loop, check_process, run_ioprio},
+	{"process.limit", "nntnn", "processes", false, needs_process, in_loop, check_process, run_limit},
+	{"sysctl.write", "tt", "sysctls", false, needs_sysctl, by_setting, check_sysctl, run_sysctl},
+	{"block.write", "ttt", "blocks", false, needs_block, by_setting, check_block, run_block},
+	{"cgroup.write", "ttn", "cgroups", false, needs_service, by_setting, check_cgroup, run_cgroup},
+	{"file.replace", "tbn", "files", true, needs_file, by_file, check_file, run_replace},
+	{"file.remove", "t", "files", true, needs_file, by_file, check_file, run_remove},
+	{"file.rotate", "tn", "files", true, needs_rotated, by_file, check_file, run_rotate},
+	{"file.recall", "tt", "files", true, needs_file, by_file, check_file, run_recall},
+	{"file.restore", "t", "files", true, needs_file, by_file, check_file, run_restore},
+	{"file.return", "t", "files", true, needs_file, by_file, check_file, run_return},
+	{"file.unrotate", "tn", "files", true, needs_rotated, by_file, check_file, run_unrotate},
+	{"files.hide", "tl", "files", true, needs_files, by_files, check_hide, run_hide},
+	{"files.show", "tl", "files", true, needs_files, by_files, check_hide, run_show},
+	{"net.block", "t", "net", false, needs_net, in_loop, check_net, run_block_net},
+	{"net.unblock", "t", "net", false, needs_net, in_loop, check_net, run_unblock_net},
 };
+
+constexpr bool is_whole() {
+	for (const PrimitiveRow &row : kTable)
+		if (row.needs == nullptr || row.lane == nullptr || row.check == nullptr || row.run == nullptr)
+			return false;
+	return true;
+}
+static_assert(is_whole(), "each primitive says what it needs, where it is done, when it may be, and how");
 
 struct ReadRow {
 	const char *name;
 	const char *kinds;
+	bool waits; // for files of others, or for as many processes as there are
 };
-const ReadRow kReads[] = {{"process.read", "n"}, {"port.holder", "n"}, {"sysctl.read", "t"}, {"block.read", "tt"}, {"cgroup.read", "tt"}, {"file.stat", "t"}, {"file.list", "t"}, {"file.read", "t"}, {"file.writers", "t"}, {"archive.read", "t"}};
+const ReadRow kReads[] = {{"process.read", "n", false}, {"port.holder", "n", true}, {"sysctl.read", "t", false}, {"block.read", "tt", false}, {"cgroup.read", "tt", false}, {"file.stat", "t", true}, {"file.list", "t", true}, {"file.read", "t", true}, {"file.writers", "t", true}, {"archive.read", "t", false}};
 
 bool fits(const Value &primitive, const char *kinds) {
 	const auto &items = primitive.items;
@@ -288,41 +335,29 @@ Outcome Primitives::check(const Value &primitive) const {
 	return row == nullptr ? Outcome::refused("no such primitive, or not with these arguments") : row->check(*this, arguments(primitive));
 }
 
-std::string Primitives::certified_by(const Value &primitive) const {
+Outcome Primitives::certified_by(const Value &primitive, std::string *rule) const {
 	const PrimitiveRow *row = find(kTable, primitive);
-	if (row == nullptr)
-		return "";
-	Args args = arguments(primitive);
-	std::string of = row->capability;
-	if (of == "services" || of == "cgroups")
-		return policy_.certified_by("service", args[0].text);
-	if (of == "units")
-		return policy_.certified_by("unit", args[1].text);
-	if (of == "sysctls")
-		return policy_.certified_by("sysctl", args[0].text);
-	if (of == "files" && args.size() > 1 && args[1].is(Value::kArray)) // names in a directory
-		for (const Value &name : args[1].items) {
-			std::string by = policy_.certified_by("path", args[0].text + "/" + name.text);
-			if (!by.empty())
-				return by;
-		}
-	if (of == "files")
-		return policy_.certified_by("path", args[0].text);
-	if (of == "net")
-		return policy_.certified_by("net", "");
-	if (of != "processes")
-		return "";
-	pid_t pid = static_cast<pid_t>(args[0].number);
-	std::string service = services_.owner_of(pid);
-	std::string by = service.empty() ? "" : policy_.certified_by("service", service);
-	return by.empty() ? policy_.certified_by("process", process_name(pid)) : by;
+	if (row == nullptr) // nobody knows what it needs
+		return Outcome::refused("no such primitive, or not with these arguments");
+	*rule = row->needs(*this, arguments(primitive));
+	return Outcome::fine();
 }
 
 void Primitives::run(const Value &primitive, const std::string &key, Done done) {
 	Outcome allowed = check(primitive);
 	if (!allowed.ok())
 		return done(allowed);
-	find(kTable, primitive)->run(*this, arguments(primitive), key, std::move(done));
+	const PrimitiveRow *row = find(kTable, primitive);
+	Args args = arguments(primitive);
+	std::string lane = row->lane(*this, args);
+	if (lane.empty())
+		return row->run(*this, args, key, std::move(done));
+	auto work = [this, row, args, key](Encoder *) {
+		Outcome ended;
+		row->run(*this, args, key, [&ended](Outcome outcome) { ended = std::move(outcome); });
+		return ended;
+	};
+	services_.apart().run(lane, kCopies * services_.answer_within_ms(), work, [done](const Outcome &outcome, const std::string &) { done(outcome); });
 }
 
 Outcome Primitives::intend(const Value &primitive, Services::Intent by) {
@@ -330,17 +365,41 @@ Outcome Primitives::intend(const Value &primitive, Services::Intent by) {
 	return row != nullptr && row->run == stop_service ? services_.intend(primitive.items[1].text, by) : Outcome::fine();
 }
 
-void Primitives::settle(const Value &primitive, const std::string &key) {
-	const PrimitiveRow *row = find(kTable, primitive);
-	if (row != nullptr && strcmp(row->name, "files.hide") == 0)
-		files_drop(policy_, primitive.items[1].text, primitive.items[2].items, key);
-	else if (row != nullptr && strcmp(row->capability, "files") == 0)
-		file_settle(policy_, primitive.items[1].text, key, archive_);
+void Primitives::settle(const std::vector<Step> &steps, std::function<void()> done) {
+	std::map<std::string, std::vector<Step>> lanes;
+	for (const Step &step : steps) {
+		const PrimitiveRow *row = find(kTable, step.first);
+		if (row != nullptr && strcmp(row->capability, "files") == 0)
+			lanes[row->lane(*this, arguments(step.first))].push_back(step);
+	}
+	auto left = std::make_shared<size_t>(lanes.size() + 1);
+	auto over = [left, done] {
+		if (--*left == 0)
+			done();
+	};
+	for (const auto &[lane, kept] : lanes) {
+		auto work = [this, kept = kept](Encoder *) {
+			for (const auto &[primitive, key] : kept) {
+				if (primitive.items[0].text == "files.hide")
+					files_drop(policy_, primitive.items[1].text, primitive.items[2].items, key);
+				else
+					file_settle(policy_, primitive.items[1].text, key, archive_);
+			}
+			return Outcome::fine();
+		};
+		services_.apart().run(lane, kCopies * services_.answer_within_ms(), work, [over](const Outcome &, const std::string &) { over(); });
+	}
+	over();
 }
 
 bool Primitives::outlives_boot(const Value &primitive) {
 	const PrimitiveRow *row = find(kTable, primitive);
 	return row != nullptr && row->outlives_boot;
+}
+
+bool Primitives::read_waits(const Value &primitive) {
+	const ReadRow *row = find(kReads, primitive);
+	return row != nullptr && row->waits;
 }
 
 Outcome Primitives::read(const Value &primitive, Encoder *answer) const {

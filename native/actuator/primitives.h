@@ -3,6 +3,11 @@
 // the table, with just these kinds of arguments, is refused before anything looks at it.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "cbor.h"
 #include "loop.h"
 #include "outcome.h"
@@ -18,14 +23,18 @@ public:
 
 	// Whether it is well-formed, allowed and possible to try; changes nothing.
 	Outcome check(const Value &primitive) const;
-	// The rule of the policy by which it takes leave; empty where none does.
-	std::string certified_by(const Value &primitive) const;
+	// The rule of the policy by which it takes leave; empty where none does. Refused where that is not known.
+	Outcome certified_by(const Value &primitive, std::string *rule) const;
 	// key: names this change of this transaction, "ID-INDEX"; an undo gets the key of what it undoes.
 	void run(const Value &primitive, const std::string &key, Done done);
 	// Of a step that stops a service: who has it down.
 	Outcome intend(const Value &primitive, Services::Intent by);
-	// The change is to stay: lets go of what was kept for its undo.
-	void settle(const Value &primitive, const std::string &key);
+	// These changes, with their keys, are to stay: lets go of what was kept for their undo. Done, too, where that cannot be: it is tried
+	// again by the next actuator.
+	using Step = std::pair<Value, std::string>;
+	void settle(const std::vector<Step> &steps, std::function<void()> done);
+	// Whether it may wait for others: then it is to be done apart.
+	static bool read_waits(const Value &primitive);
 	// Appends the answer's items to a read; a read changes nothing.
 	Outcome read(const Value &primitive, Encoder *answer) const;
 	// Whether it means anything after a reboot: a file does, a process does not.

@@ -149,6 +149,7 @@ void Server::accept_one() {
 	connection->fd = fd;
 	connection->uid = peer.uid;
 	connection->pid = peer.pid;
+	connection->supervised = services_.started(peer.pid); // 0, of another PID namespace, is none
 	connection->active_ms = Loop::now_ms();
 	uint64_t serial = connection->serial;
 	connections_[serial] = std::move(connection);
@@ -302,6 +303,8 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	std::vector<std::string> names = primitives_.capabilities();
 	names.push_back("intent"); // confirm takes whose it is
 	names.push_back("beat");
+	if (geteuid() == 0)
+		names.push_back("own-users"); // services run as users of their own
 	if (leaves_.judged())
 		names.push_back("leave");
 	Encoder items;
@@ -317,7 +320,10 @@ void Server::arm(const Connection &connection, const Request &request, Done done
 	auto armed = [this, id = arguments[0].text, fire_after_ms = arguments[1].number, steps = arguments[2]] { return changes_.arm(id, fire_after_ms, steps); };
 	if (!change_allowed())
 		return done(Outcome::refused("more than 60 changes a minute"));
-	std::string rule = changes_.certified_by(arguments[2]);
+	std::string rule;
+	Outcome known = changes_.certified_by(arguments[2], &rule);
+	if (!known.ok())
+		return done(known);
 	bool shown = arguments.size() > 3;
 	if (!rule.empty() && !(shown && leaves_.judged()))
 		return done(Outcome::refused("it takes leave (certify " + rule + "): " + (leaves_.judged() ? "a certificate, or two operators' signatures (kalos order draft)" : "this actuator has nobody to judge it (--judge)")));
@@ -340,9 +346,9 @@ bool Server::dispatch_change(Connection *connection, const Request &request, con
 	if (operation == "declare" && matches(request, "l"))
 		plain(held.ok() ? services_.declare(arguments[0]) : held);
 	else if (operation == "up" && matches(request, "t"))
-		plain(held.ok() ? services_.start(arguments[0].text) : held);
+		held.ok() ? services_.start(arguments[0].text, plain) : plain(held);
 	else if (operation == "hold" && matches(request, "tnnn"))
-		plain(held.ok() ? services_.hold(arguments[0].text, arguments[1].number, arguments[2].number, arguments[3].number) : held);
+		held.ok() ? services_.hold(arguments[0].text, {arguments[1].number, arguments[2].number}, arguments[3].number, plain) : plain(held);
 	else if (operation == "release" && matches(request, "t"))
 		held.ok() ? services_.release(arguments[0].text, plain) : plain(held);
 	else if (operation == "arm" && (matches(request, "tnl") || matches(request, "tnlb")))
@@ -377,8 +383,14 @@ bool Server::dispatch_read(const Request &request, const Answer &answer) {
 			services_.encode(name, &items);
 		answer(Outcome::fine(), items.data());
 	} else if (operation == "read" && matches(request, "l")) {
-		Outcome outcome = primitives_.read(arguments[0], &items);
-		answer(outcome, outcome.ok() ? items.data() : "");
+		auto told = [answer](const Outcome &outcome, const std::string &read) { answer(outcome, outcome.ok() ? read : ""); };
+		if (Primitives::read_waits(arguments[0])) {
+			auto work = [this, what = arguments[0]](Encoder *read) { return primitives_.read(what, read); };
+			services_.apart().run("", services_.answer_within_ms(), work, told);
+		} else {
+			Outcome outcome = primitives_.read(arguments[0], &items);
+			told(outcome, items.data());
+		}
 	} else if (operation == "check" && matches(request, "tln")) {
 		std::vector<std::string> argv;
 		for (const Value &item : arguments[1].items)
@@ -414,7 +426,10 @@ void Server::handle(Connection *connection, const Request &request) {
 		body.array(5).number(kProtocolVersion).number(id).number(outcome.code).text(outcome.message).bytes(items);
 		send(asker, body.data());
 	};
-	if (request.operation == "hello" && matches(request, "")) {
+	if (connection->supervised) {
+		answer(Outcome::refused("the actuator takes no requests from what it has started itself"), "");
+		loop_.after(0, [this, serial] { drop(serial, "it was started by this actuator"); });
+	} else if (request.operation == "hello" && matches(request, "")) {
 		hello(connection, answer);
 	} else if (request.operation == "beat" && matches(request, "n")) {
 		Outcome held = holds_term(*connection);

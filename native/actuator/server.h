@@ -49,6 +49,7 @@ private:
 		int fd = -1;
 		uid_t uid = 0;
 		pid_t pid = 0;
+		bool supervised = false; // started by this process: nobody to take requests from
 		std::string in;
 		std::string out;
 		int64_t term = 0; // 0: not the agent

@@ -6,17 +6,13 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
-#include <sched.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "files.h"
 #include "machine.h"
 
@@ -31,7 +27,8 @@ constexpr int64_t kForgetMs = 50;
 // In the record of a service. 0.3.0 wrote 1 for every stop, a person's and the actuator's own: it cannot tell, so it is read as 0,
 // which leads back to what is declared. To 0.3.0 all but 0 is on purpose.
 constexpr int64_t kDownByPerson = 2;
-constexpr int64_t kOnceMemory = int64_t{1} << 30;
+constexpr int64_t kKilledWithinMs = 10000;
+constexpr int64_t kRememberedMs = 600000;
 
 bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
 	if (!value.is(Value::kArray) || value.items.size() > most)
@@ -45,22 +42,17 @@ bool texts(const Value &value, size_t most, std::vector<std::string> *out) {
 }
 
 // Copies the log and empties it: the service keeps its descriptor. Lines written in between may be lost.
-void rotate_log(const std::string &path, uid_t owner) {
+Outcome rotate_log(const std::string &path, uid_t owner) {
 	for (int i = kLogsKept; i > 1; i--)
 		rename((path + "." + std::to_string(i - 1)).c_str(), (path + "." + std::to_string(i)).c_str());
-	int from = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	int to = open((path + ".1").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-	char buffer[65536];
-	ssize_t got = 0;
-	bool whole = from >= 0 && to >= 0 && fchown(to, owner, static_cast<gid_t>(-1)) == 0;
-	while (whole && (got = read(from, buffer, sizeof buffer)) > 0)
-		whole = write(to, buffer, static_cast<size_t>(got)) == got;
-	if (whole && got == 0 && ftruncate(from, 0) != 0)
-		whole = false;
-	if (from >= 0)
-		close(from);
-	if (to >= 0)
-		close(to);
+	struct stat at, copy;
+	int opening = O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
+	Fd from(open(path.c_str(), O_RDWR | opening)), to(open((path + ".1").c_str(), O_WRONLY | O_CREAT | O_TRUNC | opening, 0640));
+	if (!from.ok() || !to.ok() || fstat(from.get(), &at) != 0 || fstat(to.get(), &copy) != 0 || !S_ISREG(at.st_mode) || !S_ISREG(copy.st_mode) ||
+	    fchown(to.get(), owner, static_cast<gid_t>(-1)) != 0)
+		return Outcome::error(path, errno);
+	Outcome copied = copy_bytes(from.get(), to.get());
+	return copied.ok() && ftruncate(from.get(), 0) != 0 ? Outcome::error(path, errno) : copied;
 }
 
 } // namespace
@@ -71,8 +63,9 @@ std::string boot_id() {
 	return id.substr(0, id.find('\n'));
 }
 
-Services::Services(Loop &loop, const Policy &policy, std::string directory, uid_t agent_uid, std::function<void(const std::string &, bool)> changed)
-    : loop_(loop), policy_(policy), directory_(std::move(directory)), boot_(boot_id()), agent_uid_(agent_uid), changed_(std::move(changed)) {
+Services::Services(Loop &loop, const Policy &policy, std::string directory, uid_t agent_uid, int64_t answer_within_ms, std::function<void(const std::string &, bool)> changed)
+    : loop_(loop), apart_(loop), policy_(policy), directory_(std::move(directory)), boot_(boot_id()), agent_uid_(agent_uid), answer_within_ms_(answer_within_ms), changed_(std::move(changed)) {
+	recall_users();
 	rotate_logs();
 }
 
@@ -135,6 +128,8 @@ Outcome Services::take(const Value &specs) {
 	for (const Value &value : specs.items) {
 		ServiceSpec spec;
 		Outcome outcome = parse(value, &spec);
+		if (outcome.ok() && spec.user.empty())
+			outcome = own_user(spec.name, true, &spec.own_uid);
 		if (!outcome.ok())
 			return outcome;
 		parsed.push_back(std::move(spec));
@@ -197,114 +192,28 @@ Outcome Services::record(const Service &service) const {
 	return write_durably(directory_, service.spec.name + ".run", record.data());
 }
 
-Outcome Services::identity(const ServiceSpec &spec, uid_t *uid, gid_t *gid, std::string *name, std::string *home) const {
-	const passwd *agent = getpwuid(agent_uid_);
-	std::string own = agent == nullptr ? "" : agent->pw_name;
-	const passwd *user = spec.user.empty() ? agent : getpwnam(spec.user.c_str());
-	if (user == nullptr && !spec.user.empty())
-		return Outcome::refused(spec.name + ": no user " + spec.user);
-	*uid = user == nullptr ? agent_uid_ : user->pw_uid;
-	*gid = user == nullptr ? static_cast<gid_t>(agent_uid_) : user->pw_gid;
-	*name = user == nullptr ? "" : user->pw_name;
-	*home = user == nullptr ? "/" : user->pw_dir;
-	if (*uid != agent_uid_ && !policy_.allows_user(*name))
-		return Outcome::refused(spec.name + ": the actuator's policy does not allow services as " + *name);
-	if (*uid != geteuid() && geteuid() != 0)
-		return Outcome::refused(spec.name + ": only root can run it as " + *name);
-	return Outcome::fine();
-}
-
 Outcome Services::check(const std::string &name) const {
 	auto found = services_.find(name);
-	uid_t uid;
-	gid_t gid;
-	std::string user, home;
-	if (found == services_.end())
-		return Outcome::not_found("no service " + name);
-	return identity(found->second->spec, &uid, &gid, &user, &home);
+	Identity who;
+	return found == services_.end() ? Outcome::not_found("no service " + name) : identity(found->second->spec, &who);
 }
 
-// In the child: everything that the program must not inherit is gone when it begins.
-void Services::become(const ServiceSpec &spec, int64_t fence, pid_t parent, int log, int failed) const {
-	uid_t uid = 0;
-	gid_t gid = 0;
-	std::string user, home;
-	auto give_up = [&](const char *what) {
-		std::string text = std::string(what) + ": " + strerror(errno);
-		(void)!write(failed, text.data(), text.size());
-		_exit(127);
-	};
-	setsid();
-	reset_signals();
-	if (!identity(spec, &uid, &gid, &user, &home).ok())
-		give_up("user");
-	int null = open("/dev/null", O_RDONLY);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
-		give_up("log");
-	if (spec.once) {
-		rlimit none{0, 0};
-		setrlimit(RLIMIT_CORE, &none);
-		if (geteuid() == 0 && unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
-			give_up("sandbox");
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-			give_up("sandbox");
-	}
-	for (auto [resource, value] : spec.limits) {
-		rlimit limit{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
-		if (setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0)
-			give_up("limit");
-	}
-	if (geteuid() == 0 && ((user.empty() ? setgroups(0, nullptr) : initgroups(user.c_str(), gid)) != 0 || setgid(gid) != 0 || setuid(uid) != 0))
-		give_up("user");
-	if (!spec.directory.empty() && chdir(spec.directory.c_str()) != 0)
-		give_up(spec.directory.c_str());
-	clearenv();
-	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	setenv("HOME", home.c_str(), 1);
-	setenv("LANG", "C.UTF-8", 1);
-	if (!user.empty())
-		setenv("USER", user.c_str(), 1);
-	for (const std::string &pair : spec.environment) {
-		size_t equals = pair.find('=');
-		if (equals != std::string::npos && equals > 0)
-			setenv(pair.substr(0, equals).c_str(), pair.c_str() + equals + 1, 1);
-	}
-	if (spec.fenced) {
-		setenv("KALOS_FENCE", std::to_string(fence).c_str(), 1);
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
-			give_up("its end with the actuator");
-	}
-	std::vector<char *> argv;
-	for (const std::string &argument : spec.argv)
-		argv.push_back(const_cast<char *>(argument.c_str()));
-	argv.push_back(nullptr);
-	rlimit memory{kOnceMemory, kOnceMemory};
-	if (spec.once && setrlimit(RLIMIT_AS, &memory) != 0)
-		give_up("sandbox");
-	close_others();
-	execvp(argv[0], argv.data());
-	give_up(argv[0]);
-	_exit(127);
-}
-
-Outcome Services::start(const std::string &name) {
-	Outcome allowed = check(name);
-	if (!allowed.ok())
-		return allowed;
-	Service *service = services_[name].get();
+Outcome Services::fork_off(Service *service, bool *logless) {
 	const ServiceSpec &spec = service->spec;
-	if (service->state == kRunning)
-		return Outcome::fine();
-	if (spec.fenced && service->held_until_ms <= Loop::now_ms())
-		return Outcome::refused(name + " is not placed on this machine: it runs on one member at a time");
-	std::string path = directory_ + "/" + name + ".log";
-	int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
-	bool logless = log < 0 && refuses_writes(errno); // a service is worth more than its log
-	if (logless)
+	std::string path = directory_ + "/" + spec.name + ".log";
+	// Its owner is not this process: a lease on it must not hold the open up.
+	int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
+	*logless = log < 0 && (refuses_writes(errno) || errno == EWOULDBLOCK); // a service is worth more than its log
+	if (*logless)
 		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int pipe[2] = {-1, -1};
-	if (log < 0 || (!logless && fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 && !refuses_writes(errno)) || pipe2(pipe, O_CLOEXEC) != 0)
-		return Outcome::error(path, errno);
+	if (log < 0 || (!*logless && (fcntl(log, F_SETFL, O_APPEND) != 0 || (fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 && !refuses_writes(errno)))) ||
+	    pipe2(pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+		Outcome failed = Outcome::error(path, errno);
+		if (log >= 0)
+			close(log);
+		return failed;
+	}
 	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
@@ -312,22 +221,33 @@ Outcome Services::start(const std::string &name) {
 	int error = errno;
 	close(log);
 	close(pipe[1]);
-	char text[512];
-	ssize_t told = pid < 0 ? 0 : read(pipe[0], text, sizeof text); // ends when exec succeeds
-	close(pipe[0]);
-	if (pid < 0)
+	if (pid < 0) {
+		close(pipe[0]);
 		return Outcome::error("fork", error);
-	if (told > 0) {
-		waitpid(pid, nullptr, 0);
-		service->state = kExited;
-		service->exit_code = 127;
-		service->down_by = kNobody;
-		service->since_ms = Loop::wall_ms();
-		changed_(name, false);
-		return Outcome::failed(std::string(text, static_cast<size_t>(told)));
 	}
 	service->pid = pid;
-	read_process(pid, &service->start_ticks, nullptr, nullptr);
+	service->beginning = pipe[0];
+	return Outcome::fine();
+}
+
+void Services::start(const std::string &name, Done done) {
+	Outcome allowed = check(name);
+	if (!allowed.ok())
+		return done(allowed);
+	Service *service = services_[name].get();
+	if (service->late)
+		return done(Outcome::failed(name + ": an earlier start of it was killed, and has not ended yet"));
+	if (service->state == kRunning && service->beginning < 0)
+		return done(Outcome::fine());
+	if (service->state == kRunning)
+		return service->starting.push_back(std::move(done));
+	if (service->spec.fenced && service->held_until_ms <= Loop::now_ms())
+		return done(Outcome::refused(name + " is not placed on this machine: it runs on one member at a time"));
+	bool logless = false;
+	Outcome forked = fork_off(service, &logless);
+	if (!forked.ok())
+		return done(forked);
+	read_process(service->pid, &service->start_ticks, nullptr, nullptr);
 	service->state = kRunning;
 	service->exit_code = -1;
 	service->exit_signal = 0;
@@ -336,47 +256,104 @@ Outcome Services::start(const std::string &name) {
 	service->told_to_stop = false;
 	service->down_by = kNobody;
 	service->unrecorded = !record(*service).ok(); // tried again: it runs, and that is what counts
-	std::string missing;
-	if (logless)
-		missing = "its log cannot be written: it runs without one";
-	if (spec.cpu_milli > 0 && !cgroup_write(name, "cpu", spec.cpu_milli, pid).ok())
-		missing = "no cgroup controller for cpu: its limit does not hold";
-	if (spec.memory_bytes > 0 && !cgroup_write(name, "memory", spec.memory_bytes, pid).ok())
-		missing = "no cgroup controller for memory: its limit does not hold";
-	changed_(name, false);
-	return Outcome{Outcome::kOk, missing};
+	service->missing = logless ? "its log cannot be written: it runs without one" : "";
+	service->starting.push_back(std::move(done));
+	service->begins_by = loop_.after(answer_within_ms_, [this, service] { not_in_time(service); });
+	loop_.watch(service->beginning, POLLIN, [this, service](short) { begun(service, false); });
 }
 
-Outcome Services::spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms) {
+void Services::limit_group(Service *service) {
+	const ServiceSpec &spec = service->spec;
+	if (spec.cpu_milli > 0 && !cgroup_write(spec.name, "cpu", spec.cpu_milli, service->pid).ok())
+		service->missing = "no cgroup controller for cpu: its limit does not hold";
+	if (spec.memory_bytes > 0 && !cgroup_write(spec.name, "memory", spec.memory_bytes, service->pid).ok())
+		service->missing = "no cgroup controller for memory: its limit does not hold";
+}
+
+// The program runs, or has said why it does not. over: the process has ended.
+void Services::begun(Service *service, bool over) {
+	char text[512];
+	ssize_t told = read(service->beginning, text, sizeof text); // 0 once exec has succeeded
+	if (told < 0 && errno == EAGAIN && !over)
+		return;
+	loop_.unwatch(service->beginning);
+	close(service->beginning);
+	service->beginning = -1;
+	loop_.cancel(service->begins_by);
+	std::vector<Done> waiting, stopping;
+	waiting.swap(service->starting);
+	std::string name = service->spec.name;
+	Outcome outcome{Outcome::kOk, service->missing};
+	if (told > 0) {
+		stopping.swap(service->stopping);
+		loop_.cancel(service->killer);
+		outcome = Outcome::failed(std::string(text, static_cast<size_t>(told)));
+		service->pid = 0; // reaped like any other child
+		service->starts--;
+		service->state = service->told_to_stop ? kStopped : kExited;
+		service->exit_code = 127;
+		service->since_ms = Loop::wall_ms();
+		service->unrecorded = !record(*service).ok();
+	} else if (!over) {
+		limit_group(service);
+		outcome.message = service->missing;
+	}
+	changed_(name, false);
+	for (Done &done : waiting)
+		done(outcome);
+	for (Done &done : stopping)
+		done(Outcome::fine());
+}
+
+void Services::not_in_time(Service *service) {
+	service->late = true;
+	loop_.unwatch(service->beginning);
+	close(service->beginning);
+	service->beginning = -1;
+	kill_group(*service, SIGKILL);
+	std::vector<Done> waiting;
+	waiting.swap(service->starting);
+	std::string why = service->spec.name + ": it did not begin within " + std::to_string(answer_within_ms_) + " ms: its directory or its program does not answer";
+	for (Done &done : waiting)
+		done(Outcome::failed(why));
+}
+
+void Services::spawn(const std::string &name, const std::string &user, const std::vector<std::string> &argv, int64_t timeout_ms, Done done) {
 	if (services_.count(name) > 0)
-		return Outcome::refused(name + " was spawned already");
+		return done(Outcome::refused(name + " was spawned already"));
 	auto service = std::make_unique<Service>();
 	service->spec.name = name;
 	service->spec.argv = argv;
 	service->spec.user = user;
 	service->spec.once = true;
+	Outcome own = user.empty() ? own_user(name, false, &service->spec.own_uid) : Outcome::fine();
+	if (!own.ok())
+		return done(own);
 	services_[name] = std::move(service);
-	Outcome started = start(name);
-	if (!started.ok()) {
-		services_.erase(name);
-		return started;
-	}
-	loop_.after(timeout_ms, [this, name] { stop(name, [](Outcome) {}); });
-	// Remembered long enough to be asked about.
-	loop_.after(timeout_ms + 600000, [this, name] {
-		auto found = services_.find(name);
-		if (found != services_.end() && found->second->state != kRunning) {
-			unlink((directory_ + "/" + name + ".run").c_str());
-			services_.erase(found);
-		}
+	start(name, [this, name, timeout_ms, done](Outcome started) {
+		if (started.ok())
+			loop_.after(timeout_ms, [this, name] { stop(name, [](Outcome) {}); });
+		loop_.after(started.ok() ? timeout_ms + kRememberedMs : 0, [this, name] { forget_program(name); });
+		done(started);
 	});
-	return started;
+}
+
+// It was remembered long enough to be asked about.
+void Services::forget_program(const std::string &name) {
+	auto found = services_.find(name);
+	if (found == services_.end())
+		return;
+	if (found->second->state == kRunning) // it was killed, and has not ended
+		return void(loop_.after(kRememberedMs, [this, name] { forget_program(name); }));
+	unlink((directory_ + "/" + name + ".run").c_str());
+	services_.erase(found);
 }
 
 void Services::kill_group(const Service &service, int signal) const {
 	// A session of its own: the group is named by the leader's pid, which is not reused before it is reaped.
-	if (lives({service.pid, service.start_ticks}))
-		kill(-service.pid, signal);
+	// In the instant after the fork it has no session yet.
+	if (lives({service.pid, service.start_ticks}) && kill(-service.pid, signal) != 0 && errno == ESRCH)
+		kill(service.pid, signal);
 }
 
 void Services::stop(const std::string &name, Done done) {
@@ -397,7 +374,18 @@ void Services::stop(const std::string &name, Done done) {
 		return;
 	kill_group(*service, service->spec.stop_signal);
 	kill_group(*service, SIGCONT); // a frozen one would never see it
-	service->killer = loop_.after(service->spec.stop_grace_ms, [this, service] { kill_group(*service, SIGKILL); });
+	service->killer = loop_.after(service->spec.stop_grace_ms, [this, service] { make_stop(service); });
+}
+
+// One that waits in the kernel may not end even so: whoever waits for that is told.
+void Services::make_stop(Service *service) {
+	kill_group(*service, SIGKILL);
+	service->killer = loop_.after(kKilledWithinMs, [service] {
+		std::vector<Done> waiting;
+		waiting.swap(service->stopping);
+		for (Done &done : waiting)
+			done(Outcome::failed(service->spec.name + ": it was killed, and does not end"));
+	});
 }
 
 Outcome Services::intend(const std::string &name, Intent by) {
@@ -430,8 +418,11 @@ void Services::stop_all(std::function<void()> done) {
 }
 
 void Services::ended(Service *service, int code, int signal) {
+	if (service->beginning >= 0)
+		begun(service, true);
 	if (service->state != kRunning)
 		return;
+	service->late = false;
 	if (service->pidfd >= 0) {
 		loop_.unwatch(service->pidfd);
 		close(service->pidfd);
@@ -470,7 +461,7 @@ void Services::reap() {
 		waitpid(pid, &status, 0);
 		if (service != nullptr) {
 			ended(service, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-		} else if (!helper_ended(pid, status) && on_other) {
+		} else if (!apart_.ended(pid, status) && !helper_ended(pid, status) && on_other) {
 			on_other(pid, status);
 		}
 	}
@@ -516,8 +507,14 @@ void Services::rotate_logs() {
 	for (const auto &[name, service] : services_) {
 		struct stat at;
 		std::string path = directory_ + "/" + name + ".log";
-		if (stat(path.c_str(), &at) == 0 && at.st_size > service->spec.log_bytes)
-			rotate_log(path, agent_uid_);
+		if (!service->rotating && lstat(path.c_str(), &at) == 0 && at.st_size > service->spec.log_bytes) {
+			service->rotating = true;
+			apart_.run("log " + name, kCopies * answer_within_ms_, [path, owner = agent_uid_](Encoder *) { return rotate_log(path, owner); }, [this, name = name](const Outcome &, const std::string &) {
+				auto found = services_.find(name);
+				if (found != services_.end())
+					found->second->rotating = false;
+			});
+		}
 		if (service->unrecorded)
 			service->unrecorded = !record(*service).ok();
 	}

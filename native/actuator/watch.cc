@@ -28,6 +28,7 @@ constexpr int64_t kFirstPauseMs = 500, kMaxPauseMs = 30000;
 constexpr int64_t kPingMs = 5000;
 constexpr int kWatchdogSeconds = 60;
 constexpr size_t kMaxSeen = 2000;
+constexpr size_t kMaxThreads = 256; // looked at
 
 std::string of_process(pid_t pid, const char *file) {
 	std::string text;
@@ -66,7 +67,8 @@ std::string seen_of(pid_t pid) {
 	}
 	std::string tasks = "/proc/" + std::to_string(pid) + "/task";
 	DIR *dir = opendir(tasks.c_str());
-	while (dirent *entry = dir == nullptr ? nullptr : readdir(dir)) {
+	size_t looked = 0;
+	while (dirent *entry = dir == nullptr || ++looked > kMaxThreads ? nullptr : readdir(dir)) {
 		std::string thread = "task/" + std::string(entry->d_name) + "/", state = of_process(pid, (thread + "stat").c_str());
 		size_t paren = state.rfind(')');
 		if (paren != std::string::npos && state.compare(paren, 3, ") D") == 0)

@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { loadavg } from 'node:os';
 import type { AgentStatus } from '../../node/agent.ts';
-import { type RealAgent, RealSwarm } from '../support/agents.ts';
+import { AS_AGENT, type RealAgent, RealSwarm } from '../support/agents.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
 const QUIET_MS = 20_000;
@@ -30,7 +30,7 @@ const service = (port: number): string =>
   `mode = "act"
 [[service]]
 name = "web"
-command = ["${process.execPath}", "-e", "require('net').createServer((c) => c.end()).listen(${port}, '127.0.0.1')"]
+${AS_AGENT}command = ["${process.execPath}", "-e", "require('net').createServer((c) => c.end()).listen(${port}, '127.0.0.1')"]
 port = ${port}
 `;
 

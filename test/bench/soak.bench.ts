@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { AgentStatus } from '../../node/agent.ts';
 import type { Incident } from '../../node/detection/incident.ts';
-import { freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { AS_AGENT, freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { ask } from '../support/ask.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
@@ -79,7 +79,7 @@ const SERVER =
 async function configured(name: string): Promise<string> {
   const port = await freePort();
   const command = [process.execPath, '-e', SERVER, String(port)].map((part) => JSON.stringify(part)).join(', ');
-  return `mode = "act"\n[[service]]\nname = "web-${name}"\ncommand = [${command}]\nport = ${port}\ncheck = { kind = "http", path = "/" }\n`;
+  return `mode = "act"\n[[service]]\nname = "web-${name}"\n${AS_AGENT}command = [${command}]\nport = ${port}\ncheck = { kind = "http", path = "/" }\n`;
 }
 
 /** One agent through all its lives. */

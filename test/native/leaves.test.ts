@@ -2,9 +2,10 @@
 // of its own, and good once, across crashes of the actuator too.
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Step } from '../../swarm/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { LeaveWorld } from '../support/leaves.ts';
@@ -26,10 +27,14 @@ afterEach(async () => {
 });
 beforeAll(buildSanitized);
 
-async function make(more: readonly string[] = ['--judge', launcherPath, '--owned'], policy = POLICY) {
+async function make(
+  more: readonly string[] = ['--judge', launcherPath, '--owned'],
+  policy = POLICY,
+  under: readonly string[] = [],
+) {
   const test = new TestActuator();
   cleanups.push(() => test.stop());
-  await test.start({ policy, arguments: more });
+  await test.start({ policy, arguments: more, under });
   return { test, client: await test.client(SERVICES) };
 }
 
@@ -130,12 +135,74 @@ describe('what is certified', () => {
     expect(existsSync(join(silent.test.state, 'leave'))).toBe(false);
   });
 
+  it('is not armed for an agent that another one has followed, or that is gone, while its leave was judged', async () => {
+    const judge = join(mkdtempSync(join(tmpdir(), 'kalos-go-')), 'go');
+    cleanups.push(() => rmSync(dirname(judge), { recursive: true }));
+    chmodSync(dirname(judge), 0o755);
+    const { test, client } = await make(['--judge', program(`while [ ! -e ${judge} ]; do sleep 0.02; done`)]);
+    await client.close();
+    const steps = [
+      [
+        ['service.stop', 'web'],
+        ['service.start', 'web'],
+      ],
+    ];
+    const [gone, old, fresh] = [await test.raw(), await test.raw(), await test.raw()];
+    await gone.ask('hello');
+    gone.send(encodeCbor([1, 9, 'arm', 'of-gone', FIRE_MS, steps, new Uint8Array([1])]));
+    await gone.ask('beat', 0); // it was taken
+    gone.socket.destroy();
+    await old.ask('hello');
+    const late = old.ask('arm', 'of-old', FIRE_MS, steps, new Uint8Array([1]));
+    await old.ask('beat', 0);
+    await fresh.ask('hello');
+    writeFileSync(judge, '');
+    expect(await late).toMatchObject({ code: 3, message: expect.stringContaining('stale term') });
+    for (const id of ['of-gone', 'of-old'])
+      expect(await fresh.ask('confirm', id)).toMatchObject({ code: 1, message: `${id}: no such change` });
+  });
+
+  it('can be a program, a block device, and a log that a rotation moves; of what is no primitive nobody knows', async () => {
+    const policy = `allow program /bin/echo\ncertify program /bin/echo\nallow block vda\ncertify block vda\nallow path /srv\ncertify path /srv/app.log.2\n`;
+    const { client } = await make(undefined, policy);
+    const lacks = (rule: string) => ({
+      ok: false,
+      code: 'refused',
+      message: expect.stringContaining(`it takes leave (certify ${rule})`),
+    });
+    for (const [primitive, rule] of [
+      [['spawn', '', ['/bin/echo'], 1_000], 'program /bin/echo'],
+      [['block.write', 'vda', 'scheduler', 'none'], 'block vda'],
+      [['file.rotate', '/srv/app.log', 3], 'path /srv/app.log.2'],
+    ] as const)
+      expect(await client.arm('p-1', FIRE_MS, [{ do: primitive, undo: undefined }])).toMatchObject(lacks(rule));
+    const unknown = ['shell', 'id'] as unknown as Step['do'];
+    for (const step of [
+      { do: unknown, undo: undefined },
+      { do: OTHER[0]?.do ?? unknown, undo: unknown },
+    ])
+      expect(await client.arm('p-2', FIRE_MS, [step], new Uint8Array([1]))).toMatchObject({
+        code: 'refused',
+        message: 'no such primitive, or not with these arguments',
+      });
+    expect(await client.arm('p-3', FIRE_MS, [{ do: ['file.rotate', '/srv/app.log', 1], undo: undefined }])).toEqual({ ok: true });
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is judged as the agent is by an actuator that is its own', async () => {
+    const { test, client } = await make(['--judge', program('id -u'), '--owned']);
+    expect(await client.arm('plan-1', FIRE_MS, STOP, new Uint8Array([1]))).toEqual({ ok: true });
+    expect(readFileSync(join(test.state, 'leave'), 'utf8')).toBe('0\n');
+  });
+
   it.skipIf(process.getuid?.() !== 0)(
     'is judged without privileges, and what the judge says is kept before anything is armed',
     async () => {
-      const { test, client } = await make(['--judge', program('echo "a warning" >&2; id -u')]);
+      const { test, client } = await make(['--judge', program('echo "a warning" >&2; id -u; id -g; id -G')], POLICY, [
+        'setpriv',
+        '--groups=4242',
+      ]);
       expect(await client.arm('plan-1', FIRE_MS, STOP, new Uint8Array([1]))).toEqual({ ok: true });
-      expect(readFileSync(join(test.state, 'leave'), 'utf8')).toBe('65534\n');
+      expect(readFileSync(join(test.state, 'leave'), 'utf8')).toBe('65534\n65534\n65534\n');
     },
   );
 });

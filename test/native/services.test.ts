@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
@@ -14,6 +15,7 @@ import { eventually } from '../support/clock.ts';
 import { patient } from '../support/patience.ts';
 
 const ROOT = process.getuid?.() === 0;
+const OWN = userInfo().username;
 const LONG_MS = 60_000;
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -263,7 +265,10 @@ describe('a service', () => {
     const { client } = await make([sh('shared', 'exec sleep 600', { failover: true, user: 'nobody-at-all' })]);
     const until = { monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) + 30_000, wallMs: Date.now() + 30_000 };
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
-    expect(await client.hold('shared', until, 41)).toMatchObject({ ok: false, message: 'shared: no user nobody-at-all' });
+    expect(await client.hold('shared', until, 41)).toMatchObject({
+      ok: false,
+      message: 'shared: no user nobody-at-all in /etc/passwd',
+    });
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: false });
     expect(await client.release('shared')).toEqual({ ok: true });
     expect(sampleOf(client, 'shared')).toMatchObject({ state: 'stopped', onPurpose: true });
@@ -276,8 +281,8 @@ describe('a service', () => {
     writeFileSync(file, 'begin\n');
     await test.start({ policy: `allow path ${test.directory}\n` });
     const client = await test.client([
-      sh('writer', `exec 3>>${file}; echo one >&3; echo ready; while :; do sleep 0.05; done`),
-      sh('reader', `exec 3<${file}; echo ready; while :; do sleep 0.05; done`),
+      sh('writer', `exec 3>>${file}; echo one >&3; echo ready; while :; do sleep 0.05; done`, { user: OWN }),
+      sh('reader', `exec 3<${file}; echo ready; while :; do sleep 0.05; done`, { user: OWN }),
     ]);
     for (const name of ['writer', 'reader']) {
       await client.bringUp(name);

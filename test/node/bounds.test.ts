@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RealAgent, RealSwarm } from '../support/agents.ts';
+import { AS_AGENT, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'kalos-bounds-'));
@@ -18,11 +18,11 @@ const CONFIG = `
 mode = "act"
 [[service]]
 name = "leaky"
-command = ["${process.execPath}", "${join(place, 'leak.cjs')}"]
+${AS_AGENT}command = ["${process.execPath}", "${join(place, 'leak.cjs')}"]
 bounds = { memory_bytes = 200000000 }
 [[service]]
 name = "forking"
-command = ["sh", "-c", "${FORKS}"]
+${AS_AGENT}command = ["sh", "-c", "${FORKS}"]
 bounds = { processes = 5 }
 `;
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { AS_AGENT, freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 
 const FAR_MS = 90_000;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   writeFileSync(join(place, 'actuator.policy'), 'certify service shop\n', { mode: 0o600 });
   const port = await freePort();
   const command = [process.execPath, '-e', `require("node:http").createServer((_, a) => a.end()).listen(${port}, "127.0.0.1")`];
-  const shop = `[[service]]\nname = "shop"\ncritical = true\nport = ${port}\ncommand = ${JSON.stringify(command)}\n`;
+  const shop = `[[service]]\nname = "shop"\n${AS_AGENT}critical = true\nport = ${port}\ncommand = ${JSON.stringify(command)}\n`;
   for (const name of NAMES)
     await swarm.start(name, `mode = "act"\n${name === 'anna' ? shop : ''}`, undefined, name === 'anna' ? place : undefined);
   agent = swarm.agents[0] as RealAgent;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
 import type { Explanation } from '../../node/query/explain.ts';
 import type { QueryAnswer } from '../../node/query/query.ts';
-import { freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
+import { AS_AGENT, freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
 import { patient } from '../support/patience.ts';
@@ -24,7 +24,7 @@ const brief = ({ name, coordinator, members }: AgentStatus) =>
 
 beforeAll(async () => {
   const port = await freePort();
-  const service = `mode = "act"\n[[service]]\nname = "web"\ncommand = [${[process.execPath, '-e', SERVER, String(port)].map((part) => JSON.stringify(part)).join(', ')}]\nport = ${port}\n`;
+  const service = `mode = "act"\n[[service]]\nname = "web"\n${AS_AGENT}command = [${[process.execPath, '-e', SERVER, String(port)].map((part) => JSON.stringify(part)).join(', ')}]\nport = ${port}\n`;
   alpha = await swarm.start('alpha', '');
   [beta, gamma] = await Promise.all([swarm.start('beta', service), swarm.start('gamma', '')]);
   await eventually('all to see three alive, named, and one coordinator', async () => {

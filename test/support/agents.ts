@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { MemberRow } from '../../node/agent/roll.ts';
@@ -12,6 +12,9 @@ import { ask, askRows, type Row } from './ask.ts';
 import { eventually } from './clock.ts';
 
 const KALOS = join(findPackage().root, 'bin', 'kalos');
+
+/** A line of a service that does what the agent's user can: reads or writes where a test looks, runs a test's own Node. */
+export const AS_AGENT = `user = "${userInfo().username}"\n`;
 
 export interface RealAgent {
   name: string;

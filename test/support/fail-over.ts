@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { NovaAnswer } from '../../node/api/order-routes.ts';
 import type { Incident } from '../../node/detection/incident.ts';
 import type { Explanation } from '../../node/query/explain.ts';
-import { freePort, type RealAgent, RealSwarm } from './agents.ts';
+import { AS_AGENT, freePort, type RealAgent, RealSwarm } from './agents.ts';
 import { eventually } from './clock.ts';
 
 const NAMES = ['anna', 'bert', 'cleo', 'dora', 'emil'];
@@ -112,7 +112,7 @@ export class FailOverRange {
   #config(name: string): string {
     const curse = this.#curse(name);
     const command = [process.execPath, '-e', PROGRAM, String(this.#port), String(this.#resourcePort), curse, name];
-    return `mode = "act"\n[[service]]\nname = "db"\nfailover = true\nport = ${this.#port}\ncommand = ${JSON.stringify(command)}\n`;
+    return `mode = "act"\n[[service]]\nname = "db"\n${AS_AGENT}failover = true\nport = ${this.#port}\ncommand = ${JSON.stringify(command)}\n`;
   }
 
   #curse(name: string): string {

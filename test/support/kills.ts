@@ -8,7 +8,7 @@ import { findPackage } from '../../node/adapters/package.ts';
 import type { ActAnswer } from '../../node/api/routes.ts';
 import type { AuditVerification } from '../../node/cli/audit.ts';
 import type { SeededRandom } from '../../sim/random.ts';
-import { kalos, type RealAgent, RealSwarm } from './agents.ts';
+import { AS_AGENT, kalos, type RealAgent, RealSwarm } from './agents.ts';
 import { ask } from './ask.ts';
 import { eventually } from './clock.ts';
 
@@ -89,7 +89,7 @@ export class KillRange {
 
   get #config(): string {
     return Array.from({ length: SERVICES }, (_, i) => {
-      return `[[service]]\nname = "noted-${i}"\ncommand = ["sh", "-c", "echo started ${i} >> ${this.#starts}; exec sleep 600"]\n`;
+      return `[[service]]\nname = "noted-${i}"\n${AS_AGENT}command = ["sh", "-c", "echo started ${i} >> ${this.#starts}; exec sleep 600"]\n`;
     }).join('');
   }
 

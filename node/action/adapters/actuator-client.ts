@@ -43,8 +43,8 @@ const MAX_PROGRAMS = 256;
 /** In the place of `on purpose`. */
 const ON_PURPOSE = 1;
 const BY_POLICY = 2;
-/** Told among its capabilities: `confirm` takes whose it is, and there is a heartbeat. */
-const FEATURES: readonly string[] = ['intent', 'beat'];
+/** Told among its capabilities: `confirm` takes whose it is, there is a heartbeat, and services run as users of their own. */
+const FEATURES: readonly string[] = ['intent', 'beat', 'own-users'];
 const EXEC_CHECK_MS = 5_000;
 const DEFAULT_GRACE_MS = 5_000;
 const DEFAULT_LOG_BYTES = 10 * 1024 * 1024;
@@ -123,6 +123,7 @@ export class ActuatorClient implements Actuator {
   #closing = false;
   #reconnecting = false;
   #owned = false;
+  #usersTold = false;
   /** By this client: nothing of an earlier life can be in it. */
   #started = false;
   #onExit: (name: string) => void = () => undefined;
@@ -214,7 +215,20 @@ export class ActuatorClient implements Actuator {
     if (!declared.ok) throw new Error(`the actuator refuses the services: ${declared.message}`);
     if (this.#features.includes('beat')) this.#heartbeat ??= new Heartbeat((flags) => this.#ask('beat', flags));
     const services = await this.#ask('services');
+    this.#tellUsers();
     if (services.ok) for (const sample of z.array(sampleSchema).parse(services.value)) this.#changed(sample, true);
+  }
+
+  /** Once: whom the services run as that say nothing of it. */
+  #tellUsers(): void {
+    const plain = this.#options.services.filter(({ unit, user }) => unit === undefined && user === undefined);
+    if (this.#usersTold || plain.length === 0) return;
+    this.#usersTold = true;
+    const names = plain.map(({ name }) => name).join(', ');
+    const what = this.#features.includes('own-users')
+      ? 'services without `user` run as users of their own, which have no files'
+      : "services without `user` run as the agent's user and can do what it can, as the actuator is not root's or is older than 0.4.0";
+    this.#options.log('info', `${what}: ${names}`);
   }
 
   #lost(socket: Socket): void {

@@ -187,7 +187,7 @@ const processSpawn = changeTool(
     look: async (call) => ({ ok: true, before: { program: call.command[0] ?? '' } }),
     refusal: (_call, { program }) => (String(program).startsWith('/') ? undefined : 'a program is named by its absolute path'),
     dryRun: (call) => [
-      `runs ${JSON.stringify(call.command)} as ${call.user ?? 'the agent’s user'}, for ${call.timeout_s} s at most`,
+      `runs ${JSON.stringify(call.command)} as ${call.user ?? 'a user of its own'}, for ${call.timeout_s} s at most`,
     ],
     steps: (call) => [{ do: ['spawn', call.user ?? '', call.command, call.timeout_s * 1_000], undo: ['spawn.end'] }],
     inverse: () => undefined,

@@ -2,7 +2,7 @@
 // Nothing of the host's own network is touched: the bridge has a namespace too, and all of it is removed in the end.
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findPackage } from '../../../node/adapters/package.ts';
@@ -81,6 +81,7 @@ export class RealMachine {
       [
         '[[service]]',
         `name = "${name}"`,
+        `user = "${userInfo().username}"`, // it reads what the run writes beside it
         `command = ${JSON.stringify(serviceCommand(port, this.control(name)))}`,
         ...(port === undefined ? [] : [`port = ${port}`]),
       ].join('\n'),

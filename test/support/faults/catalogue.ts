@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { AS_AGENT } from '../agents.ts';
 import { eventually } from '../clock.ts';
 import { type Fault, MIB, note } from './fault.ts';
 import type { Place } from './place.ts';
@@ -464,7 +465,7 @@ const certificateExpiring: Fault = {
     makeCertificate(file, 90);
     Object.assign(note(place), { file });
     const task = `renew-${place.service}`.slice(0, 40);
-    return `${place.declared()}[[service]]\nname = "${task}"\ncommand = ${JSON.stringify(certificateCommand(file, 90))}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${place.service}"\n`;
+    return `${place.declared()}[[service]]\nname = "${task}"\n${AS_AGENT}command = ${JSON.stringify(certificateCommand(file, 90))}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${place.service}"\n`;
   },
   grant: (place) => `allow path ${place.path('tls')}\n`,
   inject: (place) => {
@@ -516,7 +517,7 @@ const certificateCached: Fault = {
       'renew',
       ...certificateCommand(file, 90),
     ];
-    return `${place.declared()}[[service]]\nname = "${server}"\ncommand = ${JSON.stringify(command)}\nport = ${port}\n[[service]]\nname = "${task}"\ncommand = ${JSON.stringify(renew)}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${server}"\n`;
+    return `${place.declared()}[[service]]\nname = "${server}"\n${AS_AGENT}command = ${JSON.stringify(command)}\nport = ${port}\n[[service]]\nname = "${task}"\n${AS_AGENT}command = ${JSON.stringify(renew)}\ntask = true\n[[certificate]]\npath = "${file}"\nrenew = "${task}"\nreload = "${server}"\n`;
   },
   grant: (place) => `allow path ${place.path('tls')}\n`,
   // The server goes on with the one of its start until it is told: so that is made to end soon, too.

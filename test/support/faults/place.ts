@@ -8,6 +8,7 @@ import { findPackage } from '../../../node/adapters/package.ts';
 import type { AgentStatus } from '../../../node/agent.ts';
 import type { Incident } from '../../../node/detection/incident.ts';
 import type { SeededRandom } from '../../../sim/random.ts';
+import { AS_AGENT } from '../agents.ts';
 import { ask } from '../ask.ts';
 import { eventually } from '../clock.ts';
 import { patient } from '../patience.ts';
@@ -204,6 +205,7 @@ export class Place {
     return [
       '[[service]]',
       `name = "${this.service}"`,
+      AS_AGENT.trimEnd(),
       `command = ${JSON.stringify(command)}`,
       `port = ${this.port}`,
       ...(keys.some((key) => key.startsWith('check')) ? [] : ['check = { kind = "http", path = "/" }']),
@@ -215,7 +217,7 @@ export class Place {
   get #bystanderToml(): string {
     const { name, port } = this.#bystander;
     const command = [this.victim, 'serve', String(port), name, join(this.root, 'nobody')];
-    return `[[service]]\nname = "${name}"\ncommand = ${JSON.stringify(command)}\nport = ${port}\ncheck = { kind = "http", path = "/" }\n`;
+    return `[[service]]\nname = "${name}"\n${AS_AGENT}command = ${JSON.stringify(command)}\nport = ${port}\ncheck = { kind = "http", path = "/" }\n`;
   }
 
   async startAgent(toml: string, grants: string): Promise<void> {

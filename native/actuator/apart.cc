@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apart.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <set>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+constexpr size_t kMaxChildren = 16; // those that cannot be killed among them
+constexpr size_t kMaxJobs = 256;
+constexpr size_t kMaxAnswerBytes = 4 << 20;
+
+// The child: nothing of what the actuator has open but its errors and the answer (a lock outlives whoever took it).
+[[noreturn]] void work_apart(const Apart::Work &work, int answer, pid_t parent) {
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(1);
+	if (answer > 3)
+		syscall(SYS_close_range, 3u, static_cast<unsigned>(answer - 1), 0u);
+	syscall(SYS_close_range, static_cast<unsigned>(answer + 1), ~0u, 0u);
+	Encoder items, body;
+	Outcome outcome = work(&items);
+	body.array(3).number(outcome.code).text(outcome.message).bytes(items.data());
+	const std::string &bytes = body.data();
+	for (size_t at = 0; at < bytes.size();) {
+		ssize_t wrote = write(answer, bytes.data() + at, bytes.size() - at);
+		if (wrote <= 0)
+			_exit(1);
+		at += static_cast<size_t>(wrote);
+	}
+	_exit(0);
+}
+
+} // namespace
+
+int memory_file(const std::string &content) {
+	int fd = memfd_create("kalos", MFD_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	for (size_t at = 0; at < content.size();) {
+		ssize_t wrote = write(fd, content.data() + at, content.size() - at);
+		if (wrote <= 0) {
+			close(fd);
+			return -1;
+		}
+		at += static_cast<size_t>(wrote);
+	}
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+std::string memory_content(int fd, size_t limit) {
+	std::string content(limit + 1, '\0');
+	size_t length = 0;
+	for (ssize_t got; length < content.size() && (got = pread(fd, content.data() + length, content.size() - length, static_cast<off_t>(length))) > 0;)
+		length += static_cast<size_t>(got);
+	content.resize(length);
+	return content;
+}
+
+void Apart::run(const std::string &lane, int64_t within_ms, Work work, Told told) {
+	if (jobs_.size() >= kMaxJobs)
+		return told(Outcome::failed("256 operations wait already"), "");
+	if (stuck(lane))
+		return told(Outcome::failed("nothing was done: an operation before it does not end"), "");
+	jobs_[next_serial_++] = Job{lane, within_ms, std::move(work), std::move(told)};
+	next();
+}
+
+// Whether it would wait for one that does not end.
+bool Apart::stuck(const std::string &lane) const {
+	size_t children = 0;
+	for (const auto &[serial, job] : jobs_) {
+		if (job.told)
+			continue;
+		children++;
+		if (!lane.empty() && job.lane == lane)
+			return true;
+	}
+	return children >= kMaxChildren;
+}
+
+void Apart::next() {
+	size_t children = 0;
+	for (const auto &[serial, job] : jobs_)
+		children += job.pid != 0;
+	std::set<std::string> taken;
+	std::vector<uint64_t> failed;
+	for (auto &[serial, job] : jobs_) {
+		bool free = job.lane.empty() || taken.insert(job.lane).second;
+		if (job.pid != 0 || !free || children >= kMaxChildren)
+			continue;
+		if (begin(serial, &job))
+			children++;
+		else
+			failed.push_back(serial);
+	}
+	for (uint64_t serial : failed)
+		fail(serial, "no process for it can be started");
+}
+
+bool Apart::begin(uint64_t serial, Job *job) {
+	pid_t self = getpid();
+	job->answer = memory_file("");
+	pid_t pid = job->answer < 0 ? -1 : fork();
+	if (pid == 0)
+		work_apart(job->work, job->answer, self);
+	if (pid < 0)
+		return false;
+	job->pid = pid;
+	job->timeout = loop_.after(job->within_ms, [this, serial] { late(serial); });
+	return true;
+}
+
+void Apart::late(uint64_t serial) {
+	auto found = jobs_.find(serial);
+	if (found == jobs_.end())
+		return;
+	Job &job = found->second;
+	kill(job.pid, SIGKILL); // not reaped yet: the number is its own
+	Told told;
+	told.swap(job.told);
+	std::string lane = job.lane;
+	std::vector<uint64_t> behind;
+	for (const auto &[other, waiting] : jobs_)
+		if (waiting.pid == 0 && stuck(waiting.lane))
+			behind.push_back(other);
+	told(Outcome::failed("it did not end within " + std::to_string(job.within_ms) + " ms: what it works on does not answer"), "");
+	for (uint64_t other : behind)
+		fail(other, "nothing was done: an operation before it does not end");
+}
+
+void Apart::fail(uint64_t serial, const std::string &why) {
+	auto found = jobs_.find(serial);
+	if (found == jobs_.end())
+		return;
+	Job job = std::move(found->second);
+	jobs_.erase(found);
+	if (job.answer >= 0)
+		close(job.answer);
+	if (job.told)
+		job.told(Outcome::failed(why), "");
+}
+
+bool Apart::ended(pid_t pid, int status) {
+	auto found = jobs_.begin();
+	while (found != jobs_.end() && found->second.pid != pid)
+		++found;
+	if (found == jobs_.end())
+		return false;
+	Job job = std::move(found->second);
+	jobs_.erase(found);
+	loop_.cancel(job.timeout);
+	std::string bytes = memory_content(job.answer, kMaxAnswerBytes);
+	close(job.answer);
+	Value said;
+	const char *why;
+	bool whole = WIFEXITED(status) && WEXITSTATUS(status) == 0 && bytes.size() <= kMaxAnswerBytes &&
+		     decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &said, &why) && said.items.size() == 3;
+	if (job.told && whole)
+		job.told({static_cast<Outcome::Code>(said.items[0].number), said.items[1].text}, said.items[2].text);
+	else if (job.told)
+		job.told(Outcome::failed("its process ended before it was done"), "");
+	next();
+	return true;
+}

@@ -1,0 +1,129 @@
+// Services are not the agent: they run as users of their own, and the actuator takes no requests from what it has started.
+import { chmodSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
+import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
+import { buildSanitized, TestActuator } from '../support/actuator.ts';
+import { eventually } from '../support/clock.ts';
+import { Rival } from '../support/rival.ts';
+
+const ROOT = process.getuid?.() === 0;
+const OWN = userInfo().username;
+const [FIRST_USER, LAST_USER] = [61_184, 65_519];
+const REFUSED = 3;
+const LONG_MS = 60_000;
+const WHO = 'id -u; id -g; id -G; grep NoNewPrivs /proc/self/status';
+const cleanups: (() => unknown)[] = [];
+let rival: Rival;
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+beforeAll(() => {
+  buildSanitized();
+  rival = new Rival();
+});
+afterAll(() => rival.close());
+
+async function make(services: readonly ServiceSpec[], policy = ''): Promise<{ test: TestActuator; client: ActuatorClient }> {
+  const test = new TestActuator();
+  cleanups.push(() => test.stop());
+  await test.start({ policy });
+  chmodSync(test.directory, 0o755); // what keeps others out is the actuator's own
+  return { test, client: await test.client(services) };
+}
+
+const sh = (name: string, script: string, more: Partial<ServiceSpec> = {}): ServiceSpec => ({
+  name,
+  command: ['sh', '-c', script],
+  ...more,
+});
+
+const linesOf = (test: TestActuator, name: string, count: number): Promise<string[]> =>
+  eventually(`what ${name} says`, () => {
+    const lines = readFileSync(join(test.state, 'services', `${name}.log`), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+    return lines.length >= count ? lines : undefined;
+  });
+
+describe.skipIf(!ROOT)('a service without a user', () => {
+  it('runs as one of its own, of no group else and without new privileges, the same at each start; so do its checks', async () => {
+    const check = { kind: 'exec', command: ['sh', '-c', WHO] } as const;
+    const services = [sh('one', `${WHO}; exec sleep 600`, { check }), sh('two', `${WHO}; exec sleep 600`)];
+    const { test, client } = await make(services);
+    for (const { name } of services) expect(await client.bringUp(name)).toEqual({ ok: true });
+    const [one = [], two = []] = [await linesOf(test, 'one', 4), await linesOf(test, 'two', 4)];
+    for (const [uid, gid, groups, privileges] of [one, two]) {
+      expect(Number(uid)).toBeGreaterThanOrEqual(FIRST_USER);
+      expect(Number(uid)).toBeLessThanOrEqual(LAST_USER);
+      expect([gid, groups, privileges]).toEqual([uid, uid, 'NoNewPrivs:\t1']);
+    }
+    expect(one[0]).not.toBe(two[0]);
+    expect(await client.checkService('one', 5_000)).toBe('open');
+    await client.close();
+    await test.kill('SIGTERM');
+    await test.start();
+    const again = await test.client([sh('zero', 'true'), ...services.toReversed()]); // whatever else is declared, and in which order
+    await again.bringUp('one');
+    expect((await linesOf(test, 'one', 8))[4]).toBe(one[0]);
+  });
+
+  it('reads nothing of the actuator’s, and does not reach its socket', async () => {
+    const { test, client } = await make([]);
+    const own = ['term', 'sock', 'actuator.log', 'services/spy.log', 'services/users', 'archive', 'changes'];
+    const script = `${own.map((name) => `cat ${join(test.state, name)}/. ${join(test.state, name)}`).join('; ')}; ${rival.program} hello ${test.socket}; echo done`;
+    const spying = await test.client([sh('spy', `(${script}) 2>&1 | grep -v denied | grep -v 'Not a directory'`)]);
+    await client.close();
+    await spying.bringUp('spy');
+    expect(await linesOf(test, 'spy', 1)).toEqual(['done']);
+  });
+
+  it('is the agent’s where it is told to be, but where the policy denies that', async () => {
+    const services = [sh('mine', `${WHO}; exec sleep 600`, { user: OWN })];
+    const { test, client } = await make(services);
+    expect(await client.bringUp('mine')).toEqual({ ok: true });
+    expect((await linesOf(test, 'mine', 4))[0]).toBe(String(process.getuid?.()));
+    const denied = await make(services, `deny user ${OWN}\n`);
+    expect(await denied.client.bringUp('mine')).toMatchObject({ ok: false, code: 'refused' });
+  });
+});
+
+describe('what the actuator has started', () => {
+  const hello = (test: TestActuator, ...more: string[]): string => [rival.program, 'hello', test.socket, ...more].join(' ');
+  const answers = async (test: TestActuator, name: string, count: number): Promise<Set<string>> =>
+    new Set(await linesOf(test, name, count));
+
+  it('cannot take it over, though it runs as the agent’s user: near, and as an orphan of another session', async () => {
+    const { test } = await make([]);
+    const client = await test.client([sh('rival', `${hello(test)}; ${hello(test, 'away')}; exec sleep 600`, { user: OWN })]);
+    await client.bringUp('rival');
+    expect(await answers(test, 'rival', 2)).toEqual(new Set([`near answered ${REFUSED}`, `away answered ${REFUSED}`]));
+    expect(await client.bringUp('rival')).toEqual({ ok: true }); // its agent's term is the last
+    expect(test.log()).toContain('the actuator takes no requests from what it has started itself');
+  });
+
+  it('cannot after the actuator was killed, and another one has it', async () => {
+    const { test } = await make([]);
+    const script = `trap 'exit 0' TERM; while :; do ${hello(test)} 2>/dev/null; sleep 0.1; done`;
+    const client = await test.client([sh('rival', script, { user: OWN })]);
+    await client.bringUp('rival');
+    const before = (await linesOf(test, 'rival', 1)).length;
+    await test.kill();
+    await test.start();
+    expect(await answers(test, 'rival', before + 5)).toEqual(new Set([`near answered ${REFUSED}`]));
+  });
+
+  it('cannot as a spawned program, or as a check', async () => {
+    const { test } = await make([], `allow program ${rival.program}\n`);
+    const command = [rival.program, 'hello', test.socket];
+    const check = { kind: 'exec', command: ['sh', '-c', `${hello(test)} | grep -q 'answered ${REFUSED}'`] } as const;
+    const client = await test.client([{ name: 'idle', command: ['sleep', '600'], user: OWN, check }]);
+    await client.bringUp('idle');
+    expect(await client.checkService('idle', 5_000)).toBe('open');
+    await client.arm('try', LONG_MS, [{ do: ['spawn', OWN, command, 5_000], undo: undefined }]);
+    expect(await client.apply('try', 0)).toEqual({ ok: true });
+    expect(await linesOf(test, 'spawn.try-0', 1)).toEqual([`near answered ${REFUSED}`]);
+  });
+});
