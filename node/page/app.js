@@ -51,7 +51,7 @@ async function api(path, body) {
 // Whether the agent answers at all
 
 /** When it answered last, and since when it owes an answer: a page that nobody looks at asks nothing. */
-const alive = { heardMs: Date.now(), askedMs: /** @type {number | undefined} */ (undefined) };
+const alive = { heardMs: Date.now(), askedMs: /** @type {number | undefined} */ (undefined), title: '' };
 
 /** Whatever it said: it is there. */
 function answered() {
@@ -65,12 +65,16 @@ function showSilence() {
   if (isSilent === document.body.classList.contains('stale')) return;
   document.body.classList.toggle('stale', isSilent);
   $('silent').hidden = !isSilent;
-  if (!isSilent) return;
+  if (!isSilent) {
+    document.title = alive.title; // until it is asked how it is
+    return;
+  }
+  alive.title = document.title;
   const since = new Date(alive.heardMs);
   $('silent').textContent =
     `This agent does not answer since ${since.toLocaleString()}. What is shown below is of then. The page asks again every second.`;
   $('state').textContent = 'no answer';
-  document.title = `No answer: ${document.title.replace(/^● /, '')}`;
+  document.title = `No answer: ${alive.title.replace(/^● /, '')}`;
 }
 
 const ask = (sql, timeoutMs = 4_000) => api('/v1/query', { sql, timeoutMs });
