@@ -105,8 +105,8 @@ const ARGUMENTS: Record<
   'sim run': ({ scenario }) => [scenario],
   'sim replay': ({ scenario }) => ['1@50', '--scenario', scenario],
 };
-/** Which starts agents of its own, and one that does not end, whose lines are looked at below. */
-const ELSEWHERE = ['sim real', 'watch'];
+/** Which starts agents of its own, one that does not end, whose lines are looked at below, and one that lists what `approve` does. */
+const ELSEWHERE = ['sim real', 'watch', 'reject'];
 
 describe('forms of output', () => {
   it('are the same for every command that has them, and parse', async () => {
@@ -179,7 +179,11 @@ describe('exit codes', () => {
     const without: string[] = [];
     await each(all, async (path) => {
       const { stdout } = await kalos(...path.split(' '), '--help');
-      if (!stdout.replace(/\s+/g, ' ').includes(exitsText(path).trim().replace(/\s+/g, ' '))) without.push(path);
+      const help = stdout.replace(/\s+/g, ' ');
+      if (!help.includes(exitsText(path).trim().replace(/\s+/g, ' '))) without.push(path);
+      // A time has its unit, in what is given and in what is there without it.
+      const unitless = help.match(/<(hours|minutes|seconds|ms)>|[<[]time[>\]] [^<[]*?\(default: \d+\)/)?.[0];
+      if (unitless !== undefined) without.push(`${path}: ${unitless}`);
     });
     expect(without).toEqual([]);
   });
