@@ -71,8 +71,8 @@ export function install(fresh, dist, keepsOld) {
   if (!keepsOld) for (const name of stale) rmSync(join(dist, name), { force: true });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const dist = join(root, 'dist');
+/** @param dist created where it is missing */
+export async function buildInto(dist) {
   mkdirSync(dist, { recursive: true });
   const fresh = mkdtempSync(join(dist, '.build-'));
   try {
@@ -82,3 +82,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     rmSync(fresh, { recursive: true, force: true });
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildInto(join(root, 'dist'));

@@ -6,10 +6,11 @@ import type { UpgradesAnswer } from '../../node/api/upgrade-routes.ts';
 import { kalos, RealSwarm } from '../support/agents.ts';
 import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
+import { patient } from '../support/patience.ts';
 import { ReleaseMaker } from '../support/releases.ts';
 
 const NAMES = ['anna', 'bert', 'cleo', 'dora', 'emil'];
-const SILENCE_S = 8;
+const SILENCE_S = Math.ceil(patient(8_000) / 1_000);
 const FAR_MS = 60_000;
 const CONFIG = `upgrades = true
 [[service]]
