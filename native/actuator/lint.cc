@@ -21,6 +21,11 @@ const char *const kLaunchers[] = {"ionice", "nice", "chrt", "taskset", "env", "t
 // Of settings that one rule opens with the rest of their tree.
 const char *const kDangerousTrees[] = {"kernel.", "fs.", "dev."};
 
+// Stopped, each of them shuts people out or takes the machine off its network.
+const char *const kWaysIn[] = {"ssh", "sshd", "dropbear", "dbus", "dbus-broker", "NetworkManager", "networking", "network", "wpa_supplicant", "dhcpcd", "dhclient", "connman",
+                               "netplan-wpa", "systemd-networkd", "systemd-resolved", "systemd-logind", "systemd-journald", "systemd-udevd", "nftables", "iptables", "firewalld",
+                               "ufw", "getty", "serial-getty", "tailscaled", "wg-quick", "openvpn"};
+
 template <size_t Size> bool is_one_of(const char *const (&names)[Size], const std::string &name) {
 	for (const char *known : names)
 		if (name == known)
@@ -86,8 +91,10 @@ std::string words(const Policy &policy, const std::string &kind, const std::stri
 		return "services and programs run as it" + std::string(name == "root" ? "; " : "") + (name == "root" ? kRoot : "");
 	if (kind == "process" || kind == "process-user")
 		return policy.protects_process(name) ? "allows nothing: it is protected, whatever a policy says" : "the agent can signal, end, limit and renice " + std::string(kind == "process" ? "processes of this name" : "this user's processes");
-	if (kind == "unit")
-		return "the agent can start, stop and restart it";
+	if (kind == "unit") {
+		bool is_way_in = is_one_of(kWaysIn, name.substr(0, name.find_first_of(".@")));
+		return "the agent can start, stop and restart it" + std::string(is_way_in ? "; stopped, it shuts people out or cuts the machine off" : "");
+	}
 	if (kind == "block")
 		return "the agent can set its queue";
 	std::string text = "the agent can set it";

@@ -245,6 +245,9 @@ describe('the linter', () => {
     ['allow sysctl kernel.', /weaken the whole machine.*name the keys/],
     ['allow sysctl kernel.core_pattern', /^allows nothing/],
     ['allow process sshd', /^allows nothing: it is protected/],
+    ['allow unit nginx.service', /^the agent can start, stop and restart it$/],
+    ['allow unit ssh.service', /; stopped, it shuts people out or cuts the machine off$/],
+    ['allow unit getty@tty1.service', /; stopped, it shuts people out/],
     ['allow net', /^the agent can block traffic/],
   ])('says of %s what it makes possible', async (rule, words) => {
     expect((await judged(`${rule}\n`))[rule]).toMatch(words);
