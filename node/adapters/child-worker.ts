@@ -112,7 +112,8 @@ export class ChildWorker {
     this.#running.clear();
     for (const one of others.reverse()) {
       clearTimeout(one.timer);
-      if (one === cause || one.again) one.reject(new Error(why));
+      if (one === cause) one.reject(new Error(why));
+      else if (one.again) one.reject(new Error('was interrupted twice, by what others asked: try again'));
       else this.#waiting.back(one.asker, { ...one, again: true });
     }
     this.#turn();

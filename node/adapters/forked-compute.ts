@@ -1,14 +1,15 @@
-// The Compute port on child processes: one for SQL, one for models, one that reads the machine.
-import type {
-  Classification,
-  Compute,
-  ExactValue,
-  InspectAnswer,
-  SqlAnswer,
-  SqlNeeds,
-  SqlValue,
-  TableRows,
-  TableShape,
+// The Compute port on child processes: two for SQL (the owner's, everybody else's), one for models, one that reads the machine.
+import {
+  type Classification,
+  type Compute,
+  type ExactValue,
+  type InspectAnswer,
+  OWNER,
+  type SqlAnswer,
+  type SqlNeeds,
+  type SqlValue,
+  type TableRows,
+  type TableShape,
 } from '../../swarm/ports/compute.ts';
 import { ChildWorker, type JobBody } from './child-worker.ts';
 import { PlannerThread } from './planner-thread.ts';
@@ -20,7 +21,8 @@ const OWN = 'the agent';
 
 export class ForkedCompute implements Compute {
   readonly #models: ChildWorker;
-  readonly #sql: ChildWorker;
+  readonly #ownersSql: ChildWorker;
+  readonly #othersSql: ChildWorker;
   readonly #inspection: ChildWorker;
   readonly #planner: PlannerThread;
   readonly #modelPath: string;
@@ -28,7 +30,8 @@ export class ForkedCompute implements Compute {
   /** @param entry the script to fork: the `kalos` entry, called with `compute-host` or `plan-host`. */
   constructor(entry: string, modelPath: string) {
     this.#models = new ChildWorker(entry, 1);
-    this.#sql = new ChildWorker(entry, 1);
+    this.#ownersSql = new ChildWorker(entry, 1);
+    this.#othersSql = new ChildWorker(entry, 1);
     this.#inspection = new ChildWorker(entry, INSPECTIONS_AT_ONCE);
     this.#planner = new PlannerThread(entry);
     this.#modelPath = modelPath;
@@ -81,7 +84,8 @@ export class ForkedCompute implements Compute {
 
   async #ask<Answer>(job: JobBody, timeoutMs: number, asker: string): Promise<Answer | { ok: false; message: string }> {
     try {
-      return (await this.#sql.run(job, timeoutMs, asker)) as Answer;
+      const worker = asker === OWNER ? this.#ownersSql : this.#othersSql;
+      return (await worker.run(job, timeoutMs, asker)) as Answer;
     } catch (error) {
       return { ok: false, message: `the query ${(error as Error).message}` };
     }
@@ -89,7 +93,8 @@ export class ForkedCompute implements Compute {
 
   async close(): Promise<void> {
     this.#models.close();
-    this.#sql.close();
+    this.#ownersSql.close();
+    this.#othersSql.close();
     this.#inspection.close();
     this.#planner.close();
   }

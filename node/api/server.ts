@@ -3,13 +3,14 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
+import { OWNER } from '../../swarm/ports/compute.ts';
 import type { Agent } from '../agent.ts';
 import { KalosError, reasonOf } from '../errors.ts';
 import { answer, inTurn, send } from './answer.ts';
 import { watch } from './http.ts';
 
 /** Whoever opens the socket. */
-const OWNER = { level: 'admin', name: 'this machine' } as const;
+const BY_OWNER = { level: 'admin', name: OWNER } as const;
 
 /** Listens until the server is closed. @throws where the socket cannot be made. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
@@ -35,9 +36,9 @@ export async function serveApi(agent: Agent, socket: string): Promise<Server> {
 
 function respond(agent: Agent, request: IncomingMessage, response: ServerResponse): void {
   const topic = request.url?.match(/^\/v1\/watch\/(\w+)$/)?.[1];
-  if (topic !== undefined) return watch(agent, topic, response, OWNER);
-  answer(agent, request, OWNER).then(
-    ({ status, body }) => send(response, status, body, OWNER),
+  if (topic !== undefined) return watch(agent, topic, response, BY_OWNER);
+  answer(agent, request, BY_OWNER).then(
+    ({ status, body }) => send(response, status, body, BY_OWNER),
     (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
   );
 }

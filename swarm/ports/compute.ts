@@ -40,6 +40,9 @@ export const MAX_INSPECTED = 50_000;
 
 export type InspectAnswer = { ok: true; rows: Record<string, ExactValue | undefined>[] } | { ok: false; message: string };
 
+/** Who asks as whoever has this machine (over its socket): nobody else's statement holds theirs up. */
+export const OWNER = 'this machine';
+
 export interface Compute {
   /** Has the coordinator's planner think, beside the agent. @throws Error where it ended, or took too long */
   plan(view: unknown, withinMs: number): Promise<unknown>;
