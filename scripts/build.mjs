@@ -27,7 +27,7 @@ async function bundle(directory) {
       dir: directory,
       format: 'esm',
       entryFileNames: '[name]-[hash].mjs',
-      chunkFileNames: '[name]-[hash].mjs',
+      chunkFileNames: 'chunk-[name]-[hash].mjs', // never the name of an entry
       minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
     },
     onwarn: () => undefined,
