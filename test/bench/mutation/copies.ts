@@ -1,0 +1,146 @@
+// Copies of the working tree in a temporary directory, where mutants are planted and tests run; and lanes, each a process that runs
+// tests in its copy. All of it ends and is removed with this process.
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { LaneResult, LaneTask } from './lane.ts';
+
+export const ROOT = join(import.meta.dirname, '..', '..', '..');
+const BUILT = join('native', 'build');
+
+/** Below it is all that a run of the bench writes, temporary directories of the tests included. */
+export class Workshop {
+  readonly directory = mkdtempSync(join(tmpdir(), 'km-'));
+  readonly #lanes = new Set<Lane>();
+  readonly #end = (): void => this.close();
+  readonly #interrupt = (): void => process.exit(130);
+
+  constructor() {
+    process.once('exit', this.#end).once('SIGINT', this.#interrupt).once('SIGTERM', this.#interrupt);
+  }
+
+  close(): void {
+    process.off('exit', this.#end).off('SIGINT', this.#interrupt).off('SIGTERM', this.#interrupt);
+    for (const lane of this.#lanes) lane.kill();
+    // What a killed agent wrote last may come in between.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** What git knows of the working tree, and what is new there. */
+  copy(name: string): string {
+    const copy = join(this.directory, name);
+    const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], { cwd: ROOT, encoding: 'utf8' });
+    for (const path of listed.split('\0')) {
+      if (path === '' || !existsSync(join(ROOT, path))) continue;
+      mkdirSync(dirname(join(copy, path)), { recursive: true });
+      cpSync(join(ROOT, path), join(copy, path), { preserveTimestamps: true });
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    mkdirSync(join(copy, BUILT), { recursive: true });
+    for (const built of readdirSync(join(ROOT, BUILT))) {
+      copyFileSync(join(ROOT, BUILT, built), join(copy, BUILT, built));
+      utimesSync(join(copy, BUILT, built), new Date(), new Date()); // newer than the sources
+    }
+    return copy;
+  }
+
+  lane(name: string, copy: string, setup?: { file: string; environment: Record<string, string> }): Lane {
+    const temporary = join(this.directory, `t-${name}`);
+    mkdirSync(temporary, { recursive: true });
+    const lane = new Lane(
+      copy,
+      { ...setup?.environment, TMPDIR: temporary, KALOS_MUTATION: `${this.directory}/${name}` },
+      setup?.file,
+    );
+    this.#lanes.add(lane);
+    return lane;
+  }
+}
+
+export class Lane {
+  readonly copy: string;
+  readonly #environment: Record<string, string>;
+  readonly #setup: string | undefined;
+  #process: ChildProcess | undefined;
+
+  constructor(copy: string, environment: Record<string, string>, setup: string | undefined) {
+    this.copy = copy;
+    this.#environment = environment;
+    this.#setup = setup;
+  }
+
+  /** @returns undefined after `limitMs`: the lane was killed then, with all that its tests had started. */
+  async run(task: LaneTask, limitMs: number): Promise<LaneResult | undefined> {
+    this.#process ??= await this.#start();
+    const child = this.#process;
+    return new Promise((resolve) => {
+      const done = (result: LaneResult | undefined): void => {
+        clearTimeout(timer);
+        child.removeAllListeners();
+        if (result === undefined) this.kill();
+        resolve(result);
+      };
+      const timer = setTimeout(() => done(undefined), limitMs);
+      child.once('message', (result: LaneResult) => done(result));
+      child.once('exit', () => {
+        this.#process = undefined;
+        done({ failed: [''], error: 'the test process ended', ran: 0 });
+      });
+      child.send(task);
+    });
+  }
+
+  async #start(): Promise<ChildProcess> {
+    const child = fork(join(import.meta.dirname, 'lane.ts'), [this.copy, ...(this.#setup === undefined ? [] : [this.#setup])], {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: { ...process.env, ...this.#environment },
+    });
+    await new Promise((resolve, reject) => {
+      child.once('message', resolve);
+      child.once('exit', () => reject(new Error(`no test runner started in ${this.copy}`)));
+    });
+    child.removeAllListeners();
+    return child;
+  }
+
+  kill(): void {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child?.pid === undefined) return;
+    child.removeAllListeners();
+    end(-child.pid);
+    // What left the process group still carries the mark of this lane.
+    const mark = `KALOS_MUTATION=${this.#environment.KALOS_MUTATION}`;
+    for (const pid of readdirSync('/proc').map(Number).filter(Boolean)) if (environmentOf(pid).includes(mark)) end(pid);
+  }
+}
+
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return []; // it ended, or is another user's
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

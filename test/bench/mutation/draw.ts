@@ -1,0 +1,105 @@
+// Draws the mutants: lines by the seed, each folder's share of them in proportion to its lines of code, one place of each line; what
+// does not compile is left out, and the next one drawn.
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { SeededRandom } from '../../../sim/random.ts';
+import { integerBelow } from '../../../swarm/ports/random.ts';
+import { ROOT, type Workshop } from './copies.ts';
+import { compiles, nativeUnits, placesInNative } from './native.ts';
+import { type Place, placesIn } from './places.ts';
+import { filesIn } from './record.ts';
+
+const execute = promisify(execFile);
+export const FOLDERS = ['node', 'swarm', 'consensus', 'models', 'native'] as const;
+/** How many more than asked for are drawn at first: what does not compile. */
+const SPARE = 1.35;
+
+export interface Mutant extends Place {
+  folder: string;
+  path: string;
+  before: string;
+}
+
+const codeLines = (text: string): number => text.split('\n').filter((line) => !/^\s*(?:$|\/\/|\/?\*|import )/.test(line)).length;
+const sourcesOf = (folder: string): string[] => (folder === 'native' ? nativeUnits() : filesIn(ROOT, folder, '.ts'));
+
+/** One place of each line, in the order of the draw. */
+function shuffled(folder: string, random: SeededRandom): Mutant[] {
+  const byLine = new Map<string, Mutant[]>();
+  for (const path of sourcesOf(folder)) {
+    const text = sourceOf(path);
+    for (const place of folder === 'native' ? placesInNative(path) : placesIn(path, text)) {
+      const key = `${path}:${place.line}`;
+      byLine.set(key, [...(byLine.get(key) ?? []), { ...place, folder, path, before: text.slice(place.start, place.end) }]);
+    }
+  }
+  const drawn = [...byLine.values()].flatMap((places) => places[integerBelow(random, places.length)] ?? []);
+  for (let at = drawn.length - 1; at > 0; at--) {
+    const other = integerBelow(random, at + 1);
+    const [one, two] = [drawn[at], drawn[other]];
+    if (one !== undefined && two !== undefined) [drawn[at], drawn[other]] = [two, one];
+  }
+  return drawn;
+}
+
+export const plant = (text: string, { start, end, text: by }: Place): string => text.slice(0, start) + by + text.slice(end);
+
+export async function draw(
+  workshop: Workshop,
+  seed: number,
+  count: number,
+  only: string,
+  progress: (text: string) => void,
+): Promise<Mutant[]> {
+  const random = new SeededRandom(seed, 'mutation');
+  const folders = FOLDERS.filter((folder) => only === '' || folder === only);
+  const lines = new Map(
+    folders.map((folder) => [folder, sourcesOf(folder).reduce((sum, path) => sum + codeLines(sourceOf(path)), 0)]),
+  );
+  const total = [...lines.values()].reduce((sum, one) => sum + one, 0);
+  const check = workshop.copy('types');
+  const mutants: Mutant[] = [];
+  for (const folder of folders) {
+    const wanted = Math.ceil((count * (lines.get(folder) ?? 0)) / total);
+    const waiting = shuffled(folder, random);
+    const kept: Mutant[] = [];
+    while (kept.length < wanted && waiting.length > 0) {
+      const tried = waiting.splice(0, Math.ceil((wanted - kept.length) * SPARE));
+      kept.push(...(folder === 'native' ? await compiled(check, tried) : await typeChecked(check, tried)));
+    }
+    mutants.push(...kept.slice(0, wanted));
+    progress(`${folder}: ${lines.get(folder)} lines of code, ${wanted} mutants`);
+  }
+  return mutants;
+}
+
+const sourceOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+async function compiled(copy: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
+  const kept: Mutant[] = [];
+  for (const mutant of mutants) if (await compiles(copy, mutant.path, plant(sourceOf(mutant.path), mutant))) kept.push(mutant);
+  return kept;
+}
+
+/** Those that the compiler accepts, asked about one mutant of each file at a time. */
+async function typeChecked(copy: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
+  const refused = new Set<Mutant>();
+  let waiting = [...mutants];
+  while (waiting.length > 0) {
+    const round = [...new Map(waiting.map((mutant) => [mutant.path, mutant])).values()];
+    waiting = waiting.filter((mutant) => !round.includes(mutant));
+    for (const mutant of round) writeFileSync(join(copy, mutant.path), plant(sourceOf(mutant.path), mutant));
+    const { stdout } = await execute(join(ROOT, 'node_modules/.bin/tsc'), ['--pretty', 'false'], {
+      cwd: copy,
+      maxBuffer: 2 ** 26,
+    }).catch((error: { stdout: string }) => error);
+    const wrong = new Set(stdout.split('\n').map((line) => line.match(/^(\S+?\.ts)\(/)?.[1]));
+    for (const mutant of round) {
+      if (wrong.has(mutant.path)) refused.add(mutant);
+      writeFileSync(join(copy, mutant.path), sourceOf(mutant.path));
+    }
+  }
+  return mutants.filter((mutant) => !refused.has(mutant));
+}
