@@ -7,12 +7,12 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { makePeers } from '../support/crypto.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
-const [self, first, second] = await makePeers(3);
-if (self === undefined || first === undefined || second === undefined) throw new Error('nobody is there');
+const [self, first, second] = (await makePeers(3)) as Crypto[] as [Crypto, Crypto, Crypto];
 
 /** An agent with one record, and its two witnesses, one of which answers as it is made to. */
 async function world(lie: (body: Uint8Array, honest: (body: Uint8Array) => Promise<Uint8Array>) => Promise<Uint8Array>) {

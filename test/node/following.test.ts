@@ -16,7 +16,7 @@ import { makePeers } from '../support/crypto.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
 const SWARM = 'd'.repeat(32);
-const [self, a, b, c, d, e, f] = (await makePeers(7)) as [Crypto, Crypto, Crypto, Crypto, Crypto, Crypto, Crypto];
+const [self, a, b, c, d, e, f] = (await makePeers(7)) as Crypto[] as [Crypto, Crypto, Crypto, Crypto, Crypto, Crypto, Crypto];
 
 /** What was decided: as many pauses, the last at `index`. */
 function stateAt(index: number): DecisionState {
