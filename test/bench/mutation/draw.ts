@@ -1,7 +1,7 @@
 // Draws the mutants: lines by the seed, each folder's share of them in proportion to its lines of code, one place of each line; what
 // does not compile is left out, and the next one drawn.
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SeededRandom } from '../../../sim/random.ts';
@@ -60,6 +60,7 @@ export async function draw(
   );
   const total = [...lines.values()].reduce((sum, one) => sum + one, 0);
   const check = workshop.copy('types');
+  rmSync(join(check, 'test'), { recursive: true }); // what is mutated imports none of it
   const mutants: Mutant[] = [];
   for (const folder of folders) {
     const wanted = Math.ceil((count * (lines.get(folder) ?? 0)) / total);
