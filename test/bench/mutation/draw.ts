@@ -61,26 +61,34 @@ export async function draw(
   const total = [...lines.values()].reduce((sum, one) => sum + one, 0);
   const check = workshop.copy('types');
   rmSync(join(check, 'test'), { recursive: true }); // what is mutated imports none of it
-  const mutants: Mutant[] = [];
-  for (const folder of folders) {
+  const drawing = folders.map((folder) => {
     const wanted = Math.ceil((count * (lines.get(folder) ?? 0)) / total);
-    const waiting = shuffled(folder, random);
-    const kept: Mutant[] = [];
-    while (kept.length < wanted && waiting.length > 0) {
-      const tried = waiting.splice(0, Math.ceil((wanted - kept.length) * SPARE));
-      kept.push(...(folder === 'native' ? await compiled(check, tried) : await typeChecked(check, tried)));
-    }
-    mutants.push(...kept.slice(0, wanted));
     progress(`${folder}: ${lines.get(folder)} lines of code, ${wanted} mutants`);
+    return { wanted, waiting: shuffled(folder, random), kept: [] as Mutant[] };
+  });
+  for (;;) {
+    const tried = drawing.map(({ wanted, waiting, kept }) => waiting.splice(0, Math.ceil((wanted - kept.length) * SPARE)));
+    if (tried.every((some) => some.length === 0)) break;
+    const compiling = await compiled(check, tried.flat());
+    for (const [nth, { kept }] of drawing.entries()) kept.push(...(tried[nth] ?? []).filter((mutant) => compiling.has(mutant)));
   }
-  return mutants;
+  return drawing.flatMap(({ kept, wanted }) => kept.slice(0, wanted));
 }
 
 const sourceOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
-async function compiled(copy: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
-  const kept: Mutant[] = [];
-  for (const mutant of mutants) if (await compiles(copy, mutant.path, plant(sourceOf(mutant.path), mutant))) kept.push(mutant);
+/** Those that the compilers accept. */
+async function compiled(copy: string, mutants: readonly Mutant[]): Promise<Set<Mutant>> {
+  const isNative = ({ folder }: Mutant): boolean => folder === 'native';
+  const kept = new Set(
+    await typeChecked(
+      copy,
+      mutants.filter((mutant) => !isNative(mutant)),
+    ),
+  );
+  for (const mutant of mutants.filter(isNative)) {
+    if (await compiles(copy, mutant.path, plant(sourceOf(mutant.path), mutant))) kept.add(mutant);
+  }
   return kept;
 }
 
