@@ -70,8 +70,9 @@ interface Changed {
 }
 
 function changesOf(before: Config, after: Config): Changed[] {
-  const keys = Object.keys(after) as (keyof Config)[];
-  return keys.flatMap((key) => {
+  // One that is set no more is a change too.
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof Config>;
+  return [...keys].flatMap((key) => {
     const [old, fresh] = [before[key], after[key]];
     return same(old, fresh) ? [] : [{ key, what: difference(key, old, fresh) }];
   });
