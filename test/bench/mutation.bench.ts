@@ -1,14 +1,15 @@
 // How many of the mistakes that are planted in the sources, one at a time, the tests catch: mutants are drawn by a seed, each is run
 // against the cases that execute its line, cheapest first, up to a limit. A case that fails is run again without the mutant before
 // it is believed.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
-import { type Lane, ROOT, Workshop } from './mutation/copies.ts';
+import { type Lane, Workshop } from './mutation/copies.ts';
 import { draw, FOLDERS, type Mutant, plant } from './mutation/draw.ts';
 import { NativeBuild } from './mutation/native.ts';
 import { probeOf, withProbes } from './mutation/probes.ts';
-import { closureOf, filesIn, recordTests, type TestFile } from './mutation/record.ts';
+import { recordTests, type TestFile } from './mutation/record.ts';
+import type { Sources } from './mutation/sources.ts';
 
 const WIDTH = 2;
 /** Test time that one mutant is given. */
@@ -83,13 +84,15 @@ function upTo<T extends { ms: number }>(limitMs: number, all: readonly T[]): T[]
 }
 
 class Hunt {
+  readonly #sources: Sources;
   readonly #tests: TestFile[];
   readonly #native: NativeBuild;
   /** Cases and whether they pass without a mutant, as far as was asked. */
   readonly #believed = new Map<string, boolean>();
   readonly #testsOfLine = new Map<string, Set<string>>();
 
-  constructor(tests: TestFile[], native: NativeBuild) {
+  constructor(sources: Sources, tests: TestFile[], native: NativeBuild) {
+    this.#sources = sources;
     this.#tests = tests;
     this.#native = native;
     for (const test of tests) {
@@ -110,7 +113,7 @@ class Hunt {
     const concerned = this.#tests.flatMap((test): Selected[] => {
       const runsIt = (name: string): boolean =>
         ran === undefined || ran.has(`${test.path}\0${name}`) || ran.has(`${test.path}\0`);
-      if (ran === undefined && !concernsNative(test.path, mutant.path)) return [];
+      if (ran === undefined && !this.#concernsNative(test.path, mutant.path)) return [];
       const cases = test.cases.filter(({ name }) => runsIt(name) && this.#believed.get(`${test.path}\0${name}`) !== false);
       cases.sort((one, other) => one.ms - other.ms);
       const within = upTo(FILE_LIMIT_MS - START_MS - test.ms, cases);
@@ -123,8 +126,15 @@ class Hunt {
     return upTo(CASES_LIMIT_MS, concerned);
   }
 
+  #concernsNative(test: string, unit: string): boolean {
+    const closure = this.#sources.closureOf(test);
+    return closure.has(
+      unit.startsWith('native/actuator/') ? 'test/support/actuator.ts' : 'node/telemetry/adapters/native-sampler.ts',
+    );
+  }
+
   #runners(mutant: Mutant): ReadonlySet<string> {
-    const { probes } = withProbes(mutant.path, readFileSync(join(ROOT, mutant.path), 'utf8'), 0);
+    const { probes } = withProbes(mutant.path, this.#sources.text(mutant.path), 0);
     const line = probeOf(probes, mutant.start);
     if (line !== undefined) return this.#testsOfLine.get(`${mutant.path}:${line}`) ?? new Set();
     // Outside of every statement, such as a field of a class: whatever runs the file.
@@ -166,18 +176,11 @@ class Hunt {
   }
 
   async #plant(lane: Lane, mutant: Mutant, isPlanted: boolean): Promise<void> {
-    const original = readFileSync(join(ROOT, mutant.path), 'utf8');
+    const original = this.#sources.text(mutant.path);
     const text = isPlanted ? plant(original, mutant) : original;
     if (mutant.folder === 'native') await this.#native.install(lane.copy, mutant.path, text);
     else writeFileSync(join(lane.copy, mutant.path), text);
   }
-}
-
-function concernsNative(test: string, unit: string): boolean {
-  const closure = closureOf(test);
-  return closure.has(
-    unit.startsWith('native/actuator/') ? 'test/support/actuator.ts' : 'node/telemetry/adapters/native-sampler.ts',
-  );
 }
 
 const told = ({ mutant }: Outcome): string => {
@@ -217,11 +220,10 @@ async function run({ option, text, progress }: BenchOptions): Promise<Figures> {
   const workshop = new Workshop();
   try {
     const mutants = await draw(workshop, option('seed', 1), option('mutants', 320), text('folder', ''), progress);
-    const paths = filesIn(ROOT, 'test', '.test.ts').filter((path) => !LEFT_OUT.has(path));
-    const hunt = new Hunt(
-      await recordTests(workshop, paths, WIDTH, progress),
-      new NativeBuild(join(workshop.directory, 'objects')),
-    );
+    const { sources } = workshop;
+    const paths = sources.files('test', '.test.ts').filter((path) => !LEFT_OUT.has(path));
+    const tests = await recordTests(workshop, paths, WIDTH, progress);
+    const hunt = new Hunt(sources, tests, new NativeBuild(sources, join(workshop.directory, 'objects')));
     const outcomes: Outcome[] = [];
     const waiting = [...mutants];
     const work = async (_: unknown, nth: number): Promise<void> => {

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { LaneResult, LaneTask } from './lane.ts';
+import { Sources } from './sources.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..', '..');
 const BUILT = join('native', 'build');
@@ -23,12 +24,14 @@ const BUILT = join('native', 'build');
 /** Below it is all that a run of the bench writes, temporary directories of the tests included. */
 export class Workshop {
   readonly directory = mkdtempSync(join(tmpdir(), 'km-'));
+  readonly sources: Sources;
   readonly #lanes = new Set<Lane>();
   readonly #end = (): void => this.close();
   readonly #interrupt = (): void => process.exit(130);
 
   constructor() {
     process.once('exit', this.#end).once('SIGINT', this.#interrupt).once('SIGTERM', this.#interrupt);
+    this.sources = new Sources(this.#snapshot());
   }
 
   close(): void {
@@ -38,21 +41,27 @@ export class Workshop {
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** What git knows of the working tree, and what is new there. */
-  copy(name: string): string {
-    const copy = join(this.directory, name);
+  /** What git knows of the working tree, what is new there, and what was built of it. */
+  #snapshot(): string {
+    const root = join(this.directory, 'sources');
     const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], { cwd: ROOT, encoding: 'utf8' });
     for (const path of listed.split('\0')) {
       if (path === '' || !existsSync(join(ROOT, path))) continue;
-      mkdirSync(dirname(join(copy, path)), { recursive: true });
-      cpSync(join(ROOT, path), join(copy, path), { preserveTimestamps: true });
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      cpSync(join(ROOT, path), join(root, path), { preserveTimestamps: true });
     }
-    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-    mkdirSync(join(copy, BUILT), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+    mkdirSync(join(root, BUILT), { recursive: true });
     for (const built of readdirSync(join(ROOT, BUILT))) {
-      copyFileSync(join(ROOT, BUILT, built), join(copy, BUILT, built));
-      utimesSync(join(copy, BUILT, built), new Date(), new Date()); // newer than the sources
+      copyFileSync(join(ROOT, BUILT, built), join(root, BUILT, built));
+      utimesSync(join(root, BUILT, built), new Date(), new Date()); // newer than the sources
     }
+    return root;
+  }
+
+  copy(name: string): string {
+    const copy = join(this.directory, name);
+    cpSync(this.sources.root, copy, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
     return copy;
   }
 

@@ -1,7 +1,7 @@
 // Draws the mutants: lines by the seed, each folder's share of them in proportion to its lines of code, one place of each line; what
 // does not compile is left out, and the next one drawn.
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SeededRandom } from '../../../sim/random.ts';
@@ -9,7 +9,7 @@ import { integerBelow } from '../../../swarm/ports/random.ts';
 import { ROOT, type Workshop } from './copies.ts';
 import { compiles, nativeUnits, placesInNative } from './native.ts';
 import { type Place, placesIn } from './places.ts';
-import { filesIn } from './record.ts';
+import type { Sources } from './sources.ts';
 
 const execute = promisify(execFile);
 export const FOLDERS = ['node', 'swarm', 'consensus', 'models', 'native'] as const;
@@ -23,14 +23,15 @@ export interface Mutant extends Place {
 }
 
 const codeLines = (text: string): number => text.split('\n').filter((line) => !/^\s*(?:$|\/\/|\/?\*|import )/.test(line)).length;
-const sourcesOf = (folder: string): string[] => (folder === 'native' ? nativeUnits() : filesIn(ROOT, folder, '.ts'));
+const filesOf = (sources: Sources, folder: string): string[] =>
+  folder === 'native' ? nativeUnits(sources) : sources.files(folder, '.ts');
 
 /** One place of each line, in the order of the draw. */
-function shuffled(folder: string, random: SeededRandom): Mutant[] {
+function shuffled(sources: Sources, folder: string, random: SeededRandom): Mutant[] {
   const byLine = new Map<string, Mutant[]>();
-  for (const path of sourcesOf(folder)) {
-    const text = sourceOf(path);
-    for (const place of folder === 'native' ? placesInNative(path) : placesIn(path, text)) {
+  for (const path of filesOf(sources, folder)) {
+    const text = sources.text(path);
+    for (const place of folder === 'native' ? placesInNative(text) : placesIn(path, text)) {
       const key = `${path}:${place.line}`;
       byLine.set(key, [...(byLine.get(key) ?? []), { ...place, folder, path, before: text.slice(place.start, place.end) }]);
     }
@@ -53,10 +54,11 @@ export async function draw(
   only: string,
   progress: (text: string) => void,
 ): Promise<Mutant[]> {
+  const { sources } = workshop;
   const random = new SeededRandom(seed, 'mutation');
   const folders = FOLDERS.filter((folder) => only === '' || folder === only);
   const lines = new Map(
-    folders.map((folder) => [folder, sourcesOf(folder).reduce((sum, path) => sum + codeLines(sourceOf(path)), 0)]),
+    folders.map((folder) => [folder, filesOf(sources, folder).reduce((sum, path) => sum + codeLines(sources.text(path)), 0)]),
   );
   const total = [...lines.values()].reduce((sum, one) => sum + one, 0);
   const check = workshop.copy('types');
@@ -64,42 +66,41 @@ export async function draw(
   const drawing = folders.map((folder) => {
     const wanted = Math.ceil((count * (lines.get(folder) ?? 0)) / total);
     progress(`${folder}: ${lines.get(folder)} lines of code, ${wanted} mutants`);
-    return { wanted, waiting: shuffled(folder, random), kept: [] as Mutant[] };
+    return { wanted, waiting: shuffled(sources, folder, random), kept: [] as Mutant[] };
   });
   for (;;) {
     const tried = drawing.map(({ wanted, waiting, kept }) => waiting.splice(0, Math.ceil((wanted - kept.length) * SPARE)));
     if (tried.every((some) => some.length === 0)) break;
-    const compiling = await compiled(check, tried.flat());
+    const compiling = await compiled(sources, check, tried.flat());
     for (const [nth, { kept }] of drawing.entries()) kept.push(...(tried[nth] ?? []).filter((mutant) => compiling.has(mutant)));
   }
   return drawing.flatMap(({ kept, wanted }) => kept.slice(0, wanted));
 }
 
-const sourceOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
-
 /** Those that the compilers accept. */
-async function compiled(copy: string, mutants: readonly Mutant[]): Promise<Set<Mutant>> {
+async function compiled(sources: Sources, copy: string, mutants: readonly Mutant[]): Promise<Set<Mutant>> {
   const isNative = ({ folder }: Mutant): boolean => folder === 'native';
   const kept = new Set(
     await typeChecked(
+      sources,
       copy,
       mutants.filter((mutant) => !isNative(mutant)),
     ),
   );
   for (const mutant of mutants.filter(isNative)) {
-    if (await compiles(copy, mutant.path, plant(sourceOf(mutant.path), mutant))) kept.add(mutant);
+    if (await compiles(copy, mutant.path, plant(sources.text(mutant.path), mutant))) kept.add(mutant);
   }
   return kept;
 }
 
 /** Those that the compiler accepts, asked about one mutant of each file at a time. */
-async function typeChecked(copy: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
+async function typeChecked(sources: Sources, copy: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
   const refused = new Set<Mutant>();
   let waiting = [...mutants];
   while (waiting.length > 0) {
     const round = [...new Map(waiting.map((mutant) => [mutant.path, mutant])).values()];
     waiting = waiting.filter((mutant) => !round.includes(mutant));
-    for (const mutant of round) writeFileSync(join(copy, mutant.path), plant(sourceOf(mutant.path), mutant));
+    for (const mutant of round) writeFileSync(join(copy, mutant.path), plant(sources.text(mutant.path), mutant));
     const { stdout } = await execute(join(ROOT, 'node_modules/.bin/tsc'), ['--pretty', 'false'], {
       cwd: copy,
       maxBuffer: 2 ** 26,
@@ -107,7 +108,7 @@ async function typeChecked(copy: string, mutants: readonly Mutant[]): Promise<Mu
     const wrong = new Set(stdout.split('\n').map((line) => line.match(/^(\S+?\.ts)\(/)?.[1]));
     for (const mutant of round) {
       if (wrong.has(mutant.path)) refused.add(mutant);
-      writeFileSync(join(copy, mutant.path), sourceOf(mutant.path));
+      writeFileSync(join(copy, mutant.path), sources.text(mutant.path));
     }
   }
   return mutants.filter((mutant) => !refused.has(mutant));

@@ -1,13 +1,12 @@
 // Mutants of the C++ sources: found line by line, since the style of the sources puts one statement on a line. A mutated unit is
 // compiled alone, without optimization or sanitizers, and linked with objects of the others.
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { ROOT } from './copies.ts';
 import type { Place } from './places.ts';
-import { filesIn } from './record.ts';
+import type { Sources } from './sources.ts';
 
 const execute = promisify(execFile);
 const ACTUATOR = 'native/actuator';
@@ -15,7 +14,8 @@ const FLAGS = ['-std=c++17', '-O0', '-w'];
 const ADDON_FLAGS = ['-fPIC', '-shared', '-DNAPI_VERSION=9'];
 
 /** The fuzzer is a test. */
-export const nativeUnits = (): string[] => filesIn(ROOT, 'native', '.cc').filter((path) => basename(path) !== 'fuzz.cc');
+export const nativeUnits = (sources: Sources): string[] =>
+  sources.files('native', '.cc').filter((path) => basename(path) !== 'fuzz.cc');
 
 const OPERATORS: [pattern: RegExp, by: (found: string) => string][] = [
   [/ (?:<|>) (?=[^>]*$|[^<]*$)/g, (found) => found.replace(/[<>]/, '$&=')],
@@ -45,8 +45,7 @@ function withoutWords(text: string): string {
   );
 }
 
-export function placesInNative(path: string): Place[] {
-  const text = readFileSync(join(ROOT, path), 'utf8');
+export function placesInNative(text: string): Place[] {
   const lines = withoutWords(text).split('\n');
   const originals = text.split('\n');
   const places: Place[] = [];
@@ -73,14 +72,14 @@ export function placesInNative(path: string): Place[] {
   return places;
 }
 
-const INCLUDED = ['-I', join(ROOT, ACTUATOR), '-I', join(ROOT, 'native')];
+const includedIn = (root: string): string[] => ['-I', join(root, ACTUATOR), '-I', join(root, 'native')];
 const headers = (): string => join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
 
 export async function compiles(directory: string, unit: string, text: string): Promise<boolean> {
   const source = join(directory, `mutant-${basename(unit)}`);
   writeFileSync(source, text);
   const addon = ['-DNAPI_VERSION=9', '-I', headers()];
-  return execute('g++', [...FLAGS, '-fsyntax-only', ...INCLUDED, ...addon, source]).then(
+  return execute('g++', [...FLAGS, '-fsyntax-only', ...includedIn(directory), ...addon, source]).then(
     () => true,
     () => false,
   );
@@ -88,17 +87,19 @@ export async function compiles(directory: string, unit: string, text: string): P
 
 /** Objects of all units, made once. */
 export class NativeBuild {
+  readonly #sources: Sources;
   readonly #directory: string;
   #objects: Promise<string[]> | undefined;
 
-  constructor(directory: string) {
+  constructor(sources: Sources, directory: string) {
+    this.#sources = sources;
     this.#directory = directory;
   }
 
   async #all(): Promise<string[]> {
     mkdirSync(this.#directory, { recursive: true });
-    const units = nativeUnits().filter((path) => path.startsWith(ACTUATOR));
-    for (const unit of units) await execute('g++', [...FLAGS, ...INCLUDED, '-c', join(ROOT, unit), '-o', this.#object(unit)]);
+    const units = nativeUnits(this.#sources).filter((path) => path.startsWith(ACTUATOR));
+    for (const unit of units) await execute('g++', [...FLAGS, '-c', join(this.#sources.root, unit), '-o', this.#object(unit)]);
     return units;
   }
 
@@ -110,15 +111,16 @@ export class NativeBuild {
   async install(copy: string, unit: string, text: string): Promise<void> {
     const built = join(copy, 'native', 'build');
     const source = join(built, `mutant-${basename(unit)}`);
+    const included = includedIn(copy);
     writeFileSync(source, text);
     if (!unit.startsWith(ACTUATOR)) {
-      await execute('g++', [...FLAGS, ...ADDON_FLAGS, '-I', headers(), ...INCLUDED, source, '-o', join(built, 'kalos.node')]);
+      await execute('g++', [...FLAGS, ...ADDON_FLAGS, '-I', headers(), ...included, source, '-o', join(built, 'kalos.node')]);
       return;
     }
     this.#objects ??= this.#all();
     const others = (await this.#objects).filter((other) => other !== unit).map((other) => this.#object(other));
     const object = join(built, 'mutant.o');
-    await execute('g++', [...FLAGS, ...INCLUDED, '-c', source, '-o', object]);
+    await execute('g++', [...FLAGS, ...included, '-c', source, '-o', object]);
     const programs = ['kalos-actuator', 'kalos-actuator.sanitized'].map((name) => join(built, name));
     for (const program of programs) await execute('g++', [object, ...others, '-o', program]);
   }

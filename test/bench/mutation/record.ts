@@ -2,10 +2,11 @@
 // file is kept in node_modules/.cache until the file, or anything that it runs, changes.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { join } from 'node:path';
 import { type Lane, ROOT, type Workshop } from './copies.ts';
 import type { FileRecord } from './each-case.ts';
 import { withProbes } from './probes.ts';
+import type { Sources } from './sources.ts';
 
 const CACHE = join(ROOT, 'node_modules', '.cache', 'kalos-mutation');
 const PROBED = ['bin', 'node', 'swarm', 'consensus', 'models'];
@@ -23,33 +24,6 @@ export interface TestFile {
   failed: string[];
 }
 
-export function filesIn(root: string, room: string, ending: string): string[] {
-  return readdirSync(join(root, room), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-    .sort();
-}
-
-const imports = new Map<string, string[]>();
-function importsOf(path: string): string[] {
-  const known = imports.get(path);
-  if (known !== undefined) return known;
-  const text = readFileSync(join(ROOT, path), 'utf8');
-  const found = [...text.matchAll(/(?:from|import\(|import)\s*'(\.[^']+\.ts)'/g)].map((match) =>
-    relative(ROOT, join(ROOT, dirname(path), match[1] ?? '')),
-  );
-  const there = found.filter((target) => existsSync(join(ROOT, target)));
-  imports.set(path, there);
-  return there;
-}
-
-/** All that a test file imports, itself included. */
-export function closureOf(path: string): Set<string> {
-  const closure = new Set([path]);
-  for (const known of closure) for (const target of importsOf(known)) closure.add(target);
-  return closure;
-}
-
 const hash = (texts: Iterable<string>): string => {
   const sum = createHash('sha256');
   for (const text of texts) sum.update(text).update('\0');
@@ -57,19 +31,19 @@ const hash = (texts: Iterable<string>): string => {
 };
 
 /** Of what starts processes of ours, all sources count. */
-function keyOf(path: string): string {
-  const closure = closureOf(path);
+function keyOf(sources: Sources, path: string): string {
+  const closure = sources.closureOf(path);
   if (closure.has('test/support/agents.ts'))
-    for (const room of PROBED) for (const source of filesIn(ROOT, room, '.ts')) closure.add(source);
-  const sources = closure.has('test/support/actuator.ts') ? filesIn(ROOT, 'native', '.cc') : [];
-  return hash([...[...closure].sort(), ...sources].flatMap((source) => [source, readFileSync(join(ROOT, source), 'utf8')]));
+    for (const room of PROBED) for (const source of sources.files(room, '.ts')) closure.add(source);
+  const native = closure.has('test/support/actuator.ts') ? sources.files('native', '.cc') : [];
+  return hash([...[...closure].sort(), ...native].flatMap((source) => [source, sources.text(source)]));
 }
 
 /** Plants probes in a copy. @returns `path:line` of each probe. */
-function plantProbes(copy: string): string[] {
+function plantProbes(sources: Sources, copy: string): string[] {
   const where: string[] = [];
-  for (const path of PROBED.flatMap((room) => filesIn(ROOT, room, '.ts'))) {
-    const probed = withProbes(path, readFileSync(join(ROOT, path), 'utf8'), where.length);
+  for (const path of PROBED.flatMap((room) => sources.files(room, '.ts'))) {
+    const probed = withProbes(path, sources.text(path), where.length);
     writeFileSync(join(copy, path), probed.text);
     where.push(...probed.probes.map(({ line }) => `${path}:${line}`));
   }
@@ -83,7 +57,9 @@ export async function recordTests(
   progress: (text: string) => void,
 ): Promise<TestFile[]> {
   const records = new Map<string, TestFile>();
-  const keys = new Map(paths.map((path) => [path, join(CACHE, `${path.replaceAll('/', '-')}-${keyOf(path)}.json`)]));
+  const keys = new Map(
+    paths.map((path) => [path, join(CACHE, `${path.replaceAll('/', '-')}-${keyOf(workshop.sources, path)}.json`)]),
+  );
   for (const [path, key] of keys) if (existsSync(key)) records.set(path, JSON.parse(readFileSync(key, 'utf8')) as TestFile);
   const waiting = paths.filter((path) => !records.has(path));
   if (waiting.length === 0) return [...records.values()];
@@ -91,7 +67,7 @@ export async function recordTests(
   mkdirSync(CACHE, { recursive: true });
   const work = async (_: unknown, nth: number): Promise<void> => {
     const copy = workshop.copy(`p${nth}`);
-    const where = plantProbes(copy);
+    const where = plantProbes(workshop.sources, copy);
     const hits = join(workshop.directory, `hits-${nth}`);
     const preload = `--import ${join(import.meta.dirname, 'hits.ts')} --disable-warning=ExperimentalWarning`;
     const environment = { KALOS_HITS: hits, KALOS_PROBES: String(where.length), NODE_OPTIONS: preload };
