@@ -31,6 +31,7 @@ export class Workshop {
 
   constructor() {
     process.once('exit', this.#end).once('SIGINT', this.#interrupt).once('SIGTERM', this.#interrupt);
+    chmodSync(this.directory, 0o755); // some tests run programs as nobody
     this.sources = new Sources(this.#snapshot());
   }
 

@@ -29,7 +29,12 @@ if (directory !== undefined && (globalThis as Recording).__kalosHits === undefin
     if (recording.__kalosTold === true) return;
     const before = all.size;
     for (const hit of takeHits()) all.add(hit);
-    if (all.size > before) writeFileSync(join(directory, `${process.pid}-${threadId}.json`), JSON.stringify([...all]));
+    if (all.size === before) return;
+    try {
+      writeFileSync(join(directory, `${process.pid}-${threadId}.json`), JSON.stringify([...all]));
+    } catch {
+      // of another user, who may not: what it runs is not known
+    }
   };
   setInterval(write, EVERY_MS).unref();
   process.on('exit', write);
