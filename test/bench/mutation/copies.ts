@@ -2,6 +2,7 @@
 // tests in its copy. All of it ends and is removed with this process.
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
