@@ -106,7 +106,7 @@ async function recordFile(lane: Lane, path: string, hits: string, where: readonl
   const cases = record.cases.filter(({ name }) => !result.failed.includes(name));
   return {
     path,
-    ms: ms - record.cases.reduce((sum, one) => sum + one.ms, 0),
+    ms: Math.max(0, ms - record.cases.reduce((sum, one) => sum + one.ms, 0)), // some run side by side
     lines: linesOf([...record.hits, ...ofProcesses]),
     cases: cases.map((one) => ({ name: one.name, ms: one.ms, lines: linesOf(one.hits) })),
     failed: result.failed,
