@@ -13,9 +13,10 @@ import type { Sources } from './mutation/sources.ts';
 
 const WIDTH = 2;
 /** Test time that one mutant is given. */
-const CASES_LIMIT_MS = 20_000;
-/** Of it, what one test file may take: other files may look at other things. */
-const FILE_LIMIT_MS = 8_000;
+const CASES_LIMIT_MS = 25_000;
+/** Of it, what one test file may take: one that imports what is mutated, and any other, for many of these look at other things. */
+const NEAR_LIMIT_MS = 10_000;
+const FAR_LIMIT_MS = 3_000;
 /** What it takes to run any case of a file. */
 const START_MS = 1_000;
 /** A mutant is timed out past so many times what its cases take without it, and so much for a busy machine. */
@@ -69,6 +70,7 @@ interface Outcome {
 
 interface Selected {
   file: string;
+  isNear: boolean;
   names: string[];
   ms: number;
 }
@@ -107,22 +109,22 @@ class Hunt {
     }
   }
 
-  /** The cases that execute it; for C++, those of tests with an actuator or a sampler, the one of its name first. */
+  /** The cases that execute it, or for C++ those of tests with an actuator or a sampler: those that import it or bear its name first. */
   select(mutant: Mutant): Selected[] {
     const ran = mutant.folder === 'native' ? undefined : this.#runners(mutant);
+    const stem = basename(mutant.path).replace(/\..*/, '');
     const concerned = this.#tests.flatMap((test): Selected[] => {
       const runsIt = (name: string): boolean =>
         ran === undefined || ran.has(`${test.path}\0${name}`) || ran.has(`${test.path}\0`);
       if (ran === undefined && !this.#concernsNative(test.path, mutant.path)) return [];
+      const isNear = basename(test.path).startsWith(`${stem}.`) || this.#sources.importsOf(test.path).includes(mutant.path);
       const cases = test.cases.filter(({ name }) => runsIt(name) && this.#believed.get(`${test.path}\0${name}`) !== false);
       cases.sort((one, other) => one.ms - other.ms);
-      const within = upTo(FILE_LIMIT_MS - START_MS - test.ms, cases);
+      const within = upTo((isNear ? NEAR_LIMIT_MS : FAR_LIMIT_MS) - START_MS - test.ms, cases);
       const ms = within.reduce((sum, one) => sum + one.ms, START_MS + test.ms);
-      return within.length === 0 ? [] : [{ file: test.path, names: within.map(({ name }) => name), ms }];
+      return within.length === 0 ? [] : [{ file: test.path, isNear, names: within.map(({ name }) => name), ms }];
     });
-    const stem = basename(mutant.path).replace(/\..*/, '');
-    const rank = ({ file, ms }: Selected): number => (basename(file).startsWith(`${stem}.`) ? 0 : ms);
-    concerned.sort((one, other) => rank(one) - rank(other));
+    concerned.sort((one, other) => Number(other.isNear) - Number(one.isNear) || one.ms - other.ms);
     return upTo(CASES_LIMIT_MS, concerned);
   }
 
@@ -147,13 +149,14 @@ class Hunt {
     if (selected.length === 0) return { mutant, verdict: 'not run', by: '' };
     await this.#plant(lane, mutant, true);
     try {
-      for (const { file, names, ms } of selected) {
+      for (const one of selected) {
+        const { file, names, ms } = one;
         const limitMs = SLOWER * ms + SPARE_MS;
         const result = await lane.run({ changed: [mutant.path], file, names }, limitMs);
         if (result === undefined) return { mutant, verdict: 'timed out', by: file };
         const [failed] = result.failed;
         if (failed === undefined) continue;
-        if (await this.#passesWithout(lane, mutant, { file, names, ms }, failed)) {
+        if (await this.#passesWithout(lane, mutant, one, failed)) {
           return { mutant, verdict: 'caught', by: `${file}: ${failed}: ${result.error}` };
         }
       }

@@ -25,7 +25,7 @@ export class Sources {
       .sort();
   }
 
-  #importsOf(path: string): readonly string[] {
+  importsOf(path: string): readonly string[] {
     const known = this.#imports.get(path);
     if (known !== undefined) return known;
     const found = [...this.text(path).matchAll(/(?:from|import\(|import)\s*'(\.[^']+\.ts)'/g)]
@@ -38,7 +38,7 @@ export class Sources {
   /** All that a file imports, itself included. */
   closureOf(path: string): Set<string> {
     const closure = new Set([path]);
-    for (const known of closure) for (const target of this.#importsOf(known)) closure.add(target);
+    for (const known of closure) for (const target of this.importsOf(known)) closure.add(target);
     return closure;
   }
 }
