@@ -335,6 +335,29 @@ describe('a service that others declare too', () => {
   });
 });
 
+describe('incidents that belong together', () => {
+  it('name the first as their cause, the third too', async () => {
+    const { healer, memory, its, pump } = world({ finding: { remedies: [] } });
+    const fire = async (policy: string, afterMs: number): Promise<void> => {
+      await pump(afterMs);
+      const finding = { ...FINDING, policy, remedies: [] };
+      its.firing.push(finding);
+      healer.onChanges([{ kind: 'fired', finding }]);
+      await pump(200);
+    };
+    await fire('first', 0);
+    await fire('second', 1_000);
+    await fire('third', 1_000);
+    await fire('later', 61_000);
+    const [first, ...others] = memory.incidents();
+    expect(others.map(({ cause }) => cause)).toEqual([first?.id, first?.id, '']);
+    expect([first?.cause, others[0]?.steps[1]?.text]).toEqual([
+      '',
+      expect.stringMatching(new RegExp(`^belongs to ${first?.id}: `)),
+    ]);
+  });
+});
+
 describe('incidents that a crash left open', () => {
   it('are closed as interrupted', async () => {
     const { fire, its, memory, healer, end, pump } = world();
