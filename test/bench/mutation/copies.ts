@@ -70,11 +70,10 @@ export class Workshop {
   lane(name: string, copy: string, setup?: { file: string; environment: Record<string, string> }): Lane {
     const temporary = join(this.directory, `t-${name}`);
     mkdirSync(temporary, { recursive: true });
-    const lane = new Lane(
-      copy,
-      { ...setup?.environment, TMPDIR: temporary, KALOS_MUTATION: `${this.directory}/${name}` },
-      setup?.file,
-    );
+    // What lies beside the checkout does not lie beside its copies.
+    const data = process.env.KALOS_DATA ?? join(ROOT, '..', 'shared', 'data');
+    const own = { TMPDIR: temporary, KALOS_DATA: data, KALOS_MUTATION: `${this.directory}/${name}` };
+    const lane = new Lane(copy, { ...setup?.environment, ...own }, setup?.file);
     this.#lanes.add(lane);
     return lane;
   }
