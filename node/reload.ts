@@ -76,7 +76,9 @@ export class Configuration {
   async #take(layers: readonly Layer[], agent: Pick<Agent, 'reconfigure'>): Promise<Reloaded> {
     const fresh = resolveConfig(layers);
     const entries = wholeEntriesOf(layers);
-    const keys = (Object.keys(fresh) as (keyof Config)[]).filter((key) => !same(this.#inForce[key], fresh[key]));
+    // One that is set no more is a change too.
+    const known = new Set([...Object.keys(this.#inForce), ...Object.keys(fresh)]) as Set<keyof Config>;
+    const keys = [...known].filter((key) => !same(this.#inForce[key], fresh[key]));
     if (keys.length === 0) return { taken: true, lines: ['the configuration was read again: nothing has changed'] };
     const isLive = (key: string): key is LiveKey => LIVE_KEYS.includes(key as LiveKey);
     const said = (live: boolean): string[] =>

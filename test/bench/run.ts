@@ -16,6 +16,7 @@ import { incidentModel } from './incident-model.bench.ts';
 import { linearizability } from './linearizability.bench.ts';
 import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
+import { mutation } from './mutation.bench.ts';
 import { policy } from './policy.bench.ts';
 import { query } from './query.bench.ts';
 import { raft } from './raft.bench.ts';
@@ -42,6 +43,7 @@ const BENCHES: readonly Bench[] = [
   raftTraces,
   linearizability,
   mutants,
+  mutation,
   policy,
   query,
   sampler,

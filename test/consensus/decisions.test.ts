@@ -9,7 +9,7 @@ import {
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
-import { DecisionState, MOST_LEASE_MS } from '../../consensus/decisions/state.ts';
+import { DecisionState, isStorm, MOST_LEASE_MS, mostLeases } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { makePeers } from '../support/crypto.ts';
 
@@ -97,6 +97,21 @@ describe('decisions', () => {
     // They end by themselves.
     expect(state.leases(NOW + 60_001)).toEqual([]);
     expect(take(decision(lease('plan-4', { untilMs: NOW + 200_000 }), 'beta', NOW + 60_001))).toMatchObject({ ok: true });
+  });
+
+  it('see a storm where more than two in five of five or more look sick, and let one in ten change at once', () => {
+    const bound = (members: number): number =>
+      Array.from({ length: members + 1 }, (_, sick) => sick).findIndex((sick) => isStorm(members, sick));
+    expect([1, 4, 5, 6, 10, 11, 100].map((members) => [members, bound(members)])).toEqual([
+      [1, -1],
+      [4, -1],
+      [5, 3],
+      [6, 3],
+      [10, 5],
+      [11, 5],
+      [100, 41],
+    ]);
+    expect([0, 1, 9, 10, 19, 20, 100].map(mostLeases)).toEqual([1, 1, 1, 1, 1, 2, 10]);
   });
 
   it('come to the same for all, over bytes too, and are told from a place on', () => {

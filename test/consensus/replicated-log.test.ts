@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CorruptLog, DurableLog } from '../../consensus/raft/durable-log.ts';
+import { framesOf } from '../../consensus/raft/frames.ts';
 import { DEFAULT_SETTINGS } from '../../consensus/raft/log-settings.ts';
 import { type LogEvents, type LogState, LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { Entry, NodeId } from '../../consensus/raft/types.ts';
@@ -221,6 +222,28 @@ describe('a replicated log', () => {
     await eventually('its disk to work', () => group.fails.length === 2 || undefined);
     expect(group.fails[1]).toBeUndefined();
     await eventually('it to be back', () => full.applied === others[0]?.applied || undefined);
+  });
+
+  it('lets nobody speak for another, but for what a follower passes on', async () => {
+    const group = new Group();
+    const log = await group.add(1, [1, 2, 3], await storeAt(place()));
+    const bring = (sender: NodeId, one: Parameters<typeof encodeMessage>[0]): void => {
+      for (const frame of framesOf(encodeMessage(one), 1)) log.receive(sender, frame);
+    };
+    const { term } = log.state;
+    bring(3, message('MsgHeartbeat', { to: 1, from: 2, term: term + 50 }));
+    expect([log.state.term < term + 50, log.state.lead]).toEqual([true, 0]);
+    bring(2, message('MsgHeartbeat', { to: 3, from: 2, term: term + 50 })); // not to it
+    expect(log.state.term < term + 50).toBe(true);
+    bring(2, message('MsgHeartbeat', { to: 1, from: 2, term: term + 50 }));
+    expect(log.state).toMatchObject({ term: term + 50, lead: 2 });
+
+    const alone = await group.add(4, [4], await storeAt(place()));
+    await eventually('it to lead', () => alone.state.state === 'StateLeader' || undefined);
+    const before = alone.entries().length;
+    const asked = message('MsgProp', { to: 4, from: 9, entries: [{ ...entry(0, 0), data: new Uint8Array() }] });
+    for (const frame of framesOf(encodeMessage(asked), 1)) alone.receive(8, frame);
+    expect(alone.entries().length).toBe(before + 1);
   });
 
   it('takes nothing that is no message, or that another says for somebody', () => {

@@ -130,6 +130,9 @@ describe('a claimant', () => {
     receive(voting, subject, voteOf(subject, 'yes'));
     receive(voting, w(1), voteOf(w(2), 'yes'));
     receive(voting, w(1), { ...voteOf(w(1), 'no'), verdict: 'yes' });
+    // In another's name, by its own key.
+    const inName = { claimId, witness: w(2).self, verdict: 'yes', reason: 'port-refused', confidence: 90 } as const;
+    receive(voting, w(1), { ...inName, signature: w(1).sign(voteBytes(SWARM, inName)) });
     receive(voting, w(1), voteOf(w(1), 'yes', 'f'.repeat(32)));
     const [decided] = notices(voting.step({ kind: 'timer', id: `deadline ${claimId}` }, at(VOTE_DEADLINE_MS)));
     expect(decided).toMatchObject({ kind: 'decided', result: { outcome: 'undecided', votes: [{ witness: w(0).self }] } });

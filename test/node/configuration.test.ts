@@ -57,6 +57,11 @@ describe('a configuration that is read again', () => {
     ).toContain('needs a restart of the agent: mdns: true → false');
   });
 
+  it('says of a key that is set no more that it is unset', async () => {
+    const { reload } = running('name = "ada"\n');
+    expect((await reload('')).lines).toEqual([expect.stringMatching(/^needs a restart of the agent: name: "ada" → /)]);
+  });
+
   it('says that nothing has changed, where it has not', async () => {
     const { reload, noted } = running('mode = "act"\n');
     expect(await reload('# the same\nmode = "act"\n')).toEqual({

@@ -63,6 +63,53 @@ describe('a decision', () => {
     expect(await chosen({ ...first, record: { worked: 2, failed: 1 } }, second)).toBe('fs.write');
   });
 
+  it('tries first what did not fail elsewhere in similar cases, unless it is known here', async () => {
+    const chosen = async (first: Partial<Remedy>): Promise<string | undefined> => {
+      const never = { worked: 0, failed: 0 };
+      const one = (service: string, given: Partial<Remedy> = {}): Remedy => ({
+        calls: [{ tool: 'service.restart', service }],
+        record: never,
+        similar: never,
+        triedNow: 0,
+        ...given,
+      });
+      const remedies = [one('first', first), one('second')];
+      const input = { policy: 'p', target: 't', remedies, claimOutcome: 'certified', features: undefined } as const;
+      const decision = await decide(input, { classify: async () => undefined } as unknown as Compute);
+      return decision.kind === 'act' ? String(decision.calls[0]?.service) : undefined;
+    };
+    expect(await chosen({})).toBe('first');
+    expect(await chosen({ similar: { worked: 1, failed: 1 } })).toBe('first');
+    expect(await chosen({ similar: { worked: 1, failed: 2 } })).toBe('second');
+    expect(await chosen({ record: { worked: 1, failed: 1 }, similar: { worked: 0, failed: 3 } })).toBe('first');
+    expect(await chosen({ record: { worked: 1, failed: 2 } })).toBe('second');
+    expect(await chosen({ triedNow: 1 })).toBe('second');
+  });
+
+  it('is as confident as what it knows: witnesses first, then how it did here, and half of that elsewhere', async () => {
+    const confidence = async (given: Partial<Remedy>, claimOutcome: 'certified' | 'unasked' = 'unasked', isTrial = false) => {
+      const never = { worked: 0, failed: 0 };
+      const remedy: Remedy = {
+        calls: [{ tool: 'service.restart', service: 'web' }],
+        record: never,
+        similar: never,
+        triedNow: 0,
+        ...given,
+      };
+      const input = { policy: 'p', target: 't', remedies: [remedy], claimOutcome, features: undefined, isTrial };
+      const { routed } = await decide(input, { classify: async () => undefined } as unknown as Compute);
+      const [first] = routed.considered;
+      return first?.answer.kind === 'act' ? Number(first.answer.confidence.toFixed(4)) : undefined;
+    };
+    expect([await confidence({}), await confidence({}, 'certified')]).toEqual([0.8, 0.95]);
+    expect(await confidence({ record: { worked: 3, failed: 0 } })).toBe(0.8);
+    expect(await confidence({ record: { worked: 0, failed: 1 } })).toBe(0.5667);
+    expect(await confidence({ record: { worked: 0, failed: 1 } }, 'unasked', true)).toBe(0.6);
+    expect(await confidence({ record: { worked: 0, failed: 1 } }, 'certified')).toBe(0.6417);
+    expect(await confidence({ similar: { worked: 2, failed: 0 } })).toBe(0.7333);
+    expect(await confidence({ similar: { worked: 0, failed: 4 } })).toBe(0.525);
+  });
+
   it('without a remedy asks the incident model, which only watches', async () => {
     const decision = await decide({ ...exited, remedies: [], claimOutcome: 'undecided' }, compute);
     expect(decision).toMatchObject({ kind: 'watch', routed: { tier: 'operational' } });

@@ -11,6 +11,7 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { stoppedService } from '../../swarm/ports/actuator.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
@@ -48,6 +49,84 @@ describe('policy_engine.evaluation_interval', () => {
     await pass(scheduler, 10_000);
     expect(watcher.samples).toBe(samples);
     watcher.stop();
+  });
+});
+
+describe('the declared check of a service', () => {
+  /** A watcher of one service, whose state and whose answer can be set. */
+  function world() {
+    const scheduler = new Scheduler();
+    const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
+    const clock = new ProcessClock(scheduler);
+    const spec = { name: 'web', command: ['web'], port: 80 };
+    const its = { service: stoppedService(spec, 0), answer: 'open' as string | Error, blind: false, asked: [] as number[] };
+    const actuator = Object.assign(Object.create(new SimulatedActuator(linux, clock)), {
+      services: () => [its.service],
+      silentMs: () => 0,
+      onExit: () => undefined,
+      checkService: async () => {
+        its.asked.push(clock.monotonicMs());
+        if (its.answer instanceof Error) throw its.answer;
+        return its.answer;
+      },
+    });
+    const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
+    const ports = { clock, crypto, sensors: linux, actuator, store: new PlainStore() } as unknown as Ports;
+    const config = { policies: [], declared: NOTHING_DECLARED, services: [], intervalMs: 500, isBlind: () => its.blind };
+    const failed = (error: unknown): never => {
+      throw error;
+    };
+    const watcher = new Watcher(ports, { ...config, clockBehindMs: () => undefined, failed }, () => undefined);
+    watcher.start();
+    const run = (pid: number): void => void Object.assign(its.service, { state: 'running', pid, starts: pid });
+    return { its, run, seen: () => watcher.services()[0]?.check, pump: (ms: number) => pass(scheduler, ms) };
+  }
+
+  it('is run every two seconds while the service runs, and known by its newest answer', async () => {
+    const { its, run, seen, pump } = world();
+    await pump(3_000);
+    expect([its.asked, seen()]).toEqual([[], 'unknown']);
+    run(1);
+    await pump(6_100);
+    expect(its.asked.length).toBe(3);
+    expect(seen()).toBe('open');
+    its.answer = 'silent';
+    await pump(2_000);
+    expect(seen()).toBe('silent');
+    its.answer = new Error('no actuator');
+    await pump(2_000);
+    expect(seen()).toBe('unknown');
+  });
+
+  it('says nothing of a process that came after it', async () => {
+    const { its, run, seen, pump } = world();
+    run(1);
+    its.answer = 'silent';
+    await pump(2_600);
+    expect(seen()).toBe('silent');
+    Object.assign(its.service, { state: 'exited', pid: undefined });
+    expect(seen()).toBe('unknown');
+    await pump(500);
+    run(2);
+    expect(seen()).toBe('unknown');
+    await pump(400); // not asked again yet
+    expect(seen()).toBe('unknown');
+    its.answer = 'open';
+    await pump(3_000);
+    expect(seen()).toBe('open');
+  });
+
+  it('that was too late counts for nothing where this agent was late itself', async () => {
+    const { its, run, seen, pump } = world();
+    run(1);
+    await pump(1_000);
+    expect(seen()).toBe('open');
+    Object.assign(its, { answer: 'silent', blind: true });
+    await pump(3_000);
+    expect(seen()).toBe('open');
+    its.answer = 'refused';
+    await pump(3_000);
+    expect(seen()).toBe('refused');
   });
 });
 

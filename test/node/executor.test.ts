@@ -16,6 +16,7 @@ import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
+import { eventually } from '../support/clock.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
@@ -284,6 +285,48 @@ describe('the executor', () => {
     await pump(300_000);
     const later = await start('act');
     expect(await settled(later.perform(planOf(restart, 'inc-2-2')))).toMatchObject({ kind: 'done' });
+  });
+
+  /** Three uses, as the journal tells of them; the limit of a restart. */
+  const journalled = (age: (nowMs: number) => { atMs: number; monotonicMs?: number }): void => {
+    for (let i = 1; i <= 3; i++) {
+      const before = [{ state: 'running', pid: 1, startTicks: 1, starts: 1 }];
+      const entry = { plan: planOf(restart, `old-${i}`), before, phase: 'confirmed', reason: '', ...age(scheduler.nowMs) };
+      disk.content.set(`journal/old-${i}`, encodeCbor(entry));
+    }
+  };
+
+  it.each([
+    ['by the clock since the boot, though the wall clock was set forward', -1_000, -900_000, 'held'],
+    ['by the clock since the boot, though the wall clock was set back', -400_000, 0, 'done'],
+    ['by the wall clock, where the machine booted since: just now', 5_000_000, -1_000, 'held'],
+    ['by the wall clock, where the machine booted since: long ago', 5_000_000, -400_000, 'done'],
+    ['by the wall clock, where an older version wrote nothing else: just now', undefined, -1_000, 'held'],
+    ['by the wall clock, where an older version wrote nothing else: long ago', undefined, -400_000, 'done'],
+    ['as just now, where it was set back to before', undefined, 900_000, 'held'],
+  ] as const)('counts what its journal tells %s', async (_how, monotonic, wall, kind) => {
+    await pump(500_000);
+    journalled((nowMs) => ({ atMs: nowMs + wall, ...(monotonic !== undefined && { monotonicMs: nowMs + monotonic }) }));
+    const { perform } = await start('act');
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind });
+    // No longer than the limit is for, in any case.
+    await pump(300_000);
+    linux.kill('web');
+    expect(await settled(perform(planOf(restart, 'inc-2-1')))).toMatchObject({ kind: 'done' });
+  });
+
+  it('keeps what a crash left open to itself until it has ended, and says in the audit how', async () => {
+    const before = [{ state: 'running', pid: 1, startTicks: 1, starts: 1 }];
+    const entry = { plan: planOf(restart, 'left-open'), before, phase: 'applied', atMs: scheduler.nowMs, reason: '' };
+    disk.content.set('journal/left-open', encodeCbor(entry));
+    const { executor, perform, audited } = await start('act', [], 1);
+    const recovering = executor.recover();
+    await eventually('it to be taken', () => executor.isTaken([restart]) || undefined);
+    await settled(recovering);
+    await pump(60_000);
+    expect(executor.isTaken([restart])).toBe(false);
+    expect(await settled(audited())).toContainEqual(expect.stringMatching(/^outcome left-open: after a restart: failed/));
+    expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
   });
 
   it('keeps a bounded journal: the newest closed entries, and every open one', async () => {

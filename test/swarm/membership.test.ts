@@ -144,6 +144,19 @@ describe('what an agent sees itself', () => {
     expect([before, world.state('peer-0')]).toEqual(['unreachable', 'unreachable']);
   });
 
+  it('believes no sign of life of before a loss, of one that it does not watch either', () => {
+    const world = bench(20);
+    const [stranger = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    world.post({ kind: 'disconnected', peer: stranger });
+    world.post({ kind: 'dialed', peer: stranger, outcome: 'refused' });
+    expect(world.state(stranger)).toBe('unreachable');
+    world.pass(5_000, (peer) => peer !== stranger);
+    world.post({ kind: 'spoke', peer: stranger, ageMs: 15_000 });
+    expect(world.state(stranger)).toBe('unreachable');
+    world.post({ kind: 'spoke', peer: stranger, ageMs: 1_000 });
+    expect(world.state(stranger)).toBe('alive');
+  });
+
   it('drops who left, at once; only what it says anew brings it back, not what was under way', () => {
     const world = bench(3);
     world.post({ kind: 'left', peer: 'peer-0' });
@@ -313,6 +326,17 @@ describe('verdicts', () => {
     for (const subject of gone) world.reported(peersOf(10).slice(7), subject);
     world.pass(30_000, (peer) => !gone.includes(peer));
     expect(gone.map((peer) => world.state(peer))).not.toContain('down');
+  });
+
+  it.each([
+    [4, ['down']],
+    [5, ['unreachable']],
+  ])('of ten cut %i that are gone only where they are fewer than half', (count, states) => {
+    const world = bench(9);
+    const gone = peersOf(9).slice(0, count);
+    for (const subject of gone) world.reported(peersOf(9).slice(count), subject);
+    world.pass(60_000, (peer) => !gone.includes(peer));
+    expect([...new Set(gone.map((peer) => world.state(peer)))]).toEqual(states);
   });
 
   it('do not believe one that accuses many whom nobody else accuses', () => {
