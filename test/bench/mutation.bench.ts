@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 import { type Lane, Workshop } from './mutation/copies.ts';
 import { draw, FOLDERS, type Mutant, plant } from './mutation/draw.ts';
-import { NativeBuild } from './mutation/native.ts';
+import { functionAround, NativeBuild } from './mutation/native.ts';
 import { probeOf, withProbes } from './mutation/probes.ts';
 import { recordTests, type TestFile } from './mutation/record.ts';
 import type { Sources } from './mutation/sources.ts';
@@ -109,14 +109,12 @@ class Hunt {
     }
   }
 
-  /** The cases that execute it, or for C++ those of tests with an actuator or a sampler: those that import it or bear its name first. */
+  /** The cases that execute it: those of files that import it or bear its name first. */
   select(mutant: Mutant): Selected[] {
-    const ran = mutant.folder === 'native' ? undefined : this.#runners(mutant);
+    const ran = this.#runners(mutant);
     const stem = basename(mutant.path).replace(/\..*/, '');
     const concerned = this.#tests.flatMap((test): Selected[] => {
-      const runsIt = (name: string): boolean =>
-        ran === undefined || ran.has(`${test.path}\0${name}`) || ran.has(`${test.path}\0`);
-      if (ran === undefined && !this.#concernsNative(test.path, mutant.path)) return [];
+      const runsIt = (name: string): boolean => ran.has(`${test.path}\0${name}`) || ran.has(`${test.path}\0`);
       const isNear = basename(test.path).startsWith(`${stem}.`) || this.#sources.importsOf(test.path).includes(mutant.path);
       const cases = test.cases.filter(({ name }) => runsIt(name) && this.#believed.get(`${test.path}\0${name}`) !== false);
       cases.sort((one, other) => one.ms - other.ms);
@@ -128,20 +126,23 @@ class Hunt {
     return upTo(CASES_LIMIT_MS, concerned);
   }
 
-  #concernsNative(test: string, unit: string): boolean {
-    const closure = this.#sources.closureOf(test);
-    return closure.has(
-      unit.startsWith('native/actuator/') ? 'test/support/actuator.ts' : 'node/telemetry/adapters/native-sampler.ts',
-    );
-  }
-
   #runners(mutant: Mutant): ReadonlySet<string> {
+    if (mutant.folder === 'native') return this.#nativeRunners(mutant);
     const { probes } = withProbes(mutant.path, this.#sources.text(mutant.path), 0);
     const line = probeOf(probes, mutant.start);
     if (line !== undefined) return this.#testsOfLine.get(`${mutant.path}:${line}`) ?? new Set();
     // Outside of every statement, such as a field of a class: whatever runs the file.
     const all = [...this.#testsOfLine].filter(([key]) => key.startsWith(`${mutant.path}:`));
     return new Set(all.flatMap(([, names]) => [...names]));
+  }
+
+  /** By its line where that is a statement, else by its function. */
+  #nativeRunners({ path, line }: Mutant): ReadonlySet<string> {
+    const own = this.#testsOfLine.get(`${path}:${line}`);
+    if (own !== undefined) return own;
+    const { from, to } = functionAround(this.#sources.text(path), line);
+    const lines = Array.from({ length: to - from + 1 }, (_, nth) => `${path}:${from + nth}`);
+    return new Set(lines.flatMap((one) => [...(this.#testsOfLine.get(one) ?? [])]));
   }
 
   async judge(lane: Lane, mutant: Mutant): Promise<Outcome> {

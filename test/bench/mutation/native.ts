@@ -72,6 +72,38 @@ export function placesInNative(text: string): Place[] {
   return places;
 }
 
+/** Where a whole statement stands on a line of its own, by line and columns. */
+export function statementsIn(text: string): { line: number; start: number; end: number }[] {
+  const lines = withoutWords(text).split('\n');
+  const originals = text.split('\n');
+  let before = '';
+  return lines.flatMap((code, nth) => {
+    const [trimmed, opened] = [code.trim(), before];
+    if (trimmed === '' || trimmed.startsWith('#')) return [];
+    before = trimmed;
+    const begins = /[;{}:)]$|\belse$|\bdo$/.test(opened);
+    const isBalanced =
+      trimmed.split('(').length === trimmed.split(')').length && !trimmed.includes('{') && !trimmed.includes('}');
+    const isStatement = STATEMENT.test((originals[nth] ?? '').trim()) && !SKIPPED.test(trimmed);
+    const start = code.length - code.trimStart().length;
+    return begins && isBalanced && isStatement && start > 0 ? [{ line: nth + 1, start, end: code.trimEnd().length }] : [];
+  });
+}
+
+/** The lines of the function that a line is in: from one that stands at the margin to the next that closes there. */
+export function functionAround(text: string, line: number): { from: number; to: number } {
+  const lines = text.split('\n');
+  const isEnd = (one: string | undefined): boolean => one === '}' || one?.startsWith('};') === true;
+  let [from, to] = [line, line];
+  while (from > 1 && !isEnd(lines[from - 2])) from--;
+  while (to < lines.length && !isEnd(lines[to - 1])) to++;
+  return { from, to };
+}
+
+export const isActuator = (unit: string): boolean => unit.startsWith(ACTUATOR);
+/** What either program takes to be compiled. */
+export const addonFlags = (root: string): string[] => ['-fPIC', '-DNAPI_VERSION=9', '-I', headers(), ...includedIn(root)];
+
 const includedIn = (root: string): string[] => ['-I', join(root, ACTUATOR), '-I', join(root, 'native')];
 const headers = (): string => join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
 

@@ -1,15 +1,18 @@
 // Which lines each test case executes, and how long it takes: the tests run once over sources with probes. What is known of a test
 // file is kept in node_modules/.cache until the file, or anything that it runs, changes.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Lane, ROOT, type Workshop } from './copies.ts';
 import type { FileRecord } from './each-case.ts';
+import { buildProbed, installProbed } from './native-probes.ts';
 import { withProbes } from './probes.ts';
 import type { Sources } from './sources.ts';
 
 const CACHE = join(ROOT, 'node_modules', '.cache', 'kalos-mutation');
 const PROBED = ['bin', 'node', 'swarm', 'consensus', 'models'];
+/** What imports these runs C++. */
+const NATIVE = ['test/support/actuator.ts', 'node/telemetry/adapters/native-sampler.ts'];
 /** No test file of those that are run takes as long. */
 const FILE_LIMIT_MS = 300_000;
 
@@ -35,7 +38,8 @@ function keyOf(sources: Sources, path: string): string {
   const closure = sources.closureOf(path);
   if (closure.has('test/support/agents.ts'))
     for (const room of PROBED) for (const source of sources.files(room, '.ts')) closure.add(source);
-  const native = closure.has('test/support/actuator.ts') ? sources.files('native', '.cc') : [];
+  const isNative = NATIVE.some((one) => closure.has(one));
+  const native = isNative ? [...sources.files('native', '.cc'), ...sources.files('native', '.h')] : [];
   return hash([...[...closure].sort(), ...native].flatMap((source) => [source, sources.text(source)]));
 }
 
@@ -65,12 +69,24 @@ export async function recordTests(
   if (waiting.length === 0) return [...records.values()];
   progress(`recording what ${waiting.length} test files run (${records.size} are known)`);
   mkdirSync(CACHE, { recursive: true });
+  const probed = join(workshop.directory, 'probed');
+  const native = await buildProbed(workshop.sources, probed);
   const work = async (_: unknown, nth: number): Promise<void> => {
     const copy = workshop.copy(`p${nth}`);
-    const where = plantProbes(workshop.sources, copy);
+    installProbed(probed, copy);
+    const planted = plantProbes(workshop.sources, copy);
+    const where = [...planted, ...native];
     const hits = join(workshop.directory, `hits-${nth}`);
+    const nativeHits = join(workshop.directory, `native-${nth}`);
+    writeFileSync(nativeHits, Buffer.alloc(native.length));
+    chmodSync(nativeHits, 0o666); // programs of other users write to it
     const preload = `--import ${join(import.meta.dirname, 'hits.ts')} --disable-warning=ExperimentalWarning`;
-    const environment = { KALOS_HITS: hits, KALOS_PROBES: String(where.length), NODE_OPTIONS: preload };
+    const environment = {
+      KALOS_HITS: hits,
+      KALOS_NATIVE_HITS: nativeHits,
+      KALOS_PROBES: String(planted.length),
+      NODE_OPTIONS: preload,
+    };
     const lane = workshop.lane(`p${nth}`, copy, { file: join(copy, 'test/bench/mutation/each-case.ts'), environment });
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
       const record = await recordFile(lane, path, hits, where);
