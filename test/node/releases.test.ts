@@ -47,6 +47,8 @@ describe('an archive of a release', () => {
       entry('package/device', '', 'CharacterDevice'),
       Buffer.concat([entry('././@LongLink', 'package/../../../escaped\0', 'NextFileHasLongPath'), entry('package/a', 'x')]),
     ];
+    const renamed = ' path=package/../../../escaped\n';
+    wrong.push(Buffer.concat([entry('PaxHeader', `${renamed.length + 2}${renamed}`, 'ExtendedHeader'), entry('package/a', 'x')]));
     for (const one of wrong) await expect(releases.keep(DIGEST, archive(one))).rejects.toThrow('it is no release');
     expect([existsSync(join(root, 'escaped')), readdirSync(root).filter((name) => name !== 'in')]).toEqual([false, []]);
   });
