@@ -34,6 +34,9 @@ void Services::run_helper(const std::vector<std::string> &argv, const std::strin
 }
 
 void Services::run_check(const std::string &name, const std::vector<std::string> &argv, int64_t timeout_ms, Done done) {
+	auto service = services_.find(name);
+	if (service != services_.end())
+		keep_user(service->second->spec);
 	int64_t late_at_ms = Loop::now_ms() + timeout_ms;
 	Done told = [done, late_at_ms](Outcome outcome) { done(outcome.ok() || Loop::now_ms() < late_at_ms ? std::move(outcome) : Outcome::gone("it did not end in time, and was ended")); };
 	Outcome begun = begin_helper(argv, "", timeout_ms, name, &told);

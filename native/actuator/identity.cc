@@ -33,39 +33,50 @@ bool is_somebody(uid_t uid) {
 } // namespace
 
 // A user of its own, the same at each start: by its name, and not one that somebody has. 0 where this process cannot give any.
-Outcome Services::own_user(const std::string &name, bool kept, uid_t *uid) {
+Outcome Services::own_user(const std::string &name, std::set<uid_t> *taken, uid_t *uid) const {
 	*uid = 0;
 	if (geteuid() != 0)
 		return Outcome::fine();
 	auto known = own_users_.find(name);
-	if (known != own_users_.end()) {
+	auto declared = services_.find(name);
+	if (known != own_users_.end())
 		*uid = known->second;
+	else if (declared != services_.end())
+		*uid = declared->second->spec.own_uid;
+	if (*uid != 0)
 		return Outcome::fine();
-	}
-	std::set<uid_t> taken;
-	for (const auto &[other, one] : own_users_)
-		taken.insert(one);
-	for (const auto &[other, service] : services_)
-		taken.insert(service->spec.own_uid);
 	uint32_t hash = 2166136261u; // FNV-1a
 	for (unsigned char byte : name)
 		hash = (hash ^ byte) * 16777619u;
 	for (uid_t i = 0; i < kOwnUsers && *uid == 0; i++) {
 		uid_t candidate = kFirstOwnUser + (hash + i) % kOwnUsers;
-		if (taken.count(candidate) == 0 && !is_somebody(candidate))
+		if (taken->count(candidate) == 0 && !is_somebody(candidate))
 			*uid = candidate;
 	}
 	if (*uid == 0)
-		return Outcome::refused(name + ": no user id of " + std::to_string(kFirstOwnUser) + " to " + std::to_string(kFirstOwnUser + kOwnUsers - 1) + " is free for it: give it a user");
-	if (!kept)
-		return Outcome::fine();
-	own_users_[name] = *uid;
+		return Outcome::refused(name + ": no user id of " + std::to_string(kFirstOwnUser) + " to " + std::to_string(kFirstOwnUser + kOwnUsers - 1) + " is free for it: give it a user, or remove " + directory_ + "/users while the actuator is stopped");
+	taken->insert(*uid);
+	return Outcome::fine();
+}
+
+std::set<uid_t> Services::taken_users() const {
+	std::set<uid_t> taken;
+	for (const auto &[other, one] : own_users_)
+		taken.insert(one);
+	for (const auto &[other, service] : services_)
+		taken.insert(service->spec.own_uid);
+	return taken;
+}
+
+// From when it may own something; what was declared and never run owns nothing, and takes no id from others.
+void Services::keep_user(const ServiceSpec &spec) {
+	if (spec.own_uid == 0 || spec.once || !own_users_.emplace(spec.name, spec.own_uid).second)
+		return;
 	Encoder record;
 	record.array(own_users_.size());
 	for (const auto &[other, one] : own_users_)
 		record.array(2).text(other).number(one);
 	write_durably(directory_, "users", record.data()); // lost, it is the same again unless two names have one hash
-	return Outcome::fine();
 }
 
 void Services::recall_users() {

@@ -19,7 +19,9 @@
 namespace {
 
 constexpr size_t kMaxServices = 256;
+constexpr size_t kMaxKnown = 2 * kMaxServices; // with those of earlier agents, that still run
 constexpr size_t kMaxArguments = 256;
+constexpr size_t kMaxSpecBytes = 128 * 1024; // of the command and the environment of one
 constexpr int64_t kLogCheckMs = 5000;
 constexpr int kLogsKept = 3;
 constexpr int kForgetAttempts = 20;
@@ -92,6 +94,14 @@ Outcome Services::parse(const Value &value, ServiceSpec *spec) const {
 		return Outcome::refused(spec->name + ": a command is 1 to 256 arguments");
 	if (!texts(items[3], kMaxArguments, &spec->environment))
 		return Outcome::refused(spec->name + ": the environment is a list of KEY=value");
+	size_t bytes = 0;
+	for (const std::vector<std::string> *texts : {&spec->argv, &spec->environment})
+		for (const std::string &text : *texts)
+			bytes += text.size() + 1;
+	if (bytes + spec->directory.size() > kMaxSpecBytes)
+		return Outcome::refused(spec->name + ": its command, environment and directory are " + std::to_string(bytes + spec->directory.size()) + " bytes, at most 131072");
+	if (items[5].items.size() > kMaxArguments)
+		return Outcome::refused(spec->name + ": too many limits");
 	for (const Value &limit : items[5].items) {
 		bool pair = limit.is(Value::kArray) && limit.items.size() == 2 && limit.items[0].is(Value::kText) && limit.items[1].is(Value::kNumber);
 		int resource = pair ? resource_number(limit.items[0].text) : -1;
@@ -125,15 +135,19 @@ Outcome Services::take(const Value &specs) {
 	std::vector<ServiceSpec> parsed;
 	if (!specs.is(Value::kArray) || specs.items.size() > kMaxServices)
 		return Outcome::refused("at most 256 services");
+	std::set<uid_t> taken = taken_users();
 	for (const Value &value : specs.items) {
 		ServiceSpec spec;
 		Outcome outcome = parse(value, &spec);
 		if (outcome.ok() && spec.user.empty())
-			outcome = own_user(spec.name, true, &spec.own_uid);
+			outcome = own_user(spec.name, &taken, &spec.own_uid);
 		if (!outcome.ok())
 			return outcome;
 		parsed.push_back(std::move(spec));
 	}
+	Outcome room = make_room(parsed);
+	if (!room.ok())
+		return room;
 	for (ServiceSpec &spec : parsed) {
 		auto &service = services_[spec.name];
 		bool known = service != nullptr;
@@ -146,6 +160,29 @@ Outcome Services::take(const Value &specs) {
 		}
 	}
 	return Outcome::fine();
+}
+
+// An agent may declare others each time. What is declared no longer, and neither runs nor is about to, is forgotten where there are too many.
+Outcome Services::make_room(const std::vector<ServiceSpec> &declared) {
+	std::set<std::string> names;
+	for (const ServiceSpec &spec : declared)
+		names.insert(spec.name);
+	std::vector<std::string> idle;
+	size_t known = names.size();
+	for (const auto &[name, service] : services_) {
+		if (service->spec.once || names.count(name) > 0)
+			continue;
+		known++;
+		if (service->state != kRunning && service->pid == 0 && service->beginning < 0 && !service->late && !service->rotating && service->stopping.empty() && service->starting.empty())
+			idle.push_back(name);
+	}
+	while (known > kMaxServices && !idle.empty()) {
+		loop_.cancel(services_[idle.back()]->lease);
+		services_.erase(idle.back());
+		idle.pop_back();
+		known--;
+	}
+	return known > kMaxKnown ? Outcome::refused("too many services: " + std::to_string(known) + " with those that were declared before and still run, at most 512") : Outcome::fine();
 }
 
 // One that an actuator before this one started: it is known by pid and start time, and its end by a pidfd.
@@ -243,6 +280,7 @@ void Services::start(const std::string &name, Done done) {
 		return service->starting.push_back(std::move(done));
 	if (service->spec.fenced && service->held_until_ms <= Loop::now_ms())
 		return done(Outcome::refused(name + " is not placed on this machine: it runs on one member at a time"));
+	keep_user(service->spec);
 	bool logless = false;
 	Outcome forked = fork_off(service, &logless);
 	if (!forked.ok())
@@ -326,7 +364,8 @@ void Services::spawn(const std::string &name, const std::string &user, const std
 	service->spec.argv = argv;
 	service->spec.user = user;
 	service->spec.once = true;
-	Outcome own = user.empty() ? own_user(name, false, &service->spec.own_uid) : Outcome::fine();
+	std::set<uid_t> taken = taken_users();
+	Outcome own = user.empty() ? own_user(name, &taken, &service->spec.own_uid) : Outcome::fine();
 	if (!own.ok())
 		return done(own);
 	services_[name] = std::move(service);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -143,7 +144,10 @@ private:
 		std::string name; // empty: of no account
 		std::string home;
 	};
-	Outcome own_user(const std::string &name, bool kept, uid_t *uid);
+	Outcome own_user(const std::string &name, std::set<uid_t> *taken, uid_t *uid) const;
+	std::set<uid_t> taken_users() const;
+	void keep_user(const ServiceSpec &spec);
+	Outcome make_room(const std::vector<ServiceSpec> &declared);
 	void recall_users();
 	Outcome identity(const ServiceSpec &spec, Identity *out) const;
 	[[noreturn]] void become(const ServiceSpec &spec, int64_t fence, pid_t parent, int log, int failed) const;
@@ -171,7 +175,7 @@ private:
 	std::function<void(const std::string &, bool)> changed_;
 	std::map<std::string, std::unique_ptr<Service>> services_;
 	std::map<pid_t, Helper> helpers_;
-	std::map<std::string, uid_t> own_users_; // of all that were ever declared: what they own is nobody else's
+	std::map<std::string, uid_t> own_users_; // of all that ever ran: what they own is nobody else's
 };
 
 std::string boot_id();

@@ -3,12 +3,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { z } from 'zod';
 import type { Releases } from '../../swarm/ports/releases.ts';
 import { findPackage } from './package.ts';
 
 const MOST_ENTRIES = 5_000;
 const MOST_UNPACKED_BYTES = 268_435_456;
+/** Programs and text shrink to a fourth; what shrinks to less than this has nothing in it. */
+const MOST_SHRUNK = 100;
+const SMALL_BYTES = 1_048_576;
 /** Beside those that run. */
 const MOST_KEPT = 3;
 const MANIFEST = 'package/package.json';
@@ -163,15 +168,34 @@ async function unpack(archive: Uint8Array, into: string): Promise<void> {
 
 interface Parser {
   on(event: 'error', listener: (error: Error) => void): unknown;
-  on(event: 'end' | 'close', listener: () => void): unknown;
-  end(bytes: Buffer): unknown;
+  on(event: 'end' | 'close' | 'eof', listener: () => void): unknown;
+  write(bytes: Buffer): unknown;
+  end(): unknown;
 }
 
-function ended(parser: Parser, archive: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    parser.on('error', (error) => reject(new Error(`it is no archive (tar, gzip): ${error.message}`)));
+/** Bit by bit, and no more than an archive may be: a small one can be large inside, and the agent has other things to do meanwhile. */
+async function ended(parser: Parser, archive: Uint8Array): Promise<void> {
+  const over = new Promise<void>((resolve, reject) => {
+    parser.on('error', reject);
     parser.on('close', resolve);
     parser.on('end', resolve);
-    parser.end(Buffer.from(archive));
   });
+  over.catch(() => undefined); // it is awaited below, perhaps after it came
+  try {
+    let [size, isOver] = [0, false];
+    parser.on('eof', () => {
+      isOver = true; // what comes after the end is nobody's
+    });
+    for await (const part of Readable.from([Buffer.from(archive)]).pipe(createGunzip())) {
+      size += part.length;
+      if (size > MOST_UNPACKED_BYTES || size > Math.max(SMALL_BYTES, MOST_SHRUNK * archive.length))
+        throw new Error('there is too much in it');
+      await Promise.race([over, Promise.resolve(parser.write(part))]);
+      if (isOver) break;
+    }
+    parser.end();
+    await over;
+  } catch (error) {
+    throw new Error(`it is no archive (tar, gzip): ${(error as Error).message}`);
+  }
 }

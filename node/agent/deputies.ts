@@ -92,7 +92,7 @@ export class Deputies {
     const thereSinceMs = this.#ports.clock.monotonicMs() - THERE_FOR_MS;
     const isCandidate = ({ peer, state, sinceMs }: Member): boolean =>
       state === 'alive' && sinceMs <= thereSinceMs && roster.isMember(peer) && roster.recordOfIssuer(peer) === undefined;
-    const isForCommittee = ({ peer }: Member): number => Number(roster.member(peer)?.role === 'committee');
+    const isForCommittee = ({ peer }: Member): number => Number(roster.isForCommittee(peer));
     const [next] = members
       .filter(isCandidate)
       .sort((a, b) => isForCommittee(b) - isForCommittee(a) || a.sinceMs - b.sinceMs || (a.peer < b.peer ? -1 : 1));

@@ -62,7 +62,7 @@ export class Order {
       request: (to, body, withinMs) => events.request(to, 'committee', body, withinMs),
       members,
       isAlive: (peer) => events.stateOf(peer) === 'alive',
-      hasRole: (peer) => roster.member(peer)?.role === 'committee',
+      hasRole: (peer) => roster.isForCommittee(peer),
       mayTransfer: (peer) => roster.decides(peer, events.wallMs()),
       rttMs,
       vitals: () => this.#vitals.now,

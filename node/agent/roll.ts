@@ -124,7 +124,7 @@ export class Roll {
         name: this.#link.nameOf(peer),
         peer,
         state,
-        role: certificate?.role ?? 'unknown',
+        role: certificate === undefined ? 'unknown' : roster.isForCommittee(peer) ? 'committee' : 'member',
         issuer: roster.isIssuer(peer, this.#ports.clock.wallMs()),
         deputy: roster.isDeputy(peer),
         coordinator: peer === this.#link.coordinator,

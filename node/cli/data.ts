@@ -27,7 +27,7 @@ export function printRows(format: Format, { headers, rows, wide, data }: Rows): 
 export const csvLine = (row: readonly unknown[]): string => `${row.map(csvCell).join(',')}\n`;
 
 function csvCell(value: unknown): string {
-  if (value instanceof Moment) return value.toJSON();
+  if (value instanceof Moment) return value.toJSON() ?? '';
   const text = value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

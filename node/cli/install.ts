@@ -166,6 +166,11 @@ function mustStart(root: string): void {
   if (root === '/') for (const path of [actuatorPath, launcherPath, process.execPath]) checkTrust(path, 0);
 }
 
+/** @throws KalosError where somebody else could lead what is written, or removed, to a place of his own choice. */
+function mustBeTrusted(root: string, files: readonly InstalledFile[]): void {
+  for (const { path } of files) checkTrust(join(root, path));
+}
+
 export function install({ user, root, dryRun }: InstallOptions & { user: string }): number {
   if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(user)) throw new KalosError('usage', `"${user}" is no user's name`);
   mustStart(dryRun ? '' : root);
@@ -175,6 +180,7 @@ export function install({ user, root, dryRun }: InstallOptions & { user: string 
     return EXIT.ok;
   }
   needSystemd(root);
+  mustBeTrusted(root, files);
   for (const { path, content, mode, kept } of files) {
     const target = join(root, path);
     if (kept && existsSync(target)) continue;
@@ -193,6 +199,7 @@ export function install({ user, root, dryRun }: InstallOptions & { user: string 
 export function uninstall({ root, dryRun }: InstallOptions): number {
   const files = filesOf('kalos').filter(({ path, kept }) => !kept && existsSync(join(root, path)));
   if (!dryRun) needSystemd(root);
+  if (!dryRun) mustBeTrusted(root, files);
   if (!dryRun && root === '/' && files.length > 0) run('systemctl', 'disable', '--now', ...UNITS);
   for (const { path } of files) {
     if (!dryRun) rmSync(join(root, path));

@@ -29,12 +29,16 @@ export async function runQuery(
   const answer = await callAgent<QueryAnswer>(directory, 'POST', '/v1/query', { sql, timeoutMs, mode, nodes });
   if (none !== undefined && answer.rows.length === 0 && answer.missing.length === 0) throw none;
   const rows = answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, i) => [name, row[i] ?? null])));
-  const shown = answer.rows.map((row) =>
-    row.map((one, i) => (moments.includes(answer.columns[i] ?? '') ? new Moment(Date.parse(String(one))) : one)),
-  );
+  const shown = answer.rows.map((row) => row.map((one, i) => (moments.includes(answer.columns[i] ?? '') ? momentOf(one) : one)));
   printRows(format, { headers: answer.columns, rows: shown, data: { ...answer, rows } });
   if (format !== 'json' && format !== 'yaml') printCompleteness(answer);
   return answer.missing.length + answer.truncated.length > 0 ? EXIT.partial : EXIT.ok;
+}
+
+/** Another machine may have put anything there. */
+function momentOf(cell: unknown): unknown {
+  const ms = Date.parse(String(cell));
+  return Number.isNaN(ms) ? cell : new Moment(ms);
 }
 
 function printCompleteness(answer: QueryAnswer): void {

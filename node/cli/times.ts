@@ -1,7 +1,13 @@
 // Times in one form for each audience: people read `2026-11-30 13:04:05`, of their own time zone; programs read ISO 8601 in UTC with ms.
 
+/** What ECMAScript can date. */
+const LAST_MS = 8.64e15;
+/** Another machine may say any number. */
+const isDatable = (ms: number): boolean => Math.abs(ms) <= LAST_MS;
+
 /** For people, in the zone of who reads (TZ, or the machine's). @param ms since 1970 */
 export function when(ms: number): string {
+  if (!isDatable(ms)) return 'unknown';
   const date = new Date(ms);
   const two = (figure: number): string => String(figure).padStart(2, '0');
   const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
@@ -47,8 +53,8 @@ export class Moment {
     return this.#text ?? when(this.ms);
   }
 
-  toJSON(): string {
-    return iso(this.ms);
+  toJSON(): string | null {
+    return isDatable(this.ms) ? iso(this.ms) : null;
   }
 }
 
@@ -57,8 +63,6 @@ export const moment = (ms: number | null | undefined): Moment | null => (typeof 
 
 /** September 2001: whatever is less is no moment of this century, but a duration. */
 const FIRST_MS = 1e12;
-/** What ECMAScript can date. */
-const LAST_MS = 8.64e15;
 const isMoment = (key: string, value: unknown): value is number =>
   /_?ms$/i.test(key) && typeof value === 'number' && value >= FIRST_MS && value <= LAST_MS;
 

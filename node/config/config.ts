@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { domainSchema } from '../../consensus/committee/fitness.ts';
 import { PLAIN_PATH } from '../../consensus/vote/claim.ts';
+import { MEMBER_NAME } from '../../swarm/identity/record.ts';
 import { RESTART_RULES, type ServiceSpec, SIGNALS } from '../../swarm/ports/actuator.ts';
 import { startOrder } from '../action/bring-up.ts';
 import { MODES } from '../action/guard.ts';
@@ -220,10 +221,7 @@ const MAX_ISSUERS = 7;
 const MAX_QUESTIONS = 200;
 
 export const configSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-zA-Z0-9][a-zA-Z0-9.-]{0,23}$/, 'letters, digits, dot and dash, at most 24')
-    .optional(),
+  name: z.string().regex(MEMBER_NAME, 'letters, digits, dot and dash, at most 24').optional(),
   mode: z.enum(MODES).default('observe'),
   listen: address('0.0.0.0:7700').optional(),
   announce: z.array(z.string().startsWith('/', 'a multiaddr such as /ip4/192.0.2.1/tcp/7700')).default([]),
@@ -373,8 +371,7 @@ function describe(issue: z.core.$ZodIssue, place: Place): string[] {
     return issue.keys.map((key) => `${saidAt(place, [...path, key])}: ${unknownKey(key, known)}`);
   }
   const value = valueAt(place.merged, path);
-  const isSecret = path[0] === 'join' || path.includes('environment');
-  const given = value === undefined ? '' : ` = ${isSecret ? secretly(value) : shortly(value)}`;
+  const given = value === undefined || path.includes('environment') ? '' : ` = ${shownAt(path, value)}`;
   return [`${saidAt(place, path)}${given}: ${shouldBe(issue, value)}`];
 }
 
@@ -391,9 +388,11 @@ function saidAt({ layers, merged, fallback }: Place, path: readonly PropertyKey[
   return origin === 'flags' ? `--${flag}` : `${placeIn(layers, merged, path) ?? fallback}: ${key}`;
 }
 
-/** The beginning, enough to recognise it. */
-const secretly = (value: unknown): string =>
-  typeof value === 'string' && value.length > 12 ? `${shortly(value.slice(0, 8))}…` : shortly(value);
+/** Of a token the beginning, enough to recognise it; of a table no environment of a service. */
+function shownAt(path: readonly PropertyKey[], value: unknown): string {
+  if (path[0] === 'join' && typeof value === 'string' && value.length > 12) return `${shortly(value.slice(0, 8))}…`;
+  return shortly(JSON.parse(JSON.stringify(value, (key, inner) => (key === 'environment' ? '(hidden)' : inner)) ?? 'null'));
+}
 
 /** The multiaddr to listen on for `host:port`. */
 export function listenAddress(listen: string): string {

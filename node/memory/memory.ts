@@ -17,8 +17,10 @@ const RECORDING_PREFIX = 'recording/';
 /** Flight recordings kept, of the newest incidents. */
 const MAX_RECORDINGS = 200;
 
+/** Of another machine's, too: what can be dated. */
+const momentSchema = z.number().min(-8.64e15).max(8.64e15);
 const stepSchema = z.strictObject({
-  atMs: z.number(),
+  atMs: momentSchema,
   stage: z.enum(STAGES),
   text: z.string(),
   data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
@@ -33,8 +35,8 @@ export const incidentSchema = z.strictObject({
   severity: z.enum(SEVERITIES),
   summary: z.string().max(400),
   state: z.enum(['open', 'waiting', 'acting', 'watching', 'resolved', 'escalated']),
-  openedMs: z.number(),
-  closedMs: z.number(),
+  openedMs: momentSchema,
+  closedMs: momentSchema,
   outcome: z.string().max(400),
   tool: z.string().max(200),
   cause: z.string().max(32).default(''),

@@ -127,10 +127,7 @@ function checkCertificate(
   incident: Incident,
   { link, crypto, swarmId, ownVotes }: ExplainSources,
 ): Pick<Explanation, 'certificate' | 'ownVote'> {
-  const certificate =
-    incident.certificate === ''
-      ? undefined
-      : decodeCertificate(Uint8Array.from(atob(incident.certificate), (c) => c.charCodeAt(0)));
+  const certificate = incident.certificate === '' ? undefined : decodeCertificate(Buffer.from(incident.certificate, 'base64'));
   if (certificate === undefined) return { certificate: { present: false }, ownVote: undefined };
   const check = verifyCertificate(crypto, swarmId, certificate);
   const known = new Set<PeerId>(link.members.map(({ peer }) => peer));

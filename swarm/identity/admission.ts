@@ -24,6 +24,7 @@ import {
   type IssuerCertificate,
   keyOfRecord,
   MAX_NAME,
+  MEMBER_NAME,
   type MemberCertificate,
   NETWORK_KEY_BYTES,
   type NetworkRotation,
@@ -35,6 +36,7 @@ import {
   type Signature,
   type SignedRecord,
   sealRecord,
+  seatKeyOf,
   signRecord,
 } from './record.ts';
 import {
@@ -290,7 +292,7 @@ export class Admission implements Greeter {
     for (const bytes of grant.records) {
       const offer = this.roster.offer(bytes, this.#nowMs);
       if (offer.verdict !== 'accept') continue;
-      operations.push(put(offer.record));
+      operations.push(...this.#puts(offer.record));
       this.#events.learned(offer.record, false);
     }
     await this.#ports.store.write(operations);
@@ -302,9 +304,8 @@ export class Admission implements Greeter {
     if (!this.isIssuer) return refused('token', 'this agent is no issuer: the token is for another');
     const maker = this.ledger.makerOf(id);
     const isForwarded = maker !== undefined && this.#events.isAlive(maker);
-    const redemption = isForwarded
-      ? await this.#forward(maker, id, secret, from)
-      : this.ledger.redeem(id, secret, from, this.#nowMs);
+    const taken = isForwarded ? this.#forward(maker, id, secret, from) : this.ledger.redeem(id, secret, from, this.#nowMs);
+    const redemption = await taken;
     if (!redemption.ok) return refused(redemption.code, redemption.text);
     try {
       // Used up before anything is granted for it.
@@ -338,8 +339,8 @@ export class Admission implements Greeter {
 
   /** Where the root keys are at hand, who may sit on the committee is made an issuer at once. */
   async #makeIssuer(peer: PeerId): Promise<void> {
-    const { rootSigners } = this.#config;
-    if (rootSigners.length < this.rootSignatures().needed) return;
+    const { needed, atHand } = this.rootSignatures();
+    if (atHand < needed) return;
     await this.publishAsRoot('issuer', encodeBody(this.#ports.crypto, this.issuerBody(peer)), []);
   }
 
@@ -352,21 +353,21 @@ export class Admission implements Greeter {
   /** Makes a member a deputy issuer. @returns false without the root keys */
   async makeDeputy(peer: PeerId): Promise<boolean> {
     const { needed, atHand } = this.rootSignatures();
-    if (atHand < needed) return false;
-    await this.publishAsRoot('issuer', encodeBody(this.#ports.crypto, this.issuerBody(peer, DEPUTY_LIFE_MS)), []);
-    return true;
+    if (atHand >= needed)
+      await this.publishAsRoot('issuer', encodeBody(this.#ports.crypto, this.issuerBody(peer, DEPUTY_LIFE_MS)), []);
+    return atHand >= needed;
   }
 
   operatorBody(subject: PeerId, name: string): OperatorCertificate {
-    const fromMs = this.#nowMs;
-    const epoch = this.roster.nextEpoch('operator', subject);
+    const [fromMs, epoch] = [this.#nowMs, this.roster.nextEpoch('operator', subject)];
     return { kind: 'operator', subject, epoch, fromMs, untilMs: fromMs + OPERATOR_LIFE_MS, name };
   }
 
-  #freeName(wanted: string, peer: PeerId): string {
-    const stem = wanted.slice(0, MAX_NAME - 4);
+  /** As a newcomer wishes, which may be hostile: of the letters that names have, and nobody else's. */
+  #freeName(wished: string, peer: PeerId): string {
+    const wanted = MEMBER_NAME.test(wished) ? wished : `x${wished.replace(/[^a-zA-Z0-9.-]/g, '-')}`.slice(0, MAX_NAME);
     let name = wanted;
-    for (let n = 2; this.roster.nameTaken(name, peer); n++) name = `${stem}-${n}`;
+    for (let n = 2; this.roster.nameTaken(name, peer); n++) name = `${wanted.slice(0, MAX_NAME - 4)}-${n}`;
     return name;
   }
 
@@ -387,15 +388,27 @@ export class Admission implements Greeter {
     if (!this.isIssuer || !this.roster.isMember(peer)) return undefined;
     const certificate = this.roster.member(peer);
     if (certificate === undefined || certificate.untilMs + RENEWABLE_MS < this.#nowMs) return undefined;
-    if (this.renewalDue(peer)) await this.#issue(peer, certificate);
+    if (this.renewalDue(peer)) await this.#issue(peer, { name: certificate.name, role: this.#roleOf(peer, certificate) });
     return this.#grantTo(peer);
+  }
+
+  /** One that decides signs what it knows; a deputy, what was said, which gives no seat. */
+  #roleOf(peer: PeerId, { role }: MemberCertificate): Role {
+    const isSeated = this.roster.isForCommittee(peer) || this.#isOwed(peer);
+    return !this.roster.decides(this.#self, this.#nowMs) ? role : isSeated ? 'committee' : 'member';
+  }
+
+  /** A deputy let it in, with a token for the committee that was shown here. */
+  #isOwed(peer: PeerId): boolean {
+    if (this.roster.isForCommittee(peer) || this.roster.revocation('member', peer) !== undefined) return false;
+    return this.roster.member(peer)?.role === 'committee' && this.ledger.seated(peer);
   }
 
   renewalDue(peer: PeerId): boolean {
     const record = this.roster.recordOfMember(peer);
-    const by = record?.signatures[0]?.by;
+    const [by, nowMs] = [record?.signatures[0]?.by, this.#nowMs];
     if (record === undefined || by === undefined) return false;
-    const nowMs = this.#nowMs;
+    if (this.roster.decides(this.#self, nowMs) && this.#isOwed(peer)) return true;
     return record.body.untilMs - nowMs < MEMBER_LIFE_MS / 2 || !this.roster.isIssuer(by, nowMs);
   }
 
@@ -406,8 +419,8 @@ export class Admission implements Greeter {
   }
 
   /** Takes what `renew` gave. */
-  async renewed(bytes: Uint8Array): Promise<void> {
-    await this.#take(parseAnswer(bytes)?.grant);
+  renewed(bytes: Uint8Array): Promise<void> {
+    return this.#take(parseAnswer(bytes)?.grant);
   }
 
   async renewOwn(): Promise<void> {
@@ -444,19 +457,19 @@ export class Admission implements Greeter {
 
   /** False where there is no such token. */
   async endToken(id: string): Promise<boolean> {
-    const isEnded = await this.ledger.revoke(id);
-    if (isEnded) await this.#events.tokensChanged();
-    return isEnded;
+    if (!(await this.ledger.revoke(id))) return false;
+    await this.#events.tokensChanged();
+    return true;
   }
 
   rename(certificate: MemberCertificate, name: string): Promise<MemberCertificate> {
-    return this.#issue(certificate.subject, { name, role: certificate.role });
+    return this.#issue(certificate.subject, { name, role: this.#roleOf(certificate.subject, certificate) });
   }
 
   /** Ends a membership: by an issuer, or by the member itself. */
   async revoke(subject: PeerId, reason: string): Promise<void> {
-    const body = this.revocationBody('member', subject, reason);
-    await this.publish(signRecord(this.#ports.crypto, this.#config.swarmId, body, [this.#ports.crypto]));
+    const { crypto } = this.#ports;
+    await this.publish(signRecord(crypto, this.#config.swarmId, this.revocationBody('member', subject, reason), [crypto]));
   }
 
   /** Changes the network key of the swarm. @throws RangeError where this is no issuer. */
@@ -501,13 +514,21 @@ export class Admission implements Greeter {
   }
 
   async #learn(record: SignedRecord, own: boolean): Promise<void> {
-    await this.#ports.store.write([put(record)]);
+    await this.#ports.store.write(this.#puts(record));
     this.#events.learned(record, own);
+  }
+
+  /** What says that a member is for the committee stays on the disk when a deputy has renewed its certificate. */
+  #puts(record: SignedRecord): StoreOperation[] {
+    const { body } = record;
+    if (body.kind !== 'member' || this.roster.isByDeputy(record)) return [put(record)];
+    const key = `${RECORD_PREFIX}${seatKeyOf(body.subject)}`;
+    return [put(record), body.role === 'committee' ? { kind: 'put', key, value: record.bytes } : { kind: 'delete', key }];
   }
 
   /** Records that came by gossip or a pull. */
   keep(records: readonly SignedRecord[]): Promise<void> {
-    return this.#ports.store.write(records.map(put));
+    return this.#ports.store.write(records.flatMap((record) => this.#puts(record)));
   }
 
   /** Forgets what nobody needs any more. */

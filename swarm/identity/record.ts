@@ -11,6 +11,8 @@ const RECORD_VERSION = 1;
 const DOMAIN = 'kalos/record';
 const MAX_RECORD_BYTES = 4_096;
 export const MAX_NAME = 24;
+/** What a member may be called: nothing that a terminal obeys, or that looks like something else. */
+export const MEMBER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9.-]{0,23}$/;
 const MAX_REASON = 120;
 const MAX_LABELS = 16;
 export const NETWORK_KEY_BYTES = 32;
@@ -235,6 +237,9 @@ export function keyOfRecord({ body }: SignedRecord): string {
   if (isSingle(body)) return body.kind;
   return body.kind === 'revocation' ? `revocation ${body.of} ${body.subject}` : `${body.kind} ${body.subject}`;
 }
+
+/** Where a member's certificate is kept beside its newest: that which says that it is for the committee. Read after those of issuers, and before the newest. */
+export const seatKeyOf = (subject: PeerId): string => `mandate ${subject}`;
 
 /** Which signature was checked, by the swarm that it was checked for. */
 const judged = new WeakMap<SignedRecord, Map<string, boolean>>();

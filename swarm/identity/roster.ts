@@ -20,6 +20,7 @@ import {
   type Revocation,
   type SignedRecord,
   type SingleBody,
+  seatKeyOf,
   versionOf,
 } from './record.ts';
 
@@ -59,6 +60,8 @@ export class Roster {
   readonly #certificates = shelves();
   readonly #revocations = shelves();
   readonly #names = new Map<string, PeerId>();
+  /** Who sits on the committee by the word of one that decides, and in which epoch: a deputy renews that, and cannot give it. */
+  readonly #seated = new Map<PeerId, number>();
   readonly #singles = new Map<SingleBody['kind'], SignedRecord>();
   #genesis: Genesis | undefined;
   /** Moves with every change. */
@@ -166,6 +169,16 @@ export class Roster {
     return this.isIssuer(peer, nowMs) && !this.isDeputy(peer);
   }
 
+  /** Whether it is for the committee, as far as this agent has seen it said by who may. */
+  isForCommittee(peer: PeerId): boolean {
+    return this.isMember(peer) && this.#seated.get(peer) === this.member(peer)?.epoch;
+  }
+
+  /** Certificates that say so, or not, for good: a deputy signs what was said before. */
+  isByDeputy({ signatures }: SignedRecord): boolean {
+    return signatures.every(({ by }) => this.isDeputy(by));
+  }
+
   /** By what its certificate lives: one of 0.3.0 is read the same by all. */
   isDeputy(peer: PeerId): boolean {
     const body = this.#certificates.issuer.get(peer)?.body;
@@ -178,10 +191,10 @@ export class Roster {
     return body !== undefined && body.untilMs > nowMs && !this.#isRevoked('issuer', peer, body.epoch) && this.isMember(peer);
   }
 
-  /** The member of that name, peer id, or unmistakable end of a peer id. */
+  /** The member of that name, peer id, or end of a peer id; all of them, where a name is the end of another's peer id. */
   find(text: string): MemberCertificate[] {
-    const named = this.members().filter(({ name, subject }) => name === text || subject === text);
-    return named.length > 0 || text.length < 4 ? named : this.members().filter(({ subject }) => subject.endsWith(text));
+    const isEnd = (subject: PeerId): boolean => text.length >= 4 && subject.endsWith(text);
+    return this.members().filter(({ name, subject }) => name === text || subject === text || isEnd(subject));
   }
 
   nameTaken(name: string, but: PeerId): boolean {
@@ -229,6 +242,10 @@ export class Roster {
     if (isSingle(body)) this.#singles.set(body.kind, record);
     else this.#shelfOf(body).set(body.subject, record);
     if (body.kind === 'member') this.#names.set(body.name, body.subject);
+    if (body.kind === 'member' && !this.isByDeputy(record)) {
+      if (body.role === 'committee') this.#seated.set(body.subject, body.epoch);
+      else this.#seated.delete(body.subject);
+    }
     this.version++;
   }
 
@@ -313,6 +330,7 @@ export class Roster {
       if (!isOld && !isEnded) continue;
       this.#shelfOf(body).delete(body.subject);
       gone.push(keyOfRecord(record));
+      if (body.kind === 'member' && this.#seated.delete(body.subject)) gone.push(seatKeyOf(body.subject));
     }
     if (gone.length > 0) this.version++;
     return gone;

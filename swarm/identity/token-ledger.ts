@@ -28,6 +28,8 @@ interface Kept extends IssuedToken {
   secretHash: Uint8Array;
   /** By a person, before its time. */
   ended?: boolean | undefined;
+  /** Who showed its secret here: of the others that redeemed it another issuer says so. */
+  shown?: string[] | undefined;
 }
 
 const storedSchema = z.object({
@@ -39,6 +41,7 @@ const storedSchema = z.object({
   secretHash: z.instanceof(Uint8Array),
   maker: z.string().optional(),
   ended: z.boolean().optional(),
+  shown: z.array(z.string()).optional(),
 });
 
 const sharedSchema = z.tuple([
@@ -73,10 +76,15 @@ export class TokenLedger {
     }
   }
 
+  /** Whether the secret of a token for the committee was shown here for it. */
+  seated(peer: PeerId): boolean {
+    return [...this.#tokens.values()].some(({ role, shown = [] }) => role === 'committee' && shown.includes(peer));
+  }
+
   list(): IssuedToken[] {
     return [...this.#tokens.values()]
       .filter(({ ended }) => ended !== true)
-      .map(({ secretHash: _, ended: __, ...token }) => token);
+      .map(({ secretHash: _, ended: __, shown: ___, ...token }) => token);
   }
 
   /** Which other issuer made a token; undefined where this one did, or it is not known. */
@@ -115,6 +123,7 @@ export class TokenLedger {
       secretHash,
       ended: ended || known?.ended === true,
       maker: known === undefined ? maker : known.maker,
+      shown: known?.shown,
     };
     if (known !== undefined && isSame(known, merged)) return;
     this.#tokens.set(id, merged);
@@ -152,6 +161,7 @@ export class TokenLedger {
       token.usesLeft--;
       token.redeemedBy = [...token.redeemedBy, by].slice(-MAX_REDEEMERS);
     }
+    token.shown = [...new Set([...(token.shown ?? []), by])].slice(-MAX_REDEEMERS);
     return { ok: true, role: token.role, persist: this.#put(token) };
   }
 

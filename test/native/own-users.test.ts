@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
+import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
@@ -125,5 +126,31 @@ describe('what the actuator has started', () => {
     await client.arm('try', LONG_MS, [{ do: ['spawn', OWN, command, 5_000], undo: undefined }]);
     expect(await client.apply('try', 0)).toEqual({ ok: true });
     expect(await linesOf(test, 'spawn.try-0', 1)).toEqual([`near answered ${REFUSED}`]);
+  });
+});
+
+describe.skipIf(!ROOT)('an agent that was taken over and declares others each time', () => {
+  const ROUNDS = 5;
+  const [MAX_SERVICES, SPEC_BYTES] = [256, 131_072];
+  const declared = (name: string, argument = ''): unknown[] => [name, ['true', argument], '', [], '', [], 0, 0, 'TERM', 1, 4_096];
+
+  it('takes neither memory nor ids for good from the actuator, and what ran keeps its id', async () => {
+    const { test } = await make([]);
+    const raw = await test.raw();
+    await raw.ask('hello');
+    expect(await raw.ask('declare', [declared('ran')])).toMatchObject({ code: 0 });
+    expect(await raw.ask('up', 'ran')).toMatchObject({ code: 0 });
+    const users = (): Buffer => readFileSync(join(test.state, 'services', 'users'));
+    const before = users();
+    for (let round = 0; round < ROUNDS; round++) {
+      const specs = Array.from({ length: MAX_SERVICES }, (_, nth) => declared(`r${round}-${nth}`));
+      expect(await raw.ask('declare', specs)).toMatchObject({ code: 0 });
+    }
+    await raw.ask('services');
+    const known = decodeCbor(raw.frames.at(-1)?.[4] as Uint8Array) as unknown[];
+    expect(known.length).toBeLessThanOrEqual(MAX_SERVICES + 1);
+    expect(users()).toEqual(before);
+    const large = await raw.ask('declare', [declared('large', 'x'.repeat(SPEC_BYTES))]);
+    expect(large).toMatchObject({ code: REFUSED, message: expect.stringContaining('at most 131072') });
   });
 });

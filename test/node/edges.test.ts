@@ -224,6 +224,16 @@ describe('a value that is wrong', () => {
       `${here}:1: listen = "127.0.0.1:70000": must be an IP address and a port of 0 to 65535, such as 0.0.0.0:7700`,
     );
     expect(own('listen = "300.0.0.1:7700"')).toThrow('must be an IP address');
+    const planted = 'planted-x9q';
+    const of = (environment: string) => `[[service]]\nname = "b"\nenvironment = ${environment}\ncommand = ["x"]\n`;
+    const table = `[service]\nenvironment = { A = "${planted}" }\n`;
+    for (const wrong of [`"${planted}"`, `["A=${planted}"]`, `{ A = ["${planted}"] }`, `{ A = { B = "${planted}" } }`].map(of)) {
+      expect(own(wrong)).toThrow('environment');
+      expect(own(wrong)).not.toThrow(planted);
+    }
+    expect(own(table)).toThrow('service');
+    expect(own(table)).not.toThrow(planted);
+    expect(own(of('{ A = 1234567890 }'))).toThrow(`${here}:3: service.[2].environment.A: must be a text in quotes`);
     expect(own('join = ["kalosx", "secret-token-of-somebody"]')).not.toThrow(/secret-token-of-somebody.*must/);
   });
 });

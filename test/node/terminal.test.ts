@@ -77,6 +77,14 @@ describe('a moment', () => {
     }
   });
 
+  it('of another machine may be any number: one that cannot be dated is unknown, and hides nothing beside it', () => {
+    for (const ms of [1e300, -1e300, 8.64e15 + 1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect([when(ms), String(new Moment(ms))]).toEqual(['unknown', 'unknown']);
+      expect(JSON.stringify([new Moment(ms), 1])).toBe('[null,1]');
+      expect(csvLine([new Moment(ms), 1])).toBe(',1\n');
+    }
+  });
+
   it('stands in data for programs beside the ms that were there before; a duration does not', () => {
     const data = {
       atMs: AT_MS,

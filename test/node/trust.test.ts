@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { install, uninstall } from '../../node/cli/install.ts';
 import { checkTrust, distrusted } from '../../node/config/adapters/trust.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -218,5 +219,20 @@ describe('kalos up', () => {
     expect(readFileSync(ran, 'utf8')).toBe(`up --dir ${state} ${token},/ip4/192.0.2.1/tcp/1,${token}`);
     expect(ours().length).toBeGreaterThanOrEqual(2);
     expect(lines().filter(([, line]) => line.includes('Ab_-9'))).toEqual([]);
+  });
+});
+
+describe('kalos install', () => {
+  it('writes no unit below a directory in which others could lead it elsewhere, and removes none there', () => {
+    const [victim, units] = [join(root, 'victim'), join(root, 'image', 'etc', 'systemd')];
+    mkdirSync(victim);
+    mkdirSync(units, { recursive: true });
+    symlinkSync(victim, join(units, 'system'));
+    writeFileSync(join(victim, 'kalos.service'), 'of another');
+    chmodSync(units, 0o777);
+    const image = { root: join(root, 'image'), dryRun: false };
+    expect(() => install({ ...image, user: 'kalos' })).toThrow('may be written by others');
+    expect(() => uninstall(image)).toThrow('may be written by others');
+    expect(readFileSync(join(victim, 'kalos.service'), 'utf8')).toBe('of another');
   });
 });

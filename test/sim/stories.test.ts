@@ -115,6 +115,23 @@ describe('a story', () => {
     ]);
   });
 
+  it('with times that cannot be dated is not taken; with a certificate that is none it is told without one', async () => {
+    const { cluster, id, gone } = await goneAfterRepair();
+    const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
+    const { incident } = agentOf(holder).stories.of(id) ?? expect.fail();
+    const told = (change: Partial<typeof incident>) => {
+      const changed = { ...incident, ...change };
+      return { incident: changed, signature: gone.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, changed])) };
+    };
+    for (const atMs of [1e300, -1e300, 8.64e15 + 1])
+      for (const change of [{ openedMs: atMs }, { closedMs: atMs }, { steps: [{ atMs, stage: 'detect' as const, text: '' }] }])
+        expect(readStory(holder.crypto, cluster.swarmId, told(change))).toBeUndefined();
+    const holding = agentOf(holder).stories;
+    holding.of = () => told({ certificate: 'no base64 at all!' });
+    const result = await asked(cluster, agentOf(holder).explain(id, 'test'));
+    expect(result).toMatchObject({ ok: true, explanation: { certificate: { present: false } } });
+  });
+
   it('costs no more than two tellings of three witnesses for an incident that is mended, and is bounded in number', async () => {
     const cluster = await settled(9);
     const node = cluster.node(4);

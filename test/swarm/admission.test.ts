@@ -5,7 +5,14 @@ import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { certifiedBy } from '../../swarm/identity/admission.ts';
 import { makeGenesis, parseGenesis } from '../../swarm/identity/genesis.ts';
 import { encodeHello, parseAnswer, parseHello } from '../../swarm/identity/hello.ts';
-import { encodeBody, parseRecord, recordToSign, type SignedRecord, signRecord } from '../../swarm/identity/record.ts';
+import {
+  encodeBody,
+  MEMBER_NAME,
+  parseRecord,
+  recordToSign,
+  type SignedRecord,
+  signRecord,
+} from '../../swarm/identity/record.ts';
 import { CLOCK_TOLERANCE_MS, MEMBER_LIFE_MS, NO_ISSUER_GRACE_MS, RENEWABLE_MS, Roster } from '../../swarm/identity/roster.ts';
 import { encodeToken, type JoinToken, parseToken } from '../../swarm/identity/token.ts';
 import { makePeer } from '../support/crypto.ts';
@@ -233,6 +240,35 @@ describe('a member', () => {
     expect([a.admission.name, founder.admission.roster.find('b')[0]?.subject]).toEqual(['b', a.peer]);
     expect(founder.admission.roster.find('a')).toEqual([]);
     expect(founder.admission.roster.find('')).toEqual([]);
+  });
+
+  it('is called nothing that a terminal obeys or that looks like something else, whatever it wishes', async () => {
+    const { founder } = await foundedSwarm();
+    for (const wished of [
+      'founder\n',
+      'a\u001b[31m',
+      '\u202eabc',
+      'f\u043eunder',
+      ' founder',
+      '-rf',
+      '../x',
+      '\u0000'.repeat(24),
+    ]) {
+      const { admission } = await joined(founder, wished);
+      expect(admission.name).toMatch(MEMBER_NAME);
+      expect(admission.name).not.toBe('founder');
+    }
+  });
+
+  it('is found by no name that is the end of another’s peer id: who asks must say which', async () => {
+    const { founder } = await foundedSwarm();
+    const [a, posing] = [await joined(founder, 'a'), await joined(founder, 'b')];
+    const certificate = founder.admission.roster.member(posing.peer);
+    if (certificate === undefined) throw new Error('no member');
+    await founder.admission.rename(certificate, a.peer.slice(-8));
+    const found = founder.admission.roster.find(a.peer.slice(-8)).map(({ subject }) => subject);
+    expect(found.toSorted()).toEqual([a.peer, posing.peer].toSorted());
+    expect(founder.admission.roster.find(a.peer).map(({ subject }) => subject)).toEqual([a.peer]);
   });
 });
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { portions } from '../../node/agent/deputies.ts';
 import { encodeBody, signRecord } from '../../swarm/identity/record.ts';
-import { ISSUER_LIFE_MS } from '../../swarm/identity/roster.ts';
+import { ISSUER_LIFE_MS, MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
 import { makePeer } from '../support/crypto.ts';
 import { foundedSwarm, greet, joined, newcomer, Papers } from '../support/swarm-papers.ts';
 
@@ -145,5 +145,61 @@ describe('what issuers tell each other of tokens', () => {
     expect(bodies.every((body) => body.length <= 60_000)).toBe(true);
     const told = bodies.flatMap((body) => JSON.parse(new TextDecoder().decode(body)) as string[]);
     expect(told).toEqual(tokens.filter((_, nth) => nth !== 7));
+  });
+
+  it('seats nobody on the committee, and no issuer signs what it says of that; who was seated stays so', async () => {
+    const { founder, deputy, member } = await withDeputy();
+    const seated = await joined(founder, 'seated', { role: 'committee' });
+    const { roster } = member.admission;
+    const tell = (record = founder.admission.roster.recordOfMember(seated.peer)) =>
+      roster.offer(record?.bytes ?? new Uint8Array(), member.nowMs);
+    tell();
+    const lie = async (subject: string, name: string): Promise<void> => {
+      const fromMs = founder.nowMs + 60_000;
+      const times = { epoch: 0, fromMs, untilMs: fromMs + MEMBER_LIFE_MS };
+      const body = { kind: 'member', subject, ...times, name, role: 'committee', capabilities: [] } as const;
+      const record = signRecord(deputy.crypto, roster.swarmId, body, [deputy.crypto]);
+      expect(tell(record).verdict).toBe('accept');
+      await founder.admission.publish(record);
+      await member.admission.keep([record]);
+    };
+    const friend = (await makePeer()).self;
+    await lie(friend, 'friend');
+    await lie(member.peer, 'member');
+    // As it renews any certificate.
+    await lie(seated.peer, 'seated');
+    const all = [friend, member.peer, seated.peer];
+    expect(all.map((peer) => roster.isForCommittee(peer))).toEqual([false, false, true]);
+    // It says that they came with a token of the founder's, too.
+    const { token } = founder.admission.ledger.shared().at(-1) ?? {};
+    const [id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended] = token as unknown[];
+    expect(role).toBe('committee');
+    const told = [id, role, expiresMs, usesLeft, [...(redeemedBy as string[]), friend], secretHash, ended];
+    await founder.admission.ledger.merge(undefined, told, false);
+    founder.nowMs += MEMBER_LIFE_MS;
+    for (const peer of all) await founder.admission.renew(peer);
+    const renewed = all.map((peer) => founder.admission.roster.member(peer)?.role);
+    expect(renewed).toEqual(['member', 'member', 'committee']);
+    // Over a restart too, though the newest certificate is a deputy's.
+    const papers = new Papers(founder.crypto, roster.swarmId, 'founder');
+    await lie(seated.peer, 'seated').catch(() => undefined);
+    for (const [key, value] of await founder.store.range('', { limit: 10_000 }))
+      await papers.store.write([{ kind: 'put', key, value }]);
+    await papers.admission.open();
+    expect(all.map((peer) => papers.admission.roster.isForCommittee(peer))).toEqual([false, false, true]);
+  });
+
+  it('takes a token for the committee to who made it, which confirms the seat', async () => {
+    const { founder, deputy } = await withDeputy();
+    deputy.alive.set(founder.peer, founder);
+    const options = { role: 'committee' as const, ttlMs: 600_000, uses: 1, networkKey: undefined };
+    const token = await founder.admission.makeToken(options, [`/ip4/127.0.0.1/tcp/2/p2p/${deputy.peer}`]);
+    await share(founder, deputy);
+    const late = new Papers(await makePeer(), founder.admission.roster.swarmId, 'late', token);
+    await late.admission.open();
+    expect(await greet(late, deputy)).toBeUndefined();
+    expect(deputy.admission.roster.isForCommittee(late.peer)).toBe(false);
+    expect(await greet(late, founder)).toBeUndefined();
+    expect(founder.admission.roster.isForCommittee(late.peer)).toBe(true);
   });
 });
