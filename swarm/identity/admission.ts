@@ -303,9 +303,8 @@ export class Admission implements Greeter {
   async #redeem(from: PeerId, { id, secret, name }: NonNullable<Hello['redeem']>): Promise<Judged> {
     if (!this.isIssuer) return refused('token', 'this agent is no issuer: the token is for another');
     const maker = this.ledger.makerOf(id);
-    const isForwarded = maker !== undefined && this.#events.isAlive(maker);
-    const taken = isForwarded ? this.#forward(maker, id, secret, from) : this.ledger.redeem(id, secret, from, this.#nowMs);
-    const redemption = await taken;
+    const forwarded = maker !== undefined && this.#events.isAlive(maker) && this.#forward(maker, id, secret, from);
+    const redemption = (await forwarded) || this.ledger.redeem(id, secret, from, this.#nowMs);
     if (!redemption.ok) return refused(redemption.code, redemption.text);
     try {
       // Used up before anything is granted for it.

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { create, Header } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalReleases } from '../../node/adapters/local-releases.ts';
@@ -47,14 +48,16 @@ function archive(files: Record<string, string> = RELEASE, gzip = true): Uint8Arr
   return readFileSync(file);
 }
 
-/** So many empty files, as bytes of a tar. */
+/** An archive of so many empty files. */
 const many = (count: number): Uint8Array =>
-  Buffer.concat(
-    Array.from({ length: count }, (_, nth) => {
-      const header = new Header({ path: `package/f${nth}`, type: 'File', size: 0, mode: 0o644 });
-      header.encode();
-      return header.block ?? Buffer.alloc(0);
-    }),
+  gzipSync(
+    Buffer.concat(
+      Array.from({ length: count }, (_, nth) => {
+        const header = new Header({ path: `package/f${nth}`, type: 'File', size: 0, mode: 0o644 });
+        header.encode();
+        return header.block ?? Buffer.alloc(0);
+      }),
+    ),
   );
 
 describe('a release', () => {
