@@ -66,6 +66,33 @@ describe('a policy', () => {
     expect(kinds(policies.observe(observe(8_000, { t: 10 })))).toEqual(['cleared hot machine']);
   });
 
+  it('has its remedies on what was found: by its fields, by expressions, with the reload of what reads it', () => {
+    const remediesOf = (remedy: unknown, given: Partial<ServiceView> = {}): unknown => {
+      const policy = { name: 'p', scope: 'service', when: 'true', summary: 's', remedy } as PolicyInput;
+      const policies = detector(policy);
+      policies.observe(observe(0, {}, [{ ...web, ...given }]));
+      return policies.firing()[0]?.remedies;
+    };
+    expect(remediesOf({ tool: 'service.restart' })).toEqual([[{ tool: 'service.restart', service: 'web' }]]);
+    expect(remediesOf({ tool: 'service.restart', service: 'db' })).toEqual([[{ tool: 'service.restart', service: 'db' }]]);
+    expect(remediesOf({ tool: 'process.renice', pid: '$pid', nice: 5 })).toEqual([
+      [{ tool: 'process.renice', pid: 10, nice: 5 }],
+    ]);
+    expect(remediesOf({ tool: 'cgroup.limit', service: '$name', cpus: '=service.max_cpus < 2.0 ? 1.0 : 2.0' })).toEqual([
+      [{ tool: 'cgroup.limit', service: 'web', cpus: 2 }],
+    ]);
+    const alternatives = [
+      { when: 'service.exits >= 2', do: { tool: 'service.stop' } },
+      { do: [{ tool: 'service.start' }, { tool: 'service.reload' }] },
+    ];
+    expect(remediesOf(alternatives)).toEqual([
+      [
+        { tool: 'service.start', service: 'web' },
+        { tool: 'service.reload', service: 'web' },
+      ],
+    ]);
+  });
+
   it('begins anew when the expression failed in between', () => {
     const policies = detector(hot);
     policies.observe(observe(0, { t: 95 }));

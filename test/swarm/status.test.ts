@@ -229,6 +229,19 @@ describe('status table', () => {
     expect([...statuses.held()].map(([key]) => key)).toEqual([observer.self]);
   });
 
+  it('keeps nothing of one that was removed, neither its status nor its farewell', () => {
+    const [, removed] = peers as [unknown, (typeof peers)[0]];
+    for (const kind of ['status', 'leave'] as const) {
+      const statuses = table();
+      statuses.offer(sealed(1, 5).bytes, 0);
+      if (kind === 'leave') statuses.offer(sealEnvelope(removed, SWARM, 'leave', 6, new Uint8Array()).bytes, 0);
+      expect([...statuses.held()].length).toBe(1);
+      statuses.forget(removed.self);
+      expect([[...statuses.held()], statuses.size, statuses.digest.seen(removed.self)]).toEqual([[], 0, undefined]);
+      expect(statuses.offer(sealed(1, 5).bytes, 1).verdict).toBe('accept'); // as of somebody new
+    }
+  });
+
   it('forgets a peer that left and does not take its older status back', () => {
     const statuses = table();
     const [, leaver] = peers;
