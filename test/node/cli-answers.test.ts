@@ -11,6 +11,7 @@ import { addPolicy, listPolicies, switchPolicy } from '../../node/cli/policy.ts'
 import { listQuestions, listTables, questionOf, runQuery, showTable } from '../../node/cli/query.ts';
 import { recover } from '../../node/cli/recover.ts';
 import { status } from '../../node/cli/status.ts';
+import { when } from '../../node/cli/times.ts';
 import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { KalosError } from '../../node/errors.ts';
 import { FakeAgent } from '../support/fake-agent.ts';
@@ -108,7 +109,7 @@ describe('kalos recover', () => {
     });
     const first = await run();
     expect([first.code, first.out]).toEqual([EXIT.pending, expect.stringContaining('run it again with --yes')]);
-    expect(lines(first.out).slice(1, 3)).toEqual(['ada  alive  yes  7', 'bob  down  yes  9']);
+    expect(lines(first.out).slice(1, 3)).toEqual(['ada *  alive  yes  7', 'bob  down  yes  9']);
     expect([first.out.includes('is lost'), (await run({ lost: 2 })).out.includes('knew 2 places more')]).toEqual([false, true]);
     expect(agent.asked.every(({ method }) => method === 'GET')).toBe(true);
   });
@@ -127,11 +128,11 @@ describe('kalos recover', () => {
 });
 
 describe('kalos budget and grant', () => {
-  it('send minutes and hours as milliseconds, for one machine or each', async () => {
+  it('send what they are told in ms, for one machine or each', async () => {
     agent.answers['POST /v1/budgets'] = { index: 4 };
     agent.answers['POST /v1/budgets/lift'] = { index: 5 };
-    const options = { dir: agent.directory, each: false, changes: 3, within: 10, reason: 'calm' };
-    expect((await agent.run(() => setBudget('ada', options))).out).toMatch(/^decision 4: 3 changes in 10 minutes/);
+    const options = { dir: agent.directory, each: false, changes: 3, within: 600_000, reason: 'calm' };
+    expect((await agent.run(() => setBudget('ada', options))).out).toMatch(/^decision 4: 3 changes in 10 min/);
     expect(asked()?.body).toEqual({ of: { node: 'ada' }, changes: 3, withinMs: 600_000, reason: 'calm' });
     await agent.run(() => setBudget(undefined, { ...options, each: true }));
     expect(asked()?.body).toMatchObject({ of: { each: true } });
@@ -140,10 +141,10 @@ describe('kalos budget and grant', () => {
     await expect(setBudget(undefined, options)).rejects.toThrow('name one machine, or say --each');
     await expect(setBudget('ada', { ...options, each: true })).rejects.toThrow('name one machine, or say --each');
     agent.answers['POST /v1/grants'] = { index: 6 };
-    const grant = { dir: agent.directory, node: 'ada', tool: 't.x', target: 'web', for: 2, reason: 'y' };
+    const grant = { dir: agent.directory, node: 'ada', tool: 't.x', target: 'web', for: 7_200_000, reason: 'y' };
     await agent.run(() => give('act', grant));
     expect(asked()?.body).toEqual({ effect: 'act', node: 'ada', tool: 't.x', target: 'web', reason: 'y', forMs: 7_200_000 });
-    await agent.run(() => give('approve', { ...grant, uses: 3, within: 1 }));
+    await agent.run(() => give('approve', { ...grant, uses: 3, within: 3_600_000 }));
     expect(asked()?.body).toMatchObject({ effect: 'approve', uses: 3, withinMs: 3_600_000 });
   });
 
@@ -153,7 +154,7 @@ describe('kalos budget and grant', () => {
       budgets: [{ node: null, changes: 3, withinMs: 600_000, atMs, by: 'eve', reason: 'calm' }],
     };
     expect((await agent.run((directory) => listBudgets(directory, 'csv'))).out.split('\n')[1]).toBe(
-      'each other one,3,10 min,2030-01-02 03:04,eve,calm',
+      'each other one,3,10 min,2030-01-02T03:04:00.000Z,eve,calm',
     );
     const one = { id: 'a'.repeat(32), node: 'ada', tool: 't.x', uses: 3, withinMs: 7_200_000, untilMs: atMs, reason: 'y' };
     agent.answers['GET /v1/grants'] = {
@@ -163,8 +164,8 @@ describe('kalos budget and grant', () => {
       ],
     };
     expect((await agent.run((directory) => list(directory, 'csv'))).out.split('\n').slice(1, 3)).toEqual([
-      'aaaaaaaa,approve 3 in 2 h,ada,t.x,web,2030-01-02 03:04,y',
-      'aaaaaaaa,deny,ada,t.x,anything,2030-01-02 03:04,y',
+      'aaaaaaaa,approve 3 in 2 h,ada,t.x,web,2030-01-02T03:04:00.000Z,y',
+      'aaaaaaaa,deny,ada,t.x,anything,2030-01-02T03:04:00.000Z,y',
     ]);
   });
 });
@@ -232,7 +233,7 @@ describe('kalos nova and log', () => {
       'as of decision 9, term 3, read local',
       '',
     ]);
-    expect((await run('csv')).out.split('\n')[1]).toBe('8,3,1970-01-01 00:00:00,ada,pause,i,it rests');
+    expect((await run('csv')).out.split('\n')[1]).toBe('8,3,1970-01-01T00:00:00.000Z,ada,pause,i,it rests');
     expect(asked()?.body).toEqual({ read: 'local', limit: 5 });
     agent.answers['POST /v1/log/8'] = {
       read: 'local',
@@ -247,7 +248,7 @@ describe('kalos nova and log', () => {
       'by  ada',
     ]);
     agent.answers['POST /v1/drain'] = { index: 3 };
-    await agent.run((directory) => drain(directory, 'ada', 2, 'disk'));
+    await agent.run((directory) => drain(directory, 'ada', 7_200_000, 'disk'));
     expect(asked()?.body).toEqual({ node: 'ada', forMs: 7_200_000, reason: 'disk' });
   });
 });
@@ -377,7 +378,7 @@ describe('kalos policy', () => {
     const file = join(agent.directory, 'p.toml');
     writeFileSync(file, '[[policy]]\nname = "a"\nwhen = "true"\nsummary = "s"\n');
     agent.answers['POST /v1/bundles'] = { index: 3, bundle: 'b1', canary: ['ada'] };
-    const push = (wait: boolean) => agent.run(() => pushPolicies({ dir: agent.directory, soak: 5, findings: 1, wait }, file));
+    const push = (wait: boolean) => agent.run(() => pushPolicies({ dir: agent.directory, soak: 5_000, findings: 1, wait }, file));
     expect((await push(false)).out).toBe('decision 3: tried on ada for 5 s\n');
     expect(asked()?.body).toMatchObject({ policies: [{ name: 'a' }], soakMs: 5_000, findings: 1 });
     const none = { good: null, before: null, candidate: null };
@@ -402,7 +403,7 @@ describe('kalos policy', () => {
     };
     expect(lines((await agent.run((directory) => showBundle(directory, 'table'))).out)).toEqual([
       'good  bbbbbbbb of eve: p, q',
-      'tried  bbbbbbbb of eve: p, q: canary, ada since 1970-01-01T00:00:00.000Z',
+      `tried  bbbbbbbb of eve: p, q: canary, ada since ${when(0)}`,
       'is on bob',
       'bob: well',
       'cy: hurt',
