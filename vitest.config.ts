@@ -13,6 +13,8 @@ const LONGEST = [
   'sim/cli',
   'node/deputies',
   'native/stalls',
+  'node/clock-set',
+  'node/command-line',
   'sim/query',
   'node/twins',
   'node/drift',
@@ -31,6 +33,8 @@ const LONGEST = [
   'node/by-hand',
   'native/kills',
   'native/services',
+  'node/compute',
+  'node/http',
 ].map((name) => `/test/${name}.test.ts`);
 
 class LongestFirst extends BaseSequencer {
