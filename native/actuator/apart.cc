@@ -7,6 +7,7 @@
 #include <set>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,7 +59,9 @@ int memory_file(const std::string &content) {
 }
 
 std::string memory_content(int fd, size_t limit) {
-	std::string content(limit + 1, '\0');
+	struct stat at;
+	bool fits = fstat(fd, &at) == 0 && static_cast<size_t>(at.st_size) <= limit;
+	std::string content(fits ? static_cast<size_t>(at.st_size) : limit + 1, '\0');
 	size_t length = 0;
 	for (ssize_t got; length < content.size() && (got = pread(fd, content.data() + length, content.size() - length, static_cast<off_t>(length))) > 0;)
 		length += static_cast<size_t>(got);
@@ -105,6 +108,8 @@ void Apart::next() {
 	}
 	for (uint64_t serial : failed)
 		fail(serial, "no process for it can be started");
+	if (!failed.empty())
+		next(); // what waits behind them has nobody else to begin it
 }
 
 bool Apart::begin(uint64_t serial, Job *job) {

@@ -10,6 +10,7 @@ struct Reader {
 	const uint8_t *end;
 	size_t items;
 	const char *why;
+	size_t max_items;
 
 	bool fail(const char *reason) {
 		why = reason;
@@ -45,7 +46,7 @@ struct Reader {
 	bool item(Value *out, int depth) {
 		uint8_t major;
 		uint64_t argument;
-		if (++items > kMaxItems)
+		if (++items > max_items)
 			return fail("too many items");
 		if (!head(&major, &argument))
 			return false;
@@ -92,8 +93,8 @@ struct Reader {
 
 } // namespace
 
-bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why) {
-	Reader reader{data, data + size, 0, ""};
+bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why, size_t max_items) {
+	Reader reader{data, data + size, 0, "", max_items};
 	if (!reader.item(out, 0)) {
 		*why = reader.why;
 		return false;

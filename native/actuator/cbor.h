@@ -23,7 +23,7 @@ struct Value {
 using Args = std::vector<Value>; // of a primitive, without its name
 
 // Reads one whole value; on failure false, with the reason in *why (a constant).
-bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why);
+bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why, size_t max_items = kMaxItems);
 
 class Encoder {
 public:

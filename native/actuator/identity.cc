@@ -22,6 +22,7 @@ namespace {
 
 // As systemd has for DynamicUser=: of nobody, on all distributions.
 constexpr uid_t kFirstOwnUser = 61184, kOwnUsers = 65519 - 61184 + 1;
+constexpr size_t kMaxUserItems = 3 * kOwnUsers + 1; // of the record of all of them
 constexpr int64_t kOnceMemory = int64_t{1} << 30;
 constexpr int kMaxWalks = 8, kMaxAncestors = 4096;
 
@@ -83,7 +84,7 @@ void Services::recall_users() {
 	std::string bytes;
 	Value users;
 	const char *why;
-	if (!read_whole(directory_ + "/users", kMaxFrameBytes, &bytes) || !decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &users, &why))
+	if (!read_whole(directory_ + "/users", kMaxFrameBytes, &bytes) || !decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &users, &why, kMaxUserItems))
 		return;
 	for (const Value &one : users.items)
 		if (one.items.size() == 2 && one.items[1].number >= kFirstOwnUser && one.items[1].number < kFirstOwnUser + kOwnUsers)
@@ -111,6 +112,9 @@ void Services::become(const ServiceSpec &spec, int64_t fence, pid_t parent, int 
 	Identity who{};
 	auto give_up = [&](const char *what) {
 		std::string text = std::string(what) + ": " + strerror(errno);
+		bool lacks = errno == EACCES || errno == EPERM || errno == EINVAL; // in a user namespace, perhaps the user itself
+		if (lacks && spec.own_uid != 0 && who.uid == spec.own_uid)
+			text += " (as its own user " + std::to_string(who.uid) + ": let that user in, or give it a `user`)";
 		(void)!write(failed, text.data(), text.size());
 		_exit(127);
 	};

@@ -43,6 +43,7 @@ import {
   CLOCK_TOLERANCE_MS,
   DEPUTY_LIFE_MS,
   ISSUER_LIFE_MS,
+  MAX_RECORDS,
   MEMBER_LIFE_MS,
   NO_ISSUER_GRACE_MS,
   OPERATOR_LIFE_MS,
@@ -57,7 +58,6 @@ const RECORD_PREFIX = 'roster/';
 const GENESIS_KEY = 'genesis';
 /** On the disk that founded the swarm. */
 export const FOUNDER_KEY = 'founder';
-const MAX_RECORDS = 40_000;
 const TOKEN_ID_BYTES = 8;
 /** A clock that differs by more is worth a word. */
 const CLOCK_WORTH_TELLING_MS = 60_000;

@@ -43,6 +43,8 @@ const REVOCATION_KEPT_MS = 100 * DAY_MS;
 export const MAX_MEMBERS = 10_000;
 const MAX_OTHERS = 256;
 const MAX_REVOCATIONS = 20_000;
+/** On a disk: of all kinds, and of members what says that they are for the committee. */
+export const MAX_RECORDS = 2 * MAX_MEMBERS + 3 * MAX_OTHERS + MAX_REVOCATIONS;
 
 /** What a peer is to this swarm. `future`: its certificate begins later than any clock error explains. */
 export type Standing = 'member' | 'expired' | 'future' | 'revoked' | 'stranger';

@@ -1,10 +1,10 @@
 // Services are not the agent: they run as users of their own, and the actuator takes no requests from what it has started.
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
-import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
@@ -88,6 +88,84 @@ describe.skipIf(!ROOT)('a service without a user', () => {
     expect((await linesOf(test, 'mine', 4))[0]).toBe(String(process.getuid?.()));
     const denied = await make(services, `deny user ${OWN}\n`);
     expect(await denied.client.bringUp('mine')).toMatchObject({ ok: false, code: 'refused' });
+  });
+});
+
+describe.skipIf(!ROOT)('a user of its own', () => {
+  /** As the actuator chooses it: FNV-1a of the name. */
+  const chosen = (name: string): number => {
+    const hash = [...name].reduce((mixed, letter) => Math.imul(mixed ^ letter.charCodeAt(0), 16_777_619) >>> 0, 2_166_136_261);
+    return FIRST_USER + (hash % (LAST_USER - FIRST_USER + 1));
+  };
+  const kept = (test: TestActuator, users: readonly (readonly [string, number])[]): void => {
+    mkdirSync(join(test.state, 'services'), { recursive: true, mode: 0o700 });
+    chmodSync(test.state, 0o700);
+    writeFileSync(join(test.state, 'services', 'users'), encodeCbor(users));
+  };
+  const idle = [sh('one', 'id -u; exec sleep 600')];
+
+  it('is not one that somebody has, and no service runs as one that somebody has got since', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    const accounts = join(test.directory, 'passwd');
+    const taken = chosen('one');
+    writeFileSync(accounts, `${readFileSync('/etc/passwd', 'utf8')}taken:x:${taken}:${taken}::/:/bin/false\n`);
+    const script = `mount --bind ${accounts} /etc/passwd && exec "$@"`;
+    const under = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
+    await test.start({ under });
+    const client = await test.client(idle);
+    expect(await client.bringUp('one')).toEqual({ ok: true });
+    expect(await linesOf(test, 'one', 1)).toEqual([String(taken + 1)]);
+    await client.close();
+    await test.kill('SIGTERM');
+    kept(test, [['one', taken]]);
+    await test.start({ under });
+    const again = await test.client(idle);
+    const message = `one: its user id ${taken} is somebody else's by now: give it a user`;
+    expect(await again.bringUp('one')).toMatchObject({ ok: false, code: 'refused', message });
+  });
+
+  it('stays its own when all of them are given, and a record that names another is not believed', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    const count = LAST_USER - FIRST_USER + 1;
+    const others = Array.from({ length: count - 1 }, (_, nth) => [`other-${nth}`, FIRST_USER + 1 + nth] as const);
+    kept(test, [...others, ['one', FIRST_USER]]);
+    await test.start();
+    const client = await test.client(idle);
+    expect(await client.bringUp('one')).toEqual({ ok: true });
+    expect(await linesOf(test, 'one', 1)).toEqual([String(FIRST_USER)]);
+    await client.close();
+    await test.kill('SIGTERM');
+    kept(test, [['one', 0]]);
+    await test.start();
+    const again = await test.client(idle);
+    await again.bringUp('one');
+    expect((await linesOf(test, 'one', 2))[1]).toBe(String(chosen('one')));
+  });
+
+  it('is told of at the start, with what it cannot do and what to do about it', async () => {
+    const test = new TestActuator();
+    cleanups.push(() => test.stop());
+    await test.start();
+    const inner = join(test.directory, 'inner'); // of a directory that only the agent may enter
+    mkdirSync(inner);
+    const services = [
+      sh('lost', 'true', { directory: inner }),
+      sh('web', 'true', { port: 80 }),
+      sh('mine', 'true', { user: OWN, port: 80 }),
+    ];
+    const told: string[] = [];
+    const log = (level: string, text: string): void => void told.push(`${level} ${text}`);
+    const client = await ActuatorClient.open({ socket: test.socket, own: undefined, logs: test.state, services, log });
+    cleanups.push(() => client.close());
+    const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
+    const free = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+    const port = `warn web: its own user can bind no port below ${free}, but its \`port\` is 80: ${remedy}`;
+    const users = `info services without \`user\` run as users of their own, in / and with no files: lost, web; ${remedy}`;
+    expect(told).toEqual([users, ...(free > 80 ? [port] : [])]);
+    const message = `${inner}: Permission denied (as its own user ${chosen('lost')}: let that user in, or give it a \`user\`)`;
+    expect(await client.bringUp('lost')).toMatchObject({ ok: false, message });
   });
 });
 

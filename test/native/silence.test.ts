@@ -158,6 +158,26 @@ describe('a file system that never answers', () => {
   });
 });
 
+describe('what waits in a lane', () => {
+  it.skipIf(!ROOT || !existsSync('/dev/fuse'))('is answered though no process for it can be started', async () => {
+    const { test, data } = place();
+    await test.start({ policy: `allow path ${data}\n`, under: [rival.program, 'mount', data] });
+    const client = await test.client();
+    const ids = ['one', 'two', 'three'];
+    for (const id of ids)
+      await client.arm(id, LONG_MS, [{ do: ['file.replace', join(data, 'f'), new Uint8Array([1]), -1], undo: undefined }]);
+    const waiting = ids.map((id) => client.apply(id, 0));
+    await answers(client); // all are taken
+    const pid = String(test.process?.pid);
+    const children = execFileSync('pgrep', ['--parent', pid, 'rival'], { encoding: 'utf8' }).trim();
+    execFileSync('prlimit', ['--pid', pid, '--nofile=4:4096']);
+    process.kill(Number(children), 'SIGKILL'); // which has the file system: the first of them ends
+    const [, ...others] = await Promise.all(waiting);
+    execFileSync('prlimit', ['--pid', pid, '--nofile=4096:4096']);
+    for (const other of others) expect(other).toMatchObject({ ok: false, message: 'no process for it can be started' });
+  });
+});
+
 describe('the owner of a service’s log', () => {
   it('cannot hold up its start with a lease on it', async () => {
     const { test } = place();

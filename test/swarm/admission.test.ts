@@ -13,7 +13,14 @@ import {
   type SignedRecord,
   signRecord,
 } from '../../swarm/identity/record.ts';
-import { CLOCK_TOLERANCE_MS, MEMBER_LIFE_MS, NO_ISSUER_GRACE_MS, RENEWABLE_MS, Roster } from '../../swarm/identity/roster.ts';
+import {
+  CLOCK_TOLERANCE_MS,
+  MAX_MEMBERS,
+  MEMBER_LIFE_MS,
+  NO_ISSUER_GRACE_MS,
+  RENEWABLE_MS,
+  Roster,
+} from '../../swarm/identity/roster.ts';
 import { encodeToken, type JoinToken, parseToken } from '../../swarm/identity/token.ts';
 import { makePeer } from '../support/crypto.ts';
 import { foundedSwarm, greet, joined, newcomer, Papers, START_MS, said } from '../support/swarm-papers.ts';
@@ -296,6 +303,19 @@ describe('a revoked member', () => {
     back.nowMs = founder.nowMs;
     expect(await greet(back, founder)).toBeUndefined();
     expect(founder.admission.roster.isMember(a.peer)).toBe(true);
+  });
+
+  it('stays so over a restart, however full the roster is: revocations are the last that is read', async () => {
+    const { founder } = await foundedSwarm();
+    const again = new Papers(founder.crypto, founder.admission.roster.swarmId, 'again');
+    let read = 0;
+    again.store.range = async (prefix, { limit }) => {
+      if (prefix === 'roster/') read = limit;
+      return [];
+    };
+    await again.admission.open();
+    const [issuers, operators, revocations] = [256, 256, 20_000];
+    expect(read).toBeGreaterThan(issuers + 2 * MAX_MEMBERS + operators + revocations); // a member's newest, and its seat
   });
 
   it('may be the member itself, which leaves; it may revoke nobody else', async () => {

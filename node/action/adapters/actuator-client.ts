@@ -2,7 +2,7 @@
 // array. Where no actuator runs on the socket and none is the system's, the agent starts one of its own. A lost connection
 // is taken up again; what was asked meanwhile has an unknown outcome, which the transaction then asks about.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -110,6 +110,15 @@ const EXEC_CHECK: Record<ActuatorFailure['code'], ServiceCheck> = {
 };
 
 const lost: ActuatorFailure = { ok: false, code: 'unknown', message: 'the actuator does not answer' };
+
+/** From which on everybody may bind ports: in containers often all of them. */
+function firstFreePort(): number {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+  } catch {
+    return 1_024;
+  }
+}
 
 export class ActuatorClient implements Actuator {
   readonly #options: ActuatorOptions;
@@ -225,10 +234,16 @@ export class ActuatorClient implements Actuator {
     if (this.#usersTold || plain.length === 0) return;
     this.#usersTold = true;
     const names = plain.map(({ name }) => name).join(', ');
-    const what = this.#features.includes('own-users')
-      ? 'services without `user` run as users of their own, which have no files'
-      : "services without `user` run as the agent's user and can do what it can, as the actuator is not root's or is older than 0.4.0";
-    this.#options.log('info', `${what}: ${names}`);
+    if (!this.#features.includes('own-users')) {
+      const why = "as the actuator is not root's or is older than 0.4.0";
+      return this.#options.log('info', `services without \`user\` run as the agent's user and can do what it can, ${why}: ${names}`);
+    }
+    const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
+    this.#options.log('info', `services without \`user\` run as users of their own, in / and with no files: ${names}; ${remedy}`);
+    const free = firstFreePort();
+    for (const { name, port } of plain)
+      if (port !== undefined && port < free)
+        this.#options.log('warn', `${name}: its own user can bind no port below ${free}, but its \`port\` is ${port}: ${remedy}`);
   }
 
   #lost(socket: Socket): void {
