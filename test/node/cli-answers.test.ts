@@ -74,7 +74,7 @@ describe('kalos query', () => {
     expect(file).toMatch(/of each machine: the members concerned are asked/);
     expect((await agent.run(() => showTable('nodes', 'table'))).out).toMatch(/every peer holds all of it/);
     expect((await agent.run(() => showTable('nodes', 'csv'))).out.split('\n')[0]).toBe('column,type,description');
-    expect(() => showTable('noeds', 'table')).toThrow('there is no table noeds; did you mean nodes?');
+    expect(() => showTable('noeds', 'table')).toThrow('no table is called noeds; did you mean nodes?');
   });
 });
 
@@ -343,7 +343,7 @@ describe('kalos policy', () => {
   it('are switched, and added with an action or an alert', async () => {
     await agent.run(() => switchPolicy(options(), 'first', false));
     expect(asked()?.body).toMatchObject({ policies: [{ name: 'first', enabled: false }] });
-    await expect(switchPolicy(options(), 'frist', false)).rejects.toThrow('no policy "frist"; did you mean "first"?');
+    await expect(switchPolicy(options(), 'frist', false)).rejects.toThrow('no policy is called frist; did you mean first?');
     const add = (name: string, action: string[], more = {}) =>
       agent.run(() => addPolicy({ dir: agent.directory, scope: 'service', severity: 'warning', ...more }, name, 'true', action));
     await add('mine', ['service.restart'], { for: 2_000 });

@@ -231,7 +231,7 @@ describe('kalos tools and act', () => {
     ]);
     expect((await agent.run((directory) => showTools(directory, undefined, 'table'))).out.split('\n').length).toBe(4);
     await expect(agent.run((directory) => showTools(directory, 'service.restrat', 'table'))).rejects.toThrow(
-      'no tool "service.restrat"; did you mean "service.restart"?',
+      'no tool is called service.restrat; did you mean service.restart?',
     );
   });
 
@@ -359,7 +359,7 @@ describe('kalos conditions, cases and history', () => {
     ).toEqual(['helped', 'did not help']);
     expect((await run('b')).out).not.toContain('did not help\ninc');
     expect((await run('empty')).code).toBe(EXIT.ok);
-    await expect(run('emtpy')).rejects.toThrow('no policy "emtpy"; did you mean "empty"?');
+    await expect(run('emtpy')).rejects.toThrow('no policy is called emtpy; did you mean empty?');
   });
 
   it('show series by parts of their names', async () => {
