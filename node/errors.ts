@@ -59,11 +59,19 @@ export function closest(word: string, known: readonly string[]): string | undefi
   return best !== undefined && best.edits <= 2 ? best.candidate : undefined;
 }
 
-/** On one line: that nothing is called so, what was probably meant, and where the names are. */
-export function unknownName(what: string, name: string, known: readonly string[], see: string): string {
+/** That nothing is called so, and what was probably meant. */
+function notCalled(what: string, name: string, known: readonly string[]): string {
   const meant = closest(name, known);
-  return continued(`no ${what} is called ${name || '""'}${meant === undefined ? '' : `; did you mean ${meant}?`}`, `see: ${see}`);
+  return `no ${what} is called ${name || '""'}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
 }
+
+/** On one line: that, and where the names are. */
+export const unknownName = (what: string, name: string, known: readonly string[], see: string): string =>
+  continued(notCalled(what, name, known), `see: ${see}`);
+
+/** The same as an error of the command line. */
+export const notFound = (what: string, name: string, known: readonly string[], see: string): KalosError =>
+  new KalosError('not-found', notCalled(what, name, known), `see: ${see}`);
 
 /** Levenshtein's distance. */
 function editDistance(a: string, b: string): number {

@@ -26,20 +26,22 @@ const TYPES: Readonly<Record<string, string>> = {
 /** What it must be; or, where a schema says it in words of its own, those. */
 export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
   if (!/^(Invalid|Too) /.test(issue.message)) return mustBe(issue.message); // of the schema's own
+  const be = value === undefined ? MISSING : MUST_BE;
   switch (issue.code) {
     case 'invalid_type':
-      return value === undefined
-        ? `is missing: ${TYPES[issue.expected] ?? issue.expected}`
-        : `must be ${TYPES[issue.expected] ?? issue.expected}`;
+      return `${be}${TYPES[issue.expected] ?? issue.expected}`;
     case 'too_big':
       return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
     case 'too_small':
       return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
     case 'invalid_value':
-      return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
+      return `${be}${quoted(issue.values)}`;
     case 'invalid_union':
       // What each alternative takes.
-      return 'note' in issue ? `is not a known ${String(issue.discriminator)}` : unionWords(issue, value);
+      if (!('note' in issue)) return be + unionWords(issue, value);
+      return value === undefined && 'options' in issue
+        ? be + quoted(issue.options ?? [])
+        : `is not a known ${String(issue.discriminator)}`;
     case 'invalid_format':
       return `is not a valid ${issue.format === 'regex' ? 'value' : issue.format}`;
     case 'custom':
@@ -49,14 +51,19 @@ export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
   }
 }
 
+const MISSING = 'is missing: ';
+const MUST_BE = 'must be ';
+const quoted = (values: readonly unknown[]): string => values.map((one) => JSON.stringify(one)).join(' or ');
 const unitOf = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '');
 /** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
 const mustBe = (message: string): string =>
-  /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `must be ${message}` : message;
+  /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `${MUST_BE}${message}` : message;
 
 function unionWords(issue: z.core.$ZodIssueInvalidUnion, value: unknown): string {
-  const words = issue.errors.flatMap((errors) => errors.slice(0, 1).map((one) => shouldBe(one, value).replace(/^must be /, '')));
-  return `must be ${[...new Set(words)].join(', or ')}`;
+  const words = issue.errors.flatMap((errors) =>
+    errors.slice(0, 1).map((one) => shouldBe(one, value).replace(/^(must be|is missing:) /, '')),
+  );
+  return [...new Set(words)].join(', or ');
 }
 
 interface Walked {
@@ -100,7 +107,7 @@ export function unknownKey(key: string, known: readonly string[]): string {
   return `unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
 
-/** What is wrong with a document, on one line. @param schema that refused it */
+/** What is wrong with a document, on one line. @param document undefined: not at hand, so its values are not shown. @param schema that refused it */
 export function wordsOf({ issues }: z.core.$ZodError, document: unknown, schema?: z.ZodType): string {
   const words = issues.flatMap((issue) => {
     const { path } = issue;
@@ -108,9 +115,9 @@ export function wordsOf({ issues }: z.core.$ZodError, document: unknown, schema?
       return issue.keys.map(
         (key) => `${placeOf([...path, key])}: ${unknownKey(key, schema === undefined ? [] : keysAt(schema, path))}`,
       );
-    const value = valueAt(document, path);
+    const value = document === undefined ? null : valueAt(document, path);
     const place = placeOf(path);
-    const given = value === undefined || path.length === 0 ? '' : ` = ${shortly(value)}`;
+    const given = document === undefined || value === undefined || path.length === 0 ? '' : ` = ${shortly(value)}`;
     return [`${place}${given}${place === '' ? '' : ': '}${shouldBe(issue, value)}`];
   });
   return words.join('; ');

@@ -87,7 +87,7 @@ export class Configuration {
     const waiting = said(false).map((what) => `needs a restart of the agent: ${what}`);
     const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, fresh[key]])) as Pick<Config, LiveKey>;
     const config = { ...this.#inForce, ...live };
-    if (taken.length > 0) await agent.reconfigure(agentSettings(config), taken.join('; ').slice(0, MAX_NOTED));
+    if (taken.length > 0) await agent.reconfigure(agentSettings(config), noted(taken.join('; ')));
     this.#inForce = config;
     const waits = ({ key }: Entry): boolean => keys.some((one) => one === topOf(key) && !isLive(one));
     this.#entries = [...entries.filter((one) => !waits(one)), ...this.#entries.filter(waits)];
@@ -122,6 +122,7 @@ function differences(top: string, before: readonly WholeEntry[], after: readonly
   return lines.length === 0 ? [`${top}: in another order`] : [...new Set(lines)];
 }
 
+const noted = (text: string): string => (text.length > MAX_NOTED ? `${text.slice(0, MAX_NOTED)}…` : text);
 const textOf = (entries: readonly WholeEntry[] | undefined): string =>
   entries === undefined ? 'unset' : entries.map(({ value }) => shortly(value)).join(', ');
 const shownOf = ({ key, value, origin }: WholeEntry): Entry => ({ key, value, origin });

@@ -58,7 +58,7 @@ function replace(file, content) {
 }
 
 /** Puts a finished build in its place. @param keepsOld whether what is no longer needed stays, and is kept out of packages. */
-export function install(fresh, dist, keepsOld) {
+export function install(fresh, dist, keepsOld = isRunning()) {
   mkdirSync(dist, { recursive: true });
   const files = readdirSync(fresh).filter((name) => HASHED.test(name));
   for (const name of files) renameSync(join(fresh, name), join(dist, name)); // the same name is the same content
@@ -77,7 +77,7 @@ export async function buildInto(dist) {
   const fresh = mkdtempSync(join(dist, '.build-'));
   try {
     await bundle(fresh);
-    install(fresh, dist, isRunning());
+    install(fresh, dist);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }

@@ -2,7 +2,7 @@
 // time-outs by it; gives them a directory of their own for what they write; ends every process that they leave, also when interrupted.
 // With --quick only those that start no process and no large simulation. Other arguments go to the test runner. Plain JavaScript, as all that is run before it is.
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,29 +37,42 @@ async function patience() {
 // What is left behind
 
 const PLACE = /^kalos-test-(\d+)-/;
+/** In a run's directory: the network namespaces that there were before it. */
+const BEFORE = 'namespaces';
 
 function lives(pid) {
   return existsSync(`/proc/${pid}`);
 }
 
-/** What runs before this one left because they were killed: their directories, their network namespaces. */
-function clear() {
+function namespaces() {
+  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+  return (stdout ?? '').split('\n').map((line) => line.split(' ')[0]);
+}
+
+/** What a run leaves that was interrupted: its directory, and the network namespaces that came while it ran and whose process has ended. */
+function clear(place) {
+  const before = existsSync(join(place, BEFORE)) ? readFileSync(join(place, BEFORE), 'utf8').split('\n') : namespaces();
+  for (const name of namespaces().filter((one) => !before.includes(one))) {
+    const [, pid] = /^kalos-(?:[a-z]+-)?(\d+)/.exec(name) ?? [];
+    if (pid !== undefined && !lives(pid)) spawnSync('ip', ['netns', 'delete', name]);
+  }
+  rmSync(place, { recursive: true, force: true });
+}
+
+/** Of runs that were killed themselves. */
+function clearOthers() {
   for (const name of readdirSync(tmpdir())) {
     const [, pid] = PLACE.exec(name) ?? [];
-    if (pid !== undefined && !lives(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' });
-  for (const line of (stdout ?? '').split('\n')) {
-    const [, name, pid] = /^(kalos-(?:[a-z]+-)?(\d+)\S*)/.exec(line) ?? [];
-    if (name !== undefined && !lives(pid)) spawnSync('ip', ['netns', 'delete', name]);
+    if (pid !== undefined && !lives(pid)) clear(join(tmpdir(), name));
   }
 }
 
 // The run
 
-clear();
+clearOthers();
 const place = mkdtempSync(join(tmpdir(), `kalos-test-${process.pid}-`));
 chmodSync(place, 0o755); // as /tmp: some tests have other users look in
+writeFileSync(join(place, BEFORE), namespaces().join('\n'));
 const { ms, factor } = await patience();
 console.log(`kalos: the yardstick took ${Math.round(ms)} ms (${IDLE_MS} on two idle cores): time-outs times ${factor}`);
 const words = process.argv.slice(2);
@@ -75,9 +88,11 @@ const [program, ...args] = existsSync(keeper) ? [keeper, ...vitest] : vitest;
 const env = { ...process.env, TMPDIR: place, KALOS_TEST_PATIENCE: String(factor), ...(isQuick && { KALOS_TESTS: 'quick' }) };
 const run = spawn(program, args, { cwd: root, stdio: 'inherit', env });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.on(signal, () => run.kill(signal === 'SIGINT' ? 'SIGTERM' : signal));
+  process.on(signal, () => {
+    console.log('kalos: interrupted: what the tests have started is being ended');
+    run.kill('SIGTERM');
+  });
 run.once('close', (code, signal) => {
-  rmSync(place, { recursive: true, force: true });
-  clear();
+  clear(place);
   process.exitCode = code ?? (signal === null ? 1 : 130);
 });

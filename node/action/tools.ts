@@ -1,6 +1,6 @@
 // The tools there are. A transaction runs each that changes something; nothing else has the actuator change things.
 import { z } from 'zod';
-import { closest, continued } from '../errors.ts';
+import { continued, unknownName } from '../errors.ts';
 import { shortly, shouldBe, wordsOf } from '../issue-words.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { ChangeTool, ReadTool, Snapshot, Tool } from './tool.ts';
@@ -45,14 +45,8 @@ function argumentWords(error: z.ZodError, input: unknown, { input: schema }: Too
 export function parseCall(input: unknown): { tool: Tool; call: ToolCall } {
   const { tool: name } = named.parse(input);
   const tool = TOOLS.find((known) => known.name === name);
-  if (tool === undefined) {
-    const meant = closest(
-      name,
-      TOOLS.map((known) => known.name),
-    );
-    const meantText = meant === undefined ? '' : `; did you mean ${meant}?`;
-    throw refused(input, continued(`no tool is called ${name}${meantText}`, 'see: kalos tools'));
-  }
+  const known = TOOLS.map((one) => one.name);
+  if (tool === undefined) throw refused(input, unknownName('tool', name, known, 'kalos tools'));
   const parsed = tool.input.safeParse(input);
   if (!parsed.success)
     throw refused(input, continued(`${name}: ${argumentWords(parsed.error, input, tool)}`, `see: kalos tools ${name}`));

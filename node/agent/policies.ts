@@ -33,6 +33,11 @@ export function parsePolicy(input: unknown): Policy {
 
 /** @throws PolicyError, saying where and what was probably meant; a policy whose own tests do not hold is wrong too. */
 export function checkPolicy(policy: Policy): void {
+  checkKept({ ...policy, enabled: true }); // else its mistake would show only when it is enabled
+}
+
+/** One that another version took: where it is disabled, its expression is not looked at. @throws PolicyError */
+function checkKept(policy: Policy): void {
   checkNames(policy);
   checkTools(policy);
   new PolicyDetector([policy]);
@@ -62,7 +67,7 @@ export class PolicySet {
     for (const [key, bytes] of await this.#store.range(PREFIX, { limit: MAX_RULES })) {
       try {
         const policy = parsePolicy(decodeCbor(bytes));
-        checkPolicy(policy);
+        checkKept(policy);
         this.#live.set(policy.name, policy);
       } catch (error) {
         wrong.push(`${key.slice(PREFIX.length)}: ${error instanceof Error ? error.message : String(error)}`);
@@ -105,7 +110,7 @@ export class PolicySet {
   /** Takes the swarm’s policies, in place of those of the bundle before; nothing has changed where it throws. @throws PolicyError */
   async follow(bundle: string, inputs: readonly unknown[], take: (policies: Policy[]) => void): Promise<void> {
     const policies = inputs.map(parsePolicy);
-    for (const policy of policies) checkPolicy(policy);
+    for (const policy of policies) checkKept(policy);
     const all = this.all(this.#live, policies);
     this.#checkCount(all.length);
     take(all.map(({ policy }) => policy));
@@ -120,7 +125,7 @@ export class PolicySet {
     try {
       const [bundle, inputs] = z.tuple([z.string(), z.array(z.unknown())]).parse(kept);
       const policies = inputs.map(parsePolicy);
-      for (const policy of policies) checkPolicy(policy);
+      for (const policy of policies) checkKept(policy);
       this.#swarm = { bundle, policies };
       return [];
     } catch (error) {

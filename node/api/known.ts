@@ -1,7 +1,7 @@
 // What a request names must be there: who misspells a name is told so, and what was probably meant.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent.ts';
-import { unknownName } from '../errors.ts';
+import { closest, unknownName } from '../errors.ts';
 import { type Failure, failed } from './route.ts';
 
 /** @returns what is said where no policy of that name is known here, of this machine or of an incident of another. */
@@ -12,17 +12,20 @@ export function noSuchPolicy(agent: Agent, name: string | undefined): Failure<40
   return failed(404, unknownName('policy', name, known, 'kalos policy list'));
 }
 
+const targetsOf = (agent: Agent): string[] => [
+  ...new Set([...agent.targets(), ...agent.incidents().map(({ target }) => target)]),
+];
+
 /** @returns what is said where nothing of that name is watched on this machine, and no incident that is known here was on it. */
 export function noSuchTarget(agent: Agent, name: string | undefined): Failure<404> | undefined {
-  const known = [...new Set([...agent.targets(), ...agent.incidents().map(({ target }) => target)])];
+  const known = targetsOf(agent);
   if (name === undefined || known.includes(name)) return undefined;
   return failed(404, unknownName('service, mount, metric or other target', name, known, 'kalos status, kalos incidents'));
 }
 
 /** Other machines may watch what this one does not: only what is like a name that is known is a slip. */
 export function mistypedTarget(agent: Agent, name: string | undefined): Failure<404> | undefined {
-  const unknown = noSuchTarget(agent, name);
-  return JSON.stringify(unknown?.body ?? '').includes('did you mean') ? unknown : undefined;
+  return name !== undefined && closest(name, targetsOf(agent)) !== undefined ? noSuchTarget(agent, name) : undefined;
 }
 
 /** @returns what is said where the swarm has placed no service of that name, and this machine declares none. */

@@ -362,7 +362,7 @@ const ALL: readonly Route[] = [
 ];
 
 /** What was done, and who may come in, is not for everybody's eyes. */
-const NOT_FOR_ALL = /^\/v1\/(agent-log|audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
+const NOT_FOR_ALL = /^\/v1\/(audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
 
 export const ROUTES: readonly Route[] = ALL.map((route) =>
   route.scope === 'look' && NOT_FOR_ALL.test(route.path) ? { ...route, scope: 'read' } : route,

@@ -8,7 +8,7 @@ import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
 import type { ActAnswer } from '../api/routes.ts';
-import { closest, KalosError, reasonOf } from '../errors.ts';
+import { KalosError, notFound, reasonOf } from '../errors.ts';
 import { printRows, printWhole, yaml } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable } from './output.ts';
@@ -40,13 +40,8 @@ async function toolsOf(directory: string | undefined): Promise<ToolText[]> {
 function pick(tools: readonly ToolText[], name: string): ToolText {
   const tool = tools.find((known) => known.name === name);
   if (tool !== undefined) return tool;
-  const names = tools.map((known) => known.name);
-  const meant = closest(name, names);
-  throw new KalosError(
-    'usage',
-    `no tool "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
-    `there are: ${names.join(', ')}`,
-  );
+  const known = tools.map((one) => one.name);
+  throw notFound('tool', name, known, 'kalos tools');
 }
 
 export async function showTools(directory: string | undefined, name: string | undefined, format: Format): Promise<number> {

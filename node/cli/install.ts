@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { findPackage } from '../adapters/package.ts';
+import { findPackage, type Package } from '../adapters/package.ts';
 import { checkTrust } from '../config/adapters/trust.ts';
 import { KalosError } from '../errors.ts';
 import { EXIT } from './exit-codes.ts';
@@ -152,18 +152,23 @@ export function hiddenFromUnits(path: string): string | undefined {
   return found === undefined ? undefined : `${path} lies in ${found[0]}, which the units hide from the agent (${found[1]}=yes)`;
 }
 
-/** @throws KalosError where the units could not start what they name, or would run with root's rights what others can write. */
-function mustStart(root: string): void {
-  const { home, actuatorPath, launcherPath } = findPackage();
-  const programs = [home, process.execPath];
-  const why = programs.map(hiddenFromUnits).find((one) => one !== undefined);
+/**
+ * @param node what the launcher starts.
+ * @throws KalosError where the units could not start what they name, or would run with root's rights what others can write.
+ */
+export function mustStart(
+  root: string,
+  { home, actuatorPath, launcherPath }: Pick<Package, 'home' | 'actuatorPath' | 'launcherPath'> = findPackage(),
+  node = process.execPath,
+): void {
+  const why = [home, node].map(hiddenFromUnits).find((one) => one !== undefined);
   if (why !== undefined)
     throw new KalosError(
       'usage',
       `the units could not start: ${why}`,
       'install the package where root alone writes: npm pack, then npm install -g --prefix /opt/kalos FILE.tgz, then /opt/kalos/bin/kalos install',
     );
-  if (root === '/') for (const path of [actuatorPath, launcherPath, process.execPath]) checkTrust(path, 0);
+  if (root === '/') for (const path of [actuatorPath, launcherPath, node]) checkTrust(path, 0);
 }
 
 /** @throws KalosError where somebody else could lead what is written, or removed, to a place of his own choice. */

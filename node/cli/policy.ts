@@ -10,7 +10,7 @@ import { type Policy, type PolicyScope, type Severity, SHIPPED_POLICIES } from '
 import { PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
-import { closest, KalosError } from '../errors.ts';
+import { KalosError, notFound } from '../errors.ts';
 import { callsOf } from './act.ts';
 import { printRows, printWhole, yaml } from './data.ts';
 import { EXIT } from './exit-codes.ts';
@@ -73,17 +73,8 @@ export async function listPolicies(options: PolicyOptions): Promise<number> {
 
 function find(known: readonly Known[], name: string): Known {
   const found = known.find(({ policy }) => policy.name === name);
-  if (found === undefined) {
-    const meant = closest(
-      name,
-      known.map(({ policy }) => policy.name),
-    );
-    throw new KalosError(
-      'not-found',
-      `no policy "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
-      'see: kalos policy list',
-    );
-  }
+  const names = known.map(({ policy }) => policy.name);
+  if (found === undefined) throw notFound('policy', name, names, 'kalos policy list');
   return found;
 }
 

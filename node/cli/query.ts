@@ -2,7 +2,7 @@
 
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
-import { closest, KalosError } from '../errors.ts';
+import { type KalosError, notFound } from '../errors.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { PACK, type Question } from '../query/pack.ts';
@@ -56,15 +56,8 @@ export async function questionOf(directory: string | undefined, name: string): P
   const questions = await callAgent<Question[]>(directory, 'GET', '/v1/questions');
   const question = questions.find((one) => one.name === name);
   if (question !== undefined) return question.sql;
-  const meant = closest(
-    name,
-    questions.map((one) => one.name),
-  );
-  throw new KalosError(
-    'not-found',
-    `no question is called ${name || '""'}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
-    'see: kalos tables --questions',
-  );
+  const known = questions.map((one) => one.name);
+  throw notFound('question', name, known, 'kalos tables --questions');
 }
 
 const TOP_TIMEOUT_MS = 2_000;
@@ -108,17 +101,8 @@ export function listTables(format: Format): number {
 
 export function showTable(given: string, format: Format): number {
   const table = TABLES.find(({ name }) => name === given);
-  if (table === undefined) {
-    const meant = closest(
-      given,
-      TABLES.map(({ name }) => name),
-    );
-    throw new KalosError(
-      'not-found',
-      `there is no table ${given}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
-      'see: kalos tables',
-    );
-  }
+  const known = TABLES.map((one) => one.name);
+  if (table === undefined) throw notFound('table', given, known, 'kalos tables');
   const { name, scope, description, columns, examples, needs = [] } = table;
   if (format !== 'table' && format !== 'wide') {
     printRows(format, {

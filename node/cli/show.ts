@@ -6,7 +6,7 @@ import type { KnownPolicy } from '../agent/policies.ts';
 import type { AgentStatus } from '../agent.ts';
 import { callAgent, callForAll } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
-import { closest, KalosError, reasonOf } from '../errors.ts';
+import { KalosError, notFound, reasonOf } from '../errors.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Past } from '../telemetry/history.ts';
 import { printRows } from './data.ts';
@@ -97,13 +97,7 @@ export async function incidents(directory: string | undefined, open: boolean, fo
 /** @throws KalosError where there is none of that name. */
 async function showsPolicy(directory: string | undefined, name: string): Promise<void> {
   const known = (await callAgent<KnownPolicy[]>(directory, 'GET', '/v1/policies')).map(({ policy }) => policy.name);
-  if (known.includes(name)) return;
-  const meant = closest(name, known);
-  throw new KalosError(
-    'not-found',
-    `no policy "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
-    'see: kalos policy list',
-  );
+  if (!known.includes(name)) throw notFound('policy', name, known, 'kalos policy list');
 }
 
 /** @param policy undefined: of all. */
@@ -140,17 +134,8 @@ export async function conditions(directory: string | undefined, format: Format):
 /** The end of a service's log, and what follows it where that is asked. */
 export async function logs(directory: string | undefined, service: string, lines: number, follow: boolean): Promise<number> {
   const { services } = await statusOf(directory);
-  if (!services.some(({ name }) => name === service)) {
-    const meant = closest(
-      service,
-      services.map(({ name }) => name),
-    );
-    throw new KalosError(
-      'not-found',
-      `no service "${service}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
-      'see: kalos status',
-    );
-  }
+  const known = services.map(({ name }) => name);
+  if (!known.includes(service)) throw notFound('service', service, known, 'kalos status');
   const { path, actuator } = stateDirectory(directory);
   const places = [process.env.KALOS_ACTUATOR === undefined ? actuator : dirname(process.env.KALOS_ACTUATOR), `${path}-actuator`];
   const file = places.map((place) => join(place, 'services', `${service}.log`)).find((candidate) => existsSync(candidate));

@@ -20,10 +20,10 @@ export interface PolicyTestResult {
   remedy: readonly ToolCall[];
 }
 
-/** @throws PolicyError where an expression is wrong. */
+/** Whether it is enabled does not count. @throws PolicyError where an expression is wrong. */
 export function testPolicy(policy: Policy): PolicyTestResult[] {
   return policy.test.map((test) => {
-    const detector = new PolicyDetector([policy]);
+    const detector = new PolicyDetector([{ ...policy, enabled: true }]);
     const metrics = new Map(Object.entries(test.metrics));
     const targets = new Map([[policy.scope, [targetOf(policy, test.target)]]]);
     let fired = false;

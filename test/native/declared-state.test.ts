@@ -85,7 +85,9 @@ async function declaredState(setting: Setting, what: string): Promise<void> {
     { name: 'down', state: 'stopped', pid: null, health: 'unknown', why: 'stopped by a person' },
   ]);
   expect([what, status.services.find(({ name }) => name === 'job')?.why]).toEqual([what, '']);
-  expect([what, status.openIncidents]).toEqual([what, []]);
+  // The machine may have incidents of its own: it is busy with other tests.
+  const ofServices = status.openIncidents.filter(({ target }) => status.services.some(({ name }) => name === target));
+  expect([what, ofServices]).toEqual([what, []]);
 }
 
 describe.skipIf(!able).concurrent('what is declared', () => {

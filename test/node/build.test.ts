@@ -44,7 +44,7 @@ describe('a build', () => {
     running.stdout.setEncoding('utf8').on('data', (text: string) => said.push(text));
     await new Promise((resolve) => running.stdout.once('data', resolve));
     expect(isRunning()).toBe(true);
-    install(built('BBBB-_BB'), dist, isRunning());
+    install(built('BBBB-_BB'), dist); // as npm run build does
     running.stdin.write('now\n');
     await new Promise((resolve) => running.once('exit', resolve));
     expect(said.join('')).toBe('AAAAAAAA AAAAAAAA');

@@ -1,7 +1,7 @@
 // What commands ask of an agent, and how they end by what it says: bodies, exit codes, and what is shown of each answer.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { liftBudget, listBudgets, setBudget } from '../../node/cli/budgets.ts';
 import { pushPolicies, showBundle } from '../../node/cli/bundle.ts';
 import { EXIT } from '../../node/cli/exit-codes.ts';
@@ -14,16 +14,9 @@ import { status } from '../../node/cli/status.ts';
 import { when } from '../../node/cli/times.ts';
 import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { KalosError } from '../../node/errors.ts';
-import { FakeAgent } from '../support/fake-agent.ts';
+import { fakeAgent, linesOf } from '../support/fake-agent.ts';
 
-const agent = new FakeAgent();
-beforeAll(() => agent.start());
-afterAll(() => agent.stop());
-beforeEach(() => {
-  for (const key of Object.keys(agent.answers)) delete agent.answers[key];
-  agent.asked.length = 0;
-});
-const lines = (text: string): string[] => text.split('\n').map((line) => line.replace(/ {2,}/g, '  ').trim());
+const agent = fakeAgent();
 const asked = () => agent.asked.at(-1);
 
 describe('kalos query', () => {
@@ -81,7 +74,7 @@ describe('kalos query', () => {
     expect(file).toMatch(/of each machine: the members concerned are asked/);
     expect((await agent.run(() => showTable('nodes', 'table'))).out).toMatch(/every peer holds all of it/);
     expect((await agent.run(() => showTable('nodes', 'csv'))).out.split('\n')[0]).toBe('column,type,description');
-    expect(() => showTable('noeds', 'table')).toThrow('there is no table noeds; did you mean nodes?');
+    expect(() => showTable('noeds', 'table')).toThrow('no table is called noeds; did you mean nodes?');
   });
 });
 
@@ -109,7 +102,7 @@ describe('kalos recover', () => {
     });
     const first = await run();
     expect([first.code, first.out]).toEqual([EXIT.pending, expect.stringContaining('run it again with --yes')]);
-    expect(lines(first.out).slice(1, 3)).toEqual(['ada *  alive  yes  7', 'bob  down  yes  9']);
+    expect(linesOf(first.out).slice(1, 3)).toEqual(['ada *  alive  yes  7', 'bob  down  yes  9']);
     expect([first.out.includes('is lost'), (await run({ lost: 2 })).out.includes('knew 2 places more')]).toEqual([false, true]);
     expect(agent.asked.every(({ method }) => method === 'GET')).toBe(true);
   });
@@ -122,7 +115,7 @@ describe('kalos recover', () => {
     agent.answers['POST /v1/root/commit'] = {};
     agent.answers['GET /v1/nova'] = { coordinator: 'ada', term: 9 };
     const done = await run({}, { yes: true });
-    expect([done.code, lines(done.out).at(-2)]).toEqual([EXIT.ok, 'ada coordinates in term 9; see: kalos nova status']);
+    expect([done.code, linesOf(done.out).at(-2)]).toEqual([EXIT.ok, 'ada coordinates in term 9; see: kalos nova status']);
     expect(agent.asked.find(({ path }) => path === '/v1/root/draft')?.body).toEqual({ kind: 'recovery', member: 'ada' });
   });
 });
@@ -183,7 +176,7 @@ describe('kalos nova and log', () => {
 
   it('say who coordinates, or end with a code of its own', async () => {
     const led = await run();
-    expect([led.code, lines(led.out).slice(0, 6)]).toEqual([
+    expect([led.code, linesOf(led.out).slice(0, 6)]).toEqual([
       EXIT.ok,
       [
         'ada coordinates in term 3',
@@ -194,9 +187,9 @@ describe('kalos nova and log', () => {
         'ada  voter  yes  0',
       ],
     ]);
-    expect(lines(led.out).at(-2)).toBe('as of decision 9, term 3, read lease');
+    expect(linesOf(led.out).at(-2)).toBe('as of decision 9, term 3, read lease');
     const alone = await run({ coordinator: null, roster: { epoch: 2, members: 3, isSame: false } });
-    expect([alone.code, lines(alone.out)[0], alone.out.includes('this agent knows another')]).toEqual([
+    expect([alone.code, linesOf(alone.out)[0], alone.out.includes('this agent knows another')]).toEqual([
       EXIT.noQuorum,
       'nobody coordinates',
       true,
@@ -205,13 +198,13 @@ describe('kalos nova and log', () => {
   });
 
   it('show what is decided and holds, and nothing where nothing does', async () => {
-    expect(lines((await run()).out).filter((line) => line.startsWith('SERVICE') || line.startsWith('PAUSED'))).toEqual([]);
+    expect(linesOf((await run()).out).filter((line) => line.startsWith('SERVICE') || line.startsWith('PAUSED'))).toEqual([]);
     const { out } = await run({
       placements: [{ service: 'db', node: null, fence: 4, sinceMs: 0, reason: 'x' }],
       paused: [{ node: 'bob', atMs: 0, reason: 'moved' }],
       vouchedFor: { index: 8, signatures: 2, voters: ['c', 'a', 'b'] },
     });
-    expect(lines(out)).toEqual(
+    expect(linesOf(out)).toEqual(
       expect.arrayContaining([
         'db  nowhere  4  1970-01-01 00:00:00  x',
         'bob  1970-01-01 00:00:00  moved',
@@ -228,7 +221,7 @@ describe('kalos nova and log', () => {
       decisions: [{ index: 8, term: 3, atMs: 0, by: 'ada', kind: 'pause', id: 'i', what: 'it rests' }],
     };
     const run = (format: 'table' | 'csv') => agent.run((directory) => logTail(directory, 'local', 5, format));
-    expect(lines((await run('table')).out).slice(1)).toEqual([
+    expect(linesOf((await run('table')).out).slice(1)).toEqual([
       '8  3  1970-01-01 00:00:00  ada  it rests',
       'as of decision 9, term 3, read local',
       '',
@@ -242,7 +235,7 @@ describe('kalos nova and log', () => {
       what: 'it rests',
       decision: { kind: 'pause', by: 'ada' },
     };
-    expect(lines((await agent.run((directory) => logShow(directory, '8', 'local', 'table'))).out).slice(0, 3)).toEqual([
+    expect(linesOf((await agent.run((directory) => logShow(directory, '8', 'local', 'table'))).out).slice(0, 3)).toEqual([
       'it rests',
       'kind  pause',
       'by  ada',
@@ -296,7 +289,7 @@ describe('kalos status', () => {
   it('shows what there is', async () => {
     const plain = (await run(['alive'])).out;
     expect(plain).toContain('cpu 26 %  memory unknown');
-    expect(lines(plain).at(-2)).toBe('m0  alive  member  p0');
+    expect(linesOf(plain).at(-2)).toBe('m0  alive  member  p0');
     const { out } = await run(['alive'], {
       ...{
         coordinator: undefined,
@@ -350,7 +343,7 @@ describe('kalos policy', () => {
   it('are switched, and added with an action or an alert', async () => {
     await agent.run(() => switchPolicy(options(), 'first', false));
     expect(asked()?.body).toMatchObject({ policies: [{ name: 'first', enabled: false }] });
-    await expect(switchPolicy(options(), 'frist', false)).rejects.toThrow('no policy "frist"; did you mean "first"?');
+    await expect(switchPolicy(options(), 'frist', false)).rejects.toThrow('no policy is called frist; did you mean first?');
     const add = (name: string, action: string[], more = {}) =>
       agent.run(() => addPolicy({ dir: agent.directory, scope: 'service', severity: 'warning', ...more }, name, 'true', action));
     await add('mine', ['service.restart'], { for: 2_000 });
@@ -383,7 +376,7 @@ describe('kalos policy', () => {
     expect(asked()?.body).toMatchObject({ policies: [{ name: 'a' }], soakMs: 5_000, findings: 1 });
     const none = { good: null, before: null, candidate: null };
     agent.answers['GET /v1/bundles'] = { ...none, ended: { id: 'b1', outcome: 'good', reason: '' } };
-    expect(lines((await push(true)).out)[1]).toBe('in force on all members');
+    expect(linesOf((await push(true)).out)[1]).toBe('in force on all members');
     agent.answers['GET /v1/bundles'] = { ...none, ended: { id: 'b1', outcome: 'back', reason: 'it hurt' } };
     await expect(push(true)).rejects.toThrow('it hurt');
     const one = { id: 'b'.repeat(32), by: 'eve', policies: ['p', 'q'] };
@@ -401,7 +394,7 @@ describe('kalos policy', () => {
         ],
       },
     };
-    expect(lines((await agent.run((directory) => showBundle(directory, 'table'))).out)).toEqual([
+    expect(linesOf((await agent.run((directory) => showBundle(directory, 'table'))).out)).toEqual([
       'good  bbbbbbbb of eve: p, q',
       `tried  bbbbbbbb of eve: p, q: canary, ada since ${when(0)}`,
       'is on bob',

@@ -1,5 +1,5 @@
 // What commands say of an agent's answers, and with which code they end: people, machines and scripts read them.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { MemberRow } from '../../node/agent/roll.ts';
 import { act, answerApproval, showTools, silence } from '../../node/cli/act.ts';
 import { EXIT } from '../../node/cli/exit-codes.ts';
@@ -8,15 +8,9 @@ import { createToken, listMembers, listTokens, showMember, signedByRoot } from '
 import { cases, conditions, history } from '../../node/cli/show.ts';
 import { when } from '../../node/cli/times.ts';
 import { INSPECT } from '../../node/query/inspectors.ts';
-import { FakeAgent } from '../support/fake-agent.ts';
+import { fakeAgent, linesOf } from '../support/fake-agent.ts';
 
-const agent = new FakeAgent();
-beforeAll(() => agent.start());
-afterAll(() => agent.stop());
-beforeEach(() => {
-  for (const key of Object.keys(agent.answers)) delete agent.answers[key];
-  agent.asked.length = 0;
-});
+const agent = fakeAgent();
 
 const member = (given: Partial<MemberRow> = {}): MemberRow => ({
   name: 'ada',
@@ -37,7 +31,6 @@ const member = (given: Partial<MemberRow> = {}): MemberRow => ({
   drainedUntilMs: null,
   ...given,
 });
-const lines = (text: string): string[] => text.split('\n').map((line) => line.replace(/ {2,}/g, '  ').trim());
 
 describe('kalos members', () => {
   const list = async (members: MemberRow[], all = false, format: 'table' | 'csv' | 'json' = 'table') => {
@@ -102,7 +95,7 @@ describe('kalos members', () => {
       grants: [grant('bob', 'act'), grant('x', 'act', 'bob'), grant('x', 'act', 'ada', 'service.start'), grant('eve', 'deny')],
     };
     const { out, code } = await agent.run((directory) => showMember(directory, 'ada', 'table'));
-    expect(lines(out)).toEqual([
+    expect(linesOf(out)).toEqual([
       'ada  stopped, paused, drained, unhealthy; cannot be reached by bob, eve',
       'stopped  in order, now; it stays a member',
       `paused  since ${when(Date.parse('2030-01-01T00:00:00Z'))}`,
@@ -155,7 +148,7 @@ describe('kalos token', () => {
     agent.answers['GET /v1/tokens'] = [token('a', 60_000, 1), token('b', 60_000, 0), token('c', -1, 1)];
     const { out } = await agent.run((directory) => listTokens(directory, 'table'));
     expect(
-      lines(out)
+      linesOf(out)
         .slice(1, 4)
         .map((line) => line.split('  ').slice(0, 3).join(' ')),
     ).toEqual(['a member open', 'b member used', 'c member expired']);
@@ -220,7 +213,7 @@ describe('kalos tools and act', () => {
 
   it('describe a tool with its arguments and its limits', async () => {
     const one = await agent.run((directory) => showTools(directory, 'service.restart', 'table'));
-    expect(lines(one.out)).toEqual([
+    expect(linesOf(one.out)).toEqual([
       'service.restart  version 1, risk R1 or R2',
       'stops and starts a service',
       'arguments  service=string',
@@ -231,14 +224,14 @@ describe('kalos tools and act', () => {
       '',
     ]);
     const other = await agent.run((directory) => showTools(directory, 'net.block', 'table'));
-    expect(lines(other.out).slice(2)).toEqual([
+    expect(linesOf(other.out).slice(2)).toEqual([
       'arguments  address=array [proto=tcp|udp, else tcp] [any=…]',
       'needs  nothing',
       '',
     ]);
     expect((await agent.run((directory) => showTools(directory, undefined, 'table'))).out.split('\n').length).toBe(4);
     await expect(agent.run((directory) => showTools(directory, 'service.restrat', 'table'))).rejects.toThrow(
-      'no tool "service.restrat"; did you mean "service.restart"?',
+      'no tool is called service.restrat; did you mean service.restart?',
     );
   });
 
@@ -275,20 +268,20 @@ describe('kalos tools and act', () => {
 
   it('say what was done, and what undoes it', async () => {
     const words = ['service.restart', 'service=web'];
-    expect(lines((await acting(words)).out)).toEqual([
+    expect(linesOf((await acting(words)).out)).toEqual([
       'confirmed  it runs  (act-1)',
       'a → b',
       'risk R1; undone by: service.stop',
       '',
     ]);
     for (const undo of ['', 'nothing undoes it', 'nothing was changed'])
-      expect(lines((await acting(words, { undo, plan: '' })).out)).toEqual([
+      expect(linesOf((await acting(words, { undo, plan: '' })).out)).toEqual([
         'confirmed  it runs',
         'a → b',
         'risk R1; cannot be undone',
         '',
       ]);
-    expect(lines((await acting(words, { risk: 'R0' })).out)[2]).toBe('risk R0');
+    expect(linesOf((await acting(words, { risk: 'R0' })).out)[2]).toBe('risk R0');
     expect((await acting(words, { result: 'read', detail: 'limits', value: { nofile: 4 } })).out).toBe('limits:\n  nofile: 4\n');
   });
 });
@@ -300,7 +293,7 @@ describe('kalos approve and silence', () => {
     expect([none.code, none.out]).toEqual([EXIT.ok, 'nothing waits for approval\n']);
     agent.answers['GET /v1/status'] = { approvals: [{ id: 'p1', incident: 'inc-1', diff: ['a', 'b'] }] };
     const one = await agent.run((directory) => answerApproval(directory, undefined, 'approved', 'table'));
-    expect([one.code, lines(one.out)[1]]).toEqual([EXIT.pending, 'p1  inc-1  a; b']);
+    expect([one.code, linesOf(one.out)[1]]).toEqual([EXIT.pending, 'p1  inc-1  a; b']);
     agent.answers['POST /v1/approvals/p1'] = {};
     expect((await agent.run((directory) => answerApproval(directory, 'p1', 'rejected', 'table'))).out).toBe('p1 rejected\n');
     expect(agent.asked.at(-1)?.body).toEqual({ answer: 'rejected' });
@@ -313,7 +306,7 @@ describe('kalos approve and silence', () => {
     agent.answers['GET /v1/nova'] = { silences: [] };
     expect((await run({})).out).toBe('nothing is silenced\n');
     agent.answers['GET /v1/nova'] = { silences: [{ id: 's2', policy: null, target: 'web', untilMs: 0, reason: 'moved' }] };
-    expect(lines((await run({})).out)[1]).toBe(`s2  all  web  all machines  ${when(0)}  moved`);
+    expect(linesOf((await run({})).out)[1]).toBe(`s2  all  web  all machines  ${when(0)}  moved`);
     agent.answers['POST /v1/silences'] = { id: 's1', untilMs: 0 };
     expect((await run({ policy: 'p', for: 1_000 })).out).toBe(`s1 until ${when(0)}\n`);
     await expect(run({ target: 'web' })).rejects.toThrow('a silence needs an end');
@@ -333,14 +326,14 @@ describe('kalos conditions, cases and history', () => {
   it('list conditions, and end degraded where the machine is not ready', async () => {
     agent.answers['GET /v1/status'] = { conditions: { Ready: 'True', DiskPressure: 'True' }, openIncidents: [], unseen: [] };
     const fine = await agent.run((directory) => conditions(directory, 'table'));
-    expect([fine.code, lines(fine.out).slice(1, 3)]).toEqual([EXIT.ok, ['Ready  True', 'DiskPressure  True']]);
+    expect([fine.code, linesOf(fine.out).slice(1, 3)]).toEqual([EXIT.ok, ['Ready  True', 'DiskPressure  True']]);
     agent.answers['GET /v1/status'] = {
       conditions: { Ready: 'False' },
       openIncidents: [{ id: 'inc-1', summary: 'exited', target: 'web' }],
       unseen: [{ name: 'mount /x', reason: 'gone' }],
     };
     const bad = await agent.run((directory) => conditions(directory, 'wide'));
-    expect([bad.code, lines(bad.out).slice(2, 4)]).toEqual([EXIT.degraded, ['inc-1  exited: web', 'unseen  mount /x: gone']]);
+    expect([bad.code, linesOf(bad.out).slice(2, 4)]).toEqual([EXIT.degraded, ['inc-1  exited: web', 'unseen  mount /x: gone']]);
     expect((await agent.run((directory) => conditions(directory, 'csv'))).out).not.toContain('unseen');
   });
 
@@ -360,13 +353,13 @@ describe('kalos conditions, cases and history', () => {
     agent.answers['GET /v1/policies'] = [{ policy: { name: 'empty' }, origin: 'own' }];
     const run = (policy?: string) => agent.run((directory) => cases(directory, policy, 'table'));
     expect(
-      lines((await run()).out)
+      linesOf((await run()).out)
         .slice(1, 3)
         .map((line) => line.split('  ').at(-1)),
     ).toEqual(['helped', 'did not help']);
     expect((await run('b')).out).not.toContain('did not help\ninc');
     expect((await run('empty')).code).toBe(EXIT.ok);
-    await expect(run('emtpy')).rejects.toThrow('no policy "emtpy"; did you mean "empty"?');
+    await expect(run('emtpy')).rejects.toThrow('no policy is called emtpy; did you mean empty?');
   });
 
   it('show series by parts of their names', async () => {
@@ -400,7 +393,7 @@ describe('kalos explain', () => {
   });
   const explain = async (given: Record<string, unknown> = {}) => {
     agent.answers['GET /v1/incidents/inc-1/explanation'] = explanation(given);
-    return lines((await agent.run((directory) => runExplain(directory, 'inc-1', 'table'))).out);
+    return linesOf((await agent.run((directory) => runExplain(directory, 'inc-1', 'table'))).out);
   };
 
   it('tells an incident step by step', async () => {
@@ -443,7 +436,7 @@ describe('kalos explain', () => {
       metrics: { still: [5, 5], small: [100, 110], large: [1, 9], once: [3] },
       top: [{ atMs: 1_000, cpu: [[7, 'web', 1.5]], memory: [[7, 'web', 0, 1_048_576]] }],
     };
-    const out = lines((await agent.run((directory) => showRecording(directory, 'inc-1', 'table'))).out);
+    const out = linesOf((await agent.run((directory) => showRecording(directory, 'inc-1', 'table'))).out);
     expect(out.slice(1, 4).map((line) => line.split('  ')[0])).toEqual(['large', 'small', 'still']);
     expect(out.at(-2)).toBe(`${when(1_000)}  web (7) 1.5  web (7) 1.0 MiB`);
   });

@@ -27,6 +27,7 @@ const ANSWERS: Record<string, unknown> = {
   ],
   '/v1/policies': [{ policy: { name: 'disk-full' } }, { policy: { name: 'cpu-pressure' } }],
   '/v1/status': { services: [{ name: 'web' }, { name: 'db' }], approvals: [{ id: 'act-1' }], silences: [{ id: 's-1' }] },
+  '/v1/questions': Array.from({ length: 300 }, (_, i) => ({ name: `question-${i}` })),
   '/v1/tools': [{ name: 'service.restart' }],
   '/v1/query': { rows: [['inc-0123456789']] },
 };
@@ -105,6 +106,7 @@ describe('completion in bash', () => {
       [['members', 'rename', 'web-1', ''], []],
     ];
     for (const [words, values] of cases) expect([words, await complete(place, ...words)]).toEqual([words, values]);
+    expect(await complete(place, 'query', '--ask', '')).toHaveLength(200);
     // A name is data: no shell runs it.
     expect(existsSync(planted)).toBe(false);
   });

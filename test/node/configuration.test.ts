@@ -57,6 +57,15 @@ describe('a configuration that is read again', () => {
     ).toContain('needs a restart of the agent: mdns: true → false');
   });
 
+  it('is recorded within bounds, and where it was cut that shows', async () => {
+    const { noted, reload } = running('mode = "act"\n');
+    const many = (count: number): string => Array.from({ length: count }, (_, i) => POLICY(`policy-${i}`, 'false')).join('');
+    const { lines } = await reload(`mode = "act"\n${many(200)}`);
+    expect([lines.length, noted[0]?.length, noted[0]?.endsWith('…')]).toEqual([200, 2_001, true]);
+    await reload(`mode = "act"\n${many(199)}`);
+    expect(noted[1]).toBe('in force: policy.policy-199 removed');
+  });
+
   it('says of a key that is set no more that it is unset', async () => {
     const { reload } = running('name = "ada"\n');
     expect((await reload('')).lines).toEqual([expect.stringMatching(/^needs a restart of the agent: name: "ada" → /)]);

@@ -295,6 +295,22 @@ describe('policies of an agent', () => {
       'its own test "t": it fires, though it should not',
     );
   });
+
+  it('are checked where they are disabled too, by their own tests as if they were not', async () => {
+    const store = new PlainStore();
+    const set = new PolicySet(store, []);
+    const none = (): void => undefined;
+    const disabled = (given: Record<string, unknown>) => [policy('off', { enabled: false, ...given })];
+    const test = [{ name: 't', for_s: 1, fires: true }];
+    await expect(set.apply(disabled({ when: '1 +' }), none)).rejects.toThrow(/^policy off: .* in column \d+ of 1 \+$/);
+    await expect(set.apply(disabled({ when: 'false', test }), none)).rejects.toThrow('its own test "t": it does not fire');
+    expect(set.all()).toEqual([]);
+    await set.apply(disabled({ test }), none);
+    // Release 0.3.0 took them so.
+    await set.follow('bundle-1', [policy('old', { enabled: false, when: '1 +' })], none);
+    const again = new PolicySet(store, []);
+    expect([await again.open(), again.all().map(({ policy: { name } }) => name)]).toEqual([[], ['old', 'off']]);
+  });
 });
 
 describe('what an agent is told of its configuration', () => {

@@ -29,6 +29,16 @@ describe('what a schema refuses', () => {
     [z.literal(3), 4, 'key = 4: must be 3'],
     [z.union([z.number(), z.boolean()]), 'x', 'key = "x": must be a number, or true or false'],
     [z.union([z.number(), z.number().max(1)]), 'x', 'key = "x": must be a number'],
+    [z.union([z.number(), z.boolean()]), undefined, 'key: is missing: a number, or true or false'],
+    [
+      z.union([z.union([z.string(), z.literal(3)]), z.strictObject({})]),
+      undefined,
+      'key: is missing: a text in quotes, or 3, or a table',
+    ],
+    [z.enum(['a', 'b']), undefined, 'key: is missing: "a" or "b"'],
+    [z.literal(3), undefined, 'key: is missing: 3'],
+    [z.discriminatedUnion('kind', [z.object({ kind: z.literal('a') })]), undefined, 'key: is missing: a table'],
+    [z.discriminatedUnion('kind', [z.object({ kind: z.enum(['a', 'b']) })]), {}, 'key.kind: is missing: "a" or "b"'],
     [z.string().regex(/^a/), 'b', 'key = "b": is not a valid value'],
     [z.email(), 'b', 'key = "b": is not a valid email'],
     [z.string().refine((text) => text === 'a'), 'b', 'key = "b": is not valid'],
@@ -73,6 +83,14 @@ describe('what a schema refuses', () => {
     ]).toEqual([['list', 'one', 'any'], ['port'], ['port'], []]);
     const { error } = schema.safeParse({ lisst: [] });
     expect(error && wordsOf(error, {})).toBe('lisst: unknown key');
+  });
+
+  it('does not call missing what it cannot see', () => {
+    const schema = z.strictObject({ mode: z.enum(['a', 'b']), port: z.union([z.int(), z.literal('off')]), name: z.string() });
+    const { error } = schema.safeParse({ mode: 'c', port: 'on', name: 7 });
+    expect(error && wordsOf(error, undefined)).toBe(
+      'mode: must be "a" or "b"; port: must be a number, or "off"; name: must be a text in quotes',
+    );
   });
 
   it('shows the beginning of a value, and nothing that a terminal obeys', () => {

@@ -14,6 +14,41 @@ const ROOT = join(import.meta.dirname, '../..');
 const text = JSON.stringify(openApi(ROUTES, '1.2.3'));
 const document = () => JSON.parse(text);
 
+/** What a token must reach for; everything else takes `operate`. */
+const LOOK = `GET /v1/bundles, budgets, cases, grants, incidents, incidents/{id}/explanation, members, members/all, members/{name}, nova, operators,
+  overview, policies, questions, recovery, series, series/{name}, status, tables, tools, traffic, upgrades
+POST /v1/log, log/{index}, nova/read, query`;
+const READ = `GET /v1/api-tokens, audit/consistency/{size}, audit/records/last/{count}, audit/records/{index}/proof, audit/standing,
+  audit/verification, incidents/{id}/recording, tokens`;
+const ADMIN = `GET /v1/agent-log/{after}, config
+POST /v1/api-tokens, api-tokens/{id}/removal, budgets, budgets/lift, bundles, bundles/withdraw, config/reload, drain, grants, grants/revoke, leave,
+  members/{name}/name, members/{name}/revocation, network-key, nova/transfer, pardon, pause, placements/move, root/commit, root/draft, stop,
+  swarm-silences, swarm-silences/lift, tokens, tokens/{id}/removal, undrain, upgrades, upgrades/withdraw, wake`;
+const routesIn = (text: string): string[] =>
+  text.split(/\n(?=[GP])/).flatMap((line) => {
+    const [method, paths = ''] = line.split(' /v1/');
+    return paths.split(/,\s+/).map((path) => `${method} /v1/${path}`);
+  });
+
+describe('a route', () => {
+  it('takes the scope that was decided for it, and says so', () => {
+    const of = (scope: string): string[] =>
+      ROUTES.filter((route) => route.scope === scope).map(({ method, path }) => `${method} ${path}`);
+    for (const [scope, paths] of [
+      ['look', LOOK],
+      ['read', READ],
+      ['admin', ADMIN],
+    ] as const)
+      expect([scope, of(scope).sort()]).toEqual([scope, routesIn(paths).sort()]);
+    expect(of('operate').filter((route) => !route.startsWith('POST '))).toEqual([]);
+    for (const { method, path, scope } of ROUTES)
+      expect([path, document().paths[path][method.toLowerCase()].security]).toEqual([
+        path,
+        scope === 'look' ? [{}, { token: [] }] : [{ token: [scope] }],
+      ]);
+  });
+});
+
 describe('the description of the API', () => {
   it('pleases Redocly: no error, no warning', async () => {
     const config = await createConfig({

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { install, uninstall } from '../../node/cli/install.ts';
+import { install, mustStart, uninstall } from '../../node/cli/install.ts';
 import { checkTrust, distrusted } from '../../node/config/adapters/trust.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -234,5 +234,18 @@ describe('kalos install', () => {
     expect(() => install({ ...image, user: 'kalos' })).toThrow('may be written by others');
     expect(() => uninstall(image)).toThrow('may be written by others');
     expect(readFileSync(join(victim, 'kalos.service'), 'utf8')).toBe('of another');
+  });
+
+  it('has root run nothing that others could have written', () => {
+    const place = join(root, 'shared-package');
+    mkdirSync(place);
+    chmodSync(place, 0o777);
+    const [own, shared] = ['/bin/sh', join(place, 'program')];
+    const all = { home: '/opt/kalos', actuatorPath: own, launcherPath: own };
+    expect(() => mustStart('/', all, own)).not.toThrow();
+    for (const given of [{ actuatorPath: shared }, { launcherPath: shared }])
+      expect(() => mustStart('/', { ...all, ...given }, own)).toThrow(/may be written by others|belongs to/);
+    // Of an image, who may write is the image's.
+    expect(() => mustStart('/image', { ...all, actuatorPath: shared }, own)).not.toThrow();
   });
 });

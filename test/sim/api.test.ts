@@ -1,6 +1,8 @@
 // The local API of an agent of a simulated swarm: each route's answer and its refusals, what was decided in words, and what changed as news.
+import type { IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Agent } from '../../node/agent.ts';
+import { answer } from '../../node/api/answer.ts';
 import { Feed } from '../../node/api/feed.ts';
 import { openApi } from '../../node/api/openapi.ts';
 import type { Reply } from '../../node/api/route.ts';
@@ -64,6 +66,23 @@ const logged = async (): Promise<string[]> =>
   ((await post('/v1/log', { read: 'linearizable', limit: 256 })).body as { decisions: { what: string }[] }).decisions.map(
     ({ what }) => what,
   );
+
+describe('a request', () => {
+  const by = (level: 'look' | 'read' | 'operate' | 'admin') => ({ level, name: 'test' });
+  const ask = (url: string, level: 'look' | 'read' | 'operate' | 'admin') =>
+    errorOf(answer(agent, { method: 'GET', url } as IncomingMessage, by(level)));
+
+  it('is refused where the token does not reach, and in words where its path is wrong', async () => {
+    for (const level of ['look', 'read', 'operate'] as const)
+      expect(await ask('/v1/agent-log/0', level)).toBe(
+        '403 this needs a token of scope admin: kalos api-token create --scope admin',
+      );
+    expect(await ask('/v1/agent-log/0', 'admin')).toBe('404 this agent keeps no log of its own');
+    expect(await ask('/v1/members/%zz', 'look')).toMatch(/^400 \/v1\/members\/%zz is no path/);
+    expect(await ask('/v1/members/a%20b', 'look')).toBe('409 no member is called a b; see: kalos members');
+    expect(await ask('/v1/agent-log/x', 'admin')).toBe('404 no route /v1/agent-log/x');
+  });
+});
 
 describe('what is looked at', () => {
   it('is there: the agent, its swarm, its tables, tools and policies', async () => {

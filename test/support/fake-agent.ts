@@ -3,16 +3,28 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, vi } from 'vitest';
 import { stateDirectory } from '../../node/config/adapters/state-directory.ts';
 
-export interface Asked {
+interface Asked {
   method: string;
   path: string;
   body: unknown;
 }
 
-export class FakeAgent {
+/** One for all tests of a file; each begins with no answers, and nothing asked. */
+export function fakeAgent(): FakeAgent {
+  const agent = new FakeAgent();
+  beforeAll(() => agent.start());
+  afterAll(() => agent.stop());
+  beforeEach(() => agent.forget());
+  return agent;
+}
+
+/** Line by line, columns two spaces apart, however wide they are. */
+export const linesOf = (text: string): string[] => text.split('\n').map((line) => line.replace(/ {2,}/g, '  ').trim());
+
+class FakeAgent {
   readonly directory = join(mkdtempSync(join(tmpdir(), 'kalos-fake-')), 'state');
   /** By `GET /v1/…`; what is not there is a 404. An answer may depend on what was asked. */
   readonly answers: Record<string, unknown> = {};
@@ -38,6 +50,11 @@ export class FakeAgent {
     this.#server = server;
     await new Promise<void>((resolve) => server.listen(stateDirectory(this.directory).socket, resolve));
     return this;
+  }
+
+  forget(): void {
+    for (const key of Object.keys(this.answers)) delete this.answers[key];
+    this.asked.length = 0;
   }
 
   async stop(): Promise<void> {

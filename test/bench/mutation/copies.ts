@@ -21,6 +21,8 @@ import { Sources } from './sources.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..', '..');
 const BUILT = join('native', 'build');
+const KEEPER = join(ROOT, BUILT, 'keeper');
+const LOOK_EVERY_MS = 20;
 
 /** Below it is all that a run of the bench writes, temporary directories of the tests included. */
 export class Workshop {
@@ -32,6 +34,7 @@ export class Workshop {
 
   constructor() {
     process.once('exit', this.#end).once('SIGINT', this.#interrupt).once('SIGTERM', this.#interrupt);
+    execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-native.mjs'), '--sanitize'], { stdio: 'inherit' });
     chmodSync(this.directory, 0o755); // some tests run programs as nobody
     this.sources = new Sources(this.#snapshot());
   }
@@ -72,7 +75,7 @@ export class Workshop {
     mkdirSync(temporary, { recursive: true });
     // What lies beside the checkout does not lie beside its copies.
     const data = process.env.KALOS_DATA ?? join(ROOT, '..', 'shared', 'data');
-    const own = { TMPDIR: temporary, KALOS_DATA: data, KALOS_MUTATION: `${this.directory}/${name}` };
+    const own = { TMPDIR: temporary, KALOS_DATA: data };
     const lane = new Lane(copy, { ...setup?.environment, ...own }, setup?.file);
     this.#lanes.add(lane);
     return lane;
@@ -116,7 +119,8 @@ export class Lane {
     const child = fork(join(import.meta.dirname, 'lane.ts'), [this.copy, ...(this.#setup === undefined ? [] : [this.#setup])], {
       detached: true,
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      execPath: KEEPER,
+      execArgv: [process.execPath, '--disable-warning=ExperimentalWarning'],
       env: { ...process.env, ...this.#environment },
     });
     await new Promise((resolve, reject) => {
@@ -132,25 +136,17 @@ export class Lane {
     this.#process = undefined;
     if (child?.pid === undefined) return;
     child.removeAllListeners();
-    end(-child.pid);
-    // What left the process group still carries the mark of this lane.
-    const mark = `KALOS_MUTATION=${this.#environment.KALOS_MUTATION}`;
-    for (const pid of readdirSync('/proc').map(Number).filter(Boolean)) if (environmentOf(pid).includes(mark)) end(pid);
+    child.kill('SIGTERM');
+    // Its keeper ends what it has started, services of agents too. Waited for here: nothing may write to the copy any more.
+    while (runs(child.pid)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_EVERY_MS);
   }
 }
 
-function environmentOf(pid: number): string[] {
+/** Whether it has not ended; one that awaits being reaped has. */
+function runs(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
-    return []; // it ended, or is another user's
-  }
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
   }
 }

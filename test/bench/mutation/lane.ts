@@ -1,4 +1,4 @@
-// One warm vitest on a copy of the tree, in a process group of its own: runs the cases that it is given, after the files that it is
+// One warm vitest on a copy of the tree, beneath a keeper: runs the cases that it is given, after the files that it is
 // given were changed. Ends with who started it.
 import { join } from 'node:path';
 import { BaseSequencer, createVitest, type TestSpecification } from 'vitest/node';
