@@ -236,7 +236,10 @@ export class ActuatorClient implements Actuator {
     const names = plain.map(({ name }) => name).join(', ');
     if (!this.#features.includes('own-users')) {
       const why = "as the actuator is not root's or is older than 0.4.0";
-      return this.#options.log('info', `services without \`user\` run as the agent's user and can do what it can, ${why}: ${names}`);
+      return this.#options.log(
+        'info',
+        `services without \`user\` run as the agent's user and can do what it can, ${why}: ${names}`,
+      );
     }
     const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
     this.#options.log('info', `services without \`user\` run as users of their own, in / and with no files: ${names}; ${remedy}`);
