@@ -11,9 +11,9 @@ import { type Beginning, DurableLog } from './durable-log.ts';
 import { Assembly, framesOf, MAX_FRAME_BYTES } from './frames.ts';
 import { DEFAULT_SETTINGS, type LogSettings } from './log-settings.ts';
 import type { StateMachine } from './machine.ts';
-import { Patience } from './patience.ts';
 import type { StateType } from './raft.ts';
 import { RawNode, StepError } from './raw-node.ts';
+import { Ticking } from './ticking.ts';
 import {
   type ConfState,
   type Entry,
@@ -37,8 +37,6 @@ const DEFAULT_RTT_MS = 5;
 const MAX_APPLYING_BYTES = 4_000_000;
 const MAX_UNCOMMITTED_BYTES = 4_000_000;
 const MAX_INFLIGHT = 64;
-/** Over long links a tick, and with it heartbeats and the patience with who is silent, lasts longer. */
-const RTTS_PER_TICK = 0.5;
 const SNAPSHOT_PATIENCE_MS = 2_000;
 /** A large one takes its time. */
 const SNAPSHOT_BYTES_PER_MS = 250;
@@ -120,12 +118,11 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   #snapshotted: number;
   /** The last entry whose effect is in the state. */
   #at: EntryId;
-  #ticking: Timer | undefined;
+  readonly #ticking: Ticking;
   #succession: Timer | undefined;
   /** The leader whose connection closed: what it said before that may still come, and does not bring it back. */
   #gone = { id: NONE, untilMs: 0 };
   #isDraining = false;
-  readonly #patience = new Patience();
   #diskFails = false;
   #stopped = false;
   #last: LogState;
@@ -169,6 +166,8 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
       log: () => undefined,
     });
     this.#last = this.state;
+    const tick = (isSilence: boolean): void => this.#do(() => this.#node.tick(isSilence));
+    this.#ticking = new Ticking(this.#node, ports.clock, settings, () => this.#rttMs, tick);
   }
 
   /** @param voters who begin a group together, all with the same list; undefined: it is there, or a leader brings it. @throws CorruptLog */
@@ -182,13 +181,13 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   ): Promise<ReplicatedLog<Machine>> {
     const log = await DurableLog.open(ports.store, ports.crypto, begins);
     const opened = new ReplicatedLog(id, log, machine, ports, events, settings);
-    opened.#tick();
+    opened.#ticking.resume();
     return opened;
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#ticking?.cancel();
+    this.#ticking.stop();
     this.#succession?.cancel();
     this.#failAll(new LogUnavailable('this member stops', true));
     for (const { waiting } of this.#readable) waiting.fail(new LogUnavailable('this member stops', false));
@@ -231,24 +230,6 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
 
   // Time and messages
 
-  #tick(): void {
-    const { clock } = this.#ports;
-    const tickMs = Math.max(this.#settings.tickMs, RTTS_PER_TICK * this.#rttMs);
-    const dueMs = clock.monotonicMs() + tickMs;
-    this.#ticking = clock.after(tickMs, () => {
-      const isSilence = this.#patience.counts(this.#stretch(tickMs), clock.monotonicMs() - dueMs > tickMs);
-      this.#do(() => this.#node.tick(isSilence));
-      this.#tick();
-    });
-  }
-
-  /** How much longer than usual others may say nothing. */
-  #stretch(tickMs: number): number {
-    const { state, lead, config } = this.#node.raft;
-    const others = state === 'StateLeader' ? config.voters.ids().filter((id) => id !== this.id) : lead === NONE ? [] : [lead];
-    return this.#patience.stretch(others, tickMs * this.#settings.electionTicks);
-  }
-
   /** @param sender who brought the frame, by whatever name. @param isIts whether a number is the sender's: nobody speaks for another */
   receive(sender: NodeId | string, frame: Uint8Array, isIts = (id: NodeId) => id === sender): void {
     if (this.#stopped) return;
@@ -263,7 +244,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     const nowMs = this.#ports.clock.monotonicMs();
     if (one.from === this.#gone.id && nowMs < this.#gone.untilMs && !isPassedOn) return;
     this.#heardMs.set(one.from, nowMs);
-    this.#patience.heard(one.from, nowMs);
+    this.#ticking.heard(one.from);
     // Another campaigns: it has its chance.
     const isCampaign = one.type === 'MsgPreVote' || one.type === 'MsgVote';
     if (isCampaign && this.#succession !== undefined) this.#succeedAfter(this.#againMs(), SUCCESSION_TRIES);
@@ -415,6 +396,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
         else this.#send(one);
       }
     }
+    this.#ticking.resume();
     this.#tellState();
     if (!this.#isWriting && (this.#appends.length > 0 || this.#due !== undefined))
       this.#write().catch((error: unknown) => this.#fail(error));
@@ -426,7 +408,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     this.#last = now;
     // What was passed on to another, or not committed by oneself, may be lost: whoever waits may ask again at once.
     if (lead !== now.lead && lead !== NONE) this.#failAll(new LogUnavailable('the leader has changed', true));
-    if (lead !== now.lead) this.#patience.clear();
+    if (lead !== now.lead) this.#ticking.leaderChanged();
     if (state !== now.state || lead !== now.lead || term !== now.term) this.#events.changed(now);
   }
 
