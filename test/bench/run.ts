@@ -28,6 +28,7 @@ import { soak } from './soak.bench.ts';
 import { status } from './status.bench.ts';
 import { swarm } from './swarm.bench.ts';
 import { transaction } from './transaction.bench.ts';
+import { work } from './work.bench.ts';
 
 const BENCHES: readonly Bench[] = [
   busy,
@@ -56,6 +57,7 @@ const BENCHES: readonly Bench[] = [
   certificates,
   failOver,
   transaction,
+  work,
 ];
 
 const [name, ...rest] = process.argv.slice(2);
