@@ -161,12 +161,12 @@ describe('a service that nobody has', () => {
     its.place = { ok: false, reason: 'x' };
     placed.start();
     await pump(6_000);
-    expect([takes(), log.lines]).toEqual([[1_000, 3_000, 5_000], []]);
+    expect([takes(), log.lines, log.caughtUp]).toEqual([[1_000, 3_000, 5_000], [], []]);
     its.place = { ok: true, index: 3 };
     await pump(2_000);
     placements.set('db', { peer: 'other', fence: 2, reason: '', move: null });
     await pump(5_000);
-    expect([log.noted, log.kept, takes().length]).toEqual([[], [], 4]);
+    expect([log.noted, log.kept, log.lines, takes().length]).toEqual([[], [], [], 4]);
     // Its turn to wait begins anew.
     placements.set('db', { peer: null, fence: 2, reason: 'x', move: null });
     its.draw = 0;
@@ -190,6 +190,20 @@ describe('a service that nobody has', () => {
     expect(log.lines[0]).toBe('info db is placed here, fence 1: nothing was heard of beta');
     placed.leave();
     expect([scheduler.step(Number.POSITIVE_INFINITY), its.running]).toEqual([false, ['db']]);
+  });
+
+  it('is asked for once at a time, however long the swarm takes to decide', async () => {
+    const { placed, its, pump, takes } = world();
+    let decide: (outcome: Outcome) => void = () => undefined;
+    its.place = new Promise<Outcome>((resolve) => {
+      decide = resolve;
+    }) as never;
+    placed.start();
+    await pump(10_000);
+    expect(takes()).toEqual([1_000]);
+    decide({ ok: false, reason: 'x' });
+    await pump(1_000);
+    expect(takes().length).toBe(2);
   });
 
   it('is nothing to look for where none is declared', () => {
@@ -272,6 +286,29 @@ describe('a service that is placed here', () => {
     answer([true]);
     await pump(500);
     expect(log.kept.length).toBe(3);
+  });
+
+  it('is not held any more by an agent that has left, and by one that stops it only under another fence', async () => {
+    const left = await having();
+    const stops = await having();
+    let answer: (kept: boolean[]) => void = () => undefined;
+    left.its.kept = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    await left.pump(3_000);
+    left.placed.leave();
+    answer([true]);
+    await left.pump(1_000);
+    expect(left.log.held.length).toBe(1);
+    stops.its.kept = left.its.kept;
+    await stops.pump(3_000);
+    stops.its.mustGiveUp = 'it is unfit';
+    stops.its.release = new Promise(() => undefined) as never;
+    await stops.pump(500);
+    answer([true]);
+    await stops.pump(3_000);
+    expect([stops.log.released.length, stops.log.held.length]).toEqual([1, 1]);
   });
 
   it('is stopped where it has come to be another’s', async () => {
