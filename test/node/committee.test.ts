@@ -392,7 +392,7 @@ describe('a leader that is not well', () => {
       (world) => void world.vitals.set('a', { ...CALM, diskMs: 1_001 }),
       true,
     ],
-    ['whose loop is late by far more than another’s lets it lead', (world) => void world.vitals.set('a', lagging), true],
+    ['whose loop is late by far more than another’s lets that one lead', (world) => void world.vitals.set('a', lagging), true],
     ['that is drained lets another lead', (world) => void world.drained.add('a'), true],
     ['whose disk is as slow as may be goes on', (world) => void world.vitals.set('a', { ...CALM, diskMs: 1_000 }), false],
     [

@@ -222,6 +222,31 @@ describe('what was pushed', () => {
     expect(made.log.lines.filter((line) => line.includes('written again'))).toEqual([]);
   });
 
+  it('is looked at until it is believed, and written where what is known has changed, no sooner', async () => {
+    const made = world();
+    const { write } = made.store;
+    let writes = 0;
+    made.store.write = (operations) => {
+      writes++;
+      return write.call(made.store, operations);
+    };
+    const known = () =>
+      decodeCbor(made.store.content.get('pushed/bundle') ?? expect.fail()) as { newestMs: number; keys: string[] };
+    made.its.issuers = [];
+    made.push(1, ['c']);
+    made.agent.start();
+    await made.pump(5_000);
+    expect([writes, known()]).toEqual([1, { newestMs: START_MS + 1, keys: [] }]);
+    made.bundles.withdraw({ id: idOf(1), atMs: START_MS }, 'x');
+    made.its.issuers = [issuer.self];
+    made.push(2, ['c']);
+    await made.pump(5_000);
+    expect([writes, known().newestMs, known().keys.length]).toEqual([2, START_MS + 2, 1]);
+    made.bundles.withdraw({ id: idOf(2), atMs: START_MS }, 'x');
+    await made.pump(5_000);
+    expect([writes, known()]).toEqual([3, { newestMs: START_MS + 2, keys: [] }]);
+  });
+
   it('is looked at again where that failed', async () => {
     const made = world();
     const { write } = made.store;
