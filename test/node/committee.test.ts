@@ -35,6 +35,7 @@ class World {
   readonly committees = new Map<string, Committee>();
   readonly lines: string[] = [];
   readonly failed: unknown[] = [];
+  readonly asked: string[] = [];
   /** Who hears and says nothing. */
   readonly cut = new Set<string>();
   roles: string[] = [];
@@ -59,12 +60,15 @@ class World {
     const reaches = (to: string): boolean => !this.cut.has(self) && !this.cut.has(to);
     const committee = new Committee(ports, {
       send: (to, bytes) => void scheduler.after(1, () => reaches(to) && this.of(to).receive(self, bytes)),
-      request: (to, body) =>
-        new Promise((resolve, reject) => {
+      request: (to, body) => {
+        this.asked.push(`${self} ${to} ${decodeCbor(body)}`);
+        return new Promise((resolve, reject) => {
+          const isThere = (): boolean => to !== self && reaches(to);
           scheduler.after(1, () =>
-            reaches(to) ? this.of(to).answer(self, body).then(resolve, reject) : reject(new Error('gone')),
+            isThere() ? this.of(to).answer(self, body).then(resolve, reject) : reject(new Error('gone')),
           );
-        }),
+        });
+      },
       members: () =>
         [...this.states].map(([peer, state]) => ({ peer, state, sinceMs: this.#sinceMs.get(peer) ?? 0 })) as unknown as Member[],
       isAlive: (peer) => this.states.get(peer) === 'alive',
@@ -365,6 +369,14 @@ describe('the lead is handed over', () => {
     expect([follower, world.of('c').isLeader]).toEqual([{ done: true }, true]);
   });
 
+  it.each(['b', 'c'])('by who stops, to one that is fit: not to %s, which is drained', async (drained) => {
+    const world = await settled();
+    world.drained.add(drained);
+    void world.of('a').handOver();
+    await world.pump(1_000);
+    expect(world.leader()).toBe(drained === 'b' ? 'c' : 'b');
+  });
+
   it('by who leaves for good: the log stays with the others, where there are any', async () => {
     const world = await settled('abcd');
     const gone = outcomeOf(world.of('a').retire());
@@ -440,6 +452,13 @@ describe('a leader that is not well', () => {
     expect(world.leader()).toBe('c');
   });
 
+  it('asks the others how they do each thirty seconds', async () => {
+    const world = await settled();
+    world.asked.length = 0;
+    await world.pump(60_000);
+    expect(world.asked.sort()).toEqual(['a b invite', 'a b invite', 'a c invite', 'a c invite']);
+  });
+
   it('knows where the others are', async () => {
     const world = new World('abc');
     for (const name of world.names) world.vitals.set(name, { ...CALM, domain: `rack-${name}` });
@@ -475,6 +494,68 @@ describe('who belongs to it', () => {
     await world.pump(90_000);
     expect(world.votersAt('a')).toEqual(['a', 'b', 'c']);
     expect(world.of('b').coordinator).toBe(world.leader());
+  });
+});
+
+describe('a log', () => {
+  const say = (world: World, digit: string): void =>
+    void world
+      .of('a')
+      .replica?.propose(wished({ kind: 'leads' }, 'a', digit.repeat(32), 1), 2_000)
+      .catch(() => undefined);
+  const breakLog = (world: World, name: string): void =>
+    void Object.assign(world.of(name).replica?.machine ?? expect.fail(), {
+      apply: () => {
+        throw new Error('broken');
+      },
+    });
+
+  it('that cannot be written is silent, which is said, until it can be written again', async () => {
+    const world = await settled();
+    const store = world.stores.get('b') as PlainStore;
+    const write = store.write.bind(store);
+    store.write = () => Promise.reject(new Error('full'));
+    say(world, '3');
+    await world.pump(2_000);
+    expect(world.lines.at(-1)).toBe('b: warn the committee’s log cannot be written: full');
+    store.write = write;
+    await world.pump(3_000);
+    expect(world.lines.filter((line) => line.startsWith('b: warn')).at(-1)).toBe('b: warn the committee’s log is written again');
+    expect(world.of('b').replica?.machine.index).toBe(world.of('a').replica?.machine.index);
+  });
+
+  it('that stops because of what must not be is opened again ten seconds later, and goes on from the disk', async () => {
+    const world = await settled();
+    const b = world.of('b');
+    breakLog(world, 'b');
+    say(world, '4');
+    await world.pump(1_000);
+    expect([b.failures, b.replica, world.lines.at(-1)]).toEqual([
+      1,
+      undefined,
+      'b: warn the committee’s log has stopped: broken',
+    ]);
+    expect(b.coordinator).toBe('a'); // as that one says itself
+    world.cut.add('b'); // else it is opened sooner, where the leader asks it what it goes by
+    await world.pump(8_900);
+    expect(b.replica).toBeUndefined();
+    await world.pump(500);
+    expect(b.replica).toBeDefined();
+    world.cut.delete('b');
+    await world.pump(3_000);
+    expect([b.failures, b.replica?.machine.index]).toEqual([1, world.of('a').replica?.machine.index]);
+    expect(world.failed).toEqual([]);
+  });
+
+  it('that stopped stays closed where its agent was stopped meanwhile', async () => {
+    const world = await settled();
+    breakLog(world, 'b');
+    say(world, '5');
+    await world.pump(1_000);
+    world.of('b').stop();
+    world.cut.add('b');
+    await world.pump(15_000);
+    expect(world.of('b').replica).toBeUndefined();
   });
 });
 
