@@ -133,4 +133,42 @@ describe('the planner', () => {
     const nowhere = [member('a', short), member('b', short), member('c', { ill: 'is drained' })];
     expect(plan(view(nowhere, { placements })).wish).toBeUndefined();
   });
+
+  it('moves something ten minutes after the last move at the soonest, of who is short for two minutes, to who has fewer', () => {
+    const since = (ms: number, given: Partial<PlannerView> = {}) =>
+      plan(view([member('a'), member('b', { shortMs: NOW_MS - ms })], { placements: [placement('db', 'b')], ...given })).wish
+        ?.kind;
+    expect([since(119_999), since(120_000)]).toEqual([undefined, 'move']);
+    expect([since(120_000, { movedMs: NOW_MS - 599_999 }), since(120_000, { movedMs: NOW_MS - 600_000 })]).toEqual([
+      undefined,
+      'move',
+    ]);
+    expect(since(120_000, { placements: [{ ...placement('db', 'b'), move: 'under way' }] })).toBeUndefined();
+    expect(since(120_000, { placements: [placement('db', 'b'), placement('web', 'a')] })).toBeUndefined();
+    expect(since(120_000, { placements: [placement('db', 'gone')] })).toBeUndefined();
+  });
+
+  it('has nothing taken back that is not being tried any more, or is not what they share', () => {
+    const trial = { canary: ['a', 'b', 'c'], soakMs: NOW_MS, phase: 'canary' as const, sinceMs: NOW_MS, reports: [] };
+    const upgrades = { ...NOTHING_PUSHED, candidate: { ...pushed, version: '1.1.0', digest: 'd', bytes: 1, ...trial } };
+    const bundles = { ...NOTHING_PUSHED, candidate: { ...pushed, policies: '[]', findings: 0, ...trial } };
+    const racks = [...'abcdefgh'].map((name, nth) =>
+      member(name, { domain: nth < 5 && nth > 1 ? 'r1' : 'r2', ...(nth < 5 && nth > 1 && { unwellMs: 0 }) }),
+    );
+    for (const given of [{ upgrades }, { bundles }]) {
+      const { wish, correlation } = plan(view(racks, given));
+      expect([correlation?.cause, wish]).toEqual(['domain', undefined]);
+    }
+    const canaries = [...'abcdefgh'].map((name, nth) => member(name, nth < 3 ? { unwellMs: 0 } : {}));
+    expect(plan(view(canaries, { upgrades })).wish).toEqual({
+      kind: 'upgrade-withdraw',
+      upgrade: pushed.id,
+      reason: '3 of 8 members are unwell, and 3 have it',
+    });
+    expect(plan(view(canaries, { bundles })).wish).toEqual({
+      kind: 'bundle-withdraw',
+      bundle: pushed.id,
+      reason: '3 of 8 members are unwell, and 3 have it',
+    });
+  });
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { certificateQuorum } from '../../consensus/quorum.ts';
+import { decodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { Grants } from '../../node/agent/grants.ts';
@@ -29,6 +30,8 @@ async function world() {
   const it = {
     nowMs: NOW,
     term: 4,
+    coordinator: 'nova' as string | undefined,
+    outcome: undefined as VoteResult['outcome'] | undefined,
     epoch: 2,
     members: new Set([self, ...witnesses].map((one) => one.self)),
     health: { members: 7, sick: 1 },
@@ -38,7 +41,10 @@ async function world() {
   let index = 20;
   const decide = async (wish: Parameters<typeof wished>[0]) =>
     state.apply(wished(wish, self.self, (++index).toString(16).padStart(32, '0'), it.nowMs), { index, term: it.term });
-  const vote = async (claim: Claim): Promise<VoteResult> => signed(claim, witnesses);
+  const vote = async (claim: Claim): Promise<VoteResult> =>
+    it.outcome === undefined
+      ? signed(claim, witnesses)
+      : { ...signed(claim, witnesses), outcome: it.outcome, certificate: undefined };
   const signed = (claim: Claim, by: readonly Crypto[], voters = witnesses): VoteResult => {
     const claimId = claimIdOf(SWARM, claim, self.hash);
     const votes = by.slice(0, certificateQuorum(voters.length)).map((one): Vote => {
@@ -48,8 +54,12 @@ async function world() {
     const names = voters.map((one) => one.self);
     return { claimId, claim, outcome: 'certified', witnesses: names, votes, certificate: { claim, witnesses: names, votes } };
   };
+  const time = { wallMs: () => it.nowMs, claimMs: () => it.nowMs, isFarOff: false };
   const link = {
-    time: { wallMs: () => it.nowMs, claimMs: () => it.nowMs, isFarOff: false },
+    time,
+    get coordinator() {
+      return it.coordinator;
+    },
     get term() {
       return it.term;
     },
@@ -110,6 +120,9 @@ async function world() {
     witnesses,
     state,
     decide,
+    disk,
+    time,
+    claim,
     fresh: make,
   };
 }
@@ -200,5 +213,70 @@ describe('a permit', () => {
     // The lease of another plan is still out.
     const leave = await permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, permit.certificate.claim);
     expect(leave).toEqual({ ok: false, reason: '1 disruptive change is under way already', later: true });
+  });
+
+  it('is refused where this machine’s clock is far off, or its witnesses do not certify it, and given where neither is so', async () => {
+    const { it: world_, permits, permit, time, claim, state } = await world();
+    permits.giveBack(permit);
+    await Promise.resolve();
+    const obtain = () => permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, claim);
+    time.isFarOff = true;
+    expect(await obtain()).toMatchObject({
+      ok: false,
+      later: false,
+      reason: expect.stringContaining('clock is wrong by half an hour'),
+    });
+    time.isFarOff = false;
+    world_.outcome = 'undecided';
+    expect(await obtain()).toEqual({ ok: false, reason: 'its witnesses do not certify it: undecided', later: false });
+    world_.outcome = undefined;
+    const given = await obtain();
+    const [lease] = state.leases(NOW);
+    expect(given).toMatchObject({
+      ok: true,
+      votes: { outcome: 'certified' },
+      permit: { approvals: [], lease: lease?.id, fence: lease?.fence },
+    });
+    expect([lease?.plan, lease?.untilMs]).toEqual(['inc-2-1', NOW + 240_000]);
+  });
+
+  it('is asked for again with the coordinator, its term, and the witnesses; and where a lease could be had', async () => {
+    const { it: world_, permits, permit } = await world();
+    expect(permits.order()).toBe('nova 4 6');
+    expect(permits.mayLease()).toBe(false); // one is out
+    permits.giveBack(permit);
+    await Promise.resolve();
+    expect(permits.mayLease()).toBe(true);
+    world_.health = { members: 7, sick: 3 };
+    expect(permits.mayLease()).toBe(false);
+    world_.health = { members: 7, sick: 1 };
+    world_.coordinator = undefined;
+    expect([permits.mayLease(), permits.order()]).toEqual([false, ' 4 6']);
+  });
+
+  it('is remembered as used until a day after it has ended', async () => {
+    const { it: world_, permits, permit, disk, fresh } = await world();
+    await permits.use(permit);
+    const { nonce } = permit.certificate.claim.warrant ?? expect.fail();
+    const key = `permit/${Buffer.from(nonce).toString('hex')}`;
+    expect(
+      [...disk].filter(([one]) => one.startsWith('permit/')).map(([one, value]) => [one, Buffer.from(value).toString()]),
+    ).toEqual([[key, String(NOW + 60_000)]]);
+    for (const [nowMs, isKept] of [
+      [NOW + 60_000 + 86_400_000, true],
+      [NOW + 60_000 + 86_400_001, false],
+    ] as const) {
+      world_.nowMs = nowMs;
+      await fresh().open();
+      expect(disk.has(key)).toBe(isKept);
+    }
+  });
+
+  it('is shown and kept with its certificate, and without one it is neither', async () => {
+    const { permits, permit } = await world();
+    expect(decodeCertificate(Buffer.from(permits.encoded(permit), 'base64'))).toEqual(permit.certificate);
+    const without = { ...permit, certificate: undefined };
+    expect([permits.encoded(without), permits.leave(without, CALLS, BEFORE)]).toEqual(['', undefined]);
+    expect(await permits.refusal(without, PLAN, CALLS, BEFORE)).toBe('its standing approval does not hold any more');
   });
 });

@@ -1,0 +1,188 @@
+// How a swarm looks to one member: who is sick, and why, what fails together, and that an agent that has stopped keeps nothing under way.
+import { describe, expect, it } from 'vitest';
+import { zoneOf } from '../../consensus/committee/fitness.ts';
+import { Order } from '../../node/agent/order.ts';
+import { HEAD_KEY } from '../../node/audit/audit-log.ts';
+import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
+import type { Recovery } from '../../swarm/identity/record.ts';
+import type { Roster } from '../../swarm/identity/roster.ts';
+import type { Member } from '../../swarm/membership/membership.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import type { Status } from '../../swarm/state/status.ts';
+import { PlainStore } from '../support/store.ts';
+import { pass } from '../support/virtual.ts';
+
+function world(given: { domain?: string; members?: string[] } = {}) {
+  const scheduler = new Scheduler();
+  const clock = new ProcessClock(scheduler, () => 1_700_000_000_000);
+  const store = new PlainStore();
+  const states = new Map<string, Member['state']>((given.members ?? ['a', 'b', 'c']).map((peer) => [peer, 'alive']));
+  const statuses = new Map<string, Status>();
+  const lines: string[] = [];
+  const asked: string[] = [];
+  const its = { recovery: undefined as Recovery | undefined };
+  const ports = {
+    clock,
+    store,
+    crypto: new ModelledCrypto('a', new Uint8Array([1])),
+    random: new SeededRandom(1, 'order'),
+    transport: { self: 'a' },
+    sensors: { waitedMs: () => undefined },
+  } as unknown as Ports;
+  const roster = {
+    members: () => [...states.keys()].map((subject) => ({ subject })),
+    isForCommittee: () => false,
+    isMember: (peer: string) => states.has(peer),
+    decides: (peer: string) => peer === 'a',
+    isIssuer: (peer: string) => peer === 'a',
+    digest: () => new Uint8Array(32),
+  } as unknown as Roster;
+  const order = new Order(ports, { swarmId: 'd'.repeat(32), domain: given.domain }, roster, {
+    wallMs: () => clock.wallMs(),
+    send: () => undefined,
+    request: (to, name) => {
+      asked.push(`${to} ${name}`);
+      return Promise.reject(new Error('gone'));
+    },
+    members: () => [...states].map(([peer, state]) => ({ peer, state, sinceMs: 0 })) as unknown as Member[],
+    statusOf: (peer) => statuses.get(peer),
+    stateOf: (peer) => states.get(peer),
+    rttMs: () => undefined,
+    recovery: () => its.recovery,
+    nameOf: (peer) => `node-${peer}`,
+    log: (level, text) => void lines.push(`${level} ${text}`),
+    failed: (error) => {
+      throw error;
+    },
+  });
+  const says = (peer: string, conditions: Partial<Status['conditions']>): void =>
+    void statuses.set(peer, { conditions, version: '0.4.0', decided: 0 } as unknown as Status);
+  return { order, its, asked, states, says, statuses, lines, store, scheduler, pump: (ms: number) => pass(scheduler, ms) };
+}
+
+describe('a member', () => {
+  it.each<[string, (made: ReturnType<typeof world>) => void, number, string | undefined]>([
+    ['that says nothing yet is well', () => undefined, 0, undefined],
+    ['that is ready is well', ({ says }) => says('b', { Ready: 'True', ServicesReady: 'True' }), 0, undefined],
+    ['of which that is not known is well', ({ says }) => says('b', { Ready: 'Unknown', ServicesReady: 'Unknown' }), 0, undefined],
+    ['that is not ready is sick', ({ says }) => says('b', { Ready: 'False', ServicesReady: 'True' }), 1, 'is not ready'],
+    [
+      'of which a service is not ready is sick',
+      ({ says }) => says('b', { Ready: 'True', ServicesReady: 'False' }),
+      1,
+      'is not ready',
+    ],
+    ['that nobody reaches is sick', ({ states }) => void states.set('b', 'unreachable'), 1, 'is unreachable'],
+  ])('%s', (_title, arrange, sick, ill) => {
+    const made = world();
+    arrange(made);
+    expect([made.order.health(), made.order.ill('b'), made.order.ill('c')]).toEqual([{ members: 3, sick }, ill, undefined]);
+  });
+
+  it('that is none any more is gone; and who is alone counts itself', () => {
+    expect(world().order.ill('nobody')).toBe('is gone');
+    expect(world({ members: [] }).order.health()).toEqual({ members: 1, sick: 0 });
+  });
+});
+
+describe('what fails together with a machine', () => {
+  it('is called by its name where that is known, else by its number; nothing where nobody said', () => {
+    const { order } = world({ domain: 'rack-1' });
+    expect([order.zone, order.domainName(order.zone), order.domainName(7), order.vitals().domain]).toEqual([
+      zoneOf('rack-1'),
+      'rack-1',
+      'zone 7',
+      'rack-1',
+    ]);
+    expect([world().order.zone, order.lateness.lateMs]).toEqual([0, 0]);
+  });
+});
+
+describe('who founded a swarm', () => {
+  it('coordinates it once it is open, says so, has who belongs decided, and can drain itself', async () => {
+    const { order, store, lines, pump } = world({ members: ['a'] });
+    store.content.set(FOUNDER_KEY, new Uint8Array());
+    void order.open();
+    await pump(15_000);
+    expect([order.committee.coordinator, lines[0]]).toEqual(['a', `info term ${order.committee.term}: node-a coordinates`]);
+    expect(order.decisions.state.recent()[0]?.decision).toMatchObject({ kind: 'leads', by: 'a' });
+    expect(order.decisions.state.epochs.newest).toMatchObject({ epoch: 1, members: 1 });
+    expect(store.content.has('vitals')).toBe(true);
+    void order.decisions.drain('a', 60_000, 'repair', 1_000);
+    await pump(500);
+    expect([order.ill('a'), order.decisions.drained().has('a')]).toEqual(['is drained', true]);
+  });
+
+  it.each([
+    ['alone', ['a'], true],
+    ['not alone', ['a', 'b'], false],
+    ['another', ['b'], false],
+    ['nobody', [], false],
+  ])('of before there was a log, is a member that is %s', async (_title, members, leads) => {
+    const { order, store, pump } = world({ members });
+    store.content.set(HEAD_KEY, new Uint8Array());
+    void order.open();
+    await pump(10_000);
+    expect(order.committee.isLeader).toBe(leads);
+    order.stop();
+  });
+
+  it('keeps nothing under way once it has stopped', async () => {
+    const { order, store, scheduler, pump } = world({ members: ['a'] });
+    store.content.set(FOUNDER_KEY, new Uint8Array());
+    void order.open();
+    await pump(5_000);
+    order.stop();
+    await pump(60_000);
+    expect(scheduler.step(Number.POSITIVE_INFINITY)).toBe(false);
+  });
+});
+
+describe('what others say', () => {
+  it('goes to the committee, or to what was decided, as it is about', async () => {
+    const { order, store, pump } = world({ members: ['a'] });
+    store.content.set(FOUNDER_KEY, new Uint8Array());
+    void order.open();
+    await pump(10_000);
+    const [id] = decodeCbor(await order.answer('committee', 'b', encodeCbor('invite'))) as unknown[];
+    expect(id).toBe(order.committee.replica?.id);
+    expect(decodeCbor(await order.answer('decisions', 'b', encodeCbor(['index'])))).toBe(order.decisions.state.index);
+    await expect(order.answer('committee', 'b', encodeCbor(['index']))).rejects.toThrow('malformed question');
+    order.stop();
+  });
+
+  it('of themselves tells who coordinates, and how far they are, which is asked for', async () => {
+    const { order, asked, statuses, pump } = world();
+    const status = { conditions: {}, term: 9, coordinator: true, decided: 5 } as unknown as Status;
+    statuses.set('b', status);
+    order.heard('b', status);
+    expect([order.committee.coordinator, order.committee.term]).toEqual(['b', 9]);
+    await pump(1_000);
+    expect(asked).toEqual(['b decisions']);
+    order.stop();
+  });
+
+  it('by root keys is followed once this agent is open', async () => {
+    const { order, its, lines, pump } = world();
+    its.recovery = { subject: 'a', epoch: 1, index: 1_000, term: 100 } as unknown as Recovery;
+    await order.recover();
+    expect(lines).toEqual([]);
+    void order.open();
+    await pump(10_000);
+    expect(lines[0]).toBe('warn the committee begins anew, by root keys: node-a begins it');
+    expect([order.committee.isLeader, order.committee.term > 100]).toEqual([true, true]);
+    its.recovery = { subject: 'b', epoch: 2, index: 2_000, term: 200 } as unknown as Recovery;
+    void order.recover();
+    await pump(1_000);
+    expect([lines.at(-1), order.committee.isLeader]).toEqual([
+      'warn the committee begins anew, by root keys: node-b begins it',
+      false,
+    ]);
+    order.stop();
+  });
+});
