@@ -81,7 +81,7 @@ describe('routes', () => {
       '/proc/net/route',
       [
         'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT',
-        'eth0\t00000000\t0102000A\t0003\t0\t0\t100\t00000000\t1400\t0\t0',
+        'eth0\t00000000\t0102000A\t0013\t0\t0\t100\t00000000\t1400\t0\t0',
         'eth0\t0002000A\t00000000\t0001\t0\t0\t7\t00FEFFFF\t0\t0\t0',
         'eth1\tbroken\t00000000\t0001\t0\t0\t7\t00FFFFFF\t0\t0\t0',
         'eth2\t0002000A\t00000000\tx\t0\t0\t7\t00FFFFFF\t0\t0\t0',
@@ -91,7 +91,7 @@ describe('routes', () => {
     );
     const one = { source: '', interface: 'eth0', hopcount: 0 };
     expect(await rows('routes')).toEqual([
-      { ...one, destination: '0.0.0.0', netmask: 0, gateway: '10.0.2.1', flags: 3, mtu: 1_400, metric: 100, type: 'gateway' },
+      { ...one, destination: '0.0.0.0', netmask: 0, gateway: '10.0.2.1', flags: 0x13, mtu: 1_400, metric: 100, type: 'gateway' },
       { ...one, destination: '10.0.2.0', netmask: 23, gateway: '', flags: 1, mtu: 0, metric: 7, type: 'local' },
     ]);
   });
@@ -104,7 +104,7 @@ describe('routes', () => {
       '/proc/net/ipv6_route',
       [
         line('20010db8000000000000000000000000', '40', zeros, zeros, '00000001'),
-        line(zeros, '00', '20010db8000000000000000000000005', 'fe800000000000000000000000000001', '00000003'),
+        line(zeros, '00', '20010db8000000000000000000000005', 'fe800000000000000000000000000001', '00000013'),
         line(zeros, '00', zeros, zeros, '00000001', ''),
         line('short', '00', zeros, zeros, '00000001'),
         '',
@@ -113,7 +113,7 @@ describe('routes', () => {
     const one = { interface: 'eth0', mtu: 0, metric: 1_024, hopcount: 0 };
     expect(await rows('routes')).toEqual([
       { ...one, destination: '2001:db8::', netmask: 64, gateway: '', source: '', flags: 1, type: 'local' },
-      { ...one, destination: '::', netmask: 0, gateway: 'fe80::1', source: '2001:db8::5', flags: 3, type: 'gateway' },
+      { ...one, destination: '::', netmask: 0, gateway: 'fe80::1', source: '2001:db8::5', flags: 0x13, type: 'gateway' },
     ]);
   });
 });
@@ -180,13 +180,18 @@ describe('containers', () => {
     expect(second).toMatchObject({ id: 'bare', name: '' });
   });
 
-  it.each([['{"message":"no"}'], ['no JSON'], [`"${'x'.repeat(9 * 1024 * 1024)}"`]])(
+  it.each([['{"message":"no"}'], ['no JSON'], [`[{"Id":"x"}${' '.repeat(8 * 1024 * 1024)}]`]])(
     'are none where it answers %.20s',
     async (text) => {
       await answering(text);
       expect(await rows('docker_containers')).toEqual([]);
     },
   );
+
+  it('are taken from an answer of up to 8 MiB', async () => {
+    await answering(`[{"Id":"x"}${' '.repeat(8 * 1024 * 1024 - 12)}]`);
+    expect(await rows('docker_containers')).toMatchObject([{ id: 'x' }]);
+  });
 
   it('are none where no daemon listens', async () => {
     expect(await rows('docker_containers')).toEqual([]);
