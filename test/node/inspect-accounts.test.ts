@@ -1,11 +1,13 @@
 // The tables of accounts: who there is, who is logged in, what runs by itself, and what is installed.
-import { expect, it } from 'vitest';
+import { chmodSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { machineFiles } from '../support/machine-files.ts';
 
-const { put, rows } = machineFiles();
+const { at, put, rows } = machineFiles();
+afterEach(() => void vi.unstubAllEnvs());
 
 it('users and groups have whole rows', async () => {
-  put('/etc/passwd', 'web:x:4294967295:100:The web:/srv:/bin/sh\n');
+  put('/etc/passwd', 'web:x:4294967295:100:The web:/srv:/bin/sh\nhalf:x:5:bad::/:\nother:x:bad:5::/:\n');
   put('/etc/group', 'web:x:100:\n+nis:x:5:\n');
   expect(await rows('users')).toEqual([
     {
@@ -33,7 +35,7 @@ it('who is logged in is in records of utmp(5), the last of which may be cut', as
     return bytes;
   };
   expect(await rows('logged_in_users')).toEqual([]);
-  const long = { 8: 't'.repeat(32), 44: 'u'.repeat(32), 76: 'h'.repeat(256) };
+  const long = { 8: 't'.repeat(32), 40: 'ts/0', 44: 'u'.repeat(32), 76: 'h'.repeat(256), 332: 'exit' };
   put(
     '/var/run/utmp',
     Buffer.concat([
@@ -66,7 +68,7 @@ it.each([
 });
 
 it('a line of cron has a whole row', async () => {
-  put('/etc/crontab', '1 2 3 4 5 root run me\n@reboot web start\n');
+  put('/etc/crontab', 'MAILTO = a b c d e f g\n1 2 3 4 5 root run me\n@reboot web start\n');
   const times = { minute: '', hour: '', day_of_month: '', month: '', day_of_week: '', path: '/etc/crontab' };
   expect(await rows('crontab')).toEqual([
     { ...times, event: '', minute: '1', hour: '2', day_of_month: '3', month: '4', day_of_week: '5', command: 'run me' },
@@ -119,4 +121,27 @@ it('packages have whole rows', async () => {
   ]);
   put('/var/lib/dpkg/status', '');
   expect(await rows('deb_packages')).toEqual([]);
+});
+
+describe('units', () => {
+  /** A stand-in for systemctl that prints a text, and what it was asked for. */
+  const systemctl = (text: string): void => {
+    put('/bin/systemctl', `#!/bin/sh\n[ "$*" = "list-units --all --no-pager -o json" ] && printf '%s' '${text}'\n`);
+    chmodSync(at('/bin/systemctl'), 0o755);
+    vi.stubEnv('PATH', at('/bin'));
+  };
+
+  it('are as systemctl lists them, those that are not loaded too', async () => {
+    systemctl('[{"unit":"web.service","load":"loaded","active":"active","sub":"running","description":"The web"}]');
+    expect(await rows('systemd_units')).toEqual([
+      { id: 'web.service', description: 'The web', load_state: 'loaded', active_state: 'active', sub_state: 'running' },
+    ]);
+  });
+
+  it('are none where systemd does not run', async () => {
+    systemctl('');
+    expect(await rows('systemd_units')).toEqual([]);
+    vi.stubEnv('PATH', at('/nowhere'));
+    expect(await rows('systemd_units')).toEqual([]);
+  });
 });
