@@ -173,10 +173,12 @@ describe('a declared log', () => {
     const base = { path: '/var/a.log', exists: true, size_bytes: 100, max_bytes: 1_000, keep: 2, reload: 'web' };
     const alerted = { lines: 5, matches: 2, last_match: 'ERROR 2' };
     expect((await reader.look()).views).toEqual([{ kind: 'log', name: '/var/a.log', fields: { ...base, ...CALM, ...alerted } }]);
-    its.nowMs = 10_000;
+    its.nowMs = 9_999;
     its.lines = { ok: true, lines: 0, matching: [], skippedBytes: 0 };
+    expect(await fields()).toMatchObject({ lines: 0, matches: 2, last_match: 'ERROR 2', growth_bytes_s: 0 });
+    its.nowMs = 10_000;
     its.answers.set('file.stat /var/a.log', stat('/var/a.log', 205));
-    expect(await fields()).toMatchObject({ lines: 0, matches: 0, last_match: '', size_bytes: 205, growth_bytes_s: 11 });
+    expect(await fields()).toMatchObject({ lines: 0, matches: 0, last_match: '', size_bytes: 205, growth_bytes_s: 0 });
   });
 
   it('without an alert has no lines, and may be missing', async () => {
