@@ -1,9 +1,9 @@
 // The client of the actuator, against one that the test plays over a socket: what is sent to it, and what is made of its answers.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ActuatorClient, type ActuatorOptions } from '../../node/action/adapters/actuator-client.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ServiceSpec, Step } from '../../swarm/ports/actuator.ts';
@@ -25,6 +25,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'kalos-client-'));
 });
 afterEach(async () => {
+  vi.useRealTimers();
   for (const client of clients.splice(0)) await client.leave();
   server?.close();
   rmSync(directory, { recursive: true });
@@ -366,5 +367,84 @@ describe('the end', () => {
     expect(its.told.filter((text) => text.startsWith('warn'))).toEqual([]);
     expect(await client.bringUp('web')).toMatchObject({ code: 'unknown' });
     await client[how](); // again: nothing to end
+  });
+});
+
+describe('a service that is a unit', () => {
+  const stop: Step[] = [{ do: ['unit', 'stop', 'web.service'], undo: undefined }];
+  /** With a stand-in for systemctl that prints what it is made to. */
+  async function unit() {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const [systemctl, file] = [join(directory, 'systemctl'), join(directory, 'shown')];
+    writeFileSync(systemctl, `#!/bin/sh\nexec cat ${file}\n`);
+    chmodSync(systemctl, 0o755);
+    const shows = (state: string, restarts = 0): void =>
+      writeFileSync(file, `Id=web.service\nActiveState=${state}\nNRestarts=${restarts}\nInvocationID=run\nExecMainStatus=9\n`);
+    shows('active');
+    const made = await played([{ name: 'web', command: [], unit: 'web.service' }], { systemctl });
+    const client = await made.open();
+    const exits: string[] = [];
+    client.onExit((name) => exits.push(name));
+    const seen = async () => {
+      await client.apply('none', 0); // looks again
+      const { state, onPurpose, byPolicy } = client.services()[0] ?? {};
+      return [state, onPurpose, byPolicy];
+    };
+    return { ...made, client, shows, exits, seen };
+  }
+
+  it('is seen through systemctl, and not declared to the actuator', async () => {
+    const { client, shows, exits, of, seen, its } = await unit();
+    expect([of('declare'), client.logOf('web'), its.told]).toEqual([[[[]]], undefined, []]);
+    expect(client.services()).toMatchObject([{ name: 'web', state: 'running', starts: 1, exitSignal: undefined }]);
+    shows('active', 2);
+    await seen();
+    expect(exits).toEqual(['web', 'web']);
+    shows('failed', 2);
+    expect(await seen()).toEqual(['exited', false, false]);
+    expect(client.services()[0]?.exitSignal).toBe('SIGKILL');
+    expect(exits).toHaveLength(3);
+    expect(vi.getTimerCount()).toBe(2);
+    await client.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is stopped by whom the change was, from its arming on, and by nobody once that is undone', async () => {
+    const { client, shows, seen } = await unit();
+    shows('inactive');
+    expect(await seen()).toEqual(['stopped', false, false]);
+    await client.arm('a', 60_000, stop);
+    expect(await seen()).toEqual(['stopped', true, false]);
+    await client.undo('a', 'why');
+    expect(await seen()).toEqual(['stopped', false, false]);
+    await client.arm('b', 60_000, stop);
+    await client.confirm('b', false);
+    expect(await seen()).toEqual(['stopped', false, true]);
+  });
+});
+
+describe('where no actuator answers', () => {
+  it.each([
+    [undefined, []],
+    [
+      { program: '/nonexistent/actuator', arguments: [] },
+      ['warn: the actuator cannot be started: spawn /nonexistent/actuator ENOENT'],
+    ],
+  ])('for five seconds the client says so, and has tried once to start its own: %j', async (own, told) => {
+    const { its, open } = await played([], { own, socket: join(directory, 'run/none') });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    let failure = '';
+    const opened = open().catch((error: Error) => {
+      failure = error.message;
+    });
+    while (failure === '') {
+      vi.advanceTimersByTime(500);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await opened;
+    expect(failure).toBe(`no actuator answers on ${join(directory, 'run/none')}`);
+    expect(performance.now()).toBeGreaterThan(5_000);
+    expect(its.told).toEqual(told);
+    expect(existsSync(join(directory, 'run/errors'))).toBe(own !== undefined);
   });
 });
