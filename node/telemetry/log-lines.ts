@@ -39,11 +39,10 @@ export class LineSplitter {
     let start = 0;
     for (let at = 0; at < plain.length; at++) {
       const byte = plain[at];
-      if (byte === LF && this.#afterCr)
-        start = at + 1; // the second half of CRLF
-      else if (byte === LF || byte === CR) {
-        this.#keep(plain.subarray(start, at));
-        lines.push(this.#ended());
+      if (byte === LF || byte === CR) {
+        const isSecondHalf = byte === LF && this.#afterCr; // of CRLF
+        if (!isSecondHalf) this.#keep(plain.subarray(start, at));
+        if (!isSecondHalf) lines.push(this.#ended());
         start = at + 1;
         this.pendingBytes = plain.length - start;
       }

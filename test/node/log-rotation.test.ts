@@ -225,6 +225,14 @@ describe('rotation between two looks', () => {
     expect(read.ok && read.lines).toEqual(['half', 'two', 'three']);
   });
 
+  it('that is another follower now comes to no empty line after CRLF', () => {
+    write('one\r\n');
+    expect(look()).toEqual(['one']);
+    follower = new LogFollower();
+    const read = follower.newLines(log, undefined, position);
+    expect(read.ok && read.lines).toEqual([]);
+  });
+
   it('holds for any order of writing, rotating and looking', () => {
     const steps = fc.array(fc.constantFrom('write', 'write', 'look', 'rename', 'unlink', 'copytruncate', 'copytruncate'), {
       maxLength: 25,

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { ServiceChecks } from '../../node/action/adapters/service-checks.ts';
 import { ServiceFacts } from '../../node/telemetry/service-facts.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { type Actuator, type Reading, stoppedService } from '../../swarm/ports/actuator.ts';
+import { type Actuator, type Reading, type ServiceSample, stoppedService } from '../../swarm/ports/actuator.ts';
 import type { Sensors } from '../../swarm/ports/sensors.ts';
 import { eventually } from '../support/clock.ts';
 import { PlainStore } from '../support/store.ts';
@@ -77,5 +77,94 @@ describe('a log that falls silent', () => {
       await eventually('it to be silent', async () => ((await look()) === 'silent' ? true : undefined));
     }
     rmSync(logs, { recursive: true });
+  });
+});
+
+describe('what the actuator is asked of a service', () => {
+  function asking(given: Partial<ServiceSample> = {}, config: string[] = []) {
+    const its = { answers: new Map<string, unknown>(), asked: [] as string[], isDown: false };
+    const read = async ([what, ...of]: Reading) => {
+      its.asked.push([what, ...of].join(' '));
+      if (its.isDown) return { ok: false, code: 'unknown', message: 'it is down' };
+      const value = its.answers.get([what, ...of].join(' '));
+      return value === undefined ? { ok: false, code: 'not-found', message: 'none' } : { ok: true, value };
+    };
+    const store = new PlainStore();
+    const ports = { actuator: { read }, sensors: {}, store, crypto: new ModelledCrypto(simulatedPeer(0, 1), bytes(1)) };
+    const facts = new ServiceFacts(ports as never, [{ ...spec, config }]);
+    const sample: ServiceSample = { ...stoppedService(spec, 0), state: 'running', pid: 1, starts: 1, sinceMs: 1_000, ...given };
+    const look = async (changed: Partial<ServiceSample> = {}, wellMs: number | undefined = undefined) => {
+      await facts.look({ ...sample, ...changed }, wellMs);
+      return facts.of('web');
+    };
+    const file = (path: string, content: Uint8Array, writtenMs = 0): void => {
+      its.answers.set(`file.read ${path}`, content);
+      its.answers.set(`file.stat ${path}`, [path, 'file', 1, 0o644, 0, 0, writtenMs, 1, 1]);
+    };
+    return { its, store, look, file };
+  }
+
+  it('is what it is limited to now, while it runs', async () => {
+    const { its, look } = asking({ limitCpus: 2 });
+    its.answers.set('cgroup.read web cpu', 1_500);
+    expect((await look()).limitCpus).toBe(1.5);
+    expect((await look({ state: 'exited' })).limitCpus).toBe(2);
+    expect((await look({ limitCpus: undefined })).limitCpus).toBeUndefined();
+    expect(its.asked).toEqual(['cgroup.read web cpu']);
+    its.answers.clear();
+    expect((await look()).limitCpus).toBeUndefined();
+  });
+
+  it('is who holds its port, once it has exited', async () => {
+    const { its, look } = asking({ port: 80 });
+    its.answers.set('port.holder 80', [9, 77, 'nginx', 0]);
+    expect((await look()).portHolder).toBeUndefined();
+    expect((await look({ state: 'stopped' })).portHolder).toBeUndefined();
+    expect((await look({ state: 'exited', port: undefined })).portHolder).toBeUndefined();
+    expect(its.asked).toEqual([]);
+    expect((await look({ state: 'exited' })).portHolder).toBe('nginx (pid 9)');
+    its.answers.clear();
+    expect((await look({ state: 'exited' })).portHolder).toBeUndefined();
+  });
+
+  it('is nothing where it does not answer', async () => {
+    const { its, look } = asking({ limitCpus: 2 });
+    its.isDown = true;
+    await expect(look()).rejects.toThrow('it is down');
+  });
+
+  it('is its configuration, which is good after ten seconds', async () => {
+    const { look, file, store } = asking({}, [PATH]);
+    file(PATH, bytes(0x61), 1_000);
+    await look({}, 9_999);
+    expect(store.content.size).toBe(0);
+    await look({}, 10_000);
+    expect([...store.content.values()]).toEqual([bytes(0x61)]);
+    expect([...store.content.keys()][0]).toMatch(/^config\/web\/[0-9a-f]+$/);
+    file(PATH, bytes(0x61, 0x62));
+    expect((await look()).changedConfig).toEqual({ path: PATH, good: 'a' });
+    // After another start what it was started with is good, too.
+    expect((await look({ starts: 2, sinceMs: 2_000 }, 10_000)).changedConfig).toBeUndefined();
+    expect([...store.content.values()]).toEqual([bytes(0x61, 0x62)]);
+  });
+
+  it('tells of the first file of several that changed, and of one that is gone', async () => {
+    const { look, file, its } = asking({}, ['/one', '/two']);
+    for (const path of ['/one', '/two']) file(path, bytes(0x61));
+    expect((await look({}, 10_000)).changedConfig).toBeUndefined();
+    file('/two', bytes(0x62));
+    expect((await look()).changedConfig?.path).toBe('/two');
+    its.answers.delete('file.read /one');
+    expect((await look({}, 10_000)).changedConfig).toEqual({ path: '/one', good: 'a' });
+  });
+
+  it('keeps nothing that is too large', async () => {
+    const { look, file, store } = asking({}, [PATH]);
+    file(PATH, new Uint8Array(256 * 1_024 + 1));
+    await look({}, 10_000);
+    expect(store.content.size).toBe(0);
+    file(PATH, new Uint8Array(256 * 1_024));
+    await look({ starts: 2 }, 10_000);
+    expect(store.content.size).toBe(1);
   });
 });

@@ -69,7 +69,7 @@ export const file: Reader = (where) =>
 /** Too large for a number; undefined where the file is gone since. */
 function inodeOf(path: string): bigint | undefined {
   try {
-    return lstatSync(path, { bigint: true }).ino;
+    return lstatSync(below(path), { bigint: true }).ino;
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { ipv6 } from './processes.ts';
-import { integer, line, lines, link, list, number, type Reader, type Row } from './read.ts';
+import { below, integer, line, lines, link, list, number, type Reader, type Row } from './read.ts';
 
 const NET = '/sys/class/net';
 const DOCKER_SOCKET = '/var/run/docker.sock';
@@ -169,7 +169,7 @@ export const dnsResolvers: Reader = () => {
 
 function docker(path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath: DOCKER_SOCKET, path, timeout: DOCKER_MS }, (response) => {
+    const call = request({ socketPath: below(DOCKER_SOCKET), path, timeout: DOCKER_MS }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
