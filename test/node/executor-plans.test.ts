@@ -1,6 +1,8 @@
 // What the executor says of a plan before, while and after it is carried out: previews, brakes, leave that is asked for, words in the audit.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Authority, Mode } from '../../node/action/guard.ts';
+import type { ReadTool } from '../../node/action/tool.ts';
+import { parseCall } from '../../node/action/tools.ts';
 import type { JournalEntry } from '../../node/action/transaction.ts';
 import type { ExecutorParts, Performed, Progress } from '../../node/agent/executor.ts';
 import type { Leave, Permit, Permits } from '../../node/agent/permits.ts';
@@ -10,6 +12,7 @@ import { Disk } from '../../sim/machine/disk.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { startExecutor } from '../support/executor.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
@@ -117,6 +120,26 @@ describe('a preview', () => {
   });
 });
 
+describe('a tool that only reads', () => {
+  it('gives what it reads, and is no part of a plan', async () => {
+    const { executor } = await start('observe');
+    const { tool, call } = parseCall({ tool: 'sysctl.get', key: 'vm.swappiness' });
+    expect(await settled(executor.read(tool as ReadTool, call))).toEqual({ ok: true, value: { value: '60' } });
+    await expect(executor.preview([call], 'operator')).rejects.toThrow('sysctl.get only reads: it is no part of a plan');
+  });
+});
+
+describe('after a restart', () => {
+  it('what was over stays over: its target is free, and nothing more is said of it', async () => {
+    const entry = { plan: planOf([swap('10')], 'old'), before: [{ value: '60' }], phase: 'confirmed', atMs: 1, reason: 'seen' };
+    disk.content.set('journal/old', encodeCbor(entry));
+    const { executor, audited } = await start('act');
+    await settled(executor.recover());
+    await pump(10_000);
+    expect([executor.isTaken([swap('5')]), await audited(), (await settled(executor.journal())).length]).toEqual([false, [], 1]);
+  });
+});
+
 describe('the brake on policies', () => {
   it.each<[string, Mode, Partial<ExecutorParts>, string | undefined]>([
     ['nothing', 'act', {}, undefined],
@@ -174,7 +197,7 @@ describe('words of the executor', () => {
     await settled(executor.silence({ target: 'web', forMs: 89_600, reason: 'work' }));
     await settled(executor.silence({ policy: 'load-high', forMs: 1_000, reason: 'work' }));
     expect(first.id).toMatch(/^sil-[0-9a-f]{10}$/);
-    expect([await settled(executor.unsilence(first.id)), await settled(executor.unsilence(first.id))]).toEqual([true, false]);
+    expect([await settled(executor.unsilence('none')), await settled(executor.unsilence(first.id))]).toEqual([false, true]);
     expect((await audited()).map((line) => line.replace(/sil-\w+/, 'sil'))).toEqual([
       'control sil: silenced load-high on web for 60 s: work',
       'control sil: silenced every policy on web for 90 s: work',
@@ -192,6 +215,7 @@ describe('words of the executor', () => {
     expect(executor.halted).toBe('a drill');
     expect(reasonOf(await settled(waiting))).toBe('refused: the approval was halted');
     await settled(executor.resume());
+    expect(executor.halted).toBeUndefined();
     expect(said).toEqual([
       'warn: inc-1-1 waits for approval: service web: exited → running; starts: 1 → 2: kalos approve inc-1-1',
       'warn: acting is halted: a drill',
@@ -422,6 +446,17 @@ describe('leave for a disruptive change', () => {
     its.refusal = 'its lease has ended';
     expect(await settled(performing)).toMatchObject({ verdict: { kind: 'refused', reason: 'its lease has ended', later: true } });
     expect([did.slice(1), acts]).toEqual([['gives lease-1 back'], []]);
+  });
+
+  it('that comes once a person has answered is given back', async () => {
+    let granted: (leave: Leave) => void = () => undefined;
+    const { performing, executor, did } = await asking([no('too few'), new Promise((resolve) => (granted = resolve)) as never]);
+    await pump(21_000);
+    await settled(executor.answer('inc-1-1', 'rejected'));
+    expect(reasonOf(await settled(performing))).toBe('refused: the approval was rejected');
+    granted(ok);
+    await pump(0);
+    expect(did.at(-1)).toBe('gives lease-1 back');
   });
 
   it('is not asked for in mode advise, nor without a claim: a person is', async () => {

@@ -109,7 +109,7 @@ describe('a declared service that exits while the disk refuses writes', () => {
     ['a person stopped', { onPurpose: true }, {}, 0],
     ['is a task', { task: true }, {}, 0],
     ['is systemd’s', { unit: 'web.service' }, {}, 0],
-    ['is for fail-over', {}, { failover: true }, 0],
+    ['is for fail-over', { onPurpose: false }, { failover: true }, 0],
   ])('that %s', async (_what, service, spec, times) => {
     const { started, look } = world(service, spec);
     await look(1);
