@@ -1,0 +1,298 @@
+// What each tool of settings, files and the network would change, does, undoes, intends and leads back to.
+import { describe, expect, it } from 'vitest';
+import type { Argument } from '../../node/tool-call.ts';
+import { facts } from '../support/tool-machine.ts';
+
+describe('a tool on its target', () => {
+  it.each<[string, Record<string, Argument>, string[]]>([
+    ['sysctl.set', { key: 'kernel.none', value: '1' }, ['unseen: it is not there']],
+    [
+      'cgroup.limit',
+      { service: 'web', cpus: 0.5 },
+      [
+        'R1 web',
+        'web: cpu no limit → 0.5 CPUs',
+        'do ["cgroup.write","web","cpu",500], undo ["cgroup.write","web","cpu",0]',
+        'intends {"value":500}',
+        'back {"tool":"cgroup.limit","service":"web","cpus":0}',
+      ],
+    ],
+    [
+      'cgroup.limit',
+      { service: 'web', memory_bytes: 1048577 },
+      [
+        'R1 web',
+        'web: memory 2097152 bytes → 1052672 bytes',
+        'do ["cgroup.write","web","memory",1052672], undo ["cgroup.write","web","memory",2097152]',
+        'intends {"value":1052672}',
+        'back {"tool":"cgroup.limit","service":"web","memory_bytes":2097152}',
+      ],
+    ],
+    [
+      'cgroup.limit',
+      { service: 'web', cpus: 0 },
+      [
+        'R1 web',
+        'web: cpu no limit → no limit',
+        'do ["cgroup.write","web","cpu",0], undo ["cgroup.write","web","cpu",0]',
+        'intends {"value":0}',
+        'back {"tool":"cgroup.limit","service":"web","cpus":0}',
+      ],
+    ],
+    ['cgroup.limit', { service: 'idle', cpus: 1 }, ['unseen: no such service runs here']],
+    [
+      'cgroup.freeze',
+      { service: 'web' },
+      [
+        'R1 web',
+        'web: frozen → frozen',
+        'do ["cgroup.write","web","freezer",1], undo ["cgroup.write","web","freezer",1]',
+        'intends {"value":1}',
+        'back {"tool":"cgroup.freeze","service":"web","state":"freeze"}',
+      ],
+    ],
+    [
+      'cgroup.freeze',
+      { service: 'web', state: 'thaw' },
+      [
+        'R1 web',
+        'web: frozen → thawed',
+        'do ["cgroup.write","web","freezer",0], undo ["cgroup.write","web","freezer",1]',
+        'intends {"value":0}',
+        'back {"tool":"cgroup.freeze","service":"web","state":"freeze"}',
+      ],
+    ],
+    ['cgroup.freeze', { service: 'gone' }, ['unseen: no such service runs here']],
+    [
+      'io.scheduler',
+      { device: 'sda', value: 'none' },
+      [
+        'R1 block:sda',
+        'sda scheduler: mq-deadline → none',
+        'do ["block.write","sda","scheduler","none"], undo ["block.write","sda","scheduler","mq-deadline"]',
+        'intends {"value":"none"}',
+        'back {"tool":"io.scheduler","device":"sda","value":"mq-deadline"}',
+      ],
+    ],
+    [
+      'io.readahead',
+      { device: 'sda', value: 256 },
+      [
+        'R1 block:sda',
+        'sda read_ahead_kb: 128 → 256',
+        'do ["block.write","sda","read_ahead_kb","256"], undo ["block.write","sda","read_ahead_kb","128"]',
+        'intends {"value":"256"}',
+        'back {"tool":"io.readahead","device":"sda","value":"128"}',
+      ],
+    ],
+    [
+      'fs.write',
+      { path: '/data/file', content: 'a\nc\n' },
+      [
+        'R1 file:/data/file',
+        '/data/file',
+        '@@ line 2 @@',
+        '-b',
+        '+c',
+        'do ["file.replace","/data/file","bytes 610a630a",-1], undo ["file.restore","/data/file"]',
+        'intends {"type":"file","size":4,"content":"610a63","mode":416}',
+        'back {"tool":"fs.restore","path":"/data/file","backup":"key-0"}',
+      ],
+    ],
+    [
+      'fs.write',
+      { path: '/data/file', content: 'x', mode: '0600' },
+      [
+        'R1 file:/data/file',
+        '/data/file',
+        '@@ line 1 @@',
+        '-a',
+        '-b',
+        '-',
+        '+x',
+        'do ["file.replace","/data/file","bytes 78",384], undo ["file.restore","/data/file"]',
+        'intends {"type":"file","size":1,"content":"78","mode":384}',
+        'back {"tool":"fs.restore","path":"/data/file","backup":"key-0"}',
+      ],
+    ],
+    [
+      'fs.write',
+      { path: '/data/new', content: 'x' },
+      [
+        'R1 file:/data/new',
+        'new file /data/new',
+        '@@ line 1 @@',
+        '-',
+        '+x',
+        'do ["file.replace","/data/new","bytes 78",-1], undo ["file.restore","/data/new"]',
+        'intends {"type":"file","size":1,"content":"78"}',
+        'back {"tool":"fs.remove","path":"/data/new"}',
+      ],
+    ],
+    [
+      'fs.write',
+      { path: '/data/new', content: 'é', mode: '644' },
+      [
+        'R1 file:/data/new',
+        'new file /data/new',
+        '@@ line 1 @@',
+        '-',
+        '+é',
+        'do ["file.replace","/data/new","bytes c3a9",420], undo ["file.restore","/data/new"]',
+        'intends {"type":"file","size":2,"content":"c3a9","mode":420}',
+        'back {"tool":"fs.remove","path":"/data/new"}',
+      ],
+    ],
+    [
+      'fs.write',
+      { path: '/data/secret', content: 'é' },
+      [
+        'R1 file:/data/secret',
+        '/data/secret: 12 bytes → 2 bytes',
+        'do ["file.replace","/data/secret","bytes c3a9",-1], undo ["file.restore","/data/secret"]',
+        'intends {"type":"file","size":2,"content":"c3a9","mode":416}',
+        'back {"tool":"fs.restore","path":"/data/secret","backup":"key-0"}',
+      ],
+    ],
+    [
+      'fs.write',
+      { path: '/data/large', content: 'x' },
+      [
+        'R1 file:/data/large',
+        '/data/large: 1048577 bytes → 1 byte',
+        'do ["file.replace","/data/large","bytes 78",-1], undo ["file.restore","/data/large"]',
+        'intends {"type":"file","size":1,"content":"78","mode":416}',
+        'back none',
+      ],
+    ],
+    ['fs.write', { path: '/data/dir', content: 'x' }, ['refused: it is no file, but a directory']],
+    ['fs.write', { path: '/denied', content: 'x' }, ['unseen: not allowed here']],
+    [
+      'fs.remove',
+      { path: '/data/file' },
+      [
+        'R1 file:/data/file',
+        '/data/file: 4 bytes → gone',
+        'do ["file.remove","/data/file"], undo ["file.return","/data/file"]',
+        'intends {"type":"absent"}',
+        'back {"tool":"fs.restore","path":"/data/file","backup":"key-0"}',
+      ],
+    ],
+    [
+      'fs.remove',
+      { path: '/data/whole' },
+      [
+        'R1 file:/data/whole',
+        '/data/whole: 1048576 bytes → gone',
+        'do ["file.remove","/data/whole"], undo ["file.return","/data/whole"]',
+        'intends {"type":"absent"}',
+        'back {"tool":"fs.restore","path":"/data/whole","backup":"key-0"}',
+      ],
+    ],
+    ['fs.remove', { path: '/data/large' }, ['refused: it is too large to be archived: nothing would bring it back']],
+    ['fs.remove', { path: '/data/new' }, ['refused: there is no such file']],
+    ['fs.remove', { path: '/data/dir' }, ['refused: it is no file, but a directory']],
+    [
+      'fs.restore',
+      { path: '/data/file', backup: 'act-1-0' },
+      [
+        'R1 file:/data/file',
+        '/data/file: 4 bytes → as it was before act-1-0',
+        'do ["file.recall","/data/file","act-1-0"], undo ["file.restore","/data/file"]',
+        'intends {"type":"file","content":"6f6c64"}',
+        'back {"tool":"fs.restore","path":"/data/file","backup":"key-0"}',
+      ],
+    ],
+    [
+      'fs.restore',
+      { path: '/data/new', backup: 'act-1-0' },
+      [
+        'R1 file:/data/new',
+        '/data/new: 0 bytes → as it was before act-1-0',
+        'do ["file.recall","/data/new","act-1-0"], undo ["file.restore","/data/new"]',
+        'intends {"type":"file","content":"6f6c64"}',
+        'back {"tool":"fs.remove","path":"/data/new"}',
+      ],
+    ],
+    ['fs.restore', { path: '/data/dir', backup: 'act-1-0' }, ['refused: it is no file, but a directory']],
+    ['fs.restore', { path: '/data/file', backup: 'act-9-0' }, ['unseen: it is not there']],
+    ['fs.restore', { path: '/denied', backup: 'act-1-0' }, ['unseen: not allowed here']],
+    [
+      'fs.rotate',
+      { path: '/data/log' },
+      [
+        'R1 file:/data/log',
+        '/data/log: 1 byte → 0 bytes',
+        '/data/log.1 … /data/log.5: one further each, the last goes',
+        'do ["file.rotate","/data/log",5], undo ["file.unrotate","/data/log",5]',
+        'intends {"type":"file","firstInode":20}',
+        'back none',
+      ],
+    ],
+    [
+      'fs.rotate',
+      { path: '/data/file', keep: 32 },
+      [
+        'R1 file:/data/file',
+        '/data/file: 4 bytes → 0 bytes',
+        '/data/file.1 … /data/file.32: one further each, the last goes',
+        'do ["file.rotate","/data/file",32], undo ["file.unrotate","/data/file",32]',
+        'intends {"type":"file","firstInode":9}',
+        'back none',
+      ],
+    ],
+    ['fs.rotate', { path: '/data/new' }, ['refused: there is no such file']],
+    ['fs.rotate', { path: '/denied' }, ['unseen: not allowed here']],
+    [
+      'fs.clean',
+      { directory: '/var/cache/app', suffix: '.tmp', older_than_s: 60 },
+      [
+        'R1 file:/var/cache/app',
+        '2 files, 12 bytes, are removed:',
+        '-/var/cache/app/a.tmp',
+        '-/var/cache/app/b.tmp',
+        'do ["files.hide","/var/cache/app",["a.tmp","b.tmp"]], undo ["files.show","/var/cache/app",["a.tmp","b.tmp"]]',
+        'back none',
+      ],
+    ],
+    [
+      'fs.clean',
+      { directory: '/srv/tmpfiles', suffix: '.tmp', older_than_s: 0 },
+      [
+        'R3 file:/srv/tmpfiles',
+        '1 file, 1 byte, is removed:',
+        '-/srv/tmpfiles/x.tmp',
+        'do ["files.hide","/srv/tmpfiles",["x.tmp"]], undo ["files.show","/srv/tmpfiles",["x.tmp"]]',
+        'back none',
+      ],
+    ],
+    [
+      'fs.clean',
+      { directory: '/empty/tmp', suffix: '.tmp', older_than_s: 60 },
+      ['refused: nothing there ends in .tmp and is that old'],
+    ],
+    ['fs.clean', { directory: '/nowhere', suffix: '.tmp', older_than_s: 60 }, ['unseen: it is not there']],
+    [
+      'net.block',
+      { address: '192.0.2.7' },
+      [
+        'R2 net:192.0.2.7',
+        'table inet kalos: + drop to and from 192.0.2.7',
+        'do ["net.block","192.0.2.7"], undo ["net.unblock","192.0.2.7"]',
+        'back {"tool":"net.unblock","address":"192.0.2.7"}',
+      ],
+    ],
+    [
+      'net.unblock',
+      { address: '2001:db8::/32' },
+      [
+        'R2 net:2001:db8::/32',
+        'table inet kalos: - drop to and from 2001:db8::/32',
+        'do ["net.unblock","2001:db8::/32"], undo ["net.block","2001:db8::/32"]',
+        'back {"tool":"net.block","address":"2001:db8::/32"}',
+      ],
+    ],
+  ])('%s %o', async (tool, given, expected) => {
+    expect(await facts(tool, given)).toEqual(expected);
+  });
+});
