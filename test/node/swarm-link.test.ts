@@ -6,13 +6,16 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { type EnvelopeKind, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
+import { type EnvelopeKind, parseEnvelope, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { certifiedBy, foundSwarm } from '../../swarm/identity/admission.ts';
 import { makeGenesis } from '../../swarm/identity/genesis.ts';
 import { signRecord } from '../../swarm/identity/record.ts';
+import { encodeProbe } from '../../swarm/membership/probe.ts';
+import { encodeReport } from '../../swarm/membership/report.ts';
 import { swarmNames } from '../../swarm/names.ts';
 import type { Ports } from '../../swarm/ports/ports.ts';
 import { TransportError, type TransportHandlers, type TransportNames } from '../../swarm/ports/transport.ts';
+import { Replica } from '../../swarm/state/replica.ts';
 import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
@@ -20,7 +23,7 @@ import { pass } from '../support/virtual.ts';
 const WALL_MS = 1_700_000_000_000;
 const SECRET = new Uint8Array([1]);
 const cryptoOf = (index: number): ModelledCrypto => new ModelledCrypto(simulatedPeer(index, 1), SECRET);
-const [self, root, beta, stranger] = [cryptoOf(0), cryptoOf(1), cryptoOf(2), cryptoOf(3)];
+const [self, root, beta, stranger, gamma] = [cryptoOf(0), cryptoOf(1), cryptoOf(2), cryptoOf(3), cryptoOf(4)];
 const genesis = makeGenesis(self, {
   name: 't',
   rootKeys: [root.self],
@@ -63,7 +66,12 @@ async function world(store = new PlainStore()) {
   const log: string[] = [];
   const did: string[] = [];
   const published: { topic: string; bytes: Uint8Array; urgent: boolean | undefined }[] = [];
-  const its = { connected: [] as string[] };
+  const its = {
+    connected: [] as string[],
+    /** What a pull brings: records, envelopes with their ages, and whether there is more. */
+    lacking: undefined as [Uint8Array[], [Uint8Array, number][], boolean] | undefined,
+    asked: new Uint8Array() as Uint8Array,
+  };
   let given: { names: TransportNames; handlers: TransportHandlers } | undefined;
   const transport = {
     self: self.self,
@@ -73,8 +81,10 @@ async function world(store = new PlainStore()) {
     stop: async () => void did.push('stop'),
     publish: (topic: string, bytes: Uint8Array, urgent?: boolean) => void published.push({ topic, bytes, urgent }),
     send: (to: string, protocol: string) => void did.push(`send ${protocol.split('/')[3]} ${to}`),
-    request: async (to: string, protocol: string) => {
+    request: async (to: string, protocol: string, body: Uint8Array) => {
       did.push(`request ${protocol.split('/')[3]} ${to}`);
+      if (protocol === names.protocol('sync')) its.asked = body;
+      if (protocol === names.protocol('sync') && its.lacking !== undefined) return encodeCbor(its.lacking);
       throw new TransportError('unreachable', 'nobody is there');
     },
     disconnect: (peer: string) => void did.push(`disconnect ${peer}`),
@@ -82,7 +92,10 @@ async function world(store = new PlainStore()) {
     addresses: () => ['/at/self'],
     useNetworkKeys: () => undefined,
     lookAround: () => undefined,
-    dial: async () => beta.self,
+    dial: async (address: string) => {
+      did.push(`dial ${address}`);
+      return beta.self;
+    },
     dialPeer: async (peer: string, address?: string) => void did.push(`dial ${peer} ${address}`),
     traffic: () => new Map(),
   };
@@ -212,11 +225,12 @@ describe('who belongs', () => {
   });
 
   it('is tried where the local network says that it is, and strangers are not', async () => {
-    const { handlers, withBeta, link } = await world();
+    const { handlers, withBeta, did } = await world();
     await withBeta();
     handlers.found(stranger.self, '/x');
+    expect(did.filter((one) => one.startsWith('dial /'))).toEqual([]);
     handlers.found(beta.self, '/x');
-    expect(link.members.length).toBe(2);
+    expect(did.filter((one) => one.startsWith('dial /'))).toEqual([`dial /x/p2p/${beta.self}`]);
   });
 });
 
@@ -329,5 +343,144 @@ describe('connections', () => {
     its.connected = [beta.self];
     await pump(5_000);
     expect(did.some((one) => one === `request sync ${beta.self}`)).toBe(true);
+  });
+});
+
+describe('what a pull brings', () => {
+  const pulled = async (
+    envelopes: [Uint8Array, number][],
+    records = [certificate(beta, 'beta'), certificate(gamma, 'gamma')],
+    more = false,
+  ) => {
+    const all = await world();
+    all.its.lacking = [records, envelopes, more];
+    all.its.connected = [beta.self];
+    all.handlers.connected(beta.self);
+    await all.pump(40);
+    const { link, did } = all;
+    const pulls = (): number => did.filter((one) => one.startsWith('request sync')).length;
+    const stateOf = (peer: string) => link.roll().find((one) => one.peer === peer)?.state;
+    return { ...all, pulls, stateOf };
+  };
+
+  it('counts as what gossip would have brought: who belongs, how it is, and when that was heard', async () => {
+    const { link, stateOf, store } = await pulled([[sealed(gamma, 4, statusOf('gamma')), 250]]);
+    expect([link.nameOf(gamma.self), link.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([
+      'gamma',
+      4,
+      'alive',
+    ]);
+    expect(link.statuses.get(gamma.self)?.heardMs).toBe(-250);
+    expect([...store.content.keys()].filter((key) => key.startsWith('roster/') && key.includes(gamma.self)).length).toBe(1);
+  });
+
+  it('of long ago is known, and no sign of life', async () => {
+    const { link, stateOf } = await pulled([[sealed(gamma, 4, statusOf('gamma')), 3_600_000]]);
+    expect([link.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([4, 'joining']);
+  });
+
+  it('of a farewell is one', async () => {
+    const { stateOf } = await pulled([
+      [sealed(gamma, 4, statusOf('gamma')), 100],
+      [sealed(gamma, 5, statusOf('gamma'), 'leave'), 50],
+    ]);
+    expect(stateOf(gamma.self)).toBe('left');
+  });
+
+  it('and was not all has more asked for at once, where it was news', async () => {
+    const news = await pulled([[sealed(gamma, 4, statusOf('gamma')), 1]], undefined, true);
+    await news.pump(60);
+    expect(news.pulls()).toBe(2);
+    await news.pump(200);
+    expect(news.pulls()).toBe(2); // it brought the same again
+  });
+
+  it('that is no record or envelope is passed over', async () => {
+    const { link } = await pulled([[new Uint8Array([1]), 1]], [new Uint8Array([2])]);
+    expect(link.members.length).toBe(1);
+  });
+});
+
+describe('a message', () => {
+  it('that is a probe is answered, and nonsense is not', async () => {
+    const { handlers, withBeta, did, pump } = await world();
+    await withBeta();
+    did.length = 0;
+    handlers.message(names.protocol('probe'), beta.self, encodeProbe({ kind: 'ping', token: 7 }));
+    await pump(10);
+    expect(did).toContain(`send probe ${beta.self}`);
+    did.length = 0;
+    handlers.message(names.protocol('probe'), beta.self, new Uint8Array(3));
+    handlers.message(names.protocol('vote'), beta.self, new Uint8Array(3));
+    await pump(10);
+    expect(did).toEqual([]);
+  });
+
+  it('that asks for what is lacking is answered with what there is', async () => {
+    const { handlers, withBeta, its, pump } = await world();
+    await withBeta();
+    await pump(1_000);
+    const answer = await handlers.request(names.protocol('sync'), beta.self, its.asked);
+    expect(Replica.parseSync(answer)).toMatchObject({ records: [], more: false });
+    const { handlers: newcomers, its: theirs, record, pump: passes } = await world();
+    record(certificate(beta, 'beta'));
+    newcomers.connected(beta.self);
+    await passes(100);
+    const more = Replica.parseSync(await handlers.request(names.protocol('sync'), beta.self, theirs.asked));
+    expect(more.envelopes.length).toBeGreaterThan(0);
+  });
+});
+
+describe('what an agent says of who belongs', () => {
+  it('goes to all at once, and to its disk', async () => {
+    const { link, published, store, withBeta, pump } = await world();
+    await withBeta();
+    published.length = 0;
+    const records = (): string[] =>
+      [...store.content.keys()].filter((key) => key.startsWith('roster/') && key.includes('revocation'));
+    expect(records()).toEqual([]);
+    const revoking = link.admission.revoke(beta.self, 'stolen');
+    await pump(100);
+    await revoking;
+    const own = published.filter(({ topic }) => topic === names.rosterTopic);
+    expect([own.length, own[0]?.urgent, link.members.length, records().length]).toEqual([1, true, 1, 1]);
+  });
+
+  it('that nobody can reach a member is believed of those who say it', async () => {
+    const { link, withBeta, record, said, pump } = await world();
+    await withBeta();
+    record(certificate(gamma, 'gamma'));
+    said(sealed(gamma, 1, statusOf('gamma')), gamma.self);
+    await pump(100);
+    const report = sealEnvelope(beta, swarmId, 'report', 2, encodeReport(beta, new Map([[gamma.self, 'silent']])));
+    expect(said(report.bytes)).toBe('accept');
+    await pump(100);
+    expect(link.accusersOf(gamma.self)).toEqual([beta.self]);
+  });
+
+  it('of before its restart is said again as it is now', async () => {
+    const { said, published, link, withBeta } = await world();
+    await withBeta();
+    link.publish(statusOf('alpha'));
+    const sequence = (link.statuses.get(self.self)?.sequence ?? 0) + 77;
+    published.length = 0;
+    const report = sealEnvelope(self, swarmId, 'report', sequence, encodeReport(self, new Map([[beta.self, 'silent']])));
+    said(report.bytes);
+    expect(published.map(({ topic, urgent }) => [topic, urgent])).toEqual([[names.statusTopic, true]]);
+    expect(parseEnvelope(self, published[0]?.bytes ?? new Uint8Array())).toMatchObject({
+      kind: 'report',
+      sequence: sequence + 1,
+    });
+  });
+});
+
+describe('in a large swarm', () => {
+  it('an agent is connected with some, and dials whom it has a word for', async () => {
+    const { record, did, link, pump } = await world();
+    const others = Array.from({ length: 30 }, (_, i) => cryptoOf(100 + i));
+    for (const [i, one] of others.entries()) record(certificate(one, `m${i}`));
+    await pump(7_000);
+    const dialed = new Set(did.filter((one) => one.startsWith('dial ')).map((one) => one.split(' ')[1]));
+    expect([link.members.length, dialed.size < 30, dialed.size >= 6]).toEqual([31, true, true]);
   });
 });

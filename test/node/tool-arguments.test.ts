@@ -27,6 +27,12 @@ describe('the arguments of a tool', () => {
     ['process.ioprio', { pid: 2, class: 'idle', level: 8 }, false],
     ['process.ioprio', { pid: 2, class: 'idle', level: -1 }, false],
     ['process.limit', { pid: 2, resource: 'core', soft: -2 }, false],
+    ['process.spawn', { command: ['x'.repeat(1_024)] }, true],
+    ['process.spawn', { command: ['x'.repeat(1_025)] }, false],
+    ['process.spawn', { command: ['/x'], timeout_s: 1 }, true],
+    ['process.list', { top: 1 }, true],
+    ['process.ioprio', { pid: 2, class: 'idle', level: 0 }, true],
+    ['fs.rotate', { path: '/x', keep: 1 }, true],
     ['process.spawn', { command: Array(64).fill('/x') }, true],
     ['process.spawn', { command: Array(65).fill('/x') }, false],
     ['process.spawn', { command: [] }, false],
@@ -85,6 +91,15 @@ describe('the arguments of a tool', () => {
     expect(takes(tool, given)).toBe(expected);
   });
 
+  it('that are not given are as they are said to be', () => {
+    const given = (tool: string, more: object): ToolCall => parseCall({ tool, ...more }).call;
+    expect(given('process.ioprio', { pid: 2, class: 'best-effort' }).level).toBe(4);
+    expect(given('process.spawn', { command: ['/x'] }).timeout_s).toBe(30);
+    expect(given('process.list', {}).top).toBe(20);
+    expect(given('fs.rotate', { path: '/x' }).keep).toBe(5);
+    expect(given('cgroup.freeze', { service: 'web' }).state).toBe('freeze');
+  });
+
   it('are said to be wrong as a command line gives them', () => {
     expect(() => parseCall({ tool: 'service.strat' })).toThrow(/no tool .*service.strat.*service.start/);
     expect(() => parseCall({ tool: 'process.renice', pid: 1, nice: 3 })).toThrow(
@@ -92,6 +107,42 @@ describe('the arguments of a tool', () => {
     );
     expect(() => parseCall({ tool: 'process.renice', pid: 5 })).toThrow(/process.renice: the argument nice=… /);
     expect(() => parseCall({ tool: 'net.block', address: '10.0.0.1', port: 3 })).toThrow(/port.* is no argument of it/);
+  });
+});
+
+describe('the limits of a tool, as people are shown them', () => {
+  it.each<[string, string, string, number, number, number, string]>([
+    ['service.start', '1 services R1/R2', 'service-well', 1000, 15000, 30000, '3 in 5 min'],
+    ['service.stop', '1 services R1/R2', 'service-stopped', 500, 10000, 30000, '3 in 5 min'],
+    ['service.restart', '1 services R1/R2', 'service-well', 1000, 15000, 30000, '3 in 5 min'],
+    ['service.reload', '1 services R1/R2', 'signal-effective', 1000, 8000, 30000, '3 in 5 min'],
+    ['service.signal', '1 services R1/R2', 'signal-effective', 1000, 8000, 30000, '3 in 5 min'],
+    ['service.run', '1 services R1/R2', 'task-succeeded', 0, 60000, 30000, '3 in 5 min'],
+    ['service.claim', '1 processes R1/R2', 'process-ended', 0, 5000, 30000, '3 in 5 min'],
+    ['process.signal', '1 processes R1/R2', 'signal-effective', 1000, 8000, 5000, '3 in 5 min'],
+    ['process.renice', '1 processes R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['process.ioprio', '1 processes R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['process.limit', '1 processes R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['process.spawn', '1 programs R2', 'program-succeeded', 0, 65000, 10000, '3 in 5 min'],
+    ['sysctl.set', '1 sysctls R1/R2', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['cgroup.limit', '1 cgroups R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['cgroup.freeze', '1 cgroups R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['io.scheduler', '1 blocks R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['io.readahead', '1 blocks R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['fs.write', '1 files R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['fs.remove', '1 files R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['fs.restore', '1 files R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['fs.rotate', '1 files R1', 'as-intended', 500, 5000, 10000, '3 in 5 min'],
+    ['fs.clean', '1 files R1/R3 gradual', 'files-gone', 1000, 10000, 30000, '20 in 5 min'],
+    ['net.block', '1 net R2', 'peers-kept', 6000, 12000, 10000, '3 in 5 min'],
+    ['net.unblock', '1 net R2', 'peers-kept', 6000, 12000, 10000, '3 in 5 min'],
+  ])('%s', (name, what, condition, stableMs, windowMs, timeoutMs, rate) => {
+    const tool = changeToolOf({ tool: name });
+    const { version, capability, risks, gradual } = tool;
+    expect(`${version} ${capability} ${risks.join('/')}${gradual === true ? ' gradual' : ''}`).toBe(what);
+    expect(tool.verification).toEqual({ condition, stableMs, windowMs });
+    expect(tool.timeoutMs).toBe(timeoutMs);
+    expect(`${tool.rate.uses} in ${tool.rate.withinMs / 60_000} min`).toBe(rate);
   });
 });
 

@@ -147,6 +147,7 @@ describe('a tool on its target', () => {
     ['service.claim', { service: 'free' }, ['refused: nobody holds its port']],
     ['service.claim', { service: 'shared' }, ['refused: its port is not declared as exclusive (port_exclusive = true)']],
     ['service.claim', { service: 'up' }, ['refused: the service runs: whoever holds its port may be itself']],
+    ['service.claim', { service: 'denied' }, ['unseen: not allowed here']],
     ['service.claim', { service: 'web' }, ['unseen: no such service with a port is supervised here']],
     [
       'process.signal',
@@ -297,7 +298,8 @@ describe('what a tool sees of its target', () => {
       { port: 80, state: 'exited', exclusive: 1, critical: 0, pid: 500, startTicks: 77, program: 'stranger', uid: 33 },
     ],
     ['service.claim', { service: 'free' }, { pid: null, startTicks: null, program: null, uid: null }],
-    ['service.claim', { service: 'shared' }, { exclusive: 0 }],
+    ['service.claim', { service: 'shared' }, { exclusive: 0, critical: 0 }],
+    ['service.claim', { service: 'vital' }, { exclusive: 1, critical: 1 }],
     [
       'process.renice',
       { pid: 500, nice: 1 },

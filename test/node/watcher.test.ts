@@ -192,6 +192,46 @@ describe('a watcher', () => {
   });
 });
 
+describe('what a watcher keeps', () => {
+  it('is each second by what people call it, and minutes for what is of the machine as a whole', async () => {
+    const { watcher, pump, linux } = world();
+    // FakeLinux is of virtual time since its start; people date it by the wall.
+    const sample = linux.sample.bind(linux);
+    linux.sample = () => ({ ...sample(), wallMs: WALL_MS + sample().monotonicMs });
+    watcher.start();
+    await pump(5_500);
+    const [whole, detail] = ['system.memory.utilization', 'kalos.service.process.count{web}'];
+    expect(watcher.history.fine(whole)?.atS).toBe(WALL_MS / 1_000 + 5);
+    expect(watcher.history.fine(detail)?.atS).toBe(WALL_MS / 1_000 + 5);
+    expect([watcher.history.coarse(whole) !== undefined, watcher.history.coarse(detail)]).toEqual([true, undefined]);
+    const { atMs, top, metrics } = watcher.recording();
+    expect([atMs, top.length, metrics[whole]?.length]).toEqual([WALL_MS + 5_000, 6, expect.any(Number)]);
+  });
+
+  it('is looked at again after a gap, before anything is judged', async () => {
+    const { watcher, its, take, pump, linux } = world({ policies: [EXITED] });
+    let aheadMs = 0;
+    const sample = linux.sample.bind(linux);
+    linux.sample = () => ({ ...sample(), monotonicMs: sample().monotonicMs + aheadMs });
+    watcher.start();
+    await pump(3_500);
+    const before = its.checks;
+    for (const [ms, gap] of [
+      [9_000, false],
+      [9_001, true],
+    ] as const) {
+      aheadMs += ms;
+      its.service = { ...its.service, state: 'exited', pid: undefined };
+      await pump(1_000); // one second more than what passed for it
+      expect(take()).toEqual(gap ? [] : ['fired gone web']);
+      its.service = { ...its.service, state: 'running', pid: 7 };
+      await pump(1_000);
+      take();
+    }
+    expect(its.checks).toBeGreaterThan(before);
+  });
+});
+
 describe('what the agent adds to the figures of its machine', () => {
   const host = async (change: Partial<ReturnType<typeof world>['its']>) => {
     const { watcher, its, pump } = world();

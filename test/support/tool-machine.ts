@@ -31,6 +31,8 @@ const SERVICES = [
   service('port', { state: 'exited' }, { port: 80, portExclusive: true }),
   service('free', { state: 'exited' }, { port: 81, portExclusive: true }),
   service('shared', { state: 'exited' }, { port: 80 }),
+  service('denied', { state: 'exited' }, { port: 99, portExclusive: true }),
+  service('vital', { state: 'exited' }, { port: 80, portExclusive: true, critical: true }),
   service('up', { state: 'running', pid: 52, startTicks: 1 }, { port: 80, portExclusive: true }),
 ];
 export const stat = (path: string, type = 'file', size = 4, more: { mtimeMs?: number; links?: number; inode?: number } = {}) => {
@@ -94,7 +96,8 @@ export const machine = {
     services: () => SERVICES,
     read: async (reading: Reading): Promise<ActuatorReading> => {
       const value = READINGS[reading.join(' ')];
-      if (reading[1] === '/denied') return { ok: false, code: 'refused', message: 'not allowed here' };
+      if (reading[1] === '/denied' || reading.join(' ') === 'port.holder 99')
+        return { ok: false, code: 'refused', message: 'not allowed here' };
       return value === undefined ? { ok: false, code: 'not-found', message: 'it is not there' } : { ok: true, value };
     },
   },
