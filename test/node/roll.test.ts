@@ -267,13 +267,21 @@ describe('a token', () => {
       issuer(4),
       issuer(5),
     ];
-    const { roll, did, audit } = world([SELF, { ...BETA, status: { address: '/b' } }, ...others]);
+    const { roll, its, did, audit } = world([SELF, { ...BETA, status: { address: '/b' } }, ...others]);
     const { token, reachable } = await roll.makeToken(make);
     expect(did).toEqual(['token member 2 60000 at /ip4/10.0.0.1/tcp/4001 /i2/p2p/i2 /i3/p2p/i3 /i4/p2p/i4']);
     expect([reachable, token.startsWith('kalos1.'), audit]).toEqual([
       true,
       true,
       ['control self: token 3132333435363738 made: member, 2 uses'],
+    ]);
+    its.addresses = Array.from({ length: 10 }, (_, i) => `/ip4/10.0.0.${i}/tcp/1`);
+    await roll.makeToken(make);
+    expect(did[1]?.split(' at ')[1]?.split(' ')).toEqual([
+      ...its.addresses.slice(0, 5),
+      '/i2/p2p/i2',
+      '/i3/p2p/i3',
+      '/i4/p2p/i4',
     ]);
   });
 

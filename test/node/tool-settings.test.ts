@@ -5,6 +5,28 @@ import { facts } from '../support/tool-machine.ts';
 
 describe('a tool on its target', () => {
   it.each<[string, Record<string, Argument>, string[]]>([
+    [
+      'sysctl.set',
+      { key: 'kernel.panic', value: '9' },
+      [
+        'R2 sysctl:kernel.panic',
+        'kernel.panic: 0 → 9',
+        'do ["sysctl.write","kernel.panic","9"], undo ["sysctl.write","kernel.panic","0"]',
+        'intends {"value":"9"}',
+        'back {"tool":"sysctl.set","key":"kernel.panic","value":"0"}',
+      ],
+    ],
+    [
+      'cgroup.limit',
+      { service: 'unit', cpus: 1 },
+      [
+        'R1 unit',
+        'unit: cpu 2.5 CPUs → 1 CPU',
+        'do ["cgroup.write","unit","cpu",1000], undo ["cgroup.write","unit","cpu",2500]',
+        'intends {"value":1000}',
+        'back {"tool":"cgroup.limit","service":"unit","cpus":2.5}',
+      ],
+    ],
     ['sysctl.set', { key: 'kernel.none', value: '1' }, ['unseen: it is not there']],
     [
       'cgroup.limit',

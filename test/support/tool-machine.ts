@@ -47,6 +47,8 @@ const READINGS: Record<string, unknown> = {
   'sysctl.read net.ipv4.tcp_rmem': '4096\t131072  6291456\n',
   'block.read sda scheduler': 'mq-deadline',
   'block.read sda read_ahead_kb': '128',
+  'sysctl.read kernel.panic': '0',
+  'cgroup.read unit cpu': 2_500,
   'cgroup.read web cpu': 0,
   'cgroup.read web memory': 2_097_152,
   'cgroup.read web freezer': 1,
