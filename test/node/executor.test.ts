@@ -2,21 +2,17 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Mode, STORM_CHANGES } from '../../node/action/guard.ts';
 import type { MaintenanceWindow } from '../../node/action/maintenance.ts';
-import { Executor, type ExecutorParts, type Performed } from '../../node/agent/executor.ts';
+import type { ExecutorParts, Performed } from '../../node/agent/executor.ts';
 import type { Leave, Permits } from '../../node/agent/permits.ts';
-import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
-import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { SimulatedActuator } from '../../sim/machine/actuator.ts';
-import { ProcessClock } from '../../sim/machine/clock.ts';
-import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
+import { Disk } from '../../sim/machine/disk.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { eventually } from '../support/clock.ts';
+import { startExecutor } from '../support/executor.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
@@ -43,42 +39,9 @@ async function start(
   maxConcurrent?: number,
   given: Partial<ExecutorParts> = {},
 ) {
-  const clock = new ProcessClock(scheduler);
-  const crypto = new ModelledCrypto(simulatedPeer(0, 1), new Uint8Array([1]));
-  const store = new SimulatedStore(disk, scheduler);
-  const transport = { self: crypto.self };
-  const actuator = new SimulatedActuator(linux, clock);
-  const ports = {
-    clock,
-    store,
-    crypto,
-    transport,
-    actuator,
-    sensors: linux,
-    random: new SeededRandom(1, 'r'),
-  } as unknown as Ports;
-  const audit = new AuditLog(store, clock, crypto);
-  await settled(audit.open());
-  const executor = new Executor(
-    {
-      ports,
-      audit,
-      peers: () => 0,
-      maintenance,
-      paused: () => undefined,
-      maxConcurrent,
-      ...given,
-      log: () => undefined,
-      failed: (error) => {
-        throw error;
-      },
-    },
-    mode,
-  );
-  await settled(executor.open());
+  const { executor, audited } = await startExecutor({ scheduler, disk, linux }, mode, { maintenance, maxConcurrent, ...given });
   const perform = (plan: Plan, authority: 'policy' | 'operator' = 'policy'): Promise<Performed> =>
     executor.perform(plan, authority, { asked: async () => undefined, intended: async () => undefined });
-  const audited = async () => (await audit.tail(100)).map(({ kind, subject, text }) => `${kind} ${subject}: ${text}`);
   return { executor, perform, audited };
 }
 

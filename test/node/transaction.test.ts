@@ -1,7 +1,19 @@
 // The transaction: intent before deed, at most once, confirmed only while the condition holds, undone where it does not.
 import { describe, expect, it } from 'vitest';
 import { changeToolOf } from '../../node/action/tools.ts';
-import { decodeJournalEntry, isOpen, type JournalEntry, Transactions } from '../../node/action/transaction.ts';
+import {
+  CHECK_EVERY_MS,
+  decodeJournalEntry,
+  fireAfterMs,
+  isOpen,
+  type JournalEntry,
+  keyOf,
+  MAX_OPEN,
+  type Phase,
+  stepsOf,
+  Transactions,
+  wasRefused,
+} from '../../node/action/transaction.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ChangeStatus } from '../../swarm/ports/actuator.ts';
@@ -156,5 +168,174 @@ describe('a transaction', () => {
     const foreign = { ...entry, plan: { ...plan, calls: [{ tool: 'disk.format' }] } };
     expect(decodeJournalEntry(encodeCbor(foreign))).toBeUndefined();
     expect([isOpen(entry), isOpen({ ...entry, phase: 'confirmed' })]).toEqual([true, false]);
+  });
+});
+
+describe('what a transaction says to do, whole', () => {
+  const { id } = plan;
+  const { timeoutMs } = changeToolOf({ tool: 'sysctl.set' });
+  const entryIn = (phase: Phase, reason = '', atMs = 0): JournalEntry => {
+    const now = at(atMs);
+    return { plan, before, phase, atMs: now.wallMs, monotonicMs: now.monotonicMs, reason };
+  };
+  const persist = (entry: JournalEntry) => ({ kind: 'persist', key: `journal/${id}`, value: entry });
+  const notice = (kind: string, entry: JournalEntry) => ({ kind: 'notice', notice: { kind, entry } });
+  const cancels = (...timers: string[]) => timers.map((timer) => ({ kind: 'cancel', id: `${timer} ${id}` }));
+  const finished = (entry: JournalEntry, tookMs: number) => [
+    ...cancels('timeout', 'check', 'find'),
+    persist(entry),
+    { kind: 'notice', notice: { kind: 'finished', entry, tookMs } },
+  ];
+  const ok = { ok: true } as const;
+
+  it('from its intent to its end', () => {
+    const transactions = new Transactions();
+    expect(transactions.step({ kind: 'begin', plan, before }, at(5))).toEqual([
+      persist(entryIn('intent', '', 5)),
+      { kind: 'timer', id: `timeout ${id}`, afterMs: timeoutMs },
+      notice('apply', entryIn('intent', '', 5)),
+    ]);
+    const applied = entryIn('applied', '', 5);
+    expect(transactions.step({ kind: 'applied', id, outcome: ok }, at(10))).toEqual([
+      ...cancels('timeout'),
+      persist(applied),
+      notice('check', applied),
+    ]);
+    expect(transactions.step({ kind: 'checked', id, holds: true, detail: 'seen' }, at(20))).toEqual([
+      { kind: 'timer', id: `check ${id}`, afterMs: CHECK_EVERY_MS },
+    ]);
+    expect(transactions.step({ kind: 'timer', id: `check ${id}` }, at(270))).toEqual([notice('check', applied)]);
+    const confirming = entryIn('confirming', 'seen still', 5);
+    expect(transactions.step({ kind: 'checked', id, holds: true, detail: 'seen still' }, at(20 + stableMs))).toEqual([
+      persist(confirming),
+      notice('confirm', confirming),
+    ]);
+    expect(transactions.step({ kind: 'timer', id: `check ${id}` }, at(800))).toEqual([]);
+    expect(transactions.step({ kind: 'timer', id: `timeout ${id}` }, at(800))).toEqual([]);
+    expect(transactions.step({ kind: 'confirmed', id, outcome: ok }, at(905.6))).toEqual(
+      finished({ ...confirming, phase: 'confirmed' }, 901),
+    );
+    for (const input of [
+      { kind: 'applied', id, outcome: ok },
+      { kind: 'checked', id, holds: true, detail: '' },
+      { kind: 'confirmed', id, outcome: ok },
+      { kind: 'undone', id, outcome: ok },
+      { kind: 'found', id, status: undefined },
+      { kind: 'timer', id: `find ${id}` },
+    ] as const)
+      expect(transactions.step(input, at(1_000))).toEqual([]); // it is over
+  });
+
+  it('when it did not help', () => {
+    const transactions = applied();
+    expect(transactions.step({ kind: 'checked', id, holds: false, detail: 'not seen' }, at(9 + windowMs))).toEqual([
+      { kind: 'timer', id: `check ${id}`, afterMs: CHECK_EVERY_MS },
+    ]);
+    const undoing = entryIn('undoing', 'did not help: not seen');
+    expect(transactions.step({ kind: 'checked', id, holds: false, detail: 'not seen' }, at(10 + windowMs))).toEqual([
+      ...cancels('timeout', 'check'),
+      persist(undoing),
+      notice('undo', undoing),
+    ]);
+    const lost = { ok: false, code: 'unknown', message: 'no answer' } as const;
+    expect(transactions.step({ kind: 'undone', id, outcome: lost }, at(6_000))).toEqual([
+      { kind: 'timer', id: `find ${id}`, afterMs: CHECK_EVERY_MS },
+    ]);
+    const none = { ok: false, code: 'not-found', message: 'never armed' } as const;
+    expect(transactions.step({ kind: 'undone', id, outcome: none }, at(7_000))).toEqual(
+      finished(entryIn('failed', 'did not help: not seen; nothing was done'), 7_000),
+    );
+  });
+
+  it.each([
+    ['unknown', 'failed', 'nothing was done: its undo was never armed'],
+    ['confirmed', 'confirmed', 'confirmed'],
+    ['undone', 'undone', 'there'],
+    ['failed', 'failed', 'there'],
+  ] as const)('where the actuator has it as %s', (state, phase, reason) => {
+    const transactions = new Transactions();
+    const entry = entryIn('intent');
+    expect(transactions.step({ kind: 'recover', entry }, at(100))).toEqual([notice('find', entry)]);
+    expect(transactions.step({ kind: 'recover', entry }, at(100))).toEqual([]);
+    expect(transactions.step({ kind: 'found', id, status: undefined }, at(150))).toEqual([
+      { kind: 'timer', id: `find ${id}`, afterMs: CHECK_EVERY_MS },
+    ]);
+    expect(transactions.step({ kind: 'found', id, status: { state, begun: 1, reason: 'there' } }, at(200))).toEqual(
+      finished({ ...entry, phase, reason }, 100),
+    );
+  });
+
+  it('keeps the reason that it had, where a crash came between', () => {
+    const reasonOf = (entry: JournalEntry, status: ChangeStatus): unknown => {
+      const transactions = new Transactions();
+      transactions.step({ kind: 'recover', entry }, at(0));
+      const effects = transactions.step({ kind: 'found', id, status }, at(1));
+      return effects.flatMap((effect) => (effect.kind === 'persist' ? [(effect.value as JournalEntry).reason] : []))[0];
+    };
+    const armed = { state: 'armed', begun: 0, reason: '' } as const;
+    expect(reasonOf(entryIn('undoing', 'did not help: x'), armed)).toBe('did not help: x');
+    expect(reasonOf(entryIn('intent'), armed)).toBe('it was interrupted');
+    expect(reasonOf(entryIn('confirming', 'seen'), { ...armed, state: 'confirmed' })).toBe('seen');
+  });
+
+  it('is watched anew from when it was found to be done', () => {
+    const transactions = new Transactions();
+    transactions.step({ kind: 'recover', entry: entryIn('applied') }, at(50_000));
+    transactions.step({ kind: 'found', id, status: { state: 'armed', begun: 1, reason: '' } }, at(50_000));
+    expect(checked(transactions, false, 50_000 + windowMs - 1)).toEqual([]);
+    expect(checked(transactions, false, 50_000 + windowMs)).toEqual(['journal undoing', 'undo']);
+  });
+
+  it('runs sixty-four at a time', () => {
+    const transactions = new Transactions();
+    const begins = (nth: number) => transactions.step({ kind: 'begin', plan: { ...plan, id: `p-${nth}` }, before }, at(0)).length;
+    for (let nth = 0; nth < MAX_OPEN; nth++) expect(begins(nth)).toBe(3);
+    expect([begins(MAX_OPEN), MAX_OPEN]).toEqual([0, 64]);
+  });
+});
+
+describe('the limits of a plan', () => {
+  const entryOf = (...calls: Plan['calls'][number][]): JournalEntry => ({
+    plan: { ...plan, calls },
+    before: calls.map(() => ({ state: 'running', value: '1', startTicks: 7 })),
+    phase: 'intent',
+    atMs: 0,
+    reason: '',
+  });
+  const restart = { tool: 'service.restart', service: 'web' };
+  const task = { tool: 'service.run', service: 'renew' };
+  const sysctl = plan.calls[0] as Plan['calls'][number];
+
+  it('are those of its tools together, and of the undo a margin more, ten minutes at most', () => {
+    expect(fireAfterMs(entryOf(sysctl))).toBe(10_000 + 5_000 + 15_000);
+    expect(fireAfterMs(entryOf(restart))).toBe(30_000 + 15_000 + 15_000);
+    // The task is waited for before the restart is done.
+    expect(fireAfterMs(entryOf(task, restart))).toBe(30_000 + 60_000 + 30_000 + 15_000 + 15_000);
+    expect(fireAfterMs(entryOf(...Array(8).fill(task)))).toBe(600_000);
+  });
+
+  it('have each call’s backups under the key of its first step', () => {
+    const entry = entryOf(restart, sysctl, task);
+    expect([0, 1, 2].map((index) => keyOf(entry, index))).toEqual(['inc-1-1-0', 'inc-1-1-2', 'inc-1-1-3']);
+    expect(stepsOf(entry).length).toBe(4);
+  });
+
+  it('hold as long without a break as the one that takes longest', () => {
+    const transactions = new Transactions();
+    const entry = entryOf(sysctl, restart);
+    transactions.step({ kind: 'begin', plan: entry.plan, before: entry.before }, at(0));
+    transactions.step({ kind: 'applied', id: plan.id, outcome: { ok: true } }, at(0));
+    expect(checked(transactions, true, 0)).toEqual([]);
+    expect(checked(transactions, true, 999)).toEqual([]);
+    expect(checked(transactions, true, 1_000)).toEqual(['journal confirming', 'confirm']);
+  });
+
+  it('tell a refusal from what did not help', () => {
+    const of = (phase: Phase, reason: string): boolean => wasRefused({ ...entryOf(sysctl), phase, reason });
+    expect([of('failed', 'x; nothing was done'), of('failed', 'x'), of('undone', 'nothing was done')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 });

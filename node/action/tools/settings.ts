@@ -1,6 +1,7 @@
 // sysctl.*, cgroup.*, io.*: values that the kernel takes and shows at once.
 import { z } from 'zod';
 import type { CgroupController, Reading } from '../../../swarm/ports/actuator.ts';
+import { counted } from '../../../swarm/words.ts';
 import {
   asNumber,
   type ChangeTool,
@@ -132,7 +133,7 @@ function limitOf(call: z.infer<typeof limitSchema>): GroupChange {
 }
 
 const inWords = ({ controller, value }: GroupChange): string =>
-  value === 0 ? 'no limit' : controller === 'cpu' ? `${value / 1_000} CPUs` : `${value} bytes`;
+  value === 0 ? 'no limit' : controller === 'cpu' ? counted(value / 1_000, 'CPU') : counted(value, 'byte');
 
 const cgroupLimit = changeTool(limitSchema, {
   ...group,

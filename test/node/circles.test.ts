@@ -1,0 +1,99 @@
+// Whom a member has to do with: who watches it and votes for it, without those that lied, and whom it keeps connections with.
+import { describe, expect, it } from 'vitest';
+import { Circles } from '../../node/agent/circles.ts';
+import type { Member, Membership } from '../../swarm/membership/membership.ts';
+import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
+import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
+
+const PEERS = Array.from({ length: 30 }, (_, i) => `p${i}`);
+
+function world(given: { subjects?: string[]; states?: Record<string, Member['state']> } = {}) {
+  const its = { version: 1, alive: ['self', ...PEERS], liars: new Set<string>() as ReadonlySet<string> };
+  const watched: Record<string, unknown> = {
+    p1: { rttMs: 12, losses: { probes: 40, share: 0.25 } },
+    p2: { rttMs: 30, losses: undefined },
+    p3: {},
+  };
+  const membership = {
+    get version() {
+      return its.version;
+    },
+    alive: () => its.alive,
+    subjects: new Set(given.subjects ?? ['p1', 'p2', 'p3', 'p4']),
+    watchOf: (peer: string) => watched[peer],
+    get: (peer: string) => {
+      const state = given.states?.[peer] ?? 'alive';
+      return peer === 'p4' ? undefined : { state };
+    },
+  } as unknown as Membership;
+  return { its, circles: new Circles('self', membership, () => its.liars) };
+}
+
+describe('the witnesses of a member', () => {
+  it('are its observers, without those that lied', () => {
+    const { its, circles } = world();
+    const all = circles.witnesses();
+    expect(all).toEqual(observersOf('self', PEERS));
+    its.liars = new Set([all[0] as string, 'self']);
+    expect(circles.witnesses()).toEqual(
+      observersOf(
+        'self',
+        PEERS.filter((peer) => peer !== all[0]),
+      ),
+    );
+  });
+
+  it('are drawn again once the membership is another, and not before', () => {
+    const { its, circles } = world();
+    const before = circles.witnesses();
+    its.alive = ['self', ...before.slice(1)];
+    expect(circles.witnesses()).toBe(before);
+    its.version = 2;
+    expect(circles.witnesses()).toEqual(before.slice(1).sort());
+  });
+});
+
+describe('those whom a member watches', () => {
+  it('are those that are there, or may be', () => {
+    const { circles } = world({ states: { p1: 'unreachable', p2: 'down', p3: 'alive' } });
+    const watching = circles.watching(new ClockOffsets(), { monotonicMs: () => 0 });
+    expect(watching.subjects()).toEqual(['p1', 'p3']);
+  });
+
+  it('have witnesses beside it', () => {
+    const { circles } = world();
+    const { witnessesOf } = circles.watching(new ClockOffsets(), { monotonicMs: () => 0 });
+    const all = PEERS.map((peer) => [peer, observersOf(peer, ['self', ...PEERS])] as const);
+    expect(all.some(([, observers]) => observers.includes('self'))).toBe(true);
+    for (const [peer, observers] of all) expect(witnessesOf(peer)).toEqual(observers.filter((one) => one !== 'self'));
+  });
+
+  it('are measured: round trip, losses and clock, as far as it has them', () => {
+    const { circles } = world();
+    const clocks = {
+      aheadMs: (peer: string, nowMs: number) => (peer === 'p1' ? nowMs - 5 : undefined),
+    } as unknown as ClockOffsets;
+    const { measured } = circles.watching(clocks, { monotonicMs: () => 100 });
+    expect([measured('p1'), measured('p2'), measured('p4')]).toEqual([
+      { rttMs: 12, probes: 40, lostShare: 0.25, offsetMs: 95 },
+      { rttMs: 30, probes: 0, lostShare: 0, offsetMs: undefined },
+      { rttMs: undefined, probes: 0, lostShare: 0, offsetMs: undefined },
+    ]);
+    expect(circles.slowestRttMs()).toBe(30);
+    expect(world({ subjects: [] }).circles.slowestRttMs()).toBe(0);
+  });
+});
+
+describe('in a large swarm a member is connected', () => {
+  it('with its witnesses, those whom it watches, and six others, the same until the membership is another', () => {
+    const { its, circles } = world({ subjects: ['p1', 'p2'] });
+    let others: readonly string[] = PEERS;
+    const near = circles.near(() => others);
+    expect(near).toEqual([...circles.witnesses(), 'p1', 'p2', ...drawnBy('neighbour', 'self', PEERS, 6)]);
+    expect(near.length).toBe(7 + 2 + 6);
+    others = ['p29'];
+    expect(circles.near(() => others)).toEqual(near);
+    its.version = 2;
+    expect(circles.near(() => others)).toEqual([...circles.witnesses(), 'p1', 'p2', 'p29']);
+  });
+});

@@ -1,0 +1,144 @@
+// An order in a file: who has signed it, whom it is for, for how long it may hold, and what is none.
+import { describe, expect, it } from 'vitest';
+import {
+  MOST_ORDER_MS,
+  OPERATORS_NEEDED,
+  orderBytes,
+  orderRefusal,
+  orderSchema,
+  type SignedOrder,
+  signersOf,
+  signOrder,
+} from '../../node/action/signed-order.ts';
+import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import type { Roster } from '../../swarm/identity/roster.ts';
+
+const NOW_MS = 1_700_000_000_000;
+const cryptoOf = (index: number): ModelledCrypto => new ModelledCrypto(simulatedPeer(index, 1), new Uint8Array([1]));
+const [self, anna, bob, eve, old] = [cryptoOf(0), cryptoOf(1), cryptoOf(2), cryptoOf(3), cryptoOf(4)];
+const roster = {
+  swarmId: 'swarm',
+  operators: () => [
+    { subject: anna.self, name: 'anna', untilMs: NOW_MS + 1 },
+    { subject: bob.self, name: 'bob', untilMs: NOW_MS + 1 },
+    { subject: old.self, name: 'old', untilMs: NOW_MS },
+  ],
+} as unknown as Roster;
+const judging = { crypto: self, roster, peer: self.self, nowMs: NOW_MS };
+const draft = (given: Partial<SignedOrder> = {}): SignedOrder => ({
+  v: 1,
+  swarm: 'swarm',
+  node: 'web-1',
+  peer: self.self,
+  calls: [{ tool: 'service.restart', service: 'web' }],
+  diff: ['a line'],
+  reason: 'a drill',
+  callsDigest: '0a',
+  before: '0b',
+  nonce: '0c',
+  untilMs: NOW_MS + 1_000,
+  signatures: [],
+  ...given,
+});
+async function signedBy(order: SignedOrder, ...signers: ModelledCrypto[]): Promise<SignedOrder> {
+  let signed = order;
+  for (const signer of signers) signed = await signOrder(signed, signer);
+  return signed;
+}
+
+describe('an order', () => {
+  it('holds once two operators have signed it, in any order', async () => {
+    expect(OPERATORS_NEEDED).toBe(2);
+    for (const signers of [
+      [anna, bob],
+      [bob, anna],
+    ]) {
+      const order = await signedBy(draft(), ...signers);
+      expect(orderRefusal(order, judging)).toBeUndefined();
+      expect(signersOf(order, judging).sort()).toEqual(['anna', 'bob']);
+    }
+  });
+
+  it.each<[string, ModelledCrypto[], string]>([
+    ['nobody', [], '0 have'],
+    ['one', [anna], '1 has'],
+    ['one twice', [anna, anna], '1 has'],
+    ['one and a stranger', [anna, eve], '1 has'],
+    ['one and an operator of before', [anna, old], '1 has'],
+  ])('does not with the signature of %s', async (_who, signers, have) => {
+    expect(orderRefusal(await signedBy(draft(), ...signers), judging)).toBe(
+      `2 operators must sign it, and ${have}: kalos order sign FILE --operator-key KEY`,
+    );
+  });
+
+  it('replaces the signature of who signs again', async () => {
+    const order = await signedBy(draft(), anna, bob, anna);
+    expect(order.signatures.map(({ by }) => by)).toEqual([bob.self, anna.self]);
+  });
+
+  it('does not hold where anything in it was changed since', async () => {
+    const order = await signedBy(draft(), anna, bob);
+    const changes: Partial<SignedOrder>[] = [
+      { calls: [{ tool: 'service.stop', service: 'web' }] },
+      { diff: [] },
+      { reason: 'another' },
+      { callsDigest: '0d' },
+      { before: '0d' },
+      { nonce: '0d' },
+      { untilMs: NOW_MS + 1_001 },
+      { node: 'web-2' },
+    ];
+    for (const change of changes) expect(orderRefusal({ ...order, ...change }, judging)).toContain('and 0 have');
+    const [first, second] = order.signatures;
+    const swapped = [
+      { by: anna.self, signature: second?.signature ?? '' },
+      { by: bob.self, signature: first?.signature ?? '' },
+    ];
+    expect(signersOf({ ...order, signatures: swapped }, judging)).toEqual([]);
+    expect(signersOf({ ...order, signatures: [...order.signatures, ...order.signatures] }, judging).length).toBe(2);
+  });
+
+  it('signs the same whatever order its keys are in, and without its signatures', async () => {
+    const order = draft();
+    const { v, ...rest } = order;
+    expect(orderBytes({ ...rest, v })).toEqual(orderBytes(order));
+    expect(orderBytes(await signedBy(order, anna))).toEqual(orderBytes(order));
+  });
+
+  it.each<[string, Partial<SignedOrder>, string | undefined]>([
+    ['another swarm', { swarm: 'other' }, 'it is for web-1, not for this machine'],
+    ['another machine', { peer: 'other' }, 'it is for web-1, not for this machine'],
+    ['a time that has passed', { untilMs: NOW_MS }, 'it has ended: draft it anew'],
+    ['a moment more', { untilMs: NOW_MS + 1 }, undefined],
+    ['two days', { untilMs: NOW_MS + 2 * MOST_ORDER_MS }, undefined],
+    ['more than two days', { untilMs: NOW_MS + 2 * MOST_ORDER_MS + 1 }, 'it would hold for too long'],
+  ])('for %s', async (_what, change, refusal) => {
+    expect(orderRefusal(await signedBy(draft(change), anna, bob), judging)).toBe(refusal);
+    expect(MOST_ORDER_MS).toBe(24 * 3_600_000);
+  });
+
+  it.each<[string, Record<string, unknown>, boolean]>([
+    ['as it is', {}, true],
+    ['of another version', { v: 2 }, false],
+    ['with what is unknown', { more: 1 }, false],
+    ['without a call', { calls: [] }, false],
+    ['of eight calls', { calls: Array(8).fill({ tool: 'x' }) }, true],
+    ['of nine calls', { calls: Array(9).fill({ tool: 'x' }) }, false],
+    ['without a reason', { reason: '' }, false],
+    ['with a reason of 200 letters', { reason: 'x'.repeat(200) }, true],
+    ['with a reason of 201 letters', { reason: 'x'.repeat(201) }, false],
+    ['with half a byte', { nonce: '0' }, false],
+    ['with capitals', { nonce: 'AB' }, false],
+    ['with 1000 digits', { nonce: 'ab'.repeat(500) }, true],
+    ['with 1002 digits', { nonce: 'ab'.repeat(501) }, false],
+    ['with a thousand lines', { diff: Array(1_000).fill('x') }, true],
+    ['with a thousand and one', { diff: Array(1_001).fill('x') }, false],
+    ['with a long line', { diff: ['x'.repeat(1_001)] }, false],
+    ['with sixteen signatures', { signatures: Array(16).fill({ by: 'x', signature: '' }) }, true],
+    ['with seventeen', { signatures: Array(17).fill({ by: 'x', signature: '' }) }, false],
+    ['until never', { untilMs: 0 }, false],
+    ['until half a millisecond', { untilMs: 1.5 }, false],
+  ])('in a file: %s', (_how, change, isOne) => {
+    expect(orderSchema.safeParse({ ...draft(), ...change }).success).toBe(isOne);
+  });
+});

@@ -1,0 +1,486 @@
+// An agent's place in the swarm, by what its transport hears and is told: who belongs, who spoke, what it says of itself, and its end.
+import { describe, expect, it } from 'vitest';
+import { SwarmLink } from '../../node/agent/swarm-link.ts';
+import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { type EnvelopeKind, parseEnvelope, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
+import { certifiedBy, foundSwarm } from '../../swarm/identity/admission.ts';
+import { makeGenesis } from '../../swarm/identity/genesis.ts';
+import { signRecord } from '../../swarm/identity/record.ts';
+import { encodeProbe } from '../../swarm/membership/probe.ts';
+import { encodeReport } from '../../swarm/membership/report.ts';
+import { swarmNames } from '../../swarm/names.ts';
+import type { Ports } from '../../swarm/ports/ports.ts';
+import { TransportError, type TransportHandlers, type TransportNames } from '../../swarm/ports/transport.ts';
+import { Replica } from '../../swarm/state/replica.ts';
+import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
+import { PlainStore } from '../support/store.ts';
+import { pass } from '../support/virtual.ts';
+
+const WALL_MS = 1_700_000_000_000;
+const SECRET = new Uint8Array([1]);
+const cryptoOf = (index: number): ModelledCrypto => new ModelledCrypto(simulatedPeer(index, 1), SECRET);
+const [self, root, beta, stranger, gamma] = [cryptoOf(0), cryptoOf(1), cryptoOf(2), cryptoOf(3), cryptoOf(4)];
+const genesis = makeGenesis(self, {
+  name: 't',
+  rootKeys: [root.self],
+  threshold: 1,
+  createdMs: WALL_MS,
+  nonce: new Uint8Array(16),
+});
+const { swarmId } = genesis;
+const names = swarmNames(swarmId);
+
+const conditions = (more: object): Status['conditions'] =>
+  ({ ...Object.fromEntries(STATUS_CONDITIONS.map((name) => [name, 'Unknown'])), ...more }) as Status['conditions'];
+const statusOf = (name: string, more: Partial<Status> = {}): Status => ({
+  name,
+  version: '0.4.0',
+  atMs: WALL_MS,
+  zone: 0,
+  address: `/at/${name}`,
+  loadCenti: undefined,
+  memoryPermille: undefined,
+  cpuPermille: undefined,
+  pressureCenti: [undefined, undefined, undefined],
+  conditions: conditions({ Ready: 'True' }),
+  openIncidents: 0,
+  term: 0,
+  coordinator: false,
+  decided: 0,
+  mode: 'act',
+  ...more,
+});
+const certificate = (crypto: ModelledCrypto, name: string): Uint8Array =>
+  certifiedBy(self, swarmId, crypto.self, { name, role: 'member', nowMs: WALL_MS }).bytes;
+const sealed = (crypto: ModelledCrypto, sequence: number, status: Status, kind: EnvelopeKind = 'status'): Uint8Array =>
+  sealEnvelope(crypto, swarmId, kind, sequence, kind === 'status' ? encodeStatus(status) : new Uint8Array()).bytes;
+
+/** The founder of a swarm, alone with its transport. */
+async function world(store = new PlainStore()) {
+  const scheduler = new Scheduler();
+  const clock = new ProcessClock(scheduler, () => WALL_MS);
+  const log: string[] = [];
+  const did: string[] = [];
+  const published: { topic: string; bytes: Uint8Array; urgent: boolean | undefined }[] = [];
+  const its = {
+    connected: [] as string[],
+    /** What a pull brings: records, envelopes with their ages, and whether there is more. */
+    lacking: undefined as [Uint8Array[], [Uint8Array, number][], boolean] | undefined,
+    asked: new Uint8Array() as Uint8Array,
+  };
+  let given: { names: TransportNames; handlers: TransportHandlers } | undefined;
+  const transport = {
+    self: self.self,
+    start: async (names: TransportNames, handlers: TransportHandlers) => {
+      given = { names, handlers };
+    },
+    stop: async () => void did.push('stop'),
+    publish: (topic: string, bytes: Uint8Array, urgent?: boolean) => void published.push({ topic, bytes, urgent }),
+    send: (to: string, protocol: string) => void did.push(`send ${protocol.split('/')[3]} ${to}`),
+    request: async (to: string, protocol: string, body: Uint8Array) => {
+      did.push(`request ${protocol.split('/')[3]} ${to}`);
+      if (protocol === names.protocol('sync')) its.asked = body;
+      if (protocol === names.protocol('sync') && its.lacking !== undefined) return encodeCbor(its.lacking);
+      throw new TransportError('unreachable', 'nobody is there');
+    },
+    disconnect: (peer: string) => void did.push(`disconnect ${peer}`),
+    connectedPeers: () => its.connected,
+    addresses: () => ['/at/self'],
+    useNetworkKeys: () => undefined,
+    lookAround: () => undefined,
+    dial: async (address: string) => {
+      did.push(`dial ${address}`);
+      return beta.self;
+    },
+    dialPeer: async (peer: string, address?: string) => void did.push(`dial ${peer} ${address}`),
+    traffic: () => new Map(),
+  };
+  if (store.content.size === 0) await store.write(foundSwarm(self, genesis, [root], { name: 'alpha', nowMs: WALL_MS }));
+  const ports = {
+    clock,
+    store,
+    crypto: self,
+    random: new SeededRandom(1, 'link'),
+    transport,
+    sensors: { waitedMs: () => 0 },
+  } as unknown as Ports;
+  const link = new SwarmLink(
+    ports,
+    { swarmId, name: 'alpha', join: [], token: undefined, rootSigners: [] },
+    {
+      request: async (protocol, from, body) => encodeCbor([protocol, from, body.length]),
+      voted: () => undefined,
+      measured: () => ({ verdict: 'abstain', reason: 'no-evidence', confidence: 0 }),
+      log: (level, text) => void log.push(`${level}: ${text}`),
+      failed: (error) => {
+        throw error;
+      },
+    },
+  );
+  await link.start();
+  const { handlers, names: offered } = given ?? expect.fail('it was not started');
+  const record = (bytes: Uint8Array) => handlers.broadcast(names.rosterTopic, beta.self, bytes);
+  const said = (bytes: Uint8Array, from = beta.self) => handlers.broadcast(names.statusTopic, from, bytes);
+  const pump = (ms: number) => pass(scheduler, ms);
+  /** With another member, whose status has come. */
+  const withBeta = async () => {
+    record(certificate(beta, 'beta'));
+    handlers.connected(beta.self);
+    said(sealed(beta, 1, statusOf('beta')));
+    await pump(100);
+  };
+  return { link, handlers, offered, log, did, published, store, its, scheduler, record, said, withBeta, pump };
+}
+
+describe('the link of an agent', () => {
+  it('offers what the swarm’s protocols are, and knows itself', async () => {
+    const { link, offered } = await world();
+    const word = (protocol: string): string => protocol.split('/')[3] ?? '';
+    expect(offered.topics).toEqual([names.statusTopic, names.rosterTopic]);
+    expect(offered.messages.map(word)).toEqual(['probe', 'vote', 'raft', 'attest']);
+    expect(offered.requests.map(word)).toEqual([
+      'sync',
+      'renew',
+      'twin',
+      'token',
+      'table',
+      'explain',
+      'audit',
+      'release',
+      'committee',
+      'decisions',
+    ]);
+    expect([link.self, link.name, link.swarmId, link.members.length, link.alive, link.waitingVotes]).toEqual([
+      self.self,
+      'alpha',
+      swarmId,
+      1,
+      [self.self],
+      0,
+    ]);
+  });
+
+  it('stops with a farewell, and says nothing after it', async () => {
+    const { link, published, did, scheduler, pump } = await world();
+    await pump(1_000);
+    published.length = 0;
+    const stopping = link.stop();
+    await pump(10_000);
+    await stopping;
+    expect(published.filter(({ topic }) => topic === names.statusTopic).map(({ urgent }) => urgent)).toEqual([true]);
+    expect(did.at(-1)).toBe('stop');
+    published.length = 0;
+    await pump(200_000);
+    expect([published, scheduler.waiting < 100]).toEqual([[], true]);
+  });
+
+  it('tells who sends too much', async () => {
+    const { handlers, log, withBeta } = await world();
+    await withBeta();
+    handlers.flooded(beta.self, 'requests');
+    expect(log.at(-1)).toBe('warn: beta sends too many requests: cut off for a minute');
+  });
+});
+
+describe('who belongs', () => {
+  it('is added by a certificate, once, also where its status came before', async () => {
+    const { link, said, record, store, pump } = await world();
+    expect(said(sealed(beta, 1, statusOf('beta')))).not.toBe('accept');
+    expect(link.members.length).toBe(1);
+    expect([record(certificate(beta, 'beta')), record(certificate(beta, 'beta'))]).toEqual(['accept', 'ignore']);
+    await pump(600);
+    expect(link.members.map(({ peer }) => link.nameOf(peer)).sort()).toEqual(['alpha', 'beta']);
+    expect(link.statuses.get(beta.self)?.status.address).toBe('/at/beta'); // it was kept for a while
+    expect(new TextDecoder().decode(store.content.get(`peer/${beta.self}`))).toBe('/at/beta');
+    expect(record(new Uint8Array([1, 2, 3]))).toBe('reject');
+    expect([link.nameOf(stranger.self), link.roll().length]).toEqual([stranger.self.slice(-8), 2]);
+  });
+
+  it('is removed by a revocation: nothing of it counts, and it is not talked to', async () => {
+    const { link, record, withBeta, log, did, store, pump } = await world();
+    await withBeta();
+    await pump(600);
+    const body = {
+      kind: 'revocation',
+      of: 'member',
+      subject: beta.self,
+      epoch: 0,
+      fromMs: WALL_MS,
+      untilMs: WALL_MS,
+      reason: 'stolen',
+    } as const;
+    expect(record(signRecord(self, swarmId, body, [self]).bytes)).toBe('accept');
+    await pump(600);
+    expect([link.members.length, link.statuses.get(beta.self), store.content.has(`peer/${beta.self}`)]).toEqual([
+      1,
+      undefined,
+      false,
+    ]);
+    expect(log).toContain('info: beta is no member any more: stolen');
+    expect(did).toContain(`disconnect ${beta.self}`);
+  });
+
+  it('is tried where the local network says that it is, and strangers are not', async () => {
+    const { handlers, withBeta, did } = await world();
+    await withBeta();
+    handlers.found(stranger.self, '/x');
+    expect(did.filter((one) => one.startsWith('dial /'))).toEqual([]);
+    handlers.found(beta.self, '/x');
+    expect(did.filter((one) => one.startsWith('dial /'))).toEqual([`dial /x/p2p/${beta.self}`]);
+  });
+});
+
+describe('a status', () => {
+  it('is taken once, of members, and says that they are alive', async () => {
+    const { link, said, record, handlers, log, pump } = await world();
+    record(certificate(beta, 'beta'));
+    handlers.connected(beta.self);
+    await pump(100);
+    const first = sealed(beta, 5, statusOf('beta'));
+    expect([said(first), said(first), said(sealed(beta, 4, statusOf('beta')))]).toEqual(['accept', 'ignore', 'ignore']);
+    await pump(100);
+    expect([log.filter((line) => line.endsWith('beta is alive')).length, link.alive.includes(beta.self)]).toEqual([1, true]);
+    said(sealed(beta, 6, statusOf('beta', { address: '' })));
+    await pump(600);
+    expect(link.statuses.get(beta.self)?.sequence).toBe(6);
+    const forged = sealed(beta, 7, statusOf('beta'));
+    forged[forged.length - 1] = (forged[forged.length - 1] ?? 0) ^ 1;
+    expect(said(forged)).toBe('reject');
+  });
+
+  it('that is a farewell ends its time as a member, until it comes back', async () => {
+    const { link, said, withBeta, store, pump } = await world();
+    await withBeta();
+    said(sealed(beta, 2, statusOf('beta'), 'leave'));
+    await pump(100);
+    expect([link.members.length, link.roll().find(({ peer }) => peer === beta.self)?.state]).toEqual([1, 'left']);
+    await pump(600);
+    expect(store.content.has(`peer/${beta.self}`)).toBe(false);
+    said(sealed(beta, 3, statusOf('beta')));
+    await pump(100);
+    expect(link.alive).toContain(beta.self);
+  });
+
+  it('of its own is published where it is news, and at once', async () => {
+    const { link, published } = await world();
+    link.publish(statusOf('alpha'));
+    link.publish(statusOf('alpha'));
+    const own = published.filter(({ topic }) => topic === names.statusTopic);
+    expect([own.length, own[0]?.urgent, link.statuses.get(self.self)?.status.name]).toEqual([1, true, 'alpha']);
+    link.publish(statusOf('alpha', { conditions: conditions({ Ready: 'False' }) }));
+    expect(published.filter(({ topic }) => topic === names.statusTopic).length).toBe(2);
+  });
+
+  it('of its own from an earlier life that is newer has it go on from there', async () => {
+    const { link, said, published, store, pump } = await world();
+    link.publish(statusOf('alpha'));
+    const before = link.statuses.get(self.self)?.sequence ?? 0;
+    expect(before).toBeGreaterThan(WALL_MS);
+    said(sealed(self, before + 5_000, statusOf('alpha')));
+    await pump(100);
+    link.publish(statusOf('alpha')); // said again, though it is no news
+    expect([link.statuses.get(self.self)?.sequence, published.length > 1]).toEqual([before + 5_001, true]);
+    expect(decodeCbor(store.content.get('status/sequence') as Uint8Array)).toBe(before + 5_000 + 1_000_000);
+    said(sealed(self, before + 9_000, statusOf('alpha'), 'leave'));
+    await pump(100);
+    link.publish(statusOf('alpha'));
+    expect([link.statuses.get(self.self)?.sequence, link.alive]).toEqual([before + 9_001, [self.self]]);
+  });
+
+  it('never has a sequence of before a restart again', async () => {
+    const { link, store } = await world();
+    link.publish(statusOf('alpha'));
+    const before = link.statuses.get(self.self)?.sequence ?? 0;
+    const again = await world(store);
+    again.link.publish(statusOf('alpha'));
+    expect(again.link.statuses.get(self.self)?.sequence).toBe(before + 1_000_000);
+  });
+});
+
+describe('a request', () => {
+  it('goes to whom it is for', async () => {
+    const { handlers, withBeta } = await world();
+    await withBeta();
+    const ask = async (name: 'table' | 'release' | 'renew' | 'sync' | 'token', body = new Uint8Array(3)): Promise<unknown> =>
+      decodeCbor(await handlers.request(names.protocol(name), beta.self, body));
+    expect([await ask('table'), await ask('release')]).toEqual([
+      ['table', beta.self, 3],
+      ['release', beta.self, 3],
+    ]);
+    expect(await ask('renew')).toBeDefined();
+    await expect(ask('token')).rejects.toThrow('only an issuer may ask for this');
+    await expect(ask('sync')).rejects.toThrow('malformed digest');
+    await expect(handlers.request(names.protocol('renew'), stranger.self, new Uint8Array())).rejects.toThrow(
+      'this agent is no issuer',
+    );
+  });
+
+  it('to a member that cannot be reached fails, and is tried', async () => {
+    const { link, did, withBeta } = await world();
+    await withBeta();
+    await expect(link.askOne(beta.self, 'audit', new Uint8Array(), 1_000)).rejects.toThrow('nobody is there');
+    expect(did).toContain(`request audit ${beta.self}`);
+  });
+});
+
+describe('connections', () => {
+  it('are wanted with every member, and made', async () => {
+    const { record, did, pump } = await world();
+    record(certificate(beta, 'beta'));
+    await pump(7_000);
+    expect(did.some((one) => one.startsWith(`dial ${beta.self}`))).toBe(true);
+  });
+
+  it('bring what gossip did not', async () => {
+    const { withBeta, did, its, pump } = await world();
+    await withBeta();
+    expect(did).toContain(`request sync ${beta.self}`);
+    did.length = 0;
+    its.connected = [beta.self];
+    await pump(5_000);
+    expect(did.some((one) => one === `request sync ${beta.self}`)).toBe(true);
+  });
+});
+
+describe('what a pull brings', () => {
+  const pulled = async (
+    envelopes: [Uint8Array, number][],
+    records = [certificate(beta, 'beta'), certificate(gamma, 'gamma')],
+    more = false,
+  ) => {
+    const all = await world();
+    all.its.lacking = [records, envelopes, more];
+    all.its.connected = [beta.self];
+    all.handlers.connected(beta.self);
+    await all.pump(40);
+    const { link, did } = all;
+    const pulls = (): number => did.filter((one) => one.startsWith('request sync')).length;
+    const stateOf = (peer: string) => link.roll().find((one) => one.peer === peer)?.state;
+    return { ...all, pulls, stateOf };
+  };
+
+  it('counts as what gossip would have brought: who belongs, how it is, and when that was heard', async () => {
+    const { link, stateOf, store } = await pulled([[sealed(gamma, 4, statusOf('gamma')), 250]]);
+    expect([link.nameOf(gamma.self), link.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([
+      'gamma',
+      4,
+      'alive',
+    ]);
+    expect(link.statuses.get(gamma.self)?.heardMs).toBe(-250);
+    expect([...store.content.keys()].filter((key) => key.startsWith('roster/') && key.includes(gamma.self)).length).toBe(1);
+  });
+
+  it('of long ago is known, and no sign of life', async () => {
+    const { link, stateOf } = await pulled([[sealed(gamma, 4, statusOf('gamma')), 3_600_000]]);
+    expect([link.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([4, 'joining']);
+  });
+
+  it('of a farewell is one', async () => {
+    const { stateOf } = await pulled([
+      [sealed(gamma, 4, statusOf('gamma')), 100],
+      [sealed(gamma, 5, statusOf('gamma'), 'leave'), 50],
+    ]);
+    expect(stateOf(gamma.self)).toBe('left');
+  });
+
+  it('and was not all has more asked for at once, where it was news', async () => {
+    const news = await pulled([[sealed(gamma, 4, statusOf('gamma')), 1]], undefined, true);
+    await news.pump(60);
+    expect(news.pulls()).toBe(2);
+    await news.pump(200);
+    expect(news.pulls()).toBe(2); // it brought the same again
+  });
+
+  it('that is no record or envelope is passed over', async () => {
+    const { link } = await pulled([[new Uint8Array([1]), 1]], [new Uint8Array([2])]);
+    expect(link.members.length).toBe(1);
+  });
+});
+
+describe('a message', () => {
+  it('that is a probe is answered, and nonsense is not', async () => {
+    const { handlers, withBeta, did, pump } = await world();
+    await withBeta();
+    did.length = 0;
+    handlers.message(names.protocol('probe'), beta.self, encodeProbe({ kind: 'ping', token: 7 }));
+    await pump(10);
+    expect(did).toContain(`send probe ${beta.self}`);
+    did.length = 0;
+    handlers.message(names.protocol('probe'), beta.self, new Uint8Array(3));
+    handlers.message(names.protocol('vote'), beta.self, new Uint8Array(3));
+    await pump(10);
+    expect(did).toEqual([]);
+  });
+
+  it('that asks for what is lacking is answered with what there is', async () => {
+    const { handlers, withBeta, its, pump } = await world();
+    await withBeta();
+    await pump(1_000);
+    const answer = await handlers.request(names.protocol('sync'), beta.self, its.asked);
+    expect(Replica.parseSync(answer)).toMatchObject({ records: [], more: false });
+    const { handlers: newcomers, its: theirs, record, pump: passes } = await world();
+    record(certificate(beta, 'beta'));
+    newcomers.connected(beta.self);
+    await passes(100);
+    const more = Replica.parseSync(await handlers.request(names.protocol('sync'), beta.self, theirs.asked));
+    expect(more.envelopes.length).toBeGreaterThan(0);
+  });
+});
+
+describe('what an agent says of who belongs', () => {
+  it('goes to all at once, and to its disk', async () => {
+    const { link, published, store, withBeta, pump } = await world();
+    await withBeta();
+    published.length = 0;
+    const records = (): string[] =>
+      [...store.content.keys()].filter((key) => key.startsWith('roster/') && key.includes('revocation'));
+    expect(records()).toEqual([]);
+    const revoking = link.admission.revoke(beta.self, 'stolen');
+    await pump(100);
+    await revoking;
+    const own = published.filter(({ topic }) => topic === names.rosterTopic);
+    expect([own.length, own[0]?.urgent, link.members.length, records().length]).toEqual([1, true, 1, 1]);
+  });
+
+  it('that nobody can reach a member is believed of those who say it', async () => {
+    const { link, withBeta, record, said, pump } = await world();
+    await withBeta();
+    record(certificate(gamma, 'gamma'));
+    said(sealed(gamma, 1, statusOf('gamma')), gamma.self);
+    await pump(100);
+    const report = sealEnvelope(beta, swarmId, 'report', 2, encodeReport(beta, new Map([[gamma.self, 'silent']])));
+    expect(said(report.bytes)).toBe('accept');
+    await pump(100);
+    expect(link.accusersOf(gamma.self)).toEqual([beta.self]);
+  });
+
+  it('of before its restart is said again as it is now', async () => {
+    const { said, published, link, withBeta } = await world();
+    await withBeta();
+    link.publish(statusOf('alpha'));
+    const sequence = (link.statuses.get(self.self)?.sequence ?? 0) + 77;
+    published.length = 0;
+    const report = sealEnvelope(self, swarmId, 'report', sequence, encodeReport(self, new Map([[beta.self, 'silent']])));
+    said(report.bytes);
+    expect(published.map(({ topic, urgent }) => [topic, urgent])).toEqual([[names.statusTopic, true]]);
+    expect(parseEnvelope(self, published[0]?.bytes ?? new Uint8Array())).toMatchObject({
+      kind: 'report',
+      sequence: sequence + 1,
+    });
+  });
+});
+
+describe('in a large swarm', () => {
+  it('an agent is connected with some, and dials whom it has a word for', async () => {
+    const { record, did, link, pump } = await world();
+    const others = Array.from({ length: 30 }, (_, i) => cryptoOf(100 + i));
+    for (const [i, one] of others.entries()) record(certificate(one, `m${i}`));
+    await pump(7_000);
+    const dialed = new Set(did.filter((one) => one.startsWith('dial ')).map((one) => one.split(' ')[1]));
+    expect([link.members.length, dialed.size < 30, dialed.size >= 6]).toEqual([31, true, true]);
+  });
+});
