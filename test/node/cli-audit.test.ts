@@ -133,7 +133,7 @@ describe('a proof', () => {
     for (const content of [
       of(proofs.inclusion, { path: [] }),
       of(proofs.consistency, { oldRoot: '0'.repeat(64) }),
-      of(proofs.inclusion, { head: { ...(JSON.parse(of(proofs.inclusion)).head), atMs: 5 } }),
+      of(proofs.inclusion, { head: { ...JSON.parse(of(proofs.inclusion)).head, atMs: 5 } }),
     ]) {
       const { code, out } = await check(content);
       expect([code, out]).toEqual([EXIT.auditBroken, expect.stringMatching(/^NOT valid {2}.+\n$/)]);

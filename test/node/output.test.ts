@@ -32,13 +32,13 @@ describe('a table', () => {
     expect(table(['name', 'n'], [])).toBe('NAME  N');
     expect(
       table(
-        ['n', 'after'],
+        ['figure', 'after'],
         [
           [5, ''],
           ['x', 'y'],
         ],
       ),
-    ).toBe('N  AFTER\n5\nx  y');
+    ).toBe('FIGURE  AFTER\n5\nx       y');
   });
 
   it('shortens the last text to its least before the one before it, and then leaves columns out', () => {

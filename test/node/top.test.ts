@@ -1,11 +1,22 @@
 // The picture of `kalos top`, line by line: what is shown, how much of it where there is little room, and in which order.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { AgentStatus } from '../../node/agent.ts';
 import { renderTop, top } from '../../node/cli/top.ts';
 import type { Overview } from '../../node/query/overview.ts';
 import { fakeAgent } from '../support/fake-agent.ts';
 
 const agent = fakeAgent();
+/** Draws so often, and what comes before each. */
+const drawing = vi.hoisted(() => ({ before: [] as (() => void)[], everyMs: 0 }));
+vi.mock('../../node/cli/quit.ts', () => ({
+  untilQuit: async (everyMs: number, draw: () => Promise<void>) => {
+    drawing.everyMs = everyMs;
+    for (const before of drawing.before) {
+      before();
+      await draw();
+    }
+  },
+}));
 
 const STATUS = {
   name: 'ada',
@@ -149,4 +160,51 @@ it('one picture is printed where there is no terminal', async () => {
   agent.answers['GET /v1/overview'] = OVERVIEW;
   const { code, out } = await agent.run((dir) => top(dir));
   expect([code, out.split('\n').slice(0, 2), out.endsWith('no incidents; q ends this view\n')]).toEqual([0, HEAD, true]);
+});
+
+it('is redrawn each second on a terminal, and what is lost is said above it', async () => {
+  const terminal = { isTTY: true, columns: 40, rows: 12 };
+  const before = Object.fromEntries(
+    Object.keys(terminal).map((key) => [key, Object.getOwnPropertyDescriptor(process.stdout, key)]),
+  );
+  for (const [key, value] of Object.entries(terminal))
+    Object.defineProperty(process.stdout, key, { value, configurable: true, writable: true });
+  agent.answers['GET /v1/status'] = STATUS;
+  agent.answers['GET /v1/overview'] = OVERVIEW;
+  drawing.before = [
+    () => undefined,
+    () => {
+      agent.answers['GET /v1/status'] = { ...STATUS, name: 'bob' };
+    },
+    () => delete agent.answers['GET /v1/status'],
+  ];
+  let raw = '';
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    raw += text;
+    return true;
+  });
+  try {
+    expect(await top(agent.directory)).toBe(0);
+  } finally {
+    write.mockRestore();
+    for (const [key, old] of Object.entries(before))
+      if (old === undefined) delete (process.stdout as unknown as Record<string, unknown>)[key];
+      else Object.defineProperty(process.stdout, key, old);
+  }
+  expect([raw.startsWith('\u001b[?1049h\u001b[?25l\u001b[H'), raw.endsWith('\u001b[J\u001b[?25h\u001b[?1049l')]).toEqual([
+    true,
+    true,
+  ]);
+  const pictures = raw.split('\u001b[H').slice(1);
+  const lines = pictures.map(
+    (one) =>
+      one
+        .split('\u001b[J')[0]
+        ?.split('\u001b[K')
+        .map((line) => line.trim()) ?? [],
+  );
+  expect(lines.map(([first = '']) => first.slice(0, 5))).toEqual(['ada  ', 'bob  ', 'no ro']);
+  expect(lines.map(({ length }) => length - 1)).toEqual([12, 12, 12]);
+  expect(lines[2]?.[1]).toMatch(/^bob {2}up/); // the newest that is known
+  expect([drawing.everyMs, Math.max(...lines.flat().map((line) => line.length))]).toEqual([1_000, 40]);
 });
