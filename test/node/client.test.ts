@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { callAgent, follow, pagesOf, type Whom } from '../../node/api/client.ts';
+import { callAgent, callForAll, follow, pagesOf, type Whom } from '../../node/api/client.ts';
 import { KalosClient } from '../../node/sdk/client.ts';
 
 let respond: (request: IncomingMessage, response: ServerResponse) => void;
@@ -125,7 +125,20 @@ describe('a list', () => {
     const pages: unknown[] = [];
     for await (const page of pagesOf({ address }, '/v1/x')) pages.push(page);
     expect(pages).toEqual([[1, 2], [3]]);
-    expect(asked.map(({ route }) => route)).toEqual(['GET /v1/x?limit=500', 'GET /v1/x?limit=500&cursor=a%2Fb']);
+    expect(await callForAll({ address }, '/v1/y')).toEqual([1, 2, 3]);
+    expect(asked.slice(0, 2).map(({ route }) => route)).toEqual(['GET /v1/x?limit=500', 'GET /v1/x?limit=500&cursor=a%2Fb']);
+  });
+});
+
+describe('an answer', () => {
+  it('is whole where a letter comes in two parts', async () => {
+    const bytes = Buffer.from(JSON.stringify({ name: 'ü' }));
+    const half = bytes.indexOf(0xc3) + 1;
+    respond = (_, response) => {
+      response.write(bytes.subarray(0, half));
+      setImmediate(() => response.end(bytes.subarray(half)));
+    };
+    expect(await callAgent({ address }, 'GET', '/v1/x')).toEqual({ name: 'ü' });
   });
 });
 
@@ -143,6 +156,10 @@ describe('what changes', () => {
     events(': listening\n\nevent: x\ndata: {"a', '":1}\n\n: still here\n\nevent: x\nda', 'ta: 2\n\ndata: 3');
     await follow({ address }, '/v1/watch/x', (data) => heard.push(data));
     expect(heard).toEqual([{ a: 1 }, 2]);
+    heard.length = 0;
+    events('data: 1\n\ndata: 2\n\n');
+    await follow({ address }, '/v1/watch/x', (data) => heard.push(data));
+    expect(heard).toEqual([1, 2]);
   });
 
   it('ends where the signal says so, and fails where it is refused', async () => {
@@ -155,6 +172,8 @@ describe('what changes', () => {
       code: 'not-found',
       message: 'no topic x',
     });
+    respond = (_, response) => void response.writeHead(404).end('data: 1\n\n');
+    await expect(follow({ address }, '/v1/watch/x', (data) => heard.push(data))).rejects.toBeInstanceOf(SyntaxError);
     expect(heard).toEqual([]);
     respond = (_, response) => void response.destroy();
     await expect(follow({ address }, '/v1/watch/x', () => undefined)).rejects.toMatchObject({ code: 'io' });
