@@ -131,6 +131,13 @@ describe('what the swarm has decided', () => {
       ],
     ]);
     expect(sent()).toEqual([['/v1/nova/read', { read: 'lease' }]]);
+    const roster = { epoch: 4, members: 1, isSame: true };
+    agent.answers['POST /v1/nova/read'] = { ...answer, roster };
+    const of = async (): Promise<string | undefined> =>
+      linesOf((await agent.run((dir) => novaStatus(dir, 'lease', 'table'))).out)[2];
+    expect(await of()).toBe('roster epoch 4: 1 member, as this agent knows it');
+    agent.answers['POST /v1/nova/read'] = { ...answer, roster: { ...roster, isSame: false } };
+    expect(await of()).toBe('roster epoch 4: 1 member, this agent knows another');
     agent.answers['POST /v1/nova/read'] = { ...answer, coordinator: null };
     expect((await agent.run((dir) => novaStatus(dir, 'lease', 'json'))).code).toBe(EXIT.noQuorum);
   });

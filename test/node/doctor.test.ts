@@ -133,6 +133,8 @@ describe('the policy of an actuator', () => {
     expect(mended.mended).toContain(`mended actuator: write ${file}, which allows nothing yet, with examples`);
     expect([statSync(file).mode & 0o777, readFileSync(file, 'utf8')]).toEqual([0o600, expect.stringContaining('# allow path')]);
     expect(mended.of('actuator')).toEqual(['ok', `its policy is ${file}`, null]);
+    expect((await examined(path, { fix: true, dryRun: false })).mended).toEqual(['nothing can be mended from here']);
+    expect(mended.of('state disk')).toEqual(['ok', expect.stringMatching(/^[\d.]+ [KMGT]iB free$/), null]);
     writeFileSync(file, 'allow nonsense\n');
     const wrong = await examined(path);
     expect([wrong.code, wrong.of('actuator')?.[0]]).toEqual([EXIT.degraded, 'broken']);
