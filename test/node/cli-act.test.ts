@@ -142,7 +142,7 @@ describe('kalos silence', () => {
     expect((await agent.run((dir) => silence(dir, { reason: '' }, 'csv'))).out).toBe('id,policy,target,where,until,why\n');
   });
 
-  it('of the swarm has an id of 32 hex digits: any other is this machine’s', async () => {
+  it('of the swarm has an id of 32 hex digits, each other one is this machine’s', async () => {
     const [swarms, longer] = ['0'.repeat(32), `${'0'.repeat(32)}a`];
     agent.answers['POST /v1/swarm-silences/lift'] = {};
     agent.answers[`POST /v1/silences/${longer}/lift`] = {};

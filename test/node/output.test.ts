@@ -61,6 +61,41 @@ describe('a table', () => {
   });
 });
 
+describe('a table that does not fit', () => {
+  const [one, two, three] = [111_111_111_111_111, 222_222_222_222_222, 333_333_333_333_333]; // 15 digits each
+  const row = (cells: unknown[], width: number): string | undefined =>
+    table(
+      cells.map((_, nth) => 'abcd'[nth] ?? ''),
+      [cells],
+      width,
+    ).split('\n')[1];
+
+  it('leaves numbers out whole, the last first, with a mark that has room of its own; the first column stays', () => {
+    expect([50, 49, 48, 35, 34, 18, 17].map((width) => row([one, two, three], width))).toEqual([
+      `${one}  ${two}  ${three}`,
+      `${one}  ${two}  ${three}`,
+      `${one}  ${two}  …`,
+      `${one}  ${two}  …`,
+      `${one}  …`,
+      `${one}  …`,
+      `${one} …`.slice(0, 17),
+    ]);
+  });
+
+  it('gives the room of what was left out to the first texts, as much as they need', () => {
+    const [a, b] = ['a'.repeat(20), 'b'.repeat(20)];
+    expect(row([a, one, two], 30)).toBe(`${'a'.repeat(9)}…  ${one}  …`);
+    expect(row([a, b, one, two], 40)).toBe(`${'a'.repeat(11)}…  ${'b'.repeat(5)}…  ${one}  …`);
+    expect(row(['a'.repeat(8), b, one, two], 47)).toBe(`${'a'.repeat(8)}  ${'b'.repeat(16)}…  ${one}  …`);
+  });
+
+  it('shortens headers as texts where there are no rows', () => {
+    const headers = ['a'.repeat(20), 'b'.repeat(20)];
+    expect(table(headers, [], 30)).toBe(`${'A'.repeat(15)}…  ${'B'.repeat(11)}…`);
+    expect(table(headers, [[1, null]], 30).split('\n')[0]).toBe(`${'A'.repeat(20)}  …`);
+  });
+});
+
 describe('a text', () => {
   it('holds nothing that a terminal obeys', () => {
     const obeyed = [

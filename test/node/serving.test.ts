@@ -107,6 +107,28 @@ const said = async (path: string, asking?: Asking): Promise<string> => {
 };
 const bearing = (token: string) => ({ authorization: `Bearer ${token}` });
 
+describe('where the API listens', () => {
+  const none = { certificate: undefined, key: undefined };
+
+  it('may be taken on loopback, as by another agent; else it is an error', async () => {
+    expect(await serveHttp(agent, { listen: `127.0.0.1:${port}`, ...none })).toBeUndefined();
+    // An address for documents, which no machine has.
+    await expect(serveHttp(agent, { listen: '192.0.2.1:0', ...none })).rejects.toMatchObject({
+      ...{ code: 'io', message: expect.stringContaining('the API cannot listen on 192.0.2.1:0: ') },
+      hint: 'choose another with api.listen',
+    });
+    await expect(serveHttp(agent, { listen: '127.0.0.1:0', certificate: '/nowhere', key: '/nowhere' })).rejects.toMatchObject({
+      ...{ code: 'config', message: expect.stringContaining("the API's certificate or key cannot be read: ") },
+    });
+    await expect(serveApi(agent, join(directory, 'nowhere', 'sock'))).rejects.toMatchObject({
+      ...{ code: 'io', message: expect.stringContaining(`cannot create the socket ${join(directory, 'nowhere', 'sock')}: `) },
+    });
+    await expect(serveApi(agent, directory)).rejects.toMatchObject({
+      ...{ code: 'io', message: expect.stringContaining(`cannot remove ${directory}, which is in the place of`) },
+    });
+  });
+});
+
 describe('who asks over HTTP', () => {
   const BEYOND = '403 this needs a token of scope operate: kalos api-token create --scope operate';
   const WHO = '401 a token is needed: make one on the machine with kalos api-token create';
@@ -233,6 +255,12 @@ describe('a request', () => {
     expect(await waiting).toBe(`503 ${why} is carried out once it accepts them; free space there (df DIR; df -i DIR)`);
   });
 
+  it('for the description of the API is answered with it', async () => {
+    const { status: code, body } = await ask('/v1/openapi.json?x=1');
+    const { openapi, info } = JSON.parse(body) as { openapi: string; info: { version: string } };
+    expect([code, openapi, info.version]).toEqual([200, '3.1.0', '9']);
+  });
+
   it('whose route fails is answered as a mistake of the agent', async () => {
     expect(await owner('/v1/overview')).toMatch(/^500 .*overview is not a function/);
     expect(await said('/v1/overview')).toMatch(/^500 TypeError: .*overview is not a function/);
@@ -268,6 +296,15 @@ describe('news', () => {
       { atMs: expect.any(Number), topic: 'conditions', subject: 'New', text: 'True', data: {} },
     ]);
     response.destroy();
+  });
+
+  it('says now and then that it is still there, and nothing is left once nobody listens', async () => {
+    const { response, heard } = await listen('/v1/watch/conditions', 'http');
+    await passUntil(() => heard().startsWith(': listening\n\n'));
+    const timers = vi.getTimerCount();
+    await passUntil(() => heard().includes(': still here\n\n'));
+    response.destroy();
+    await passUntil(() => vi.getTimerCount() === timers - 2);
   });
 
   it('is of a topic that there is', async () => {
