@@ -205,12 +205,12 @@ class Signals {
 }
 
 /** What a program reads in place of the welcome. */
-function upLine({ agent, directory, page }: RunningNode): string {
+export function upLine({ agent, directory, page }: RunningNode): string {
   const { version, name, mode, swarmId, addresses } = agent.status();
   return `KALOS ${version}: agent ${name} is up in ${directory.path}, swarm ${swarmId.slice(0, 8)}, mode ${mode}, listens ${addresses[0] ?? 'nowhere'}${page === undefined ? '' : `, page ${page}`}`;
 }
 
-function welcome({ agent, directory, sensorFallback, page, founded }: RunningNode): string {
+export function welcome({ agent, directory, sensorFallback, page, founded }: RunningNode): string {
   const status = agent.status();
   const kalos = commandName();
   const address = status.addresses[0] ?? '(no address)';
