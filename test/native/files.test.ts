@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { buildSanitized, type RawClient, TestActuator } from '../support/actuator.ts';
+import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
 
 const [OK, NOT_FOUND, REFUSED] = [0, 1, 3];
 const LONG_MS = 60_000;
@@ -37,7 +37,7 @@ async function begin(): Promise<void> {
   agent = await test.agent();
 }
 beforeAll(async () => {
-  buildSanitized();
+  buildPlain();
   mkdirSync(top);
   await begin();
 });

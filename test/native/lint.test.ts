@@ -2,12 +2,12 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildSanitized, runActuator, TestActuator } from '../support/actuator.ts';
+import { buildPlain, runActuator, TestActuator } from '../support/actuator.ts';
 
 const test = new TestActuator(true);
 const data = join(test.directory, 'data');
 beforeAll(() => {
-  buildSanitized();
+  buildPlain();
   mkdirSync(data);
   writeFileSync(join(data, 'plain'), '');
   writeFileSync(join(data, 'tool'), '');

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Primitive } from '../../swarm/ports/actuator.ts';
-import { buildSanitized, type RawClient, runActuator, TestActuator } from '../support/actuator.ts';
+import { buildPlain, type RawClient, runActuator, TestActuator } from '../support/actuator.ts';
 import { kalos } from '../support/agents.ts';
 
 const REFUSED = { ok: false, code: 'refused' };
@@ -14,7 +14,7 @@ const tests: TestActuator[] = [];
 afterEach(async () => {
   for (const test of tests.splice(0)) await test.stop();
 });
-beforeAll(buildSanitized);
+beforeAll(buildPlain);
 
 /** `DATA` in the policy is a directory of the test's own. */
 async function make(policy: string): Promise<{ test: TestActuator; data: string; client: ActuatorClient }> {
@@ -213,7 +213,7 @@ describe('what may be read', () => {
 
 describe('the linter', () => {
   it('says by doctor of each rule what it makes possible', async () => {
-    const test = new TestActuator();
+    const test = new TestActuator(true);
     tests.push(test);
     const file = join(test.directory, 'policy');
     writeFileSync(file, 'allow unit nginx.service\nallow user root\n', { mode: 0o600 });
@@ -228,7 +228,7 @@ describe('the linter', () => {
   });
 
   it('names the line that is wrong, and doctor says what is as good as root', async () => {
-    const test = new TestActuator();
+    const test = new TestActuator(true);
     tests.push(test);
     const file = join(test.directory, 'actuator.policy');
     writeFileSync(file, 'allow path /srv/x\nallow everything\n', { mode: 0o600 });
@@ -369,6 +369,7 @@ describe('a path', () => {
       'allow path /boot/x',
       'allow path /var',
       'protect path /srv/a/kept',
+      'protect path /dev/shm/x/kept',
     ];
     await test.start({ policy: `${rules.join('\n')}\n` });
     agent = await test.agent();
@@ -414,6 +415,8 @@ describe('a path', () => {
     ['/home/u/a/.x', BOTH],
     ['/home/.x', NEITHER],
     ['/dev/shm/x/f', BOTH],
+    ['/dev/shm/x/kept', NEITHER],
+    ['/dev/shm/x/kept/f', NEITHER],
     ['/dev/mapper/f', NEITHER],
     ['/etc/hosts', BOTH],
     ['/etc/shadow', NEITHER],

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildSanitized, type RawClient, TestActuator } from '../support/actuator.ts';
+import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
 
 const [OK, NOT_FOUND, GONE, REFUSED] = [0, 1, 2, 3];
@@ -23,7 +23,7 @@ let agent: RawClient;
 let child: ChildProcess;
 let process_: [number, number];
 beforeAll(async () => {
-  buildSanitized();
+  buildPlain();
   mkdirSync(data);
   writeFileSync(systemctl, `#!/bin/sh\necho "$@" > ${join(programs, 'told')}\n`);
   chmodSync(systemctl, 0o755);

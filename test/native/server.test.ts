@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildSanitized, type RawClient, TestActuator } from '../support/actuator.ts';
+import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
 
 const [OK, NOT_FOUND, GONE, REFUSED, FAILED] = [0, 1, 2, 3, 4];
@@ -16,7 +16,7 @@ const test = new TestActuator(true);
 const data = join(test.directory, 'data');
 const raws: RawClient[] = [];
 beforeAll(async () => {
-  buildSanitized();
+  buildPlain();
   mkdirSync(data);
   await test.start({ policy: `allow path ${data}\nallow process node\n` });
 });

@@ -14,10 +14,12 @@ import { patient } from './patience.ts';
 
 const { root } = findPackage();
 
+const build = (...options: string[]): void =>
+  void execFileSync(process.execPath, [join(root, 'scripts', 'build-native.mjs'), ...options], { stdio: 'inherit' });
 /** Builds what the tests need, once; fresh builds are left alone. */
-export function buildSanitized(): void {
-  execFileSync(process.execPath, [join(root, 'scripts', 'build-native.mjs'), '--sanitize'], { stdio: 'inherit' });
-}
+export const buildSanitized = (): void => build('--sanitize');
+/** What `new TestActuator(true)` needs. */
+export const buildPlain = (): void => build();
 
 export const FUZZER = join(root, 'native', 'build', 'fuzz');
 const MEMORY = '/dev/shm';
