@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { buildPlain, runActuator, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
 
@@ -196,6 +197,22 @@ describe('its end', () => {
     await eventually('a ping', () => readFileSync(device, 'latin1') === '\0');
     await test.kill('SIGTERM');
     expect(readFileSync(device, 'latin1')).toBe('\0V');
+  });
+});
+
+describe('stalls of an agent', () => {
+  const stall = (nth: number): unknown[] => [nth, 30_000, nth % 2, `stall ${nth}`];
+  const stalls = async () => (await (await test.raw()).ask('stalls')).value;
+
+  it('are told of an earlier life too, as far as its record can be read', async () => {
+    mkdirSync(test.state);
+    writeFileSync(join(test.state, 'stalls'), encodeCbor([stall(1), [1, 2, 3], stall(2)]));
+    await test.start();
+    expect(await stalls()).toEqual([stall(1), stall(2)]);
+    await test.kill();
+    writeFileSync(join(test.state, 'stalls'), 'no record');
+    await test.start();
+    expect(await stalls()).toEqual([]);
   });
 });
 

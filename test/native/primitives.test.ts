@@ -1,6 +1,6 @@
 // What each primitive and each read takes, and what is said of what it does not take: nothing of it is done. And what is done with a
 // process and a service by them.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,7 @@ beforeAll(async () => {
     'allow unit web.service',
     'allow unit sshd.service',
     'allow program /bin/echo',
+    'allow program /bin/sleep',
     'allow process sleep',
   ];
   await test.start({ policy: `${policy.join('\n')}\n`, arguments: ['--systemctl', systemctl] });
@@ -234,6 +235,148 @@ describe('what is done', () => {
     await eventually('what it says', () => existsSync(log) && readFileSync(log, 'utf8') === 'a b\n');
     expect(await agent.ask('undo', 'echo', 'enough')).toMatchObject({ code: OK, message: '' });
     expect(await done(['spawn.end'])).toEqual([OK, '']); // of a key that never was
+  });
+});
+
+describe('a program that is spawned', () => {
+  it('is ended when its time is over', async () => {
+    await agent.ask('arm', 'brief', LONG_MS, [[['spawn', '', ['/bin/sleep', '600'], 60], ['spawn.end']]]);
+    expect(await agent.ask('apply', 'brief', 0)).toMatchObject({ code: OK });
+    const state = async () =>
+      ((await agent.ask('services')).value as unknown[][]).find(([name]) => name === 'spawn.brief-0')?.[1];
+    expect(await state()).toBe('running');
+    await eventually('its end', async () => (await state()) === 'stopped');
+  });
+});
+
+const NFT = existsSync('/usr/sbin/nft');
+describe('a network', () => {
+  const own = new TestActuator(true);
+  const alone = process.getuid?.() === 0;
+  let asker: RawClient;
+  beforeAll(async () => {
+    await own.start({ policy: 'allow net\n', under: alone ? ['unshare', '--net'] : [] });
+    asker = await own.agent();
+  });
+  afterAll(() => own.stop());
+
+  it.skipIf(!NFT).each([
+    ['192.0.2.1', true],
+    ['192.0.2.0/24', true],
+    ['192.0.2.0/8', true],
+    ['192.0.2.1/32', true],
+    ['2001:db8::1', true],
+    ['2001:db8::/8', true],
+    ['2001:db8::1/128', true],
+    ['128.0.0.1', true],
+    ['192.0.2.0/7', false],
+    ['192.0.2.0/33', false],
+    ['2001:db8::/129', false],
+    ['2001:db8::/7', false],
+    ['127.0.0.1', false],
+    ['127.1.2.3/8', false],
+    ['192.0.2.0/', false],
+    ['192.0.2.0/2x', false],
+    ['192.0.2.0/ 24', false],
+    ['192.0.2.0/-8', false],
+    ['192.0.2', false],
+    ['example', false],
+    ['', false],
+  ])('%s can be blocked: %s', async (address, can) => {
+    const { code, message } = await asker.ask('try', [
+      [
+        ['net.block', address],
+        ['net.unblock', address],
+      ],
+    ]);
+    const refused = [REFUSED, `${address}: not an address, or one too wide`];
+    expect([code, message]).toEqual(can ? [OK, ''] : refused);
+  });
+
+  it.skipIf(!NFT || !alone)('is blocked in a table of its own, both ways, until that is undone', async () => {
+    const rules = (): string =>
+      execFileSync('nsenter', ['-t', String(own.process?.pid), '-n', '/usr/sbin/nft', 'list', 'table', 'inet', 'kalos'], {
+        encoding: 'utf8',
+      });
+    for (const [id, address, set] of [
+      ['v4', '192.0.2.0/24', 'blocked4'],
+      ['v6', '2001:db8::1', 'blocked6'],
+    ] as const) {
+      await asker.ask('arm', id, LONG_MS, [
+        [
+          ['net.block', address],
+          ['net.unblock', address],
+        ],
+      ]);
+      expect(await asker.ask('apply', id, 0)).toMatchObject({ code: OK, message: '' });
+      expect(rules()).toMatch(new RegExp(`set ${set} \\{[^}]*elements = \\{ ${address} \\}`));
+    }
+    for (const rule of ['ip saddr @blocked4', 'ip6 saddr @blocked6', 'ip daddr @blocked4', 'ip6 daddr @blocked6'])
+      expect(rules().split(`${rule} drop`).length).toBe(2);
+    expect(await asker.ask('undo', 'v4', 'x')).toMatchObject({ code: OK });
+    expect([rules().includes('192.0.2.0'), rules().includes('2001:db8::1')]).toEqual([false, true]);
+  });
+});
+
+describe('what takes leave', () => {
+  const own = new TestActuator(true);
+  let asker: RawClient;
+  beforeAll(async () => {
+    const rules = [
+      'allow process sleep',
+      'certify net',
+      'certify process sleep',
+      'certify service one',
+      'certify unit web.service',
+    ];
+    const more = ['certify program /bin/echo', 'certify sysctl vm.x', 'certify block none0', 'certify path /srv/kept'];
+    await own.start({ policy: `${[...rules, ...more].join('\n')}\n` });
+    asker = await own.agent();
+  });
+  afterAll(() => own.stop());
+
+  it.each<[unknown[], string]>([
+    [['service.start', 'one'], 'service one'],
+    [['service.stop', 'one'], 'service one'],
+    [['cgroup.write', 'one', 'cpu', 1], 'service one'],
+    [['unit', 'stop', 'web.service'], 'unit web.service'],
+    [['spawn', '', ['/bin/echo'], 1], 'program /bin/echo'],
+    [['sysctl.write', 'vm.x', '1'], 'sysctl vm.x'],
+    [['block.write', 'none0', 'scheduler', 'x'], 'block none0'],
+    [['file.replace', '/srv/kept', PLAIN, -1], 'path /srv/kept'],
+    [['file.remove', '/srv/kept/f'], 'path /srv/kept'],
+    [['file.recall', '/srv/kept/f', 'x'], 'path /srv/kept'],
+    [['file.restore', '/srv/kept/f'], 'path /srv/kept'],
+    [['file.return', '/srv/kept/f'], 'path /srv/kept'],
+    [['file.rotate', '/srv/kept/f', 1], 'path /srv/kept'],
+    [['file.unrotate', '/srv/kept/f', 1], 'path /srv/kept'],
+    [['files.hide', '/srv', ['a', 'kept']], 'path /srv/kept'],
+    [['files.show', '/srv/kept', ['a']], 'path /srv/kept'],
+    [['net.block', '192.0.2.1'], 'net '],
+    [['net.unblock', '192.0.2.1'], 'net '],
+  ])('%j does, by the rule for %s', async (primitive, rule) => {
+    const message = `it takes leave (certify ${rule}): this actuator has nobody to judge it (--judge)`;
+    expect(await asker.ask('arm', 'a', LONG_MS, [[primitive, []]])).toMatchObject({ code: REFUSED, message });
+  });
+
+  it('is a process by its name, and nothing that the rules do not name', async () => {
+    const message = 'it takes leave (certify process sleep): this actuator has nobody to judge it (--judge)';
+    const [pid, ticks] = process_;
+    for (const primitive of [
+      ['process.signal', pid, ticks, 'CONT'],
+      ['process.end', pid, ticks, 1],
+      ['process.nice', pid, ticks, 1],
+      ['process.ioprio', pid, ticks, 2, 1],
+      ['process.limit', pid, ticks, 'core', 1, 1],
+    ])
+      expect(await asker.ask('arm', 'a', LONG_MS, [[primitive, []]])).toMatchObject({ code: REFUSED, message });
+    for (const primitive of [
+      ['file.remove', '/srv/keptx'],
+      ['files.hide', '/srv', ['a']],
+      ['unit', 'stop', 'db.service'],
+    ])
+      expect((await asker.ask('arm', 'a', LONG_MS, [[primitive, []]])).message).not.toContain('leave');
+    expect(await asker.ask('arm', 'a', LONG_MS, [[['spawn.end'], []]])).toMatchObject({ code: OK });
   });
 });
 
