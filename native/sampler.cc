@@ -72,7 +72,8 @@ ssize_t read_file(int dir, const char *path, char *buffer, size_t size) {
 			break;
 	}
 	close(fd);
-	while (length == size - 1 && length > 0 && buffer[length - 1] != '\n')
+	bool cut = length == size - 1;
+	while (cut && length > 0 && buffer[length - 1] != '\n')
 		length--;
 	buffer[length] = '\0';
 	return static_cast<ssize_t>(length);

@@ -267,7 +267,8 @@ std::string Policy::protection_of_path(const std::string &path, bool reads) cons
 	std::string hidden = hidden_of_home(path);
 	if (!hidden.empty() && (!reads || is_within(path, "/root")))
 		return hidden;
-	auto keeps = [&](const std::string &kept) { return (is_within(path, kept) && !is_within(path, kSharedMemory)) || is_within(kept, path); };
+	bool shared = is_within(path, kSharedMemory); // out of /dev, not out of what is kept beneath it
+	auto keeps = [&](const std::string &kept) { return (is_within(path, kept) && (!shared || is_within(kept, kSharedMemory))) || is_within(kept, path); };
 	for (const std::string &kept : secret_paths_)
 		if (keeps(kept))
 			return kept;

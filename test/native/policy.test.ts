@@ -1,12 +1,12 @@
 // From the side of an agent that was taken over, with a policy that is wide: nothing through which it would become root or cut the machine off;
 // single files, and what may only be read; and what the linter says of a policy before it is in force. Nothing outside its directory is touched.
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Primitive } from '../../swarm/ports/actuator.ts';
-import { buildSanitized, TestActuator } from '../support/actuator.ts';
+import { buildPlain, type RawClient, runActuator, TestActuator } from '../support/actuator.ts';
 import { kalos } from '../support/agents.ts';
 
 const REFUSED = { ok: false, code: 'refused' };
@@ -14,11 +14,11 @@ const tests: TestActuator[] = [];
 afterEach(async () => {
   for (const test of tests.splice(0)) await test.stop();
 });
-beforeAll(buildSanitized);
+beforeAll(buildPlain);
 
 /** `DATA` in the policy is a directory of the test's own. */
 async function make(policy: string): Promise<{ test: TestActuator; data: string; client: ActuatorClient }> {
-  const test = new TestActuator();
+  const test = new TestActuator(true);
   tests.push(test);
   const data = join(test.directory, 'data');
   mkdirSync(data);
@@ -212,49 +212,23 @@ describe('what may be read', () => {
 });
 
 describe('the linter', () => {
-  const judged = async (policy: string): Promise<Record<string, string>> => {
-    const test = new TestActuator();
+  it('says by doctor of each rule what it makes possible', async () => {
+    const test = new TestActuator(true);
     tests.push(test);
-    const [file, data] = [join(test.directory, 'policy'), join(test.directory, 'app')];
-    mkdirSync(data);
-    writeFileSync(join(data, 'tool'), '');
-    chmodSync(join(data, 'tool'), 0o755);
-    writeFileSync(file, policy.replaceAll('DATA', data), { mode: 0o600 });
+    const file = join(test.directory, 'policy');
+    writeFileSync(file, 'allow unit nginx.service\nallow user root\n', { mode: 0o600 });
     const { stdout, code } = await kalos('doctor', '--policy', file, '-o', 'json');
     expect(code).toBe(0);
-    const { rules } = JSON.parse(stdout) as { rules: { rule: string; allows: string }[] };
-    return Object.fromEntries(rules.map(({ rule, allows }) => [rule.replaceAll(data, 'DATA'), allows.replaceAll(data, 'DATA')]));
-  };
-
-  it.each([
-    ['allow path /etc', /^the agent can replace.*; with this the agent can become root, through a file/],
-    ['allow path /etc/cron.d', /^allows nothing: \/etc\/cron.d is protected/],
-    ['allow path DATA', /^the agent can replace, rotate and remove whatever lies in it$/],
-    ['allow path DATA/tool', /^allows nothing: it is no directory; for a single file: allow file DATA\/tool$/],
-    [
-      'allow file DATA/tool',
-      /^the agent can replace, rotate and remove this file; with this the agent can become root where root runs it$/,
-    ],
-    ['allow file DATA', /^allows nothing: it is a directory/],
-    ['allow file /etc/shadow', /^allows nothing: \/etc\/shadow is protected/],
-    ['allow read /etc', /^the agent can read it/],
-    ['allow program /usr/bin/ionice', /^the agent can run any program by it: with this the agent can become root/],
-    ['allow program /usr/bin/python3.11', /any program by it/],
-    ['allow program /usr/bin/uptime', /^the agent can run it, with arguments of its choice$/],
-    ['allow user root', /with this the agent can become root/],
-    ['allow sysctl kernel.', /weaken the whole machine.*name the keys/],
-    ['allow sysctl kernel.core_pattern', /^allows nothing/],
-    ['allow process sshd', /^allows nothing: it is protected/],
-    ['allow unit nginx.service', /^the agent can start, stop and restart it$/],
-    ['allow unit ssh.service', /; stopped, it shuts people out or cuts the machine off$/],
-    ['allow unit getty@tty1.service', /; stopped, it shuts people out/],
-    ['allow net', /^the agent can block traffic/],
-  ])('says of %s what it makes possible', async (rule, words) => {
-    expect((await judged(`${rule}\n`))[rule]).toMatch(words);
+    expect(JSON.parse(stdout)).toMatchObject({
+      rules: [
+        { rule: 'allow unit nginx.service', allows: 'the agent can start, stop and restart it' },
+        { rule: 'allow user root', allows: expect.stringContaining('with this the agent can become root') },
+      ],
+    });
   });
 
   it('names the line that is wrong, and doctor says what is as good as root', async () => {
-    const test = new TestActuator();
+    const test = new TestActuator(true);
     tests.push(test);
     const file = join(test.directory, 'actuator.policy');
     writeFileSync(file, 'allow path /srv/x\nallow everything\n', { mode: 0o600 });
@@ -262,5 +236,225 @@ describe('the linter', () => {
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('line 2')]);
     writeFileSync(file, 'allow user root\n', { mode: 0o600 });
     expect((await kalos('doctor', '--dir', test.directory)).stdout).toContain('the agent can become root by allow user root');
+  });
+});
+
+describe('a rule', () => {
+  const test = new TestActuator(true);
+  afterAll(() => test.stop());
+  const judged = (text: string) => {
+    writeFileSync(test.policyFile, text, { mode: 0o600 });
+    const { code, said } = runActuator('--check-policy', test.policyFile);
+    return [code, said.split('\n')[0]?.replaceAll(test.policyFile, 'FILE')];
+  };
+  const NO_RULE = 'no such rule: allow|deny|protect|certify KIND NAME, or swarm ID';
+  const NO_NAME = 'a rule needs a name: an empty one never means all';
+  const NO_PATH = 'not an absolute path without . and ..';
+
+  it.each([
+    'allow net',
+    'swarm 0a-b',
+    'certify net',
+    'certify service web',
+    'certify unit web.service',
+    'certify program /bin/x',
+    'certify process x',
+    'certify sysctl vm.x',
+    'certify block sda',
+    'certify path /srv/x',
+    'protect process x',
+    'protect path /srv/x',
+    'deny path /srv/x',
+    'deny file /srv/x',
+    'allow read /srv/x',
+    'allow block sda',
+    'allow program /bin/x',
+    'allow user x',
+    'allow process x',
+    'allow process-user x',
+    'allow unit a_b-c.d@e:f9',
+    'allow sysctl vm.',
+    'allow sysctl net.ipv4.conf.x/1.mtu',
+    `allow unit ${'x'.repeat(64)}`,
+    `allow path /${'x'.repeat(255)}`,
+    `allow path /${'a'.repeat(254)}/${'b'.repeat(254)}/${'c'.repeat(254)}/${'d'.repeat(255)}/${'e'.repeat(2)}`,
+    'allow path /a/.b/..c',
+    'allow path /a',
+    '# comment',
+    '  \t\r# comment',
+    ' \t\r',
+    '',
+  ])('%s is one', (rule) => {
+    expect(judged(`${rule}\n`)).toEqual([0, 'FILE: good']);
+  });
+
+  it.each([
+    ['allow path /srv x', 'too many words'],
+    ['allow net x', NO_RULE],
+    ['deny net', NO_NAME],
+    ['allow', NO_NAME],
+    ['allow path', NO_NAME],
+    ['swarm', NO_NAME],
+    ['swarm -x', NO_NAME],
+    ['swarm a b', NO_RULE],
+    ['certify file /srv/x', NO_RULE],
+    ['certify read /srv/x', NO_RULE],
+    ['protect unit x', NO_RULE],
+    ['allow service x', NO_RULE],
+    ['permit path /srv/x', NO_RULE],
+    ['protect net', NO_NAME],
+    ['certify swarm', NO_NAME],
+    ['allow path /a/*', 'names are exact: no wildcards'],
+    ['allow path /a/?', 'names are exact: no wildcards'],
+    ['allow path /a/[b', 'names are exact: no wildcards'],
+    ['allow unit a/b', 'not a plain name'],
+    ['allow unit -a', 'not a plain name'],
+    ['allow unit .a', 'not a plain name'],
+    ['allow unit a+b', 'not a plain name'],
+    [`allow unit ${'x'.repeat(65)}`, 'not a plain name'],
+    ['allow sysctl a/b.c', 'not a plain name'],
+    ['allow sysctl a.b/../c', 'not a plain name'],
+    ['allow block a.b/c.d', 'not a plain name'],
+    ['allow path a', NO_PATH],
+    ['allow path /', NO_PATH],
+    ['allow path /a/', NO_PATH],
+    ['allow path /a//b', NO_PATH],
+    ['allow path /a/./b', NO_PATH],
+    ['allow path /a/..', NO_PATH],
+    ['allow file a', NO_PATH],
+    ['allow read a', NO_PATH],
+    ['allow program a', NO_PATH],
+    ['allow path /a\x01', NO_PATH],
+    ['allow path /a\x7f', NO_PATH],
+    [`allow path /${'x'.repeat(256)}`, NO_PATH],
+    [`allow path ${`/${'x'.repeat(204)}`.repeat(5)}`, NO_PATH],
+  ])('%s is none', (rule, why) => {
+    expect(judged(`# first\n${rule}\n`)).toEqual([1, `kalos-actuator: FILE: line 2: ${why}`]);
+  });
+
+  it('stands in a file of at most 64 KiB', () => {
+    expect(judged(`#${'x'.repeat(65_534)}\n`)).toEqual([0, 'FILE: good']);
+    const why = 'kalos-actuator: FILE: cannot be read, or is larger than 64 KiB';
+    expect(judged(`#${'x'.repeat(65_535)}\n`)).toEqual([1, why]);
+    expect(judged(`allow path ${`/${'x'.repeat(203)}`.repeat(5)}/xxx\n`)).toEqual([0, 'FILE: good']); // 1,024 bytes
+    expect(judged(`allow path ${`/${'x'.repeat(203)}`.repeat(5)}/xxxx\n`)).toEqual([1, expect.stringContaining(NO_PATH)]);
+    const none = runActuator('--check-policy', '/no/such/policy');
+    expect(none).toEqual({ code: 1, said: 'kalos-actuator: /no/such/policy: No such file or directory\n' });
+  });
+});
+
+describe('a path', () => {
+  const test = new TestActuator(true);
+  let agent: RawClient;
+  beforeAll(async () => {
+    const rules = [
+      'allow path /srv/a',
+      'deny path /srv/a/no',
+      'deny file /srv/a/one',
+      'deny read /srv/a/secret',
+      'allow file /srv/f',
+      'deny path /srv/g',
+      'allow file /srv/g',
+      'allow read /srv/r',
+      'allow read /srv/r1/f',
+      'allow file /top',
+      'allow path /root/photos',
+      'allow path /home/u',
+      'allow path /home/u/.cache',
+      'allow read /home/u',
+      'allow read /root',
+      'allow path /dev/shm/x',
+      'allow path /dev/mapper',
+      'allow path /etc',
+      'allow path /boot/x',
+      'allow path /var',
+      'protect path /srv/a/kept',
+      'protect path /dev/shm/x/kept',
+    ];
+    await test.start({ policy: `${rules.join('\n')}\n` });
+    agent = await test.agent();
+  });
+  afterAll(() => test.stop());
+  const BOTH = [true, true];
+  const READ = [false, true];
+  const NEITHER = [false, false];
+
+  it.each([
+    ['/srv/a/f', BOTH],
+    ['/srv/a/b/c/f', BOTH],
+    ['/srv/a', NEITHER],
+    ['/srv/ab', NEITHER],
+    ['/srv/a/no', NEITHER],
+    ['/srv/a/no/f', NEITHER],
+    ['/srv/a/nob', BOTH],
+    ['/srv/a/one', NEITHER],
+    ['/srv/a/one/f', BOTH],
+    ['/srv/a/secret', [true, false]],
+    ['/srv/a/secret/f', [true, false]],
+    ['/srv/a/kept', NEITHER],
+    ['/srv/a/kept/f', NEITHER],
+    ['/srv/a/.kalos/f', NEITHER],
+    ['/srv/a/.ssh', NEITHER],
+    ['/srv/a/.sshd', BOTH],
+    ['/srv/a/../f', NEITHER],
+    ['/srv/f', BOTH],
+    ['/srv/f/g', NEITHER],
+    ['/srv/g', NEITHER],
+    ['/srv/r/f', READ],
+    ['/srv/r', READ],
+    ['/srv/r1/f', READ],
+    ['/srv/r1/g', NEITHER],
+    ['/top', NEITHER],
+    ['/root/photos/x', BOTH],
+    ['/root/photos/.x', BOTH],
+    ['/root/.x', NEITHER],
+    ['/root/x', READ],
+    ['/home/u/x', BOTH],
+    ['/home/u/.x', READ],
+    ['/home/u/.x/y', READ],
+    ['/home/u/a/.x', BOTH],
+    ['/home/.x', NEITHER],
+    ['/dev/shm/x/f', BOTH],
+    ['/dev/shm/x/kept', NEITHER],
+    ['/dev/shm/x/kept/f', NEITHER],
+    ['/dev/mapper/f', NEITHER],
+    ['/etc/hosts', BOTH],
+    ['/etc/shadow', NEITHER],
+    ['/etc/shadow2', BOTH],
+    ['/etc/passwd', READ],
+    ['/boot/x/f', READ],
+    ['/var/lib/kalos', NEITHER],
+    ['/var/lib/kalos2', BOTH],
+    ['/var/lib', NEITHER],
+  ])('%s may be changed, and read: %j', async (path, [changes, reads]) => {
+    const changed = await agent.ask('try', [[['file.remove', path], []]]);
+    const read = await agent.ask('read', ['file.stat', path]);
+    expect([changed.code !== 3, read.code !== 3 || !read.message.includes('policy')]).toEqual([changes, reads]);
+  });
+});
+
+describe('a name', () => {
+  it.each<[string[], unknown[], boolean]>([
+    [['allow sysctl vm.'], ['sysctl.write', 'vm.a', '1'], true],
+    [['allow sysctl vm.'], ['sysctl.write', 'vm.a.b', '1'], true],
+    [['allow sysctl vm.'], ['sysctl.write', 'vmx', '1'], false],
+    [['allow sysctl vm.a'], ['sysctl.write', 'vm.a.b', '1'], false],
+    [['allow sysctl vm.', 'deny sysctl vm.a.'], ['sysctl.write', 'vm.a.b', '1'], false],
+    [['allow sysctl vm.', 'deny sysctl vm.a.'], ['sysctl.write', 'vm.b', '1'], true],
+    [['allow sysctl kernel.'], ['sysctl.write', 'kernel.sysrq', '1'], false],
+    [['allow block a'], ['block.write', 'a', 'scheduler', 'x'], true],
+    [['allow block a', 'deny block a'], ['block.write', 'a', 'scheduler', 'x'], false],
+    [['deny block a'], ['block.write', 'a', 'scheduler', 'x'], false],
+    [['allow program /bin/x'], ['spawn', '', ['/bin/x'], 1], true],
+    [['allow program /bin/x', 'deny program /bin/x'], ['spawn', '', ['/bin/x'], 1], false],
+    [['allow unit a.service'], ['unit', 'stop', 'a.service'], true],
+    [['allow unit a.service', 'deny unit a.service'], ['unit', 'stop', 'a.service'], false],
+    [['allow unit a.service', 'protect process a'], ['unit', 'stop', 'a.service'], false],
+  ])('under %j: %j is allowed: %s', async (rules, primitive, allowed) => {
+    const test = new TestActuator(true);
+    tests.push(test);
+    await test.start({ policy: `${rules.join('\n')}\n` });
+    const agent = await test.agent();
+    expect((await agent.ask('try', [[primitive, []]])).code).toBe(allowed ? 0 : 3);
   });
 });

@@ -1,7 +1,7 @@
 // A real actuator for tests: the sanitized build, in a directory of its own, ended afterwards; and a raw client that can
 // say what no honest one would.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,16 +10,25 @@ import { findPackage } from '../../node/adapters/package.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import { eventually } from './clock.ts';
+import { patient } from './patience.ts';
 
 const { root } = findPackage();
 
+const build = (...options: string[]): void =>
+  void execFileSync(process.execPath, [join(root, 'scripts', 'build-native.mjs'), ...options], { stdio: 'inherit' });
 /** Builds what the tests need, once; fresh builds are left alone. */
-export function buildSanitized(): void {
-  execFileSync(process.execPath, [join(root, 'scripts', 'build-native.mjs'), '--sanitize'], { stdio: 'inherit' });
-}
+export const buildSanitized = (): void => build('--sanitize');
+/** What `new TestActuator(true)` needs. */
+export const buildPlain = (): void => build();
 
 export const FUZZER = join(root, 'native', 'build', 'fuzz');
+const MEMORY = '/dev/shm';
+/** As it is installed: a child of it costs a tenth of one that is sanitized. */
+const PLAIN = join(root, 'native', 'build', 'kalos-actuator');
 const SANITIZED = join(root, 'native', 'build', 'kalos-actuator.sanitized');
+
+/** One that does not answer by then never will: a test that waits for no more than this says so, and does not hang. */
+const ANSWER_WITHIN_MS = patient(12_000);
 
 export interface ActuatorStart {
   policy?: string;
@@ -30,18 +39,30 @@ export interface ActuatorStart {
 
 export class TestActuator {
   /** For the test's own files; /tmp is nobody's `.kalos`. */
-  readonly directory = mkdtempSync(join(tmpdir(), 'kalos-act-'));
-  readonly state = join(this.directory, 'state');
-  readonly socket = join(this.state, 'sock');
-  readonly policyFile = join(this.directory, 'policy');
+  readonly directory: string;
+  readonly state: string;
+  readonly socket: string;
+  readonly policyFile: string;
   readonly #clients: ActuatorClient[] = [];
   readonly #raw: RawClient[] = [];
   process: ChildProcess | undefined;
   errors = '';
 
+  readonly #program: string;
+
+  /** @param quick not sanitized, and in memory, where what is written durably costs nothing; programs may not be run from there. */
+  constructor(quick = false) {
+    const parent = quick && existsSync(MEMORY) ? MEMORY : tmpdir();
+    this.#program = quick ? PLAIN : SANITIZED;
+    this.directory = mkdtempSync(join(parent, 'kalos-act-'));
+    this.state = join(this.directory, 'state');
+    this.socket = join(this.state, 'sock');
+    this.policyFile = join(this.directory, 'policy');
+  }
+
   async start({ policy, under = [], arguments: more = [] }: ActuatorStart = {}): Promise<this> {
     if (policy !== undefined) writeFileSync(this.policyFile, policy, { mode: 0o600 });
-    const [program = '', ...args] = [...under, SANITIZED, '--state', this.state, '--policy', this.policyFile, ...more];
+    const [program = '', ...args] = [...under, this.#program, '--state', this.state, '--policy', this.policyFile, ...more];
     const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' },
@@ -50,18 +71,22 @@ export class TestActuator {
       this.errors += text;
     });
     this.process = child;
-    await eventually('the actuator to listen', async () => {
-      if (child.exitCode !== null) throw new Error(`it ended: ${this.errors}`);
+    const beganMs = performance.now();
+    for (;;) {
       const socket = await dial(this.socket);
       socket?.destroy();
-      return socket;
-    });
-    return this;
+      if (socket !== undefined) return this;
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended: ${this.errors}`);
+      if (performance.now() - beganMs > ANSWER_WITHIN_MS) throw new Error('it does not listen');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 
   async client(services: readonly ServiceSpec[] = []): Promise<ActuatorClient> {
     const logs = join(this.state, 'services');
-    const client = await ActuatorClient.open({ socket: this.socket, own: undefined, logs, services, log: () => undefined });
+    const log = (): undefined => undefined;
+    const answerWithinMs = ANSWER_WITHIN_MS;
+    const client = await ActuatorClient.open({ socket: this.socket, own: undefined, logs, services, log, answerWithinMs });
     this.#clients.push(client);
     return client;
   }
@@ -73,6 +98,13 @@ export class TestActuator {
     return raw;
   }
 
+  /** One that is the agent. */
+  async agent(): Promise<RawClient> {
+    const raw = await this.raw();
+    await raw.ask('hello');
+    return raw;
+  }
+
   log(): string {
     return readFileSync(join(this.state, 'actuator.log'), 'utf8');
   }
@@ -80,9 +112,16 @@ export class TestActuator {
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.process;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, ANSWER_WITHIN_MS);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;
+    clearTimeout(late);
+    if (isLate) throw new Error(`the actuator does not end by ${signal}`);
   }
 
   /** Ends it in order, and fails where a sanitizer had something to say. */
@@ -103,6 +142,19 @@ function dial(path: string): Promise<Socket | undefined> {
   });
 }
 
+/** What the program says of its arguments, and its exit code. */
+export function runActuator(...args: string[]): { code: number | null; said: string } {
+  const { status, stdout, stderr } = spawnSync(PLAIN, args, { encoding: 'utf8', timeout: ANSWER_WITHIN_MS });
+  return { code: status, said: stdout + stderr };
+}
+
+export interface RawAnswer {
+  code: number;
+  message: string;
+  /** Decoded; undefined where there is none. */
+  value: unknown;
+}
+
 /** Frames as one likes them. */
 export class RawClient {
   readonly socket: Socket;
@@ -110,6 +162,7 @@ export class RawClient {
   closed = false;
   #received = Buffer.alloc(0);
   #nextId = 1;
+  readonly #waiting = new Map<number, (frame: unknown[] | string) => void>();
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -117,6 +170,7 @@ export class RawClient {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.closed = true;
+      for (const wake of this.#waiting.values()) wake('the actuator closed the connection');
     });
   }
 
@@ -125,8 +179,10 @@ export class RawClient {
     while (this.#received.length >= 4) {
       const length = this.#received.readUInt32BE(0);
       if (this.#received.length < 4 + length) return;
-      this.frames.push(decodeCbor(this.#received.subarray(4, 4 + length)) as unknown[]);
+      const frame = decodeCbor(this.#received.subarray(4, 4 + length)) as unknown[];
+      this.frames.push(frame);
       this.#received = this.#received.subarray(4 + length);
+      this.#waiting.get(Number(frame[1]))?.(frame);
     }
   }
 
@@ -137,11 +193,22 @@ export class RawClient {
     this.socket.write(Buffer.concat([head, body]));
   }
 
-  /** @returns the code and the message of the answer. */
-  async ask(operation: string, ...parameters: unknown[]): Promise<{ code: number; message: string }> {
+  /** @throws Error where no answer comes. */
+  async ask(operation: string, ...parameters: unknown[]): Promise<RawAnswer> {
     const id = this.#nextId++;
+    const answered = new Promise<unknown[] | string>((resolve) => {
+      if (this.closed) resolve('the connection is closed');
+      const late = setTimeout(() => resolve('none came'), ANSWER_WITHIN_MS);
+      this.#waiting.set(id, (frame) => {
+        clearTimeout(late);
+        resolve(frame);
+      });
+    });
     this.send(encodeCbor([1, id, operation, ...parameters]));
-    const frame = await eventually(`the answer to ${operation}`, () => this.frames.find((one) => one[1] === id));
-    return { code: Number(frame[2]), message: String(frame[3]) };
+    const frame = await answered;
+    this.#waiting.delete(id);
+    if (typeof frame === 'string') throw new Error(`no answer to ${operation}: ${frame}`);
+    const items = frame[4] as Uint8Array;
+    return { code: Number(frame[2]), message: String(frame[3]), value: items.length === 0 ? undefined : decodeCbor(items) };
   }
 }

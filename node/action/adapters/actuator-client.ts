@@ -95,6 +95,8 @@ export interface ActuatorOptions {
   systemctl?: string;
   /** Where it is kept who stopped a unit; without it that is forgotten with this client. */
   store?: Pick<Store, 'range' | 'write'>;
+  /** How long an answer may take; longer than any primitive. */
+  answerWithinMs?: number;
   log(level: 'info' | 'warn', text: string): void;
 }
 
@@ -321,7 +323,7 @@ export class ActuatorClient implements Actuator {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
         resolve(lost);
-      }, ANSWER_WITHIN_MS);
+      }, this.#options.answerWithinMs ?? ANSWER_WITHIN_MS);
       timer.unref();
       this.#pending.set(id, (answer) => {
         clearTimeout(timer);
