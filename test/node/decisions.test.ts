@@ -1,152 +1,29 @@
 // What a member may have decided, as the coordinator takes it; how a member wishes, reads, keeps and vouches; with the log and the others faked.
 import { describe, expect, it } from 'vitest';
 import { Attestations, certifiedFrom } from '../../consensus/decisions/checkpoint.ts';
-import { type Decision, type Wish, wished } from '../../consensus/decisions/decision.ts';
-import { drainBytes } from '../../consensus/decisions/drains.ts';
+import { type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
-import { encodeVoteMessage, type Vote, voteBytes } from '../../consensus/vote/claim.ts';
-import type { Committee, DecisionLog } from '../../node/agent/committee.ts';
-import { Decisions, type DecisionsEvents } from '../../node/agent/decisions.ts';
-import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
-import { ProcessClock } from '../../sim/machine/clock.ts';
-import { SeededRandom } from '../../sim/random.ts';
-import { Scheduler } from '../../sim/scheduler.ts';
+import type { DecisionLog } from '../../node/agent/committee.ts';
+import type { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
-import { PlainStore } from '../support/store.ts';
-import { pass } from '../support/virtual.ts';
-
-const SWARM = 'd'.repeat(32);
-const START_MS = 1_700_000_000_000;
-const [self, issuer, plain, third] = ['sim-self', 'sim-issuer', 'sim-plain', 'sim-third'].map(
-  (peer) => new ModelledCrypto(peer, new Uint8Array([1])),
-) as [ModelledCrypto, ModelledCrypto, ModelledCrypto, ModelledCrypto];
-
-const idOf = (nth: number): string => nth.toString(16).padStart(32, '0');
-
-/** A log of one: what is proposed is applied at once. */
-class FakeLog {
-  readonly machine = new DecisionState();
-  state = { term: 3 };
-  proposed: [Decision, number][] = [];
-  readableMs: number[] = [];
-  fails: Error | undefined;
-
-  async propose(decision: Decision, withinMs: number): Promise<Outcome> {
-    this.proposed.push([decision, withinMs]);
-    if (this.fails !== undefined) throw this.fails;
-    return this.machine.apply(decision, { index: this.machine.index + 1, term: this.state.term });
-  }
-
-  async readable(withinMs: number): Promise<void> {
-    this.readableMs.push(withinMs);
-    if (this.fails !== undefined) throw this.fails;
-  }
-}
-
-function world(coordinator: string | undefined = self.self) {
-  const scheduler = new Scheduler();
-  const clock = new ProcessClock(scheduler, () => START_MS);
-  const log = new FakeLog();
-  const store = new PlainStore();
-  const its = {
-    coordinator: coordinator as string | undefined,
-    leads: coordinator === self.self,
-    log: log as FakeLog | undefined,
-    lacking: undefined as string | undefined,
-    voters: [self.self, plain.self, third.self],
-    alive: [self.self, issuer.self, plain.self],
-    decided: 0,
-    versions: new Map<string, string>(),
-    answer: (_to: string, _asked: unknown): Promise<unknown> => Promise.reject(new Error('gone')),
-  };
-  const seen = {
-    lines: [] as string[],
-    sent: [] as string[],
-    asked: [] as [string, unknown, number][],
-    failed: [] as unknown[],
-  };
-  const committee = {
-    get coordinator() {
-      return its.coordinator;
-    },
-    get isLeader() {
-      return its.leads;
-    },
-    get replica() {
-      return its.log;
-    },
-    get lacking() {
-      return its.lacking;
-    },
-    voters: () => its.voters,
-  } as unknown as Committee;
-  const events: DecisionsEvents = {
-    wallMs: () => clock.wallMs() + 0.4,
-    send: (to) => void seen.sent.push(to),
-    request: async (to, body, withinMs) => {
-      const asked = decodeCbor(body);
-      seen.asked.push([to, asked, withinMs]);
-      return encodeCbor(await its.answer(to, asked));
-    },
-    alive: () => its.alive,
-    isMember: () => true,
-    members: () => its.alive,
-    mayDecide: (peer) => peer === issuer.self,
-    nameOf: (peer) => peer.replace('sim-', ''),
-    health: () => ({ members: 30, sick: 2 }),
-    recovery: () => undefined,
-    versionOf: (peer) => its.versions.get(peer),
-    decidedBy: () => its.decided,
-    log: (level, text) => void seen.lines.push(`${level} ${text}`),
-    failed: (error) => void seen.failed.push(error),
-  };
-  const ports = { clock, store, crypto: self, random: new SeededRandom(1, 'decisions') } as unknown as Ports;
-  const decisions = new Decisions(ports, SWARM, committee, events);
-  let nth = 0;
-  /** What the coordinator answers to a member's wish. */
-  const propose = async (from: string, what: Wish, given: { by?: string; atMs?: number } = {}): Promise<unknown> => {
-    const decision = wished(what, given.by ?? from, idOf(++nth), given.atMs ?? clock.wallMs());
-    return decodeCbor(await decisions.answer(from, encodeCbor(['propose', decision])));
-  };
-  return { decisions, its, seen, log, store, propose, clock, scheduler, pump: (ms: number) => pass(scheduler, ms) };
-}
-
-type World = ReturnType<typeof world>;
-
-/** What becomes of a promise, to look at while time passes. */
-function outcomeOf<T>(promise: Promise<T>): { value?: T; error?: unknown } {
-  const out: { value?: T; error?: unknown } = {};
-  promise.then(
-    (value) => {
-      out.value = value;
-    },
-    (error: unknown) => {
-      out.error = error;
-    },
-  );
-  return out;
-}
-
-const PAUSE: Wish = { kind: 'pause', peer: third.self, reason: 'x' };
-const NO_ISSUER = ' may not decide about others: it is no issuer (kalos members promote)';
-const SIGNATURE = new Uint8Array(64);
-
-function drainBy(by: ModelledCrypto, peer: string, forMs = 60_000): Wish {
-  const wishedMs = START_MS;
-  const proof = by.sign(drainBytes(SWARM, { by: by.self, peer, forMs, wishedMs }));
-  return { kind: 'drain', peer, forMs, wishedMs, proof, members: 1, isOrdered: true, reason: 'x' };
-}
-
-function lieOf(witness: ModelledCrypto): { first: Uint8Array; second: Uint8Array } {
-  const [first, second] = (['yes', 'no'] as const).map((verdict) => {
-    const unsigned = { claimId: idOf(9), witness: witness.self, verdict, reason: 'port-open', confidence: 90 } as const;
-    const vote: Vote = { ...unsigned, signature: witness.sign(voteBytes(SWARM, unsigned)) };
-    return encodeVoteMessage(vote);
-  });
-  return { first: first as Uint8Array, second: second as Uint8Array };
-}
+import {
+  drainBy,
+  idOf,
+  issuer,
+  lieOf,
+  NO_ISSUER,
+  outcomeOf,
+  PAUSE,
+  plain,
+  SIGNATURE,
+  START_MS,
+  SWARM,
+  self,
+  third,
+  type World,
+  world,
+} from '../support/decisions-world.ts';
 
 describe('whose wish the coordinator takes', () => {
   const id = idOf(99);

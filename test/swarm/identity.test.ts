@@ -2,16 +2,15 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { privateKeyToProtobuf } from '@libp2p/crypto/keys';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Ed25519Crypto, identityFromSeed, loadIdentity, makeVerifier, writeWhole } from '../../swarm/libp2p/identity.ts';
-import { makeIdentity, makeRsaIdentity } from '../support/crypto.ts';
+import { keyFile, makeIdentity, makeRsaIdentity } from '../support/crypto.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kalos-identity-'));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 const [mine, other] = [await makeIdentity(), await makeIdentity()];
-const stored = privateKeyToProtobuf(mine.privateKey);
+const stored = keyFile(mine);
 const TEXT = new TextEncoder().encode('text');
 
 describe('the key of an agent', () => {
