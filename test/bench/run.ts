@@ -14,6 +14,7 @@ import { healing } from './healing.bench.ts';
 import { idle } from './idle.bench.ts';
 import { incidentModel } from './incident-model.bench.ts';
 import { linearizability } from './linearizability.bench.ts';
+import { lines } from './lines.bench.ts';
 import { membership } from './membership.bench.ts';
 import { mutants } from './mutants.bench.ts';
 import { mutation } from './mutation.bench.ts';
@@ -43,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   commit,
   raftTraces,
   linearizability,
+  lines,
   mutants,
   mutation,
   policy,
