@@ -2,7 +2,6 @@
 // below. Each machine counts its own; for all machines is said as such, and one's own goes before it.
 import { z } from 'zod';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { Decision } from './decision.ts';
 
 /** A machine remembers so many. */
 export const MOST_CHANGES = 500;
@@ -36,13 +35,13 @@ export class Budgets {
   }
 
   /** Each of these @returns why it is not so; nothing has changed then. */
-  set({ peer, changes, withinMs, by, atMs, reason }: Extract<Decision, { kind: 'budget' }>): string | undefined {
+  set({ peer, changes, withinMs, by, atMs, reason }: Budget): string | undefined {
     if (!this.#byPeer.has(peer) && this.#byPeer.size >= MAX_BUDGETS) return `there are ${MAX_BUDGETS} budgets already`;
     this.#byPeer.set(peer, { peer, changes, withinMs, by, atMs, reason });
     return undefined;
   }
 
-  lift({ peer }: Extract<Decision, { kind: 'unbudget' }>): string | undefined {
+  lift(peer: PeerId | null): string | undefined {
     return this.#byPeer.delete(peer) ? undefined : 'there is no such budget';
   }
 

@@ -160,20 +160,6 @@ export const decisionSchema = z.discriminatedUnion('kind', [
 ]);
 export type Decision = z.infer<typeof decisionSchema>;
 
-/** Kinds that came, or changed, later, and the version of KALOS that first knew them so: none is decided while somebody runs an older one. */
-export const KNOWN_SINCE: Partial<Record<Decision['kind'], string>> = {
-  bundle: '0.3.0',
-  upgrade: '0.3.0',
-  'upgrade-report': '0.2.0',
-  'upgrade-advance': '0.2.0',
-  'upgrade-withdraw': '0.2.0',
-  drain: '0.2.0',
-  undrain: '0.2.0',
-  budget: '0.3.0',
-  unbudget: '0.3.0',
-  epoch: '0.3.0',
-};
-
 type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;
 /** What is wished for, before it is known whose wish it is. */
 export type Wish = WithoutShared<Decision>;

@@ -6,7 +6,6 @@ import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { areDrawn, decodeCertificate, verifyCertificate } from '../vote/certificate.ts';
 import { type ClaimKind, isGray } from '../vote/claim.ts';
-import type { Decision } from './decision.ts';
 
 const DOMAIN = 'kalos/drain/1';
 export const MOST_DRAIN_MS = 86_400_000;
@@ -90,7 +89,7 @@ export class Drains {
     proof,
     members,
     isOrdered,
-  }: Extract<Decision, { kind: 'drain' }>): string | undefined {
+  }: Drain & { members: number; isOrdered: boolean }): string | undefined {
     for (const one of [...this.#byPeer.values()]) if (endMs(one) <= atMs) this.#byPeer.delete(one.peer);
     const others = [...this.#byPeer.keys()].filter((one) => one !== peer).length;
     const most = isOrdered ? MAX_DRAINS : Math.max(1, Math.floor(members * MOST_SHARE));
@@ -99,7 +98,7 @@ export class Drains {
     return undefined;
   }
 
-  undrain({ peer }: Extract<Decision, { kind: 'undrain' }>): string | undefined {
+  undrain(peer: PeerId): string | undefined {
     return this.#byPeer.delete(peer) ? undefined : 'it is not drained';
   }
 

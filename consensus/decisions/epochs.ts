@@ -2,7 +2,6 @@
 // Who belongs is signed elsewhere (swarm/identity/); an epoch lets everybody see whether it knows the same.
 import { z } from 'zod';
 import { HASH_BYTES } from '../../swarm/ports/crypto.ts';
-import type { Decision } from './decision.ts';
 
 export const epochShape = {
   /** Of who is certified as what, and who is no more. */
@@ -17,7 +16,7 @@ export class Epochs {
   newest: RosterEpoch | null = null;
 
   /** @returns why it is not so; nothing has changed then */
-  take({ digest, members, atMs }: Extract<Decision, { kind: 'epoch' }>, index: number): string | undefined {
+  take({ digest, members, atMs }: Omit<RosterEpoch, 'epoch' | 'index'>, index: number): string | undefined {
     const { newest } = this;
     if (newest?.digest.every((byte, nth) => byte === digest[nth]) === true) return 'it is that already';
     this.newest = { epoch: (newest?.epoch ?? 0) + 1, index, atMs, digest, members };

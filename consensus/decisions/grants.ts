@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { Decision } from './decision.ts';
 
 const DOMAIN = 'kalos/grant/1';
 const MAX_GRANTS = 1_000;
@@ -61,7 +60,9 @@ export class Grants {
   }
 
   /** Each of these @returns why it is not so; nothing has changed then. */
-  grant({ v: _v, kind: _kind, atMs, ...grant }: Extract<Decision, { kind: 'grant' }>): string | undefined {
+  grant({ atMs, ...given }: Grant & { atMs: number }): string | undefined {
+    const { id, by, reason, effect, peer, tool, target, uses, withinMs, untilMs, signature } = given;
+    const grant: Grant = { id, by, reason, effect, peer, tool, target, uses, withinMs, untilMs, signature };
     if (grant.target === null && grant.effect !== 'deny') return 'what is allowed names its target';
     for (const one of [...this.#byId.values()]) if (one.untilMs <= atMs) this.#byId.delete(one.id);
     if (grant.untilMs <= atMs) return 'it has ended already';
@@ -70,7 +71,7 @@ export class Grants {
     return undefined;
   }
 
-  revoke({ grant }: Extract<Decision, { kind: 'revoke' }>): string | undefined {
+  revoke(grant: string): string | undefined {
     return this.#byId.delete(grant) ? undefined : 'there is no such grant';
   }
 

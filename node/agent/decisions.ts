@@ -8,8 +8,9 @@ import {
   isCertified,
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
-import { type Decision, decisionSchema, isOlder, KNOWN_SINCE, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { type Decision, decisionSchema, isOlder, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { type Drain, drainBytes, endMs, isProven } from '../../consensus/decisions/drains.ts';
+import { kindOf } from '../../consensus/decisions/kinds.ts';
 import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { majority } from '../../consensus/quorum.ts';
@@ -40,22 +41,6 @@ const FOLLOW_AGAIN_MS = 2_000;
 const AGREEING = 2;
 const MAX_ASKED = 5;
 
-/** What a member decides for itself alone. */
-const OWN: ReadonlySet<Decision['kind']> = new Set([
-  'lease',
-  'release',
-  'place',
-  'unplace',
-  'bundle-report',
-  'upgrade-report',
-  'quarantine',
-  'drain',
-  'undrain',
-]);
-/** What is the coordinator’s. */
-const LEADERS: ReadonlySet<Decision['kind']> = new Set(['leads', 'epoch', 'displace', 'bundle-advance', 'upgrade-advance']);
-/** The coordinator’s too, and an issuer’s. */
-const BACK: ReadonlySet<Decision['kind']> = new Set(['bundle-withdraw', 'upgrade-withdraw', 'move']);
 const NOBODY_DRAINED = { index: -1, endMs: 0, peers: new Map<PeerId, Drain>() };
 const keptSchema = z.array(z.tuple([z.string(), z.number()])).max(256);
 
@@ -239,8 +224,9 @@ export class Decisions {
     if (log === undefined || !this.#committee.isLeader) throw new LogUnavailable('this agent does not coordinate', false);
     if (decision.by !== from) return { ok: false, reason: 'nobody wishes in another’s name' };
     const isSelf = from === this.#ports.crypto.self;
-    if (LEADERS.has(decision.kind) && !isSelf) return { ok: false, reason: 'that is for the coordinator to say' };
-    const mayAny = OWN.has(decision.kind) || LEADERS.has(decision.kind) || (isSelf && BACK.has(decision.kind));
+    const { who } = kindOf(decision);
+    if (who === 'leader' && !isSelf) return { ok: false, reason: 'that is for the coordinator to say' };
+    const mayAny = who === 'member' || (isSelf && who !== 'issuer');
     if (!mayAny && !this.#events.mayDecide(from))
       return {
         ok: false,
@@ -270,29 +256,22 @@ export class Decisions {
   }
 
   /** What one member does not know would part what it holds from what the others hold. */
-  #whoDoesNotKnow({ kind }: Decision): string | undefined {
-    const since = KNOWN_SINCE[kind];
+  #whoDoesNotKnow(decision: Decision): string | undefined {
+    const { since } = kindOf(decision);
     const { alive, versionOf, nameOf } = this.#events;
     const old = since && alive().find((peer) => isOlder(versionOf(peer) ?? since, since));
     return old && `${nameOf(old)} runs KALOS ${versionOf(old)}: that takes ${since} on all members`;
   }
 
-  /** How many there are, how they are, and what time it is, is not for whoever wishes to say: else a wrong clock would end others' leases. */
+  /** With the coordinator's time, and whatever else is for it to say. */
   #stamped(decision: Decision): Decision {
     const atMs = Math.round(this.#events.wallMs());
-    const later = (untilMs: number): number => atMs + Math.max(0, untilMs - decision.atMs);
-    switch (decision.kind) {
-      case 'silence':
-        return { ...decision, atMs, untilMs: later(decision.untilMs) };
-      case 'lease':
-        return { ...decision, ...this.#events.health(), atMs, untilMs: later(decision.untilMs) };
-      case 'drain':
-        return { ...decision, atMs, members: this.#events.health().members, isOrdered: this.#isByPerson(decision) };
-      case 'unplace':
-        return { ...decision, atMs, unfitUntilMs: decision.unfitUntilMs === null ? null : later(decision.unfitUntilMs) };
-      default:
-        return { ...decision, atMs };
-    }
+    const stamped = kindOf(decision).stamp(decision, {
+      later: (untilMs) => atMs + Math.max(0, untilMs - decision.atMs),
+      health: () => this.#events.health(),
+      isByPerson: (drain) => this.#isByPerson(drain),
+    });
+    return { ...decision, ...stamped, atMs } as Decision;
   }
 
   /** Of another, and no certificate: an issuer’s wish. */

@@ -2,7 +2,7 @@
 // It is asked for, checked whole before anything is done, and used once, across crashes too.
 
 import type { Grant } from '../../consensus/decisions/grants.ts';
-import { isStorm, mostLeases } from '../../consensus/decisions/state.ts';
+import { isStorm, mostLeases } from '../../consensus/decisions/leases.ts';
 import { type Certificate, encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';

@@ -2,11 +2,10 @@
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';
-import type { Decided } from '../../consensus/decisions/state.ts';
+import { describeDecision } from '../../consensus/decisions/kinds.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { counted } from '../../swarm/words.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
 import { READS, type ReadMode } from '../agent/decisions.ts';
 import type { Agent } from '../agent.ts';
@@ -106,73 +105,6 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
   };
 }
 
-const machineOf = (peer: PeerId | null, nameOf: (peer: PeerId) => string): string =>
-  peer === null ? 'each machine that has no budget of its own' : nameOf(peer);
-
-/** A decision in words. */
-export function describeDecision({ decision }: Decided, nameOf: (peer: PeerId) => string): string {
-  switch (decision.kind) {
-    case 'leads':
-      return `${nameOf(decision.by)} coordinates`;
-    case 'epoch':
-      return `who belongs has changed: ${counted(decision.members, 'member')}`;
-    case 'pause':
-      return `${nameOf(decision.peer)} changes nothing until it is woken: ${decision.reason}`;
-    case 'wake':
-      return `${nameOf(decision.peer)} is awake: ${decision.reason}`;
-    case 'silence':
-      return `${[decision.policy ?? 'every policy', decision.target === null ? '' : `on ${decision.target}`].join(' ').trim()} is left alone until ${new Date(decision.untilMs).toISOString()}: ${decision.reason}`;
-    case 'unsilence':
-      return `the silence ${decision.silence} is lifted`;
-    case 'lease':
-      return `${nameOf(decision.by)} may carry out ${decision.plan}`;
-    case 'release':
-      return `${nameOf(decision.by)} gives back ${decision.lease}`;
-    case 'place':
-      return `${nameOf(decision.by)} runs ${decision.service}`;
-    case 'unplace':
-      return `${nameOf(decision.by)} gives up ${decision.service}: ${decision.reason}`;
-    case 'displace':
-      return `${decision.service} is taken from whoever had it: ${decision.reason}`;
-    case 'drain':
-      return `nothing is to depend on ${nameOf(decision.peer)} for ${counted(Math.round(decision.forMs / 60_000), 'minute')}: ${decision.reason}`;
-    case 'undrain':
-      return `${nameOf(decision.peer)} is drained no more: ${decision.reason}`;
-    case 'budget':
-      return `policies may make ${counted(decision.changes, 'change')} in ${counted(decision.withinMs / 60_000, 'minute')} on ${machineOf(decision.peer, nameOf)}: ${decision.reason}`;
-    case 'unbudget':
-      return `the budget of ${machineOf(decision.peer, nameOf)} is lifted: ${decision.reason}`;
-    case 'upgrade':
-      return `${nameOf(decision.by)} pushes KALOS ${decision.version} (${decision.digest.slice(0, 8)}), tried on ${decision.canary.map(nameOf).join(', ')}`;
-    case 'upgrade-report':
-      return `${nameOf(decision.by)} says of release ${decision.upgrade.slice(0, 8)}: ${decision.ok ? decision.reason || 'well' : decision.reason}`;
-    case 'upgrade-advance':
-      return `release ${decision.upgrade.slice(0, 8)} goes on to ${decision.next.length === 0 ? 'all that are left' : decision.next.map(nameOf).join(', ')}`;
-    case 'upgrade-withdraw':
-      return `release ${decision.upgrade.slice(0, 8)} is taken back: ${decision.reason}`;
-    case 'move':
-      return `${decision.service} is to run elsewhere: ${decision.reason}`;
-    case 'quarantine':
-      return `${nameOf(decision.peer)} signed two different votes: it is no witness any more`;
-    case 'pardon':
-      return `${nameOf(decision.peer)} may be a witness again: ${decision.reason}`;
-    case 'grant': {
-      const words = { deny: 'keeps away from', act: 'need not ask for', approve: 'has a standing approval for' }[decision.effect];
-      return `${nameOf(decision.peer)} ${words} ${decision.tool} on ${decision.target ?? 'anything'}: ${decision.reason}`;
-    }
-    case 'revoke':
-      return `grant ${decision.grant.slice(0, 8)} is taken back: ${decision.reason}`;
-    case 'bundle':
-      return `policies are tried on ${decision.canary.map(nameOf).join(', ')}: bundle ${decision.id.slice(0, 8)}`;
-    case 'bundle-report':
-      return `bundle ${decision.bundle.slice(0, 8)} ${decision.ok ? 'does well' : 'does harm'} on ${nameOf(decision.by)}${decision.ok ? '' : `: ${decision.reason}`}`;
-    case 'bundle-advance':
-      return `bundle ${decision.bundle.slice(0, 8)} goes on`;
-    case 'bundle-withdraw':
-      return `bundle ${decision.bundle.slice(0, 8)} is taken back: ${decision.reason}`;
-  }
-}
-
 /** No answer of the swarm is said as such: 503, and what to do. */
 export async function ordered<Done extends Reply>(work: () => Promise<Done>): Promise<Done | Failure<503>> {
   try {
@@ -249,7 +181,7 @@ export const ORDER_ROUTES: readonly Route[] = [
           .slice(-limit)
           .map((one) => {
             const { id, kind, by, atMs } = one.decision;
-            const what = describeDecision(one, (peer) => agent.swarm.nameOf(peer));
+            const what = describeDecision(one.decision, (peer) => agent.swarm.nameOf(peer));
             return { index: one.index, term: one.term, id, kind, by: agent.swarm.nameOf(by), atMs, what };
           });
         return ok({ ...asOf(agent, read), decisions } satisfies LogAnswer);
@@ -265,7 +197,7 @@ export const ORDER_ROUTES: readonly Route[] = [
         const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
         const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
         if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
-        const what = describeDecision(found, (peer) => agent.swarm.nameOf(peer));
+        const what = describeDecision(found.decision, (peer) => agent.swarm.nameOf(peer));
         const fields = Object.entries(found.decision).map(([key, value]) => [
           key,
           value instanceof Uint8Array ? toHex(value) : value,

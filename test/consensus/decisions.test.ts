@@ -9,7 +9,8 @@ import {
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
-import { DecisionState, isStorm, MOST_LEASE_MS, mostLeases } from '../../consensus/decisions/state.ts';
+import { isStorm, MOST_LEASE_MS, mostLeases } from '../../consensus/decisions/leases.ts';
+import { DecisionState } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { makePeers } from '../support/crypto.ts';
 
