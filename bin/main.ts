@@ -1,4 +1,5 @@
 // The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
+
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
 import { readInput } from '../node/adapters/regular-file.ts';

@@ -1,4 +1,5 @@
 // The one error that edges throw: a code, what went wrong, and what to do next.
+import { messageOf } from '../swarm/words.ts';
 
 export const ERROR_CODES = [
   'refused',
@@ -33,7 +34,7 @@ const WORDS: Readonly<Record<string, string>> = { EIO: 'Input/output error', ENF
 
 /** What the system said: "No space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. One line. */
 export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const [, code = '', words] = text.match(/^(E[A-Z0-9]+): ([^,]+)/) ?? [];
   const said = WORDS[code] ?? words ?? text.split('\n')[0] ?? '';
   return said.charAt(0).toUpperCase() + said.slice(1);

@@ -1,6 +1,8 @@
 // Regular expressions that come from outside: from a configuration, a policy, a statement. The text that they search comes from others
 // too, so the engine does not backtrack (RE2: linear in the text whatever the pattern), and pattern and work are bounded.
+
 import { RE2JS } from 're2js';
+import { messageOf } from '../swarm/words.ts';
 
 const MAX_PATTERN_LENGTH = 1_000;
 /** Instructions of the compiled pattern; `.{0,1000}` takes 2,003, and RE2 knows no count over 1,000. */
@@ -39,7 +41,7 @@ export function compilePattern(text: string): Compiled {
     };
     return { ok: true, pattern: { cost, test: (one) => compiled.test(one), match, split: (one) => compiled.split(one) } };
   } catch (error) {
-    return { ok: false, reason: explained(text, error instanceof Error ? error.message : String(error)) };
+    return { ok: false, reason: explained(text, messageOf(error)) };
   }
 }
 

@@ -1,6 +1,6 @@
 // The configuration of a running agent, and how it is read again (SIGHUP, `kalos config reload`). What can change without a restart is
 // applied; the rest is listed, and waits for a restart. A configuration with an error changes nothing.
-import type { Agent } from './agent.ts';
+import type { Agent } from './agent/agent.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type Config, resolveConfig } from './config/config.ts';
 import { type Entry, type WholeEntry, wholeEntriesOf } from './config/entries.ts';

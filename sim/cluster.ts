@@ -1,5 +1,5 @@
 // A simulated swarm: whole agents, made by the same createAgent as in reality, on a virtual clock, network, disk and Linux.
-import type { Agent } from '../node/agent.ts';
+import type { Agent } from '../node/agent/agent.ts';
 import { type AgentSettings, agentSettings } from '../node/config/agent-config.ts';
 import { resolveConfig } from '../node/config/config.ts';
 import { utf8 } from '../swarm/dissemination/cbor.ts';

@@ -1,9 +1,9 @@
 // The incident model's data, made again from a seed: the simulator's Linux is given one kind of trouble at a time, in
 // sizes and strengths drawn from the seed, and watched for a minute through the agent's own metrics and features.
 import { FEATURE_COUNT, FEATURE_WINDOW_S, featuresOf, INCIDENT_CLASSES, type IncidentClass } from '../models/features.ts';
+import type { Sample } from '../node/ports/sensors.ts';
 import { History } from '../node/telemetry/history.ts';
 import { readMetrics } from '../node/telemetry/metrics.ts';
-import type { Sample } from '../swarm/ports/sensors.ts';
 import { IDLE } from './machine/fake-process.ts';
 import { FakeLinux, type MachineSize } from './machine/linux.ts';
 import { SeededRandom } from './random.ts';

@@ -1,17 +1,18 @@
 // One simulated machine, and the agents that run on it one after another: whole ones, or their protocols alone.
 
 import { type PlannerView, plan } from '../consensus/committee/planner.ts';
-import { SwarmLink } from '../node/agent/swarm-link.ts';
-import { type Agent, createAgent } from '../node/agent.ts';
+import { type Agent, createAgent } from '../node/agent/agent.ts';
 import type { AgentSettings } from '../node/config/agent-config.ts';
+import { SwarmLink } from '../node/link/swarm-link.ts';
+import type { Compute } from '../node/ports/compute.ts';
+import type { Ports } from '../node/ports/ports.ts';
 import { encodeCbor } from '../swarm/dissemination/cbor.ts';
 import { swarmNames } from '../swarm/names.ts';
-import type { Compute } from '../swarm/ports/compute.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
-import type { Ports } from '../swarm/ports/ports.ts';
 import type { StoreOperation } from '../swarm/ports/store.ts';
 import type { PeerId } from '../swarm/ports/transport.ts';
 import { type Status, unknownConditions } from '../swarm/state/status.ts';
+import { messageOf } from '../swarm/words.ts';
 import { type Lie, LyingTransport } from './liar.ts';
 import { SimulatedActuator } from './machine/actuator.ts';
 import { ProcessClock } from './machine/clock.ts';
@@ -309,7 +310,7 @@ export class SimulatedNode {
   #gaveUp(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#world.violation(`${this.name} failed: ${text}`);
-    this.#world.log(this.name, `gave up: ${error instanceof Error ? error.message : String(error)}`);
+    this.#world.log(this.name, `gave up: ${messageOf(error)}`);
     this.#end?.();
     this.#world.scheduler.after(RESTART_MS, () => this.boot());
   }

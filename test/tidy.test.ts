@@ -22,6 +22,9 @@ const MAY_IMPORT: Record<string, string[]> = {
 /** The loop: a step may import from those before it, never from those after. */
 const LOOP = ['telemetry', 'detection', 'decision', 'action', 'verification', 'memory'];
 
+/** What is between the loop and the swarm: each may import from those before it. */
+const BETWEEN = ['ports', 'decisions', 'link', 'coordination', 'agent'];
+
 /** Where time, randomness, I/O and Node's own modules may be used: adapters, and what runs at the edge. */
 const EDGES = [
   /\/adapters\//,
@@ -88,8 +91,11 @@ describe('tidy', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('the loop flows one way', () => {
-    const stepOf = (path: string): number => LOOP.indexOf(path.match(/^node\/([^/]+)\//)?.[1] ?? '');
+  it.each([
+    ['the loop', LOOP],
+    ['what is between the loop and the swarm', BETWEEN],
+  ])('%s flows one way', (_, steps) => {
+    const stepOf = (path: string): number => steps.indexOf(path.match(/^node\/([^/]+)\//)?.[1] ?? '');
     const wrong = sources.flatMap((source) =>
       importsOf(source)
         .filter((target) => stepOf(source.path) >= 0 && stepOf(target) > stepOf(source.path))

@@ -1,11 +1,13 @@
 // A member of a Raft group at work: drives the core with time and messages, writes what it says, applies what is committed, and
 // answers proposals and reads. While its disk fails it says nothing to anybody, so that it promises nothing that it cannot keep.
+
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import { integerBelow, type Random } from '../../swarm/ports/random.ts';
 import type { Store } from '../../swarm/ports/store.ts';
+import { messageOf } from '../../swarm/words.ts';
 import { ConfChangeError, type ConfChanges, changesOf } from './config.ts';
 import { type Beginning, DurableLog } from './durable-log.ts';
 import { Assembly, framesOf, MAX_FRAME_BYTES } from './frames.ts';
@@ -492,7 +494,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
         this.#diskFails = false;
         return;
       } catch (error) {
-        if (!this.#diskFails) this.#events.diskFails(error instanceof Error ? error.message : String(error));
+        if (!this.#diskFails) this.#events.diskFails(messageOf(error));
         this.#diskFails = true;
       }
       await new Promise<void>((resolve) => this.#ports.clock.after(DISK_AGAIN_MS, resolve));

@@ -1,7 +1,7 @@
 // Starting what is declared, in order: a service waits until those that it depends on are well, for a while. One that a person
 // stopped stays so; all else leads back to what is declared: a crash, a stop in order, an upgrade, a reboot. A failure is told and left to the policies.
-import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
+import type { ServiceSpec } from '../ports/actuator.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const WELL_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 200;

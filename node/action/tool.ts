@@ -1,9 +1,9 @@
 // What a tool declares. A tool that changes something says how it looks before, which steps lead there, which lead back, and
 // how one sees that it holds; one transaction runs them all. A tool that reads only says what it reads.
 import { z } from 'zod';
-import type { Actuator, ServiceSample, Step } from '../../swarm/ports/actuator.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
+import type { Actuator, ServiceSample, Step } from '../ports/actuator.ts';
+import type { Sensors } from '../ports/sensors.ts';
 import { sysctlPath } from '../sysctl-key.ts';
 import type { ToolCall } from '../tool-call.ts';
 

@@ -3,9 +3,9 @@
 // after a crash, or where an answer was lost, the actuator is asked what became of it; nothing is repeated.
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { ActuatorOutcome, ChangeStatus, Step } from '../../swarm/ports/actuator.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import type { Plan } from '../decision/plan.ts';
+import type { ActuatorOutcome, ChangeStatus, Step } from '../ports/actuator.ts';
 import { stepsFor } from './leave.ts';
 import { type Snapshot, snapshotSchema } from './tool.ts';
 import { CHANGE_TOOLS, changeToolOf } from './tools.ts';

@@ -1,7 +1,9 @@
 // The other end of ForkedCompute: a child process that does one kind of work for its parent and ends with it.
+
 import { z } from 'zod';
 import { FEATURE_COUNT, INCIDENT_CLASSES } from '../../models/features.ts';
-import { MAX_INSPECTED, type SqlValue, type TableRows, type TableShape } from '../../swarm/ports/compute.ts';
+import { messageOf } from '../../swarm/words.ts';
+import { MAX_INSPECTED, type SqlValue, type TableRows, type TableShape } from '../ports/compute.ts';
 
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -40,7 +42,7 @@ export function hostCompute(): void {
 async function answer(job: Job): Promise<void> {
   const result = await work(job).then(
     (value) => ({ id: job.id, value }),
-    (error: unknown) => ({ id: job.id, error: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => ({ id: job.id, error: messageOf(error) }),
   );
   process.send?.(result, undefined, undefined, () => undefined); // whose parent has gone ends too
 }

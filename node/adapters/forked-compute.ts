@@ -10,7 +10,7 @@ import {
   type SqlValue,
   type TableRows,
   type TableShape,
-} from '../../swarm/ports/compute.ts';
+} from '../ports/compute.ts';
 import { ChildWorker, type JobBody } from './child-worker.ts';
 import { PlannerThread } from './planner-thread.ts';
 

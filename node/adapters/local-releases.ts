@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { z } from 'zod';
-import type { Releases } from '../../swarm/ports/releases.ts';
+import type { Releases } from '../ports/releases.ts';
 import { findPackage } from './package.ts';
 
 const MOST_ENTRIES = 5_000;

@@ -1,6 +1,8 @@
 // SQL over rows in memory, read-only, on node:sqlite. Runs in a child process only (compute-host.ts): a statement that
 // runs wild is ended by killing its process.
+
 import { constants, DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../../swarm/words.ts';
 import {
   type ExactValue,
   type SqlAnswer,
@@ -9,7 +11,7 @@ import {
   shownValue,
   type TableRows,
   type TableShape,
-} from '../../swarm/ports/compute.ts';
+} from '../ports/compute.ts';
 import { is, isName, tokens } from '../query/tokens.ts';
 import { addFunctions } from './sql-functions.ts';
 
@@ -51,7 +53,7 @@ function restrict(db: DatabaseSync, onRead: (table: string, column: string) => v
 }
 
 function reason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return /not authorized|prohibited/.test(message) ? `${message}: only SELECT is possible` : message;
 }
 

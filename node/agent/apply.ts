@@ -1,10 +1,11 @@
 // A plan's steps in order: the undo is armed before the first; each step waits for the one before it, and each call for the
 // effect of the one before: a server is told to read what a task has made once the task has succeeded.
-import type { Actuator, ActuatorOutcome } from '../../swarm/ports/actuator.ts';
+
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Condition, Machine } from '../action/tool.ts';
 import { changeToolOf, describeCall } from '../action/tools.ts';
 import { CHECK_EVERY_MS, fireAfterMs, type JournalEntry, stepsOf } from '../action/transaction.ts';
+import type { Actuator, ActuatorOutcome } from '../ports/actuator.ts';
 import { verifyCall } from '../verification/verify.ts';
 
 /** What has its effect when its step returns. */

@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { AuditWitness, cosignBytes, encodeShown, type Shown, shownOf } from '../audit/witness.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const SHOW_EVERY_MS = 60_000;
 const FIRST_SHOW_MS = 10_000;

@@ -1,5 +1,9 @@
 // How an agent stops: step by step, even if a step fails, so that the last one, the store, is always closed.
-import { messageOf } from './turns.ts';
+import { messageOf } from '../../swarm/words.ts';
+import type { Ports } from '../ports/ports.ts';
+
+/** How often a stop checks whether the disk refuses writes. */
+const LOOK_EVERY_MS = 200;
 
 /** What is stopped, and how. */
 export type EndingStep = readonly [what: string, end: () => unknown];
@@ -12,4 +16,15 @@ export async function endInTurn(steps: readonly EndingStep[], warn: (text: strin
       warn(`while stopping ${what}: ${messageOf(error)}`);
     }
   }
+}
+
+/** Waits for a step of the agent's stop, but not for a disk that refuses writes: nobody was told that these are stored. */
+export async function unlessRefused({ clock, store }: Pick<Ports, 'clock' | 'store'>, step: Promise<void>): Promise<void> {
+  let done = false;
+  const refused = async (): Promise<void> => {
+    while (!done && store.refusal === undefined) await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+  };
+  await Promise.race([step, refused()]).finally(() => {
+    done = true;
+  });
 }

@@ -4,9 +4,8 @@ import { z } from 'zod';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
-import type { Step } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
+import { messageOf } from '../../swarm/words.ts';
 import { type Authority, type Ceiling, Guard, type GuardVerdict, isPerson, type Mode, riskOf } from '../action/guard.ts';
 import { type MaintenanceWindow, maintenanceReason } from '../action/maintenance.ts';
 import { type Silence, type SilenceRequest, Silences } from '../action/silences.ts';
@@ -23,6 +22,8 @@ import {
 } from '../action/transaction.ts';
 import type { AuditLog, AuditRecord } from '../audit/audit-log.ts';
 import type { Plan } from '../decision/plan.ts';
+import type { Step } from '../ports/actuator.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Verified, verify } from '../verification/verify.ts';
 import { applyPlan } from './apply.ts';
@@ -31,13 +32,11 @@ import type { Grants } from './grants.ts';
 import { Journal } from './journal.ts';
 import { endHalt, keepHalt, recallHalt } from './kill-switch.ts';
 import type { Leave, Permit, Permits } from './permits.ts';
-import { describePlan, invalid, messageOf, settled } from './plan-words.ts';
+import { describePlan, invalid, settled } from './plan-words.ts';
 
 /** While a person is asked, the swarm is asked again after this, and at once where somebody else coordinates it. */
 const LEAVE_AGAIN_MS = 20_000;
 const ORDER_LOOK_MS = 1_000;
-/** No more than the transaction core runs at a time. */
-const MAX_AT_ONCE = MAX_OPEN;
 const PLAN_ID_BYTES = 5;
 
 export interface ExecutorParts {
@@ -178,7 +177,7 @@ export class Executor {
 
   /** Whether other actions run on these targets, or as many run as are allowed at a time. */
   isTaken(calls: readonly ToolCall[]): boolean {
-    const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
+    const most = this.#parts.maxConcurrent ?? MAX_OPEN;
     return this.#underWay >= most || calls.some((call) => this.#busy.has(changeToolOf(call).target(call)));
   }
 
@@ -440,7 +439,7 @@ export class Executor {
     const taken = targets.find((target) => this.#busy.has(target));
     if (taken !== undefined)
       return this.#held(plan, diff, { kind: 'refused', reason: `another action on ${taken} is under way`, later: true });
-    const most = this.#parts.maxConcurrent ?? MAX_AT_ONCE;
+    const most = this.#parts.maxConcurrent ?? MAX_OPEN;
     if (this.#underWay >= most)
       return this.#held(plan, diff, { kind: 'refused', reason: `${most} actions are under way already`, later: true });
     const nowMs = this.#parts.ports.clock.monotonicMs();

@@ -5,12 +5,12 @@ import type { Budget } from '../../consensus/decisions/budgets.ts';
 import { type Effect, type Grant, type Granted, grantBytes, isGrantSigned } from '../../consensus/decisions/grants.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { changeToolOf } from '../action/tools.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Ports } from '../ports/ports.ts';
 import { INSPECT, type Inspectors } from '../query/inspectors.ts';
 import type { ToolCall } from '../tool-call.ts';
-import type { SwarmLink } from './swarm-link.ts';
 
 const USES_PREFIX = 'grant-uses/';
 const MAX_KEPT = 1_000;

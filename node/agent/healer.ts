@@ -6,9 +6,9 @@ import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimTarget, type RemoteCheck } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { describeCall } from '../action/tools.ts';
 import { wasRefused } from '../action/transaction.ts';
+import type { PlacedServices } from '../coordination/placed-services.ts';
 import { backoffMs } from '../decision/backoff.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
@@ -24,13 +24,13 @@ import {
   type Step,
   TOGETHER_MS,
 } from '../detection/incident.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
 import type { Memory } from '../memory/memory.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
 import type { Permits } from './permits.ts';
-import type { PlacedServices } from './placed-services.ts';
 import type { Stories } from './stories.ts';
-import type { SwarmLink } from './swarm-link.ts';
 import type { Watcher } from './watcher.ts';
 
 /** How often brakes are checked. */

@@ -1,10 +1,10 @@
 // The stored halt of all acting: it survives a restart, and holds before it is recorded while the disk refuses writes.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import { unlessRefused } from './supervision.ts';
+import type { Ports } from '../ports/ports.ts';
+import { unlessRefused } from './ending.ts';
 
 const HALT_KEY = 'control/halted';
 

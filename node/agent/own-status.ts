@@ -1,9 +1,10 @@
 // How an agent is, as every other holds it: a few figures, its conditions, and its part in the swarm.
-import type { Ports } from '../../swarm/ports/ports.ts';
+
 import type { Status } from '../../swarm/state/status.ts';
 import type { Mode } from '../action/guard.ts';
 import type { Conditions } from '../detection/conditions.ts';
-import type { SwarmLink } from './swarm-link.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Ports } from '../ports/ports.ts';
 
 export interface OwnState {
   metrics: ReadonlyMap<string, number>;

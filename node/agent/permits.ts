@@ -7,14 +7,14 @@ import { type Certificate, encodeCertificate } from '../../consensus/vote/certif
 import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
-import { counted } from '../../swarm/words.ts';
+import { counted, messageOf } from '../../swarm/words.ts';
 import { certificateProof, certificateRefusal, digests, encodeLeave, LEAST_WITNESSES } from '../action/leave.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Plan } from '../decision/plan.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Grants } from './grants.ts';
-import type { SwarmLink } from './swarm-link.ts';
 
 const NONCE_BYTES = 16;
 const USED_PREFIX = 'permit/';
@@ -93,7 +93,7 @@ export class Permits {
       if (!outcome.ok) return refused(outcome.reason, outcome.busy);
       await decisions.caughtUp(outcome.index, LEASE_WITHIN_MS);
     } catch (error) {
-      return refused(`there is no lease: ${error instanceof Error ? error.message : String(error)}`);
+      return refused(`there is no lease: ${messageOf(error)}`);
     }
     const lease = this.#leaseFor(plan.id);
     if (lease === undefined) return refused('its lease has ended already', true);

@@ -1,8 +1,10 @@
 // Plans and what goes wrong with them, in words.
+
 import { z } from 'zod';
-import type { ActuatorOutcome } from '../../swarm/ports/actuator.ts';
+import { messageOf } from '../../swarm/words.ts';
 import { describeCall } from '../action/tools.ts';
 import type { Plan } from '../decision/plan.ts';
+import type { ActuatorOutcome } from '../ports/actuator.ts';
 
 /** No answer is an outcome too: the unknown one. */
 export function settled(outcome: Promise<ActuatorOutcome>): Promise<ActuatorOutcome> {
@@ -15,8 +17,4 @@ export function describePlan({ calls }: Plan): string {
 
 export function invalid(message: string): z.ZodError {
   return new z.ZodError([{ code: 'custom', path: [], message, input: undefined }]);
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

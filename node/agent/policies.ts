@@ -1,8 +1,10 @@
 // The policies that an agent judges by: shipped ones, those of its configuration, and live ones, which come and go while it
 // runs and are kept over restarts. A later one with the name of an earlier one replaces it. A bundle is taken whole or not.
+
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Store } from '../../swarm/ports/store.ts';
+import { messageOf } from '../../swarm/words.ts';
 import { checkTools } from '../action/remedies.ts';
 import { type Policy, policySchema } from '../detection/policy.ts';
 import { checkNames } from '../detection/policy-check.ts';
@@ -70,7 +72,7 @@ export class PolicySet {
         checkKept(policy);
         this.#live.set(policy.name, policy);
       } catch (error) {
-        wrong.push(`${key.slice(PREFIX.length)}: ${error instanceof Error ? error.message : String(error)}`);
+        wrong.push(`${key.slice(PREFIX.length)}: ${messageOf(error)}`);
       }
     }
     return wrong;
@@ -129,7 +131,7 @@ export class PolicySet {
       this.#swarm = { bundle, policies };
       return [];
     } catch (error) {
-      return [`the swarm’s: ${error instanceof Error ? error.message : String(error)}`];
+      return [`the swarm’s: ${messageOf(error)}`];
     }
   }
 

@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { digests, encodeLeave, orderProof } from '../action/leave.ts';
 import { MOST_ORDER_MS, orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
 import type { Snapshot } from '../action/tool.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Executor, Performed } from './executor.ts';
 

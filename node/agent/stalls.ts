@@ -2,10 +2,10 @@
 // One incident each, so that peers, `kalos incidents` and `kalos explain` show it.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Stall } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { addStep, closeIncident, type Incident, openIncident } from '../detection/incident.ts';
-import { Turns } from './turns.ts';
+import { PeriodicTask } from '../periodic-task.ts';
+import type { Stall } from '../ports/actuator.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const TOLD_KEY = 'stalls/told';
 /** Older stalls are not reported. */
@@ -21,26 +21,26 @@ export interface StallEvents {
 export class StallReports {
   readonly #ports: Ports;
   readonly #events: StallEvents;
-  readonly #turns: Turns;
+  readonly #task: PeriodicTask;
 
   constructor(ports: Ports, events: StallEvents) {
     this.#ports = ports;
     this.#events = events;
-    this.#turns = new Turns({
+    this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
-      turn: () => this.#turn(),
+      run: () => this.#turn(),
       failed: (why) => events.log('warn', `stalls: ${why}`),
     });
   }
 
   /** Looks every few seconds: an agent that was not killed may have recovered by itself. */
   start(): void {
-    this.#turns.start();
+    this.#task.start();
   }
 
   stop(): void {
-    this.#turns.stop();
+    this.#task.stop();
   }
 
   async #turn(): Promise<void> {

@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import { incidentSchema } from '../memory/memory.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const PREFIX = 'story/';
 const DOMAIN = 'kalos/story';

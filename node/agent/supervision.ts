@@ -1,10 +1,11 @@
 // Restarts services while the disk of the state directory refuses writes. No repair can be recorded then, so none is begun; a declared
 // service that exited is restarted all the same, as at the agent's start: that is no change of the machine, and needs no record.
-import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
+
 import type { Mode } from '../action/guard.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
+import type { ServiceSample, ServiceSpec } from '../ports/actuator.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { Executor } from './executor.ts';
-import type { SwarmLink } from './swarm-link.ts';
 
 /** Between two starts of a service that keeps exiting; doubled each time. */
 const FIRST_PAUSE_MS = 1_000;
@@ -12,20 +13,6 @@ const LAST_PAUSE_MS = 60_000;
 /** The policy and tool that would repair it if the repair could be recorded: their silences and brakes apply. */
 const POLICY = 'service-exited';
 const TOOL = 'service.restart';
-
-/** How often a stop checks whether the disk refuses writes. */
-const LOOK_EVERY_MS = 200;
-
-/** Waits for a step of the agent's stop, but not for a disk that refuses writes: nobody was told that these are stored. */
-export async function unlessRefused({ clock, store }: Pick<Ports, 'clock' | 'store'>, step: Promise<void>): Promise<void> {
-  let done = false;
-  const refused = async (): Promise<void> => {
-    while (!done && store.refusal === undefined) await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
-  };
-  await Promise.race([step, refused()]).finally(() => {
-    done = true;
-  });
-}
 
 export interface SupervisionParts {
   ports: Ports;

@@ -2,8 +2,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ZodError } from 'zod';
+import type { Agent } from '../agent/agent.ts';
 import { reaches } from '../agent/api-tokens.ts';
-import type { Agent } from '../agent.ts';
 import { remedyFor } from '../errors.ts';
 import { wordsOf } from '../issue-words.ts';
 import { openApi } from './openapi.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { budgetShape } from '../../consensus/decisions/budgets.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { type BudgetAnswer, budgetsAnswer } from './answers/decisions.ts';
 import { memberNamed } from './known.ts';
 import { decide } from './order-routes.ts';

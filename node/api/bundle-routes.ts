@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
 import { counted } from '../../swarm/words.ts';
+import type { Agent } from '../agent/agent.ts';
 import { checkPolicy, MAX_RULES, parsePolicy } from '../agent/policies.ts';
-import type { Agent } from '../agent.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { bundlePushedAnswer, bundlesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';

@@ -1,7 +1,7 @@
 // On which members something is tried first.
 import { drawnBy } from '../../swarm/membership/observers.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { memberNamed } from './known.ts';
 import type { Failure } from './route.ts';
 

@@ -1,6 +1,6 @@
 // What changes, as it changes: a few topics that an agent is looked at for, twice a second while somebody listens.
 import { z } from 'zod';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { wallMs } from './answers/units.ts';
 
 export const TOPICS = ['members', 'conditions', 'incidents', 'decisions', 'actions'] as const;
@@ -36,7 +36,8 @@ function steps(agent: Agent, stages: readonly string[]): Seen {
 }
 
 const READERS: Record<Topic, (agent: Agent) => Seen> = {
-  members: (agent) => new Map(agent.roll.members(false).map(({ name, state, peer }) => [name, { text: state, data: { peer } }])),
+  members: (agent) =>
+    new Map(agent.membershipAdmin.members(false).map(({ name, state, peer }) => [name, { text: state, data: { peer } }])),
   conditions: (agent) => new Map(Object.entries(agent.conditions()).map(([name, status]) => [name, { text: status, data: {} }])),
   incidents: (agent) =>
     new Map(

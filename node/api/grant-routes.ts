@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { EFFECTS, grantShape } from '../../consensus/decisions/grants.ts';
 import { counted } from '../../swarm/words.ts';
 import { TOOLS } from '../action/tools.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { unknownName } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
 import { type GrantAnswer, grantsAnswer } from './answers/decisions.ts';

@@ -3,7 +3,7 @@
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { readRegular } from '../adapters/regular-file.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { isLoopback } from '../config/address.ts';
 import { KalosError } from '../errors.ts';
 import { answer, inTurn, send, sendText } from './answer.ts';

@@ -1,6 +1,6 @@
 // What a request names must be there: who misspells a name is told so, and what was probably meant.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { closest, unknownName } from '../errors.ts';
 import { type Failure, failed } from './route.ts';
 

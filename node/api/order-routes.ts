@@ -1,4 +1,5 @@
 // The part of the local API about what the swarm decides: who coordinates, the committee, the log, and what an administrator has decided.
+
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';
@@ -6,9 +7,10 @@ import { describeDecision } from '../../consensus/decisions/kinds.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { messageOf } from '../../swarm/words.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
-import { READS, type ReadMode } from '../agent/decisions.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
+import { READS, type ReadMode } from '../decisions/decisions.ts';
 import { decisionAnswer, type LogAnswer, logAnswer, type NovaAnswer, novaAnswer } from './answers/decisions.ts';
 import { memberNamed, mistypedTarget, noSuchPlacement, noSuchPolicy } from './known.ts';
 import { decidedSchema, done, type Failure, failed, get, ok, post, type Reply, type Route } from './route.ts';
@@ -218,7 +220,7 @@ export const ORDER_ROUTES: readonly Route[] = [
       try {
         await agent.swarm.order.committee.transfer(member.peer);
       } catch (error) {
-        return failed(409, error instanceof Error ? error.message : String(error));
+        return failed(409, messageOf(error));
       }
       await agent.noted(`${node} was asked to coordinate`);
       return ok({});

@@ -1,7 +1,7 @@
 // Lists in pages: so many items, and where the next page begins. A place is that of an item, so what is added or goes meanwhile moves nothing:
 // each item that is there all the while comes once. Without a limit the answer is the list itself, as clients up to 0.3.0 take it: its newest.
 import { z } from 'zod';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { shortly } from '../issue-words.ts';
 import { asked, failed, ok, type Route, type Tag } from './route.ts';
 

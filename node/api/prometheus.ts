@@ -1,5 +1,5 @@
 // `/metrics` in Prometheus' text form (version 0.0.4): every metric that the machine has, and what the agent knows of the swarm.
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { METRICS } from '../telemetry/metrics.ts';
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -45,7 +45,7 @@ export function prometheus(agent: Agent): string {
     const value = metrics[metric.name];
     return value === undefined ? [] : family(nameOf(metric.name, metric.unit), metric.description, [[{}, value]]);
   });
-  const states = Map.groupBy(agent.roll.members(false), ({ state }) => state);
+  const states = Map.groupBy(agent.membershipAdmin.members(false), ({ state }) => state);
   const services = agent.status().services.map(({ name: service, state }) => [{ service }, state === 'running' ? 1 : 0] as const);
   const conditions = Object.entries(agent.conditions()).map(([condition, status]) => [{ condition, status }, 1] as const);
   return [

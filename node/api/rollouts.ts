@@ -1,6 +1,6 @@
 // What is pushed to all machines, as the local API tells it: good, being tried, whose turn it is, and what became of the last.
 import { type HowTried, type Pushed, type RolloutState, type Trial, turnOf } from '../../consensus/decisions/rollout.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 
 export interface PushedAnswer {
   id: string;

@@ -1,8 +1,8 @@
 // What a route of the local API is made of: what it takes, what it answers, and which failures it has. All of it is checked by the compiler,
 // and described in OpenAPI (openapi.ts).
 import { z } from 'zod';
+import type { Agent } from '../agent/agent.ts';
 import type { Level } from '../agent/api-tokens.ts';
-import type { Agent } from '../agent.ts';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { wordsOf } from '../issue-words.ts';
 

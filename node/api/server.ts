@@ -1,11 +1,13 @@
 // The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to. Who can open it may do anything.
+
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
-import { OWNER } from '../../swarm/ports/compute.ts';
-import type { Agent } from '../agent.ts';
+import { messageOf } from '../../swarm/words.ts';
+import type { Agent } from '../agent/agent.ts';
 import { KalosError, reasonOf } from '../errors.ts';
+import { OWNER } from '../ports/compute.ts';
 import { answer, inTurn, send } from './answer.ts';
 import { watch } from './http.ts';
 
@@ -39,7 +41,7 @@ function respond(agent: Agent, request: IncomingMessage, response: ServerRespons
   if (topic !== undefined) return watch(agent, topic, response, BY_OWNER);
   answer(agent, request, BY_OWNER).then(
     ({ status, body }) => send(response, status, body, BY_OWNER),
-    (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => send(response, 500, { error: messageOf(error) }),
   );
 }
 

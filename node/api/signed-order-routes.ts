@@ -1,8 +1,8 @@
 // The part of the local API about changes that cannot be taken back: drafted here, signed by two operators elsewhere, carried out here.
 import { z } from 'zod';
 import { MOST_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
+import type { Agent } from '../agent/agent.ts';
 import { OrderRefused } from '../agent/signed-orders.ts';
-import type { Agent } from '../agent.ts';
 import { outcomeOf } from './outcome.ts';
 import { type Failure, failed, ok, post, type Reply, type Route } from './route.ts';
 

@@ -1,8 +1,8 @@
 // The part of the local API about who belongs: members, tokens, operators, and what root keys sign.
 import { z } from 'zod';
 import { MAX_NAME } from '../../swarm/identity/record.ts';
-import { type Roll, RollError, type RootAction } from '../agent/roll.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
+import { type MembershipAdmin, MembershipError, type RootAction } from '../link/membership-admin.ts';
 import {
   joinTokenAnswer,
   joinTokensAnswer,
@@ -59,11 +59,14 @@ const commitSchema = z.strictObject({
 });
 
 /** What cannot be done is said as such. */
-async function rolled<Body>(agent: Agent, what: (roll: Roll) => Promise<Body> | Body): Promise<Success<Body> | Failure<409>> {
+async function administered<Body>(
+  agent: Agent,
+  what: (admin: MembershipAdmin) => Promise<Body> | Body,
+): Promise<Success<Body> | Failure<409>> {
   try {
-    return ok(await what(agent.roll));
+    return ok(await what(agent.membershipAdmin));
   } catch (error) {
-    if (error instanceof RollError) return failed(409, error.message);
+    if (error instanceof MembershipError) return failed(409, error.message);
     throw error;
   }
 }
@@ -81,12 +84,12 @@ export const SWARM_ROUTES: readonly Route[] = [
     '/v1/recovery',
     'Who could begin the committee anew, and what each member knows',
     { tag: 'members', answer: recoveryAnswer },
-    (agent) => ok(agent.roll.recovery()),
+    (agent) => ok(agent.membershipAdmin.recovery()),
   ),
   listed('/v1/members', 'The members of the swarm, and how each is seen from here', {
     tag: 'members',
     item: memberAnswer,
-    read: (agent) => agent.roll.members(false),
+    read: (agent) => agent.membershipAdmin.members(false),
     keyOf: ({ name: called, peer }) => `${called} ${peer}`,
   }),
   get(
@@ -98,56 +101,56 @@ export const SWARM_ROUTES: readonly Route[] = [
   listed('/v1/members/all', 'Those too that left or were removed', {
     tag: 'members',
     item: memberAnswer,
-    read: (agent) => agent.roll.members(true),
+    read: (agent) => agent.membershipAdmin.members(true),
     keyOf: ({ name: called, peer }) => `${called} ${peer}`,
   }),
   get('/v1/members/{name}', 'One member', { tag: 'members', answer: memberAnswer, failures: [409] }, (agent, given) =>
-    rolled(agent, (roll) => roll.member(given)),
+    administered(agent, (admin) => admin.member(given)),
   ),
   post(
     '/v1/members/{name}/revocation',
     'Ends a membership',
     z.strictObject({ reason }),
     changing(memberCertificateAnswer),
-    (agent, body, given) => rolled(agent, (roll) => roll.revoke(given, body.reason)),
+    (agent, body, given) => administered(agent, (admin) => admin.revoke(given, body.reason)),
   ),
   post(
     '/v1/members/{name}/name',
     'Gives a member another name',
     z.strictObject({ name }),
     changing(memberCertificateAnswer),
-    (agent, body, given) => rolled(agent, (roll) => roll.rename(given, body.name)),
+    (agent, body, given) => administered(agent, (admin) => admin.rename(given, body.name)),
   ),
   post('/v1/tokens', 'Makes a join token', tokenSchema, changing(joinTokenAnswer), (agent, body) =>
-    rolled(agent, (roll) => roll.makeToken(body)),
+    administered(agent, (admin) => admin.makeToken(body)),
   ),
   get('/v1/tokens', 'The tokens that this issuer made', { tag: 'members', answer: joinTokensAnswer }, (agent) =>
-    ok(agent.roll.tokens()),
+    ok(agent.membershipAdmin.tokens()),
   ),
   post('/v1/tokens/{id}/removal', 'Ends a token early', nothing, changing(done), (agent, _body, id) =>
-    rolled(agent, (roll) => quietly(roll.endToken(id))),
+    administered(agent, (admin) => quietly(admin.endToken(id))),
   ),
   post(
     '/v1/leave',
     'Leaves the swarm for good',
     z.strictObject({ force: z.boolean().default(false) }),
     changing(done),
-    (agent, { force }) => rolled(agent, () => quietly(agent.leave(force))),
+    (agent, { force }) => administered(agent, () => quietly(agent.leave(force))),
   ),
   post('/v1/network-key', 'Gives the swarm a new network key', rotationSchema, changing(networkKeyAnswer), (agent, { keepMs }) =>
-    rolled(agent, (roll) => roll.rotateNetworkKey(keepMs)),
+    administered(agent, (admin) => admin.rotateNetworkKey(keepMs)),
   ),
   get('/v1/operators', 'The operators of the swarm', { tag: 'members', answer: operatorsAnswer }, (agent) =>
-    ok(agent.roll.operators()),
+    ok(agent.membershipAdmin.operators()),
   ),
   post('/v1/root/draft', 'What root keys are to sign', draftSchema, changing(rootDraftAnswer), (agent, action) =>
-    rolled(agent, (roll) => roll.draft(action)),
+    administered(agent, (admin) => admin.draft(action)),
   ),
   post(
     '/v1/root/commit',
     'Publishes what root keys have signed',
     commitSchema,
     changing(done),
-    (agent, { kind, body, signatures }) => rolled(agent, (roll) => quietly(roll.commit(kind, body, signatures))),
+    (agent, { kind, body, signatures }) => administered(agent, (admin) => quietly(admin.commit(kind, body, signatures))),
   ),
 ];

@@ -1,7 +1,7 @@
 // The part of the local API about releases of KALOS: pushed, tried on a few first, and what became of them.
 import { z } from 'zod';
 import { MOST_CANARIES, MOST_HASTE_MS, MOST_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent } from '../agent/agent.ts';
 import { upgradePushedAnswer, upgradesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
 import { decide, ordered } from './order-routes.ts';

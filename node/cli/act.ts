@@ -4,7 +4,7 @@
 import { counted } from '../../swarm/words.ts';
 import type { Silence } from '../action/silences.ts';
 import { readInput } from '../adapters/regular-file.ts';
-import type { AgentStatus } from '../agent.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
 import type { ActAnswer } from '../api/routes.ts';

@@ -1,7 +1,7 @@
 // `kalos __complete KIND -- WORDS`: names for a shell that completes a command line. At once, and silently where no agent answers.
 import { readdirSync } from 'node:fs';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
-import type { AgentStatus } from '../agent.ts';
 import { callAgent } from '../api/client.ts';
 import { EXIT } from './exit-codes.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { counted } from '../../swarm/words.ts';
 import { freeBytes, tryDisk } from '../adapters/disk-reserve.ts';
 import { findPackage } from '../adapters/package.ts';
-import type { AgentStatus } from '../agent.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent } from '../api/client.ts';
 import { checkState } from '../config/adapters/state-check.ts';
 import { makeStateDirectory, SYSTEM_POLICY, stateDirectory } from '../config/adapters/state-directory.ts';

@@ -1,9 +1,9 @@
 // `kalos nova | log | pause | wake | failover`: what the swarm has decided, and deciding.
 
 import { counted } from '../../swarm/words.ts';
-import type { ReadMode } from '../agent/decisions.ts';
 import { callAgent } from '../api/client.ts';
 import type { AsOf, LogAnswer, NovaAnswer } from '../api/order-routes.ts';
+import type { ReadMode } from '../decisions/decisions.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable, table } from './output.ts';

@@ -1,9 +1,9 @@
 // `kalos recover`: the committee begins anew, by root keys, once most of it is lost for good.
 import { counted } from '../../swarm/words.ts';
-import type { RecoveryView } from '../agent/roll.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
 import { KalosError } from '../errors.ts';
+import type { RecoveryView } from '../link/membership-admin.ts';
 import { EXIT } from './exit-codes.ts';
 import { signedByRoot } from './members.ts';
 import { paint, table } from './output.ts';

@@ -2,8 +2,8 @@
 import { closeSync, existsSync, fstatSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openRegular } from '../adapters/regular-file.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
-import type { AgentStatus } from '../agent.ts';
 import { callAgent, callForAll } from '../api/client.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError, notFound, reasonOf } from '../errors.ts';

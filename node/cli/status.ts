@@ -1,7 +1,7 @@
 // `kalos status`: the agent of this machine and the swarm as it sees it.
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
-import type { AgentStatus } from '../agent.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent } from '../api/client.ts';
 import { remedyFor } from '../errors.ts';
 import { printWhole } from './data.ts';

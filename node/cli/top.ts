@@ -2,7 +2,7 @@
 // it. Where the output is no terminal, one picture is printed.
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
-import type { AgentStatus } from '../agent.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent } from '../api/client.ts';
 import type { Overview } from '../query/overview.ts';
 import { EXIT } from './exit-codes.ts';

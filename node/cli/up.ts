@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { inspect } from 'node:util';
 import { counted } from '../../swarm/words.ts';
 import { type Notifier, systemdNotifier } from '../adapters/systemd-notify.ts';
-import type { AgentStatus } from '../agent.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import { stateDirectory } from '../config/adapters/state-directory.ts';
 import { KalosError, reasonOf } from '../errors.ts';
 import type { LogFormat, LogLevel } from '../log-levels.ts';

@@ -1,7 +1,7 @@
 // From incident to plan: the cheapest tier that is confident enough. The reactive tier follows the policy's declared
 // remedy; the operational tier asks the incident model; the language-model tiers abstain until they are configured.
 import { abstainingTier, type Routed, route, type TierAnswer, type TierDecider, type TierQuestion } from '../../models/tiers.ts';
-import type { Compute } from '../../swarm/ports/compute.ts';
+import type { Compute } from '../ports/compute.ts';
 import type { ToolCall } from '../tool-call.ts';
 
 /** A tier below this confidence hands on to the next. */

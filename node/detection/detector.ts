@@ -1,7 +1,7 @@
 // One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
 import type { ClaimKind } from '../../consensus/vote/claim.ts';
-import { type ServiceCheck, type ServiceSample, whyDown } from '../../swarm/ports/actuator.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
+import { type ServiceCheck, type ServiceSample, whyDown } from '../ports/actuator.ts';
 import type { Facts } from '../telemetry/service-facts.ts';
 import type { Usage } from '../telemetry/usage.ts';
 import type { ToolCall } from '../tool-call.ts';

@@ -1,6 +1,8 @@
 // CEL with bounds: a policy comes from outside, and is evaluated over data from outside every second on the agent's own loop. Expressions
 // are bounded in size and in the nesting of macros, and patterns are matched without backtracking.
+
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import { messageOf } from '../../swarm/words.ts';
 import { compilePattern, PatternAllowance } from '../patterns.ts';
 
 export type Bindings = Record<string, unknown>;
@@ -28,7 +30,7 @@ export function placeInText(text: string, index: number): string {
 
 /** What is wrong with an expression, on one line: cel-js draws what it means below its first one. */
 export function oneLine(error: unknown, text: string): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const [first = ''] = message.trim().split('\n');
   const start = (error as { range?: { start?: unknown } } | null)?.range?.start;
   return typeof start === 'number' && message.includes('\n') ? `${first}, in ${placeInText(text, start)}` : first;

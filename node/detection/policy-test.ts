@@ -1,6 +1,6 @@
 // Tests of policies, written beside them: given these facts, held for so long, it fires or it does not. The very detector
 // that judges the machine judges the test.
-import { stoppedService } from '../../swarm/ports/actuator.ts';
+import { stoppedService } from '../ports/actuator.ts';
 import { NO_FACTS } from '../telemetry/service-facts.ts';
 import { NO_USAGE } from '../telemetry/usage.ts';
 import type { ToolCall } from '../tool-call.ts';

@@ -1,6 +1,6 @@
 // What policies judge: the machine, and each service, mount and declared thing by its name, with the fields that an
 // expression sees. What is not known is no field, so that an expression that needs it judges nothing.
-import type { MountSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { MountSample, Sample } from '../ports/sensors.ts';
 import { usedShare } from '../telemetry/counters.ts';
 import type { DeclaredView } from '../telemetry/declared.ts';
 import type { ServiceView } from './detector.ts';

@@ -8,8 +8,8 @@ import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { counted } from '../../swarm/words.ts';
 import { readStory, type Stories, type Story } from '../agent/stories.ts';
-import type { SwarmLink } from '../agent/swarm-link.ts';
 import { type Incident, incidentIdOf } from '../detection/incident.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
 import { incidentSchema, type Memory } from '../memory/memory.ts';
 
 /** Of all answers together. */

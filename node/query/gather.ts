@@ -2,8 +2,8 @@
 // travels: a table, columns, simple conditions and how rows may be reduced do.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { SqlValue, TableRows } from '../../swarm/ports/compute.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { SqlValue, TableRows } from '../ports/compute.ts';
 import { localRows, type RowsRequest, TABLES } from './catalogue/catalogue.ts';
 import type { Table, TableSources } from './catalogue/table.ts';
 import { AGGREGATES, reducedBy } from './reduction.ts';

@@ -1,7 +1,7 @@
 // What is open on other machines, as they say: by a query that this agent asks them.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { GRAY_POLICY } from '../agent/gray.ts';
-import { type OpenElsewhere, TOGETHER_POLICY } from '../agent/nova.ts';
+import { GRAY_POLICY } from '../coordination/gray.ts';
+import { type OpenElsewhere, TOGETHER_POLICY } from '../coordination/nova.ts';
 import type { Incident } from '../detection/incident.ts';
 import { TABLES } from './catalogue/catalogue.ts';
 import type { TableSources } from './catalogue/table.ts';

@@ -1,6 +1,6 @@
 // Which conditions of a statement can travel with a request for rows: only such as the statement itself would filter by anyway, so
 // that leaving rows out changes nothing. Anything that is not plain, a second SELECT, an OR, travels not at all.
-import type { ExactValue, SqlValue } from '../../swarm/ports/compute.ts';
+import type { ExactValue, SqlValue } from '../ports/compute.ts';
 import type { Comparison, Operator, Where } from './catalogue/table.ts';
 import { is, isName, type Token, tokens } from './tokens.ts';
 

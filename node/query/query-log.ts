@@ -1,5 +1,5 @@
 // What this agent was asked of late: bounded, in memory, for people to see who asks what.
-import type { SqlValue } from '../../swarm/ports/compute.ts';
+import type { SqlValue } from '../ports/compute.ts';
 
 const MOST = 500;
 const MAX_TEXT = 500;

@@ -1,9 +1,10 @@
 // A question to the whole swarm through any one peer: SQL is prepared here to learn what it reads, those tables are
 // gathered (the swarm's from local state, the machines' by asking the members concerned), and SQL runs here over the rows.
 // The statement itself never travels: tables, columns, simple conditions and how rows may be reduced do.
-import type { Compute, SqlValue } from '../../swarm/ports/compute.ts';
+
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { counted } from '../../swarm/words.ts';
+import type { Compute, SqlValue } from '../ports/compute.ts';
 import { TABLES } from './catalogue/catalogue.ts';
 import type { Table, TableSources } from './catalogue/table.ts';
 import type { Gathered, Gathering } from './gather.ts';

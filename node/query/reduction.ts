@@ -1,6 +1,6 @@
 // What a machine can make of its rows before it sends them, without knowing the statement: groups with their counts, sums and
 // extremes, or the first few by some columns. Only where the statement's answer stays the same.
-import { type ColumnType, type ExactValue, type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
+import { type ColumnType, type ExactValue, type SqlValue, shownValue } from '../ports/compute.ts';
 import { type Shape, statementOf } from './predicates.ts';
 import { is, isName, split, type Token } from './tokens.ts';
 

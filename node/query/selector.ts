@@ -1,7 +1,7 @@
 // Which members a question goes to: `web-1,web-2`, or a column of the table nodes such as `role=coordinator` or `state=alive`.
 // An empty one, or `*`, is a mistake, never all.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { SwarmLink } from '../agent/swarm-link.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
 
 export type Selector = (link: SwarmLink, peer: PeerId) => boolean;
 

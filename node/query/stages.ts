@@ -1,7 +1,8 @@
 // In which order tables are gathered: first those that need no constraint or have one, then those that get theirs from the rows of
 // others.
-import { type SqlValue, shownValue } from '../../swarm/ports/compute.ts';
+
 import { counted } from '../../swarm/words.ts';
+import { type SqlValue, shownValue } from '../ports/compute.ts';
 import type { TableSources } from './catalogue/table.ts';
 import { type Gathered, type Gathering, gather } from './gather.ts';
 import type { Join } from './joins.ts';

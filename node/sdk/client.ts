@@ -1,13 +1,13 @@
 // `kalos/client`: the API of an agent as a library, typed by what the agent itself answers with. docs/API.md has an example.
 
-import type { MemberRow } from '../agent/roll.ts';
-import type { AgentStatus } from '../agent.ts';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent, callForAll, follow, pagesOf, type Whom } from '../api/client.ts';
 import type { FeedEvent, Topic } from '../api/feed.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { PolicyInput } from '../detection/policy.ts';
 import { KalosError } from '../errors.ts';
+import type { MemberRow } from '../link/membership-admin.ts';
 import type { Case } from '../memory/cases.ts';
 import type { Table } from '../query/catalogue/table.ts';
 import type { Explanation } from '../query/explain.ts';

@@ -1,7 +1,7 @@
 // What two readings of the kernel's figures tell: growth and shares. A counter may fall, wrap, jump, vanish and come back, and two
 // figures may contradict each other (a container's own MemTotal beside the host's MemAvailable). What does not add up is unknown:
 // never negative, and no share outside 0…1.
-import type { DiskSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { DiskSample, Sample } from '../ports/sensors.ts';
 
 /** Seconds between two samples; undefined where there is no earlier one. */
 export function elapsedS(sample: Sample, previous: Sample | undefined): number | undefined {

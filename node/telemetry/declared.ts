@@ -2,10 +2,10 @@
 // at through the actuator, which may read what the agent may not; what it does not let through is unknown, never well.
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { Actuator, ActuatorReading, Reading } from '../../swarm/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import { NO_SUCH_FILE, type Sensors } from '../../swarm/ports/sensors.ts';
+import type { Actuator, ActuatorReading, Reading } from '../ports/actuator.ts';
+import { NO_SUCH_FILE, type Sensors } from '../ports/sensors.ts';
 import { LogGrowth } from './log-growth.ts';
 import { LogMatches } from './log-matches.ts';
 import { ServedCertificate } from './served-certificate.ts';

@@ -1,7 +1,7 @@
 // The minute before: every metric and the top processes of the last sixty seconds, kept in rings, to be kept with an
 // incident when one opens.
 import { z } from 'zod';
-import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import type { History } from './history.ts';
 import { cpusByProcess } from './usage.ts';
 

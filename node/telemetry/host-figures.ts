@@ -1,4 +1,5 @@
 // Figures that the kernel shows as text, a file each: which file, and how it is read (proc(5)). Pure; the reader is an adapter.
+import { messageOf } from '../../swarm/words.ts';
 // A file that a machine lacks makes its figures unknown, with the reason, never zero.
 
 export interface HostSource {
@@ -186,6 +187,6 @@ function attempt<T>(work: () => T): { ok: true; value: T } | { ok: false; reason
   try {
     return { ok: true, value: work() };
   } catch (error) {
-    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    return { ok: false, reason: messageOf(error) };
   }
 }

@@ -1,6 +1,6 @@
 // The catalogue: which figures an agent derives from two samples in a row, named after OpenTelemetry where it has a name.
 
-import type { CpuTimes, Pressure, ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { CpuTimes, Pressure, ProcessSample, Sample } from '../ports/sensors.ts';
 import { elapsedS, grown, shareOf, usedShare } from './counters.ts';
 import { HOST_SOURCES } from './host-figures.ts';
 

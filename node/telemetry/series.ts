@@ -1,6 +1,6 @@
 // Series beyond the catalogue: each process, mount, disk, network device and service by itself, named `metric{what}`. They are
 // kept like any other, and shown by `kalos metrics --history`; no policy goes by them.
-import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import { elapsedS, grown, shareOf, usedShare } from './counters.ts';
 import { PER_DEVICE } from './host-figures.ts';
 import { cpusByProcess, type Usage } from './usage.ts';

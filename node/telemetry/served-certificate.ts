@@ -1,7 +1,7 @@
 // The certificate that a server presents to its clients, which may differ from the file: a server may still use the one that it read at
 // its start. The server is asked once a minute, and at every look after the file has changed or while the answer is not good.
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
+import type { Sensors } from '../ports/sensors.ts';
 import type { DeclaredCertificate } from './declared.ts';
 
 const WITHIN_MS = 1_000;

@@ -3,10 +3,10 @@
 // at only where the service declares something that needs it; what cannot be seen is undefined.
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { Actuator, Reading, ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Sensors, Throttling } from '../../swarm/ports/sensors.ts';
 import type { Store } from '../../swarm/ports/store.ts';
+import type { Actuator, Reading, ServiceSample, ServiceSpec } from '../ports/actuator.ts';
+import type { Sensors, Throttling } from '../ports/sensors.ts';
 import { grown, shareOf } from './counters.ts';
 import { LogMatches } from './log-matches.ts';
 

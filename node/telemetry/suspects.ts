@@ -1,5 +1,5 @@
 // Attribution: which processes a machine's load is, and since when they run. What the sample shows, no more.
-import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import { processCpu } from './metrics.ts';
 
 const NAMED = 3;

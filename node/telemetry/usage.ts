@@ -1,5 +1,5 @@
 // What a process and all that descend from it use together.
-import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import { elapsedS } from './counters.ts';
 
 export interface Usage {

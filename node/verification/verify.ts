@@ -1,10 +1,11 @@
 // Did it help? The conditions that tools name, judged from the machine, never from what the tool returned.
-import { type ServiceSample, SIGNALS, type SignalName } from '../../swarm/ports/actuator.ts';
+
 import type { Machine, Snapshot } from '../action/tool.ts';
 import { findService } from '../action/tool.ts';
 import { namesOf } from '../action/tools/files.ts';
 import { changeToolOf, isAsIntended } from '../action/tools.ts';
 import { type JournalEntry, keyOf } from '../action/transaction.ts';
+import { type ServiceSample, SIGNALS, type SignalName } from '../ports/actuator.ts';
 import type { ToolCall } from '../tool-call.ts';
 
 const CHECK_TIMEOUT_MS = 1_000;

@@ -9,7 +9,7 @@ import type {
   ServiceCheck,
   ServiceSample,
   Step,
-} from '../../swarm/ports/actuator.ts';
+} from '../../node/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Leaves } from './leaves.ts';
 import type { FakeLinux } from './linux.ts';

@@ -1,6 +1,6 @@
 // What is found on the ports of a simulated machine: services that are well, that take connections and say nothing, that
 // answer with an error, and strangers who hold a service's port.
-import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
+import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
 import type { HttpState, PortState } from '../../swarm/ports/transport.ts';
 
 /** A process that holds its port and does not serve: connected and no answer, a status of 500; or an error for its own machine only. */

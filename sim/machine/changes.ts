@@ -1,6 +1,6 @@
 // The actuator's armed changes, modelled: the twin of native/actuator/changes.cc on the virtual clock. It outlives the
 // agent: what is not confirmed is undone at its deadline, or once the agent has been gone for a while.
-import type { ActuatorOutcome, ChangeStatus, Primitive, Step } from '../../swarm/ports/actuator.ts';
+import type { ActuatorOutcome, ChangeStatus, Primitive, Step } from '../../node/ports/actuator.ts';
 import type { Scheduled, Scheduler } from '../scheduler.ts';
 
 /** As in changes.cc. */

@@ -1,5 +1,5 @@
 // A process of the simulated machine: what it wants of it, what it has had, and how it looks to a sampler.
-import type { ProcessSample } from '../../swarm/ports/sensors.ts';
+import type { ProcessSample } from '../../node/ports/sensors.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,8 +1,8 @@
 // A file system of plain files for the fake Linux: enough for the fs tools and their undos. Directories are what paths say.
 import { compilePattern } from '../../node/patterns.ts';
+import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../../node/ports/actuator.ts';
+import type { NewLines } from '../../node/ports/sensors.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../../swarm/ports/actuator.ts';
-import type { NewLines } from '../../swarm/ports/sensors.ts';
 
 interface FakeFile {
   content: Uint8Array;

@@ -1,8 +1,8 @@
 // What the actuator makes of leave for disruptive changes, modelled: the twin of native/actuator/leaves.cc. It judges by the same code as
 // `kalos leave-check`, and what it keeps outlives agents and reboots.
 import { judgeLeave } from '../../node/action/leave.ts';
+import { type Primitive, type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { type Primitive, type Step, stepToWire } from '../../swarm/ports/actuator.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 
 export class Leaves {

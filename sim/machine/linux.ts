@@ -10,8 +10,8 @@ import {
   type ServiceSpec,
   type SignalName,
   stoppedService,
-} from '../../swarm/ports/actuator.ts';
-import type { NewLines, ProcessDetail, Sample, Sensors } from '../../swarm/ports/sensors.ts';
+} from '../../node/ports/actuator.ts';
+import type { NewLines, ProcessDetail, Sample, Sensors } from '../../node/ports/sensors.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { Answers } from './answers.ts';

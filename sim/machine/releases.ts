@@ -1,7 +1,8 @@
 // Releases of KALOS on a simulated machine: an archive is a few words that say how an agent of it behaves. What the launcher does in reality
 // (bin/kalos), this does here: what is on trial is given up where its agent ends, or where nothing is heard of it.
+
+import type { Releases } from '../../node/ports/releases.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Releases } from '../../swarm/ports/releases.ts';
 import type { Scheduler } from '../scheduler.ts';
 
 const SILENT_MS = 60_000;

@@ -3,7 +3,7 @@
 // a newcomer takes to join.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { loadavg } from 'node:os';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { AS_AGENT, type RealAgent, RealSwarm } from '../support/agents.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 

@@ -5,7 +5,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { freePort, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import { type Cost, mean, measure, tree } from '../support/process-cost.ts';

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { FEATURE_WINDOW_S, featuresOf, INCIDENT_CLASSES, type IncidentClass } from '../../models/features.ts';
 import { type IncidentModel, loadIncidentModel } from '../../models/onnx/incident-model.ts';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { Sample } from '../../node/ports/sensors.ts';
 import { openSensors } from '../../node/telemetry/adapters/native-sampler.ts';
 import { History } from '../../node/telemetry/history.ts';
 import { readMetrics } from '../../node/telemetry/metrics.ts';
 import { makeDataset } from '../../sim/dataset.ts';
-import type { Sample } from '../../swarm/ports/sensors.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
 const CALIBRATION_BINS = 10;

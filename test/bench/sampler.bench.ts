@@ -23,7 +23,7 @@ function high(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.95)] ?? 0;
 }
 
-/** Turns of the event loop while a sample and its slices are taken: what they cost, and the longest of them. */
+/** PeriodicTask of the event loop while a sample and its slices are taken: what they cost, and the longest of them. */
 async function measure(sample: () => unknown, rounds: number): Promise<Cost> {
   const costs: number[] = [];
   const [calls, slices]: [number[], number[]] = [[], []];

@@ -3,7 +3,7 @@
 // told of, and changes of the coordinator, none of which has a cause. With --agents 1 --faults 0: one agent alone.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import type { Incident } from '../../node/detection/incident.ts';
 import { AS_AGENT, freePort, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { ask } from '../support/ask.ts';

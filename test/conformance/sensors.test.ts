@@ -2,13 +2,13 @@
 import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { Sensors } from '../../node/ports/sensors.ts';
 import { openSensors } from '../../node/telemetry/adapters/native-sampler.ts';
 import { ProcReader, parseStat } from '../../node/telemetry/adapters/proc-reader.ts';
 import { METRICS, readMetrics } from '../../node/telemetry/metrics.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
 
 const { sensors: native, fallbackReason } = openSensors(findPackage().addonPath);
 const scheduler = new Scheduler();

@@ -9,19 +9,19 @@ import { READERS } from '../../node/adapters/inspect/inspect.ts';
 import { readBelow, unescaped } from '../../node/adapters/inspect/read.ts';
 import { findPackage } from '../../node/adapters/package.ts';
 import { sqlRun } from '../../node/adapters/sql-engine.ts';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import { prometheus } from '../../node/api/prometheus.ts';
 import { printableJson, table } from '../../node/cli/output.ts';
 import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { PolicyDetector } from '../../node/detection/policy-detector.ts';
 import { targetsOf } from '../../node/detection/targets.ts';
+import type { SqlValue } from '../../node/ports/compute.ts';
+import type { Sample, Sensors } from '../../node/ports/sensors.ts';
 import { LINUX_TABLES } from '../../node/query/catalogue/linux.ts';
 import { NativeSampler } from '../../node/telemetry/adapters/native-sampler.ts';
 import { ProcReader } from '../../node/telemetry/adapters/proc-reader.ts';
 import { METRICS, readMetrics } from '../../node/telemetry/metrics.ts';
 import { DetailSeries } from '../../node/telemetry/series.ts';
-import type { SqlValue } from '../../swarm/ports/compute.ts';
-import type { Sample, Sensors } from '../../swarm/ports/sensors.ts';
 import { MACHINES, type Machine } from './machines.ts';
 
 let root: string;
@@ -207,7 +207,7 @@ function checkExposition(metrics: ReadonlyMap<string, number>): void {
       samples: 1,
       services: [{ name: odd, state: 'running' }],
     }),
-    roll: { members: () => [] },
+    membershipAdmin: { members: () => [] },
     conditions: () => ({ Ready: 'True' }),
   } as unknown as Agent;
   for (const line of prometheus(agent).trimEnd().split('\n'))

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { AS_AGENT, kalos } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import { Rival } from '../support/rival.ts';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { Step } from '../../node/ports/actuator.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Step } from '../../swarm/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { LeaveWorld } from '../support/leaves.ts';
 

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
+import type { Primitive } from '../../node/ports/actuator.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { Primitive } from '../../swarm/ports/actuator.ts';
 import { buildPlain, type RawClient, runActuator, TestActuator } from '../support/actuator.ts';
 import { kalos } from '../support/agents.ts';
 

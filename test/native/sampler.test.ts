@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { Sample } from '../../node/ports/sensors.ts';
 import { NativeSampler } from '../../node/telemetry/adapters/native-sampler.ts';
-import type { Sample } from '../../swarm/ports/sensors.ts';
 
 interface Addon {
   layoutVersion: number;

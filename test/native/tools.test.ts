@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSyn
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import type { ActAnswer } from '../../node/api/routes.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ActuatorClient, type ActuatorOptions } from '../../node/action/adapters/actuator-client.ts';
+import type { ServiceSpec, Step } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { ServiceSpec, Step } from '../../swarm/ports/actuator.ts';
 import { eventually } from '../support/clock.ts';
 
 const [OK, NOT_FOUND, GONE, REFUSED, FAILED, UNKNOWN] = [0, 1, 2, 3, 4, 5];

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { fireAfterMs, type JournalEntry, stepsOf } from '../../node/action/transaction.ts';
 import { applyPlan } from '../../node/agent/apply.ts';
+import type { ActuatorOutcome } from '../../node/ports/actuator.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { ActuatorOutcome } from '../../swarm/ports/actuator.ts';
 import { pass } from '../support/virtual.ts';
 
 const LEAVE = Uint8Array.of(1);

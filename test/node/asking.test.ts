@@ -1,6 +1,6 @@
 // Requests to other members: who is not asked, whom one waits for and gives up, and who is dialed first.
 import { describe, expect, it } from 'vitest';
-import { Asking } from '../../node/agent/asking.ts';
+import { Asking } from '../../node/link/asking.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Member } from '../../swarm/membership/membership.ts';

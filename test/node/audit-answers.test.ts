@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { AuditWatch, type AuditWatchEvents } from '../../node/agent/audit-watch.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import { cosignBytes, encodeShown, type Shown, shownOf } from '../../node/audit/witness.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

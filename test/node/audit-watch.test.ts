@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { AuditWatch, type AuditWatchEvents } from '../../node/agent/audit-watch.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import { AuditWitness } from '../../node/audit/witness.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { makePeers } from '../support/crypto.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 

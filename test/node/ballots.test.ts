@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { type Claim, claimIdOf, decodeVoteMessage, encodeClaimMessage, type Vote } from '../../consensus/vote/claim.ts';
 import { VOTE_DEADLINE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
-import { Ballots } from '../../node/agent/ballots.ts';
-import { unbatched } from '../../node/agent/batches.ts';
-import type { Evidence } from '../../node/agent/evidence.ts';
+import { Ballots } from '../../node/link/ballots.ts';
+import { unbatched } from '../../node/link/batches.ts';
+import type { Evidence } from '../../node/link/evidence.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
 import { makePeers } from '../support/crypto.ts';
 import { PlainStore } from '../support/store.ts';

@@ -1,16 +1,16 @@
 // Starting what is declared: what is left alone, what is waited for and for how long, and what is told.
 import { describe, expect, it } from 'vitest';
 import { bringUp } from '../../node/action/bring-up.ts';
-import { ProcessClock } from '../../sim/machine/clock.ts';
-import { Scheduler } from '../../sim/scheduler.ts';
 import {
   type ActuatorOutcome,
   type ServiceCheck,
   type ServiceSample,
   type ServiceSpec,
   stoppedService,
-} from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
+} from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
 import { pass } from '../support/virtual.ts';
 
 const spec = (name: string, more: Partial<ServiceSpec> = {}): ServiceSpec => ({ name, command: [name], ...more });

@@ -1,6 +1,6 @@
 // How an agent comes by its certificate and keeps it: where it brings its token and for how long, whom it asks for renewal, and whom it lets go.
 import { describe, expect, it } from 'vitest';
-import { Certificates } from '../../node/agent/certificates.ts';
+import { Certificates } from '../../node/link/certificates.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';

@@ -1,12 +1,12 @@
 // What commands say of an agent's answers, and with which code they end: people, machines and scripts read them.
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { MemberRow } from '../../node/agent/roll.ts';
 import { act, answerApproval, showTools, silence } from '../../node/cli/act.ts';
 import { EXIT } from '../../node/cli/exit-codes.ts';
 import { runExplain, showRecording } from '../../node/cli/explain.ts';
 import { createToken, listMembers, listTokens, showMember, signedByRoot } from '../../node/cli/members.ts';
 import { cases, conditions, history } from '../../node/cli/show.ts';
 import { when } from '../../node/cli/times.ts';
+import type { MemberRow } from '../../node/link/membership-admin.ts';
 import { INSPECT } from '../../node/query/inspectors.ts';
 import { fakeAgent, linesOf } from '../support/fake-agent.ts';
 

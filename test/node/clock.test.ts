@@ -7,6 +7,7 @@ import { type Clocks, clockSinceBoot, SystemClock } from '../../node/adapters/cl
 import { Watcher } from '../../node/agent/watcher.ts';
 import type { Change } from '../../node/detection/detector.ts';
 import { policySchema } from '../../node/detection/policy.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
 import { History } from '../../node/telemetry/history.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
@@ -15,7 +16,6 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import type { FeedEvent } from '../../node/api/feed.ts';
 import { csvLine } from '../../node/cli/data.ts';
 import { EXIT, exitsPage, exitsText, unknownExits } from '../../node/cli/exit-codes.ts';

@@ -10,8 +10,8 @@ import { FEATURE_COUNT, FEATURE_SERIES, INCIDENT_CLASSES } from '../../models/fe
 import { ForkedCompute } from '../../node/adapters/forked-compute.ts';
 import { findPackage } from '../../node/adapters/package.ts';
 import { sqlNeeds, sqlRun } from '../../node/adapters/sql-engine.ts';
+import { OWNER } from '../../node/ports/compute.ts';
 import { makeDataset } from '../../sim/dataset.ts';
-import { OWNER } from '../../swarm/ports/compute.ts';
 import { patient } from '../support/patience.ts';
 
 const { root, modelPath } = findPackage();

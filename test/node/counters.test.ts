@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { targetsOf } from '../../node/detection/targets.ts';
+import type { DiskSample, Sample } from '../../node/ports/sensors.ts';
 import { bottomDisks, grown, shareOf, usedShare } from '../../node/telemetry/counters.ts';
 import { History } from '../../node/telemetry/history.ts';
 import { PER_DEVICE } from '../../node/telemetry/host-figures.ts';
@@ -11,7 +12,6 @@ import { countedDevices, NetworkTotals } from '../../node/telemetry/network-tota
 import { DetailSeries } from '../../node/telemetry/series.ts';
 import { describeSuspects, suspectsOf } from '../../node/telemetry/suspects.ts';
 import { usageByProcess } from '../../node/telemetry/usage.ts';
-import type { DiskSample, Sample } from '../../swarm/ports/sensors.ts';
 
 const PLAIN: Sample = {
   monotonicMs: 1_000,

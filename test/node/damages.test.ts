@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { readLayers } from '../../node/config/adapters/read-layers.ts';
 import { checkState } from '../../node/config/adapters/state-check.ts';
 import { stateDirectory } from '../../node/config/adapters/state-directory.ts';

@@ -4,8 +4,8 @@ import { Guard, type GuardQuestion, MODES, STORM_CHANGES, STORM_PAUSE_MS } from 
 import { maintenanceReason } from '../../node/action/maintenance.ts';
 import type { Snapshot } from '../../node/action/tool.ts';
 import { decide, type Remedy } from '../../node/decision/decide.ts';
+import type { Compute } from '../../node/ports/compute.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
-import type { Compute } from '../../swarm/ports/compute.ts';
 
 const compute: Compute = {
   plan: async () => undefined,

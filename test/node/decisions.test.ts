@@ -4,7 +4,7 @@ import { Attestations, certifiedFrom } from '../../consensus/decisions/checkpoin
 import { type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
-import type { DecisionLog } from '../../node/agent/committee.ts';
+import type { DecisionLog } from '../../node/decisions/committee.ts';
 import type { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import {

@@ -1,5 +1,7 @@
 // What is declared beside services, as it is seen: whole views of each kind, and what cannot be seen is unknown, with the reason.
 import { describe, expect, it } from 'vitest';
+import type { ActuatorReading } from '../../node/ports/actuator.ts';
+import { type NewLines, NO_SUCH_FILE } from '../../node/ports/sensors.ts';
 import {
   DECLARED_KINDS,
   type Declared,
@@ -9,8 +11,6 @@ import {
   NOTHING_DECLARED,
 } from '../../node/telemetry/declared.ts';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { ActuatorReading } from '../../swarm/ports/actuator.ts';
-import { type NewLines, NO_SUCH_FILE } from '../../swarm/ports/sensors.ts';
 
 const DAY_MS = 86_400_000;
 const NOW_MS = 1_700_000_000_000;

@@ -1,6 +1,6 @@
 // The first issuer is gone, for real: others let machines in, with its tokens and with their own.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MemberRow } from '../../node/agent/roll.ts';
+import type { MemberRow } from '../../node/link/membership-admin.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 

@@ -1,6 +1,6 @@
 // An issuer's turns: whom it makes a deputy and when, whose certificates it renews, and which tokens it tells the other issuers of.
 import { describe, expect, it } from 'vitest';
-import { Deputies } from '../../node/agent/deputies.ts';
+import { Deputies } from '../../node/link/deputies.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';

@@ -10,13 +10,13 @@ import { checkNames } from '../../node/detection/policy-check.ts';
 import { PolicyDetector, PolicyError } from '../../node/detection/policy-detector.ts';
 import { FIELDS, targetsOf } from '../../node/detection/targets.ts';
 import { incidentSchema } from '../../node/memory/memory.ts';
+import { stoppedService } from '../../node/ports/actuator.ts';
 import { NO_FACTS } from '../../node/telemetry/service-facts.ts';
 import { NO_USAGE } from '../../node/telemetry/usage.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { stoppedService } from '../../swarm/ports/actuator.ts';
 
 const sample = new FakeLinux(new Scheduler(), new SeededRandom(1, 'linux'), [], { cpus: 4, memoryBytes: 2 ** 33 }, 0).sample();
 

@@ -4,6 +4,8 @@ import { PolicySet } from '../../node/agent/policies.ts';
 import { Watcher } from '../../node/agent/watcher.ts';
 import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
 import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { stoppedService } from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { SimulatedActuator } from '../../sim/machine/actuator.ts';
@@ -11,8 +13,6 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { stoppedService } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -1,8 +1,8 @@
 // What a witness can say of a claim: by the declared check, by whether anybody listens, by the status that it holds; else it abstains.
 import { describe, expect, it } from 'vitest';
 import type { Claim, ClaimKind } from '../../consensus/vote/claim.ts';
-import { type Evidence, gatherEvidence, remoteCheckOf } from '../../node/agent/evidence.ts';
-import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
+import { type Evidence, gatherEvidence, remoteCheckOf } from '../../node/link/evidence.ts';
+import type { ServiceSpec } from '../../node/ports/actuator.ts';
 import type { HttpState, PortState, Transport } from '../../swarm/ports/transport.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
 

@@ -1,20 +1,20 @@
 // What is known of a service from sample to sample, a service that is handed over, shares of what is limited, and when maintenance is.
 import { describe, expect, it } from 'vitest';
 import { maintenanceReason } from '../../node/action/maintenance.ts';
-import type { Decisions } from '../../node/agent/decisions.ts';
-import { type HandedOver, PlacedServices } from '../../node/agent/placed-services.ts';
 import { PolicySet } from '../../node/agent/policies.ts';
 import { Rates, Shares } from '../../node/api/shares.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { entriesOf } from '../../node/config/entries.ts';
+import { type HandedOver, PlacedServices } from '../../node/coordination/placed-services.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
+import { type ServiceSample, stoppedService } from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
+import type { ProcessDetail, Throttling } from '../../node/ports/sensors.ts';
 import { ServiceFacts } from '../../node/telemetry/service-facts.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { type ServiceSample, stoppedService } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
-import type { ProcessDetail, Throttling } from '../../swarm/ports/sensors.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { Attestations } from '../../consensus/decisions/checkpoint.ts';
 import { wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
-import type { Committee } from '../../node/agent/committee.ts';
-import { Decisions, type DecisionsEvents } from '../../node/agent/decisions.ts';
+import type { Committee } from '../../node/decisions/committee.ts';
+import { Decisions, type DecisionsEvents } from '../../node/decisions/decisions.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { makePeers } from '../support/crypto.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 

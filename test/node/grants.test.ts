@@ -4,9 +4,9 @@ import { wished } from '../../consensus/decisions/decision.ts';
 import { type Granted, grantBytes } from '../../consensus/decisions/grants.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { Grants } from '../../node/agent/grants.ts';
-import type { SwarmLink } from '../../node/agent/swarm-link.ts';
+import type { SwarmLink } from '../../node/link/swarm-link.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { makePeers } from '../support/crypto.ts';
 import { PlainStore } from '../support/store.ts';
 

@@ -3,14 +3,15 @@ import { describe, expect, it } from 'vitest';
 import type { Vitals } from '../../consensus/committee/fitness.ts';
 import type { Drain } from '../../consensus/decisions/drains.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
-import type { Decisions } from '../../node/agent/decisions.ts';
-import { GrayWatch, type Measured } from '../../node/agent/gray.ts';
+import { GrayWatch } from '../../node/coordination/gray.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Incident } from '../../node/detection/incident.ts';
+import type { Measured } from '../../node/link/peer-selection.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { pass } from '../support/virtual.ts';
 
 const WELL: Measured = { rttMs: 20, probes: 20, lostShare: 0, offsetMs: 0 };

@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { READERS } from '../../node/adapters/inspect/inspect.ts';
 import { integer } from '../../node/adapters/inspect/read.ts';
 import { sqlRun } from '../../node/adapters/sql-engine.ts';
+import { shownValue } from '../../node/ports/compute.ts';
 import { localRows, type RowsRequest } from '../../node/query/catalogue/catalogue.ts';
 import { inspected, type Row, type TableSources } from '../../node/query/catalogue/table.ts';
 import { compares, predicates } from '../../node/query/predicates.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { shownValue } from '../../swarm/ports/compute.ts';
 
 const GROUPS = inspected('groups_', 'Control groups', 'path TEXT path\nmemory_limit INTEGER bytes', ['select 1']);
 const UNLIMITED = 9_223_372_036_854_771_712n;

@@ -1,6 +1,6 @@
 // Statuses of others over a restart: what was held and how old it is, written once, and forgotten with who is no member.
 import { describe, expect, it } from 'vitest';
-import { KeptStatuses } from '../../node/agent/kept-statuses.ts';
+import { KeptStatuses } from '../../node/link/kept-statuses.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';

@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { endHalt, keepHalt, recallHalt } from '../../node/agent/kill-switch.ts';
 import type { AuditLog } from '../../node/audit/audit-log.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -1,6 +1,6 @@
 // What the API says of names that are not known, on which members something is tried first, how a rollout is told, and what is news.
 import { describe, expect, it } from 'vitest';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import { canariesOf } from '../../node/api/canaries.ts';
 import { Feed, type Topic } from '../../node/api/feed.ts';
 import { memberNamed, mistypedTarget, noSuchPlacement, noSuchPolicy, noSuchTarget, notLive } from '../../node/api/known.ts';
@@ -39,7 +39,7 @@ const agent = {
   policies: () => (['shipped', 'own', 'swarm', 'live'] as const).map((origin) => ({ policy: { name: `${origin}-one` }, origin })),
   incidents: () => its.incidents,
   conditions: () => its.conditions,
-  roll: { members: () => its.members },
+  membershipAdmin: { members: () => its.members },
 } as unknown as Agent;
 const words = (failure: unknown): string | undefined =>
   failure === undefined

@@ -1,7 +1,9 @@
 // An agent that is late itself: it knows it, knows whether that is the machine's doing, and takes nobody's silence for a finding meanwhile.
 import { describe, expect, it } from 'vitest';
-import { VitalSigns } from '../../node/agent/vitals.ts';
 import { Watcher } from '../../node/agent/watcher.ts';
+import { VitalSigns } from '../../node/decisions/vitals.ts';
+import type { ServiceCheck, ServiceSpec } from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { SimulatedActuator } from '../../sim/machine/actuator.ts';
@@ -10,8 +12,6 @@ import { FakeLinux } from '../../sim/machine/linux.ts';
 import { Process } from '../../sim/machine/process.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { ServiceCheck, ServiceSpec } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -1,10 +1,10 @@
 // Leave as the actuator has it judged: by what is signed alone, for exactly the steps that it is about to arm, once.
 import { describe, expect, it } from 'vitest';
 import { judgeLeave, type LeaveAnswer } from '../../node/action/leave.ts';
+import { type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { Roster } from '../../swarm/identity/roster.ts';
 import { makeVerifier } from '../../swarm/libp2p/identity.ts';
-import { type Step, stepToWire } from '../../swarm/ports/actuator.ts';
 import { makePeers } from '../support/crypto.ts';
 import { LeaveWorld } from '../support/leaves.ts';
 

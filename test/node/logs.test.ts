@@ -3,11 +3,11 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Actuator } from '../../node/ports/actuator.ts';
+import type { Sensors } from '../../node/ports/sensors.ts';
 import { LogFollower } from '../../node/telemetry/adapters/log-follower.ts';
 import { DeclaredReader, NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
 import { LogGrowth } from '../../node/telemetry/log-growth.ts';
-import type { Actuator } from '../../swarm/ports/actuator.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 
 let place: string;

@@ -1,8 +1,8 @@
 // Every metric of the catalogue from two samples in which no figure is like another: each is read from where it should be.
 import { describe, expect, it } from 'vitest';
+import type { ProcessSample, Sample } from '../../node/ports/sensors.ts';
 import { METRICS, originOf, processCpu, readMetrics, unknownBecause } from '../../node/telemetry/metrics.ts';
 import { describeSuspects, suspectsOf } from '../../node/telemetry/suspects.ts';
-import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
 
 const GIB = 2 ** 30;
 const process = (pid: number, given: Partial<ProcessSample> = {}): ProcessSample => ({

@@ -4,14 +4,14 @@ import type { Correlation } from '../../consensus/committee/correlation.ts';
 import type { Planned, PlannerView } from '../../consensus/committee/planner.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { claimTarget } from '../../consensus/vote/claim.ts';
-import { Nova, type OpenElsewhere } from '../../node/agent/nova.ts';
-import type { SwarmLink } from '../../node/agent/swarm-link.ts';
+import { Nova, type OpenElsewhere } from '../../node/coordination/nova.ts';
 import { type Incident, incidentIdOf } from '../../node/detection/incident.ts';
+import type { SwarmLink } from '../../node/link/swarm-link.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { pass } from '../support/virtual.ts';
 

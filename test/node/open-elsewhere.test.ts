@@ -1,7 +1,7 @@
 // What is open on other machines, as they say: each incident with the machine that has it, without what tells of the swarm itself.
 import { expect, it } from 'vitest';
-import { GRAY_POLICY } from '../../node/agent/gray.ts';
-import { TOGETHER_POLICY } from '../../node/agent/nova.ts';
+import { GRAY_POLICY } from '../../node/coordination/gray.ts';
+import { TOGETHER_POLICY } from '../../node/coordination/nova.ts';
 import type { TableSources } from '../../node/query/catalogue/table.ts';
 import { isOfMachine, openOn } from '../../node/query/open-elsewhere.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';

@@ -4,11 +4,11 @@ import { type SignedOrder, signOrder } from '../../node/action/signed-order.ts';
 import type { Snapshot } from '../../node/action/tool.ts';
 import type { Executor } from '../../node/agent/executor.ts';
 import { OrderRefused, SignedOrders } from '../../node/agent/signed-orders.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 
 const SWARM = 'd'.repeat(32);

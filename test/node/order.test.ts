@@ -1,8 +1,9 @@
 // How a swarm looks to one member: who is sick, and why, what fails together, and that an agent that has stopped keeps nothing under way.
 import { describe, expect, it } from 'vitest';
 import { zoneOf } from '../../consensus/committee/fitness.ts';
-import { Order } from '../../node/agent/order.ts';
 import { HEAD_KEY } from '../../node/audit/audit-log.ts';
+import { Order } from '../../node/decisions/order.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
@@ -12,7 +13,6 @@ import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';

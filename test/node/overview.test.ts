@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import type { Watcher } from '../../node/agent/watcher.ts';
 import { addStep, type Incident, openIncident } from '../../node/detection/incident.ts';
 import type { Memory } from '../../node/memory/memory.ts';
+import type { Sample } from '../../node/ports/sensors.ts';
 import { overview } from '../../node/query/overview.ts';
-import type { Sample } from '../../swarm/ports/sensors.ts';
 
 const SERIES = {
   cpu: 'system.cpu.utilization',

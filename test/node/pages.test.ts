@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import { callForAll } from '../../node/api/client.ts';
 import { listed, type Page } from '../../node/api/pages.ts';
 import { KalosClient } from '../../node/sdk/client.ts';

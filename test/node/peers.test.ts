@@ -1,6 +1,6 @@
 // Where members are, and the connections to them: what is kept over a restart, who is dialed and when, and what is said of it.
 import { describe, expect, it } from 'vitest';
-import { Peers } from '../../node/agent/peers.ts';
+import { Peers } from '../../node/link/peers.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { TransportError } from '../../swarm/ports/transport.ts';

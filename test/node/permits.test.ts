@@ -9,10 +9,10 @@ import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../..
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { Grants } from '../../node/agent/grants.ts';
 import { type Permit, Permits } from '../../node/agent/permits.ts';
-import type { SwarmLink } from '../../node/agent/swarm-link.ts';
 import type { Plan } from '../../node/decision/plan.ts';
+import type { SwarmLink } from '../../node/link/swarm-link.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';
 import { makePeers } from '../support/crypto.ts';
 

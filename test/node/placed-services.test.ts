@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Placement } from '../../consensus/decisions/placements.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import type { Decisions } from '../../node/agent/decisions.ts';
-import { PlacedServices } from '../../node/agent/placed-services.ts';
+import { PlacedServices } from '../../node/coordination/placed-services.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { pass } from '../support/virtual.ts';
 
 const WALL_MS = 1_700_000_000_000;

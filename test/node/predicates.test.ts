@@ -1,8 +1,8 @@
 // How a statement is read before SQLite reads it: its tokens and parts, which conditions are taken out of it, and how values compare.
 import { describe, expect, it } from 'vitest';
+import type { ExactValue, SqlValue } from '../../node/ports/compute.ts';
 import { compares, conjuncts, isLike, predicates, statementOf } from '../../node/query/predicates.ts';
 import { split, type Token, tokens } from '../../node/query/tokens.ts';
-import type { ExactValue, SqlValue } from '../../swarm/ports/compute.ts';
 
 const texts = (all: readonly Token[] = []): string => all.map(({ text }) => text).join(' ');
 

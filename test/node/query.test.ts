@@ -12,6 +12,7 @@ import { READERS } from '../../node/adapters/inspect/inspect.ts';
 import { ipv6, socketAddress } from '../../node/adapters/inspect/processes.ts';
 import { findPackage } from '../../node/adapters/package.ts';
 import { sqlNeeds, sqlRun } from '../../node/adapters/sql-engine.ts';
+import type { ExactValue, SqlValue } from '../../node/ports/compute.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
 import { LINUX_TABLES } from '../../node/query/catalogue/linux.ts';
 import { PACK } from '../../node/query/pack.ts';
@@ -21,7 +22,6 @@ import { QueryGate } from '../../node/query/query-gate.ts';
 import { QueryLog } from '../../node/query/query-log.ts';
 import { reduced, reductionOf } from '../../node/query/reduction.ts';
 import { selectorOf } from '../../node/query/selector.ts';
-import type { ExactValue, SqlValue } from '../../swarm/ports/compute.ts';
 import { type FanOutOptions, fanOut } from '../../swarm/query/fan-out.ts';
 import { patient } from '../support/patience.ts';
 

@@ -1,7 +1,7 @@
 // What a machine makes of its rows before it sends them: by which statements, what is then asked of the rows that come, and in which order.
 import { describe, expect, it } from 'vitest';
+import type { ExactValue } from '../../node/ports/compute.ts';
 import { compareValues, type Reduction, reduced, reducedBy, reductionOf } from '../../node/query/reduction.ts';
-import type { ExactValue } from '../../swarm/ports/compute.ts';
 
 const table = {
   name: 'a',

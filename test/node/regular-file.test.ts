@@ -9,7 +9,7 @@ import { ServiceChecks } from '../../node/action/adapters/service-checks.ts';
 import { file, hash } from '../../node/adapters/inspect/files.ts';
 import { readInput, readRegular } from '../../node/adapters/regular-file.ts';
 import { readConfigFile } from '../../node/config/adapters/state-directory.ts';
-import type { ServiceSample, ServiceSpec } from '../../swarm/ports/actuator.ts';
+import type { ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
 
 let place: string;
 beforeEach(() => {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';

@@ -1,6 +1,6 @@
 // Anti-entropy of one agent: whom it pulls from, how soon, how often while all is calm, and whom it comes back to.
 import { describe, expect, it } from 'vitest';
-import { Repair } from '../../node/agent/repair.ts';
+import { Repair } from '../../node/link/repair.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';

@@ -1,7 +1,7 @@
 // Who belongs, as the coordinator has it decided: once it has stayed the same for a while, and again where that came to nothing.
 import { describe, expect, it } from 'vitest';
-import type { Decisions } from '../../node/agent/decisions.ts';
-import { RosterEpochs } from '../../node/agent/roster-epochs.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
+import { RosterEpochs } from '../../node/decisions/roster-epochs.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 
 function world() {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ServiceChecks } from '../../node/action/adapters/service-checks.ts';
+import { type Actuator, type Reading, type ServiceSample, stoppedService } from '../../node/ports/actuator.ts';
+import type { Sensors } from '../../node/ports/sensors.ts';
 import { ServiceFacts } from '../../node/telemetry/service-facts.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { type Actuator, type Reading, type ServiceSample, stoppedService } from '../../swarm/ports/actuator.ts';
-import type { Sensors } from '../../swarm/ports/sensors.ts';
 import { eventually } from '../support/clock.ts';
 import { PlainStore } from '../support/store.ts';
 

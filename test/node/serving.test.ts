@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import { serveHttp } from '../../node/api/http.ts';
 import { prometheus } from '../../node/api/prometheus.ts';
 import { serveApi } from '../../node/api/server.ts';

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { sparkline } from '../../node/cli/output.ts';
 import { renderTop, type TopData } from '../../node/cli/top.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';

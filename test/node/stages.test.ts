@@ -1,11 +1,11 @@
 // The order in which tables are gathered, what one constrains of another, and what of peers is believed.
 import { describe, expect, it } from 'vitest';
+import type { SqlValue } from '../../node/ports/compute.ts';
 import type { Table, TableSources } from '../../node/query/catalogue/table.ts';
 import { answerTable, type Gathering, gather } from '../../node/query/gather.ts';
 import type { Join } from '../../node/query/joins.ts';
 import { gatherStages, stagesOf } from '../../node/query/stages.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { SqlValue } from '../../swarm/ports/compute.ts';
 
 const NO_REQUEST = { columns: [], equal: new Map(), compare: [], reduction: undefined };
 

@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { StallReports } from '../../node/agent/stalls.ts';
 import type { Incident } from '../../node/detection/incident.ts';
+import type { Stall } from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Stall } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

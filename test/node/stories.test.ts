@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { readStory, Stories } from '../../node/agent/stories.ts';
 import { addStep, type Incident, openIncident } from '../../node/detection/incident.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -1,11 +1,12 @@
 // Services that exit while the disk refuses writes: which are restarted, how often, and what a stop waits for.
 import { describe, expect, it } from 'vitest';
 import type { Mode } from '../../node/action/guard.ts';
-import { Supervision, type SupervisionParts, unlessRefused } from '../../node/agent/supervision.ts';
+import { unlessRefused } from '../../node/agent/ending.ts';
+import { Supervision, type SupervisionParts } from '../../node/agent/supervision.ts';
+import { type ActuatorOutcome, type ServiceSample, type ServiceSpec, stoppedService } from '../../node/ports/actuator.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { type ActuatorOutcome, type ServiceSample, type ServiceSpec, stoppedService } from '../../swarm/ports/actuator.ts';
 import { pass } from '../support/virtual.ts';
 
 function world(service: Partial<ServiceSample> = {}, spec: Partial<ServiceSpec> = {}) {

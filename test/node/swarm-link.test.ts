@@ -1,6 +1,7 @@
 // An agent's place in the swarm, by what its transport hears and is told: who belongs, who spoke, what it says of itself, and its end.
 import { describe, expect, it } from 'vitest';
-import { SwarmLink } from '../../node/agent/swarm-link.ts';
+import { SwarmLink } from '../../node/link/swarm-link.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
@@ -13,7 +14,6 @@ import { signRecord } from '../../swarm/identity/record.ts';
 import { encodeProbe } from '../../swarm/membership/probe.ts';
 import { encodeReport } from '../../swarm/membership/report.ts';
 import { swarmNames } from '../../swarm/names.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { TransportError, type TransportHandlers, type TransportNames } from '../../swarm/ports/transport.ts';
 import { Replica } from '../../swarm/state/replica.ts';
 import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
@@ -197,7 +197,7 @@ describe('who belongs', () => {
     expect(link.statuses.get(beta.self)?.status.address).toBe('/at/beta'); // it was kept for a while
     expect(new TextDecoder().decode(store.content.get(`peer/${beta.self}`))).toBe('/at/beta');
     expect(record(new Uint8Array([1, 2, 3]))).toBe('reject');
-    expect([link.nameOf(stranger.self), link.roll().length]).toEqual([stranger.self.slice(-8), 2]);
+    expect([link.nameOf(stranger.self), link.everyMember().length]).toEqual([stranger.self.slice(-8), 2]);
   });
 
   it('is removed by a revocation: nothing of it counts, and it is not talked to', async () => {
@@ -257,7 +257,7 @@ describe('a status', () => {
     await withBeta();
     said(sealed(beta, 2, statusOf('beta'), 'leave'));
     await pump(100);
-    expect([link.members.length, link.roll().find(({ peer }) => peer === beta.self)?.state]).toEqual([1, 'left']);
+    expect([link.members.length, link.everyMember().find(({ peer }) => peer === beta.self)?.state]).toEqual([1, 'left']);
     await pump(600);
     expect(store.content.has(`peer/${beta.self}`)).toBe(false);
     said(sealed(beta, 3, statusOf('beta')));
@@ -359,7 +359,7 @@ describe('what a pull brings', () => {
     await all.pump(40);
     const { link, did } = all;
     const pulls = (): number => did.filter((one) => one.startsWith('request sync')).length;
-    const stateOf = (peer: string) => link.roll().find((one) => one.peer === peer)?.state;
+    const stateOf = (peer: string) => link.everyMember().find((one) => one.peer === peer)?.state;
     return { ...all, pulls, stateOf };
   };
 

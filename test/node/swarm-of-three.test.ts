@@ -1,7 +1,7 @@
 // Three real agents on loopback, as processes: the whole loop on a real service, told from another peer, and what
 // happens when an agent dies. No sleeps: each step waits for what it needs.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import type { Explanation } from '../../node/query/explain.ts';
 import type { QueryAnswer } from '../../node/query/query.ts';
 import { AS_AGENT, freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';

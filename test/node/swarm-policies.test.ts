@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { newBundles } from '../../consensus/decisions/bundles.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import type { Decisions } from '../../node/agent/decisions.ts';
-import { SwarmPolicies } from '../../node/agent/swarm-policies.ts';
+import { SwarmPolicies } from '../../node/coordination/swarm-policies.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Incident } from '../../node/detection/incident.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

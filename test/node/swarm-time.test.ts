@@ -1,6 +1,6 @@
 // The swarm's time on a machine whose own clock is right, slow, or far off: what is dated by which, and when the difference is too much.
 import { describe, expect, it } from 'vitest';
-import { SwarmTime } from '../../node/agent/swarm-time.ts';
+import { SwarmTime } from '../../node/link/swarm-time.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import { newUpgrades } from '../../consensus/decisions/upgrades.ts';
-import type { Decisions } from '../../node/agent/decisions.ts';
-import { SwarmUpgrades } from '../../node/agent/swarm-upgrades.ts';
+import { SwarmUpgrades } from '../../node/coordination/swarm-upgrades.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Incident } from '../../node/detection/incident.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

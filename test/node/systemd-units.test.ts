@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseShow, SystemdUnits, type UnitChange } from '../../node/action/adapters/systemd-units.ts';
-import type { Step } from '../../swarm/ports/actuator.ts';
+import type { Step } from '../../node/ports/actuator.ts';
 import { PlainStore } from '../support/store.ts';
 
 let directory: string;

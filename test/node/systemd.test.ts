@@ -6,7 +6,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
 import { parseShow } from '../../node/action/adapters/systemd-units.ts';
 import { changeToolOf } from '../../node/action/tools.ts';
-import { type ServiceSample, whyDown } from '../../swarm/ports/actuator.ts';
+import { type ServiceSample, whyDown } from '../../node/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
 import { eventually } from '../support/clock.ts';
 import { PlainStore } from '../support/store.ts';

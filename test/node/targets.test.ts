@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ServiceView } from '../../node/detection/detector.ts';
 import { targetsOf } from '../../node/detection/targets.ts';
+import { stoppedService } from '../../node/ports/actuator.ts';
+import type { MountSample, Sample } from '../../node/ports/sensors.ts';
 import { NO_FACTS } from '../../node/telemetry/service-facts.ts';
 import { NO_USAGE } from '../../node/telemetry/usage.ts';
-import { stoppedService } from '../../swarm/ports/actuator.ts';
-import type { MountSample, Sample } from '../../swarm/ports/sensors.ts';
 
 const bare: ServiceView = {
   ...stoppedService({ name: 'web', command: [] }, 0),

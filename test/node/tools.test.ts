@@ -8,13 +8,6 @@ import { CHANGE_TOOLS, changeToolOf, parseCall, TOOLS } from '../../node/action/
 import { Executor } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
-import type { Argument, ToolCall } from '../../node/tool-call.ts';
-import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { ProcessClock } from '../../sim/machine/clock.ts';
-import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
-import { FakeLinux } from '../../sim/machine/linux.ts';
-import { SeededRandom } from '../../sim/random.ts';
-import { Scheduler } from '../../sim/scheduler.ts';
 import {
   type Actuator,
   type ActuatorOutcome,
@@ -22,8 +15,15 @@ import {
   type Reading,
   type ServiceSpec,
   stoppedService,
-} from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
+} from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
+import type { Argument, ToolCall } from '../../node/tool-call.ts';
+import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
+import { ProcessClock } from '../../sim/machine/clock.ts';
+import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
+import { FakeLinux } from '../../sim/machine/linux.ts';
+import { SeededRandom } from '../../sim/random.ts';
+import { Scheduler } from '../../sim/scheduler.ts';
 import { settleIn } from '../support/virtual.ts';
 
 const NOW_MS = 1_700_000_000_000;

@@ -1,6 +1,6 @@
 // The picture of `kalos top`, line by line: what is shown, how much of it where there is little room, and in which order.
 import { describe, expect, it, vi } from 'vitest';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { renderTop, top } from '../../node/cli/top.ts';
 import type { Overview } from '../../node/query/overview.ts';
 import { fakeAgent } from '../support/fake-agent.ts';

@@ -15,8 +15,8 @@ import {
   wasRefused,
 } from '../../node/action/transaction.ts';
 import type { Plan } from '../../node/decision/plan.ts';
+import type { ChangeStatus } from '../../node/ports/actuator.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { ChangeStatus } from '../../swarm/ports/actuator.ts';
 import { at } from '../support/clock.ts';
 
 const plan: Plan = {

@@ -1,8 +1,8 @@
 // A state directory that was copied, and both started, for real: both are told within seconds, and neither acts.
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MemberRow } from '../../node/agent/roll.ts';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
+import type { MemberRow } from '../../node/link/membership-admin.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 

@@ -1,8 +1,8 @@
 // Whose stop it was that a systemd unit does not run: of the run that was stopped only, and kept over restarts.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UnitStops } from '../../node/action/adapters/unit-stops.ts';
+import type { Step } from '../../node/ports/actuator.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Step } from '../../swarm/ports/actuator.ts';
 import { PlainStore } from '../support/store.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine, Snapshot } from '../../node/action/tool.ts';
 import type { JournalEntry } from '../../node/action/transaction.ts';
+import { type ServiceSample, stoppedService } from '../../node/ports/actuator.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 import { verify, verifyCall } from '../../node/verification/verify.ts';
-import { type ServiceSample, stoppedService } from '../../swarm/ports/actuator.ts';
 
 const service = (given: Partial<ServiceSample> = {}): ServiceSample => ({
   ...stoppedService({ name: 'web', command: ['web'] }, 0),

@@ -1,8 +1,8 @@
 // How an agent itself does, in figures: how late its loop is, for whose doing, and how long its disk takes to keep something.
 import { describe, expect, it } from 'vitest';
-import { VitalSigns } from '../../node/agent/vitals.ts';
+import { VitalSigns } from '../../node/decisions/vitals.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -4,6 +4,8 @@ import { Watcher, type WatcherConfig } from '../../node/agent/watcher.ts';
 import type { Change } from '../../node/detection/detector.ts';
 import { type PolicyInput, policySchema } from '../../node/detection/policy.ts';
 import { PolicyError } from '../../node/detection/policy-detector.ts';
+import { type ActuatorReading, type Reading, type ServiceSample, stoppedService } from '../../node/ports/actuator.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { SimulatedActuator } from '../../sim/machine/actuator.ts';
@@ -12,8 +14,6 @@ import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { type ActuatorReading, type Reading, type ServiceSample, stoppedService } from '../../swarm/ports/actuator.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 

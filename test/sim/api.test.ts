@@ -1,7 +1,7 @@
 // The local API of an agent of a simulated swarm: each route's answer and its refusals, what was decided in words, and what changed as news.
 import type { IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import { answer } from '../../node/api/answer.ts';
 import { Feed } from '../../node/api/feed.ts';
 import { openApi } from '../../node/api/openapi.ts';

@@ -38,7 +38,7 @@ describe('a copy of an agent', () => {
       expect(twinOf(one)).toMatch(/^two agents have this key/);
       expect(one.agent?.executor.paused).toMatch(/^two agents have this key/);
     }
-    const rows = cluster.node(2).agent?.roll.members(false) ?? [];
+    const rows = cluster.node(2).agent?.membershipAdmin.members(false) ?? [];
     expect(rows.filter(({ twin }) => twin !== null).map(({ peer }) => peer)).toEqual([original.peer]);
     // The one that was there stays a member like any other.
     expect(cluster.node(2).running?.swarm.alive).toContain(original.peer);

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
 import { findPackage } from '../../node/adapters/package.ts';
+import type { ServiceSpec } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import { eventually } from './clock.ts';
 import { patient } from './patience.ts';
 

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { MemberRow } from '../../node/agent/roll.ts';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import type { NovaAnswer } from '../../node/api/order-routes.ts';
+import type { MemberRow } from '../../node/link/membership-admin.ts';
 import { ask, askRows, type Row } from './ask.ts';
 import { eventually } from './clock.ts';
 

@@ -1,7 +1,8 @@
 // A swarm of which only the committee is there, over a plain network.
 import { expect } from 'vitest';
 import type { Vitals } from '../../consensus/committee/fitness.ts';
-import { Committee } from '../../node/agent/committee.ts';
+import { Committee } from '../../node/decisions/committee.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { stepAll } from '../../sim/adapters/drain.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
@@ -10,7 +11,6 @@ import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from './store.ts';
 
 export const CALM: Vitals = { lagMs: 5, diskMs: 5, domain: '' };

@@ -5,6 +5,7 @@
 import { Executor } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { SimulatedActuator } from '../../sim/machine/actuator.ts';
@@ -15,7 +16,6 @@ import { Process } from '../../sim/machine/process.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
 import { pass } from './virtual.ts';
 

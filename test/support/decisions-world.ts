@@ -3,14 +3,14 @@ import { type Decision, type Wish, wished } from '../../consensus/decisions/deci
 import { drainBytes } from '../../consensus/decisions/drains.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { encodeVoteMessage, type Vote, voteBytes } from '../../consensus/vote/claim.ts';
-import type { Committee } from '../../node/agent/committee.ts';
-import { Decisions, type DecisionsEvents } from '../../node/agent/decisions.ts';
+import type { Committee } from '../../node/decisions/committee.ts';
+import { Decisions, type DecisionsEvents } from '../../node/decisions/decisions.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { PlainStore } from './store.ts';
 import { pass } from './virtual.ts';
 

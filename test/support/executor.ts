@@ -2,6 +2,7 @@
 import type { Mode } from '../../node/action/guard.ts';
 import { Executor, type ExecutorParts } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
+import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { SimulatedActuator } from '../../sim/machine/actuator.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
@@ -9,7 +10,6 @@ import { type Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import type { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import type { Scheduler } from '../../sim/scheduler.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { settleIn } from './virtual.ts';
 
 export async function startExecutor(

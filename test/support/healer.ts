@@ -4,7 +4,7 @@ import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import type { Performed, Progress } from '../../node/agent/executor.ts';
 import { Healer, type HealerParts } from '../../node/agent/healer.ts';
-import type { PlacedServices } from '../../node/agent/placed-services.ts';
+import type { PlacedServices } from '../../node/coordination/placed-services.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { Finding } from '../../node/detection/detector.ts';
 import type { Incident } from '../../node/detection/incident.ts';

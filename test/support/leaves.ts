@@ -4,6 +4,7 @@ import { decodeCertificate, encodeCertificate } from '../../consensus/vote/certi
 import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
 import { certificateProof, encodeLeave, orderProof } from '../../node/action/leave.ts';
 import { type SignedOrder, signOrder } from '../../node/action/signed-order.ts';
+import { type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import { certifiedBy } from '../../swarm/identity/admission.ts';
 import { makeGenesis } from '../../swarm/identity/genesis.ts';
@@ -11,7 +12,6 @@ import { type RecordBody, signRecord } from '../../swarm/identity/record.ts';
 import { Roster } from '../../swarm/identity/roster.ts';
 import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { observersOf } from '../../swarm/membership/observers.ts';
-import { type Step, stepToWire } from '../../swarm/ports/actuator.ts';
 import { makePeer, makePeers } from './crypto.ts';
 
 const MINUTE_MS = 60_000;

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { READERS } from '../../node/adapters/inspect/inspect.ts';
 import { type Row, readBelow } from '../../node/adapters/inspect/read.ts';
-import type { SqlValue } from '../../swarm/ports/compute.ts';
+import type { SqlValue } from '../../node/ports/compute.ts';
 
 export interface MachineFiles {
   at(path: string): string;

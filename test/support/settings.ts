@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
-import type { AgentStatus } from '../../node/agent.ts';
+import type { AgentStatus } from '../../node/agent/agent-status.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { kalos } from './agents.ts';
 import { ask } from './ask.ts';

@@ -1,15 +1,15 @@
 // A machine of which only the answers are there: services, files, processes and settings of each kind that makes a difference to a tool.
 import type { ChangeTool, Machine } from '../../node/action/tool.ts';
 import { changeToolOf, parseCall } from '../../node/action/tools.ts';
-import type { Argument } from '../../node/tool-call.ts';
-import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import {
   type ActuatorReading,
   type Reading,
   type ServiceSample,
   type ServiceSpec,
   stoppedService,
-} from '../../swarm/ports/actuator.ts';
+} from '../../node/ports/actuator.ts';
+import type { Argument } from '../../node/tool-call.ts';
+import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 
 export const NOW_MS = 1_700_000_000_000;
 export const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 // Deputies: issuers that let others in and renew certificates, and no more; and tokens that are good while who made them is gone.
 
 import { describe, expect, it } from 'vitest';
-import { portions } from '../../node/agent/deputies.ts';
+import { portions } from '../../node/link/deputies.ts';
 import { encodeBody, signRecord } from '../../swarm/identity/record.ts';
 import { ISSUER_LIFE_MS, MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
 import { makePeer } from '../support/crypto.ts';

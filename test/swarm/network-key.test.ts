@@ -1,6 +1,6 @@
 // The network key and its rotation: who holds none gets nowhere, who slept through a rotation comes back, and old keys end in time.
 import { afterEach, describe, expect, it } from 'vitest';
-import { NetworkKeys } from '../../node/agent/network-keys.ts';
+import { NetworkKeys } from '../../node/link/network-keys.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { signRecord } from '../../swarm/identity/record.ts';
 import { Libp2pTransport } from '../../swarm/libp2p/transport.ts';

@@ -8,6 +8,8 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../../swarm/dissemination/cbor.ts';
+import type { Store } from '../../../swarm/ports/store.ts';
+import { refusalOf } from '../../adapters/level-store.ts';
 import {
   type Actuator,
   type ActuatorFailure,
@@ -23,9 +25,7 @@ import {
   type Step,
   stepToWire,
   stoppedService,
-} from '../../../swarm/ports/actuator.ts';
-import type { Store } from '../../../swarm/ports/store.ts';
-import { refusalOf } from '../../adapters/level-store.ts';
+} from '../../ports/actuator.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { ServiceChecks } from './service-checks.ts';
 import { SystemdUnits } from './systemd-units.ts';

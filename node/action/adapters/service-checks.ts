@@ -4,10 +4,10 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { probeHttp } from '../../../swarm/adapters/http-probe.ts';
 import { probeTcp } from '../../../swarm/adapters/tcp-probe.ts';
-import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../../swarm/ports/actuator.ts';
 import type { HttpState } from '../../../swarm/ports/transport.ts';
 import { monotonicMs } from '../../adapters/clock.ts';
 import { openRegular } from '../../adapters/regular-file.ts';
+import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../ports/actuator.ts';
 
 const HOST = '127.0.0.1';
 /** Read of a log at a time; a longer stretch waits for the next look. */

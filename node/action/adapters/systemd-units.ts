@@ -2,8 +2,8 @@
 // the actuator's. The properties are those of org.freedesktop.systemd1 (systemctl(1), show), as systemd 219 and newer have them.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { ServiceSample, ServiceSpec, ServiceState, Step } from '../../../swarm/ports/actuator.ts';
 import type { Store } from '../../../swarm/ports/store.ts';
+import type { ServiceSample, ServiceSpec, ServiceState, Step } from '../../ports/actuator.ts';
 import { startTicksOf } from './start-ticks.ts';
 import { UnitStops } from './unit-stops.ts';
 

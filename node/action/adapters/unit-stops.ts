@@ -2,8 +2,8 @@
 // unit that was never started as the same. Kept by the run that was stopped, so that a later stop by somebody else is not taken for it.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../../swarm/dissemination/cbor.ts';
-import type { Step } from '../../../swarm/ports/actuator.ts';
 import type { Store } from '../../../swarm/ports/store.ts';
+import type { Step } from '../../ports/actuator.ts';
 import type { UnitLook } from './systemd-units.ts';
 
 const PREFIX = 'unit-stop/';

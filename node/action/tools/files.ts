@@ -2,8 +2,8 @@
 // and then archived where it is small (1 MiB, the 256 newest).
 import { z } from 'zod';
 import { toHex, utf8 } from '../../../swarm/dissemination/cbor.ts';
-import type { Reading } from '../../../swarm/ports/actuator.ts';
 import { counted } from '../../../swarm/words.ts';
+import type { Reading } from '../../ports/actuator.ts';
 import type { ToolCall } from '../../tool-call.ts';
 import {
   type ChangeTool,

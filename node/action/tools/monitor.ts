@@ -1,6 +1,6 @@
 // monitor.*: what the sensors see now, for whoever plans by hand or by model. They change nothing.
 import { z } from 'zod';
-import type { Sample } from '../../../swarm/ports/sensors.ts';
+import type { Sample } from '../../ports/sensors.ts';
 import { type ReadTool, readTool } from '../tool.ts';
 
 function monitor(what: string, description: string, select: (sample: Sample) => unknown): ReadTool {

@@ -1,6 +1,6 @@
 // process.*: any process that the actuator's policy lets through, named by its pid and held to its start time.
 import { z } from 'zod';
-import { LIMIT_RESOURCES, type LimitResource, SIGNALS } from '../../../swarm/ports/actuator.ts';
+import { LIMIT_RESOURCES, type LimitResource, SIGNALS } from '../../ports/actuator.ts';
 import {
   type ChangeTool,
   changeTool,

@@ -1,6 +1,6 @@
 // service.*: what is supervised here, by its declared name.
 import { z } from 'zod';
-import { type Primitive, type ServiceSample, SIGNALS, type SignalName, type Step } from '../../../swarm/ports/actuator.ts';
+import { type Primitive, type ServiceSample, SIGNALS, type SignalName, type Step } from '../../ports/actuator.ts';
 import type { ToolCall } from '../../tool-call.ts';
 import {
   type ChangeTool,

@@ -1,7 +1,7 @@
 // sysctl.*, cgroup.*, io.*: values that the kernel takes and shows at once.
 import { z } from 'zod';
-import type { CgroupController, Reading } from '../../../swarm/ports/actuator.ts';
 import { counted } from '../../../swarm/words.ts';
+import type { CgroupController, Reading } from '../../ports/actuator.ts';
 import {
   asNumber,
   type ChangeTool,

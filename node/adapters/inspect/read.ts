@@ -1,6 +1,6 @@
 // What every table of this machine is read with: files that may be absent, or of a process that has gone since.
 import { readdirSync, readlinkSync } from 'node:fs';
-import type { ExactValue, SqlValue } from '../../../swarm/ports/compute.ts';
+import type { ExactValue, SqlValue } from '../../ports/compute.ts';
 import { readRegular } from '../regular-file.ts';
 
 export type Row = Record<string, ExactValue | undefined>;

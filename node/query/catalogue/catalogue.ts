@@ -1,5 +1,5 @@
 // All tables that SQL sees.
-import { MAX_INSPECTED, type SqlValue } from '../../../swarm/ports/compute.ts';
+import { MAX_INSPECTED, type SqlValue } from '../../ports/compute.ts';
 import { compares, type Predicates } from '../predicates.ts';
 import { compareValues, type Reduction, reduced } from '../reduction.ts';
 import { AGENT_TABLES } from './agent.ts';

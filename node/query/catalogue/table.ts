@@ -1,14 +1,15 @@
 // What a table of the catalogue is: its columns, each with what it means, where its rows come from, and questions to ask it.
-import type { ColumnType, Compute, ExactValue, SqlValue, TableShape } from '../../../swarm/ports/compute.ts';
+
 import type { PeerId } from '../../../swarm/ports/transport.ts';
 import type { Executor } from '../../agent/executor.ts';
 import type { Healer } from '../../agent/healer.ts';
 import type { PolicySet } from '../../agent/policies.ts';
 import type { Stories } from '../../agent/stories.ts';
-import type { SwarmLink } from '../../agent/swarm-link.ts';
 import type { Watcher } from '../../agent/watcher.ts';
 import type { AuditLog } from '../../audit/audit-log.ts';
+import type { SwarmLink } from '../../link/swarm-link.ts';
 import type { Memory } from '../../memory/memory.ts';
+import type { ColumnType, Compute, ExactValue, SqlValue, TableShape } from '../../ports/compute.ts';
 import type { QueryGate } from '../query-gate.ts';
 import type { QueryLog } from '../query-log.ts';
 

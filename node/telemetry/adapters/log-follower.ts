@@ -5,8 +5,8 @@
 // there yet is read from its beginning. Waits for file systems, so it runs in a process of its own (log-host.ts).
 import { closeSync, fstatSync, lstatSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
-import { NO_SUCH_FILE } from '../../../swarm/ports/sensors.ts';
 import { openRegular } from '../../adapters/regular-file.ts';
+import { NO_SUCH_FILE } from '../../ports/sensors.ts';
 import { encodingOf, LineSplitter } from '../log-lines.ts';
 
 /** Read of one log at a time, where nobody says less; what is more waits for the next look. */

@@ -3,7 +3,7 @@
 // killed and abandoned, its log is unseen, with the reason, and another child continues with the other logs. The child is
 // started with the first log that has an alert: an agent without one has none.
 import { type ChildProcess, fork } from 'node:child_process';
-import type { NewLines } from '../../../swarm/ports/sensors.ts';
+import type { NewLines } from '../../ports/sensors.ts';
 import type { Position } from './log-follower.ts';
 import type { LogAnswer, LogQuestion } from './log-host.ts';
 

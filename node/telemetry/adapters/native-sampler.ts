@@ -1,6 +1,7 @@
 // The native sampler: one call into native/build/kalos.node fills an array of doubles (native/sampler_layout.h).
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { monotonicMs } from '../../adapters/clock.ts';
 import type {
   DiskSample,
   MountSample,
@@ -10,8 +11,7 @@ import type {
   Sample,
   Sensors,
   Throttling,
-} from '../../../swarm/ports/sensors.ts';
-import { monotonicMs } from '../../adapters/clock.ts';
+} from '../../ports/sensors.ts';
 import { bottomDisks } from '../counters.ts';
 import { HostReader } from './host-reader.ts';
 import { LogReader } from './log-reader.ts';

@@ -1,6 +1,7 @@
 // The plain reader: what the native sampler gives, from the same files of /proc (proc(5)), where the addon is missing.
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { monotonicMs } from '../../adapters/clock.ts';
 import type {
   CpuTimes,
   DiskSample,
@@ -12,8 +13,7 @@ import type {
   Sample,
   Sensors,
   Throttling,
-} from '../../../swarm/ports/sensors.ts';
-import { monotonicMs } from '../../adapters/clock.ts';
+} from '../../ports/sensors.ts';
 import { bottomDisks } from '../counters.ts';
 import { HostReader } from './host-reader.ts';
 import type { LogReader } from './log-reader.ts';

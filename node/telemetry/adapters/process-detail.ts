@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import type { ProcessDetail, Throttling } from '../../../swarm/ports/sensors.ts';
+import type { ProcessDetail, Throttling } from '../../ports/sensors.ts';
 import { hierarchy } from './cgroup-reader.ts';
 
 const CGROUPS = '/sys/fs/cgroup';

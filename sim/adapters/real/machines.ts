@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findPackage } from '../../../node/adapters/package.ts';
-import type { AgentStatus } from '../../../node/agent.ts';
+import type { AgentStatus } from '../../../node/agent/agent-status.ts';
 import { callAgent } from '../../../node/api/client.ts';
 import { KalosError } from '../../../node/errors.ts';
 

@@ -1,12 +1,14 @@
 // A scenario against real agents, in real time: the same format, the same faults as far as they can be made, and the same promises as
 // far as they can be seen from outside.
+
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findPackage } from '../../../node/adapters/package.ts';
-import type { AgentStatus } from '../../../node/agent.ts';
+import type { AgentStatus } from '../../../node/agent/agent-status.ts';
 import type { Incident } from '../../../node/detection/incident.ts';
 import { KalosError } from '../../../node/errors.ts';
+import { messageOf } from '../../../swarm/words.ts';
 import { SeededRandom } from '../../random.ts';
 import { brokenStory } from '../../scenario/expect.ts';
 import { FAULTS, type FaultKind } from '../../scenario/faults.ts';
@@ -133,7 +135,7 @@ class RealRun {
       this.#tell(`${fault.kind} is over`);
       if (local !== true) this.#excuse(touched, RECOVERY_MS);
     } catch (error) {
-      this.#wrong(`${text} could not be made: ${error instanceof Error ? error.message : String(error)}`);
+      this.#wrong(`${text} could not be made: ${messageOf(error)}`);
     }
   }
 

@@ -5,7 +5,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../../node/adapters/package.ts';
-import type { AgentStatus } from '../../../node/agent.ts';
+import type { AgentStatus } from '../../../node/agent/agent-status.ts';
 import type { Incident } from '../../../node/detection/incident.ts';
 import type { SeededRandom } from '../../../sim/random.ts';
 import { AS_AGENT } from '../agents.ts';

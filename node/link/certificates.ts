@@ -2,8 +2,8 @@
 import { type Admission, JoinRefused } from '../../swarm/identity/admission.ts';
 import { issuerAt, type JoinToken } from '../../swarm/identity/token.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 60_000;
 const RENEW_TIMEOUT_MS = 5_000;

@@ -1,13 +1,15 @@
 // The services of this machine that several members declare, and one at a time runs: taken where nobody has them, held while the
 // coordinator hears of it, given up where they cannot run here. The actuator stops what is held no longer, whatever becomes of this agent.
+
 import { PLACEMENT_MS, type Placement } from '../../consensus/decisions/placements.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import type { Deadline } from '../../swarm/ports/actuator.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { Decisions } from './decisions.ts';
+import { messageOf } from '../../swarm/words.ts';
+import type { Decisions } from '../decisions/decisions.ts';
+import type { Deadline } from '../ports/actuator.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 500;
 const KEEP_EVERY_MS = 3_000;
@@ -258,8 +260,4 @@ export class PlacedServices {
     told('no other member is seen to run it');
     return { kind: 'nowhere' };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,20 +2,22 @@
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
 // An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it starts anew, once nothing
 // depends on it.
+
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
 import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
 import { encodeCertificate, LEAST_DRAWN } from '../../consensus/vote/certificate.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { counted } from '../../swarm/words.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
-import type { Decisions } from './decisions.ts';
-import type { Evidence } from './evidence.ts';
-import { Turns } from './turns.ts';
+import type { Evidence } from '../link/evidence.ts';
+import type { Measured, Watching } from '../link/peer-selection.ts';
+import { PeriodicTask } from '../periodic-task.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 5_000;
 /** Round trips of the others count too: half a world away is not slow. */
@@ -49,24 +51,6 @@ const LEAST_MEMBERS = 5;
 const CONFIDENCE = 80;
 export const GRAY_POLICY = 'gray-failure';
 
-/** How another member does, as measured here; undefined where that is not known. */
-export interface Measured {
-  rttMs: number | undefined;
-  /** Of the last probes: how many, and the share that was not answered in time. */
-  probes: number;
-  lostShare: number;
-  /** Its clock, against that of most. */
-  offsetMs: number | undefined;
-}
-
-/** Of those whom this agent watches. */
-export interface Watching {
-  subjects(): readonly PeerId[];
-  measured(peer: PeerId): Measured;
-  /** Who else watches it. */
-  witnessesOf(peer: PeerId): PeerId[];
-}
-
 export interface GrayEvents extends Watching {
   self: PeerId;
   members(): number;
@@ -98,26 +82,26 @@ export class GrayWatch {
   #unfitMs: number | undefined;
   #drainedAtMs = Number.NEGATIVE_INFINITY;
   #incident: Incident | undefined;
-  readonly #turns: Turns;
+  readonly #task: PeriodicTask;
 
   constructor(ports: Ports, decisions: Decisions, events: GrayEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
     this.#events = events;
-    this.#turns = new Turns({
+    this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
-      turn: () => this.#turn(),
+      run: () => this.#turn(),
       failed: (why) => events.log('warn', `gray failures: ${why}`),
     });
   }
 
   start(): void {
-    this.#turns.start();
+    this.#task.start();
   }
 
   stop(): void {
-    this.#turns.stop();
+    this.#task.stop();
   }
 
   async #turn(): Promise<void> {

@@ -1,15 +1,17 @@
 // The release of KALOS that the swarm has decided on, on this machine: fetched from a member that has it when it is this machine's turn,
 // checked, started in this agent's place, watched while it is new, and what is seen of it said. Whoever pushed it has signed it.
+
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import type { Upgrade } from '../../consensus/decisions/upgrades.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { messageOf } from '../../swarm/words.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import type { Incident } from '../detection/incident.ts';
-import type { Decisions } from './decisions.ts';
+import { PeriodicTask } from '../periodic-task.ts';
+import type { Ports } from '../ports/ports.ts';
 import { Pushes } from './pushes.ts';
-import { messageOf, Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 1_000;
 const DECIDE_WITHIN_MS = 5_000;
@@ -48,7 +50,7 @@ export class SwarmUpgrades {
   #notBeforeMs = 0;
   /** What could not be taken, how often it was tried, and why not. */
   #untaken: { digest: string; tries: number; reason: string } | undefined;
-  readonly #turns: Turns;
+  readonly #task: PeriodicTask;
   readonly #pushes: Pushes<Upgrade, unknown>;
 
   constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmUpgradesEvents) {
@@ -57,10 +59,10 @@ export class SwarmUpgrades {
     this.#events = events;
     const { mayDecide, nameOf } = events;
     this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.upgrades, mayDecide, nameOf });
-    this.#turns = new Turns({
+    this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
-      turn: () => this.#turn(),
+      run: () => this.#turn(),
       failed: (why) => {
         this.#notBeforeMs = ports.clock.monotonicMs() + AGAIN_MS;
         events.log('warn', `the swarm’s release: ${why}`);
@@ -71,11 +73,11 @@ export class SwarmUpgrades {
   start(): void {
     this.#startedMs = this.#ports.clock.monotonicMs();
     this.#before = new Set(this.#events.incidents().map(({ id }) => id));
-    this.#turns.start();
+    this.#task.start();
   }
 
   stop(): void {
-    this.#turns.stop();
+    this.#task.stop();
   }
 
   async #turn(): Promise<void> {
@@ -111,7 +113,7 @@ export class SwarmUpgrades {
         throw error;
       }
     }
-    if (this.#turns.isStopped) return;
+    if (this.#task.isStopped) return;
     const what = wanted === undefined ? 'the package of this machine' : `release ${wanted.version} (${digest.slice(0, 8)})`;
     this.#events.log('info', `starting anew as ${what}`);
     await this.#events.noted(`starts anew as ${what}`);
@@ -149,7 +151,7 @@ export class SwarmUpgrades {
     const archive = new Uint8Array(bytes);
     for (let at = 0; at < bytes; ) {
       const part = decodeCbor(await this.#events.ask(peer, encodeCbor([digest, at]), PART_WITHIN_MS));
-      if (!(part instanceof Uint8Array) || part.length === 0 || part.length > bytes - at || this.#turns.isStopped)
+      if (!(part instanceof Uint8Array) || part.length === 0 || part.length > bytes - at || this.#task.isStopped)
         return undefined;
       archive.set(part, at);
       at += part.length;

@@ -1,6 +1,6 @@
 // Whom a member has to do with: who watches it and votes for it, without those that lied, and whom it keeps connections with.
 import { describe, expect, it } from 'vitest';
-import { Circles } from '../../node/agent/circles.ts';
+import { PeerSelection } from '../../node/link/peer-selection.ts';
 import type { Member, Membership } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
@@ -26,7 +26,7 @@ function world(given: { subjects?: string[]; states?: Record<string, Member['sta
       return peer === 'p4' ? undefined : { state };
     },
   } as unknown as Membership;
-  return { its, circles: new Circles('self', membership, () => its.liars) };
+  return { its, circles: new PeerSelection('self', membership, () => its.liars) };
 }
 
 describe('the witnesses of a member', () => {

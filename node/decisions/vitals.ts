@@ -2,7 +2,7 @@
 import type { Vitals } from '../../consensus/committee/fitness.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const TICK_MS = 1_000;
 /** A write is tried so often. */

@@ -10,7 +10,6 @@ import { Membership, type MembershipInput, type MembershipNotice } from '../../s
 import { decodeProbe, encodeProbe, type Probe } from '../../swarm/membership/probe.ts';
 import { type Alerts, encodeReport } from '../../swarm/membership/report.ts';
 import { type ProtocolName, type SwarmNames, swarmNames } from '../../swarm/names.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
 import type { FanOutOptions, Missing } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
@@ -19,14 +18,14 @@ import { type Lacking, Replica } from '../../swarm/state/replica.ts';
 import { Saying } from '../../swarm/state/saying.ts';
 import { encodeStatus, type Status } from '../../swarm/state/status.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
+import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from '../decisions/order.ts';
+import type { Ports } from '../ports/ports.ts';
 import { Asking } from './asking.ts';
 import { Ballots } from './ballots.ts';
 import { Certificates } from './certificates.ts';
-import { Circles } from './circles.ts';
 import { Deputies } from './deputies.ts';
-import type { Watching } from './gray.ts';
 import { type HeldKeys, NetworkKeys } from './network-keys.ts';
-import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from './order.ts';
+import { PeerSelection, type Watching } from './peer-selection.ts';
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
 import { AGENT_REQUESTS, type SwarmLinkConfig, type SwarmLinkEvents } from './swarm-link-config.ts';
@@ -76,7 +75,7 @@ export class SwarmLink {
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
   readonly #saying: Saying;
-  readonly #circles: Circles;
+  readonly #selection: PeerSelection;
   #alerts: Alerts = new Map();
   #stopped = false;
 
@@ -102,7 +101,7 @@ export class SwarmLink {
       failed: events.failed,
     });
     this.#membership = new Membership(ports.transport.self);
-    this.#circles = new Circles(ports.transport.self, this.#membership, () => this.order.decisions.quarantined());
+    this.#selection = new PeerSelection(ports.transport.self, this.#membership, () => this.order.decisions.quarantined());
     this.#asking = new Asking(ports.transport, ports.clock, {
       isSparse: () => this.#isSparse,
       member: (peer) => this.#membership.get(peer),
@@ -188,7 +187,7 @@ export class SwarmLink {
   }
 
   /** The members, those that left too. */
-  roll() {
+  everyMember() {
     return this.#membership.all();
   }
 
@@ -364,7 +363,7 @@ export class SwarmLink {
       this.#farewell(offer.origin, offer.sequence);
     } else if (offer.kind === 'status' && offer.entry.origin !== this.self) {
       // What its own pings take is late by what made them so.
-      const byMs = this.order.lateness.lateMs + this.#circles.slowestRttMs();
+      const byMs = this.order.lateness.lateMs + this.#selection.slowestRttMs();
       const late = { byMs, ourMs: this.#ports.clock.wallMs() };
       this.#clocks.heard(offer.entry.origin, offer.entry.status.atMs, nowMs, late);
       this.#members.post({ kind: 'spoke', peer: offer.entry.origin, ageMs: 0 });
@@ -532,7 +531,7 @@ export class SwarmLink {
   #wanted(): PeerId[] {
     const others = (): PeerId[] => this.members.map(({ peer }) => peer).filter((peer) => peer !== this.self);
     if (!this.#isSparse) return others();
-    return [...new Set([...this.#circles.near(others), ...this.order.committee.peers()])];
+    return [...new Set([...this.#selection.near(others), ...this.order.committee.peers()])];
   }
 
   #membershipNotice(notice: MembershipNotice): void {
@@ -574,7 +573,7 @@ export class SwarmLink {
   // Votes
 
   witnesses(): PeerId[] {
-    return this.#circles.witnesses();
+    return this.#selection.witnesses();
   }
 
   /** Asks the witnesses; resolves by the vote's deadline at the latest. */
@@ -584,6 +583,6 @@ export class SwarmLink {
 
   /** Of those whom it watches. */
   get watching(): Watching {
-    return this.#circles.watching(this.#clocks, this.#ports.clock);
+    return this.#selection.watching(this.#clocks, this.#ports.clock);
   }
 }

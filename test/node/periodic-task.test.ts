@@ -1,6 +1,6 @@
 // A periodic task: each turn begins a while after the end of the one before, also where that one failed, until it is stopped.
 import { describe, expect, it } from 'vitest';
-import { Turns } from '../../node/agent/turns.ts';
+import { PeriodicTask } from '../../node/periodic-task.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { pass } from '../support/virtual.ts';
@@ -9,10 +9,10 @@ function world(turn: (clock: ProcessClock, nth: number) => Promise<unknown>) {
   const scheduler = new Scheduler();
   const clock = new ProcessClock(scheduler);
   const log = { began: [] as number[], failed: [] as string[] };
-  const turns = new Turns({
+  const turns = new PeriodicTask({
     clock,
     everyMs: 1_000,
-    turn: () => {
+    run: () => {
       log.began.push(clock.monotonicMs());
       return turn(clock, log.began.length);
     },

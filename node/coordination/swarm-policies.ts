@@ -1,15 +1,17 @@
 // The policies that the swarm has decided on, on this machine: taken when it is this machine's turn, watched while they are new, and
 // what is seen of them said. Who pushed them has signed them; what this machine declares itself stays above them.
+
 import type { Bundle, BundlesHow } from '../../consensus/decisions/bundles.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { messageOf } from '../../swarm/words.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import type { Incident } from '../detection/incident.ts';
-import type { Decisions } from './decisions.ts';
+import { PeriodicTask } from '../periodic-task.ts';
+import type { Ports } from '../ports/ports.ts';
 import { Pushes } from './pushes.ts';
-import { messageOf, Turns } from './turns.ts';
 
 const LOOK_EVERY_MS = 500;
 const DECIDE_WITHIN_MS = 5_000;
@@ -51,7 +53,7 @@ export class SwarmPolicies {
   readonly #decisions: Decisions;
   readonly #events: SwarmPoliciesEvents;
   #watch: Watch | undefined;
-  readonly #turns: Turns;
+  readonly #task: PeriodicTask;
   readonly #pushes: Pushes<Bundle, BundlesHow>;
 
   constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmPoliciesEvents) {
@@ -60,20 +62,20 @@ export class SwarmPolicies {
     this.#events = events;
     const { mayDecide, nameOf } = events;
     this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.bundles, mayDecide, nameOf });
-    this.#turns = new Turns({
+    this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
-      turn: () => this.#turn(),
+      run: () => this.#turn(),
       failed: (why) => events.log('warn', `the swarm’s policies: ${why}`),
     });
   }
 
   start(): void {
-    this.#turns.start();
+    this.#task.start();
   }
 
   stop(): void {
-    this.#turns.stop();
+    this.#task.stop();
   }
 
   async #turn(): Promise<void> {

@@ -1,64 +1,63 @@
 // One agent, the same in reality and in simulation: createAgent(config, ports) is the only seam between the two.
 // It wires the seven steps of the loop; the work is done in their folders.
-import type { Vote } from '../consensus/vote/claim.ts';
-import { forgetSwarm, type Signer } from '../swarm/identity/admission.ts';
-import type { JoinToken } from '../swarm/identity/token.ts';
-import type { ServiceSpec } from '../swarm/ports/actuator.ts';
-import type { Ports } from '../swarm/ports/ports.ts';
-import type { Traffic } from '../swarm/ports/transport.ts';
-import { DrainingStore } from '../swarm/runtime/draining-store.ts';
-import type { Status } from '../swarm/state/status.ts';
-import { bringUp } from './action/bring-up.ts';
-import type { Mode } from './action/guard.ts';
-import type { MaintenanceWindow } from './action/maintenance.ts';
-import { type AgentEdge, type AgentStatus, membersOf } from './agent/agent-status.ts';
-import { ApiTokens } from './agent/api-tokens.ts';
-import { AuditWatch } from './agent/audit-watch.ts';
-import { type EndingStep, endInTurn } from './agent/ending.ts';
-import { remoteCheckOf } from './agent/evidence.ts';
-import { Executor } from './agent/executor.ts';
-import { Grants } from './agent/grants.ts';
-import { GrayWatch } from './agent/gray.ts';
-import { Healer } from './agent/healer.ts';
-import { KeptStatuses } from './agent/kept-statuses.ts';
-import type { HeldKeys } from './agent/network-keys.ts';
-import { Nova } from './agent/nova.ts';
-import { ownStatus } from './agent/own-status.ts';
-import { Permits } from './agent/permits.ts';
-import { PlacedServices } from './agent/placed-services.ts';
-import { type KnownPolicy, PolicySet } from './agent/policies.ts';
-import { Roll } from './agent/roll.ts';
-import { SignedOrders } from './agent/signed-orders.ts';
-import { StallReports } from './agent/stalls.ts';
-import { Stories } from './agent/stories.ts';
-import { Supervision, unlessRefused } from './agent/supervision.ts';
-import { SwarmLink } from './agent/swarm-link.ts';
-import { SwarmPolicies } from './agent/swarm-policies.ts';
-import { SwarmUpgrades } from './agent/swarm-upgrades.ts';
-import { messageOf } from './agent/turns.ts';
-import { type EngineConfig, Watcher } from './agent/watcher.ts';
-import { AuditLog } from './audit/audit-log.ts';
-import type { Conditions } from './detection/conditions.ts';
-import { type Change, serviceRow } from './detection/detector.ts';
-import type { Incident } from './detection/incident.ts';
-import type { LearnedThreshold } from './detection/threshold.ts';
-import type { Case } from './memory/cases.ts';
-import { Memory } from './memory/memory.ts';
-import { inspectionBy, type TableSources } from './query/catalogue/table.ts';
-import { answerExplain, type ExplainResult, explain } from './query/explain.ts';
-import { answerTable } from './query/gather.ts';
-import type { Inspectors } from './query/inspectors.ts';
-import { isOfMachine, openOn } from './query/open-elsewhere.ts';
-import { type Overview, overview } from './query/overview.ts';
-import { type Question, questionsWith } from './query/pack.ts';
-import { type QueryOptions, type QueryResult, query } from './query/query.ts';
-import { QueryGate } from './query/query-gate.ts';
-import { QueryLog } from './query/query-log.ts';
-import type { Declared } from './telemetry/declared.ts';
-import type { Recording } from './telemetry/flight-recorder.ts';
-import type { Past } from './telemetry/history.ts';
 
-export type { AgentStatus } from './agent/agent-status.ts';
+import type { Vote } from '../../consensus/vote/claim.ts';
+import { forgetSwarm, type Signer } from '../../swarm/identity/admission.ts';
+import type { JoinToken } from '../../swarm/identity/token.ts';
+import type { Traffic } from '../../swarm/ports/transport.ts';
+import { DrainingStore } from '../../swarm/runtime/draining-store.ts';
+import type { Status } from '../../swarm/state/status.ts';
+import { messageOf } from '../../swarm/words.ts';
+import { bringUp } from '../action/bring-up.ts';
+import type { Mode } from '../action/guard.ts';
+import type { MaintenanceWindow } from '../action/maintenance.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { GrayWatch } from '../coordination/gray.ts';
+import { Nova } from '../coordination/nova.ts';
+import { PlacedServices } from '../coordination/placed-services.ts';
+import { SwarmPolicies } from '../coordination/swarm-policies.ts';
+import { SwarmUpgrades } from '../coordination/swarm-upgrades.ts';
+import type { Conditions } from '../detection/conditions.ts';
+import { type Change, serviceRow } from '../detection/detector.ts';
+import type { Incident } from '../detection/incident.ts';
+import type { LearnedThreshold } from '../detection/threshold.ts';
+import { remoteCheckOf } from '../link/evidence.ts';
+import { KeptStatuses } from '../link/kept-statuses.ts';
+import { MembershipAdmin } from '../link/membership-admin.ts';
+import type { HeldKeys } from '../link/network-keys.ts';
+import { SwarmLink } from '../link/swarm-link.ts';
+import type { Case } from '../memory/cases.ts';
+import { Memory } from '../memory/memory.ts';
+import type { ServiceSpec } from '../ports/actuator.ts';
+import type { Ports } from '../ports/ports.ts';
+import { inspectionBy, type TableSources } from '../query/catalogue/table.ts';
+import { answerExplain, type ExplainResult, explain } from '../query/explain.ts';
+import { answerTable } from '../query/gather.ts';
+import type { Inspectors } from '../query/inspectors.ts';
+import { isOfMachine, openOn } from '../query/open-elsewhere.ts';
+import { type Overview, overview } from '../query/overview.ts';
+import { type Question, questionsWith } from '../query/pack.ts';
+import { type QueryOptions, type QueryResult, query } from '../query/query.ts';
+import { QueryGate } from '../query/query-gate.ts';
+import { QueryLog } from '../query/query-log.ts';
+import type { Declared } from '../telemetry/declared.ts';
+import type { Recording } from '../telemetry/flight-recorder.ts';
+import type { Past } from '../telemetry/history.ts';
+import { type AgentEdge, type AgentStatus, membersOf } from './agent-status.ts';
+import { ApiTokens } from './api-tokens.ts';
+import { AuditWatch } from './audit-watch.ts';
+import { type EndingStep, endInTurn, unlessRefused } from './ending.ts';
+import { Executor } from './executor.ts';
+import { Grants } from './grants.ts';
+import { Healer } from './healer.ts';
+import { ownStatus } from './own-status.ts';
+import { Permits } from './permits.ts';
+import { type KnownPolicy, PolicySet } from './policies.ts';
+import { SignedOrders } from './signed-orders.ts';
+import { StallReports } from './stalls.ts';
+import { Stories } from './stories.ts';
+import { Supervision } from './supervision.ts';
+import { type EngineConfig, Watcher } from './watcher.ts';
 
 export interface AgentConfig {
   name: string;
@@ -125,7 +124,7 @@ export class Agent {
   readonly orders: SignedOrders;
   readonly #healer: Healer;
   readonly #supervision: Supervision;
-  readonly roll: Roll;
+  readonly membershipAdmin: MembershipAdmin;
   readonly apiTokens: ApiTokens;
   /** What only the process around it knows; undefined in a simulation. */
   edge: AgentEdge | undefined;
@@ -187,7 +186,7 @@ export class Agent {
       services: config.services,
     });
     this.apiTokens = new ApiTokens(ports);
-    this.roll = new Roll(this.#link, ports, this.#audit);
+    this.membershipAdmin = new MembershipAdmin(this.#link, ports, this.#audit);
     this.#sources = this.#tables();
     this.#gray = this.#grayWatch();
     this.#nova = this.#coordinator();
@@ -374,11 +373,11 @@ export class Agent {
     return bringUp(this.#config.services, this.#ports, this.#events);
   }
 
-  /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws RollError */
+  /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws MembershipError */
   async leave(force: boolean): Promise<void> {
-    this.roll.mayLeave(force);
+    this.membershipAdmin.mayLeave(force);
     await this.#link.order.committee.retire();
-    await this.roll.leave(force);
+    await this.membershipAdmin.leave(force);
     this.#isGone = true;
   }
 

@@ -1,6 +1,6 @@
 // What people do about who belongs: who may, what is refused and in which words, and that every change goes to the audit.
 import { describe, expect, it } from 'vitest';
-import { type MemberRow, type RecoveryView, Roll, RollError } from '../../node/agent/roll.ts';
+import { type MemberRow, MembershipAdmin, MembershipError, type RecoveryView } from '../../node/link/membership-admin.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { decodeCbor, fromHex, toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 
@@ -133,7 +133,7 @@ function world(given: Known[] = [SELF, BETA, GAMMA]) {
     get term() {
       return its.term;
     },
-    roll: () => rows,
+    everyMember: () => rows,
     nameOf: (peer: string) => of(peer)?.name ?? peer,
     accusersOf: (peer: string) => (peer === 'p-gamma' ? ['p-beta'] : []),
     networkKeys: {
@@ -165,14 +165,14 @@ function world(given: Known[] = [SELF, BETA, GAMMA]) {
   };
   const append = async (kind: string, subject: string, text: string): Promise<void> =>
     void audit.push(`${kind} ${subject}: ${text}`);
-  const roll = new Roll(link as never, ports as never, { append } as never);
-  return { roll, its, did, audit };
+  const admin = new MembershipAdmin(link as never, ports as never, { append } as never);
+  return { admin, its, did, audit };
 }
 
 describe('the list of members', () => {
   it('has what is known of each, by name', () => {
     const status = { version: '0.4.0', address: '/there', conditions: { DiskPressure: 'True', ServicesReady: 'True' } };
-    const { roll, its } = world([GAMMA, { ...BETA, status, issuer: 'deputy' }, { ...SELF, heardMs: 3 }]);
+    const { admin, its } = world([GAMMA, { ...BETA, status, issuer: 'deputy' }, { ...SELF, heardMs: 3 }]);
     Object.assign(its, { coordinator: 'p-beta', drained: { atMs: 7, forMs: 30 } });
     const plain: Omit<MemberRow, 'name' | 'peer'> = {
       state: 'alive',
@@ -190,7 +190,7 @@ describe('the list of members', () => {
       pausedSinceMs: null,
       drainedUntilMs: null,
     };
-    expect(roll.members(false)).toEqual([
+    expect(admin.members(false)).toEqual([
       { ...plain, name: 'alpha', peer: 'self', role: 'committee', issuer: true, heardMs: 0, address: its.addresses[0] },
       {
         ...plain,
@@ -208,27 +208,27 @@ describe('the list of members', () => {
       { ...plain, name: 'gamma', peer: 'p-gamma', accusedBy: ['beta'] },
     ]);
     its.paused = 99;
-    expect([roll.member('beta').pausedSinceMs, roll.member('gamma').name]).toEqual([99, 'gamma']);
+    expect([admin.member('beta').pausedSinceMs, admin.member('gamma').name]).toEqual([99, 'gamma']);
     its.addresses = [];
-    expect(roll.member('alpha').address).toBe('');
+    expect(admin.member('alpha').address).toBe('');
   });
 
   it('says nothing of the health of who is not alive, nor when one was heard who never was', () => {
     const status = { version: '', address: '', conditions: { DiskPressure: 'True' } };
-    const { roll } = world([SELF, { ...BETA, state: 'down', met: false, status }]);
-    expect(roll.member('beta')).toMatchObject({ state: 'down', unhealthy: [], heardMs: null });
+    const { admin } = world([SELF, { ...BETA, state: 'down', met: false, status }]);
+    expect(admin.member('beta')).toMatchObject({ state: 'down', unhealthy: [], heardMs: null });
   });
 
   it('has those that left and were removed where all are asked for', () => {
-    const { roll } = world([SELF, { ...BETA, state: 'left' }, { ...GAMMA, removed: true, role: 'committee' }]);
-    expect(roll.members(false).map(({ name }) => name)).toEqual(['alpha']);
-    expect(roll.members(true).map(({ name, state, role }) => `${name} ${state} ${role}`)).toEqual([
+    const { admin } = world([SELF, { ...BETA, state: 'left' }, { ...GAMMA, removed: true, role: 'committee' }]);
+    expect(admin.members(false).map(({ name }) => name)).toEqual(['alpha']);
+    expect(admin.members(true).map(({ name, state, role }) => `${name} ${state} ${role}`)).toEqual([
       '12345678 removed unknown',
       'alpha alive committee',
       'beta left member',
       'gamma removed committee',
     ]);
-    expect(roll.members(true)[3]).toMatchObject({
+    expect(admin.members(true)[3]).toMatchObject({
       heardMs: null,
       issuer: false,
       deputy: false,
@@ -241,10 +241,10 @@ describe('the list of members', () => {
 
 describe('a name', () => {
   it('means one member, or says what it may mean', () => {
-    const { roll } = world([SELF, { ...BETA, name: 'beta-1' }, { ...GAMMA, name: 'beta-2' }]);
-    expect(() => roll.member('beta')).toThrow(new RollError('beta may be beta-1 or beta-2: say which'));
-    expect(() => roll.member('alpah')).toThrow(/alpah.*alpha/);
-    expect(() => roll.member('')).toThrow(RollError);
+    const { admin } = world([SELF, { ...BETA, name: 'beta-1' }, { ...GAMMA, name: 'beta-2' }]);
+    expect(() => admin.member('beta')).toThrow(new MembershipError('beta may be beta-1 or beta-2: say which'));
+    expect(() => admin.member('alpah')).toThrow(/alpah.*alpha/);
+    expect(() => admin.member('')).toThrow(MembershipError);
   });
 });
 
@@ -267,8 +267,8 @@ describe('a token', () => {
       issuer(4),
       issuer(5),
     ];
-    const { roll, its, did, audit } = world([SELF, { ...BETA, status: { address: '/b' } }, ...others]);
-    const { token, reachable } = await roll.makeToken(make);
+    const { admin, its, did, audit } = world([SELF, { ...BETA, status: { address: '/b' } }, ...others]);
+    const { token, reachable } = await admin.makeToken(make);
     expect(did).toEqual(['token member 2 60000 at /ip4/10.0.0.1/tcp/4001 /i2/p2p/i2 /i3/p2p/i3 /i4/p2p/i4']);
     expect([reachable, token.startsWith('kalos1.'), audit]).toEqual([
       true,
@@ -276,7 +276,7 @@ describe('a token', () => {
       ['control self: token 3132333435363738 made: member, 2 uses'],
     ]);
     its.addresses = Array.from({ length: 10 }, (_, i) => `/ip4/10.0.0.${i}/tcp/1`);
-    await roll.makeToken(make);
+    await admin.makeToken(make);
     expect(did[1]?.split(' at ')[1]?.split(' ')).toEqual([
       ...its.addresses.slice(0, 5),
       '/i2/p2p/i2',
@@ -286,62 +286,64 @@ describe('a token', () => {
   });
 
   it('holds eight addresses at most, and those of this machine alone where there are no others', async () => {
-    const { roll, its, did, audit } = world();
+    const { admin, its, did, audit } = world();
     its.addresses = Array.from({ length: 10 }, (_, i) => `/ip4/10.0.0.${i}/tcp/1`);
-    await roll.makeToken({ ...make, uses: 1 });
+    await admin.makeToken({ ...make, uses: 1 });
     expect(did[0]?.split(' at ')[1]?.split(' ').length).toBe(8);
     expect(audit[0]).toContain('made: member, 1 use');
     its.addresses = ['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/1'];
-    expect((await roll.makeToken(make)).reachable).toBe(false);
+    expect((await admin.makeToken(make)).reachable).toBe(false);
     expect(did[1]).toContain('at /ip4/127.0.0.1/tcp/1 /ip6/::1/tcp/1');
     its.addresses = [];
-    await expect(roll.makeToken(make)).rejects.toThrow('this agent listens nowhere: start it with --listen ADDRESS:PORT');
+    await expect(admin.makeToken(make)).rejects.toThrow('this agent listens nowhere: start it with --listen ADDRESS:PORT');
   });
 
   it('is an issuer’s to make, and for the committee not a deputy’s', async () => {
     const none = world([{ ...SELF, issuer: undefined as never }, BETA]);
-    await expect(none.roll.makeToken(make)).rejects.toThrow(
-      new RollError('this agent is no issuer, so it cannot make a token: do it on an issuer'),
+    await expect(none.admin.makeToken(make)).rejects.toThrow(
+      new MembershipError('this agent is no issuer, so it cannot make a token: do it on an issuer'),
     );
     const deputy = world([
       { ...SELF, issuer: 'deputy' },
       { ...BETA, issuer: 'decides' },
       { ...GAMMA, issuer: 'decides' },
     ]);
-    await expect(deputy.roll.makeToken({ ...make, role: 'committee' })).rejects.toThrow(
+    await expect(deputy.admin.makeToken({ ...make, role: 'committee' })).rejects.toThrow(
       'this agent is only a deputy issuer, so it cannot make a token for the committee: do it on beta or gamma',
     );
-    await deputy.roll.makeToken(make);
-    await world().roll.makeToken({ ...make, role: 'committee' });
+    await deputy.admin.makeToken(make);
+    await world().admin.makeToken({ ...make, role: 'committee' });
   });
 
   it('is listed, and ended once', async () => {
-    const { roll, audit } = world();
-    expect(roll.tokens()).toEqual([{ id: 't1' }]);
-    await roll.endToken('t1');
-    await expect(roll.endToken('t2')).rejects.toThrow('there is no token t2');
+    const { admin, audit } = world();
+    expect(admin.tokens()).toEqual([{ id: 't1' }]);
+    await admin.endToken('t1');
+    await expect(admin.endToken('t2')).rejects.toThrow('there is no token t2');
     expect(audit).toEqual(['control self: token t1 ended']);
   });
 });
 
 describe('a membership', () => {
   it('is revoked by who decides, and not one’s own', async () => {
-    const { roll, did, audit } = world();
-    expect((await roll.revoke('beta', 'stolen')).subject).toBe('p-beta');
+    const { admin, did, audit } = world();
+    expect((await admin.revoke('beta', 'stolen')).subject).toBe('p-beta');
     expect([did, audit]).toEqual([['revoke p-beta: stolen'], ['control self: membership of beta revoked: stolen']]);
-    await expect(roll.revoke('alpha', '')).rejects.toThrow('an agent does not revoke itself: it leaves, with kalos leave');
-    await expect(world([{ ...SELF, issuer: 'deputy' }, BETA]).roll.revoke('beta', '')).rejects.toThrow(
+    await expect(admin.revoke('alpha', '')).rejects.toThrow('an agent does not revoke itself: it leaves, with kalos leave');
+    await expect(world([{ ...SELF, issuer: 'deputy' }, BETA]).admin.revoke('beta', '')).rejects.toThrow(
       'cannot revoke a membership',
     );
   });
 
   it('is renamed to what nobody else is called', async () => {
-    const { roll, audit } = world();
-    expect((await roll.rename('beta', 'delta')).name).toBe('delta');
+    const { admin, audit } = world();
+    expect((await admin.rename('beta', 'delta')).name).toBe('delta');
     expect(audit).toEqual(['control self: beta renamed to delta']);
-    await expect(roll.rename('beta', 'gamma')).rejects.toThrow('another member is called gamma');
-    await roll.rename('beta', 'beta');
-    await expect(world([{ ...SELF, issuer: 'deputy' }, BETA]).roll.rename('beta', 'x')).rejects.toThrow('cannot rename a member');
+    await expect(admin.rename('beta', 'gamma')).rejects.toThrow('another member is called gamma');
+    await admin.rename('beta', 'beta');
+    await expect(world([{ ...SELF, issuer: 'deputy' }, BETA]).admin.rename('beta', 'x')).rejects.toThrow(
+      'cannot rename a member',
+    );
   });
 
   it.each<[string, Known[], RegExp | undefined]>([
@@ -366,24 +368,24 @@ describe('a membership', () => {
       undefined,
     ],
   ])('is ended by oneself: %s', async (_who, members, words) => {
-    const { roll, did, audit } = world(members);
+    const { admin, did, audit } = world(members);
     if (words !== undefined) {
-      await expect(roll.leave(false)).rejects.toThrow(words);
+      await expect(admin.leave(false)).rejects.toThrow(words);
       expect(did).toEqual([]);
     }
-    await roll.leave(words !== undefined);
+    await admin.leave(words !== undefined);
     expect([did, audit]).toEqual([['revoke self: left'], ['control self: leaves the swarm for good']]);
   });
 });
 
 describe('the network key', () => {
   it('is changed by who decides, thirty seconds ahead', async () => {
-    const { roll, its, audit } = world();
-    expect(await roll.rotateNetworkKey(3_600_000)).toEqual({ usedFromMs: NOW_MS + 30_000, olderUntilMs: NOW_MS + 3_630_000 });
+    const { admin, its, audit } = world();
+    expect(await admin.rotateNetworkKey(3_600_000)).toEqual({ usedFromMs: NOW_MS + 30_000, olderUntilMs: NOW_MS + 3_630_000 });
     expect(audit).toEqual(['control self: network key changed; older ones end 2023-11-14T23:13:50.000Z']);
     its.keys = 0;
-    await expect(roll.rotateNetworkKey(1)).rejects.toThrow('this swarm has no network key to change');
-    await expect(world([{ ...SELF, issuer: 'deputy' }]).roll.rotateNetworkKey(1)).rejects.toThrow(
+    await expect(admin.rotateNetworkKey(1)).rejects.toThrow('this swarm has no network key to change');
+    await expect(world([{ ...SELF, issuer: 'deputy' }]).admin.rotateNetworkKey(1)).rejects.toThrow(
       'cannot change the network key',
     );
   });
@@ -391,13 +393,13 @@ describe('the network key', () => {
 
 describe('what root keys sign', () => {
   it('is drafted with what it takes', () => {
-    const { roll } = world();
+    const { admin } = world();
     const drafts = [
-      roll.draft({ kind: 'operator', name: 'bob', key: KEY }),
-      roll.draft({ kind: 'issuer', member: 'beta' }),
-      roll.draft({ kind: 'revoke', of: 'issuer', subject: 'beta', reason: 'gone' }),
-      roll.draft({ kind: 'revoke', of: 'operator', subject: 'anna', reason: 'gone' }),
-      roll.draft({ kind: 'recovery', member: 'beta' }),
+      admin.draft({ kind: 'operator', name: 'bob', key: KEY }),
+      admin.draft({ kind: 'issuer', member: 'beta' }),
+      admin.draft({ kind: 'revoke', of: 'issuer', subject: 'beta', reason: 'gone' }),
+      admin.draft({ kind: 'revoke', of: 'operator', subject: 'anna', reason: 'gone' }),
+      admin.draft({ kind: 'recovery', member: 'beta' }),
     ];
     expect(drafts.map(({ kind, needed, atHand }) => [kind, needed, atHand])).toEqual(
       ['operator', 'issuer', 'revocation', 'revocation', 'recovery'].map((kind) => [kind, 2, 1]),
@@ -410,28 +412,30 @@ describe('what root keys sign', () => {
       [1_095, 19].map(() => expect.any(Number)),
     ]);
     for (const { body, toSign } of drafts) expect([/^[0-9a-f]+$/.test(body), /^[0-9a-f]+$/.test(toSign)]).toEqual([true, true]);
-    expect(roll.operators().map(({ name }) => name)).toEqual(['anna']);
+    expect(admin.operators().map(({ name }) => name)).toEqual(['anna']);
   });
 
   it('names a key, an operator and a member that there are', () => {
-    const { roll } = world();
-    expect(() => roll.draft({ kind: 'operator', name: 'bob', key: 'nonsense' })).toThrow('nonsense is no key');
-    expect(() => roll.draft({ kind: 'revoke', of: 'operator', subject: 'bob', reason: '' })).toThrow('no operator is called bob');
-    expect(() => roll.draft({ kind: 'revoke', of: 'operator', subject: '', reason: '' })).toThrow('no operator is called ""');
-    expect(() => roll.draft({ kind: 'issuer', member: 'nobody' })).toThrow(RollError);
+    const { admin } = world();
+    expect(() => admin.draft({ kind: 'operator', name: 'bob', key: 'nonsense' })).toThrow('nonsense is no key');
+    expect(() => admin.draft({ kind: 'revoke', of: 'operator', subject: 'bob', reason: '' })).toThrow(
+      'no operator is called bob',
+    );
+    expect(() => admin.draft({ kind: 'revoke', of: 'operator', subject: '', reason: '' })).toThrow('no operator is called ""');
+    expect(() => admin.draft({ kind: 'issuer', member: 'nobody' })).toThrow(MembershipError);
   });
 
   it('is published with enough signatures', async () => {
-    const { roll, its, did, audit } = world();
-    await roll.commit('issuer', '0a0b', [{ by: 'x', signature: '0c' }]);
+    const { admin, its, did, audit } = world();
+    await admin.commit('issuer', '0a0b', [{ by: 'x', signature: '0c' }]);
     expect([did, audit]).toEqual([
       ['publish issuer 0a0b by x 0c'],
       ['control self: a record of kind issuer signed by root keys'],
     ]);
     its.publishes = new RangeError('1 of 2 signatures');
-    await expect(roll.commit('issuer', '', [])).rejects.toThrow(new RollError('1 of 2 signatures'));
+    await expect(admin.commit('issuer', '', [])).rejects.toThrow(new MembershipError('1 of 2 signatures'));
     its.publishes = new TypeError('a bug');
-    await expect(roll.commit('issuer', '', [])).rejects.toThrow(its.publishes);
+    await expect(admin.commit('issuer', '', [])).rejects.toThrow(its.publishes);
     expect(audit.length).toBe(1);
   });
 });
@@ -446,17 +450,17 @@ describe('a committee that is to begin anew', () => {
   ];
 
   it('is above all that any member has heard of', () => {
-    const { roll, its } = world(members);
-    const draft = (): unknown => decodeCbor(fromHex(roll.draft({ kind: 'recovery', member: 'beta' }).body));
+    const { admin, its } = world(members);
+    const draft = (): unknown => decodeCbor(fromHex(admin.draft({ kind: 'recovery', member: 'beta' }).body));
     expect(draft()).toEqual([expect.any(Uint8Array), 1, NOW_MS / 1_000, NOW_MS / 1_000, 95 + 1_000, 9 + 10]);
     Object.assign(its, { epoch: 4, index: 200, term: 20 });
     expect(draft()).toEqual([expect.any(Uint8Array), 5, NOW_MS / 1_000, NOW_MS / 1_000, 1_200, 30]);
     its.coordinator = 'p-gamma';
-    expect(() => draft()).toThrow(new RollError('gamma coordinates: there is nothing to recover'));
+    expect(() => draft()).toThrow(new MembershipError('gamma coordinates: there is nothing to recover'));
   });
 
   it('is best begun by who is there, voted, and knows most', () => {
-    const { roll, its } = world(members);
+    const { admin, its } = world(members);
     Object.assign(its, { voters: ['self', 'p-gamma'] });
     const view: RecoveryView = {
       coordinator: null,
@@ -469,11 +473,11 @@ describe('a committee that is to begin anew', () => {
       suggested: 'gamma',
       lost: 15,
     };
-    expect(roll.recovery()).toEqual(view);
+    expect(admin.recovery()).toEqual(view);
     Object.assign(its, { voters: undefined, checkpointVoters: ['self'], coordinator: 'p-beta' });
-    expect(roll.recovery()).toMatchObject({ coordinator: 'beta', suggested: 'beta', lost: 15 }); // no voter knows as much
+    expect(admin.recovery()).toMatchObject({ coordinator: 'beta', suggested: 'beta', lost: 15 }); // no voter knows as much
     its.checkpointVoters = undefined;
-    expect(roll.recovery().members.some(({ voted }) => voted)).toBe(false);
-    expect(world([{ ...SELF, state: 'down' }]).roll.recovery()).toMatchObject({ suggested: null, lost: 0 });
+    expect(admin.recovery().members.some(({ voted }) => voted)).toBe(false);
+    expect(world([{ ...SELF, state: 'down' }]).admin.recovery()).toMatchObject({ suggested: null, lost: 0 });
   });
 });

@@ -15,12 +15,12 @@ import {
 import { encodeToken, MAX_TOKEN_ADDRESSES } from '../../swarm/identity/token.ts';
 import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
 import type { MemberState } from '../../swarm/membership/membership.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { unknownName } from '../errors.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { SwarmLink } from './swarm-link.ts';
 
 /** Everybody who is there has a new network key before anybody dials with it. */
@@ -33,7 +33,7 @@ const TERMS_AHEAD = 10;
 const MAX_OTHER_ADDRESSES = 3;
 
 /** What was asked for cannot be done, and why. */
-export class RollError extends Error {}
+export class MembershipError extends Error {}
 
 export interface MemberRow {
   name: string;
@@ -92,7 +92,7 @@ const endOf = (drain: { atMs: number; forMs: number } | undefined): number | nul
 const badOf = (conditions: Readonly<Record<string, string>>): string[] =>
   Object.entries(conditions).flatMap(([name, status]) => (isBadCondition(name, status) ? [`${name}=${status}`] : []));
 
-export class Roll {
+export class MembershipAdmin {
   readonly #link: SwarmLink;
   readonly #ports: Ports;
   readonly #audit: AuditLog;
@@ -116,7 +116,7 @@ export class Roll {
     const { roster } = this.#admission;
     const { decisions } = this.#link.order;
     const nowMs = this.#ports.clock.monotonicMs();
-    const rows = this.#link.roll().map(({ peer, state, met, heardMs }): MemberRow => {
+    const rows = this.#link.everyMember().map(({ peer, state, met, heardMs }): MemberRow => {
       const certificate = roster.member(peer);
       const status = this.#link.statuses.get(peer)?.status;
       const isSelf = peer === this.#link.self;
@@ -171,12 +171,12 @@ export class Roll {
     });
   }
 
-  /** @throws RollError where nobody, or more than one, is meant. An empty name means nobody. */
+  /** @throws MembershipError where nobody, or more than one, is meant. An empty name means nobody. */
   #one(name: string): MemberCertificate {
     const found = name === '' ? [] : this.#admission.roster.find(name);
     const [only] = found;
     if (only === undefined)
-      throw new RollError(
+      throw new MembershipError(
         unknownName(
           'member',
           name,
@@ -184,14 +184,14 @@ export class Roll {
           'kalos members',
         ),
       );
-    if (found.length > 1) throw new RollError(`${name} may be ${found.map((one) => one.name).join(' or ')}: say which`);
+    if (found.length > 1) throw new MembershipError(`${name} may be ${found.map((one) => one.name).join(' or ')}: say which`);
     return only;
   }
 
   member(name: string): MemberRow {
     const { subject } = this.#one(name);
     const row = this.members(true).find(({ peer }) => peer === subject);
-    if (row === undefined) throw new RollError(`no member is called ${name}`);
+    if (row === undefined) throw new MembershipError(`no member is called ${name}`);
     return row;
   }
 
@@ -206,14 +206,14 @@ export class Roll {
     if (!decides(this.#link.self)) throw this.#notIssuer(what, decides);
   }
 
-  #notIssuer(what: string, may: (peer: PeerId) => boolean): RollError {
+  #notIssuer(what: string, may: (peer: PeerId) => boolean): MembershipError {
     const issuers = this.#admission.roster.issuers().filter(({ subject }) => may(subject));
     const names = issuers.map(({ subject }) => this.#link.nameOf(subject));
     const lacks = this.#admission.isIssuer ? 'only a deputy issuer' : 'no issuer';
-    return new RollError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
+    return new MembershipError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
   }
 
-  /** @returns the token's text. @throws RollError */
+  /** @returns the token's text. @throws MembershipError */
   async makeToken({
     role,
     ttlMs,
@@ -226,7 +226,7 @@ export class Roll {
     if (role === 'committee') this.#mustDecide('make a token for the committee');
     this.#mustIssue('make a token');
     const addresses = this.#ports.transport.addresses().map((address) => address.replace(/\/p2p\/[^/]+$/, ''));
-    if (addresses.length === 0) throw new RollError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
+    if (addresses.length === 0) throw new MembershipError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
     const isFar = (address: string): boolean => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
     const far = addresses.filter(isFar);
     const options = { role, ttlMs, uses, networkKey: this.#link.networkKeys.newest };
@@ -254,33 +254,34 @@ export class Roll {
     return this.#admission.ledger.list();
   }
 
-  /** @throws RollError */
+  /** @throws MembershipError */
   async endToken(id: string): Promise<void> {
-    if (!(await this.#admission.endToken(id))) throw new RollError(`there is no token ${id}`);
+    if (!(await this.#admission.endToken(id))) throw new MembershipError(`there is no token ${id}`);
     await this.#wroteDown(`token ${id} ended`);
   }
 
-  /** @throws RollError */
+  /** @throws MembershipError */
   async revoke(name: string, reason: string): Promise<MemberCertificate> {
     const member = this.#one(name);
-    if (member.subject === this.#link.self) throw new RollError('an agent does not revoke itself: it leaves, with kalos leave');
+    if (member.subject === this.#link.self)
+      throw new MembershipError('an agent does not revoke itself: it leaves, with kalos leave');
     this.#mustDecide('revoke a membership');
     await this.#admission.revoke(member.subject, reason);
     await this.#wroteDown(`membership of ${member.name} revoked: ${reason}`);
     return member;
   }
 
-  /** @throws RollError */
+  /** @throws MembershipError */
   async rename(name: string, to: string): Promise<MemberCertificate> {
     this.#mustDecide('rename a member');
     const member = this.#one(name);
-    if (this.#admission.roster.nameTaken(to, member.subject)) throw new RollError(`another member is called ${to}`);
+    if (this.#admission.roster.nameTaken(to, member.subject)) throw new MembershipError(`another member is called ${to}`);
     const renamed = await this.#admission.rename(member, to);
     await this.#wroteDown(`${member.name} renamed to ${to}`);
     return renamed;
   }
 
-  /** @throws RollError where the swarm would be without an issuer. */
+  /** @throws MembershipError where the swarm would be without an issuer. */
   mayLeave(force: boolean): void {
     const { roster } = this.#admission;
     const nowMs = this.#ports.clock.wallMs();
@@ -289,27 +290,27 @@ export class Roll {
     const decides = (peer: PeerId): boolean => roster.decides(peer, nowMs);
     const isLastToDecide = decides(this.#link.self) && !others.some(({ subject }) => decides(subject));
     if (others.length > 0 && isLastToDecide && !force)
-      throw new RollError(
+      throw new MembershipError(
         'all other issuers are deputies: without this agent nobody can revoke a membership or decide about others. Make one an issuer first: kalos members promote NAME; or use --force',
       );
     if (isLast && !force)
-      throw new RollError(
+      throw new MembershipError(
         'this agent is the only issuer: without it nobody can join, and certificates end unrenewed. Make another one first: kalos members promote NAME; or use --force',
       );
   }
 
-  /** Ends this agent's own membership. @throws RollError */
+  /** Ends this agent's own membership. @throws MembershipError */
   async leave(force: boolean): Promise<void> {
     this.mayLeave(force);
     await this.#wroteDown('leaves the swarm for good');
     await this.#admission.revoke(this.#link.self, 'left');
   }
 
-  /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws RollError */
+  /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws MembershipError */
   async rotateNetworkKey(keepMs: number): Promise<{ usedFromMs: number; olderUntilMs: number }> {
     this.#mustDecide('change the network key');
     if (this.#link.networkKeys.size === 0)
-      throw new RollError('this swarm has no network key to change: it was not founded with kalos up --private');
+      throw new MembershipError('this swarm has no network key to change: it was not founded with kalos up --private');
     const { fromMs, untilMs } = await this.#admission.rotateNetworkKey(KEY_SPREADS_MS, keepMs);
     await this.#wroteDown(`network key changed; older ones end ${new Date(untilMs).toISOString()}`);
     return { usedFromMs: fromMs, olderUntilMs: untilMs };
@@ -319,7 +320,7 @@ export class Roll {
     return this.#admission.roster.operators();
   }
 
-  /** What root keys are to sign. @throws RollError */
+  /** What root keys are to sign. @throws MembershipError */
   draft(action: RootAction): RootDraft {
     const body = this.#bodyOf(action);
     const bytes = encodeBody(this.#ports.crypto, body);
@@ -331,7 +332,7 @@ export class Roll {
     const { roster } = this.#admission;
     switch (action.kind) {
       case 'operator':
-        if (this.#ports.crypto.keyOf(action.key) === undefined) throw new RollError(`${action.key} is no key`);
+        if (this.#ports.crypto.keyOf(action.key) === undefined) throw new MembershipError(`${action.key} is no key`);
         return this.#admission.operatorBody(action.key, action.name);
       case 'recovery':
         return this.#recoveryOf(this.#one(action.member).subject);
@@ -341,17 +342,17 @@ export class Roll {
         const { of, subject, reason } = action;
         const peer =
           of === 'issuer' ? this.#one(subject).subject : roster.operators().find(({ name }) => name === subject)?.subject;
-        if (peer === undefined) throw new RollError(`no operator is called ${subject || '""'}`);
+        if (peer === undefined) throw new MembershipError(`no operator is called ${subject || '""'}`);
         return this.#admission.revocationBody(of, peer, reason);
       }
     }
   }
 
-  /** Above all that any member has heard of. @throws RollError while somebody coordinates. */
+  /** Above all that any member has heard of. @throws MembershipError while somebody coordinates. */
   #recoveryOf(subject: PeerId): Recovery {
     const { coordinator, order, statuses } = this.#link;
     if (coordinator !== undefined)
-      throw new RollError(`${this.#link.nameOf(coordinator)} coordinates: there is nothing to recover`);
+      throw new MembershipError(`${this.#link.nameOf(coordinator)} coordinates: there is nothing to recover`);
     const all = statuses.entries().map(({ status }) => status);
     const index = Math.max(order.decisions.state.index, ...all.map(({ decided }) => decided)) + INDEX_AHEAD;
     const term = Math.max(this.#link.term, ...all.map((status) => status.term)) + TERMS_AHEAD;
@@ -382,13 +383,13 @@ export class Roll {
     };
   }
 
-  /** @throws RollError with too few signatures. */
+  /** @throws MembershipError with too few signatures. */
   async commit(kind: RecordKind, body: string, signatures: readonly { by: PeerId; signature: string }[]): Promise<void> {
     try {
       const given = signatures.map(({ by, signature }) => ({ by, signature: fromHex(signature) }));
       await this.#admission.publishAsRoot(kind, fromHex(body), given);
     } catch (error) {
-      if (error instanceof RangeError) throw new RollError(error.message);
+      if (error instanceof RangeError) throw new MembershipError(error.message);
       throw error;
     }
     await this.#wroteDown(`a record of kind ${kind} signed by root keys`);

@@ -1,5 +1,6 @@
 // What the swarm has decided, as this agent knows it: from its own log where it is of the committee, else from what a majority of the
 // committee vouches for; how it wishes for decisions, and how current what it knows is.
+
 import { z } from 'zod';
 import {
   Attestations,
@@ -20,10 +21,11 @@ import { decodeCbor, encodeCbor, equalBytes, toHex } from '../../swarm/dissemina
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import { messageOf } from '../../swarm/words.ts';
 import { wordsOf } from '../issue-words.ts';
+import type { Ports } from '../ports/ports.ts';
 import type { Committee, DecisionLog } from './committee.ts';
 
 const STATE_KEY = 'decisions/state';
@@ -199,7 +201,7 @@ export class Decisions {
         const outcome = await this.#propose(decision, Math.min(leftMs, REQUEST_MS));
         if (outcome !== undefined) return outcome;
       } catch (error) {
-        why = error instanceof Error ? error.message : String(error);
+        why = messageOf(error);
       }
       await new Promise<void>((resolve) => clock.after(Math.min(AGAIN_MS, Math.max(1, leftMs)), resolve));
     }

@@ -20,10 +20,10 @@ import {
   type VotingNotice,
 } from '../../consensus/vote/voting.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
+import type { Ports } from '../ports/ports.ts';
 import { Batches, unbatched } from './batches.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
 

@@ -7,9 +7,9 @@ import type { Admission } from '../../swarm/identity/admission.ts';
 import type { Role } from '../../swarm/identity/record.ts';
 import { MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { Turns } from './turns.ts';
+import { PeriodicTask } from '../periodic-task.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 10_000;
 const SHARE_EVERY = 6;
@@ -44,7 +44,7 @@ export class Deputies {
   readonly #admission: Admission;
   readonly #wanted: number;
   readonly #events: DeputiesEvents;
-  readonly #turns: Turns;
+  readonly #task: PeriodicTask;
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #nth = 0;
@@ -56,15 +56,15 @@ export class Deputies {
     this.#wanted = wanted;
     this.#events = events;
     const failed = (why: string): void => events.log('warn', `issuers: ${why}`);
-    this.#turns = new Turns({ clock: ports.clock, everyMs: LOOK_EVERY_MS, turn: () => this.#turn(), failed });
+    this.#task = new PeriodicTask({ clock: ports.clock, everyMs: LOOK_EVERY_MS, run: () => this.#turn(), failed });
   }
 
   start(): void {
-    this.#turns.start();
+    this.#task.start();
   }
 
   stop(): void {
-    this.#turns.stop();
+    this.#task.stop();
   }
 
   async #turn(): Promise<void> {
@@ -118,7 +118,7 @@ export class Deputies {
   async #share(): Promise<void> {
     const { self } = this.#ports.transport;
     const known = this.#admission.ledger.shared().slice(-MAX_SHARED);
-    if (known.length === 0 || !this.#admission.isIssuer || this.#turns.isStopped) return;
+    if (known.length === 0 || !this.#admission.isIssuer || this.#task.isStopped) return;
     const bodies = portions(
       known.map(({ maker, token }) => [maker ?? self, token]),
       (some) => encodeCbor(['know', some]),

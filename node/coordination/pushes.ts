@@ -12,8 +12,8 @@ import {
   type Rollout,
 } from '../../consensus/decisions/rollout.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Ports } from '../ports/ports.ts';
 
 export interface PushesConfig<Content extends Pushed, How> {
   ports: Ports;

@@ -2,11 +2,11 @@
 // does the status that I hold of the subject agree. What it cannot know it abstains on. Text in a claim is compared, or
 // asked for on the subject's own port, and never interpreted.
 import { type Claim, isClaimable, type RemoteCheck, type VoteReason, type VoteVerdict } from '../../consensus/vote/claim.ts';
-import type { ServiceSpec } from '../../swarm/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { HttpState, PortState, Transport } from '../../swarm/ports/transport.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
+import type { ServiceSpec } from '../ports/actuator.ts';
 
 const PROBE_TIMEOUT_MS = 800;
 /** The subject's status may still be on its way when its claim arrives. */

@@ -4,12 +4,12 @@
 import type { Correlation } from '../../consensus/committee/correlation.ts';
 import type { MemberView, Planned, PlannerView } from '../../consensus/committee/planner.ts';
 import { claimTarget } from '../../consensus/vote/claim.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
-import type { SwarmLink } from './swarm-link.ts';
-import { Turns } from './turns.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
+import { PeriodicTask } from '../periodic-task.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const PLAN_EVERY_MS = 1_000;
 const PLAN_WITHIN_MS = 5_000;
@@ -63,26 +63,26 @@ export class Nova {
   #movedMs = Number.NEGATIVE_INFINITY;
   #together: { incident: Incident; key: string; seenMs: number } | undefined;
   #sinceMs: number | undefined;
-  readonly #turns: Turns;
+  readonly #task: PeriodicTask;
 
   constructor(ports: Ports, link: SwarmLink, events: NovaEvents) {
     this.#ports = ports;
     this.#link = link;
     this.#events = events;
-    this.#turns = new Turns({
+    this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: PLAN_EVERY_MS,
-      turn: () => this.#turn(),
+      run: () => this.#turn(),
       failed: (why) => events.log('warn', `planning: ${why}`),
     });
   }
 
   start(): void {
-    this.#turns.start();
+    this.#task.start();
   }
 
   stop(): void {
-    this.#turns.stop();
+    this.#task.stop();
   }
 
   async #turn(): Promise<void> {
@@ -93,7 +93,7 @@ export class Nova {
     const view = await this.#view();
     // A thread costs memory: at rest there is nothing to plan.
     const planned = isQuiet(view) ? NOTHING : ((await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned);
-    if (!committee.isLeader || this.#turns.isStopped) return;
+    if (!committee.isLeader || this.#task.isStopped) return;
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;
     if (planned.wish.kind === 'move') this.#movedMs = this.#ports.clock.monotonicMs();

@@ -15,12 +15,12 @@ import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Member } from '../../swarm/membership/membership.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { until } from '../../swarm/runtime/until.ts';
-import { counted } from '../../swarm/words.ts';
+import { counted, messageOf } from '../../swarm/words.ts';
 import { HEAD_KEY } from '../audit/audit-log.ts';
+import type { Ports } from '../ports/ports.ts';
 import { beginningOf } from './log-beginning.ts';
 
 /** Which of this peer's logs is the one in use. */
@@ -259,7 +259,7 @@ export class Committee {
   #logFailed(error: unknown): void {
     this.failures++;
     this.#log = undefined;
-    this.#events.log('warn', `the committee’s log has stopped: ${error instanceof Error ? error.message : String(error)}`);
+    this.#events.log('warn', `the committee’s log has stopped: ${messageOf(error)}`);
     this.#ports.clock.after(OPEN_AGAIN_MS, () => {
       if (!this.#stopped) this.#openLog().catch((again: unknown) => this.#events.failed(again));
     });

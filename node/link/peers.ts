@@ -4,9 +4,9 @@ import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { DialOutcome } from '../../swarm/membership/membership.ts';
 import { MAX_MEMBERS } from '../../swarm/membership/membership.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';
 import { type PeerId, TransportError } from '../../swarm/ports/transport.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const REDIAL_EVERY_MS = 3_000;
 const PEER_PREFIX = 'peer/';

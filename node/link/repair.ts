@@ -1,10 +1,10 @@
 // Anti-entropy: what gossip did not bring is pulled, from one connected peer after another, often at first and seldom when
 // all is calm.
 import type { Timer } from '../../swarm/ports/clock.ts';
-import type { Ports } from '../../swarm/ports/ports.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
+import type { Ports } from '../ports/ports.ts';
 
 const SYNC_TIMEOUT_MS = 5_000;
 const MAX_START = 2 ** 16;

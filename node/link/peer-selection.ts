@@ -4,12 +4,29 @@ import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
-import type { Watching } from './gray.ts';
 
 /** In a large swarm: connections beside those that watching takes. */
 const NEIGHBOURS = 6;
 
 const PRESENT: ReadonlySet<MemberState> = new Set(['alive', 'unreachable']);
+
+/** How another member does, as measured here; undefined where that is not known. */
+export interface Measured {
+  rttMs: number | undefined;
+  /** Of the last probes: how many, and the share that was not answered in time. */
+  probes: number;
+  lostShare: number;
+  /** Its clock, against that of most. */
+  offsetMs: number | undefined;
+}
+
+/** Of those whom this agent watches. */
+export interface Watching {
+  subjects(): readonly PeerId[];
+  measured(peer: PeerId): Measured;
+  /** Who else watches it. */
+  witnessesOf(peer: PeerId): PeerId[];
+}
 
 interface Drawn {
   version: number;
@@ -17,7 +34,7 @@ interface Drawn {
   peers: PeerId[];
 }
 
-export class Circles {
+export class PeerSelection {
   readonly #self: PeerId;
   readonly #membership: Membership;
   readonly #liars: () => ReadonlySet<PeerId>;
