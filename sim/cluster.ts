@@ -14,7 +14,6 @@ import { GOSSIP_DEFAULTS, type GossipParams } from './network/gossip.ts';
 import { Network } from './network/network.ts';
 import { EPOCH_MS, type Running, SimulatedNode, type World } from './node.ts';
 import { SeededRandom } from './random.ts';
-import type { PlannedFault } from './scenario/plan.ts';
 import { Scheduler } from './scheduler.ts';
 
 const START_SPREAD_MS = 200;
@@ -42,7 +41,7 @@ export class Cluster implements World {
   readonly settings: AgentSettings;
   readonly protocolsOnly: boolean;
   /** Faults that came, and the machines that they came upon. */
-  readonly faultTimes: { fault: PlannedFault; atMs: number; nodes: readonly number[] }[] = [];
+  readonly faultTimes: { fault: { kind: string; forMs: number }; atMs: number; nodes: readonly number[] }[] = [];
   readonly #seed: number;
   /** The key that founded the swarm. */
   readonly root: Crypto;

@@ -3,10 +3,11 @@
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
 import { type KalosError, notFound } from '../errors.ts';
+import type { QueryAnswer } from '../query/answer.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
 import { PACK, type Question } from '../query/pack.ts';
-import type { QueryAnswer, QueryOptions } from '../query/query.ts';
+import type { QueryOptions } from '../query/query.ts';
 import { printRows } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable } from './output.ts';

@@ -1,24 +1,10 @@
 // One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
 import type { ClaimKind } from '../../consensus/vote/claim.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
-import { type ServiceCheck, type ServiceSample, whyDown } from '../ports/actuator.ts';
-import type { Facts } from '../telemetry/service-facts.ts';
-import type { Usage } from '../telemetry/usage.ts';
+import { whyDown } from '../ports/actuator.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Severity } from './policy.ts';
-import type { Targets } from './targets.ts';
-
-/** What the agent knows of a supervised service at the moment of a sample. */
-export interface ServiceView extends ServiceSample {
-  /** What its declared check found last. */
-  check: ServiceCheck;
-  /** State letter of its process as in proc(5); empty where there is none. */
-  processState: string;
-  /** Of its process and all that descend from it, at the last sample. */
-  usage: Usage;
-  facts: Facts;
-  ageMs: number;
-}
+import type { ServiceView, Targets } from './targets.ts';
 
 /** A service as people are shown it; `why`: why it does not run, in words. */
 export const serviceRow = (service: ServiceView) => ({

@@ -4,9 +4,9 @@ import { stoppedService } from '../ports/actuator.ts';
 import { NO_FACTS } from '../telemetry/service-facts.ts';
 import { NO_USAGE } from '../telemetry/usage.ts';
 import type { ToolCall } from '../tool-call.ts';
-import type { ServiceView } from './detector.ts';
 import type { Policy } from './policy.ts';
 import { PolicyDetector } from './policy-detector.ts';
+import type { ServiceView } from './targets.ts';
 import { type Target, targetsOf } from './targets.ts';
 
 const STEP_MS = 1_000;

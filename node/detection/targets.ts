@@ -1,10 +1,24 @@
 // What policies judge: the machine, and each service, mount and declared thing by its name, with the fields that an
 // expression sees. What is not known is no field, so that an expression that needs it judges nothing.
+import type { ServiceCheck, ServiceSample } from '../ports/actuator.ts';
 import type { MountSample, Sample } from '../ports/sensors.ts';
 import { usedShare } from '../telemetry/counters.ts';
 import type { DeclaredView } from '../telemetry/declared.ts';
-import type { ServiceView } from './detector.ts';
+import type { Facts } from '../telemetry/service-facts.ts';
+import type { Usage } from '../telemetry/usage.ts';
 import type { PolicyScope } from './policy.ts';
+
+/** What the agent knows of a supervised service at the moment of a sample. */
+export interface ServiceView extends ServiceSample {
+  /** What its declared check found last. */
+  check: ServiceCheck;
+  /** State letter of its process as in proc(5); empty where there is none. */
+  processState: string;
+  /** Of its process and all that descend from it, at the last sample. */
+  usage: Usage;
+  facts: Facts;
+  ageMs: number;
+}
 
 export type Field = string | number | boolean;
 

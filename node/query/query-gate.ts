@@ -1,6 +1,6 @@
 // How many questions of this agent's own users are answered at a time: the rows of each are in memory until SQL has run over them.
 import { FairQueue } from '../../swarm/query/fair-queue.ts';
-import type { QueryResult } from './query.ts';
+import type { QueryResult } from './answer.ts';
 
 const AT_ONCE = 6;
 /** Of one who asks, while others could too. */

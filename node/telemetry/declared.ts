@@ -1,5 +1,6 @@
 // What a machine's owner declared beside services: kernel parameters, files, logs, directories that may be cleaned. Looked
 // at through the actuator, which may read what the agent may not; what it does not let through is unknown, never well.
+
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
@@ -8,6 +9,7 @@ import type { Actuator, ActuatorReading, Reading } from '../ports/actuator.ts';
 import { NO_SUCH_FILE, type Sensors } from '../ports/sensors.ts';
 import { LogGrowth } from './log-growth.ts';
 import { LogMatches } from './log-matches.ts';
+import type { DeclaredCertificate } from './served-certificate.ts';
 import { ServedCertificate } from './served-certificate.ts';
 
 export interface DeclaredSysctl {
@@ -37,17 +39,6 @@ export interface DeclaredCleanup {
   directory: string;
   suffix: string;
   olderThanS: number;
-}
-
-/** An X.509 certificate in PEM. */
-export interface DeclaredCertificate {
-  path: string;
-  renewDays: number;
-  /** A task that renews it; undefined where a person does. */
-  renew: string | undefined;
-  reload: string | undefined;
-  /** Where clients get it; undefined where that is not known. */
-  servedAt: { host: string; port: number } | undefined;
 }
 
 /** The name servers that a machine is to ask where those of its resolv.conf do not answer. */

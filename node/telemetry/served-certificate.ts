@@ -2,7 +2,17 @@
 // its start. The server is asked once a minute, and at every look after the file has changed or while the answer is not good.
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../ports/sensors.ts';
-import type { DeclaredCertificate } from './declared.ts';
+
+/** An X.509 certificate in PEM. */
+export interface DeclaredCertificate {
+  path: string;
+  renewDays: number;
+  /** A task that renews it; undefined where a person does. */
+  renew: string | undefined;
+  reload: string | undefined;
+  /** Where clients get it; undefined where that is not known. */
+  servedAt: { host: string; port: number } | undefined;
+}
 
 const WITHIN_MS = 1_000;
 /** Looks from one handshake to the next where all is well: a minute. */

@@ -5,7 +5,7 @@ import { ForkedCompute } from '../../node/adapters/forked-compute.ts';
 import { findPackage } from '../../node/adapters/package.ts';
 import { callAgent } from '../../node/api/client.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
-import type { QueryAnswer } from '../../node/query/query.ts';
+import type { QueryAnswer } from '../../node/query/answer.ts';
 import { kalos, RealSwarm } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import type { Bench, Figures } from './bench.ts';

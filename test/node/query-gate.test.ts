@@ -1,7 +1,7 @@
 // How many questions are answered at a time and of whom, what of them is remembered, and which members a selector means.
 import { describe, expect, it } from 'vitest';
 import type { SwarmLink } from '../../node/link/swarm-link.ts';
-import type { QueryResult } from '../../node/query/query.ts';
+import type { QueryResult } from '../../node/query/answer.ts';
 import { QueryGate } from '../../node/query/query-gate.ts';
 import { QueryLog } from '../../node/query/query-log.ts';
 import { selectorOf } from '../../node/query/selector.ts';

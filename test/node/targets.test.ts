@@ -1,6 +1,6 @@
 // What an expression sees of each target: every field from what it is about, and no field for what is not known.
 import { describe, expect, it } from 'vitest';
-import type { ServiceView } from '../../node/detection/detector.ts';
+import type { ServiceView } from '../../node/detection/targets.ts';
 import { targetsOf } from '../../node/detection/targets.ts';
 import { stoppedService } from '../../node/ports/actuator.ts';
 import type { MountSample, Sample } from '../../node/ports/sensors.ts';

@@ -1,7 +1,7 @@
 // Asks a real agent on its own socket, without a command line in between.
 import { request } from 'node:http';
 import { join } from 'node:path';
-import type { QueryAnswer } from '../../node/query/query.ts';
+import type { QueryAnswer } from '../../node/query/answer.ts';
 import { patient } from './patience.ts';
 
 const TIMEOUT_MS = patient(70_000);

@@ -1,10 +1,12 @@
 // Services that systemd runs: what they are like is asked of systemctl, which needs no privileges; what is done to them is
 // the actuator's. The properties are those of org.freedesktop.systemd1 (systemctl(1), show), as systemd 219 and newer have them.
+
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Store } from '../../../swarm/ports/store.ts';
 import type { ServiceSample, ServiceSpec, ServiceState, Step } from '../../ports/actuator.ts';
 import { startTicksOf } from './start-ticks.ts';
+import type { UnitLook } from './unit-stops.ts';
 import { UnitStops } from './unit-stops.ts';
 
 const LOOK_EVERY_MS = 2_000;
@@ -27,15 +29,6 @@ const PROPERTIES = [
 /** ExecMainCode, as si_code of waitid(2). */
 const EXITED = '1';
 const MAX_EXITS = 100;
-
-export interface UnitLook extends Pick<ServiceSample, 'state' | 'pid' | 'exitCode' | 'starts' | 'unitState'> {
-  /** Number of the signal that ended it. */
-  signal: number | undefined;
-  /** When it came to be so, in ms of CLOCK_MONOTONIC; 0 where it was never anything else. */
-  sinceMonotonicMs: number;
-  /** Names this run of it, or the last; empty where systemd has forgotten it. */
-  invocation: string;
-}
 
 /** @returns for each name of each unit how it is, aliases too: `Id` is one of them, and need not be the one that was asked for. */
 export function parseShow(text: string): Map<string, UnitLook> {

@@ -1,10 +1,19 @@
 // Whose stop it was that a systemd unit does not run: systemd itself shows a person's `service.stop`, a `systemctl stop`, a clean exit and a
 // unit that was never started as the same. Kept by the run that was stopped, so that a later stop by somebody else is not taken for it.
+
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../../swarm/dissemination/cbor.ts';
 import type { Store } from '../../../swarm/ports/store.ts';
-import type { Step } from '../../ports/actuator.ts';
-import type { UnitLook } from './systemd-units.ts';
+import type { ServiceSample, Step } from '../../ports/actuator.ts';
+
+export interface UnitLook extends Pick<ServiceSample, 'state' | 'pid' | 'exitCode' | 'starts' | 'unitState'> {
+  /** Number of the signal that ended it. */
+  signal: number | undefined;
+  /** When it came to be so, in ms of CLOCK_MONOTONIC; 0 where it was never anything else. */
+  sinceMonotonicMs: number;
+  /** Names this run of it, or the last; empty where systemd has forgotten it. */
+  invocation: string;
+}
 
 const PREFIX = 'unit-stop/';
 const MAX_UNITS = 256;
