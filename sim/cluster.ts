@@ -22,6 +22,16 @@ const ALL_STARTED_MS = 20_000;
 /** And have found each other after this. */
 const SETTLED_MS = 15_000;
 
+/** What comes upon machines. */
+export interface Fault {
+  kind: string;
+  /** Machines, as the scenario names them. */
+  on: number | string | readonly number[];
+  /** 0: it has no end of its own. */
+  forMs: number;
+  args: Readonly<Record<string, unknown>>;
+}
+
 export interface ClusterConfig {
   nodes: number;
   seed: number;
@@ -41,7 +51,7 @@ export class Cluster implements World {
   readonly settings: AgentSettings;
   readonly protocolsOnly: boolean;
   /** Faults that came, and the machines that they came upon. */
-  readonly faultTimes: { fault: { kind: string; forMs: number }; atMs: number; nodes: readonly number[] }[] = [];
+  readonly faultTimes: { fault: Fault; atMs: number; nodes: readonly number[] }[] = [];
   readonly #seed: number;
   /** The key that founded the swarm. */
   readonly root: Crypto;

@@ -1,18 +1,15 @@
 // Which faults come when: those of the scenario, and those drawn from the seed, as data before anything runs, so that a
 // violation can be looked for with fewer of them.
-import type { Cluster } from '../cluster.ts';
+import type { Cluster, Fault } from '../cluster.ts';
 import type { SimulatedNode } from '../node.ts';
 import { SeededRandom } from '../random.ts';
 import { FAULT_KINDS, FAULTS, type FaultKind } from './faults.ts';
 import type { Scenario, Selector } from './schema.ts';
 
-export interface PlannedFault {
+export interface PlannedFault extends Fault {
   atMs: number;
   kind: FaultKind;
   on: Selector;
-  /** 0: it has no end of its own. */
-  forMs: number;
-  args: Readonly<Record<string, unknown>>;
 }
 
 /** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again; an alert that came back often is held for 20 s of answers, and whoever holds it may be stalled meanwhile. */
@@ -49,7 +46,7 @@ function drawFaults({ drawn, duration, calm, machine }: Scenario, seed: number):
   return planned;
 }
 
-export function describeFault({ kind, on, forMs, args }: PlannedFault): string {
+export function describeFault({ kind, on, forMs, args }: Fault): string {
   const given = Object.entries(args).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
   return `${kind} on ${Array.isArray(on) ? on.join(',') : on}${forMs > 0 ? ` for ${forMs / 1_000} s` : ''}${given.join('')}`;
 }
