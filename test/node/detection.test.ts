@@ -5,10 +5,10 @@ import { BINS, SeasonalProfile, type SeasonalState } from '../../models/seasonal
 import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
 import { conditionsOf } from '../../node/detection/conditions.ts';
 import type { Observation } from '../../node/detection/detector.ts';
-import type { ServiceView } from '../../node/detection/targets.ts';
 import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { checkNames } from '../../node/detection/policy-check.ts';
 import { PolicyDetector, PolicyError } from '../../node/detection/policy-detector.ts';
+import type { ServiceView } from '../../node/detection/targets.ts';
 import { FIELDS, targetsOf } from '../../node/detection/targets.ts';
 import { incidentSchema } from '../../node/memory/memory.ts';
 import { stoppedService } from '../../node/ports/actuator.ts';

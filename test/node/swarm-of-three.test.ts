@@ -2,8 +2,8 @@
 // happens when an agent dies. No sleeps: each step waits for what it needs.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../node/agent/agent-status.ts';
-import type { Explanation } from '../../node/query/explain.ts';
 import type { QueryAnswer } from '../../node/query/answer.ts';
+import type { Explanation } from '../../node/query/explain.ts';
 import { AS_AGENT, freePort, kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';
