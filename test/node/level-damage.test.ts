@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ClassicLevel } from 'classic-level';
+import { Level } from 'level';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { damageOf } from '../../node/adapters/level-damage.ts';
 import { LevelStore } from '../../node/adapters/level-store.ts';
@@ -149,7 +149,7 @@ describe('a log whose first block ends with', () => {
     '%i bytes to spare is read on in the next one, and no further than it was written',
     async (spare) => {
       rmSync(copy, { recursive: true });
-      const database = new ClassicLevel<string, Buffer>(copy, { valueEncoding: 'buffer' });
+      const database = new Level<string, Buffer>(copy, { valueEncoding: 'buffer' });
       // Header of the record, of the batch, of the value; and a key of one byte.
       const first = 32_768 - spare - 7 - 12 - 6;
       for (const [key, bytes] of [
@@ -174,7 +174,7 @@ describe('a log whose first block ends with', () => {
 describe('a database that was compacted', () => {
   const old = join(root, 'compacted');
   beforeAll(async () => {
-    const database = new ClassicLevel<string, Buffer>(old, { valueEncoding: 'buffer', writeBufferSize: 64 * 1024 });
+    const database = new Level<string, Buffer>(old, { valueEncoding: 'buffer', writeBufferSize: 64 * 1024 });
     const words = ['disk', 'memory', 'network', 'certificate', 'baseline', 'incident', 'remedy', 'quorum'];
     const text = (length: number): Buffer =>
       Buffer.from(Array.from({ length }, () => words[Math.floor(random.between(0, 8))]).join(' '));
@@ -185,7 +185,7 @@ describe('a database that was compacted', () => {
     }
     await database.put('last', Buffer.from('x'));
     await database.close();
-    const again = new ClassicLevel<string, Buffer>(old, { valueEncoding: 'buffer' });
+    const again = new Level<string, Buffer>(old, { valueEncoding: 'buffer' });
     await again.put('later', Buffer.from('x'));
     await again.close();
   });
