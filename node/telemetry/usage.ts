@@ -52,7 +52,7 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
       usage.cpus += cpusOf(process);
       usage.processes++;
       if (process.state === 'Z') usage.zombies++;
-      waiting.push(...(index.children.get(process.pid) ?? []));
+      for (const child of index.children.get(process.pid) ?? []) waiting.push(child);
     }
     return { ...usage, pids: [...counted] };
   };

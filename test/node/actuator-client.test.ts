@@ -95,7 +95,9 @@ describe('a connection', () => {
     ]);
     expect(client.services()[0]).toMatchObject({ exitCode: undefined, exitSignal: undefined });
     expect(client.silentMs()).toBe(0);
-    expect(its.told).toEqual(['info: services without `user` run as users of their own, which have no files: web']);
+    expect(its.told).toEqual([
+      'info: services without `user` run as users of their own, in / and with no files: web; one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")',
+    ]);
   });
 
   it('with one before 0.4.0 has no heartbeat, and says as whom services run', async () => {
@@ -118,6 +120,20 @@ describe('a connection', () => {
     its.replies.hello = [OK, '', [1, 'boot', 0, []]];
     its.replies.declare = [REFUSED, 'web: no such user'];
     await expect(open()).rejects.toThrow('the actuator refuses the services: web: no such user');
+  });
+
+  it.each([
+    ['hello', [REFUSED, 'another agent has it'], 'another agent has it'],
+    ['declare', [REFUSED, 'web: no such user'], 'no such user'],
+    ['services', [OK, '', ['no sample']], 'expected tuple'],
+  ] as const)('whose %s fails leaves nothing behind: no look at units, no heartbeat, no connection', async (what, reply, why) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const { its, open } = await played([WEB, { name: 'db', command: [], unit: 'db.service' }], { systemctl: '/bin/true' });
+    its.replies[what] = reply as unknown as Reply;
+    await expect(open()).rejects.toThrow(why);
+    expect(vi.getTimerCount()).toBe(0);
+    await eventually('the connection to end', () => its.sockets.every((socket) => socket.destroyed));
+    expect([its.sockets.length, its.told.filter((text) => text.startsWith('warn'))]).toEqual([1, []]);
   });
 
   it('that is lost is taken up again, and what was asked meanwhile has an unknown outcome', async () => {

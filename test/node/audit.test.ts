@@ -93,6 +93,56 @@ describe('the audit log', () => {
     await expect(new AuditLog(store, clock, crypto).open()).rejects.toThrow(/no head/);
   });
 
+  it('is whole while it is empty, and not once its head is gone or its records cannot be read', async () => {
+    const empty = new AuditLog(new PlainStore(), clock, crypto);
+    await empty.open();
+    expect([
+      await empty.verify(),
+      await empty.tail(9),
+      empty.head,
+      await empty.prove(0),
+      await empty.proveConsistency(1),
+    ]).toEqual([{ ok: true, records: 0, root: undefined }, [], undefined, undefined, undefined]);
+    const { store, log } = await filled();
+    const whole = new Map(store.content);
+    const put = (key: string, value: unknown): void => {
+      store.content.clear();
+      for (const [one, bytes] of whole) store.content.set(one, bytes);
+      if (value === undefined) store.content.delete(key);
+      else store.content.set(key, encodeCbor(value));
+    };
+    const noHead = 'the head cannot be read or is not signed by this agent';
+    const noRecord = 'the record cannot be read or is out of place';
+    const record = { index: 2, atMs: 1, kind: 'intent', subject: 'c', text: 't' };
+    for (const [key, value, index, reason] of [
+      ['audit/head', undefined, 0, noHead],
+      ['audit/head', { size: 4 }, 0, noHead],
+      [keyOf(2), { ...record, index: 1 }, 2, noRecord],
+      [keyOf(2), { ...record, kind: 'other' }, 2, noRecord],
+      ['audit/node/0/2', undefined, 2, 'it was changed'],
+      [keyOf(4), { ...record, index: 4 }, 4, 'a record lies beyond the head'],
+    ] as const) {
+      put(key, value);
+      expect(await log.verify()).toEqual({ ok: false, index, reason });
+    }
+    put('audit/node/1/1', undefined);
+    expect(await log.verify()).toMatchObject({ ok: true }); // by the records alone
+    put('audit/node/2/0', undefined);
+    await expect(log.append('intent', 'e', 'text')).rejects.toThrow('the audit log lacks subtree 2/0');
+    put('none', undefined);
+    expect((await log.append('intent', 'f', 'goes on')).index).toBe(4);
+  });
+
+  it('gives the newest thousand at most, and proofs of what it has', async () => {
+    const { log } = await filled();
+    for (let nth = 4; nth < 1_002; nth++) await log.append('control', `${nth}`, '');
+    const tail = await log.tail(5_000);
+    expect([tail.length, tail[0]?.index, tail.at(-1)?.index]).toEqual([1_000, 2, 1_001]);
+    expect([(await log.prove(1_001))?.record.index, await log.prove(1_002)]).toEqual([1_001, undefined]);
+    expect([await log.proveConsistency(0), await log.proveConsistency(1_003)]).toEqual([undefined, undefined]);
+    expect((await log.proveConsistency(1_002))?.oldSize).toBe(1_002);
+  });
+
   it('proves every record and every growth to somebody who has only the proof', async () => {
     const { log } = await filled();
     for (const subject of ['e', 'f', 'g']) await log.append('outcome', subject, '…');

@@ -2,6 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Level } from 'level';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { damageOf } from '../../node/adapters/level-damage.ts';
 import { LevelStore } from '../../node/adapters/level-store.ts';
@@ -140,5 +141,101 @@ describe('a database', () => {
     const manifest = one(/^MANIFEST/);
     change(manifest, flipped(9));
     expect(found()).toBe(`${manifest} is damaged at byte 0`);
+  });
+});
+
+describe('a log whose first block ends with', () => {
+  it.each([0, 1, 5, 6, 7, 8])(
+    '%i bytes to spare is read on in the next one, and no further than it was written',
+    async (spare) => {
+      rmSync(copy, { recursive: true });
+      const database = new Level<string, Buffer>(copy, { valueEncoding: 'buffer' });
+      // Header of the record, of the batch, of the value; and a key of one byte.
+      const first = 32_768 - spare - 7 - 12 - 6;
+      for (const [key, bytes] of [
+        ['a', first],
+        ['b', 100],
+        ['c', 100],
+      ] as const)
+        await database.put(key, Buffer.alloc(bytes, key));
+      await database.close();
+      expect(found()).toBe('none');
+      const log = readdirSync(copy).find((name) => name.endsWith('.log')) ?? expect.fail('no log');
+      const bytes = readFileSync(join(copy, log));
+      expect(bytes.length).toBe(32_768 - spare + Math.min(spare, 7) + 2 * 123);
+      const second = bytes.indexOf('bbbb');
+      bytes.writeUInt8(0, second);
+      writeFileSync(join(copy, log), bytes);
+      expect(found()).toMatch(new RegExp(`^${log} is damaged at byte 32\\d+$`));
+    },
+  );
+});
+
+describe('a database that was compacted', () => {
+  const old = join(root, 'compacted');
+  beforeAll(async () => {
+    const database = new Level<string, Buffer>(old, { valueEncoding: 'buffer', writeBufferSize: 64 * 1024 });
+    const words = ['disk', 'memory', 'network', 'certificate', 'baseline', 'incident', 'remedy', 'quorum'];
+    const text = (length: number): Buffer =>
+      Buffer.from(Array.from({ length }, () => words[Math.floor(random.between(0, 8))]).join(' '));
+    for (let round = 0; round < 3; round++) {
+      for (let nth = 0; nth < 40; nth++)
+        await database.put(`k${nth}`, nth % 3 === 0 ? Buffer.from(random.bytes(5_000)) : text(900));
+      await (database as unknown as { compactRange(from: string, to: string): Promise<void> }).compactRange('', '~');
+    }
+    await database.put('last', Buffer.from('x'));
+    await database.close();
+    const again = new Level<string, Buffer>(old, { valueEncoding: 'buffer' });
+    await again.put('later', Buffer.from('x'));
+    await again.close();
+  });
+  beforeEach(() => {
+    rmSync(copy, { recursive: true, force: true });
+    mkdirSync(copy);
+    for (const name of readdirSync(old)) copyFileSync(join(old, name), join(copy, name));
+  });
+  const tables = (): string[] => readdirSync(old).filter((name) => name.endsWith('.ldb'));
+
+  it('has no damage, and needs the tables that are left, each whole', () => {
+    expect(found()).toBe('none');
+    expect(tables().length).toBeGreaterThan(1);
+    for (const table of tables()) {
+      rmSync(join(copy, table));
+      expect(found()).toBe(`${table} is missing`);
+      const bytes = readFileSync(join(old, table));
+      for (const at of [0, Math.floor(bytes.length / 2), bytes.length - 60]) {
+        writeFileSync(join(copy, table), flipped(at)(Buffer.from(bytes)));
+        expect(found(), `${table} ${at}`).toMatch(new RegExp(`^${table} is damaged`));
+      }
+      writeFileSync(join(copy, table), bytes);
+    }
+  });
+
+  it('is not judged by what it does not need: a table, or an older log, that was left over', () => {
+    writeFileSync(join(copy, '000001.ldb'), 'nothing');
+    writeFileSync(join(copy, '000001.log'), Buffer.alloc(3_000, 1));
+    expect(found()).toBe('none');
+  });
+
+  it('needs its own log, whatever others there are, and each newer one', () => {
+    const log = readdirSync(old).find((name) => name.endsWith('.log')) ?? expect.fail('no log');
+    const bytes = readFileSync(join(old, log));
+    writeFileSync(join(copy, '999999.log'), Buffer.concat([flipped(20)(Buffer.from(bytes)), bytes]));
+    expect(found()).toBe('999999.log is damaged at byte 0');
+    rmSync(join(copy, log));
+    expect(found()).toBe(`${log} is missing: the newest records are lost`);
+    writeFileSync(join(copy, log.replace('.log', '.ldb')), '');
+    expect(found()).toBe(`${log} is missing: the newest records are lost`);
+  });
+
+  it('is read, at a start, as far as the newest tables go', () => {
+    const all = tables().toSorted();
+    const [newest = '', oldest = ''] = [all.at(-1), all[0]];
+    writeFileSync(join(copy, oldest), '');
+    const sizes = all.slice(1).map((name) => readFileSync(join(old, name)).length);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    expect([found(total - 1), found(total)]).toEqual(['none', `${oldest} is empty`]);
+    writeFileSync(join(copy, newest), '');
+    expect(found()).toBe(`${newest} is empty`);
   });
 });

@@ -6,13 +6,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { create, Header } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalReleases } from '../../node/adapters/local-releases.ts';
@@ -94,6 +95,25 @@ describe('a release', () => {
     await expect(open().keep(digestOf(1), made())).rejects.toThrow(why);
     expect(await open().has(digestOf(1))).toBe(false);
     expect(existsSync(join(directory, `${digestOf(1)}.tgz`))).toBe(false);
+  });
+
+  it('lies where this user alone can read it, beside the modules that it runs with', async () => {
+    await open().keep(digestOf(1), archive());
+    const modeOf = (...names: string[]): number => statSync(join(directory, ...names)).mode & 0o777;
+    expect([modeOf(), modeOf(digestOf(1)), modeOf(`${digestOf(1)}.tgz`)]).toEqual([0o700, 0o700, 0o600]);
+    expect(existsSync(join(directory, 'node_modules', 'classic-level'))).toBe(true);
+    writeFileSync(join(directory, `${digestOf(2)}.tgz`), '');
+    mkdirSync(join(directory, digestOf(3), 'package/dist'), { recursive: true });
+    writeFileSync(join(directory, digestOf(3), 'package/dist/kalos.mjs'), '');
+    expect([await open().has(digestOf(2)), await open().has(digestOf(3))]).toEqual([false, false]);
+  });
+
+  it('may shrink to a hundredth beyond a mebibyte, and what comes after its end is nobody’s', async () => {
+    const padded = (bytes: number) => archive({ ...RELEASE, 'package/zeros': '\0'.repeat(bytes) });
+    expect(await open().keep(digestOf(1), padded(1_000_000))).toBe('9.9.9');
+    await expect(open().keep(digestOf(2), padded(2_000_000))).rejects.toThrow('there is too much in it');
+    const tar = gunzipSync(archive());
+    expect(await open().keep(digestOf(3), gzipSync(Buffer.concat([tar, Buffer.alloc(20_000, 7)])))).toBe('9.9.9');
   });
 
   it('is forgotten once three newer ones are there, unless it runs', async () => {

@@ -136,3 +136,67 @@ describe('a plan of several calls', () => {
     await expect(verifyCall(both, 2, machineOf(seen))).rejects.toThrow('inc-1-1 has no call 2');
   });
 });
+
+describe('a program or a task', () => {
+  const spawn: ToolCall = { tool: 'process.spawn', command: ['/bin/x'] };
+  const run: ToolCall = { tool: 'service.run', service: 'web' };
+  const program = (program?: Seen['program']) => judge(spawn, {}, program === undefined ? {} : { program });
+  const task = (given: Partial<ServiceSample>) => judge(run, { starts: 1 }, { services: [service(given)] });
+
+  it('that was started holds once it has ended with 0, and is lost for good with anything else', async () => {
+    const waits = { holds: false, detail: 'it has not ended yet' };
+    expect([await program(), await program({ state: 'running' })]).toEqual([waits, waits]);
+    expect(await program({ state: 'exited', exitCode: 0 })).toEqual({ holds: true, detail: 'it ended with status 0' });
+    expect(await judge(spawn, {}, { program: { state: 'exited', exitCode: 1 } })).toEqual({
+      holds: false,
+      detail: 'it ended with status 1',
+      isFinal: true,
+    });
+    expect(await program({ state: 'exited', exitSignal: 'SIGKILL' })).toMatchObject({ detail: 'it ended with SIGKILL' });
+  });
+
+  it('that is declared holds once another start of it has ended with 0', async () => {
+    const waits = { holds: false, detail: 'the task has not ended yet' };
+    expect(await task({ state: 'exited', starts: 1, exitCode: 0 })).toEqual(waits);
+    expect(await task({ state: 'running', starts: 2 })).toEqual(waits);
+    expect(await task({ state: 'exited', starts: 2, exitCode: 0 })).toMatchObject({ holds: true });
+    expect(await task({ state: 'exited', starts: 2, exitCode: 3 })).toEqual({
+      holds: false,
+      detail: 'the task ended with status 3',
+      isFinal: true,
+    });
+    expect(await task({ state: 'exited', starts: 2, exitSignal: 'SIGTERM' })).toMatchObject({
+      holds: false,
+      detail: 'the task ended with SIGTERM',
+    });
+  });
+});
+
+it('a limit holds while a look shows all that was intended', async () => {
+  const limit: ToolCall = { tool: 'process.renice', pid: 7, nice: 5 };
+  const looks = async (value: unknown) => {
+    const read = async () => (value === undefined ? { ok: false, message: 'it is gone' } : { ok: true, value });
+    return verify(entryOf({ startTicks: 900 }, limit), { actuator: { read } } as unknown as Machine);
+  };
+  expect(await looks([7, 900, 'web', 0, 5, 0, 4])).toEqual({ holds: true, detail: 'startTicks is 900, nice is 5' });
+  expect(await looks([7, 900, 'web', 0, 4, 0, 4])).toEqual({ holds: false, detail: 'startTicks is 900, nice is 4' });
+  expect(await looks([7, 901, 'web', 0, 5, 0, 4])).toMatchObject({ holds: false });
+  expect(await looks(undefined)).toEqual({ holds: false, detail: 'it is gone' });
+});
+
+it('a block holds while as many peers are within reach as before', async () => {
+  const block = (peers: number) => judge({ tool: 'net.block', address: '192.0.2.7' }, { peers: 4 }, { peers });
+  expect(await block(4)).toEqual({ holds: true, detail: '4 peers within reach, 4 before' });
+  expect(await block(3)).toEqual({ holds: false, detail: '3 peers within reach, 4 before' });
+});
+
+it('a clean-up holds once the files that it found are gone, whatever has come since', async () => {
+  const clean: ToolCall = { tool: 'fs.clean', directory: '/tmp/x', suffix: '.tmp', older_than_s: 0 };
+  const left = async (...names: string[]) => {
+    const value = names.map((name) => [`/tmp/x/${name}`, 'file', 4, 0o640, 0, 0, 0, 1, 9]);
+    const machine = { actuator: { read: async () => ({ ok: true, value }) }, sensors: { sample: () => ({ wallMs: 9_000 }) } };
+    return verify(entryOf({ count: 2, names: '["a.tmp","b.tmp"]' }, clean), machine as unknown as Machine);
+  };
+  expect(await left('new.tmp')).toEqual({ holds: true, detail: '2 of 2 files are gone' });
+  expect(await left('b.tmp', 'new.tmp')).toEqual({ holds: false, detail: '1 of 2 files are gone' });
+});

@@ -168,9 +168,14 @@ export class ActuatorClient implements Actuator {
   /** @throws Error where there is no actuator, and none can be started. */
   static async open(options: ActuatorOptions): Promise<ActuatorClient> {
     const client = new ActuatorClient(options);
-    await client.#connect();
-    await client.#units?.open();
-    return client;
+    try {
+      await client.#connect();
+      await client.#units?.open();
+      return client;
+    } catch (error) {
+      await client.giveUp(); // nobody has it who could
+      throw error;
+    }
   }
 
   // The connection

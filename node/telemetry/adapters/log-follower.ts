@@ -333,7 +333,7 @@ function read(followed: Followed, maxBytes: number): Extract<Lines, { ok: true }
   const all = followed.current === undefined ? followed.former : [...followed.former, followed.current];
   for (const log of all) {
     const before = log.offset;
-    lines.push(...log.read(left));
+    for (const line of log.read(left)) lines.push(line); // more, perhaps, than a call takes arguments
     left -= log.offset - before - log.skippedBytes;
     skippedBytes += log.skippedBytes;
     log.skippedBytes = 0;
