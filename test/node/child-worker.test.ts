@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ChildWorker } from '../../node/adapters/child-worker.ts';
 import { ForkedCompute } from '../../node/adapters/forked-compute.ts';
-import { OWNER } from '../../swarm/ports/compute.ts';
+import { OWNER } from '../../node/ports/compute.ts';
 
 type Sent = Record<string, unknown> & { id: number };
 class Child extends EventEmitter {

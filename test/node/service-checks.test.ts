@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ServiceChecks } from '../../node/action/adapters/service-checks.ts';
-import { type ServiceCheck, type ServiceSpec, stoppedService } from '../../swarm/ports/actuator.ts';
+import { type ServiceCheck, type ServiceSpec, stoppedService } from '../../node/ports/actuator.ts';
 import type { HttpState } from '../../swarm/ports/transport.ts';
 
 const probes = vi.hoisted(() => ({ asked: [] as unknown[][], http: 'passed', tcp: 'open', nowMs: 0 }));

@@ -34,7 +34,7 @@ const fake = {
     return its.refusal;
   },
   edge: { log: { log: (level: string, text: string) => log.push(`${level}: ${text}`) } },
-  roll: { members: () => [{ state: 'alive' }, { state: 'down' }, { state: 'alive' }] },
+  membershipAdmin: { members: () => [{ state: 'alive' }, { state: 'down' }, { state: 'alive' }] },
   apiTokens: {
     askerOf: (text: string) =>
       ({ r: { level: 'read', name: 'reader' }, o: { level: 'operate', name: 'operator' }, a: { level: 'admin', name: 'boss' } })[

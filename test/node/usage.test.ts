@@ -1,9 +1,9 @@
 // What a process and its descendants use together, and the minute of processes before an incident: of that very process, each once.
 import { describe, expect, it } from 'vitest';
+import type { ProcessSample, Sample } from '../../node/ports/sensors.ts';
 import { FlightRecorder } from '../../node/telemetry/flight-recorder.ts';
 import { History } from '../../node/telemetry/history.ts';
 import { cpusByProcess, NO_USAGE, usageByProcess } from '../../node/telemetry/usage.ts';
-import type { ProcessSample, Sample } from '../../swarm/ports/sensors.ts';
 
 const process = (pid: number, parent: number, given: Partial<ProcessSample> = {}): ProcessSample => ({
   pid,
