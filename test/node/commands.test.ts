@@ -5,11 +5,12 @@ import { addActCommands } from '../../bin/act-commands.ts';
 import { addApiCommands } from '../../bin/api-commands.ts';
 import { addBudgetCommands } from '../../bin/budget-commands.ts';
 import { addBundleCommands } from '../../bin/bundle-commands.ts';
-import { describeEdges, modelOf } from '../../bin/edges.ts';
+import { describeEdges, groupCommands, modelOf } from '../../bin/edges.ts';
 import { addOrderCommands } from '../../bin/order-commands.ts';
 import { addSignedOrderCommands } from '../../bin/signed-order-commands.ts';
 import { addSwarmCommands } from '../../bin/swarm-commands.ts';
 import { addUpgradeCommands } from '../../bin/upgrade-commands.ts';
+import { exitsText } from '../../node/cli/exit-codes.ts';
 
 const its = vi.hoisted(() => {
   const handed: unknown[][] = [];
@@ -235,5 +236,36 @@ describe('a command', () => {
       ['arguments', true],
     ]);
     expect(at('act').notes).toMatch(/^\nExamples:\n {2}kalos act service.restart service=web --dry-run\n/);
+  });
+
+  it('stands in its group in help, what is needed first at the top; what is in none at the end', () => {
+    const kalos = new Command('kalos');
+    for (const name of ['zzz', 'leave', 'status', 'act', 'up']) kalos.command(name).description(`does ${name}`);
+    groupCommands(kalos);
+    expect(kalos.commands.map((command) => command.name())).toEqual(['up', 'status', 'act', 'leave', 'zzz']);
+    expect(kalos.helpInformation()).toMatch(
+      /Start here:\n {2}up +does up\n {2}status +does status\n[\s\S]*Act:\n {2}act [\s\S]*Swarm:\n {2}leave /,
+    );
+  });
+
+  it('says its exit codes after its help, a group of commands does not', () => {
+    const kalos = program();
+    const hidden = kalos.command('hidden');
+    describeEdges(kalos);
+    const afterOf = (command: Command | undefined): string => {
+      let help = '';
+      command?.configureOutput({
+        writeOut: (text) => {
+          help += text;
+        },
+      });
+      command?.outputHelp();
+      return help.slice(command?.helpInformation().length);
+    };
+    const named = (name: string) => kalos.commands.find((command) => command.name() === name);
+    expect(afterOf(named('leave'))).toBe(`${exitsText('leave')}\n`);
+    expect(exitsText('leave')).toMatch(/\d/);
+    expect([afterOf(named('members')), afterOf(hidden)]).toEqual(['', '']);
+    expect(afterOf(named('members')?.commands[0])).toBe(`${exitsText('members list')}\n`);
   });
 });
