@@ -31,9 +31,9 @@ export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_type':
       return `${be}${TYPES[issue.expected] ?? issue.expected}`;
     case 'too_big':
-      return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
+      return `must be at most ${issue.maximum}${unitOf(issue.origin, issue.maximum)}`;
     case 'too_small':
-      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
+      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin, issue.minimum)}`;
     case 'invalid_value':
       return `${be}${quoted(issue.values)}`;
     case 'invalid_union':
@@ -54,7 +54,11 @@ export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
 const MISSING = 'is missing: ';
 const MUST_BE = 'must be ';
 const quoted = (values: readonly unknown[]): string => values.map((one) => JSON.stringify(one)).join(' or ');
-const unitOf = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '');
+const UNITS: Readonly<Record<string, string>> = { string: ' character', array: ' item' };
+function unitOf(origin: string, count: number | bigint): string {
+  const unit = UNITS[origin];
+  return unit === undefined ? '' : `${unit}${count === 1 ? '' : 's'}`;
+}
 /** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
 const mustBe = (message: string): string =>
   /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `${MUST_BE}${message}` : message;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
 import type { Level } from '../agent/api-tokens.ts';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
-import { wordsOf } from '../issue-words.ts';
+import { shortly, wordsOf } from '../issue-words.ts';
 
 /** The body of every answer that is none: what is wrong, the value, and what to do. */
 export const problemSchema = z
@@ -92,7 +92,15 @@ export const ok = <Body>(body: Body): Success<Body> => ({ status: 200, body });
 /** Parses what is given, or answers 400 saying what is wrong with it. */
 async function parsed<T>(schema: z.ZodType<T>, given: unknown, handle: (value: T) => Promise<Reply> | Reply): Promise<Reply> {
   const result = schema.safeParse(given);
-  return result.success ? handle(result.data) : failed(400, wordsOf(result.error, given ?? {}, schema));
+  return result.success ? handle(result.data) : failed(400, refusalOf(schema, result.error, given));
+}
+
+/** A body that is missing, or is no object at all, is said to be that, and what it should be. */
+function refusalOf(schema: z.ZodType, error: z.ZodError, given: unknown): string {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return wordsOf(error, given, schema);
+  const { error: lacking } = schema.safeParse({});
+  const needs = lacking === undefined ? ', {} at least' : `; ${wordsOf(lacking, {}, schema)}`;
+  return `${given === undefined ? 'the body is missing' : `the body is ${shortly(given)}`}: it must be a JSON object${needs}`;
 }
 
 /** What may be given where `T` is answered: lists that nobody else changes are lists too. */

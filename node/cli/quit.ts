@@ -1,5 +1,7 @@
 // What is shown again and again on a terminal, until it is ended there.
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** Draws at once, then every so often and when the terminal's size changes, until q, Ctrl-C or a signal; these end it at once. */
 export async function untilQuit(everyMs: number, draw: () => Promise<void>): Promise<void> {
   const { stdin, stdout } = process;
@@ -18,7 +20,7 @@ export async function untilQuit(everyMs: number, draw: () => Promise<void>): Pro
     if (['q', 'Q', '\u0003'].some((key) => String(keys).includes(key))) end();
   };
   if (stdin.isTTY) stdin.setRawMode(true).on('data', pressed);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+  for (const signal of SIGNALS) process.once(signal, end);
   stdout.on('resize', resized);
   try {
     while (!ended) {
@@ -31,6 +33,7 @@ export async function untilQuit(everyMs: number, draw: () => Promise<void>): Pro
     }
   } finally {
     stdout.off('resize', resized);
+    for (const signal of SIGNALS) process.off(signal, end);
     if (stdin.isTTY) stdin.off('data', pressed).setRawMode(false).pause();
   }
 }

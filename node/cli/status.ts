@@ -26,13 +26,14 @@ function isDegraded(answer: AgentStatus): boolean {
 
 function render(answer: AgentStatus): string {
   const { metrics } = answer;
+  const available = metrics['system.memory.available'];
   const share = (name: string): string => (metrics[name] === undefined ? 'unknown' : `${Math.round(metrics[name] * 100)} %`);
   const conditions = Object.entries(answer.conditions).map(([name, value]) =>
     paint(isBadCondition(name, value) ? 'red' : value === 'Unknown' ? 'dim' : 'green', `${name}=${value}`),
   );
   const lines = [
     `${paint('bold', answer.name)}  ${answer.mode}, up ${duration(answer.uptimeMs)}, version ${answer.version}, swarm ${answer.swarmId.slice(0, 8)}`,
-    `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${bytes(metrics['system.memory.available'] ?? 0)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${counted(answer.auditRecords, 'audit record')}`,
+    `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${available === undefined ? 'unknown' : bytes(available)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${counted(answer.auditRecords, 'audit record')}`,
     `  ${conditions.join('  ')}`,
     ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',

@@ -40,7 +40,7 @@ function header(status: AgentStatus): string[] {
     bad.length === 0 ? paint('green', 'all is well') : paint('red', bad.map(([name, value]) => `${name}=${value}`).join(' '));
   return [
     `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator ?? 'nobody'} coordinates (term ${term})`,
-    `${health}  ${counted(status.openIncidents.length, 'open incident')}  ${status.approvals.length} waiting for approval  load ${(status.metrics['system.load.1m'] ?? 0).toFixed(2)}`,
+    `${health}  ${counted(status.openIncidents.length, 'open incident')}  ${status.approvals.length} waiting for approval  load ${status.metrics['system.load.1m']?.toFixed(2) ?? 'unknown'}`,
   ];
 }
 

@@ -288,7 +288,7 @@ describe('kalos status', () => {
 
   it('shows what there is', async () => {
     const plain = (await run(['alive'])).out;
-    expect(plain).toContain('cpu 26 %  memory unknown');
+    expect(plain).toContain('cpu 26 %  memory unknown (unknown available)  load unknown');
     expect(linesOf(plain).at(-2)).toBe('m0  alive  member  p0');
     const { out } = await run(['alive'], {
       ...{

@@ -2,14 +2,24 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { doctor } from '../../node/cli/doctor.ts';
 import { judgePolicy, rulingsOf } from '../../node/cli/doctor-policy.ts';
 import { EXIT } from '../../node/cli/exit-codes.ts';
+import type * as StateDirectory from '../../node/config/adapters/state-directory.ts';
 import { fakeAgent } from '../support/fake-agent.ts';
 
-const agent = fakeAgent();
 const place = mkdtempSync(join(tmpdir(), 'kalos-doctor-'));
+/** Another than this machine's. */
+const SYSTEM_POLICY = join(place, 'system.policy');
+vi.mock('../../node/config/adapters/state-directory.ts', async (own) => ({
+  ...(await own<typeof StateDirectory>()),
+  get SYSTEM_POLICY() {
+    return SYSTEM_POLICY;
+  },
+}));
+
+const agent = fakeAgent();
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 type Options = Parameters<typeof doctor>[2];
@@ -144,6 +154,17 @@ describe('the policy of an actuator', () => {
       `its policy is ${file}; the agent can become root by allow path /etc: kalos doctor --policy ${file}`,
       null,
     ]);
+  });
+
+  it('is the machine’s where the directory has none', async () => {
+    const path = join(place, 'of-the-machine');
+    mkdirSync(path, { mode: 0o700 });
+    writeFileSync(SYSTEM_POLICY, 'allow sysctl vm.swappiness\n');
+    try {
+      expect((await examined(path)).of('actuator')).toEqual(['ok', `its policy is ${SYSTEM_POLICY}`, null]);
+    } finally {
+      rmSync(SYSTEM_POLICY);
+    }
   });
 
   it('is listed rule by rule, with whether it makes the agent root', async () => {

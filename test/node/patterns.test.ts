@@ -1,6 +1,7 @@
 // Patterns that come from outside: matched without backtracking, bounded, and refused with the place where they are wrong.
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { RE2JS } from 're2js';
+import { describe, expect, it, vi } from 'vitest';
 import { configSchema } from '../../node/config/config.ts';
 import { Expressions } from '../../node/detection/expressions.ts';
 import { policySchema } from '../../node/detection/policy.ts';
@@ -38,6 +39,18 @@ describe('a pattern', () => {
     ['((a{100}){100}){100}', 'invalid repeat count'],
     ['.{0,1000}.{0,1000}.{0,1000}', 'instructions, at most 4096'],
     ['x'.repeat(1_001), '1001 characters, at most 1000'],
+    ['x'.repeat(1_000), 'fine, at 1002'],
+    ['[(]\\1', 'at character 4: a back-reference is not supported'],
+    ['a++', 'at character 2: an atomic group or a possessive quantifier is not supported'],
+    ['(?>a)', 'at character 1: an atomic group or a possessive quantifier is not supported'],
+    ['[(?=]', 'fine, at '],
+    ['[)]', 'fine, at '],
+    ['[a]b)', 'at character 5: unmatched )'],
+    ['\\[)', 'at character 3: unmatched )'],
+    ['(a))', 'at character 4: unmatched )'],
+    ['(a)(b)', 'fine, at '],
+    ['\\\\(?=a)', 'at character 3: a lookahead is not supported'],
+    ['\\(?=a', 'fine, at '],
   ])('%s is refused, with the place', (text, reason) => {
     expect(reasonOf(text)).toContain(reason);
   });
@@ -112,6 +125,50 @@ describe('a pattern', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('finds what matches first with its groups, and splits', () => {
+    const compiled = compilePattern('(a)(x)?(b+)');
+    if (!compiled.ok) return expect.fail(compiled.reason);
+    expect(compiled.pattern.match('--abb-ab')).toEqual(['abb', 'a', null, 'bb']);
+    expect(compiled.pattern.match('--')).toBeUndefined();
+    expect(compiled.pattern.split('1ab2axb3')).toEqual(['1', '2', '3']);
+  });
+
+  it('may use up an allowance to the last step, and is named shortly where it may not', () => {
+    const compiled = compilePattern('a');
+    const cost = compiled.ok ? compiled.pattern.cost : expect.fail();
+    const steps = (characters: number): string => 'a'.repeat(characters);
+    const whole = Math.floor(2_000_000 / cost);
+    const allowance = new PatternAllowance();
+    expect(() => allowance.pattern('a', steps(whole + 1))).toThrow(
+      `the pattern "a" can search ${whole} more characters in this evaluation, and the text has ${whole + 1}`,
+    );
+    allowance.pattern('a', steps(whole - 10));
+    allowance.pattern('a', steps(10));
+    expect(() => allowance.pattern('a', steps(cost))).toThrow(/can search \d more characters/);
+    for (const [length, named] of [
+      [60, `"${'x'.repeat(60)}"`],
+      [61, `"${'x'.repeat(60)}…"`],
+    ] as const)
+      expect(() => new PatternAllowance().pattern('x'.repeat(length), steps(2_000_000))).toThrow(`the pattern ${named} can`);
+  });
+
+  it('is compiled once, while it is among the newest 256', () => {
+    const compiling = vi.spyOn(RE2JS, 'compile');
+    const allowance = new PatternAllowance();
+    const many = (count: number): void => {
+      for (let nth = 0; nth < count; nth++) allowance.pattern(`once-${nth}`, '');
+    };
+    many(256);
+    many(256);
+    expect(compiling).toHaveBeenCalledTimes(256);
+    allowance.pattern('once-256', '');
+    for (let nth = 256; nth > 0; nth--) allowance.pattern(`once-${nth}`, '');
+    expect(compiling).toHaveBeenCalledTimes(257);
+    allowance.pattern('once-0', '');
+    expect(compiling).toHaveBeenCalledTimes(258);
+    compiling.mockRestore();
   });
 
   it('costs what it may look at, of an allowance for all', () => {

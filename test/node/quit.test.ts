@@ -75,7 +75,18 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends by %s, and touches no ke
   const [added] = process.listeners(signal).filter((one) => !before.includes(one));
   added?.(signal);
   await view.over;
+  expect(process.listeners(signal)).toEqual(before);
   expect([view.drawn, keyboard.done, process.stdout.listenerCount('resize')]).toEqual([1, [], resizes]);
+});
+
+it('listens to no signal any more once it has ended', async () => {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const before = signals.map((signal) => process.listeners(signal));
+  const view = shown();
+  expect(signals.map((signal) => process.listenerCount(signal))).toEqual(before.map(({ length }) => length + 1));
+  keyboard.emit('data', Buffer.from('q'));
+  await view.over;
+  expect(signals.map((signal) => process.listeners(signal))).toEqual(before);
 });
 
 it('fails where it cannot draw, with the terminal as it was', async () => {

@@ -407,7 +407,19 @@ describe('a diff', () => {
   it('shows the lines that differ, between the common beginning and end', () => {
     expect(lineDiff('a\nb\nc\nd', 'a\nx\ny\nd')).toEqual(['@@ line 2 @@', '-b', '-c', '+x', '+y']);
     expect(lineDiff('a', 'a\nb')).toEqual(['@@ line 2 @@', '+b']);
-    expect(lineDiff('', Array.from({ length: 100 }, (_, i) => `${i}`).join('\n')).at(-1)).toBe('… 61 more');
+    expect(lineDiff('', Array.from({ length: 100 }, (_, i) => `${i}`).join('\n')).at(-1)).toBe('… 60 more');
+  });
+
+  it('shows no empty line that is none', () => {
+    expect(lineDiff('', 'a')).toEqual(['@@ line 1 @@', '+a']);
+    expect(lineDiff('', 'a\n')).toEqual(['@@ line 1 @@', '+a']);
+    expect(lineDiff('a\n', '')).toEqual(['@@ line 1 @@', '-a']);
+    expect(lineDiff('', '\n')).toEqual(['@@ line 1 @@', '+']);
+    expect(lineDiff('a\n', 'a\n\n')).toEqual(['@@ line 2 @@', '+']);
+    expect(lineDiff('a', 'a\n')).toEqual(['the last line ends with a newline, unlike before']);
+    expect(lineDiff('a\nb\n', 'a\nc')).toEqual([
+      ...['@@ line 2 @@', '-b', '+c', 'the last line ends without a newline, unlike before'],
+    ]);
   });
 });
 

@@ -82,7 +82,7 @@ describe('the picture', () => {
     };
     expect(picture({ status }).slice(0, 2)).toEqual([
       'ada  up 1 min 1 s  mode halted: fire  swarm 2 of 3, nobody coordinates (term 3)',
-      'Ready=False DiskPressure=True  0 open incidents  0 waiting for approval  load 0.00',
+      'Ready=False DiskPressure=True  0 open incidents  0 waiting for approval  load unknown',
     ]);
   });
 

@@ -87,9 +87,18 @@ const shared = {
   risk: (): RiskClass => 'R1',
 };
 
+/** A text of nothing has no line; the newline at the end of the last one begins no other. */
+const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'));
+
+/** Only of texts that both have a last line. */
+function lastLineDiff(before: string, after: string): string[] {
+  if (before === '' || after === '' || before.endsWith('\n') === after.endsWith('\n')) return [];
+  return [`the last line ends ${after.endsWith('\n') ? 'with' : 'without'} a newline, unlike before`];
+}
+
 /** The lines that differ, between the common beginning and the common end. */
 export function lineDiff(before: string, after: string): string[] {
-  const [old, fresh] = [before.split('\n'), after.split('\n')];
+  const [old, fresh] = [linesOf(before), linesOf(after)];
   let start = 0;
   while (start < old.length && start < fresh.length && old[start] === fresh[start]) start++;
   let end = 0;
@@ -99,7 +108,9 @@ export function lineDiff(before: string, after: string): string[] {
     ...fresh.slice(start, fresh.length - end).map((line) => `+${line}`),
   ];
   const shown = lines.slice(0, MAX_DIFF_LINES);
-  return [`@@ line ${start + 1} @@`, ...shown, ...(lines.length > shown.length ? [`… ${lines.length - shown.length} more`] : [])];
+  const more = lines.length > shown.length ? [`… ${lines.length - shown.length} more`] : [];
+  const ending = lastLineDiff(before, after);
+  return [...(lines.length > 0 || ending.length === 0 ? [`@@ line ${start + 1} @@`] : []), ...shown, ...more, ...ending];
 }
 
 const writeSchema = z.strictObject({
