@@ -253,10 +253,12 @@ describe('a status', () => {
   });
 
   it('that is a farewell ends its time as a member, until it comes back', async () => {
-    const { link, said, withBeta, store, pump } = await world();
+    const { link, said, withBeta, store, log, pump } = await world();
     await withBeta();
+    log.length = 0;
     said(sealed(beta, 2, statusOf('beta'), 'leave'));
     await pump(100);
+    expect(log).toEqual(['info: beta has left the swarm']);
     expect([link.members.length, link.roll().find(({ peer }) => peer === beta.self)?.state]).toEqual([1, 'left']);
     await pump(600);
     expect(store.content.has(`peer/${beta.self}`)).toBe(false);
