@@ -178,11 +178,12 @@ describe('a watcher', () => {
 
   it('has nothing to say before its first sample, and features once it has half a minute', async () => {
     const { watcher, pump } = world();
-    expect([watcher.samples, watcher.suspects(), watcher.lastSample(), watcher.metrics().size]).toEqual([
+    expect([watcher.samples, watcher.suspects(), watcher.lastSample(), watcher.metrics().size, watcher.features()]).toEqual([
       0,
       '',
       { sample: undefined, previous: undefined },
       0,
+      undefined,
     ]);
     watcher.start();
     await pump(20_000);
