@@ -383,6 +383,7 @@ describe('an agent that does badly itself', () => {
     its.drained.clear();
     await pump(10_000);
     expect(story()).toEqual(['resolved it is drained no more drained: x']);
+    expect([...log.incidents.values()][0]?.steps.map(({ stage }) => stage)).toEqual(['detect', 'act', 'remember']);
     await pump(30_000);
     expect(log.incidents.size).toBe(1);
   });

@@ -1,13 +1,9 @@
 // The network key on one connection: who holds a key that the other knows is understood, and a dialer goes through its keys.
-import type { MultiaddrConnection } from '@libp2p/interface';
-import { multiaddrConnectionPair } from '@libp2p/utils';
-import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
 import { Keyring } from '../../swarm/libp2p/keyring.ts';
+import { connectionPair, type MultiaddrConnection } from '../support/connections.ts';
 
 const GREETING = new TextEncoder().encode('\u0013/multistream/1.0.0\n');
-/** Of the listener, whichever it is. */
-const ADDRESS = multiaddr('/ip4/127.0.0.1/tcp/1');
 const key = (first: number): Uint8Array => new Uint8Array(32).fill(first);
 const ringOf = (...firsts: number[]): Keyring => new Keyring(firsts.map(key));
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -21,7 +17,7 @@ const heard = (connection: MultiaddrConnection): (() => string) => {
 
 /** A dialer and a listener on one connection, as libp2p has them protect it. */
 async function dialed(dialer: Keyring, listener: Keyring) {
-  const [outer, inner] = multiaddrConnectionPair({ outbound: { remoteAddr: ADDRESS } });
+  const [outer, inner] = connectionPair();
   const cipher: Uint8Array[] = [];
   const send = outer.send.bind(outer);
   outer.send = (data) => {

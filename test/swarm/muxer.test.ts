@@ -1,9 +1,9 @@
 // What goes over a connection: counted by protocol, limited by the other side's budgets, in few packets, and corked into one piece.
-import type { MessageStream, MultiaddrConnection, StreamMuxer, StreamMuxerFactory, Transport } from '@libp2p/interface';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { corked } from '../../swarm/libp2p/corked.ts';
 import { remotePeers } from '../../swarm/libp2p/greeting.ts';
 import { Meter } from '../../swarm/libp2p/muxer.ts';
+import type { MessageStream, MultiaddrConnection, StreamMuxer, StreamMuxerFactory, Transport } from '../support/connections.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
