@@ -37,16 +37,19 @@ export const FEATURE_COUNT = FEATURE_SERIES.length * 3;
 
 /**
  * For each series: its mean over the last ten samples, its change from the first ten to the last ten, and its largest
- * step. A series that is unknown counts as flat zero. Length FEATURE_COUNT; undefined where the history is too short.
+ * step. A series that is unknown counts as flat zero. Length FEATURE_COUNT; undefined where the history is too short, as it is
+ * before the first sample: then nothing is known.
  */
 export function featuresOf(read: (series: FeatureSeries) => readonly number[]): number[] | undefined {
   const features: number[] = [];
+  let isEmpty = true;
   for (const name of FEATURE_SERIES) {
     const series = read(name);
     if (series.length > 0 && series.length < FEATURE_WINDOW_S / 2) return undefined;
+    if (series.length > 0) isEmpty = false;
     features.push(...describe(series));
   }
-  return features;
+  return isEmpty ? undefined : features;
 }
 
 function describe(series: readonly number[]): [number, number, number] {

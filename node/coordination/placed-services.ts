@@ -123,7 +123,10 @@ export class PlacedServices {
       const placement = this.#placement(service);
       if (own.includes(service)) this.#lookAtOwn(service, placement?.move ?? undefined);
       else if (this.#isRunning(service)) this.#one(service, () => this.#release(service, 'it is not placed here any more'));
-      else if (placement === undefined || placement.peer === null) this.#lookAtFree(service, nowMs);
+      else {
+        this.#tenures.delete(service); // by a release alone, too, it is not held here any more
+        if (placement === undefined || placement.peer === null) this.#lookAtFree(service, nowMs);
+      }
       if (placement !== undefined && placement.peer !== null) this.#takeAtMs.delete(service);
     }
   }

@@ -548,6 +548,8 @@ export class SwarmLink {
       case 'changed': {
         const { peer, state } = notice;
         this.#asking.changed(peer);
+        // Of one that says farewell no status is kept; one that had left before this agent started is no news.
+        if (state === 'left' && this.#greeted.has(peer)) this.#events.log('info', `${this.nameOf(peer)} has left the swarm`);
         // A peer whose status has not come yet is announced with that.
         const known = this.statuses.get(peer)?.status;
         if (known !== undefined) this.#events.log('info', `${this.nameOf(peer)} is ${state}`);

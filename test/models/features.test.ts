@@ -22,8 +22,10 @@ describe('features', () => {
     expect(featuresOf(() => [...flat(50, 29), 0])?.slice(0, 3)).toEqual([45, -5, 50]);
   });
 
-  it('of a series that is unknown are zero, and of half a minute there are none yet', () => {
-    expect(featuresOf(() => [])).toEqual(flat(0, FEATURE_COUNT));
+  it('of a series that is unknown are zero; of less than half a minute, and of nothing at all, there are none', () => {
+    const [first] = FEATURE_SERIES;
+    expect(featuresOf((name) => (name === first ? flat(1) : []))).toEqual([1, ...flat(0, FEATURE_COUNT - 1)]);
+    expect(featuresOf(() => [])).toBeUndefined();
     expect(featuresOf(() => flat(1, 29))).toBeUndefined();
     expect(featuresOf((name) => (name === 'system.process.top_memory' ? flat(1, 1) : []))).toBeUndefined();
     expect(featuresOf(() => flat(1, 30))).toHaveLength(FEATURE_COUNT);

@@ -1,8 +1,10 @@
 // Gray failures as one agent measures and judges them, by itself: which kind, for how long, whom it asks, and what it does about its own.
 import { describe, expect, it } from 'vitest';
 import type { Vitals } from '../../consensus/committee/fitness.ts';
-import type { Drain } from '../../consensus/decisions/drains.ts';
-import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
+import { CERTIFIED_MS, type Drain } from '../../consensus/decisions/drains.ts';
+import type { Outcome } from '../../consensus/decisions/state.ts';
+import { encodeCertificate } from '../../consensus/vote/certificate.ts';
+import type { Claim, GrayKind, Vote } from '../../consensus/vote/claim.ts';
 import { GrayWatch } from '../../node/coordination/gray.ts';
 import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Incident } from '../../node/detection/incident.ts';
@@ -12,8 +14,10 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { pass } from '../support/virtual.ts';
 
+const WALL_MS = 1_700_000_000_000;
 const WELL: Measured = { rttMs: 20, probes: 20, lostShare: 0, offsetMs: 0 };
 const CALM: Vitals = { lagMs: 5, diskMs: 5, domain: '' };
 const PEERS = ['a', 'b', 'c', 'd', 'e'];
@@ -21,10 +25,26 @@ const PEERS = ['a', 'b', 'c', 'd', 'e'];
 /** The watch of `self` over five others; all of it can be made to be otherwise. */
 function world(given: { members?: number; witnesses?: string[] } = {}) {
   const scheduler = new Scheduler();
-  const clock = new ProcessClock(scheduler, () => 1_700_000_000_000);
+  const clock = new ProcessClock(scheduler, () => WALL_MS);
   const seen = new Map<string, Measured>(PEERS.map((peer) => [peer, WELL]));
-  const its = { vitals: CALM, starved: false, drained: new Map<string, Drain>() };
-  const log = { claims: [] as string[], ownDrains: [] as string[], restarts: 0, incidents: new Map<string, Incident>() };
+  const its = {
+    vitals: CALM,
+    starved: false,
+    drained: new Map<string, Drain>(),
+    outcome: 'undecided',
+    /** Of the witnesses who agree. */
+    votes: undefined as Vote[] | undefined,
+    drain: { ok: true, index: 1 } as Outcome,
+  };
+  const log = {
+    claims: [] as string[],
+    asked: [] as [Claim, string[]][],
+    wishes: [] as unknown[],
+    lines: [] as string[],
+    ownDrains: [] as string[],
+    restarts: 0,
+    incidents: new Map<string, Incident>(),
+  };
   const disk = new Disk();
   const ports = {
     clock,
@@ -35,6 +55,10 @@ function world(given: { members?: number; witnesses?: string[] } = {}) {
   const decisions = {
     drained: () => its.drained,
     wallMs: () => clock.wallMs(),
+    decide: async (wish: unknown, withinMs: number) => {
+      log.wishes.push([wish, withinMs]);
+      return its.drain;
+    },
     drain: async (peer: string, _forMs: number, reason: string) => void log.ownDrains.push(`${peer} ${reason}`),
   } as unknown as Decisions;
   const watch = new GrayWatch(ports, decisions, {
@@ -45,18 +69,20 @@ function world(given: { members?: number; witnesses?: string[] } = {}) {
     members: () => given.members ?? 6,
     vitals: () => its.vitals,
     isStarved: () => its.starved,
-    vote: async (claim) => {
+    vote: async (claim, witnesses) => {
+      log.asked.push([claim, witnesses]);
       log.claims.push(`${Math.floor(clock.monotonicMs() / 1_000)} ${claim.subject} ${claim.kind}`);
-      return { outcome: 'undecided', certificate: undefined } as never;
+      const certificate = its.votes && { claim, witnesses, votes: its.votes };
+      return { outcome: its.outcome, certificate } as never;
     },
     nameOf: (peer) => peer,
     save: async (incident) => void log.incidents.set(incident.id, structuredClone(incident)),
     restart: () => void log.restarts++,
-    log: () => undefined,
+    log: (level, text) => void log.lines.push(`${level} ${text}`),
   });
   watch.start();
   const measure = (peer: string, measured: Partial<Measured>): void => void seen.set(peer, { ...WELL, ...measured });
-  const drain = (peer: string, by = peer): void =>
+  const drain = (peer: string, by = peer, proof: Uint8Array = new Uint8Array(64)): void =>
     void its.drained.set(peer, {
       by,
       peer,
@@ -64,12 +90,25 @@ function world(given: { members?: number; witnesses?: string[] } = {}) {
       forMs: 600_000,
       wishedMs: 0,
       reason: 'x',
-      proof: new Uint8Array(64),
+      proof,
     });
   return { watch, its, log, disk, measure, drain, clock, pump: (ms: number) => pass(scheduler, ms) };
 }
 
+const voteOf = (witness: string): Vote => ({
+  claimId: '0'.repeat(32),
+  witness,
+  verdict: 'yes',
+  reason: 'own-measure',
+  confidence: 80,
+  signature: new Uint8Array(64),
+});
 const claimOn = (subject: string, kind: GrayKind): Claim => ({ subject, kind }) as Claim;
+/** What proves that others found this agent to be so. */
+const foundTo = (kind: GrayKind): Uint8Array => {
+  const rest = { target: '', port: undefined, fromMs: 1, expiresAtMs: 2, evidenceDigest: new Uint8Array(32) };
+  return encodeCertificate({ claim: { ...claimOn('self', kind), ...rest }, witnesses: ['b'], votes: [voteOf('b')] });
+};
 
 describe('what is measured of another', () => {
   it.each([
@@ -173,6 +212,38 @@ describe('a suspicion', () => {
   });
 });
 
+describe('what is asked of those that watch it too', () => {
+  it('is named by kind and times, with a digest of what was measured, and those who are asked', async () => {
+    const { log, measure, clock, pump } = world();
+    measure('a', { lostShare: 0.5 });
+    await pump(110_000);
+    const [[claim, witnesses] = expect.fail()] = log.asked;
+    const { evidenceDigest, fromMs, ...rest } = claim;
+    expect([rest, witnesses]).toEqual([
+      { subject: 'a', kind: 'lossy', target: '', port: undefined, expiresAtMs: fromMs + 60_000 },
+      ['b', 'c', 'd', 'e'],
+    ]);
+    expect([evidenceDigest.length, fromMs <= clock.wallMs(), fromMs > clock.wallMs() - 60_000]).toEqual([8, true, true]);
+    expect([log.lines, log.wishes]).toEqual([['info a looks lossy from here: undecided by 4 others'], []]);
+  });
+
+  it('has it drained where they agree, and a refusal of that is told', async () => {
+    const { log, its, measure, pump } = world();
+    Object.assign(its, { votes: [voteOf('b'), voteOf('c'), voteOf('d')], outcome: 'certified' });
+    measure('a', { rttMs: 900 });
+    await pump(110_000);
+    const [[claim] = expect.fail()] = log.asked;
+    const proof = encodeCertificate({ claim, witnesses: ['b', 'c', 'd', 'e'], votes: its.votes ?? [] });
+    const reason = 'slow: 3 of 4 that watch it measure the same';
+    const wish = { kind: 'drain', peer: 'a', forMs: CERTIFIED_MS, wishedMs: claim.fromMs, proof, members: 1, isOrdered: false };
+    expect(log.wishes).toEqual([[{ ...wish, reason }, 5_000]]);
+    expect(log.lines).toEqual(['info a looks slow from here: certified by 4 others']);
+    its.drain = { ok: false, reason: 'two are drained already' };
+    await pump(130_000);
+    expect(log.lines.at(-1)).toBe('info a is not drained: two are drained already');
+  });
+});
+
 describe('a witness of a gray failure', () => {
   it('agrees from a lower limit on, denies what it does not see, and abstains where it knows too little', async () => {
     const { watch, measure, pump } = world();
@@ -260,6 +331,50 @@ describe('an agent that does badly itself', () => {
     expect(log.restarts).toBe(0);
   });
 
+  it('starts anew where others found it slow, and it is late: the story has their certificate', async () => {
+    const { log, its, disk, drain, pump } = world();
+    its.vitals = { ...CALM, lagMs: 200 };
+    drain('self', 'b', foundTo('slow'));
+    await pump(59_000);
+    expect(log.restarts).toBe(0);
+    await pump(6_000);
+    const [incident] = log.incidents.values();
+    expect(incident?.steps.map(({ stage, text }) => `${stage}: ${text}`)).toEqual([
+      'detect: those that watch it find it slow: x',
+      'vote: certified by its witnesses, asked by b',
+      'act: gives up what is placed here and its seat in the committee, for 10 minutes',
+      'act: this agent starts anew, for its loop is 200 ms late; its services go on',
+    ]);
+    expect(incident?.certificate).toMatch(/^[A-Za-z0-9+/]+=*$/);
+    expect(incident).toMatchObject({ policy: 'gray-failure', target: 'self', severity: 'warning' });
+    expect(log.lines.at(-1)).toBe('warn this agent starts anew, for its loop is 200 ms late; its services go on');
+    expect([log.restarts, disk.content.has('gray/restarted')]).toEqual([1, true]);
+    await pump(4_000_000);
+    expect(log.restarts).toBe(1); // it has stopped
+  });
+
+  it('does not start anew where others found it lossy', async () => {
+    const { log, its, drain, pump } = world();
+    its.vitals = { ...CALM, lagMs: 200 };
+    drain('self', 'b', foundTo('lossy'));
+    await pump(200_000);
+    expect(log.restarts).toBe(0);
+  });
+
+  it.each<[string, unknown, number]>([
+    ['an hour ago', WALL_MS + 65_000 - 3_600_000, 1],
+    ['less than an hour ago', WALL_MS + 65_000 - 3_599_000, 0],
+    ['in the future, by a clock that was wrong', WALL_MS + 3_600_000, 1],
+    ['at a time that cannot be read', 'yesterday', 0],
+  ])('that started anew %s', async (_when, before, restarts) => {
+    const { log, its, disk, drain, pump } = world();
+    disk.content.set('gray/restarted', encodeCbor(before));
+    its.vitals = { ...CALM, lagMs: 600 };
+    drain('self', 'b', foundTo('slow'));
+    await pump(65_500);
+    expect(log.restarts).toBe(restarts);
+  });
+
   it('tells its drain as an incident, and closes it when that is over', async () => {
     const { log, its, drain, pump } = world();
     drain('self', 'operator');
@@ -269,6 +384,7 @@ describe('an agent that does badly itself', () => {
     its.drained.clear();
     await pump(10_000);
     expect(story()).toEqual(['resolved it is drained no more drained: x']);
+    expect([...log.incidents.values()][0]?.steps.map(({ stage }) => stage)).toEqual(['detect', 'act', 'remember']);
     await pump(30_000);
     expect(log.incidents.size).toBe(1);
   });

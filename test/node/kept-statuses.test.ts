@@ -27,9 +27,8 @@ function world(store = new CountingStore(), startMs = 0, aheadMs = 0) {
     get: (origin: string) => entries.get(origin),
     offer: (envelope: Uint8Array, heardMs: number) => void offered.push([envelope[0] ?? 0, heardMs]),
   } as unknown as StatusTable;
-  const failed = (error: unknown): never => {
-    throw error;
-  };
+  const failures: string[] = [];
+  const failed = (error: unknown): void => void failures.push((error as Error).message);
   const kept = new KeptStatuses({ store, clock }, 'self', statuses, failed);
   const hold = (origin: string, sequence: number, heardMs: number): void =>
     void entries.set(origin, { origin, sequence, envelope: Uint8Array.of(sequence), heardMs });
@@ -39,12 +38,34 @@ function world(store = new CountingStore(), startMs = 0, aheadMs = 0) {
     entries,
     offered,
     store,
+    failures,
+    waiting: () => scheduler.waiting,
     begun: () => pass(scheduler, startMs),
     pump: (ms: number) => pass(scheduler, ms),
   };
 }
 
 describe('statuses of others', () => {
+  it('are written every five minutes, a disk that refuses is told of and tried again, and no more once it is closed', async () => {
+    const { kept, hold, store, failures, waiting, pump } = world();
+    await kept.open();
+    hold('a', 1, 0);
+    const write = store.write.bind(store);
+    store.write = async () => Promise.reject(new Error('ENOSPC'));
+    await pump(300_000);
+    store.write = write;
+    hold('a', 2, 0);
+    await pump(299_999);
+    expect([failures, store.written]).toEqual([['ENOSPC'], []]);
+    await pump(1);
+    hold('a', 3, 0);
+    await pump(300_000);
+    expect(store.written).toEqual([['put held/a'], ['put held/a']]);
+    await kept.close();
+    await pump(300_000);
+    expect(waiting()).toBe(0);
+  });
+
   it('are written once each, not one’s own, and again when they are newer', async () => {
     const { kept, hold, entries, store, pump } = world();
     await kept.open();

@@ -157,6 +157,41 @@ describe('an order', () => {
 });
 
 describe('a judge', () => {
+  it('believes no genesis but that of the swarm, no other version, and no proof of another kind', async () => {
+    const [world, other] = [await LeaveWorld.of(9, NOW), await LeaveWorld.of(9, NOW)];
+    const leave = decodeCbor(world.leave(world.certificate(RESTART))) as unknown[];
+    const altered = (at: number, value: unknown): string | undefined => reasonOf(judge(encodeCbor(leave.with(at, value))));
+    expect(altered(3, other.roster.genesis?.bytes)).toBe('its genesis is not that of its swarm');
+    expect(altered(3, NOTHING)).toBe('its genesis is not that of its swarm');
+    expect(altered(0, 2)).toBe('that is no leave');
+    expect(altered(6, ['certificate', NOTHING])).toBe('that is no certificate of a change');
+    expect(altered(6, ['order', '{'])).toBe('that is no order');
+    expect(altered(6, ['order', '{}'])).toBe('that is no order');
+    expect(altered(6, leave[6])).toBeUndefined();
+  });
+
+  it('knows the swarm that the actuator’s policy names, and no other', async () => {
+    const world = await LeaveWorld.of(9, NOW);
+    const leave = world.leave(world.certificate(RESTART));
+    const of = (ofSwarm: string): string | undefined =>
+      reasonOf(
+        judgeLeave(makeVerifier(), {
+          id: 'plan-1',
+          steps: decodeCbor(encodeCbor(RESTART.map(stepToWire))),
+          leave,
+          ofSwarm,
+          memory: NOTHING,
+          nowMs: NOW,
+          pinned: true,
+        }),
+      );
+    expect([of(world.roster.swarmId), of(''), of('other')]).toEqual([
+      undefined,
+      undefined,
+      'it is of another swarm than the actuator’s policy names',
+    ]);
+  });
+
   it('stays with the first machine and swarm where the actuator is the system’s, and not where it is the agent’s own', async () => {
     const world = await LeaveWorld.of(9, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));

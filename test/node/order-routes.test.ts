@@ -1,9 +1,9 @@
 // The routes about what the swarm decides: each decision in words, what holds now, what is wished of the committee, and how it refuses.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
+import { describeDecision } from '../../consensus/decisions/kinds.ts';
 import type { Decided } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
-import { describeDecision } from '../../node/api/order-routes.ts';
 import { ROUTES } from '../../node/api/routes.ts';
 import { reply } from '../support/replies.ts';
 
@@ -66,7 +66,7 @@ describe('a decision in words', () => {
     [{ kind: 'bundle-advance', bundle: ID }, 'bundle 01234567 goes on'],
     [{ kind: 'bundle-withdraw', bundle: ID }, 'bundle 01234567 is taken back: why'],
   ])('%o', (given, words) => {
-    expect(describeDecision(decided(given), (peer) => peer.toUpperCase())).toBe(words);
+    expect(describeDecision(decided(given).decision, (peer) => peer.toUpperCase())).toBe(words);
   });
 });
 

@@ -149,11 +149,21 @@ describe('a service that nobody has', () => {
     placements.set('web', { peer: null, fence: 5, reason: 'x', move: null });
     its.running = ['db'];
     its.draw = 600;
-    await pump(1_500); // two hold: 240 ms and 800 ms, from the first look on
+    await pump(1_000); // one is held: 240 ms and 400 ms, from the first look on
     expect(takes()).toEqual([]);
     await pump(500);
-    expect(takes()).toEqual([5_500]);
+    expect(takes()).toEqual([5_000]);
     await placed.stop();
+  });
+
+  it('makes nobody wait who had one and has it no longer, though it only stopped it', async () => {
+    const { its, placements, pump, takes } = await having();
+    placements.set('db', { peer: 'other', fence: 5, reason: '', move: null });
+    await pump(1_000); // 1 500: it is stopped
+    placements.set('db', { peer: null, fence: 5, reason: 'x', move: null });
+    its.draw = 600;
+    await pump(1_000); // 240 ms from the first look on, and no 400 ms more
+    expect(takes()).toEqual([2_500]);
   });
 
   it('is asked for again every two seconds where that is refused, and is not taken where another was first', async () => {

@@ -1,8 +1,8 @@
 // What the routes about one agent, its members and its audit ask of it, with what is given where nothing is said, and how they refuse.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { RollError } from '../../node/agent/roll.ts';
 import { ROUTES } from '../../node/api/routes.ts';
 import { PolicyError } from '../../node/detection/policy-detector.ts';
+import { MembershipError } from '../../node/link/membership-admin.ts';
 import { reply } from '../support/replies.ts';
 
 const fresh = () => ({
@@ -128,7 +128,7 @@ describe('who belongs', () => {
     ],
   ])('is changed by %s %o, or it is said why not', async (path, body, call, answer, answered = answer) => {
     expect(await heard(`POST /v1/${path}`, answer, body)).toEqual([answered, [call]]);
-    its.failure = new RollError('it is not so');
+    its.failure = new MembershipError('it is not so');
     expect(await ask(`POST /v1/${path}`, body)).toBe('409 it is not so');
     its.failure = new Error('a mistake');
     await expect(ask(`POST /v1/${path}`, body)).rejects.toThrow('a mistake');

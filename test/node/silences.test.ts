@@ -67,6 +67,51 @@ describe('a silence', () => {
     },
   );
 
+  it.each<[string, object, boolean]>([
+    ['a policy for a second', { policy: 'p', forMs: 1_000, reason: 'w' }, true],
+    ['a target for thirty days', { target: 't', forMs: 30 * 86_400_000, reason: 'w'.repeat(200) }, true],
+    ['both, with names of one and of 64 characters', { policy: 'p', target: 't'.repeat(64), forMs: 1_000, reason: 'w' }, true],
+    ['less than a second', { policy: 'p', forMs: 999, reason: 'w' }, false],
+    ['longer than thirty days', { policy: 'p', forMs: 30 * 86_400_000 + 1, reason: 'w' }, false],
+    ['half a millisecond', { policy: 'p', forMs: 1_000.5, reason: 'w' }, false],
+    ['a name of 65 characters', { policy: 'p'.repeat(65), forMs: 1_000, reason: 'w' }, false],
+    ['a name with a wildcard', { policy: 'p?', forMs: 1_000, reason: 'w' }, false],
+    ['no reason', { policy: 'p', forMs: 1_000, reason: '' }, false],
+    ['a reason of 201 characters', { policy: 'p', forMs: 1_000, reason: 'w'.repeat(201) }, false],
+    ['neither a policy nor a target', { forMs: 1_000, reason: 'w' }, false],
+    ['something else beside them', { policy: 'p', forMs: 1_000, reason: 'w', host: 'h' }, false],
+  ])('is asked for with %s', (_title, asked, isRight) => {
+    expect(silenceRequestSchema.safeParse(asked).success).toBe(isRight);
+  });
+
+  it('is listed with what it names and nothing else, the next to end first', async () => {
+    const silences = new Silences(new PlainStore(), clockAt(0));
+    await silences.add('a', { ...request, forMs: 90_000, policy: 'p' });
+    await silences.add('b', { ...request, target: 't' });
+    expect(silences.active()).toStrictEqual([
+      { id: 'b', untilMs: 60_000, reason: 'work', target: 't' },
+      { id: 'a', untilMs: 90_000, reason: 'work', policy: 'p' },
+    ]);
+  });
+
+  it('that cannot be read is as none', async () => {
+    const store = new PlainStore();
+    store.content.set('silence/x', new Uint8Array([0xa0]));
+    const silences = new Silences(store, clockAt(0));
+    await silences.open();
+    expect(silences.active()).toEqual([]);
+  });
+
+  it('of an id that is used again ends by what was said last', async () => {
+    const clock = clockAt(0);
+    const silences = new Silences(new PlainStore(), clock);
+    await silences.add('a', { ...request, policy: 'p' });
+    await silences.remove('a');
+    clock.nowMs = 30_000;
+    await silences.add('a', { ...request, policy: 'p' });
+    expect(silences.active()[0]?.untilMs).toBe(90_000);
+  });
+
   it('never means all, has an end, and is bounded in number', async () => {
     for (const wrong of [
       request,

@@ -1,140 +1,26 @@
 // An agent's place in the swarm, by what its transport hears and is told: who belongs, who spoke, what it says of itself, and its end.
 import { describe, expect, it } from 'vitest';
-import { SwarmLink } from '../../node/link/swarm-link.ts';
-import type { Ports } from '../../node/ports/ports.ts';
-import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
-import { ProcessClock } from '../../sim/machine/clock.ts';
-import { SeededRandom } from '../../sim/random.ts';
-import { Scheduler } from '../../sim/scheduler.ts';
-import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { type EnvelopeKind, parseEnvelope, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
-import { certifiedBy, foundSwarm } from '../../swarm/identity/admission.ts';
-import { makeGenesis } from '../../swarm/identity/genesis.ts';
+import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { parseEnvelope, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { signRecord } from '../../swarm/identity/record.ts';
 import { encodeProbe } from '../../swarm/membership/probe.ts';
 import { encodeReport } from '../../swarm/membership/report.ts';
-import { swarmNames } from '../../swarm/names.ts';
-import { TransportError, type TransportHandlers, type TransportNames } from '../../swarm/ports/transport.ts';
 import { Replica } from '../../swarm/state/replica.ts';
-import { encodeStatus, STATUS_CONDITIONS, type Status } from '../../swarm/state/status.ts';
-import { PlainStore } from '../support/store.ts';
-import { pass } from '../support/virtual.ts';
-
-const WALL_MS = 1_700_000_000_000;
-const SECRET = new Uint8Array([1]);
-const cryptoOf = (index: number): ModelledCrypto => new ModelledCrypto(simulatedPeer(index, 1), SECRET);
-const [self, root, beta, stranger, gamma] = [cryptoOf(0), cryptoOf(1), cryptoOf(2), cryptoOf(3), cryptoOf(4)];
-const genesis = makeGenesis(self, {
-  name: 't',
-  rootKeys: [root.self],
-  threshold: 1,
-  createdMs: WALL_MS,
-  nonce: new Uint8Array(16),
-});
-const { swarmId } = genesis;
-const names = swarmNames(swarmId);
-
-const conditions = (more: object): Status['conditions'] =>
-  ({ ...Object.fromEntries(STATUS_CONDITIONS.map((name) => [name, 'Unknown'])), ...more }) as Status['conditions'];
-const statusOf = (name: string, more: Partial<Status> = {}): Status => ({
-  name,
-  version: '0.4.0',
-  atMs: WALL_MS,
-  zone: 0,
-  address: `/at/${name}`,
-  loadCenti: undefined,
-  memoryPermille: undefined,
-  cpuPermille: undefined,
-  pressureCenti: [undefined, undefined, undefined],
-  conditions: conditions({ Ready: 'True' }),
-  openIncidents: 0,
-  term: 0,
-  coordinator: false,
-  decided: 0,
-  mode: 'act',
-  ...more,
-});
-const certificate = (crypto: ModelledCrypto, name: string): Uint8Array =>
-  certifiedBy(self, swarmId, crypto.self, { name, role: 'member', nowMs: WALL_MS }).bytes;
-const sealed = (crypto: ModelledCrypto, sequence: number, status: Status, kind: EnvelopeKind = 'status'): Uint8Array =>
-  sealEnvelope(crypto, swarmId, kind, sequence, kind === 'status' ? encodeStatus(status) : new Uint8Array()).bytes;
-
-/** The founder of a swarm, alone with its transport. */
-async function world(store = new PlainStore()) {
-  const scheduler = new Scheduler();
-  const clock = new ProcessClock(scheduler, () => WALL_MS);
-  const log: string[] = [];
-  const did: string[] = [];
-  const published: { topic: string; bytes: Uint8Array; urgent: boolean | undefined }[] = [];
-  const its = {
-    connected: [] as string[],
-    /** What a pull brings: records, envelopes with their ages, and whether there is more. */
-    lacking: undefined as [Uint8Array[], [Uint8Array, number][], boolean] | undefined,
-    asked: new Uint8Array() as Uint8Array,
-  };
-  let given: { names: TransportNames; handlers: TransportHandlers } | undefined;
-  const transport = {
-    self: self.self,
-    start: async (names: TransportNames, handlers: TransportHandlers) => {
-      given = { names, handlers };
-    },
-    stop: async () => void did.push('stop'),
-    publish: (topic: string, bytes: Uint8Array, urgent?: boolean) => void published.push({ topic, bytes, urgent }),
-    send: (to: string, protocol: string) => void did.push(`send ${protocol.split('/')[3]} ${to}`),
-    request: async (to: string, protocol: string, body: Uint8Array) => {
-      did.push(`request ${protocol.split('/')[3]} ${to}`);
-      if (protocol === names.protocol('sync')) its.asked = body;
-      if (protocol === names.protocol('sync') && its.lacking !== undefined) return encodeCbor(its.lacking);
-      throw new TransportError('unreachable', 'nobody is there');
-    },
-    disconnect: (peer: string) => void did.push(`disconnect ${peer}`),
-    connectedPeers: () => its.connected,
-    addresses: () => ['/at/self'],
-    useNetworkKeys: () => undefined,
-    lookAround: () => undefined,
-    dial: async (address: string) => {
-      did.push(`dial ${address}`);
-      return beta.self;
-    },
-    dialPeer: async (peer: string, address?: string) => void did.push(`dial ${peer} ${address}`),
-    traffic: () => new Map(),
-  };
-  if (store.content.size === 0) await store.write(foundSwarm(self, genesis, [root], { name: 'alpha', nowMs: WALL_MS }));
-  const ports = {
-    clock,
-    store,
-    crypto: self,
-    random: new SeededRandom(1, 'link'),
-    transport,
-    sensors: { waitedMs: () => 0 },
-  } as unknown as Ports;
-  const link = new SwarmLink(
-    ports,
-    { swarmId, name: 'alpha', join: [], token: undefined, rootSigners: [] },
-    {
-      request: async (protocol, from, body) => encodeCbor([protocol, from, body.length]),
-      voted: () => undefined,
-      measured: () => ({ verdict: 'abstain', reason: 'no-evidence', confidence: 0 }),
-      log: (level, text) => void log.push(`${level}: ${text}`),
-      failed: (error) => {
-        throw error;
-      },
-    },
-  );
-  await link.start();
-  const { handlers, names: offered } = given ?? expect.fail('it was not started');
-  const record = (bytes: Uint8Array) => handlers.broadcast(names.rosterTopic, beta.self, bytes);
-  const said = (bytes: Uint8Array, from = beta.self) => handlers.broadcast(names.statusTopic, from, bytes);
-  const pump = (ms: number) => pass(scheduler, ms);
-  /** With another member, whose status has come. */
-  const withBeta = async () => {
-    record(certificate(beta, 'beta'));
-    handlers.connected(beta.self);
-    said(sealed(beta, 1, statusOf('beta')));
-    await pump(100);
-  };
-  return { link, handlers, offered, log, did, published, store, its, scheduler, record, said, withBeta, pump };
-}
+import {
+  beta,
+  certificate,
+  conditions,
+  cryptoOf,
+  gamma,
+  names,
+  sealed,
+  self,
+  statusOf,
+  stranger,
+  swarmId,
+  WALL_MS,
+  linked as world,
+} from '../support/swarm-link.ts';
 
 describe('the link of an agent', () => {
   it('offers what the swarm’s protocols are, and knows itself', async () => {
@@ -253,10 +139,12 @@ describe('a status', () => {
   });
 
   it('that is a farewell ends its time as a member, until it comes back', async () => {
-    const { link, said, withBeta, store, pump } = await world();
+    const { link, said, withBeta, store, log, pump } = await world();
     await withBeta();
+    log.length = 0;
     said(sealed(beta, 2, statusOf('beta'), 'leave'));
     await pump(100);
+    expect(log).toEqual(['info: beta has left the swarm']);
     expect([link.members.length, link.everyMember().find(({ peer }) => peer === beta.self)?.state]).toEqual([1, 'left']);
     await pump(600);
     expect(store.content.has(`peer/${beta.self}`)).toBe(false);

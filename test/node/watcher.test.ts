@@ -13,7 +13,7 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 
@@ -45,6 +45,7 @@ function world(
     behindMs: 1_500 as number | undefined,
     blind: false,
     checks: 0,
+    check: 'open' as Awaited<ReturnType<SimulatedActuator['checkService']>>,
     /** Of a read; undefined: it never comes. */
     reading: { ok: true, value: '60' } as ActuatorReading | undefined,
     readings: [] as Reading[],
@@ -63,10 +64,11 @@ function world(
     checkService: async (_name: string, withinMs: number) => {
       its.checks++;
       expect(withinMs).toBe(1_000);
-      return 'open' as const;
+      return its.check;
     },
     read: async (reading: Reading) => {
       its.readings.push(reading);
+      if (reading[0] === 'file.read') return { ok: false, code: 'not-found', message: '' };
       return its.reading ?? new Promise(() => undefined);
     },
   });
@@ -178,11 +180,12 @@ describe('a watcher', () => {
 
   it('has nothing to say before its first sample, and features once it has half a minute', async () => {
     const { watcher, pump } = world();
-    expect([watcher.samples, watcher.suspects(), watcher.lastSample(), watcher.metrics().size]).toEqual([
+    expect([watcher.samples, watcher.suspects(), watcher.lastSample(), watcher.metrics().size, watcher.features()]).toEqual([
       0,
       '',
       { sample: undefined, previous: undefined },
       0,
+      undefined,
     ]);
     watcher.start();
     await pump(20_000);
@@ -308,6 +311,46 @@ describe('a service as it is seen', () => {
   });
 });
 
+describe('an agent that is late itself', () => {
+  it('learns nothing from checks that did not come in time, and all from those that did', async () => {
+    const { watcher, its, pump } = world();
+    const check = () => watcher.services()[0]?.check;
+    watcher.start();
+    await pump(500);
+    Object.assign(its, { check: 'silent', blind: true });
+    await pump(4_000);
+    expect(check()).toBe('open');
+    its.check = 'failed';
+    await pump(2_000);
+    expect(check()).toBe('failed');
+    Object.assign(its, { check: 'silent', blind: false });
+    await pump(2_000);
+    expect(check()).toBe('silent');
+  });
+
+  it('keeps what it saw of name servers before, where they did not answer it, and nothing else', async () => {
+    const resolver = { path: '/etc/resolv.conf', servers: [], probe: 'a.example' };
+    const sysctls = [{ key: 'vm.swappiness', value: '10' }];
+    const declared = { ...NOTHING_DECLARED, resolvers: [resolver], sysctls };
+    const silent: PolicyInput = { name: 'silent', scope: 'resolver', when: 'resolver.answers == false', summary: 'no answer' };
+    const swaps: PolicyInput = { name: 'swaps', scope: 'sysctl', when: "sysctl.value == '90'", summary: 'it swaps', clear_s: 0 };
+    const { watcher, its, take, pump } = world({ config: { declared }, policies: [silent, swaps] });
+    watcher.start();
+    its.blind = true;
+    await pump(2_500);
+    expect(take()).toEqual([]);
+    its.reading = { ok: true, value: '90' };
+    await pump(4_000);
+    expect(take()).toEqual(['fired swaps vm.swappiness']);
+    its.blind = false;
+    await pump(4_000);
+    expect(take()).toEqual(['fired silent /etc/resolv.conf']);
+    its.blind = true;
+    await pump(4_000);
+    expect([take(), watcher.firing().length]).toEqual([[], 2]); // as it was seen last
+  });
+});
+
 describe('declared things', () => {
   const declared = { ...NOTHING_DECLARED, sysctls: [{ key: 'vm.swappiness', value: '10' }] };
   const OFF: PolicyInput = {
@@ -329,6 +372,28 @@ describe('declared things', () => {
     its.reading = undefined;
     await pump(60_000);
     expect(its.readings.length).toBe(6);
+  });
+
+  it('are looked at again at once after a gap', async () => {
+    const { watcher, its, linux, pump } = world({ config: { declared } });
+    let aheadMs = 0;
+    const sample = linux.sample.bind(linux);
+    linux.sample = () => ({ ...sample(), monotonicMs: sample().monotonicMs + aheadMs });
+    watcher.start();
+    await pump(2_500);
+    expect(its.readings.length).toBe(2);
+    aheadMs = 60_000;
+    await pump(1_000); // they were due a second later
+    expect(its.readings.length).toBe(3);
+  });
+
+  it('are judged at once where something was changed, and services with them', async () => {
+    const { watcher, its, take, pump } = world({ config: { declared }, policies: [EXITED] });
+    watcher.start();
+    await pump(500);
+    its.service = { ...its.service, state: 'exited', pid: undefined };
+    watcher.lookAgain();
+    expect(take()).toEqual(['fired gone web']);
   });
 
   it('that cannot be seen are named, with why', async () => {
@@ -369,6 +434,16 @@ describe('declared things', () => {
 });
 
 describe('what was learned', () => {
+  it('is written once an hour of samples', async () => {
+    const { watcher, store, pump } = world();
+    watcher.start();
+    await pump(3_598_000);
+    expect([watcher.samples, store.content.has('baseline/learned')]).toEqual([3_599, false]);
+    await pump(1_000);
+    const { seasons, thresholds } = decodeCbor(store.content.get('baseline/learned') as Uint8Array) as Record<string, object>;
+    expect([Object.keys(seasons ?? {}).length > 0, thresholds]).toEqual([true, {}]);
+  });
+
   it('that cannot be read is as nothing', async () => {
     const store = new PlainStore();
     store.content.set('baseline/learned', encodeCbor({ seasons: 'none' }));

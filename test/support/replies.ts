@@ -1,7 +1,7 @@
 // Asks a route of the local API in this process, of an agent of which only a part is there; each answer is held against what the route declares.
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import type { Agent } from '../../node/agent.ts';
+import type { Agent } from '../../node/agent/agent.ts';
 import { answer } from '../../node/api/answer.ts';
 import { failuresOf } from '../../node/api/openapi.ts';
 import { type Asker, problemSchema } from '../../node/api/route.ts';
