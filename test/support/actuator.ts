@@ -1,7 +1,7 @@
 // A real actuator for tests: the sanitized build, in a directory of its own, ended afterwards; and a raw client that can
 // say what no honest one would.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,8 @@ export const buildSanitized = (): void => build('--sanitize');
 export const buildPlain = (): void => build();
 
 export const FUZZER = join(root, 'native', 'build', 'fuzz');
-const MEMORY = '/dev/shm';
+/** Removed by who runs the tests, also where they are interrupted. */
+const MEMORY = process.env.KALOS_TEST_MEMORY;
 /** As it is installed: a child of it costs a tenth of one that is sanitized. */
 const PLAIN = join(root, 'native', 'build', 'kalos-actuator');
 const SANITIZED = join(root, 'native', 'build', 'kalos-actuator.sanitized');
@@ -50,9 +51,9 @@ export class TestActuator {
 
   readonly #program: string;
 
-  /** @param quick not sanitized, and in memory, where what is written durably costs nothing; programs may not be run from there. */
+  /** @param quick not sanitized, and in memory where the run has a directory there: what is written durably costs nothing; programs may not be run from there. */
   constructor(quick = false) {
-    const parent = quick && existsSync(MEMORY) ? MEMORY : tmpdir();
+    const parent = (quick ? MEMORY : undefined) ?? tmpdir();
     this.#program = quick ? PLAIN : SANITIZED;
     this.directory = mkdtempSync(join(parent, 'kalos-act-'));
     this.state = join(this.directory, 'state');
