@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, type RawClient, soon, TestActuator } from '../support/actuator.ts';
 
 const [OK, NOT_FOUND, REFUSED] = [0, 1, 3];
 const LONG_MS = 60_000;
@@ -134,7 +133,7 @@ describe('a change', () => {
     await begin();
     await ask('arm', 'left', 60, [replaced('f', 'one')]);
     agent.ask('apply', 'left', 0).catch(() => undefined);
-    await eventually('the undo', async () => ((await state('left')) as string[])[0] === 'undone');
+    await soon('the undo', async () => ((await state('left')) as string[])[0] === 'undone');
     expect((await state('left')) as unknown[]).toEqual(['undone', expect.any(Number), 'its deadline has passed']);
     expect(readdirSync(data)).toEqual([]);
     expect(test.log()).toContain('left undone: its deadline has passed');
@@ -204,7 +203,7 @@ describe('the record of a change', () => {
     body[3] = 1; // long ago
     lay(body);
     await begin();
-    await eventually('the undo', async () => ((await state('open')) as string[])[0] === 'undone');
+    await soon('the undo', async () => ((await state('open')) as string[])[0] === 'undone');
     expect(readdirSync(data)).toEqual(['f']);
     expect(readFileSync(at('f'), 'utf8')).toBe('before');
   });
@@ -219,7 +218,7 @@ describe('the record of a change', () => {
     body[5] = [CONFIRMED, 1];
     lay(body);
     await begin();
-    await eventually('it to be let go of', () => !existsSync(at('.kalos')));
+    await soon('it to be let go of', () => !existsSync(at('.kalos')));
     expect(readFileSync(join(test.state, 'archive', 'a-0'), 'utf8')).toBe('before');
   });
 
@@ -235,7 +234,7 @@ describe('the record of a change', () => {
     body[2] = 'another';
     lay(body);
     await begin();
-    await eventually('the undo', async () => ((await state('a')) as string[])[0] !== 'armed');
+    await soon('the undo', async () => ((await state('a')) as string[])[0] !== 'armed');
     expect(await state('a')).toEqual(['undone', 2, 'after a reboot']);
     expect(((await agent.ask('services')).value as unknown[][])[0]?.slice(0, 2)).toEqual(['slow', 'stopped']);
     expect(readFileSync(at('f'), 'utf8')).toBe('before');

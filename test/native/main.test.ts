@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildPlain, runActuator, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, runActuator, soon, TestActuator } from '../support/actuator.ts';
 
 const REFUSED = 3;
 let test: TestActuator;
@@ -53,7 +52,7 @@ describe('an option', () => {
     const link = test.socket;
     mkdirSync(test.state);
     const started = test.start({ arguments: ['--socket', socket, '--policy', policy] });
-    await eventually('the socket', () => existsSync(socket));
+    await soon('the socket', () => existsSync(socket));
     const other = new TestActuator(true);
     Object.assign(other, { socket });
     const hello = await (await other.raw()).ask('hello');
@@ -129,7 +128,7 @@ describe('its policy', () => {
   const remove = ['file.remove', '/srv/a/f'];
   const allowed = async (): Promise<boolean> => (await (await test.raw()).ask('try', [[remove, []]])).code !== REFUSED;
   const good = (): string => join(test.state, 'policy.good');
-  const told = (count: number) => eventually('it to be said', () => test.log().split('policy not taken').length === count + 1);
+  const told = (count: number) => soon('it to be said', () => test.log().split('policy not taken').length === count + 1);
 
   it('that is good is kept; one that is not leaves the last good one in force, over a restart too', async () => {
     await test.start({ policy: 'allow path /srv/a\n' });
@@ -138,7 +137,7 @@ describe('its policy', () => {
     test.process?.kill('SIGHUP');
     await told(1);
     expect(test.log()).toContain('; the last good one holds');
-    await eventually('its own words', () => test.errors.includes('policy not taken: '));
+    await soon('its own words', () => test.errors.includes('policy not taken: '));
     expect([await allowed(), readFileSync(good(), 'utf8')]).toEqual([true, 'allow path /srv/a\n']);
     await test.kill();
     await test.start();
@@ -146,7 +145,7 @@ describe('its policy', () => {
     expect(await allowed()).toBe(true);
     unlinkSync(test.policyFile);
     test.process?.kill('SIGHUP');
-    await eventually('it to be gone', () => !existsSync(good()));
+    await soon('it to be gone', () => !existsSync(good()));
     expect(await allowed()).toBe(false);
   });
 
@@ -156,7 +155,7 @@ describe('its policy', () => {
     expect(existsSync(good())).toBe(false);
     writeFileSync(test.policyFile, 'allow path /srv/a\n');
     test.process?.kill('SIGHUP');
-    await eventually('the policy', allowed);
+    await soon('the policy', allowed);
   });
 
   it('opens neither the actuator’s own directory nor the policy itself', async () => {
@@ -194,7 +193,7 @@ describe('its end', () => {
     const device = join(test.directory, 'watchdog');
     writeFileSync(device, '');
     await test.start({ arguments: ['--watchdog', device] });
-    await eventually('a ping', () => readFileSync(device, 'latin1') === '\0');
+    await soon('a ping', () => readFileSync(device, 'latin1') === '\0');
     await test.kill('SIGTERM');
     expect(readFileSync(device, 'latin1')).toBe('\0V');
   });

@@ -30,6 +30,11 @@ const SANITIZED = join(root, 'native', 'build', 'kalos-actuator.sanitized');
 
 /** One that does not answer by then never will: a test that waits for no more than this says so, and does not hang. */
 const ANSWER_WITHIN_MS = patient(12_000);
+/** Of a quick one, which answers within milliseconds. */
+const QUICK_MS = 5_000;
+/** Waits for what a quick actuator does at once. */
+export const soon = <Value>(what: string, probe: () => Promise<Value | undefined> | Value | undefined): Promise<Value> =>
+  eventually(what, probe, QUICK_MS);
 
 export interface ActuatorStart {
   policy?: string;
@@ -50,11 +55,13 @@ export class TestActuator {
   errors = '';
 
   readonly #program: string;
+  readonly #withinMs: number;
 
   /** @param quick not sanitized, and in memory where the run has a directory there: what is written durably costs nothing; programs may not be run from there. */
   constructor(quick = false) {
     const parent = (quick ? MEMORY : undefined) ?? tmpdir();
     this.#program = quick ? PLAIN : SANITIZED;
+    this.#withinMs = quick ? patient(QUICK_MS) : ANSWER_WITHIN_MS;
     this.directory = mkdtempSync(join(parent, 'kalos-act-'));
     this.state = join(this.directory, 'state');
     this.socket = join(this.state, 'sock');
@@ -78,7 +85,7 @@ export class TestActuator {
       socket?.destroy();
       if (socket !== undefined) return this;
       if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended: ${this.errors}`);
-      if (performance.now() - beganMs > ANSWER_WITHIN_MS) throw new Error('it does not listen');
+      if (performance.now() - beganMs > this.#withinMs) throw new Error('it does not listen');
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
@@ -93,8 +100,8 @@ export class TestActuator {
   }
 
   async raw(): Promise<RawClient> {
-    const socket = await eventually('a connection', () => dial(this.socket));
-    const raw = new RawClient(socket);
+    const socket = await eventually('a connection', () => dial(this.socket), QUICK_MS);
+    const raw = new RawClient(socket, this.#withinMs);
     this.#raw.push(raw);
     return raw;
   }
@@ -117,7 +124,7 @@ export class TestActuator {
     const late = setTimeout(() => {
       isLate = true;
       child.kill('SIGKILL');
-    }, ANSWER_WITHIN_MS);
+    }, this.#withinMs);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;
@@ -161,12 +168,14 @@ export class RawClient {
   readonly socket: Socket;
   readonly frames: unknown[][] = [];
   closed = false;
+  readonly #withinMs: number;
   #received = Buffer.alloc(0);
   #nextId = 1;
   readonly #waiting = new Map<number, (frame: unknown[] | string) => void>();
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, withinMs: number) {
     this.socket = socket;
+    this.#withinMs = withinMs;
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => {
@@ -199,7 +208,7 @@ export class RawClient {
     const id = this.#nextId++;
     const answered = new Promise<unknown[] | string>((resolve) => {
       if (this.closed) resolve('the connection is closed');
-      const late = setTimeout(() => resolve('none came'), ANSWER_WITHIN_MS);
+      const late = setTimeout(() => resolve('none came'), this.#withinMs);
       this.#waiting.set(id, (frame) => {
         clearTimeout(late);
         resolve(frame);
