@@ -92,6 +92,21 @@ describe('a service', () => {
     expect(told().map((one) => [one[1], one.at(-1)])).toEqual([['exited', 0]]);
   });
 
+  it('leaves nothing open in the actuator as it begins, fails to and ends', async () => {
+    await begin();
+    await ask('declare', [service('web', 'exec sleep 600'), ['bad', ['/no/such'], '', [], OWN, [], 0, 0, 'TERM', 1, 4_096]]);
+    const open = (): number => readdirSync(`/proc/${test.process?.pid}/fd`).length;
+    const before = open();
+    for (let nth = 0; nth < 3; nth++) {
+      await ask('up', 'bad');
+      await ask('up', 'web');
+      expect(open()).toBe(before);
+      process.kill(Number((await sample('web'))?.[2]), 'SIGKILL');
+      await reaches('web', 'exited');
+    }
+    expect(open()).toBe(before);
+  });
+
   it('appends to its log, which is no link and no directory', async () => {
     await begin();
     await ask('declare', [service('a', 'echo more'), service('b', 'true'), service('c', 'true')]);
