@@ -1,6 +1,6 @@
 // The life of a change at the actuator: armed, applied step by step, confirmed or undone, what its record on disk holds, and what an
 // actuator after it makes of that.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -166,6 +166,58 @@ function lay(...bodies: Body[]): void {
   mkdirSync(changes(), { recursive: true });
   for (const body of bodies) writeFileSync(join(changes(), body[1]), record(body));
 }
+
+describe('where the record of a change cannot be written', () => {
+  const wrong = [4, 'a.tmp: Is a directory'];
+  const block = (): void => mkdirSync(join(changes(), 'a.tmp'));
+  const free = (): void => rmdirSync(join(changes(), 'a.tmp'));
+
+  it('it is not armed, no step of it is done, and it is not confirmed; once it can be, all goes on', async () => {
+    await begin();
+    block();
+    expect(await ask('arm', 'a', LONG_MS, [replaced('f', 'one')])).toEqual(wrong);
+    expect(await state('a')).toEqual(['unknown', 0, '']);
+    free();
+    expect(await ask('arm', 'a', LONG_MS, [replaced('f', 'one')])).toEqual(fine);
+    block();
+    expect(await ask('apply', 'a', 0)).toEqual(wrong);
+    expect([await state('a'), existsSync(at('f'))]).toEqual([['armed', 0, ''], false]);
+    free();
+    expect(await ask('apply', 'a', 0)).toEqual(fine);
+    block();
+    expect(await ask('confirm', 'a')).toEqual(wrong);
+    expect([await state('a'), readdirSync(data).sort()]).toEqual([
+      ['armed', 1, ''],
+      ['.kalos', 'f'],
+    ]);
+    free();
+    expect(await ask('confirm', 'a')).toEqual(fine);
+    expect(await state('a')).toEqual(['confirmed', 1, 'confirmed']);
+    expect(readdirSync(data)).toEqual(['f']);
+  });
+
+  it('it is undone all the same, which is told', async () => {
+    await begin();
+    await ask('arm', 'a', LONG_MS, [replaced('f', 'one')]);
+    await ask('apply', 'a', 0);
+    block();
+    expect(await ask('undo', 'a', 'the test')).toEqual(fine);
+    expect([await state('a'), readdirSync(data)]).toEqual([['undone', 1, 'the test'], []]);
+    expect(test.log()).toContain('a: a.tmp: Is a directory\n');
+    expect(read('a')[5]).toEqual([ARMED, 1]);
+  });
+});
+
+describe('an agent whose term cannot be written', () => {
+  it('is one all the same, which is told', async () => {
+    await test.start({ policy: '' });
+    mkdirSync(join(test.state, 'term.tmp'));
+    const raw = await test.raw();
+    expect(((await raw.ask('hello')).value as unknown[])[0]).toBe(1);
+    expect(test.log()).toContain('the term is not recorded: term.tmp: Is a directory\n');
+    expect(await raw.ask('beat', 0)).toMatchObject({ code: OK });
+  });
+});
 
 describe('the record of a change', () => {
   it('holds all that another actuator needs, at each step', async () => {
