@@ -1,5 +1,5 @@
 // Runs the tests as `npm test` does: measures first how much slower than two idle cores this machine is at the moment, and stretches the
-// time-outs by it; gives them a directory of their own for what they write; ends every process that they leave, also when interrupted.
+// time-outs by it; gives them a directory of their own for what they write, and one in memory; ends every process that they leave, also when interrupted.
 // With --quick only those that start no process and no large simulation. Other arguments go to the test runner. Plain JavaScript, as all that is run before it is.
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,6 +37,8 @@ async function patience() {
 // What is left behind
 
 const PLACE = /^kalos-test-(\d+)-/;
+/** Where what is written durably costs nothing. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 /** In a run's directory: the network namespaces that there were before it. */
 const BEFORE = 'namespaces';
 
@@ -61,17 +63,19 @@ function clear(place) {
 
 /** Of runs that were killed themselves. */
 function clearOthers() {
-  for (const name of readdirSync(tmpdir())) {
-    const [, pid] = PLACE.exec(name) ?? [];
-    if (pid !== undefined && !lives(pid)) clear(join(tmpdir(), name));
+  for (const parent of new Set([tmpdir(), MEMORY])) {
+    for (const name of readdirSync(parent)) {
+      const [, pid] = PLACE.exec(name) ?? [];
+      if (pid !== undefined && !lives(pid)) clear(join(parent, name));
+    }
   }
 }
 
 // The run
 
 clearOthers();
-const place = mkdtempSync(join(tmpdir(), `kalos-test-${process.pid}-`));
-chmodSync(place, 0o755); // as /tmp: some tests have other users look in
+const [place, memory] = [tmpdir(), MEMORY].map((parent) => mkdtempSync(join(parent, `kalos-test-${process.pid}-`)));
+for (const directory of [place, memory]) chmodSync(directory, 0o755); // as /tmp: some tests have other users look in
 writeFileSync(join(place, BEFORE), namespaces().join('\n'));
 const { ms, factor } = await patience();
 console.log(`kalos: the yardstick took ${Math.round(ms)} ms (${IDLE_MS} on two idle cores): time-outs times ${factor}`);
@@ -85,7 +89,13 @@ const vitest = [
 ];
 if (!existsSync(keeper)) console.log('kalos: no keeper (no C++ compiler): what an interrupted run starts is not ended');
 const [program, ...args] = existsSync(keeper) ? [keeper, ...vitest] : vitest;
-const env = { ...process.env, TMPDIR: place, KALOS_TEST_PATIENCE: String(factor), ...(isQuick && { KALOS_TESTS: 'quick' }) };
+const env = {
+  ...process.env,
+  TMPDIR: place,
+  KALOS_TEST_MEMORY: memory,
+  KALOS_TEST_PATIENCE: String(factor),
+  ...(isQuick && { KALOS_TESTS: 'quick' }),
+};
 const run = spawn(program, args, { cwd: root, stdio: 'inherit', env });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
@@ -94,5 +104,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   });
 run.once('close', (code, signal) => {
   clear(place);
+  rmSync(memory, { recursive: true, force: true });
   process.exitCode = code ?? (signal === null ? 1 : 130);
 });

@@ -1,12 +1,11 @@
 // The life of a change at the actuator: armed, applied step by step, confirmed or undone, what its record on disk holds, and what an
 // actuator after it makes of that.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, type RawClient, soon, TestActuator } from '../support/actuator.ts';
 
 const [OK, NOT_FOUND, REFUSED] = [0, 1, 3];
 const LONG_MS = 60_000;
@@ -134,7 +133,7 @@ describe('a change', () => {
     await begin();
     await ask('arm', 'left', 60, [replaced('f', 'one')]);
     agent.ask('apply', 'left', 0).catch(() => undefined);
-    await eventually('the undo', async () => ((await state('left')) as string[])[0] === 'undone');
+    await soon('the undo', async () => ((await state('left')) as string[])[0] === 'undone');
     expect((await state('left')) as unknown[]).toEqual(['undone', expect.any(Number), 'its deadline has passed']);
     expect(readdirSync(data)).toEqual([]);
     expect(test.log()).toContain('left undone: its deadline has passed');
@@ -167,6 +166,58 @@ function lay(...bodies: Body[]): void {
   mkdirSync(changes(), { recursive: true });
   for (const body of bodies) writeFileSync(join(changes(), body[1]), record(body));
 }
+
+describe('where the record of a change cannot be written', () => {
+  const wrong = [4, 'a.tmp: Is a directory'];
+  const block = (): void => mkdirSync(join(changes(), 'a.tmp'));
+  const free = (): void => rmdirSync(join(changes(), 'a.tmp'));
+
+  it('it is not armed, no step of it is done, and it is not confirmed; once it can be, all goes on', async () => {
+    await begin();
+    block();
+    expect(await ask('arm', 'a', LONG_MS, [replaced('f', 'one')])).toEqual(wrong);
+    expect(await state('a')).toEqual(['unknown', 0, '']);
+    free();
+    expect(await ask('arm', 'a', LONG_MS, [replaced('f', 'one')])).toEqual(fine);
+    block();
+    expect(await ask('apply', 'a', 0)).toEqual(wrong);
+    expect([await state('a'), existsSync(at('f'))]).toEqual([['armed', 0, ''], false]);
+    free();
+    expect(await ask('apply', 'a', 0)).toEqual(fine);
+    block();
+    expect(await ask('confirm', 'a')).toEqual(wrong);
+    expect([await state('a'), readdirSync(data).sort()]).toEqual([
+      ['armed', 1, ''],
+      ['.kalos', 'f'],
+    ]);
+    free();
+    expect(await ask('confirm', 'a')).toEqual(fine);
+    expect(await state('a')).toEqual(['confirmed', 1, 'confirmed']);
+    expect(readdirSync(data)).toEqual(['f']);
+  });
+
+  it('it is undone all the same, which is told', async () => {
+    await begin();
+    await ask('arm', 'a', LONG_MS, [replaced('f', 'one')]);
+    await ask('apply', 'a', 0);
+    block();
+    expect(await ask('undo', 'a', 'the test')).toEqual(fine);
+    expect([await state('a'), readdirSync(data)]).toEqual([['undone', 1, 'the test'], []]);
+    expect(test.log()).toContain('a: a.tmp: Is a directory\n');
+    expect(read('a')[5]).toEqual([ARMED, 1]);
+  });
+});
+
+describe('an agent whose term cannot be written', () => {
+  it('is one all the same, which is told', async () => {
+    await test.start({ policy: '' });
+    mkdirSync(join(test.state, 'term.tmp'));
+    const raw = await test.raw();
+    expect(((await raw.ask('hello')).value as unknown[])[0]).toBe(1);
+    expect(test.log()).toContain('the term is not recorded: term.tmp: Is a directory\n');
+    expect(await raw.ask('beat', 0)).toMatchObject({ code: OK });
+  });
+});
 
 describe('the record of a change', () => {
   it('holds all that another actuator needs, at each step', async () => {
@@ -204,7 +255,7 @@ describe('the record of a change', () => {
     body[3] = 1; // long ago
     lay(body);
     await begin();
-    await eventually('the undo', async () => ((await state('open')) as string[])[0] === 'undone');
+    await soon('the undo', async () => ((await state('open')) as string[])[0] === 'undone');
     expect(readdirSync(data)).toEqual(['f']);
     expect(readFileSync(at('f'), 'utf8')).toBe('before');
   });
@@ -219,7 +270,7 @@ describe('the record of a change', () => {
     body[5] = [CONFIRMED, 1];
     lay(body);
     await begin();
-    await eventually('it to be let go of', () => !existsSync(at('.kalos')));
+    await soon('it to be let go of', () => !existsSync(at('.kalos')));
     expect(readFileSync(join(test.state, 'archive', 'a-0'), 'utf8')).toBe('before');
   });
 
@@ -235,7 +286,7 @@ describe('the record of a change', () => {
     body[2] = 'another';
     lay(body);
     await begin();
-    await eventually('the undo', async () => ((await state('a')) as string[])[0] !== 'armed');
+    await soon('the undo', async () => ((await state('a')) as string[])[0] !== 'armed');
     expect(await state('a')).toEqual(['undone', 2, 'after a reboot']);
     expect(((await agent.ask('services')).value as unknown[][])[0]?.slice(0, 2)).toEqual(['slow', 'stopped']);
     expect(readFileSync(at('f'), 'utf8')).toBe('before');

@@ -314,6 +314,34 @@ describe('a file that is rotated', () => {
     expect(await undo(id)).toEqual([OK, '']);
     expect(names()).toEqual({ log: '', 'log.1': 'now' });
   });
+
+  it('has all that was written since put after it, whatever its size, in the file that it was', async () => {
+    const [old, since] = ['o'.repeat(100_000), 's'.repeat(3 * 65_536 + 5)];
+    put('log', old);
+    const { ino } = statSync(at('log'));
+    const [id] = await doing(['file.rotate', at('log'), 1], ['file.unrotate', at('log'), 1]);
+    writeFileSync(at('log'), since);
+    expect(await undo(id)).toEqual([OK, '']);
+    expect(text('log')).toBe(old + since);
+    expect([statSync(at('log')).ino, aside()]).toEqual([ino, []]);
+  });
+
+  it('takes nothing over from what is no file, and puts nothing into one that has another name', async () => {
+    for (const spoil of [() => mkdirSync(at('log')), () => symlinkSync('/etc/hostname', at('log')), () => undefined]) {
+      put('log', 'now');
+      const [id] = await doing(['file.rotate', at('log'), 1], ['file.unrotate', at('log'), 1]);
+      unlinkSync(at('log'));
+      spoil();
+      expect([(await undo(id))[0], names()]).toEqual([OK, { log: 'now' }]);
+      rmSync(join(top, '.kalos'), { recursive: true, force: true });
+    }
+    put('log', 'now');
+    const [id] = await doing(['file.rotate', at('log'), 1], ['file.unrotate', at('log'), 1]);
+    writeFileSync(at('log'), 'since');
+    linkSync(at('log.1'), at('other'));
+    await failing(id);
+    expect([text('other'), text('log')]).toEqual(['now', 'now']);
+  });
 });
 
 describe('files that are hidden', () => {
@@ -341,6 +369,15 @@ describe('files that are hidden', () => {
     put('c', 'c');
     expect(await said(['files.hide', data, ['b', 'c']])).toEqual([REFUSED, `${at('b')}: not a regular file`]);
     expect(readdirSync(data).sort()).toEqual(['b', 'c']);
+  });
+
+  it('are let go of as they are by a confirmed change, and those of others stay', async () => {
+    put('a', 'a');
+    put('.kalos-other-0-0', 'of another');
+    const [id] = await doing(['files.hide', data, ['a']], ['files.show', data, ['a']]);
+    put('a', 'anew');
+    await confirm(id);
+    expect([readdirSync(data).sort(), text('a')]).toEqual([['.kalos-other-0-0', 'a'], 'anew']);
   });
 });
 

@@ -4,8 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, type RawClient, soon, TestActuator } from '../support/actuator.ts';
 
 const ROOT = process.getuid?.() === 0;
 const OWN = userInfo().username;
@@ -30,7 +29,7 @@ describe('a service', () => {
     spec.splice(0, 6, 'run', ['sh', '-c', script], '/usr', ['A=1=2', 'B=', '=c', 'none'], OWN, [['nofile', 99]]);
     await agent.ask('declare', [spec]);
     expect(await agent.ask('up', 'run')).toMatchObject({ code: 0, message: '' });
-    const over = await eventually('its end', async () => (await sample('run'))?.[1] === 'exited' && sample('run'));
+    const over = await soon('its end', async () => (await sample('run'))?.[1] === 'exited' && sample('run'));
     expect(over).toEqual(['run', 'exited', 0, 0, 7, 0, 1, expect.any(Number), 0]);
     const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
     expect(logOf('run')).toBe(`/usr\n1=2||${path}|${userInfo().homedir}|C.UTF-8\n99\n`);
@@ -54,7 +53,7 @@ describe('a service', () => {
     const script = 'id -u; id -g; id -G; pwd; echo "$HOME|$USER"; grep NoNewPrivs /proc/self/status; exec sleep 600';
     await agent.ask('declare', [[...FIELDS.slice(0, 1), ['sh', '-c', script], '', [], '', ...FIELDS.slice(5)]]);
     expect(await agent.ask('up', 'web')).toMatchObject({ code: 0 });
-    const said = await eventually('what it says', () => logOf('web').includes('NoNewPrivs') && logOf('web'));
+    const said = await soon('what it says', () => logOf('web').includes('NoNewPrivs') && logOf('web'));
     const users = decodeCbor(readFileSync(join(test.state, 'services', 'users'))) as [string, number][];
     expect(users).toEqual([['web', expect.any(Number)]]);
     let hash = 2_166_136_261; // FNV-1a

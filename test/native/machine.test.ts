@@ -5,9 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
+import { buildPlain, type RawClient, soon, TestActuator } from '../support/actuator.ts';
 import { freePort } from '../support/agents.ts';
-import { eventually } from '../support/clock.ts';
 
 const [OK, NOT_FOUND, GONE, REFUSED] = [0, 1, 2, 3];
 const LONG_MS = 60_000;
@@ -57,7 +56,7 @@ async function settings(pid: number): Promise<[unknown, unknown, unknown, Map<st
 describe('a process', () => {
   it('is read with its name, its user, what it is given, and its limits', async () => {
     const [pid, ticks] = await started('sh', '-c', 'ulimit -n 77; ulimit -c 0; exec sleep 600');
-    await eventually('the program', () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
+    await soon('the program', () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
     const value = (await read('process.read', pid)) as unknown[];
     expect(value.slice(0, 4)).toEqual([pid, ticks, 'sleep', process.getuid?.()]);
     expect(value.length).toBe(14);
@@ -88,22 +87,22 @@ describe('a process', () => {
   it.each(['TERM', 'KILL', 'HUP', 'INT', 'USR1', 'USR2', 'QUIT'])('is sent SIG%s', async (signal) => {
     const [pid, ticks] = await started();
     expect(await done('process.signal', pid, ticks, signal)).toEqual([OK, '']);
-    await eventually('its end', () => children.at(-1)?.signalCode === `SIG${signal}`);
+    await soon('its end', () => children.at(-1)?.signalCode === `SIG${signal}`);
   });
 
   it('is stopped and goes on', async () => {
     const [pid, ticks] = await started();
     expect(await done('process.signal', pid, ticks, 'STOP')).toEqual([OK, '']);
-    await eventually('it to be stopped', () => statOf(pid)[0] === 'T');
+    await soon('it to be stopped', () => statOf(pid)[0] === 'T');
     expect(await done('process.signal', pid, ticks, 'CONT')).toEqual([OK, '']);
-    await eventually('it to go on', () => statOf(pid)[0] === 'S');
+    await soon('it to go on', () => statOf(pid)[0] === 'S');
   });
 
   it('that does not go when it is asked is killed after its grace', async () => {
     const [pid, ticks] = await started('sh', '-c', 'trap "" TERM; exec sleep 600');
-    await eventually('the program', () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
+    await soon('the program', () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
     expect(await done('process.end', pid, ticks, 60)).toEqual([OK, '']);
-    await eventually('its end', () => children.at(-1)?.signalCode === 'SIGKILL');
+    await soon('its end', () => children.at(-1)?.signalCode === 'SIGKILL');
   });
 
   it('is given a priority within what there is', async () => {
@@ -156,7 +155,7 @@ describe('a process', () => {
 
   it('that ended before is none to be set', async () => {
     const [pid, ticks] = await started('true', 'x');
-    await eventually('its end', () => children.at(-1)?.exitCode === 0);
+    await soon('its end', () => children.at(-1)?.exitCode === 0);
     for (const primitive of [
       ['process.nice', pid, ticks, 1],
       ['process.ioprio', pid, ticks, 2, 1],

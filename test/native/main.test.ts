@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildPlain, runActuator, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, runActuator, soon, TestActuator } from '../support/actuator.ts';
 
 const REFUSED = 3;
 let test: TestActuator;
@@ -53,7 +52,7 @@ describe('an option', () => {
     const link = test.socket;
     mkdirSync(test.state);
     const started = test.start({ arguments: ['--socket', socket, '--policy', policy] });
-    await eventually('the socket', () => existsSync(socket));
+    await soon('the socket', () => existsSync(socket));
     const other = new TestActuator(true);
     Object.assign(other, { socket });
     const hello = await (await other.raw()).ask('hello');
@@ -129,7 +128,7 @@ describe('its policy', () => {
   const remove = ['file.remove', '/srv/a/f'];
   const allowed = async (): Promise<boolean> => (await (await test.raw()).ask('try', [[remove, []]])).code !== REFUSED;
   const good = (): string => join(test.state, 'policy.good');
-  const told = (count: number) => eventually('it to be said', () => test.log().split('policy not taken').length === count + 1);
+  const told = (count: number) => soon('it to be said', () => test.log().split('policy not taken').length === count + 1);
 
   it('that is good is kept; one that is not leaves the last good one in force, over a restart too', async () => {
     await test.start({ policy: 'allow path /srv/a\n' });
@@ -138,7 +137,7 @@ describe('its policy', () => {
     test.process?.kill('SIGHUP');
     await told(1);
     expect(test.log()).toContain('; the last good one holds');
-    await eventually('its own words', () => test.errors.includes('policy not taken: '));
+    await soon('its own words', () => test.errors.includes('policy not taken: '));
     expect([await allowed(), readFileSync(good(), 'utf8')]).toEqual([true, 'allow path /srv/a\n']);
     await test.kill();
     await test.start();
@@ -146,7 +145,7 @@ describe('its policy', () => {
     expect(await allowed()).toBe(true);
     unlinkSync(test.policyFile);
     test.process?.kill('SIGHUP');
-    await eventually('it to be gone', () => !existsSync(good()));
+    await soon('it to be gone', () => !existsSync(good()));
     expect(await allowed()).toBe(false);
   });
 
@@ -156,7 +155,7 @@ describe('its policy', () => {
     expect(existsSync(good())).toBe(false);
     writeFileSync(test.policyFile, 'allow path /srv/a\n');
     test.process?.kill('SIGHUP');
-    await eventually('the policy', allowed);
+    await soon('the policy', allowed);
   });
 
   it('opens neither the actuator’s own directory nor the policy itself', async () => {
@@ -194,7 +193,7 @@ describe('its end', () => {
     const device = join(test.directory, 'watchdog');
     writeFileSync(device, '');
     await test.start({ arguments: ['--watchdog', device] });
-    await eventually('a ping', () => readFileSync(device, 'latin1') === '\0');
+    await soon('a ping', () => readFileSync(device, 'latin1') === '\0');
     await test.kill('SIGTERM');
     expect(readFileSync(device, 'latin1')).toBe('\0V');
   });
@@ -231,5 +230,63 @@ describe('an agent that it starts (--init)', () => {
 
   it('knows its socket, in a session of its own', () => {
     expect(init('echo "$KALOS_ACTUATOR $$ $(ps -o sid= -p $$)"').said).toMatch(new RegExp(`^${test.socket} (\\d+) +\\1\n$`));
+  });
+
+  const said = (): string => join(test.directory, 'said');
+  const words = (): string => (existsSync(said()) ? readFileSync(said(), 'utf8') : '');
+  const GOES_ON = 'echo ready; while :; do sleep 0.01; done';
+  const start = (script: string, under: string[] = []) =>
+    test.start({ under, arguments: ['--init', '--', 'sh', '-c', `exec > ${said()}; ${script}`] });
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
+    'is sent %s as it is, once, and ends before the services and the actuator',
+    async (signal) => {
+      const name = signal.slice(3);
+      const log = join(test.state, 'actuator.log');
+      await start(`trap "echo ${name}; cat ${log}; exit 9" ${name}; ${GOES_ON}`);
+      await soon('the agent', () => words() === 'ready\n');
+      await test.kill(signal);
+      expect(test.process?.exitCode).toBe(0);
+      const [first, second, ...lines] = words().trimEnd().split('\n');
+      expect([first, second, lines.map((line) => line.slice(21)).at(-1)]).toEqual(['ready', name, 'shutting down']);
+      expect(test.log()).toMatch(/shutting down\n\S+ ended\n$/);
+      expect(test.log()).not.toContain('the agent ended');
+    },
+  );
+
+  it('is sent SIGHUP where the policy is to be read again', async () => {
+    await start(`trap "echo again" HUP; ${GOES_ON}`);
+    await soon('the agent', () => words() === 'ready\n');
+    writeFileSync(test.policyFile, 'allow net\n', { mode: 0o600 });
+    test.process?.kill('SIGHUP');
+    await soon('it to be told', () => words() === 'ready\nagain\n');
+    expect(((await (await test.raw()).ask('hello')).value as unknown[][])[3]).toContain('net');
+  });
+
+  it('starts with all signals as they come, and what systemd says to its parent is not for it', async () => {
+    const systemd = ['env', 'NOTIFY_SOCKET=/no/such', 'WATCHDOG_USEC=60000000', 'WATCHDOG_PID=1'];
+    await start(`grep -E "SigBlk|SigIgn" /proc/self/status; env | grep -E "NOTIFY|WATCHDOG"; ${GOES_ON}`, systemd);
+    await soon('the agent', () => words().endsWith('ready\n'));
+    const ignored = /SigIgn:\s*(\w+)/.exec(words())?.[1] ?? '';
+    expect(words()).toMatch(/^SigBlk:\s*0{16}\nSigIgn:\s*\w{16}\nready\n$/);
+    expect(Number.parseInt(ignored, 16) & (1 << 12)).toBe(0); // SIGPIPE
+  });
+
+  it('leaves orphans to the actuator, which takes no notice of their end', async () => {
+    await start(`sh -c "sleep 0.05 & exec true"; ${GOES_ON}`);
+    await soon('the agent', () => words() === 'ready\n');
+    const pid = String(test.process?.pid);
+    const children = (): number => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').length;
+    await soon('the orphan to be reaped', () => children() === 1);
+    await (await test.raw()).ask('services');
+    expect(test.log()).not.toContain('the agent ended');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is the user that it is to be, of that one’s groups only', () => {
+    const state = ['--state', test.state, '--agent', 'nobody'];
+    const { code, said: text } = runActuator(...state, '--init', '--', 'sh', '-c', 'id -un; id -G; echo "$HOME|$USER"');
+    const [, , , gid, , home] = (/^nobody:.*$/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[0] ?? '').split(':');
+    expect([code, text]).toEqual([0, `nobody\n${gid}\n${home}|nobody\n`]);
+    expect(statSync(test.state).uid).toBe(0);
   });
 });

@@ -5,8 +5,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, type RawClient, soon, TestActuator } from '../support/actuator.ts';
 
 const [OK, NOT_FOUND, GONE, REFUSED] = [0, 1, 2, 3];
 const LONG_MS = 60_000;
@@ -232,7 +231,7 @@ describe('what is done', () => {
     await agent.ask('arm', 'echo', LONG_MS, [[['spawn', '', ['/bin/echo', 'a', 'b'], 5_000], ['spawn.end']]]);
     expect(await agent.ask('apply', 'echo', 0)).toMatchObject({ code: OK });
     const log = join(test.state, 'services', 'spawn.echo-0.log');
-    await eventually('what it says', () => existsSync(log) && readFileSync(log, 'utf8') === 'a b\n');
+    await soon('what it says', () => existsSync(log) && readFileSync(log, 'utf8') === 'a b\n');
     expect(await agent.ask('undo', 'echo', 'enough')).toMatchObject({ code: OK, message: '' });
     expect(await done(['spawn.end'])).toEqual([OK, '']); // of a key that never was
   });
@@ -245,7 +244,7 @@ describe('a program that is spawned', () => {
     const state = async () =>
       ((await agent.ask('services')).value as unknown[][]).find(([name]) => name === 'spawn.brief-0')?.[1];
     expect(await state()).toBe('running');
-    await eventually('its end', async () => (await state()) === 'stopped');
+    await soon('its end', async () => (await state()) === 'stopped');
   });
 });
 

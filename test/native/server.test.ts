@@ -4,8 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { buildPlain, type RawClient, TestActuator } from '../support/actuator.ts';
-import { eventually } from '../support/clock.ts';
+import { buildPlain, type RawClient, soon, TestActuator } from '../support/actuator.ts';
 
 const [OK, NOT_FOUND, GONE, REFUSED, FAILED] = [0, 1, 2, 3, 4];
 const MAX_FRAME_BYTES = 1 << 20;
@@ -66,11 +65,11 @@ describe('a frame', () => {
       raw.socket.write(Buffer.from([byte]));
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await eventually('the answer', () => raw.frames.length === 1);
+    await soon('the answer', () => raw.frames.length === 1);
     raw.socket.write(Buffer.concat([frame(8), frame(9), frame(10).subarray(0, 5)]));
-    await eventually('the answers', () => raw.frames.length === 3);
+    await soon('the answers', () => raw.frames.length === 3);
     raw.socket.write(frame(10).subarray(5));
-    await eventually('the last one', () => raw.frames.length === 4);
+    await soon('the last one', () => raw.frames.length === 4);
     const none = encodeCbor([]);
     expect(raw.frames).toEqual([7, 8, 9, 10].map((id) => [1, id, OK, '', none]));
   });
@@ -78,7 +77,7 @@ describe('a frame', () => {
   it.each([1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1])('is answered under its id: %i', async (id) => {
     const raw = await open();
     raw.send(encodeCbor([1, id, 'x']));
-    await eventually('the answer', () => raw.frames.length === 1);
+    await soon('the answer', () => raw.frames.length === 1);
     expect(raw.frames[0]).toEqual([1, id, REFUSED, NO_OPERATION, new Uint8Array()]);
   });
 
@@ -88,7 +87,7 @@ describe('a frame', () => {
     const body = encodeCbor([1, 1, text]);
     expect(body.length).toBe(MAX_FRAME_BYTES);
     most.send(body);
-    await eventually('the answer', () => most.frames.length === 1);
+    await soon('the answer', () => most.frames.length === 1);
     expect(most.frames[0]?.slice(1, 3)).toEqual([1, REFUSED]);
     for (const [length, said] of [
       [0, '0'],
@@ -96,7 +95,7 @@ describe('a frame', () => {
     ] as const) {
       const raw = await open();
       raw.send(new Uint8Array(), length);
-      await eventually('the connection to be closed', () => raw.closed);
+      await soon('the connection to be closed', () => raw.closed);
       expect(lastLine()).toBe(`connection of pid ${process.pid} closed: a frame of ${said} bytes; at most 1 MiB`);
     }
   });
@@ -116,7 +115,7 @@ describe('a frame', () => {
     ] as const) {
       const raw = await open();
       raw.send(body);
-      await eventually('the connection to be closed', () => raw.closed);
+      await soon('the connection to be closed', () => raw.closed);
       expect(lastLine()).toBe(`connection of pid ${process.pid} closed: not a request: ${why}`);
     }
   });
@@ -127,7 +126,7 @@ describe('a frame', () => {
     raw.socket.pause();
     const id = encodeCbor([1, 1, 'read', ['file.read', join(data, 'large')]]);
     for (let nth = 0; nth < 16; nth++) raw.send(id);
-    await eventually('it to be told', () => lastLine().endsWith('closed: it does not read its answers'));
+    await soon('it to be told', () => lastLine().endsWith('closed: it does not read its answers'));
     expect((await (await open()).ask('services')).code).toBe(OK);
   });
 });
@@ -253,14 +252,14 @@ describe('an agent', () => {
     const raw = await agent();
     expect(await asker.ask('try', steps)).toMatchObject({ code: REFUSED, message: `pid ${pid}: it is protected` });
     raw.socket.destroy();
-    await eventually('it to be gone', async () => (await asker.ask('try', steps)).code === OK);
+    await soon('it to be gone', async () => (await asker.ask('try', steps)).code === OK);
   });
 
   it('is told of its services, and it alone', async () => {
     const [raw, other] = [await agent(), await open()];
     await raw.ask('declare', [service('brief', 'exit 3')]);
     await raw.ask('up', 'brief');
-    await eventually('its end', () => raw.frames.some((frame) => frame[1] === 0 && frame[4] === 1));
+    await soon('its end', () => raw.frames.some((frame) => frame[1] === 0 && frame[4] === 1));
     const told = raw.frames.filter(([, id]) => id === 0);
     expect(told.at(-1)).toEqual([1, 0, 'service', ['brief', 'exited', 0, 0, 3, 0, 1, expect.any(Number), 0], 1]);
     expect(told[0]).toEqual([
@@ -282,7 +281,7 @@ describe('an agent', () => {
     await new Promise((resolve) => setTimeout(resolve, 2));
     await others[0]?.ask('services');
     const last = await open();
-    await eventually('one to be let go', () => others[1]?.closed);
+    await soon('one to be let go', () => others[1]?.closed);
     expect([raw, last, ...others].filter(({ closed }) => closed)).toEqual([others[1]]);
     expect(await last.ask('services')).toMatchObject({ code: OK });
     expect(await raw.ask('beat', 0)).toMatchObject({ code: OK });

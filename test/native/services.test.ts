@@ -5,11 +5,22 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ActuatorClient } from '../../node/action/adapters/actuator-client.ts';
 import type { ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+
+<<<<<<< HEAD
+
 import { buildSanitized, type RawClient, TestActuator } from '../support/actuator.ts';
+
+=======
+
+import type { ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
+import { buildSanitized, TestActuator } from '../support/actuator.ts';
+
+>>>>>>> mu-native
+
 import { freePort } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
 import { patient } from '../support/patience.ts';
@@ -473,87 +484,5 @@ describe('two actuators', () => {
     expect(await run('--check-policy', test.policyFile)).toEqual([1, expect.stringContaining('line 1: too many words')]);
     writeFileSync(test.policyFile, '# fine\nallow path /srv/x\n');
     expect(await run('--check-policy', test.policyFile)).toEqual([0, expect.stringContaining('good')]);
-  });
-});
-
-describe('a declaration', () => {
-  const test = new TestActuator(true);
-  let agent: RawClient;
-  beforeAll(async () => {
-    await test.start({ policy: '' });
-    agent = await test.agent();
-  });
-  afterAll(() => test.stop());
-  const FIELDS = ['web', ['sleep', '600'], '', [], '', [], 0, 0, 'TERM', 5_000, 1 << 20, 1] as const;
-  const but = (at: number, value: unknown): unknown[] => FIELDS.map((field, nth) => (nth === at ? value : field));
-  const lists = (count: number): string[] => Array.from({ length: count }, () => 'A=b');
-  const NO_LIST = 'a service is a list of eleven or twelve fields';
-  const KIND = 'a field of a service is of the wrong kind';
-  const NUMBER = 'web: a number or a signal that cannot be';
-  const COMMAND = 'web: a command is 1 to 256 arguments';
-  const ENVIRONMENT = 'web: the environment is a list of KEY=value';
-
-  it.each<[unknown, string]>([
-    ['x', NO_LIST],
-    [FIELDS.slice(0, 10), NO_LIST],
-    [[...FIELDS, 0], NO_LIST],
-    ...[1, 'x', 1, 'x', 1, 'x', 'x', 'x', 1, 'x', 'x', 'x'].map((wrong, nth): [unknown, string] => [but(nth, wrong), KIND]),
-    [but(0, ''), 'a service needs a plain name'],
-    [but(0, 'a:b'), 'a service needs a plain name'],
-    [but(0, '-a'), 'a service needs a plain name'],
-    [but(1, []), COMMAND],
-    [but(1, ['']), COMMAND],
-    [but(1, ['a', 1]), COMMAND],
-    [but(1, lists(257)), COMMAND],
-    [but(3, lists(257)), ENVIRONMENT],
-    [but(3, [1]), ENVIRONMENT],
-    [but(5, [['none', 1]]), 'web: not a limit'],
-    [but(5, [['nofile', -1]]), 'web: not a limit'],
-    [but(5, [['nofile']]), 'web: not a limit'],
-    [but(5, [['nofile', 'x']]), 'web: not a limit'],
-    [but(5, [1]), 'web: not a limit'],
-    [
-      but(
-        5,
-        Array.from({ length: 257 }, () => ['nofile', 1]),
-      ),
-      'web: too many limits',
-    ],
-    [but(6, -1), NUMBER],
-    [but(7, -1), NUMBER],
-    [but(8, 'WINCH'), NUMBER],
-    [but(9, -1), NUMBER],
-    [but(9, 600_001), NUMBER],
-    [but(10, 4_095), NUMBER],
-    [but(1, ['a', 'x'.repeat(131_070)]), 'web: its command, environment and directory are 131073 bytes, at most 131072'],
-  ])('%j is refused: %s', async (spec, message) => {
-    expect(await agent.ask('declare', [['web2', ...FIELDS.slice(1)], spec])).toMatchObject({ code: 3, message });
-    expect(await agent.ask('up', 'web2')).toMatchObject({ code: 1, message: 'no service web2' });
-  });
-
-  it.each<[unknown[]]>([
-    [[...FIELDS]],
-    [FIELDS.slice(0, 11)],
-    [but(1, lists(256))],
-    [but(3, lists(256))],
-    [
-      but(
-        5,
-        Array.from({ length: 256 }, () => ['nofile', 64]),
-      ),
-    ],
-    [but(5, [['nofile', 0]])],
-    [but(9, 600_000)],
-    [but(9, 0)],
-    [but(10, 4_096)],
-    [but(1, ['a', 'x'.repeat(131_069)])],
-  ])('%j is taken', async (spec) => {
-    expect(await agent.ask('declare', [spec])).toMatchObject({ code: 0, message: '' });
-  });
-
-  it('is of at most 256 services', async () => {
-    const named = (count: number): unknown[] => Array.from({ length: count }, (_, nth) => but(0, `s${nth}`));
-    expect(await agent.ask('declare', named(257))).toMatchObject({ code: 3, message: 'at most 256 services' });
-    expect(await agent.ask('declare', named(256))).toMatchObject({ code: 0 });
   });
 });

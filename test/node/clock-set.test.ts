@@ -31,8 +31,12 @@ const swarm = new RealSwarm({
   NO_FAKE_STAT: '1',
   TZ: 'Europe/Berlin',
 });
+/** Named after the process that loads libfaketime first: a shell that becomes the agent, so that nothing of it is left to remove them. */
+const shared = (pid: number | undefined): string[] => [`/dev/shm/faketime_shm_${pid}`, `/dev/shm/sem.faketime_sem_${pid}`];
+let agentPid: number | undefined;
 afterAll(async () => {
   await swarm.stop();
+  for (const path of shared(agentPid)) rmSync(path, { force: true });
   rmSync(place, { recursive: true, force: true });
 });
 
@@ -60,6 +64,7 @@ describe.skipIf(LIBRARY === undefined)('an agent whose wall clock is set (libfak
     writeFileSync(join(state, 'actuator.policy'), `allow path ${data}\n`, { mode: 0o600 });
     writeFileSync(log, '');
     const agent = await swarm.start('clocked', CONFIG, undefined, state);
+    agentPid = agent.process.pid;
     const running = async (name: string) =>
       (await swarm.rows(agent, `select pid, starts, age_ms from services where name = '${name}' and state = 'running'`))[0];
     const alerts = (condition: string) =>

@@ -1,7 +1,7 @@
 // A real actuator for tests: the sanitized build, in a directory of its own, ended afterwards; and a raw client that can
 // say what no honest one would.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,13 +22,19 @@ export const buildSanitized = (): void => build('--sanitize');
 export const buildPlain = (): void => build();
 
 export const FUZZER = join(root, 'native', 'build', 'fuzz');
-const MEMORY = '/dev/shm';
+/** Removed by who runs the tests, also where they are interrupted. */
+const MEMORY = process.env.KALOS_TEST_MEMORY;
 /** As it is installed: a child of it costs a tenth of one that is sanitized. */
 const PLAIN = join(root, 'native', 'build', 'kalos-actuator');
 const SANITIZED = join(root, 'native', 'build', 'kalos-actuator.sanitized');
 
 /** One that does not answer by then never will: a test that waits for no more than this says so, and does not hang. */
 const ANSWER_WITHIN_MS = patient(12_000);
+/** Of a quick one, which answers within milliseconds. */
+const QUICK_MS = 5_000;
+/** Waits for what a quick actuator does at once. */
+export const soon = <Value>(what: string, probe: () => Promise<Value | undefined> | Value | undefined): Promise<Value> =>
+  eventually(what, probe, QUICK_MS);
 
 export interface ActuatorStart {
   policy?: string;
@@ -49,11 +55,13 @@ export class TestActuator {
   errors = '';
 
   readonly #program: string;
+  readonly #withinMs: number;
 
-  /** @param quick not sanitized, and in memory, where what is written durably costs nothing; programs may not be run from there. */
+  /** @param quick not sanitized, and in memory where the run has a directory there: what is written durably costs nothing; programs may not be run from there. */
   constructor(quick = false) {
-    const parent = quick && existsSync(MEMORY) ? MEMORY : tmpdir();
+    const parent = (quick ? MEMORY : undefined) ?? tmpdir();
     this.#program = quick ? PLAIN : SANITIZED;
+    this.#withinMs = quick ? patient(QUICK_MS) : ANSWER_WITHIN_MS;
     this.directory = mkdtempSync(join(parent, 'kalos-act-'));
     this.state = join(this.directory, 'state');
     this.socket = join(this.state, 'sock');
@@ -77,7 +85,7 @@ export class TestActuator {
       socket?.destroy();
       if (socket !== undefined) return this;
       if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended: ${this.errors}`);
-      if (performance.now() - beganMs > ANSWER_WITHIN_MS) throw new Error('it does not listen');
+      if (performance.now() - beganMs > this.#withinMs) throw new Error('it does not listen');
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
@@ -92,8 +100,8 @@ export class TestActuator {
   }
 
   async raw(): Promise<RawClient> {
-    const socket = await eventually('a connection', () => dial(this.socket));
-    const raw = new RawClient(socket);
+    const socket = await eventually('a connection', () => dial(this.socket), QUICK_MS);
+    const raw = new RawClient(socket, this.#withinMs);
     this.#raw.push(raw);
     return raw;
   }
@@ -116,7 +124,7 @@ export class TestActuator {
     const late = setTimeout(() => {
       isLate = true;
       child.kill('SIGKILL');
-    }, ANSWER_WITHIN_MS);
+    }, this.#withinMs);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;
@@ -160,12 +168,14 @@ export class RawClient {
   readonly socket: Socket;
   readonly frames: unknown[][] = [];
   closed = false;
+  readonly #withinMs: number;
   #received = Buffer.alloc(0);
   #nextId = 1;
   readonly #waiting = new Map<number, (frame: unknown[] | string) => void>();
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, withinMs: number) {
     this.socket = socket;
+    this.#withinMs = withinMs;
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => {
@@ -198,7 +208,7 @@ export class RawClient {
     const id = this.#nextId++;
     const answered = new Promise<unknown[] | string>((resolve) => {
       if (this.closed) resolve('the connection is closed');
-      const late = setTimeout(() => resolve('none came'), ANSWER_WITHIN_MS);
+      const late = setTimeout(() => resolve('none came'), this.#withinMs);
       this.#waiting.set(id, (frame) => {
         clearTimeout(late);
         resolve(frame);

@@ -23,10 +23,13 @@ export const ROOT = join(import.meta.dirname, '..', '..', '..');
 const BUILT = join('native', 'build');
 const KEEPER = join(ROOT, BUILT, 'keeper');
 const LOOK_EVERY_MS = 20;
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** Below it is all that a run of the bench writes, temporary directories of the tests included. */
 export class Workshop {
   readonly directory = mkdtempSync(join(tmpdir(), 'km-'));
+  /** As of `npm test`, whose next run removes it where this one could not. */
+  readonly memory = mkdtempSync(join(MEMORY, `kalos-test-${process.pid}-`));
   readonly sources: Sources;
   readonly #lanes = new Set<Lane>();
   readonly #end = (): void => this.close();
@@ -35,7 +38,7 @@ export class Workshop {
   constructor() {
     process.once('exit', this.#end).once('SIGINT', this.#interrupt).once('SIGTERM', this.#interrupt);
     execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-native.mjs'), '--sanitize'], { stdio: 'inherit' });
-    chmodSync(this.directory, 0o755); // some tests run programs as nobody
+    for (const directory of [this.directory, this.memory]) chmodSync(directory, 0o755); // some tests run programs as nobody
     this.sources = new Sources(this.#snapshot());
   }
 
@@ -43,7 +46,7 @@ export class Workshop {
     process.off('exit', this.#end).off('SIGINT', this.#interrupt).off('SIGTERM', this.#interrupt);
     for (const lane of this.#lanes) lane.kill();
     // What a killed agent wrote last may come in between.
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+    for (const directory of [this.directory, this.memory]) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** What git knows of the working tree, what is new there, and what was built of it. */
@@ -75,7 +78,7 @@ export class Workshop {
     mkdirSync(temporary, { recursive: true });
     // What lies beside the checkout does not lie beside its copies.
     const data = process.env.KALOS_DATA ?? join(ROOT, '..', 'shared', 'data');
-    const own = { TMPDIR: temporary, KALOS_DATA: data };
+    const own = { TMPDIR: temporary, KALOS_TEST_MEMORY: this.memory, KALOS_DATA: data };
     const lane = new Lane(copy, { ...setup?.environment, ...own }, setup?.file);
     this.#lanes.add(lane);
     return lane;
