@@ -10,16 +10,7 @@ import type { ActuatorClient } from '../../node/action/adapters/actuator-client.
 import type { ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
-<<<<<<< HEAD
-
-import { buildSanitized, type RawClient, TestActuator } from '../support/actuator.ts';
-
-=======
-
-import type { ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
-
->>>>>>> mu-native
 
 import { freePort } from '../support/agents.ts';
 import { eventually } from '../support/clock.ts';
