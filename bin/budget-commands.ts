@@ -5,7 +5,7 @@ import type { Format } from '../node/cli/output.ts';
 import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 
 const load = () => import('../node/cli/budgets.ts');
-const MOST_CHANGES = 500;
+const MAX_CHANGES = 500;
 const why = (): Option => new Option('--reason <text>', 'why, for the others and the log').default('by hand');
 const each = (): Option => new Option('--each', 'each machine that has none of its own').default(false);
 
@@ -16,7 +16,7 @@ export function addBudgetCommands(program: Command): void {
     .description('set it for one machine, or with --each; beyond it a person is told, and decides')
     .argument('[node]', 'see: kalos members')
     .addOption(each())
-    .requiredOption('--changes <n>', 'how many; 0 for none', integer(0, MOST_CHANGES))
+    .requiredOption('--changes <n>', 'how many; 0 for none', integer(0, MAX_CHANGES))
     .addOption(span('--within <time>', 'in how long', { least: MINUTE_MS, most: 30 * DAY_MS, bare: MINUTE_MS, default: HOUR_MS }))
     .addOption(why())
     .addOption(directory())

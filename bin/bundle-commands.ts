@@ -6,7 +6,7 @@ import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './opt
 
 const load = () => import('../node/cli/bundle.ts');
 const SOAK = { least: 5_000, most: DAY_MS, default: MINUTE_MS };
-const MOST_FINDINGS = 1_000;
+const MAX_FINDINGS = 1_000;
 
 export function addBundleCommands(policy: Command): void {
   policy
@@ -18,7 +18,7 @@ export function addBundleCommands(policy: Command): void {
     .option(
       '--findings <n>',
       'what they may find on a machine meanwhile; more, and they are taken back',
-      integer(0, MOST_FINDINGS),
+      integer(0, MAX_FINDINGS),
       0,
     )
     .option('--no-wait', 'do not wait until they are in force, or taken back')

@@ -12,8 +12,8 @@ import { rootKey } from './swarm-commands.ts';
 const load = () => import('../node/cli/order.ts');
 const MAX_SHOWN = 256;
 const MAX_LINES = 10_000;
-const MOST_GRANT_MS = 30 * DAY_MS;
-const MOST_USES = 100;
+const MAX_GRANT_MS = 30 * DAY_MS;
+const MAX_USES = 100;
 
 interface Common {
   dir?: string;
@@ -146,16 +146,16 @@ function addGrantCommands(program: Command): void {
       .requiredOption('--tool <tool>', 'such as service.restart; see: kalos tools')
       .addOption(why())
       .addOption(
-        span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: MOST_GRANT_MS, bare: HOUR_MS, default: DAY_MS }),
+        span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: MAX_GRANT_MS, bare: HOUR_MS, default: DAY_MS }),
       )
       .addOption(directory());
     if (effect === 'deny') command.option('--target <target>', 'such as the name of a service (default: whatever it is on)');
     else command.requiredOption('--target <target>', 'such as the name of a service');
     if (effect === 'approve')
       command
-        .option('--uses <n>', 'how often', integer(1, MOST_USES), 3)
+        .option('--uses <n>', 'how often', integer(1, MAX_USES), 3)
         .addOption(
-          span('--within <time>', 'in how long', { least: MINUTE_MS, most: MOST_GRANT_MS, bare: HOUR_MS, default: HOUR_MS }),
+          span('--within <time>', 'in how long', { least: MINUTE_MS, most: MAX_GRANT_MS, bare: HOUR_MS, default: HOUR_MS }),
         );
     command.action(async (options: GrantOptions) => ends((await grants()).give(effect, options)));
   }

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { BANNED_NAMES } from './support/words.ts';
 
 const ROOT = dirname(import.meta.dirname);
 const ROOMS = ['bin', 'consensus', 'models', 'native', 'node', 'sim', 'swarm', 'test'];
@@ -131,6 +132,17 @@ describe('tidy', () => {
         /^export default|^\s*(export )?(const )?enum |^\s*(export )?namespace |: any\b|<any>|as any\b/m.test(code(source)),
     );
     expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('words of our own that the field has a word for are not used (test/support/words.ts)', () => {
+    const found = sources
+      .filter(({ path }) => path !== 'test/support/words.ts')
+      .flatMap(({ path, lines }) =>
+        lines.flatMap((line, nth) =>
+          BANNED_NAMES.filter(([word]) => word.test(line)).map(([, instead]) => `${path}:${nth + 1}: ${instead}`),
+        ),
+      );
+    expect(found).toEqual([]);
   });
 
   it('every file says first what it is', () => {

@@ -5,7 +5,7 @@ import { majority } from '../quorum.ts';
 import type { ConfChange } from '../raft/config.ts';
 import type { ConfState, NodeId } from '../raft/types.ts';
 
-export const MOST_VOTERS = 7;
+export const MAX_VOTERS = 7;
 /** Up to so many anybody is taken in, or the first failure would end it; beyond, only who has been up for long. */
 const AT_ANY_AGE = 3;
 export const PROVEN_MS = 600_000;
@@ -65,7 +65,7 @@ const oddUpTo = (count: number): number => Math.max(1, count - ((count + 1) % 2)
 
 /** How many voters a swarm wants: of seven members up to all, as an odd number; members that are gone count no further than to three. */
 export function committeeSize(members: number, gone: number): number {
-  const lasting = oddUpTo(Math.min(MOST_VOTERS, members - gone));
+  const lasting = oddUpTo(Math.min(MAX_VOTERS, members - gone));
   return Math.max(lasting, oddUpTo(Math.min(AT_ANY_AGE, members)));
 }
 
@@ -148,7 +148,7 @@ function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wan
   // A weak one too many is let go of, rather than a newcomer not taken.
   if (wanted.length % 2 === 0 && weak.some(({ id }) => id === wanted.at(-1))) wanted.pop();
   for (const { id, member } of voters) if (wanted.length < size && isGone(member)) wanted.push(id);
-  return { wanted: odd(wanted, conf), uninvited: [...new Set(uninvited)].slice(0, MOST_VOTERS) };
+  return { wanted: odd(wanted, conf), uninvited: [...new Set(uninvited)].slice(0, MAX_VOTERS) };
 }
 
 /** Two voters, or four, bear no more failures than one, or three: the last newcomer waits for another. */

@@ -2,13 +2,13 @@
 // not. A cause in words of enums, names and versions that the coordinator holds already: no text from machines decides here.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
-const LEAST_UNWELL = 3;
+const MIN_UNWELL = 3;
 /** What explains it is of most of those that are unwell, makes most of those that have it so, and of the others few are. */
-const LEAST_COVER = 0.7;
-const LEAST_SHARE = 0.6;
-const MOST_OTHERS = 0.2;
+const MIN_COVER = 0.7;
+const MIN_SHARE = 0.6;
+const MAX_OTHERS = 0.2;
 /** Of all, where no cause is seen: fewer are chance. */
-const LEAST_OF_ALL = 0.3;
+const MIN_OF_ALL = 0.3;
 /** And they became so within this of each other. */
 const TOGETHER_MS = 180_000;
 
@@ -43,7 +43,7 @@ export interface Correlation {
 
 export function correlate(members: readonly Traits[]): Correlation | undefined {
   const unwell = members.filter((one) => one.unwell !== undefined);
-  if (unwell.length < LEAST_UNWELL) return undefined;
+  if (unwell.length < MIN_UNWELL) return undefined;
   const explained = CAUSES.flatMap((cause) => explanations(cause, members, unwell));
   const [best] = explained.toSorted((a, b) => b.score - a.score);
   const seen = { unwell: unwell.map(({ peer }) => peer), all: members.length };
@@ -52,7 +52,7 @@ export function correlate(members: readonly Traits[]): Correlation | undefined {
   const there = unwell.filter(({ isAlive }) => isAlive);
   const since = there.map((one) => one.unwell?.sinceMs ?? 0);
   const isTogether = Math.max(...since) - Math.min(...since) <= TOGETHER_MS;
-  if (there.length < LEAST_UNWELL || !isTogether || there.length < members.length * LEAST_OF_ALL) return undefined;
+  if (there.length < MIN_UNWELL || !isTogether || there.length < members.length * MIN_OF_ALL) return undefined;
   return { cause: 'unknown', value: '', having: members.length, ...seen };
 }
 
@@ -72,7 +72,7 @@ function explanations(cause: Cause, members: readonly Traits[], unwell: readonly
     const share = both / having.length;
     const others = members.length - having.length;
     const othersUnwell = others === 0 ? 0 : (unwell.length - both) / others;
-    const isCause = cover >= LEAST_COVER && share >= LEAST_SHARE && othersUnwell <= MOST_OTHERS;
+    const isCause = cover >= MIN_COVER && share >= MIN_SHARE && othersUnwell <= MAX_OTHERS;
     // Nothing is seen of a service where it is well: it comes last.
     return isCause ? [{ cause, value, having: having.length, score: cover * share - (cause === 'service' ? 1 : 0) }] : [];
   });

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 
 /** An agent whose loop, or whose disk, takes longer than this holds the others up. */
-const MOST_LAG_MS = 500;
-const MOST_DISK_MS = 1_000;
+const MAX_LAG_MS = 500;
+const MAX_DISK_MS = 1_000;
 /** Who has been unfit for so long is replaced, where there is somebody to do it. */
 export const UNFIT_MS = 60_000;
-const MOST_DOMAIN_CHARS = 24;
+const MAX_DOMAIN_CHARS = 24;
 
 export interface Vitals {
   /** How late its timers are, of the last minute nearly the worst. */
@@ -19,7 +19,7 @@ export interface Vitals {
 
 export const domainSchema = z
   .string()
-  .max(MOST_DOMAIN_CHARS)
+  .max(MAX_DOMAIN_CHARS)
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore, at most 24');
 
 const figure = z.number().nonnegative();
@@ -35,7 +35,7 @@ export function zoneOf(domain: string): number {
   return 1 + ((hash >>> 0) % ZONES);
 }
 
-export const isFit = ({ lagMs, diskMs }: Vitals): boolean => lagMs <= MOST_LAG_MS && diskMs <= MOST_DISK_MS;
+export const isFit = ({ lagMs, diskMs }: Vitals): boolean => lagMs <= MAX_LAG_MS && diskMs <= MAX_DISK_MS;
 
 export const vitalsToWire = ({ lagMs, diskMs, domain }: Vitals): unknown[] => [Math.round(lagMs), Math.round(diskMs), domain];
 

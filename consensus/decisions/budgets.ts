@@ -4,13 +4,13 @@ import { z } from 'zod';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 /** A machine remembers so many. */
-export const MOST_CHANGES = 500;
+export const MAX_CHANGES = 500;
 const MAX_BUDGETS = 1_000;
 
 export const budgetShape = {
   /** Null: each machine that has none of its own. */
   peer: z.string().min(1).max(100).nullable(),
-  changes: z.number().int().min(0).max(MOST_CHANGES),
+  changes: z.number().int().min(0).max(MAX_CHANGES),
   withinMs: z.number().int().min(60_000).max(2_592_000_000),
 };
 const budgetSchema = z.strictObject({ by: z.string(), atMs: z.number(), reason: z.string(), ...budgetShape });

@@ -9,14 +9,14 @@ import { grantShape } from './grants.ts';
 
 const VERSION = 1;
 /** A request holds 64 KiB. */
-export const MOST_BUNDLE_CHARS = 32_768;
-export const MOST_CANARIES = 16;
+export const MAX_BUNDLE_CHARS = 32_768;
+export const MAX_CANARIES = 16;
 /** No bundle is watched for less. */
-export const MOST_HASTE_MS = 5_000;
-const MOST_SOAK_MS = 86_400_000;
+export const MAX_HASTE_MS = 5_000;
+const MAX_SOAK_MS = 86_400_000;
 /** Members in one. */
-export const MOST_WAVE = 256;
-export const MOST_RELEASE_BYTES = 16_777_216;
+export const MAX_WAVE = 256;
+export const MAX_RELEASE_BYTES = 16_777_216;
 const peer = z.string().min(1).max(100);
 const decisionId = z.string().regex(/^[0-9a-f]{32}$/);
 const name = z
@@ -29,11 +29,11 @@ const proofPart = z.custom<Uint8Array>((value) => value instanceof Uint8Array &&
 const timeMs = z.number().int().nonnegative();
 const signature = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES);
 /** How long it is watched: on the canaries, and then on all, or in each wave. */
-const soakMs = z.number().int().min(MOST_HASTE_MS).max(MOST_SOAK_MS);
+const soakMs = z.number().int().min(MAX_HASTE_MS).max(MAX_SOAK_MS);
 /** When it was pushed, by that member's clock: signed. Absent where a version before 0.3.0 did. */
 const pushedMs = timeMs.optional();
-const next = z.array(peer).max(MOST_WAVE);
-const canary = z.array(peer).min(1).max(MOST_CANARIES);
+const next = z.array(peer).max(MAX_WAVE);
+const canary = z.array(peer).min(1).max(MAX_CANARIES);
 
 const shared = {
   v: z.literal(VERSION),
@@ -108,7 +108,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     ...shared,
     kind: z.literal('bundle'),
-    policies: z.string().min(2).max(MOST_BUNDLE_CHARS),
+    policies: z.string().min(2).max(MAX_BUNDLE_CHARS),
     pushedMs,
     signature,
     canary,
@@ -137,7 +137,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
       .max(40)
       .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/),
     digest: z.string().regex(/^[0-9a-f]{64}$/),
-    bytes: z.number().int().positive().max(MOST_RELEASE_BYTES),
+    bytes: z.number().int().positive().max(MAX_RELEASE_BYTES),
     pushedMs,
     signature,
     canary,

@@ -8,19 +8,19 @@ import { areDrawn, decodeCertificate, verifyCertificate } from '../vote/certific
 import { type ClaimKind, isGray } from '../vote/claim.ts';
 
 const DOMAIN = 'kalos/drain/1';
-export const MOST_DRAIN_MS = 86_400_000;
+export const MAX_DRAIN_MS = 86_400_000;
 /** By those that watch it, no drain is longer: then they look again. */
 export const CERTIFIED_MS = 600_000;
 const MAX_PROOF_BYTES = 4_096;
 /** Of all members, those that others, or they themselves, have drained: more, and something else is wrong. */
-const MOST_SHARE = 0.2;
+const MAX_SHARE = 0.2;
 const MAX_DRAINS = 1_000;
 /** A proof is for now, or what ended once could be brought back. */
 const FRESH_MS = 300_000;
 
 export const drainShape = {
   peer: z.string().min(1).max(100),
-  forMs: z.number().int().positive().max(MOST_DRAIN_MS),
+  forMs: z.number().int().positive().max(MAX_DRAIN_MS),
   /** When it was wished for, by that member's clock: signed. */
   wishedMs: z.number().int().nonnegative(),
   /** A signature of whose wish it is, or a certificate of those who watch it. */
@@ -92,7 +92,7 @@ export class Drains {
   }: Drain & { members: number; isOrdered: boolean }): string | undefined {
     for (const one of [...this.#byPeer.values()]) if (endMs(one) <= atMs) this.#byPeer.delete(one.peer);
     const others = [...this.#byPeer.keys()].filter((one) => one !== peer).length;
-    const most = isOrdered ? MAX_DRAINS : Math.max(1, Math.floor(members * MOST_SHARE));
+    const most = isOrdered ? MAX_DRAINS : Math.max(1, Math.floor(members * MAX_SHARE));
     if (others >= most) return `${others} of ${members} members are drained already`;
     this.#byPeer.set(peer, { by, atMs, reason, peer, forMs, wishedMs, proof });
     return undefined;

@@ -7,7 +7,7 @@ export const BUSY = 'under way already';
 /** From so many members on, none while more than this share look sick: then something is wrong that no repair mends. */
 const STORM_MEMBERS = 5;
 const STORM_SHARE = 0.4;
-export const MOST_LEASE_MS = 300_000;
+export const MAX_LEASE_MS = 300_000;
 
 export interface Lease {
   id: string;
@@ -40,12 +40,12 @@ export class Leases {
 
   /** None lasts for longer than it was given for: what ends later was dated by a clock that has been set back since. */
   all(nowMs: number): Lease[] {
-    return this.encodable().filter(({ untilMs }) => untilMs > nowMs && untilMs - nowMs <= MOST_LEASE_MS);
+    return this.encodable().filter(({ untilMs }) => untilMs > nowMs && untilMs - nowMs <= MAX_LEASE_MS);
   }
 
   /** Each of these @returns why it is not so; nothing has changed then. */
   take({ id, by, atMs, plan, members, sick, untilMs }: Asked, index: number): string | undefined {
-    if (untilMs - atMs > MOST_LEASE_MS) return `a lease lasts ${MOST_LEASE_MS / 60_000} minutes at most`;
+    if (untilMs - atMs > MAX_LEASE_MS) return `a lease lasts ${MAX_LEASE_MS / 60_000} minutes at most`;
     if (isStorm(members, sick)) return `${sick} of ${members} members look sick: nothing disruptive is done`;
     for (const one of [...this.#byId.values()]) if (one.untilMs <= atMs) this.#byId.delete(one.id);
     const most = mostLeases(members);

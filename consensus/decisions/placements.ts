@@ -10,7 +10,7 @@ export const PLACEMENT_MS = 15_000;
 export const PLACEMENT_MARGIN_MS = 3_000;
 const MAX_PLACEMENTS = 256;
 const MAX_UNFIT = 32;
-export const MOST_UNFIT_MS = 3_600_000;
+export const MAX_UNFIT_MS = 3_600_000;
 /** Where nobody else takes it for so long, those who gave it up may, one after the other: who did so longest ago first. */
 const UNFIT_AFTER_MS = 20_000;
 const NEXT_UNFIT_MS = 5_000;
@@ -72,7 +72,7 @@ export class Placements {
   unplace({ service, by, fence, atMs, unfitUntilMs, reason }: Of<'unplace'>): string | undefined {
     const known = this.#had(service, fence);
     if (known?.peer !== by) return `${service} is not placed on this member under fence ${fence}`;
-    if (unfitUntilMs !== null && unfitUntilMs - atMs > MOST_UNFIT_MS) return 'nobody is unfit for more than an hour';
+    if (unfitUntilMs !== null && unfitUntilMs - atMs > MAX_UNFIT_MS) return 'nobody is unfit for more than an hour';
     const others = known.unfit.filter((one) => one.peer !== by && one.untilMs > atMs).slice(1 - MAX_UNFIT);
     const unfit = unfitUntilMs === null ? others : [...others, { peer: by, untilMs: unfitUntilMs, reason }];
     this.#byService.set(service, { ...known, peer: null, sinceMs: atMs, reason, move: null, unfit });

@@ -1,7 +1,7 @@
 // How a roll-out goes on: the canaries, then waves of members, so that never many are new, or starting anew, at once; and back, where one
 // of them says that it does harm, or where those whose turn it is fall ill.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { MOST_WAVE, type Wish } from './decision.ts';
+import { MAX_WAVE, type Wish } from './decision.ts';
 import { isLate, missingOf, type Pushed, type RolloutState, turnOf } from './rollout.ts';
 
 /** No wave is a larger share of all members. */
@@ -67,7 +67,7 @@ function nextWave(done: readonly PeerId[], { self, members, voters }: SwarmView)
   const left = members.filter(({ peer, isAlive }) => isAlive && !done.includes(peer));
   const others = left.flatMap(({ peer, ill }) => (peer === self || ill !== undefined ? [] : [peer]));
   if (others.length === 0) return left.some(({ peer }) => peer === self) ? [self] : [];
-  const most = Math.max(1, Math.min(done.length * 2, Math.floor(members.length * WAVE_SHARE), MOST_WAVE));
+  const most = Math.max(1, Math.min(done.length * 2, Math.floor(members.length * WAVE_SHARE), MAX_WAVE));
   let votersLeft = Math.max(1, Math.floor((voters.length - 1) / 2));
   const wave: PeerId[] = [];
   for (const peer of others.sort()) {

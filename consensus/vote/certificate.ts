@@ -10,7 +10,7 @@ import { type Claim, claimFromWire, claimIdOf, claimToWire, type Vote, voteBytes
 const CERTIFICATE_VERSION = 1;
 const MAX_VOTES = 64;
 /** Fewer witnesses bear no liar. */
-export const LEAST_DRAWN = 4;
+export const MIN_DRAWN = 4;
 /** Where some of those who would watch it are away, the next ones do. */
 const AWAY = 3;
 /** Who makes the claim may not be asked; one more may be gone. */
@@ -76,5 +76,5 @@ export const drawnFor = (subject: PeerId, members: readonly PeerId[]): PeerId[] 
 export function areDrawn(subject: PeerId, witnesses: readonly PeerId[], members: readonly PeerId[]): boolean {
   const drawn = new Set(drawnFor(subject, members));
   const least = Math.min(MAX_OBSERVERS, members.length - 1) - MISSING;
-  return witnesses.length >= Math.max(LEAST_DRAWN, least) && witnesses.every((one) => drawn.has(one));
+  return witnesses.length >= Math.max(MIN_DRAWN, least) && witnesses.every((one) => drawn.has(one));
 }

@@ -15,7 +15,7 @@ import { changeToolOf } from './tools.ts';
 
 const VERSION = 1;
 /** Fewer witnesses bear no liar: then a person is asked. */
-export const LEAST_WITNESSES = 4;
+export const MIN_WITNESSES = 4;
 /** What ended so long ago is refused by its times already. */
 const FORGET_USED_MS = 86_400_000;
 const MAX_USED = 10_000;
@@ -58,7 +58,7 @@ export function certificateRefusal(certificate: Certificate, question: Certifica
   if (!equalBytes(warrant.calls, calls)) return 'the certificate is for other arguments, or another version of the tool';
   if (warrant.epoch !== (roster.member(peer)?.epoch ?? 0)) return 'the certificate is of another membership';
   if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
-  if (witnesses.length < LEAST_WITNESSES || !witnesses.every((one) => roster.isMember(one)))
+  if (witnesses.length < MIN_WITNESSES || !witnesses.every((one) => roster.isMember(one)))
     return 'its witnesses are too few, or no members';
   const check = verifyCertificate(crypto, roster.swarmId, certificate);
   return check.valid ? undefined : `the certificate does not hold: ${check.reason}`;

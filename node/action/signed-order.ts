@@ -6,7 +6,7 @@ import type { Crypto } from '../../swarm/ports/crypto.ts';
 
 const DOMAIN = 'kalos/order/1';
 export const OPERATORS_NEEDED = 2;
-export const MOST_ORDER_MS = 86_400_000;
+export const MAX_ORDER_MS = 86_400_000;
 const MAX_CALLS = 8;
 const MAX_SIGNATURES = 16;
 
@@ -58,7 +58,7 @@ export function orderRefusal(order: SignedOrder, judging: Judging): string | und
   const { roster, peer, nowMs } = judging;
   if (order.swarm !== roster.swarmId || order.peer !== peer) return `it is for ${order.node}, not for this machine`;
   if (order.untilMs <= nowMs) return 'it has ended: draft it anew';
-  if (order.untilMs > nowMs + 2 * MOST_ORDER_MS) return 'it would hold for too long';
+  if (order.untilMs > nowMs + 2 * MAX_ORDER_MS) return 'it would hold for too long';
   const signers = signersOf(order, judging);
   if (signers.length >= OPERATORS_NEEDED) return undefined;
   return `${OPERATORS_NEEDED} operators must sign it, and ${signers.length} ${signers.length === 1 ? 'has' : 'have'}: kalos order sign FILE --operator-key KEY`;

@@ -9,13 +9,13 @@ import { z } from 'zod';
 import type { Releases } from '../ports/releases.ts';
 import { findPackage } from './package.ts';
 
-const MOST_ENTRIES = 5_000;
-const MOST_UNPACKED_BYTES = 268_435_456;
+const MAX_ENTRIES = 5_000;
+const MAX_UNPACKED_BYTES = 268_435_456;
 /** Programs and text shrink to a fourth; what shrinks to less than this has nothing in it. */
-const MOST_SHRUNK = 100;
+const MAX_SHRUNK = 100;
 const SMALL_BYTES = 1_048_576;
 /** Beside those that run. */
-const MOST_KEPT = 3;
+const MAX_KEPT = 3;
 const MANIFEST = 'package/package.json';
 const ENTRY = 'package/dist/kalos.mjs';
 const manifestSchema = z.object({ name: z.literal('kalos'), version: z.string() });
@@ -110,7 +110,7 @@ export class LocalReleases implements Releases {
     const aged = await Promise.all(
       spare.map(async (digest) => ({ digest, ms: (await stat(this.#at(`${digest}.tgz`))).mtimeMs })),
     );
-    for (const { digest } of aged.sort((a, b) => b.ms - a.ms).slice(MOST_KEPT))
+    for (const { digest } of aged.sort((a, b) => b.ms - a.ms).slice(MAX_KEPT))
       for (const name of [`${digest}.tgz`, digest]) await rm(this.#at(name), { recursive: true, force: true });
   }
 
@@ -152,7 +152,7 @@ async function looksThrough(archive: Uint8Array): Promise<void> {
       bytes += size;
       const isPlain = type === 'File' || type === 'OldFile' || type === 'Directory';
       if (!isPlain || !path.startsWith('package/') || path.split('/').includes('..')) wrong = `it has ${path} (${type}) in it`;
-      if (names.size > MOST_ENTRIES || bytes > MOST_UNPACKED_BYTES) wrong = 'there is too much in it';
+      if (names.size > MAX_ENTRIES || bytes > MAX_UNPACKED_BYTES) wrong = 'there is too much in it';
     },
   });
   await ended(parser, archive);
@@ -188,7 +188,7 @@ async function ended(parser: Parser, archive: Uint8Array): Promise<void> {
     });
     for await (const part of Readable.from([Buffer.from(archive)]).pipe(createGunzip())) {
       size += part.length;
-      if (size > MOST_UNPACKED_BYTES || size > Math.max(SMALL_BYTES, MOST_SHRUNK * archive.length))
+      if (size > MAX_UNPACKED_BYTES || size > Math.max(SMALL_BYTES, MAX_SHRUNK * archive.length))
         throw new Error('there is too much in it');
       await Promise.race([over, Promise.resolve(parser.write(part))]);
       if (isOver) break;

@@ -8,7 +8,7 @@ import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import { counted, messageOf } from '../../swarm/words.ts';
-import { certificateProof, certificateRefusal, digests, encodeLeave, LEAST_WITNESSES } from '../action/leave.ts';
+import { certificateProof, certificateRefusal, digests, encodeLeave, MIN_WITNESSES } from '../action/leave.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { SwarmLink } from '../link/swarm-link.ts';
@@ -79,9 +79,9 @@ export class Permits {
       return refused(
         'this machine’s clock is wrong by half an hour or more, and its actuator judges certificates by it: set the clock',
       );
-    const approvals = witnesses < LEAST_WITNESSES ? this.#grants.approvals(calls) : [];
+    const approvals = witnesses < MIN_WITNESSES ? this.#grants.approvals(calls) : [];
     if (approvals === undefined)
-      return refused(`${witnesses} witnesses are too few to certify it: it takes ${LEAST_WITNESSES}, or a standing approval`);
+      return refused(`${witnesses} witnesses are too few to certify it: it takes ${MIN_WITNESSES}, or a standing approval`);
     const isVoted = approvals.length === 0;
     const votes = isVoted ? await this.#link.vote({ ...claim, warrant: this.#warrant(plan, calls, before) }) : undefined;
     if (isVoted && votes?.certificate === undefined) return refused(`its witnesses do not certify it: ${votes?.outcome}`);
@@ -143,7 +143,7 @@ export class Permits {
   }
 
   #approvalRefusal(calls: readonly ToolCall[]): string | undefined {
-    const left = this.#link.witnesses().length < LEAST_WITNESSES ? this.#grants.approvals(calls) : undefined;
+    const left = this.#link.witnesses().length < MIN_WITNESSES ? this.#grants.approvals(calls) : undefined;
     return left === undefined ? 'its standing approval does not hold any more' : undefined;
   }
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import { digests, encodeLeave, orderProof } from '../action/leave.ts';
-import { MOST_ORDER_MS, orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
+import { MAX_ORDER_MS, orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
@@ -14,7 +14,7 @@ const NONCE_BYTES = 16;
 const USED_PREFIX = 'order-used/';
 const MAX_USED = 10_000;
 /** Longer than any order holds. */
-const FORGET_USED_MS = 3 * MOST_ORDER_MS;
+const FORGET_USED_MS = 3 * MAX_ORDER_MS;
 
 export class OrderRefused extends Error {}
 

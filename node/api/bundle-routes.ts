@@ -1,6 +1,6 @@
 // The part of the local API about policies for all machines: pushed, tried on a few first, and what became of them.
 import { z } from 'zod';
-import { MOST_BUNDLE_CHARS, MOST_CANARIES, MOST_HASTE_MS } from '../../consensus/decisions/decision.ts';
+import { MAX_BUNDLE_CHARS, MAX_CANARIES, MAX_HASTE_MS } from '../../consensus/decisions/decision.ts';
 import { counted } from '../../swarm/words.ts';
 import type { Agent } from '../agent/agent.ts';
 import { checkPolicy, MAX_RULES, parsePolicy } from '../agent/policies.ts';
@@ -14,8 +14,8 @@ import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 const CAUGHT_UP_MS = 5_000;
 const bundleSchema = z.strictObject({
   policies: z.array(z.unknown()).min(1).max(MAX_RULES),
-  canary: z.array(z.string().min(1)).min(1).max(MOST_CANARIES).optional(),
-  soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000).default(60_000),
+  canary: z.array(z.string().min(1)).min(1).max(MAX_CANARIES).optional(),
+  soakMs: z.number().int().min(MAX_HASTE_MS).max(86_400_000).default(60_000),
   findings: z.number().int().min(0).max(1_000).default(0),
 });
 
@@ -42,8 +42,8 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
     if (error instanceof PolicyError) return failed(400, error.message);
     throw error;
   }
-  if (JSON.stringify(policies).length > MOST_BUNDLE_CHARS)
-    return failed(400, `a bundle is ${MOST_BUNDLE_CHARS} characters at most`);
+  if (JSON.stringify(policies).length > MAX_BUNDLE_CHARS)
+    return failed(400, `a bundle is ${MAX_BUNDLE_CHARS} characters at most`);
   const peers = canariesOf(agent, canary);
   if ('status' in peers) return peers;
   return ordered(async () => {

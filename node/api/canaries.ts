@@ -6,7 +6,7 @@ import { memberNamed } from './known.ts';
 import type { Failure } from './route.ts';
 
 const MEMBERS_PER_CANARY = 10;
-const MOST_DRAWN = 5;
+const MAX_DRAWN = 5;
 
 /** Those that are asked for, or one in ten of those that are there, drawn, not the coordinator, and five at most. @returns what is said where one is unknown */
 export function canariesOf(agent: Agent, named: readonly string[] | undefined): PeerId[] | Failure<404> {
@@ -17,6 +17,6 @@ export function canariesOf(agent: Agent, named: readonly string[] | undefined): 
     return unknown === undefined ? members.flatMap((one) => ('peer' in one ? [one.peer] : [])) : unknown.unknown;
   }
   const others = swarm.alive.filter((peer) => peer !== swarm.coordinator && peer !== swarm.self);
-  const most = Math.min(MOST_DRAWN, Math.max(1, Math.floor(swarm.alive.length / MEMBERS_PER_CANARY)));
+  const most = Math.min(MAX_DRAWN, Math.max(1, Math.floor(swarm.alive.length / MEMBERS_PER_CANARY)));
   return others.length === 0 ? [swarm.self] : drawnBy('canary', String(agent.wallMs()), others, most);
 }

@@ -12,7 +12,7 @@ import { decide, ordered } from './order-routes.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const HOUR_MS = 3_600_000;
-const MOST_MS = 720 * HOUR_MS;
+const MAX_MS = 720 * HOUR_MS;
 
 export type { GrantAnswer };
 
@@ -24,7 +24,7 @@ const giveSchema = z.strictObject({
   target: grantShape.target.default(null),
   uses: grantShape.uses.default(3),
   withinMs: grantShape.withinMs.default(HOUR_MS),
-  forMs: z.number().int().min(60_000).max(MOST_MS),
+  forMs: z.number().int().min(60_000).max(MAX_MS),
   reason,
 });
 

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
-import { endMs, MOST_DRAIN_MS } from '../../consensus/decisions/drains.ts';
+import { endMs, MAX_DRAIN_MS } from '../../consensus/decisions/drains.ts';
 import { describeDecision } from '../../consensus/decisions/kinds.ts';
 import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
@@ -136,7 +136,7 @@ async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => 
   return 'unknown' in member ? member.unknown : decide(agent, wish(member.peer));
 }
 
-const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().int().positive().max(MOST_DRAIN_MS), reason });
+const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().int().positive().max(MAX_DRAIN_MS), reason });
 
 async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>) {
   const member = memberNamed(agent, node);

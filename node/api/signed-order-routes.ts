@@ -1,6 +1,6 @@
 // The part of the local API about changes that cannot be taken back: drafted here, signed by two operators elsewhere, carried out here.
 import { z } from 'zod';
-import { MOST_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
+import { MAX_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
 import type { Agent } from '../agent/agent.ts';
 import { OrderRefused } from '../agent/signed-orders.ts';
 import { outcomeOf } from './outcome.ts';
@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000;
 const draftSchema = z.strictObject({
   calls: z.array(z.record(z.string(), z.unknown())).min(1),
   reason: z.string().min(1).max(200),
-  forMs: z.number().int().min(60_000).max(MOST_ORDER_MS).default(HOUR_MS),
+  forMs: z.number().int().min(60_000).max(MAX_ORDER_MS).default(HOUR_MS),
 });
 
 /** What is refused is said as such. */

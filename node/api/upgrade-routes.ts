@@ -1,6 +1,6 @@
 // The part of the local API about releases of KALOS: pushed, tried on a few first, and what became of them.
 import { z } from 'zod';
-import { MOST_CANARIES, MOST_HASTE_MS, MOST_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
+import { MAX_CANARIES, MAX_HASTE_MS, MAX_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
 import type { Agent } from '../agent/agent.ts';
 import { upgradePushedAnswer, upgradesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
@@ -10,11 +10,11 @@ import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
 /** As JSON has it, in base64. */
-const MOST_BODY_BYTES = Math.ceil((MOST_RELEASE_BYTES * 4) / 3) + 65_536;
+const MAX_BODY_BYTES = Math.ceil((MAX_RELEASE_BYTES * 4) / 3) + 65_536;
 const upgradeSchema = z.strictObject({
   archive: z.base64().min(1),
-  canary: z.array(z.string().min(1)).min(1).max(MOST_CANARIES).optional(),
-  soakMs: z.number().int().min(MOST_HASTE_MS).max(86_400_000).default(600_000),
+  canary: z.array(z.string().min(1)).min(1).max(MAX_CANARIES).optional(),
+  soakMs: z.number().int().min(MAX_HASTE_MS).max(86_400_000).default(600_000),
 });
 
 export type UpgradeAnswer = PushedAnswer & { version: string; digest: string };
@@ -32,7 +32,7 @@ function upgradesOf(agent: Agent): UpgradesAnswer {
 
 async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof upgradeSchema>) {
   const bytes = Buffer.from(archive, 'base64');
-  if (bytes.length > MOST_RELEASE_BYTES) return failed(400, `a release is ${MOST_RELEASE_BYTES} bytes at most`);
+  if (bytes.length > MAX_RELEASE_BYTES) return failed(400, `a release is ${MAX_RELEASE_BYTES} bytes at most`);
   const peers = canariesOf(agent, canary);
   if ('status' in peers) return peers;
   return ordered(async () => {
@@ -61,7 +61,7 @@ export const UPGRADE_ROUTES: readonly Route[] = [
     '/v1/upgrades',
     'Has a release tried on a few members, then taken by all in waves',
     upgradeSchema,
-    { tag: 'rollouts', answer: upgradePushedAnswer, failures: [404, 409, 503], scope: 'admin', mostBytes: MOST_BODY_BYTES },
+    { tag: 'rollouts', answer: upgradePushedAnswer, failures: [404, 409, 503], scope: 'admin', mostBytes: MAX_BODY_BYTES },
     push,
   ),
   post(

@@ -5,7 +5,7 @@
 
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
 import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
-import { encodeCertificate, LEAST_DRAWN } from '../../consensus/vote/certificate.ts';
+import { encodeCertificate, MIN_DRAWN } from '../../consensus/vote/certificate.ts';
 import type { Claim, GrayKind } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -24,7 +24,7 @@ const LOOK_EVERY_MS = 5_000;
 const SLOW_MS = 400;
 const SLOWER_THAN_OTHERS = 5;
 /** Of so many probes at least. */
-const LEAST_PROBES = 10;
+const MIN_PROBES = 10;
 /** More, and it is soon held for gone. */
 const LOSSY_SHARE = 0.15;
 const SKEWED_MS = 5_000;
@@ -47,7 +47,7 @@ const RESTART_LAG_MS = 200;
 const RESTARTED_KEY = 'gray/restarted';
 const DECIDE_WITHIN_MS = 5_000;
 /** Fewer members have nobody to take over what is drained. */
-const LEAST_MEMBERS = 5;
+const MIN_MEMBERS = 5;
 const CONFIDENCE = 80;
 export const GRAY_POLICY = 'gray-failure';
 
@@ -111,7 +111,7 @@ export class GrayWatch {
     await this.#restartSelf();
     const nowMs = this.#ports.clock.monotonicMs();
     for (const [peer, suspicion] of this.#suspicions) {
-      if (nowMs < suspicion.claimAtMs || this.#isDrained(peer) || this.#events.members() < LEAST_MEMBERS) continue;
+      if (nowMs < suspicion.claimAtMs || this.#isDrained(peer) || this.#events.members() < MIN_MEMBERS) continue;
       suspicion.claimAtMs = nowMs + AGAIN_MS;
       await this.#claim(peer, suspicion.kind);
     }
@@ -141,7 +141,7 @@ export class GrayWatch {
   /** As a witness: what this agent has measured itself. */
   evidenceOn({ subject, kind }: Claim): Evidence {
     const measured = this.#events.measured(subject);
-    const isKnown = measured.rttMs !== undefined && measured.probes >= LEAST_PROBES;
+    const isKnown = measured.rttMs !== undefined && measured.probes >= MIN_PROBES;
     const seen = kindOf(measured, this.#usualMs, AGREE_FROM);
     if (!isKnown || this.#isOwn || (seen !== undefined && seen !== kind))
       return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
@@ -159,7 +159,7 @@ export class GrayWatch {
   async #claim(peer: PeerId, kind: GrayKind): Promise<void> {
     const { crypto } = this.#ports;
     const witnesses = this.#events.witnessesOf(peer);
-    if (witnesses.length < LEAST_DRAWN) return;
+    if (witnesses.length < MIN_DRAWN) return;
     const fromMs = Math.round(this.#decisions.wallMs());
     const name = this.#events.nameOf(peer);
     const { rttMs, lostShare, offsetMs } = this.#events.measured(peer);
@@ -191,7 +191,7 @@ export class GrayWatch {
     if (isFit(this.#events.isStarved() ? { ...vitals, lagMs: 0 } : vitals)) this.#unfitMs = undefined;
     else this.#unfitMs ??= nowMs;
     if (this.#unfitMs === undefined || nowMs - this.#unfitMs < UNFIT_MS || nowMs - this.#drainedAtMs < AGAIN_MS) return;
-    if (this.#isDrained(this.#events.self) || this.#events.members() < LEAST_MEMBERS) return;
+    if (this.#isDrained(this.#events.self) || this.#events.members() < MIN_MEMBERS) return;
     this.#drainedAtMs = nowMs;
     const reason = `stalled: its disk takes ${Math.round(vitals.diskMs)} ms, its loop is ${Math.round(vitals.lagMs)} ms late`;
     this.#events.log('warn', `this agent has itself drained: ${reason}`);
@@ -266,7 +266,7 @@ export class GrayWatch {
 /** @param from the share of each limit from which on it counts */
 function kindOf({ rttMs, probes, lostShare, offsetMs }: Measured, usualMs: number, from = 1): GrayKind | undefined {
   if (offsetMs !== undefined && Math.abs(offsetMs) > SKEWED_MS * from) return 'skewed';
-  if (probes >= LEAST_PROBES && lostShare >= LOSSY_SHARE * from) return 'lossy';
+  if (probes >= MIN_PROBES && lostShare >= LOSSY_SHARE * from) return 'lossy';
   return rttMs !== undefined && rttMs > Math.max(SLOW_MS, usualMs * SLOWER_THAN_OTHERS) * from ? 'slow' : undefined;
 }
 

@@ -17,7 +17,7 @@ const LOOK_EVERY_MS = 1_000;
 const DECIDE_WITHIN_MS = 5_000;
 const PART_BYTES = 49_152;
 const PART_WITHIN_MS = 10_000;
-const MOST_ASKED = 8;
+const MAX_ASKED = 8;
 /** What could not be fetched, or not be said, is tried again. */
 const AGAIN_MS = 5_000;
 const TRIES = 6;
@@ -134,8 +134,8 @@ export class SwarmUpgrades {
     const first = [...before, ...canary]
       .filter(isThere)
       .reverse()
-      .slice(0, MOST_ASKED / 2);
-    const asked = [...new Set([...first, ...[by].filter(isThere), ...alive])].slice(0, MOST_ASKED);
+      .slice(0, MAX_ASKED / 2);
+    const asked = [...new Set([...first, ...[by].filter(isThere), ...alive])].slice(0, MAX_ASKED);
     for (const peer of asked) {
       const archive = await this.#fetchFrom(peer, digest, bytes).catch(() => undefined);
       if (archive === undefined || toHex(crypto.hash(archive)) !== digest) continue;

@@ -3,11 +3,11 @@
 import type { RemedyRecord } from './decide.ts';
 
 const BASE_MS = 5_000;
-const LEAST_MS = 2_000;
-const MOST_MS = 300_000;
+const MIN_MS = 2_000;
+const MAX_MS = 300_000;
 
 /** @param attempt those made so far in this incident. */
 export function backoffMs({ worked, failed }: RemedyRecord, attempt: number): number {
   const doubt = (failed + 1) / (worked + 1);
-  return Math.min(MOST_MS, Math.max(LEAST_MS, Math.round(BASE_MS * attempt * doubt)));
+  return Math.min(MAX_MS, Math.max(MIN_MS, Math.round(BASE_MS * attempt * doubt)));
 }

@@ -2,8 +2,8 @@
 // coordinates, which everybody else hears from the coordinator's own status.
 import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
 import { isFit, UNFIT_MS, type Vitals, vitalsFromWire, vitalsToWire } from '../../consensus/committee/fitness.ts';
-import { Lane } from '../../consensus/committee/lane.ts';
-import { anotherLog, drawLog, Numbers } from '../../consensus/committee/numbers.ts';
+import { anotherLog, drawLog, RaftIds } from '../../consensus/committee/raft-ids.ts';
+import { SendQueue } from '../../consensus/committee/send-queue.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import type { ConfChange } from '../../consensus/raft/config.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
@@ -46,7 +46,7 @@ const TRANSFER_WITHIN_MS = 2_000;
 const HAND_OVER_LOOK_MS = 20;
 const RETIRE_MS = 10_000;
 const OPEN_AGAIN_MS = 10_000;
-const MOST_RTT_MS = 500;
+const MAX_RTT_MS = 500;
 /** Who was put out of the committee while it could not be told hears its leader no more, and goes by what is announced. */
 const LEAD_SILENT_MS = 5_000;
 
@@ -102,8 +102,8 @@ function within(store: Store, prefix: string): Store {
 export class Committee {
   readonly #ports: Ports;
   readonly #events: CommitteeEvents;
-  readonly #numbers: Numbers;
-  readonly #lanes = new Map<PeerId, Lane>();
+  readonly #numbers: RaftIds;
+  readonly #queues = new Map<PeerId, SendQueue>();
   /** What others said that they go by, and when. */
   readonly #known = new Map<PeerId, { id: NodeId; upMs: number; atMs: number }>();
   /** How others do, by their own word, and since when that is not well. */
@@ -131,7 +131,7 @@ export class Committee {
   constructor(ports: Ports, events: CommitteeEvents) {
     this.#ports = ports;
     this.#events = events;
-    this.#numbers = new Numbers(ports.crypto);
+    this.#numbers = new RaftIds(ports.crypto);
   }
 
   get #self(): PeerId {
@@ -185,7 +185,7 @@ export class Committee {
     this.#log?.stop();
     this.#log = undefined;
     if ((this.#announced?.term ?? 0) <= term) this.#announced = undefined;
-    for (const lane of this.#lanes.values()) lane.clear();
+    for (const queue of this.#queues.values()) queue.clear();
     this.#events.log('warn', `the committee begins anew, by root keys: ${this.#events.nameOf(subject)} begins it`);
     await this.#openLog();
   }
@@ -235,7 +235,7 @@ export class Committee {
   #rttMs(): number {
     const known = this.peers().flatMap((peer) => this.#events.rttMs(peer) ?? []);
     const median = known.sort((a, b) => a - b)[Math.floor((known.length - 1) / 2)];
-    return Math.min(MOST_RTT_MS, Math.max(1, median ?? 0));
+    return Math.min(MAX_RTT_MS, Math.max(1, median ?? 0));
   }
 
   #logEvents() {
@@ -269,7 +269,7 @@ export class Committee {
     this.#stopped = true;
     this.#steering?.cancel();
     this.#log?.stop();
-    for (const lane of this.#lanes.values()) lane.clear();
+    for (const queue of this.#queues.values()) queue.clear();
   }
 
   // Who coordinates
@@ -363,10 +363,10 @@ export class Committee {
   #send(to: NodeId, frame: Uint8Array): void {
     const peer = this.#peerOf(to);
     if (peer === undefined) return;
-    const lane = this.#lanes.get(peer) ?? new Lane(this.#ports.clock, (bytes) => this.#events.send(peer, bytes));
-    this.#lanes.set(peer, lane);
+    const queue = this.#queues.get(peer) ?? new SendQueue(this.#ports.clock, (bytes) => this.#events.send(peer, bytes));
+    this.#queues.set(peer, queue);
     // Not from within the log's own turn.
-    if (!lane.push(frame)) Promise.resolve().then(() => this.#log?.unreachable(to));
+    if (!queue.push(frame)) Promise.resolve().then(() => this.#log?.unreachable(to));
   }
 
   receive(from: PeerId, bytes: Uint8Array): void {
@@ -377,8 +377,8 @@ export class Committee {
   }
 
   disconnected(peer: PeerId): void {
-    this.#lanes.get(peer)?.clear();
-    this.#lanes.delete(peer);
+    this.#queues.get(peer)?.clear();
+    this.#queues.delete(peer);
     for (const id of this.#ids()) {
       if (!this.#numbers.isOf(id, peer)) continue;
       this.#log?.disconnected(id);

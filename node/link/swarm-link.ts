@@ -15,8 +15,8 @@ import type { FanOutOptions, Missing } from '../../swarm/query/fan-out.ts';
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { type Lacking, Replica } from '../../swarm/state/replica.ts';
-import { Saying } from '../../swarm/state/saying.ts';
 import { encodeStatus, type Status } from '../../swarm/state/status.ts';
+import { StatusPacing } from '../../swarm/state/status-pacing.ts';
 import { type Offer, StatusTable } from '../../swarm/state/status-table.ts';
 import { ORDER_MESSAGES, ORDER_REQUESTS, Order } from '../decisions/order.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -74,7 +74,7 @@ export class SwarmLink {
   /** Peers whose name was shown since this agent started. */
   readonly #greeted = new Set<PeerId>();
   #sequence = 0;
-  readonly #saying: Saying;
+  readonly #pacing: StatusPacing;
   readonly #selection: PeerSelection;
   #alerts: Alerts = new Map();
   #stopped = false;
@@ -87,7 +87,7 @@ export class SwarmLink {
     this.time = new SwarmTime(ports.clock, this.#clocks);
     this.admission = this.#admissionOf(ports, config);
     const { roster } = this.admission;
-    this.#saying = new Saying(ports.random);
+    this.#pacing = new StatusPacing(ports.random);
     this.statuses = new StatusTable(ports.crypto, config.swarmId, (peer) => roster.isMember(peer));
     this.#replica = new Replica(roster, this.statuses);
     this.#repair = new Repair(ports, this.#replica, this.#names.protocol('sync'), {
@@ -233,7 +233,7 @@ export class SwarmLink {
     this.#certificates.watch();
     this.#deputies.start();
     clock.after(SAY_AGAIN_MS, () => {
-      this.#saying.again();
+      this.#pacing.again();
     });
   }
 
@@ -424,7 +424,7 @@ export class SwarmLink {
   #outlivedBy(sequence: number): void {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
-    this.#saying.again();
+    this.#pacing.again();
     this.#reserveSequences().catch((error: unknown) => this.#events.failed(error));
   }
 
@@ -568,7 +568,7 @@ export class SwarmLink {
 
   /** Publishes the agent's status where it changed enough to matter, or grew old. */
   publish(status: Status): void {
-    const how = this.#saying.due(status, this.#membership.size, this.#ports.clock.monotonicMs());
+    const how = this.#pacing.due(status, this.#membership.size, this.#ports.clock.monotonicMs());
     if (how !== undefined) this.#seal('status', encodeStatus(status), how === 'urgent');
   }
 

@@ -9,7 +9,7 @@ interface Part {
 /** Growth is judged over so long: a burst is no flood. */
 const WINDOW_MS = 8_000;
 /** Looks that come sooner, while a change is watched, add nothing. */
-const LEAST_APART_MS = 900;
+const MIN_APART_MS = 900;
 /** Fewer do not tell a burst from a flood. */
 const MIN_LOOKS = 4;
 /** Rotations on one log: three in five minutes (fs.rotate's rate). */
@@ -64,7 +64,7 @@ export class LogGrowth {
 
   #keep(nowMs: number): void {
     const last = this.#looks.at(-1);
-    if (last !== undefined && nowMs - last.atMs < LEAST_APART_MS) return;
+    if (last !== undefined && nowMs - last.atMs < MIN_APART_MS) return;
     this.#looks.push({ atMs: nowMs, written: this.#written });
     while (this.#looks.length > 2 && nowMs - (this.#looks[1]?.atMs ?? nowMs) >= WINDOW_MS) this.#looks.shift();
   }

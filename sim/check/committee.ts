@@ -16,10 +16,10 @@ import { type Checker, nameOf, someOf } from './checker.ts';
 /** A coordinator that cannot reach a majority has so long to step down. */
 const STEP_DOWN_MS = 12_000;
 /** Of a swarm of three members, or more. */
-const LEAST_VOTERS = 3;
+const MIN_VOTERS = 3;
 /** Of a frame: what comes before its message. */
 const HEADER_BYTES = 12;
-const MOST_VIEWERS = 12;
+const MAX_VIEWERS = 12;
 
 /** No two agents take themselves for the coordinator of one term, none coordinates a minority; in the end all agree on one. */
 export class CoordinatorChecker implements Checker {
@@ -80,7 +80,7 @@ export class CoordinatorChecker implements Checker {
     if ((named.size !== 1 || !alive) && !this.#isLost(cluster))
       cluster.violation(`no single coordinator: ${[...named].map((peer) => nameOf(cluster, peer)).join(', ')}`);
     const voters = this.#newest?.conf.voters.length ?? 0;
-    if (voters < LEAST_VOTERS && cluster.running().length >= LEAST_VOTERS && !this.#isLost(cluster))
+    if (voters < MIN_VOTERS && cluster.running().length >= MIN_VOTERS && !this.#isLost(cluster))
       cluster.violation(`the committee has ${voters} voters only`);
   }
 
@@ -154,7 +154,7 @@ export class DecisionsChecker implements Checker {
   #turn = 0;
 
   each(cluster: Cluster): void {
-    for (const { node, running } of someOf(cluster.running(), MOST_VIEWERS, this.#turn++)) {
+    for (const { node, running } of someOf(cluster.running(), MAX_VIEWERS, this.#turn++)) {
       const { state } = running.swarm.order.decisions;
       if (this.#seen.get(state) === state.index && this.#turn % LOOKED_AGAIN !== 0) continue;
       this.#seen.set(state, state.index);

@@ -2,7 +2,7 @@
 // nobody keeps more than it may.
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
-import { LEAST_WITNESSES } from '../../node/action/leave.ts';
+import { MIN_WITNESSES } from '../../node/action/leave.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
 import { MAX_OPEN } from '../../node/action/transaction.ts';
 import type { Primitive } from '../../node/ports/actuator.ts';
@@ -110,7 +110,7 @@ class Watched {
     if (!check.valid) this.#wrong(`${id}: ${check.reason}`);
     if (warrant.plan !== id || certificate.claim.subject !== this.#node.peer)
       this.#wrong(`${id} is done with the certificate of ${warrant.plan}`);
-    if (certificate.witnesses.length < LEAST_WITNESSES)
+    if (certificate.witnesses.length < MIN_WITNESSES)
       this.#wrong(`${id} is certified by ${certificate.witnesses.length} witnesses only`);
     const { nonces, underWay } = this.#shared;
     const nonce = toHex(warrant.nonce);
@@ -269,7 +269,7 @@ export class BoundsChecker implements Checker {
 
   each(cluster: Cluster): void {
     const most = cluster.nodes.length;
-    for (const { node, running } of someOf(cluster.running(), MOST_LOOKED_AT, this.#turn++)) {
+    for (const { node, running } of someOf(cluster.running(), MAX_LOOKED_AT, this.#turn++)) {
       const { swarm, whole } = running;
       if (swarm.members.length > most) cluster.violation(`${node.name} knows ${swarm.members.length} members of ${most}`);
       if (swarm.statuses.size > most) cluster.violation(`${node.name} holds ${swarm.statuses.size} statuses of ${most}`);
@@ -289,6 +289,6 @@ const VOTES_AFTER = 3;
 /** Whatever the size. */
 const EVENTS_ANYWAY = 20_000;
 const MAX_INCIDENTS = 1_000;
-const MOST_LOOKED_AT = 30;
+const MAX_LOOKED_AT = 30;
 /** Timers, messages under way and cancelled events that are not due yet. */
 const MAX_WAITING_EVENTS = 1_000;

@@ -9,7 +9,7 @@ import type { Cluster } from '../cluster.ts';
 import { EPOCH_MS, type SimulatedNode } from '../node.ts';
 import { type Checker, nameOf, someOf } from './checker.ts';
 
-const MOST_VIEWERS = 12;
+const MAX_VIEWERS = 12;
 /** What a status may be older than its holder says: the way through the mesh, and what a lost copy takes to be asked for again. */
 const AGE_TOLERANCE_MS = 5_000;
 /** And over slow links: hops, and an IHAVE, an IWANT and the message itself, once or twice. */
@@ -25,7 +25,7 @@ const CUTTING = ['partition', 'one-way', 'partial', 'flap', 'loss'];
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
 
-/** What an agent holds true of itself is told to the others within this: who flaps is heard a few times, and then each ten seconds (swarm/state/saying.ts). */
+/** What an agent holds true of itself is told to the others within this: who flaps is heard a few times, and then each ten seconds (swarm/state/status-pacing.ts). */
 const TELL_MS = 11_000;
 
 /** Nobody gives two answers where one was promised, not after a crash either. */
@@ -67,7 +67,7 @@ export class MembershipChecker implements Checker {
 
   each(cluster: Cluster): void {
     const viewers = cluster.running().filter(({ node }) => !cluster.isExcused(node));
-    for (const { node: viewer, running } of someOf(viewers, MOST_VIEWERS, this.#turn++)) {
+    for (const { node: viewer, running } of someOf(viewers, MAX_VIEWERS, this.#turn++)) {
       const states = new Map(running.swarm.members.map(({ peer, state }) => [peer, state]));
       for (const { node } of viewers) {
         const state = states.get(node.peer);
@@ -115,7 +115,7 @@ export class StatusChecker implements Checker {
   }
 
   each(cluster: Cluster): void {
-    for (const { node: viewer, running: other } of someOf(cluster.running(), MOST_VIEWERS, this.#turn))
+    for (const { node: viewer, running: other } of someOf(cluster.running(), MAX_VIEWERS, this.#turn))
       for (const { origin, envelope } of other.swarm.statuses.entries())
         if (cluster.byPeer(origin)?.lies.size === 0 && !this.#wasSaid(envelope))
           cluster.violation(`${viewer.name} holds a status that ${nameOf(cluster, origin)} never published`);
@@ -134,7 +134,7 @@ export class StatusChecker implements Checker {
   /** What an agent has found of itself is in the status that it publishes. */
   #told(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
-    for (const { node, agent } of someOf(cluster.agents(), MOST_VIEWERS, this.#turn)) {
+    for (const { node, agent } of someOf(cluster.agents(), MAX_VIEWERS, this.#turn)) {
       const published = agent.swarm.statuses.get(node.peer)?.status;
       const now = agent.conditions();
       const differs = published !== undefined && STATUS_CONDITIONS.some((name) => published.conditions[name] !== now[name]);
@@ -163,7 +163,7 @@ export class StatusChecker implements Checker {
     // A status that is said again by another counts as new for whoever did not have it: until the next one, 30 s at most.
     const replayed = cluster.nodes.some(({ lies }) => lies.has('replay'));
     if (slowed || replayed) return;
-    for (const { node: viewer, running } of someOf(cluster.running(), MOST_VIEWERS, this.#turn++)) {
+    for (const { node: viewer, running } of someOf(cluster.running(), MAX_VIEWERS, this.#turn++)) {
       if (viewer.driftPpm !== 0) continue;
       for (const { origin, status, heardMs } of running.swarm.statuses.entries()) {
         const node = cluster.byPeer(origin);

@@ -15,7 +15,7 @@ export interface PlannedFault extends Fault {
 /** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again; an alert that came back often is held for 20 s of answers, and whoever holds it may be stalled meanwhile. */
 export const RECOVERY_MS = 45_000;
 /** A drawn fault comes upon so many machines at most. */
-const MOST_AT_ONCE = 3;
+const MAX_AT_ONCE = 3;
 
 export function planFaults(scenario: Scenario, seed: number): PlannedFault[] {
   const given = scenario.fault.map(({ at, kind, on, for: forMs = 0, ...args }) => ({ atMs: at, kind, on, forMs, args }));
@@ -39,7 +39,7 @@ function drawFaults({ drawn, duration, calm, machine }: Scenario, seed: number):
     const args = model?.draw?.(random, services);
     const [leastS, mostS] = model?.lastsS ?? [0, 0];
     const forMs = Math.min(Math.round(random.between(leastS, mostS) * 1_000), endMs - atMs);
-    const count = random.chance(0.6) ? 1 : 1 + Math.floor(random.unit() * MOST_AT_ONCE);
+    const count = random.chance(0.6) ? 1 : 1 + Math.floor(random.unit() * MAX_AT_ONCE);
     const on: Selector = random.chance(0.15) ? 'coordinator' : Array.from({ length: count }, () => random.uint32() % 65_536);
     if (kind !== undefined && args !== undefined) planned.push({ atMs: Math.round(atMs), kind, on, forMs, args });
   }

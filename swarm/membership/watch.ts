@@ -8,8 +8,8 @@ export const PROBE_EVERY_MS = 3_000;
 const PROBE_QUICKLY_MS = 200;
 const PROBE_ALERTED_MS = 1_000;
 const PROBE_LONG_ALERTED_MS = 3_000;
-const LEAST_TIMEOUT_MS = 500;
-const MOST_TIMEOUT_MS = 3_000;
+const MIN_TIMEOUT_MS = 500;
+const MAX_TIMEOUT_MS = 3_000;
 /** Before the first round trip was measured. */
 const FIRST_TIMEOUT_MS = 1_500;
 /** Answers to so many probes are still recognised when they come late. */
@@ -19,11 +19,11 @@ const MISSES_TO_ALERT = 2;
 const SLOW_MS = 1_000;
 /** Answers in a row that take an alert back that was a short one. */
 const ANSWERS_TO_TRUST = 3;
-const MOST_ANSWERS_TO_TRUST = 50;
+const MAX_ANSWERS_TO_TRUST = 50;
 /** An alert that lasted as long as this made its subject `down`: it is taken back after so long a time of answers, and twice as long each time again. */
 export const LONG_ALERT_MS = 5_000;
 const LONG_HOLD_MS = 5_000;
-const MOST_HOLD_MS = 20_000;
+const MAX_HOLD_MS = 20_000;
 const FLAPS_FORGOTTEN_MS = 600_000;
 /** What became of so many probes is remembered. */
 const KEPT_PROBES = 32;
@@ -82,7 +82,7 @@ export class Watch {
 
   #timeoutMs(): number {
     if (this.#srttMs === undefined) return FIRST_TIMEOUT_MS;
-    return Math.min(MOST_TIMEOUT_MS, Math.max(LEAST_TIMEOUT_MS, this.#srttMs + 4 * this.#varMs));
+    return Math.min(MAX_TIMEOUT_MS, Math.max(MIN_TIMEOUT_MS, this.#srttMs + 4 * this.#varMs));
   }
 
   sent(token: number, nowMs: number): void {
@@ -163,8 +163,8 @@ export class Watch {
   #isTrusted(nowMs: number): boolean {
     if (nowMs - this.#flappedMs > FLAPS_FORGOTTEN_MS) this.#shortFlaps = this.#longFlaps = 0;
     const wasLong = this.#answersSinceMs - this.#alertedMs >= LONG_ALERT_MS;
-    if (wasLong) return nowMs - this.#answersSinceMs >= Math.min(MOST_HOLD_MS, LONG_HOLD_MS * 2 ** this.#longFlaps);
-    return this.#answered >= Math.min(MOST_ANSWERS_TO_TRUST, ANSWERS_TO_TRUST * 2 ** this.#shortFlaps);
+    if (wasLong) return nowMs - this.#answersSinceMs >= Math.min(MAX_HOLD_MS, LONG_HOLD_MS * 2 ** this.#longFlaps);
+    return this.#answered >= Math.min(MAX_ANSWERS_TO_TRUST, ANSWERS_TO_TRUST * 2 ** this.#shortFlaps);
   }
 
   #clear(nowMs: number): true {

@@ -17,7 +17,7 @@ const STALL_MS = 4_000;
 const STALL_EVERY_MS = 1_000;
 /** Two stalls of the same one, one right after the other, would be a longer one. */
 const STALL_REST_MS = 10_000;
-const MOST_WAIT_MS = 120_000;
+const MAX_WAIT_MS = 120_000;
 
 export async function settled(nodes: number, seed: number): Promise<Cluster> {
   const cluster = Cluster.of({ nodes, seed, protocolsOnly: true });
@@ -35,8 +35,8 @@ async function bootstrapped(cluster: Cluster): Promise<number> {
     const running = cluster.running();
     if (running.length === nodes.length && running.every(({ running: { swarm } }) => swarm.alive.length === nodes.length))
       return scheduler.nowMs;
-    if (scheduler.nowMs > MOST_WAIT_MS)
-      throw new Error(`${nodes.length} nodes did not find each other in ${MOST_WAIT_MS / 1000} s`);
+    if (scheduler.nowMs > MAX_WAIT_MS)
+      throw new Error(`${nodes.length} nodes did not find each other in ${MAX_WAIT_MS / 1000} s`);
   }
 }
 

@@ -9,8 +9,8 @@ import {
   GONE_MS,
   PROVEN_MS,
 } from '../../consensus/committee/autopilot.ts';
-import { Lane } from '../../consensus/committee/lane.ts';
-import { Numbers } from '../../consensus/committee/numbers.ts';
+import { RaftIds } from '../../consensus/committee/raft-ids.ts';
+import { SendQueue } from '../../consensus/committee/send-queue.ts';
 import { Assembly, framesOf, packed, unpacked } from '../../consensus/raft/frames.ts';
 import { NO_CONF, type NodeId } from '../../consensus/raft/types.ts';
 import { makePeer } from '../support/crypto.ts';
@@ -213,20 +213,20 @@ describe('the autopilot', () => {
 describe('numbers of members', () => {
   it('are a peer’s own, other for each of its logs, and lead back to it', async () => {
     const [one, other] = [await makePeer(), await makePeer()];
-    const numbers = new Numbers(one);
+    const numbers = new RaftIds(one);
     const [first, second] = [numbers.idOf(one.self, 1), numbers.idOf(one.self, 2)];
     expect(new Set([first, second, numbers.idOf(other.self, 1)]).size).toBe(3);
     expect(Number.isSafeInteger(numbers.idOf(one.self, 8_191))).toBe(true);
     expect([numbers.isOf(first, one.self), numbers.isOf(first, other.self)]).toEqual([true, false]);
-    const fresh = new Numbers(one);
+    const fresh = new RaftIds(one);
     expect(fresh.peerOf(second, () => [other.self])).toBeUndefined();
     expect(fresh.peerOf(second, () => [other.self, one.self])).toBe(one.self);
   });
 });
 
-describe('a lane', () => {
+describe('a send queue', () => {
   /** Time stands still until it is moved. */
-  function laneWithClock() {
+  function queueWithClock() {
     let nowMs = 0;
     let due: { atMs: number; run: () => void }[] = [];
     const sent: Uint8Array[] = [];
@@ -252,21 +252,21 @@ describe('a lane', () => {
       }
       nowMs = toMs;
     };
-    return { lane: new Lane(clock, (bytes) => sent.push(bytes)), sent, advance };
+    return { queue: new SendQueue(clock, (bytes) => sent.push(bytes)), sent, advance };
   }
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const small = (id: number): Uint8Array => [...framesOf(new Uint8Array(20).fill(id), id)][0] as Uint8Array;
 
   it('sends what is said in one turn together, and no more than a member may send', async () => {
-    const { lane, sent, advance } = laneWithClock();
-    for (let i = 0; i < 100; i++) lane.push(small(i));
+    const { queue, sent, advance } = queueWithClock();
+    for (let i = 0; i < 100; i++) queue.push(small(i));
     await settle();
     expect(sent).toHaveLength(1);
     expect([...unpacked(sent[0] as Uint8Array)].map((frame) => frame[12])).toEqual(Array.from({ length: 100 }, (_, i) => i));
     // A busy log for ten seconds: nobody is asked to read more than 250 messages a second for long.
     sent.length = 0;
     for (let ms = 0; ms < 10_000; ms++) {
-      lane.push(small(1));
+      queue.push(small(1));
       await Promise.resolve();
       await Promise.resolve();
       advance(ms + 1);
@@ -277,12 +277,12 @@ describe('a lane', () => {
   });
 
   it('lets small messages pass a large one, whose parts come in order', async () => {
-    const { lane, sent, advance } = laneWithClock();
+    const { queue, sent, advance } = queueWithClock();
     const snapshot = new Uint8Array(10_000_000).map((_, i) => i % 251);
-    for (const frame of framesOf(snapshot, 7)) lane.push(frame);
+    for (const frame of framesOf(snapshot, 7)) queue.push(frame);
     await settle();
     const early = sent.length;
-    lane.push(small(9));
+    queue.push(small(9));
     advance(30_000);
     const frames = sent.flatMap((bytes) => [...unpacked(bytes)]);
     expect(frames.findIndex((frame) => frame.length === 32)).toBeLessThan(early + 2);
@@ -294,9 +294,9 @@ describe('a lane', () => {
   });
 
   it('refuses what nobody could still send', () => {
-    const { lane } = laneWithClock();
+    const { queue } = queueWithClock();
     const frames = [...framesOf(new Uint8Array(48 * 1024 * 1024), 1)];
-    expect([frames.every((frame) => lane.push(frame)), frames.every((frame) => lane.push(frame))]).toEqual([true, false]);
+    expect([frames.every((frame) => queue.push(frame)), frames.every((frame) => queue.push(frame))]).toEqual([true, false]);
   });
 
   it('ignores what is cut off in the middle', () => {

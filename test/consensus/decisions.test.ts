@@ -9,7 +9,7 @@ import {
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
-import { isStorm, MOST_LEASE_MS, mostLeases } from '../../consensus/decisions/leases.ts';
+import { isStorm, MAX_LEASE_MS, mostLeases } from '../../consensus/decisions/leases.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { makePeers } from '../support/crypto.ts';
@@ -92,7 +92,7 @@ describe('decisions', () => {
       ok: false,
       reason: '5 of 10 members look sick: nothing disruptive is done',
     });
-    expect(take(decision(lease('plan-3', { members: 30, untilMs: NOW + MOST_LEASE_MS + 1 }), 'beta'))).toMatchObject({
+    expect(take(decision(lease('plan-3', { members: 30, untilMs: NOW + MAX_LEASE_MS + 1 }), 'beta'))).toMatchObject({
       ok: false,
     });
     // They end by themselves.

@@ -1,7 +1,7 @@
 // An order in a file: who has signed it, whom it is for, for how long it may hold, and what is none.
 import { describe, expect, it } from 'vitest';
 import {
-  MOST_ORDER_MS,
+  MAX_ORDER_MS,
   OPERATORS_NEEDED,
   orderBytes,
   orderRefusal,
@@ -110,11 +110,11 @@ describe('an order', () => {
     ['another machine', { peer: 'other' }, 'it is for web-1, not for this machine'],
     ['a time that has passed', { untilMs: NOW_MS }, 'it has ended: draft it anew'],
     ['a moment more', { untilMs: NOW_MS + 1 }, undefined],
-    ['two days', { untilMs: NOW_MS + 2 * MOST_ORDER_MS }, undefined],
-    ['more than two days', { untilMs: NOW_MS + 2 * MOST_ORDER_MS + 1 }, 'it would hold for too long'],
+    ['two days', { untilMs: NOW_MS + 2 * MAX_ORDER_MS }, undefined],
+    ['more than two days', { untilMs: NOW_MS + 2 * MAX_ORDER_MS + 1 }, 'it would hold for too long'],
   ])('for %s', async (_what, change, refusal) => {
     expect(orderRefusal(await signedBy(draft(change), anna, bob), judging)).toBe(refusal);
-    expect(MOST_ORDER_MS).toBe(24 * 3_600_000);
+    expect(MAX_ORDER_MS).toBe(24 * 3_600_000);
   });
 
   it.each<[string, Record<string, unknown>, boolean]>([

@@ -26,8 +26,8 @@ const REPEATED = 0.1;
 const KILLED = 0.05;
 const ABSTAINS = 0.1;
 const CLAIMS = 4;
-const MOST_MEMBERS = 16;
-const LEAST_MEMBERS = 6;
+const MAX_MEMBERS = 16;
+const MIN_MEMBERS = 6;
 
 export interface Ballots {
   claims: number;
@@ -60,7 +60,7 @@ class Election {
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed, 'ballots');
-    const count = LEAST_MEMBERS + Math.floor(this.random.unit() * (MOST_MEMBERS - LEAST_MEMBERS + 1));
+    const count = MIN_MEMBERS + Math.floor(this.random.unit() * (MAX_MEMBERS - MIN_MEMBERS + 1));
     const secret = utf8(`ballots ${seed}`);
     this.members = Array.from({ length: count }, (_, nth) => new ModelledCrypto(simulatedPeer(nth, seed), secret));
     for (const one of this.members) this.#begin(one);

@@ -16,7 +16,7 @@ import { EVERYBODY_WELCOME } from './welcome.ts';
 
 const AT_ONCE = 64;
 /** Of a stranger's dials. */
-const MOST_DIALS = 10_000;
+const MAX_DIALS = 10_000;
 /** What gossipsub does with a remote procedure call, which its type does not show. */
 interface Gossips {
   streamsOutbound: Map<string, { rawStream: Stream }>;
@@ -153,7 +153,7 @@ async function besiege(kind: string, seconds: number, address: string, text: str
   const untilMs = performance.now() + seconds * 1_000;
   let done = 0;
   let dials = 0;
-  const most = token === undefined ? MOST_DIALS : Number.POSITIVE_INFINITY;
+  const most = token === undefined ? MAX_DIALS : Number.POSITIVE_INFINITY;
   for (let turn = 0; performance.now() < untilMs && done < most; turn++) {
     if (token !== undefined && !foe.isConnected) {
       // Thrown out: it comes again at once.

@@ -1,7 +1,7 @@
 // Waiting in virtual time: promises settle between the scheduler's events, as they would between a machine's.
 import type { Scheduler } from '../../sim/scheduler.ts';
 
-const MOST_SECONDS = 3_600;
+const MAX_SECONDS = 3_600;
 
 /** Lets virtual time pass. */
 export async function pass(scheduler: Scheduler, ms: number): Promise<void> {
@@ -21,7 +21,7 @@ export async function settleIn<T>(scheduler: Scheduler, work: Promise<T>): Promi
       result = { error };
     },
   );
-  for (let second = 0; result === undefined && second < MOST_SECONDS; second++) await pass(scheduler, 1_000);
+  for (let second = 0; result === undefined && second < MAX_SECONDS; second++) await pass(scheduler, 1_000);
   if (result === undefined) throw new Error('it never settled');
   if ('error' in result) throw result.error;
   return result.value;

@@ -7,8 +7,8 @@ import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { encodeReport } from '../../swarm/membership/report.ts';
 import { Digest } from '../../swarm/state/digest.ts';
 import { Replica } from '../../swarm/state/replica.ts';
-import { Saying } from '../../swarm/state/saying.ts';
 import { decodeStatus, encodeStatus, MAX_STATUS_BYTES, type Status, unknownConditions } from '../../swarm/state/status.ts';
+import { StatusPacing } from '../../swarm/state/status-pacing.ts';
 import { StatusTable } from '../../swarm/state/status-table.ts';
 import { makePeers } from '../support/crypto.ts';
 
@@ -49,11 +49,11 @@ describe('status', () => {
   });
 });
 
-describe('saying a status', () => {
+describe('the pacing of a status', () => {
   /** What is said each second, as it was due: u urgent, c calm, - not. */
   const said = (members: number, seconds: number, at: (second: number) => Partial<Status>): string => {
-    const saying = new Saying({ uint32: () => 0 } as never);
-    const due = (second: number) => saying.due({ ...largest, ...at(second) }, members, second * 1_000);
+    const pacing = new StatusPacing({ uint32: () => 0 } as never);
+    const due = (second: number) => pacing.due({ ...largest, ...at(second) }, members, second * 1_000);
     return Array.from({ length: seconds }, (_, second) => due(second)?.at(0) ?? '-').join('');
   };
 

@@ -22,7 +22,7 @@ const hashed = (crypto: Pick<Crypto, 'hash'>, peer: PeerId): number =>
     .subarray(0, PEER_BYTES)
     .reduce((sum, byte) => sum * 256 + byte, 0);
 
-export class Numbers {
+export class RaftIds {
   readonly #crypto: Pick<Crypto, 'hash'>;
   readonly #byPeer = new Map<PeerId, number>();
   readonly #byNumber = new Map<number, PeerId>();

@@ -14,7 +14,7 @@ const SPREAD_PERCENT = 10;
 /** Meshes may have come apart, as after a partition: now and then a calm status goes to all who are connected too. */
 const URGENT_EVERY = 2;
 
-export class Saying {
+export class StatusPacing {
   readonly #random: Random;
   #said: { status: Status; atMs: number; forMs: number } | undefined;
   #room = { left: AT_ONCE, atMs: 0 };

@@ -11,7 +11,7 @@ const RATES = {
 /** A snapshot of the largest kind, and then some. */
 const MAX_WAITING_BYTES = 80_000_000;
 
-export class Lane {
+export class SendQueue {
   readonly #clock: Clock;
   readonly #send: (bytes: Uint8Array) => void;
   #small: Uint8Array[] = [];

@@ -1,6 +1,6 @@
 // What goes to one other member of the committee: at which pace, how much may wait, and what becomes of it where it matters no more.
 import { describe, expect, it } from 'vitest';
-import { Lane } from '../../consensus/committee/lane.ts';
+import { SendQueue } from '../../consensus/committee/send-queue.ts';
 import { framesOf, unpacked } from '../../consensus/raft/frames.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
@@ -11,22 +11,22 @@ const small = (id: number): Uint8Array => [...framesOf(new Uint8Array(20).fill(i
 function world() {
   const scheduler = new Scheduler();
   const sent: [number, number][] = [];
-  const lane = new Lane(
+  const queue = new SendQueue(
     new ProcessClock(scheduler, () => 0),
     (bytes) => void sent.push([scheduler.nowMs, [...unpacked(bytes)].length]),
   );
   /** Each in a turn of its own. */
   const push = async (count: number): Promise<void> => {
     for (let nth = 0; nth < count; nth++) {
-      expect(lane.push(small(nth))).toBe(true);
+      expect(queue.push(small(nth))).toBe(true);
       await Promise.resolve();
       await Promise.resolve();
     }
   };
-  return { lane, sent, push, scheduler, pump: (ms: number) => pass(scheduler, ms) };
+  return { queue, sent, push, scheduler, pump: (ms: number) => pass(scheduler, ms) };
 }
 
-describe('a lane', () => {
+describe('a send queue', () => {
   it('sends five hundred messages at once, and from then on one each four milliseconds, with all that has come', async () => {
     const { sent, push, scheduler, pump } = world();
     await push(500);
@@ -48,26 +48,26 @@ describe('a lane', () => {
   });
 
   it('lets 80 megabytes wait, and no more; what was dropped makes room', () => {
-    const { lane } = world();
+    const { queue } = world();
     const half = new Uint8Array(40_000_000);
-    expect([lane.push(half), lane.push(half), lane.push(new Uint8Array(1))]).toEqual([true, true, false]);
-    lane.clear();
-    expect([lane.push(half), lane.push(half), lane.push(new Uint8Array(1))]).toEqual([true, true, false]);
-    lane.clear();
+    expect([queue.push(half), queue.push(half), queue.push(new Uint8Array(1))]).toEqual([true, true, false]);
+    queue.clear();
+    expect([queue.push(half), queue.push(half), queue.push(new Uint8Array(1))]).toEqual([true, true, false]);
+    queue.clear();
   });
 
   it('counts what was sent as waiting no longer', async () => {
-    const { lane, push, sent } = world();
+    const { queue, push, sent } = world();
     await push(10);
     expect(sent.length).toBe(10);
-    expect([lane.push(new Uint8Array(80_000_000)), lane.push(new Uint8Array(1))]).toEqual([true, false]);
-    lane.clear();
+    expect([queue.push(new Uint8Array(80_000_000)), queue.push(new Uint8Array(1))]).toEqual([true, false]);
+    queue.clear();
   });
 
   it('sends nothing of what it was cleared of, and goes on with what comes after', async () => {
-    const { lane, sent, push, pump } = world();
+    const { queue, sent, push, pump } = world();
     await push(502);
-    lane.clear();
+    queue.clear();
     await pump(1_000);
     expect(sent.length).toBe(500);
     await push(1);

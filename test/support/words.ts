@@ -1,0 +1,14 @@
+// Words of this project's own that the field has a word for: identifiers and phrases, each with what is said instead. An exact match is meant:
+// an honest use of the same word stays.
+
+/** Of sources: identifiers and names of files. */
+export const BANNED_NAMES: readonly [found: RegExp, instead: string][] = [
+  [/\bMOST_[A-Z]/, 'MAX_'],
+  [/\bLEAST_[A-Z]/, 'MIN_'],
+  [/\bCircles\b|#circles\b|\/circles\.ts/, 'PeerSelection'],
+  [/\bSaying\b|#saying\b|\/saying\.ts/, 'StatusPacing'],
+  [/\bTurns\b|#turns\b|\/turns\.ts/, 'PeriodicTask'],
+  [/\bRoll\b|\/roll\.ts/, 'MembershipAdmin'],
+  [/\bclass Numbers\b|\/numbers\.ts/, 'RaftIds'],
+  [/consensus\/committee\/lane\.ts/, 'SendQueue'],
+];
