@@ -40,7 +40,7 @@ export interface AgentStatus {
   page: string | null;
   addresses: string[];
   coordinator: string | undefined;
-  /** Why nobody coordinates, and what to do; null while somebody does. */
+  /** Why the swarm has no leader, and what to do; null while it has one. */
   uncoordinated: string | null;
   term: number;
   members: { name: string; peer: PeerId; state: MemberState; role: 'coordinator' | 'member' }[];

@@ -25,7 +25,7 @@ const FAILURES: Readonly<Record<Exclude<FailureStatus, 405>, readonly [name: str
   500: ['InternalError', 'A mistake of the agent itself'],
   503: [
     'Unavailable',
-    'Not now: nobody coordinates (code no-quorum), the disk refuses writes, or answers asked for before are not read yet',
+    'Not now: the swarm has no leader (code no-quorum), the disk refuses writes, or answers asked for before are not read yet',
   ],
 };
 

@@ -216,7 +216,7 @@ export const ORDER_ROUTES: readonly Route[] = [
       const member = memberNamed(agent, node);
       if ('unknown' in member) return member.unknown;
       if (agent.swarm.order.committee.coordinator === undefined)
-        return failed(503, 'nobody coordinates, so nobody can hand it over: see kalos nova status', 'no-quorum');
+        return failed(503, 'the swarm has no leader, so there is nothing to hand over: see kalos nova status', 'no-quorum');
       try {
         await agent.swarm.order.committee.transfer(member.peer);
       } catch (error) {

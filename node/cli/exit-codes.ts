@@ -24,7 +24,7 @@ const MEANINGS: Readonly<Record<ExitName, string>> = {
   pending: 'waits for a person',
   refused: 'refused: by a guard, by the swarm, or because the token does not allow it (any command with --address)',
   partial: 'partial: not all nodes answered',
-  noQuorum: 'nobody coordinates, so that nothing can be decided now',
+  noQuorum: 'the swarm has no leader, so that nothing can be decided now',
   auditBroken: 'an audit log was changed, or a proof is not valid',
 };
 
@@ -46,8 +46,8 @@ type Exits = Partial<Record<ExitName, string>>;
 
 /** Of all commands; a command's own words come over these. */
 const COMMON: Exits = { ok: 'done', error: 'error', usage: 'usage' };
-const DECIDES: Exits = { ok: 'decided', usage: 'usage, or the swarm does not take it', noQuorum: 'nobody coordinates' };
-const READS_LOG: Exits = { noQuorum: 'nobody coordinates' };
+const DECIDES: Exits = { ok: 'decided', usage: 'usage, or the swarm does not take it', noQuorum: 'the swarm has no leader' };
+const READS_LOG: Exits = { noQuorum: 'the swarm has no leader' };
 const ASKS_NODES: Exits = { partial: 'not all nodes answered' };
 const ACTS: Exits = { ok: 'confirmed', error: 'failed or undone', refused: 'refused' };
 const SIMULATES: Exits = { ok: 'everything held', error: 'something did not', usage: 'usage, or a wrong scenario' };
@@ -70,8 +70,8 @@ const OWN: Readonly<Record<string, Exits>> = {
   leave: { ok: 'left', usage: 'usage, or the only issuer' },
   'token create': { ok: 'made', usage: 'usage, or no issuer' },
   'network-key rotate': { ok: 'made', usage: 'usage, no issuer, or no network key' },
-  'nova status': { ok: 'somebody coordinates', ...READS_LOG },
-  'nova transfer': { ok: 'it coordinates', usage: 'usage, or it cannot', ...READS_LOG },
+  'nova status': { ok: 'the swarm has a leader', ...READS_LOG },
+  'nova transfer': { ok: 'it leads', usage: 'usage, or it cannot', ...READS_LOG },
   'log tail': READS_LOG,
   'log show': READS_LOG,
   'log agent': { error: 'with --follow: the agent has gone' },
@@ -84,8 +84,8 @@ const OWN: Readonly<Record<string, Exits>> = {
   ...Object.fromEntries(
     ['grant act', 'grant approve', 'grant deny', 'grant revoke', 'upgrade withdraw'].map((path) => [path, DECIDES]),
   ),
-  silence: { usage: 'usage, or no such policy', noQuorum: 'with --everywhere: nobody coordinates' },
-  recover: { ok: 'somebody coordinates', pending: 'to be confirmed with --yes', refused: 'it did not help' },
+  silence: { usage: 'usage, or no such policy', noQuorum: 'with --everywhere: the swarm has no leader' },
+  recover: { ok: 'the swarm has a leader', pending: 'to be confirmed with --yes', refused: 'it did not help' },
   act: ACTS,
   rollback: ACTS,
   'order draft': { ok: 'drafted', usage: 'usage, or it may not be done' },

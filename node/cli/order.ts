@@ -24,7 +24,7 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
 function describeNova(answer: NovaAnswer): string {
   const { coordinator, term, seat, committee, vouchedFor } = answer;
   const lines = [
-    coordinator === null ? paint('red', 'nobody coordinates') : `${paint('bold', coordinator)} coordinates in term ${term}`,
+    coordinator === null ? paint('red', 'the swarm has no leader') : `${paint('bold', coordinator)} coordinates in term ${term}`,
     `this agent: ${seat}`,
     ...rosterLine(answer),
     '',

@@ -57,7 +57,7 @@ export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promis
   }
   throw new KalosError(
     'refused',
-    `nobody coordinates after ${WITHIN_MS / 1_000} s`,
+    `the swarm has no leader after ${WITHIN_MS / 1_000} s`,
     `see the log of ${node}, and: kalos nova status`,
   );
 }

@@ -37,7 +37,7 @@ function render(answer: AgentStatus): string {
     `  ${conditions.join('  ')}`,
     ...(answer.page === null ? [] : [`  page ${answer.page}`]),
     '',
-    `Swarm: ${counted(answer.members.length, 'member')}, ${answer.coordinator === undefined ? paint('red', `nobody coordinates: ${answer.uncoordinated ?? 'reason unknown'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    `Swarm: ${counted(answer.members.length, 'member')}, ${answer.coordinator === undefined ? paint('red', `the swarm has no leader: ${answer.uncoordinated ?? 'reason unknown'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
     table(
       ['node', 'state', 'role', 'peer'],
       answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),

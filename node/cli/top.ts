@@ -39,7 +39,7 @@ function header(status: AgentStatus): string[] {
   const health =
     bad.length === 0 ? paint('green', 'all is well') : paint('red', bad.map(([name, value]) => `${name}=${value}`).join(' '));
   return [
-    `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator ?? 'nobody'} coordinates (term ${term})`,
+    `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator === undefined ? 'no leader' : `${coordinator} coordinates`} (term ${term})`,
     `${health}  ${counted(status.openIncidents.length, 'open incident')}  ${status.approvals.length} waiting for approval  load ${status.metrics['system.load.1m']?.toFixed(2) ?? 'unknown'}`,
   ];
 }

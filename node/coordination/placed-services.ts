@@ -188,7 +188,7 @@ export class PlacedServices {
       const kept = await this.#decisions.keep(held, KEEP_WITHIN_MS);
       for (const [nth, [service, fence]] of held.entries()) if (kept?.[nth] === true) await this.#hold(service, fence, until);
     } catch {
-      // Nobody coordinates, or is within reach: again soon, and in time it is stopped.
+      // There is no leader, or none within reach: again soon, and in time it is stopped.
     }
     this.#keeping = false;
   }

@@ -149,7 +149,7 @@ export class Committee {
     if (isThere || isFounder) await this.#openLog();
   }
 
-  /** Why nobody coordinates, and what to do about it; undefined while somebody does. */
+  /** Why the swarm has no leader, and what to do about it; undefined while it has one. */
   get lacking(): string | undefined {
     if (this.coordinator !== undefined) return undefined;
     const voters = this.#log?.conf.voters ?? [];
@@ -402,7 +402,7 @@ export class Committee {
   /** Has another member lead. @throws where it cannot */
   async transfer(to: PeerId): Promise<void> {
     const { coordinator } = this;
-    if (coordinator === undefined) throw new Error('nobody coordinates');
+    if (coordinator === undefined) throw new Error('the swarm has no leader');
     if (coordinator === this.#self) return this.#transferFor(this.#self, to);
     await this.#events.request(coordinator, encodeCbor(['transfer', to]), TRANSFER_WITHIN_MS);
   }

@@ -563,4 +563,4 @@ function shuffled<T>(all: readonly T[], below: (bound: number) => number): T[] {
 }
 
 const nobody = ({ lacking }: Pick<Committee, 'lacking'>): string =>
-  lacking === undefined ? 'nobody coordinates' : `nobody coordinates: ${lacking}`;
+  lacking === undefined ? 'the swarm has no leader' : `the swarm has no leader: ${lacking}`;

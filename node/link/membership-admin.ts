@@ -348,7 +348,7 @@ export class MembershipAdmin {
     }
   }
 
-  /** Above all that any member has heard of. @throws MembershipError while somebody coordinates. */
+  /** Above all that any member has heard of. @throws MembershipError while the swarm has a leader. */
   #recoveryOf(subject: PeerId): Recovery {
     const { coordinator, order, statuses } = this.#link;
     if (coordinator !== undefined)

@@ -394,7 +394,7 @@ export class RaftGroup {
   /** Of a group that is mended: somebody leads, and every voter that can has what the leader has. */
   settled(): void {
     const { leader } = this;
-    if (leader?.log === undefined) return void this.checks.violations.push('nobody leads, though everything is mended');
+    if (leader?.log === undefined) return void this.checks.violations.push('there is no leader, though everything is mended');
     for (const id of leader.log.conf.voters) {
       const { log, isHurt } = this.members[id - 1] ?? {};
       const behind = leader.log.applied - (log?.applied ?? 0);

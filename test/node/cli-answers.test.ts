@@ -94,7 +94,7 @@ describe('kalos recover', () => {
     return agent.run((dir) => recover({ dir, rootKey: [], yes: false, ...options }));
   };
 
-  it('does nothing where somebody coordinates, and asks first otherwise', async () => {
+  it('does nothing where the swarm has a leader, and asks first otherwise', async () => {
     expect(await run({ coordinator: 'eve' })).toEqual({
       code: EXIT.ok,
       out: 'eve coordinates: there is nothing to recover\n',
@@ -191,7 +191,7 @@ describe('kalos nova and log', () => {
     const alone = await run({ coordinator: null, roster: { epoch: 2, members: 3, isSame: false } });
     expect([alone.code, linesOf(alone.out)[0], alone.out.includes('this agent knows another')]).toEqual([
       EXIT.noQuorum,
-      'nobody coordinates',
+      'the swarm has no leader',
       true,
     ]);
     expect((await run({ roster: null })).out).not.toContain('roster');
@@ -305,7 +305,7 @@ describe('kalos status', () => {
       openIncidents: [{ id: 'inc-2', state: 'open', target: 'web', summary: 'down' }],
     });
     for (const words of [
-      'nobody coordinates: half is gone',
+      'the swarm has no leader: half is gone',
       'twins!',
       'refuses writes: No space left on device',
       'free space there',

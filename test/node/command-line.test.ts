@@ -274,7 +274,7 @@ describe('exit codes', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('7 where nobody coordinates, whatever is to be decided', async () => {
+  it('7 where the swarm has no leader, whatever is to be decided', async () => {
     const directory = join(place, 'minority');
     const { makeStateDirectory } = await import('../../node/config/adapters/state-directory.ts');
     const { ordered } = await import('../../node/api/order-routes.ts');

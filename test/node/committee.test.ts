@@ -187,7 +187,7 @@ describe('the lead is handed over', () => {
       'node-d does not vote in the committee',
       'node-b may not say who coordinates: it is no issuer',
       'this agent does not coordinate any more',
-      'nobody coordinates',
+      'the swarm has no leader',
       'malformed question',
     ]);
     expect(world.leader()).toBe('a');

@@ -240,11 +240,11 @@ describe('a member that wishes for something', () => {
   });
 
   it.each<[string, (made: World) => void, string]>([
-    ['nobody coordinates', ({ its }) => void Object.assign(its, { coordinator: undefined }), 'nobody coordinates'],
+    ['the swarm has no leader', ({ its }) => void Object.assign(its, { coordinator: undefined }), 'the swarm has no leader'],
     [
-      'nobody coordinates for a reason',
+      'the swarm has no leader for a reason',
       ({ its }) => void Object.assign(its, { coordinator: undefined, lacking: 'an election is in progress' }),
-      'nobody coordinates: an election is in progress',
+      'the swarm has no leader: an election is in progress',
     ],
     ['the coordinator is not to be had', () => undefined, 'gone'],
   ])('has it for unknown after its time where %s', async (_title, arrange, why) => {
@@ -447,7 +447,7 @@ describe('a read', () => {
   });
 
   it.each<[string, (made: World) => void, string]>([
-    ['nobody coordinates', ({ its }) => void Object.assign(its, { coordinator: undefined }), 'nobody coordinates'],
+    ['the swarm has no leader', ({ its }) => void Object.assign(its, { coordinator: undefined }), 'the swarm has no leader'],
     [
       'the coordinator answers nothing that makes sense',
       ({ its }) => void Object.assign(its, { answer: async () => 'x' }),

@@ -424,7 +424,7 @@ describe('leave for a disruptive change', () => {
   });
 
   it('is asked for again at once where somebody else coordinates', async () => {
-    const { performing, its, did } = await asking([no('nobody coordinates'), ok]);
+    const { performing, its, did } = await asking([no('the swarm has no leader'), ok]);
     await pump(5_500);
     its.order = 'two';
     await pump(1_000);

@@ -126,7 +126,7 @@ describe('a service that is handed over', () => {
       wallMs: () => 1_000_000,
       decide: async (wish: unknown) => {
         log.wishes.push(wish);
-        if (given.decides === false) throw new Error('nobody coordinates');
+        if (given.decides === false) throw new Error('the swarm has no leader');
         its.placed = { ...its.placed, peer: null };
         return { ok: true, index: 9 };
       },
@@ -209,7 +209,7 @@ describe('a service that is handed over', () => {
     await undecided.pump(1_000);
     expect([undecided.log.released, undecided.log.told]).toEqual([
       1,
-      ['db was stopped here, and the swarm cannot decide: nobody coordinates'],
+      ['db was stopped here, and the swarm cannot decide: the swarm has no leader'],
     ]);
   });
 });

@@ -375,7 +375,7 @@ describe('what is wished of the swarm', () => {
     ]);
     its.leads = undefined;
     expect(await ask('POST /v1/nova/transfer', { node: 'bob' })).toBe(
-      '503 nobody coordinates, so nobody can hand it over: see kalos nova status (no-quorum)',
+      '503 the swarm has no leader, so there is nothing to hand over: see kalos nova status (no-quorum)',
     );
     Object.assign(its, { leads: 'bob', failure: new Error('it is behind'), notes: [] });
     expect([await ask('POST /v1/nova/transfer', { node: 'bob' }), its.notes]).toEqual(['409 it is behind', []]);

@@ -243,10 +243,10 @@ describe('exit codes', () => {
       [1, 'error'],
       [2, 'usage'],
     ]);
-    expect(exitsOf('silence').at(-1)).toEqual([7, 'with --everywhere: nobody coordinates']);
+    expect(exitsOf('silence').at(-1)).toEqual([7, 'with --everywhere: the swarm has no leader']);
     expect(exitsText('act')).toBe('\nExit codes: 0 confirmed, 1 failed or undone, 2 usage, 5 refused');
     expect(exitsText('pause')).toBe(
-      '\nExit codes: 0 decided, 1 error, 2 usage, or the swarm does not take it, 7 nobody coordinates',
+      '\nExit codes: 0 decided, 1 error, 2 usage, or the swarm does not take it, 7 the swarm has no leader',
     );
     expect(unknownExits(['up'])).not.toContain('up');
     expect(unknownExits([])).toContain('up');

@@ -228,12 +228,12 @@ describe('a service that nobody has', () => {
     placements.set('db', { peer: null, fence: 2, reason: 'x', move: null });
     Object.defineProperty(its, 'place', {
       get: () => {
-        throw new Error('nobody coordinates');
+        throw new Error('the swarm has no leader');
       },
     });
     placed.start();
     await pump(1_000);
-    expect(log.lines).toEqual(['warn db: nobody coordinates']);
+    expect(log.lines).toEqual(['warn db: the swarm has no leader']);
   });
 });
 
@@ -250,7 +250,7 @@ describe('a service that is placed here', () => {
 
   it('is stopped six seconds before its time is over, once, where no coordinator hears of it', async () => {
     const { its, log, pump } = await having();
-    its.kept = async () => Promise.reject(new Error('nobody coordinates'));
+    its.kept = async () => Promise.reject(new Error('the swarm has no leader'));
     await pump(8_999);
     expect(log.released).toEqual([]);
     await pump(1);

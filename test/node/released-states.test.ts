@@ -61,7 +61,7 @@ describe('a state directory of an earlier release', () => {
   });
 });
 
-describe('a swarm in which nobody coordinates', () => {
+describe('a swarm that has no leader', () => {
   it('says why, and what to do', async () => {
     const cluster = Cluster.of({ nodes: 3, seed: 7, protocolsOnly: true });
     cluster.start();

@@ -367,7 +367,7 @@ describe('a release that runs here', () => {
     expect(reportsOf(made)).toEqual([[false, 'this machine is not ready since']]);
   });
 
-  it('lives, on trial, while somebody coordinates', async () => {
+  it('lives, on trial, while the swarm has a leader', async () => {
     const made = await running({ onTrial: true });
     await made.pump(3_000);
     made.its.coordinator = undefined;

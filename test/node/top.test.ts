@@ -81,7 +81,7 @@ describe('the picture', () => {
       approvals: [],
     };
     expect(picture({ status }).slice(0, 2)).toEqual([
-      'ada  up 1 min 1 s  mode halted: fire  swarm 2 of 3, nobody coordinates (term 3)',
+      'ada  up 1 min 1 s  mode halted: fire  swarm 2 of 3, no leader (term 3)',
       'Ready=False DiskPressure=True  0 open incidents  0 waiting for approval  load unknown',
     ]);
   });

@@ -171,7 +171,7 @@ describe('a bundle of policies', () => {
 
   it('is not kept away for good by one that a coordinator says was pushed in a thousand years', async () => {
     const cluster = await settled(5);
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '') ?? expect.fail('nobody coordinates');
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     const forged: Wish = {
       kind: 'bundle',
       policies: JSON.stringify([HARMFUL]),

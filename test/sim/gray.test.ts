@@ -54,7 +54,7 @@ describe('a member that is', () => {
 
   it('stalled by its disk has itself drained, and does not coordinate', async () => {
     const cluster = await settled(7);
-    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('nobody coordinates');
+    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     nova.disk.writeMs = 1_500;
     await later(cluster, 200_000);
     const other = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
@@ -109,7 +109,7 @@ describe('nobody is drained', () => {
 
   it('by a member that lies, nor by a coordinator that does', async () => {
     const cluster = await settled(7);
-    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('nobody coordinates');
+    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     const victim = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
     const liar = cluster.nodes.find((node) => node !== nova && node !== victim && node.index > 0) ?? expect.fail();
     const refused = liar.agent?.swarm.order.decisions.drain(victim.peer, 600_000, 'because', 3_000);

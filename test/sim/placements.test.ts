@@ -48,7 +48,7 @@ describe('a service for fail-over', () => {
     expect(answers.sort()).toEqual(['none', 'none', 'none', 'none', 'true [true]']);
     // Nor under another fence, nor for another member.
     const nova = cluster.byPeer(orderOf(holder).committee.coordinator ?? '');
-    if (nova === undefined) throw new Error('nobody coordinates');
+    if (nova === undefined) throw new Error('the swarm has no leader');
     const other = cluster.nodes.find((node) => node !== holder)?.peer ?? '';
     const wrong = [
       orderOf(nova).decisions.answer(holder.peer, encodeCbor(['keep', [['db', fence - 1]]])),
@@ -81,7 +81,7 @@ describe('a service for fail-over', () => {
     expect(log.slice(before)).toEqual([]);
   });
 
-  it('stops everywhere while nobody coordinates, and goes on once somebody does', async () => {
+  it('stops everywhere while the swarm has no leader, and goes on once somebody does', async () => {
     const { cluster, log, holder } = await settled();
     const { voters = [] } = orderOf(holder).decisions.checkpoint ?? {};
     const gone = cluster.nodes.filter((node) => node !== holder && voters.includes(node.peer));

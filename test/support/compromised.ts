@@ -86,7 +86,7 @@ function pastOf(cluster: Cluster): Past {
   const { bundles, upgrades } = cluster.node(0).running?.swarm.order.decisions.state ?? {};
   const leader = cluster.agents().find(({ node, agent }) => agent.swarm.coordinator === node.peer)?.agent.swarm.order
     .committee.replica;
-  if (bundles === undefined || upgrades === undefined || leader === undefined) throw new Error('nobody coordinates');
+  if (bundles === undefined || upgrades === undefined || leader === undefined) throw new Error('the swarm has no leader');
   const how = { canary: [crypto.self], soakMs: 5_000, pushedMs: Math.round(cluster.node(0).wallMs()) };
   const release = { ...RELEASE, digest: toHex(crypto.hash(HARMFUL_RELEASE)) };
   const signed = (bytes: Uint8Array): Uint8Array => crypto.sign(bytes);

@@ -143,7 +143,7 @@ export class FailOverRange {
     return [...(this.#resource?.wrong ?? []), ...overlaps];
   }
 
-  /** All five run, somebody coordinates, and somebody writes. */
+  /** All five run, there is a leader, and somebody writes. */
   async settled(): Promise<void> {
     await eventually(
       'the service to run, and all to be there',

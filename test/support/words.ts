@@ -12,3 +12,8 @@ export const BANNED_NAMES: readonly [found: RegExp, instead: string][] = [
   [/\bclass Numbers\b|\/numbers\.ts/, 'RaftIds'],
   [/consensus\/committee\/lane\.ts/, 'SendQueue'],
 ];
+
+/** Of what a person reads: documentation, and texts and comments in the sources. */
+export const BANNED_PHRASES: readonly [found: RegExp, instead: string][] = [
+  [/\b(?:nobody|somebody) (?:coordinates|leads)\b/i, 'the swarm has no leader'],
+];

@@ -30,7 +30,7 @@ export const statusAnswer = z
     page: z.string().nullable().describe('URL of its page; null if it has none'),
     addresses: z.array(z.string()),
     coordinator: z.string().optional(),
-    uncoordinated: z.string().nullable().describe('Why nobody coordinates, and what to do; null while somebody does'),
+    uncoordinated: z.string().nullable().describe('Why the swarm has no leader, and what to do; null while it has one'),
     term: count,
     members: z.array(z.strictObject({ name: node, peer, state: memberStates, role: z.enum(['coordinator', 'member']) })),
     conditions: z.record(z.enum(STATUS_CONDITIONS), z.enum(CONDITION_STATUSES)),
