@@ -187,7 +187,7 @@ export class Decisions {
 
   // Wishes
 
-  /** Has something decided, by this member's wish: asked again under the same id until somebody leads. @throws LogUnavailable */
+  /** Has something decided, by this member's wish: asked again under the same id until there is a leader. @throws LogUnavailable */
   async decide(wish: Wish, timeoutMs: number): Promise<Outcome> {
     const { clock, random, crypto } = this.#ports;
     const decision = wished(wish, crypto.self, toHex(random.bytes(ID_BYTES)), this.#events.wallMs());

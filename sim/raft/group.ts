@@ -391,7 +391,7 @@ export class RaftGroup {
     if (this.members.every((member) => member.log !== log)) again();
   }
 
-  /** Of a group that is mended: somebody leads, and every voter that can has what the leader has. */
+  /** Of a group that is mended: it has a leader, and every voter that can has what the leader has. */
   settled(): void {
     const { leader } = this;
     if (leader?.log === undefined) return void this.checks.violations.push('there is no leader, though everything is mended');
