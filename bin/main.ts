@@ -330,7 +330,7 @@ function addPolicyCommands(program: Command): void {
     .action(async (name: string, when: string, action: string[], options: PolicyAddOptions) =>
       ends((await commands()).addPolicy(options, name, when, action)),
     );
-  live('reset', 'have the thresholds of a policy learn the machine’s normal anew', '<policy>').action(
+  live('reset', 'have the thresholds of a policy learn the machine’s normal again', '<policy>').action(
     async (name: string, options: Options) => ends((await commands()).resetPolicy(options, name)),
   );
 }

@@ -177,7 +177,7 @@ function addGrantCommands(program: Command): void {
 function addRecover(program: Command): void {
   program
     .command('recover')
-    .description('have the committee begin anew, by root keys, once most of it is lost for good: says what it would do, first')
+    .description('have the committee begin again, by root keys, once most of it is lost for good: says what it would do, first')
     .option('--on <node>', 'who begins it (default: of those that are there, who knows most)')
     .option('--yes', 'do it', false)
     .addOption(rootKey())

@@ -45,7 +45,7 @@ const MAX_PORT = 65_535;
 /** Actuators take `--judge`, and launchers know `leave-check`. */
 const JUDGES_SINCE = '0.3.0';
 
-/** An agent that is to start anew does so within this. */
+/** An agent that is to restart does so within this. */
 const ANEW_WITHIN_MS = 20_000;
 
 export interface NodeOptions extends ConfigFlags {
@@ -61,7 +61,7 @@ export interface NodeOptions extends ConfigFlags {
   ownLog: AgentLog;
   /** The agent cannot go on. */
   failed(error: unknown): void;
-  /** The agent has stopped, and is to be started anew; its services go on. */
+  /** The agent has stopped, and is to be restarted; its services go on. */
   restart(): void;
 }
 
@@ -133,7 +133,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   const place = { place: where, swarmId, token, rootSigners, networkKeys, join: bootstrap };
   const agent = makeAgent(configuration, { ...agentSettings(config), name, version, ...place }, ports, {
     ...options,
-    restart: () => anew(),
+    restart: () => startAgain(),
   });
   const server = await startAll(agent, directory, listenOn).catch(async (error: unknown) => {
     await ports.actuator.giveUp();
@@ -149,7 +149,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     http?.closeAllConnections();
     server.closeAllConnections();
   };
-  const { anew, stop } = endings(agent, clock, close, options);
+  const { startAgain, stop } = endings(agent, clock, close, options);
   return {
     agent,
     directory,
@@ -173,10 +173,10 @@ function endings(agent: Agent, clock: SystemClock, close: () => void, { restart 
   let isForGood = false;
   const begin = (): void => (isForGood ? undefined : restart());
   return {
-    anew: (): void => {
+    startAgain: (): void => {
       close();
       clock.after(ANEW_WITHIN_MS, begin);
-      agent.stop('anew').then(begin, begin);
+      agent.stop('restart').then(begin, begin);
     },
     stop: (): Promise<void> => {
       isForGood = true;

@@ -31,7 +31,7 @@ export const EPOCH_MS = 1_767_225_600_000;
 const MACHINE = { cpus: 4, memoryBytes: 8 * 1024 ** 3 };
 /** As a service manager would: an agent that ended by itself is started again. */
 const RESTART_MS = 5_000;
-/** An agent that starts anew. */
+/** An agent that restarts. */
 const ANEW_MS = 1_500;
 /** Of a release that is no good. */
 const ENDS_AFTER_MS = 8_000;
@@ -189,7 +189,7 @@ export class SimulatedNode {
     const events = {
       log: (_level: string, text: string) => this.#world.log(this.name, text),
       failed,
-      restart: () => this.#anew(),
+      restart: () => this.#restart(),
     };
     const { protocolsOnly } = this.#world;
     const version = release?.version ?? this.version;
@@ -227,15 +227,15 @@ export class SimulatedNode {
     this.#world.scheduler.after(RESTART_MS, () => this.boot());
   }
 
-  /** Ends in order, its services going on, and starts anew. */
-  #anew(): void {
+  /** Ends in order, its services going on, and restarts. */
+  #restart(): void {
     const running = this.#running;
     const ended = (): void => {
       this.#end?.();
       this.#world.scheduler.after(ANEW_MS, () => this.boot());
     };
     if (running?.whole === undefined) return ended();
-    running.whole.stop('anew').then(ended, ended);
+    running.whole.stop('restart').then(ended, ended);
   }
 
   /** What an agent of a later version says beside what all understand. */

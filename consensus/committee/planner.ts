@@ -1,5 +1,5 @@
 // What the coordinator wishes for next, for the whole swarm: how roll-outs go on or back, what is to run elsewhere, and what is wrong with
-// several machines at once. Plain data in, plain data out: it runs beside the agent, and whatever becomes of it, the next one plans anew.
+// several machines at once. Plain data in, plain data out: it runs beside the agent, and whatever becomes of it, the next one plans again.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { BundlesState } from '../decisions/bundles.ts';
 import type { Wish } from '../decisions/decision.ts';

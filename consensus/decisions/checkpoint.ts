@@ -1,4 +1,4 @@
-// What the committee vouches for: that the state of the decisions up to a place in the log is this one, signed by a majority of its
+// What the committee attests: that the state of the decisions up to a place in the log is this one, signed by a majority of its
 // voters once each of them knows that it was committed. Who is not of the committee follows by that.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';

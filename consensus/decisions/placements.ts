@@ -107,7 +107,7 @@ export class Placements {
   }
 }
 
-/** As the coordinator: of which placements it has heard lately, by its own clock. Begun anew by each that leads. */
+/** As the coordinator: of which placements it has heard lately, by its own clock. Begun again by each that leads. */
 export class Keeping {
   readonly #heardMs = new Map<string, { fence: number; peer: PeerId; atMs: number }>();
 

@@ -1,4 +1,4 @@
-// Releases of KALOS itself: canaries first, then wave after wave, so that never many agents are new, or starting anew, at once. A
+// Releases of KALOS itself: canaries first, then wave after wave, so that never many agents are new, or restarting, at once. A
 // release is known by the hash of its archive; which machines take any at all, they say themselves.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';

@@ -1,4 +1,4 @@
-// How a roll-out goes on: the canaries, then waves of members, so that never many are new, or starting anew, at once; and back, where one
+// How a roll-out goes on: the canaries, then waves of members, so that never many are new, or restarting, at once; and back, where one
 // of them says that it does harm, or where those whose turn it is fall ill.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { MAX_WAVE, type Wish } from './decision.ts';
@@ -6,7 +6,7 @@ import { isLate, missingOf, type Pushed, type RolloutState, turnOf } from './rol
 
 /** No wave is a larger share of all members. */
 const WAVE_SHARE = 0.25;
-/** An agent that starts anew is back by then. */
+/** An agent that restarts is back by then. */
 const BACK_WITHIN_MS = 45_000;
 /** So many of one wave that look sick, or are gone, have one cause. */
 const ILL_TOGETHER = 2;

@@ -46,7 +46,7 @@ export const TRANSFER = 'CampaignTransfer';
 
 export interface RaftConfig {
   id: NodeId;
-  /** Ticks without a leader before an election, drawn anew from [n, 2n); and between two heartbeats. */
+  /** Ticks without a leader before an election, drawn again from [n, 2n); and between two heartbeats. */
   electionTicks: number;
   heartbeatTicks: number;
   storage: RaftStorage;

@@ -526,7 +526,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     for (const response of one.responses) this.#stepOwn(response);
     this.#answerReads();
     const last = one.entries.at(-1)?.index ?? 0;
-    // Who votes is known by what is known to be committed: on disk, or those that start anew would wait for one that is no voter any more.
+    // Who votes is known by what is known to be committed: on disk, or those that restart would wait for one that is no voter any more.
     const isChanged = one.entries.some(({ type }) => type !== 'EntryNormal');
     if (isChanged || last - this.#snapshotted >= this.#settings.snapshotEvery) this.#snapshot(last);
   }

@@ -57,7 +57,7 @@ interface Judging {
 export function orderRefusal(order: SignedOrder, judging: Judging): string | undefined {
   const { roster, peer, nowMs } = judging;
   if (order.swarm !== roster.swarmId || order.peer !== peer) return `it is for ${order.node}, not for this machine`;
-  if (order.untilMs <= nowMs) return 'it has ended: draft it anew';
+  if (order.untilMs <= nowMs) return 'it has ended: draft it again';
   if (order.untilMs > nowMs + 2 * MAX_ORDER_MS) return 'it would hold for too long';
   const signers = signersOf(order, judging);
   if (signers.length >= OPERATORS_NEEDED) return undefined;

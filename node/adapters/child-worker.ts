@@ -105,7 +105,7 @@ export class ChildWorker {
     this.#child = undefined;
   }
 
-  /** The child ends, for the sake of one job; what else it had at hand begins anew, once. */
+  /** The child ends, for the sake of one job; what else it had at hand begins again, once. */
   #end(cause: Waiting | undefined, why: string): void {
     this.#kill();
     const others = [...this.#running.values()];

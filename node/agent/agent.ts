@@ -94,7 +94,7 @@ export interface AgentEvents {
   log(level: 'info' | 'warn', text: string): void;
   /** Something that must not fail did: the agent has to be stopped. Its journal makes that safe. */
   failed(error: unknown): void;
-  /** It is to end, with `stop('anew')`, and to be started again. */
+  /** It is to end, with `stop('restart')`, and to be started again. */
   restart(): void;
 }
 
@@ -382,8 +382,8 @@ export class Agent {
     this.#isGone = true;
   }
 
-  /** Says farewell, then stops services, network and storage, in this order; once. @param how `anew`: it is back at once, and services go on */
-  stop(how: 'for good' | 'anew' = 'for good'): Promise<void> {
+  /** Says farewell, then stops services, network and storage, in this order; once. @param how `restart`: it is back at once, and services go on */
+  stop(how: 'for good' | 'restart' = 'for good'): Promise<void> {
     if (how === 'for good') this.#endsServices = true;
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -543,7 +543,7 @@ export class Agent {
     return removed;
   }
 
-  /** Has a policy's thresholds learn anew. */
+  /** Has a policy's thresholds learn again. */
   resetPolicy(name: string): void {
     this.#watcher.resetThresholds(name);
   }

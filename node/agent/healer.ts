@@ -112,7 +112,7 @@ export class Healer {
     return this.#open.size;
   }
 
-  /** Incidents that a crash left open are closed as interrupted: what still holds is found anew. */
+  /** Incidents that a crash left open are closed as interrupted: what still holds is found again. */
   async recover(): Promise<void> {
     const { ports, memory } = this.#parts;
     const [nowMs, wallMs] = [ports.clock.monotonicMs(), ports.clock.wallMs()];

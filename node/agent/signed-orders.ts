@@ -75,7 +75,7 @@ export class SignedOrders {
     const refused = orderRefusal(order, judging);
     if (refused !== undefined) throw new OrderRefused(refused);
     const key = `${USED_PREFIX}${order.nonce}`;
-    if ((await store.get(key)) !== undefined) throw new OrderRefused('it was carried out already, or begun: draft it anew');
+    if ((await store.get(key)) !== undefined) throw new OrderRefused('it was carried out already, or begun: draft it again');
     const { calls, before, verdict } = await executor.preview(order.calls, 'operators');
     if (verdict.kind !== 'go') throw new OrderRefused('reason' in verdict ? verdict.reason : 'it may not be done');
     const changed = this.#changed(order, calls, before);
@@ -92,7 +92,7 @@ export class SignedOrders {
 
   #changed(order: SignedOrder, calls: readonly ToolCall[], before: readonly Snapshot[]): string | undefined {
     const is = this.#digests(calls, before);
-    if (is.before !== order.before) return 'what it is on has changed since it was drafted: draft it anew';
+    if (is.before !== order.before) return 'what it is on has changed since it was drafted: draft it again';
     return is.callsDigest === order.callsDigest ? undefined : 'it is for other arguments, or another version of the tool';
   }
 }

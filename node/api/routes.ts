@@ -295,7 +295,7 @@ const ALL: readonly Route[] = [
   ),
   post(
     '/v1/policies/{name}/reset',
-    'Has a policy’s thresholds learn anew',
+    'Has a policy’s thresholds learn again',
     nothing,
     { tag: 'policies', answer: named, failures: [404] },
     (agent, _body, name) => {

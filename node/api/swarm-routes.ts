@@ -82,7 +82,7 @@ const quietly = async (work: Promise<void>): Promise<Record<string, never>> => {
 export const SWARM_ROUTES: readonly Route[] = [
   get(
     '/v1/recovery',
-    'Who could begin the committee anew, and what each member knows',
+    'Who could begin the committee again, and what each member knows',
     { tag: 'members', answer: recoveryAnswer },
     (agent) => ok(agent.membershipAdmin.recovery()),
   ),

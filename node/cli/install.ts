@@ -1,5 +1,5 @@
 // `kalos install | uninstall`: the agent and its actuator as systemd units. The actuator holds the privileges, the agent runs
-// as a user of its own, hardened; systemd starts it anew where it ends or hangs.
+// as a user of its own, hardened; systemd restarts it where it ends or hangs.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -44,7 +44,7 @@ StateDirectoryMode=0700
 WatchdogSec=60
 Restart=always
 RestartSec=1
-# Services that it is the parent of go on when it is started anew: the next one takes them up.
+# Services that it is the parent of go on when it is restarted: the next one takes them up.
 KillMode=process
 
 [Install]

@@ -37,7 +37,7 @@ export async function agentLog({ dir, output, lines, level, since, follow }: Age
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     const answer = await look(last);
-    // It was started anew, and counts from 1 again.
+    // It was restarted, and counts from 1 again.
     ({ last, entries } = answer.last < last ? await look(0) : answer);
     for (const entry of entries.filter(isWanted)) process.stdout.write(renderFollowed(entry, output));
   }

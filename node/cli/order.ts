@@ -36,7 +36,7 @@ function describeNova(answer: NovaAnswer): string {
   if (vouchedFor !== null)
     lines.push(
       '',
-      `decision ${vouchedFor.index} is vouched for by ${vouchedFor.signatures} of ${counted(vouchedFor.voters.length, 'voter')}: ${vouchedFor.voters.toSorted().join(', ')}`,
+      `decision ${vouchedFor.index} is attested by ${vouchedFor.signatures} of ${counted(vouchedFor.voters.length, 'voter')}: ${vouchedFor.voters.toSorted().join(', ')}`,
     );
   for (const [columns, rows] of holding(answer)) if (rows.length > 0) lines.push('', table(columns, rows));
   return [...lines, '', current(answer)].join('\n');

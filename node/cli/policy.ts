@@ -159,7 +159,7 @@ export async function resetPolicy(options: PolicyOptions, name: string): Promise
   const names = Object.keys(policy.threshold);
   if (names.length === 0) throw new KalosError('usage', `${name} has no thresholds that learn`);
   await callAgent(options.dir, 'POST', `/v1/policies/${encodeURIComponent(name)}/reset`, {});
-  process.stdout.write(`${name} learns ${names.join(', ')} anew\n`);
+  process.stdout.write(`${name} learns ${names.join(', ')} again\n`);
   return EXIT.ok;
 }
 

@@ -1,4 +1,4 @@
-// `kalos recover`: the committee begins anew, by root keys, once most of it is lost for good.
+// `kalos recover`: the committee begins again, by root keys, once most of it is lost for good.
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/order-routes.ts';
@@ -33,7 +33,7 @@ export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promis
     `${table(
       ['node', 'state', 'voted', 'knows decisions up to'],
       members.map((one) => [one.node === node ? `${one.node} *` : one.node, one.state, one.voted ? 'yes' : '', one.decided]),
-    )}\n\n* ${node} begins the committee anew, with what it knows; others become voters again by themselves.\n`,
+    )}\n\n* ${node} begins the committee again, with what it knows; others become voters again by themselves.\n`,
   );
   if (lost > 0)
     process.stdout.write(

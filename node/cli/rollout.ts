@@ -8,7 +8,7 @@ import { paint, printable } from './output.ts';
 import { when } from './times.ts';
 
 const LOOK_EVERY_MS = 500;
-/** The agent that is asked may start anew itself, when it is its turn. */
+/** The agent that is asked may restart itself, when it is its turn. */
 const AWAY_MS = 60_000;
 
 export interface PushOptions {

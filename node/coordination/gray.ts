@@ -1,6 +1,6 @@
 // Members that are neither well nor down: slow, losing what is sent, or with a clock of their own. Whoever watches one measures it; where that
 // lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
-// An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it starts anew, once nothing
+// An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it restarts, once nothing
 // depends on it.
 
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
@@ -25,7 +25,7 @@ const SLOW_MS = 400;
 const SLOWER_THAN_OTHERS = 5;
 /** Of so many probes at least. */
 const MIN_PROBES = 10;
-/** More, and it is soon held for gone. */
+/** More, and it is soon considered down. */
 const LOSSY_SHARE = 0.15;
 const SKEWED_MS = 5_000;
 /** For so long, before anybody else is asked. */
@@ -60,7 +60,7 @@ export interface GrayEvents extends Watching {
   vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult>;
   nameOf(peer: PeerId): string;
   save(incident: Incident): Promise<unknown>;
-  /** This agent ends, and starts anew; its services go on. */
+  /** This agent ends, and restarts; its services go on. */
   restart(): void;
   log(level: 'info' | 'warn', text: string): void;
 }
@@ -218,7 +218,7 @@ export class GrayWatch {
     // One that lies ahead is of a clock that was wrong.
     if (typeof before !== 'number' || (before <= nowMs && nowMs - before < RESTART_EVERY_MS)) return;
     await store.write([{ kind: 'put', key: RESTARTED_KEY, value: encodeCbor(nowMs) }]);
-    const text = `this agent starts anew, for its loop is ${Math.round(vitals.lagMs)} ms late; its services go on`;
+    const text = `this agent restarts, for its loop is ${Math.round(vitals.lagMs)} ms late; its services go on`;
     if (this.#incident !== undefined) {
       addStep(this.#incident, nowMs, 'act', text);
       await this.#events.save(this.#incident);

@@ -97,7 +97,7 @@ export class Nova {
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;
     if (planned.wish.kind === 'move') this.#movedMs = this.#ports.clock.monotonicMs();
-    await this.#link.order.decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans anew
+    await this.#link.order.decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans again
   }
 
   /** Another coordinates: what is wrong together is for that one to say. */

@@ -35,7 +35,7 @@ export interface SwarmUpgradesEvents {
   isReady(): boolean;
   nameOf(peer: PeerId): string;
   noted(text: string): Promise<unknown>;
-  /** This agent ends, and starts anew; its services go on. */
+  /** This agent ends, and restarts; its services go on. */
   restart(): void;
   log(level: 'info' | 'warn', text: string): void;
 }
@@ -115,8 +115,8 @@ export class SwarmUpgrades {
     }
     if (this.#task.isStopped) return;
     const what = wanted === undefined ? 'the package of this machine' : `release ${wanted.version} (${digest.slice(0, 8)})`;
-    this.#events.log('info', `starting anew as ${what}`);
-    await this.#events.noted(`starts anew as ${what}`);
+    this.#events.log('info', `restarting as ${what}`);
+    await this.#events.noted(`restarts as ${what}`);
     await releases.choose(digest);
     this.stop();
     this.#events.restart();

@@ -25,7 +25,7 @@ import { beginningOf } from './log-beginning.ts';
 
 /** Which of this peer's logs is the one in use. */
 const LOG_KEY = 'committee/log';
-/** How often root keys have had it begun anew, as far as this agent has followed. */
+/** How often root keys have had it begun again, as far as this agent has followed. */
 const RECOVERED_KEY = 'committee/recovered';
 const STEER_EVERY_MS = 1_000;
 const STEER_SOON_MS = 50;
@@ -166,7 +166,7 @@ export class Committee {
   }
 
   /**
-   * Root keys have the committee begun anew: what there was of it here is over, and whoever they name begins alone. Once for each time
+   * Root keys have the committee begun again: what there was of it here is over, and whoever they name begins alone. Once for each time
    * that they do.
    * @param known what was decided, as far as this agent knows: what the new one begins with, where it is this agent’s to begin
    */
@@ -186,7 +186,7 @@ export class Committee {
     this.#log = undefined;
     if ((this.#announced?.term ?? 0) <= term) this.#announced = undefined;
     for (const queue of this.#queues.values()) queue.clear();
-    this.#events.log('warn', `the committee begins anew, by root keys: ${this.#events.nameOf(subject)} begins it`);
+    this.#events.log('warn', `the committee begins again, by root keys: ${this.#events.nameOf(subject)} begins it`);
     await this.#openLog();
   }
 

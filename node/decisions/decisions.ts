@@ -1,5 +1,5 @@
 // What the swarm has decided, as this agent knows it: from its own log where it is of the committee, else from what a majority of the
-// committee vouches for; how it wishes for decisions, and how current what it knows is.
+// committee attests; how it wishes for decisions, and how current what it knows is.
 
 import { z } from 'zod';
 import {
@@ -66,7 +66,7 @@ export interface DecisionsEvents {
   nameOf(peer: PeerId): string;
   /** How many members there are, and how many look sick. */
   health(): { members: number; sick: number };
-  /** The newest beginning anew of the committee. */
+  /** The newest new beginning of the committee. */
   recovery(): Recovery | undefined;
   /** Of KALOS, by its status. */
   versionOf(peer: PeerId): string | undefined;
@@ -82,7 +82,7 @@ export class Decisions {
   readonly #events: DecisionsEvents;
   readonly #attestations: Attestations;
   readonly #swarmId: string;
-  /** What others vouched for, or what was so when this agent last ran. */
+  /** What others attested, or what was so when this agent last ran. */
   readonly #followed = new DecisionState();
   #trusted: CertifiedCheckpoint | undefined;
   #attesting: Timer | undefined;
@@ -133,7 +133,7 @@ export class Decisions {
     return this.#committee.replica;
   }
 
-  /** What a majority of the committee vouches for, for whoever wants to check it. */
+  /** What a majority of the committee attests, for whoever wants to check it. */
   get checkpoint(): CertifiedCheckpoint | undefined {
     const [own, followed] = [this.#attestations.newest, this.#trusted];
     return (own?.index ?? 0) >= (followed?.index ?? 0) ? own : followed;
@@ -399,7 +399,7 @@ export class Decisions {
     }
   }
 
-  /** What was decided since, or all that holds; and who vouches for it. */
+  /** What was decided since, or all that holds; and who attests it. */
   #sinceFor(index: number): Uint8Array {
     const { checkpoint, state } = this;
     if (checkpoint === undefined || checkpoint.index !== state.index || checkpoint.index <= index) return encodeCbor(null);
@@ -526,7 +526,7 @@ export class Decisions {
     const signers = signersOf(this.#ports.crypto, this.#swarmId, checkpoint);
     const recovery = this.#events.recovery();
     if (recovery !== undefined && (this.#trusted?.index ?? 0) <= recovery.index) {
-      // Those who voted before are over: who begins anew was named by root keys.
+      // Those who voted before are over: who begins again was named by root keys.
       return checkpoint.index > recovery.index && signers.includes(recovery.subject);
     }
     const known = this.#trusted?.voters.filter((peer) => this.#events.isMember(peer)) ?? [];

@@ -26,7 +26,7 @@ export interface OrderEvents {
   statusOf(peer: PeerId): Status | undefined;
   stateOf(peer: PeerId): Member['state'] | undefined;
   rttMs(peer: PeerId): number | undefined;
-  /** The newest beginning anew of the committee. */
+  /** The newest new beginning of the committee. */
   recovery(): Recovery | undefined;
   nameOf(peer: PeerId): string;
   log(level: 'info' | 'warn', text: string): void;
@@ -145,7 +145,7 @@ export class Order {
     await this.committee.open();
   }
 
-  /** Where root keys have had the committee begun anew, since this agent last looked. */
+  /** Where root keys have had the committee begun again, since this agent last looked. */
   async recover(): Promise<void> {
     const recovery = this.#events.recovery();
     if (recovery === undefined || !this.#isOpen) return;

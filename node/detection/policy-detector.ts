@@ -211,7 +211,7 @@ export class PolicyDetector implements Detector {
     return this.#targets.size === 0 ? changes : [...changes, ...this.#vanished(observation)];
   }
 
-  /** The metrics as an expression sees them: one object, for making it anew each second is a good part of the work. */
+  /** The metrics as an expression sees them: one object, for making it again each second is a good part of the work. */
   #seen(metrics: Observation['metrics']): Record<string, number> {
     for (const name in this.#metrics) if (!metrics.has(name)) delete this.#metrics[name];
     for (const [name, value] of metrics) this.#metrics[name] = value;

@@ -63,7 +63,7 @@ export class AdaptiveThreshold {
     return this.#learned;
   }
 
-  /** Of an earlier life: it holds until enough was seen anew. */
+  /** Of an earlier life: it holds until enough was seen again. */
   recall(state: ThresholdState): void {
     this.#learned ??= state;
   }

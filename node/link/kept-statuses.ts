@@ -39,7 +39,7 @@ export class KeptStatuses {
       const kept = keptSchema.safeParse(decodeCbor(bytes));
       if (!kept.success) continue;
       const [envelope, ageMs, keptMs, keptWallMs] = kept.data;
-      // The clock that nobody sets begins anew with the machine, and the other can be set: the longer of both has passed, at least.
+      // The clock that nobody sets begins again with the machine, and the other can be set: the longer of both has passed, at least.
       const sinceMs = Math.max(nowMs - keptMs, wallMs - keptWallMs, 0);
       this.#statuses.offer(envelope, nowMs - ageMs - sinceMs);
     }

@@ -25,7 +25,7 @@ import type { SwarmLink } from './swarm-link.ts';
 
 /** Everybody who is there has a new network key before anybody dials with it. */
 const KEY_SPREADS_MS = 30_000;
-/** A committee that begins anew is above whatever the one before may have come to. */
+/** A committee that begins again is above whatever the one before may have come to. */
 const INDEX_AHEAD = 1_000;
 const TERMS_AHEAD = 10;
 
@@ -361,7 +361,7 @@ export class MembershipAdmin {
     return { kind: 'recovery', subject, epoch, fromMs: nowMs, untilMs: nowMs, index, term };
   }
 
-  /** How far each member is, and who voted: for whoever is to choose who begins the committee anew. */
+  /** How far each member is, and who voted: for whoever is to choose who begins the committee again. */
   recovery(): RecoveryView {
     const { order, statuses, members, coordinator, self } = this.#link;
     const voters = order.committee.voters() ?? order.decisions.checkpoint?.voters ?? [];

@@ -114,7 +114,7 @@ export class Repair {
       this.#judge(peer, missed);
       if (news > 0 && lacking.more) this.#goOn();
     } catch {
-      // it has gone again: the next connection asks anew
+      // it has gone again: the next connection asks again
     }
   }
 }

@@ -58,7 +58,7 @@ export interface Declared {
   cleanups: readonly DeclaredCleanup[];
 }
 
-/** Of a file that is made anew, where none is declared. */
+/** Of a file that is made again, where none is declared. */
 const NEW_MODE = '644';
 
 export const NOTHING_DECLARED: Declared = {
@@ -143,7 +143,7 @@ export class DeclaredReader {
     };
   }
 
-  /** @throws Error where the actuator does not answer: then nothing is known anew, and what was seen last stands. */
+  /** @throws Error where the actuator does not answer: then nothing is known again, and what was seen last stands. */
   async #read(reading: Reading): Promise<ActuatorReading> {
     const answer = await this.#ports.actuator.read(reading);
     if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);

@@ -55,7 +55,7 @@ export class LogGrowth {
     };
   }
 
-  /** What is new is all growth where it is the log itself; one that was cut off begins anew. */
+  /** What is new is all growth where it is the log itself; one that was cut off begins again. */
   #grewBy({ inode, sizeBytes }: Part, isCurrent: boolean): number {
     const before = this.#parts.find((part) => part.inode === inode)?.sizeBytes;
     if (before === undefined) return isCurrent && this.#parts.length > 0 ? sizeBytes : 0;

@@ -1,5 +1,5 @@
 // What enters and leaves the machine over all of its network devices, as counters that only grow: each device by what it has grown by
-// itself, so that one that is plugged in, vanishes or begins anew is no traffic. A packet is counted once: a bond, VLAN, bridge or
+// itself, so that one that is plugged in, vanishes or begins again is no traffic. A packet is counted once: a bond, VLAN, bridge or
 // tunnel has the traffic of the devices below it, and a pair of virtual ones shows it twice.
 import { grown } from './counters.ts';
 

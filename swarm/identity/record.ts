@@ -28,7 +28,7 @@ export type Role = 'member' | 'committee';
 
 interface Certified {
   subject: PeerId;
-  /** Rises when a subject is admitted anew: a revocation ends all up to its own. */
+  /** Rises when a subject is admitted again: a revocation ends all up to its own. */
   epoch: number;
   /** Wall clock; whole seconds. */
   fromMs: number;
@@ -61,7 +61,7 @@ export interface NetworkRotation extends Certified {
   /** 32 bytes. */
   key: Uint8Array;
 }
-/** The committee is lost: its subject begins it anew, by root keys, above all that may have been decided. */
+/** The committee is lost: its subject begins it again, by root keys, above all that may have been decided. */
 export interface Recovery extends Certified {
   kind: 'recovery';
   /** The place in the log, and the term, after which it begins. */

@@ -1,6 +1,6 @@
 // Who belongs to the swarm: the merged set of certificates and revocations. Of each the newest counts, and a revocation ends
 // all certificates up to its epoch; so merging is commutative, associative and idempotent, but for what an issuer signed
-// that was revoked since: whoever held that before keeps it until it ends, nobody takes it anew.
+// that was revoked since: whoever held that before keeps it until it ends, nobody takes it again.
 import { encodeCbor } from '../dissemination/cbor.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
@@ -121,7 +121,7 @@ export class Roster {
     return this.#singles.get('network')?.body as NetworkRotation | undefined;
   }
 
-  /** The newest beginning anew of the committee. */
+  /** The newest new beginning of the committee. */
   get recovery(): Recovery | undefined {
     return this.#singles.get('recovery')?.body as Recovery | undefined;
   }
@@ -313,7 +313,7 @@ export class Roster {
     return isSignedBy(this.#crypto, this.swarmId, record, by) ? 'accept' : 'reject';
   }
 
-  /** Its membership was ended, and it was not admitted anew: then it admits nobody either. */
+  /** Its membership was ended, and it was not admitted again: then it admits nobody either. */
   #hasLeft(peer: PeerId): boolean {
     return this.revocation('member', peer) !== undefined && !this.isMember(peer);
   }

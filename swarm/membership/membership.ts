@@ -310,7 +310,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   // Probes
 
-  /** Whom this agent observes, made anew where the members changed: not at once, for many may come together. */
+  /** Whom this agent observes, made again where the members changed: not at once, for many may come together. */
   #assign(now: Instant): Effects {
     if (this.#assignedFor === this.#roll) return [];
     this.#assignedFor = this.#roll;

@@ -10,7 +10,7 @@ const MAX_HEARD = 16;
 const MAX_PEERS = 64;
 /** With one peer alone nobody knows which of the two is off. */
 const MIN_PEERS = 2;
-/** The median is not made anew more often than this. */
+/** The median is not made again more often than this. */
 const GOOD_FOR_MS = 10_000;
 /** Clocks that differ by less are the same: what is dated by one is not worth correcting. */
 const SAME_MS = 2_000;

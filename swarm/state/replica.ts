@@ -41,7 +41,7 @@ export class Replica {
     this.statuses = statuses;
   }
 
-  /** Of the roster's records; few change, so what is gone is found by starting anew. */
+  /** Of the roster's records; few change, so what is gone is found by starting over. */
   #recordDigest(): Digest {
     if (this.#digestedVersion === this.roster.version) return this.#records;
     this.#digestedVersion = this.roster.version;

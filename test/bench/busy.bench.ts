@@ -1,5 +1,5 @@
 // A machine that is far too busy: three agents beside N loops that take all they get. Nothing is wrong with any agent, so nobody should
-// say so: coordinators that change, findings other than that the machine is short of CPU, members that are held for gone; and how long
+// say so: coordinators that change, findings other than that the machine is short of CPU, members that are considered down; and how long
 // a newcomer takes to join.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { loadavg } from 'node:os';
@@ -34,7 +34,7 @@ ${AS_AGENT}command = ["${process.execPath}", "-e", "require('net').createServer(
 port = ${port}
 `;
 
-/** What agents printed of who coordinates, and of members that they hold for gone, from a line on. */
+/** What agents printed of who coordinates, and of members that they consider down, from a line on. */
 function said(agents: readonly RealAgent[], from: ReadonlyMap<string, number>): { terms: Set<string>; gone: string[] } {
   const lines = agents.flatMap((agent) =>
     RealSwarm.outputOf(agent)
@@ -87,7 +87,7 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
       }
       const { terms, gone } = said(old, before);
       if (terms.size + gone.length > told)
-        progress(`load ${loadavg()[0]?.toFixed(1)}: ${[...terms].join(', ')}; held for gone ${gone.length} times`);
+        progress(`load ${loadavg()[0]?.toFixed(1)}: ${[...terms].join(', ')}; considered down ${gone.length} times`);
       told = terms.size + gone.length;
     }
     relieve();
@@ -108,7 +108,7 @@ async function run({ option, progress }: BenchOptions): Promise<Figures> {
       rows: [
         ['changes of the coordinator', `${terms.size}`, ''],
         ['false findings', `${wrong.length}`, ''],
-        ['members held for gone', `${gone.length}`, ''],
+        ['members considered down', `${gone.length}`, ''],
         ['a newcomer joins in', `${((joinMs ?? 0) / 1_000).toFixed(1)} s`, ''],
       ],
       keys: {

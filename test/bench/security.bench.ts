@@ -20,7 +20,7 @@ interface Siege {
   heldMs: number;
   rssMb: number;
   cpu: number;
-  /** Whether it held the other member for gone meanwhile. */
+  /** Whether it considered the other member down meanwhile. */
   friendLost: boolean;
   /** How often a member was thrown out and came again. */
   dials: number;

@@ -39,7 +39,7 @@ describe('patience', () => {
     expect(worse.stretch([2, 3, 4, 5], SILENCE_MS)).toBe(5);
   });
 
-  it('begins anew where somebody else leads', () => {
+  it('begins again where somebody else leads', () => {
     const patience = new Patience();
     heard(patience, 1, 3_000, 30_000);
     patience.clear();

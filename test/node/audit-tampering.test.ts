@@ -1,5 +1,5 @@
 // Root on a machine has its agent's key and its disk: it cuts the audit back, rewrites a record, or goes on from an older state, and signs
-// it all anew. Real agents; found by peers within two minutes, and proven to anybody.
+// it all again. Real agents; found by peers within two minutes, and proven to anybody.
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

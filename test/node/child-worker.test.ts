@@ -147,7 +147,7 @@ describe('a job', () => {
 });
 
 describe('a child', () => {
-  it('that ends takes the first job with it; the others begin anew in another, in their order, once', async () => {
+  it('that ends takes the first job with it; the others begin again in another, in their order, once', async () => {
     const worker = new ChildWorker('/entry.mjs', 3);
     const jobs = ['a', 'b', 'c'].map((name) => begun(worker, name));
     child(0).emit('error', new Error('as told'));

@@ -208,7 +208,7 @@ describe('kalos nova and log', () => {
       expect.arrayContaining([
         'db  nowhere  4  1970-01-01 00:00:00  x',
         'bob  1970-01-01 00:00:00  moved',
-        'decision 8 is vouched for by 2 of 3 voters: a, b, c',
+        'decision 8 is attested by 2 of 3 voters: a, b, c',
       ]),
     );
   });

@@ -257,7 +257,7 @@ describe('an operator', () => {
 });
 
 describe('a key of the swarm', () => {
-  it('is made anew, with the time that the older ones have', async () => {
+  it('is made again, with the time that the older ones have', async () => {
     agent.answers['POST /v1/network-key'] = { usedFromMs: NOW_MS, olderUntilMs: NOW_MS + 60_000 };
     expect(await agent.run((dir) => rotateNetworkKey(dir, 60_000))).toEqual({
       code: EXIT.ok,

@@ -120,7 +120,7 @@ describe('what the swarm has decided', () => {
       [
         ...['ada coordinates in term 3', 'this agent: learner', ''],
         ...['NODE  SEAT  LEADS  BEHIND', 'ada  voter  2', ''],
-        ...['decision 8 is vouched for by 1 of 1 voter: ada', ''],
+        ...['decision 8 is attested by 1 of 1 voter: ada', ''],
         ...['SERVICE  RUNS ON  FENCE  SINCE  BEFORE', `db  bob  4  ${when(0)}  x`, ''],
         ...['DRAINED  UNTIL  WHY', `ada  ${when(0)}  disk`, ''],
         ...['NO WITNESS ANY MORE  SINCE  FOUND BY', `mal  ${when(0)}  eve`, ''],

@@ -96,7 +96,7 @@ describe('policies', () => {
     expect(await said(() => switchPolicy(options(), 'plain', true))).toEqual([EXIT.ok, 'plain is enabled\n']);
     expect(await said(() => switchPolicy(options(), 'plain', false))).toEqual([EXIT.ok, 'plain is disabled\n']);
     expect(await said(() => deletePolicy(options(), 'a/b'))).toEqual([EXIT.ok, 'a/b is removed\n']);
-    expect(await said(() => resetPolicy(options(), 'mine'))).toEqual([EXIT.ok, 'mine learns limit anew\n']);
+    expect(await said(() => resetPolicy(options(), 'mine'))).toEqual([EXIT.ok, 'mine learns limit again\n']);
     await expect(resetPolicy(options(), 'plain')).rejects.toThrow('plain has no thresholds that learn');
     expect(sent().map(([path]) => path)).toEqual([
       ...['/v1/policies', '/v1/policies', '/v1/policies/a%2Fb/removal', '/v1/policies/mine/reset'],

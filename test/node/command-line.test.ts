@@ -399,7 +399,7 @@ describe('counts', () => {
       expect(`${stdout}${stderr}`).not.toMatch(
         /(?<![\d.,])\b1 (members|records|rows|voters|nodes|classes|processes|audit records)\b/,
       );
-    expect((await here('nova')).stdout).toMatch(/is vouched for by \d of \d voters?: \w+/);
+    expect((await here('nova')).stdout).toMatch(/is attested by \d of \d voters?: \w+/);
   });
 
   it('are made by one helper: no text puts a plural after a number by itself', () => {

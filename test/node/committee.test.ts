@@ -413,7 +413,7 @@ describe('root keys', () => {
     return state.encode();
   };
 
-  it('have it begun anew by whom they name, with what was known, once', async () => {
+  it('have it begun again by whom they name, with what was known, once', async () => {
     const world = await settled();
     world.end('a');
     world.end('c');
@@ -424,7 +424,7 @@ describe('root keys', () => {
     const b = world.of('b');
     expect([b.coordinator, b.voters(), b.replica?.machine.paused().map(({ reason }) => reason)]).toEqual(['b', ['b'], ['kept']]);
     expect([b.term > 100, (b.replica?.machine.index ?? 0) >= 7]).toEqual([true, true]);
-    const line = 'b: warn the committee begins anew, by root keys: node-b begins it';
+    const line = 'b: warn the committee begins again, by root keys: node-b begins it';
     await b.recover(recovery('b'), known);
     expect(world.lines.filter((one) => one === line).length).toBe(1);
     // Who comes back follows it too, under another log.

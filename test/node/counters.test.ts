@@ -141,7 +141,7 @@ describe('what is written to disks', () => {
     ]);
   });
 
-  it('is no growth where a disk is plugged in, vanishes, comes back or begins anew', () => {
+  it('is no growth where a disk is plugged in, vanishes, comes back or begins again', () => {
     const write = (now: DiskSample[], before: DiskSample[]): number | undefined =>
       metric('system.disk.write', later(PLAIN, { disks: now }), { ...PLAIN, disks: before });
     expect(write([disk('sda', 150), disk('sdb', 1e12)], [disk('sda', 100)])).toBe(50);
@@ -187,7 +187,7 @@ describe('what goes over the network', () => {
     expect([...countedDevices([device('lo'), device('eth0'), device('eth0.5', false, ['eth0'])])]).toEqual(['eth0']);
   });
 
-  it('only grows, whatever is plugged in, vanishes and begins anew', () => {
+  it('only grows, whatever is plugged in, vanishes and begins again', () => {
     const totals = new NetworkTotals();
     const receive = (of: Record<string, number>, counted?: string[]): number | undefined =>
       totals

@@ -1,4 +1,4 @@
-// What a member may have decided, as the coordinator takes it; how a member wishes, reads, keeps and vouches; with the log and the others faked.
+// What a member may have decided, as the coordinator takes it; how a member wishes, reads, keeps and attests; with the log and the others faked.
 import { describe, expect, it } from 'vitest';
 import { Attestations, certifiedFrom } from '../../consensus/decisions/checkpoint.ts';
 import { type Wish, wished } from '../../consensus/decisions/decision.ts';
@@ -481,7 +481,7 @@ describe('one of the committee', () => {
     return new Attestations(by, SWARM).attest(checkpoint);
   }
 
-  it('vouches soon for what was applied, again while signatures are missing, and keeps what a majority vouches for', async () => {
+  it('attests soon for what was applied, again while signatures are missing, and keeps what a majority attests', async () => {
     const made = world();
     const { decisions, log, seen, store, pump } = made;
     await decisions.open();
@@ -504,7 +504,7 @@ describe('one of the committee', () => {
     decisions.attested(third.self, attested(made, third));
     await pump(20_000);
     expect([seen.sent.length, decisions.checkpoint?.signatures.length]).toEqual([6, 3]);
-    // Who votes has changed: it is said anew.
+    // Who votes has changed: it is said again.
     made.its.voters = [self.self, plain.self];
     await pump(5_000);
     expect(seen.sent.slice(6)).toEqual([plain.self]);
@@ -539,7 +539,7 @@ describe('one of the committee', () => {
     expect(made.seen.failed).toEqual([new Error('full')]);
   });
 
-  it('gives whoever follows what was decided since, or the whole, with who vouches; and nothing that nobody vouches for', async () => {
+  it('gives whoever follows what was decided since, or the whole, with who attests; and nothing that nobody attests', async () => {
     const made = world();
     const { log, decisions } = made;
     const since = async (index: number): Promise<unknown> =>

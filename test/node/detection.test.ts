@@ -94,7 +94,7 @@ describe('a policy', () => {
     ]);
   });
 
-  it('begins anew when the expression failed in between', () => {
+  it('begins again when the expression failed in between', () => {
     const policies = detector(hot);
     policies.observe(observe(0, { t: 95 }));
     policies.observe(observe(2_000, { t: 10 }));

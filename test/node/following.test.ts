@@ -1,4 +1,4 @@
-// Who is not of the committee follows what it vouches for: which checkpoints it believes, of whom, and how it comes back to where it was.
+// Who is not of the committee follows what it attests: which checkpoints it believes, of whom, and how it comes back to where it was.
 import { describe, expect, it } from 'vitest';
 import { Attestations } from '../../consensus/decisions/checkpoint.ts';
 import { wished } from '../../consensus/decisions/decision.ts';
@@ -200,7 +200,7 @@ describe('a follower that knows who votes', () => {
   });
 });
 
-describe('where the committee began anew', () => {
+describe('where the committee began again', () => {
   const recovery = { index: 6, subject: d.self };
 
   it('what is known up to there says nothing of what comes after', async () => {

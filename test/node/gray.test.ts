@@ -301,7 +301,7 @@ describe('an agent that does badly itself', () => {
     expect(starved.log.ownDrains.length).toBe(1);
   });
 
-  it('starts anew once it is drained by its own wish and still late, once an hour', async () => {
+  it('restarts once it is drained by its own wish and still late, once an hour', async () => {
     const { log, its, disk, drain, pump } = world();
     its.vitals = { ...CALM, lagMs: 600 };
     await pump(80_000);
@@ -321,7 +321,7 @@ describe('an agent that does badly itself', () => {
     ['a person wants the drain', 'operator', { ...CALM, lagMs: 600 }, false],
     ['its loop is in time', 'self', { ...CALM, lagMs: 199, diskMs: 1_200 }, false],
     ['others have the CPUs', 'self', { ...CALM, lagMs: 600, diskMs: 1_200 }, true],
-  ])('does not start anew where %s', async (_why, by, vitals, starved) => {
+  ])('does not restart where %s', async (_why, by, vitals, starved) => {
     const { log, its, drain, pump } = world();
     its.vitals = { ...CALM, diskMs: 1_200 };
     if (by === 'self') await pump(80_000);
@@ -331,7 +331,7 @@ describe('an agent that does badly itself', () => {
     expect(log.restarts).toBe(0);
   });
 
-  it('starts anew where others found it slow, and it is late: the story has their certificate', async () => {
+  it('restarts where others found it slow, and it is late: the story has their certificate', async () => {
     const { log, its, disk, drain, pump } = world();
     its.vitals = { ...CALM, lagMs: 200 };
     drain('self', 'b', foundTo('slow'));
@@ -343,17 +343,17 @@ describe('an agent that does badly itself', () => {
       'detect: those that watch it find it slow: x',
       'vote: certified by its witnesses, asked by b',
       'act: gives up what is placed here and its seat in the committee, for 10 minutes',
-      'act: this agent starts anew, for its loop is 200 ms late; its services go on',
+      'act: this agent restarts, for its loop is 200 ms late; its services go on',
     ]);
     expect(incident?.certificate).toMatch(/^[A-Za-z0-9+/]+=*$/);
     expect(incident).toMatchObject({ policy: 'gray-failure', target: 'self', severity: 'warning' });
-    expect(log.lines.at(-1)).toBe('warn this agent starts anew, for its loop is 200 ms late; its services go on');
+    expect(log.lines.at(-1)).toBe('warn this agent restarts, for its loop is 200 ms late; its services go on');
     expect([log.restarts, disk.content.has('gray/restarted')]).toEqual([1, true]);
     await pump(4_000_000);
     expect(log.restarts).toBe(1); // it has stopped
   });
 
-  it('does not start anew where others found it lossy', async () => {
+  it('does not restart where others found it lossy', async () => {
     const { log, its, drain, pump } = world();
     its.vitals = { ...CALM, lagMs: 200 };
     drain('self', 'b', foundTo('lossy'));
@@ -366,7 +366,7 @@ describe('an agent that does badly itself', () => {
     ['less than an hour ago', WALL_MS + 65_000 - 3_599_000, 0],
     ['in the future, by a clock that was wrong', WALL_MS + 3_600_000, 1],
     ['at a time that cannot be read', 'yesterday', 0],
-  ])('that started anew %s', async (_when, before, restarts) => {
+  ])('that restarted %s', async (_when, before, restarts) => {
     const { log, its, disk, drain, pump } = world();
     disk.content.set('gray/restarted', encodeCbor(before));
     its.vitals = { ...CALM, lagMs: 600 };

@@ -224,7 +224,7 @@ describe('while a plan is on its way', () => {
     expect(neither.step).toMatchObject({ stage: 'vote', text: 'a person has to allow it: too few witnesses' });
   });
 
-  it('what is wrong still is looked at anew, and claimed as it is now', async () => {
+  it('what is wrong still is looked at again, and claimed as it is now', async () => {
     const seen: unknown[] = [];
     const { world } = await during(async ({ stillWrong, claim }) => {
       seen.push(stillWrong?.(), claim?.().fromMs);

@@ -90,7 +90,7 @@ describe('statuses of others', () => {
     expect(store.written.length).toBe(3);
   });
 
-  it('are taken up with their age: by the longer of both clocks, whichever was set or began anew', async () => {
+  it('are taken up with their age: by the longer of both clocks, whichever was set or began again', async () => {
     const store = new CountingStore();
     const before = world(store, 100_000);
     await before.kept.open();

@@ -150,7 +150,7 @@ describe('an order', () => {
     expect(reasonOf(judge(await world.order(RESTART, undefined, { peer: world.others[0]?.self ?? '' })))).toMatch(
       /^it is for m-0/,
     );
-    expect(reasonOf(judge(await world.order(RESTART, undefined, { untilMs: NOW - 1 })))).toBe('it has ended: draft it anew');
+    expect(reasonOf(judge(await world.order(RESTART, undefined, { untilMs: NOW - 1 })))).toBe('it has ended: draft it again');
     const steps: readonly Step[] = [{ do: ['service.stop', 'db'], undo: undefined }];
     expect(reasonOf(judge(leave, { steps }))).toBe('the order is for another change');
   });

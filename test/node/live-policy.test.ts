@@ -90,10 +90,10 @@ describe('a live policy', () => {
 });
 
 describe('a threshold that learns', () => {
-  it('is explained, and can be made to learn anew', async () => {
+  it('is explained, and can be made to learn again', async () => {
     const shown = (await policy('show', 'cpu-pressure', '-o', 'json')).stdout;
     expect(JSON.parse(shown)).toMatchObject({ thresholds: { busy: { value: expect.any(Number), low: 60, high: 85 } } });
-    expect((await policy('reset', 'cpu-pressure')).stdout).toBe('cpu-pressure learns busy anew\n');
+    expect((await policy('reset', 'cpu-pressure')).stdout).toBe('cpu-pressure learns busy again\n');
     expect((await policy('reset', 'disk-full')).code).toBe(2);
   });
 });

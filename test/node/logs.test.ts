@@ -140,7 +140,7 @@ describe('the offset of a clock', () => {
     clocks.heard('c', -90_000, 0); // a clock that is off itself
     expect(clocks.behindMs(2_000, 2_000)).toBe(5_000);
     clocks.forget('c');
-    expect(clocks.behindMs(12_000, 12_000)).toBe(5_025); // it is made anew every ten seconds
+    expect(clocks.behindMs(12_000, 12_000)).toBe(5_025); // it is made again every ten seconds
     expect(clocks.behindMs(100_000, 100_000)).toBeUndefined();
   });
 

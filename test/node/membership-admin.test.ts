@@ -440,7 +440,7 @@ describe('what root keys sign', () => {
   });
 });
 
-describe('a committee that is to begin anew', () => {
+describe('a committee that is to begin again', () => {
   const knowing = (decided: number, term: number) => ({ decided, term, version: '', address: '', conditions: {} });
   const members = [
     SELF,

@@ -258,7 +258,7 @@ describe('the coordinator plans', () => {
     expect([log.asked.length, log.views.at(-1)?.members[1]?.services]).toEqual([3, ['web']]);
   });
 
-  it('anew once it coordinates again: what it saw before is forgotten', async () => {
+  it('begins again once it coordinates again: what it saw before is forgotten', async () => {
     const { log, its, unwell, says, pump } = world();
     unwell('b', 'c', 'd');
     says('e', { CpuPressure: 'True' });
@@ -301,7 +301,7 @@ describe('what the plan wishes for', () => {
     expect(log.views.map((view) => view.movedMs)).toEqual([never, never, movedMs, movedMs]);
   });
 
-  it('may come to nothing: it plans anew; what goes wrong with planning is said', async () => {
+  it('may come to nothing: it plans again; what goes wrong with planning is said', async () => {
     const { log, its, unwell, pump } = world();
     unwell('b', 'c', 'd');
     its.planned = async () => ({ wish: move, correlation: undefined });

@@ -111,7 +111,7 @@ describe('an order', () => {
     );
     its.before = [{ state: 'running', pid: 7, critical: 1 }];
     await expect(orders.commit(order)).rejects.toEqual(
-      new OrderRefused('what it is on has changed since it was drafted: draft it anew'),
+      new OrderRefused('what it is on has changed since it was drafted: draft it again'),
     );
     expect(store.content.size).toBe(0);
   });
@@ -140,8 +140,8 @@ describe('an order that two operators have signed', () => {
     expect(log.performed).toEqual([
       ['the disk is full; signed by alice and bob', 'operators', true, [`order-used/${order.nonce}`]],
     ]);
-    expect(log.unchanged).toBe('what it is on has changed since it was drafted: draft it anew');
-    await expect(orders.commit(order)).rejects.toEqual(new OrderRefused('it was carried out already, or begun: draft it anew'));
+    expect(log.unchanged).toBe('what it is on has changed since it was drafted: draft it again');
+    await expect(orders.commit(order)).rejects.toEqual(new OrderRefused('it was carried out already, or begun: draft it again'));
     expect(log.performed.length).toBe(1);
   });
 });

@@ -202,7 +202,7 @@ describe('what the swarm has decided', () => {
     expect(await ask('GET /v1/nova')).toMatchObject({ quarantined: [{ node: 'BOB', by: 'ADA', atMs: 3 }] });
   });
 
-  it('is seen from a seat in the committee, or vouched for by those who have one', async () => {
+  it('is seen from a seat in the committee, or attested by those who have one', async () => {
     its.checkpoint = { index: 6, voters: ['ada', 'bob'], signatures: [1, 2, 3] };
     const vouchedFor = { index: 6, voters: ['ADA', 'BOB'], signatures: 3 };
     const seat = { seat: 'voter', behind: null };

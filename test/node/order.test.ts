@@ -174,13 +174,13 @@ describe('what others say', () => {
     expect(lines).toEqual([]);
     void order.open();
     await pump(10_000);
-    expect(lines[0]).toBe('warn the committee begins anew, by root keys: node-a begins it');
+    expect(lines[0]).toBe('warn the committee begins again, by root keys: node-a begins it');
     expect([order.committee.isLeader, order.committee.term > 100]).toEqual([true, true]);
     its.recovery = { subject: 'b', epoch: 2, index: 2_000, term: 200 } as unknown as Recovery;
     void order.recover();
     await pump(1_000);
     expect([lines.at(-1), order.committee.isLeader]).toEqual([
-      'warn the committee begins anew, by root keys: node-b begins it',
+      'warn the committee begins again, by root keys: node-b begins it',
       false,
     ]);
     order.stop();

@@ -132,7 +132,7 @@ describe('a service that nobody has', () => {
 
   it.each<[string, Partial<World['its']>, number]>([
     ['at once', { draw: 0 }, 1_000],
-    ['a moment later, drawn anew by each', { draw: 999 }, 1_000],
+    ['a moment later, drawn again by each', { draw: 999 }, 1_000],
     ['two seconds later by who is not well', { draw: 0, sick: true }, 2_500],
     ['still later then', { draw: 999, sick: true }, 3_000],
   ])('is taken %s', async (_title, given, atMs) => {
@@ -177,7 +177,7 @@ describe('a service that nobody has', () => {
     placements.set('db', { peer: 'other', fence: 2, reason: '', move: null });
     await pump(5_000);
     expect([log.noted, log.kept, log.lines, takes().length]).toEqual([[], [], [], 4]);
-    // Its turn to wait begins anew.
+    // Its turn to wait begins again.
     placements.set('db', { peer: null, fence: 2, reason: 'x', move: null });
     its.draw = 0;
     its.sick = true;

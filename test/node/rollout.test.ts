@@ -1,4 +1,4 @@
-// How a rollout is followed to its end: whose turn it is, once each, over an agent that is away while it starts anew.
+// How a rollout is followed to its end: whose turn it is, once each, over an agent that is away while it restarts.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RolloutAnswer } from '../../node/api/rollouts.ts';
 import { EXIT } from '../../node/cli/exit-codes.ts';

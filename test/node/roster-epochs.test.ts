@@ -37,7 +37,7 @@ describe('who belongs', () => {
     expect(wishes[0]).toEqual([{ kind: 'epoch', digest: Uint8Array.of(1), members: 1 }, 3_000]);
   });
 
-  it('waits anew after each change, and is not decided again while it is as was decided', () => {
+  it('waits again after each change, and is not decided again while it is as was decided', () => {
     const { its, at, wishes } = world();
     at(1_000);
     its.roster = 2;

@@ -108,7 +108,7 @@ describe('an order', () => {
   it.each<[string, Partial<SignedOrder>, string | undefined]>([
     ['another swarm', { swarm: 'other' }, 'it is for web-1, not for this machine'],
     ['another machine', { peer: 'other' }, 'it is for web-1, not for this machine'],
-    ['a time that has passed', { untilMs: NOW_MS }, 'it has ended: draft it anew'],
+    ['a time that has passed', { untilMs: NOW_MS }, 'it has ended: draft it again'],
     ['a moment more', { untilMs: NOW_MS + 1 }, undefined],
     ['two days', { untilMs: NOW_MS + 2 * MAX_ORDER_MS }, undefined],
     ['more than two days', { untilMs: NOW_MS + 2 * MAX_ORDER_MS + 1 }, 'it would hold for too long'],

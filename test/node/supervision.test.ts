@@ -79,7 +79,7 @@ describe('a declared service that exits while the disk refuses writes', () => {
     );
   });
 
-  it('is a policy’s again once the disk takes writes, and begins anew after that', async () => {
+  it('is a policy’s again once the disk takes writes, and begins again after that', async () => {
     const { its, started, look } = world();
     await look(10);
     its.refusal = undefined;

@@ -244,7 +244,7 @@ describe('what concerns decisions', () => {
     expect(heard.mock.calls.map(([origin, { term }]) => [origin, term])).toEqual([[gamma.self, 5]]);
   });
 
-  it('is begun anew where root keys say so, and by nobody else', async () => {
+  it('is begun again where root keys say so, and by nobody else', async () => {
     const { link, record } = await linked();
     const recover = vi.spyOn(link.order, 'recover').mockResolvedValue();
     const body = {
@@ -384,7 +384,7 @@ describe('who belongs', () => {
     expect(link.members.length).toBe(1);
   });
 
-  it('is who was admitted anew since: a revocation of before takes nothing', async () => {
+  it('is who was admitted again since: a revocation of before takes nothing', async () => {
     const { link, record, log } = await linked();
     const body = { kind: 'member', name: 'beta', role: 'member', capabilities: [], fromMs: WALL_MS } as const;
     expect(record(signed({ ...body, subject: beta.self, epoch: 2, untilMs: WALL_MS + 60_000 }))).toBe('accept');

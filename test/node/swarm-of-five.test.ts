@@ -115,7 +115,7 @@ describe('policies for all machines', () => {
 });
 
 describe('a committee that is lost', () => {
-  it('begins anew by one command, and goes on with what it had decided', async () => {
+  it('begins again by one command, and goes on with what it had decided', async () => {
     const { committee } = await range.swarm.json<NovaAnswer>(range.agent('anna'), 'nova', 'status');
     const voters = committee.filter(({ seat }) => seat === 'voter').map(({ node }) => node);
     expect(voters.length).toBeGreaterThanOrEqual(3);

@@ -1,4 +1,4 @@
-// The swarm's release on one machine: whom it is fetched from, when the agent starts anew as it, what is reported of it, and what is refused.
+// The swarm's release on one machine: whom it is fetched from, when the agent restarts as it, what is reported of it, and what is refused.
 import { describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
@@ -122,7 +122,7 @@ const reportsOf = ({ log }: World): [boolean, string][] =>
   log.wishes.flatMap(([wish]) => (wish.kind === 'upgrade-report' ? [[wish.ok, wish.reason] as [boolean, string]] : []));
 
 describe('a release whose turn it is here', () => {
-  it('is fetched in parts from whoever has it, and the agent starts anew as it, once', async () => {
+  it('is fetched in parts from whoever has it, and the agent restarts as it, once', async () => {
     const { agent, its, log, releases, push, pump, scheduler } = world();
     its.have.set('d', archiveOf(1));
     push(1, [self.self, 'd']);
@@ -134,8 +134,8 @@ describe('a release whose turn it is here', () => {
     expect(releases.kept.get(GOOD)).toEqual(archiveOf(1));
     const what = `release 0.5.0 (${GOOD.slice(0, 8)})`;
     expect([log.lines, log.noted, log.calls]).toEqual([
-      ['info release 0.5.0 is here, from d', `info starting anew as ${what}`],
-      [`starts anew as ${what}`],
+      ['info release 0.5.0 is here, from d', `info restarting as ${what}`],
+      [`restarts as ${what}`],
       [`choose ${GOOD.slice(0, 8)}`, 'restart'],
     ]);
     await pump(60_000);
@@ -202,7 +202,7 @@ describe('a release whose turn it is here', () => {
     expect(log.lines.at(-1)).toBe(`warn release 0.5.0 is not for this machine: ${reason}`);
   });
 
-  it('counts its tries anew where another is wanted', async () => {
+  it('counts its tries again where another is wanted', async () => {
     const made = world();
     made.its.alive = [self.self, 'c'];
     made.push(1, [self.self]);
@@ -297,7 +297,7 @@ describe('a machine whose turn it is not', () => {
     expect([log.calls, log.lines, log.wishes]).toEqual([[], [], []]);
     releases.running = GOOD;
     await pump(1_000);
-    expect(log.lines).toEqual(['info starting anew as the package of this machine']);
+    expect(log.lines).toEqual(['info restarting as the package of this machine']);
     expect(log.calls).toEqual(['choose ', 'restart']);
   });
 

@@ -278,7 +278,7 @@ describe('what a transaction says to do, whole', () => {
     expect(reasonOf(entryIn('confirming', 'seen'), { ...armed, state: 'confirmed' })).toBe('seen');
   });
 
-  it('is watched anew from when it was found to be done', () => {
+  it('is watched again from when it was found to be done', () => {
     const transactions = new Transactions();
     transactions.step({ kind: 'recover', entry: entryIn('applied') }, at(50_000));
     transactions.step({ kind: 'found', id, status: { state: 'armed', begun: 1, reason: '' } }, at(50_000));

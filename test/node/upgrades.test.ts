@@ -82,7 +82,7 @@ describe('a release', () => {
     await allRun('0.9.0');
     expect(await pids()).toEqual(before);
     const others = NAMES.filter((name) => name !== 'dora').map((name) => RealSwarm.outputOf(agent(name)));
-    for (const output of others) expect(output).not.toContain('starting anew as release 0.9.1');
+    for (const output of others) expect(output).not.toContain('restarting as release 0.9.1');
   });
 
   it('is an archive of KALOS, and nothing else', async () => {

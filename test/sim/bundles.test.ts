@@ -16,7 +16,7 @@ const QUIET = {
   summary: 'never',
   when: `metrics['system.cpu.utilization'] > 2.0`,
 };
-/** Takes what is well for wrong, on every machine, and starts it anew. */
+/** Takes what is well for wrong, on every machine, and restarts it. */
 const HARMFUL = {
   name: 'restless',
   scope: 'service',
@@ -140,7 +140,7 @@ describe('a bundle of policies', () => {
     expect(bundlesOf(cluster.node(1))?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
   });
 
-  it('that was taken back is not taken again, though the coordinator has it decided anew', async () => {
+  it('that was taken back is not taken again, though the coordinator has it decided again', async () => {
     const cluster = await settled(5);
     push(cluster, [HARMFUL], [3]);
     await later(cluster, 2 * SOAK_MS);

@@ -318,7 +318,7 @@ describe('who does not keep to the rules', () => {
     expect(Math.abs((taken?.atMs ?? 0) - lead.wallMs())).toBeLessThan(5_000);
   });
 
-  it('makes nobody believe what only it vouches for, nor has another lead', async () => {
+  it('makes nobody believe what only it attests, nor has another lead', async () => {
     const cluster = await settled(12);
     const voters = decisionsOf(cluster.node(0)).checkpoint?.voters ?? [];
     const [liar, follower] = cluster.nodes.filter(({ peer }) => !voters.includes(peer)) as [SimulatedNode, SimulatedNode];

@@ -65,7 +65,7 @@ describe('a member that is', () => {
 });
 
 describe('an agent whose loop stalls', () => {
-  it('is drained, and then starts anew, once: its services go on', async () => {
+  it('is drained, and then restarts, once: its services go on', async () => {
     const cluster = await settled(7);
     const node = cluster.node(4);
     const stalls = (): void => {
@@ -82,7 +82,7 @@ describe('an agent whose loop stalls', () => {
     await later(cluster, 600_000);
     expect(node.starts).toBe(2);
     const story = node.agent?.incidents().find(({ policy }) => policy === 'gray-failure');
-    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/this agent starts anew, for its loop is \d+ ms late/);
+    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/this agent restarts, for its loop is \d+ ms late/);
     expect(cluster.violations).toEqual([]);
   });
 });

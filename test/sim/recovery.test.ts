@@ -1,4 +1,4 @@
-// A committee that has lost its majority for good begins anew by root keys: with what was decided, under one coordinator, though members of
+// A committee that has lost its majority for good begins again by root keys: with what was decided, under one coordinator, though members of
 // the old one come back late.
 import { describe, expect, it } from 'vitest';
 import { CoordinatorChecker } from '../../sim/check/committee.ts';
@@ -52,7 +52,7 @@ async function recover(cluster: Cluster, founder: SimulatedNode, epoch = 1): Pro
 }
 
 describe('a committee that has lost its majority', () => {
-  it('begins anew by root keys, with what was decided; those who come back late belong to the new one', async () => {
+  it('begins again by root keys, with what was decided; those who come back late belong to the new one', async () => {
     for (let seed = 1; seed <= 5; seed++) {
       const { cluster, gone, left } = await lost(seed);
       const coordinators = new CoordinatorChecker();
@@ -68,7 +68,7 @@ describe('a committee that has lost its majority', () => {
       // What was decided before holds, what is decided now is known to all, and there are voters enough.
       const told = left[2] as SimulatedNode;
       const outcome = orderOf(cluster.node(0)).decisions.decide(
-        { kind: 'pause', peer: cluster.node(7).peer, reason: 'anew' },
+        { kind: 'pause', peer: cluster.node(7).peer, reason: 'restart' },
         5_000,
       );
       await later(cluster, 10_000);
@@ -80,7 +80,7 @@ describe('a committee that has lost its majority', () => {
             .map(({ reason }) => reason)
             .sort(),
           `${node.name} of seed ${seed}`,
-        ).toEqual(['anew', 'to be kept']);
+        ).toEqual(['restart', 'to be kept']);
       expect(orderOf(told).decisions.checkpoint?.voters.length).toBeGreaterThanOrEqual(3);
     }
   });

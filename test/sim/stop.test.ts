@@ -1,4 +1,4 @@
-// An agent that stops, or starts itself anew, at any moment: whatever it has under way then is ended or let go of, and nothing of it
+// An agent that stops, or starts itself again, at any moment: whatever it has under way then is ended or let go of, and nothing of it
 // finds the store closed and takes the stop for a failure.
 import { describe, expect, it } from 'vitest';
 import { agentSettings } from '../../node/config/agent-config.ts';
@@ -21,13 +21,13 @@ async function stoppedAt(atMs: number): Promise<Cluster> {
   await cluster.runUntil(SHOWN_AGAIN_MS - 500);
   disk.readMs = 200;
   await cluster.runUntil(atMs);
-  const stopped = agent?.stop('anew');
+  const stopped = agent?.stop('restart');
   await cluster.runUntil(atMs + STOPS_WITHIN_MS);
   await stopped;
   return cluster;
 }
 
-describe('an agent that starts anew', () => {
+describe('an agent that restarts', () => {
   it('fails at nothing, whatever it has under way', async () => {
     for (let ms = 0; ms <= 1_200; ms += 200) {
       const cluster = await stoppedAt(SHOWN_AGAIN_MS + ms);

@@ -10,7 +10,7 @@ import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 
 const SETTLED_MS = 30_000;
 const SOAK_MS = 20_000;
-/** A member is away, starts anew, and is watched. */
+/** A member is away, restarts, and is watched. */
 const WAVE_MS = SOAK_MS + 15_000;
 const OWN = '0.4.0';
 
@@ -23,7 +23,7 @@ async function settled(nodes: number): Promise<Cluster> {
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-/** By an agent that runs: each of them starts anew now and then. */
+/** By an agent that runs: each of them restarts now and then. */
 const upgradesIn = (cluster: Cluster) =>
   cluster
     .agents()
@@ -154,7 +154,7 @@ describe('a release', () => {
     expect(upgradesIn(cluster)?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
   });
 
-  it('that was taken back is not taken again, though the coordinator has it decided anew', async () => {
+  it('that was taken back is not taken again, though the coordinator has it decided again', async () => {
     const cluster = await settled(6);
     await spread(cluster, '0.5.0');
     push(cluster, '0.5.1', 'well', [4]);
@@ -168,7 +168,7 @@ describe('a release', () => {
       ?.catch(() => undefined);
     await later(cluster, 2 * WAVE_MS);
     expect(versionsOf(cluster)).toEqual(Array(6).fill('0.5.0'));
-    // Who tried it, and who only heard of it and has started anew since.
+    // Who tried it, and who only heard of it and has restarted since.
     cluster.node(2).crash();
     cluster.node(2).boot();
     await later(cluster, 10_000);

@@ -138,7 +138,7 @@ export class Setting {
   /** Has the swarm, which is this agent, take a release. @param meanwhile once the agent before it has begun to end */
   async upgrade(release: { file: string; version: string }, meanwhile: () => void): Promise<void> {
     const before = this.said.length;
-    const begins = eventually('it to start anew', () => this.said.slice(before).match(/starting anew as release/) ?? undefined);
+    const begins = eventually('it to restart', () => this.said.slice(before).match(/restarting as release/) ?? undefined);
     const pushed = kalos('upgrade', 'push', release.file, '--soak', '5', '--canary', 'one', '--dir', this.directory);
     await Promise.race([begins, pushed]);
     meanwhile();

@@ -16,4 +16,7 @@ export const BANNED_NAMES: readonly [found: RegExp, instead: string][] = [
 /** Of what a person reads: documentation, and texts and comments in the sources. */
 export const BANNED_PHRASES: readonly [found: RegExp, instead: string][] = [
   [/\b(?:nobody|somebody) (?:coordinates|leads)\b/i, 'the swarm has no leader'],
+  [/\bvouch(?:es|ed)? for\b/i, 'attests'],
+  [/\b(?:held|holds?) (?:\w+ )?for gone\b/i, 'considered down'],
+  [/\b(?:start|begin|learn|made|draft|plac|admitt)\w* anew\b/i, 'again, or restarts'],
 ];

@@ -53,7 +53,7 @@ describe('who goes over its budget', () => {
     expect([over, budgets.isBarred('a')]).toEqual([['a requests', 'a bytes'], true]);
   });
 
-  it('begins anew once nobody of that name is connected, but for what it is barred for', () => {
+  it('begins again once nobody of that name is connected, but for what it is barred for', () => {
     const { budgets } = world();
     budgets.spend('a', 'requests', 100);
     budgets.forget('a');

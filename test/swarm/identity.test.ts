@@ -47,7 +47,7 @@ describe('the key of an agent', () => {
       'is damaged: its private and public halves do not match',
     ],
     ['is a directory', (path) => mkdirSync(path), 'is a directory: it should be a key file'],
-  ])('is not made anew where its file %s: that is said', async (_title, damage, words) => {
+  ])('is not made again where its file %s: that is said', async (_title, damage, words) => {
     const path = join(mkdtempSync(join(work, 'damaged-')), 'key');
     damage(path);
     await expect(loadIdentity(path)).rejects.toThrow(`${path} ${words}`);

@@ -157,7 +157,7 @@ describe('what an agent sees itself', () => {
     expect(world.state(stranger)).toBe('alive');
   });
 
-  it('drops who left, at once; only what it says anew brings it back, not what was under way', () => {
+  it('drops who left, at once; only what it says again brings it back, not what was under way', () => {
     const world = bench(3);
     world.post({ kind: 'left', peer: 'peer-0' });
     world.post({ kind: 'heard', peer: 'peer-0' });

@@ -77,7 +77,7 @@ const swarmTables: readonly Table[] = [
       issuer INTEGER 1: it may let others in
       certificate_from INTEGER Unix time in s from which its certificate holds
       certificate_until INTEGER Unix time in s at which it ends; renewed at half
-      epoch INTEGER rises when it is admitted anew`),
+      epoch INTEGER rises when it is admitted again`),
     examples: ['select node, role from members where issuer = 1'],
     rows: ({ link, nowWallMs }) => {
       const { roster } = link.admission;

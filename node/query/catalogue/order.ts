@@ -125,7 +125,7 @@ export const ORDER_TABLES: readonly Table[] = [
     columns: columns(`
       service TEXT its name
       node TEXT member that has it; null where nobody does
-      fence INTEGER higher each time that it is placed anew
+      fence INTEGER higher each time that it is placed again
       time INTEGER Unix time in s since when
       reason TEXT why whoever had it before has it no longer`),
     examples: ['select service, node, fence from placements'],

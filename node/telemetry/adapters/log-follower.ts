@@ -22,7 +22,7 @@ const MAX_BETWEEN = 16;
 const QUIET_LOOKS = 30;
 /** Looks at which a line without an end did not grow, until it is taken for one. */
 const SETTLED_LOOKS = 2;
-/** Bytes before the place that was read to: what tells that a file was written anew. */
+/** Bytes before the place that was read to: what tells that a file was written again. */
 const TAIL_BYTES = 64;
 /** A log with as much of the same is the same, put in its place by a copy: `sed -i`, an editor, a backup that is brought back. */
 const MIN_COPY_BYTES = 256;
@@ -95,7 +95,7 @@ class OpenLog {
     this.tail = this.#at(offset - length, length);
   }
 
-  /** Whether what was read of it is no longer there: it was truncated, and perhaps written anew. */
+  /** Whether what was read of it is no longer there: it was truncated, and perhaps written again. */
   get wasCut(): boolean {
     return !this.holds(this);
   }
