@@ -138,7 +138,7 @@ async function rollback(agent: Agent, id: string) {
 }
 
 /** The class of a tool whose risk depends on its target shows as a range. */
-function declaration(tool: Tool) {
+export function declaration(tool: Tool) {
   const { name, version, description, capability, risks } = tool;
   const input = z.toJSONSchema(tool.input, { io: 'input', unrepresentable: 'any' });
   const base = { name, version, description, capability, risks, input, kind: tool.kind };
