@@ -195,7 +195,8 @@ const told = ({ mutant }: Outcome): string => {
 function figures(outcomes: readonly Outcome[]): Figures {
   const of = (all: readonly Outcome[], ...verdicts: Verdict[]): number =>
     all.filter(({ verdict }) => verdicts.includes(verdict)).length;
-  const share = (all: readonly Outcome[]): number => of(all, 'caught') / Math.max(1, all.length);
+  // One that no longer ends is neither caught nor missed: it is counted apart.
+  const share = (all: readonly Outcome[]): number => of(all, 'caught') / Math.max(1, all.length - of(all, 'timed out'));
   const row = (name: string, all: readonly Outcome[]): [string, string, string] => [
     name,
     `${all.length} mutants, ${of(all, 'caught')} caught (${Math.round(100 * share(all))} %), ${of(all, 'timed out')} timed out`,
