@@ -136,6 +136,8 @@ export class InteractionTrace {
         return this.#at(first).node.propose(new TextEncoder().encode(directive.args[1]?.key ?? ''));
       case 'propose-conf-change':
         return this.#proposeConfChange(directive, this.#at(first).node);
+      case 'report-snapshot':
+        return this.#at(first).node.reportSnapshot(second ?? 0, !flag(directive, 'lost'));
       case 'report-unreachable':
         return this.#at(first).node.reportUnreachable(second ?? 0);
       default:
