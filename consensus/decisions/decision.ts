@@ -1,5 +1,6 @@
 // What the committee's log is made of: decisions of a few kinds, each with an id of its own, so that one that was proposed twice is
 // taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
+import { coerce, SemVer } from 'semver';
 import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import { budgetShape } from './budgets.ts';
@@ -167,10 +168,7 @@ export type Wish = WithoutShared<Decision>;
 export const wished = (wish: Wish, by: string, id: string, atMs: number): Decision =>
   ({ v: VERSION, id, by, atMs: Math.round(atMs), ...wish }) as Decision;
 
-/** By the three numbers of a version. */
-export function isOlder(version: string, than: string): boolean {
-  const numbers = (text: string): number[] => text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0);
-  const [a, b] = [numbers(version), numbers(than)];
-  const differs = a.findIndex((one, nth) => one !== b[nth]);
-  return differs >= 0 && (a[differs] ?? 0) < (b[differs] ?? 0);
-}
+const plain = (version: string): SemVer => coerce(version) ?? new SemVer('0.0.0');
+
+/** By the three numbers of a version: one that leads up to another knows what that one knows. */
+export const isOlder = (version: string, than: string): boolean => plain(version).compareMain(plain(than)) < 0;

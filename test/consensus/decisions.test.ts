@@ -8,7 +8,7 @@ import {
   isCertified,
   signersOf,
 } from '../../consensus/decisions/checkpoint.ts';
-import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
+import { type Decision, decisionSchema, isOlder, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { isStorm, MAX_LEASE_MS, mostLeases } from '../../consensus/decisions/leases.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -157,5 +157,20 @@ describe('checkpoints', () => {
     const [first] = newest.signatures;
     expect(isCertified(d, 'swarm', { ...newest, signatures: first === undefined ? [] : [first, first, first] })).toBe(false);
     expect(isCertified(d, 'swarm', { ...newest, voters: [a.self] })).toBe(false);
+  });
+});
+
+describe('a version', () => {
+  it.each([
+    ['0.3.0', '0.4.0', true],
+    ['0.9.9', '0.10.0', true],
+    ['0.4.0', '0.4.0', false],
+    ['0.4.1', '0.4.0', false],
+    ['0.4.0-rc.1', '0.4.0', false],
+    ['0.4.1+build', '0.4.2', true],
+    ['of no form', '0.0.1', true],
+    ['of no form', '0.0.0', false],
+  ])('%s is older than %s: %s', (version, than, isIt) => {
+    expect(isOlder(version, than)).toBe(isIt);
   });
 });
