@@ -97,12 +97,18 @@ const describe = ({ transition, changes }: ConfChanges): string =>
 
 // Replication
 
+/** More may be committed by fewer; who is new is sent what it lacks at once. */
+export function majorityChanged(raft: Raft): void {
+  if (maybeCommit(raft)) broadcastAppend(raft);
+  else for (const [id] of inOrder(raft.progress)) if (id !== raft.id) maybeSendAppend(raft, id, false);
+}
+
 export function broadcastAppend(raft: Raft): void {
   for (const [id] of inOrder(raft.progress)) if (id !== raft.id) maybeSendAppend(raft, id, true);
 }
 
 /** Sends what the other lacks, or nothing where it has to be heard first. @returns whether something was sent */
-export function maybeSendAppend(raft: Raft, to: NodeId, evenIfEmpty: boolean): boolean {
+function maybeSendAppend(raft: Raft, to: NodeId, evenIfEmpty: boolean): boolean {
   const progress = raft.progress.get(to);
   if (progress === undefined || progress.isPaused) return false;
   const index = progress.next - 1;
@@ -152,7 +158,7 @@ function broadcastHeartbeat(raft: Raft, context: string): void {
   }
 }
 
-export function maybeCommit(raft: Raft): boolean {
+function maybeCommit(raft: Raft): boolean {
   const index = raft.config.voters.committed((id) => raft.progress.get(id)?.match);
   return raft.log.maybeCommit({ index, term: raft.term });
 }

@@ -12,8 +12,6 @@ import {
   restored,
   type Tracked,
 } from './config.ts';
-import { stepCandidate, stepFollower } from './follower.ts';
-import { broadcastAppend, maybeCommit, maybeSendAppend, stepLeader } from './leader.ts';
 import { RaftLog } from './log.ts';
 import { Inflights, inOrder, Progress, type ProgressMap } from './progress.ts';
 import type { VoteResult } from './quorum.ts';
@@ -78,8 +76,18 @@ const VOTE_RESPONSES: Partial<Record<MessageType, MessageType>> = { MsgVote: 'Ms
 const AFTER_APPEND: ReadonlySet<MessageType> = new Set<MessageType>(['MsgAppResp', 'MsgVoteResp', 'MsgPreVoteResp']);
 const VOTES: ReadonlySet<MessageType> = new Set<MessageType>(['MsgVote', 'MsgVoteResp', 'MsgPreVote', 'MsgPreVoteResp']);
 
+/** What a node does by its role: leader.ts and follower.ts have it, which know this file. */
+export interface Roles {
+  leader(raft: Raft, one: Message): void;
+  follower(raft: Raft, one: Message): void;
+  candidate(raft: Raft, one: Message): void;
+  /** A leader's majority is another one. */
+  majorityChanged(raft: Raft): void;
+}
+
 export class Raft {
   readonly options: RaftConfig;
+  readonly #roles: Roles;
   readonly id: NodeId;
   readonly log: RaftLog;
   term = 0;
@@ -105,7 +113,8 @@ export class Raft {
   #heartbeatElapsed = 0;
   randomizedElectionTicks = 0;
 
-  constructor(options: RaftConfig) {
+  constructor(options: RaftConfig, roles: Roles) {
+    this.#roles = roles;
     this.options = options;
     this.id = options.id;
     this.readOnly = new ReadOnly(options.readOnly);
@@ -322,9 +331,9 @@ export class Raft {
       case 'MsgPreVote':
         return this.#voteOn(one);
       default:
-        if (this.state === 'StateLeader') stepLeader(this, one);
-        else if (this.state === 'StateFollower') stepFollower(this, one);
-        else stepCandidate(this, one);
+        if (this.state === 'StateLeader') this.#roles.leader(this, one);
+        else if (this.state === 'StateFollower') this.#roles.follower(this, one);
+        else this.#roles.candidate(this, one);
     }
   }
 
@@ -502,9 +511,7 @@ export class Raft {
       return;
     }
     if (config.voters.incoming.size === 0) return;
-    // More may be committed by fewer; who is new is sent what it lacks at once.
-    if (maybeCommit(this)) broadcastAppend(this);
-    else for (const [id] of inOrder(progress)) if (id !== this.id) maybeSendAppend(this, id, false);
+    this.#roles.majorityChanged(this);
     if (this.leadTransferee !== NONE && !config.voters.has(this.leadTransferee)) this.leadTransferee = NONE;
   }
 

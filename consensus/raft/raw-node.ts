@@ -1,7 +1,8 @@
 // A Raft node as its user sees it: step messages and ticks in; take what is ready, store, send and apply it, and say so.
 import { type ConfChanges, encodeChanges } from './config.ts';
-import { proposal } from './leader.ts';
-import { Raft, type RaftConfig, type StateType } from './raft.ts';
+import { stepCandidate, stepFollower } from './follower.ts';
+import { majorityChanged, proposal, stepLeader } from './leader.ts';
+import { Raft, type RaftConfig, type Roles, type StateType } from './raft.ts';
 import type { ReadState } from './read-only.ts';
 import {
   APPEND_THREAD,
@@ -44,6 +45,8 @@ export interface Ready {
   mustSync: boolean;
 }
 
+const ROLES: Roles = { leader: stepLeader, follower: stepFollower, candidate: stepCandidate, majorityChanged };
+
 export class StepError extends Error {}
 
 export class RawNode {
@@ -54,7 +57,7 @@ export class RawNode {
   #onAdvance: Message[] = [];
 
   constructor(config: RaftConfig) {
-    this.raft = new Raft(config);
+    this.raft = new Raft(config, ROLES);
     this.#isAsync = config.asyncStorageWrites;
     this.#soft = this.#softState();
     this.#hard = this.raft.hardState;
