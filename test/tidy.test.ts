@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { documents, documentText } from './support/structure.ts';
+import { circles, documents, documentText, productFiles } from './support/structure.ts';
 import { BANNED_NAMES, BANNED_PHRASES } from './support/words.ts';
 
 const ROOT = dirname(import.meta.dirname);
@@ -146,6 +146,11 @@ describe('tidy', () => {
       ),
     );
     expect(found).toEqual([]);
+  });
+
+  it('no files import each other in a circle, types included', () => {
+    expect(circles(['a', 'b', 'c'], (path) => ({ a: ['b'], b: ['a', 'c'] })[path] ?? [])).toEqual([['a', 'b']]);
+    expect(circles(productFiles())).toEqual([]);
   });
 
   it('every file says first what it is', () => {

@@ -2,8 +2,31 @@
 // heartbeats, scores by first deliveries, mesh deliveries and invalid messages, pruning with back-off. Each message is followed
 // through the whole network: a copy that comes later than another is counted when it is sent, and costs no event.
 import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
-import type { Network } from './network.ts';
-import type { SimulatedTransport } from './transport.ts';
+import type { Trace } from '../adapters/trace.ts';
+import type { Process } from '../machine/process.ts';
+import type { SeededRandom } from '../random.ts';
+import type { Scheduler } from '../scheduler.ts';
+import type { Host } from './host.ts';
+
+/** Whoever takes part: an agent's end of the network. */
+export interface GossipEnd {
+  readonly self: PeerId;
+  readonly host: Host;
+  readonly process: Process;
+}
+
+/** What carries messages: the network. */
+interface Carrier {
+  readonly scheduler: Scheduler;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly size: number;
+  messages: number;
+  bytes: number;
+  arrivalMs(from: Host, to: Host, bytes: number, hops?: number): number;
+  happens(what: 'loss', from: Host, to: Host): boolean;
+  reaches(from: Host, to: Host): boolean;
+}
 
 export interface ScoreParams {
   /** For each message that a neighbour was first to bring, up to a cap. */
@@ -93,7 +116,7 @@ interface Opinion {
 type Receive = (from: PeerId, bytes: Uint8Array) => Verdict;
 
 class GossipPeer {
-  readonly transport: SimulatedTransport;
+  readonly transport: GossipEnd;
   readonly receive: Receive;
   readonly neighbours = new Set<GossipPeer>();
   /** Those of them that it dialed itself. */
@@ -103,7 +126,7 @@ class GossipPeer {
   gone = false;
   beats = 1;
 
-  constructor(transport: SimulatedTransport, receive: Receive) {
+  constructor(transport: GossipEnd, receive: Receive) {
     this.transport = transport;
     this.receive = receive;
   }
@@ -131,7 +154,7 @@ interface Message {
 }
 
 interface Topic {
-  peers: Map<SimulatedTransport, GossipPeer>;
+  peers: Map<GossipEnd, GossipPeer>;
   /** Messages that some peer may lack still. */
   recent: Message[];
   /** When the latest messages were published: what an IHAVE tells of, for its size. */
@@ -139,7 +162,7 @@ interface Topic {
 }
 
 export class GossipNetwork {
-  readonly #network: Network;
+  readonly #network: Carrier;
   readonly params: GossipParams;
   readonly #topics = new Map<string, Topic>();
   /** Copies that were sent, and first copies that arrived. */
@@ -148,18 +171,18 @@ export class GossipNetwork {
   /** Peers that take part and pass nothing on. */
   readonly silent = new Set<PeerId>();
   /** Told of each message as it is published. */
-  onPublish: ((from: SimulatedTransport, bytes: Uint8Array) => void) | undefined;
+  onPublish: ((from: GossipEnd, bytes: Uint8Array) => void) | undefined;
   /** Told of each message that a receiver holds for invalid, and of who brought it. */
-  onReject: ((from: SimulatedTransport, to: SimulatedTransport) => void) | undefined;
+  onReject: ((from: GossipEnd, to: GossipEnd) => void) | undefined;
   /** Told of each first copy: how long it took. */
-  onDelivery: (to: SimulatedTransport, bytes: Uint8Array, tookMs: number) => void = () => undefined;
+  onDelivery: (to: GossipEnd, bytes: Uint8Array, tookMs: number) => void = () => undefined;
 
-  constructor(network: Network, params: GossipParams) {
+  constructor(network: Carrier, params: GossipParams) {
     this.#network = network;
     this.params = params;
   }
 
-  join(topic: string, transport: SimulatedTransport, receive: Receive): void {
+  join(topic: string, transport: GossipEnd, receive: Receive): void {
     const known = this.#topics.get(topic) ?? { peers: new Map(), recent: [], publishedMs: [] };
     this.#topics.set(topic, known);
     const peer = new GossipPeer(transport, receive);
@@ -173,7 +196,7 @@ export class GossipNetwork {
     this.#network.scheduler.after(this.#network.random.unit() * heartbeatMs, beat);
   }
 
-  leave(transport: SimulatedTransport): void {
+  leave(transport: GossipEnd): void {
     for (const { peers } of this.#topics.values()) {
       const peer = peers.get(transport);
       if (peer === undefined) continue;
@@ -183,7 +206,7 @@ export class GossipNetwork {
     }
   }
 
-  linkUp(a: SimulatedTransport, b: SimulatedTransport): void {
+  linkUp(a: GossipEnd, b: GossipEnd): void {
     for (const { peers } of this.#topics.values()) {
       const [first, second] = [peers.get(a), peers.get(b)];
       if (first === undefined || second === undefined) continue;
@@ -195,14 +218,14 @@ export class GossipNetwork {
     }
   }
 
-  linkDown(a: SimulatedTransport, b: SimulatedTransport): void {
+  linkDown(a: GossipEnd, b: GossipEnd): void {
     for (const { peers } of this.#topics.values()) {
       const [first, second] = [peers.get(a), peers.get(b)];
       if (first !== undefined && second !== undefined) unlink(first, second);
     }
   }
 
-  publish(name: string, transport: SimulatedTransport, bytes: Uint8Array, flood?: boolean): void {
+  publish(name: string, transport: GossipEnd, bytes: Uint8Array, flood?: boolean): void {
     const topic = this.#topics.get(name);
     const origin = topic?.peers.get(transport);
     if (topic === undefined || origin === undefined) return;

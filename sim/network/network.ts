@@ -1,48 +1,16 @@
 // The simulated network: machines, the links between them, cuts of every kind, and what is under way. Connections and protocols
 // are the transport's (transport.ts); what is broadcast goes the ways of gossipsub (gossip.ts).
-import type { HttpState, PeerId, PortState } from '../../swarm/ports/transport.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Carried, Trace } from '../adapters/trace.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { GOSSIP_DEFAULTS, GossipNetwork, type GossipParams } from './gossip.ts';
+import { Host } from './host.ts';
 import { everywhere, LAN, type LinkModel, type Topology } from './links.ts';
-import type { SimulatedTransport } from './transport.ts';
 
 /** A connection whose other end went silent is given up after this, as TCP user timeouts do. */
 export const SILENT_CLOSE_MS = 4_000;
 const MAX_HOSTS = 65_536;
-
-/** What a machine has on its ports. */
-export interface PortAnswers {
-  portState(port: number): PortState;
-  httpState(port: number): HttpState;
-}
-
-export const NO_PORTS: PortAnswers = { portState: () => 'refused', httpState: () => 'refused' };
-
-/** A machine's place in the network; it outlives the agents that run on it. */
-export class Host {
-  readonly index: number;
-  readonly peer: PeerId;
-  /** The agent's end, while one runs. */
-  transport: SimulatedTransport | undefined;
-  answers: PortAnswers = NO_PORTS;
-  /** Switched on and plugged in: otherwise nothing reaches it, and nobody is told. */
-  up = true;
-  /** Its uplink is busy until then. */
-  busyMs = 0;
-  /** Its share of what its links could carry: below 1 where it is clogged. */
-  clog = 1;
-  /** Delays everything that it sends or gets. */
-  lagMs = 0;
-  /** Of what comes from it or goes to it, the share that is lost. */
-  loss = 0;
-
-  constructor(index: number, peer: PeerId) {
-    this.index = index;
-    this.peer = peer;
-  }
-}
 
 export class Network {
   readonly scheduler: Scheduler;

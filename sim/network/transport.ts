@@ -14,7 +14,8 @@ import {
 } from '../../swarm/ports/transport.ts';
 import type { Carried } from '../adapters/trace.ts';
 import { Process } from '../machine/process.ts';
-import type { Host, Network, PortAnswers } from './network.ts';
+import type { Host, HostEnd, PortAnswers } from './host.ts';
+import type { Network } from './network.ts';
 
 const REFUSED_MS = 1;
 const DIAL_TIMEOUT_MS = 4_000;
@@ -36,7 +37,7 @@ interface Connection {
   readonly cutFor: Set<SimulatedTransport>;
 }
 
-export class SimulatedTransport implements Transport {
+export class SimulatedTransport implements Transport, HostEnd {
   readonly self: PeerId;
   readonly host: Host;
   readonly process: Process;
@@ -188,7 +189,7 @@ export class SimulatedTransport implements Transport {
       const host = network.known(peer);
       if (host === undefined || !network.connects(this.host, host)) return;
       const to = host.transport;
-      if (to === undefined) {
+      if (!(to instanceof SimulatedTransport)) {
         late.cancel();
         network.scheduler.after(REFUSED_MS, () => failed('refused', 'connection refused'));
         return;

@@ -3,8 +3,9 @@
 import { stepAll } from '../../sim/adapters/drain.ts';
 import { Trace } from '../../sim/adapters/trace.ts';
 import type { GossipParams } from '../../sim/network/gossip.ts';
+import { NO_PORTS } from '../../sim/network/host.ts';
 import type { LinkModel } from '../../sim/network/links.ts';
-import { Network, NO_PORTS } from '../../sim/network/network.ts';
+import { Network } from '../../sim/network/network.ts';
 import { SimulatedTransport } from '../../sim/network/transport.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
