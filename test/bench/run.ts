@@ -6,6 +6,7 @@ import type { Bench } from './bench.ts';
 import { report } from './bench.ts';
 import { busy } from './busy.bench.ts';
 import { certificates } from './certificates.bench.ts';
+import { cli } from './cli.bench.ts';
 import { commit } from './commit.bench.ts';
 import { failOver } from './fail-over.bench.ts';
 import { failover } from './failover.bench.ts';
@@ -41,6 +42,7 @@ const BENCHES: readonly Bench[] = [
   status,
   raft,
   failover,
+  cli,
   commit,
   raftTraces,
   linearizability,

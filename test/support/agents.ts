@@ -11,7 +11,7 @@ import type { MemberRow } from '../../node/link/membership-admin.ts';
 import { ask, askRows, type Row } from './ask.ts';
 import { eventually } from './clock.ts';
 
-const KALOS = join(findPackage().root, 'bin', 'kalos');
+export const KALOS = join(findPackage().root, 'bin', 'kalos');
 
 /** A line of a service that does what the agent's user can: reads or writes where a test looks, runs a test's own Node. */
 export const AS_AGENT = `user = "${userInfo().username}"\n`;
