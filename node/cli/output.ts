@@ -41,7 +41,13 @@ const WIDE =
 const HALF = /[\uff61-\uffdc]/;
 const NO_ROOM = /^[\p{M}\p{Cf}]+$/u;
 const PLAIN = /^[\x20-\x7e]*$/;
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made where it is needed: that costs 20 ms of CPU, a seventh of a command that prints plain text. */
+function graphemesOf(text: string): Iterable<{ segment: string }> {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
 
 const columnsOf = (grapheme: string): number =>
   NO_ROOM.test(grapheme) ? 0 : WIDE.test(grapheme) && !HALF.test(grapheme) ? 2 : 1;
@@ -50,7 +56,7 @@ const columnsOf = (grapheme: string): number =>
 export function widthOfText(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += columnsOf(segment);
+  for (const { segment } of graphemesOf(text)) width += columnsOf(segment);
   return width;
 }
 
@@ -59,7 +65,7 @@ export function shortened(text: string, width: number): string {
   if (widthOfText(text) <= width) return text;
   let kept = '';
   let room = width - 1;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemesOf(text)) {
     room -= columnsOf(segment);
     if (room < 0) break;
     kept += segment;
