@@ -210,7 +210,7 @@ describe('exit codes', () => {
       [['query', 'selct 1'], /selct/],
       [['tables', 'node'], /no table is called node; did you mean nodes\? see: kalos tables/],
       [['metrics', 'nope'], /no metric has nope in its name; see: kalos metrics/],
-      [['cases', 'service-exitd'], /did you mean "service-exited"/],
+      [['cases', 'service-exitd'], /did you mean service-exited\?/],
       [['explain', 'inc-nope'], /inc-nope/],
       [['logs', 'wbe'], /no service is called wbe; did you mean web\? see: kalos status/],
       [['sim', 'run', 'clam'], /no scenario "clam"; did you mean calm\?/],
@@ -223,7 +223,7 @@ describe('exit codes', () => {
       ],
       [['policy', 'delete', 'service-exitd'], /no policy is called service-exitd; did you mean service-exited\?/],
       [['policy', 'show', 'nope'], /no policy is called nope; see: kalos policy list/],
-      [['policy', 'test', 'disk-ful'], /did you mean "disk-full"/],
+      [['policy', 'test', 'disk-ful'], /did you mean disk-full\?/],
       [
         ['silence', '--policy', 'service-exitd', '--for', '1h'],
         /no policy is called service-exitd; did you mean service-exited\?/,
@@ -334,7 +334,7 @@ describe('a policy of one line', () => {
       [['web-exited', 'true'], /there is a policy "web-exited" already \(live\); choose another name/],
       [['Web', 'true'], /policy Web: name = "Web": must be|lower-case letters/],
       [['x', "service.stat == 'exited'", '--scope', 'service'], /did you mean "state"/],
-      [['x', 'true', 'service.restrat'], /did you mean "service.restart"/],
+      [['x', 'true', 'service.restrat'], /did you mean service.restart\?/],
     ] as const) {
       const { code, stderr } = await here('policy', 'add', ...args);
       expect([args, code, stderr]).toEqual([args, EXIT.usage, expect.stringMatching(says)]);

@@ -49,7 +49,7 @@ const agent = {
       return its.performed;
     },
   },
-  roll: {
+  membershipAdmin: {
     ...{ recovery: () => ({ coordinator: null, members: [], suggested: null, lost: 0 }), members: does('members') },
     ...{ member: does('member'), revoke: doesLater('revoke'), rename: doesLater('rename'), makeToken: doesLater('makeToken') },
     ...{ tokens: () => [], endToken: doesLater('endToken'), rotateNetworkKey: doesLater('rotateNetworkKey') },
