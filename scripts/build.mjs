@@ -62,6 +62,7 @@ export function install(fresh, dist, keepsOld = isRunning()) {
   mkdirSync(dist, { recursive: true });
   const files = readdirSync(fresh).filter((name) => HASHED.test(name));
   for (const name of files) renameSync(join(fresh, name), join(dist, name)); // the same name is the same content
+  rmSync(join(dist, 'types'), { recursive: true, force: true }); // nobody runs them
   cpSync(join(fresh, 'types'), join(dist, 'types'), { recursive: true });
   const stale = readdirSync(dist).filter((name) => HASHED.test(name) && !files.includes(name));
   // Before the names that stay lead to the new files: what is packed meanwhile is whole.

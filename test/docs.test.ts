@@ -118,3 +118,9 @@ describe('the documentation', () => {
     expect(wrong).toEqual([]);
   });
 });
+
+describe('the faults that `npm run bench -- mutants` plants', () => {
+  it.each(globSync('test/bench/mutants/*.patch', { cwd: ROOT }))('%s fits the sources as they are', (patch) => {
+    execFileSync('git', ['apply', '--check', '--unidiff-zero', patch], { cwd: ROOT, stdio: 'pipe' });
+  });
+});

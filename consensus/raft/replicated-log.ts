@@ -183,7 +183,8 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   ): Promise<ReplicatedLog<Machine>> {
     const log = await DurableLog.open(ports.store, ports.crypto, begins);
     const opened = new ReplicatedLog(id, log, machine, ports, events, settings);
-    opened.#ticking.resume();
+    // What is committed on the disk is applied, though no message ever comes.
+    opened.#drainSoon();
     return opened;
   }
 

@@ -69,7 +69,7 @@ export class Ticking {
     const silenceMs = tickMs * this.#stretch(tickMs);
     const ticks = Math.floor((nowMs - this.#countedMs) / silenceMs);
     this.#countedMs += ticks * silenceMs;
-    for (let tick = Math.min(ticks, 2 * this.#settings.electionTicks); tick > 0; tick--) this.#node.tick(true);
+    for (let tick = Math.min(ticks, 2 * this.#settings.electionTicks); tick > 0; tick--) this.#tick(true);
   }
 
   /** Somebody else leads. */

@@ -106,8 +106,11 @@ void Apart::next() {
 		else
 			failed.push_back(serial);
 	}
-	for (uint64_t serial : failed)
-		fail(serial, "no process for it can be started");
+	for (uint64_t serial : failed) {
+		auto found = jobs_.find(serial); // whoever was told of another may have had this one begun
+		if (found != jobs_.end() && found->second.pid == 0)
+			fail(serial, "no process for it can be started");
+	}
 	if (!failed.empty())
 		next(); // what waits behind them has nobody else to begin it
 }
@@ -118,8 +121,12 @@ bool Apart::begin(uint64_t serial, Job *job) {
 	pid_t pid = job->answer < 0 ? -1 : fork();
 	if (pid == 0)
 		work_apart(job->work, job->answer, self);
-	if (pid < 0)
+	if (pid < 0) {
+		if (job->answer >= 0)
+			close(job->answer);
+		job->answer = -1;
 		return false;
+	}
 	job->pid = pid;
 	job->timeout = loop_.after(job->within_ms, [this, serial] { late(serial); });
 	return true;

@@ -291,7 +291,7 @@ bool read_names(int aside, int64_t keep, const std::string &key, Value *names) {
 Outcome append_to(const Place &place, int aside, const std::string &from) {
 	Fd source(openat(aside, from.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
 	if (!source.ok())
-		return errno == ENOENT || errno == ELOOP ? Outcome::fine() : Outcome::error(from, errno); // a link holds nothing that was written
+		return errno == ENOENT || errno == ELOOP || errno == ENXIO ? Outcome::fine() : Outcome::error(from, errno); // nor do a link and a socket hold any
 	struct stat at, to;
 	if (fstat(source.get(), &at) != 0 || !S_ISREG(at.st_mode) || at.st_size == 0)
 		return Outcome::fine();

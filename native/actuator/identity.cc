@@ -111,9 +111,11 @@ Outcome Services::identity(const ServiceSpec &spec, Identity *out) const {
 void Services::become(const ServiceSpec &spec, int64_t fence, pid_t parent, int log, int failed) const {
 	Identity who{};
 	auto give_up = [&](const char *what) {
-		std::string text = std::string(what) + ": " + strerror(errno);
-		bool lacks = errno == EACCES || errno == EPERM || errno == EINVAL; // in a user namespace, perhaps the user itself
-		if (lacks && spec.own_uid != 0 && who.uid == spec.own_uid)
+		int error = errno;
+		std::string text = std::string(what) + ": " + strerror(error);
+		bool lacks = error == EACCES || error == EPERM || error == EINVAL; // in a user namespace, perhaps the user itself
+		bool is_it = geteuid() == who.uid || strcmp(what, "user") == 0;
+		if (lacks && is_it && spec.own_uid != 0 && who.uid == spec.own_uid)
 			text += " (as its own user " + std::to_string(who.uid) + ": let that user in, or give it a `user`)";
 		(void)!write(failed, text.data(), text.size());
 		_exit(127);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an operation ended. The codes are those of the Actuator port (swarm/ports/actuator.ts).
+// How an operation ended. The codes are those of the Actuator port (node/ports/actuator.ts).
 #pragma once
 
 #include <string>

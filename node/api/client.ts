@@ -8,7 +8,7 @@ import { type ErrorCode, KalosError, reasonOf } from '../errors.ts';
 import type { Page } from './pages.ts';
 
 /** Not by `import`: that has Node load undici too, 15 ms of CPU; and TLS only where it is used. */
-const load = createRequire(import.meta.url);
+const load = createRequire('/');
 type Request = typeof import('node:http').request;
 const requestOver = (name: 'node:http' | 'node:https'): Request => (load(name) as { request: Request }).request;
 
@@ -48,7 +48,7 @@ function overHttpTo({ address, token, ca }: Remote, called: Record<keyof Remote,
       `${called.token} is not a token: ${token === '' ? 'it is empty' : 'it contains a space, a line break or another character that no token has'}`,
       'kalos api-token create prints one; --token-file FILE reads one from a file',
     );
-  const url = URL.parse(address);
+  const url = URL.canParse(address) ? new URL(address) : null;
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new KalosError('usage', `${called.address} ${address} is no address`, 'such as https://web-1:9090');
   if (url.protocol === 'http:' && token !== undefined && !isLoopback(url.host))

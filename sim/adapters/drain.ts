@@ -1,7 +1,7 @@
 // Runs a simulation's steps as turns of Node's event loop, so that every promise that a step settled has run to its end before
 // the next one. Nothing in a simulation waits for real I/O: after a turn the microtask queue is empty, in the same order each time.
 
-/** PeriodicTask queued at once: Node runs them in a row, and looks at the world outside only between the rows. */
+/** Turns queued at once: Node runs them in a row, and looks at the world outside only between the rows. */
 const ROW = 512;
 
 /** Steps until one returns false. @throws what a step throws. */

@@ -14,6 +14,7 @@ import { SystemClock } from '../../node/adapters/clock.ts';
 import { LevelStore } from '../../node/adapters/level-store.ts';
 import { SystemRandom } from '../../node/adapters/random.ts';
 import { Registers } from '../../sim/raft/registers.ts';
+import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import { eventually } from '../support/clock.ts';
 import { makePeers } from '../support/crypto.ts';
@@ -38,6 +39,9 @@ async function storeAt(directory: string): Promise<LevelStore> {
   ending.push(() => store.close());
   return store;
 }
+
+/** Of a group of two, of which the second one only learns. */
+const LEARNING = { voters: [1], votersOutgoing: [], learners: [2], learnersNext: [], autoLeave: false };
 
 /** Members in one process that reach each other at once. */
 class Group {
@@ -112,6 +116,19 @@ describe('a durable log', () => {
 });
 
 describe('a replicated log', () => {
+  it('of a learner has what was committed when it starts again, though nobody says anything', async () => {
+    const store = await storeAt(place());
+    const kept = await DurableLog.open(store, { hash }, undefined);
+    await kept.save({ term: 2, vote: 0, commit: 5 }, [], {
+      ...{ index: 5, term: 2, conf: LEARNING, data: new Registers().encode() },
+    });
+    const data = encodeCbor(['a-1', { op: 'put', key: 'x', value: 'y' }]);
+    await kept.save({ term: 2, vote: 0, commit: 6 }, [{ index: 6, term: 2, type: 'EntryNormal', data }], undefined);
+    const learner = await new Group().add(2, undefined, store);
+    await eventually('what was committed', () => learner.machine.get('x') ?? undefined);
+    expect(learner.state.state).toBe('StateFollower');
+  });
+
   it('of three on LevelDB takes writes, reads what was written, and has all of it after a restart', async () => {
     const directories = [place(), place(), place()];
     const stores = await Promise.all(directories.map(storeAt));

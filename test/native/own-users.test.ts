@@ -162,7 +162,7 @@ describe.skipIf(!ROOT)('a user of its own', () => {
     const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
     const free = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
     const port = `warn web: its own user can bind no port below ${free}, but its \`port\` is 80: ${remedy}`;
-    const users = `info services without \`user\` run as users of their own, in / and with no files: lost, web; ${remedy}`;
+    const users = `info services without \`user\` run as users of their own, with no files: lost, web; ${remedy}`;
     expect(told).toEqual([users, ...(free > 80 ? [port] : [])]);
     const message = `${inner}: Permission denied (as its own user ${chosen('lost')}: let that user in, or give it a \`user\`)`;
     expect(await client.bringUp('lost')).toMatchObject({ ok: false, message });

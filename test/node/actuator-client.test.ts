@@ -96,7 +96,7 @@ describe('a connection', () => {
     expect(client.services()[0]).toMatchObject({ exitCode: undefined, exitSignal: undefined });
     expect(client.silentMs()).toBe(0);
     expect(its.told).toEqual([
-      'info: services without `user` run as users of their own, in / and with no files: web; one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")',
+      'info: services without `user` run as users of their own, with no files: web; one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")',
     ]);
   });
 

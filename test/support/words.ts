@@ -7,7 +7,7 @@ export const BANNED_NAMES: readonly [found: RegExp, instead: string][] = [
   [/\bLEAST_[A-Z]/, 'MIN_'],
   [/\bCircles\b|#circles\b|\/circles\.ts/, 'PeerSelection'],
   [/\bSaying\b|#saying\b|\/saying\.ts/, 'StatusPacing'],
-  [/\bTurns\b|#turns\b|\/turns\.ts/, 'PeriodicTask'],
+  [/\bnew Turns\b|\bclass Turns\b|#turns\b|\/turns\.ts/, 'PeriodicTask'],
   [/\bRoll\b|\/roll\.ts/, 'MembershipAdmin'],
   [/\bclass Numbers\b|\/numbers\.ts/, 'RaftIds'],
   [/consensus\/committee\/lane\.ts/, 'SendQueue'],

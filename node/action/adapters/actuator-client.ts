@@ -173,7 +173,7 @@ export class ActuatorClient implements Actuator {
       await client.#units?.open();
       return client;
     } catch (error) {
-      await client.giveUp(); // nobody has it who could
+      await client.leave(); // nobody has it who could; services that an actuator before it had go on
       throw error;
     }
   }
@@ -249,7 +249,7 @@ export class ActuatorClient implements Actuator {
       );
     }
     const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
-    this.#options.log('info', `services without \`user\` run as users of their own, in / and with no files: ${names}; ${remedy}`);
+    this.#options.log('info', `services without \`user\` run as users of their own, with no files: ${names}; ${remedy}`);
     const free = firstFreePort();
     for (const { name, port } of plain)
       if (port !== undefined && port < free)
