@@ -63,6 +63,9 @@ describe('the installed package', () => {
     const script =
       "import('kalos/client').then(({ KalosClient }) => new KalosClient({ directory: '/nowhere' }).status()).catch(({ code }) => console.log(code))";
     expect(execFileSync(process.execPath, ['-e', script], { cwd: place, encoding: 'utf8' }).trim()).toBe('not-running');
+    const onNode20 =
+      "URL.parse = process.getBuiltinModule = undefined; import('kalos/client').then(({ KalosClient }) => new KalosClient({ address: 'no address', token: 't' }).status()).catch(({ code }) => console.log(code))";
+    expect(execFileSync(process.execPath, ['-e', onNode20], { cwd: place, encoding: 'utf8' }).trim()).toBe('usage');
     expect(existsSync(join(installed, 'dist/types/node/sdk/client.d.ts'))).toBe(true);
   });
 
