@@ -13,6 +13,14 @@ export const BANNED_NAMES: readonly [found: RegExp, instead: string][] = [
   [/consensus\/committee\/lane\.ts/, 'SendQueue'],
 ];
 
+export type Banned = readonly [found: RegExp, instead: string];
+
+/** A line for each use: `path:line: what is said instead`. */
+export const bannedIn = (path: string, text: string, words: readonly Banned[]): string[] =>
+  text
+    .split('\n')
+    .flatMap((line, nth) => words.filter(([word]) => word.test(line)).map(([, instead]) => `${path}:${nth + 1}: ${instead}`));
+
 /** Of what a person reads: documentation, and texts and comments in the sources. */
 export const BANNED_PHRASES: readonly [found: RegExp, instead: string][] = [
   [/\b(?:nobody|somebody) (?:coordinates|leads)\b/i, 'the swarm has no leader'],
