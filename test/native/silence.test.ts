@@ -52,9 +52,16 @@ async function answers(client: ActuatorClient): Promise<void> {
   expect(performance.now() - askedMs).toBeLessThan(patient(ANSWERS_MS));
 }
 
-async function rotate(client: ActuatorClient, log: string): Promise<void> {
+/** A log of one line that was rotated, and whose undo is armed. */
+async function rotated(): Promise<{ test: TestActuator; data: string; client: ActuatorClient; log: string }> {
+  const { test, data } = place();
+  await test.start({ policy: `allow path ${data}\n` });
+  const client = await test.client();
+  const log = join(data, 'app.log');
+  writeFileSync(log, 'old\n');
   await client.arm('turn', LONG_MS, [{ do: ['file.rotate', log, 3], undo: ['file.unrotate', log, 3] }]);
   expect(await client.apply('turn', 0)).toEqual({ ok: true });
+  return { test, data, client, log };
 }
 
 /** One of many FIFOs, with the inode of the file that is no more: file systems give freed numbers away again. */
@@ -66,12 +73,7 @@ function fifoWithInode(data: string, inode: number): string | undefined {
 
 describe('the owner of a log directory', () => {
   it('cannot hang the undo of a rotation with a FIFO under the inode of the log that it took away', async () => {
-    const { test, data } = place();
-    await test.start({ policy: `allow path ${data}\n` });
-    const client = await test.client();
-    const log = join(data, 'app.log');
-    writeFileSync(log, 'old\n');
-    await rotate(client, log);
+    const { test, data, client, log } = await rotated();
     writeFileSync(log, 'new\n');
     const { ino } = statSync(`${log}.1`);
     unlinkSync(`${log}.1`);
@@ -97,12 +99,7 @@ describe('the owner of a log directory', () => {
   });
 
   it('cannot keep the undo of a rotation from its end by writing on; what was written before is kept', async () => {
-    const { test, data } = place();
-    await test.start({ policy: `allow path ${data}\n` });
-    const client = await test.client();
-    const log = join(data, 'app.log');
-    writeFileSync(log, 'old\n');
-    await rotate(client, log);
+    const { client, log } = await rotated();
     const fd = openSync(log, 'a');
     writeSync(fd, 'new\n');
     const writer = spawn('sh', ['-c', `exec >&3; while :; do head -c 1000000 /dev/zero; done`], {
