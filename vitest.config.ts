@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { patient } from './test/support/patience.ts';
-import { quickTests } from './test/support/quick.ts';
+import { testFiles } from './test/support/quick.ts';
 
 /** The longest, the longest first, so that none runs alone at the end; those that compute all the while (sim/) stand apart from each other. */
 const LONGEST = [
@@ -37,9 +37,11 @@ const LONGEST = [
   'node/http',
 ].map((name) => `/test/${name}.test.ts`);
 
+/** The quick ones that share workers come last. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const nth = ({ moduleId }: TestSpecification): number => {
+    const nth = ({ moduleId, project }: TestSpecification): number => {
+      if (!project.config.isolate) return LONGEST.length + 1; // together: a worker goes from one to the next
       const found = LONGEST.findIndex((name) => moduleId.endsWith(name));
       return found === -1 ? LONGEST.length : found;
     };
@@ -47,11 +49,18 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+const { shared, own, real } = testFiles();
+const isQuick = process.env.KALOS_TESTS === 'quick';
+
 // Real processes and simulated clusters share two cores. Files run three at a time, since those of real agents wait more than they
-// compute (a third of a core each); nothing is ever retried.
+// compute (a third of a core each); nothing is ever retried. Quick files share their workers: to start one, and to load the sources
+// again, takes longer than most of them run.
 export default defineConfig({
   test: {
-    include: process.env.KALOS_TESTS === 'quick' ? quickTests() : ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'shared', include: shared, isolate: false, unstubEnvs: true, unstubGlobals: true } },
+      { extends: true, test: { name: 'own', include: isQuick ? own : [...own, ...real] } },
+    ],
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // The last resort: what a test waits for has limits of its own, which say what did not come.

@@ -54,6 +54,7 @@ export class LevelStore implements Store {
   #closed = false;
   #refusal: string | undefined;
   #reserving: NodeJS.Timeout | undefined;
+  #reserved: Promise<void> = Promise.resolve();
   /** Whether refused writes wait; else they fail, as they should while an agent starts. */
   waits = false;
 
@@ -64,8 +65,10 @@ export class LevelStore implements Store {
     if (reserve === undefined) return;
     const kept = new DiskReserve(reserve);
     this.#reserve = kept;
-    void kept.make();
-    this.#reserving = setInterval(() => void kept.make(), RESERVE_EVERY_MS).unref();
+    this.#reserved = kept.make();
+    this.#reserving = setInterval(() => {
+      this.#reserved = kept.make();
+    }, RESERVE_EVERY_MS).unref();
   }
 
   /** @throws where another process has it open: `cause.code` is LEVEL_LOCKED. */
@@ -172,6 +175,7 @@ export class LevelStore implements Store {
   /** What waits for the disk is given up: nobody was told that it was written. */
   async close(): Promise<void> {
     clearInterval(this.#reserving);
+    await this.#reserved;
     while (this.#writing && this.#refusal === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
     this.#closed = true;
     if (this.#refusal === undefined) await (await this.#database).close();

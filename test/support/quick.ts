@@ -1,4 +1,4 @@
-// Which test files are quick: they start no process, open no socket, and run no swarm in the simulator. Told from what they import.
+// Which test files are quick: they start no process, open no socket, and run no swarm in the simulator; and which of them can share a worker. Known from what they import.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
@@ -17,7 +17,26 @@ function isSlow(file: string, seen = new Set<string>()): boolean {
   return imported.some((path) => relative(ROOT, path).startsWith('test/') && isSlow(path, seen));
 }
 
+/** What changes the modules or the globals that other files in the same worker would see. */
+const CHANGES = /\bvi\.(mock|doMock|hoisted|useFakeTimers)\(|\bglobalThis\.\w+ = /;
+
+export interface TestFiles {
+  /** Quick, and can share a worker with others. */
+  shared: string[];
+  /** Quick, each with a worker of its own. */
+  own: string[];
+  /** All others. */
+  real: string[];
+}
+
 /** Their paths from the root. */
-export function quickTests(): string[] {
-  return globSync('test/**/*.test.ts', { cwd: ROOT }).filter((path) => !isSlow(join(ROOT, path)));
+export function testFiles(): TestFiles {
+  const files: TestFiles = { shared: [], own: [], real: [] };
+  for (const path of globSync('test/**/*.test.ts', { cwd: ROOT })) {
+    const whole = join(ROOT, path);
+    if (isSlow(whole)) files.real.push(path);
+    else if (CHANGES.test(readFileSync(whole, 'utf8'))) files.own.push(path);
+    else files.shared.push(path);
+  }
+  return files;
 }
