@@ -19,7 +19,7 @@ const MEANINGS: Readonly<Record<ExitName, string>> = {
   ok: 'done, or all is well',
   error: 'error: no agent runs, the disk or the network fails, or what was asked for did not succeed',
   usage:
-    'a mistake of who asks: a wrong argument, value or file, a name that is not known, or what cannot be done in this state; one line says what to do',
+    'a mistake in the command: a wrong argument, value or file, an unknown name, or something that cannot be done in this state; one line says what to do',
   degraded: 'something is not well',
   pending: 'waits for a person',
   refused: 'refused: by a guard, by the swarm, or because the token does not allow it (any command with --address)',
@@ -134,13 +134,13 @@ export function exitsPage(paths: readonly string[]): string {
   return [
     '# Exit codes',
     '',
-    'Made of `node/cli/exit-codes.ts`, which `--help` reads too. The same code means the same for every command:',
+    'This page is generated from `node/cli/exit-codes.ts`, which `--help` reads too. A code means the same for every command:',
     '',
     row('code', 'means'),
     row('---', '---'),
     ...(Object.keys(EXIT) as ExitName[]).map((name) => row(EXIT[name], MEANINGS[name])),
     '',
-    'What single commands say more closely; those that are not listed end with 0 (done), 1 (error) or 2 (usage):',
+    'These commands have more specific meanings. Commands that are not listed exit with 0 (done), 1 (error) or 2 (usage):',
     '',
     row('command', 'codes'),
     row('---', '---'),
@@ -153,7 +153,7 @@ export function exitsPage(paths: readonly string[]): string {
       ),
     ),
     '',
-    'Before 0.4.0 a name that is not known and a wrong configuration or scenario ended with 1, and so did a decision that nobody could take.',
+    'Before 0.4.0 an unknown name, a wrong configuration or scenario, and a decision without a leader ended with 1.',
     '',
   ].join('\n');
 }
