@@ -111,6 +111,8 @@ export function sentenceLengths(markdown: string): { words: number; text: string
 
 export const documents = (): string[] => [
   'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
   ...readdirSync(join(ROOT, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name)),
