@@ -1,6 +1,6 @@
 // One simulated machine, and the agents that run on it one after another: whole ones, or their protocols alone.
 
-import { type PlannerView, plan } from '../consensus/committee/planner.ts';
+import { plan } from '../consensus/committee/planner.ts';
 import { type Agent, createAgent } from '../node/agent/agent.ts';
 import type { AgentSettings } from '../node/config/agent-config.ts';
 import { SwarmLink } from '../node/link/swarm-link.ts';
@@ -42,7 +42,7 @@ const LATER_EVERY_MS = 2_000;
 
 /** No model and no SQL runs in a simulation: the tiers that need them abstain. The coordinator's planner does. */
 const NO_COMPUTE: Compute = {
-  plan: async (view) => plan(view as PlannerView),
+  plan: async (view) => plan(view),
   classify: async () => undefined,
   sqlNeeds: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),
   sqlRun: async () => ({ ok: false, message: 'SQL does not run in a simulation' }),

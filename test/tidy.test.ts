@@ -24,8 +24,8 @@ const MAY_IMPORT: Record<string, string[]> = {
 /** The loop: a step may import from those before it, never from those after. */
 const LOOP = ['telemetry', 'detection', 'decision', 'action', 'verification', 'memory'];
 
-/** What is between the loop and the swarm: each may import from those before it. */
-const BETWEEN = ['ports', 'decisions', 'link', 'coordination', 'agent'];
+/** What is between the loop and the swarm: each may import from those before it. Questions reach the agent through an interface of their own. */
+const BETWEEN = ['ports', 'query', 'decisions', 'link', 'coordination', 'agent'];
 
 /** Where time, randomness, I/O and Node's own modules may be used: adapters, and what runs at the edge. */
 const EDGES = [

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { FEATURE_COUNT, INCIDENT_CLASSES } from '../../models/features.ts';
 import { messageOf } from '../../swarm/words.ts';
-import { MAX_INSPECTED, type SqlValue, type TableRows, type TableShape } from '../ports/compute.ts';
+import { type Classification, MAX_INSPECTED, type SqlValue, type TableRows, type TableShape } from '../ports/compute.ts';
 
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -64,7 +64,7 @@ async function inspect(table: string, where: ReadonlyMap<string, readonly SqlVal
 
 let loaded: Promise<import('../../models/onnx/incident-model.ts').IncidentModel> | undefined;
 
-async function classify(path: string, features: readonly number[]): Promise<{ label: string; confidence: number }> {
+async function classify(path: string, features: readonly number[]): Promise<Classification> {
   loaded ??= import('../../models/onnx/incident-model.ts').then(({ loadIncidentModel }) => loadIncidentModel(path));
   const probabilities = await (await loaded).classify(features);
   const confidence = Math.max(...probabilities);

@@ -1,4 +1,5 @@
 // The Compute port on child processes: two for SQL (the owner's, everybody else's), one for models, one that reads the machine.
+import type { Planned, PlannerView } from '../../consensus/committee/planner.ts';
 import {
   type Classification,
   type Compute,
@@ -37,7 +38,7 @@ export class ForkedCompute implements Compute {
     this.#modelPath = modelPath;
   }
 
-  plan(view: unknown, withinMs: number): Promise<unknown> {
+  plan(view: PlannerView, withinMs: number): Promise<Planned> {
     return this.#planner.plan(view, withinMs);
   }
 

@@ -17,6 +17,8 @@ export interface Package {
   /** The `kalos` command of the machine’s own package. */
   launcherPath: string;
   modelPath: string;
+  /** Directory of the shipped policies. */
+  policies: string;
   /** Directory of the shipped scenarios. */
   scenarios: string;
 }
@@ -41,6 +43,7 @@ export function findPackage(): Package {
         actuatorPath: built('kalos-actuator'),
         launcherPath: join(home, 'bin', 'kalos'),
         modelPath: join(root, 'models', 'artifacts', 'incident.onnx'),
+        policies: join(root, 'node', 'detection', 'policies'),
         scenarios: join(root, 'sim', 'scenarios'),
       };
     }

@@ -1,14 +1,14 @@
 // NOVA's planner in a thread of its own: started when this agent coordinates, ended when it no longer does. One that ends, or thinks for
 // too long, is replaced by another at the next turn: it holds nothing that is not told it each time.
 import { parentPort, Worker } from 'node:worker_threads';
-import { type PlannerView, plan } from '../../consensus/committee/planner.ts';
+import { type Planned, type PlannerView, plan } from '../../consensus/committee/planner.ts';
 
 /** Without work for so long, it gives its memory back. */
 const IDLE_MS = 30_000;
 const HEAP_MIB = 64;
 
 interface Waiting {
-  resolve(planned: unknown): void;
+  resolve(planned: Planned): void;
   reject(error: Error): void;
   timer: NodeJS.Timeout;
 }
@@ -25,7 +25,7 @@ export class PlannerThread {
     this.#entry = entry;
   }
 
-  plan(view: unknown, withinMs: number): Promise<unknown> {
+  plan(view: PlannerView, withinMs: number): Promise<Planned> {
     clearTimeout(this.#idle);
     this.#worker ??= this.#start();
     const [worker, id] = [this.#worker, this.#next++];
@@ -42,13 +42,13 @@ export class PlannerThread {
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
     });
     worker.unref();
-    worker.on('message', ({ id, planned }: { id: number; planned: unknown }) => this.#settle(id, planned));
+    worker.on('message', ({ id, planned }: { id: number; planned: Planned }) => this.#settle(id, planned));
     worker.on('error', (error) => this.#gone(worker, `the planner failed: ${error.message}`));
     worker.on('exit', () => this.#gone(worker, 'the planner ended'));
     return worker;
   }
 
-  #settle(id: number, planned: unknown): void {
+  #settle(id: number, planned: Planned): void {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);

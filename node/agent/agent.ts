@@ -14,6 +14,7 @@ import type { MaintenanceWindow } from '../action/maintenance.ts';
 import { AuditLog } from '../audit/audit-log.ts';
 import { GrayWatch } from '../coordination/gray.ts';
 import { Nova } from '../coordination/nova.ts';
+import { isOfMachine, openOn } from '../coordination/open-elsewhere.ts';
 import { PlacedServices } from '../coordination/placed-services.ts';
 import { SwarmPolicies } from '../coordination/swarm-policies.ts';
 import { SwarmUpgrades } from '../coordination/swarm-upgrades.ts';
@@ -31,16 +32,13 @@ import { Memory } from '../memory/memory.ts';
 import type { ServiceSpec } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { QueryResult } from '../query/answer.ts';
-import { inspectionBy, type TableSources } from '../query/catalogue/table.ts';
+import { type TableSources, tableSources } from '../query/catalogue/table.ts';
 import { answerExplain, type ExplainResult, explain } from '../query/explain.ts';
 import { answerTable } from '../query/gather.ts';
 import type { Inspectors } from '../query/inspectors.ts';
-import { isOfMachine, openOn } from '../query/open-elsewhere.ts';
 import { type Overview, overview } from '../query/overview.ts';
 import { type Question, questionsWith } from '../query/pack.ts';
 import { type QueryOptions, query } from '../query/query.ts';
-import { QueryGate } from '../query/query-gate.ts';
-import { QueryLog } from '../query/query-log.ts';
 import type { Declared } from '../telemetry/declared.ts';
 import type { Recording } from '../telemetry/flight-recorder.ts';
 import type { Past } from '../telemetry/history.ts';
@@ -54,6 +52,7 @@ import { Healer } from './healer.ts';
 import { ownStatus } from './own-status.ts';
 import { Permits } from './permits.ts';
 import { type KnownPolicy, PolicySet } from './policies.ts';
+import { readsOf } from './reads.ts';
 import { SignedOrders } from './signed-orders.ts';
 import { StallReports } from './stalls.ts';
 import { Stories } from './stories.ts';
@@ -224,7 +223,7 @@ export class Agent {
         if (protocol === 'release') return this.upgrades.answer(body);
         return protocol === 'table'
           ? answerTable(from, body, this.#sources)
-          : answerExplain(from, body, this.#memory, this.stories);
+          : answerExplain(from, body, this.#sources, (peer, story) => this.stories.keep(peer, story));
       },
       voted: (_claim, vote) => this.#rememberVote(vote),
       measured: (claim) => this.#gray.evidenceOn(claim),
@@ -323,24 +322,20 @@ export class Agent {
 
   /** What is asked of by SQL. */
   #tables(): TableSources {
-    const [ports, config] = [this.#ports, this.#config];
-    return {
+    const { inspect } = this.#config;
+    const reads = readsOf({
+      ports: this.#ports,
       link: this.#link,
       watcher: this.#watcher,
       memory: this.#memory,
-      healer: this.#healer,
-      stories: this.stories,
       executor: this.#executor,
       policies: this.#policies,
       audit: this.#audit,
-      queries: new QueryLog(),
-      version: config.version,
-      nowMonotonicMs: () => ports.clock.monotonicMs(),
-      nowWallMs: () => ports.clock.wallMs(),
-      inspectionRefusal: (peer) => this.grants.inspectionRefusal(peer, config.inspect),
-      inspect: inspectionBy(ports.compute),
-      gate: new QueryGate(),
-    };
+      stories: this.stories,
+      ownVotes: this.#ownVotes,
+      inspectionRefusal: (peer) => this.grants.inspectionRefusal(peer, inspect),
+    });
+    return tableSources(reads, this.#ports.compute);
   }
 
   async start(): Promise<void> {
@@ -443,16 +438,7 @@ export class Agent {
   }
 
   explain(id: string, asker: string): Promise<ExplainResult> {
-    const sources = {
-      link: this.#link,
-      memory: this.#memory,
-      stories: this.stories,
-      crypto: this.#ports.crypto,
-      swarmId: this.#config.swarmId,
-      ownVotes: this.#ownVotes,
-      asker,
-    };
-    return explain(id, sources);
+    return explain(id, { reads: this.#sources, crypto: this.#ports.crypto, swarmId: this.#config.swarmId, asker });
   }
 
   /** Applies the part of a configuration that can change without a restart: all of it or nothing. @throws PolicyError */
@@ -489,7 +475,7 @@ export class Agent {
   }
 
   overview(): Overview {
-    return overview(this.#watcher, this.#memory);
+    return overview(this.#sources);
   }
 
   series(): string[] {

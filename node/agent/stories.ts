@@ -1,15 +1,13 @@
 // Incidents of other machines, as those reported them: each machine sends its own, signed, to some of its witnesses, which answer for it
 // when it is gone. Bounded, and kept over a restart.
-import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import { incidentSchema } from '../memory/memory.ts';
+import { readStory, type Story, storyBytes, storySchema } from '../memory/story.ts';
 import type { Ports } from '../ports/ports.ts';
 
 const PREFIX = 'story/';
-const DOMAIN = 'kalos/story';
 /** Kept in all, and of one machine; the oldest go first. */
 const MAX_STORIES = 512;
 const MAX_STORIES_OF_ONE = 64;
@@ -28,24 +26,6 @@ const TELL_EVERY_MS = 1_100;
 /** That wait to be told; beyond it the oldest are left out. */
 const MAX_DUE = 256;
 const TELL_WITHIN_MS = 2_000;
-
-export interface Story {
-  incident: Incident;
-  /** Of the machine itself, over all of it. */
-  signature: Uint8Array;
-}
-
-const storySchema = z.strictObject({ incident: incidentSchema, signature: z.instanceof(Uint8Array) });
-
-const storyBytes = (swarmId: string, incident: Incident): Uint8Array => encodeCbor([DOMAIN, swarmId, incident]);
-
-/** As it came from whomever: undefined where its own machine has not signed it. */
-export function readStory(crypto: Crypto, swarmId: string, value: unknown): Story | undefined {
-  const parsed = storySchema.safeParse(value);
-  if (!parsed.success) return undefined;
-  const { incident, signature } = parsed.data as Story;
-  return crypto.verify(incident.node, storyBytes(swarmId, incident), signature) ? { incident, signature } : undefined;
-}
 
 export interface StoriesEvents {
   witnesses(): readonly PeerId[];

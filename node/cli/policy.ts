@@ -6,7 +6,8 @@ import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
 import { readConfigFile } from '../config/adapters/state-directory.ts';
 import { resolveConfig } from '../config/config.ts';
-import { type Policy, type PolicyScope, type Severity, SHIPPED_POLICIES } from '../detection/policy.ts';
+import { shippedPolicies } from '../detection/adapters/shipped-policies.ts';
+import type { Policy, PolicyScope, Severity } from '../detection/policy.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
@@ -37,7 +38,7 @@ async function policies(options: PolicyOptions): Promise<Known[]> {
 
 function declaredPolicies({ dir, config }: PolicyOptions): Known[] {
   const own = resolveConfig(readLayers({ dir, config, environment: process.env })).policy;
-  const shipped = SHIPPED_POLICIES.filter(({ name }) => own.every((other) => other.name !== name));
+  const shipped = shippedPolicies().filter(({ name }) => own.every((other) => other.name !== name));
   return [
     ...shipped.map((policy) => ({ policy, origin: 'shipped' as const })),
     ...own.map((policy) => ({ policy, origin: 'own' as const })),

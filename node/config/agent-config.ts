@@ -1,6 +1,6 @@
 // From the configuration, as it is written, to what an agent is made of: the same in reality and in simulation.
 import type { AgentConfig } from '../agent/agent.ts';
-import { SHIPPED_POLICIES } from '../detection/policy.ts';
+import { shippedPolicies } from '../detection/adapters/shipped-policies.ts';
 import type { Declared } from '../telemetry/declared.ts';
 import type { Config } from './config.ts';
 
@@ -17,7 +17,7 @@ export function agentSettings(config: Config): AgentSettings {
     services,
     join,
     policies: [
-      ...SHIPPED_POLICIES.map((policy) => ({ policy, origin: 'shipped' as const })),
+      ...shippedPolicies().map((policy) => ({ policy, origin: 'shipped' as const })),
       ...config.policy.map((policy) => ({ policy, origin: 'own' as const })),
     ],
     engine: {

@@ -92,7 +92,7 @@ export class Nova {
     if (this.#link.order.lateness.isBlind) return;
     const view = await this.#view();
     // A thread costs memory: at rest there is nothing to plan.
-    const planned = isQuiet(view) ? NOTHING : ((await this.#ports.compute.plan(view, PLAN_WITHIN_MS)) as Planned);
+    const planned = isQuiet(view) ? NOTHING : await this.#ports.compute.plan(view, PLAN_WITHIN_MS);
     if (!committee.isLeader || this.#task.isStopped) return;
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;

@@ -218,7 +218,7 @@ export interface Step {
 }
 
 /** As the actuator has it, and as it is hashed. */
-export const stepToWire = (step: Step): unknown[] => [step.do, step.undo ?? []];
+export const stepToWire = (step: Step): [Primitive, Primitive | []] => [step.do, step.undo ?? []];
 
 /**
  * Why not: the machine refused, the target is gone, it is not this agent's to touch, or, as `unknown`, nobody can tell:

@@ -1,7 +1,10 @@
 // Work that does not belong on the agent's own loop: model inference and SQL, in processes that can be killed.
 
+import type { Planned, PlannerView } from '../../consensus/committee/planner.ts';
+import type { IncidentClass } from '../../models/features.ts';
+
 export interface Classification {
-  label: string;
+  label: IncidentClass;
   /** Softmax probability of the label, 0–1. */
   confidence: number;
 }
@@ -45,7 +48,7 @@ export const OWNER = 'this machine';
 
 export interface Compute {
   /** Has the coordinator's planner think, beside the agent. @throws Error where it ended, or took too long */
-  plan(view: unknown, withinMs: number): Promise<unknown>;
+  plan(view: PlannerView, withinMs: number): Promise<Planned>;
   /** Classifies a feature vector (length as in the model's card); undefined where no model can run. */
   classify(features: readonly number[]): Promise<Classification | undefined>;
   /** Prepares a statement against empty tables, read-only, and tells what it needs. @param asker for whom, here and below: each has its turn. */

@@ -2,15 +2,15 @@
 // witness that it reported to; its certificate is checked here, and what this peer itself voted is added.
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
-import { claimIdOf, claimTarget, type Vote } from '../../consensus/vote/claim.ts';
+import { claimIdOf, claimTarget } from '../../consensus/vote/claim.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { counted } from '../../swarm/words.ts';
-import { readStory, type Stories, type Story } from '../agent/stories.ts';
 import { type Incident, incidentIdOf } from '../detection/incident.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
-import { incidentSchema, type Memory } from '../memory/memory.ts';
+import { incidentSchema } from '../memory/memory.ts';
+import { readStory, type Story } from '../memory/story.ts';
+import type { Reads } from './reads.ts';
 
 /** Of all answers together. */
 const MAX_EXPLAIN_BYTES = 16_000_000;
@@ -35,24 +35,25 @@ export interface Explanation {
 export type ExplainResult = { ok: true; explanation: Explanation } | { ok: false; message: string };
 
 export interface ExplainSources {
-  link: SwarmLink;
-  memory: Memory;
-  stories: Stories;
+  reads: Reads;
   crypto: Crypto;
   swarmId: string;
-  /** The votes that this peer gave, by claim. */
-  ownVotes: ReadonlyMap<string, Vote>;
   /** For whom: each has a turn where members cannot be asked by all at once. */
   asker: string;
 }
 
-/** Answers another peer: the incident or the story, or null where this peer does not have it. */
-export async function answerExplain(from: PeerId, body: Uint8Array, memory: Memory, stories: Stories): Promise<Uint8Array> {
+/** Answers another peer: the incident or the story, or null where this peer does not have it. @param keep what the asker reports. */
+export async function answerExplain(
+  from: PeerId,
+  body: Uint8Array,
+  { healing, witness }: Reads,
+  keep: (from: PeerId, story: unknown) => Promise<boolean>,
+): Promise<Uint8Array> {
   const request = requestSchema.safeParse(decodeCbor(body)).data;
   if (request === undefined) return encodeCbor(null);
-  if (typeof request === 'string') return encodeCbor(memory.incident(request) ?? null);
-  if (request[0] === 'kept') return encodeCbor(stories.of(request[1]) ?? null);
-  return encodeCbor(await stories.keep(from, request[1]));
+  if (typeof request === 'string') return encodeCbor(healing.incident(request) ?? null);
+  if (request[0] === 'kept') return encodeCbor(witness.story(request[1]) ?? null);
+  return encodeCbor(await keep(from, request[1]));
 }
 
 export async function explain(id: string, sources: ExplainSources): Promise<ExplainResult> {
@@ -61,9 +62,9 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
       ok: false,
       message: `"${id}" is no incident id: they look like inc-0123456789; see: kalos query "select id from incidents"`,
     };
-  const local = sources.memory.incident(id);
+  const local = sources.reads.healing.incident(id);
   if (local !== undefined) return { ok: true, explanation: explained(local, 'local', sources) };
-  const members = sources.link.members.map(({ peer }) => peer);
+  const members = sources.reads.swarm.members.map(({ peer }) => peer);
   let told: Incident | undefined;
   const missing = await ask(members, encodeCbor(id), sources, (peer, answer) => {
     const incident = incidentSchema.safeParse(answer);
@@ -73,10 +74,10 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
   if (told !== undefined) return { ok: true, explanation: explained(told, 'remote', sources) };
   const kept = await witnessed(id, members, sources);
   if (kept !== undefined) {
-    const toldBy = sources.link.nameOf(kept.by);
+    const toldBy = sources.reads.swarm.nameOf(kept.by);
     return { ok: true, explanation: { ...explained(kept.story.incident, 'witness', sources), toldBy } };
   }
-  const silent = missing.map(({ peer, reason }) => `${sources.link.nameOf(peer)} (${reason})`);
+  const silent = missing.map(({ peer, reason }) => `${sources.reads.swarm.nameOf(peer)} (${reason})`);
   const rest = silent.length === 0 ? '' : `; not asked or silent: ${silent.join(', ')}`;
   return { ok: false, message: `no peer that answered knows ${id}${rest}` };
 }
@@ -84,11 +85,11 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
 function ask(
   members: readonly PeerId[],
   body: Uint8Array,
-  { link, asker }: ExplainSources,
+  { reads, asker }: ExplainSources,
   take: (peer: PeerId, answer: unknown) => void,
 ) {
   const options = { timeoutMs: EXPLAIN_TIMEOUT_MS, maxBytes: MAX_EXPLAIN_BYTES, asker };
-  return link.ask(members, 'explain', body, { ...options, take: (peer, answer) => take(peer, decodeCbor(answer)) });
+  return reads.swarm.ask(members, 'explain', body, { ...options, take: (peer, answer) => take(peer, decodeCbor(answer)) });
 }
 
 /** As the machine itself has signed it: this peer's own, else the newest that any witness has. */
@@ -97,9 +98,9 @@ async function witnessed(
   members: readonly PeerId[],
   sources: ExplainSources,
 ): Promise<{ story: Story; by: PeerId } | undefined> {
-  const { stories, crypto, swarmId, link } = sources;
-  const own = stories.of(id);
-  let newest = own && { story: own, by: link.self };
+  const { reads, crypto, swarmId } = sources;
+  const own = reads.witness.story(id);
+  let newest = own && { story: own, by: reads.swarm.self };
   await ask(members, encodeCbor(['kept', id]), sources, (by, answer) => {
     const story = readStory(crypto, swarmId, answer);
     if (story === undefined || !isOf(story.incident, id, sources)) return;
@@ -125,12 +126,12 @@ function explained(incident: Incident, source: Explanation['source'], sources: E
 
 function checkCertificate(
   incident: Incident,
-  { link, crypto, swarmId, ownVotes }: ExplainSources,
+  { reads: { swarm, witness }, crypto, swarmId }: ExplainSources,
 ): Pick<Explanation, 'certificate' | 'ownVote'> {
   const certificate = incident.certificate === '' ? undefined : decodeCertificate(Buffer.from(incident.certificate, 'base64'));
   if (certificate === undefined) return { certificate: { present: false }, ownVote: undefined };
   const check = verifyCertificate(crypto, swarmId, certificate);
-  const known = new Set<PeerId>(link.members.map(({ peer }) => peer));
+  const known = new Set<PeerId>(swarm.members.map(({ peer }) => peer));
   const strangers = certificate.witnesses.filter((peer) => !known.has(peer)).length;
   // Before version 0.4 it was cut short.
   const targets = [claimTarget(incident.target, crypto.hash), incident.target.slice(0, 64)];
@@ -141,9 +142,9 @@ function checkCertificate(
     : !aboutIt
       ? 'it is about something else'
       : `${check.signatures} of ${counted(certificate.witnesses.length, 'witness')} signed${strangers > 0 ? `; ${strangers} of them this peer does not know` : ''}`;
-  const vote = ownVotes.get(claimIdOf(swarmId, certificate.claim, crypto.hash));
+  const vote = witness.voteOn(claimIdOf(swarmId, certificate.claim, crypto.hash));
   return {
-    certificate: { present: true, valid, detail, witnesses: certificate.votes.map(({ witness }) => link.nameOf(witness)) },
+    certificate: { present: true, valid, detail, witnesses: certificate.votes.map(({ witness }) => swarm.nameOf(witness)) },
     ownVote: vote && { verdict: vote.verdict, reason: vote.reason, confidence: vote.confidence },
   };
 }

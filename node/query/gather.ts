@@ -70,7 +70,7 @@ export async function answerTable(from: PeerId, body: Uint8Array, sources: Table
   const log = (rows: number, error: string): void =>
     sources.queries.add({
       atMs: sources.nowWallMs(),
-      by: sources.link.nameOf(from),
+      by: sources.swarm.nameOf(from),
       what,
       tookMs: sources.nowMonotonicMs() - startMs,
       rows,
@@ -111,14 +111,14 @@ export async function gather(
   sources: TableSources,
   asker: string,
 ): Promise<Gathered> {
-  const { link } = sources;
+  const { swarm } = sources;
   const gathered: Gathered = { data: [], expected: new Set(), missing: new Map(), truncated: [], ages: {} };
   await Promise.all(
     all.map(async ({ table, columns, request, peers }): Promise<void> => {
       const rows: SqlValue[][] = [];
       gathered.data.push({ table: table.name, columns, rows });
       const take = (peer: PeerId, got: { rows: SqlValue[][]; truncated: boolean }, tookMs: number): void => {
-        const name = link.nameOf(peer);
+        const name = swarm.nameOf(peer);
         for (const row of got.rows) rows.push(row);
         if (got.truncated) gathered.truncated.push({ node: name, table: table.name });
         if (table.scope === 'machine') gathered.ages[name] = Math.max(gathered.ages[name] ?? 0, Math.round(tookMs));
@@ -126,10 +126,10 @@ export async function gather(
       const own = async (): Promise<void> => {
         try {
           const got = await localRows(table, request, sources, asker);
-          take(link.self, table.scope === 'machine' ? bounded(got) : got, 0);
+          take(swarm.self, table.scope === 'machine' ? bounded(got) : got, 0);
         } catch (error) {
           if (table.scope === 'swarm') throw error;
-          gathered.missing.set(link.self, (error as Error).message);
+          gathered.missing.set(swarm.self, (error as Error).message);
         }
       };
       if (table.scope === 'swarm') return own();
@@ -137,11 +137,11 @@ export async function gather(
       const answered = (peer: PeerId, body: Uint8Array, tookMs: number): void => {
         const parsed = replySchema.safeParse(decodeCbor(body));
         if (!parsed.success) gathered.missing.set(peer, 'malformed answer');
-        else take(peer, { rows: claimedBy(link.nameOf(peer), columns, parsed.data[0]), truncated: parsed.data[1] }, tookMs);
+        else take(peer, { rows: claimedBy(swarm.nameOf(peer), columns, parsed.data[0]), truncated: parsed.data[1] }, tookMs);
       };
       const options = { timeoutMs, maxBytes: MAX_GATHERED_BYTES, asker, take: answered };
-      const asking = link.ask(peers, 'table', encoded(table, request), options);
-      if (peers.includes(link.self)) await own();
+      const asking = swarm.ask(peers, 'table', encoded(table, request), options);
+      if (peers.includes(swarm.self)) await own();
       for (const { peer, reason } of await asking) gathered.missing.set(peer, reason);
     }),
   );

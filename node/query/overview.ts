@@ -1,9 +1,8 @@
 // What a person wants to see at a glance of this machine: the last minute of the figures that matter, the busiest
 // processes, and what KALOS is doing and why.
-import type { Watcher } from '../agent/watcher.ts';
 import type { Incident } from '../detection/incident.ts';
-import type { Memory } from '../memory/memory.ts';
 import { processCpu } from '../telemetry/metrics.ts';
+import type { Reads } from './reads.ts';
 
 const SPAN_S = 60;
 const TOP_PROCESSES = 12;
@@ -30,17 +29,17 @@ export interface Overview {
   doing: string;
 }
 
-export function overview(watcher: Watcher, memory: Memory): Overview {
-  const { sample, previous } = watcher.lastSample();
+export function overview({ machine, healing }: Pick<Reads, 'machine' | 'healing'>): Overview {
+  const { sample, previous } = machine.lastSample();
   const processes = (sample?.processes ?? []).map((process) => {
     const { pid, name, state, rssBytes, threads } = process;
     return { pid, name, state, threads, rssBytes, cpu: (sample && processCpu(process, sample, previous)) ?? 0 };
   });
-  const incidents = memory.incidents().toSorted((a, b) => b.openedMs - a.openedMs);
+  const incidents = healing.incidents().toSorted((a, b) => b.openedMs - a.openedMs);
   const step = incidents[0]?.steps.at(-1);
   return {
     series: Object.fromEntries(
-      Object.entries(SERIES).map(([key, name]) => [key, watcher.history.last(name, SPAN_S)]),
+      Object.entries(SERIES).map(([key, name]) => [key, machine.history.last(name, SPAN_S)]),
     ) as Overview['series'],
     processes: processes.sort((a, b) => b.cpu - a.cpu || b.rssBytes - a.rssBytes).slice(0, TOP_PROCESSES),
     incidents: incidents.slice(0, LAST_INCIDENTS).map(({ id, summary, target, state, outcome, openedMs, closedMs }) => ({

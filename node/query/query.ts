@@ -55,7 +55,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   if (sql.length > MAX_SQL_LENGTH) return refused(`the statement is longer than ${MAX_SQL_LENGTH} characters`);
   const selector = selectorOf(options.nodes);
   if (typeof selector === 'string') return refused(selector);
-  if (selector !== undefined && !sources.link.members.some(({ peer }) => selector(sources.link, peer)))
+  if (selector !== undefined && !sources.swarm.members.some(({ peer }) => selector(sources.swarm, peer)))
     return refused(`no member is meant by ${options.nodes}; see kalos members`);
   const sqlMs = Math.min(options.timeoutMs, MAX_SQL_MS);
   const needs = await compute.sqlNeeds(sql, TABLES, sqlMs, options.asker);
@@ -128,27 +128,27 @@ function concerned(
   { equal }: Predicates,
   selector: Selector | undefined,
   mode: QueryOptions['mode'],
-  { link }: TableSources,
+  { swarm }: TableSources,
 ): PeerId[] {
   if (table.scope === 'swarm') return [];
   const names = equal.get('node');
-  const all = mode === 'local' ? [link.self] : link.members.map(({ peer }) => peer);
+  const all = mode === 'local' ? [swarm.self] : swarm.members.map(({ peer }) => peer);
   return all.filter(
-    (peer) => (names === undefined || names.includes(link.nameOf(peer))) && (selector === undefined || selector(link, peer)),
+    (peer) => (names === undefined || names.includes(swarm.nameOf(peer))) && (selector === undefined || selector(swarm, peer)),
   );
 }
 
 /** What an answer says of how it came about. */
-function summed({ expected, missing, truncated, ages }: Gathered, mode: QueryOptions['mode'], { link }: TableSources) {
+function summed({ expected, missing, truncated, ages }: Gathered, mode: QueryOptions['mode'], { swarm, decided }: TableSources) {
   const count = Math.max(1, expected.size);
   return {
     mode: expected.size > 0 && mode === 'live' ? ('live' as const) : ('local' as const),
-    epoch: link.term,
-    rosterEpoch: link.order.decisions.state.epochs.newest?.epoch ?? 0,
-    index: link.order.decisions.state.index,
+    epoch: swarm.term,
+    rosterEpoch: decided.rosterEpoch,
+    index: decided.index,
     expected: count,
     answered: count - missing.size,
-    missing: [...missing].map(([peer, reason]) => ({ node: link.nameOf(peer), peer, reason })),
+    missing: [...missing].map(([peer, reason]) => ({ node: swarm.nameOf(peer), peer, reason })),
     truncated,
     ages,
   };

@@ -1,15 +1,15 @@
 // Which members a question goes to: `web-1,web-2`, or a column of the table nodes such as `role=coordinator` or `state=alive`.
 // An empty one, or `*`, is a mistake, never all.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
+import type { SwarmReads } from './reads.ts';
 
-export type Selector = (link: SwarmLink, peer: PeerId) => boolean;
+export type Selector = (swarm: SwarmReads, peer: PeerId) => boolean;
 
-const KEYS: Record<string, (link: SwarmLink, peer: PeerId) => string> = {
-  role: (link, peer) => (link.coordinator === peer ? 'coordinator' : (link.admission.roster.member(peer)?.role ?? '')),
-  state: (link, peer) => link.members.find((member) => member.peer === peer)?.state ?? '',
-  version: (link, peer) => link.statuses.get(peer)?.status.version ?? '',
-  mode: (link, peer) => link.statuses.get(peer)?.status.mode ?? '',
+const KEYS: Record<string, (swarm: SwarmReads, peer: PeerId) => string> = {
+  role: (swarm, peer) => (swarm.coordinator === peer ? 'coordinator' : (swarm.roleOf(peer) ?? '')),
+  state: (swarm, peer) => swarm.members.find((member) => member.peer === peer)?.state ?? '',
+  version: (swarm, peer) => swarm.statusOf(peer)?.status.version ?? '',
+  mode: (swarm, peer) => swarm.statusOf(peer)?.status.mode ?? '',
 };
 
 /** Undefined where all are meant; a text says what is wrong. */
@@ -22,9 +22,9 @@ export function selectorOf(text: string | undefined): Selector | undefined | str
   for (const part of parts) {
     const [key = '', wanted] = part.split('=');
     const read = KEYS[key];
-    if (wanted === undefined) tests.push((link, peer) => link.nameOf(peer) === part || peer.endsWith(part));
+    if (wanted === undefined) tests.push((swarm, peer) => swarm.nameOf(peer) === part || peer.endsWith(part));
     else if (read === undefined) return `nodes are not told apart by ${key}; by ${Object.keys(KEYS).join(', ')}, or by name`;
-    else tests.push((link, peer) => read(link, peer) === wanted);
+    else tests.push((swarm, peer) => read(swarm, peer) === wanted);
   }
-  return (link, peer) => tests.some((test) => test(link, peer));
+  return (swarm, peer) => tests.some((test) => test(swarm, peer));
 }

@@ -12,7 +12,7 @@ import { sqlRun } from '../../node/adapters/sql-engine.ts';
 import type { Agent } from '../../node/agent/agent.ts';
 import { prometheus } from '../../node/api/prometheus.ts';
 import { printableJson, table } from '../../node/cli/output.ts';
-import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
 import { PolicyDetector } from '../../node/detection/policy-detector.ts';
 import { targetsOf } from '../../node/detection/targets.ts';
 import type { SqlValue } from '../../node/ports/compute.ts';
@@ -112,7 +112,7 @@ describe.each(MACHINES.map((machine) => [machine.name, machine] as const))('%s',
         holds(`${name} is ${value}`, Number.isFinite(value) && value >= 0);
         if (isShare(name.replace(/\{.*/s, '')) && !name.startsWith('process.')) holds(`${name} is ${value}, a share`, value <= 1);
       }
-      const detector = new PolicyDetector(SHIPPED_POLICIES);
+      const detector = new PolicyDetector(shippedPolicies());
       const targets = targetsOf(sample, [], []);
       detector.observe({ nowMs: 0, wallMs: sample.wallMs, metrics, targets });
       for (const [at, value] of numbers([...targets.values()], 'targets')) holds(`${at} is ${value}`, value >= 0 && value <= 1);

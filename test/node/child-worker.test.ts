@@ -263,7 +263,7 @@ describe('computing in child processes', () => {
     }
     expect(children.map(({ sent }) => sent.length)).toEqual([1, 1, 1, 2]);
     planned.length = 0;
-    expect(await compute.plan({ view: 1 }, 70)).toBe('a plan');
+    expect(await compute.plan({ view: 1 } as never, 70)).toBe('a plan');
     await compute.close();
     expect(children.map(({ killed }) => killed)).toEqual(Array(4).fill(['SIGKILL']));
     expect([planned, vi.getTimerCount()]).toEqual([[[{ view: 1 }, 70], 'closed'], 0]);

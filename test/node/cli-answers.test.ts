@@ -12,7 +12,7 @@ import { listQuestions, listTables, questionOf, runQuery, showTable } from '../.
 import { recover } from '../../node/cli/recover.ts';
 import { status } from '../../node/cli/status.ts';
 import { when } from '../../node/cli/times.ts';
-import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
 import { KalosError } from '../../node/errors.ts';
 import { fakeAgent, linesOf } from '../support/fake-agent.ts';
 
@@ -322,8 +322,8 @@ describe('kalos status', () => {
 
 describe('kalos policy', () => {
   const known = [
-    { policy: { ...SHIPPED_POLICIES[1], name: 'first' }, origin: 'shipped' },
-    { policy: { ...SHIPPED_POLICIES[1], name: 'second', enabled: false, remedy: [] }, origin: 'live' },
+    { policy: { ...shippedPolicies()[1], name: 'first' }, origin: 'shipped' },
+    { policy: { ...shippedPolicies()[1], name: 'second', enabled: false, remedy: [] }, origin: 'live' },
   ];
   beforeEach(() => {
     agent.answers['GET /v1/policies'] = known;

@@ -15,7 +15,8 @@ import {
   switchPolicy,
   testPolicies,
 } from '../../node/cli/policy.ts';
-import { policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
+import { policySchema } from '../../node/detection/policy.ts';
 import { fakeAgent, linesOf } from '../support/fake-agent.ts';
 
 const agent = fakeAgent();
@@ -55,7 +56,7 @@ describe('policies', () => {
   });
 
   it('are those of the configuration where no agent runs, or where a file is named: one’s own over the shipped', async () => {
-    const [first] = SHIPPED_POLICIES;
+    const [first] = shippedPolicies();
     const own = `[[policy]]\nname = "${first?.name}"\nwhen = "true"\nsummary = "my own"\n`;
     const config = file('kalos.toml', own);
     known({});
@@ -67,7 +68,7 @@ describe('policies', () => {
         .map((line) => line.split(','));
     const declared = await names({ config });
     expect([declared.length, declared.at(-1)?.[0], declared.at(-1)?.[4], declared[0]?.[4]]).toEqual([
-      SHIPPED_POLICIES.length,
+      shippedPolicies().length,
       first?.name,
       'own',
       'shipped',

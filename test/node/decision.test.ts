@@ -8,7 +8,7 @@ import type { Compute } from '../../node/ports/compute.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 
 const compute: Compute = {
-  plan: async () => undefined,
+  plan: () => expect.fail('nothing is planned here'),
   classify: async () => ({ label: 'memory-growth', confidence: 0.93 }),
   sqlNeeds: async () => ({ ok: false, message: '' }),
   sqlRun: async () => ({ ok: false, message: '' }),

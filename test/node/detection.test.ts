@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { RobustBaseline } from '../../models/robust-baseline.ts';
 import { BINS, SeasonalProfile, type SeasonalState } from '../../models/seasonal-profile.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
 import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
 import { conditionsOf } from '../../node/detection/conditions.ts';
 import type { Observation } from '../../node/detection/detector.ts';
-import { type PolicyInput, policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { type PolicyInput, policySchema } from '../../node/detection/policy.ts';
 import { checkNames } from '../../node/detection/policy-check.ts';
 import { PolicyDetector, PolicyError } from '../../node/detection/policy-detector.ts';
 import type { ServiceView } from '../../node/detection/targets.ts';
@@ -121,7 +122,7 @@ describe('a policy', () => {
 
 describe('the shipped policies', () => {
   it('are quiet on a healthy machine', () => {
-    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    const policies = new PolicyDetector(shippedPolicies());
     const calm = {
       'system.psi.cpu.some': 5,
       'system.psi.memory.full': 0,
@@ -136,7 +137,7 @@ describe('the shipped policies', () => {
   });
 
   it('notice an ended service at once, but not one that was stopped on purpose', () => {
-    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    const policies = new PolicyDetector(shippedPolicies());
     expect(kinds(policies.observe(observe(0, {}, [{ ...web, state: 'stopped', check: 'unknown' }])))).toEqual([]);
     expect(kinds(policies.observe(observe(1, {}, [{ ...web, state: 'exited', check: 'unknown' }])))).toEqual([
       'fired service-exited web',
@@ -148,7 +149,7 @@ describe('the shipped policies', () => {
   });
 
   it('notice a frozen and an unresponsive service after their time', () => {
-    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    const policies = new PolicyDetector(shippedPolicies());
     const frozen: ServiceView = { ...web, processState: 'T' };
     const deaf: ServiceView = { ...web, name: 'api', check: 'refused' };
     policies.observe(observe(0, {}, [frozen, deaf]));
@@ -157,7 +158,7 @@ describe('the shipped policies', () => {
   });
 
   it('let a service go that is declared no more', () => {
-    const policies = new PolicyDetector(SHIPPED_POLICIES);
+    const policies = new PolicyDetector(shippedPolicies());
     policies.observe(observe(0, {}, [{ ...web, state: 'exited' }]));
     expect(kinds(policies.observe(observe(1, {}, [])))).toEqual(['cleared service-exited web']);
   });
@@ -294,7 +295,7 @@ describe('policies that are replaced', () => {
 
 describe('the names in a policy', () => {
   it('of the shipped ones are all there', () => {
-    for (const policy of SHIPPED_POLICIES) expect(() => checkNames(policy)).not.toThrow();
+    for (const policy of shippedPolicies()) expect(() => checkNames(policy)).not.toThrow();
   });
 
   it('are those that a target has', () => {
@@ -305,7 +306,7 @@ describe('the names in a policy', () => {
 
 describe('the evidence of a finding', () => {
   it('is never what is in a file, however short: it may be a secret', () => {
-    const policies = SHIPPED_POLICIES.filter(({ name }) => ['service-exited', 'file-drift'].includes(name));
+    const policies = shippedPolicies().filter(({ name }) => ['service-exited', 'file-drift'].includes(name));
     const facts = { ...NO_FACTS, changedConfig: { path: '/c', good: 'password = x' } };
     const fields = { path: '/f', content: 'a', wanted: 'b', mode: '644', wanted_mode: '644', text: 'password = y' };
     const seen = new PolicyDetector(policies.map((policy) => ({ ...policy, for_s: 0 }))).observe({
@@ -322,10 +323,12 @@ describe('the evidence of a finding', () => {
       name: '/f',
       fields: { path: '/f', content: 'a', wanted: 'b', mode: '644', wanted_mode: '644', text: 'x'.repeat(5_000) },
     };
-    const policies = SHIPPED_POLICIES.filter(({ name }) => ['service-exited', 'file-drift'].includes(name)).map((policy) => ({
-      ...policy,
-      for_s: 0,
-    }));
+    const policies = shippedPolicies()
+      .filter(({ name }) => ['service-exited', 'file-drift'].includes(name))
+      .map((policy) => ({
+        ...policy,
+        for_s: 0,
+      }));
     const changes = new PolicyDetector(policies).observe({
       ...observe(0, { other: 1 }),
       targets: targetsOf(sample, [{ ...web, state: 'exited', exitCode: 1 }], [drifted]),

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { PolicySet } from '../../node/agent/policies.ts';
 import { Watcher } from '../../node/agent/watcher.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
 import { BaselineDetector } from '../../node/detection/baseline-detector.ts';
-import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
 import { stoppedService } from '../../node/ports/actuator.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { NOTHING_DECLARED } from '../../node/telemetry/declared.ts';
@@ -173,7 +173,7 @@ describe('what was learned', () => {
       const clock = new ProcessClock(scheduler);
       const ports = { clock, crypto, sensors: linux, actuator: new SimulatedActuator(linux, clock), store };
       const config = {
-        policies: SHIPPED_POLICIES,
+        policies: shippedPolicies(),
         declared: NOTHING_DECLARED,
         services: [],
         isBlind: () => false,

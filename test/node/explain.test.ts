@@ -2,10 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import { claimIdOf, type Vote, voteBytes } from '../../consensus/vote/claim.ts';
-import type { Stories } from '../../node/agent/stories.ts';
 import { addStep, type Incident, openIncident } from '../../node/detection/incident.ts';
-import type { Memory } from '../../node/memory/memory.ts';
 import { answerExplain, type ExplainSources, explain } from '../../node/query/explain.ts';
+import type { Reads } from '../../node/query/reads.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
@@ -35,7 +34,7 @@ function world() {
     members: [self, other, third].map((one) => one.self),
     votes: new Map<string, Vote>(),
   };
-  const link = {
+  const swarm = {
     self: self.self,
     get members() {
       return its.members.map((peer) => ({ peer }));
@@ -51,12 +50,13 @@ function world() {
     },
   };
   const sources = {
-    link,
-    memory: { incident: (id: string) => its.own.get(id) } as Memory,
-    stories: { of: (id: string) => its.kept.get(id) } as Stories,
+    reads: {
+      swarm,
+      healing: { incident: (id: string) => its.own.get(id) },
+      witness: { story: (id: string) => its.kept.get(id), voteOn: (claimId: string) => its.votes.get(claimId) },
+    },
     crypto: self,
     swarmId: SWARM,
-    ownVotes: its.votes,
     asker: 'me',
   } as unknown as ExplainSources;
   const told = async (id: string) => {
@@ -189,15 +189,15 @@ describe('what another peer asks', () => {
   const incident = incidentOf(self);
   const story = storyOf(other, incidentOf(other));
   const kept: unknown[] = [];
-  const memory = { incident: (id: string) => (id === incident.id ? incident : undefined) } as Memory;
-  const stories = {
-    of: (id: string) => (id === story.incident.id ? story : undefined),
-    keep: async (...of: unknown[]) => {
-      kept.push(of);
-      return true;
-    },
-  } as unknown as Stories;
-  const answer = async (question: unknown) => decodeCbor(await answerExplain('peer', encodeCbor(question), memory, stories));
+  const reads = {
+    healing: { incident: (id: string) => (id === incident.id ? incident : undefined) },
+    witness: { story: (id: string) => (id === story.incident.id ? story : undefined) },
+  } as Reads;
+  const keep = async (...of: unknown[]) => {
+    kept.push(of);
+    return true;
+  };
+  const answer = async (question: unknown) => decodeCbor(await answerExplain('peer', encodeCbor(question), reads, keep));
 
   it('is answered from memory, from what is kept, or with nothing', async () => {
     expect(await answer(incident.id)).toEqual(incident);

@@ -16,7 +16,7 @@ const UNLIMITED = 9_223_372_036_854_771_712n;
 const ask = async (sql: string, rows: Row[], request: Partial<RowsRequest> = {}) => {
   const { of } = predicates(sql, [GROUPS]);
   const asked = { columns: ['path', 'memory_limit'], equal: new Map(), compare: [], reduction: undefined };
-  const sources = { link: { name: 'n' }, inspect: async () => rows } as unknown as TableSources;
+  const sources = { swarm: { name: 'n' }, inspect: async () => rows } as unknown as TableSources;
   const sent = await localRows(GROUPS, { ...asked, ...of.get('groups_'), ...request }, sources);
   // As from one machine to another.
   const received = decodeCbor(encodeCbor(sent.rows)) as (string | number | null)[][];

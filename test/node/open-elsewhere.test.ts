@@ -2,8 +2,8 @@
 import { expect, it } from 'vitest';
 import { GRAY_POLICY } from '../../node/coordination/gray.ts';
 import { TOGETHER_POLICY } from '../../node/coordination/nova.ts';
+import { isOfMachine, openOn } from '../../node/coordination/open-elsewhere.ts';
 import type { TableSources } from '../../node/query/catalogue/table.ts';
-import { isOfMachine, openOn } from '../../node/query/open-elsewhere.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 
 it('are the incidents that are not closed, of the machines that were asked', async () => {
@@ -18,7 +18,7 @@ it('are the incidents that are not closed, of the machines that were asked', asy
     q: [['inc-5', 'liar', '/', 'disk-full', null]],
   };
   const sources = {
-    link: {
+    swarm: {
       self: 'self',
       nameOf: (peer: string) => `name of ${peer}`,
       ask: async (

@@ -31,24 +31,24 @@ afterAll(async () => {
 /** What each table was asked for, and the answer of one agent alone. */
 async function asked(sql: string) {
   const told: [string, Where][] = [];
-  const link = {
+  const swarm = {
     self: 'me',
     name: 'me',
     members: [{ peer: 'me' }],
     nameOf: () => 'me',
     term: 1,
-    order: { decisions: { state: { index: 0, epochs: { newest: null } } } },
     ask: async () => [],
   };
   const inspect = async (table: string, where: Where) => {
     told.push([table, where]);
     return (await READERS[table]?.(where)) ?? [];
   };
-  const watcher = { lastSample: () => ({}) };
+  const machine = { lastSample: () => ({}) };
   const sources = {
-    link,
+    swarm,
+    decided: { index: 0, rosterEpoch: 0 },
     inspect,
-    watcher,
+    machine,
     queries: new QueryLog(),
     gate: new QueryGate(),
     nowMonotonicMs: () => 0,

@@ -1,10 +1,9 @@
 // What a person sees at a glance of a machine: a minute of its figures, its busiest processes, its newest incidents, and what is being done.
 import { expect, it } from 'vitest';
-import type { Watcher } from '../../node/agent/watcher.ts';
 import { addStep, type Incident, openIncident } from '../../node/detection/incident.ts';
-import type { Memory } from '../../node/memory/memory.ts';
 import type { Sample } from '../../node/ports/sensors.ts';
 import { overview } from '../../node/query/overview.ts';
+import type { Reads } from '../../node/query/reads.ts';
 
 const SERIES = {
   cpu: 'system.cpu.utilization',
@@ -25,8 +24,10 @@ const sampleOf = (monotonicMs: number, processes: ReturnType<typeof process>[]) 
 
 function of(samples: { sample?: Sample; previous?: Sample }, incidents: Incident[] = []) {
   const history = { last: (name: string, seconds: number) => [name, seconds] };
-  const watcher = { lastSample: () => samples, history } as unknown as Watcher;
-  return overview(watcher, { incidents: () => incidents } as Memory);
+  return overview({
+    machine: { lastSample: () => samples, history },
+    healing: { incidents: () => incidents },
+  } as unknown as Reads);
 }
 
 it('has a minute of each figure, and nothing of a machine that was not sampled yet', () => {

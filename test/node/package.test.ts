@@ -39,7 +39,13 @@ describe('the installed package', () => {
     const files = readdirSync(installed, { recursive: true }).map(String);
     expect(files.filter((file) => /(?<!\.d)\.ts$/.test(file) || file.startsWith('test'))).toEqual([]);
     expect(files).toEqual(
-      expect.arrayContaining(['LICENSE', 'kmod/LICENSE', 'models/artifacts/incident.onnx', 'dist/kalos.mjs']),
+      expect.arrayContaining([
+        'LICENSE',
+        'kmod/LICENSE',
+        'models/artifacts/incident.onnx',
+        'node/detection/policies/services.toml',
+        'dist/kalos.mjs',
+      ]),
     );
   });
 

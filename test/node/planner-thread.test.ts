@@ -41,7 +41,7 @@ describe('the planner’s thread', () => {
   });
 
   it('that fails says so to who waits, and another takes its place', async () => {
-    await expect(thread.plan(undefined, WITHIN_MS)).rejects.toThrow(/^the planner failed: /);
+    await expect(thread.plan(undefined as never, WITHIN_MS)).rejects.toThrow(/^the planner failed: /);
     expect(await thread.plan(view, WITHIN_MS)).toEqual(plan(view));
   });
 

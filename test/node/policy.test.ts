@@ -1,9 +1,10 @@
 // Policies have tests of their own: those that are shipped hold, and the command says what does not.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { findPackage } from '../../node/adapters/package.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
 import { testPolicy } from '../../node/detection/policy-test.ts';
 import { kalos } from '../support/agents.ts';
 
@@ -27,15 +28,28 @@ fires = ${fires}
 `;
 
 describe('the shipped policies', () => {
-  it.each(SHIPPED_POLICIES.filter(({ test }) => test.length > 0).map((one) => [one.name, one] as const))(
-    '%s does what its tests say',
-    (_name, one) => {
-      expect(testPolicy(one).filter(({ passed }) => !passed)).toEqual([]);
-    },
-  );
+  it('are those of every file in their directory', () => {
+    const { policies } = findPackage();
+    const names = readdirSync(policies).flatMap((file) =>
+      [...readFileSync(join(policies, file), 'utf8').matchAll(/^\[\[policy\]\]\nname = "(.*)"$/gm)].map(([, name]) => name),
+    );
+    expect(
+      shippedPolicies()
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(names.toSorted());
+  });
+
+  it.each(
+    shippedPolicies()
+      .filter(({ test }) => test.length > 0)
+      .map((one) => [one.name, one] as const),
+  )('%s does what its tests say', (_name, one) => {
+    expect(testPolicy(one).filter(({ passed }) => !passed)).toEqual([]);
+  });
 
   it('name what a drift would be put right with', () => {
-    const sysctl = SHIPPED_POLICIES.find(({ name }) => name === 'sysctl-drift');
+    const sysctl = shippedPolicies().find(({ name }) => name === 'sysctl-drift');
     expect(sysctl && testPolicy(sysctl)[0]?.remedy).toEqual([{ tool: 'sysctl.set', key: 'vm.swappiness', value: '60' }]);
   });
 });
@@ -56,7 +70,7 @@ describe('kalos policy', () => {
       policies: { name: string; origin: string }[];
     };
     expect(policies.find(({ name }) => name === 'too-many')?.origin).toBe('own');
-    expect(policies.filter(({ origin }) => origin === 'shipped').length).toBe(SHIPPED_POLICIES.length);
+    expect(policies.filter(({ origin }) => origin === 'shipped').length).toBe(shippedPolicies().length);
     expect((await policy('show', 'too-many')).stdout).toContain('origin: own');
     const missing = await policy('show', 'disk-ful');
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('did you mean disk-full?')]);

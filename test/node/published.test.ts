@@ -1,21 +1,31 @@
 // What an agent publishes, whole, as it was reviewed: the shipped policies, the tools and their limits, the configuration's keys, the metrics, the
 // tables of SQL, the API, the help of all commands. Where a change is meant, `npx vitest run test/node/published.test.ts -u` writes it; read the difference.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { TOOLS } from '../../node/action/tools.ts';
+import { findPackage } from '../../node/adapters/package.ts';
 import { openApi } from '../../node/api/openapi.ts';
 import { declaration, ROUTES } from '../../node/api/routes.ts';
 import { configSchema } from '../../node/config/config.ts';
-import { policySchema, SHIPPED_POLICIES } from '../../node/detection/policy.ts';
-import { UNIT_POLICIES } from '../../node/detection/unit-policies.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
+import { type PolicyInput, policySchema } from '../../node/detection/policy.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
 import { describedTable } from '../../node/query/catalogue/table.ts';
 import { METRICS } from '../../node/telemetry/metrics.ts';
 
 const shapeOf = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' });
+/** The policies of a topic, before defaults are filled in. */
+const asWritten = (topic: string) =>
+  parse(readFileSync(join(findPackage().policies, `${topic}.toml`), 'utf8')).policy as unknown as PolicyInput[];
 const published: Record<string, () => unknown> = {
-  policies: () => ({ shape: shapeOf(policySchema), shipped: SHIPPED_POLICIES, ofUnits: UNIT_POLICIES }),
+  policies: () => ({
+    shape: shapeOf(policySchema),
+    shipped: shippedPolicies(),
+    ofUnits: asWritten('services').filter(({ name }) => name.startsWith('unit-')),
+  }),
   tools: () => TOOLS.map(declaration),
   configuration: () => shapeOf(configSchema),
   metrics: () => METRICS.map((metric) => JSON.parse(JSON.stringify(metric))),

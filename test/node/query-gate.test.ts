@@ -1,9 +1,9 @@
 // How many questions are answered at a time and of whom, what of them is remembered, and which members a selector means.
 import { describe, expect, it } from 'vitest';
-import type { SwarmLink } from '../../node/link/swarm-link.ts';
 import type { QueryResult } from '../../node/query/answer.ts';
 import { QueryGate } from '../../node/query/query-gate.ts';
 import { QueryLog } from '../../node/query/query-log.ts';
+import type { SwarmReads } from '../../node/query/reads.ts';
 import { selectorOf } from '../../node/query/selector.ts';
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -78,19 +78,19 @@ it('the last 500 questions are remembered, each as far as 500 characters', () =>
 });
 
 describe('a selector', () => {
-  const link = {
+  const swarm = {
     coordinator: 'peer-1',
     members: [
       { peer: 'peer-1', state: 'alive' },
       { peer: 'peer-2', state: 'suspect' },
     ],
     nameOf: (peer: string) => peer.replace('peer', 'web'),
-    admission: { roster: { member: (peer: string) => (peer === 'peer-3' ? undefined : { role: 'witness' }) } },
-    statuses: new Map([['peer-2', { status: { version: '0.4.0', mode: 'act' } }]]),
-  } as unknown as SwarmLink;
+    roleOf: (peer: string) => (peer === 'peer-3' ? undefined : 'witness'),
+    statusOf: (peer: string) => (peer === 'peer-2' ? { status: { version: '0.4.0', mode: 'act' } } : undefined),
+  } as unknown as SwarmReads;
   const chosen = (text: string) => {
     const selector = selectorOf(text);
-    return typeof selector === 'function' ? ['peer-1', 'peer-2', 'peer-3'].filter((peer) => selector(link, peer)) : selector;
+    return typeof selector === 'function' ? ['peer-1', 'peer-2', 'peer-3'].filter((peer) => selector(swarm, peer)) : selector;
   };
 
   it.each<[string, string[]]>([

@@ -491,17 +491,17 @@ describe('a question that would take too much', () => {
       told.push(peer);
       return answer;
     };
-    const link = {
+    const swarm = {
       self: 'peer-0',
       members: peers.map((peer) => ({ peer })),
       nameOf: (peer: string) => peer,
       term: 1,
-      order: { decisions: { state: { index: 0, epochs: { newest: null } } } },
       ask: (to: string[], name: string, body: Uint8Array, options: FanOutOptions) =>
         fanOut({ request }, new SystemClock(), to, name, body, options),
     };
     const sources = {
-      link,
+      swarm,
+      decided: { index: 0, rosterEpoch: 0 },
       queries: new QueryLog(),
       gate: new QueryGate(),
       nowMonotonicMs: () => 0,

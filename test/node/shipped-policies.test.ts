@@ -1,6 +1,6 @@
 // The shipped policies at their limits: what is just bad enough fires once it has lasted, and what is not never does.
 import { describe, expect, it } from 'vitest';
-import { SHIPPED_POLICIES } from '../../node/detection/policy.ts';
+import { shippedPolicies } from '../../node/detection/adapters/shipped-policies.ts';
 import { testPolicy } from '../../node/detection/policy-test.ts';
 
 type Facts = Record<string, string | number | boolean>;
@@ -127,7 +127,7 @@ describe('a shipped policy', () => {
   it.each(Object.entries(LIMITS))(
     '%s fires at its limit, after its time, and clears after another',
     (name, { fires, quiet, for: forS, clear }) => {
-      const policy = SHIPPED_POLICIES.find((one) => one.name === name) ?? expect.fail(`no policy ${name}`);
+      const policy = shippedPolicies().find((one) => one.name === name) ?? expect.fail(`no policy ${name}`);
       const test = (facts: Facts, seconds: number, expected: boolean) => ({
         name: JSON.stringify(facts),
         ...split(facts),

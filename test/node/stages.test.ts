@@ -55,7 +55,7 @@ describe('tables of a statement', () => {
 function sources(answers: Record<string, unknown> = {}, refusal?: string) {
   const log = { asked: [] as unknown[][], queries: [] as string[] };
   const of = {
-    link: {
+    swarm: {
       self: 'self',
       name: 'here',
       nameOf: (peer: string) => `name of ${peer}`,

@@ -1,7 +1,8 @@
 // Incidents of other machines: what is told of one's own, to whom and how often; and what is taken of others', and kept.
 import { describe, expect, it } from 'vitest';
-import { readStory, Stories } from '../../node/agent/stories.ts';
+import { Stories } from '../../node/agent/stories.ts';
 import { addStep, type Incident, openIncident } from '../../node/detection/incident.ts';
+import { readStory } from '../../node/memory/story.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';

@@ -1,6 +1,7 @@
 // Wall clocks that are set while all runs, of one machine and of all: repairs, log alerts, silences, history and questions go on as if
 // nothing had happened, and nothing is younger than nothing.
 import { describe, expect, it } from 'vitest';
+import { swarmReads } from '../../node/agent/reads.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
@@ -57,7 +58,8 @@ async function asked(cluster: Cluster, from: SimulatedNode, of: SimulatedNode, t
 
 /** What `nodes` and `conditions` say of how old things are, as this agent sees it. */
 async function agesAt(cluster: Cluster, node: SimulatedNode): Promise<unknown[]> {
-  const sources = { link: agentOf(node).swarm, nowMonotonicMs: () => cluster.scheduler.nowMs, nowWallMs: () => node.wallMs() };
+  const swarm = swarmReads(agentOf(node).swarm, () => node.wallMs());
+  const sources = { swarm, nowMonotonicMs: () => cluster.scheduler.nowMs };
   const tables = TABLES.filter(({ name }) => name === 'nodes' || name === 'conditions');
   const rows = await Promise.all(tables.map((table) => table.rows(sources as unknown as TableSources, ['age_ms'], new Map())));
   return rows.flat().map(({ age_ms }) => age_ms);

@@ -1,8 +1,8 @@
 // Witnesses keep what those whom they witness for told them of their incidents, and answer for the dead.
 import { describe, expect, it } from 'vitest';
-import { readStory } from '../../node/agent/stories.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
+import { readStory } from '../../node/memory/story.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
 import type { TableSources } from '../../node/query/catalogue/table.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -76,7 +76,8 @@ describe('an incident of a machine that is gone', () => {
     expect(rows.filter((one) => one === id).length).toBeGreaterThanOrEqual(2);
     const table = TABLES.find(({ name }) => name === 'witnessed_incidents') ?? expect.fail('no table');
     const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
-    const sources = { link: agentOf(holder).swarm, stories: agentOf(holder).stories } as unknown as TableSources;
+    const { swarm, stories } = agentOf(holder);
+    const sources = { swarm, witness: { incidents: () => stories.all() } } as unknown as TableSources;
     // The column `node` is the machine that answers, as in every table.
     expect(table.rows(sources, [], new Map())).toMatchObject([{ id, node: holder.name, member: gone.name }]);
   });

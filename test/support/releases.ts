@@ -14,7 +14,7 @@ export class ReleaseMaker {
     const { root } = findPackage();
     mkdirSync(this.#package);
     await buildInto(join(this.#package, 'dist'));
-    for (const part of ['models/artifacts', 'node/page'])
+    for (const part of ['models/artifacts', 'node/detection/policies', 'node/page'])
       cpSync(join(root, part), join(this.#package, part), { recursive: true });
   }
 

@@ -11,15 +11,15 @@ const camelToSnake = (name: string): string =>
   name.replace(/[A-Z]/g, (letter, at) => (at === 0 ? '' : '_') + letter.toLowerCase());
 const scaled = (value: number | undefined, by: number) => (value === undefined ? null : value / by);
 
-function nodeRows({ link, nowMonotonicMs }: TableSources): Row[] {
-  return link.members.map((member) => {
-    const entry = link.statuses.get(member.peer);
+function nodeRows({ swarm, nowMonotonicMs }: TableSources): Row[] {
+  return swarm.members.map((member) => {
+    const entry = swarm.statusOf(member.peer);
     const status = entry?.status;
     return {
-      node: link.nameOf(member.peer),
+      node: swarm.nameOf(member.peer),
       peer: member.peer,
       state: member.state,
-      role: link.coordinator === member.peer ? 'coordinator' : 'member',
+      role: swarm.coordinator === member.peer ? 'coordinator' : 'member',
       version: status?.version,
       mode: status?.mode,
       address: status?.address,
@@ -79,18 +79,16 @@ const swarmTables: readonly Table[] = [
       certificate_until INTEGER Unix time in s at which it ends; renewed at half
       epoch INTEGER rises when it is admitted again`),
     examples: ['select node, role from members where issuer = 1'],
-    rows: ({ link, nowWallMs }) => {
-      const { roster } = link.admission;
-      return roster.members().map(({ subject, name, role, fromMs, untilMs, epoch }) => ({
+    rows: ({ swarm }) =>
+      swarm.roster().map(({ certificate: { subject, name, role, fromMs, untilMs, epoch }, isIssuer }) => ({
         node: name,
         peer: subject,
         role,
-        issuer: roster.isIssuer(subject, nowWallMs()) ? 1 : 0,
+        issuer: isIssuer ? 1 : 0,
         certificate_from: Math.floor(fromMs / 1_000),
         certificate_until: Math.floor(untilMs / 1_000),
         epoch,
-      }));
-    },
+      })),
   },
   {
     name: 'conditions',
@@ -102,10 +100,10 @@ const swarmTables: readonly Table[] = [
       status TEXT True, False or Unknown
       age_ms INTEGER how old that is here`),
     examples: ["select node, condition from conditions where status = 'True' and condition not like '%Ready'"],
-    rows: ({ link, nowMonotonicMs }) =>
-      link.statuses.entries().flatMap(({ origin, status, heardMs }) =>
+    rows: ({ swarm, nowMonotonicMs }) =>
+      swarm.statuses().flatMap(({ origin, status, heardMs }) =>
         STATUS_CONDITIONS.map((condition) => ({
-          node: link.nameOf(origin),
+          node: swarm.nameOf(origin),
           condition,
           status: status.conditions[condition] ?? 'Unknown',
           age_ms: Math.round(nowMonotonicMs() - heardMs),
@@ -120,9 +118,9 @@ const swarmTables: readonly Table[] = [
       observer TEXT who says so
       node TEXT of whom`),
     examples: ['select node, group_concat(observer) from observers group by node'],
-    rows: ({ link }) =>
-      link.members.flatMap(({ peer }) =>
-        link.accusersOf(peer).map((observer) => ({ observer: link.nameOf(observer), node: link.nameOf(peer) })),
+    rows: ({ swarm }) =>
+      swarm.members.flatMap(({ peer }) =>
+        swarm.accusersOf(peer).map((observer) => ({ observer: swarm.nameOf(observer), node: swarm.nameOf(peer) })),
       ),
   },
 ];
@@ -139,9 +137,9 @@ const machineTables: readonly Table[] = [
     kind TEXT gauge or rate
     source TEXT where it is read`,
     ["select node, value from metrics where name = 'system.cpu.utilization' order by value desc"],
-    ({ watcher }) => {
-      const values = watcher.metrics();
-      const { sample } = watcher.lastSample();
+    ({ machine }) => {
+      const values = machine.metrics();
+      const { sample } = machine.lastSample();
       return METRICS.map((metric) => {
         const { name, unit, description } = metric;
         const value = values.get(name);
@@ -158,7 +156,7 @@ const machineTables: readonly Table[] = [
     time INTEGER Unix time in s
     value REAL value; NULL where there was none`,
     ["select node, max(value) from series where name = 'system.cpu.utilization' and span = 'peaks' group by node"],
-    ({ watcher: { history } }, where) =>
+    ({ machine: { history } }, where) =>
       (where.get('name') ?? []).flatMap((given) => {
         const name = String(given);
         const [fine, coarse] = [history.fine(name), history.coarse(name)];
@@ -185,17 +183,17 @@ const machineTables: readonly Table[] = [
     committed INTEGER last entry of the log that this machine knows to be committed
     applied INTEGER last entry whose effect is here`,
     ['select node, member, seat, leads from committee', 'select member, behind from committee where behind > 0'],
-    ({ link }) => {
-      const { replica } = link.order.committee;
-      return link.order.committee.seats().map(({ peer, id, votes, leads, behind }) => ({
-        member: peer === undefined ? null : link.nameOf(peer),
+    ({ swarm, decided }) => {
+      const { seats, term, committed, applied } = decided.committee();
+      return seats.map(({ peer, id, votes, leads, behind }) => ({
+        member: peer === undefined ? null : swarm.nameOf(peer),
         number: id.toString(36),
         seat: votes ? 'voter' : 'learner',
         leads: leads ? 1 : 0,
         behind,
-        term: replica?.state.term,
-        committed: replica?.committed,
-        applied: replica?.applied,
+        term,
+        committed,
+        applied,
       }));
     },
   ),
@@ -214,8 +212,8 @@ const machineTables: readonly Table[] = [
     processes INTEGER processes
     cpu REAL CPUs in use; 1 is one core`,
     ["select node, name, state, health from services where state <> 'running'"],
-    ({ watcher }) =>
-      watcher.services().map((service) => ({
+    ({ machine }) =>
+      machine.services().map((service) => ({
         ...serviceRow(service),
         pid: service.pid,
         port: service.port,
@@ -234,11 +232,11 @@ const machineTables: readonly Table[] = [
     connected INTEGER 1: a connection is open
     heard_ms INTEGER since the last sign of life; NULL where there was none`,
     ['select node, sum(connected) as connections from links group by node'],
-    ({ link, nowMonotonicMs }) =>
-      link.members
-        .filter(({ peer }) => peer !== link.self)
+    ({ swarm, nowMonotonicMs }) =>
+      swarm.members
+        .filter(({ peer }) => peer !== swarm.self)
         .map(({ peer, state, connected, met, heardMs }) => ({
-          peer: link.nameOf(peer),
+          peer: swarm.nameOf(peer),
           state,
           connected: connected ? 1 : 0,
           heard_ms: met ? Math.round(nowMonotonicMs() - heardMs) : null,
@@ -250,11 +248,11 @@ const machineTables: readonly Table[] = [
     `name TEXT what is missing
     reason TEXT why`,
     ['select reason, count(*) from sensors group by reason'],
-    ({ watcher }) => {
-      const lacks = watcher.lastSample().sample?.host.lacks ?? new Map<string, string>();
+    ({ machine }) => {
+      const lacks = machine.lastSample().sample?.host.lacks ?? new Map<string, string>();
       return [
         ...[...lacks].map(([name, reason]) => ({ name, reason })),
-        ...watcher.unseen().map(({ name, reason }) => ({ name, reason })),
+        ...machine.unseen().map(({ name, reason }) => ({ name, reason })),
       ];
     },
   ),
@@ -269,8 +267,8 @@ const machineTables: readonly Table[] = [
     expression TEXT what must hold
     summary TEXT in words`,
     ["select name, count(distinct node) from policies where origin = 'live' group by name"],
-    ({ policies }) =>
-      policies.all().map(({ policy, origin }) => ({
+    ({ healing }) =>
+      healing.policies().map(({ policy, origin }) => ({
         name: policy.name,
         origin,
         scope: policy.scope,
@@ -320,7 +318,7 @@ const historyTables: readonly Table[] = [
     description: 'Incidents that each agent remembers, newest last; kalos explain ID tells one whole',
     columns: columns(INCIDENT_COLUMNS),
     examples: ["select node, policy, target, summary from incidents where outcome = ''"],
-    rows: ({ memory }) => memory.incidents().map(incidentRow),
+    rows: ({ healing }) => healing.incidents().map(incidentRow),
   },
   {
     name: 'witnessed_incidents',
@@ -329,8 +327,8 @@ const historyTables: readonly Table[] = [
     columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine of the witness')}
       member TEXT machine of the incident`),
     examples: ["select distinct id, member, policy, target, outcome from witnessed_incidents where member = 'web-3'"],
-    rows: ({ link, stories }) =>
-      stories.all().map((incident) => ({ ...incidentRow(incident), node: link.name, member: incident.nodeName })),
+    rows: ({ swarm, witness }) =>
+      witness.incidents().map((incident) => ({ ...incidentRow(incident), node: swarm.name, member: incident.nodeName })),
   },
   known(
     'cases',
@@ -344,8 +342,8 @@ const historyTables: readonly Table[] = [
     worked INTEGER 1: it helped
     time INTEGER Unix time in s`,
     ['select policy, tools, avg(worked) as rate, count(*) from cases group by policy, tools'],
-    ({ memory }) =>
-      memory.cases.all().map(({ id, incident, policy, target, tools, plan, worked, atMs }) => ({
+    ({ healing }) =>
+      healing.cases().map(({ id, incident, policy, target, tools, plan, worked, atMs }) => ({
         id,
         incident,
         policy,
@@ -367,8 +365,8 @@ const historyTables: readonly Table[] = [
     time INTEGER Unix time in s of the intent
     reason TEXT why; or why it failed`,
     ["select node, change, phase, datetime(time, 'unixepoch') as at from actions order by time desc limit 20"],
-    async ({ executor }) =>
-      (await executor.journal()).map(({ plan, phase, atMs, reason }) => ({
+    async ({ healing }) =>
+      (await healing.journal()).map(({ plan, phase, atMs, reason }) => ({
         id: plan.id,
         incident: plan.incident,
         tier: plan.tier,
@@ -391,8 +389,8 @@ const historyTables: readonly Table[] = [
     time INTEGER Unix time in s of the intent
     reason TEXT why`,
     ['select node, id, step, tool, target from plans order by time desc, step limit 20'],
-    async ({ executor }) =>
-      (await executor.journal()).flatMap(({ plan: { id, incident, tier, calls, reason }, atMs }) =>
+    async ({ healing }) =>
+      (await healing.journal()).flatMap(({ plan: { id, incident, tier, calls, reason }, atMs }) =>
         calls.map(({ tool, ...args }, i) => ({
           id,
           incident,
@@ -429,8 +427,8 @@ const historyTables: readonly Table[] = [
     change TEXT what would be changed
     expires INTEGER Unix time in s`,
     ['select node, id, change from approvals'],
-    ({ executor }) =>
-      executor.approvals().map(({ plan, diff, expiresMs }) => ({
+    ({ healing }) =>
+      healing.approvals().map(({ plan, diff, expiresMs }) => ({
         id: plan.id,
         incident: plan.incident,
         change: diff.join('; '),
@@ -446,8 +444,8 @@ const historyTables: readonly Table[] = [
     subject TEXT incident, plan or agent
     text TEXT what`,
     ["select node, time, subject, text from audit where kind = 'intent' order by time desc limit 20"],
-    async ({ audit }) =>
-      (await audit.tail(1_000)).map(({ index, atMs, kind, subject, text }) => ({
+    async ({ healing }) =>
+      (await healing.audit(1_000)).map(({ index, atMs, kind, subject, text }) => ({
         index_: index,
         time: Math.floor(atMs / 1_000),
         kind,
@@ -464,8 +462,8 @@ const historyTables: readonly Table[] = [
     until INTEGER Unix time in s
     reason TEXT why`,
     ['select node, policy, target, reason from silences'],
-    ({ executor }) =>
-      executor.silences.active().map(({ id, policy, target, untilMs, reason }) => ({
+    ({ healing }) =>
+      healing.silences().map(({ id, policy, target, untilMs, reason }) => ({
         id,
         policy: policy ?? '',
         target: target ?? '',

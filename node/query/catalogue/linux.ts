@@ -5,8 +5,8 @@ import { columns, inspected, type Row, type Table, type TableSources, withNode }
 /** Of these the agent knows the newest sample, and needs to read nothing. */
 const SAMPLED = new Set(['node', 'pid', 'name', 'parent', 'state', 'threads', 'resident_size', 'cpu']);
 
-function sampled({ watcher }: TableSources): Row[] {
-  const { sample, previous } = watcher.lastSample();
+function sampled({ machine }: TableSources): Row[] {
+  const { sample, previous } = machine.lastSample();
   return (sample?.processes ?? []).map((process) => ({
     pid: process.pid,
     name: process.name,

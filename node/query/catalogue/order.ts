@@ -15,13 +15,13 @@ export const ORDER_TABLES: readonly Table[] = [
       id TEXT id
       details TEXT all of it, as JSON`),
     examples: ['select log_index, node, kind from decisions order by log_index desc limit 10'],
-    rows: ({ link }) =>
-      link.order.decisions.state.recent().map(({ index, term, decision }) => ({
+    rows: ({ swarm, decided }) =>
+      decided.recent().map(({ index, term, decision }) => ({
         log_index: index,
         term,
         time: Math.floor(decision.atMs / 1_000),
         kind: decision.kind,
-        node: link.nameOf(decision.by),
+        node: swarm.nameOf(decision.by),
         id: decision.id,
         details: JSON.stringify(decision),
       })),
@@ -36,11 +36,11 @@ export const ORDER_TABLES: readonly Table[] = [
       decided_by TEXT member that wished it
       reason TEXT why`),
     examples: ['select node, reason from paused'],
-    rows: ({ link }) =>
-      link.order.decisions.state.paused().map(({ peer, by, atMs, reason }) => ({
-        node: link.nameOf(peer),
+    rows: ({ swarm, decided }) =>
+      decided.paused().map(({ peer, by, atMs, reason }) => ({
+        node: swarm.nameOf(peer),
         time: Math.floor(atMs / 1_000),
-        decided_by: link.nameOf(by),
+        decided_by: swarm.nameOf(by),
         reason,
       })),
   },
@@ -60,21 +60,19 @@ export const ORDER_TABLES: readonly Table[] = [
       decided_by TEXT member that decided it
       reason TEXT why`),
     examples: ['select node, effect, tool, target from grants'],
-    rows: ({ link, nowWallMs }) =>
-      link.order.decisions.state.grants
-        .all(nowWallMs())
-        .map(({ id, effect, peer, tool, target, uses, withinMs, untilMs, by, reason }) => ({
-          id,
-          effect,
-          node: link.nameOf(peer),
-          tool,
-          target,
-          uses,
-          within_s: withinMs / 1_000,
-          until: Math.floor(untilMs / 1_000),
-          decided_by: link.nameOf(by),
-          reason,
-        })),
+    rows: ({ swarm, decided }) =>
+      decided.grants().map(({ id, effect, peer, tool, target, uses, withinMs, untilMs, by, reason }) => ({
+        id,
+        effect,
+        node: swarm.nameOf(peer),
+        tool,
+        target,
+        uses,
+        within_s: withinMs / 1_000,
+        until: Math.floor(untilMs / 1_000),
+        decided_by: swarm.nameOf(by),
+        reason,
+      })),
   },
   {
     name: 'budgets',
@@ -88,13 +86,13 @@ export const ORDER_TABLES: readonly Table[] = [
       decided_by TEXT member that decided it
       reason TEXT why`),
     examples: ['select node, changes, within_s from budgets'],
-    rows: ({ link }) =>
-      link.order.decisions.state.budgets.all().map(({ peer, changes, withinMs, atMs, by, reason }) => ({
-        node: peer === null ? null : link.nameOf(peer),
+    rows: ({ swarm, decided }) =>
+      decided.budgets().map(({ peer, changes, withinMs, atMs, by, reason }) => ({
+        node: peer === null ? null : swarm.nameOf(peer),
         changes,
         within_s: withinMs / 1_000,
         time: Math.floor(atMs / 1_000),
-        decided_by: link.nameOf(by),
+        decided_by: swarm.nameOf(by),
         reason,
       })),
   },
@@ -109,10 +107,10 @@ export const ORDER_TABLES: readonly Table[] = [
       until INTEGER Unix time in s
       fence INTEGER place in the log`),
     examples: ['select node, plan from leases'],
-    rows: ({ link, nowWallMs }) =>
-      link.order.decisions.state.leases(nowWallMs()).map(({ id, peer, plan, untilMs, fence }) => ({
+    rows: ({ swarm, decided }) =>
+      decided.leases().map(({ id, peer, plan, untilMs, fence }) => ({
         id,
-        node: link.nameOf(peer),
+        node: swarm.nameOf(peer),
         plan,
         until: Math.floor(untilMs / 1_000),
         fence,
@@ -129,10 +127,10 @@ export const ORDER_TABLES: readonly Table[] = [
       time INTEGER Unix time in s since when
       reason TEXT why whoever had it before has it no longer`),
     examples: ['select service, node, fence from placements'],
-    rows: ({ link }) =>
-      link.order.decisions.state.placements().map(({ service, peer, fence, sinceMs, reason }) => ({
+    rows: ({ swarm, decided }) =>
+      decided.placements().map(({ service, peer, fence, sinceMs, reason }) => ({
         service,
-        node: peer === null ? null : link.nameOf(peer),
+        node: peer === null ? null : swarm.nameOf(peer),
         fence,
         time: Math.floor(sinceMs / 1_000),
         reason,

@@ -1,17 +1,9 @@
 // What a table of the catalogue is: its columns, each with what it means, where its rows come from, and questions to ask it.
 
-import type { PeerId } from '../../../swarm/ports/transport.ts';
-import type { Executor } from '../../agent/executor.ts';
-import type { Healer } from '../../agent/healer.ts';
-import type { PolicySet } from '../../agent/policies.ts';
-import type { Stories } from '../../agent/stories.ts';
-import type { Watcher } from '../../agent/watcher.ts';
-import type { AuditLog } from '../../audit/audit-log.ts';
-import type { SwarmLink } from '../../link/swarm-link.ts';
-import type { Memory } from '../../memory/memory.ts';
 import type { ColumnType, Compute, ExactValue, SqlValue, TableShape } from '../../ports/compute.ts';
-import type { QueryGate } from '../query-gate.ts';
-import type { QueryLog } from '../query-log.ts';
+import { QueryGate } from '../query-gate.ts';
+import { QueryLog } from '../query-log.ts';
+import type { Reads } from '../reads.ts';
 
 /** `swarm`: every peer holds all of it. `machine`: each machine has its own rows. */
 export type TableScope = 'swarm' | 'machine';
@@ -25,35 +17,24 @@ export type Operator = '<' | '<=' | '>' | '>=' | '<>' | 'like' | 'not like';
 /** Between a column and a literal of its type. */
 export type Comparison = readonly [column: string, operator: Operator, value: SqlValue];
 
-export interface TableSources {
-  link: SwarmLink;
-  watcher: Watcher;
-  memory: Memory;
-  healer: Healer;
-  stories: Stories;
-  executor: Executor;
-  policies: PolicySet;
-  audit: AuditLog;
+/** What rows are made of: all that the agent lets be read, and what questions keep for themselves. */
+export interface TableSources extends Reads {
   queries: QueryLog;
-  version: string;
-  nowMonotonicMs(): number;
-  nowWallMs(): number;
-  /** Why a member may not see here what is private; undefined where it may. */
-  inspectionRefusal(peer: PeerId): string | undefined;
+  gate: QueryGate;
   /** A table of the machine that is read when it is asked for, in a process of its own. @throws Error where this machine has none. */
   inspect(table: string, where: Where, asker?: string): Promise<Row[]>;
-  gate: QueryGate;
 }
 
 /** For reading a table of the machine: whoever asked may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
-export function inspectionBy(compute: Compute): TableSources['inspect'] {
-  return async (table, where, asker = '') => {
+export function tableSources(reads: Reads, compute: Compute): TableSources {
+  const inspect: TableSources['inspect'] = async (table, where, asker = '') => {
     const answer = await compute.inspect(table, where, INSPECT_WITHIN_MS, asker);
     if (!answer.ok) throw new Error(answer.message);
     return answer.rows;
   };
+  return { ...reads, queries: new QueryLog(), gate: new QueryGate(), inspect };
 }
 
 export interface Column {
@@ -133,6 +114,6 @@ export const describedTable = ({ name, scope, description, columns: all, example
   needs,
 });
 
-export function withNode({ link: { name: node } }: TableSources, rows: readonly Row[]): Row[] {
+export function withNode({ swarm: { name: node } }: TableSources, rows: readonly Row[]): Row[] {
   return rows.map((row) => ({ node, ...row }));
 }

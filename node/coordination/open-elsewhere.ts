@@ -1,18 +1,18 @@
 // What is open on other machines, as they say: by a query that this agent asks them.
 import type { PeerId } from '../../swarm/ports/transport.ts';
-import { GRAY_POLICY } from '../coordination/gray.ts';
-import { type OpenElsewhere, TOGETHER_POLICY } from '../coordination/nova.ts';
 import type { Incident } from '../detection/incident.ts';
-import { TABLES } from './catalogue/catalogue.ts';
-import type { TableSources } from './catalogue/table.ts';
-import { gather } from './gather.ts';
+import { TABLES } from '../query/catalogue/catalogue.ts';
+import type { TableSources } from '../query/catalogue/table.ts';
+import { gather } from '../query/gather.ts';
+import { GRAY_POLICY } from './gray.ts';
+import { type OpenElsewhere, TOGETHER_POLICY } from './nova.ts';
 
 const OPEN_WITHIN_MS = 2_000;
 
-/** Not one that tells of the swarm. */
 /** As who asks for it. */
 const OF_SWARM = 'the swarm';
 
+/** Not one that tells of the swarm. */
 export const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean =>
   policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
 
@@ -22,7 +22,7 @@ export async function openOn(peers: readonly PeerId[], sources: TableSources): P
   const table = TABLES.find(({ name }) => name === 'incidents');
   if (table === undefined) return [];
   const { data } = await gather([{ table, columns, request, peers }], OPEN_WITHIN_MS, sources, OF_SWARM);
-  const byName = new Map(peers.map((peer) => [sources.link.nameOf(peer), peer]));
+  const byName = new Map(peers.map((peer) => [sources.swarm.nameOf(peer), peer]));
   return data.flatMap(({ rows }) =>
     rows.flatMap(([id, node, target, policy, closedMs]) => {
       const peer = byName.get(String(node));

@@ -1,0 +1,112 @@
+// What questions read of this agent (node/query/reads.ts), from the parts that know it.
+import type { Vote } from '../../consensus/vote/claim.ts';
+import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { DecisionReads, HealingReads, Reads, SwarmReads, WitnessReads } from '../query/reads.ts';
+import type { Executor } from './executor.ts';
+import type { PolicySet } from './policies.ts';
+import type { Stories } from './stories.ts';
+import type { Watcher } from './watcher.ts';
+
+export interface ReadParts {
+  ports: Pick<Ports, 'clock'>;
+  link: SwarmLink;
+  watcher: Watcher;
+  memory: Memory;
+  executor: Executor;
+  policies: PolicySet;
+  audit: AuditLog;
+  stories: Stories;
+  /** The votes that this agent gave, by claim. */
+  ownVotes: ReadonlyMap<string, Vote>;
+  inspectionRefusal(peer: PeerId): string | undefined;
+}
+
+export function readsOf({ ports: { clock }, link, watcher, inspectionRefusal, ...parts }: ReadParts): Reads {
+  const nowWallMs = (): number => clock.wallMs();
+  return {
+    swarm: swarmReads(link, nowWallMs),
+    decided: decisionReads(link, nowWallMs),
+    machine: watcher,
+    healing: healingReads(parts),
+    witness: witnessReads(parts),
+    nowMonotonicMs: () => clock.monotonicMs(),
+    nowWallMs,
+    inspectionRefusal,
+  };
+}
+
+export function swarmReads(link: SwarmLink, nowWallMs: () => number): SwarmReads {
+  const { self, statuses } = link;
+  const { roster } = link.admission;
+  return {
+    self,
+    get name() {
+      return link.name;
+    },
+    get coordinator() {
+      return link.coordinator;
+    },
+    get term() {
+      return link.term;
+    },
+    get members() {
+      return link.members;
+    },
+    nameOf: (peer) => link.nameOf(peer),
+    statusOf: (peer) => statuses.get(peer),
+    statuses: () => statuses.entries(),
+    accusersOf: (peer) => link.accusersOf(peer),
+    roster: () =>
+      roster.members().map((certificate) => ({ certificate, isIssuer: roster.isIssuer(certificate.subject, nowWallMs()) })),
+    roleOf: (peer) => roster.member(peer)?.role,
+    ask: (peers, name, body, options) => link.ask(peers, name, body, options),
+  };
+}
+
+function decisionReads({ order: { committee, decisions } }: SwarmLink, nowWallMs: () => number): DecisionReads {
+  return {
+    get index() {
+      return decisions.state.index;
+    },
+    get rosterEpoch() {
+      return decisions.state.epochs.newest?.epoch ?? 0;
+    },
+    recent: () => decisions.state.recent(),
+    paused: () => decisions.state.paused(),
+    grants: () => decisions.state.grants.all(nowWallMs()),
+    budgets: () => decisions.state.budgets.all(),
+    leases: () => decisions.state.leases(nowWallMs()),
+    placements: () => decisions.state.placements(),
+    committee: () => {
+      const { state, committed, applied } = committee.replica ?? {};
+      return { seats: committee.seats(), term: state?.term, committed, applied };
+    },
+  };
+}
+
+type HealingParts = Pick<ReadParts, 'memory' | 'executor' | 'policies' | 'audit'>;
+
+function healingReads({ memory, executor, policies, audit }: HealingParts): HealingReads {
+  return {
+    policies: () => policies.all(),
+    incidents: () => memory.incidents(),
+    incident: (id) => memory.incident(id),
+    cases: () => memory.cases.all(),
+    journal: () => executor.journal(),
+    approvals: () => executor.approvals(),
+    silences: () => executor.silences.active(),
+    audit: (limit) => audit.tail(limit),
+  };
+}
+
+function witnessReads({ stories, ownVotes }: Pick<ReadParts, 'stories' | 'ownVotes'>): WitnessReads {
+  return {
+    incidents: () => stories.all(),
+    story: (id) => stories.of(id),
+    voteOn: (claimId) => ownVotes.get(claimId),
+  };
+}
