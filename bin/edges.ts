@@ -1,5 +1,5 @@
 // What every command has in common at its edges: what help says of exit codes, how a mistake is said, and the tree of commands as data.
-import type { Command } from 'commander';
+import { type Command, Help } from 'commander';
 import type { CommandModel } from '../node/cli/completion.ts';
 import { exitsText } from '../node/cli/exit-codes.ts';
 import { paint, printable } from '../node/cli/output.ts';
@@ -39,11 +39,36 @@ export function modelOf(command: Command): CommandModel {
   };
 }
 
+/** By command: what it was called in the release before. The former name is accepted for one release, and listed nowhere. */
+const FORMER_NAMES: Readonly<Record<string, string>> = { change: 'order', 'authorize-check': 'leave-check' };
+
+/** Has former names accepted, each with a warning that says the new one. */
+export function acceptFormerNames(program: Command): void {
+  for (const command of program.commands) {
+    const former = FORMER_NAMES[command.name()];
+    if (former !== undefined) command.alias(former);
+  }
+  program.hook('preSubcommand', (parent, command) => {
+    const [used] = parent.args;
+    if (used === command.name() || command.description() === '') return;
+    process.stderr.write(`${paint('yellow', 'kalos:')} kalos ${used} is now called kalos ${command.name()}: use the new name\n`);
+  });
+}
+
+const withoutFormer = (text: string): string => text.replace(/\|\S+/, '');
+const plainHelp = new Help();
+/** Of the commands' help. */
+export const HELP = {
+  showGlobalOptions: true,
+  subcommandTerm: (command: Command): string => withoutFormer(plainHelp.subcommandTerm(command)),
+  commandUsage: (command: Command): string => withoutFormer(plainHelp.commandUsage(command)),
+};
+
 /** The commands as help lists them: what is needed first and most often comes first. A test holds every command to be in one group. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
   ['Start here:', ['up', 'status', 'members', 'incidents', 'explain', 'doctor', 'help']],
   ['See:', ['top', 'query', 'tables', 'metrics', 'conditions', 'cases', 'logs', 'log', 'watch']],
-  ['Act:', ['act', 'tools', 'rollback', 'approve', 'reject', 'silence', 'stop-all', 'resume', 'order']],
+  ['Act:', ['act', 'tools', 'rollback', 'approve', 'reject', 'silence', 'stop-all', 'resume', 'change']],
   ['Policies:', ['policy', 'budget', 'grant']],
   ['Swarm:', ['token', 'nova', 'pause', 'wake', 'drain', 'undrain', 'failover', 'upgrade', 'leave']],
   ['Trust:', ['audit', 'api-token', 'operator', 'root', 'network-key', 'pardon', 'recover']],

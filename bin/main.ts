@@ -13,10 +13,10 @@ import { addActCommands } from './act-commands.ts';
 import { addApiCommands } from './api-commands.ts';
 import { addBudgetCommands } from './budget-commands.ts';
 import { addBundleCommands } from './bundle-commands.ts';
-import { describeEdges, groupCommands, modelOf } from './edges.ts';
+import { addDecisionCommands } from './decision-commands.ts';
+import { acceptFormerNames, describeEdges, groupCommands, HELP, modelOf } from './edges.ts';
 import { DAY_MS, directory, ends, format, integer, MINUTE_MS, span } from './options.ts';
-import { addOrderCommands } from './order-commands.ts';
-import { addSignedOrderCommands } from './signed-order-commands.ts';
+import { addSignedChangeCommands } from './signed-change-commands.ts';
 import { addSimCommands } from './sim-commands.ts';
 import { addSwarmCommands } from './swarm-commands.ts';
 import { addUpgradeCommands } from './upgrade-commands.ts';
@@ -78,9 +78,9 @@ function addNodeCommands(program: Command): void {
   addActCommands(program);
   addAuditCommands(program);
   addSwarmCommands(program);
-  addOrderCommands(program);
+  addDecisionCommands(program);
   addBudgetCommands(program);
-  addSignedOrderCommands(program);
+  addSignedChangeCommands(program);
   addUpgradeCommands(program);
   addApiCommands(program);
   addSetupCommands(program);
@@ -91,8 +91,8 @@ function addNodeCommands(program: Command): void {
     .command('log-host', { hidden: true })
     .action(async () => (await import('../node/telemetry/adapters/log-host.ts')).hostLogs());
   program
-    .command('leave-check', { hidden: true })
-    .action(async () => ends((await import('../node/adapters/leave-check.ts')).checkLeave()));
+    .command('authorize-check', { hidden: true })
+    .action(async () => ends((await import('../node/adapters/authorize-check.ts')).checkAuthorization()));
   program
     .command('check-trust <path>', { hidden: true })
     .action(async (path: string) => (await import('../node/config/adapters/trust.ts')).checkTrust(path));
@@ -442,7 +442,7 @@ function build(): Command {
     .version(findPackage().version)
     .exitOverride()
     .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp(HELP)
     .option('--address <url>', 'ask the agent there, such as https://web-1:9090, not this machine’s (or KALOS_ADDRESS)')
     .option('--token-file <file>', 'with --address: a token of kalos api-token create (or KALOS_API_TOKEN)')
     .option('--ca <file>', 'with --address: who signed its certificate, or the certificate itself (or KALOS_CA)');
@@ -456,6 +456,7 @@ function build(): Command {
   program.addHelpCommand(
     new Command('help').argument('[command]').description('how a command is used').helpOption(false).helpGroup('Start here:'),
   );
+  acceptFormerNames(program);
   groupCommands(program);
   describeEdges(program);
   return program;

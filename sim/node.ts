@@ -15,9 +15,9 @@ import { type Status, unknownConditions } from '../swarm/state/status.ts';
 import { messageOf } from '../swarm/words.ts';
 import { type Lie, LyingTransport } from './liar.ts';
 import { SimulatedActuator } from './machine/actuator.ts';
+import { Authorizations } from './machine/authorizations.ts';
 import { ProcessClock } from './machine/clock.ts';
 import { Disk, SimulatedStore } from './machine/disk.ts';
-import { Leaves } from './machine/leaves.ts';
 import { FakeLinux } from './machine/linux.ts';
 import { Process } from './machine/process.ts';
 import { type Archive, SimulatedReleases } from './machine/releases.ts';
@@ -84,7 +84,7 @@ export class SimulatedNode {
   readonly peer: PeerId;
   readonly linux: FakeLinux;
   /** Its actuator's. */
-  readonly leaves: Leaves;
+  readonly authorizations: Authorizations;
   readonly disk: Disk;
   readonly crypto: Crypto;
   readonly #world: World;
@@ -119,7 +119,7 @@ export class SimulatedNode {
     this.name = `node-${index}`;
     this.peer = crypto.self;
     this.crypto = crypto;
-    this.leaves = new Leaves(crypto);
+    this.authorizations = new Authorizations(crypto);
     this.#world = world;
     this.process = new Process(world.scheduler);
     this.disk = new Disk(world.random(`disk ${index}`));
@@ -155,7 +155,7 @@ export class SimulatedNode {
     const release = this.releases.starts();
     const own = new SimulatedTransport(this.peer, network, this.linux.answers, process);
     const transport = this.lies.size === 0 ? own : new LyingTransport(own, this.crypto, clock, swarmId, this.lies);
-    const actuator = new SimulatedActuator(this.linux, clock, this.leaves);
+    const actuator = new SimulatedActuator(this.linux, clock, this.authorizations);
     const ports: Ports = {
       clock,
       random: this.#world.random(`agent ${this.index} start ${this.starts}`),

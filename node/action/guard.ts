@@ -92,7 +92,7 @@ export class Guard {
     const tool = changeToolOf(call);
     const risk = riskOf(tool, call, before);
     if (risk === 'R3' && authority !== 'operators')
-      return { kind: 'refused', reason: 'R3 cannot be taken back: it takes two operators (kalos order draft)' };
+      return { kind: 'refused', reason: 'R3 cannot be taken back: it takes two operators (kalos change draft)' };
     const refusal = tool.refusal?.(call, before);
     if (refusal !== undefined) return { kind: 'refused', reason: refusal };
     const worn = this.#worn(call, nowMs);

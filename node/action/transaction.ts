@@ -6,7 +6,7 @@ import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ActuatorOutcome, ChangeStatus, Step } from '../ports/actuator.ts';
-import { stepsFor } from './leave.ts';
+import { stepsFor } from './authorization.ts';
 import { type Snapshot, snapshotSchema } from './tool.ts';
 import { CHANGE_TOOLS, changeToolOf } from './tools.ts';
 

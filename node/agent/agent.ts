@@ -53,7 +53,7 @@ import { ownStatus } from './own-status.ts';
 import { Permits } from './permits.ts';
 import { type KnownPolicy, PolicySet } from './policies.ts';
 import { readsOf } from './reads.ts';
-import { SignedOrders } from './signed-orders.ts';
+import { SignedChanges } from './signed-changes.ts';
 import { StallReports } from './stalls.ts';
 import { Stories } from './stories.ts';
 import { Supervision } from './supervision.ts';
@@ -121,7 +121,7 @@ export class Agent {
   readonly stories: Stories;
   readonly #stalls: StallReports;
   /** What two operators sign. */
-  readonly orders: SignedOrders;
+  readonly signedChanges: SignedChanges;
   readonly #healer: Healer;
   readonly #supervision: Supervision;
   readonly membershipAdmin: MembershipAdmin;
@@ -166,7 +166,7 @@ export class Agent {
     this.upgrades = this.#upgradesOfSwarm();
     const { roster } = this.#link.admission;
     const place = { name: this.#link.name, swarmId: config.swarmId, roster, executor: this.#executor };
-    this.orders = new SignedOrders(ports, place);
+    this.signedChanges = new SignedChanges(ports, place);
     this.stories = this.#witnessedStories();
     const parts = {
       ports,
@@ -345,7 +345,7 @@ export class Agent {
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
     await this.#watcher.recall();
     await this.#audit.open();
-    for (const part of [this.apiTokens, this.#permits, this.grants, this.orders, this.#executor]) await part.open();
+    for (const part of [this.apiTokens, this.#permits, this.grants, this.signedChanges, this.#executor]) await part.open();
     await this.auditWatch.open();
     await this.stories.open();
     await this.#link.start();

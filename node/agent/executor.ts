@@ -35,7 +35,7 @@ import type { Leave, Permit, Permits } from './permits.ts';
 import { describePlan, invalid, settled } from './plan-words.ts';
 
 /** While a person is asked, the swarm is asked again after this, and at once where somebody else coordinates it. */
-const LEAVE_AGAIN_MS = 20_000;
+const AUTHORIZE_AGAIN_MS = 20_000;
 const ORDER_LOOK_MS = 1_000;
 const PLAN_ID_BYTES = 5;
 
@@ -407,7 +407,7 @@ export class Executor {
         const moved = progress.unchanged?.(before);
         if (moved !== undefined) return await this.#hold(plan, diff, moved);
         await progress.asked(diff);
-        if (canBePermitted) this.#leaveLater(plan, progress, (given) => (permit = given));
+        if (canBePermitted) this.#authorizeLater(plan, progress, (given) => (permit = given));
         const answer = await this.#ask(plan, diff);
         if (answer === 'rejected')
           return await this.#held(plan, diff, { kind: 'refused', reason: 'the approval was rejected', final: true });
@@ -455,12 +455,12 @@ export class Executor {
   }
 
   /** While a person is asked, the swarm is asked again: it may have found its order meanwhile. */
-  #leaveLater(plan: Plan, progress: Progress, permitted: (permit: Permit) => void): void {
+  #authorizeLater(plan: Plan, progress: Progress, permitted: (permit: Permit) => void): void {
     const again = async (): Promise<void> => {
       if (!this.#approvals.has(plan.id)) return;
       const { calls, before } = await this.preview(plan.calls, 'policy');
       const leave = await this.#leave(plan, calls, before, { ...progress, unpermitted: () => undefined });
-      if (leave?.ok !== true) return this.#leaveLater(plan, progress, permitted);
+      if (leave?.ok !== true) return this.#authorizeLater(plan, progress, permitted);
       if (!this.#approvals.has(plan.id)) return this.#parts.permits?.giveBack(leave.permit);
       permitted(leave.permit);
       this.#approvals.answer(plan.id, 'permitted');
@@ -469,7 +469,7 @@ export class Executor {
     const [sinceMs, order] = [clock.monotonicMs(), this.#parts.permits?.order()];
     const look = (): void => {
       if (!this.#approvals.has(plan.id)) return;
-      const isDue = clock.monotonicMs() - sinceMs >= LEAVE_AGAIN_MS || this.#parts.permits?.order() !== order;
+      const isDue = clock.monotonicMs() - sinceMs >= AUTHORIZE_AGAIN_MS || this.#parts.permits?.order() !== order;
       if (isDue) again().catch(this.#parts.failed);
       else clock.after(ORDER_LOOK_MS, look);
     };

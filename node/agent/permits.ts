@@ -8,7 +8,7 @@ import type { Claim, Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import { counted, messageOf } from '../../swarm/words.ts';
-import { certificateProof, certificateRefusal, digests, encodeLeave, MIN_WITNESSES } from '../action/leave.ts';
+import { certificateProof, certificateRefusal, digests, encodeAuthorization, MIN_WITNESSES } from '../action/authorization.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { SwarmLink } from '../link/swarm-link.ts';
@@ -193,7 +193,7 @@ export class Permits {
     if (certificate === undefined) return undefined;
     const { tools } = digests(crypto, calls, before);
     const shown = { roster: this.#link.admission.roster, peer: crypto.self, tools, nowMs: clock.wallMs() };
-    return encodeLeave(shown, certificateProof(encodeCertificate(certificate)), certificate.witnesses);
+    return encodeAuthorization(shown, certificateProof(encodeCertificate(certificate)), certificate.witnesses);
   }
 
   /** As an incident keeps it; empty where there is none. */

@@ -11,6 +11,9 @@ import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
 import { Shares } from './shares.ts';
 
+/** Paths of the release before, accepted for one more. */
+const FORMER_PATHS: readonly [former: string, path: string][] = [['/v1/orders/', '/v1/changes/']];
+
 /** A file of 256 KiB, escaped as JSON may escape it. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 /** Where no token is needed: a statement of 10,000 characters, escaped. */
@@ -30,7 +33,11 @@ function described(agent: Agent): Record<string, unknown> {
 }
 
 export async function answer(agent: Agent, request: IncomingMessage, by: Asker): Promise<Reply> {
-  const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+  const [asked = '', query = ''] = (request.url ?? '').split('?', 2);
+  const path = FORMER_PATHS.reduce(
+    (now, [former, next]) => (now.startsWith(former) ? next + now.slice(former.length) : now),
+    asked,
+  );
   if (path === '/v1/openapi.json') return { status: 200, body: described(agent) };
   const matching = PATTERNS.filter(({ pattern }) => pattern.test(path));
   const found = matching.find(({ route: { method } }) => method === request.method);

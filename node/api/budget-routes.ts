@@ -4,8 +4,8 @@ import { budgetShape } from '../../consensus/decisions/budgets.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent/agent.ts';
 import { type BudgetAnswer, budgetsAnswer } from './answers/decisions.ts';
+import { decide } from './decision-routes.ts';
 import { memberNamed } from './known.ts';
-import { decide } from './order-routes.ts';
 import { decidedSchema, get, ok, post, type Route } from './route.ts';
 
 export type { BudgetAnswer };

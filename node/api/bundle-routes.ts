@@ -7,7 +7,7 @@ import { checkPolicy, MAX_RULES, parsePolicy } from '../agent/policies.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { bundlePushedAnswer, bundlesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
-import { decide, ordered } from './order-routes.ts';
+import { decide, ordered } from './decision-routes.ts';
 import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 

@@ -7,8 +7,8 @@ import type { Agent } from '../agent/agent.ts';
 import { unknownName } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
 import { type GrantAnswer, grantsAnswer } from './answers/decisions.ts';
+import { decide, ordered } from './decision-routes.ts';
 import { memberNamed } from './known.ts';
-import { decide, ordered } from './order-routes.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const HOUR_MS = 3_600_000;

@@ -34,13 +34,13 @@ import { apiTokenMadeAnswer } from './answers/swarm.ts';
 import { AUDIT_ROUTES } from './audit-routes.ts';
 import { BUDGET_ROUTES } from './budget-routes.ts';
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
+import { DECISION_ROUTES } from './decision-routes.ts';
 import { GRANT_ROUTES } from './grant-routes.ts';
 import { noSuchPolicy, noSuchTarget, notLive } from './known.ts';
-import { ORDER_ROUTES } from './order-routes.ts';
 import { outcomeOf } from './outcome.ts';
 import { listed } from './pages.ts';
 import { done, type Failure, failed, get, nothing, ok, post, type Route, type Success } from './route.ts';
-import { SIGNED_ORDER_ROUTES } from './signed-order-routes.ts';
+import { SIGNED_CHANGE_ROUTES } from './signed-change-routes.ts';
 import { SWARM_ROUTES } from './swarm-routes.ts';
 import { UPGRADE_ROUTES } from './upgrade-routes.ts';
 
@@ -156,12 +156,12 @@ const haltedAnswer = z.strictObject({ halted: z.string().nullable().describe('Wh
 
 const ALL: readonly Route[] = [
   ...SWARM_ROUTES,
-  ...ORDER_ROUTES,
+  ...DECISION_ROUTES,
   ...BUNDLE_ROUTES,
   ...UPGRADE_ROUTES,
   ...GRANT_ROUTES,
   ...BUDGET_ROUTES,
-  ...SIGNED_ORDER_ROUTES,
+  ...SIGNED_CHANGE_ROUTES,
   get('/v1/status', 'The agent, its swarm, its conditions and services', { tag: 'agent', answer: statusAnswer }, (agent) =>
     ok(agent.status()),
   ),

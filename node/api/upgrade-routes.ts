@@ -4,7 +4,7 @@ import { MAX_CANARIES, MAX_HASTE_MS, MAX_RELEASE_BYTES } from '../../consensus/d
 import type { Agent } from '../agent/agent.ts';
 import { upgradePushedAnswer, upgradesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
-import { decide, ordered } from './order-routes.ts';
+import { decide, ordered } from './decision-routes.ts';
 import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 

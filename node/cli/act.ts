@@ -6,7 +6,7 @@ import type { Silence } from '../action/silences.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent } from '../api/client.ts';
-import type { NovaAnswer } from '../api/order-routes.ts';
+import type { NovaAnswer } from '../api/decision-routes.ts';
 import type { ActAnswer } from '../api/routes.ts';
 import { KalosError, notFound, reasonOf } from '../errors.ts';
 import { printRows, printWhole, yaml } from './data.ts';

@@ -1,7 +1,7 @@
 // `kalos recover`: the committee begins again, by root keys, once most of it is lost for good.
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
-import type { NovaAnswer } from '../api/order-routes.ts';
+import type { NovaAnswer } from '../api/decision-routes.ts';
 import { KalosError } from '../errors.ts';
 import type { RecoveryView } from '../link/membership-admin.ts';
 import { EXIT } from './exit-codes.ts';

@@ -276,7 +276,7 @@ export interface Actuator {
    * Takes a change: every step is checked, and all is on disk when this resolves. Unless it is confirmed within
    * `fireAfterMs`, or when the agent dies, its steps are undone, the last first.
    * @param id armed at most once, ever.
-   * @param leave where it is disruptive: why it may be done, as node/action/leave.ts encodes it
+   * @param leave where it is disruptive: why it may be done, as node/action/authorization.ts encodes it
    */
   arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome>;
   /** Tries a step, in order, each at most once. */

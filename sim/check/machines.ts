@@ -1,8 +1,8 @@
 // Checkers of the machines: what is done to them, that what is broken is healed or told, that nothing else is touched, and that
 // nobody keeps more than it may.
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
+import { MIN_WITNESSES } from '../../node/action/authorization.ts';
 import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
-import { MIN_WITNESSES } from '../../node/action/leave.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
 import { MAX_OPEN } from '../../node/action/transaction.ts';
 import type { Primitive } from '../../node/ports/actuator.ts';

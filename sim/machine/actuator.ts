@@ -11,7 +11,7 @@ import type {
   Step,
 } from '../../node/ports/actuator.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
-import type { Leaves } from './leaves.ts';
+import type { Authorizations } from './authorizations.ts';
 import type { FakeLinux } from './linux.ts';
 
 /** A synced write of the actuator's, and the way there and back. */
@@ -20,11 +20,11 @@ const ROUND_TRIP_MS = 2;
 export class SimulatedActuator implements Actuator {
   readonly #linux: FakeLinux;
   readonly #clock: Clock;
-  readonly #leaves: Leaves | undefined;
+  readonly #leaves: Authorizations | undefined;
   #alive = true;
 
   /** @param clock the machine’s, which is the agent’s too. */
-  constructor(linux: FakeLinux, clock: Clock, leaves?: Leaves) {
+  constructor(linux: FakeLinux, clock: Clock, leaves?: Authorizations) {
     this.#linux = linux;
     this.#leaves = leaves;
     this.#clock = clock;

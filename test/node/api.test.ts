@@ -56,6 +56,12 @@ describe('the local API', () => {
     }
   });
 
+  it('takes paths that had another name in the release before', async () => {
+    const draft = (path: string) => asked(agent.directory, 'POST', path, {});
+    expect(await draft('/v1/orders/draft')).toEqual(await draft('/v1/changes/draft'));
+    expect((await draft('/v1/orders/draft')).status).toBe(400);
+  });
+
   it('is a library', async () => {
     expect((await client().status()).name).toBe('solo');
     expect(await client().incidents()).toEqual(expect.any(Array));

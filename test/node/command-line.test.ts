@@ -256,8 +256,8 @@ describe('exit codes', () => {
       [['act', 'process.renice', 'pid=x', 'nice=3'], /process\.renice: pid="x" must be a (whole )?number/],
       [['audit', 'check', proof], /holds no proof: .*; kalos audit prove prints one/],
       [['audit', 'check', '/nonexistent'], /\/nonexistent holds no proof: No such file/],
-      [['order', 'commit', proof], /is no order: .*is missing.*; kalos order draft/],
-      [['order', 'draft', 'service.restart', '--out', join(place, 'order.json')], /the argument service=… is missing/],
+      [['change', 'commit', proof], /is not a change: .*is missing.*; kalos change draft/],
+      [['change', 'draft', 'service.restart', '--out', join(place, 'order.json')], /the argument service=… is missing/],
       [['sim', 'run', toml], /toml\.toml:1:\d+: /],
       [['budget', 'set', '--changes', '3'], /name one machine, or say --each/],
       [['man', 'nope'], /nope/],
@@ -277,7 +277,7 @@ describe('exit codes', () => {
   it('7 where the swarm has no leader, whatever is to be decided', async () => {
     const directory = join(place, 'minority');
     const { makeStateDirectory } = await import('../../node/config/adapters/state-directory.ts');
-    const { ordered } = await import('../../node/api/order-routes.ts');
+    const { ordered } = await import('../../node/api/decision-routes.ts');
     const { LogUnavailable } = await import('../../consensus/raft/replicated-log.ts');
     makeStateDirectory(stateDirectory(directory));
     const { status, body } = await ordered(() => Promise.reject(new LogUnavailable('1 of 3 voters is reachable', false)));
@@ -295,8 +295,8 @@ describe('exit codes', () => {
       expect([args[0], code, stderr]).toEqual([args[0], EXIT.noQuorum, expect.stringContaining('the swarm cannot decide now')]);
     }
     minority.close();
-    const { ORDER_ROUTES } = await import('../../node/api/order-routes.ts');
-    const transfer = ORDER_ROUTES.find(({ path }) => path === '/v1/nova/transfer');
+    const { DECISION_ROUTES } = await import('../../node/api/decision-routes.ts');
+    const transfer = DECISION_ROUTES.find(({ path }) => path === '/v1/nova/transfer');
     const alone = {
       admission: { roster: { find: () => [{ subject: 'two' }] } },
       order: { committee: { coordinator: undefined } },

@@ -5,9 +5,9 @@ import { addActCommands } from '../../bin/act-commands.ts';
 import { addApiCommands } from '../../bin/api-commands.ts';
 import { addBudgetCommands } from '../../bin/budget-commands.ts';
 import { addBundleCommands } from '../../bin/bundle-commands.ts';
-import { describeEdges, groupCommands, modelOf } from '../../bin/edges.ts';
-import { addOrderCommands } from '../../bin/order-commands.ts';
-import { addSignedOrderCommands } from '../../bin/signed-order-commands.ts';
+import { addDecisionCommands } from '../../bin/decision-commands.ts';
+import { acceptFormerNames, describeEdges, groupCommands, HELP, modelOf } from '../../bin/edges.ts';
+import { addSignedChangeCommands } from '../../bin/signed-change-commands.ts';
 import { addSwarmCommands } from '../../bin/swarm-commands.ts';
 import { addUpgradeCommands } from '../../bin/upgrade-commands.ts';
 import { exitsText } from '../../node/cli/exit-codes.ts';
@@ -36,15 +36,15 @@ vi.mock('../../node/cli/bundle.ts', its.handing);
 vi.mock('../../node/cli/grants.ts', its.handing);
 vi.mock('../../node/cli/log.ts', its.handing);
 vi.mock('../../node/cli/members.ts', its.handing);
-vi.mock('../../node/cli/order.ts', its.handing);
+vi.mock('../../node/cli/decisions.ts', its.handing);
 vi.mock('../../node/cli/recover.ts', its.handing);
-vi.mock('../../node/cli/signed-order.ts', its.handing);
+vi.mock('../../node/cli/signed-change.ts', its.handing);
 vi.mock('../../node/cli/upgrade.ts', its.handing);
 vi.mock('../../node/cli/watch.ts', its.handing);
 
 function program(): Command {
   const kalos = new Command('kalos');
-  for (const add of [addActCommands, addApiCommands, addBudgetCommands, addOrderCommands, addSignedOrderCommands]) add(kalos);
+  for (const add of [addActCommands, addApiCommands, addBudgetCommands, addDecisionCommands, addSignedChangeCommands]) add(kalos);
   for (const add of [addSwarmCommands, addUpgradeCommands]) add(kalos);
   addBundleCommands(kalos.command('policy'));
   return kalos;
@@ -148,10 +148,10 @@ describe('a command', () => {
     ['upgrade push f --soak 1d --no-wait', ['pushRelease', { soak: DAY, wait: false }, 'f']],
     ['upgrade status', ['showUpgrade', undefined, 'table']],
     ['upgrade withdraw', ['withdrawRelease', undefined, HAND]],
-    ['order draft t a=1 --out f', ['draftOrder', undefined, ['t', 'a=1'], { out: 'f', reason: HAND, forMs: HOUR }]],
-    ['order draft t --out f --for 24', ['draftOrder', undefined, ['t'], { out: 'f', reason: HAND, forMs: DAY }]],
-    ['order sign f --operator-key k', ['signOrderFile', 'f', 'k']],
-    ['order commit f --dir d', ['commitOrder', 'd', 'f']],
+    ['change draft t a=1 --out f', ['draftChange', undefined, ['t', 'a=1'], { out: 'f', reason: HAND, forMs: HOUR }]],
+    ['change draft t --out f --for 24', ['draftChange', undefined, ['t'], { out: 'f', reason: HAND, forMs: DAY }]],
+    ['change sign f --operator-key k', ['signChangeFile', 'f', 'k']],
+    ['change commit f --dir d', ['commitChange', 'd', 'f']],
     ['watch t', ['watch', undefined, 't', 'table']],
     ['api-token create', ['createApiToken', undefined, { name: '', scope: 'read', ttlMs: 30 * DAY }]],
     [
@@ -246,6 +246,28 @@ describe('a command', () => {
     expect(kalos.helpInformation()).toMatch(
       /Start here:\n {2}up +does up\n {2}status +does status\n[\s\S]*Act:\n {2}act [\s\S]*Swarm:\n {2}leave /,
     );
+  });
+
+  it('is accepted by the name that it had in the release before, with a warning, and listed by its own alone', async () => {
+    const kalos = new Command('kalos').configureHelp(HELP);
+    const ran: string[] = [];
+    kalos
+      .command('change')
+      .description('a')
+      .action(() => void ran.push('change'));
+    kalos.command('authorize-check', { hidden: true }).action(() => void ran.push('authorize-check'));
+    acceptFormerNames(kalos);
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    for (const name of ['change', 'order', 'leave-check']) await kalos.parseAsync(['node', 'kalos', name]);
+    expect([ran, said.mock.calls]).toEqual([
+      ['change', 'change', 'authorize-check'],
+      [['kalos: kalos order is now called kalos change: use the new name\n']],
+    ]);
+    said.mockRestore();
+    expect([kalos.helpInformation(), kalos.commands[0]?.helpInformation()]).toEqual([
+      expect.not.stringMatching('order|leave-check'),
+      expect.stringContaining('Usage: kalos change [options]'),
+    ]);
   });
 
   it('says its exit codes after its help, a group of commands does not', () => {

@@ -31,7 +31,7 @@ describe('who may', () => {
     expect(kinds({ call: clean, before: { count: 1 } })).toEqual(['refused', 'refused', 'refused', 'go']);
     expect(judged(new Guard('act'), 0, 'operator', { call: clean, before: { count: 1 } })).toEqual({
       kind: 'refused',
-      reason: 'R3 cannot be taken back: it takes two operators (kalos order draft)',
+      reason: 'R3 cannot be taken back: it takes two operators (kalos change draft)',
     });
     expect(AUTHORITIES.map(isPerson)).toEqual([false, false, true, true]);
     expect(MODES.map((mode) => [new Guard(mode).acts, judged(new Guard(mode), 0, 'certified').kind])).toEqual([

@@ -397,7 +397,7 @@ describe('what it takes to use a route', () => {
     for (const path of paths) expect([path, scopeOf('GET', `/v1/${path}`)]).toEqual([path, 'read']);
     for (const path of ['incidents', 'members', 'incidents/{id}/explanation', 'policies'])
       expect([path, scopeOf('GET', `/v1/${path}`)]).toEqual([path, 'look']);
-    for (const path of ['actions', 'halt', 'policies', 'silences', 'approvals/{id}', 'orders/draft'])
+    for (const path of ['actions', 'halt', 'policies', 'silences', 'approvals/{id}', 'changes/draft'])
       expect([path, scopeOf('POST', `/v1/${path}`)]).toEqual([path, 'operate']);
   });
 });

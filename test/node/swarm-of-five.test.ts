@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KnownPolicy } from '../../node/agent/policies.ts';
 import type { BundlesAnswer } from '../../node/api/bundle-routes.ts';
-import type { NovaAnswer } from '../../node/api/order-routes.ts';
+import type { NovaAnswer } from '../../node/api/decision-routes.ts';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 import { ask } from '../support/ask.ts';
 import { eventually } from '../support/clock.ts';

@@ -134,7 +134,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     cluster.start();
     await cluster.runUntil(60_000);
     const node = cluster.node(3);
-    node.leaves.certified = new Set(['web']);
+    node.authorizations.certified = new Set(['web']);
     node.skewMs += stepMs;
     await later(cluster, 5_000);
     node.linux.kill('web');
@@ -160,7 +160,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     async (stepMs) => {
       const { node, story } = await killed(stepMs);
       expect(story).toContain('this machine’s clock is wrong by half an hour or more');
-      expect([node.leaves.refused, agentOf(node).executor.approvals().length]).toEqual([[], 1]);
+      expect([node.authorizations.refused, agentOf(node).executor.approvals().length]).toEqual([[], 1]);
     },
   );
 });

@@ -28,10 +28,10 @@ describe('a critical service that is killed', () => {
     for (let seed = 1; seed <= 5; seed++) {
       const cluster = await settled(8, seed);
       const node = cluster.node(3);
-      node.leaves.certified = new Set(['web']);
+      node.authorizations.certified = new Set(['web']);
       node.linux.kill('web');
       await later(cluster, 40_000);
-      expect([node.leaves.given, node.leaves.refused]).toEqual([1, []]);
+      expect([node.authorizations.given, node.authorizations.refused]).toEqual([1, []]);
       expect([isWell(node), waitsAt(node)], `seed ${seed}: ${storyOf(node)}`).toEqual([true, 0]);
       expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
       const [incident] = node.agent?.incidents() ?? [];
@@ -48,7 +48,7 @@ describe('a critical service that is killed', () => {
   it('is not started by an agent that gives itself leave: its actuator asks the witnesses’ signatures', async () => {
     const cluster = await settled(8);
     const node = cluster.node(3);
-    node.leaves.certified = new Set(['web']);
+    node.authorizations.certified = new Set(['web']);
     // By its own word, a person wants it.
     const executor = node.agent?.executor ?? expect.fail('it is down');
     const plan = executor.operatorPlan([{ tool: 'service.restart', service: 'web' }], 'an agent that was taken over');

@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { findPackage } from '../../node/adapters/package.ts';
 import type { AgentStatus } from '../../node/agent/agent-status.ts';
-import type { NovaAnswer } from '../../node/api/order-routes.ts';
+import type { NovaAnswer } from '../../node/api/decision-routes.ts';
 import type { MemberRow } from '../../node/link/membership-admin.ts';
 import { ask, askRows, type Row } from './ask.ts';
 import { eventually } from './clock.ts';

@@ -48,18 +48,18 @@ class TakenOver {
   }
 
   ask(): void {
-    const { leaves } = this.#node;
+    const { authorizations } = this.#node;
     const service = SERVICES[this.#asked++ % SERVICES.length] ?? '';
-    const seen = this.#cluster.nodes.flatMap(({ leaves: { shown } }) => shown ?? []);
+    const seen = this.#cluster.nodes.flatMap(({ authorizations: { shown } }) => shown ?? []);
     const leave = this.#random.unit() < 0.3 ? undefined : seen[Math.floor(this.#random.unit() * seen.length)];
     // Under a name of its own, or under that of what somebody has leave for.
     const plans = this.#cluster.agents().flatMap(({ agent }) => agent.incidents().map(({ id }) => `${id}-1`));
     const id =
       this.#random.unit() < 0.5 ? `forged-${this.#asked}` : (plans[Math.floor(this.#random.unit() * plans.length)] ?? 'x');
     const steps = [{ do: ['service.stop', service], undo: undefined }] as const;
-    const refused = leaves.refusal(id, steps, leave, this.#node.wallMs());
+    const refused = authorizations.refusal(id, steps, leave, this.#node.wallMs());
     if (refused !== undefined)
-      leaves.refused.length = 0; // as it should be
+      authorizations.refused.length = 0; // as it should be
     else
       this.#cluster.violation(`${this.#node.name}: the actuator would have stopped ${service} for an agent that was taken over`);
   }
@@ -209,7 +209,7 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   cluster.start();
   const digest = toHex(cluster.node(0).crypto.hash(HARMFUL_RELEASE));
   for (const node of cluster.nodes) {
-    node.leaves.certified = new Set(SERVICES);
+    node.authorizations.certified = new Set(SERVICES);
     await node.releases.port().keep(digest, HARMFUL_RELEASE);
   }
   await cluster.runUntil(SETTLED_MS);
@@ -237,8 +237,8 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     node.linux.kill(service);
   }
   await cluster.runUntil(PREPARED_MS + forMs + 30_000);
-  for (const { name, leaves } of cluster.nodes)
-    for (const why of leaves.refused) cluster.violation(`${name}’s actuator does not hold with its agent: ${why}`);
+  for (const { name, authorizations } of cluster.nodes)
+    for (const why of authorizations.refused) cluster.violation(`${name}’s actuator does not hold with its agent: ${why}`);
   const taken = cluster.agents().filter(({ agent }) => agent.policies().some(({ origin }) => origin === 'swarm'));
   for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
   for (const { node, agent } of cluster.agents()) {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { NovaAnswer } from '../../node/api/order-routes.ts';
+import type { NovaAnswer } from '../../node/api/decision-routes.ts';
 import type { Incident } from '../../node/detection/incident.ts';
 import type { Explanation } from '../../node/query/explain.ts';
 import { AS_AGENT, freePort, type RealAgent, RealSwarm } from './agents.ts';

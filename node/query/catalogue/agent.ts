@@ -4,7 +4,7 @@ import { describeCall } from '../../action/tools.ts';
 import { serviceRow } from '../../detection/detector.ts';
 import type { Incident } from '../../detection/incident.ts';
 import { METRICS, originOf, unknownBecause } from '../../telemetry/metrics.ts';
-import { ORDER_TABLES } from './order.ts';
+import { ORDER_TABLES } from './decisions.ts';
 import { columns, guarded, inspected, known, type Row, type Table, type TableSources } from './table.ts';
 
 const camelToSnake = (name: string): string =>

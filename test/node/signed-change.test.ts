@@ -1,15 +1,15 @@
-// An order in a file: who has signed it, whom it is for, for how long it may hold, and what is none.
+// A change in a file: who has signed it, whom it is for, for how long it may hold, and what is none.
 import { describe, expect, it } from 'vitest';
 import {
-  MAX_ORDER_MS,
+  changeBytes,
+  changeRefusal,
+  MAX_CHANGE_MS,
   OPERATORS_NEEDED,
-  orderBytes,
-  orderRefusal,
-  orderSchema,
-  type SignedOrder,
+  type SignedChange,
+  signChange,
+  signedChangeSchema,
   signersOf,
-  signOrder,
-} from '../../node/action/signed-order.ts';
+} from '../../node/action/signed-change.ts';
 import { ModelledCrypto, simulatedPeer } from '../../sim/adapters/crypto.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 
@@ -25,7 +25,7 @@ const roster = {
   ],
 } as unknown as Roster;
 const judging = { crypto: self, roster, peer: self.self, nowMs: NOW_MS };
-const draft = (given: Partial<SignedOrder> = {}): SignedOrder => ({
+const draft = (given: Partial<SignedChange> = {}): SignedChange => ({
   v: 1,
   swarm: 'swarm',
   node: 'web-1',
@@ -40,22 +40,22 @@ const draft = (given: Partial<SignedOrder> = {}): SignedOrder => ({
   signatures: [],
   ...given,
 });
-async function signedBy(order: SignedOrder, ...signers: ModelledCrypto[]): Promise<SignedOrder> {
-  let signed = order;
-  for (const signer of signers) signed = await signOrder(signed, signer);
+async function signedBy(change: SignedChange, ...signers: ModelledCrypto[]): Promise<SignedChange> {
+  let signed = change;
+  for (const signer of signers) signed = await signChange(signed, signer);
   return signed;
 }
 
-describe('an order', () => {
+describe('a change', () => {
   it('holds once two operators have signed it, in any order', async () => {
     expect(OPERATORS_NEEDED).toBe(2);
     for (const signers of [
       [anna, bob],
       [bob, anna],
     ]) {
-      const order = await signedBy(draft(), ...signers);
-      expect(orderRefusal(order, judging)).toBeUndefined();
-      expect(signersOf(order, judging).sort()).toEqual(['anna', 'bob']);
+      const change = await signedBy(draft(), ...signers);
+      expect(changeRefusal(change, judging)).toBeUndefined();
+      expect(signersOf(change, judging).sort()).toEqual(['anna', 'bob']);
     }
   });
 
@@ -66,19 +66,19 @@ describe('an order', () => {
     ['one and a stranger', [anna, eve], '1 has'],
     ['one and an operator of before', [anna, old], '1 has'],
   ])('does not with the signature of %s', async (_who, signers, have) => {
-    expect(orderRefusal(await signedBy(draft(), ...signers), judging)).toBe(
-      `2 operators must sign it, and ${have}: kalos order sign FILE --operator-key KEY`,
+    expect(changeRefusal(await signedBy(draft(), ...signers), judging)).toBe(
+      `2 operators must sign it, and ${have}: kalos change sign FILE --operator-key KEY`,
     );
   });
 
   it('replaces the signature of who signs again', async () => {
-    const order = await signedBy(draft(), anna, bob, anna);
-    expect(order.signatures.map(({ by }) => by)).toEqual([bob.self, anna.self]);
+    const change = await signedBy(draft(), anna, bob, anna);
+    expect(change.signatures.map(({ by }) => by)).toEqual([bob.self, anna.self]);
   });
 
   it('does not hold where anything in it was changed since', async () => {
-    const order = await signedBy(draft(), anna, bob);
-    const changes: Partial<SignedOrder>[] = [
+    const change = await signedBy(draft(), anna, bob);
+    const changes: Partial<SignedChange>[] = [
       { calls: [{ tool: 'service.stop', service: 'web' }] },
       { diff: [] },
       { reason: 'another' },
@@ -88,33 +88,33 @@ describe('an order', () => {
       { untilMs: NOW_MS + 1_001 },
       { node: 'web-2' },
     ];
-    for (const change of changes) expect(orderRefusal({ ...order, ...change }, judging)).toContain('and 0 have');
-    const [first, second] = order.signatures;
+    for (const altered of changes) expect(changeRefusal({ ...change, ...altered }, judging)).toContain('and 0 have');
+    const [first, second] = change.signatures;
     const swapped = [
       { by: anna.self, signature: second?.signature ?? '' },
       { by: bob.self, signature: first?.signature ?? '' },
     ];
-    expect(signersOf({ ...order, signatures: swapped }, judging)).toEqual([]);
-    expect(signersOf({ ...order, signatures: [...order.signatures, ...order.signatures] }, judging).length).toBe(2);
+    expect(signersOf({ ...change, signatures: swapped }, judging)).toEqual([]);
+    expect(signersOf({ ...change, signatures: [...change.signatures, ...change.signatures] }, judging).length).toBe(2);
   });
 
   it('signs the same whatever order its keys are in, and without its signatures', async () => {
-    const order = draft();
-    const { v, ...rest } = order;
-    expect(orderBytes({ ...rest, v })).toEqual(orderBytes(order));
-    expect(orderBytes(await signedBy(order, anna))).toEqual(orderBytes(order));
+    const change = draft();
+    const { v, ...rest } = change;
+    expect(changeBytes({ ...rest, v })).toEqual(changeBytes(change));
+    expect(changeBytes(await signedBy(change, anna))).toEqual(changeBytes(change));
   });
 
-  it.each<[string, Partial<SignedOrder>, string | undefined]>([
+  it.each<[string, Partial<SignedChange>, string | undefined]>([
     ['another swarm', { swarm: 'other' }, 'it is for web-1, not for this machine'],
     ['another machine', { peer: 'other' }, 'it is for web-1, not for this machine'],
     ['a time that has passed', { untilMs: NOW_MS }, 'it has ended: draft it again'],
     ['a moment more', { untilMs: NOW_MS + 1 }, undefined],
-    ['two days', { untilMs: NOW_MS + 2 * MAX_ORDER_MS }, undefined],
-    ['more than two days', { untilMs: NOW_MS + 2 * MAX_ORDER_MS + 1 }, 'it would hold for too long'],
+    ['two days', { untilMs: NOW_MS + 2 * MAX_CHANGE_MS }, undefined],
+    ['more than two days', { untilMs: NOW_MS + 2 * MAX_CHANGE_MS + 1 }, 'it would hold for too long'],
   ])('for %s', async (_what, change, refusal) => {
-    expect(orderRefusal(await signedBy(draft(change), anna, bob), judging)).toBe(refusal);
-    expect(MAX_ORDER_MS).toBe(24 * 3_600_000);
+    expect(changeRefusal(await signedBy(draft(change), anna, bob), judging)).toBe(refusal);
+    expect(MAX_CHANGE_MS).toBe(24 * 3_600_000);
   });
 
   it.each<[string, Record<string, unknown>, boolean]>([
@@ -139,6 +139,6 @@ describe('an order', () => {
     ['until never', { untilMs: 0 }, false],
     ['until half a millisecond', { untilMs: 1.5 }, false],
   ])('in a file: %s', (_how, change, isOne) => {
-    expect(orderSchema.safeParse({ ...draft(), ...change }).success).toBe(isOne);
+    expect(signedChangeSchema.safeParse({ ...draft(), ...change }).success).toBe(isOne);
   });
 });

@@ -2,7 +2,7 @@
 
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
-import type { AsOf, LogAnswer, NovaAnswer } from '../api/order-routes.ts';
+import type { AsOf, LogAnswer, NovaAnswer } from '../api/decision-routes.ts';
 import type { ReadMode } from '../decisions/decisions.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';

@@ -1,11 +1,11 @@
 // What the actuator makes of leave for disruptive changes, modelled: the twin of native/actuator/leaves.cc. It judges by the same code as
 // `kalos leave-check`, and what it keeps outlives agents and reboots.
-import { judgeLeave } from '../../node/action/leave.ts';
+import { judgeAuthorization } from '../../node/action/authorization.ts';
 import { type Primitive, type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 
-export class Leaves {
+export class Authorizations {
   readonly #crypto: Crypto;
   #memory = new Uint8Array();
   /** Services that nothing is done to without leave: `certify service NAME` of the actuator's policy. */
@@ -29,7 +29,7 @@ export class Leaves {
     }
     this.shown = leave;
     const wire = decodeCbor(encodeCbor(steps.map(stepToWire)));
-    const answer = judgeLeave(this.#crypto, { id, steps: wire, leave, memory: this.#memory, nowMs, pinned: false });
+    const answer = judgeAuthorization(this.#crypto, { id, steps: wire, leave, memory: this.#memory, nowMs, pinned: false });
     if (answer.ok) {
       this.#memory = new Uint8Array(answer.memory);
       this.given++;

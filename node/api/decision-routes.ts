@@ -152,7 +152,7 @@ async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof 
 const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
 
 /** What is decided for all is an administrator's; to look is anybody's. */
-export const ORDER_ROUTES: readonly Route[] = [
+export const DECISION_ROUTES: readonly Route[] = [
   get(
     '/v1/nova',
     'Who coordinates, the committee, and what is decided and holds',

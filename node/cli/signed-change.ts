@@ -1,6 +1,6 @@
-// `kalos order draft | sign | commit`: what cannot be taken back, by two operators.
+// `kalos change draft | sign | commit`: what cannot be taken back, by two operators.
 import { writeFileSync } from 'node:fs';
-import { OPERATORS_NEEDED, orderSchema, type SignedOrder, signOrder } from '../action/signed-order.ts';
+import { OPERATORS_NEEDED, type SignedChange, signChange, signedChangeSchema } from '../action/signed-change.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import { keyFrom } from '../config/adapters/swarm-files.ts';
@@ -11,22 +11,23 @@ import { EXIT } from './exit-codes.ts';
 import { paint, printable } from './output.ts';
 import { when } from './times.ts';
 
-function readOrder(file: string): SignedOrder {
-  const hint = 'kalos order draft TOOL … --out FILE makes one';
+function readChange(file: string): SignedChange {
+  const hint = 'kalos change draft TOOL … --out FILE makes one';
   let content: unknown;
   try {
     content = JSON.parse(readInput(file).toString('utf8'));
   } catch (error) {
-    throw new KalosError('usage', `${file} is no order: ${reasonOf(error)}`, hint);
+    throw new KalosError('usage', `${file} is not a change: ${reasonOf(error)}`, hint);
   }
-  const parsed = orderSchema.safeParse(content);
-  if (!parsed.success) throw new KalosError('usage', `${file} is no order: ${wordsOf(parsed.error, content, orderSchema)}`, hint);
+  const parsed = signedChangeSchema.safeParse(content);
+  if (!parsed.success)
+    throw new KalosError('usage', `${file} is not a change: ${wordsOf(parsed.error, content, signedChangeSchema)}`, hint);
   return parsed.data;
 }
 
-const write = (file: string, order: SignedOrder): void => writeFileSync(file, `${JSON.stringify(order, null, 2)}\n`);
+const write = (file: string, change: SignedChange): void => writeFileSync(file, `${JSON.stringify(change, null, 2)}\n`);
 
-function describe({ node, calls, diff, reason, untilMs, signatures }: SignedOrder): string {
+function describe({ node, calls, diff, reason, untilMs, signatures }: SignedChange): string {
   const words = calls.map((call) =>
     Object.entries(call)
       .map(([key, value]) => (key === 'tool' ? String(value) : `${key}=${String(value)}`))
@@ -39,35 +40,35 @@ function describe({ node, calls, diff, reason, untilMs, signatures }: SignedOrde
   ].join('\n');
 }
 
-export async function draftOrder(
+export async function draftChange(
   directory: string | undefined,
   words: readonly string[],
   { out, reason, forMs }: { out: string; reason: string; forMs: number },
 ): Promise<number> {
   const calls = await callsOf(directory, words);
-  const order = await callAgent<SignedOrder>(directory, 'POST', '/v1/orders/draft', { calls, reason, forMs });
-  write(out, order);
-  process.stdout.write(`${describe(order)}\n${out}: two operators sign it: kalos order sign ${out} --operator-key KEY\n`);
+  const change = await callAgent<SignedChange>(directory, 'POST', '/v1/changes/draft', { calls, reason, forMs });
+  write(out, change);
+  process.stdout.write(`${describe(change)}\n${out}: two operators sign it: kalos change sign ${out} --operator-key KEY\n`);
   return EXIT.ok;
 }
 
-export async function signOrderFile(file: string, keyFile: string): Promise<number> {
-  const signed = await signOrder(readOrder(file), await keyFrom(keyFile));
+export async function signChangeFile(file: string, keyFile: string): Promise<number> {
+  const signed = await signChange(readChange(file), await keyFrom(keyFile));
   write(file, signed);
   const next =
     signed.signatures.length < OPERATORS_NEEDED
       ? 'another operator signs it too'
-      : `on ${signed.node}: kalos order commit ${file}`;
+      : `on ${signed.node}: kalos change commit ${file}`;
   process.stdout.write(`${describe(signed)}\n${printable(next)}\n`);
   return EXIT.ok;
 }
 
-export async function commitOrder(directory: string | undefined, file: string): Promise<number> {
+export async function commitChange(directory: string | undefined, file: string): Promise<number> {
   const answer = await callAgent<{ plan: string; result: string; detail: string }>(
     directory,
     'POST',
-    '/v1/orders/commit',
-    readOrder(file),
+    '/v1/changes/commit',
+    readChange(file),
   );
   const isDone = answer.result === 'confirmed';
   process.stdout.write(`${paint(isDone ? 'green' : 'red', answer.result)}  ${printable(answer.detail)}  (${answer.plan})\n`);

@@ -3,8 +3,8 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
-import { digests, encodeLeave, orderProof } from '../action/leave.ts';
-import { MAX_ORDER_MS, orderRefusal, type SignedOrder, signersOf } from '../action/signed-order.ts';
+import { changeProof, digests, encodeAuthorization } from '../action/authorization.ts';
+import { changeRefusal, MAX_CHANGE_MS, type SignedChange, signersOf } from '../action/signed-change.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
@@ -14,22 +14,22 @@ const NONCE_BYTES = 16;
 const USED_PREFIX = 'order-used/';
 const MAX_USED = 10_000;
 /** Longer than any order holds. */
-const FORGET_USED_MS = 3 * MAX_ORDER_MS;
+const FORGET_USED_MS = 3 * MAX_CHANGE_MS;
 
-export class OrderRefused extends Error {}
+export class ChangeRefused extends Error {}
 
-export interface OrderPlace {
+export interface ChangePlace {
   name: string;
   swarmId: string;
   roster: Roster;
   executor: Executor;
 }
 
-export class SignedOrders {
+export class SignedChanges {
   readonly #ports: Ports;
-  readonly #place: OrderPlace;
+  readonly #place: ChangePlace;
 
-  constructor(ports: Ports, place: OrderPlace) {
+  constructor(ports: Ports, place: ChangePlace) {
     this.#ports = ports;
     this.#place = place;
   }
@@ -42,11 +42,11 @@ export class SignedOrders {
     if (old.length > 0) await store.write(old.map(([key]) => ({ kind: 'delete', key })));
   }
 
-  /** What two operators are to sign. @throws OrderRefused, z.ZodError */
-  async draft(inputs: readonly unknown[], reason: string, forMs: number): Promise<SignedOrder> {
+  /** What two operators are to sign. @throws ChangeRefused, z.ZodError */
+  async draft(inputs: readonly unknown[], reason: string, forMs: number): Promise<SignedChange> {
     const { crypto, clock, random } = this.#ports;
     const { verdict, diff, calls, before } = await this.#place.executor.preview(inputs, 'operators');
-    if (verdict.kind !== 'go') throw new OrderRefused('reason' in verdict ? verdict.reason : 'it may not be done');
+    if (verdict.kind !== 'go') throw new ChangeRefused('reason' in verdict ? verdict.reason : 'it may not be done');
     return {
       v: 1,
       swarm: this.#place.swarmId,
@@ -67,30 +67,30 @@ export class SignedOrders {
     return { callsDigest: toHex(is.calls), before: toHex(is.precondition) };
   }
 
-  /** Carries out what two operators have signed. @throws OrderRefused */
-  async commit(order: SignedOrder): Promise<Performed & { plan: string }> {
+  /** Carries out what two operators have signed. @throws ChangeRefused */
+  async commit(order: SignedChange): Promise<Performed & { plan: string }> {
     const { store, clock, crypto } = this.#ports;
     const { executor, roster } = this.#place;
     const judging = { crypto, roster, peer: crypto.self, nowMs: clock.wallMs() };
-    const refused = orderRefusal(order, judging);
-    if (refused !== undefined) throw new OrderRefused(refused);
+    const refused = changeRefusal(order, judging);
+    if (refused !== undefined) throw new ChangeRefused(refused);
     const key = `${USED_PREFIX}${order.nonce}`;
-    if ((await store.get(key)) !== undefined) throw new OrderRefused('it was carried out already, or begun: draft it again');
+    if ((await store.get(key)) !== undefined) throw new ChangeRefused('it was carried out already, or begun: draft it again');
     const { calls, before, verdict } = await executor.preview(order.calls, 'operators');
-    if (verdict.kind !== 'go') throw new OrderRefused('reason' in verdict ? verdict.reason : 'it may not be done');
+    if (verdict.kind !== 'go') throw new ChangeRefused('reason' in verdict ? verdict.reason : 'it may not be done');
     const changed = this.#changed(order, calls, before);
-    if (changed !== undefined) throw new OrderRefused(changed);
+    if (changed !== undefined) throw new ChangeRefused(changed);
     await store.write([{ kind: 'put', key, value: encodeCbor(clock.wallMs()) }]);
     const plan = executor.operatorPlan(calls, `${order.reason}; signed by ${signersOf(order, judging).join(' and ')}`);
     const quiet = async (): Promise<void> => undefined;
     const unchanged = (now: readonly Snapshot[]): string | undefined => this.#changed(order, calls, now);
     const { tools } = digests(crypto, calls, before);
-    const leave = (): Uint8Array => encodeLeave({ ...judging, tools }, orderProof(order));
+    const leave = (): Uint8Array => encodeAuthorization({ ...judging, tools }, changeProof(order));
     const performed = await executor.perform(plan, 'operators', { asked: quiet, intended: quiet, unchanged, leave });
     return { ...performed, plan: plan.id };
   }
 
-  #changed(order: SignedOrder, calls: readonly ToolCall[], before: readonly Snapshot[]): string | undefined {
+  #changed(order: SignedChange, calls: readonly ToolCall[], before: readonly Snapshot[]): string | undefined {
     const is = this.#digests(calls, before);
     if (is.before !== order.before) return 'what it is on has changed since it was drafted: draft it again';
     return is.callsDigest === order.callsDigest ? undefined : 'it is for other arguments, or another version of the tool';

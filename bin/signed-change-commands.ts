@@ -1,14 +1,14 @@
-// `kalos order draft | sign | commit`: how its commands are parsed.
+// `kalos change draft | sign | commit`: how its commands are parsed.
 import type { Command } from 'commander';
 import { DAY_MS, directory, ends, HOUR_MS, MINUTE_MS, span } from './options.ts';
 
-const load = () => import('../node/cli/signed-order.ts');
+const load = () => import('../node/cli/signed-change.ts');
 
-export function addSignedOrderCommands(program: Command): void {
-  const order = program
-    .command('order')
+export function addSignedChangeCommands(program: Command): void {
+  const change = program
+    .command('change')
     .description('what cannot be taken back (R3): drafted, signed by two operators, carried out once');
-  order
+  change
     .command('draft')
     .description('write down what would be done, for operators to sign')
     .argument('<tool>', 'see: kalos tools')
@@ -22,20 +22,20 @@ export function addSignedOrderCommands(program: Command): void {
         tool: string,
         args: string[],
         { dir, out, reason, for: forMs }: { dir?: string; out: string; reason: string; for: number },
-      ) => ends((await load()).draftOrder(dir, [tool, ...args], { out, reason, forMs })),
+      ) => ends((await load()).draftChange(dir, [tool, ...args], { out, reason, forMs })),
     );
-  order
+  change
     .command('sign')
     .description('sign it as an operator; on any machine, with no agent')
-    .argument('<file>', 'of: kalos order draft')
+    .argument('<file>', 'from: kalos change draft')
     .requiredOption('--operator-key <file>', 'of: kalos operator add')
     .action(async (file: string, { operatorKey }: { operatorKey: string }) =>
-      ends((await load()).signOrderFile(file, operatorKey)),
+      ends((await load()).signChangeFile(file, operatorKey)),
     );
-  order
+  change
     .command('commit')
     .description('have it carried out, on the machine that it is for')
     .argument('<file>', 'signed by two operators')
     .addOption(directory())
-    .action(async (file: string, { dir }: { dir?: string }) => ends((await load()).commitOrder(dir, file)));
+    .action(async (file: string, { dir }: { dir?: string }) => ends((await load()).commitChange(dir, file)));
 }

@@ -9,7 +9,7 @@ import { type Crypto, HASH_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { stepToWire } from '../ports/actuator.ts';
 import type { ToolCall } from '../tool-call.ts';
-import { orderRefusal, orderSchema, type SignedOrder } from './signed-order.ts';
+import { changeRefusal, type SignedChange, signedChangeSchema } from './signed-change.ts';
 import type { Snapshot } from './tool.ts';
 import { changeToolOf } from './tools.ts';
 
@@ -68,7 +68,7 @@ export function certificateRefusal(certificate: Certificate, question: Certifica
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const hash = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === HASH_BYTES);
-const leaveSchema = z.tuple([
+const authorizationSchema = z.tuple([
   z.literal(VERSION),
   z.string().max(100),
   z.string().max(100),
@@ -77,10 +77,10 @@ const leaveSchema = z.tuple([
   hash,
   z.union([z.tuple([z.literal('certificate'), bytes]), z.tuple([z.literal('order'), z.string()])]),
 ]);
-type Proof = z.infer<typeof leaveSchema>[6];
+type Proof = z.infer<typeof authorizationSchema>[6];
 
 export const certificateProof = (certificate: Uint8Array): Proof => ['certificate', certificate];
-export const orderProof = (order: SignedOrder): Proof => ['order', JSON.stringify(order)];
+export const changeProof = (order: SignedChange): Proof => ['order', JSON.stringify(order)];
 
 /** What leave is shown with. */
 export interface Shown {
@@ -92,7 +92,11 @@ export interface Shown {
 }
 
 /** Whoever judges it needs no other word than the root keys': what was signed about those that it takes to know goes with it. */
-export function encodeLeave({ roster, peer, tools, nowMs }: Shown, proof: Proof, witnesses: readonly PeerId[] = []): Uint8Array {
+export function encodeAuthorization(
+  { roster, peer, tools, nowMs }: Shown,
+  proof: Proof,
+  witnesses: readonly PeerId[] = [],
+): Uint8Array {
   const genesis = roster.genesis?.bytes ?? new Uint8Array();
   return encodeCbor([VERSION, roster.swarmId, peer, genesis, recordsFor(roster, peer, witnesses, nowMs), tools, proof]);
 }
@@ -126,7 +130,7 @@ const memorySchema = z.tuple([
   z.array(bytes),
 ]);
 
-export interface LeaveQuestion {
+export interface AuthorizationQuestion {
   /** Of the change: the plan's. */
   id: string;
   /** As the actuator has them: what it is about to arm. */
@@ -142,15 +146,15 @@ export interface LeaveQuestion {
 }
 
 /** `memory` is to be kept, durably, before anything is done. */
-export type LeaveAnswer = { ok: true; memory: Uint8Array } | { ok: false; reason: string };
+export type AuthorizationAnswer = { ok: true; memory: Uint8Array } | { ok: false; reason: string };
 
-const refused = (reason: string): LeaveAnswer => ({ ok: false, reason });
+const refused = (reason: string): AuthorizationAnswer => ({ ok: false, reason });
 
-export function judgeLeave(
+export function judgeAuthorization(
   crypto: Verifier,
-  { id, steps, leave, ofSwarm = '', memory, nowMs, pinned }: LeaveQuestion,
-): LeaveAnswer {
-  const parsed = leaveSchema.safeParse(decodeCbor(leave));
+  { id, steps, leave, ofSwarm = '', memory, nowMs, pinned }: AuthorizationQuestion,
+): AuthorizationAnswer {
+  const parsed = authorizationSchema.safeParse(decodeCbor(leave));
   if (!parsed.success) return refused('that is no leave');
   const [, swarm, peer, genesis, records, tools, proof] = parsed.data;
   if (ofSwarm !== '' && swarm !== ofSwarm) return refused('it is of another swarm than the actuator’s policy names');
@@ -166,7 +170,7 @@ export function judgeLeave(
   // Who was known to belong, or to belong no longer, stays so: members are not left out to choose who votes.
   for (const record of [...known, ...records]) roster.offer(record, nowMs);
   const question = { crypto, roster, peer, plan: id, calls: withSteps(crypto, tools, steps), nowMs };
-  const judged = proof[0] === 'certificate' ? judgeCertificate(proof[1], question, term) : judgeOrder(proof[1], question);
+  const judged = proof[0] === 'certificate' ? judgeCertificate(proof[1], question, term) : judgeChange(proof[1], question);
   if (typeof judged === 'string') return refused(judged);
   if (used.some(([nonce]) => nonce === judged.nonce)) return refused('it was used already');
   const stillUsed = used.filter(([, untilMs]) => untilMs + FORGET_USED_MS > nowMs).slice(-MAX_USED);
@@ -195,10 +199,10 @@ function judgeCertificate(encoded: Uint8Array, question: CertificateQuestion, te
   return { nonce: toHex(warrant.nonce), untilMs: certificate.claim.expiresAtMs, term: warrant.term };
 }
 
-function judgeOrder(text: string, { crypto, roster, peer, calls, nowMs }: CertificateQuestion): Judged | string {
-  const order = orderSchema.safeParse(parsedJson(text)).data;
+function judgeChange(text: string, { crypto, roster, peer, calls, nowMs }: CertificateQuestion): Judged | string {
+  const order = signedChangeSchema.safeParse(parsedJson(text)).data;
   if (order === undefined) return 'that is no order';
-  const refusal = orderRefusal(order, { crypto, roster, peer, nowMs });
+  const refusal = changeRefusal(order, { crypto, roster, peer, nowMs });
   if (refusal !== undefined) return refusal;
   if (!equalBytes(fromHex(order.callsDigest), calls)) return 'the order is for another change';
   return { nonce: order.nonce, untilMs: order.untilMs, term: 0 };

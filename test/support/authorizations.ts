@@ -2,8 +2,8 @@
 import { certificateQuorum } from '../../consensus/quorum.ts';
 import { decodeCertificate, encodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
-import { certificateProof, encodeLeave, orderProof } from '../../node/action/leave.ts';
-import { type SignedOrder, signOrder } from '../../node/action/signed-order.ts';
+import { certificateProof, changeProof, encodeAuthorization } from '../../node/action/authorization.ts';
+import { type SignedChange, signChange } from '../../node/action/signed-change.ts';
 import { type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import { certifiedBy } from '../../swarm/identity/admission.ts';
@@ -25,7 +25,7 @@ export interface CertificateOptions {
 }
 
 /** A swarm of `count` members, the machine among them, and three operators. */
-export class LeaveWorld {
+export class AuthorizationWorld {
   nowMs: number;
   readonly roster: Roster;
   readonly #root: Ed25519Crypto;
@@ -51,8 +51,8 @@ export class LeaveWorld {
     for (const [nth, one] of all.entries()) this.roster.offer(this.member(one, `m-${nth}`), nowMs);
   }
 
-  static async of(count: number, nowMs: number): Promise<LeaveWorld> {
-    return new LeaveWorld(await makePeer(), await makePeers(count), await makePeers(3), nowMs);
+  static async of(count: number, nowMs: number): Promise<AuthorizationWorld> {
+    return new AuthorizationWorld(await makePeer(), await makePeers(count), await makePeers(3), nowMs);
   }
 
   /** Its certificate, as it is admitted, or later renewed. */
@@ -126,15 +126,15 @@ export class LeaveWorld {
   /** @param roster what the agent shows: all that it knows, where it is honest */
   leave(certificate: Uint8Array, roster = this.roster): Uint8Array {
     const witnesses = decodeCertificate(certificate)?.witnesses;
-    return encodeLeave(
+    return encodeAuthorization(
       { roster, peer: this.self.self, tools: this.tools, nowMs: this.nowMs },
       certificateProof(certificate),
       witnesses,
     );
   }
 
-  async order(steps: readonly Step[], by = this.operators.slice(0, 2), more: Partial<SignedOrder> = {}): Promise<Uint8Array> {
-    let order: SignedOrder = {
+  async order(steps: readonly Step[], by = this.operators.slice(0, 2), more: Partial<SignedChange> = {}): Promise<Uint8Array> {
+    let order: SignedChange = {
       v: 1,
       swarm: this.roster.swarmId,
       node: 'm-0',
@@ -149,7 +149,10 @@ export class LeaveWorld {
       signatures: [],
       ...more,
     };
-    for (const one of by) order = await signOrder(order, one);
-    return encodeLeave({ roster: this.roster, peer: this.self.self, tools: this.tools, nowMs: this.nowMs }, orderProof(order));
+    for (const one of by) order = await signChange(order, one);
+    return encodeAuthorization(
+      { roster: this.roster, peer: this.self.self, tools: this.tools, nowMs: this.nowMs },
+      changeProof(order),
+    );
   }
 }

@@ -1,9 +1,9 @@
 // A change that operators sign, on the machine that it is for: what it is drafted from, what it is refused for, and that it is used once.
 import { describe, expect, it } from 'vitest';
-import { type SignedOrder, signOrder } from '../../node/action/signed-order.ts';
+import { type SignedChange, signChange } from '../../node/action/signed-change.ts';
 import type { Snapshot } from '../../node/action/tool.ts';
 import type { Executor } from '../../node/agent/executor.ts';
-import { OrderRefused, SignedOrders } from '../../node/agent/signed-orders.ts';
+import { ChangeRefused, SignedChanges } from '../../node/agent/signed-changes.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { SeededRandom } from '../../sim/random.ts';
@@ -59,19 +59,19 @@ function world() {
     crypto: self,
     store,
     clock: { wallMs: () => its.nowMs },
-    random: new SeededRandom(1, 'order'),
+    random: new SeededRandom(1, 'change'),
   } as unknown as Ports;
-  const orders = new SignedOrders(ports, { name: 'alpha', swarmId: SWARM, roster, executor });
-  const draft = () => orders.draft(CALLS, 'the disk is full', 3_600_000);
-  const signed = async (order: SignedOrder): Promise<SignedOrder> => signOrder(await signOrder(order, alice), bob);
-  return { orders, store, its, log, draft, signed };
+  const changes = new SignedChanges(ports, { name: 'alpha', swarmId: SWARM, roster, executor });
+  const draft = () => changes.draft(CALLS, 'the disk is full', 3_600_000);
+  const signed = async (change: SignedChange): Promise<SignedChange> => signChange(await signChange(change, alice), bob);
+  return { changes, store, its, log, draft, signed };
 }
 
-describe('an order', () => {
+describe('a change', () => {
   it('is drafted with what would change, how it is now, and until when it holds', async () => {
     const { draft, log } = world();
-    const order = await draft();
-    expect(order).toEqual({
+    const change = await draft();
+    expect(change).toEqual({
       v: 1,
       swarm: SWARM,
       node: 'alpha',
@@ -85,7 +85,7 @@ describe('an order', () => {
       untilMs: NOW_MS + 3_600_000,
       signatures: [],
     });
-    expect(order.nonce).not.toBe((await draft()).nonce);
+    expect(change.nonce).not.toBe((await draft()).nonce);
     expect(log.previews[0]).toEqual([CALLS, 'operators']);
   });
 
@@ -93,25 +93,25 @@ describe('an order', () => {
     [{ kind: 'refused', reason: 'maintenance' }, 'maintenance'],
     [{ kind: 'ask' }, 'it may not be done'],
   ])('is neither drafted nor carried out where it may not be done: %o', async (verdict, why) => {
-    const { orders, its, draft, signed } = world();
-    const order = await signed(await draft());
+    const { changes, its, draft, signed } = world();
+    const change = await signed(await draft());
     its.verdict = verdict;
-    await expect(draft()).rejects.toEqual(new OrderRefused(why));
-    await expect(orders.commit(order)).rejects.toEqual(new OrderRefused(why));
+    await expect(draft()).rejects.toEqual(new ChangeRefused(why));
+    await expect(changes.commit(change)).rejects.toEqual(new ChangeRefused(why));
   });
 
   it('is refused unsigned, for another machine, changed, or where what it is on has changed', async () => {
-    const { orders, its, store, draft, signed } = world();
-    const order = await signed(await draft());
-    await expect(orders.commit({ ...order, signatures: [] })).rejects.toThrow('2 operators must sign it, and 0 have');
-    await expect(orders.commit({ ...order, peer: 'other' })).rejects.toThrow('it is for alpha, not for this machine');
-    const other = await signed({ ...order, callsDigest: '00'.repeat(32) });
-    await expect(orders.commit(other)).rejects.toEqual(
-      new OrderRefused('it is for other arguments, or another version of the tool'),
+    const { changes, its, store, draft, signed } = world();
+    const change = await signed(await draft());
+    await expect(changes.commit({ ...change, signatures: [] })).rejects.toThrow('2 operators must sign it, and 0 have');
+    await expect(changes.commit({ ...change, peer: 'other' })).rejects.toThrow('it is for alpha, not for this machine');
+    const other = await signed({ ...change, callsDigest: '00'.repeat(32) });
+    await expect(changes.commit(other)).rejects.toEqual(
+      new ChangeRefused('it is for other arguments, or another version of the tool'),
     );
     its.before = [{ state: 'running', pid: 7, critical: 1 }];
-    await expect(orders.commit(order)).rejects.toEqual(
-      new OrderRefused('what it is on has changed since it was drafted: draft it again'),
+    await expect(changes.commit(change)).rejects.toEqual(
+      new ChangeRefused('what it is on has changed since it was drafted: draft it again'),
     );
     expect(store.content.size).toBe(0);
   });
@@ -119,29 +119,31 @@ describe('an order', () => {
 
 describe('what was used', () => {
   it('is remembered over restarts, and forgotten after three days', async () => {
-    const { orders, store, its } = world();
+    const { changes, store, its } = world();
     const usedAt = (ms: number): Uint8Array => encodeCbor(ms);
     store.content.set('order-used/old', usedAt(NOW_MS - 3 * DAY_MS - 1));
     store.content.set('order-used/kept', usedAt(NOW_MS - 3 * DAY_MS));
     its.nowMs = NOW_MS;
-    await orders.open();
+    await changes.open();
     expect([...store.content.keys()]).toEqual(['order-used/kept']);
     store.write = () => Promise.reject(new Error('written for nothing'));
-    await orders.open();
+    await changes.open();
     expect(decodeCbor(store.content.get('order-used/kept') ?? expect.fail())).toBe(NOW_MS - 3 * DAY_MS);
   });
 });
 
-describe('an order that two operators have signed', () => {
+describe('a change that two operators have signed', () => {
   it('is carried out once, on record before it is begun, while all is as it was', async () => {
-    const { orders, log, draft, signed } = world();
-    const order = await signed(await draft());
-    expect(await orders.commit(order)).toEqual({ kind: 'held', plan: 'act-1' });
+    const { changes, log, draft, signed } = world();
+    const change = await signed(await draft());
+    expect(await changes.commit(change)).toEqual({ kind: 'held', plan: 'act-1' });
     expect(log.performed).toEqual([
-      ['the disk is full; signed by alice and bob', 'operators', true, [`order-used/${order.nonce}`]],
+      ['the disk is full; signed by alice and bob', 'operators', true, [`order-used/${change.nonce}`]],
     ]);
     expect(log.unchanged).toBe('what it is on has changed since it was drafted: draft it again');
-    await expect(orders.commit(order)).rejects.toEqual(new OrderRefused('it was carried out already, or begun: draft it again'));
+    await expect(changes.commit(change)).rejects.toEqual(
+      new ChangeRefused('it was carried out already, or begun: draft it again'),
+    );
     expect(log.performed.length).toBe(1);
   });
 });

@@ -8,7 +8,7 @@ import { findPackage } from '../../node/adapters/package.ts';
 import type { Step } from '../../node/ports/actuator.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { buildSanitized, TestActuator } from '../support/actuator.ts';
-import { LeaveWorld } from '../support/leaves.ts';
+import { AuthorizationWorld } from '../support/authorizations.ts';
 
 const FIRE_MS = 60_000;
 const STOP: readonly Step[] = [{ do: ['service.stop', 'web'], undo: ['service.start', 'web'] }];
@@ -79,7 +79,7 @@ describe('what is certified', () => {
 
   it('is, with leave for just that, once, across a crash of the actuator', async () => {
     const { test, client } = await make();
-    const world = await LeaveWorld.of(8, Date.now());
+    const world = await AuthorizationWorld.of(8, Date.now());
     const leave = world.leave(world.certificate(STOP, { plan: 'inc-1-1' }));
     expect(await client.arm('inc-1-1', FIRE_MS, OTHER, leave)).toMatchObject({
       message: expect.stringContaining('its leave does not hold: the certificate is for other arguments'),
@@ -107,7 +107,7 @@ describe('what is certified', () => {
   });
 
   it('is not touched by leave of a swarm that an agent has made up, where the policy says whose leave counts', async () => {
-    const [world, madeUp] = [await LeaveWorld.of(8, Date.now()), await LeaveWorld.of(8, Date.now())];
+    const [world, madeUp] = [await AuthorizationWorld.of(8, Date.now()), await AuthorizationWorld.of(8, Date.now())];
     const { client } = await make(undefined, `${POLICY}swarm ${world.roster.swarmId}\n`);
     expect(await client.arm('plan-1', FIRE_MS, STOP, madeUp.leave(madeUp.certificate(STOP)))).toMatchObject({
       message: 'its leave does not hold: it is of another swarm than the actuator’s policy names',
@@ -116,7 +116,7 @@ describe('what is certified', () => {
   });
 
   it('stays untouched where nobody judges, where the judge cannot be run, and where it gives no answer', async () => {
-    const world = await LeaveWorld.of(8, Date.now());
+    const world = await AuthorizationWorld.of(8, Date.now());
     const leave = world.leave(world.certificate(STOP));
     const none = await make([]);
     expect(await none.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({

@@ -6,7 +6,7 @@ import type { Crypto } from '../../swarm/ports/crypto.ts';
 
 const DOMAIN = 'kalos/order/1';
 export const OPERATORS_NEEDED = 2;
-export const MAX_ORDER_MS = 86_400_000;
+export const MAX_CHANGE_MS = 86_400_000;
 const MAX_CALLS = 8;
 const MAX_SIGNATURES = 16;
 
@@ -15,7 +15,7 @@ const hex = z
   .max(1_000)
   .regex(/^([0-9a-f]{2})*$/);
 /** As it is in the file that goes from one operator to the other. */
-export const orderSchema = z.strictObject({
+export const signedChangeSchema = z.strictObject({
   v: z.literal(1),
   swarm: z.string().max(100),
   /** The machine: its name is for those who read it, its peer id is what counts. */
@@ -32,16 +32,16 @@ export const orderSchema = z.strictObject({
   untilMs: z.number().int().positive(),
   signatures: z.array(z.strictObject({ by: z.string().max(100), signature: hex })).max(MAX_SIGNATURES),
 });
-export type SignedOrder = z.infer<typeof orderSchema>;
+export type SignedChange = z.infer<typeof signedChangeSchema>;
 
 /** What an operator signs: all of the file but the signatures. */
-export const orderBytes = ({ signatures: _signatures, ...order }: SignedOrder): Uint8Array =>
+export const changeBytes = ({ signatures: _signatures, ...order }: SignedChange): Uint8Array =>
   encodeCbor([DOMAIN, JSON.stringify(Object.entries(order).sort(([a], [b]) => (a < b ? -1 : 1)))]);
 
 /** @throws where the key is none */
-export async function signOrder(order: SignedOrder, signer: Pick<Crypto, 'self' | 'sign'>): Promise<SignedOrder> {
+export async function signChange(order: SignedChange, signer: Pick<Crypto, 'self' | 'sign'>): Promise<SignedChange> {
   const others = order.signatures.filter(({ by }) => by !== signer.self);
-  return { ...order, signatures: [...others, { by: signer.self, signature: toHex(signer.sign(orderBytes(order))) }] };
+  return { ...order, signatures: [...others, { by: signer.self, signature: toHex(signer.sign(changeBytes(order))) }] };
 }
 
 /** Who judges an order, and when. */
@@ -54,19 +54,19 @@ interface Judging {
 }
 
 /** Why an order is not carried out, as far as the order itself tells: whether it was before, and what it is on, are others' to say. */
-export function orderRefusal(order: SignedOrder, judging: Judging): string | undefined {
+export function changeRefusal(order: SignedChange, judging: Judging): string | undefined {
   const { roster, peer, nowMs } = judging;
   if (order.swarm !== roster.swarmId || order.peer !== peer) return `it is for ${order.node}, not for this machine`;
   if (order.untilMs <= nowMs) return 'it has ended: draft it again';
-  if (order.untilMs > nowMs + 2 * MAX_ORDER_MS) return 'it would hold for too long';
+  if (order.untilMs > nowMs + 2 * MAX_CHANGE_MS) return 'it would hold for too long';
   const signers = signersOf(order, judging);
   if (signers.length >= OPERATORS_NEEDED) return undefined;
-  return `${OPERATORS_NEEDED} operators must sign it, and ${signers.length} ${signers.length === 1 ? 'has' : 'have'}: kalos order sign FILE --operator-key KEY`;
+  return `${OPERATORS_NEEDED} operators must sign it, and ${signers.length} ${signers.length === 1 ? 'has' : 'have'}: kalos change sign FILE --operator-key KEY`;
 }
 
 /** Operators of now whose signatures hold, by name, each once. */
-export function signersOf(order: SignedOrder, { crypto, roster, nowMs }: Omit<Judging, 'peer'>): string[] {
-  const bytes = orderBytes(order);
+export function signersOf(order: SignedChange, { crypto, roster, nowMs }: Omit<Judging, 'peer'>): string[] {
+  const bytes = changeBytes(order);
   const operators = roster.operators().filter(({ untilMs }) => untilMs > nowMs);
   const signed = order.signatures.flatMap(({ by, signature }) => {
     const operator = operators.find(({ subject }) => subject === by);

@@ -1,12 +1,12 @@
 // Leave as the actuator has it judged: by what is signed alone, for exactly the steps that it is about to arm, once.
 import { describe, expect, it } from 'vitest';
-import { judgeLeave, type LeaveAnswer } from '../../node/action/leave.ts';
+import { type AuthorizationAnswer, judgeAuthorization } from '../../node/action/authorization.ts';
 import { type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { Roster } from '../../swarm/identity/roster.ts';
 import { makeVerifier } from '../../swarm/libp2p/identity.ts';
+import { AuthorizationWorld } from '../support/authorizations.ts';
 import { makePeers } from '../support/crypto.ts';
-import { LeaveWorld } from '../support/leaves.ts';
 
 const NOW = 1_800_000_000_000;
 const RESTART: readonly Step[] = [
@@ -25,13 +25,14 @@ interface Asking {
 const judge = (
   leave: Uint8Array,
   { id = 'plan-1', steps = RESTART, memory = NOTHING, nowMs = NOW, pinned = true }: Asking = {},
-) => judgeLeave(makeVerifier(), { id, steps: decodeCbor(encodeCbor(steps.map(stepToWire))), leave, memory, nowMs, pinned });
-const reasonOf = (answer: LeaveAnswer): string | undefined => (answer.ok ? undefined : answer.reason);
-const memoryOf = (answer: LeaveAnswer): Uint8Array => (answer.ok ? answer.memory : expect.fail(answer.reason));
+) =>
+  judgeAuthorization(makeVerifier(), { id, steps: decodeCbor(encodeCbor(steps.map(stepToWire))), leave, memory, nowMs, pinned });
+const reasonOf = (answer: AuthorizationAnswer): string | undefined => (answer.ok ? undefined : answer.reason);
+const memoryOf = (answer: AuthorizationAnswer): Uint8Array => (answer.ok ? answer.memory : expect.fail(answer.reason));
 
 describe('a certificate', () => {
   it('of those that watch the machine, over these steps, holds: once', async () => {
-    const world = await LeaveWorld.of(9, NOW);
+    const world = await AuthorizationWorld.of(9, NOW);
     const leave = world.leave(world.certificate(RESTART));
     const first = judge(leave);
     expect(reasonOf(first)).toBeUndefined();
@@ -43,7 +44,7 @@ describe('a certificate', () => {
   });
 
   it('is for one change, these steps, this machine, this membership, and for a while', async () => {
-    const world = await LeaveWorld.of(9, NOW);
+    const world = await AuthorizationWorld.of(9, NOW);
     const certificate = world.certificate(RESTART);
     const leave = world.leave(certificate);
     const others: readonly Step[] = [{ do: ['service.stop', 'web'], undo: undefined }];
@@ -60,14 +61,14 @@ describe('a certificate', () => {
   });
 
   it('of an earlier term than was seen does not hold', async () => {
-    const world = await LeaveWorld.of(9, NOW);
+    const world = await AuthorizationWorld.of(9, NOW);
     const { memory } = { memory: memoryOf(judge(world.leave(world.certificate(RESTART)))) };
     const old = world.certificate(RESTART, { plan: 'plan-2', warrant: { term: 6 } });
     expect(reasonOf(judge(world.leave(old), { id: 'plan-2', memory }))).toBe('the certificate is of an earlier term');
   });
 
   it('of members that do not watch the machine, of strangers, of too few, or of one that lied for others does not hold', async () => {
-    const world = await LeaveWorld.of(24, NOW);
+    const world = await AuthorizationWorld.of(24, NOW);
     const watching = world.witnesses();
     const notDrawn = world.others.filter((one) => !watching.includes(one)).slice(-7);
     expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: notDrawn }))))).toBe(
@@ -90,7 +91,7 @@ describe('a certificate', () => {
   });
 
   it('holds by who was known to belong: members are not left out, nor those that were put out taken in, to choose who votes', async () => {
-    const world = await LeaveWorld.of(24, NOW);
+    const world = await AuthorizationWorld.of(24, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
     const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
     const fewer = new Roster(world.self, world.roster.swarmId);
@@ -111,7 +112,7 @@ describe('a certificate', () => {
   });
 
   it('holds by them though the agent waits until their certificates have ended, and shows others’ that were renewed', async () => {
-    const world = await LeaveWorld.of(24, NOW);
+    const world = await AuthorizationWorld.of(24, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
     const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
     world.nowMs = NOW + 30 * 3_600_000;
@@ -128,7 +129,7 @@ describe('a certificate', () => {
   });
 
   it('is shown with what it takes to judge it, and no more, in a swarm of any size', async () => {
-    const world = await LeaveWorld.of(200, NOW);
+    const world = await AuthorizationWorld.of(200, NOW);
     const leave = world.leave(world.certificate(RESTART));
     expect(leave.length).toBeLessThan(8_000);
     expect(memoryOf(judge(leave)).length).toBeLessThan(8_000);
@@ -137,7 +138,7 @@ describe('a certificate', () => {
 
 describe('an order', () => {
   it('that two operators have signed holds, once; that one has, or that was changed since, does not', async () => {
-    const world = await LeaveWorld.of(3, NOW);
+    const world = await AuthorizationWorld.of(3, NOW);
     const leave = await world.order(RESTART);
     const memory = memoryOf(judge(leave, { id: 'act-1' }));
     expect(reasonOf(judge(leave, { id: 'act-2', memory }))).toBe('it was used already');
@@ -158,7 +159,7 @@ describe('an order', () => {
 
 describe('a judge', () => {
   it('believes no genesis but that of the swarm, no other version, and no proof of another kind', async () => {
-    const [world, other] = [await LeaveWorld.of(9, NOW), await LeaveWorld.of(9, NOW)];
+    const [world, other] = [await AuthorizationWorld.of(9, NOW), await AuthorizationWorld.of(9, NOW)];
     const leave = decodeCbor(world.leave(world.certificate(RESTART))) as unknown[];
     const altered = (at: number, value: unknown): string | undefined => reasonOf(judge(encodeCbor(leave.with(at, value))));
     expect(altered(3, other.roster.genesis?.bytes)).toBe('its genesis is not that of its swarm');
@@ -171,11 +172,11 @@ describe('a judge', () => {
   });
 
   it('knows the swarm that the actuator’s policy names, and no other', async () => {
-    const world = await LeaveWorld.of(9, NOW);
+    const world = await AuthorizationWorld.of(9, NOW);
     const leave = world.leave(world.certificate(RESTART));
     const of = (ofSwarm: string): string | undefined =>
       reasonOf(
-        judgeLeave(makeVerifier(), {
+        judgeAuthorization(makeVerifier(), {
           id: 'plan-1',
           steps: decodeCbor(encodeCbor(RESTART.map(stepToWire))),
           leave,
@@ -193,16 +194,16 @@ describe('a judge', () => {
   });
 
   it('stays with the first machine and swarm where the actuator is the system’s, and not where it is the agent’s own', async () => {
-    const world = await LeaveWorld.of(9, NOW);
+    const world = await AuthorizationWorld.of(9, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
-    const other = await LeaveWorld.of(9, NOW);
+    const other = await AuthorizationWorld.of(9, NOW);
     const leave = other.leave(other.certificate(RESTART));
     expect(reasonOf(judge(leave, { memory }))).toMatch(/^it is for another machine or swarm than this one/);
     expect(reasonOf(judge(leave, { memory, pinned: false }))).toBeUndefined();
   });
 
   it('takes nothing for leave that is none, nor for memory', async () => {
-    const world = await LeaveWorld.of(9, NOW);
+    const world = await AuthorizationWorld.of(9, NOW);
     const leave = world.leave(world.certificate(RESTART));
     for (const bytes of [NOTHING, new Uint8Array([0xff]), leave.slice(0, -3), encodeCbor([1, 'x'])])
       expect(reasonOf(judge(bytes))).toBe('that is no leave');

@@ -1,8 +1,8 @@
 // The part of the local API about changes that cannot be taken back: drafted here, signed by two operators elsewhere, carried out here.
 import { z } from 'zod';
-import { MAX_ORDER_MS, orderSchema, type SignedOrder } from '../action/signed-order.ts';
+import { MAX_CHANGE_MS, type SignedChange, signedChangeSchema } from '../action/signed-change.ts';
 import type { Agent } from '../agent/agent.ts';
-import { OrderRefused } from '../agent/signed-orders.ts';
+import { ChangeRefused } from '../agent/signed-changes.ts';
 import { outcomeOf } from './outcome.ts';
 import { type Failure, failed, ok, post, type Reply, type Route } from './route.ts';
 
@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000;
 const draftSchema = z.strictObject({
   calls: z.array(z.record(z.string(), z.unknown())).min(1),
   reason: z.string().min(1).max(200),
-  forMs: z.number().int().min(60_000).max(MAX_ORDER_MS).default(HOUR_MS),
+  forMs: z.number().int().min(60_000).max(MAX_CHANGE_MS).default(HOUR_MS),
 });
 
 /** What is refused is said as such. */
@@ -18,34 +18,34 @@ async function orRefused<Done extends Reply>(work: () => Promise<Done>): Promise
   try {
     return await work();
   } catch (error) {
-    if (error instanceof OrderRefused) return failed(409, error.message);
+    if (error instanceof ChangeRefused) return failed(409, error.message);
     throw error;
   }
 }
 
-const signedOrder = orderSchema.meta({ id: 'SignedOrder' });
+const signedChange = signedChangeSchema.meta({ id: 'SignedChange' });
 const performedAnswer = z.strictObject({
   plan: z.string().describe('Its id'),
   result: z.string().describe('confirmed, undone or failed; or the guard’s verdict where nothing was done'),
   detail: z.string(),
 });
 
-export const SIGNED_ORDER_ROUTES: readonly Route[] = [
+export const SIGNED_CHANGE_ROUTES: readonly Route[] = [
   post(
-    '/v1/orders/draft',
-    'What two operators are to sign',
+    '/v1/changes/draft',
+    'Drafts a change that two operators must sign',
     draftSchema,
-    { tag: 'actions', answer: signedOrder, failures: [409] },
-    (agent: Agent, { calls, reason, forMs }) => orRefused(async () => ok(await agent.orders.draft(calls, reason, forMs))),
+    { tag: 'actions', answer: signedChange, failures: [409] },
+    (agent: Agent, { calls, reason, forMs }) => orRefused(async () => ok(await agent.signedChanges.draft(calls, reason, forMs))),
   ),
   post(
-    '/v1/orders/commit',
-    'Carries out what two operators have signed',
-    signedOrder,
+    '/v1/changes/commit',
+    'Carries out a change that two operators have signed',
+    signedChange,
     { tag: 'actions', answer: performedAnswer, failures: [409] },
-    (agent: Agent, order: SignedOrder) =>
+    (agent: Agent, change: SignedChange) =>
       orRefused(async () => {
-        const performed = await agent.orders.commit(order);
+        const performed = await agent.signedChanges.commit(change);
         return ok({ plan: performed.plan, ...outcomeOf(performed) });
       }),
   ),

@@ -6,15 +6,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kalos, type RealAgent, RealSwarm } from '../support/agents.ts';
 
 const swarm = new RealSwarm();
-const work = mkdtempSync(join(tmpdir(), 'kalos-order-'));
+const work = mkdtempSync(join(tmpdir(), 'kalos-change-'));
 /** Outside of what can be made again by its name, such as /tmp. */
 const photos = mkdtempSync(join(homedir(), 'kalos-photos-'));
-const file = join(work, 'order.json');
+const file = join(work, 'change.json');
 let agent: RealAgent;
 
-const order = (...args: string[]) => kalos('order', ...args);
+const change = (...args: string[]) => kalos('change', ...args);
 const draft = (...more: string[]) =>
-  order(
+  change(
     'draft',
     'fs.clean',
     `directory=${photos}`,
@@ -26,8 +26,8 @@ const draft = (...more: string[]) =>
     agent.directory,
     ...more,
   );
-const sign = (name: string, of = file) => order('sign', of, '--operator-key', join(work, `${name}.key`));
-const commit = (of = file) => order('commit', of, '--dir', agent.directory);
+const sign = (name: string, of = file) => change('sign', of, '--operator-key', join(work, `${name}.key`));
+const commit = (of = file) => change('commit', of, '--dir', agent.directory);
 const put = (...names: string[]): void => {
   for (const name of names) writeFileSync(join(photos, name), name);
 };
@@ -68,7 +68,7 @@ describe('a change that cannot be taken back', () => {
       '--dir',
       agent.directory,
     );
-    expect([code, stdout]).toEqual([5, expect.stringContaining('it takes two operators (kalos order draft)')]);
+    expect([code, stdout]).toEqual([5, expect.stringContaining('it takes two operators (kalos change draft)')]);
     expect(existsSync(join(photos, 'a.raw'))).toBe(true);
   });
 
@@ -79,7 +79,7 @@ describe('a change that cannot be taken back', () => {
     expect(await sign('alice')).toMatchObject({ code: 0 });
     expect(await sign('alice')).toMatchObject({ code: 0 }); // twice is once
     expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('2 operators must sign it, and 1 has') });
-    expect(await sign('bob')).toMatchObject({ code: 0, stdout: expect.stringContaining('kalos order commit') });
+    expect(await sign('bob')).toMatchObject({ code: 0, stdout: expect.stringContaining('kalos change commit') });
     expect(await commit()).toMatchObject({ code: 0, stdout: expect.stringContaining('confirmed') });
     expect([existsSync(join(photos, 'a.raw')), existsSync(join(photos, 'keep.jpg'))]).toEqual([false, true]);
     put('a.raw');
@@ -112,6 +112,6 @@ describe('a change that cannot be taken back', () => {
     expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('2 operators must sign it, and 1 has') });
     expect(existsSync(join(photos, 'b.raw'))).toBe(true);
     writeFileSync(bent, '{}');
-    expect(await commit(bent)).toMatchObject({ code: 2, stderr: expect.stringContaining('is no order') });
+    expect(await commit(bent)).toMatchObject({ code: 2, stderr: expect.stringContaining('is not a change') });
   });
 });

@@ -4,16 +4,24 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { makeVerifier } from '../../swarm/libp2p/identity.ts';
-import { judgeLeave } from '../action/leave.ts';
+import { judgeAuthorization } from '../action/authorization.ts';
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const questionSchema = z.tuple([z.string(), z.unknown(), bytes, z.string(), bytes, z.number()]);
 const HOLDS = 0;
 const DOES_NOT_HOLD = 1;
 
-export async function checkLeave(): Promise<number> {
+export async function checkAuthorization(): Promise<number> {
   const [id, steps, leave, ofSwarm, memory, owned] = questionSchema.parse(decodeCbor(new Uint8Array(readFileSync(0))));
-  const answer = judgeLeave(makeVerifier(), { id, steps, leave, ofSwarm, memory, nowMs: Date.now(), pinned: owned === 0 });
+  const answer = judgeAuthorization(makeVerifier(), {
+    id,
+    steps,
+    leave,
+    ofSwarm,
+    memory,
+    nowMs: Date.now(),
+    pinned: owned === 0,
+  });
   await new Promise((resolve) => process.stdout.write(answer.ok ? answer.memory : answer.reason, resolve));
   return answer.ok ? HOLDS : DOES_NOT_HOLD;
 }

@@ -6,9 +6,6 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { liftBudget, listBudgets, setBudget } from '../../node/cli/budgets.ts';
 import { withdrawBundle } from '../../node/cli/bundle.ts';
 import { reloadConfig } from '../../node/cli/config.ts';
-import { EXIT } from '../../node/cli/exit-codes.ts';
-import { give, list, revoke } from '../../node/cli/grants.ts';
-import { agentLog } from '../../node/cli/log.ts';
 import {
   drain,
   failOver,
@@ -20,7 +17,10 @@ import {
   pause,
   undrain,
   wake,
-} from '../../node/cli/order.ts';
+} from '../../node/cli/decisions.ts';
+import { EXIT } from '../../node/cli/exit-codes.ts';
+import { give, list, revoke } from '../../node/cli/grants.ts';
+import { agentLog } from '../../node/cli/log.ts';
 import { when } from '../../node/cli/times.ts';
 import { pushRelease, showUpgrade, withdrawRelease } from '../../node/cli/upgrade.ts';
 import { createApiToken, listApiTokens, revokeApiToken } from '../../node/cli/watch.ts';

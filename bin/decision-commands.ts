@@ -9,7 +9,7 @@ import { LOG_LEVELS } from '../node/log-levels.ts';
 import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 import { rootKey } from './swarm-commands.ts';
 
-const load = () => import('../node/cli/order.ts');
+const load = () => import('../node/cli/decisions.ts');
 const MAX_SHOWN = 256;
 const MAX_LINES = 10_000;
 const MAX_GRANT_MS = 30 * DAY_MS;
@@ -30,7 +30,7 @@ const read = () =>
     .default('local');
 const why = (): Option => new Option('--reason <text>', 'why, for the others and the log').default('by hand');
 
-export function addOrderCommands(program: Command): void {
+export function addDecisionCommands(program: Command): void {
   const nova = program.command('nova').description('the coordinator, and the committee that it leads');
   nova
     .command('status', { isDefault: true })
