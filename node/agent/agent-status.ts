@@ -1,5 +1,5 @@
 // An agent's report on itself: for the command line, the page, and the API over HTTP.
-import type { MemberState } from '../../swarm/membership/membership.ts';
+import type { MemberState } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Mode } from '../action/guard.ts';
 import type { Silence } from '../action/silences.ts';

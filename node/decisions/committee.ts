@@ -13,7 +13,7 @@ import { NONE, type NodeId } from '../../consensus/raft/types.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';

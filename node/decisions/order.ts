@@ -2,7 +2,7 @@
 import { type Vitals, zoneOf } from '../../consensus/committee/fitness.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import type { Ports } from '../ports/ports.ts';

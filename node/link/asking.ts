@@ -1,6 +1,6 @@
 // Requests to other members. A member that is known to be down is not asked. If an answer is slow the member is probed meanwhile, so that
 // one that hangs is given up after two probes, whose time-outs follow the round trips, and one that works for long is waited for.
-import type { Member, MemberState } from '../../swarm/membership/membership.ts';
+import type { Member, MemberState } from '../../swarm/membership/member-table.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import { type PeerId, type Transport, TransportError } from '../../swarm/ports/transport.ts';
 import { Allowance } from '../../swarm/query/allowance.ts';

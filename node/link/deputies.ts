@@ -6,7 +6,7 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
 import type { Role } from '../../swarm/identity/record.ts';
 import { MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';

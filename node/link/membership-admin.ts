@@ -14,7 +14,7 @@ import {
 } from '../../swarm/identity/record.ts';
 import { encodeToken, MAX_TOKEN_ADDRESSES } from '../../swarm/identity/token.ts';
 import type { IssuedToken } from '../../swarm/identity/token-ledger.ts';
-import type { MemberState } from '../../swarm/membership/membership.ts';
+import type { MemberState } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';

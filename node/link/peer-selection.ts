@@ -1,5 +1,6 @@
 // Whom a member has to do with, drawn from who is there: those that watch it, and those that it keeps connections with.
-import type { MemberState, Membership } from '../../swarm/membership/membership.ts';
+import type { MemberState } from '../../swarm/membership/member-table.ts';
+import type { Membership } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -36,14 +37,14 @@ interface Drawn {
 
 export class PeerSelection {
   readonly #self: PeerId;
-  readonly #membership: Membership;
+  readonly #membership: Pick<Membership, 'members' | 'detector'>;
   readonly #liars: () => ReadonlySet<PeerId>;
   /** For the membership of that version. */
   #witnesses: Drawn = { version: -1, liars: new Set(), peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
 
   /** @param liars who is asked for no votes */
-  constructor(self: PeerId, membership: Membership, liars: () => ReadonlySet<PeerId>) {
+  constructor(self: PeerId, membership: Pick<Membership, 'members' | 'detector'>, liars: () => ReadonlySet<PeerId>) {
     this.#self = self;
     this.#membership = membership;
     this.#liars = liars;
@@ -51,12 +52,12 @@ export class PeerSelection {
 
   #honest(): PeerId[] {
     const liars = this.#liars();
-    return this.#membership.alive().filter((peer) => peer === this.#self || !liars.has(peer));
+    return this.#membership.members.alive().filter((peer) => peer === this.#self || !liars.has(peer));
   }
 
   /** Those that vote on what this agent says of itself. */
   witnesses(): PeerId[] {
-    const { version } = this.#membership;
+    const { version } = this.#membership.members;
     const liars = this.#liars();
     if (this.#witnesses.version !== version || this.#witnesses.liars !== liars)
       this.#witnesses = { version, liars, peers: observersOf(this.#self, this.#honest()) };
@@ -70,17 +71,18 @@ export class PeerSelection {
 
   /** Of those whom this agent watches. */
   slowestRttMs(): number {
-    return Math.max(0, ...[...this.#membership.subjects].map((peer) => this.#membership.watchOf(peer)?.rttMs ?? 0));
+    const { detector } = this.#membership;
+    return Math.max(0, ...[...detector.subjects].map((peer) => detector.measured(peer)?.rttMs ?? 0));
   }
 
   /** What is known of those whom this agent watches. */
   watching(clocks: ClockOffsets, clock: Pick<Clock, 'monotonicMs'>): Watching {
-    const membership = this.#membership;
+    const { members, detector } = this.#membership;
     return {
-      subjects: () => [...membership.subjects].filter((peer) => PRESENT.has(membership.get(peer)?.state ?? 'left')),
+      subjects: () => [...detector.subjects].filter((peer) => PRESENT.has(members.get(peer)?.state ?? 'left')),
       witnessesOf: (peer) => this.#witnessesOf(peer),
       measured: (peer) => {
-        const { rttMs, losses } = membership.watchOf(peer) ?? {};
+        const { rttMs, losses } = detector.measured(peer) ?? {};
         const { probes = 0, share = 0 } = losses ?? {};
         return { rttMs, probes, lostShare: share, offsetMs: clocks.aheadMs(peer, clock.monotonicMs()) };
       },
@@ -89,9 +91,9 @@ export class PeerSelection {
 
   /** One's observers and whom one observes, and a few others. */
   near(others: () => readonly PeerId[]): PeerId[] {
-    const { version } = this.#membership;
+    const { version } = this.#membership.members;
     if (this.#neighbours.version !== version)
       this.#neighbours = { version, peers: drawnBy('neighbour', this.#self, others(), NEIGHBOURS) };
-    return [...this.witnesses(), ...this.#membership.subjects, ...this.#neighbours.peers];
+    return [...this.witnesses(), ...this.#membership.detector.subjects, ...this.#neighbours.peers];
   }
 }

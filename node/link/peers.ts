@@ -1,8 +1,8 @@
 // Where members are, and the connections to them: addresses that outlive a restart, dials, and what came of each.
 
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
+import { MAX_MEMBERS } from '../../swarm/membership/member-table.ts';
 import type { DialOutcome } from '../../swarm/membership/membership.ts';
-import { MAX_MEMBERS } from '../../swarm/membership/membership.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';
 import { type PeerId, TransportError } from '../../swarm/ports/transport.ts';

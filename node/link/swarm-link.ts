@@ -104,8 +104,8 @@ export class SwarmLink {
     this.#selection = new PeerSelection(ports.transport.self, this.#membership, () => this.order.decisions.quarantined());
     this.#asking = new Asking(ports.transport, ports.clock, {
       isSparse: () => this.#isSparse,
-      member: (peer) => this.#membership.get(peer),
-      isSilent: (peer) => this.#membership.isSilent(peer),
+      member: (peer) => this.#membership.members.get(peer),
+      isSilent: (peer) => this.#membership.detector.isSilent(peer),
       dial: (peer) => this.#peers.dial(peer),
       doubt: (peer) => this.#members.post({ kind: 'doubted', peer }),
     });
@@ -131,8 +131,8 @@ export class SwarmLink {
       request: (to, name, body, withinMs) => this.#asking.one(to, this.#names.protocol(name), body, withinMs),
       members: () => this.members,
       statusOf: (peer) => this.statuses.get(peer)?.status,
-      stateOf: (peer) => this.#membership.get(peer)?.state,
-      rttMs: (peer) => this.#membership.watchOf(peer)?.rttMs,
+      stateOf: (peer) => this.#membership.members.get(peer)?.state,
+      rttMs: (peer) => this.#membership.detector.measured(peer)?.rttMs,
       recovery: () => roster.recovery,
       nameOf: (peer) => this.nameOf(peer),
       log: events.log,
@@ -154,7 +154,7 @@ export class SwarmLink {
       log: this.#events.log,
       learned: (record, own) => this.#learned(record, own),
       issuerWithinReach: () => this.#issuerWithinReach(),
-      isAlive: (peer) => this.#membership.get(peer)?.state === 'alive',
+      isAlive: (peer) => this.#membership.members.get(peer)?.state === 'alive',
       forwardToken: (maker, id, secret, by) => this.#deputies.forward(maker, id, secret, by),
       tokensChanged: () => this.#deputies.changed(),
       askInstance: (peer, bytes) => ports.transport.request(peer, this.#names.protocol('twin'), bytes, INSTANCE_WITHIN_MS),
@@ -183,17 +183,17 @@ export class SwarmLink {
   }
 
   get members() {
-    return this.#membership.members();
+    return this.#membership.members.present();
   }
 
   /** The members, those that left too. */
   everyMember() {
-    return this.#membership.all();
+    return this.#membership.members.all();
   }
 
   /** Who of its observers cannot reach a member. */
   accusersOf(peer: PeerId): PeerId[] {
-    return this.#membership.accusersOf(peer).map(({ observer }) => observer);
+    return [...(this.#membership.reports.accusersOf(peer) ?? [])];
   }
 
   get swarmId(): string {
@@ -211,7 +211,7 @@ export class SwarmLink {
   }
 
   get alive(): PeerId[] {
-    return this.#membership.alive();
+    return this.#membership.members.alive();
   }
 
   /** @throws JoinRefused where it is no member and cannot become one. */
@@ -281,7 +281,7 @@ export class SwarmLink {
   #send(to: PeerId, name: 'vote' | (typeof ORDER_MESSAGES)[number], bytes: Uint8Array): void {
     const { transport } = this.#ports;
     const protocol = this.#names.protocol(name);
-    if (!this.#isSparse || this.#membership.get(to)?.connected === true) return transport.send(to, protocol, bytes);
+    if (!this.#isSparse || this.#membership.members.get(to)?.connected === true) return transport.send(to, protocol, bytes);
     this.#peers.dial(to).then(
       () => transport.send(to, protocol, bytes),
       () => undefined, // out of reach: messages may be lost
@@ -328,7 +328,7 @@ export class SwarmLink {
 
   /** Nothing of it counts from here on, and it is not talked to. */
   #removed(peer: PeerId, reason: string): void {
-    if (this.#membership.get(peer) === undefined) return this.#ports.transport.disconnect(peer);
+    if (this.#membership.members.get(peer) === undefined) return this.#ports.transport.disconnect(peer);
     this.#events.log('info', `${this.nameOf(peer)} is no member any more${reason === '' ? '' : `: ${reason}`}`);
     if (peer === this.self) return;
     this.statuses.forget(peer);
@@ -343,7 +343,7 @@ export class SwarmLink {
     const nowMs = this.time.wallMs();
     return roster
       .issuers()
-      .some(({ subject }) => roster.isIssuer(subject, nowMs) && this.#membership.get(subject)?.state === 'alive');
+      .some(({ subject }) => roster.isIssuer(subject, nowMs) && this.#membership.members.get(subject)?.state === 'alive');
   }
 
   // What arrives
@@ -387,7 +387,7 @@ export class SwarmLink {
     }
     if (!this.#greeted.has(origin)) {
       this.#greeted.add(origin);
-      if (this.#membership.get(origin)?.state === 'alive') this.#events.log('info', `${this.nameOf(origin)} is alive`);
+      if (this.#membership.members.get(origin)?.state === 'alive') this.#events.log('info', `${this.nameOf(origin)} is alive`);
     }
     if (status.address !== '') this.#peers.remember(origin, status.address);
     this.order.heard(origin, status);
@@ -481,12 +481,12 @@ export class SwarmLink {
 
   #isComplete(): boolean {
     const sinceMs = this.#ports.clock.monotonicMs() - JOINS_WITHIN_MS;
-    if (this.#membership.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs)) return false;
+    if (this.#membership.members.all().some((member) => member.state === 'joining' && member.sinceMs > sinceMs)) return false;
     const oldMs = this.#ports.clock.monotonicMs() - this.#freshMs;
     const late = this.statuses
       .entries()
-      .filter(({ origin, heardMs }) => heardMs < oldMs && this.#membership.get(origin)?.state === 'alive');
-    return late.length <= this.#membership.size * MISSED_SHARE;
+      .filter(({ origin, heardMs }) => heardMs < oldMs && this.#membership.members.get(origin)?.state === 'alive');
+    return late.length <= this.#membership.members.size * MISSED_SHARE;
   }
 
   #pulled({ records, envelopes }: Lacking, askedMs: number): { news: number; missed: number } {
@@ -506,7 +506,7 @@ export class SwarmLink {
       this.#heardOf(offer, clock.monotonicMs() - askedMs + ageMs);
       if (ageMs > PUSH_LATE_MS) missed++;
     }
-    if (missed > this.#membership.size * MISSED_SHARE) this.#repair.often();
+    if (missed > this.#membership.members.size * MISSED_SHARE) this.#repair.often();
     return { news, missed };
   }
 
@@ -519,12 +519,12 @@ export class SwarmLink {
 
   /** A status of a running peer is no older than this. */
   get #freshMs(): number {
-    return statusAgeMs(this.#membership.size) + STATUS_LATE_MS;
+    return statusAgeMs(this.#membership.members.size) + STATUS_LATE_MS;
   }
 
   /** Too many for everybody to be connected with everybody. */
   get #isSparse(): boolean {
-    return this.#membership.size > FULL_MESH;
+    return this.#membership.members.size > FULL_MESH;
   }
 
   /** Whom to be connected with: all; or one's observers and whom one observes, a few others, and, as one of the committee, the rest of it. */
@@ -568,7 +568,7 @@ export class SwarmLink {
 
   /** Publishes the agent's status where it changed enough to matter, or grew old. */
   publish(status: Status): void {
-    const how = this.#pacing.due(status, this.#membership.size, this.#ports.clock.monotonicMs());
+    const how = this.#pacing.due(status, this.#membership.members.size, this.#ports.clock.monotonicMs());
     if (how !== undefined) this.#seal('status', encodeStatus(status), how === 'urgent');
   }
 

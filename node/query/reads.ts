@@ -10,7 +10,7 @@ import type { Decided } from '../../consensus/decisions/state.ts';
 import type { NodeId } from '../../consensus/raft/types.ts';
 import type { Vote } from '../../consensus/vote/claim.ts';
 import type { MemberCertificate } from '../../swarm/identity/record.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { FanOutOptions, Missing } from '../../swarm/query/fan-out.ts';
 import type { StatusEntry } from '../../swarm/state/status-table.ts';

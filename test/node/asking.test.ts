@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Asking } from '../../node/link/asking.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import { AT_ONCE } from '../../swarm/query/allowance.ts';
 import { pass } from '../support/virtual.ts';
 

@@ -11,7 +11,7 @@ import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { pass } from '../support/virtual.ts';
 

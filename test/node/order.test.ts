@@ -12,7 +12,7 @@ import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Status } from '../../swarm/state/status.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';

@@ -1,7 +1,8 @@
 // Whom a member has to do with: who watches it and votes for it, without those that lied, and whom it keeps connections with.
 import { describe, expect, it } from 'vitest';
 import { PeerSelection } from '../../node/link/peer-selection.ts';
-import type { Member, Membership } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
+import type { Membership } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 
@@ -15,15 +16,19 @@ function world(given: { subjects?: string[]; states?: Record<string, Member['sta
     p3: {},
   };
   const membership = {
-    get version() {
-      return its.version;
+    members: {
+      get version() {
+        return its.version;
+      },
+      alive: () => its.alive,
+      get: (peer: string) => {
+        const state = given.states?.[peer] ?? 'alive';
+        return peer === 'p4' ? undefined : { state };
+      },
     },
-    alive: () => its.alive,
-    subjects: new Set(given.subjects ?? ['p1', 'p2', 'p3', 'p4']),
-    watchOf: (peer: string) => watched[peer],
-    get: (peer: string) => {
-      const state = given.states?.[peer] ?? 'alive';
-      return peer === 'p4' ? undefined : { state };
+    detector: {
+      subjects: new Set(given.subjects ?? ['p1', 'p2', 'p3', 'p4']),
+      measured: (peer: string) => watched[peer],
     },
   } as unknown as Membership;
   return { its, circles: new PeerSelection('self', membership, () => its.liars) };

@@ -10,7 +10,7 @@ import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
-import type { Member } from '../../swarm/membership/membership.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import { PlainStore } from './store.ts';
 
 export const CALM: Vitals = { lagMs: 5, diskMs: 5, domain: '' };

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silenceMs } from '../../swarm/membership/ages.ts';
 import { cutParameters } from '../../swarm/membership/cut-table.ts';
-import { Membership, type MembershipInput, REDIAL_GRACE_MS } from '../../swarm/membership/membership.ts';
+import { LONG_ALERT_MS } from '../../swarm/membership/damped-alert.ts';
+import { REDIAL_GRACE_MS } from '../../swarm/membership/liveness.ts';
+import { Membership, type MembershipInput } from '../../swarm/membership/membership.ts';
 import { MAX_OBSERVERS, observedBy, observersOf } from '../../swarm/membership/observers.ts';
 import { decodeProbe, encodeProbe } from '../../swarm/membership/probe.ts';
 import { type AlertKind, decodeReport, encodeReport } from '../../swarm/membership/report.ts';
-import { LONG_ALERT_MS, PROBE_EVERY_MS } from '../../swarm/membership/watch.ts';
+import { PROBE_EVERY_MS } from '../../swarm/membership/watch.ts';
 import { at } from '../support/clock.ts';
 import { makePeers } from '../support/crypto.ts';
 
@@ -65,7 +67,7 @@ class Bench {
   }
 
   state(peer: string): string | undefined {
-    return this.core.get(peer)?.state;
+    return this.core.members.get(peer)?.state;
   }
 
   /** Each of them says one more that it cannot reach. */
@@ -88,7 +90,7 @@ describe('what an agent sees itself', () => {
   it('starts with itself alive and remembered peers unreachable', () => {
     const core = new Membership('self');
     core.step({ kind: 'start', members: ['old'] }, at(0));
-    expect(core.members().map(({ peer, state }) => [peer, state])).toEqual([
+    expect(core.members.present().map(({ peer, state }) => [peer, state])).toEqual([
       ['self', 'alive'],
       ['old', 'unreachable'],
     ]);
@@ -124,7 +126,7 @@ describe('what an agent sees itself', () => {
 
   it('doubts who was silent for long though nobody says anything, and takes it back when it speaks', () => {
     const world = bench(20);
-    const [stranger = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    const [stranger = ''] = peersOf(20).filter((peer) => !world.core.detector.subjects.has(peer));
     for (let waited = 0; waited <= silenceMs(21) + 1_000; waited += 1_000) {
       world.pass(1_000);
       for (const peer of peersOf(20)) if (peer !== stranger) world.post({ kind: 'heard', peer });
@@ -146,7 +148,7 @@ describe('what an agent sees itself', () => {
 
   it('believes no sign of life of before a loss, of one that it does not watch either', () => {
     const world = bench(20);
-    const [stranger = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    const [stranger = ''] = peersOf(20).filter((peer) => !world.core.detector.subjects.has(peer));
     world.post({ kind: 'disconnected', peer: stranger });
     world.post({ kind: 'dialed', peer: stranger, outcome: 'refused' });
     expect(world.state(stranger)).toBe('unreachable');
@@ -161,7 +163,7 @@ describe('what an agent sees itself', () => {
     const world = bench(3);
     world.post({ kind: 'left', peer: 'peer-0' });
     world.post({ kind: 'heard', peer: 'peer-0' });
-    expect(world.core.members().map(({ peer }) => peer)).not.toContain('peer-0');
+    expect(world.core.members.present().map(({ peer }) => peer)).not.toContain('peer-0');
     world.post({ kind: 'spoke', peer: 'peer-0', ageMs: 0 });
     expect(world.state('peer-0')).toBe('alive');
   });
@@ -170,7 +172,7 @@ describe('what an agent sees itself', () => {
     const world = bench(2);
     for (const kind of ['connected', 'heard', 'disconnected', 'left'] as const) world.post({ kind, peer: 'stranger' });
     world.post({ kind: 'report', peer: 'stranger', alerts: new Map([['peer-0', 'silent']]) });
-    expect([world.state('stranger'), world.core.accusersOf('peer-0')]).toEqual([undefined, []]);
+    expect([world.state('stranger'), world.core.reports.accusersOf('peer-0')]).toEqual([undefined, undefined]);
     world.post({ kind: 'removed', peer: 'peer-0' });
     expect(world.state('peer-0')).toBeUndefined();
   });
@@ -192,7 +194,7 @@ describe('an observer', () => {
 
   it('reports who does not answer twice, and takes it back after some answers', () => {
     const world = bench(9);
-    const [quiet = ''] = world.core.subjects;
+    const [quiet = ''] = world.core.detector.subjects;
     world.pass(PROBE_EVERY_MS + 2_500, (peer) => peer !== quiet);
     expect(world.reports.at(-1)).toEqual([[quiet, 'silent']]);
     world.pass(3_000);
@@ -202,7 +204,7 @@ describe('an observer', () => {
 
   it('looks at once when another observer says something', () => {
     const world = bench(9);
-    const [subject = ''] = world.core.subjects;
+    const [subject = ''] = world.core.detector.subjects;
     world.pass(PROBE_EVERY_MS);
     const pings = () => world.sent.filter(({ to }) => to === subject).length;
     const before = pings();
@@ -213,8 +215,8 @@ describe('an observer', () => {
 
   it('takes no probe that is overdue for a stall of its own, and lets a sign of life undo a loss at once', () => {
     const world = bench(9);
-    const [deaf = ''] = world.core.subjects;
-    const other = peersOf(9).find((peer) => !world.core.subjects.has(peer) && peer !== deaf) ?? '';
+    const [deaf = ''] = world.core.detector.subjects;
+    const other = peersOf(9).find((peer) => !world.core.detector.subjects.has(peer) && peer !== deaf) ?? '';
     // It is gone for a minute, and comes back; meanwhile another goes.
     world.post({ kind: 'disconnected', peer: deaf });
     world.post({ kind: 'dialed', peer: deaf, outcome: 'refused' });
@@ -241,7 +243,7 @@ describe('an observer', () => {
 
   it('takes its word back more slowly the more often it had to', () => {
     const world = bench(9);
-    const [flapping = ''] = world.core.subjects;
+    const [flapping = ''] = world.core.detector.subjects;
     const trustedAfterMs: number[] = [];
     for (let i = 0; i < 5; i++) {
       while (world.reports.at(-1)?.length !== 1) world.pass(100, (peer) => peer !== flapping);
@@ -259,7 +261,7 @@ describe('verdicts', () => {
 
   it('need L observers for unreachable, and H that agree for a while for down', () => {
     const world = bench(20);
-    const [subject = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    const [subject = ''] = peersOf(20).filter((peer) => !world.core.detector.subjects.has(peer));
     const observers = observersOf(subject, all(20));
     const { l, h } = cutParameters(21);
     world.reported(observers.slice(0, l - 1), subject);
@@ -279,14 +281,14 @@ describe('verdicts', () => {
 
   it('come at once where the machine refuses connections', () => {
     const world = bench(20);
-    const [subject = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    const [subject = ''] = peersOf(20).filter((peer) => !world.core.detector.subjects.has(peer));
     world.reported(observersOf(subject, all(20)).slice(0, cutParameters(21).h), subject, 'refused');
     expect(world.state(subject)).toBe('down');
   });
 
   it('count distinct observers of the subject, and nobody else', () => {
     const world = bench(20);
-    const [subject = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    const [subject = ''] = peersOf(20).filter((peer) => !world.core.detector.subjects.has(peer));
     const observers = observersOf(subject, all(20));
     const others = peersOf(20).filter((peer) => peer !== subject && !observers.includes(peer));
     world.reported(others, subject, 'refused');
@@ -296,7 +298,7 @@ describe('verdicts', () => {
 
   it('count observers that are gone themselves as if they had spoken: a lost rack does not silence its own verdict', () => {
     const world = bench(20);
-    const [subject = ''] = peersOf(20).filter((peer) => !world.core.subjects.has(peer));
+    const [subject = ''] = peersOf(20).filter((peer) => !world.core.detector.subjects.has(peer));
     const observers = observersOf(subject, all(20)).filter((peer) => peer !== 'self');
     const [witness = '', second = '', ...gone] = observers;
     const lose = (peer: string): void => {
@@ -312,7 +314,8 @@ describe('verdicts', () => {
     world.pass(25_000, (peer) => !gone.includes(peer) && peer !== subject);
     expect(world.state(subject)).toBe('down');
     // Of another all observers are gone but one: its word is all that there is.
-    const other = peersOf(20).find((peer) => peer !== subject && !gone.includes(peer) && !world.core.subjects.has(peer)) ?? '';
+    const other =
+      peersOf(20).find((peer) => peer !== subject && !gone.includes(peer) && !world.core.detector.subjects.has(peer)) ?? '';
     const [last = '', ...rest] = observersOf(other, all(20)).filter((peer) => peer !== 'self' && !gone.includes(peer));
     for (const peer of rest) lose(peer);
     world.reported([last], other);
@@ -355,7 +358,7 @@ describe('verdicts', () => {
   it('cut those together that go together', () => {
     const world = bench(30);
     const gone = peersOf(30)
-      .filter((peer) => !world.core.subjects.has(peer))
+      .filter((peer) => !world.core.detector.subjects.has(peer))
       .slice(0, 4);
     world.changes.length = 0;
     gone.forEach((subject, turn) => {
@@ -381,7 +384,7 @@ describe('verdicts', () => {
         }),
         (said) => {
           const world = bench(20);
-          const [subject = ''] = everybody.filter((peer) => !world.core.subjects.has(peer));
+          const [subject = ''] = everybody.filter((peer) => !world.core.detector.subjects.has(peer));
           const liars = observersOf(subject, all(20))
             .filter((peer) => peer !== 'self')
             .slice(0, 2);

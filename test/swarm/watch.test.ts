@@ -34,21 +34,21 @@ class Probed {
 describe('a watch', () => {
   it('measures round trips as TCP does, and forgets no loss of the last thirty-two', () => {
     const watch = new Watch(0);
-    expect([watch.rttMs, watch.losses]).toEqual([undefined, { probes: 0, share: 0 }]);
+    expect([watch.roundTrips.rttMs, watch.roundTrips.losses]).toEqual([undefined, { probes: 0, share: 0 }]);
     for (const [nth, rtt] of [100, 200, 20].entries()) {
       watch.sent(nth, nth * 1_000);
       watch.answered(nth, nth * 1_000 + rtt);
     }
-    expect(watch.rttMs).toBeCloseTo(100 + 100 / 8 + (20 - 112.5) / 8, 9);
+    expect(watch.roundTrips.rttMs).toBeCloseTo(100 + 100 / 8 + (20 - 112.5) / 8, 9);
     for (let nth = 10; nth < 50; nth++) {
       watch.sent(nth, nth * 1_000);
       if (nth % 4 === 0) watch.missed(nth * 1_000 + 500);
       else watch.answered(nth, nth * 1_000 + 10);
-      if (nth === 12) expect(watch.losses).toEqual({ probes: 6, share: 1 / 6 });
+      if (nth === 12) expect(watch.roundTrips.losses).toEqual({ probes: 6, share: 1 / 6 });
     }
-    expect(watch.losses).toEqual({ probes: 32, share: 8 / 32 });
+    expect(watch.roundTrips.losses).toEqual({ probes: 32, share: 8 / 32 });
     watch.connected(50_000);
-    expect(watch.losses.probes).toBe(0);
+    expect(watch.roundTrips.losses.probes).toBe(0);
   });
 
   it('knows a late answer by its token, of the last four, and no other', () => {
@@ -57,11 +57,11 @@ describe('a watch', () => {
       watch.sent(token, token * 100);
       watch.missed(token * 100 + 50);
     }
-    expect([watch.answered(1, 1_000), watch.rttMs]).toEqual([false, undefined]);
+    expect([watch.answered(1, 1_000), watch.roundTrips.rttMs]).toEqual([false, undefined]);
     watch.answered(2, 1_000);
-    expect(watch.rttMs).toBe(800);
+    expect(watch.roundTrips.rttMs).toBe(800);
     expect(watch.answered(3, 1_000)).toBe(false);
-    expect(watch.rttMs).toBe(800);
+    expect(watch.roundTrips.rttMs).toBe(800);
   });
 
   it('says that one is silent after two probes without an answer, asked at once again', () => {
@@ -70,7 +70,7 @@ describe('a watch', () => {
     expect(new Set(probed.gaps)).toEqual(new Set([every]));
     const last = probed.probes.at(-1) ?? 0;
     probed.run(last + every + 60_000, undefined);
-    expect(probed.watch.alert).toBe('silent');
+    expect(probed.watch.alert.kind).toBe('silent');
     const [first = 0, second = 0, third = 0] = probed.probes.filter((at) => at > last);
     expect(second - first).toBeLessThan(every);
     expect(third - second).toBeGreaterThanOrEqual(second - first);
@@ -85,11 +85,11 @@ describe('a watch', () => {
       watch.raise('silent', 1),
       watch.raise('refused', 2),
       watch.raise('silent', 3),
-      watch.alert,
+      watch.alert.kind,
     ]).toEqual([true, false, true, false, 'refused']);
-    expect([watch.connected(10), watch.alert, watch.isCalm]).toEqual([true, undefined, true]);
+    expect([watch.connected(10), watch.alert.kind, watch.isCalm]).toEqual([true, undefined, true]);
     watch.raise('silent', 20);
-    expect([watch.connected(30), watch.alert]).toEqual([false, 'silent']);
+    expect([watch.connected(30), watch.alert.kind]).toEqual([false, 'silent']);
   });
 
   /** Silent for so long, then it answers. @returns after how many answers, and after how long, that is taken back */
@@ -102,11 +102,11 @@ describe('a watch', () => {
     const beginMs = fromMs + silentMs;
     const kinds: (string | undefined)[] = [];
     let [answers, nowMs] = [0, beginMs];
-    while (watch.alert !== undefined && answers < 1_000) {
+    while (watch.alert.kind !== undefined && answers < 1_000) {
       watch.sent(answers + 1, nowMs);
       nowMs += 10;
       watch.answered(++answers, nowMs);
-      if (kinds.at(-1) !== watch.alert) kinds.push(watch.alert);
+      if (kinds.at(-1) !== watch.alert.kind) kinds.push(watch.alert.kind);
       nowMs = Math.max(nowMs, watch.dueMs);
     }
     return { answers, ms: nowMs - beginMs, kinds };
