@@ -4,7 +4,8 @@
 import { z } from 'zod';
 import { areDrawn, type Certificate, decodeCertificate, drawnFor, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { decodeCbor, encodeCbor, equalBytes, fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
-import { NO_ISSUER_GRACE_MS, Roster } from '../../swarm/identity/roster.ts';
+import { NO_ISSUER_GRACE_MS } from '../../swarm/identity/lifetimes.ts';
+import { Roster } from '../../swarm/identity/roster.ts';
 import { type Crypto, HASH_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { stepToWire } from '../ports/actuator.ts';
@@ -97,7 +98,7 @@ export function encodeAuthorization(
   proof: Proof,
   witnesses: readonly PeerId[] = [],
 ): Uint8Array {
-  const genesis = roster.genesis?.bytes ?? new Uint8Array();
+  const genesis = roster.authority.genesis?.bytes ?? new Uint8Array();
   return encodeCbor([VERSION, roster.swarmId, peer, genesis, recordsFor(roster, peer, witnesses, nowMs), tools, proof]);
 }
 
@@ -105,7 +106,7 @@ export function encodeAuthorization(
 function recordsFor(roster: Roster, peer: PeerId, witnesses: readonly PeerId[], nowMs: number): Uint8Array[] {
   const issuers = roster.issuers().map(({ subject }) => subject);
   const shown = new Set([peer, ...issuers, ...witnesses, ...drawnFor(peer, membersOf(roster, nowMs))]);
-  const all = roster.records();
+  const all = roster.records.all();
   const revocations = all.filter(({ body }) => body.kind === 'revocation').sort((a, b) => b.body.fromMs - a.body.fromMs);
   const others = all.filter(({ body }) =>
     body.kind === 'member' ? shown.has(body.subject) : body.kind === 'issuer' || body.kind === 'operator',
@@ -166,7 +167,7 @@ export function judgeAuthorization(
     return refused('it is for another machine or swarm than this one: where that is meant, remove the actuator’s file "leave"');
   const [, , , term, used, known] = isElsewhere ? blank : kept;
   const roster = new Roster(crypto, swarm);
-  if (!roster.adopt(genesis)) return refused('its genesis is not that of its swarm');
+  if (!roster.authority.adopt(genesis)) return refused('its genesis is not that of its swarm');
   // Who was known to belong, or to belong no longer, stays so: members are not left out to choose who votes.
   for (const record of [...known, ...records]) roster.offer(record, nowMs);
   const question = { crypto, roster, peer, plan: id, calls: withSteps(crypto, tools, steps), nowMs };
@@ -175,7 +176,7 @@ export function judgeAuthorization(
   if (used.some(([nonce]) => nonce === judged.nonce)) return refused('it was used already');
   const stillUsed = used.filter(([, untilMs]) => untilMs + FORGET_USED_MS > nowMs).slice(-MAX_USED);
   roster.reap(nowMs);
-  const all = roster.records().map((record) => record.bytes);
+  const all = roster.records.all().map((record) => record.bytes);
   const nowUsed = [...stillUsed, [judged.nonce, judged.untilMs]];
   return { ok: true, memory: encodeCbor([VERSION, swarm, peer, Math.max(term, judged.term), nowUsed, all]) };
 }

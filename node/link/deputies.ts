@@ -4,8 +4,8 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
+import { MEMBER_LIFE_MS } from '../../swarm/identity/lifetimes.ts';
 import type { Role } from '../../swarm/identity/record.ts';
-import { MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { PeriodicTask } from '../periodic-task.ts';
@@ -84,14 +84,17 @@ export class Deputies {
     const nowMs = this.#ports.clock.wallMs();
     const issuers = this.#issuers();
     for (const { peer } of issuers) {
-      const endsMs = roster.recordOfIssuer(peer)?.body.untilMs ?? 0;
-      if (roster.isDeputy(peer) && endsMs - nowMs < RENEW_BEFORE_MS) await this.#admission.makeDeputy(peer);
+      const endsMs = roster.records.certificate('issuer', peer)?.untilMs ?? 0;
+      if (roster.authority.isDeputy(peer) && endsMs - nowMs < RENEW_BEFORE_MS) await this.#admission.makeDeputy(peer);
     }
     const there = issuers.filter(({ state }) => state === 'alive').length;
     if (this.#wanted <= there || members.length < MIN_MEMBERS || issuers.length >= MAX_ISSUERS) return;
     const thereSinceMs = this.#ports.clock.monotonicMs() - THERE_FOR_MS;
     const isCandidate = ({ peer, state, sinceMs }: Member): boolean =>
-      state === 'alive' && sinceMs <= thereSinceMs && roster.isMember(peer) && roster.recordOfIssuer(peer) === undefined;
+      state === 'alive' &&
+      sinceMs <= thereSinceMs &&
+      roster.isMember(peer) &&
+      roster.records.certificate('issuer', peer) === undefined;
     const isForCommittee = ({ peer }: Member): number => Number(roster.isForCommittee(peer));
     const [next] = members
       .filter(isCandidate)

@@ -126,7 +126,7 @@ export class MembershipAdmin {
         state,
         role: certificate === undefined ? 'unknown' : roster.isForCommittee(peer) ? 'committee' : 'member',
         issuer: roster.isIssuer(peer, this.#ports.clock.wallMs()),
-        deputy: roster.isDeputy(peer),
+        deputy: roster.authority.isDeputy(peer),
         coordinator: peer === this.#link.coordinator,
         heardMs: isSelf ? 0 : met ? Math.round(nowMs - heardMs) : null,
         version: status?.version ?? '',
@@ -145,7 +145,7 @@ export class MembershipAdmin {
 
   #removed(): MemberRow[] {
     const { roster } = this.#admission;
-    return roster.records().flatMap(({ body }): MemberRow[] => {
+    return roster.records.all().flatMap(({ body }): MemberRow[] => {
       if (body.kind !== 'revocation' || body.of !== 'member' || roster.isMember(body.subject)) return [];
       const certificate = roster.member(body.subject);
       return [
@@ -357,7 +357,7 @@ export class MembershipAdmin {
     const index = Math.max(order.decisions.state.index, ...all.map(({ decided }) => decided)) + INDEX_AHEAD;
     const term = Math.max(this.#link.term, ...all.map((status) => status.term)) + TERMS_AHEAD;
     const nowMs = this.#ports.clock.wallMs();
-    const epoch = (this.#admission.roster.recovery?.epoch ?? 0) + 1;
+    const epoch = (this.#admission.roster.records.single('recovery')?.epoch ?? 0) + 1;
     return { kind: 'recovery', subject, epoch, fromMs: nowMs, untilMs: nowMs, index, term };
   }
 

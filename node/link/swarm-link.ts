@@ -133,7 +133,7 @@ export class SwarmLink {
       statusOf: (peer) => this.statuses.get(peer)?.status,
       stateOf: (peer) => this.#membership.members.get(peer)?.state,
       rttMs: (peer) => this.#membership.detector.measured(peer)?.rttMs,
-      recovery: () => roster.recovery,
+      recovery: () => roster.records.single('recovery'),
       nameOf: (peer) => this.nameOf(peer),
       log: events.log,
       failed: events.failed,
@@ -141,7 +141,7 @@ export class SwarmLink {
     this.#deputies = this.#deputiesOf(ports, config);
     this.networkKeys = new NetworkKeys(ports.transport, ports.clock, config.networkKeys ?? NO_KEYS);
     this.#certificates = new Certificates(ports, this.admission, this.#names.protocol('renew'), {
-      looking: () => this.networkKeys.follow(roster.networkRotation),
+      looking: () => this.networkKeys.follow(roster.records.single('network')),
       letIn: (by, address) => this.#peers.letIn(by, address),
       dial: (peer) => this.#peers.dial(peer),
       log: events.log,
@@ -227,7 +227,7 @@ export class SwarmLink {
     const members = this.admission.roster.members().map(({ subject }) => subject);
     this.#members.post({ kind: 'start', members });
     await this.#startTransport();
-    this.networkKeys.follow(this.admission.roster.networkRotation);
+    this.networkKeys.follow(this.admission.roster.records.single('network'));
     if (!this.admission.isMember) await this.#certificates.join(this.#config.token);
     this.#peers.keepDialing();
     this.#certificates.watch();

@@ -20,6 +20,15 @@ import {
 } from './hello.ts';
 import { Instances, type InstancesEvents } from './instances.ts';
 import {
+  CLOCK_TOLERANCE_MS,
+  DEPUTY_LIFE_MS,
+  ISSUER_LIFE_MS,
+  MEMBER_LIFE_MS,
+  NO_ISSUER_GRACE_MS,
+  OPERATOR_LIFE_MS,
+  RENEWABLE_MS,
+} from './lifetimes.ts';
+import {
   encodeBody,
   type IssuerCertificate,
   keyOfRecord,
@@ -39,18 +48,7 @@ import {
   seatKeyOf,
   signRecord,
 } from './record.ts';
-import {
-  CLOCK_TOLERANCE_MS,
-  DEPUTY_LIFE_MS,
-  ISSUER_LIFE_MS,
-  MAX_RECORDS,
-  MEMBER_LIFE_MS,
-  NO_ISSUER_GRACE_MS,
-  OPERATOR_LIFE_MS,
-  RENEWABLE_MS,
-  Roster,
-  type Standing,
-} from './roster.ts';
+import { MAX_RECORDS, Roster, type Standing } from './roster.ts';
 import { type JoinToken, mayRedeem, TOKEN_SECRET_BYTES } from './token.ts';
 import { type Redemption, TokenLedger } from './token-ledger.ts';
 
@@ -156,7 +154,7 @@ export class Admission implements Greeter {
   async open(): Promise<void> {
     const { store } = this.#ports;
     const genesis = await store.get(GENESIS_KEY);
-    if (genesis !== undefined) this.roster.adopt(genesis);
+    if (genesis !== undefined) this.roster.authority.adopt(genesis);
     const records = await store.range(RECORD_PREFIX, { limit: MAX_RECORDS });
     // Issuers come before members in the order of keys, and revocations after both.
     for (const [, bytes] of records) this.roster.offer(bytes, this.#nowMs);
@@ -171,8 +169,8 @@ export class Admission implements Greeter {
   }
 
   #helloTo(to: PeerId): Hello {
-    const own = this.roster.recordOfMember(this.#self);
-    const issuer = own?.signatures[0] && this.roster.recordOfIssuer(own.signatures[0].by);
+    const own = this.roster.records.signed('member', this.#self);
+    const issuer = own?.signatures[0] && this.roster.records.signed('issuer', own.signatures[0].by);
     const { token, name, swarmId } = this.#config;
     // The secret is for the maker of the token, and for the issuers that the token names.
     const redeems = token !== undefined && !this.isMember && mayRedeem(token, to);
@@ -287,7 +285,7 @@ export class Admission implements Greeter {
   }
 
   async #take(grant: Grant | undefined): Promise<void> {
-    if (grant === undefined || !this.roster.adopt(grant.genesis)) return;
+    if (grant === undefined || !this.roster.authority.adopt(grant.genesis)) return;
     const operations: StoreOperation[] = [{ kind: 'put', key: GENESIS_KEY, value: grant.genesis }];
     for (const bytes of grant.records) {
       const offer = this.roster.offer(bytes, this.#nowMs);
@@ -346,7 +344,7 @@ export class Admission implements Greeter {
   /** @param lifeMs of a deputy, or for long. */
   issuerBody(subject: PeerId, lifeMs = ISSUER_LIFE_MS): IssuerCertificate {
     const fromMs = this.#nowMs;
-    return { kind: 'issuer', subject, epoch: this.roster.nextEpoch('issuer', subject), fromMs, untilMs: fromMs + lifeMs };
+    return { kind: 'issuer', subject, epoch: this.roster.records.nextEpoch('issuer', subject), fromMs, untilMs: fromMs + lifeMs };
   }
 
   /** Makes a member a deputy issuer. @returns false without the root keys */
@@ -358,7 +356,7 @@ export class Admission implements Greeter {
   }
 
   operatorBody(subject: PeerId, name: string): OperatorCertificate {
-    const [fromMs, epoch] = [this.#nowMs, this.roster.nextEpoch('operator', subject)];
+    const [fromMs, epoch] = [this.#nowMs, this.roster.records.nextEpoch('operator', subject)];
     return { kind: 'operator', subject, epoch, fromMs, untilMs: fromMs + OPERATOR_LIFE_MS, name };
   }
 
@@ -374,7 +372,7 @@ export class Admission implements Greeter {
     const known = this.roster.member(subject);
     // Later than the one before, whatever the clock says: the larger one counts.
     const fromMs = Math.max(this.#nowMs, known === undefined ? 0 : known.fromMs + 1_000);
-    const epoch = this.roster.nextEpoch('member', subject);
+    const epoch = this.roster.records.nextEpoch('member', subject);
     const untilMs = fromMs + MEMBER_LIFE_MS;
     const body: MemberCertificate = { kind: 'member', subject, epoch, fromMs, untilMs, name, role, capabilities: [] };
     await this.publish(signRecord(this.#ports.crypto, this.#config.swarmId, body, [this.#ports.crypto]));
@@ -399,12 +397,12 @@ export class Admission implements Greeter {
 
   /** A deputy let it in, with a token for the committee that was shown here. */
   #isOwed(peer: PeerId): boolean {
-    if (this.roster.isForCommittee(peer) || this.roster.revocation('member', peer) !== undefined) return false;
+    if (this.roster.isForCommittee(peer) || this.roster.records.revocation('member', peer) !== undefined) return false;
     return this.roster.member(peer)?.role === 'committee' && this.ledger.seated(peer);
   }
 
   renewalDue(peer: PeerId): boolean {
-    const record = this.roster.recordOfMember(peer);
+    const record = this.roster.records.signed('member', peer);
     const [by, nowMs] = [record?.signatures[0]?.by, this.#nowMs];
     if (record === undefined || by === undefined) return false;
     if (this.roster.decides(this.#self, nowMs) && this.#isOwed(peer)) return true;
@@ -427,15 +425,15 @@ export class Admission implements Greeter {
   }
 
   #grantTo(peer: PeerId): Grant | undefined {
-    const { genesis } = this.roster;
-    const own = this.roster.recordOfMember(peer);
+    const { genesis } = this.roster.authority;
+    const own = this.roster.records.signed('member', peer);
     const by = own?.signatures[0]?.by;
     if (genesis === undefined || own === undefined || by === undefined) return undefined;
     const records = [
-      this.roster.recordOfIssuer(by),
-      this.roster.recordOfIssuer(peer),
+      this.roster.records.signed('issuer', by),
+      this.roster.records.signed('issuer', peer),
       own,
-      this.roster.recordOfMember(this.#self),
+      this.roster.records.signed('member', this.#self),
     ];
     return { genesis: genesis.bytes, records: [...new Set(records)].flatMap((record) => record?.bytes ?? []) };
   }
@@ -476,20 +474,20 @@ export class Admission implements Greeter {
     const { crypto, random } = this.#ports;
     const key = random.bytes(NETWORK_KEY_BYTES);
     const fromMs = this.#nowMs + useAfterMs;
-    const epoch = (this.roster.networkRotation?.epoch ?? 0) + 1;
+    const epoch = (this.roster.records.single('network')?.epoch ?? 0) + 1;
     const body: NetworkRotation = { kind: 'network', subject: this.#self, epoch, fromMs, untilMs: fromMs + keepMs, key };
     await this.publish(signRecord(crypto, this.#config.swarmId, body, [crypto]));
     return body;
   }
 
   revocationBody(of: Revocation['of'], subject: PeerId, reason: string): Revocation {
-    const epoch = this.roster.nextEpoch(of, subject);
+    const epoch = this.roster.records.nextEpoch(of, subject);
     return { kind: 'revocation', subject, epoch, fromMs: this.#nowMs, untilMs: this.#nowMs, of, reason };
   }
 
   /** How many root keys must sign, and how many of them are at hand here. */
   rootSignatures(): { needed: number; atHand: number } {
-    return { needed: this.roster.genesis?.threshold ?? 1, atHand: this.#config.rootSigners.length };
+    return { needed: this.roster.authority.threshold, atHand: this.#config.rootSigners.length };
   }
 
   /** Publishes what root keys sign: those that are at hand here, and others whose signatures are given. @throws RangeError with too few. */
@@ -499,9 +497,10 @@ export class Admission implements Greeter {
     const own = this.#config.rootSigners.map((signer) => ({ by: signer.self, signature: signer.sign(toSign) }));
     const signatures = [...new Map([...own, ...given].map((signature) => [signature.by, signature])).values()];
     const record = sealRecord(crypto, kind, body, signatures);
-    const { needed } = this.rootSignatures();
-    if (this.roster.bearsRoots(record) < needed)
-      throw new RangeError(`${counted(needed, 'root key')} must sign this: name their files with --root-key`);
+    if (!this.roster.authority.bearsEnoughRoots(record))
+      throw new RangeError(
+        `${counted(this.roster.authority.threshold, 'root key')} must sign this: name their files with --root-key`,
+      );
     await this.publish(record);
   }
 
@@ -520,7 +519,7 @@ export class Admission implements Greeter {
   /** What says that a member is for the committee stays on the disk when a deputy has renewed its certificate. */
   #puts(record: SignedRecord): StoreOperation[] {
     const { body } = record;
-    if (body.kind !== 'member' || this.roster.isByDeputy(record)) return [put(record)];
+    if (body.kind !== 'member' || this.roster.authority.isByDeputy(record)) return [put(record)];
     const key = `${RECORD_PREFIX}${seatKeyOf(body.subject)}`;
     return [put(record), body.role === 'committee' ? { kind: 'put', key, value: record.bytes } : { kind: 'delete', key }];
   }

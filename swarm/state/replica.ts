@@ -43,9 +43,9 @@ export class Replica {
 
   /** Of the roster's records; few change, so what is gone is found by starting over. */
   #recordDigest(): Digest {
-    if (this.#digestedVersion === this.roster.version) return this.#records;
-    this.#digestedVersion = this.roster.version;
-    const records = this.roster.records();
+    if (this.#digestedVersion === this.roster.records.version) return this.#records;
+    this.#digestedVersion = this.roster.records.version;
+    const records = this.roster.records.all();
     const add = (digest: Digest): Digest => {
       for (const record of records) {
         const [key, version] = [keyOfRecord(record), versionOf(record)];
@@ -79,7 +79,7 @@ export class Replica {
     const statusesDiffer = this.statuses.digest.differing(request.subarray(half, 2 * half));
     const portion = new Portion(start);
     if (recordsDiffer !== undefined)
-      for (const record of this.roster.records()) {
+      for (const record of this.roster.records.all()) {
         const key = keyOfRecord(record);
         if (recordsDiffer(key))
           portion.add(record.body.kind === 'issuer' ? undefined : key, rankOf(record), record.bytes, record);

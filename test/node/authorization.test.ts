@@ -95,9 +95,9 @@ describe('a certificate', () => {
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
     const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
     const fewer = new Roster(world.self, world.roster.swarmId);
-    fewer.adopt(world.roster.genesis?.bytes ?? NOTHING);
+    fewer.authority.adopt(world.roster.authority.genesis?.bytes ?? NOTHING);
     const shown = new Set([world.self, ...friends].map((one) => one.self));
-    for (const { body, bytes } of world.roster.records())
+    for (const { body, bytes } of world.roster.records.all())
       if (body.kind !== 'member' || shown.has(body.subject)) fewer.offer(bytes, NOW);
     const chosen = world.leave(world.certificate(RESTART, { plan: 'plan-2', by: friends }), fewer);
     expect(reasonOf(judge(chosen, { id: 'plan-2' }))).toBeUndefined(); // to an actuator that has seen nothing yet
@@ -117,8 +117,8 @@ describe('a certificate', () => {
     const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
     world.nowMs = NOW + 30 * 3_600_000;
     const fewer = new Roster(world.self, world.roster.swarmId);
-    fewer.adopt(world.roster.genesis?.bytes ?? NOTHING);
-    for (const { body, bytes } of world.roster.records()) if (body.kind === 'issuer') fewer.offer(bytes, world.nowMs);
+    fewer.authority.adopt(world.roster.authority.genesis?.bytes ?? NOTHING);
+    for (const { body, bytes } of world.roster.records.all()) if (body.kind === 'issuer') fewer.offer(bytes, world.nowMs);
     for (const [nth, one] of [world.self, ...friends].entries())
       expect(fewer.offer(world.member(one, `m-${nth}`, world.nowMs), world.nowMs).verdict).toBe('accept');
     const chosen = world.leave(world.certificate(RESTART, { plan: 'plan-2', by: friends }), fewer);
@@ -162,7 +162,7 @@ describe('a judge', () => {
     const [world, other] = [await AuthorizationWorld.of(9, NOW), await AuthorizationWorld.of(9, NOW)];
     const leave = decodeCbor(world.leave(world.certificate(RESTART))) as unknown[];
     const altered = (at: number, value: unknown): string | undefined => reasonOf(judge(encodeCbor(leave.with(at, value))));
-    expect(altered(3, other.roster.genesis?.bytes)).toBe('its genesis is not that of its swarm');
+    expect(altered(3, other.roster.authority.genesis?.bytes)).toBe('its genesis is not that of its swarm');
     expect(altered(3, NOTHING)).toBe('its genesis is not that of its swarm');
     expect(altered(0, 2)).toBe('that is no leave');
     expect(altered(6, ['certificate', NOTHING])).toBe('that is no certificate of a change');

@@ -47,13 +47,13 @@ function world() {
   } as unknown as Executor;
   const roster = {
     swarmId: SWARM,
-    genesis: { bytes: new Uint8Array() },
+    authority: { genesis: { bytes: new Uint8Array() } },
     operators: () =>
       [alice, bob].map(({ self: subject }) => ({ subject, name: subject.replace('sim-', ''), untilMs: NOW_MS + DAY_MS })),
     issuers: () => [],
     member: () => undefined,
     members: () => [],
-    records: () => [],
+    records: { all: () => [] },
   } as unknown as Roster;
   const ports = {
     crypto: self,

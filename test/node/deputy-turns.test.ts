@@ -4,7 +4,7 @@ import { Deputies } from '../../node/link/deputies.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
+import { MEMBER_LIFE_MS } from '../../swarm/identity/lifetimes.ts';
 import { pass } from '../support/virtual.ts';
 
 const WALL_MS = 1_700_000_000_000;
@@ -37,12 +37,14 @@ function world(members: Known[], wanted = 3) {
     },
     roster: {
       isIssuer: (peer: string) => of(peer)?.issuer !== undefined,
-      isDeputy: (peer: string) => of(peer)?.issuer === 'deputy',
+      authority: { isDeputy: (peer: string) => of(peer)?.issuer === 'deputy' },
       isMember: (peer: string) => of(peer)?.member !== false,
       isForCommittee: (peer: string) => of(peer)?.committee === true,
       decides: (peer: string) => of(peer)?.issuer === 'root',
-      recordOfIssuer: (peer: string) =>
-        of(peer)?.issuer === undefined ? undefined : { body: { untilMs: of(peer)?.endsMs ?? WALL_MS * 2 } },
+      records: {
+        certificate: (kind: string, peer: string) =>
+          kind !== 'issuer' || of(peer)?.issuer === undefined ? undefined : { untilMs: of(peer)?.endsMs ?? WALL_MS * 2 },
+      },
     },
     ledger: {
       shared: () => its.shared,

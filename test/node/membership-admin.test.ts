@@ -55,27 +55,27 @@ function world(given: Known[] = [SELF, BETA, GAMMA]) {
   const belongs = given.filter(({ removed }) => removed !== true);
   const said = (what: string) => async (): Promise<void> => void did.push(what);
   const roster = {
+    authority: { isDeputy: (peer: string) => of(peer)?.issuer === 'deputy' },
     member: (peer: string) => (of(peer) === undefined ? undefined : certificate(of(peer) as Known)),
     members: () => belongs.map(certificate),
     find: (name: string) => belongs.filter((one) => one.name.startsWith(name)).map(certificate),
     isMember: (peer: string) => belongs.some((one) => one.peer === peer),
     isForCommittee: (peer: string) => of(peer)?.committee === true,
     isIssuer: (peer: string) => of(peer)?.issuer !== undefined,
-    isDeputy: (peer: string) => of(peer)?.issuer === 'deputy',
     decides: (peer: string) => of(peer)?.issuer === 'decides',
     issuers: () => given.filter(({ issuer }) => issuer !== undefined).map(({ peer }) => ({ subject: peer })),
     nameTaken: (name: string, peer: string) => given.some((one) => one.name === name && one.peer !== peer),
     operators: () => [{ kind: 'operator', subject: KEY, name: 'anna' }],
-    records: () => [
-      ...given
-        .filter(({ removed }) => removed)
-        .map(({ peer }) => ({ body: { kind: 'revocation', of: 'member', subject: peer } })),
-      { body: { kind: 'revocation', of: 'member', subject: 'p-unknown-12345678' } },
-      { body: { kind: 'revocation', of: 'issuer', subject: 'p-beta' } },
-      { body: { kind: 'member', subject: 'p-beta' } },
-    ],
-    get recovery() {
-      return its.epoch === undefined ? undefined : { epoch: its.epoch };
+    records: {
+      all: () => [
+        ...given
+          .filter(({ removed }) => removed)
+          .map(({ peer }) => ({ body: { kind: 'revocation', of: 'member', subject: peer } })),
+        { body: { kind: 'revocation', of: 'member', subject: 'p-unknown-12345678' } },
+        { body: { kind: 'revocation', of: 'issuer', subject: 'p-beta' } },
+        { body: { kind: 'member', subject: 'p-beta' } },
+      ],
+      single: (kind: string) => (kind !== 'recovery' || its.epoch === undefined ? undefined : { epoch: its.epoch }),
     },
   };
   const admission = {

@@ -42,7 +42,7 @@ export class AuthorizationWorld {
     const nonce = new Uint8Array(16);
     const genesis = makeGenesis(root, { name: 'tests', rootKeys: [root.self], threshold: 1, createdMs: nowMs, nonce });
     this.roster = new Roster(self, genesis.swarmId);
-    this.roster.adopt(genesis.bytes);
+    this.roster.authority.adopt(genesis.bytes);
     this.tools = self.hash(new Uint8Array([1]));
     const shared = { epoch: 0, fromMs: nowMs - MINUTE_MS, untilMs: nowMs + 30 * DAY_MS };
     this.admit({ kind: 'issuer', subject: self.self, ...shared });

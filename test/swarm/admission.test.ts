@@ -5,6 +5,7 @@ import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { certifiedBy } from '../../swarm/identity/admission.ts';
 import { makeGenesis, parseGenesis } from '../../swarm/identity/genesis.ts';
 import { encodeHello, parseAnswer, parseHello } from '../../swarm/identity/hello.ts';
+import { CLOCK_TOLERANCE_MS, MEMBER_LIFE_MS, NO_ISSUER_GRACE_MS, RENEWABLE_MS } from '../../swarm/identity/lifetimes.ts';
 import {
   encodeBody,
   MEMBER_NAME,
@@ -13,14 +14,7 @@ import {
   type SignedRecord,
   signRecord,
 } from '../../swarm/identity/record.ts';
-import {
-  CLOCK_TOLERANCE_MS,
-  MAX_MEMBERS,
-  MEMBER_LIFE_MS,
-  NO_ISSUER_GRACE_MS,
-  RENEWABLE_MS,
-  Roster,
-} from '../../swarm/identity/roster.ts';
+import { MAX_MEMBERS, Roster } from '../../swarm/identity/roster.ts';
 import { encodeToken, type JoinToken, parseToken } from '../../swarm/identity/token.ts';
 import { makePeer } from '../support/crypto.ts';
 import { foundedSwarm, greet, joined, newcomer, Papers, START_MS, said } from '../support/swarm-papers.ts';
@@ -289,7 +283,7 @@ describe('a revoked member', () => {
     expect(founder.learned.length).toBe(mine + 1);
     expect(await greet(a, founder)).toMatch(/revoked/);
     expect(await greet(a, b)).toBeUndefined(); // b has not heard of it yet
-    const [revocation] = founder.admission.roster.records().filter(({ body }) => body.kind === 'revocation');
+    const [revocation] = founder.admission.roster.records.all().filter(({ body }) => body.kind === 'revocation');
     expect(b.admission.roster.offer(revocation?.bytes ?? new Uint8Array(), b.nowMs).verdict).toBe('accept');
     expect(await greet(b, a)).toMatch(/revoked/);
     expect(b.admission.honours(a.peer)).toBe(false);
@@ -324,7 +318,7 @@ describe('a revoked member', () => {
     await greet(a, b);
     await expect(a.admission.revoke(b.peer, 'not mine to do')).rejects.toThrow(RangeError);
     await a.admission.revoke(a.peer, 'left');
-    const [farewell] = a.admission.roster.records().filter(({ body }) => body.kind === 'revocation');
+    const [farewell] = a.admission.roster.records.all().filter(({ body }) => body.kind === 'revocation');
     expect(founder.admission.roster.offer(farewell?.bytes ?? new Uint8Array(), START_MS).verdict).toBe('accept');
     expect(founder.admission.roster.isMember(a.peer)).toBe(false);
   });
@@ -377,11 +371,15 @@ describe('bad input', () => {
     const [{ founder: ours }, { founder: theirs }] = [await foundedSwarm(), await foundedSwarm()];
     const stranger = await joined(theirs, 'stranger');
     expect(await greet(stranger, ours)).toMatch(/another swarm/);
-    for (const record of theirs.admission.roster.records())
+    for (const record of theirs.admission.roster.records.all())
       expect(ours.admission.roster.offer(record.bytes, START_MS).verdict).not.toBe('accept');
-    expect(ours.admission.roster.adopt(theirs.admission.roster.genesis?.bytes ?? new Uint8Array())).toBe(true); // it has one already
+    expect(ours.admission.roster.authority.adopt(theirs.admission.roster.authority.genesis?.bytes ?? new Uint8Array())).toBe(
+      true,
+    ); // it has one already
     expect(
-      new Roster(ours.crypto, ours.admission.roster.swarmId).adopt(theirs.admission.roster.genesis?.bytes ?? new Uint8Array()),
+      new Roster(ours.crypto, ours.admission.roster.swarmId).authority.adopt(
+        theirs.admission.roster.authority.genesis?.bytes ?? new Uint8Array(),
+      ),
     ).toBe(false);
   });
 
@@ -422,7 +420,7 @@ describe('bad input', () => {
   it('replays an old certificate, or an old answer, in vain', async () => {
     const { founder } = await foundedSwarm();
     const a = await joined(founder, 'a');
-    const old = founder.admission.roster.recordOfMember(a.peer);
+    const old = founder.admission.roster.records.signed('member', a.peer);
     await founder.admission.revoke(a.peer, '');
     expect(founder.admission.roster.offer(old?.bytes ?? new Uint8Array(), START_MS).verdict).toBe('ignore');
     const other = await newcomer(founder, 'other');
@@ -471,8 +469,8 @@ describe('bad input', () => {
     await founder.admission.revoke(members[0]?.peer ?? '', '');
     const [, renamed] = founder.admission.roster.members();
     if (renamed !== undefined) await founder.admission.rename(renamed, 'z');
-    const issuers = founder.admission.roster.records().filter(({ body }) => body.kind === 'issuer');
-    const rest = [...founder.admission.roster.records(), ...founder.learned];
+    const issuers = founder.admission.roster.records.all().filter(({ body }) => body.kind === 'issuer');
+    const rest = [...founder.admission.roster.records.all(), ...founder.learned];
     const content = (roster: Roster): unknown[] =>
       roster
         .members()
@@ -481,7 +479,7 @@ describe('bad input', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...rest)), fc.shuffledSubarray(rest, { minLength: rest.length }), (noise, order) => {
         const other = new Roster(founder.crypto, founder.admission.roster.swarmId);
-        other.adopt(founder.admission.roster.genesis?.bytes ?? new Uint8Array());
+        other.authority.adopt(founder.admission.roster.authority.genesis?.bytes ?? new Uint8Array());
         for (const { bytes } of [...issuers, ...noise, ...order]) other.offer(bytes, START_MS);
         expect(content(other)).toEqual(content(founder.admission.roster));
       }),

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { portions } from '../../node/link/deputies.ts';
+import { ISSUER_LIFE_MS, MEMBER_LIFE_MS } from '../../swarm/identity/lifetimes.ts';
 import { encodeBody, signRecord } from '../../swarm/identity/record.ts';
-import { ISSUER_LIFE_MS, MEMBER_LIFE_MS } from '../../swarm/identity/roster.ts';
 import { makePeer } from '../support/crypto.ts';
 import { foundedSwarm, greet, joined, newcomer, Papers } from '../support/swarm-papers.ts';
 
@@ -13,7 +13,7 @@ async function withDeputy() {
   const member = await joined(founder, 'member');
   expect(await founder.admission.makeDeputy(deputy.peer)).toBe(true);
   await greet(deputy, founder);
-  for (const record of founder.admission.roster.records())
+  for (const record of founder.admission.roster.records.all())
     for (const { admission } of [deputy, member]) admission.roster.offer(record.bytes, founder.nowMs);
   return { founder, deputy, member };
 }
@@ -42,7 +42,7 @@ async function invited(maker: Papers, other: Papers, uses = 1): Promise<Papers[]
 describe('a deputy', () => {
   it('lets others in and renews certificates, and all take what it signs for them', async () => {
     const { deputy, member, founder } = await withDeputy();
-    expect([deputy.admission.isIssuer, deputy.admission.roster.isDeputy(deputy.peer)]).toEqual([true, true]);
+    expect([deputy.admission.isIssuer, deputy.admission.roster.authority.isDeputy(deputy.peer)]).toEqual([true, true]);
     const late = await joined(deputy, 'late');
     expect(await greet(late, member)).toBeUndefined();
     expect(await greet(late, founder)).toBeUndefined();
@@ -60,7 +60,7 @@ describe('a deputy', () => {
     expect([roster.decides(deputy.peer, member.nowMs), roster.decides(founder.peer, member.nowMs)]).toEqual([false, true]);
     founder.nowMs += 60_000;
     await founder.admission.publishAsRoot('issuer', encodeBody(founder.crypto, founder.admission.issuerBody(deputy.peer)), []);
-    const promoted = founder.admission.roster.recordOfIssuer(deputy.peer);
+    const promoted = founder.admission.roster.records.signed('issuer', deputy.peer);
     roster.offer(promoted?.bytes ?? new Uint8Array(), member.nowMs);
     expect((promoted?.body.untilMs ?? 0) - (promoted?.body.fromMs ?? 0)).toBe(ISSUER_LIFE_MS);
     expect(roster.decides(deputy.peer, member.nowMs)).toBe(true);
@@ -151,7 +151,7 @@ describe('what issuers tell each other of tokens', () => {
     const { founder, deputy, member } = await withDeputy();
     const seated = await joined(founder, 'seated', { role: 'committee' });
     const { roster } = member.admission;
-    const tell = (record = founder.admission.roster.recordOfMember(seated.peer)) =>
+    const tell = (record = founder.admission.roster.records.signed('member', seated.peer)) =>
       roster.offer(record?.bytes ?? new Uint8Array(), member.nowMs);
     tell();
     const lie = async (subject: string, name: string): Promise<void> => {

@@ -113,8 +113,8 @@ describe('a rotation', () => {
     const second = founder.learned.at(-1)?.bytes as Uint8Array;
     const { roster } = member.admission;
     expect([second, first].map((bytes) => roster.offer(bytes, START_MS).verdict)).toEqual(['accept', 'ignore']);
-    expect(roster.networkRotation).toEqual(founder.admission.roster.networkRotation);
-    expect((await founder.restarted()).admission.roster.networkRotation?.epoch).toBe(2);
+    expect(roster.records.single('network')).toEqual(founder.admission.roster.records.single('network'));
+    expect((await founder.restarted()).admission.roster.records.single('network')?.epoch).toBe(2);
   });
 
   it('in another issuer’s name is forged', async () => {
