@@ -1,7 +1,7 @@
 // Which swarm an agent belongs to: the one on its disk, the one that a token invites it to, or a new one of its own.
 import { equalBytes } from '../swarm/dissemination/cbor.ts';
-import { foundSwarm, genesisOn, type Signer } from '../swarm/identity/admission.ts';
 import { MAX_ROOT_KEYS, MAX_SWARM_NAME, makeGenesis, parseGenesis } from '../swarm/identity/genesis.ts';
+import { foundSwarm, genesisOn, type Signer } from '../swarm/identity/roster-store.ts';
 import { type JoinToken, looksLikeToken, parseToken } from '../swarm/identity/token.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { Random } from '../swarm/ports/random.ts';

@@ -1,8 +1,9 @@
 // The simulated swarm's papers: a genesis with one root key, the first machine as issuer, and a certificate for each machine, as if
 // all had joined with tokens before the simulation begins.
-import { certifiedBy, FOUNDER_KEY, foundSwarm } from '../swarm/identity/admission.ts';
+
 import { type Genesis, makeGenesis } from '../swarm/identity/genesis.ts';
 import { keyOfRecord } from '../swarm/identity/record.ts';
+import { certifiedBy, FOUNDER_KEY, foundSwarm } from '../swarm/identity/roster-store.ts';
 import type { Crypto } from '../swarm/ports/crypto.ts';
 import type { StoreOperation } from '../swarm/ports/store.ts';
 

@@ -2,7 +2,7 @@
 // It wires the seven steps of the loop; the work is done in their folders.
 
 import type { Vote } from '../../consensus/vote/claim.ts';
-import { forgetSwarm, type Signer } from '../../swarm/identity/admission.ts';
+import { forgetSwarm, type Signer } from '../../swarm/identity/roster-store.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
 import type { Traffic } from '../../swarm/ports/transport.ts';
 import { DrainingStore } from '../../swarm/runtime/draining-store.ts';

@@ -90,9 +90,9 @@ export class Certificates {
     const { transport } = this.#ports;
     try {
       this.#events.looking();
-      await this.#admission.renewOwn();
-      if (this.#admission.renewalDue(transport.self)) await this.#askForRenewal();
-      await this.#admission.reap();
+      await this.#admission.issuer.renewOwn();
+      if (this.#admission.issuer.renewalDue(transport.self)) await this.#askForRenewal();
+      await this.#admission.store.reap();
     } catch (error) {
       this.#events.failed(error);
     }
@@ -112,7 +112,7 @@ export class Certificates {
         await this.#events.dial(subject);
         const answer = await transport.request(subject, this.#renewProtocol, new Uint8Array(), RENEW_TIMEOUT_MS);
         await this.#admission.renewed(answer);
-        if (!this.#admission.renewalDue(transport.self)) return;
+        if (!this.#admission.issuer.renewalDue(transport.self)) return;
       } catch {
         // the next one, or this one in a minute
       }

@@ -68,7 +68,7 @@ export class Deputies {
   }
 
   async #turn(): Promise<void> {
-    if (!this.#admission.isIssuer) return;
+    if (!this.#admission.issuer.mayIssue) return;
     await this.#appoint();
     if (this.#nth++ % SHARE_EVERY === 0) await this.#share();
   }
@@ -85,7 +85,7 @@ export class Deputies {
     const issuers = this.#issuers();
     for (const { peer } of issuers) {
       const endsMs = roster.records.certificate('issuer', peer)?.untilMs ?? 0;
-      if (roster.authority.isDeputy(peer) && endsMs - nowMs < RENEW_BEFORE_MS) await this.#admission.makeDeputy(peer);
+      if (roster.authority.isDeputy(peer) && endsMs - nowMs < RENEW_BEFORE_MS) await this.#admission.rootKeys.makeDeputy(peer);
     }
     const there = issuers.filter(({ state }) => state === 'alive').length;
     if (this.#wanted <= there || members.length < MIN_MEMBERS || issuers.length >= MAX_ISSUERS) return;
@@ -99,7 +99,7 @@ export class Deputies {
     const [next] = members
       .filter(isCandidate)
       .sort((a, b) => isForCommittee(b) - isForCommittee(a) || a.sinceMs - b.sinceMs || (a.peer < b.peer ? -1 : 1));
-    if (next === undefined || !(await this.#admission.makeDeputy(next.peer))) return;
+    if (next === undefined || !(await this.#admission.rootKeys.makeDeputy(next.peer))) return;
     this.#events.log(
       'info',
       `${this.#events.nameOf(next.peer)} is now a deputy issuer: it admits members and renews certificates (issuers = 1 in the configuration turns this off)`,
@@ -120,8 +120,8 @@ export class Deputies {
 
   async #share(): Promise<void> {
     const { self } = this.#ports.transport;
-    const known = this.#admission.ledger.shared().slice(-MAX_SHARED);
-    if (known.length === 0 || !this.#admission.isIssuer || this.#task.isStopped) return;
+    const known = this.#admission.issuer.ledger.shared().slice(-MAX_SHARED);
+    if (known.length === 0 || !this.#admission.issuer.mayIssue || this.#task.isStopped) return;
     const bodies = portions(
       known.map(({ maker, token }) => [maker ?? self, token]),
       (some) => encodeCbor(['know', some]),
@@ -140,10 +140,11 @@ export class Deputies {
 
   /** @throws Error with why not */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
-    const { roster, ledger } = this.#admission;
+    const { roster } = this.#admission;
+    const { ledger } = this.#admission.issuer;
     if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('only an issuer may ask for this');
     const asked = requestSchema.parse(decodeCbor(body));
-    if (asked[0] === 'redeem') return encodeCbor(await this.#admission.redeemFor(asked[1], asked[2], asked[3]));
+    if (asked[0] === 'redeem') return encodeCbor(await this.#admission.issuer.redeemFor(asked[1], asked[2], asked[3]));
     // Who sits on the committee is not a deputy's to say.
     const mayMakeCommittee = roster.decides(from, this.#ports.clock.wallMs());
     for (const [maker, token] of asked[1])

@@ -196,7 +196,7 @@ export class MembershipAdmin {
   }
 
   #mustIssue(what: string): void {
-    if (!this.#admission.isIssuer) throw this.#notIssuer(what, () => true);
+    if (!this.#admission.issuer.mayIssue) throw this.#notIssuer(what, () => true);
   }
 
   /** Who was made an issuer by a person: a deputy only lets others in. */
@@ -209,7 +209,7 @@ export class MembershipAdmin {
   #notIssuer(what: string, may: (peer: PeerId) => boolean): MembershipError {
     const issuers = this.#admission.roster.issuers().filter(({ subject }) => may(subject));
     const names = issuers.map(({ subject }) => this.#link.nameOf(subject));
-    const lacks = this.#admission.isIssuer ? 'only a deputy issuer' : 'no issuer';
+    const lacks = this.#admission.issuer.mayIssue ? 'only a deputy issuer' : 'no issuer';
     return new MembershipError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
   }
 
@@ -232,7 +232,7 @@ export class MembershipAdmin {
     const options = { role, ttlMs, uses, networkKey: this.#link.networkKeys.newest };
     const others = this.#otherIssuers();
     const own = (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES - others.length);
-    const token = await this.#admission.makeToken(options, [...own, ...others]);
+    const token = await this.#admission.issuer.makeToken(options, [...own, ...others]);
     await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${counted(uses, 'use')}`);
     return { token: encodeToken(this.#ports.crypto, token), reachable: far.length > 0 };
   }
@@ -251,12 +251,12 @@ export class MembershipAdmin {
   }
 
   tokens(): IssuedToken[] {
-    return this.#admission.ledger.list();
+    return this.#admission.issuer.ledger.list();
   }
 
   /** @throws MembershipError */
   async endToken(id: string): Promise<void> {
-    if (!(await this.#admission.endToken(id))) throw new MembershipError(`there is no token ${id}`);
+    if (!(await this.#admission.issuer.endToken(id))) throw new MembershipError(`there is no token ${id}`);
     await this.#wroteDown(`token ${id} ended`);
   }
 
@@ -266,7 +266,7 @@ export class MembershipAdmin {
     if (member.subject === this.#link.self)
       throw new MembershipError('an agent does not revoke itself: it leaves, with kalos leave');
     this.#mustDecide('revoke a membership');
-    await this.#admission.revoke(member.subject, reason);
+    await this.#admission.issuer.revoke(member.subject, reason);
     await this.#wroteDown(`membership of ${member.name} revoked: ${reason}`);
     return member;
   }
@@ -276,7 +276,7 @@ export class MembershipAdmin {
     this.#mustDecide('rename a member');
     const member = this.#one(name);
     if (this.#admission.roster.nameTaken(to, member.subject)) throw new MembershipError(`another member is called ${to}`);
-    const renamed = await this.#admission.rename(member, to);
+    const renamed = await this.#admission.issuer.rename(member, to);
     await this.#wroteDown(`${member.name} renamed to ${to}`);
     return renamed;
   }
@@ -286,7 +286,7 @@ export class MembershipAdmin {
     const { roster } = this.#admission;
     const nowMs = this.#ports.clock.wallMs();
     const others = roster.issuers().filter(({ subject }) => subject !== this.#link.self && roster.isIssuer(subject, nowMs));
-    const isLast = this.#admission.isIssuer && others.length === 0 && roster.members().length > 1;
+    const isLast = this.#admission.issuer.mayIssue && others.length === 0 && roster.members().length > 1;
     const decides = (peer: PeerId): boolean => roster.decides(peer, nowMs);
     const isLastToDecide = decides(this.#link.self) && !others.some(({ subject }) => decides(subject));
     if (others.length > 0 && isLastToDecide && !force)
@@ -303,7 +303,7 @@ export class MembershipAdmin {
   async leave(force: boolean): Promise<void> {
     this.mayLeave(force);
     await this.#wroteDown('leaves the swarm for good');
-    await this.#admission.revoke(this.#link.self, 'left');
+    await this.#admission.issuer.revoke(this.#link.self, 'left');
   }
 
   /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws MembershipError */
@@ -311,7 +311,7 @@ export class MembershipAdmin {
     this.#mustDecide('change the network key');
     if (this.#link.networkKeys.size === 0)
       throw new MembershipError('this swarm has no network key to change: it was not founded with kalos up --private');
-    const { fromMs, untilMs } = await this.#admission.rotateNetworkKey(KEY_SPREADS_MS, keepMs);
+    const { fromMs, untilMs } = await this.#admission.issuer.rotateNetworkKey(KEY_SPREADS_MS, keepMs);
     await this.#wroteDown(`network key changed; older ones end ${new Date(untilMs).toISOString()}`);
     return { usedFromMs: fromMs, olderUntilMs: untilMs };
   }
@@ -325,7 +325,7 @@ export class MembershipAdmin {
     const body = this.#bodyOf(action);
     const bytes = encodeBody(this.#ports.crypto, body);
     const toSign = toHex(recordToSign(this.#link.swarmId, body.kind, bytes));
-    return { kind: body.kind, body: toHex(bytes), toSign, ...this.#admission.rootSignatures() };
+    return { kind: body.kind, body: toHex(bytes), toSign, ...this.#admission.rootKeys.signatures() };
   }
 
   #bodyOf(action: RootAction): OperatorCertificate | IssuerCertificate | Revocation | Recovery {
@@ -333,17 +333,17 @@ export class MembershipAdmin {
     switch (action.kind) {
       case 'operator':
         if (this.#ports.crypto.keyOf(action.key) === undefined) throw new MembershipError(`${action.key} is no key`);
-        return this.#admission.operatorBody(action.key, action.name);
+        return this.#admission.drafts.operator(action.key, action.name);
       case 'recovery':
         return this.#recoveryOf(this.#one(action.member).subject);
       case 'issuer':
-        return this.#admission.issuerBody(this.#one(action.member).subject);
+        return this.#admission.drafts.issuer(this.#one(action.member).subject);
       case 'revoke': {
         const { of, subject, reason } = action;
         const peer =
           of === 'issuer' ? this.#one(subject).subject : roster.operators().find(({ name }) => name === subject)?.subject;
         if (peer === undefined) throw new MembershipError(`no operator is called ${subject || '""'}`);
-        return this.#admission.revocationBody(of, peer, reason);
+        return this.#admission.drafts.revocation(of, peer, reason);
       }
     }
   }
@@ -387,7 +387,7 @@ export class MembershipAdmin {
   async commit(kind: RecordKind, body: string, signatures: readonly { by: PeerId; signature: string }[]): Promise<void> {
     try {
       const given = signatures.map(({ by, signature }) => ({ by, signature: fromHex(signature) }));
-      await this.#admission.publishAsRoot(kind, fromHex(body), given);
+      await this.#admission.rootKeys.publish(kind, fromHex(body), given);
     } catch (error) {
       if (error instanceof RangeError) throw new MembershipError(error.message);
       throw error;

@@ -1,6 +1,6 @@
 // The configuration of an agent's link to its swarm.
 import type { Claim, Vote } from '../../consensus/vote/claim.ts';
-import type { Signer } from '../../swarm/identity/admission.ts';
+import type { Signer } from '../../swarm/identity/roster-store.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Evidence } from './evidence.ts';

@@ -307,7 +307,7 @@ export class SwarmLink {
   /** Records that others brought. */
   #keep(records: readonly SignedRecord[]): void {
     for (const record of records) this.#learned(record, false);
-    if (!this.#stopped) this.admission.keep(records).catch((error: unknown) => this.#events.failed(error));
+    if (!this.#stopped) this.admission.store.keep(records).catch((error: unknown) => this.#events.failed(error));
   }
 
   #learned(record: SignedRecord, own: boolean): void {
@@ -451,7 +451,7 @@ export class SwarmLink {
     if (agents !== undefined) return this.#events.request(agents, from, body);
     switch (name) {
       case this.#names.protocol('renew'): {
-        const grant = await this.admission.renew(from);
+        const grant = await this.admission.issuer.renew(from);
         if (grant === undefined) throw new Error('this agent is no issuer');
         return grant;
       }

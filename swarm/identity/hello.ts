@@ -51,6 +51,15 @@ export interface Answer {
   proof: Uint8Array | undefined;
 }
 
+/** What one side thinks of the other. */
+export type Judged = Omit<Answer, 'hello'>;
+export const refused = (code: Refusal, text: string, proof?: Uint8Array): Judged => ({
+  refusal: { code, text },
+  grant: undefined,
+  proof,
+});
+export const granted = (grant: Grant | undefined): Judged => ({ refusal: undefined, grant, proof: undefined });
+
 const bytesSchema = z.instanceof(Uint8Array);
 const helloParts = [
   z.string().length(32),

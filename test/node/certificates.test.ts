@@ -48,16 +48,18 @@ function world() {
       isIssuer: (peer: string) => its.issuers.some(({ subject, ended }) => subject === peer && ended !== true),
       member: () => its.untilMs && { untilMs: its.untilMs },
     },
-    renewOwn: async () => {
-      said.push('renews its own');
-      if (its.fails) throw new Error('EIO');
+    issuer: {
+      renewOwn: async () => {
+        said.push('renews its own');
+        if (its.fails) throw new Error('EIO');
+      },
+      renewalDue: () => its.isDue,
     },
-    renewalDue: () => its.isDue,
     renewed: async (answer: string) => {
       said.push(`renewed by ${answer}`);
       if (answer === its.renews) its.isDue = false;
     },
-    reap: async () => void said.push('reaps'),
+    store: { reap: async () => void said.push('reaps') },
     honours: (peer: string) => its.honoured.includes(peer),
   };
   const transport = {

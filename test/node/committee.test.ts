@@ -4,8 +4,8 @@ import { wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { HEAD_KEY } from '../../node/audit/audit-log.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
+import { FOUNDER_KEY } from '../../swarm/identity/roster-store.ts';
 import { CALM, outcomeOf, settled, World } from '../support/committee-world.ts';
 import type { PlainStore } from '../support/store.ts';
 

@@ -32,9 +32,6 @@ function world(members: Known[], wanted = 3) {
   };
   const of = (peer: string): Known | undefined => members.find((one) => one.peer === peer);
   const admission = {
-    get isIssuer() {
-      return its.isIssuer;
-    },
     roster: {
       isIssuer: (peer: string) => of(peer)?.issuer !== undefined,
       authority: { isDeputy: (peer: string) => of(peer)?.issuer === 'deputy' },
@@ -46,17 +43,24 @@ function world(members: Known[], wanted = 3) {
           kind !== 'issuer' || of(peer)?.issuer === undefined ? undefined : { untilMs: of(peer)?.endsMs ?? WALL_MS * 2 },
       },
     },
-    ledger: {
-      shared: () => its.shared,
-      merge: async (...given: unknown[]) => void did.push(`merge ${given.join(' ')}`),
+    issuer: {
+      get mayIssue() {
+        return its.isIssuer;
+      },
+      ledger: {
+        shared: () => its.shared,
+        merge: async (...given: unknown[]) => void did.push(`merge ${given.join(' ')}`),
+      },
+      redeemFor: async (id: Uint8Array, secret: Uint8Array, by: string) => `${id.length} ${secret.length} ${by}`,
     },
-    makeDeputy: async (peer: string) => {
-      did.push(`deputy ${peer}`);
-      const one = of(peer);
-      if (its.makes && one !== undefined) Object.assign(one, { issuer: 'deputy', endsMs: WALL_MS * 2 });
-      return its.makes;
+    rootKeys: {
+      makeDeputy: async (peer: string) => {
+        did.push(`deputy ${peer}`);
+        const one = of(peer);
+        if (its.makes && one !== undefined) Object.assign(one, { issuer: 'deputy', endsMs: WALL_MS * 2 });
+        return its.makes;
+      },
     },
-    redeemFor: async (id: Uint8Array, secret: Uint8Array, by: string) => `${id.length} ${secret.length} ${by}`,
   };
   const told: { to: string; body: unknown; withinMs: number }[] = [];
   const rows = (): object[] => members.map(({ peer, state = 'alive', sinceMs = 0 }) => ({ peer, state, sinceMs }));

@@ -80,38 +80,44 @@ function world(given: Known[] = [SELF, BETA, GAMMA]) {
   };
   const admission = {
     roster,
-    get isIssuer() {
-      return of('self')?.issuer !== undefined;
-    },
     instances: { conflictOf: (peer: string) => (peer === 'p-beta' ? 'it is at two places' : undefined) },
-    ledger: { list: () => [{ id: 't1' }] },
-    makeToken: async (options: { role: string; uses: number; ttlMs: number }, addresses: string[]) => {
-      did.push(`token ${options.role} ${options.uses} ${options.ttlMs} at ${addresses.join(' ')}`);
-      const token = { swarmId: '0'.repeat(32), issuer: KEY, addresses, id: utf8('12345678'), secret: utf8('0123456789abcdef') };
-      return { ...token, networkKey: undefined };
+    issuer: {
+      get mayIssue() {
+        return of('self')?.issuer !== undefined;
+      },
+      ledger: { list: () => [{ id: 't1' }] },
+      makeToken: async (options: { role: string; uses: number; ttlMs: number }, addresses: string[]) => {
+        did.push(`token ${options.role} ${options.uses} ${options.ttlMs} at ${addresses.join(' ')}`);
+        const token = { swarmId: '0'.repeat(32), issuer: KEY, addresses, id: utf8('12345678'), secret: utf8('0123456789abcdef') };
+        return { ...token, networkKey: undefined };
+      },
+      endToken: async (id: string) => id === 't1',
+      revoke: (subject: string, reason: string) => said(`revoke ${subject}: ${reason}`)(),
+      rename: async (member: object, to: string) => ({ ...member, name: to }),
+      rotateNetworkKey: async (spreadMs: number, keepMs: number) => ({
+        fromMs: NOW_MS + spreadMs,
+        untilMs: NOW_MS + spreadMs + keepMs,
+      }),
     },
-    endToken: async (id: string) => id === 't1',
-    revoke: (subject: string, reason: string) => said(`revoke ${subject}: ${reason}`)(),
-    rename: async (member: object, to: string) => ({ ...member, name: to }),
-    rotateNetworkKey: async (spreadMs: number, keepMs: number) => ({
-      fromMs: NOW_MS + spreadMs,
-      untilMs: NOW_MS + spreadMs + keepMs,
-    }),
-    rootSignatures: () => ({ needed: 2, atHand: 1 }),
-    operatorBody: (subject: string, name: string) => ({ kind: 'operator', subject, name, epoch: 0, fromMs: 1, untilMs: 2 }),
-    issuerBody: (subject: string) => ({ kind: 'issuer', subject, epoch: 0, fromMs: 1, untilMs: 2 }),
-    revocationBody: (kind: string, subject: string, reason: string) => ({
-      kind: 'revocation',
-      of: kind,
-      subject,
-      reason,
-      epoch: 0,
-      fromMs: 1,
-      untilMs: 2,
-    }),
-    publishAsRoot: async (kind: string, body: Uint8Array, given: { by: string; signature: Uint8Array }[]) => {
-      if (its.publishes !== undefined) throw its.publishes;
-      did.push(`publish ${kind} ${toHex(body)} by ${given.map((one) => `${one.by} ${toHex(one.signature)}`).join()}`);
+    drafts: {
+      operator: (subject: string, name: string) => ({ kind: 'operator', subject, name, epoch: 0, fromMs: 1, untilMs: 2 }),
+      issuer: (subject: string) => ({ kind: 'issuer', subject, epoch: 0, fromMs: 1, untilMs: 2 }),
+      revocation: (kind: string, subject: string, reason: string) => ({
+        kind: 'revocation',
+        of: kind,
+        subject,
+        reason,
+        epoch: 0,
+        fromMs: 1,
+        untilMs: 2,
+      }),
+    },
+    rootKeys: {
+      signatures: () => ({ needed: 2, atHand: 1 }),
+      publish: async (kind: string, body: Uint8Array, given: { by: string; signature: Uint8Array }[]) => {
+        if (its.publishes !== undefined) throw its.publishes;
+        did.push(`publish ${kind} ${toHex(body)} by ${given.map((one) => `${one.by} ${toHex(one.signature)}`).join()}`);
+      },
     },
   };
   const rows = given

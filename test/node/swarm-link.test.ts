@@ -327,7 +327,7 @@ describe('what an agent says of who belongs', () => {
     const records = (): string[] =>
       [...store.content.keys()].filter((key) => key.startsWith('roster/') && key.includes('revocation'));
     expect(records()).toEqual([]);
-    const revoking = link.admission.revoke(beta.self, 'stolen');
+    const revoking = link.admission.issuer.revoke(beta.self, 'stolen');
     await pump(100);
     await revoking;
     const own = published.filter(({ topic }) => topic === names.rosterTopic);

@@ -192,7 +192,7 @@ describe('who belongs', () => {
     const cluster = await settled(7);
     await later(cluster, 10_000);
     expect([...epochsIn(cluster)]).toEqual(['1 of 7 true']);
-    void cluster.node(0).running?.swarm.admission.revoke(cluster.node(5).peer, 'stolen');
+    void cluster.node(0).running?.swarm.admission.issuer.revoke(cluster.node(5).peer, 'stolen');
     await later(cluster, 2_000);
     cluster.node(5).crash();
     await later(cluster, 15_000);

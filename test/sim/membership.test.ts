@@ -135,7 +135,7 @@ describe('membership among many', () => {
     const rest = cluster.nodes.filter((node) => node !== revoked && node !== stale);
     cluster.network.partition([rest.map(({ peer }) => peer), [revoked.peer, stale.peer]]);
     await cluster.runUntil(SETTLED_MS + 15_000);
-    void cluster.node(0).running?.swarm.admission.revoke(revoked.peer, 'stolen'); // done when its disk is: as time goes on
+    void cluster.node(0).running?.swarm.admission.issuer.revoke(revoked.peer, 'stolen'); // done when its disk is: as time goes on
     await cluster.runUntil(SETTLED_MS + 30_000);
     cluster.network.heal();
     await cluster.runUntil(SETTLED_MS + 40_000);

@@ -48,7 +48,7 @@ async function recover(cluster: Cluster, founder: SimulatedNode, epoch = 1): Pro
     term: 1_000,
   } as const;
   const record = signRecord(founder.crypto, cluster.swarmId, body, [cluster.root]);
-  founder.running?.swarm.admission.publish(record).catch((error: unknown) => cluster.violation(String(error)));
+  founder.running?.swarm.admission.store.publish(record).catch((error: unknown) => cluster.violation(String(error)));
 }
 
 describe('a committee that has lost its majority', () => {
@@ -99,7 +99,7 @@ describe('a committee that has lost its majority', () => {
       term: 500,
     } as const;
     const forged = signRecord(founder.crypto, cluster.swarmId, body, [founder.crypto]);
-    await expect(founder.running?.swarm.admission.publish(forged)).rejects.toThrow('this agent may not sign that');
+    await expect(founder.running?.swarm.admission.store.publish(forged)).rejects.toThrow('this agent may not sign that');
     await later(cluster, 20_000);
     expect(coordinatorsOf(cluster)).toEqual([undefined]);
     await recover(cluster, founder);

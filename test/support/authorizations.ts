@@ -6,10 +6,10 @@ import { certificateProof, changeProof, encodeAuthorization } from '../../node/a
 import { type SignedChange, signChange } from '../../node/action/signed-change.ts';
 import { type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
-import { certifiedBy } from '../../swarm/identity/admission.ts';
 import { makeGenesis } from '../../swarm/identity/genesis.ts';
 import { type RecordBody, signRecord } from '../../swarm/identity/record.ts';
 import { Roster } from '../../swarm/identity/roster.ts';
+import { certifiedBy } from '../../swarm/identity/roster-store.ts';
 import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import { observersOf } from '../../swarm/membership/observers.ts';
 import { makePeer, makePeers } from './crypto.ts';

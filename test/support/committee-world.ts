@@ -9,7 +9,7 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { FOUNDER_KEY } from '../../swarm/identity/admission.ts';
+import { FOUNDER_KEY } from '../../swarm/identity/roster-store.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
 import { PlainStore } from './store.ts';
 

@@ -1,8 +1,10 @@
 // Admissions with real keys and no network: who founded the swarm, who joins it, and what they say to each other.
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
-import { Admission, foundSwarm, type Signer } from '../../swarm/identity/admission.ts';
+import { Admission } from '../../swarm/identity/admission.ts';
 import { makeGenesis } from '../../swarm/identity/genesis.ts';
+import type { Issuer } from '../../swarm/identity/issuer.ts';
 import type { SignedRecord } from '../../swarm/identity/record.ts';
+import { foundSwarm, type Signer } from '../../swarm/identity/roster-store.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
 import type { Ed25519Crypto } from '../../swarm/libp2p/identity.ts';
 import type { Admitted } from '../../swarm/ports/transport.ts';
@@ -45,7 +47,7 @@ export class Papers {
         forwardToken: async (maker, id, secret, by) => {
           const issuer = this.alive.get(maker);
           if (issuer === undefined) throw new Error('it is not there');
-          return issuer.admission.redeemFor(id, secret, by);
+          return issuer.admission.issuer.redeemFor(id, secret, by);
         },
         tokensChanged: async () => undefined,
         askInstance: () => Promise.reject(new Error('nobody is connected here')),
@@ -98,11 +100,12 @@ export const said = ({ answer }: Admitted): Uint8Array => answer ?? new Uint8Arr
 export async function newcomer(
   issuer: Papers,
   name: string,
-  options: Partial<Parameters<Admission['makeToken']>[0]> = {},
+  options: Partial<Parameters<Issuer['makeToken']>[0]> = {},
 ): Promise<Papers> {
-  const token = await issuer.admission.makeToken({ role: 'member', ttlMs: 600_000, uses: 1, networkKey: undefined, ...options }, [
-    '/ip4/127.0.0.1/tcp/1',
-  ]);
+  const token = await issuer.admission.issuer.makeToken(
+    { role: 'member', ttlMs: 600_000, uses: 1, networkKey: undefined, ...options },
+    ['/ip4/127.0.0.1/tcp/1'],
+  );
   const papers = new Papers(await makePeer(), issuer.admission.roster.swarmId, name, token);
   papers.nowMs = issuer.nowMs;
   await papers.admission.open();
@@ -113,7 +116,7 @@ export async function newcomer(
 export async function joined(
   issuer: Papers,
   name: string,
-  options: Partial<Parameters<Admission['makeToken']>[0]> = {},
+  options: Partial<Parameters<Issuer['makeToken']>[0]> = {},
 ): Promise<Papers> {
   const papers = await newcomer(issuer, name, options);
   const reason = await greet(papers, issuer);

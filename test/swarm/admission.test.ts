@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { certifiedBy } from '../../swarm/identity/admission.ts';
 import { makeGenesis, parseGenesis } from '../../swarm/identity/genesis.ts';
 import { encodeHello, parseAnswer, parseHello } from '../../swarm/identity/hello.ts';
 import { CLOCK_TOLERANCE_MS, MEMBER_LIFE_MS, NO_ISSUER_GRACE_MS, RENEWABLE_MS } from '../../swarm/identity/lifetimes.ts';
@@ -15,6 +14,7 @@ import {
   signRecord,
 } from '../../swarm/identity/record.ts';
 import { MAX_MEMBERS, Roster } from '../../swarm/identity/roster.ts';
+import { certifiedBy } from '../../swarm/identity/roster-store.ts';
 import { encodeToken, type JoinToken, parseToken } from '../../swarm/identity/token.ts';
 import { makePeer } from '../support/crypto.ts';
 import { foundedSwarm, greet, joined, newcomer, Papers, START_MS, said } from '../support/swarm-papers.ts';
@@ -44,7 +44,7 @@ describe('a swarm', () => {
     const { founder } = await foundedSwarm();
     const again = await founder.restarted();
     for (const { admission } of [founder, again])
-      expect([admission.isMember, admission.isIssuer, admission.name]).toEqual([true, true, 'founder']);
+      expect([admission.isMember, admission.issuer.mayIssue, admission.name]).toEqual([true, true, 'founder']);
   });
 });
 
@@ -80,7 +80,7 @@ describe('a join token', () => {
     const web = await newcomer(founder, 'founder');
     expect(web.admission.isMember).toBe(false);
     expect(await greet(web, founder)).toBeUndefined();
-    expect([web.admission.isMember, web.admission.name, web.admission.isIssuer]).toEqual([true, 'founder-2', false]);
+    expect([web.admission.isMember, web.admission.name, web.admission.issuer.mayIssue]).toEqual([true, 'founder-2', false]);
     expect((await web.restarted()).admission.name).toBe('founder-2');
   });
 
@@ -118,8 +118,8 @@ describe('a join token', () => {
     founder.nowMs += 61_000;
     expect(await greet(late, founder)).toMatch(/expired/);
     const ended = await newcomer(founder, 'ended');
-    const [newest] = founder.admission.ledger.list().slice(-1);
-    expect(await founder.admission.ledger.revoke(newest?.id ?? '')).toBe(true);
+    const [newest] = founder.admission.issuer.ledger.list().slice(-1);
+    expect(await founder.admission.issuer.ledger.revoke(newest?.id ?? '')).toBe(true);
     expect(await greet(ended, founder)).toMatch(/knows no such token/);
     const member = await joined(founder, 'member', { uses: 5 });
     const astray = await newcomer(founder, 'astray');
@@ -136,11 +136,11 @@ describe('a join token', () => {
   it('of role committee makes an issuer where the root key is at hand, and not where it lies elsewhere', async () => {
     const { founder } = await foundedSwarm();
     const second = await joined(founder, 'second', { role: 'committee' });
-    expect(second.admission.isIssuer).toBe(true);
+    expect(second.admission.issuer.mayIssue).toBe(true);
     const third = await joined(second, 'third');
     expect(await greet(third, founder)).toBeUndefined();
     const fourth = await joined(second, 'fourth', { role: 'committee' });
-    expect(fourth.admission.isIssuer).toBe(false);
+    expect(fourth.admission.issuer.mayIssue).toBe(false);
   });
 });
 
@@ -164,10 +164,10 @@ describe('a member', () => {
     await greet(founder, a); // whoever dials
     expect(untilMs()).toBe(a.nowMs + MEMBER_LIFE_MS);
     for (const papers of [founder, a]) papers.nowMs += 13 * HOUR_MS;
-    expect(a.admission.renewalDue(a.peer)).toBe(true);
-    await a.admission.renewed((await founder.admission.renew(a.peer)) ?? new Uint8Array());
+    expect(a.admission.issuer.renewalDue(a.peer)).toBe(true);
+    await a.admission.renewed((await founder.admission.issuer.renew(a.peer)) ?? new Uint8Array());
     expect(untilMs()).toBe(a.nowMs + MEMBER_LIFE_MS);
-    expect(await a.admission.renew(founder.peer)).toBeUndefined();
+    expect(await a.admission.issuer.renew(founder.peer)).toBeUndefined();
   });
 
   it('wakes after a week with the whole swarm: the issuer renews its own, then each that comes', async () => {
@@ -201,7 +201,7 @@ describe('a member', () => {
     }
     expect([await greet(a, b), a.admission.honours(b.peer)]).toEqual([expect.stringMatching(/has ended/), false]);
     founder.nowMs = START_MS + RENEWABLE_MS + 2 * DAY_MS;
-    await founder.admission.renewOwn();
+    await founder.admission.issuer.renewOwn();
     expect(await greet(a, founder)).toMatch(/has ended/); // off for longer than anybody renews
   });
 
@@ -236,7 +236,7 @@ describe('a member', () => {
     const a = await joined(founder, 'a');
     const certificate = founder.admission.roster.member(a.peer);
     if (certificate === undefined) throw new Error('no member');
-    await founder.admission.rename(certificate, 'b');
+    await founder.admission.issuer.rename(certificate, 'b');
     await greet(a, founder);
     expect([a.admission.name, founder.admission.roster.find('b')[0]?.subject]).toEqual(['b', a.peer]);
     expect(founder.admission.roster.find('a')).toEqual([]);
@@ -266,7 +266,7 @@ describe('a member', () => {
     const [a, posing] = [await joined(founder, 'a'), await joined(founder, 'b')];
     const certificate = founder.admission.roster.member(posing.peer);
     if (certificate === undefined) throw new Error('no member');
-    await founder.admission.rename(certificate, a.peer.slice(-8));
+    await founder.admission.issuer.rename(certificate, a.peer.slice(-8));
     const found = founder.admission.roster.find(a.peer.slice(-8)).map(({ subject }) => subject);
     expect(found.toSorted()).toEqual([a.peer, posing.peer].toSorted());
     expect(founder.admission.roster.find(a.peer).map(({ subject }) => subject)).toEqual([a.peer]);
@@ -279,7 +279,7 @@ describe('a revoked member', () => {
     const [a, b] = [await joined(founder, 'a'), await joined(founder, 'b')];
     await greet(a, b);
     const mine = founder.learned.length;
-    await founder.admission.revoke(a.peer, 'stolen');
+    await founder.admission.issuer.revoke(a.peer, 'stolen');
     expect(founder.learned.length).toBe(mine + 1);
     expect(await greet(a, founder)).toMatch(/revoked/);
     expect(await greet(a, b)).toBeUndefined(); // b has not heard of it yet
@@ -288,10 +288,10 @@ describe('a revoked member', () => {
     expect(await greet(b, a)).toMatch(/revoked/);
     expect(b.admission.honours(a.peer)).toBe(false);
     founder.nowMs += 30 * DAY_MS;
-    await founder.admission.renewOwn();
+    await founder.admission.issuer.renewOwn();
     a.nowMs = founder.nowMs;
     expect(await greet(a, founder)).toMatch(/revoked/); // and no renewal either
-    expect(await founder.admission.renew(a.peer)).toBeUndefined(); // nor over a connection that is still open
+    expect(await founder.admission.issuer.renew(a.peer)).toBeUndefined(); // nor over a connection that is still open
     expect(founder.admission.roster.isMember(a.peer)).toBe(false);
     const back = new Papers(a.crypto, a.admission.roster.swarmId, 'a', (await newcomer(founder, 'x')).token);
     back.nowMs = founder.nowMs;
@@ -316,8 +316,8 @@ describe('a revoked member', () => {
     const { founder } = await foundedSwarm();
     const [a, b] = [await joined(founder, 'a'), await joined(founder, 'b')];
     await greet(a, b);
-    await expect(a.admission.revoke(b.peer, 'not mine to do')).rejects.toThrow(RangeError);
-    await a.admission.revoke(a.peer, 'left');
+    await expect(a.admission.issuer.revoke(b.peer, 'not mine to do')).rejects.toThrow(RangeError);
+    await a.admission.issuer.revoke(a.peer, 'left');
     const [farewell] = a.admission.roster.records.all().filter(({ body }) => body.kind === 'revocation');
     expect(founder.admission.roster.offer(farewell?.bytes ?? new Uint8Array(), START_MS).verdict).toBe('accept');
     expect(founder.admission.roster.isMember(a.peer)).toBe(false);
@@ -329,7 +329,7 @@ describe('root keys', () => {
     const { founder, roots } = await foundedSwarm(3, 2);
     const [first, second] = roots as [(typeof roots)[0], (typeof roots)[0]];
     const { roster } = founder.admission;
-    const operator = founder.admission.operatorBody((await makePeer()).self, 'anna');
+    const operator = founder.admission.drafts.operator((await makePeer()).self, 'anna');
     const by = (...signers: (typeof roots)[0][]): SignedRecord => signRecord(founder.crypto, roster.swarmId, operator, signers);
     expect(roster.offer(by(first).bytes, START_MS).verdict).toBe('reject');
     expect(roster.offer(by(first, first).bytes, START_MS).verdict).toBe('reject');
@@ -342,10 +342,10 @@ describe('root keys', () => {
     const { founder, roots } = await foundedSwarm(1, 1);
     const [root] = roots;
     const away = await founder.restarted(); // without the root key
-    const body = encodeBody(away.crypto, away.admission.operatorBody((await makePeer()).self, 'anna'));
-    await expect(away.admission.publishAsRoot('operator', body, [])).rejects.toThrow();
+    const body = encodeBody(away.crypto, away.admission.drafts.operator((await makePeer()).self, 'anna'));
+    await expect(away.admission.rootKeys.publish('operator', body, [])).rejects.toThrow();
     const signature = root?.sign(recordToSign(away.admission.roster.swarmId, 'operator', body)) ?? new Uint8Array();
-    await away.admission.publishAsRoot('operator', body, [{ by: root?.self ?? '', signature }]);
+    await away.admission.rootKeys.publish('operator', body, [{ by: root?.self ?? '', signature }]);
     expect(away.admission.roster.operators().length).toBe(1);
   });
 });
@@ -409,7 +409,7 @@ describe('bad input', () => {
     const changed = good.bytes.slice();
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
     expect(roster.offer(changed, nowMs).verdict).toBe('reject');
-    const issuer = signRecord(founder.crypto, swarmId, founder.admission.issuerBody(thief.self), [thief]);
+    const issuer = signRecord(founder.crypto, swarmId, founder.admission.drafts.issuer(thief.self), [thief]);
     expect(roster.offer(issuer.bytes, nowMs).verdict).toBe('reject');
     expect(roster.isMember(thief.self)).toBe(false);
     const future = certifiedBy(founder.crypto, swarmId, thief.self, { ...shape, nowMs: nowMs + DAY_MS });
@@ -421,7 +421,7 @@ describe('bad input', () => {
     const { founder } = await foundedSwarm();
     const a = await joined(founder, 'a');
     const old = founder.admission.roster.records.signed('member', a.peer);
-    await founder.admission.revoke(a.peer, '');
+    await founder.admission.issuer.revoke(a.peer, '');
     expect(founder.admission.roster.offer(old?.bytes ?? new Uint8Array(), START_MS).verdict).toBe('ignore');
     const other = await newcomer(founder, 'other');
     const welcomed = await founder.admission.welcome(other.peer, other.admission.hello(founder.peer));
@@ -466,9 +466,9 @@ describe('bad input', () => {
   it('merges to the same roster in any order, with repetitions', async () => {
     const { founder } = await foundedSwarm();
     const members = [await joined(founder, 'a'), await joined(founder, 'b'), await joined(founder, 'c')];
-    await founder.admission.revoke(members[0]?.peer ?? '', '');
+    await founder.admission.issuer.revoke(members[0]?.peer ?? '', '');
     const [, renamed] = founder.admission.roster.members();
-    if (renamed !== undefined) await founder.admission.rename(renamed, 'z');
+    if (renamed !== undefined) await founder.admission.issuer.rename(renamed, 'z');
     const issuers = founder.admission.roster.records.all().filter(({ body }) => body.kind === 'issuer');
     const rest = [...founder.admission.roster.records.all(), ...founder.learned];
     const content = (roster: Roster): unknown[] =>

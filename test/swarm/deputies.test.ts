@@ -11,7 +11,7 @@ async function withDeputy() {
   const { founder } = await foundedSwarm();
   const deputy = await joined(founder, 'deputy');
   const member = await joined(founder, 'member');
-  expect(await founder.admission.makeDeputy(deputy.peer)).toBe(true);
+  expect(await founder.admission.rootKeys.makeDeputy(deputy.peer)).toBe(true);
   await greet(deputy, founder);
   for (const record of founder.admission.roster.records.all())
     for (const { admission } of [deputy, member]) admission.roster.offer(record.bytes, founder.nowMs);
@@ -21,16 +21,19 @@ async function withDeputy() {
 /** What each knows of tokens, told to the other. */
 async function share(from: Papers, to: Papers): Promise<void> {
   const mayMakeCommittee = to.admission.roster.decides(from.peer, to.nowMs);
-  for (const { maker, token } of from.admission.ledger.shared()) {
+  for (const { maker, token } of from.admission.issuer.ledger.shared()) {
     const made = maker ?? from.peer;
-    await to.admission.ledger.merge(made === to.peer ? undefined : made, token, mayMakeCommittee);
+    await to.admission.issuer.ledger.merge(made === to.peer ? undefined : made, token, mayMakeCommittee);
   }
 }
 
 /** With a token that names the other issuer too. */
 async function invited(maker: Papers, other: Papers, uses = 1): Promise<Papers[]> {
   const options = { role: 'member' as const, ttlMs: 600_000, uses, networkKey: undefined };
-  const token = await maker.admission.makeToken(options, ['/ip4/127.0.0.1/tcp/1', `/ip4/127.0.0.1/tcp/2/p2p/${other.peer}`]);
+  const token = await maker.admission.issuer.makeToken(options, [
+    '/ip4/127.0.0.1/tcp/1',
+    `/ip4/127.0.0.1/tcp/2/p2p/${other.peer}`,
+  ]);
   const made = Array.from({ length: uses + 1 }, async (_, nth) => {
     const papers = new Papers(await makePeer(), maker.admission.roster.swarmId, `new-${nth}`, token);
     await papers.admission.open();
@@ -42,7 +45,7 @@ async function invited(maker: Papers, other: Papers, uses = 1): Promise<Papers[]
 describe('a deputy', () => {
   it('lets others in and renews certificates, and all take what it signs for them', async () => {
     const { deputy, member, founder } = await withDeputy();
-    expect([deputy.admission.isIssuer, deputy.admission.roster.authority.isDeputy(deputy.peer)]).toEqual([true, true]);
+    expect([deputy.admission.issuer.mayIssue, deputy.admission.roster.authority.isDeputy(deputy.peer)]).toEqual([true, true]);
     const late = await joined(deputy, 'late');
     expect(await greet(late, member)).toBeUndefined();
     expect(await greet(late, founder)).toBeUndefined();
@@ -52,14 +55,18 @@ describe('a deputy', () => {
     const { deputy, member, founder } = await withDeputy();
     const { roster } = member.admission;
     const { crypto } = deputy;
-    const body = deputy.admission.revocationBody('member', founder.peer, 'a coup');
+    const body = deputy.admission.drafts.revocation('member', founder.peer, 'a coup');
     const coup = signRecord(crypto, roster.swarmId, body, [crypto]);
     expect(roster.offer(coup.bytes, member.nowMs).verdict).toBe('ignore');
-    await expect(deputy.admission.revoke(founder.peer, 'a coup')).rejects.toThrow(/may not sign/);
-    await expect(deputy.admission.rotateNetworkKey(1, 1)).rejects.toThrow(/may not sign/);
+    await expect(deputy.admission.issuer.revoke(founder.peer, 'a coup')).rejects.toThrow(/may not sign/);
+    await expect(deputy.admission.issuer.rotateNetworkKey(1, 1)).rejects.toThrow(/may not sign/);
     expect([roster.decides(deputy.peer, member.nowMs), roster.decides(founder.peer, member.nowMs)]).toEqual([false, true]);
     founder.nowMs += 60_000;
-    await founder.admission.publishAsRoot('issuer', encodeBody(founder.crypto, founder.admission.issuerBody(deputy.peer)), []);
+    await founder.admission.rootKeys.publish(
+      'issuer',
+      encodeBody(founder.crypto, founder.admission.drafts.issuer(deputy.peer)),
+      [],
+    );
     const promoted = founder.admission.roster.records.signed('issuer', deputy.peer);
     roster.offer(promoted?.bytes ?? new Uint8Array(), member.nowMs);
     expect((promoted?.body.untilMs ?? 0) - (promoted?.body.fromMs ?? 0)).toBe(ISSUER_LIFE_MS);
@@ -69,7 +76,7 @@ describe('a deputy', () => {
 
   it('is made by who has the root keys only', async () => {
     const { deputy, member } = await withDeputy();
-    expect(await deputy.admission.makeDeputy(member.peer)).toBe(false);
+    expect(await deputy.admission.rootKeys.makeDeputy(member.peer)).toBe(false);
   });
 });
 
@@ -94,7 +101,7 @@ describe('a token of an issuer that is gone', () => {
     if (first === undefined || second === undefined) throw new Error('nobody comes');
     await share(founder, deputy);
     expect(await greet(first, deputy)).toBeUndefined();
-    expect(founder.admission.ledger.list().at(-1)?.redeemedBy).toEqual([first.peer]);
+    expect(founder.admission.issuer.ledger.list().at(-1)?.redeemedBy).toEqual([first.peer]);
     expect(await greet(second, deputy)).toMatch(/used already/);
   });
 
@@ -102,11 +109,11 @@ describe('a token of an issuer that is gone', () => {
     const { founder, deputy } = await withDeputy();
     const [first] = await invited(founder, deputy);
     await share(founder, deputy);
-    await founder.admission.endToken(founder.admission.ledger.list().at(-1)?.id ?? '');
+    await founder.admission.issuer.endToken(founder.admission.issuer.ledger.list().at(-1)?.id ?? '');
     await share(deputy, founder);
     await share(founder, deputy);
     expect(await greet(first as Papers, deputy)).toMatch(/knows no such token/);
-    expect(founder.admission.ledger.list().filter(({ usesLeft }) => usesLeft > 0)).toEqual([]);
+    expect(founder.admission.issuer.ledger.list().filter(({ usesLeft }) => usesLeft > 0)).toEqual([]);
   });
 
   it('is shown to nobody whom it does not name', async () => {
@@ -123,17 +130,21 @@ describe('a deputy that lies', () => {
     const { founder, deputy } = await withDeputy();
     const lured = await newcomer(deputy, 'lured', { role: 'committee' });
     await share(deputy, founder);
-    expect(founder.admission.ledger.list().filter(({ role }) => role === 'committee')).toEqual([]);
+    expect(founder.admission.issuer.ledger.list().filter(({ role }) => role === 'committee')).toEqual([]);
     await newcomer(founder, 'own');
-    const { token } = founder.admission.ledger.shared().at(-1) ?? {};
+    const { token } = founder.admission.issuer.ledger.shared().at(-1) ?? {};
     const [id, role, expiresMs, usesLeft, redeemedBy, , ended] = token as unknown[];
-    await founder.admission.ledger.merge(deputy.peer, [id, role, expiresMs, 999, redeemedBy, new Uint8Array(32), ended], false);
-    await founder.admission.ledger.merge(
+    await founder.admission.issuer.ledger.merge(
+      deputy.peer,
+      [id, role, expiresMs, 999, redeemedBy, new Uint8Array(32), ended],
+      false,
+    );
+    await founder.admission.issuer.ledger.merge(
       undefined,
       [id, 'committee', Number(expiresMs) * 2, 999, redeemedBy, (token as unknown[])[5], ended],
       false,
     );
-    expect(founder.admission.ledger.list().at(-1)).toMatchObject({ role: 'member', expiresMs, usesLeft });
+    expect(founder.admission.issuer.ledger.list().at(-1)).toMatchObject({ role: 'member', expiresMs, usesLeft });
     expect(lured.admission.isMember).toBe(false);
   });
 });
@@ -160,8 +171,8 @@ describe('what issuers tell each other of tokens', () => {
       const body = { kind: 'member', subject, ...times, name, role: 'committee', capabilities: [] } as const;
       const record = signRecord(deputy.crypto, roster.swarmId, body, [deputy.crypto]);
       expect(tell(record).verdict).toBe('accept');
-      await founder.admission.publish(record);
-      await member.admission.keep([record]);
+      await founder.admission.store.publish(record);
+      await member.admission.store.keep([record]);
     };
     const friend = (await makePeer()).self;
     await lie(friend, 'friend');
@@ -171,13 +182,13 @@ describe('what issuers tell each other of tokens', () => {
     const all = [friend, member.peer, seated.peer];
     expect(all.map((peer) => roster.isForCommittee(peer))).toEqual([false, false, true]);
     // It says that they came with a token of the founder's, too.
-    const { token } = founder.admission.ledger.shared().at(-1) ?? {};
+    const { token } = founder.admission.issuer.ledger.shared().at(-1) ?? {};
     const [id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended] = token as unknown[];
     expect(role).toBe('committee');
     const told = [id, role, expiresMs, usesLeft, [...(redeemedBy as string[]), friend], secretHash, ended];
-    await founder.admission.ledger.merge(undefined, told, false);
+    await founder.admission.issuer.ledger.merge(undefined, told, false);
     founder.nowMs += MEMBER_LIFE_MS;
-    for (const peer of all) await founder.admission.renew(peer);
+    for (const peer of all) await founder.admission.issuer.renew(peer);
     const renewed = all.map((peer) => founder.admission.roster.member(peer)?.role);
     expect(renewed).toEqual(['member', 'member', 'committee']);
     // Over a restart too, though the newest certificate is a deputy's.
@@ -193,7 +204,7 @@ describe('what issuers tell each other of tokens', () => {
     const { founder, deputy } = await withDeputy();
     deputy.alive.set(founder.peer, founder);
     const options = { role: 'committee' as const, ttlMs: 600_000, uses: 1, networkKey: undefined };
-    const token = await founder.admission.makeToken(options, [`/ip4/127.0.0.1/tcp/2/p2p/${deputy.peer}`]);
+    const token = await founder.admission.issuer.makeToken(options, [`/ip4/127.0.0.1/tcp/2/p2p/${deputy.peer}`]);
     await share(founder, deputy);
     const late = new Papers(await makePeer(), founder.admission.roster.swarmId, 'late', token);
     await late.admission.open();

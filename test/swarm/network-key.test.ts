@@ -90,7 +90,7 @@ describe('a rotation', () => {
 
   it('is understood at once, dialed with in time, and ends the older keys in time', async () => {
     const { founder } = await foundedSwarm();
-    const rotation = { ...(await founder.admission.rotateNetworkKey(30_000, HOUR_MS)), key: NEW };
+    const rotation = { ...(await founder.admission.issuer.rotateNetworkKey(30_000, HOUR_MS)), key: NEW };
     const { keys, used, kept, clock } = follower();
     keys.follow(rotation);
     clock.wallMs = START_MS + 31_000;
@@ -106,10 +106,10 @@ describe('a rotation', () => {
   it('is an issuer’s to make, and the newest counts everywhere', async () => {
     const { founder } = await foundedSwarm();
     const member = await joined(founder, 'member');
-    await expect(member.admission.rotateNetworkKey(0, HOUR_MS)).rejects.toThrow('may not sign');
-    await founder.admission.rotateNetworkKey(0, HOUR_MS);
+    await expect(member.admission.issuer.rotateNetworkKey(0, HOUR_MS)).rejects.toThrow('may not sign');
+    await founder.admission.issuer.rotateNetworkKey(0, HOUR_MS);
     const first = founder.learned.at(-1)?.bytes as Uint8Array;
-    await founder.admission.rotateNetworkKey(0, HOUR_MS);
+    await founder.admission.issuer.rotateNetworkKey(0, HOUR_MS);
     const second = founder.learned.at(-1)?.bytes as Uint8Array;
     const { roster } = member.admission;
     expect([second, first].map((bytes) => roster.offer(bytes, START_MS).verdict)).toEqual(['accept', 'ignore']);

@@ -1,0 +1,238 @@
+// This agent's part as an issuer: it redeems join tokens, certifies members and renews their certificates, and ends memberships. What it may of that
+// its own certificate says: a deputy admits and renews, and decides nothing.
+import { toHex } from '../dissemination/cbor.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Crypto } from '../ports/crypto.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import type { PeerId } from '../ports/transport.ts';
+import type { Drafts } from './drafts.ts';
+import { asBefore, encodeAnswer, type Grant, granted, type Judged, type Redeem, refused } from './hello.ts';
+import { MEMBER_LIFE_MS, RENEWABLE_MS } from './lifetimes.ts';
+import {
+  MAX_NAME,
+  MEMBER_NAME,
+  type MemberCertificate,
+  NETWORK_KEY_BYTES,
+  type NetworkRotation,
+  type RecordBody,
+  type Role,
+  signRecord,
+} from './record.ts';
+import type { RootKeys } from './root-keys.ts';
+import type { Roster } from './roster.ts';
+import type { RosterStore } from './roster-store.ts';
+import { type JoinToken, TOKEN_SECRET_BYTES } from './token.ts';
+import { type Redemption, TokenLedger } from './token-ledger.ts';
+
+const TOKEN_ID_BYTES = 8;
+
+export interface IssuerPorts {
+  crypto: Crypto;
+  /** By which certificates begin and end. */
+  time: Pick<Clock, 'wallMs'>;
+  store: Store;
+  random: Random;
+}
+
+export interface IssuerEvents {
+  log(level: 'info', text: string): void;
+  /** Whether an issuer that made a token is there to redeem it. */
+  isAlive(peer: PeerId): boolean;
+  /** Asks the maker of a token to redeem it. @throws Error with the reason */
+  forwardToken(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role>;
+  /** A token was made, redeemed or ended here: resolves once the other issuers that are there know it. */
+  tokensChanged(): Promise<void>;
+}
+
+/** What an issuer works with. */
+export interface IssuerParts {
+  roster: Roster;
+  store: RosterStore;
+  drafts: Drafts;
+  rootKeys: RootKeys;
+}
+
+export class Issuer {
+  readonly ledger: TokenLedger;
+  readonly #ports: IssuerPorts;
+  readonly #parts: IssuerParts;
+  readonly #events: IssuerEvents;
+
+  constructor(ports: IssuerPorts, parts: IssuerParts, events: IssuerEvents) {
+    this.#ports = ports;
+    this.#parts = parts;
+    this.#events = events;
+    this.ledger = new TokenLedger(ports.store, ports.crypto.hash);
+  }
+
+  get #self(): PeerId {
+    return this.#ports.crypto.self;
+  }
+
+  get #nowMs(): number {
+    return this.#ports.time.wallMs();
+  }
+
+  /** Whether this agent is an issuer now. */
+  get mayIssue(): boolean {
+    return this.#parts.roster.isIssuer(this.#self, this.#nowMs);
+  }
+
+  /** Reads the tokens. An issuer that slept for long renews its own certificate at once. */
+  async open(): Promise<void> {
+    await this.ledger.open();
+    await this.renewOwn();
+  }
+
+  async #publish(body: RecordBody): Promise<void> {
+    const { crypto } = this.#ports;
+    await this.#parts.store.publish(signRecord(crypto, this.#parts.roster.swarmId, body, [crypto]));
+  }
+
+  // Tokens
+
+  /** @throws RangeError */
+  async makeToken(
+    { role, ttlMs, uses, networkKey }: { role: Role; ttlMs: number; uses: number; networkKey: Uint8Array | undefined },
+    addresses: readonly string[],
+  ): Promise<JoinToken> {
+    const id = this.#ports.random.bytes(TOKEN_ID_BYTES);
+    const secret = this.#ports.random.bytes(TOKEN_SECRET_BYTES);
+    const nowMs = this.#nowMs;
+    await this.ledger.add({ id: toHex(id), role, expiresMs: nowMs + ttlMs, usesLeft: uses }, secret, nowMs);
+    // It is good without this agent from the moment on in which it is handed out.
+    await this.#events.tokensChanged();
+    return { swarmId: this.#parts.roster.swarmId, issuer: this.#self, addresses, id, secret, networkKey };
+  }
+
+  /** False where there is no such token. */
+  async endToken(id: string): Promise<boolean> {
+    if (!(await this.ledger.revoke(id))) return false;
+    await this.#events.tokensChanged();
+    return true;
+  }
+
+  /** Lets a newcomer in with a token. */
+  async redeem(from: PeerId, { id, secret, name }: Redeem): Promise<Judged> {
+    if (!this.mayIssue) return refused('token', 'this agent is no issuer: the token is for another');
+    const maker = this.ledger.makerOf(id);
+    const forwarded = maker !== undefined && this.#events.isAlive(maker) && this.#forward(maker, id, secret, from);
+    const redemption = (await forwarded) || this.ledger.redeem(id, secret, from, this.#nowMs);
+    if (!redemption.ok) return refused(redemption.code, redemption.text);
+    try {
+      // Used up before anything is granted for it.
+      if (redemption.persist !== undefined) await this.#ports.store.write([redemption.persist]);
+      void this.#events.tokensChanged();
+      const certificate = await this.#certify(from, this.#freeName(name, from), redemption.role);
+      this.#events.log('info', `${certificate.name} has joined with a token`);
+      // Where the root keys are at hand, who may sit on the committee is made an issuer at once.
+      if (redemption.role === 'committee') await this.#parts.rootKeys.makeIssuer(from);
+      return granted(this.#grantTo(from));
+    } catch (error) {
+      return refused('failed', `the issuer could not write it down: ${(error as Error).message}`);
+    }
+  }
+
+  /** A use is taken in one place, as long as that is there. */
+  async #forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Redemption> {
+    try {
+      return { ok: true, role: await this.#events.forwardToken(maker, id, secret, by), persist: undefined };
+    } catch (error) {
+      return { ok: false, code: 'token', text: (error as Error).message };
+    }
+  }
+
+  /** Takes a use of a token that this agent made, for another issuer. @throws Error with why not */
+  async redeemFor(id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
+    const redemption = this.ledger.redeem(id, secret, by, this.#nowMs);
+    if (!redemption.ok) throw new Error(redemption.text);
+    if (redemption.persist !== undefined) await this.#ports.store.write([redemption.persist]);
+    return redemption.role;
+  }
+
+  // Certificates
+
+  /** As a newcomer wishes, which may be hostile: of the letters that names have, and nobody else's. */
+  #freeName(wished: string, peer: PeerId): string {
+    const wanted = MEMBER_NAME.test(wished) ? wished : `x${wished.replace(/[^a-zA-Z0-9.-]/g, '-')}`.slice(0, MAX_NAME);
+    let name = wanted;
+    for (let n = 2; this.#parts.roster.nameTaken(name, peer); n++) name = `${wanted.slice(0, MAX_NAME - 4)}-${n}`;
+    return name;
+  }
+
+  async #certify(subject: PeerId, name: string, role: Role): Promise<MemberCertificate> {
+    const body = this.#parts.drafts.member(subject, name, role);
+    await this.#publish(body);
+    return body;
+  }
+
+  /** A member's newest certificate, made again where it is past half of its life, or by one that issues no more; undefined where this is no issuer, or it ended too long ago. */
+  async renewal(peer: PeerId): Promise<Grant | undefined> {
+    // Who was revoked would get a new epoch by this: that takes a token.
+    if (!this.mayIssue || !this.#parts.roster.isMember(peer)) return undefined;
+    const certificate = this.#parts.roster.member(peer);
+    if (certificate === undefined || certificate.untilMs + RENEWABLE_MS < this.#nowMs) return undefined;
+    if (this.renewalDue(peer)) await this.rename(certificate, certificate.name);
+    return this.#grantTo(peer);
+  }
+
+  /** One that decides signs what it knows; a deputy, what was said, which gives no seat. */
+  #roleOf({ subject, role }: MemberCertificate): Role {
+    const { roster } = this.#parts;
+    const isSeated = roster.isForCommittee(subject) || this.#isOwed(subject);
+    return !roster.decides(this.#self, this.#nowMs) ? role : isSeated ? 'committee' : 'member';
+  }
+
+  /** A deputy let it in, with a token for the committee that was shown here. */
+  #isOwed(peer: PeerId): boolean {
+    const { roster } = this.#parts;
+    if (roster.isForCommittee(peer) || roster.records.revocation('member', peer) !== undefined) return false;
+    return roster.member(peer)?.role === 'committee' && this.ledger.seated(peer);
+  }
+
+  renewalDue(peer: PeerId): boolean {
+    const { roster } = this.#parts;
+    const record = roster.records.signed('member', peer);
+    const [by, nowMs] = [record?.signatures[0]?.by, this.#nowMs];
+    if (record === undefined || by === undefined) return false;
+    if (roster.decides(this.#self, nowMs) && this.#isOwed(peer)) return true;
+    return record.body.untilMs - nowMs < MEMBER_LIFE_MS / 2 || !roster.isIssuer(by, nowMs);
+  }
+
+  /** What is granted to a member that asks for it, in a request. Undefined where this is no issuer. */
+  async renew(peer: PeerId): Promise<Uint8Array | undefined> {
+    const grant = await this.renewal(peer);
+    return grant && asBefore(encodeAnswer({ ...granted(grant), hello: undefined }));
+  }
+
+  async renewOwn(): Promise<void> {
+    if (this.mayIssue && this.renewalDue(this.#self)) await this.renewal(this.#self);
+  }
+
+  #grantTo(peer: PeerId): Grant | undefined {
+    const { authority, records } = this.#parts.roster;
+    const own = records.signed('member', peer);
+    const by = own?.signatures[0]?.by;
+    if (authority.genesis === undefined || own === undefined || by === undefined) return undefined;
+    const shown = [records.signed('issuer', by), records.signed('issuer', peer), own, records.signed('member', this.#self)];
+    return { genesis: authority.genesis.bytes, records: [...new Set(shown)].flatMap((record) => record?.bytes ?? []) };
+  }
+
+  rename(certificate: MemberCertificate, name: string): Promise<MemberCertificate> {
+    return this.#certify(certificate.subject, name, this.#roleOf(certificate));
+  }
+
+  /** Ends a membership: by an issuer, or by the member itself. */
+  revoke(subject: PeerId, reason: string): Promise<void> {
+    return this.#publish(this.#parts.drafts.revocation('member', subject, reason));
+  }
+
+  /** Changes the network key of the swarm. @throws RangeError where this is no issuer. */
+  async rotateNetworkKey(useAfterMs: number, keepMs: number): Promise<NetworkRotation> {
+    const key = this.#ports.random.bytes(NETWORK_KEY_BYTES);
+    const body = this.#parts.drafts.networkRotation(this.#self, key, useAfterMs, keepMs);
+    await this.#publish(body);
+    return body;
+  }
+}

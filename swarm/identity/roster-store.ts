@@ -1,0 +1,146 @@
+// The roster on this agent's disk: what is new in it is written down before anything follows from it. What a disk holds of a swarm
+// begins with its founding and ends where its agent leaves for good.
+import type { Clock } from '../ports/clock.ts';
+import type { Crypto } from '../ports/crypto.ts';
+import type { Store, StoreOperation } from '../ports/store.ts';
+import type { PeerId } from '../ports/transport.ts';
+import type { Grant } from './hello.ts';
+import { ISSUER_LIFE_MS, MEMBER_LIFE_MS } from './lifetimes.ts';
+import { keyOfRecord, type MemberCertificate, type Role, type SignedRecord, seatKeyOf, signRecord } from './record.ts';
+import { MAX_RECORDS, type Roster, type RosterOffer } from './roster.ts';
+
+const RECORD_PREFIX = 'roster/';
+const GENESIS_KEY = 'genesis';
+/** On the disk that founded the swarm. */
+export const FOUNDER_KEY = 'founder';
+
+export type Signer = Pick<Crypto, 'self' | 'sign'>;
+
+export interface RosterStorePorts {
+  store: Store;
+  /** By which certificates begin and end. */
+  time: Pick<Clock, 'wallMs'>;
+}
+
+export class RosterStore {
+  readonly #roster: Roster;
+  readonly #ports: RosterStorePorts;
+  readonly #learned: (record: SignedRecord, own: boolean) => void;
+
+  /** @param learned a record that is new here; `own` where it was made here: it is to be passed on */
+  constructor(roster: Roster, ports: RosterStorePorts, learned: (record: SignedRecord, own: boolean) => void) {
+    this.#roster = roster;
+    this.#ports = ports;
+    this.#learned = learned;
+  }
+
+  /** Reads what is on disk. */
+  async open(): Promise<void> {
+    const { store, time } = this.#ports;
+    const genesis = await genesisOn(store);
+    if (genesis !== undefined) this.#roster.authority.adopt(genesis);
+    const records = await store.range(RECORD_PREFIX, { limit: MAX_RECORDS });
+    // Issuers come before members in the order of keys, and revocations after both.
+    for (const [, bytes] of records) this.#roster.offer(bytes, time.wallMs());
+  }
+
+  /** Merges what another shows of itself. */
+  async offer(bytes: Uint8Array): Promise<RosterOffer['verdict']> {
+    const offer = this.#roster.offer(bytes, this.#ports.time.wallMs());
+    if (offer.verdict === 'accept') await this.#learn(offer.record, false);
+    return offer.verdict;
+  }
+
+  /** Takes a record of our own, durably, and passes it on. @throws RangeError where it is not valid. */
+  async publish(record: SignedRecord): Promise<void> {
+    const offer = this.#roster.offer(record.bytes, this.#ports.time.wallMs());
+    if (offer.verdict !== 'accept') throw new RangeError('this agent may not sign that');
+    await this.#learn(record, true);
+  }
+
+  async #learn(record: SignedRecord, own: boolean): Promise<void> {
+    await this.keep([record]);
+    this.#learned(record, own);
+  }
+
+  /** What an issuer grants to one that it lets in: the beginning of its roster. */
+  async take(grant: Grant | undefined): Promise<void> {
+    if (grant === undefined || !this.#roster.authority.adopt(grant.genesis)) return;
+    const operations: StoreOperation[] = [{ kind: 'put', key: GENESIS_KEY, value: grant.genesis }];
+    for (const bytes of grant.records) {
+      const offer = this.#roster.offer(bytes, this.#ports.time.wallMs());
+      if (offer.verdict !== 'accept') continue;
+      operations.push(...this.#puts(offer.record));
+      this.#learned(offer.record, false);
+    }
+    await this.#ports.store.write(operations);
+  }
+
+  /** Writes down what the roster has accepted. */
+  keep(records: readonly SignedRecord[]): Promise<void> {
+    return this.#ports.store.write(records.flatMap((record) => this.#puts(record)));
+  }
+
+  /** What says that a member is for the committee stays on the disk when a deputy has renewed its certificate. */
+  #puts(record: SignedRecord): StoreOperation[] {
+    const { body } = record;
+    if (body.kind !== 'member' || this.#roster.authority.isByDeputy(record)) return [put(record)];
+    const key = `${RECORD_PREFIX}${seatKeyOf(body.subject)}`;
+    return [put(record), body.role === 'committee' ? { kind: 'put', key, value: record.bytes } : { kind: 'delete', key }];
+  }
+
+  /** Forgets what nobody needs any more. */
+  async reap(): Promise<void> {
+    const { store, time } = this.#ports;
+    const gone = this.#roster.reap(time.wallMs());
+    if (gone.length > 0) await store.write(gone.map((key) => ({ kind: 'delete', key: `${RECORD_PREFIX}${key}` })));
+  }
+}
+
+const put = (record: SignedRecord): StoreOperation => ({
+  kind: 'put',
+  key: `${RECORD_PREFIX}${keyOfRecord(record)}`,
+  value: record.bytes,
+});
+
+/** What is written down where a swarm begins: its genesis, its first issuer and its first member, who are one. */
+export function foundSwarm(
+  crypto: Crypto,
+  genesis: { swarmId: string; bytes: Uint8Array },
+  rootSigners: readonly Signer[],
+  { name, nowMs }: { name: string; nowMs: number },
+): StoreOperation[] {
+  const shared = { subject: crypto.self, epoch: 0, fromMs: nowMs };
+  const issuer = signRecord(crypto, genesis.swarmId, { kind: 'issuer', ...shared, untilMs: nowMs + ISSUER_LIFE_MS }, rootSigners);
+  return [
+    { kind: 'put', key: GENESIS_KEY, value: genesis.bytes },
+    { kind: 'put', key: FOUNDER_KEY, value: new Uint8Array() },
+    put(issuer),
+    put(certifiedBy(crypto, genesis.swarmId, crypto.self, { name, role: 'committee', nowMs })),
+  ];
+}
+
+/** A member's certificate by this issuer. */
+export function certifiedBy(
+  issuer: Crypto,
+  swarmId: string,
+  subject: PeerId,
+  { name, role, nowMs }: { name: string; role: Role; nowMs: number },
+): SignedRecord {
+  const untilMs = nowMs + MEMBER_LIFE_MS;
+  const body: MemberCertificate = { kind: 'member', subject, epoch: 0, fromMs: nowMs, untilMs, name, role, capabilities: [] };
+  return signRecord(issuer, swarmId, body, [issuer]);
+}
+
+/** The genesis record of the swarm that a disk belongs to. */
+export function genesisOn(store: Store): Promise<Uint8Array | undefined> {
+  return store.get(GENESIS_KEY);
+}
+
+/** What a store must forget when its agent leaves the swarm for good. */
+export async function forgetSwarm(store: Store): Promise<void> {
+  const keys = [GENESIS_KEY, FOUNDER_KEY];
+  for (const prefix of [RECORD_PREFIX, 'token/', 'peer/', 'committee/', 'status/', 'held/', 'pushed/'])
+    for (const [key] of await store.range(prefix, { limit: MAX_RECORDS })) keys.push(key);
+  await store.write(keys.map((key) => ({ kind: 'delete', key })));
+}
