@@ -1,10 +1,10 @@
-// The Transport port on libp2p: one-way messages over one long-lived stream a peer and protocol, requests over a stream
-// each, topics over gossipsub with our verdict before anything is passed on.
+// The Transport port on libp2p: one-way messages over one long-lived stream a peer and protocol (send-queues.ts), requests over a
+// stream each, topics over gossipsub with our verdict before anything is passed on.
 import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { Connection, Ed25519PrivateKey, PeerId as Libp2pPeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { lpStream } from '@libp2p/utils';
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { multiaddr } from '@multiformats/multiaddr';
 import { probeHttp } from '../adapters/http-probe.ts';
 import { probeTcp } from '../adapters/tcp-probe.ts';
 import {
@@ -23,8 +23,10 @@ import { Budgets } from './budgets.ts';
 import { DENIED } from './greeting.ts';
 import { createHost, type Host } from './host.ts';
 import { Keyring } from './keyring.ts';
+import { ListenAddresses } from './listen-addresses.ts';
 import { Meter } from './muxer.ts';
 import { Pacer } from './pacer.ts';
+import { SendQueues } from './send-queues.ts';
 
 export interface Libp2pTransportOptions {
   self: PeerId;
@@ -41,8 +43,6 @@ export interface Libp2pTransportOptions {
 
 const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
-/** Messages that wait for a stream to open or drain; beyond it they are dropped. */
-const MAX_QUEUED = 256;
 const MAX_STREAMS_PER_PEER = 64;
 const STREAM_OPEN_TIMEOUT_MS = 4_000;
 /** A handler that takes longer has its stream aborted. */
@@ -69,21 +69,10 @@ interface HandlesRpcs {
   handleReceivedRpc(from: Libp2pPeerId, rpc: { messages?: unknown[] }): Promise<void>;
 }
 
-/** A queue of messages to one peer on one protocol, and the stream that carries them. */
-interface Outbox {
-  waiting: Uint8Array[];
-  draining: boolean;
-  /** The writer is made once a stream: each wrapping of a stream adds listeners to it. */
-  open: { stream: Stream; writer: ReturnType<typeof lpStream<Stream>> } | undefined;
-}
-
-const ipOf = (address: Multiaddr): string | undefined =>
-  address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
-
 export class Libp2pTransport implements Transport {
   readonly self: PeerId;
   readonly #options: Libp2pTransportOptions;
-  readonly #outboxes = new Map<string, Outbox>();
+  readonly #queues = new SendQueues((peer, protocol) => this.#openConnected(peer, protocol));
   readonly #meter = new Meter();
   readonly #keyring: Keyring | undefined;
   #budgets = new Budgets(
@@ -91,8 +80,7 @@ export class Libp2pTransport implements Transport {
     () => undefined,
   );
   readonly #pacer = new Pacer();
-  /** Of who is connected, the addresses (IP) that it says it listens at. */
-  readonly #listensAt = new Map<PeerId, string[]>();
+  readonly #listening = new ListenAddresses();
   #started: Host | undefined;
 
   constructor(options: Libp2pTransportOptions) {
@@ -133,11 +121,7 @@ export class Libp2pTransport implements Transport {
     this.#guard(host);
     host.addEventListener('peer:connect', ({ detail }) => handlers.connected(detail.toString()));
     host.addEventListener('peer:identify', ({ detail: { peerId, listenAddrs } }) => {
-      if (host.getConnections(peerId).length > 0)
-        this.#listensAt.set(
-          peerId.toString(),
-          listenAddrs.flatMap((address) => ipOf(address) ?? []),
-        );
+      if (host.getConnections(peerId).length > 0) this.#listening.identified(peerId.toString(), listenAddrs);
     });
     host.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString(), handlers));
     for (const topic of names.topics) {
@@ -183,8 +167,8 @@ export class Libp2pTransport implements Transport {
 
   #disconnected(peer: PeerId, handlers: TransportHandlers): void {
     this.#budgets.forget(peer);
-    this.#listensAt.delete(peer);
-    for (const key of [...this.#outboxes.keys()]) if (key.startsWith(`${peer} `)) this.#outboxes.delete(key);
+    this.#listening.forget(peer);
+    this.#queues.forget(peer);
     handlers.disconnected(peer);
   }
 
@@ -196,35 +180,12 @@ export class Libp2pTransport implements Transport {
   // One-way messages
 
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void {
-    const key = `${peer} ${protocol}`;
-    const outbox = this.#outboxes.get(key) ?? { waiting: [], draining: false, open: undefined };
-    this.#outboxes.set(key, outbox);
-    if (outbox.waiting.length >= MAX_QUEUED) return;
-    outbox.waiting.push(bytes);
-    if (!outbox.draining) void this.#drain(peer, protocol, key, outbox);
-  }
-
-  async #drain(peer: PeerId, protocol: string, key: string, outbox: Outbox): Promise<void> {
-    outbox.draining = true;
-    try {
-      if (outbox.open?.stream.status !== 'open') {
-        const stream = await this.#openConnected(peer, protocol);
-        outbox.open = { stream, writer: lpStream(stream) };
-      }
-      for (let bytes = outbox.waiting.shift(); bytes !== undefined; bytes = outbox.waiting.shift()) {
-        await outbox.open.writer.write(bytes, { signal: AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS) });
-      }
-      outbox.draining = false;
-    } catch (error) {
-      // Not connected, or too slow: dropped, as the port says.
-      outbox.open?.stream.abort(error as Error);
-      if (this.#outboxes.get(key) === outbox) this.#outboxes.delete(key);
-    }
+    this.#queues.send(peer, protocol, bytes);
   }
 
   /** A stream to a peer that is connected already: messages never dial. */
   async #openConnected(peer: PeerId, protocol: string, within?: AbortSignal): Promise<Stream> {
-    const connection = this.#started?.getConnections(peerIdFromString(peer))[0];
+    const [connection] = this.#connectionsWith(peer);
     if (connection === undefined) throw new TransportError('unreachable', `not connected to ${peer}`);
     return connection.newStream(protocol, {
       signal: AbortSignal.any([AbortSignal.timeout(STREAM_OPEN_TIMEOUT_MS), ...(within === undefined ? [] : [within])]),
@@ -293,22 +254,13 @@ export class Libp2pTransport implements Transport {
   // Probes, dials and addresses
 
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState> {
-    const host = this.#hostOf(peer);
+    const host = this.#listening.hostOf(peer, this.#connectionsWith(peer));
     return host === undefined ? Promise.resolve('silent') : probeTcp(host, port, timeoutMs);
   }
 
   probeHttp(peer: PeerId, port: number, path: string, timeoutMs: number): Promise<HttpState> {
-    const host = this.#hostOf(peer);
+    const host = this.#listening.hostOf(peer, this.#connectionsWith(peer));
     return host === undefined ? Promise.resolve('silent') : probeHttp(host, port, path, timeoutMs);
-  }
-
-  /** Where a peer answered, or is seen and says that it listens: at a translated address there are somebody else's ports. */
-  #hostOf(peer: PeerId): string | undefined {
-    const connections = this.#started?.getConnections(peerIdFromString(peer)) ?? [];
-    const dialled = connections.find(({ direction }) => direction === 'outbound');
-    if (dialled !== undefined) return ipOf(dialled.remoteAddr);
-    const seen = connections[0] && ipOf(connections[0].remoteAddr);
-    return seen !== undefined && this.#listensAt.get(peer)?.includes(seen) === true ? seen : undefined;
   }
 
   traffic(): ReadonlyMap<string, Traffic> {
@@ -320,7 +272,11 @@ export class Libp2pTransport implements Transport {
   }
 
   #cutOff(peer: PeerId, reason: string): void {
-    for (const connection of this.#started?.getConnections(peerIdFromString(peer)) ?? []) connection.abort(new Error(reason));
+    for (const connection of this.#connectionsWith(peer)) connection.abort(new Error(reason));
+  }
+
+  #connectionsWith(peer: PeerId): Connection[] {
+    return this.#started?.getConnections(peerIdFromString(peer)) ?? [];
   }
 
   connectedPeers(): PeerId[] {
