@@ -23,7 +23,7 @@ export class Authority {
     return this.#genesis;
   }
 
-  /** Takes the genesis record, where it is that of this swarm: nothing can be checked without it. */
+  /** Takes the genesis record, if it is that of this swarm: no record can be checked without it. */
   adopt(bytes: Uint8Array): boolean {
     if (this.#genesis !== undefined) return true;
     const genesis = parseGenesis(this.#crypto, bytes);
@@ -32,7 +32,7 @@ export class Authority {
     return true;
   }
 
-  /** Whether those signed a record who may: `ignore` where that cannot be known yet, or not by all. */
+  /** Whether a record is signed by those that may sign it: `ignore` if that cannot be known yet, or if members of another version judge it differently. */
   judge(record: SignedRecord, nowMs: number): Verdict {
     const { body } = record;
     if (this.#genesis === undefined) return 'ignore';
@@ -58,12 +58,12 @@ export class Authority {
     }
   }
 
-  /** How many root keys must sign what only they may. */
+  /** How many root keys must sign what only root keys may sign. */
   get threshold(): number {
     return this.#genesis?.threshold ?? 1;
   }
 
-  /** Whether as many distinct root keys as must have truly signed a record. */
+  /** Whether enough distinct root keys have signed a record, with valid signatures. */
   bearsEnoughRoots(record: SignedRecord): boolean {
     const rootKeys = this.#genesis?.rootKeys ?? [];
     return rootKeys.filter((key) => isSignedBy(this.#crypto, this.#swarmId, record, key)).length >= this.threshold;
@@ -86,18 +86,18 @@ export class Authority {
     return isSignedBy(this.#crypto, this.#swarmId, record, by) ? 'accept' : 'reject';
   }
 
-  /** Its membership was ended, and it was not admitted again: then it admits nobody either. */
+  /** Its membership was revoked, and it was not admitted again: then it admits nobody either. */
   #hasLeft(peer: PeerId): boolean {
     return this.#records.revocation('member', peer) !== undefined && !this.#records.isInForce('member', peer);
   }
 
-  /** By what its certificate lives: one of 0.3.0 is read the same by all. */
+  /** The lifetime of its certificate says so, which members of every version read alike. */
   isDeputy(peer: PeerId): boolean {
     const certificate = this.#records.certificate('issuer', peer);
     return certificate !== undefined && certificate.untilMs - certificate.fromMs <= DEPUTY_LIFE_MS;
   }
 
-  /** Certificates that say so, or not, for good: a deputy signs what was said before. */
+  /** A deputy signs the role that a member had before, and cannot give another. */
   isByDeputy({ signatures }: SignedRecord): boolean {
     return signatures.every(({ by }) => this.isDeputy(by));
   }

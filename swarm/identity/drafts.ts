@@ -1,4 +1,4 @@
-// What is yet to be signed about a peer: the body of its next record, with the epoch that follows those that the roster holds.
+// Records before they are signed: the body of the next record about a peer, with its epoch and its lifetime.
 import type { Clock } from '../ports/clock.ts';
 import type { PeerId } from '../ports/transport.ts';
 import { ISSUER_LIFE_MS, MEMBER_LIFE_MS, OPERATOR_LIFE_MS } from './lifetimes.ts';

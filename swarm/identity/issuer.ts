@@ -1,5 +1,5 @@
-// This agent's part as an issuer: it redeems join tokens, certifies members and renews their certificates, and ends memberships. What it may of that
-// its own certificate says: a deputy admits and renews, and decides nothing.
+// This agent as an issuer: it redeems join tokens, certifies members, renews their certificates and revokes memberships. Its own certificate says
+// which of these it may do: a deputy admits and renews, and cannot revoke.
 import { toHex } from '../dissemination/cbor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Crypto } from '../ports/crypto.ts';
@@ -79,7 +79,7 @@ export class Issuer {
     return this.#parts.roster.isIssuer(this.#self, this.#nowMs);
   }
 
-  /** Reads the tokens. An issuer that slept for long renews its own certificate at once. */
+  /** Reads the tokens. An issuer that was off for long renews its own certificate at once. */
   async open(): Promise<void> {
     await this.ledger.open();
     await this.renewOwn();
@@ -101,7 +101,7 @@ export class Issuer {
     const secret = this.#ports.random.bytes(TOKEN_SECRET_BYTES);
     const nowMs = this.#nowMs;
     await this.ledger.add({ id: toHex(id), role, expiresMs: nowMs + ttlMs, usesLeft: uses }, secret, nowMs);
-    // It is good without this agent from the moment on in which it is handed out.
+    // From the moment in which it is handed out, other issuers can redeem it without this agent.
     await this.#events.tokensChanged();
     return { swarmId: this.#parts.roster.swarmId, issuer: this.#self, addresses, id, secret, networkKey };
   }
@@ -121,12 +121,12 @@ export class Issuer {
     const redemption = (await forwarded) || this.ledger.redeem(id, secret, from, this.#nowMs);
     if (!redemption.ok) return refused(redemption.code, redemption.text);
     try {
-      // Used up before anything is granted for it.
+      // The use is on the disk before anything is granted for it.
       if (redemption.persist !== undefined) await this.#ports.store.write([redemption.persist]);
       void this.#events.tokensChanged();
       const certificate = await this.#certify(from, this.#freeName(name, from), redemption.role);
       this.#events.log('info', `${certificate.name} has joined with a token`);
-      // Where the root keys are at hand, who may sit on the committee is made an issuer at once.
+      // If the root keys are at hand, a member for the committee is made an issuer at once.
       if (redemption.role === 'committee') await this.#parts.rootKeys.makeIssuer(from);
       return granted(this.#grantTo(from));
     } catch (error) {
@@ -134,7 +134,7 @@ export class Issuer {
     }
   }
 
-  /** A use is taken in one place, as long as that is there. */
+  /** The maker of a token counts its uses, as long as it is alive. */
   async #forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Redemption> {
     try {
       return { ok: true, role: await this.#events.forwardToken(maker, id, secret, by), persist: undefined };
@@ -143,7 +143,7 @@ export class Issuer {
     }
   }
 
-  /** Takes a use of a token that this agent made, for another issuer. @throws Error with why not */
+  /** Redeems a token that this agent made, for another issuer. @throws Error with the reason why not */
   async redeemFor(id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
     const redemption = this.ledger.redeem(id, secret, by, this.#nowMs);
     if (!redemption.ok) throw new Error(redemption.text);
@@ -153,7 +153,7 @@ export class Issuer {
 
   // Certificates
 
-  /** As a newcomer wishes, which may be hostile: of the letters that names have, and nobody else's. */
+  /** The name that a newcomer wishes, which may be hostile: with only the letters that names may have, and not another member's. */
   #freeName(wished: string, peer: PeerId): string {
     const wanted = MEMBER_NAME.test(wished) ? wished : `x${wished.replace(/[^a-zA-Z0-9.-]/g, '-')}`.slice(0, MAX_NAME);
     let name = wanted;
@@ -167,9 +167,9 @@ export class Issuer {
     return body;
   }
 
-  /** A member's newest certificate, made again where it is past half of its life, or by one that issues no more; undefined where this is no issuer, or it ended too long ago. */
+  /** A member's newest certificate, which is renewed first if that is due. Undefined if this is no issuer, or the certificate ended too long ago. */
   async renewal(peer: PeerId): Promise<Grant | undefined> {
-    // Who was revoked would get a new epoch by this: that takes a token.
+    // A renewal would give a revoked member a new epoch: that takes a token.
     if (!this.mayIssue || !this.#parts.roster.isMember(peer)) return undefined;
     const certificate = this.#parts.roster.member(peer);
     if (certificate === undefined || certificate.untilMs + RENEWABLE_MS < this.#nowMs) return undefined;
@@ -177,20 +177,21 @@ export class Issuer {
     return this.#grantTo(peer);
   }
 
-  /** One that decides signs what it knows; a deputy, what was said, which gives no seat. */
+  /** An issuer that is no deputy signs the role that it knows; a deputy signs the role of the certificate before, which gives no seat. */
   #roleOf({ subject, role }: MemberCertificate): Role {
     const { roster } = this.#parts;
     const isSeated = roster.isForCommittee(subject) || this.#isOwed(subject);
     return !roster.decides(this.#self, this.#nowMs) ? role : isSeated ? 'committee' : 'member';
   }
 
-  /** A deputy let it in, with a token for the committee that was shown here. */
+  /** A deputy has let it in with a token for the committee, whose secret was shown here. */
   #isOwed(peer: PeerId): boolean {
     const { roster } = this.#parts;
     if (roster.isForCommittee(peer) || roster.records.revocation('member', peer) !== undefined) return false;
     return roster.member(peer)?.role === 'committee' && this.ledger.seated(peer);
   }
 
+  /** Its certificate is past half of its life, its issuer is one no longer, or a seat is owed. */
   renewalDue(peer: PeerId): boolean {
     const { roster } = this.#parts;
     const record = roster.records.signed('member', peer);
@@ -200,7 +201,7 @@ export class Issuer {
     return record.body.untilMs - nowMs < MEMBER_LIFE_MS / 2 || !roster.isIssuer(by, nowMs);
   }
 
-  /** What is granted to a member that asks for it, in a request. Undefined where this is no issuer. */
+  /** The answer to a member that asks for a renewal. Undefined if this is no issuer. */
   async renew(peer: PeerId): Promise<Uint8Array | undefined> {
     const grant = await this.renewal(peer);
     return grant && asBefore(encodeAnswer({ ...granted(grant), hello: undefined }));
@@ -223,12 +224,12 @@ export class Issuer {
     return this.#certify(certificate.subject, name, this.#roleOf(certificate));
   }
 
-  /** Ends a membership: by an issuer, or by the member itself. */
+  /** Revokes a membership: as an issuer, or a member its own. */
   revoke(subject: PeerId, reason: string): Promise<void> {
     return this.#publish(this.#parts.drafts.revocation('member', subject, reason));
   }
 
-  /** Changes the network key of the swarm. @throws RangeError where this is no issuer. */
+  /** Changes the network key of the swarm. @throws RangeError if this is no issuer. */
   async rotateNetworkKey(useAfterMs: number, keepMs: number): Promise<NetworkRotation> {
     const key = this.#ports.random.bytes(NETWORK_KEY_BYTES);
     const body = this.#parts.drafts.networkRotation(this.#self, key, useAfterMs, keepMs);

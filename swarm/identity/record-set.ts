@@ -1,5 +1,5 @@
-// The records that a roster holds: the newest of each kind and subject. A revocation ends all certificates of its subject up to its epoch;
-// a certificate that none ends is in force, whether its time is over or not.
+// The records that a roster holds: the newest of each kind and subject. A revocation ends all certificates of its subject up to its epoch.
+// A certificate that no revocation ends is in force, even if it has expired.
 import type { PeerId } from '../ports/transport.ts';
 import {
   type CertifiedKind,
@@ -26,7 +26,7 @@ export class RecordSet {
   readonly #certificates = shelves();
   readonly #revocations = shelves();
   readonly #singles = new Map<SingleBody['kind'], SignedRecord>();
-  /** Moves with every change. */
+  /** Rises with every change. */
   version = 0;
 
   all(): SignedRecord[] {
@@ -38,7 +38,7 @@ export class RecordSet {
     return body.kind === 'revocation' ? this.#revocations[body.of] : this.#certificates[body.kind];
   }
 
-  /** What is held in the place that a record would take. */
+  /** The record that another one would replace. */
   heldFor({ body }: SignedRecord): SignedRecord | undefined {
     return isSingle(body) ? this.#singles.get(body.kind) : this.#shelfOf(body).get(body.subject);
   }
@@ -56,7 +56,7 @@ export class RecordSet {
     this.version++;
   }
 
-  /** Of which a swarm has one at a time: the newest change of the network key, the newest new beginning of the committee. */
+  /** Of these kinds a swarm has one record at a time: the newest change of the network key, and the newest recovery of the committee. */
   single<Kind extends SingleBody['kind']>(kind: Kind): Single<Kind> | undefined {
     return this.#singles.get(kind)?.body as Single<Kind> | undefined;
   }

@@ -1,4 +1,4 @@
-// The root keys that are at hand here; often they are kept elsewhere. What they sign makes issuers and operators, and ends them.
+// The root keys at hand on this machine; often they are kept elsewhere. They sign the certificates of issuers and operators, and revoke them.
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
 import { counted } from '../words.ts';
@@ -32,7 +32,7 @@ export class RootKeys {
     return { needed: this.#roster.authority.threshold, atHand: this.#signers.length };
   }
 
-  /** Publishes what root keys sign: those that are at hand here, and others whose signatures are given. @throws RangeError with too few. */
+  /** Publishes a record that root keys sign: those at hand here, and others whose signatures are given. @throws RangeError with too few. */
   async publish(kind: RecordKind, body: Uint8Array, given: readonly Signature[]): Promise<void> {
     const toSign = recordToSign(this.#roster.swarmId, kind, body);
     const own = this.#signers.map((signer) => ({ by: signer.self, signature: signer.sign(toSign) }));

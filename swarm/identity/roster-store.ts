@@ -1,5 +1,5 @@
-// The roster on this agent's disk: what is new in it is written down before anything follows from it. What a disk holds of a swarm
-// begins with its founding and ends where its agent leaves for good.
+// The roster on this agent's disk: a new record is written before anything follows from it. Also what a disk holds of a swarm in all: written
+// where the swarm is founded, erased where its agent leaves for good.
 import type { Clock } from '../ports/clock.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { Store, StoreOperation } from '../ports/store.ts';
@@ -27,7 +27,7 @@ export class RosterStore {
   readonly #ports: RosterStorePorts;
   readonly #learned: (record: SignedRecord, own: boolean) => void;
 
-  /** @param learned a record that is new here; `own` where it was made here: it is to be passed on */
+  /** @param learned called with each new record; `own`: it was signed here, and is to be passed on */
   constructor(roster: Roster, ports: RosterStorePorts, learned: (record: SignedRecord, own: boolean) => void) {
     this.#roster = roster;
     this.#ports = ports;
@@ -44,14 +44,14 @@ export class RosterStore {
     for (const [, bytes] of records) this.#roster.offer(bytes, time.wallMs());
   }
 
-  /** Merges what another shows of itself. */
+  /** Merges a record that a peer shows on a new connection. */
   async offer(bytes: Uint8Array): Promise<RosterOffer['verdict']> {
     const offer = this.#roster.offer(bytes, this.#ports.time.wallMs());
     if (offer.verdict === 'accept') await this.#learn(offer.record, false);
     return offer.verdict;
   }
 
-  /** Takes a record of our own, durably, and passes it on. @throws RangeError where it is not valid. */
+  /** Merges a record that was signed here, durably, and passes it on. @throws RangeError if it is not valid. */
   async publish(record: SignedRecord): Promise<void> {
     const offer = this.#roster.offer(record.bytes, this.#ports.time.wallMs());
     if (offer.verdict !== 'accept') throw new RangeError('this agent may not sign that');
@@ -63,7 +63,7 @@ export class RosterStore {
     this.#learned(record, own);
   }
 
-  /** What an issuer grants to one that it lets in: the beginning of its roster. */
+  /** Takes what an issuer grants to a newcomer: the first records of its roster. */
   async take(grant: Grant | undefined): Promise<void> {
     if (grant === undefined || !this.#roster.authority.adopt(grant.genesis)) return;
     const operations: StoreOperation[] = [{ kind: 'put', key: GENESIS_KEY, value: grant.genesis }];
@@ -76,12 +76,12 @@ export class RosterStore {
     await this.#ports.store.write(operations);
   }
 
-  /** Writes down what the roster has accepted. */
+  /** Writes records that the roster has accepted. */
   keep(records: readonly SignedRecord[]): Promise<void> {
     return this.#ports.store.write(records.flatMap((record) => this.#puts(record)));
   }
 
-  /** What says that a member is for the committee stays on the disk when a deputy has renewed its certificate. */
+  /** The record that gives a member its seat on the committee stays on the disk when a deputy renews its certificate. */
   #puts(record: SignedRecord): StoreOperation[] {
     const { body } = record;
     if (body.kind !== 'member' || this.#roster.authority.isByDeputy(record)) return [put(record)];
@@ -89,7 +89,7 @@ export class RosterStore {
     return [put(record), body.role === 'committee' ? { kind: 'put', key, value: record.bytes } : { kind: 'delete', key }];
   }
 
-  /** Forgets what nobody needs any more. */
+  /** Forgets the records that nobody needs any longer. */
   async reap(): Promise<void> {
     const { store, time } = this.#ports;
     const gone = this.#roster.reap(time.wallMs());
@@ -103,7 +103,7 @@ const put = (record: SignedRecord): StoreOperation => ({
   value: record.bytes,
 });
 
-/** What is written down where a swarm begins: its genesis, its first issuer and its first member, who are one. */
+/** What is written where a swarm is founded: its genesis, its first issuer and its first member, which are the same agent. */
 export function foundSwarm(
   crypto: Crypto,
   genesis: { swarmId: string; bytes: Uint8Array },

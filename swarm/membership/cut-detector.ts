@@ -1,5 +1,5 @@
-// The verdicts on members (Rapid's multi-process cut detection): L alerts of its observers make a member `unreachable`, H of them, stable,
-// make it `down`, and those that go together go together. What this agent sees itself, it acts upon at once and for itself.
+// The verdicts on members (Rapid's multi-process cut detection): L alerts of its observers make a member `unreachable`, and H of them, stable,
+// make it `down`. Members that fail together are cut together. What this agent sees itself makes a member `unreachable` for this agent at once.
 import type { PeerId } from '../ports/transport.ts';
 import { LONG_ALERT_MS } from './damped-alert.ts';
 import type { FailureDetector } from './failure-detector.ts';
@@ -7,24 +7,23 @@ import { type Liveness, postponed } from './liveness.ts';
 import type { Member, MemberState, MemberTable } from './member-table.ts';
 import type { Counted, ReportTable, Voice } from './report-table.ts';
 
-/** Silence that H observers agree on, for so long, is a verdict. Where the machine refuses connections it is one at once. */
+/** Silence that H observers agree on for so long makes a member `down`. If its machine refuses connections, it is `down` at once. */
 const DOWN_AFTER_MS = LONG_ALERT_MS;
-/** Members of whom some observers say so and some not are waited for, so that those that go together are cut together. */
+/** A verdict waits so long for other members whose observers do not agree yet, so that members that fail together are cut together. */
 const BATCH_PATIENCE_MS = 10_000;
 const MAX_ROUNDS = 4;
 
-/** What observers say of a member, and since when. */
+/** The alerts about a member: since when there are some, and since when enough observers agree. */
 interface Case {
-  /** That enough of them agree. */
+  /** Undefined while fewer than H observers agree. */
   agreedMs: number | undefined;
-  /** That some say so. */
   openedMs: number;
 }
 
-/** What the verdicts follow from. */
+/** What the verdicts are based on. */
 export interface Evidence {
   members: MemberTable;
-  /** This agent's own report included. */
+  /** Of all observers, this agent included. */
   reports: ReportTable;
   detector: FailureDetector;
   liveness: Liveness;
@@ -59,12 +58,12 @@ export class CutDetector {
     return reports.by(this.#self).size * 2 > detector.subjects.size;
   }
 
-  /** Of whom something is said, or was until now. */
+  /** Members about which there are alerts, or were until now. */
   concerned(): PeerId[] {
     return [...this.#cases.keys(), ...this.#evidence.reports.accused()];
   }
 
-  /** Judges some; and all that are accused, where one was cut, or an observer has got or lost its voice by that: a few rounds are enough, and the sweep goes on. @returns the changes of state, in order */
+  /** Judges these members. If one was cut, or an observer's reports count from now on or no longer, it judges all accused members again: a few rounds are enough, and the sweep goes on. @returns the changes of state, in order */
   judge(peers: Iterable<PeerId>, nowMs: number): { peer: PeerId; state: MemberState }[] {
     const { members } = this.#evidence;
     const changes: { peer: PeerId; state: MemberState }[] = [];
@@ -97,7 +96,7 @@ export class CutDetector {
     return this.#stateOf(member, { ...counted, l, h }, nowMs);
   }
 
-  /** Who is known to be gone cannot speak; what this agent saw itself is never doubted. */
+  /** The reports of an observer that is gone do not count; those of this agent itself are never doubted. */
   #voiceOf(observer: PeerId): Voice {
     if (observer === this.#self) return 'own';
     const state = this.#evidence.members.get(observer)?.state;
@@ -119,9 +118,9 @@ export class CutDetector {
     const { detector, liveness } = this.#evidence;
     const { explicit, alerts, refused, l, h } = says;
     const agreedMs = this.#cases.get(peer)?.agreedMs;
-    // Retracted only when most of those who said it do: a verdict does not waver.
+    // A verdict ends only when most of its alerts are retracted, so that it does not waver.
     if (state === 'down' && alerts >= l) return 'down';
-    // Fewer than H others do not outweigh that it answers this agent.
+    // It answers this agent: fewer than H other observers do not outweigh that.
     const seesIt = explicit < h && detector.isAnswering(peer);
     if (agreedMs !== undefined && this.#mayCut() && !seesIt) {
       if (refused >= h) return 'down';
@@ -130,17 +129,17 @@ export class CutDetector {
     if (alerts >= l && !seesIt) return 'unreachable';
     if (detector.alertOf(peer) !== undefined && this.isCutOff()) return 'unreachable';
     if (liveness.isGraceOver(peer, nowMs)) return 'unreachable';
-    // By its own sign, or because those who said otherwise say so no more.
+    // It has given a sign of life itself, or the alerts about it were retracted.
     return met && !liveness.isLost(peer) ? 'alive' : state;
   }
 
-  /** Where half of the members are gone, it is more likely that this half is cut off: then nobody is `down`. */
+  /** If half of the members are gone, it is more likely that this half is cut off: then no member is `down`. */
   #mayCut(): boolean {
     const present = this.#evidence.members.present();
     return present.filter(({ state }) => state === 'unreachable' || state === 'down').length * 2 < present.length;
   }
 
-  /** Nobody else is about to be cut: or it was waited for long enough. */
+  /** No other member is about to be cut, or the verdict has waited long enough for it. */
   #isBatchWhole(nowMs: number): boolean {
     for (const { agreedMs, openedMs } of this.#cases.values()) {
       const isUndecided = agreedMs === undefined || nowMs - agreedMs < DOWN_AFTER_MS;
@@ -149,7 +148,7 @@ export class CutDetector {
     return true;
   }
 
-  /** This agent's loop was held for so long: what came meanwhile, with a margin, may still change what observers agree on. */
+  /** This agent's loop was late by so much: reports may have come that it has not read yet, for which the margin leaves time. */
   postpone(byMs: number, marginMs: number, nowMs: number): void {
     for (const known of this.#cases.values()) {
       known.openedMs = postponed(known.openedMs, byMs, nowMs);

@@ -1,5 +1,5 @@
-// This agent's part as an observer: which members it observes, and its probes of them. What a probe finds is an alert of the watch (watch.ts).
-// It probes others too: one that a request waits for, and, while it may be cut off itself, all that it is connected with.
+// This agent as an observer: which members it observes, and its probes of them. Missed probes raise an alert (watch.ts). It also probes a
+// member that a request waits for, and, while this agent may be cut off itself, every member that it is connected with.
 import type { PeerId } from '../ports/transport.ts';
 import type { Effect } from '../runtime/effects.ts';
 import type { Member, MemberTable } from './member-table.ts';
@@ -18,7 +18,7 @@ type Effects = Effect<Probe, ProbeNotice, 'probe'>[];
 export class FailureDetector {
   readonly #self: PeerId;
   readonly #members: MemberTable;
-  /** Of those observed, and of those that are probed for another reason. */
+  /** Of the members that are observed, and of those that are probed for another reason. */
   readonly #watches = new Map<PeerId, Watch>();
   #subjects: ReadonlySet<PeerId> = new Set();
   /** For which configuration of the members the subjects were drawn. */
@@ -36,7 +36,7 @@ export class FailureDetector {
     return this.#subjects;
   }
 
-  /** For when the timer `probe` is set. */
+  /** When the timer `probe` is due. */
   get plannedMs(): number {
     return this.#plannedMs;
   }
@@ -61,7 +61,7 @@ export class FailureDetector {
     return this.#watches.get(peer)?.isCalm === true && this.#members.get(peer)?.connected === true;
   }
 
-  /** Of the members that this agent observes: what belongs in its report. */
+  /** The content of this agent's report: its alerts about the members that it observes. */
   alerts(): Alerts {
     const alerts = new Map<PeerId, AlertKind>();
     for (const peer of this.#subjects) {
@@ -75,7 +75,7 @@ export class FailureDetector {
     this.#watches.delete(peer);
   }
 
-  /** Draws whom this agent observes, where the configuration is another: not at once, for many may come together. @returns whether it was */
+  /** Draws the members that this agent observes, if the configuration has changed. The sweep calls it, since many members may join at once. @returns whether it has changed */
   draw(nowMs: number): boolean {
     if (this.#drawnFor === this.#members.configuration) return false;
     this.#drawnFor = this.#members.configuration;
@@ -99,7 +99,7 @@ export class FailureDetector {
     return [{ kind: 'timer', id: 'probe', afterMs: this.#plannedMs - nowMs }];
   }
 
-  /** The timer came. @returns whose silence raised an alert just now; `plan` is to follow. */
+  /** The timer fired. @returns the members whose silence has raised an alert just now; `plan` is to follow. */
   probe(nowMs: number): { silent: PeerId[]; effects: Effects } {
     this.#plannedMs = Number.POSITIVE_INFINITY;
     const silent: PeerId[] = [];
@@ -113,7 +113,7 @@ export class FailureDetector {
         effects.push({ kind: 'notice', notice: { kind: 'silent', peer } });
       }
       if (watch.dueMs > nowMs) continue;
-      // Who is only about to join is not looked for.
+      // A member that has not been heard of yet is not dialed for a probe.
       if (member.state === 'joining') watch.dueMs = nowMs + PROBE_EVERY_MS;
       else effects.push(this.#send(member, watch, nowMs));
     }
@@ -137,7 +137,7 @@ export class FailureDetector {
     if (!this.#subjects.has(peer) && this.#watches.get(peer)?.isCalm === true) this.#watches.delete(peer);
   }
 
-  /** Something else came from it. */
+  /** Something other than an answer to a probe came from it. */
   heard(peer: PeerId, nowMs: number): void {
     this.#watches.get(peer)?.heard(nowMs);
   }
@@ -147,17 +147,17 @@ export class FailureDetector {
     return this.#watches.get(peer)?.connected(nowMs) === true;
   }
 
-  /** A dial has found that. @returns whether that is news of a member that this agent observes. */
+  /** The outcome of a dial. @returns whether it raised an alert about a member that this agent observes. */
   dialed(peer: PeerId, found: 'refused' | 'silent', nowMs: number): boolean {
     return this.#subjects.has(peer) && this.#watches.get(peer)?.raise(found, nowMs) === true;
   }
 
-  /** Others have alerts about them: those of them that are watched are probed now. */
+  /** Other observers have alerts about these members: the watched ones among them are probed now. */
   hurry(peers: Iterable<PeerId>, nowMs: number): void {
     for (const peer of peers) this.#watches.get(peer)?.hurry(nowMs);
   }
 
-  /** A request waits for it: it is probed now, whether or not this agent observes it. */
+  /** A request waits for an answer of this member: it is probed now, whether or not this agent observes it. */
   doubt(peer: PeerId, nowMs: number): Effects {
     if (this.#members.get(peer)?.connected !== true) return [];
     const watch = this.#watches.get(peer) ?? new Watch(nowMs);
@@ -166,13 +166,13 @@ export class FailureDetector {
     return this.plan(nowMs);
   }
 
-  /** Probes all that this agent is connected with: where it may be cut off, it hears no reports and looks for itself. */
+  /** Probes every connected member: an agent that may be cut off gets no reports, and has to find out itself. */
   lookAround(nowMs: number): void {
     for (const { peer, connected } of this.#members.all())
       if (connected && peer !== this.#self && !this.#watches.has(peer)) this.#watches.set(peer, new Watch(nowMs));
   }
 
-  /** This agent's loop was held for so long: answers that are awaited are still to be read. */
+  /** This agent's loop was late by so much: answers may have come that it has not read yet. */
   postpone(byMs: number): void {
     for (const watch of this.#watches.values()) if (watch.isAwaiting) watch.stretch(byMs);
   }

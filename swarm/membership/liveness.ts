@@ -1,18 +1,18 @@
-// What this agent itself knows of the others' lives: when a sign of each came last, and whose connection it has lost. A sign of life from
-// before a loss proves nothing.
+// Signs of life that this agent has seen itself: when the last one of each member came, and which members it has lost. A sign from before
+// a loss does not end the loss.
 import type { PeerId } from '../ports/transport.ts';
 import { silenceMs } from './ages.ts';
 import type { Member, MemberTable } from './member-table.ts';
 
-/** How long a closed connection may stay closed before its peer counts as unreachable, where nobody says sooner. */
+/** A connection that stays closed for longer than this makes its peer unreachable; a refused dial does so at once. */
 export const REDIAL_GRACE_MS = 1_000;
 
 export class Liveness {
   readonly #self: PeerId;
   readonly #members: MemberTable;
-  /** Lost by this agent itself: when its connection closed, or that nothing came for long. */
+  /** Since when: its connection closed then, or its last sign of life came then and nothing since. */
   readonly #lostMs = new Map<PeerId, number>();
-  /** Nobody can have been silent for too long before then. */
+  /** Before this time no member can have been silent for too long. */
   #silentMs = 0;
 
   constructor(self: PeerId, members: MemberTable) {
@@ -29,12 +29,12 @@ export class Liveness {
     this.#lostMs.delete(member.peer);
   }
 
-  /** Lost since then; it counts once the grace is over. */
+  /** Lost since then; it counts when the grace period is over. */
   lost(peer: PeerId, sinceMs: number): void {
     this.#lostMs.set(peer, sinceMs);
   }
 
-  /** Its machine refuses connections: what is lost has no grace. */
+  /** Its machine refuses connections: its loss counts without a grace period. */
   refused(peer: PeerId, nowMs: number): void {
     const lostMs = this.#lostMs.get(peer);
     if (lostMs !== undefined) this.#lostMs.set(peer, Math.min(lostMs, nowMs - REDIAL_GRACE_MS));
@@ -57,7 +57,7 @@ export class Liveness {
     this.#lostMs.delete(peer);
   }
 
-  /** Who has been silent for too long. Looks at all, and notes when the first of the others could be: before then nobody needs to be looked at. */
+  /** The members that have been silent for too long. It also computes when the next one could be, and looks at nobody before that. */
   silent(nowMs: number): Member[] {
     if (nowMs < this.#silentMs) return [];
     const mostMs = silenceMs(this.#members.size);
@@ -75,7 +75,7 @@ export class Liveness {
   }
 }
 
-/** Never to later than a time, by default now: no sign of life would be later than that it was lost. */
+/** Later by so much, but not later than a limit, by default now: a loss in the future would outlast every sign of life. */
 export function postponed(ms: number, byMs: number, nowMs: number, mostMs = nowMs): number {
   return Math.max(ms, Math.min(mostMs, ms + byMs));
 }

@@ -1,10 +1,10 @@
-// The table of members: who belongs to the swarm, and in which state each is. What follows from who belongs, how many observers a member
-// has and which they are, is computed once for each configuration (Rapid's word for a set of members).
+// The table of members and their states. What follows from the set of members alone, how many observers each has and which they are, is
+// computed once for each configuration (Rapid's word for a set of members).
 import type { PeerId } from '../ports/transport.ts';
 import { type CutParameters, cutParameters } from './cut-table.ts';
 import { observersOf } from './observers.ts';
 
-/** `joining`: admitted, and not heard of yet. `left`: said farewell. Who is removed is no member any more, and not here. */
+/** `joining`: admitted, and not heard of yet. `left`: it has announced that it leaves. A removed member is not in the table. */
 export type MemberState = 'joining' | 'alive' | 'unreachable' | 'down' | 'left';
 
 export interface Member {
@@ -23,9 +23,9 @@ export const MAX_MEMBERS = 10_000;
 
 export class MemberTable {
   readonly #members = new Map<PeerId, Member>();
-  /** Moves with every change of who is known, or of anyone's state. */
+  /** Rises with every change of the table, states included. */
   version = 0;
-  /** Moves with every change of who belongs: those that left do not. */
+  /** Rises with every change of the set of members; those that left do not belong to it. */
   configuration = 0;
   #peers: readonly PeerId[] | undefined;
   readonly #observers = new Map<PeerId, ReadonlySet<PeerId>>();
@@ -55,7 +55,7 @@ export class MemberTable {
       .map(({ peer }) => peer);
   }
 
-  /** @returns false where it is there already, or there are too many. */
+  /** @returns false if it is in the table already, or the table is full. */
   add(peer: PeerId, state: MemberState, nowMs: number): boolean {
     if (this.#members.has(peer) || this.#members.size >= MAX_MEMBERS) return false;
     this.#members.set(peer, { peer, state, connected: false, met: false, heardMs: nowMs, sinceMs: nowMs });
@@ -67,7 +67,7 @@ export class MemberTable {
     if (this.#members.delete(peer)) this.#reconfigured();
   }
 
-  /** @returns false where it is in that state already. */
+  /** @returns false if it is in that state already. */
   change(member: Member, state: MemberState, nowMs: number): boolean {
     const before = member.state;
     if (before === state) return false;

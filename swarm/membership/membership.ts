@@ -1,6 +1,6 @@
-// Who belongs and who lives, after Rapid (Suresh et al. 2018): each member has observers that probe it (failure-detector.ts); what an observer
-// cannot reach stands in its report; L reports make a member `unreachable`, H of them, stable, `down`, several at once (cut-detector.ts).
-// What an agent sees with its own eyes, a closed connection above all (liveness.ts), it acts upon at once and for itself.
+// The members and their states, after Rapid (Suresh et al. 2018): each member has observers that probe it (failure-detector.ts), and an observer
+// reports the members that it cannot reach. L reports make a member `unreachable`, H of them, stable, make it `down` (cut-detector.ts).
+// On what an agent sees itself, above all a closed connection (liveness.ts), it acts at once, and for itself only.
 import type { PeerId } from '../ports/transport.ts';
 import type { BaseInput, Core, Effect, Instant } from '../runtime/effects.ts';
 import { CutDetector } from './cut-detector.ts';
@@ -11,9 +11,9 @@ import type { Probe } from './probe.ts';
 import type { Alerts } from './report.ts';
 import { ReportTable } from './report-table.ts';
 
-/** What several observers see within this is one report. */
+/** Changes within this time go into one report. */
 const REPORT_BATCH_MS = 25;
-/** A timer that comes later than this says that the loop was held. */
+/** A timer that is later than this shows that this agent's loop was held. */
 const LATE_MS = 100;
 const SWEEP_MS = 1_000;
 
@@ -23,7 +23,7 @@ export type MembershipInput =
   | { kind: 'start'; members: readonly PeerId[] }
   /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whoever brought it. */
   | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'left'; peer: PeerId }
-  /** A request waits for it: it is probed at once, whether or not this agent observes it. */
+  /** A request waits for an answer of it: it is probed at once, whether or not this agent observes it. */
   | { kind: 'doubted'; peer: PeerId }
   | { kind: 'spoke'; peer: PeerId; ageMs: number }
   | { kind: 'dialed'; peer: PeerId; outcome: DialOutcome }
@@ -32,7 +32,7 @@ export type MembershipInput =
 export type MembershipNotice =
   | ProbeNotice
   | { kind: 'changed'; peer: PeerId; state: MemberState }
-  /** This observer's own report is another now. */
+  /** This agent's own report has changed. */
   | { kind: 'report'; alerts: Alerts };
 
 type TimerId = 'sweep' | 'probe' | 'report';
@@ -42,12 +42,12 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
   readonly #self: PeerId;
   readonly members = new MemberTable();
   readonly detector: FailureDetector;
-  /** What all observers say, this agent included. */
+  /** The reports of all observers, this agent included. */
   readonly reports = new ReportTable();
   readonly #liveness: Liveness;
   readonly #cuts: CutDetector;
   #sweepMs = Number.POSITIVE_INFINITY;
-  /** When a timer came last. */
+  /** When the loop was last late. */
   #awakeMs = Number.NEGATIVE_INFINITY;
   #reporting = false;
 
@@ -105,7 +105,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     }
   }
 
-  /** A timer that is late says that this loop was held: what others sent meanwhile is still to be read, and nobody's silence counts. */
+  /** A late timer shows that this loop was held: what others have sent meanwhile is still to be read, so their silence does not count. */
   #allowForOwnStall(nowMs: number): void {
     const lateMs = nowMs - Math.max(Math.min(this.detector.plannedMs, this.#sweepMs), this.#awakeMs);
     if (lateMs <= LATE_MS) return;
@@ -136,7 +136,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return [...effects, ...this.#judge(this.#cuts.concerned(), nowMs)];
   }
 
-  /** What it said and what was said of it counts no more. */
+  /** Neither its reports nor those about it count any longer. */
   #forget(peer: PeerId): void {
     this.#liveness.forget(peer);
     this.detector.forget(peer);
@@ -146,7 +146,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   // Signs of life, and their end
 
-  /** What was under way when it left brings nobody back. */
+  /** A message that was under way when its sender left does not bring it back. */
   #heard(peer: PeerId, nowMs: number): Effects {
     const member = this.#other(peer);
     if (member === undefined || member.state === 'left') return [];
@@ -155,7 +155,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return this.#unlessSettled(member, nowMs);
   }
 
-  /** A status that is newer than all before it: one that left is back. */
+  /** It has signed a status that is newer than all before: a member that left is back. */
   #spoke(peer: PeerId, ageMs: number, nowMs: number): Effects {
     const member = this.#other(peer);
     if (member === undefined) return [];
@@ -191,7 +191,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     return [notice({ kind: 'redial', peer })];
   }
 
-  /** What came of a dial: refused is certain, silence is what it is. */
+  /** The outcome of a dial: a refusal is certain, silence is only an alert. */
   #dialed(peer: PeerId, outcome: DialOutcome, nowMs: number): Effects {
     const member = this.members.get(peer);
     if (member === undefined || outcome === 'open' || member.connected || member.state === 'left') return [];
@@ -204,7 +204,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
 
   #probe(nowMs: number): Effects {
     const { silent, effects } = this.detector.probe(nowMs);
-    // No observer's report says so of one that this agent does not observe: it counts at once, and for this agent alone.
+    // This agent does not report members that it does not observe: their silence counts for this agent alone.
     for (const peer of silent) if (!this.detector.subjects.has(peer)) this.#liveness.lost(peer, nowMs - REDIAL_GRACE_MS);
     const reported = silent.length > 0 ? this.#reportChanged(nowMs) : [];
     return [...effects, ...reported, ...this.detector.plan(nowMs)];
