@@ -1,5 +1,6 @@
 // What a follower and a candidate do with a message.
 
+import { campaign, countVote, hup } from './election.ts';
 import { broadcastAppend } from './leader.ts';
 import type { Raft } from './raft.ts';
 import { contextOf } from './read-only.ts';
@@ -21,11 +22,10 @@ export function stepCandidate(raft: Raft, one: Message): void {
       raft.becomeFollower(one.term, one.from);
       return handleSnapshot(raft, one);
     case own: {
-      const { granted, rejected, result } = raft.poll(one.from, one.type, !one.reject);
-      raft.say('INFO', `${hex(raft.id)} has received ${granted} ${own} votes and ${rejected} vote rejections`);
+      const result = countVote(raft, one);
       if (result === 'VoteLost') return raft.becomeFollower(raft.term, NONE);
       if (result === 'VotePending') return;
-      if (raft.state === 'StatePreCandidate') return raft.campaign('election');
+      if (raft.state === 'StatePreCandidate') return campaign(raft, 'election');
       raft.becomeLeader();
       return broadcastAppend(raft);
     }
@@ -41,7 +41,7 @@ export function stepFollower(raft: Raft, one: Message): void {
     case 'MsgApp':
     case 'MsgHeartbeat':
     case 'MsgSnap':
-      raft.electionElapsed = 0;
+      raft.timer.restart();
       raft.lead = one.from;
       if (one.type === 'MsgApp') return handleAppend(raft, one);
       return one.type === 'MsgHeartbeat' ? handleHeartbeat(raft, one) : handleSnapshot(raft, one);
@@ -50,7 +50,7 @@ export function stepFollower(raft: Raft, one: Message): void {
         return raft.say('INFO', `${hex(raft.id)} no leader at term ${raft.term}; dropping leader transfer msg`);
       return raft.send('MsgTransferLeader', raft.lead, { ...one });
     case 'MsgForgetLeader':
-      if (raft.readOnly.option === 'lease-based') return raft.say('ERROR', 'ignoring MsgForgetLeader due to ReadOnlyLeaseBased');
+      if (raft.reads.option === 'lease-based') return raft.say('ERROR', 'ignoring MsgForgetLeader due to ReadOnlyLeaseBased');
       if (raft.lead === NONE) return;
       raft.say('INFO', `${hex(raft.id)} forgetting leader ${hex(raft.lead)} at term ${raft.term}`);
       raft.lead = NONE;
@@ -61,7 +61,7 @@ export function stepFollower(raft: Raft, one: Message): void {
         `${hex(raft.id)} [term ${raft.term}] received MsgTimeoutNow from ${hex(one.from)} and starts an election to get leadership.`,
       );
       // Whoever asks for it is a leader: there is nothing that a pre-vote could find out.
-      return raft.hup('transfer');
+      return hup(raft, 'transfer');
     case 'MsgReadIndex':
       if (raft.lead === NONE)
         return raft.say('INFO', `${hex(raft.id)} no leader at term ${raft.term}; dropping index reading msg`);
@@ -72,7 +72,7 @@ export function stepFollower(raft: Raft, one: Message): void {
           'ERROR',
           `${hex(raft.id)} invalid format of MsgReadIndexResp from ${hex(one.from)}, entries count: ${one.entries.length}`,
         );
-      raft.readStates.push({ index: one.index, context: contextOf(one) });
+      raft.reads.allow({ index: one.index, context: contextOf(one) });
   }
 }
 

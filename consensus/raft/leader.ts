@@ -9,7 +9,7 @@ import { type Entry, hex, type Message, message, NO_DATA, NONE, type NodeId, Pro
 export function stepLeader(raft: Raft, one: Message): void {
   switch (one.type) {
     case 'MsgBeat':
-      return broadcastHeartbeat(raft, raft.readOnly.newest);
+      return broadcastHeartbeat(raft, raft.reads.newest);
     case 'MsgCheckQuorum':
       return checkQuorum(raft);
     case 'MsgProp':
@@ -19,7 +19,7 @@ export function stepLeader(raft: Raft, one: Message): void {
     case 'MsgForgetLeader':
       return;
   }
-  const progress = raft.progress.get(one.from);
+  const progress = raft.tracker.progress.get(one.from);
   if (progress === undefined) return raft.say('DEBUG', `${hex(raft.id)} no progress available for ${hex(one.from)}`);
   switch (one.type) {
     case 'MsgAppResp':
@@ -41,14 +41,9 @@ export function stepLeader(raft: Raft, one: Message): void {
 }
 
 function checkQuorum(raft: Raft): void {
-  const votes = new Map(
-    [...raft.progress].filter(([, { isLearner }]) => !isLearner).map(([id, { recentActive }]) => [id, recentActive]),
-  );
-  if (raft.config.voters.vote(votes) !== 'VoteWon') {
-    raft.say('WARN', `${hex(raft.id)} stepped down to follower since quorum is not active`);
-    raft.becomeFollower(raft.term, NONE);
-  }
-  for (const [id, progress] of raft.progress) if (id !== raft.id) progress.recentActive = false;
+  if (raft.tracker.takeActivity(raft.id)) return;
+  raft.say('WARN', `${hex(raft.id)} stepped down to follower since quorum is not active`);
+  raft.becomeFollower(raft.term, NONE);
 }
 
 // Proposals
@@ -57,11 +52,11 @@ function checkQuorum(raft: Raft): void {
 function propose(raft: Raft, entries: readonly Entry[]): void {
   if (entries.length === 0) throw new Error('stepped empty MsgProp');
   // It was removed from the configuration, and has not stepped down yet.
-  if (!raft.progress.has(raft.id)) throw new ProposalDropped();
-  if (raft.leadTransferee !== NONE) {
+  if (!raft.tracker.progress.has(raft.id)) throw new ProposalDropped();
+  if (raft.leadership.transferee !== NONE) {
     raft.say(
       'DEBUG',
-      `${hex(raft.id)} [term ${raft.term}] transfer leadership to ${hex(raft.leadTransferee)} is in progress; dropping proposal`,
+      `${hex(raft.id)} [term ${raft.term}] transfer leadership to ${hex(raft.leadership.transferee)} is in progress; dropping proposal`,
     );
     throw new ProposalDropped();
   }
@@ -73,11 +68,11 @@ function propose(raft: Raft, entries: readonly Entry[]): void {
     if (failed !== '' && !raft.options.disableConfChangeValidation) {
       raft.say(
         'INFO',
-        `${hex(raft.id)} ignoring conf change ${describe(changes)} at config ${describeConfig(raft.config)}: ${failed}`,
+        `${hex(raft.id)} ignoring conf change ${describe(changes)} at config ${describeConfig(raft.tracker.config)}: ${failed}`,
       );
       return { type: 'EntryNormal' as const, data: NO_DATA };
     }
-    raft.pendingConfIndex = lastIndex + i + 1;
+    raft.leadership.pendingConfIndex = lastIndex + i + 1;
     return entry;
   });
   if (!raft.append(accepted)) throw new ProposalDropped();
@@ -86,10 +81,10 @@ function propose(raft: Raft, entries: readonly Entry[]): void {
 
 function refusal(raft: Raft, { changes }: ConfChanges): string {
   const isLeave = changes.length === 0;
-  if (raft.pendingConfIndex > raft.log.applied)
-    return `possible unapplied conf change at index ${raft.pendingConfIndex} (applied to ${raft.log.applied})`;
-  if (raft.config.voters.isJoint && !isLeave) return 'must transition out of joint config first';
-  return !raft.config.voters.isJoint && isLeave ? 'not in joint state; refusing empty conf change' : '';
+  if (raft.leadership.pendingConfIndex > raft.log.applied)
+    return `possible unapplied conf change at index ${raft.leadership.pendingConfIndex} (applied to ${raft.log.applied})`;
+  if (raft.tracker.config.voters.isJoint && !isLeave) return 'must transition out of joint config first';
+  return !raft.tracker.config.voters.isJoint && isLeave ? 'not in joint state; refusing empty conf change' : '';
 }
 
 const describe = ({ transition, changes }: ConfChanges): string =>
@@ -97,19 +92,27 @@ const describe = ({ transition, changes }: ConfChanges): string =>
 
 // Replication
 
-/** More may be committed by fewer; who is new is sent what it lacks at once. */
-export function majorityChanged(raft: Raft): void {
+/** Of a leader: it may not belong to the group any more; more may be committed by fewer; who is new is sent what it lacks at once. */
+export function configurationChanged(raft: Raft): void {
+  const { progress, config } = raft.tracker;
+  if (progress.get(raft.id)?.isLearner !== false) {
+    if (raft.options.stepDownOnRemoval) raft.becomeFollower(raft.term, NONE);
+    return;
+  }
+  if (config.voters.incoming.size === 0) return;
   if (maybeCommit(raft)) broadcastAppend(raft);
-  else for (const [id] of inOrder(raft.progress)) if (id !== raft.id) maybeSendAppend(raft, id, false);
+  else for (const [id] of inOrder(progress)) if (id !== raft.id) maybeSendAppend(raft, id, false);
+  const { transferee } = raft.leadership;
+  if (transferee !== NONE && !config.voters.has(transferee)) raft.leadership.transferee = NONE;
 }
 
 export function broadcastAppend(raft: Raft): void {
-  for (const [id] of inOrder(raft.progress)) if (id !== raft.id) maybeSendAppend(raft, id, true);
+  for (const [id] of inOrder(raft.tracker.progress)) if (id !== raft.id) maybeSendAppend(raft, id, true);
 }
 
 /** Sends what the other lacks, or nothing where it has to be heard first. @returns whether something was sent */
 function maybeSendAppend(raft: Raft, to: NodeId, evenIfEmpty: boolean): boolean {
-  const progress = raft.progress.get(to);
+  const progress = raft.tracker.progress.get(to);
   if (progress === undefined || progress.isPaused) return false;
   const index = progress.next - 1;
   const logTerm = orMissing(() => raft.log.term(index));
@@ -149,7 +152,7 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean 
 }
 
 function broadcastHeartbeat(raft: Raft, context: string): void {
-  for (const [id, progress] of inOrder(raft.progress)) {
+  for (const [id, progress] of inOrder(raft.tracker.progress)) {
     if (id === raft.id) continue;
     // No more than it surely has: it may have lost what follows.
     const commit = Math.min(progress.match, raft.log.committed);
@@ -159,8 +162,7 @@ function broadcastHeartbeat(raft: Raft, context: string): void {
 }
 
 function maybeCommit(raft: Raft): boolean {
-  const index = raft.config.voters.committed((id) => raft.progress.get(id)?.match);
-  return raft.log.maybeCommit({ index, term: raft.term });
+  return raft.log.maybeCommit({ index: raft.tracker.committed, term: raft.term });
 }
 
 function appendAnswered(raft: Raft, one: Message, progress: Progress): void {
@@ -182,14 +184,14 @@ function appendAnswered(raft: Raft, one: Message, progress: Progress): void {
   }
   const isOther = from !== raft.id;
   if (maybeCommit(raft)) {
-    releasePendingReads(raft);
+    releasePostponedReads(raft);
     broadcastAppend(raft);
   } else if (isOther && progress.canBumpCommit(raft.log.committed)) {
     maybeSendAppend(raft, from, true);
   }
   // There may be room for several now.
   while (isOther && maybeSendAppend(raft, from, false));
-  if (from === raft.leadTransferee && progress.match === raft.log.lastIndex) {
+  if (from === raft.leadership.transferee && progress.match === raft.log.lastIndex) {
     raft.say('INFO', `${hex(raft.id)} sent MsgTimeoutNow to ${hex(from)} after received MsgAppResp`);
     raft.send('MsgTimeoutNow', from);
   }
@@ -213,9 +215,9 @@ function heartbeatAnswered(raft: Raft, { from, context }: Message, progress: Pro
   progress.isFlowPaused = false;
   // Also where it has all, and is probed: its answer to an empty append brings it back to replication.
   if (progress.match < raft.log.lastIndex || progress.state === 'StateProbe') maybeSendAppend(raft, from, true);
-  if (raft.readOnly.option !== 'safe' || context === '') return;
-  if (raft.config.voters.vote(raft.readOnly.acknowledge(from, context)) !== 'VoteWon') return;
-  for (const { request, index } of raft.readOnly.advance(context)) answerRead(raft, request, index);
+  if (raft.reads.option !== 'safe' || context === '') return;
+  if (raft.tracker.config.voters.vote(raft.reads.acknowledge(from, context)) !== 'VoteWon') return;
+  for (const { request, index } of raft.reads.advance(context)) answerRead(raft, request, index);
 }
 
 function snapshotSent(raft: Raft, { from, reject }: Message, progress: Progress): void {
@@ -231,17 +233,17 @@ function snapshotSent(raft: Raft, { from, reject }: Message, progress: Progress)
 function transfer(raft: Raft, to: NodeId, progress: Progress): void {
   if (progress.isLearner) return raft.say('DEBUG', `${hex(to)} is learner. Ignored transferring leadership`);
   const at = `${hex(raft.id)} [term ${raft.term}]`;
-  if (raft.leadTransferee !== NONE) {
-    if (raft.leadTransferee === to)
+  if (raft.leadership.transferee !== NONE) {
+    if (raft.leadership.transferee === to)
       return raft.say('INFO', `${at} transfer leadership to ${hex(to)} is in progress, ignores request to same node ${hex(to)}`);
-    raft.say('INFO', `${at} abort previous transferring leadership to ${hex(raft.leadTransferee)}`);
-    raft.leadTransferee = NONE;
+    raft.say('INFO', `${at} abort previous transferring leadership to ${hex(raft.leadership.transferee)}`);
+    raft.leadership.transferee = NONE;
   }
   if (to === raft.id) return raft.say('DEBUG', `${hex(raft.id)} is already leader. Ignored transferring leadership to self`);
   raft.say('INFO', `${at} starts to transfer leadership to ${hex(to)}`);
   // It should be done within an election's time.
-  raft.electionElapsed = 0;
-  raft.leadTransferee = to;
+  raft.timer.restart();
+  raft.leadership.transferee = to;
   if (progress.match !== raft.log.lastIndex) {
     maybeSendAppend(raft, to, true);
     return;
@@ -253,32 +255,30 @@ function transfer(raft: Raft, to: NodeId, progress: Progress): void {
 // Reads
 
 function readIndex(raft: Raft, one: Message): void {
-  const { voters } = raft.config;
+  const { voters } = raft.tracker.config;
   if (voters.incoming.size === 1 && !voters.isJoint) return answerRead(raft, one, raft.log.committed);
   // What the leaders before have committed it knows with its own first commit.
-  if (!raft.hasCommittedThisTerm) {
-    raft.pendingReads.push(one);
-    return;
-  }
-  askForRead(raft, one);
+  if (hasCommittedThisTerm(raft)) askForRead(raft, one);
+  else raft.reads.postpone(one);
 }
 
 function askForRead(raft: Raft, one: Message): void {
-  if (raft.readOnly.option === 'lease-based') return answerRead(raft, one, raft.log.committed);
-  raft.readOnly.add(raft.log.committed, one);
-  raft.readOnly.acknowledge(raft.id, contextOf(one));
+  if (raft.reads.option === 'lease-based') return answerRead(raft, one, raft.log.committed);
+  raft.reads.add(raft.log.committed, one);
+  raft.reads.acknowledge(raft.id, contextOf(one));
   broadcastHeartbeat(raft, contextOf(one));
 }
 
-function releasePendingReads(raft: Raft): void {
-  if (raft.pendingReads.length === 0 || !raft.hasCommittedThisTerm) return;
-  const waiting = raft.pendingReads;
-  raft.pendingReads = [];
-  for (const one of waiting) askForRead(raft, one);
+function releasePostponedReads(raft: Raft): void {
+  if (!hasCommittedThisTerm(raft)) return;
+  for (const one of raft.reads.takePostponed()) askForRead(raft, one);
 }
 
+/** Whether the log can be read as of now. */
+const hasCommittedThisTerm = ({ log, term }: Raft): boolean => log.termOrZero(log.committed) === term;
+
 function answerRead(raft: Raft, request: Message, index: number): void {
-  if (request.from === NONE || request.from === raft.id) raft.readStates.push({ index, context: contextOf(request) });
+  if (request.from === NONE || request.from === raft.id) raft.reads.allow({ index, context: contextOf(request) });
   else raft.send('MsgReadIndexResp', request.from, { index, entries: request.entries });
 }
 

@@ -1,5 +1,5 @@
 // The log of a node: what is stable, what is not yet, how far it is committed, and how far it is applied.
-import { LogError, type RaftStorage } from './storage.ts';
+import { LogError, orMissing, type RaftStorage } from './storage.ts';
 import { bytesOf, type Entry, type EntryId, limited, type Snapshot } from './types.ts';
 import { Unstable } from './unstable.ts';
 
@@ -58,12 +58,7 @@ export class RaftLog {
   }
 
   #termOf(index: number): number | undefined {
-    try {
-      return this.term(index);
-    } catch (error) {
-      if (error instanceof LogError) return undefined;
-      throw error;
-    }
+    return orMissing(() => this.term(index));
   }
 
   matches({ index, term }: EntryId): boolean {
@@ -141,17 +136,27 @@ export class RaftLog {
 
   /** Committed entries that are not being applied yet. @param allowUnstable whether those may be applied that are not on disk */
   nextCommitted(allowUnstable: boolean): readonly Entry[] {
-    if (this.#isApplyingPaused || this.hasSnapshot) return [];
+    if (this.#isApplyingPaused || this.unstable.snapshot !== undefined) return [];
     const [from, to] = [this.applying + 1, this.#maxAppliable(allowUnstable) + 1];
     return from >= to ? [] : this.slice(from, to, this.#maxApplyingBytes - this.#applyingBytes);
   }
 
   hasNextCommitted(allowUnstable: boolean): boolean {
-    return !this.#isApplyingPaused && !this.hasSnapshot && this.applying < this.#maxAppliable(allowUnstable);
+    return !this.#isApplyingPaused && this.unstable.snapshot === undefined && this.applying < this.#maxAppliable(allowUnstable);
   }
 
   #maxAppliable(allowUnstable: boolean): number {
     return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);
+  }
+
+  /** Whether a change of the configuration is committed and not applied yet. */
+  get hasUnappliedChange(): boolean {
+    for (let from = this.applied + 1; from <= this.committed; ) {
+      const entries = this.slice(from, this.committed + 1, this.#maxApplyingBytes);
+      if (entries.some(({ type }) => type !== 'EntryNormal')) return true;
+      from += entries.length;
+    }
+    return false;
   }
 
   acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
@@ -172,15 +177,6 @@ export class RaftLog {
   }
 
   // Stable and unstable
-
-  /** Whether there is a snapshot that is not on disk yet. */
-  get hasSnapshot(): boolean {
-    return this.unstable.snapshot !== undefined;
-  }
-
-  get hasUnstable(): boolean {
-    return this.unstable.length > 0;
-  }
 
   /** @throws LogError `unavailable` */
   snapshot(): Snapshot {

@@ -1,9 +1,9 @@
 // A Raft node as its user sees it: step messages and ticks in; take what is ready, store, send and apply it, and say so.
 import { type ConfChanges, encodeChanges } from './config.ts';
-import { stepCandidate, stepFollower } from './follower.ts';
-import { majorityChanged, proposal, stepLeader } from './leader.ts';
-import { Raft, type RaftConfig, type Roles, type StateType } from './raft.ts';
+import { proposal } from './leader.ts';
+import { Raft, type RaftConfig, type StateType } from './raft.ts';
 import type { ReadState } from './read-only.ts';
+import { applyConfChange, step, tick } from './step.ts';
 import {
   APPEND_THREAD,
   APPLY_THREAD,
@@ -45,8 +45,6 @@ export interface Ready {
   mustSync: boolean;
 }
 
-const ROLES: Roles = { leader: stepLeader, follower: stepFollower, candidate: stepCandidate, majorityChanged };
-
 export class StepError extends Error {}
 
 export class RawNode {
@@ -57,7 +55,7 @@ export class RawNode {
   #onAdvance: Message[] = [];
 
   constructor(config: RaftConfig) {
-    this.raft = new Raft(config, ROLES);
+    this.raft = new Raft(config);
     this.#isAsync = config.asyncStorageWrites;
     this.#soft = this.#softState();
     this.#hard = this.raft.hardState;
@@ -68,127 +66,124 @@ export class RawNode {
   }
 
   tick(isSilence = true): void {
-    this.raft.tick(isSilence);
+    tick(this.raft, isSilence);
   }
 
   campaign(): void {
-    this.raft.step(message('MsgHup'));
+    step(this.raft, message('MsgHup'));
   }
 
   /** @throws ProposalDropped */
   propose(data: Uint8Array): void {
-    this.raft.step(proposal(this.raft.id, data));
+    step(this.raft, proposal(this.raft.id, data));
   }
 
   /** @throws ProposalDropped */
   proposeConfChange(changes: ConfChanges, type: 'EntryConfChange' | 'EntryConfChangeV2' = 'EntryConfChangeV2'): void {
     const entry: Entry = { type, data: encodeChanges(changes), term: 0, index: 0 };
-    this.raft.step(message('MsgProp', { entries: [entry] }));
+    step(this.raft, message('MsgProp', { entries: [entry] }));
   }
 
   /** As an entry that was committed asks for. @throws ConfChangeError */
   applyConfChange(changes: ConfChanges): ConfState {
-    return this.raft.applyConfChange(changes);
+    return applyConfChange(this.raft, changes);
   }
 
   /** A message of another member, or of one's own storage. @throws ProposalDropped, StepError */
   step(one: Message): void {
     if (isLocal(one.type) && !isStorage(one.from)) throw new StepError('raft: cannot step raft local message');
-    if (isResponse(one.type) && !isStorage(one.from) && !this.raft.progress.has(one.from))
+    if (isResponse(one.type) && !isStorage(one.from) && !this.raft.tracker.progress.has(one.from))
       throw new StepError('raft: cannot step as peer not found');
-    this.raft.step(one);
+    step(this.raft, one);
   }
 
   transferLeader(to: NodeId): void {
-    this.raft.step(message('MsgTransferLeader', { from: to }));
+    step(this.raft, message('MsgTransferLeader', { from: to }));
   }
 
   /** Its follower no longer holds it for leader, though the term goes on: it may vote for another. */
   forgetLeader(): void {
-    this.raft.step(message('MsgForgetLeader'));
+    step(this.raft, message('MsgForgetLeader'));
   }
 
   /** @param context comes back with the state that the read may be answered from */
   readIndex(context: string): void {
     const data = new TextEncoder().encode(context);
-    this.raft.step(message('MsgReadIndex', { entries: [{ type: 'EntryNormal', data, term: 0, index: 0 }] }));
+    step(this.raft, message('MsgReadIndex', { entries: [{ type: 'EntryNormal', data, term: 0, index: 0 }] }));
   }
 
   reportUnreachable(id: NodeId): void {
-    this.raft.step(message('MsgUnreachable', { from: id }));
+    step(this.raft, message('MsgUnreachable', { from: id }));
   }
 
   reportSnapshot(id: NodeId, isThere: boolean): void {
-    this.raft.step(message('MsgSnapStatus', { from: id, reject: !isThere }));
+    step(this.raft, message('MsgSnapStatus', { from: id, reject: !isThere }));
   }
 
   get hasReady(): boolean {
-    const { log, messages, messagesAfterAppend, readStates, hardState } = this.raft;
+    const { log, outbox, reads, hardState } = this.raft;
     const { lead, state } = this.#soft;
     return (
       lead !== this.raft.lead ||
       state !== this.raft.state ||
       (!isNoState(hardState) && !isSameState(hardState, this.#hard)) ||
       log.unstable.nextSnapshot() !== undefined ||
-      messages.length + messagesAfterAppend.length > 0 ||
+      !outbox.isEmpty ||
       log.unstable.offsetInProgress < log.unstable.offset + log.unstable.length ||
       log.hasNextCommitted(!this.#isAsync) ||
-      readStates.length > 0
+      reads.hasAllowed
     );
   }
 
   /** What is ready; from now on it counts as under way. */
   ready(): Ready {
-    const { raft } = this;
-    const { log, hardState } = raft;
+    const { id, log, hardState, outbox, reads } = this.raft;
     const soft = this.#softState();
+    const { atOnce, afterAppend } = outbox.take();
     const entries = log.unstable.nextEntries();
     const ready: Ready = {
       soft: soft.lead === this.#soft.lead && soft.state === this.#soft.state ? undefined : soft,
       hard: isSameState(hardState, this.#hard) ? NO_STATE : hardState,
-      readStates: raft.readStates,
+      readStates: reads.takeAllowed(),
       entries,
       snapshot: log.unstable.nextSnapshot(),
       committed: log.nextCommitted(!this.#isAsync),
-      messages: raft.messages,
+      messages: atOnce,
       mustSync: entries.length > 0 || hardState.vote !== this.#hard.vote || hardState.term !== this.#hard.term,
     };
-    const messages = this.#isAsync ? this.#storageMessages(ready) : raft.messagesAfterAppend.filter(({ to }) => to !== raft.id);
-    this.#accept(ready);
-    return { ...ready, messages: [...ready.messages, ...messages] };
+    const messages = this.#isAsync ? this.#storageMessages(ready, afterAppend) : afterAppend.filter(({ to }) => to !== id);
+    this.#accept(ready, afterAppend);
+    return { ...ready, messages: [...atOnce, ...messages] };
   }
 
-  #accept({ soft, hard, snapshot, committed }: Ready): void {
-    const { raft } = this;
+  #accept({ soft, hard, snapshot, committed }: Ready, afterAppend: readonly Message[]): void {
+    const { id, log } = this.raft;
     if (soft !== undefined) this.#soft = soft;
     if (!isNoState(hard)) this.#hard = hard;
-    raft.readStates = [];
     if (!this.#isAsync) {
       if (this.#onAdvance.length > 0) throw new Error('two accepted Ready structs without call to Advance');
-      this.#onAdvance = raft.messagesAfterAppend.filter(({ to }) => to === raft.id);
+      this.#onAdvance = afterAppend.filter(({ to }) => to === id);
       if (this.#awaitsAppend(snapshot)) this.#onAdvance.push(this.#appendResponse(snapshot));
       if (committed.length > 0) this.#onAdvance.push(this.#applyResponse(committed));
     }
-    raft.messages = [];
-    raft.messagesAfterAppend = [];
-    raft.log.unstable.acceptInProgress();
+    log.unstable.acceptInProgress();
     const last = committed.at(-1);
-    if (last !== undefined) raft.log.acceptApplying(last.index, bytesOf(committed), !this.#isAsync);
+    if (last !== undefined) log.acceptApplying(last.index, bytesOf(committed), !this.#isAsync);
   }
 
   /** What was ready is stored, sent and applied. */
   advance(): void {
     const steps = this.#onAdvance;
     this.#onAdvance = [];
-    for (const one of steps) this.raft.step(one);
+    for (const one of steps) step(this.raft, one);
   }
 
   // Storage that works beside it
 
-  #storageMessages({ entries, hard, snapshot, committed }: Ready): Message[] {
-    const { id, messagesAfterAppend } = this.raft;
+  #storageMessages({ entries, hard, snapshot, committed }: Ready, afterAppend: readonly Message[]): Message[] {
+    const { id } = this.raft;
     const messages: Message[] = [];
-    if (entries.length > 0 || !isNoState(hard) || snapshot !== undefined || messagesAfterAppend.length > 0) {
+    if (entries.length > 0 || !isNoState(hard) || snapshot !== undefined || afterAppend.length > 0) {
       // Its own acknowledgement comes last: until then terms are found among what is unstable.
       const stored = this.#awaitsAppend(snapshot) ? [this.#appendResponse(snapshot)] : [];
       messages.push(
@@ -200,7 +195,7 @@ export class RawNode {
           vote: hard.vote,
           commit: hard.commit,
           snapshot,
-          responses: [...messagesAfterAppend, ...stored],
+          responses: [...afterAppend, ...stored],
         }),
       );
     }
@@ -217,12 +212,12 @@ export class RawNode {
   }
 
   #awaitsAppend(snapshot: Snapshot | undefined): boolean {
-    return this.raft.log.hasUnstable || snapshot !== undefined;
+    return this.raft.log.unstable.length > 0 || snapshot !== undefined;
   }
 
   #appendResponse(snapshot: Snapshot | undefined): Message {
     const { id, term, log } = this.raft;
-    const last = log.hasUnstable ? log.last : { index: 0, term: NONE };
+    const last = log.unstable.length > 0 ? log.last : { index: 0, term: NONE };
     // With the term: what was appended before another leader's entries took its place is not stable.
     return message('MsgStorageAppendResp', {
       to: id,

@@ -1,4 +1,5 @@
-// Reads that wait until a quorum has shown that the leader still is one.
+// Reads on their way through a node: those that wait for a leader's first commit, those that wait until a quorum has shown that the leader
+// still is one, and those that may be answered.
 import type { Message, NodeId } from './types.ts';
 
 /** `safe`: a quorum is asked; `lease-based`: the leader's lease suffices, where clocks are trusted and quorums are checked. */
@@ -19,9 +20,42 @@ interface Pending {
 export class ReadOnly {
   readonly option: ReadOnlyOption;
   readonly #pending = new Map<string, Pending>();
+  #postponed: Message[] = [];
+  #states: ReadState[] = [];
 
   constructor(option: ReadOnlyOption) {
     this.option = option;
+  }
+
+  /** Another term: a quorum's answers no longer count for what was asked. */
+  reset(): void {
+    this.#pending.clear();
+  }
+
+  /** Until something of this term is committed. */
+  postpone(request: Message): void {
+    this.#postponed.push(request);
+  }
+
+  takePostponed(): readonly Message[] {
+    const taken = this.#postponed;
+    this.#postponed = [];
+    return taken;
+  }
+
+  /** A read of this node may be answered. */
+  allow(state: ReadState): void {
+    this.#states.push(state);
+  }
+
+  get hasAllowed(): boolean {
+    return this.#states.length > 0;
+  }
+
+  takeAllowed(): readonly ReadState[] {
+    const taken = this.#states;
+    this.#states = [];
+    return taken;
   }
 
   get newest(): string {

@@ -225,7 +225,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
 
   /** What a leader knows of one of the group: for how long it has said nothing, and how many entries it lacks. */
   follower(id: NodeId): { silentMs: number; behind: number } | undefined {
-    const progress = this.#node.raft.progress.get(id);
+    const progress = this.#node.raft.tracker.progress.get(id);
     const heardMs = this.#heardMs.get(id) ?? Number.NEGATIVE_INFINITY;
     const silentMs = id === this.id ? 0 : this.#ports.clock.monotonicMs() - heardMs;
     return progress && { silentMs, behind: Math.max(0, this.committed - progress.match) };
@@ -287,14 +287,14 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
 
   /** The order is another one in each term: a first one that cannot win does not always come first. */
   #turnMs(gone: NodeId): number {
-    const { config, term } = this.#node.raft;
-    const others = config.voters.ids().filter((id) => id !== gone);
+    const { tracker, term } = this.#node.raft;
+    const others = tracker.config.voters.ids().filter((id) => id !== gone);
     const turn = (others.indexOf(this.id) + term) % Math.max(1, others.length);
     return turn * (SUCCESSION_STEP_MS + SUCCESSION_RTTS * this.#rttMs) + integerBelow(this.#ports.random, SUCCESSION_STEP_MS);
   }
 
   unreachable(id: NodeId): void {
-    if (this.#node.raft.progress.has(id)) this.#do(() => this.#node.reportUnreachable(id));
+    if (this.#node.raft.tracker.progress.has(id)) this.#do(() => this.#node.reportUnreachable(id));
   }
 
   #do(work: () => void): void {
@@ -426,7 +426,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     const { to, snapshot } = one;
     const patienceMs = SNAPSHOT_PATIENCE_MS + (snapshot?.data.length ?? 0) / SNAPSHOT_BYTES_PER_MS;
     this.#ports.clock.after(patienceMs, () => {
-      const { state, pendingSnapshot } = this.#node.raft.progress.get(to) ?? {};
+      const { state, pendingSnapshot } = this.#node.raft.tracker.progress.get(to) ?? {};
       if (this.#stopped || state !== 'StateSnapshot' || pendingSnapshot !== snapshot?.index) return;
       // While its own disk fails it does nothing, and must not forget it.
       if (this.#diskFails) this.#watchSnapshot(one);

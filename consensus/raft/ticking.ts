@@ -79,8 +79,9 @@ export class Ticking {
 
   /** How much longer than usual others may say nothing. */
   #stretch(tickMs: number): number {
-    const { id, state, lead, config } = this.#node.raft;
-    const others = state === 'StateLeader' ? config.voters.ids().filter((other) => other !== id) : lead === NONE ? [] : [lead];
+    const { id, state, lead, tracker } = this.#node.raft;
+    const others =
+      state === 'StateLeader' ? tracker.config.voters.ids().filter((other) => other !== id) : lead === NONE ? [] : [lead];
     return this.#patience.stretch(others, tickMs * this.#settings.electionTicks);
   }
 

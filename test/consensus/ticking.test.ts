@@ -11,7 +11,13 @@ const LEADER = 2;
 
 function setUp(rttMs = 0) {
   const scheduler = new Scheduler();
-  const raft = { id: 1, state: 'StateFollower', promotable: false, lead: NONE, config: { voters: { ids: () => [1, 2, 3] } } };
+  const raft = {
+    id: 1,
+    state: 'StateFollower',
+    promotable: false,
+    lead: NONE,
+    tracker: { config: { voters: { ids: () => [1, 2, 3] } } },
+  };
   const ticks: { atMs: number; isSilence: boolean }[] = [];
   const tick = (isSilence: boolean): void => void ticks.push({ atMs: scheduler.nowMs, isSilence });
   const node = { raft, tick } as unknown as RawNode;

@@ -113,12 +113,12 @@ export class InteractionTrace {
       case 'raft-state':
         return this.#raftState();
       case 'set-randomized-election-timeout':
-        this.#at(first).node.raft.randomizedElectionTicks = whole(directive, 'timeout') ?? 0;
+        this.#at(first).node.raft.timer.randomizedElectionTicks = whole(directive, 'timeout') ?? 0;
         return;
       case 'stabilize':
         return this.#stabilizeCommand(directive);
       case 'status':
-        for (const [id, progress] of inOrder(this.#at(first).node.raft.progress)) this.#print(`${id}: ${progress}`);
+        for (const [id, progress] of inOrder(this.#at(first).node.raft.tracker.progress)) this.#print(`${id}: ${progress}`);
         return;
       case 'tick-election':
         for (let i = 0; i < ELECTION_TICKS; i++) this.#at(first).node.tick();
@@ -305,8 +305,8 @@ export class InteractionTrace {
 
   #raftState(): void {
     for (const { id, node } of this.#nodes) {
-      const { state, config, term, lead } = node.raft;
-      this.#print(`${id}: ${state} (${config.voters.has(id) ? 'Voter' : 'Non-Voter'}) Term:${term} Lead:${lead}`);
+      const { state, tracker, term, lead } = node.raft;
+      this.#print(`${id}: ${state} (${tracker.config.voters.has(id) ? 'Voter' : 'Non-Voter'}) Term:${term} Lead:${lead}`);
     }
   }
 
