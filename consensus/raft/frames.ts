@@ -50,6 +50,23 @@ export class Assembly {
   }
 }
 
+/** The frames of one member's messages, in both directions. */
+export class Framing {
+  readonly #assemblies = new Map<number | string, Assembly>();
+  #sent = 0;
+
+  framesOf(bytes: Uint8Array): Generator<Uint8Array> {
+    return framesOf(bytes, this.#sent++ >>> 0);
+  }
+
+  /** @returns the message that the frame completes, of all that this sender sent */
+  take(sender: number | string, frame: Uint8Array): Uint8Array | undefined {
+    const assembly = this.#assemblies.get(sender) ?? new Assembly();
+    this.#assemblies.set(sender, assembly);
+    return assembly.take(frame);
+  }
+}
+
 /** Whether a frame is one of several of its message. */
 export function isPart(frame: Uint8Array): boolean {
   return new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getUint32(8) > 1;

@@ -10,3 +10,6 @@ export interface StateMachine<Command, Result> {
   /** From nothing where `data` is empty. @throws RangeError where it is no such state */
   restore(data: Uint8Array): void;
 }
+
+export type CommandOf<Machine extends StateMachine<unknown, unknown>> = NonNullable<ReturnType<Machine['parse']>>;
+export type ResultOf<Machine extends StateMachine<unknown, unknown>> = ReturnType<Machine['apply']>;

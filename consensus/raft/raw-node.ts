@@ -97,6 +97,15 @@ export class RawNode {
     step(this.raft, one);
   }
 
+  /** What came of one's own append, or is said to oneself: who was removed meanwhile has nothing to tell itself. */
+  stepOwn(one: Message): void {
+    try {
+      this.step(one);
+    } catch (error) {
+      if (!(error instanceof StepError)) throw error;
+    }
+  }
+
   transferLeader(to: NodeId): void {
     step(this.raft, message('MsgTransferLeader', { from: to }));
   }

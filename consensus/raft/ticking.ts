@@ -18,6 +18,7 @@ export class Ticking {
   /** Ticks the core; `isSilence`: the tick counts as one in which nobody was heard. */
   readonly #tick: (isSilence: boolean) => void;
   readonly #patience = new Patience();
+  readonly #heardMs = new Map<NodeId, number>();
   #timer: Timer | undefined;
   #stopped = false;
   /** Up to when ticks are counted, while no timer counts them. */
@@ -60,8 +61,14 @@ export class Ticking {
   /** A message is about to be stepped: the ticks that went by without a timer come first. */
   heard(from: NodeId): void {
     const nowMs = this.#clock.monotonicMs();
+    this.#heardMs.set(from, nowMs);
     if (this.#timer === undefined) this.#countTicks(nowMs);
     this.#patience.heard(from, nowMs);
+  }
+
+  /** For how long a member has said nothing; infinite where it never has said anything. */
+  silentMs(id: NodeId): number {
+    return this.#clock.monotonicMs() - (this.#heardMs.get(id) ?? Number.NEGATIVE_INFINITY);
   }
 
   #countTicks(nowMs: number): void {

@@ -82,8 +82,8 @@ function decisionReads({ order: { committee, decisions } }: SwarmLink, nowWallMs
     leases: () => decisions.state.leases(nowWallMs()),
     placements: () => decisions.state.placements(),
     committee: () => {
-      const { state, committed, applied } = committee.replica ?? {};
-      return { seats: committee.seats(), term: state?.term, committed, applied };
+      const { term, committed, applied } = committee.replica?.state ?? {};
+      return { seats: committee.seats(), term, committed, applied };
     },
   };
 }

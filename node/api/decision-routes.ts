@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { endMs, MAX_DRAIN_MS } from '../../consensus/decisions/drains.ts';
 import { describeDecision } from '../../consensus/decisions/kinds.ts';
-import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { messageOf } from '../../swarm/words.ts';

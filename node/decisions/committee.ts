@@ -8,7 +8,8 @@ import { DecisionState } from '../../consensus/decisions/state.ts';
 import type { ConfChange } from '../../consensus/raft/config.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { unpacked } from '../../consensus/raft/frames.ts';
-import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { NONE, type NodeId } from '../../consensus/raft/types.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
@@ -504,10 +505,8 @@ export class Committee {
     for (const { type, node } of changes) {
       const peer = this.#peerOf(node);
       const name = peer === undefined ? 'a voter that is not a member' : this.#events.nameOf(peer);
-      this.#events.log(
-        'info',
-        `committee: ${type === 'ConfChangeRemoveNode' ? 'without' : type === 'ConfChangeAddNode' ? 'votes:' : 'learns:'} ${name}`,
-      );
+      const does = type === 'ConfChangeRemoveNode' ? 'without' : type === 'ConfChangeAddNode' ? 'votes:' : 'learns:';
+      this.#events.log('info', `committee: ${does} ${name}`);
     }
   }
 

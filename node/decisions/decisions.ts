@@ -15,7 +15,7 @@ import { kindOf } from '../../consensus/decisions/kinds.ts';
 import { Keeping } from '../../consensus/decisions/placements.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { majority } from '../../consensus/quorum.ts';
-import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { type Equivocation, equivocatorOf } from '../../consensus/vote/equivocation.ts';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';

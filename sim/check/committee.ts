@@ -35,8 +35,8 @@ export class CoordinatorChecker implements Checker {
     for (const { node, running } of cluster.running()) {
       const { coordinator, term, order } = running.swarm;
       const { replica } = order.committee;
-      if (replica !== undefined && replica.applied >= (this.#newest?.applied ?? 0))
-        this.#newest = { applied: replica.applied, conf: replica.conf };
+      if (replica !== undefined && replica.state.applied >= (this.#newest?.applied ?? 0))
+        this.#newest = { applied: replica.state.applied, conf: replica.conf };
       this.#followed(cluster, node, term, coordinator);
       if (coordinator !== node.peer || node.lies.size > 0) {
         this.#cutOffMs.delete(node);
@@ -128,16 +128,16 @@ export class RaftChecker implements Checker {
   }
 
   #look(replica: ReplicatedLog): void {
-    const { state, term } = replica.state;
+    const { state, term, applied } = replica.state;
     if (state === 'StateLeader' && this.#led.get(replica) !== term) {
       this.#led.set(replica, term);
       this.#checks.led(replica.id, term, replica);
     }
     const before = this.#applied.get(replica) ?? 0;
-    if (before === replica.applied) return;
-    this.#applied.set(replica, replica.applied);
+    if (before === applied) return;
+    this.#applied.set(replica, applied);
     for (const entry of replica.entries())
-      if (entry.index > before && entry.index <= replica.applied) this.#checks.applied(replica.id, entry, term);
+      if (entry.index > before && entry.index <= applied) this.#checks.applied(replica.id, entry, term);
     this.#checks.matching(replica.id, replica);
   }
 }

@@ -3,7 +3,8 @@
 import { type ConfChange, LEAVE_JOINT } from '../../consensus/raft/config.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { DEFAULT_SETTINGS, type LogSettings } from '../../consensus/raft/log-settings.ts';
-import { LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import type { Entry, NodeId } from '../../consensus/raft/types.ts';
 import { stepAll } from '../adapters/drain.ts';
 import { linearizability, type Operation, type RegisterInput, type RegisterOutput, registers } from '../check/linearizability.ts';
@@ -397,7 +398,7 @@ export class RaftGroup {
     if (leader?.log === undefined) return void this.checks.violations.push('there is no leader, though everything is mended');
     for (const id of leader.log.conf.voters) {
       const { log, isHurt } = this.members[id - 1] ?? {};
-      const behind = leader.log.applied - (log?.applied ?? 0);
+      const behind = leader.log.state.applied - (log?.state.applied ?? 0);
       if (isHurt !== true && behind > CATCHING_UP)
         this.checks.violations.push(`${id} is ${behind} entries behind, though everything is mended`);
     }

@@ -6,7 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CorruptLog, DurableLog } from '../../consensus/raft/durable-log.ts';
 import { framesOf } from '../../consensus/raft/frames.ts';
 import { DEFAULT_SETTINGS } from '../../consensus/raft/log-settings.ts';
-import { type LogEvents, type LogState, LogUnavailable, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { type LogEvents, type LogState, ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import type { Entry, NodeId } from '../../consensus/raft/types.ts';
 import { message } from '../../consensus/raft/types.ts';
 import { decodeMessage, encodeMessage } from '../../consensus/raft/wire.ts';
@@ -182,7 +183,7 @@ describe('a replicated log', () => {
     await eventually('it to be compacted', () => (first.entries()[0]?.index ?? 0) > 100 || undefined);
     const second = await group.add(2, undefined, await storeAt(place()));
     first.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 2 }] });
-    await eventually('the second to have all', () => second.applied === first.applied || undefined);
+    await eventually('the second to have all', () => second.state.applied === first.state.applied || undefined);
     expect(second.machine.encode()).toEqual(first.machine.encode());
     expect(second.conf.voters).toEqual([1, 2]);
   });
@@ -206,7 +207,7 @@ describe('a replicated log', () => {
       receive.call(second, from, bytes);
     };
     first.changeConf({ transition: 'ConfChangeTransitionAuto', changes: [{ type: 'ConfChangeAddNode', node: 2 }] });
-    await eventually('the second to have all', () => second.applied === first.applied || undefined);
+    await eventually('the second to have all', () => second.state.applied === first.state.applied || undefined);
     expect(second.machine.encode()).toEqual(first.machine.encode());
     expect([second.machine.encode().length > 400_000, dropped > 3]).toEqual([true, true]);
   });
@@ -238,7 +239,7 @@ describe('a replicated log', () => {
     isFull = false;
     await eventually('its disk to work', () => group.fails.length === 2 || undefined);
     expect(group.fails[1]).toBeUndefined();
-    await eventually('it to be back', () => full.applied === others[0]?.applied || undefined);
+    await eventually('it to be back', () => full.state.applied === others[0]?.state.applied || undefined);
   });
 
   it('lets nobody speak for another, but for what a follower passes on', async () => {

@@ -278,7 +278,7 @@ describe('exit codes', () => {
     const directory = join(place, 'minority');
     const { makeStateDirectory } = await import('../../node/config/adapters/state-directory.ts');
     const { ordered } = await import('../../node/api/decision-routes.ts');
-    const { LogUnavailable } = await import('../../consensus/raft/replicated-log.ts');
+    const { LogUnavailable } = await import('../../consensus/raft/requests.ts');
     makeStateDirectory(stateDirectory(directory));
     const { status, body } = await ordered(() => Promise.reject(new LogUnavailable('1 of 3 voters is reachable', false)));
     const minority = createServer((_request, response) => {

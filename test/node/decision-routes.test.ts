@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { describeDecision } from '../../consensus/decisions/kinds.ts';
 import type { Decided } from '../../consensus/decisions/state.ts';
-import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { ROUTES } from '../../node/api/routes.ts';
 import { reply } from '../support/replies.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Attestations, certifiedFrom } from '../../consensus/decisions/checkpoint.ts';
 import { type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
-import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import type { DecisionLog } from '../../node/decisions/committee.ts';
 import type { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';

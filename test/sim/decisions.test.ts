@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Attestations } from '../../consensus/decisions/checkpoint.ts';
 import { type Decision, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
-import { LogUnavailable } from '../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { LEASE_MS } from '../../node/decisions/decisions.ts';

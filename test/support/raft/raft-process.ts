@@ -1,6 +1,7 @@
 // One member of a Raft group as a process of its own: real libp2p over loopback, a real LevelDB. Its parent speaks to it by IPC.
 
-import { LogUnavailable, ReplicatedLog } from '../../../consensus/raft/replicated-log.ts';
+import { ReplicatedLog } from '../../../consensus/raft/replicated-log.ts';
+import { LogUnavailable } from '../../../consensus/raft/requests.ts';
 import { SystemClock } from '../../../node/adapters/clock.ts';
 import { LevelStore } from '../../../node/adapters/level-store.ts';
 import { SystemRandom } from '../../../node/adapters/random.ts';
@@ -92,7 +93,7 @@ async function main({ id, ports, directory }: RaftProcessOptions): Promise<void>
   process.on('message', (message: ToRaftProcess) => {
     const running = log as ReplicatedLog<Registers>;
     if (message.kind === 'look') {
-      tell({ kind: 'look', applied: running.applied, connected: transport.connectedPeers().length, ...running.state });
+      tell({ kind: 'look', connected: transport.connectedPeers().length, ...running.state });
     } else if (message.kind === 'work') {
       carryOut(running, message.input, PROPOSE_MS).then(
         (output) => tell({ kind: 'worked', id: message.id, output, dropped: false }),
