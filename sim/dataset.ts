@@ -5,7 +5,8 @@ import type { Sample } from '../node/ports/sensors.ts';
 import { History } from '../node/telemetry/history.ts';
 import { readMetrics } from '../node/telemetry/metrics.ts';
 import { IDLE } from './machine/fake-process.ts';
-import { FakeLinux, type MachineSize } from './machine/linux.ts';
+import { FakeLinux } from './machine/linux.ts';
+import type { MachineSize } from './machine/processes.ts';
 import { SeededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -25,7 +26,7 @@ function background(linux: FakeLinux, random: SeededRandom, size: MachineSize): 
   const parts = 1 + Math.floor(random.between(0, 12));
   for (let i = 0; i < parts; i++) {
     const rssBytes = (random.between(0.005, 0.4) * size.memoryBytes) / parts;
-    linux.spawn(`work-${i}`, {
+    linux.processes.spawn(`work-${i}`, {
       ...IDLE,
       cpu: Math.min(0.6, share / parts),
       rssBytes,
@@ -40,23 +41,27 @@ function trouble(label: IncidentClass, linux: FakeLinux, random: SeededRandom, s
       return;
     case 'busy-cpu': {
       const workers = size.cpus * 2;
-      for (let i = 0; i < workers; i++) linux.spawn(`busy-${i}`, { ...IDLE, cpu: random.between(0.45, 0.75) });
+      for (let i = 0; i < workers; i++) linux.processes.spawn(`busy-${i}`, { ...IDLE, cpu: random.between(0.45, 0.75) });
       return;
     }
     case 'runaway-process':
-      linux.spawn('runaway', {
+      linux.processes.spawn('runaway', {
         ...IDLE,
         cpu: random.between(0.93, 1) * Math.min(size.cpus, 1 + Math.floor(random.between(0, 3))),
       });
       return;
     case 'memory-growth':
-      linux.spawn('leak', { ...IDLE, rssGrowthBytesPerS: random.between(0.0015, 0.012) * size.memoryBytes });
+      linux.processes.spawn('leak', { ...IDLE, rssGrowthBytesPerS: random.between(0.0015, 0.012) * size.memoryBytes });
       return;
     case 'process-growth':
-      linux.spawn('forker', { ...IDLE, cpu: 0.05, forksPerS: random.between(0.5, 15) });
+      linux.processes.spawn('forker', { ...IDLE, cpu: 0.05, forksPerS: random.between(0.5, 15) });
       return;
     case 'io-saturation':
-      linux.spawn('writer', { ...IDLE, cpu: random.between(0.05, 0.3), writeBytesPerS: random.between(150, 600) * MIB });
+      linux.processes.spawn('writer', {
+        ...IDLE,
+        cpu: random.between(0.05, 0.3),
+        writeBytesPerS: random.between(150, 600) * MIB,
+      });
   }
 }
 

@@ -125,8 +125,13 @@ export class SimulatedNode {
     this.disk = new Disk(world.random(`disk ${index}`));
     this.releases = new SimulatedReleases(world.scheduler, (reason) => this.#endsBy(reason));
     const { services } = world.settings;
-    this.linux = new FakeLinux(world.scheduler, world.random(`machine ${index}`), services, MACHINE, EPOCH_MS);
-    this.linux.skewMs = () => this.skewMs;
+    this.linux = new FakeLinux(
+      world.scheduler,
+      world.random(`machine ${index}`),
+      services,
+      MACHINE,
+      () => EPOCH_MS + this.skewMs,
+    );
   }
 
   /** Undefined while its agent is down. */
@@ -214,7 +219,7 @@ export class SimulatedNode {
     const [service] = this.#world.settings.services;
     if (service !== undefined) {
       this.touched.add(service.name);
-      this.linux.kill(service.name);
+      this.linux.services.kill(service.name);
     }
     clock.after(HARMS_EVERY_MS, () => this.#harm(clock));
   }

@@ -124,7 +124,7 @@ class Watched {
   /** A service by its name, whether it or its process is acted on; files and settings by theirs. */
   #targetOf([name, target]: Primitive): string[] {
     if (name.startsWith('service') || name.startsWith('file.') || name === 'sysctl.write') return [String(target)];
-    const service = this.#node.linux.services().find(({ pid }) => name.startsWith('process.') && pid === target);
+    const service = this.#node.linux.services.all().find(({ pid }) => name.startsWith('process.') && pid === target);
     return service === undefined ? [] : [service.name];
   }
 
@@ -156,10 +156,10 @@ export class HealingChecker implements Checker {
     for (const { node, agent } of cluster.agents()) {
       const incidents = agent.incidents();
       const open = incidents.filter(({ closedMs }) => closedMs === 0);
-      for (const service of node.linux.services()) {
+      for (const service of node.linux.services.all()) {
         if (elsewhere.has(service.name)) continue;
         const told = open.some(({ target, state }) => target === service.name && isWithPerson(state));
-        const frozen = node.linux.isFrozen(service.name);
+        const frozen = node.linux.services.isFrozen(service.name);
         if ((service.state !== 'running' || frozen) && !told)
           cluster.violation(`${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and nobody was told`);
         if (told && service.state === 'running' && !frozen && cluster.scheduler.nowMs - this.#lastFaultMs(cluster) > WELL_MS)

@@ -11,7 +11,7 @@ export class PlacementChecker implements Checker {
 
   begin(cluster: Cluster): void {
     for (const node of cluster.nodes)
-      node.linux.onFenced = (service, fence) => {
+      node.linux.services.onFenced = (service, fence) => {
         const machines = this.#running.get(service) ?? new Set();
         this.#running.set(service, machines);
         if (fence === undefined) return void machines.delete(node.name);

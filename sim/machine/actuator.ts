@@ -34,7 +34,7 @@ export class SimulatedActuator implements Actuator {
   /** The agent died: what it waits for never comes, and what it left open is undone after a while. */
   crash(): void {
     this.#alive = false;
-    this.#linux.onExit(() => undefined);
+    this.#linux.services.onExit(() => undefined);
     this.#linux.changes.agentGone();
   }
 
@@ -49,22 +49,22 @@ export class SimulatedActuator implements Actuator {
   }
 
   services(): readonly ServiceSample[] {
-    return this.#linux.services();
+    return this.#linux.services.all();
   }
 
   bringUp(name: string): Promise<ActuatorOutcome> {
-    return this.#ask(() => this.#linux.startService(name));
+    return this.#ask(() => this.#linux.services.start(name));
   }
 
   hold(name: string, until: Deadline, fence: number): Promise<ActuatorOutcome> {
     return this.#ask(() => {
       const leftMs = Math.min(until.monotonicMs - this.#clock.monotonicMs(), until.wallMs - this.#clock.wallMs());
-      return this.#linux.holdService(name, leftMs, fence);
+      return this.#linux.services.hold(name, leftMs, fence);
     });
   }
 
   release(name: string): Promise<ActuatorOutcome> {
-    return this.#ask(() => this.#linux.releaseService(name));
+    return this.#ask(() => this.#linux.services.release(name));
   }
 
   check(steps: readonly Step[]): Promise<ActuatorOutcome> {
@@ -105,7 +105,7 @@ export class SimulatedActuator implements Actuator {
   }
 
   checkService(name: string): Promise<ServiceCheck> {
-    return this.#ask(() => this.#linux.checkService(name));
+    return this.#ask(() => this.#linux.services.check(name));
   }
 
   /** The model keeps no output. */
@@ -114,7 +114,7 @@ export class SimulatedActuator implements Actuator {
   }
 
   onExit(listener: (name: string) => void): void {
-    this.#linux.onExit(listener);
+    this.#linux.services.onExit(listener);
   }
 
   async stalls(): Promise<readonly []> {
@@ -136,6 +136,6 @@ export class SimulatedActuator implements Actuator {
   }
 
   async close(): Promise<void> {
-    for (const { name, state } of this.services()) if (state === 'running') await this.#linux.stopService(name);
+    for (const { name, state } of this.services()) if (state === 'running') await this.#linux.services.stop(name);
   }
 }

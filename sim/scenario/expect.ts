@@ -24,7 +24,7 @@ function broken(node: SimulatedNode, expectation: Expectation): string[] {
     return value === expectation.value ? [] : [`${expectation.sysctl} is ${String(value)}, not ${expectation.value}`];
   }
   if ('starts' in expectation) {
-    const starts = node.linux.services().find(({ name }) => name === expectation.service)?.starts;
+    const starts = node.linux.services.all().find(({ name }) => name === expectation.service)?.starts;
     return starts === expectation.starts ? [] : [`${expectation.service} was started ${starts} times, not ${expectation.starts}`];
   }
   const content = node.linux.files.content(expectation.path);

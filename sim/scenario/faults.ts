@@ -119,7 +119,7 @@ function touch(node: SimulatedNode, name: unknown): string {
 }
 
 const portOf = (node: SimulatedNode, name: unknown): number =>
-  node.linux.services().find((one) => one.name === text(name))?.port ?? 0;
+  node.linux.services.all().find((one) => one.name === text(name))?.port ?? 0;
 
 const sicken = (sickness: Sickness): FaultModel => ({
   args: service,
@@ -127,7 +127,7 @@ const sicken = (sickness: Sickness): FaultModel => ({
   begin: set(
     (node, args) => {
       const name = touch(node, args.service);
-      node.linux.answers.sicken(node.linux.services().find((one) => one.name === name)?.pid, sickness);
+      node.linux.answers.sicken(node.linux.services.all().find((one) => one.name === name)?.pid, sickness);
     },
     () => undefined,
   ),
@@ -139,7 +139,7 @@ const MACHINE_FAULTS = {
     args: service,
     local: true,
     begin: set(
-      (node, args) => node.linux.kill(touch(node, args.service)),
+      (node, args) => node.linux.services.kill(touch(node, args.service)),
       () => undefined,
     ),
     draw: drawService,
@@ -148,7 +148,7 @@ const MACHINE_FAULTS = {
     args: service,
     local: true,
     begin: set(
-      (node, args) => node.linux.freeze(touch(node, args.service)),
+      (node, args) => node.linux.services.freeze(touch(node, args.service)),
       () => undefined,
     ),
     draw: drawService,
@@ -163,7 +163,7 @@ const MACHINE_FAULTS = {
     local: true,
     begin: set(
       (node, args) => {
-        node.linux.kill(touch(node, args.service));
+        node.linux.services.kill(touch(node, args.service));
         node.linux.answers.occupy(portOf(node, args.service));
       },
       (node, args) => node.linux.answers.vacate(portOf(node, args.service)),
@@ -177,13 +177,13 @@ const MACHINE_FAULTS = {
     local: true,
     begin: (place, args) => {
       for (const node of place.nodes) {
-        node.linux.curse(touch(node, args.service), number(args.lives_ms, 200));
-        node.linux.kill(text(args.service));
+        node.linux.services.curse(touch(node, args.service), number(args.lives_ms, 200));
+        node.linux.services.kill(text(args.service));
       }
       return () => {
         for (const node of place.nodes) {
-          node.linux.bless(text(args.service));
-          void node.linux.startService(text(args.service));
+          node.linux.services.bless(text(args.service));
+          void node.linux.services.start(text(args.service));
         }
       };
     },
@@ -231,7 +231,7 @@ const MACHINE_FAULTS = {
         writeBytesPerS: mib(args.write_mib_per_s),
       };
       const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-      for (const node of nodes) node.linux.burden(touch(node, args.service), given);
+      for (const node of nodes) node.linux.services.burden(touch(node, args.service), given);
       return undefined;
     },
   },
@@ -270,7 +270,7 @@ const MACHINE_FAULTS = {
     args: { key: z.string(), value: z.string() },
     local: true,
     begin: ({ nodes }, { key, value }) => {
-      for (const { linux } of nodes) linux.setSysctl(text(key), text(value));
+      for (const { linux } of nodes) linux.kernel.setSysctl(text(key), text(value));
       return undefined;
     },
   },
@@ -365,7 +365,7 @@ const PROCESS_FAULTS = {
     args: {},
     begin: set(
       (node) => {
-        for (const { name } of node.linux.services()) touch(node, name); // they end with it
+        for (const { name } of node.linux.services.all()) touch(node, name); // they end with it
         node.leave();
       },
       (node) => node.boot(),

@@ -38,7 +38,7 @@ async function costAt(nodes: number, critical: boolean): Promise<Cost> {
     sent.bytes += bytes.length;
   });
   const node = cluster.node(7);
-  node.linux.kill('web');
+  node.linux.services.kill('web');
   await cluster.runUntil(SETTLED_MS + OVER_MS);
   const [incident] = node.agent?.incidents() ?? [];
   if (incident?.state !== 'resolved') throw new Error(`${nodes} nodes: the incident is ${incident?.state ?? 'missing'}`);
@@ -64,7 +64,7 @@ async function messagesTogether(nodes: number, services: number): Promise<number
   cluster.network.taps.push((_from, _to, name) => {
     if (name === protocol) messages++;
   });
-  for (const { name } of service) cluster.node(7).linux.kill(name);
+  for (const { name } of service) cluster.node(7).linux.services.kill(name);
   await cluster.runUntil(SETTLED_MS + OVER_MS);
   return messages;
 }

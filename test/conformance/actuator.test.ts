@@ -78,7 +78,7 @@ async function simulated(): Promise<Subject> {
       const untilMs = scheduler.nowMs + 100;
       while (scheduler.step(untilMs)) await new Promise((resolve) => setImmediate(resolve));
     },
-    kill: (name) => linux.kill(name),
+    kill: (name) => linux.services.kill(name),
     place: '/data',
     put: (path, content) => linux.files.put(path, utf8(content)),
     content: (path) => {

@@ -152,7 +152,7 @@ describe('an audit that is changed on one machine, simulated', () => {
     await cluster.runUntil(30_000);
     const node = cluster.node(3);
     const before = new Map([...node.disk.content].filter(([key]) => key.startsWith('audit/')));
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await cluster.runUntil(150_000);
     const standing = cluster.node(1).agent?.auditWatch.standing;
     expect([(standing?.signed.length ?? 0) > 0, standing?.conflicts]).toEqual([true, []]);

@@ -45,8 +45,8 @@ beforeEach(async () => {
   ];
   linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), services, { cpus: 2, memoryBytes: 2 ** 32 }, 0);
   for (const { name } of services) {
-    await settled(linux.startService(name));
-    linux.kill(name);
+    await settled(linux.services.start(name));
+    linux.services.kill(name);
   }
   linux.onAct = (text) => acts.push(text);
 });
@@ -173,7 +173,7 @@ describe('the brake on policies', () => {
     const { executor, perform } = await start('act');
     for (let i = 0; i < 3; i++) {
       expect((await settled(perform(planOf([restart], `p-${i}`)))).kind).toBe('done');
-      linux.kill('web');
+      linux.services.kill('web');
     }
     expect([executor.brake([swap('10')]), executor.brake([swap('10'), restart])]).toEqual([
       undefined,

@@ -56,8 +56,8 @@ beforeEach(async () => {
     { cpus: 2, memoryBytes: 2 ** 32 },
     0,
   );
-  await settled(linux.startService('web'));
-  linux.kill('web');
+  await settled(linux.services.start('web'));
+  linux.services.kill('web');
   linux.onAct = (text) => acts.push(text);
 });
 
@@ -70,8 +70,8 @@ async function critical(refusal: string | undefined) {
     { cpus: 2, memoryBytes: 2 ** 32 },
     0,
   );
-  await settled(linux.startService('web'));
-  linux.kill('web');
+  await settled(linux.services.start('web'));
+  linux.services.kill('web');
   linux.onAct = (text) => acts.push(text);
   const permits = {
     obtain: async () => ({ ok: true, permit: {}, votes: {} }) as unknown as Leave,
@@ -180,11 +180,11 @@ describe('the executor', () => {
     const { executor, perform } = await start('act');
     for (let i = 0; i < 10; i++) expect((await settled(executor.preview([restart], 'policy'))).verdict.kind).toBe('go');
     expect(acts).toEqual([]);
-    await settled(linux.startService('web'));
+    await settled(linux.services.start('web'));
     acts.length = 0;
     for (const service of ['', '*', '-x', 'a b'])
       await expect(executor.preview([{ tool: 'service.restart', service }], 'policy')).rejects.toThrow();
-    linux.kill('web');
+    linux.services.kill('web');
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
   });
 
@@ -216,7 +216,7 @@ describe('the executor', () => {
     }
     expect(await settled(perform(planOf(restart, 'calm')))).toMatchObject({ kind: 'done' });
     const later = await start('act');
-    linux.kill('web');
+    linux.services.kill('web');
     expect(await settled(later.perform(planOf(restart, 'stormy')))).toMatchObject({
       kind: 'held',
       verdict: { kind: 'escalate' },
@@ -229,7 +229,7 @@ describe('the executor', () => {
     for (let i = 1; i <= 4; i++) {
       const performed = await settled(perform(planOf(restart, `inc-1-${i}`)));
       kinds.push(performed.kind === 'done' ? performed.entry.phase : performed.verdict.kind);
-      linux.kill('web');
+      linux.services.kill('web');
     }
     expect(kinds).toEqual(['confirmed', 'confirmed', 'confirmed', 'escalate']);
   });
@@ -238,7 +238,7 @@ describe('the executor', () => {
     const { perform } = await start('act');
     for (let i = 1; i <= 3; i++) {
       await settled(perform(planOf(restart, `inc-1-${i}`)));
-      linux.kill('web');
+      linux.services.kill('web');
     }
     const { perform: performAgain } = await start('act');
     expect(await settled(performAgain(planOf(restart, 'inc-2-1')))).toMatchObject({
@@ -274,7 +274,7 @@ describe('the executor', () => {
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind });
     // No longer than the limit is for, in any case.
     await pump(300_000);
-    linux.kill('web');
+    linux.services.kill('web');
     expect(await settled(perform(planOf(restart, 'inc-2-1')))).toMatchObject({ kind: 'done' });
   });
 
@@ -310,7 +310,7 @@ describe('the executor', () => {
   it('carries out one plan at most once, also after a restart', async () => {
     const { perform } = await start('act');
     await settled(perform(planOf(restart)));
-    linux.kill('web');
+    linux.services.kill('web');
     acts.length = 0;
     for (const { perform: again } of [{ perform }, await start('act')]) {
       expect(await settled(again(planOf(restart)))).toMatchObject({
@@ -335,16 +335,16 @@ describe('the executor', () => {
     const { perform } = await start('act');
     const starting = perform(planOf({ tool: 'service.start', service: 'web' }));
     await new Promise((resolve) => setImmediate(resolve));
-    linux.revive('web'); // somebody else starts it while the intent is being written
+    linux.services.revive('web'); // somebody else starts it while the intent is being written
     expect(await settled(starting)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
     expect(acts).toEqual([]);
   });
 
   it('undoes what did not help, by the tool’s inverse', async () => {
     const { perform } = await start('act');
-    await settled(linux.stopService('web', true));
+    await settled(linux.services.stop('web', true));
     acts.length = 0;
-    linux.curse('web', 100);
+    linux.services.curse('web', 100);
     expect(await settled(perform(planOf({ tool: 'service.start', service: 'web' })))).toMatchObject({
       kind: 'done',
       entry: { phase: 'undone' },
@@ -385,7 +385,7 @@ describe('mode advise', () => {
 
     const moot = perform(planOf({ tool: 'service.start', service: 'web' }, 'c'));
     await pump(1_000);
-    await settled(linux.startService('web'));
+    await settled(linux.services.start('web'));
     await settled(executor.answer('c', 'approved'));
     expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
     expect(acts).toEqual(['started web']); // by this test
@@ -461,7 +461,7 @@ describe('a plan of several calls', () => {
       if (text === 'started renew')
         scheduler.after(ms, () => {
           acts.push(`renew ended with ${code}`);
-          linux.kill('renew', code);
+          linux.services.kill('renew', code);
         });
     };
   };
@@ -472,7 +472,7 @@ describe('a plan of several calls', () => {
       { name: 'renew', command: ['renew'], task: true },
     ];
     linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), services, { cpus: 2, memoryBytes: 2 ** 32 }, 0);
-    await settled(linux.startService('web'));
+    await settled(linux.services.start('web'));
     linux.onAct = (text) => acts.push(text.replace(/\d+/g, '#'));
   });
 

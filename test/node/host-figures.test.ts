@@ -117,8 +117,22 @@ describe('attribution', () => {
   it('names the busiest, the largest and the blocked, and since when they run', () => {
     const scheduler = new Scheduler();
     const linux = new FakeLinux(scheduler, new SeededRandom(1, 'linux'), [], { cpus: 2, memoryBytes: 2 ** 32 }, 0);
-    linux.spawn('hog', { cpu: 1.5, rssBytes: 1e6, rssGrowthBytesPerS: 0, writeBytesPerS: 0, filesPerS: 0, forksPerS: 0 });
-    linux.spawn('fat', { cpu: 0.01, rssBytes: 2 ** 30, rssGrowthBytesPerS: 0, writeBytesPerS: 0, filesPerS: 0, forksPerS: 0 });
+    linux.processes.spawn('hog', {
+      cpu: 1.5,
+      rssBytes: 1e6,
+      rssGrowthBytesPerS: 0,
+      writeBytesPerS: 0,
+      filesPerS: 0,
+      forksPerS: 0,
+    });
+    linux.processes.spawn('fat', {
+      cpu: 0.01,
+      rssBytes: 2 ** 30,
+      rssGrowthBytesPerS: 0,
+      writeBytesPerS: 0,
+      filesPerS: 0,
+      forksPerS: 0,
+    });
     const first = linux.sample();
     scheduler.step(10_000);
     const text = describeSuspects(suspectsOf(linux.sample(), first));

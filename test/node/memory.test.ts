@@ -38,7 +38,7 @@ describe('the flight recorder', () => {
     const recorder = new FlightRecorder(history);
     let previous = linux.sample();
     for (let second = 0; second < 90; second++) {
-      if (second === 80) linux.spawn('hog', { ...IDLE, cpu: 1.5, rssBytes: 2 ** 31 });
+      if (second === 80) linux.processes.spawn('hog', { ...IDLE, cpu: 1.5, rssBytes: 2 ** 31 });
       scheduler.at((second + 1) * 1_000, () => undefined);
       scheduler.step((second + 1) * 1_000);
       const sample = linux.sample();

@@ -370,7 +370,7 @@ describe('news', () => {
     );
     const news = (): string[] => feeds.flatMap((feed) => feed.news(7).map(({ topic, text }) => `${topic} ${text}`));
     expect(news()).toEqual([]);
-    cluster.node(0).linux.kill('web');
+    cluster.node(0).linux.services.kill('web');
     await later(20_000);
     const all = news().join('\n');
     expect(all).toMatch(/^incidents service\.(start|restart) helped$/m);

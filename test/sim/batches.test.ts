@@ -22,7 +22,7 @@ async function failing(version: string) {
     if (name === protocol) messages++;
   });
   const node = cluster.node(7);
-  for (const name of NAMES) node.linux.kill(name);
+  for (const name of NAMES) node.linux.services.kill(name);
   await cluster.runUntil(SETTLED_MS + 40_000);
   const incidents = node.agent?.incidents() ?? [];
   expect(incidents.map(({ state, certificate }) => [state, certificate.length > 0])).toEqual(NAMES.map(() => ['resolved', true]));

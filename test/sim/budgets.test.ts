@@ -20,7 +20,7 @@ async function settled(): Promise<Cluster> {
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-const isUp = (node: SimulatedNode): boolean => node.linux.services().find(({ name }) => name === 'web')?.state === 'running';
+const isUp = (node: SimulatedNode): boolean => node.linux.services.all().find(({ name }) => name === 'web')?.state === 'running';
 const storyOf = (node: SimulatedNode): string =>
   (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
 
@@ -32,7 +32,7 @@ async function decided(cluster: Cluster, wish: Wish, by = 0): Promise<unknown> {
 }
 
 async function killed(cluster: Cluster, node: SimulatedNode): Promise<boolean> {
-  node.linux.kill('web');
+  node.linux.services.kill('web');
   await later(cluster, 40_000);
   return isUp(node);
 }

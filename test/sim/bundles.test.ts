@@ -37,7 +37,7 @@ async function settled(nodes: number, own: object[] = []): Promise<Cluster> {
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const bundlesOf = (node: SimulatedNode) => node.agent?.swarm.order.decisions.state.bundles.state;
 const originOf = (node: SimulatedNode, name: string) => node.agent?.policies().find(({ policy }) => policy.name === name)?.origin;
-const startsOf = (node: SimulatedNode) => node.linux.services().find(({ name }) => name === 'web')?.starts;
+const startsOf = (node: SimulatedNode) => node.linux.services.all().find(({ name }) => name === 'web')?.starts;
 
 function push(cluster: Cluster, policies: object[], canary: number[]) {
   const by = cluster.node(0).agent;

@@ -39,8 +39,9 @@ async function settled(): Promise<Cluster> {
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-const startsOf = ({ linux }: SimulatedNode, name: string) => linux.services().find((one) => one.name === name)?.starts ?? 0;
-const runs = ({ linux }: SimulatedNode, name: string) => linux.services().find((one) => one.name === name)?.state === 'running';
+const startsOf = ({ linux }: SimulatedNode, name: string) => linux.services.all().find((one) => one.name === name)?.starts ?? 0;
+const runs = ({ linux }: SimulatedNode, name: string) =>
+  linux.services.all().find((one) => one.name === name)?.state === 'running';
 const agentOf = (node: SimulatedNode) => node.agent ?? expect.fail('its agent is down');
 
 /** Rows of a table as another member is told them. */
@@ -76,8 +77,8 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
   await later(cluster, 4_000);
   for (const node of stepped) node.skewMs += stepMs;
   const ages = (await asked(cluster, witness, victim, 'services', ['age_ms'])).flat();
-  victim.linux.kill('web');
-  victim.linux.kill('api');
+  victim.linux.services.kill('web');
+  victim.linux.services.kill('api');
   victim.linux.files.log(LOG, 'ERROR of the step');
   await later(cluster, 11_000);
   expect([runs(victim, 'web'), startsOf(victim, 'web')]).toEqual([true, before.web + 1]);
@@ -137,7 +138,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     node.authorizations.certified = new Set(['web']);
     node.skewMs += stepMs;
     await later(cluster, 5_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     const story = agentOf(node)
       .incidents()

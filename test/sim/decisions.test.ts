@@ -350,7 +350,7 @@ describe('a paused agent', () => {
     const paused = cluster.node(2);
     wish(cluster.node(0), pause(paused));
     await later(cluster, 4_000);
-    paused.linux.kill('web');
+    paused.linux.services.kill('web');
     await later(cluster, 30_000);
     const incidents = () => paused.agent?.incidents() ?? [];
     expect(incidents().map(({ state }) => state)).not.toContain('resolved');
@@ -362,7 +362,7 @@ describe('a paused agent', () => {
     expect(paused.agent?.conditions().ServicesReady).toBe('False');
     wish(cluster.node(0), { kind: 'wake', peer: paused.peer, reason: 'moved' });
     await later(cluster, 4_000);
-    paused.linux.freeze('web');
+    paused.linux.services.freeze('web');
     await later(cluster, 90_000);
     expect(paused.agent?.conditions().ServicesReady).toBe('True');
   });

@@ -28,7 +28,7 @@ const storyOf = (node: SimulatedNode): string =>
   incidentsOf(node)
     .flatMap(({ steps }) => steps.map(({ text }) => text))
     .join('\n');
-const pidOf = (node: SimulatedNode) => node.linux.services()[0]?.pid;
+const pidOf = (node: SimulatedNode) => node.linux.services.all()[0]?.pid;
 const sicken = (node: SimulatedNode, sickness: Sickness): void => node.linux.answers.sicken(pidOf(node), sickness);
 
 /** Ms from the fault to the service being well again. */
@@ -36,7 +36,7 @@ async function healedAfter(cluster: Cluster, node: SimulatedNode, limitMs: numbe
   const fromMs = cluster.scheduler.nowMs;
   while (cluster.scheduler.nowMs - fromMs < limitMs) {
     await later(cluster, 100);
-    if (node.linux.services()[0]?.state === 'running' && node.linux.answers.httpState(8080, true) === 'passed')
+    if (node.linux.services.all()[0]?.state === 'running' && node.linux.answers.httpState(8080, true) === 'passed')
       return cluster.scheduler.nowMs - fromMs;
   }
   return undefined;
@@ -79,7 +79,7 @@ describe('a service that runs and does not serve', () => {
   it('is mended where its witnesses reach its port and have no check of their own to run', async () => {
     const cluster = await settled(3, [], { ...WEB, check: { kind: 'silence', within_s: 5 } });
     const node = cluster.node(2);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     expect(await healedAfter(cluster, node, 60_000), storyOf(node)).toBeDefined();
   });
 });
@@ -90,7 +90,7 @@ describe('a service whose port a stranger holds', () => {
       const cluster = await settled(nodes);
       const node = cluster.node(nodes - 1);
       node.linux.answers.occupy(8080);
-      node.linux.kill('web');
+      node.linux.services.kill('web');
       await later(cluster, TELL_AFTER_MS + 10_000);
       expect(storyOf(node)).toContain('a person must look: what was tried did not help');
       expect(storyOf(node)).not.toContain('refuted');
@@ -113,7 +113,7 @@ describe('what its witnesses refute by the very check', () => {
     await later(cluster, TELL_AFTER_MS);
     expect(incidentsOf(node).at(-1)?.state).toBe('escalated');
     expect(storyOf(node)).toContain('a person must look: the witnesses see the target answering');
-    expect(node.linux.services()[0]?.starts).toBe(1);
+    expect(node.linux.services.all()[0]?.starts).toBe(1);
     sicken(node, 'failed');
     expect(await healedAfter(cluster, node, 310_000), storyOf(node)).toBeDefined();
   });

@@ -25,7 +25,7 @@ async function settled(nodes = 4, more: object = {}, services: object[] = [{}]):
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const isUp = (node: SimulatedNode, name = 'web0'): boolean =>
-  node.linux.services().find((one) => one.name === name)?.state === 'running';
+  node.linux.services.all().find((one) => one.name === name)?.state === 'running';
 const storyOf = (node: SimulatedNode): string =>
   (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
 const openStates = (node: SimulatedNode): string[] =>
@@ -157,7 +157,7 @@ describe('what is held back', () => {
     const cluster = await settled();
     const node = cluster.node(2);
     await hold(cluster, node);
-    node.linux.kill('web0');
+    node.linux.services.kill('web0');
     await later(cluster, TELL_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, [state]]);
     expect(storyOf(node)).toContain(says);
@@ -171,7 +171,7 @@ describe('what is held back', () => {
     // The model's world begins at midnight.
     const cluster = await settled(4, { maintenance: [{ start: '00:00', minutes: 4, reason: 'work' }] });
     const node = cluster.node(2);
-    node.linux.kill('web0');
+    node.linux.services.kill('web0');
     await cluster.runUntil(239_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, ['escalated']]);
     await cluster.runUntil(240_000 + AT_ONCE_MS);
@@ -183,7 +183,7 @@ describe('what is held back', () => {
     const node = cluster.node(2);
     const fromMs = cluster.scheduler.nowMs;
     for (let i = 0; i <= ORDINARY_RATE.uses; i++) {
-      node.linux.kill('web0');
+      node.linux.services.kill('web0');
       await later(cluster, 10_000);
     }
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, ['escalated']]);
@@ -201,7 +201,7 @@ describe('what is held back', () => {
       names.map(() => ({})),
     );
     const node = cluster.node(2);
-    for (const name of names) node.linux.kill(name);
+    for (const name of names) node.linux.services.kill(name);
     await later(cluster, 30_000);
     const down = (): string[] => names.filter((name) => !isUp(node, name));
     expect([down().length, new Set(openStates(node))], storyOf(node)).toEqual([3, new Set(['escalated'])]);
@@ -217,7 +217,7 @@ describe('what is held back', () => {
     const peers = side.map(({ peer }) => peer);
     cluster.network.partition([peers, cluster.nodes.map(({ peer }) => peer).filter((peer) => !peers.includes(peer))]);
     await later(cluster, 20_000);
-    node.linux.kill('web0');
+    node.linux.services.kill('web0');
     await later(cluster, TELL_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, ['waiting']]);
     cluster.network.heal();
@@ -246,7 +246,7 @@ describe('what is held back', () => {
   it('by mode observe is told, with what would be done', async () => {
     const cluster = await settled(4, { mode: 'observe' });
     const node = cluster.node(2);
-    node.linux.kill('web0');
+    node.linux.services.kill('web0');
     await later(cluster, TELL_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)]).toEqual([false, ['escalated']]);
     expect(storyOf(node)).toContain('would do');
@@ -256,7 +256,7 @@ describe('what is held back', () => {
   it('by a person who rejects it is not asked again', async () => {
     const cluster = await settled(4, { mode: 'advise' });
     const node = cluster.node(2);
-    node.linux.kill('web0');
+    node.linux.services.kill('web0');
     await later(cluster, 10_000);
     const [approval] = executorOf(node).approvals();
     await done(cluster, executorOf(node).answer(approval?.plan.id ?? '', 'rejected'));
@@ -271,14 +271,14 @@ describe('what clears while its repair is being allowed', () => {
     const node = cluster.node(4);
     // Nobody answers it, which takes its time.
     cluster.network.partition([cluster.nodes.slice(0, 4).map(({ peer }) => peer), [node.peer]]);
-    node.linux.kill('web0');
+    node.linux.services.kill('web0');
     await later(cluster, 400);
-    await done(cluster, node.linux.startService('web0'));
-    const pid = node.linux.services()[0]?.pid;
+    await done(cluster, node.linux.services.start('web0'));
+    const pid = node.linux.services.all()[0]?.pid;
     await later(cluster, 30_000);
     const incident = node.agent?.incidents().at(-1);
     expect([incident?.state, incident?.outcome]).toEqual(['resolved', 'cleared without a repair']);
     expect(executorOf(node).approvals()).toEqual([]);
-    expect(node.linux.services()[0]?.pid).toBe(pid);
+    expect(node.linux.services.all()[0]?.pid).toBe(pid);
   });
 });

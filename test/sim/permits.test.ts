@@ -29,7 +29,7 @@ describe('a critical service that is killed', () => {
       const cluster = await settled(8, seed);
       const node = cluster.node(3);
       node.authorizations.certified = new Set(['web']);
-      node.linux.kill('web');
+      node.linux.services.kill('web');
       await later(cluster, 40_000);
       expect([node.authorizations.given, node.authorizations.refused]).toEqual([1, []]);
       expect([isWell(node), waitsAt(node)], `seed ${seed}: ${storyOf(node)}`).toEqual([true, 0]);
@@ -59,13 +59,13 @@ describe('a critical service that is killed', () => {
       kind: 'done',
       entry: { phase: 'failed', reason: 'not applied: it takes leave: certify service web; nothing was done' },
     });
-    expect(node.linux.services().find(({ name }) => name === 'web')?.starts).toBe(1);
+    expect(node.linux.services.all().find(({ name }) => name === 'web')?.starts).toBe(1);
   });
 
   it('waits for a person where there are fewer than four witnesses, and says so', async () => {
     const cluster = await settled(4);
     const node = cluster.node(2);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)]).toEqual([false, 1]);
     expect(storyOf(node)).toContain('3 witnesses are too few to certify it');
@@ -81,7 +81,7 @@ describe('a critical service that is killed', () => {
     const peers = side.map(({ peer }) => peer);
     cluster.network.partition([peers, cluster.nodes.map(({ peer }) => peer).filter((peer) => !peers.includes(peer))]);
     await later(cluster, 20_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 60_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
     expect(storyOf(node)).toMatch(/there is no lease|do not certify it/);
@@ -96,14 +96,14 @@ describe('a critical service that is killed', () => {
       cluster.scheduler.after(20, watch);
     };
     watch();
-    for (const node of cluster.nodes.slice(1, 4)) node.linux.kill('web');
+    for (const node of cluster.nodes.slice(1, 4)) node.linux.services.kill('web');
     await later(cluster, 120_000);
     expect(Math.max(...leases)).toBe(1);
     expect(cluster.nodes.filter((node) => !isWell(node) && waitsAt(node) === 0).map(({ name }) => name)).toEqual([]);
     expect(cluster.nodes.slice(1, 4).filter(isWell).length).toBeGreaterThan(0);
 
     const sick = await settled(9, 2);
-    for (const node of sick.nodes.slice(0, 7)) node.linux.kill('web');
+    for (const node of sick.nodes.slice(0, 7)) node.linux.services.kill('web');
     await later(sick, 60_000);
     expect(sick.nodes.slice(0, 7).map(storyOf).join('\n')).toContain('members look sick: nothing disruptive is done');
   });
@@ -130,14 +130,14 @@ describe('a standing approval', () => {
       .agent?.grants.give(granted(cluster), 'agreed on Monday')
       .catch(() => undefined);
     await later(cluster, 5_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([true, 0]);
     expect(storyOf(node)).toContain('a standing approval allows it: agreed on Monday');
     node.crash();
     node.boot();
     await later(cluster, 10_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
   });
@@ -151,16 +151,16 @@ describe('a standing approval', () => {
       .agent?.grants.give(granted(cluster, { withinMs: 60_000 * 10, untilMs }), 'agreed on Monday')
       .catch(() => undefined);
     await later(cluster, 5_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([true, 0]);
     for (const one of cluster.nodes) one.skewMs += stepMs;
     await later(cluster, 120_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
     await later(cluster, 600_000); // it can be used again: neither later nor sooner
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect(storyOf(node).match(/a standing approval allows it/g)?.length, storyOf(node)).toBe(2);
   });
@@ -182,7 +182,7 @@ describe('a standing approval', () => {
     nova?.agent?.swarm.order.decisions.decide(forged, 3_000).catch(() => undefined);
     await later(cluster, 5_000);
     expect(node.agent?.swarm.order.decisions.state.grants.of(node.peer, node.wallMs()).length).toBe(3);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
   });
@@ -195,7 +195,7 @@ describe('a standing approval', () => {
       .agent?.grants.give(granted(cluster), 'agreed on Monday')
       .catch(() => undefined);
     await later(cluster, 5_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
     expect(storyOf(node)).not.toContain('standing approval');
@@ -221,7 +221,7 @@ describe('what the swarm keeps from an agent', () => {
       .agent?.grants.give(given, 'we look at it')
       .catch(() => undefined);
     await later(cluster, 5_000);
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 0]);
     expect(storyOf(node)).toContain('the swarm keeps service.restart from this agent: we look at it');
@@ -257,10 +257,10 @@ describe('what the swarm lets an agent do without asking', () => {
       .agent?.grants.give(given, 'it is safe')
       .catch(() => undefined);
     await later(cluster, 5_000);
-    node.linux.kill('web');
-    node.linux.kill('db');
+    node.linux.services.kill('web');
+    node.linux.services.kill('db');
     await later(cluster, 30_000);
-    const states = node.linux.services().map(({ name, state }) => [name, state]);
+    const states = node.linux.services.all().map(({ name, state }) => [name, state]);
     expect([Object.fromEntries(states), waitsAt(node)], storyOf(node)).toEqual([{ web: 'running', db: 'exited' }, 1]);
   });
 });

@@ -17,10 +17,10 @@ async function settled(nodes = 5, mode = 'act') {
   const cluster = Cluster.of({ nodes, seed: 2, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
   const log: { atMs: number; node: SimulatedNode; fence: number | undefined }[] = [];
   for (const node of cluster.nodes)
-    node.linux.onFenced = (_service, fence) => log.push({ atMs: cluster.scheduler.nowMs, node, fence });
+    node.linux.services.onFenced = (_service, fence) => log.push({ atMs: cluster.scheduler.nowMs, node, fence });
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
-  const holder = cluster.nodes.find(({ linux }) => linux.services()[0]?.state === 'running');
+  const holder = cluster.nodes.find(({ linux }) => linux.services.all()[0]?.state === 'running');
   if (holder === undefined) throw new Error('it runs nowhere');
   return { cluster, log, holder };
 }
@@ -95,8 +95,8 @@ describe('a service for fail-over', () => {
 
   it('is given up by who may act by itself only: not where the mode is to ask, or the swarm has paused the agent', async () => {
     const { cluster, holder } = await settled(5, 'advise');
-    holder.linux.curse('db', 200);
-    holder.linux.kill('db');
+    holder.linux.services.curse('db', 200);
+    holder.linux.services.kill('db');
     await later(cluster, 60_000);
     expect(orderOf(holder).decisions.state.placementOf('db')?.peer).toBe(holder.peer);
     const paused = await settled();
@@ -105,8 +105,8 @@ describe('a service for fail-over', () => {
       .decisions.decide({ kind: 'pause', peer: node.peer, reason: 'wait' }, 5_000)
       .catch(() => undefined);
     await later(paused.cluster, 5_000);
-    node.linux.curse('db', 200);
-    node.linux.kill('db');
+    node.linux.services.curse('db', 200);
+    node.linux.services.kill('db');
     await later(paused.cluster, 60_000);
     expect(orderOf(node).decisions.state.placementOf('db')?.peer).toBe(node.peer);
   });

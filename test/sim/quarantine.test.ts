@@ -26,7 +26,7 @@ describe('a witness with two tongues', () => {
       cluster.agents().filter(({ node, agent }) => node !== liar && agent.swarm.witnesses().includes(liar.peer)).length;
     expect(asks()).toBe(7);
     for (let turn = 0; turn < 4; turn++) {
-      cluster.node(2).linux.kill('web');
+      cluster.node(2).linux.services.kill('web');
       await later(cluster, 15_000);
     }
     await later(cluster, 10_000);

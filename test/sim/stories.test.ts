@@ -33,7 +33,7 @@ async function asked<T>(cluster: Cluster, work: Promise<T>): Promise<T> {
 async function goneAfterRepair(nodes = 4): Promise<{ cluster: Cluster; id: string; gone: SimulatedNode }> {
   const cluster = await settled(nodes);
   const gone = cluster.node(2);
-  gone.linux.kill('web');
+  gone.linux.services.kill('web');
   await later(cluster, 10_000);
   const id = agentOf(gone).incidents().at(-1)?.id ?? expect.fail('no incident');
   gone.crash();
@@ -146,7 +146,7 @@ describe('a story', () => {
         return keep(from, value);
       };
     }
-    node.linux.kill('web');
+    node.linux.services.kill('web');
     await later(cluster, 10_000);
     expect(agentOf(node).incidents().at(-1)?.outcome).toBe('service.restart helped');
     expect(sent).toBeGreaterThan(0);
@@ -177,7 +177,7 @@ describe('a story', () => {
       if (from === node.peer) taken.push(isTaken);
       return isTaken;
     };
-    for (const name of names) node.linux.kill(name);
+    for (const name of names) node.linux.services.kill(name);
     await later(cluster, 30_000);
     expect(taken.length).toBeGreaterThan(20);
     expect(taken.length).toBeLessThan(30);

@@ -22,7 +22,7 @@ const together = (cluster: Cluster) =>
 describe('machines that are unwell together', () => {
   it('are one incident of the rack that they share, which ends with it', async () => {
     const cluster = await settled(9, (index) => `rack-${index % 3}`);
-    for (const index of [1, 4, 7]) cluster.node(index).linux.kill('db');
+    for (const index of [1, 4, 7]) cluster.node(index).linux.services.kill('db');
     await later(cluster, 30_000);
     const [incident, ...others] = together(cluster);
     expect(others).toEqual([]);
@@ -30,14 +30,14 @@ describe('machines that are unwell together', () => {
     expect(incident?.summary).toBe('3 of 9 machines are unwell together; probably what they share in rack-1, where 3 are');
     const told = incident?.steps.map(({ text }) => text).join('\n') ?? '';
     for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} belongs to it: db`));
-    for (const index of [1, 4, 7]) void cluster.node(index).linux.startService('db');
+    for (const index of [1, 4, 7]) void cluster.node(index).linux.services.start('db');
     await later(cluster, 90_000);
     expect(together(cluster)).toMatchObject([{ state: 'resolved', outcome: 'it is over: fewer machines are unwell' }]);
   });
 
   it('are told by the next coordinator where the first one dies', async () => {
     const cluster = await settled(9, (index) => `rack-${index % 3}`);
-    for (const index of [2, 5, 8]) cluster.node(index).linux.kill('db');
+    for (const index of [2, 5, 8]) cluster.node(index).linux.services.kill('db');
     await later(cluster, 30_000);
     const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     expect(nova.agent?.incidents().some(({ policy }) => policy === 'together')).toBe(true);
@@ -49,7 +49,7 @@ describe('machines that are unwell together', () => {
 
   it('are a service that fails where nothing else explains it', async () => {
     const cluster = await settled(9, () => '');
-    for (const index of [1, 3, 8]) cluster.node(index).linux.kill('db');
+    for (const index of [1, 3, 8]) cluster.node(index).linux.services.kill('db');
     await later(cluster, 40_000);
     expect(together(cluster)).toMatchObject([{ target: 'service db' }]);
   });

@@ -21,14 +21,14 @@ describe('a declared unit that does not run', () => {
     const settings = agentSettings(resolveConfig([{ origin: 'test', document: { mode: 'act', service } }]));
     const cluster = Cluster.of({ nodes: 1, seed: 7, settings });
     const { linux } = cluster.node(0);
-    for (const { name } of service) if (name !== 'task') linux.unitIs(name, 'active');
+    for (const { name } of service) if (name !== 'task') linux.services.unitIs(name, 'active');
     const acts: string[] = [];
     linux.onAct = (text) => acts.push(text);
     cluster.start();
     await cluster.runUntil(SETTLED_MS);
     const open = () => (cluster.node(0).agent?.incidents() ?? []).filter(({ closedMs }) => closedMs === 0);
     expect(open()).toEqual([]);
-    for (const state of STATES) linux.unitIs(state, state);
+    for (const state of STATES) linux.services.unitIs(state, state);
     await cluster.runUntil(cluster.scheduler.nowMs + UNSETTLED_MS + TELL_AFTER_MS + SLACK_MS);
     expect(
       open()
@@ -44,7 +44,7 @@ describe('a declared unit that does not run', () => {
     );
     expect(open()[0]?.summary).toContain('service.start starts it');
     expect(acts).toEqual([]);
-    for (const state of STATES) linux.unitIs(state, 'active');
+    for (const state of STATES) linux.services.unitIs(state, 'active');
     await cluster.runUntil(cluster.scheduler.nowMs + 10_000);
     expect(open()).toEqual([]);
   });

@@ -30,7 +30,7 @@ const upgradesIn = (cluster: Cluster) =>
     .map(({ agent }) => agent.swarm.order.decisions.state)
     .toSorted((a, b) => b.index - a.index)[0]?.upgrades.state;
 const versionsOf = (cluster: Cluster) => cluster.nodes.map((node) => node.agent?.status().version);
-const startsOf = (node: SimulatedNode) => node.linux.services().find(({ name }) => name === 'web')?.starts;
+const startsOf = (node: SimulatedNode) => node.linux.services.all().find(({ name }) => name === 'web')?.starts;
 
 function push(cluster: Cluster, version: string, behaviour: Behaviour, canary: number[]) {
   const peers = canary.map((index) => cluster.node(index).peer);

@@ -234,7 +234,7 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     const node = cluster.node(Math.floor(random.unit() * nodes));
     const service = SERVICES[Math.floor(random.unit() * SERVICES.length)] ?? '';
     node.touched.add(service);
-    node.linux.kill(service);
+    node.linux.services.kill(service);
   }
   await cluster.runUntil(PREPARED_MS + forMs + 30_000);
   for (const { name, authorizations } of cluster.nodes)

@@ -51,17 +51,22 @@ export interface CrashOutcome {
   auditBroken: string | undefined;
 }
 
-const web = (linux: FakeLinux): string => linux.services()[0]?.state ?? '';
+const web = (linux: FakeLinux): string => linux.services.all()[0]?.state ?? '';
 const text = (linux: FakeLinux, path: string): string => new TextDecoder().decode(linux.files.content(path) ?? utf8('(none)'));
 
 export const CASES: readonly CrashCase[] = [
   {
     name: 'service.restart',
     calls: [{ tool: 'service.restart', service: 'web' }],
-    prepare: (linux) => linux.kill('web'),
+    prepare: (linux) => linux.services.kill('web'),
     look: web,
   },
-  { name: 'service.start', calls: [{ tool: 'service.start', service: 'web' }], prepare: (linux) => linux.kill('web'), look: web },
+  {
+    name: 'service.start',
+    calls: [{ tool: 'service.start', service: 'web' }],
+    prepare: (linux) => linux.services.kill('web'),
+    look: web,
+  },
   { name: 'service.stop', calls: [{ tool: 'service.stop', service: 'web' }], prepare: () => undefined, look: web },
   {
     name: 'sysctl.set',
@@ -196,7 +201,7 @@ class World {
   }
 
   async prepare({ prepare }: CrashCase): Promise<void> {
-    void this.linux.startService('web');
+    void this.linux.services.start('web');
     await this.pump(1);
     prepare(this.linux);
     this.linux.onAct = (deed) => this.deeds.push(deed);

@@ -84,7 +84,8 @@ const phases: WorkOfPhases = {};
 let atS = 0;
 for (const phase of PHASES) {
   if ('fromS' in phase) await cluster.runUntil(phase.fromS * 1_000);
-  if (phase.name === 'storm') for (const node of cluster.nodes) if (node.index % SICK_EVERY === 0) node.linux.kill('web');
+  if (phase.name === 'storm')
+    for (const node of cluster.nodes) if (node.index % SICK_EVERY === 0) node.linux.services.kill('web');
   const fromS = 'fromS' in phase ? phase.fromS : atS;
   const before = totals();
   await cluster.runUntil(phase.untilS * 1_000);
