@@ -1,5 +1,6 @@
 // Runs of a Raft group: with faults drawn from the seed, and of one leader after the other that is killed.
 import { SeededRandom } from '../random.ts';
+import { GroupFaults } from './faults.ts';
 import { RaftGroup } from './group.ts';
 
 const FAULTS_FROM_MS = 2_000;
@@ -26,11 +27,12 @@ export interface RaftRun {
 /** Five voters and two that wait to be taken in, thirteen seconds of faults, then peace. */
 export async function runFaults(seed: number): Promise<RaftRun> {
   const group = new RaftGroup({ seed, voters: 5, spares: 2, latencyMs: LAN_MS, clients: 4, settings: SMALL });
-  group.draw(new SeededRandom(seed, 'faults'), FAULTS_FROM_MS, FAULTS_UNTIL_MS, FAULT_EVERY_MS);
+  new GroupFaults(group, new SeededRandom(seed, 'faults')).draw(FAULTS_FROM_MS, FAULTS_UNTIL_MS, FAULT_EVERY_MS);
   await group.runUntil(SETTLED_MS);
   group.settled();
   group.end();
-  const { checks, faults, history } = group;
+  const { checks, faults } = group;
+  const { history } = group.clients;
   const answered = history.filter(({ output }) => output !== undefined).length;
   return { seed, violations: checks.violations, faults, asked: history.length, answered, terms: checks.terms };
 }
