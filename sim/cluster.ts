@@ -10,6 +10,7 @@ import { ModelledCrypto, realCrypto, simulatedPeer } from './adapters/crypto.ts'
 import { stepAll } from './adapters/drain.ts';
 import { Trace } from './adapters/trace.ts';
 import { Credentials } from './credentials.ts';
+import { FaultHistory } from './fault-history.ts';
 import { GOSSIP_DEFAULTS, type GossipParams } from './network/gossip.ts';
 import { Network } from './network/network.ts';
 import { EPOCH_MS, type Running, SimulatedNode, type World } from './node.ts';
@@ -21,16 +22,6 @@ const START_SPREAD_MS = 200;
 const ALL_STARTED_MS = 20_000;
 /** And have found each other after this. */
 const SETTLED_MS = 15_000;
-
-/** What comes upon machines. */
-export interface Fault {
-  kind: string;
-  /** Machines, as the scenario names them. */
-  on: number | string | readonly number[];
-  /** 0: it has no end of its own. */
-  forMs: number;
-  args: Readonly<Record<string, unknown>>;
-}
 
 export interface ClusterConfig {
   nodes: number;
@@ -50,13 +41,9 @@ export class Cluster implements World {
   readonly swarmId: string;
   readonly settings: AgentSettings;
   readonly protocolsOnly: boolean;
-  /** Faults that came, and the machines that they came upon. */
-  readonly faultTimes: { fault: Fault; atMs: number; nodes: readonly number[] }[] = [];
+  readonly history = new FaultHistory(this.scheduler);
+  readonly credentials: Credentials;
   readonly #seed: number;
-  /** The key that founded the swarm. */
-  readonly root: Crypto;
-  readonly #credentials: Credentials;
-  readonly #excusedMs: number[];
   readonly #byPeer: ReadonlyMap<PeerId, SimulatedNode>;
 
   /** @param cryptos one a machine. @param root the key that founded the swarm. */
@@ -68,15 +55,13 @@ export class Cluster implements World {
     this.network = new Network(this.scheduler, this.random('network'), this.trace, gossip);
     const first = cryptos[0];
     if (first === undefined) throw new RangeError('a swarm has one machine at least');
-    this.root = root;
-    this.#credentials = new Credentials(first, root, EPOCH_MS);
-    this.swarmId = this.#credentials.genesis.swarmId;
-    this.#excusedMs = cryptos.map(() => 0);
+    this.credentials = new Credentials(first, root, EPOCH_MS);
+    this.swarmId = this.credentials.genesis.swarmId;
     this.nodes = cryptos.map((crypto, index) => new SimulatedNode(index, this, crypto));
     this.#byPeer = new Map(this.nodes.map((node) => [node.peer, node]));
-    for (const node of this.nodes) node.disk.apply(this.credentials(node));
-    this.node(0).disk.apply(this.#credentials.founding);
-    for (const node of this.nodes.slice(1)) node.join = [`/sim/${first.self}`];
+    for (const node of this.nodes) node.disk.apply(this.diskOf(node));
+    this.node(0).disk.apply(this.credentials.founding);
+    for (const node of this.nodes.slice(1)) node.profile.join = [`/sim/${first.self}`];
   }
 
   /** With modelled cryptography. */
@@ -93,8 +78,8 @@ export class Cluster implements World {
     return new Cluster(config, cryptos, await realCrypto(config.nodes, config.seed));
   }
 
-  credentials(node: SimulatedNode): StoreOperation[] {
-    return this.#credentials.of(node.crypto, node.name, EPOCH_MS + this.scheduler.nowMs);
+  diskOf(node: SimulatedNode): StoreOperation[] {
+    return this.credentials.of(node.crypto, node.name, EPOCH_MS + this.scheduler.nowMs);
   }
 
   random(purpose: string): SeededRandom {
@@ -122,7 +107,7 @@ export class Cluster implements World {
   /** Starts all agents, the first alone, the others joining through it shortly after each other. */
   start(): void {
     const everyMs = Math.min(START_SPREAD_MS, ALL_STARTED_MS / this.nodes.length);
-    this.excuse(this.nodes, this.nodes.length * everyMs + SETTLED_MS);
+    this.history.excuse(this.nodes, this.nodes.length * everyMs + SETTLED_MS);
     for (const node of this.nodes) this.scheduler.at(node.index * everyMs, () => node.boot());
   }
 
@@ -135,15 +120,6 @@ export class Cluster implements World {
     return this.nodes.flatMap((node) => (node.agent === undefined ? [] : [{ node, agent: node.agent }]));
   }
 
-  /** From now on, for a while, nobody wonders that machines are not where they should be in the eyes of others. */
-  excuse(nodes: readonly SimulatedNode[], forMs: number): void {
-    for (const { index } of nodes) this.#excusedMs[index] = Math.max(this.#excusedMs[index] ?? 0, this.scheduler.nowMs + forMs);
-  }
-
-  isExcused({ index }: SimulatedNode): boolean {
-    return (this.#excusedMs[index] ?? 0) > this.scheduler.nowMs;
-  }
-
   /** Whatever a fault left behind is put right: the calm begins. */
   calm(): void {
     this.log('fault', 'the calm begins');
@@ -152,7 +128,7 @@ export class Cluster implements World {
     for (const node of this.nodes) {
       Object.assign(this.network.hostOf(node.peer), { up: true, clog: 1, lagMs: 0 });
       Object.assign(node.disk, { full: false, writeMs: 2 });
-      node.skewMs = node.usualSkewMs;
+      node.clock.skewMs = node.clock.usualSkewMs;
       node.boot();
     }
   }

@@ -11,11 +11,14 @@ const NONCE_BYTES = 16;
 
 export class Credentials {
   readonly genesis: Genesis;
+  /** The key that founded the swarm. */
+  readonly root: Crypto;
   readonly #founder: Crypto;
   readonly #founding: readonly StoreOperation[];
 
   constructor(founder: Crypto, root: Crypto, nowMs: number) {
     this.#founder = founder;
+    this.root = root;
     const rootKeys = [root.self];
     const nonce = new Uint8Array(NONCE_BYTES);
     this.genesis = makeGenesis(founder, { name: 'simulated', rootKeys, threshold: 1, createdMs: nowMs, nonce });

@@ -118,17 +118,17 @@ export async function makeCluster(options: RunOptions): Promise<Cluster> {
   cluster.network.topology = regions === undefined ? everywhere({ ...LAN, ...given }) : betweenRegions(regions, given);
   const clocks = cluster.random('clocks');
   for (const node of cluster.nodes) {
-    node.usualSkewMs = Math.round((2 * clocks.unit() - 1) * scenario.clocks.skew);
-    node.skewMs = node.usualSkewMs;
-    node.driftPpm = (2 * clocks.unit() - 1) * scenario.clocks.drift_ppm;
-    node.speaksLater = scenario.later.includes(node.index);
-    node.version = scenario.versions[node.index % scenario.versions.length] ?? node.version;
+    node.clock.usualSkewMs = Math.round((2 * clocks.unit() - 1) * scenario.clocks.skew);
+    node.clock.skewMs = node.clock.usualSkewMs;
+    node.clock.driftPpm = (2 * clocks.unit() - 1) * scenario.clocks.drift_ppm;
+    node.profile.speaksLater = scenario.later.includes(node.index);
+    node.profile.version = scenario.versions[node.index % scenario.versions.length] ?? node.profile.version;
   }
   for (const { on, lies } of scenario.liar) {
     const node = cluster.node(on);
     for (const lie of lies) {
       if (lie === 'silent') cluster.network.gossip.silent.add(node.peer);
-      else node.lies.add(lie);
+      else node.profile.lies.add(lie);
     }
   }
   return cluster;
@@ -174,7 +174,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
     traceHash: trace.digest(),
     violations: cluster.violations.slice(0, MAX_VIOLATIONS),
     window,
-    faults: cluster.faultTimes.map(({ fault, atMs, nodes: on }) => ({
+    faults: cluster.history.faults.map(({ fault, atMs, nodes: on }) => ({
       atMs,
       text: describeFault(fault),
       nodes: on,

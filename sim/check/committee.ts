@@ -38,7 +38,7 @@ export class CoordinatorChecker implements Checker {
       if (replica !== undefined && replica.state.applied >= (this.#newest?.applied ?? 0))
         this.#newest = { applied: replica.state.applied, conf: replica.conf };
       this.#followed(cluster, node, term, coordinator);
-      if (coordinator !== node.peer || node.lies.size > 0) {
+      if (coordinator !== node.peer || node.profile.lies.size > 0) {
         this.#cutOffMs.delete(node);
         continue;
       }
@@ -52,7 +52,7 @@ export class CoordinatorChecker implements Checker {
 
   /** Whom they hold for the coordinator of their term is one and the same. */
   #followed(cluster: Cluster, node: SimulatedNode, term: number, coordinator: PeerId | undefined): void {
-    if (coordinator === undefined || node.lies.size > 0) return;
+    if (coordinator === undefined || node.profile.lies.size > 0) return;
     const other = this.#byTerm.get(term);
     if (other !== undefined && other !== coordinator)
       cluster.violation(`in term ${term} ${node.name} follows ${nameOf(cluster, coordinator)}, others ${nameOf(cluster, other)}`);
@@ -104,7 +104,7 @@ export class RaftChecker implements Checker {
     const protocol = swarmNames(cluster.swarmId).protocol('raft');
     const votes = new Map<string, number>();
     cluster.network.taps.push((from, _to, name, bytes) => {
-      if (name !== protocol || cluster.byPeer(from.peer)?.lies.size !== 0) return;
+      if (name !== protocol || cluster.byPeer(from.peer)?.profile.lies.size !== 0) return;
       for (const frame of unpacked(bytes)) {
         const message = isPart(frame) ? undefined : decodeMessage(frame.subarray(HEADER_BYTES));
         const isVote = message?.type === 'MsgVote' || (message?.type === 'MsgVoteResp' && !message.reject);

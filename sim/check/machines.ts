@@ -90,8 +90,8 @@ class Watched {
     this.#open.set(id, targets);
     if ([...targets].some((target) => this.#critical.has(target))) this.#warranted(id);
     if (this.#open.size > this.#most) this.#wrong(`${this.#open.size} changes at once`);
-    if (this.#wipes !== this.#node.wipes) this.#armedMs = []; // the agent remembers on its disk
-    this.#wipes = this.#node.wipes;
+    if (this.#wipes !== this.#node.past.wipes) this.#armedMs = []; // the agent remembers on its disk
+    this.#wipes = this.#node.past.wipes;
     this.#armedMs = [...this.#armedMs, nowMs].filter((ms) => nowMs - ms < STORM_WITHIN_MS);
     if (this.#armedMs.length > STORM_CHANGES)
       this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: more than the brake for storms allows`);
@@ -135,9 +135,9 @@ class Watched {
     this.#done.add(what);
     const [name, target] = primitive;
     if (name !== 'service.start' && name !== 'service.stop') return;
-    if (!this.#node.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, to which nothing had happened`);
+    if (!this.#node.past.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, to which nothing had happened`);
     if (undo) return;
-    const use = `${name} ${String(target)} of disk ${this.#node.wipes}`;
+    const use = `${name} ${String(target)} of disk ${this.#node.past.wipes}`;
     const recent = [...(this.#uses.get(use) ?? []), nowMs].filter((ms) => nowMs - ms < USES_WITHIN_MS);
     this.#uses.set(use, recent);
     if (recent.length > MAX_USES) this.#wrong(`${use}: ${recent.length} times in ${USES_WITHIN_MS / 60_000} minutes`);
@@ -164,7 +164,7 @@ export class HealingChecker implements Checker {
           cluster.violation(`${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and nobody was told`);
         if (told && service.state === 'running' && !frozen && cluster.scheduler.nowMs - this.#lastFaultMs(cluster) > WELL_MS)
           cluster.violation(`${node.name}: service ${service.name} is well, and a person is still asked to look`);
-        if (!node.touched.has(service.name) && service.starts > 1)
+        if (!node.past.touched.has(service.name) && service.starts > 1)
           cluster.violation(
             `${node.name}: service ${service.name}, to which nothing had happened, was started ${service.starts} times`,
           );
@@ -175,8 +175,8 @@ export class HealingChecker implements Checker {
     }
   }
 
-  #lastFaultMs({ faultTimes }: Cluster): number {
-    return Math.max(0, ...faultTimes.map(({ atMs, fault }) => atMs + fault.forMs));
+  #lastFaultMs({ history }: Cluster): number {
+    return Math.max(0, ...history.faults.map(({ atMs, fault }) => atMs + fault.forMs));
   }
 
   #certificate(cluster: Cluster, { name, crypto, peer }: SimulatedNode, id: string, base64: string): void {
@@ -218,7 +218,7 @@ export class UntoldChecker implements Checker {
         if (closedMs > 0 || severity === 'info' || state === 'acting' || isWithPerson(state)) continue;
         const own = agent?.executor.silences.covering(policy, target);
         if ((own ?? swarm.order.decisions.state.silenceOn(policy, target, wallMs)) !== undefined) continue;
-        const key = `${node.name} ${node.starts} ${id}`;
+        const key = `${node.name} ${node.past.starts} ${id}`;
         const sinceMs = this.#since.get(key) ?? nowMs;
         still.set(key, sinceMs);
         if (nowMs - sinceMs < UNTOLD_MS || this.#told.has(key)) continue;
@@ -251,7 +251,7 @@ export class AuditChecker implements Checker {
     for (const { node, agent } of cluster.agents()) {
       const audit = await agent.audit.verify();
       if (!audit.ok) cluster.violation(`${node.name}: audit record ${audit.index}: ${audit.reason}`);
-      if (node.wipes > 0) continue;
+      if (node.past.wipes > 0) continue;
       const records = await agent.audit.tail(Number.MAX_SAFE_INTEGER);
       for (const id of this.#armed.get(node.index) ?? []) {
         const kinds = records.filter(({ subject }) => subject === id).map(({ kind }) => kind);

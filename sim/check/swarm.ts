@@ -37,7 +37,7 @@ export class PromiseChecker implements Checker {
     const votes = new Map<string, string>();
     cluster.network.taps.push((from, _to, name, bytes) => {
       const node = cluster.byPeer(from.peer);
-      if (node === undefined || node.lies.size > 0) return;
+      if (node === undefined || node.profile.lies.size > 0) return;
       if (name === protocol) {
         const message = decodeVoteMessage(bytes);
         if (message?.type !== 'vote') return;
@@ -45,7 +45,7 @@ export class PromiseChecker implements Checker {
         promise(
           cluster,
           votes,
-          `${node.name} on claim ${claimId} since start ${node.starts}`,
+          `${node.name} on claim ${claimId} since start ${node.past.starts}`,
           `${verdict} ${reason}`,
           'signed two votes',
         );
@@ -66,7 +66,7 @@ export class MembershipChecker implements Checker {
   #turn = 0;
 
   each(cluster: Cluster): void {
-    const viewers = cluster.running().filter(({ node }) => !cluster.isExcused(node));
+    const viewers = cluster.running().filter(({ node }) => !cluster.history.isExcused(node));
     for (const { node: viewer, running } of someOf(viewers, MAX_VIEWERS, this.#turn++)) {
       const states = new Map(running.swarm.members.map(({ peer, state }) => [peer, state]));
       for (const { node } of viewers) {
@@ -105,7 +105,7 @@ export class StatusChecker implements Checker {
   begin(cluster: Cluster): void {
     cluster.network.gossip.onReject = (from, to) => {
       const [sender, receiver] = [cluster.byPeer(from.self), cluster.byPeer(to.self)];
-      if (sender?.lies.size === 0)
+      if (sender?.profile.lies.size === 0)
         cluster.violation(`${receiver?.name} holds for invalid what ${sender.name}, which does not lie, brought it`);
     };
     cluster.network.gossip.onPublish = (from, bytes) => {
@@ -117,7 +117,7 @@ export class StatusChecker implements Checker {
   each(cluster: Cluster): void {
     for (const { node: viewer, running: other } of someOf(cluster.running(), MAX_VIEWERS, this.#turn))
       for (const { origin, envelope } of other.swarm.statuses.entries())
-        if (cluster.byPeer(origin)?.lies.size === 0 && !this.#wasSaid(envelope))
+        if (cluster.byPeer(origin)?.profile.lies.size === 0 && !this.#wasSaid(envelope))
           cluster.violation(`${viewer.name} holds a status that ${nameOf(cluster, origin)} never published`);
     this.#told(cluster);
     this.#ages(cluster);
@@ -138,7 +138,7 @@ export class StatusChecker implements Checker {
       const published = agent.swarm.statuses.get(node.peer)?.status;
       const now = agent.conditions();
       const differs = published !== undefined && STATUS_CONDITIONS.some((name) => published.conditions[name] !== now[name]);
-      if (!differs || node.process.paused || node.lies.size > 0 || cluster.isExcused(node)) {
+      if (!differs || node.process.paused || node.profile.lies.size > 0 || cluster.history.isExcused(node)) {
         this.#untoldMs.delete(node);
         continue;
       }
@@ -152,23 +152,23 @@ export class StatusChecker implements Checker {
   #ages(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
     const { latencyMs, jitterMs } = cluster.network.topology(0, 1);
-    const isCut = cluster.faultTimes.some(
+    const isCut = cluster.history.faults.some(
       ({ fault, atMs }) => CUTTING.includes(fault.kind) && nowMs < atMs + fault.forMs + HANDED_ON_MS + NEXT_STATUS_MS,
     );
     const waysMs = isCut ? HANDED_ON_MS : AGE_TOLERANCE_MS;
     const toleranceMs = waysMs + AGE_TOLERANCE_LINKS * (latencyMs + jitterMs);
-    const slowed = cluster.faultTimes.some(
+    const slowed = cluster.history.faults.some(
       ({ fault, atMs }) => SLOWING.includes(fault.kind) && nowMs < atMs + fault.forMs + SLOWED_MS,
     );
     // A status that is said again by another counts as new for whoever did not have it: until the next one, 30 s at most.
-    const replayed = cluster.nodes.some(({ lies }) => lies.has('replay'));
+    const replayed = cluster.nodes.some(({ profile }) => profile.lies.has('replay'));
     if (slowed || replayed) return;
     for (const { node: viewer, running } of someOf(cluster.running(), MAX_VIEWERS, this.#turn++)) {
-      if (viewer.driftPpm !== 0) continue;
+      if (viewer.clock.driftPpm !== 0) continue;
       for (const { origin, status, heardMs } of running.swarm.statuses.entries()) {
         const node = cluster.byPeer(origin);
         if (node === undefined || !steady(cluster, node)) continue;
-        const ageMs = nowMs - (status.atMs - EPOCH_MS - node.skewMs);
+        const ageMs = nowMs - (status.atMs - EPOCH_MS - node.clock.skewMs);
         if (nowMs - heardMs < ageMs - toleranceMs) {
           const [said, is] = [nowMs - heardMs, ageMs].map((ms) => `${(ms / 1000).toFixed(1)} s`);
           cluster.violation(`${viewer.name} says that the status of ${node.name} is ${said} old; it is ${is} old`);
@@ -184,10 +184,10 @@ export class StatusChecker implements Checker {
       if (own === undefined) continue;
       const fresh = cluster.scheduler.nowMs - own.heardMs < AGE_TOLERANCE_MS;
       for (const { node: viewer, running: other } of running) {
-        if (viewer.lies.size > 0) continue; // it may have been graylisted: what reaches it is its own affair
+        if (viewer.profile.lies.size > 0) continue; // it may have been graylisted: what reaches it is its own affair
         const held = other.swarm.statuses.get(node.peer);
         if (held === undefined) cluster.violation(`${viewer.name} has no status of ${node.name}`);
-        else if (node.lies.size === 0 && held.sequence < own.sequence && !fresh)
+        else if (node.profile.lies.size === 0 && held.sequence < own.sequence && !fresh)
           cluster.violation(`${viewer.name} has an old status of ${node.name}: ${held.sequence}, not ${own.sequence}`);
         else if (cluster.scheduler.nowMs - held.heardMs > statusAgeMs(cluster.nodes.length) + AGE_TOLERANCE_MS)
           cluster.violation(`${viewer.name} has not heard ${node.name} for ${cluster.scheduler.nowMs - held.heardMs} ms`);
@@ -203,6 +203,6 @@ function signatureOf(bytes: Uint8Array): string {
 
 /** Its clock never jumped, so that its times can be told from the world's. */
 function steady(cluster: Cluster, node: SimulatedNode): boolean {
-  const jumped = cluster.faultTimes.some(({ fault, nodes }) => fault.kind === 'clock-jump' && nodes.includes(node.index));
-  return !jumped && node.driftPpm === 0 && node.lies.size === 0;
+  const jumped = cluster.history.faults.some(({ fault, nodes }) => fault.kind === 'clock-jump' && nodes.includes(node.index));
+  return !jumped && node.clock.driftPpm === 0 && node.profile.lies.size === 0;
 }

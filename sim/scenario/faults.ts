@@ -114,7 +114,7 @@ const probability = { probability: z.number().min(0).max(1).optional() };
 
 /** Marks a service as one that something happened to: it may be acted on. */
 function touch(node: SimulatedNode, name: unknown): string {
-  node.touched.add(text(name));
+  node.past.touched.add(text(name));
   return text(name);
 }
 
@@ -288,9 +288,9 @@ const MACHINE_FAULTS = {
     args: { ms: z.number().optional() },
     local: true,
     begin: ({ nodes }, { ms }) => {
-      for (const node of nodes) node.skewMs += number(ms, 60_000);
+      for (const node of nodes) node.clock.skewMs += number(ms, 60_000);
       return () => {
-        for (const node of nodes) node.skewMs = node.usualSkewMs;
+        for (const node of nodes) node.clock.skewMs = node.clock.usualSkewMs;
       };
     },
     draw: (random) => ({ ms: Math.round(random.between(-600_000, 600_000)) }),
@@ -343,7 +343,8 @@ const PROCESS_FAULTS = {
       return () => {
         for (const node of nodes) {
           node.crash(); // another fault's end may have started it
-          const member = cluster.running().find((other) => other.node !== node && other.node.wipes === 0) ?? cluster.running()[0];
+          const member =
+            cluster.running().find((other) => other.node !== node && other.node.past.wipes === 0) ?? cluster.running()[0];
           node.wipe(member?.node.peer ?? node.peer);
           node.boot();
         }

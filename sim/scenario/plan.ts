@@ -1,6 +1,7 @@
 // Which faults come when: those of the scenario, and those drawn from the seed, as data before anything runs, so that a
 // violation can be looked for with fewer of them.
-import type { Cluster, Fault } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { Fault } from '../fault-history.ts';
 import type { SimulatedNode } from '../node.ts';
 import { SeededRandom } from '../random.ts';
 import { FAULT_KINDS, FAULTS, type FaultKind } from './faults.ts';
@@ -60,14 +61,15 @@ export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]
       const nodes = select(cluster, fault.on, random);
       const names = nodes.map(({ name }) => name).join(' ');
       cluster.log('fault', `${describeFault(fault)}: ${names === '' ? 'nobody' : names}`);
-      cluster.faultTimes.push({ fault, atMs: fault.atMs, nodes: nodes.map(({ index: at }) => at) });
-      if (model.local !== true) cluster.excuse(model.everywhere === true ? cluster.nodes : nodes, fault.forMs + RECOVERY_MS);
+      cluster.history.faults.push({ fault, atMs: fault.atMs, nodes: nodes.map(({ index: at }) => at) });
+      if (model.local !== true)
+        cluster.history.excuse(model.everywhere === true ? cluster.nodes : nodes, fault.forMs + RECOVERY_MS);
       const end = model.begin({ cluster, nodes, forMs: fault.forMs, random }, fault.args);
       if (end === undefined || fault.forMs <= 0) return;
       cluster.scheduler.after(fault.forMs, () => {
         end();
         cluster.log('fault', `${fault.kind} is over: ${names}`);
-        if (model.local !== true) cluster.excuse(model.everywhere === true ? cluster.nodes : nodes, RECOVERY_MS);
+        if (model.local !== true) cluster.history.excuse(model.everywhere === true ? cluster.nodes : nodes, RECOVERY_MS);
       });
     });
   });

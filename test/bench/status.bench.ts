@@ -42,7 +42,7 @@ async function costsOf(nodes: number, seed: number): Promise<{ rest: Cost; storm
   const storm = await minute((atMs) => {
     for (const node of cluster.nodes) {
       const isBad = (Math.floor(atMs / STORM_EVERY_MS) + node.index) % 2 === 0;
-      node.says = { conditions: { ...unknownConditions(), MemoryPressure: isBad ? 'True' : 'False' } };
+      node.profile.says = { conditions: { ...unknownConditions(), MemoryPressure: isBad ? 'True' : 'False' } };
     }
   });
   return { rest, storm };

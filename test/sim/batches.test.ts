@@ -13,7 +13,7 @@ const WITNESSES = 7;
 async function failing(version: string) {
   const document = { mode: 'act', service: NAMES.map((name, nth) => ({ name, command: [name], port: 8080 + nth })) };
   const cluster = Cluster.of({ nodes: 10, seed: 6, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
-  for (const node of cluster.nodes) node.version = version;
+  for (const node of cluster.nodes) node.profile.version = version;
   const protocol = swarmNames(cluster.swarmId).protocol('vote');
   let messages = 0;
   cluster.start();

@@ -75,7 +75,7 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
   void agentOf(victim).executor.silence({ target: 'api', forMs: SILENCE_MS, reason: 'at work' });
   victim.linux.files.log(LOG, 'ERROR before the step');
   await later(cluster, 4_000);
-  for (const node of stepped) node.skewMs += stepMs;
+  for (const node of stepped) node.clock.skewMs += stepMs;
   const ages = (await asked(cluster, witness, victim, 'services', ['age_ms'])).flat();
   victim.linux.services.kill('web');
   victim.linux.services.kill('api');
@@ -136,7 +136,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     await cluster.runUntil(60_000);
     const node = cluster.node(3);
     node.authorizations.certified = new Set(['web']);
-    node.skewMs += stepMs;
+    node.clock.skewMs += stepMs;
     await later(cluster, 5_000);
     node.linux.services.kill('web');
     await later(cluster, 40_000);

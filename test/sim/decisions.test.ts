@@ -205,7 +205,7 @@ describe('who belongs', () => {
 
   it('is not in the log while a member runs a version that does not know that', async () => {
     const cluster = Cluster.of({ nodes: 5, seed: 1, protocolsOnly: true });
-    Object.assign(cluster.node(3), { version: '0.2.9' });
+    cluster.node(3).profile.version = '0.2.9';
     cluster.start();
     await cluster.runUntil(40_000);
     expect([...epochsIn(cluster)]).toEqual(['none']);
@@ -328,7 +328,7 @@ describe('who does not keep to the rules', () => {
     vouching.attest({ index: 999, digest: liar.crypto.hash(forged.encode()), voters: [liar.peer] });
     const lie = encodeCbor([vouching.newest, null, forged.encode()]);
     decisionsOf(liar).answer = async () => lie;
-    liar.says = { decided: 999 };
+    liar.profile.says = { decided: 999 };
     let refused: unknown;
     const lead = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '');
     lead?.running?.swarm.order.committee.answer(liar.peer, encodeCbor(['transfer', voters[1]])).catch((error: unknown) => {

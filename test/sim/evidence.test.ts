@@ -16,7 +16,7 @@ const WEB = { name: 'web', command: ['web'], port: 8080, check: { kind: 'http', 
 async function settled(nodes: number, versions: string[] = [], service: object = WEB, more: object = {}): Promise<Cluster> {
   const document = { mode: 'act', service: [service], ...more };
   const cluster = Cluster.of({ nodes, seed: 5, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
-  for (const [nth, version] of versions.entries()) cluster.node(nth).version = version;
+  for (const [nth, version] of versions.entries()) cluster.node(nth).profile.version = version;
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
   return cluster;

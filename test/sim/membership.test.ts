@@ -41,7 +41,7 @@ async function besieged(cluster: Cluster) {
   for (const index of hostile) {
     const node = cluster.node(index);
     node.crash();
-    node.lies.add('withhold');
+    node.profile.lies.add('withhold');
     cluster.network.gossip.silent.add(node.peer);
     node.boot();
   }

@@ -154,7 +154,7 @@ describe('a standing approval', () => {
     node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([true, 0]);
-    for (const one of cluster.nodes) one.skewMs += stepMs;
+    for (const one of cluster.nodes) one.clock.skewMs += stepMs;
     await later(cluster, 120_000);
     node.linux.services.kill('web');
     await later(cluster, 40_000);

@@ -12,7 +12,7 @@ const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(
 async function settled(lies: readonly Lie[], seed = 1): Promise<Cluster> {
   const document = { mode: 'act', service: [{ name: 'web', command: ['web'], port: 8080 }] };
   const cluster = Cluster.of({ nodes: 8, seed, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
-  for (const lie of lies) cluster.node(5).lies.add(lie);
+  for (const lie of lies) cluster.node(5).profile.lies.add(lie);
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
   return cluster;

@@ -47,7 +47,7 @@ async function recover(cluster: Cluster, founder: SimulatedNode, epoch = 1): Pro
     index: Math.max(...statuses) + 1_000,
     term: 1_000,
   } as const;
-  const record = signRecord(founder.crypto, cluster.swarmId, body, [cluster.root]);
+  const record = signRecord(founder.crypto, cluster.swarmId, body, [cluster.credentials.root]);
   founder.running?.swarm.admission.store.publish(record).catch((error: unknown) => cluster.violation(String(error)));
 }
 

@@ -70,7 +70,7 @@ async function sent(mostMs: number): Promise<number> {
   const random = new SeededRandom(5, 'noise');
   const figure = (): number => integerBelow(random, 10_000);
   const disturb = (node: (typeof cluster.nodes)[number]): void => {
-    node.says = { pressureCenti: [figure(), figure(), figure()], loadCenti: figure(), cpuPermille: figure() / 10 };
+    node.profile.says = { pressureCenti: [figure(), figure(), figure()], loadCenti: figure(), cpuPermille: figure() / 10 };
     node.process.starve(20 + integerBelow(random, mostMs));
     cluster.scheduler.after(50 + mostMs + integerBelow(random, 1_000), () => disturb(node));
   };

@@ -9,7 +9,7 @@ const SETTLED_MS = 40_000;
 async function settled(nodes: number, domainOf: (index: number) => string): Promise<Cluster> {
   const document = { mode: 'observe', service: [{ name: 'db', command: ['db'], port: 5432 }] };
   const cluster = Cluster.of({ nodes, seed: 11, settings: agentSettings(resolveConfig([{ origin: 'test', document }])) });
-  for (const node of cluster.nodes) node.domain = domainOf(node.index);
+  for (const node of cluster.nodes) node.profile.domain = domainOf(node.index);
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
   return cluster;

@@ -19,8 +19,8 @@ async function settled(nodes: number): Promise<Cluster> {
 function copyOf(node: SimulatedNode, cluster: Cluster): SimulatedNode {
   const copy = new SimulatedNode(node.index, cluster, node.crypto);
   copy.disk.apply([...node.disk.content].map(([key, value]) => ({ kind: 'put', key, value })));
-  copy.join = node.join;
-  copy.starts = 100; // it draws other numbers
+  copy.profile.join = node.profile.join;
+  copy.past.starts = 100; // it draws other numbers
   return copy;
 }
 

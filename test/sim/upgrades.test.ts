@@ -197,7 +197,7 @@ describe('a release', () => {
     const cluster = await settled(5);
     const old = cluster.node(3);
     old.crash();
-    old.version = '0.1.9';
+    old.profile.version = '0.1.9';
     old.boot();
     await later(cluster, 10_000);
     const outcome = push(cluster, '0.5.0', 'well', [2]);

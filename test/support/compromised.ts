@@ -233,7 +233,7 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
     if (ms % KILL_EVERY_MS !== 0) continue;
     const node = cluster.node(Math.floor(random.unit() * nodes));
     const service = SERVICES[Math.floor(random.unit() * SERVICES.length)] ?? '';
-    node.touched.add(service);
+    node.past.touched.add(service);
     node.linux.services.kill(service);
   }
   await cluster.runUntil(PREPARED_MS + forMs + 30_000);
