@@ -1,7 +1,8 @@
 // What a node does in a second, counted in the deterministic simulator: events, messages and bytes by kind, signatures, the codec, timers,
-// evaluations, writes. Counts do not drift as times do: test/sim/work.test.ts guards those of test/bench/work.json.
+// evaluations, writes. Counts do not drift as times do: test/sim/work.test.ts guards those of test/bench/work.json. Bytes
+// allocated are printed beside them.
 import { writeFileSync } from 'node:fs';
-import { grownWork, readWorkFile, WORK_FILE, type WorkFile, workOf } from '../support/work-figures.ts';
+import { ALLOCATED, grownWork, readWorkFile, WORK_FILE, type WorkFile, workOf } from '../support/work-figures.ts';
 import type { Bench, BenchOptions, Figures } from './bench.ts';
 
 const SIZES = [30, 100];
@@ -25,7 +26,8 @@ async function run({ text, progress }: BenchOptions): Promise<Figures> {
   if (reason !== '') {
     const rounded = JSON.stringify(
       { reasons: [...before.reasons, reason], work },
-      (_, value: unknown) => (typeof value === 'number' ? Math.round(value * DECIMALS) / DECIMALS : value),
+      (key, value: unknown) =>
+        key === ALLOCATED ? undefined : typeof value === 'number' ? Math.round(value * DECIMALS) / DECIMALS : value,
       2,
     );
     writeFileSync(WORK_FILE, `${rounded}\n`);
@@ -40,6 +42,7 @@ async function run({ text, progress }: BenchOptions): Promise<Figures> {
       bytes: rest?.bytes,
       signatures: rest?.signatures ?? 0,
       decodes: rest?.decodes,
+      allocated: rest?.[ALLOCATED],
     },
     unmeasured: ['SQL does not run in the simulator'],
   };

@@ -2,7 +2,8 @@
 // service die on every third machine at once; all that is counted is of one node and one second of a phase. In a process of its own,
 // for it counts at prototypes and in the place of the codec.
 import { registerHooks } from 'node:module';
-import type { Work, WorkOfPhases } from './work-figures.ts';
+import { countAllocations } from './allocations.ts';
+import { ALLOCATED, type Work, type WorkOfPhases } from './work-figures.ts';
 
 const COUNTED = new URL('counted-cborg.ts', import.meta.url).href;
 const PHASES = [
@@ -88,10 +89,12 @@ for (const phase of PHASES) {
     for (const node of cluster.nodes) if (node.index % SICK_EVERY === 0) node.linux.services.kill('web');
   const fromS = 'fromS' in phase ? phase.fromS : atS;
   const before = totals();
+  const allocated = countAllocations();
   await cluster.runUntil(phase.untilS * 1_000);
   const per = nodes * (phase.untilS - fromS);
+  const bytes = allocated();
   const done = Object.entries(totals()).map(([kind, total]) => [kind, (total - (before[kind] ?? 0)) / per] as const);
-  phases[phase.name] = Object.fromEntries(done.filter(([, each]) => each > 0));
+  phases[phase.name] = { ...Object.fromEntries(done.filter(([, each]) => each > 0)), [ALLOCATED]: bytes / per };
   atS = phase.untilS;
 }
 process.stdout.write(`${JSON.stringify(phases)}\n`);
