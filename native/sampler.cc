@@ -10,17 +10,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <initializer_list>
 #include <fcntl.h>
 #include <cstddef>
 #include <malloc.h>
+#include <memory>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "sampler_layout.h"
 
 namespace {
@@ -29,6 +30,11 @@ constexpr size_t kFileBytes = 1024 * 1024;
 constexpr int kMaxDisks = 2048;
 constexpr int kMaxMounts = 256;
 constexpr int kMaxProcesses = 20000;
+
+struct Release {
+	void operator()(void *memory) const { free(memory); }
+	void operator()(FILE *file) const { fclose(file); }
+};
 
 // Where the next record goes; `capacity` in doubles. A record that does not fit is counted as needed, not written.
 struct Output {
@@ -59,19 +65,18 @@ const char *below(const char *path) {
 
 // Reads a whole small file, NUL-terminated; length, or -1. Of one that is larger the last line is left out where it was cut.
 ssize_t read_file(int dir, const char *path, char *buffer, size_t size) {
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
+	Fd fd(openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+	if (!fd.ok())
 		return -1;
 	size_t length = 0;
 	for (;;) {
-		ssize_t got = read(fd, buffer + length, size - 1 - length);
+		ssize_t got = read(fd.get(), buffer + length, size - 1 - length);
 		if (got <= 0)
 			break;
 		length += static_cast<size_t>(got);
 		if (length == size - 1)
 			break;
 	}
-	close(fd);
 	bool cut = length == size - 1;
 	while (cut && length > 0 && buffer[length - 1] != '\n')
 		length--;
@@ -272,37 +277,32 @@ bool parse_process(const char *text, double *record, double page_bytes) {
 }
 
 int read_processes(Output *out) {
-	DIR *proc = opendir(below("/proc"));
+	Directory proc(below("/proc"));
 	int count = 0;
-	if (proc == nullptr)
-		return 0;
 	double page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
-	struct dirent *entry;
-	while (count < kMaxProcesses && (entry = readdir(proc)) != nullptr) {
+	while (const char *name = count < kMaxProcesses ? proc.next() : nullptr) {
 		char path[280], text[1024];
 		double scratch[PROCESS_DOUBLES] = {};
-		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+		if (name[0] < '0' || name[0] > '9')
 			continue;
-		snprintf(path, sizeof path, "%s/stat", entry->d_name);
-		if (read_file(dirfd(proc), path, text, sizeof text) < 0 || !parse_process(text, scratch, page_bytes))
+		snprintf(path, sizeof path, "%s/stat", name);
+		if (read_file(proc.fd(), path, text, sizeof text) < 0 || !parse_process(text, scratch, page_bytes))
 			continue;
 		count++;
 		double *record = out->take(PROCESS_DOUBLES);
 		if (record != nullptr)
 			memcpy(record, scratch, sizeof scratch);
 	}
-	closedir(proc);
 	return count;
 }
 
 size_t take_sample(double *data, size_t capacity) {
 	Output out = {data, capacity, 0};
-	char *buffer = static_cast<char *>(malloc(kFileBytes));
+	std::unique_ptr<char, Release> memory(static_cast<char *>(malloc(kFileBytes)));
+	char *buffer = memory.get();
 	double *header = out.take(HEADER_DOUBLES);
-	if (buffer == nullptr || header == nullptr) {
-		free(buffer);
+	if (buffer == nullptr || header == nullptr)
 		return HEADER_DOUBLES;
-	}
 	for (int i = 0; i < HEADER_DOUBLES; i++)
 		header[i] = NAN;
 	header[H_VERSION] = LAYOUT_VERSION;
@@ -319,7 +319,6 @@ size_t take_sample(double *data, size_t capacity) {
 	header[H_DISKS] = read_disks(&out, buffer);
 	header[H_MOUNTS] = read_mounts(&out, buffer);
 	header[H_PROCESSES] = read_processes(&out);
-	free(buffer);
 	return out.used;
 }
 
@@ -346,11 +345,11 @@ napi_value Sample(napi_env env, napi_callback_info info) {
 void forget_code() {
 	char program[PATH_MAX], line[PATH_MAX + 128];
 	ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-	FILE *maps = length <= 0 ? nullptr : fopen("/proc/self/maps", "re");
+	std::unique_ptr<FILE, Release> maps(length <= 0 ? nullptr : fopen("/proc/self/maps", "re"));
 	if (maps == nullptr)
 		return;
 	program[length] = '\0';
-	while (fgets(line, sizeof line, maps) != nullptr) {
+	while (fgets(line, sizeof line, maps.get()) != nullptr) {
 		unsigned long from, to;
 		char rights[5];
 		int at = 0;
@@ -358,7 +357,6 @@ void forget_code() {
 		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %n", &from, &to, rights, &at) == 3 && at > 0 && strcmp(rights, "r-xp") == 0 && strcmp(line + at, program) == 0)
 			madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
 	}
-	fclose(maps);
 }
 
 // trim() -> undefined; gives what malloc holds but nobody uses back to the machine, and code that has not run lately.
@@ -387,11 +385,9 @@ napi_value Notify(napi_env env, napi_callback_info info) {
 		memcpy(address.sun_path, path, size);
 		if (path[0] == '@') // an abstract name
 			address.sun_path[0] = 0;
-		int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 		socklen_t whole = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
-		sent = fd >= 0 && sendto(fd, text, length, MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), whole) == static_cast<ssize_t>(length);
-		if (fd >= 0)
-			close(fd);
+		sent = fd.ok() && sendto(fd.get(), text, length, MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), whole) == static_cast<ssize_t>(length);
 	}
 	napi_get_boolean(env, sent, &result);
 	return result;

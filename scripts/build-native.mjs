@@ -21,6 +21,8 @@ const STRICT = ['-std=c++17', '-Wall', '-Wextra'];
 // Small, and with its own C++ library: 1.6 MiB less at rest.
 const SMALL = ['-Os', '-static-libstdc++', '-static-libgcc', '-ffunction-sections', '-fdata-sections', '-Wl,--gc-sections'];
 const HARDENED = [...SMALL, '-fstack-protector-strong', '-D_FORTIFY_SOURCE=2', '-fPIE', '-pie', '-Wl,-z,relro,-z,now'];
+// Without exceptions it needs no C++ library at run time.
+const ADDON = ['-O2', '-fno-exceptions', '-fPIC', '-shared', '-DNAPI_VERSION=9'];
 const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
 
 function sourcesIn(directory) {
@@ -50,10 +52,10 @@ async function buildAll() {
   mkdirSync(output, { recursive: true });
   const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
   const addon = sourcesIn(native);
-  const actuator = sourcesIn(join(native, 'actuator'));
+  const actuator = [...sourcesIn(join(native, 'actuator')), join(native, 'fd.h')];
   const units = (paths, without) => paths.filter((path) => path.endsWith('.cc') && !path.endsWith(without));
   await Promise.all([
-    build('kalos.node', addon, units(addon, '-'), ['-O2', '-fPIC', '-shared', '-DNAPI_VERSION=9', '-I', headers]),
+    build('kalos.node', addon, units(addon, '-'), [...ADDON, '-I', headers]),
     build('kalos-actuator', actuator, units(actuator, '/fuzz.cc'), HARDENED),
   ]);
   if (!sanitize) return;

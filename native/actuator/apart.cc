@@ -42,20 +42,17 @@ constexpr size_t kMaxAnswerBytes = 4 << 20;
 
 } // namespace
 
-int memory_file(const std::string &content) {
-	int fd = memfd_create("kalos", MFD_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	for (size_t at = 0; at < content.size();) {
-		ssize_t wrote = write(fd, content.data() + at, content.size() - at);
-		if (wrote <= 0) {
-			close(fd);
-			return -1;
-		}
+Fd memory_file(const std::string &content) {
+	Fd file(memfd_create("kalos", MFD_CLOEXEC));
+	for (size_t at = 0; file.ok() && at < content.size();) {
+		ssize_t wrote = write(file.get(), content.data() + at, content.size() - at);
+		if (wrote <= 0)
+			return Fd();
 		at += static_cast<size_t>(wrote);
 	}
-	lseek(fd, 0, SEEK_SET);
-	return fd;
+	if (file.ok())
+		lseek(file.get(), 0, SEEK_SET);
+	return file;
 }
 
 std::string memory_content(int fd, size_t limit) {
@@ -74,7 +71,7 @@ void Apart::run(const std::string &lane, int64_t within_ms, Work work, Told told
 		return told(Outcome::failed("256 operations wait already"), "");
 	if (stuck(lane))
 		return told(Outcome::failed("nothing was done: an operation before it does not end"), "");
-	jobs_[next_serial_++] = Job{lane, within_ms, std::move(work), std::move(told)};
+	jobs_[next_serial_++] = Job{lane, within_ms, std::move(work), std::move(told), 0, Fd(), 0};
 	next();
 }
 
@@ -118,13 +115,11 @@ void Apart::next() {
 bool Apart::begin(uint64_t serial, Job *job) {
 	pid_t self = getpid();
 	job->answer = memory_file("");
-	pid_t pid = job->answer < 0 ? -1 : fork();
+	pid_t pid = job->answer.ok() ? fork() : -1;
 	if (pid == 0)
-		work_apart(job->work, job->answer, self);
+		work_apart(job->work, job->answer.get(), self);
 	if (pid < 0) {
-		if (job->answer >= 0)
-			close(job->answer);
-		job->answer = -1;
+		job->answer.reset();
 		return false;
 	}
 	job->pid = pid;
@@ -156,8 +151,6 @@ void Apart::fail(uint64_t serial, const std::string &why) {
 		return;
 	Job job = std::move(found->second);
 	jobs_.erase(found);
-	if (job.answer >= 0)
-		close(job.answer);
 	if (job.told)
 		job.told(Outcome::failed(why), "");
 }
@@ -171,8 +164,8 @@ bool Apart::ended(pid_t pid, int status) {
 	Job job = std::move(found->second);
 	jobs_.erase(found);
 	loop_.cancel(job.timeout);
-	std::string bytes = memory_content(job.answer, kMaxAnswerBytes);
-	close(job.answer);
+	std::string bytes = memory_content(job.answer.get(), kMaxAnswerBytes);
+	job.answer.reset();
 	Value said;
 	const char *why;
 	bool whole = WIFEXITED(status) && WEXITSTATUS(status) == 0 && bytes.size() <= kMaxAnswerBytes &&

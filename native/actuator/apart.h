@@ -9,6 +9,7 @@
 #include <string>
 #include <sys/types.h>
 
+#include "../fd.h"
 #include "cbor.h"
 #include "loop.h"
 #include "outcome.h"
@@ -36,7 +37,7 @@ private:
 		Work work;
 		Told told; // none: it was late, and was told so
 		pid_t pid = 0;
-		int answer = -1;
+		Fd answer;
 		Loop::Timer timeout = 0;
 	};
 
@@ -51,7 +52,7 @@ private:
 	uint64_t next_serial_ = 1;
 };
 
-// A file in memory, read from its beginning; -1 where there is none.
-int memory_file(const std::string &content);
+// A file in memory, read from its beginning; not ok where there is none.
+Fd memory_file(const std::string &content);
 // What somebody wrote to one; limit + 1 bytes where it is more.
 std::string memory_content(int fd, size_t limit);

@@ -2,10 +2,10 @@
 #include "changes.h"
 
 #include <algorithm>
-#include <dirent.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "../fd.h"
 #include "files.h"
 
 namespace {
@@ -68,13 +68,11 @@ bool Changes::load(const std::string &file, Change *change) const {
 }
 
 void Changes::recover() {
-	DIR *dir = opendir(directory_.c_str());
+	Directory directory(directory_.c_str());
 	std::vector<std::string> names;
-	while (dirent *entry = dir == nullptr ? nullptr : readdir(dir))
-		if (is_plain_name(entry->d_name))
-			names.push_back(entry->d_name);
-	if (dir != nullptr)
-		closedir(dir);
+	while (const char *name = directory.next())
+		if (is_plain_name(name))
+			names.emplace_back(name);
 	for (const std::string &name : names) {
 		Change change;
 		if (name.size() > 4 && name.substr(name.size() - 4) == ".tmp") {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -12,7 +11,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include "fd.h"
+#include "../fd.h"
 
 namespace {
 
@@ -387,21 +386,17 @@ Outcome file_unrotate(const Policy &policy, const std::string &path, int64_t kee
 
 namespace {
 
-void prune_archive(int archive) {
-	DIR *dir = fdopendir(dup(archive));
-	if (dir == nullptr)
-		return;
-	rewinddir(dir);
+void prune_archive(const Fd &archive) {
+	Directory directory(archive);
 	std::vector<std::pair<int64_t, std::string>> kept;
-	while (dirent *entry = readdir(dir)) {
+	while (const char *name = directory.next()) {
 		struct stat at;
-		if (entry->d_name[0] != '.' && fstatat(archive, entry->d_name, &at, AT_SYMLINK_NOFOLLOW) == 0)
-			kept.emplace_back(int64_t{at.st_ctim.tv_sec} * 1000000000 + at.st_ctim.tv_nsec, entry->d_name);
+		if (name[0] != '.' && fstatat(archive.get(), name, &at, AT_SYMLINK_NOFOLLOW) == 0)
+			kept.emplace_back(int64_t{at.st_ctim.tv_sec} * 1000000000 + at.st_ctim.tv_nsec, name);
 	}
-	closedir(dir);
 	std::sort(kept.begin(), kept.end());
 	for (size_t i = 0; i + kMaxArchived < kept.size(); i++)
-		unlinkat(archive, kept[i].second.c_str(), 0);
+		unlinkat(archive.get(), kept[i].second.c_str(), 0);
 }
 
 void archive_old(int aside, const std::string &key, const std::string &archive_path) {
@@ -415,7 +410,7 @@ void archive_old(int aside, const std::string &key, const std::string &archive_p
 	if (got != at.st_size)
 		return;
 	make_new(archive.get(), key, content, at);
-	prune_archive(archive.get());
+	prune_archive(archive);
 }
 
 } // namespace
@@ -460,17 +455,15 @@ Outcome file_list(const Policy &policy, const std::string &path, Encoder *answer
 	Outcome step = find(policy, path + "/x", &place, true); // the directory itself may be the allowed one
 	if (!step.ok())
 		return step;
-	DIR *dir = fdopendir(dup(place.parent.get()));
-	if (dir == nullptr)
+	Directory directory(place.parent);
+	if (!directory.ok())
 		return Outcome::error(path, errno);
-	rewinddir(dir);
 	std::vector<std::string> names;
-	while (dirent *entry = readdir(dir)) {
-		std::string name = entry->d_name;
+	while (const char *entry = directory.next()) {
+		std::string name = entry;
 		if (name != "." && name != ".." && name.compare(0, sizeof kAside - 1, kAside) != 0 && is_plain_path(path + "/" + name) && names.size() < kMaxEntries)
 			names.push_back(name);
 	}
-	closedir(dir);
 	std::sort(names.begin(), names.end());
 	Encoder entries;
 	size_t count = 0;

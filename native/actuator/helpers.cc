@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../fd.h"
+
 namespace {
 
 constexpr size_t kMaxHelpers = 16;
@@ -45,20 +47,15 @@ void Services::run_check(const std::string &name, const std::vector<std::string>
 }
 
 Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done *done) {
-	int in[2] = {-1, -1}, out[2] = {-1, -1};
+	Pipe in, out;
 	if (helpers_.size() >= kMaxHelpers)
 		return Outcome::failed("too many helpers at once");
-	if (pipe2(in, O_CLOEXEC) != 0)
+	if (!in.open(O_CLOEXEC) || !out.open(O_CLOEXEC | O_NONBLOCK))
 		return Outcome::error("pipe", errno);
-	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0) {
-		Outcome failed = Outcome::error("pipe", errno);
-		close(in[0]);
-		close(in[1]);
-		return failed;
-	}
 	pid_t self = getpid();
 	pid_t pid = fork();
-	int fork_error = errno;
+	if (pid < 0)
+		return Outcome::error("fork", errno);
 	if (pid == 0) {
 		ServiceSpec spec;
 		auto service = services_.find(as_service);
@@ -66,13 +63,13 @@ Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::
 			spec = service->second->spec;
 			spec.argv = argv;
 			spec.limits.clear();
-			become(spec, service->second->fence, self, out[1], out[1]);
+			become(spec, service->second->fence, self, out.writes.get(), out.writes.get());
 		}
 		setsid();
 		reset_signals();
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		dup2(out[1], 2);
+		dup2(in.reads.get(), 0);
+		dup2(out.writes.get(), 1);
+		dup2(out.writes.get(), 2);
 		std::vector<char *> words;
 		for (const std::string &word : argv)
 			words.push_back(const_cast<char *>(word.c_str()));
@@ -84,16 +81,9 @@ Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::
 		(void)!write(2, text.data(), text.size());
 		_exit(127);
 	}
-	close(in[0]);
-	close(out[1]);
-	(void)!write(in[1], input.data(), input.size()); // far below what a pipe holds
-	close(in[1]);
-	if (pid < 0) {
-		close(out[0]);
-		return Outcome::error("fork", fork_error);
-	}
+	(void)!write(in.writes.get(), input.data(), input.size()); // far below what a pipe holds
 	Loop::Timer timeout = loop_.after(timeout_ms, [pid] { kill(-pid, SIGKILL), kill(pid, SIGKILL); });
-	helpers_[pid] = Helper{out[0], "", timeout, std::move(*done)};
+	helpers_[pid] = Helper{std::move(out.reads), "", timeout, std::move(*done)};
 	return Outcome::fine();
 }
 
@@ -104,8 +94,7 @@ bool Services::helper_ended(pid_t pid, int status) {
 	Helper over = std::move(helper->second);
 	helpers_.erase(helper);
 	char text[kMaxHelperText];
-	ssize_t got = read(over.errors, text, sizeof text);
-	close(over.errors);
+	ssize_t got = read(over.errors.get(), text, sizeof text);
 	loop_.cancel(over.timeout);
 	std::string said(text, got > 0 ? static_cast<size_t>(got) : 0);
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;

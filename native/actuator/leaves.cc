@@ -73,17 +73,16 @@ void Leaves::next() {
 }
 
 bool Leaves::start(const std::string &question, std::string *why) {
-	int in = memory_file(question);
+	Fd in = memory_file(question);
 	answer_ = memory_file("");
 	errors_ = memory_file("");
-	pid_ = in < 0 || answer_ < 0 || errors_ < 0 ? -1 : fork();
+	pid_ = in.ok() && answer_.ok() && errors_.ok() ? fork() : -1;
 	if (pid_ == 0)
-		become_judge(program_, in, answer_, errors_, geteuid() == 0 && !owned_);
-	*why = strerror(errno);
-	close(in);
+		become_judge(program_, in.get(), answer_.get(), errors_.get(), geteuid() == 0 && !owned_);
 	if (pid_ < 0) {
-		close(answer_);
-		close(errors_);
+		*why = strerror(errno);
+		answer_.reset();
+		errors_.reset();
 		pid_ = 0;
 		return false;
 	}
@@ -96,9 +95,9 @@ bool Leaves::ended(pid_t pid, int status) {
 		return false;
 	pid_ = 0;
 	loop_.cancel(timeout_);
-	std::string said = memory_content(answer_, kMaxMemoryBytes), errors = memory_content(errors_, kMaxWhyBytes);
-	close(answer_);
-	close(errors_);
+	std::string said = memory_content(answer_.get(), kMaxMemoryBytes), errors = memory_content(errors_.get(), kMaxWhyBytes);
+	answer_.reset();
+	errors_.reset();
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		answered(said.size() > kMaxMemoryBytes ? Outcome::failed("what is to be kept of leave is too much") : write_durably(directory_, kMemory, said));
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == 1)

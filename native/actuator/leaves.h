@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../fd.h"
 #include "cbor.h"
 #include "loop.h"
 #include "outcome.h"
@@ -43,7 +44,7 @@ private:
 	bool owned_;
 	std::deque<Asked> asked_;
 	pid_t pid_ = 0;
-	int answer_ = -1;
-	int errors_ = -1; // apart: a warning is no answer
+	Fd answer_;
+	Fd errors_; // apart: a warning is no answer
 	Loop::Timer timeout_ = 0;
 };

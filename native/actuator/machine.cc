@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <pwd.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "../fd.h"
 #include "files.h"
 
 namespace {
@@ -43,22 +43,16 @@ template <size_t Size> int number_of(const Named (&table)[Size], const std::stri
 class Pinned {
 public:
 	explicit Pinned(const ProcessId &process) : fd_(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0))) {
-		if (fd_ >= 0 && !lives(process)) {
-			close(fd_);
-			fd_ = -1;
-		}
+		if (fd_.ok() && !lives(process))
+			fd_.reset();
 	}
-	~Pinned() {
-		if (fd_ >= 0)
-			close(fd_);
-	}
-	bool ok() const { return fd_ >= 0; }
-	int fd() const { return fd_; }
+	bool ok() const { return fd_.ok(); }
+	int fd() const { return fd_.get(); }
 	// While true, its pid cannot have gone to another.
-	bool alive() const { return syscall(SYS_pidfd_send_signal, fd_, 0, nullptr, 0) == 0 || errno == EPERM; }
+	bool alive() const { return syscall(SYS_pidfd_send_signal, fd_.get(), 0, nullptr, 0) == 0 || errno == EPERM; }
 
 private:
-	int fd_;
+	Fd fd_;
 };
 
 Outcome gone(const ProcessId &process) { return Outcome::gone("pid " + std::to_string(process.pid) + " is not that process any more"); }
@@ -103,18 +97,14 @@ std::string user_of(pid_t pid, uid_t *uid) {
 	return user == nullptr ? std::to_string(at.st_uid) : user->pw_name;
 }
 
-int open_setting(const char *base, const std::string &path, int flags, uint64_t resolve) {
-	int root = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -1;
+Fd open_setting(const char *base, const std::string &path, int flags, uint64_t resolve) {
+	Fd root(open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (!root.ok())
+		return root;
 	open_how how{};
 	how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
 	how.resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-	int fd = static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
-	int error = errno;
-	close(root);
-	errno = error;
-	return fd;
+	return Fd(static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
 }
 
 bool is_value(const std::string &value) {
@@ -129,25 +119,21 @@ bool is_value(const std::string &value) {
 Outcome write_setting(const char *base, const std::string &path, uint64_t resolve, const std::string &value) {
 	if (!is_value(value))
 		return Outcome::refused("value: 1 to 256 printable characters");
-	int fd = open_setting(base, path, O_WRONLY, resolve);
-	if (fd < 0)
+	Fd setting = open_setting(base, path, O_WRONLY, resolve);
+	if (!setting.ok())
 		return Outcome::error(path, errno);
-	ssize_t wrote = write(fd, value.data(), value.size());
-	int error = errno;
-	close(fd);
-	return wrote == static_cast<ssize_t>(value.size()) ? Outcome::fine() : Outcome::error(path, wrote < 0 ? error : EIO);
+	ssize_t wrote = write(setting.get(), value.data(), value.size());
+	return wrote == static_cast<ssize_t>(value.size()) ? Outcome::fine() : Outcome::error(path, wrote < 0 ? errno : EIO);
 }
 
 Outcome read_setting(const char *base, const std::string &path, uint64_t resolve, std::string *value) {
-	int fd = open_setting(base, path, O_RDONLY, resolve);
-	if (fd < 0)
+	Fd setting = open_setting(base, path, O_RDONLY, resolve);
+	if (!setting.ok())
 		return Outcome::error(path, errno);
 	char buffer[kMaxProcBytes];
-	ssize_t got = read(fd, buffer, sizeof buffer);
-	int error = errno;
-	close(fd);
+	ssize_t got = read(setting.get(), buffer, sizeof buffer);
 	if (got < 0)
-		return Outcome::error(path, error);
+		return Outcome::error(path, errno);
 	value->assign(buffer, static_cast<size_t>(got));
 	while (!value->empty() && (value->back() == '\n' || value->back() == ' '))
 		value->pop_back();
@@ -194,14 +180,8 @@ bool find_hierarchy(const std::string &controller, std::string *mount, bool *uni
 }
 
 bool write_file(const std::string &path, const std::string &value) {
-	int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return false;
-	ssize_t wrote = write(fd, value.data(), value.size());
-	int error = errno;
-	close(fd);
-	errno = error;
-	return wrote == static_cast<ssize_t>(value.size());
+	Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+	return file.ok() && write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
 bool make_group(const std::string &mount, const std::string &group, const std::string &controller, bool unified) {
@@ -217,15 +197,12 @@ bool make_group(const std::string &mount, const std::string &group, const std::s
 
 // Every process of a session: what a service started stays in its session unless it leaves on purpose.
 void move_session(const std::string &group, pid_t session) {
-	DIR *proc = opendir("/proc");
-	if (proc == nullptr)
-		return;
-	while (dirent *entry = readdir(proc)) {
-		pid_t pid = atoi(entry->d_name);
+	Directory proc("/proc");
+	while (const char *name = proc.next()) {
+		pid_t pid = static_cast<pid_t>(strtol(name, nullptr, 10));
 		if (pid > 1 && getsid(pid) == session)
 			write_file(group + "/cgroup.procs", std::to_string(pid));
 	}
-	closedir(proc);
 }
 
 struct Setting {
@@ -281,33 +258,28 @@ std::vector<std::string> listeners_on(uint16_t port) {
 }
 
 bool holds_any(pid_t pid, const std::vector<std::string> &sockets) {
-	std::string path = "/proc/" + std::to_string(pid) + "/fd";
-	DIR *dir = opendir(path.c_str());
-	bool holds = false;
-	while (dirent *entry = dir == nullptr || holds ? nullptr : readdir(dir)) {
+	Directory descriptors(("/proc/" + std::to_string(pid) + "/fd").c_str());
+	while (const char *name = descriptors.next()) {
 		char target[64];
-		ssize_t length = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
+		ssize_t length = readlinkat(descriptors.fd(), name, target, sizeof target);
 		for (const std::string &socket : sockets)
-			holds = holds || (length > 0 && socket == std::string(target, static_cast<size_t>(length)));
+			if (length > 0 && socket == std::string(target, static_cast<size_t>(length)))
+				return true;
 	}
-	if (dir != nullptr)
-		closedir(dir);
-	return holds;
+	return false;
 }
 
 } // namespace
 
 Outcome port_holder(uint16_t port, Encoder *answer) {
 	std::vector<std::string> sockets = listeners_on(port);
-	DIR *proc = sockets.empty() ? nullptr : opendir("/proc");
+	Directory proc("/proc");
 	pid_t holder = 0;
-	while (dirent *entry = proc == nullptr || holder > 0 ? nullptr : readdir(proc)) {
-		pid_t pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+	for (const char *name = proc.next(); name != nullptr && holder == 0 && !sockets.empty(); name = proc.next()) {
+		pid_t pid = static_cast<pid_t>(strtol(name, nullptr, 10));
 		if (pid > 0 && holds_any(pid, sockets))
 			holder = pid;
 	}
-	if (proc != nullptr)
-		closedir(proc);
 	int64_t start;
 	uid_t uid = 0;
 	if (holder == 0 || !read_process(holder, &start, nullptr, nullptr))

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../fd.h"
 #include "changes.h"
 #include "files.h"
 #include "leaves.h"
@@ -159,8 +160,8 @@ Options parse_options(int argc, char **argv) {
 	return options;
 }
 
-// Ours, and nobody else can write there; others may pass through to read a service's log.
-void make_state(const std::string &state) {
+// Ours, and nobody else can write there; others may pass through to read a service's log. The lock on it, held for as long as it is open.
+Fd make_state(const std::string &state) {
 	for (const char *part : {"", "/services", "/changes", "/archive"}) {
 		std::string path = state + part;
 		struct stat at;
@@ -170,16 +171,17 @@ void make_state(const std::string &state) {
 			die(kExitError, path + ": must be a directory of this user's");
 		chmod(path.c_str(), strcmp(part, "/archive") == 0 || strcmp(part, "/changes") == 0 ? 0700 : 0711);
 	}
-	int lock = open((state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock < 0 && refuses_writes(errno)) // one that is there serves as well
-		lock = open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (lock < 0)
+	Fd lock(open((state + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+	if (!lock.ok() && refuses_writes(errno)) // one that is there serves as well
+		lock = Fd(open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+	if (!lock.ok())
 		die(kExitError, state + "/lock: " + strerror(errno));
-	if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+	if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
 		die(kExitError, state + ": another actuator runs on it");
 	std::string pid = std::to_string(getpid()) + "\n";
-	(void)!ftruncate(lock, 0);
-	(void)!write(lock, pid.data(), pid.size());
+	(void)!ftruncate(lock.get(), 0);
+	(void)!write(lock.get(), pid.data(), pid.size());
+	return lock;
 }
 
 class Program {
@@ -187,7 +189,7 @@ public:
 	explicit Program(Options options) : options_(std::move(options)) {}
 
 	int run() {
-		make_state(options_.server.state);
+		lock_ = make_state(options_.server.state);
 		block_signals();
 		services_ = std::make_unique<Services>(loop_, policy_, options_.server.state + "/services", options_.server.agent_uid, options_.answer_within_ms,
 						       [this](const std::string &name, bool by_itself) { if (server_) server_->event(name, by_itself); });
@@ -221,10 +223,10 @@ private:
 			sigaddset(&set, number);
 		sigprocmask(SIG_BLOCK, &set, nullptr);
 		signal(SIGPIPE, SIG_IGN);
-		int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-		loop_.watch(fd, POLLIN, [this, fd](short) {
+		signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+		loop_.watch(signals_.get(), POLLIN, [this](short) {
 			signalfd_siginfo info;
-			while (read(fd, &info, sizeof info) == sizeof info)
+			while (read(signals_.get(), &info, sizeof info) == sizeof info)
 				signalled(static_cast<int>(info.ssi_signo));
 		});
 		if (getpid() != 1)
@@ -368,6 +370,8 @@ private:
 	}
 
 	Options options_;
+	Fd lock_;
+	Fd signals_;
 	Loop loop_;
 	Policy policy_;
 	bool have_policy_ = false;

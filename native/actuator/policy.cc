@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../fd.h"
+
 namespace {
 
 constexpr size_t kMaxPolicyBytes = 64 * 1024;
@@ -207,16 +209,15 @@ bool Policy::parse(const std::string &text, Policy *out, std::string *why) {
 }
 
 Policy::Loaded Policy::load(const std::string &path, Policy *out, std::string *text, std::string *why) {
-	int fd = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
+	Fd file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+	if (!file.ok()) {
 		*why = path + ": " + strerror(errno);
 		return errno == ENOENT ? kMissing : kBad;
 	}
 	struct stat at;
-	bool safe = fstat(fd, &at) == 0 && S_ISREG(at.st_mode) && (at.st_uid == 0 || at.st_uid == geteuid()) && (at.st_mode & 022) == 0;
+	bool safe = fstat(file.get(), &at) == 0 && S_ISREG(at.st_mode) && (at.st_uid == 0 || at.st_uid == geteuid()) && (at.st_mode & 022) == 0;
 	std::string content(kMaxPolicyBytes + 1, '\0');
-	ssize_t length = safe ? read(fd, content.data(), content.size()) : -1;
-	close(fd);
+	ssize_t length = safe ? read(file.get(), content.data(), content.size()) : -1;
 	if (!safe) {
 		*why = path + ": must be a regular file of root's, writable by its owner alone";
 		return kBad;

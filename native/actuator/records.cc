@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "fd.h"
+#include "../fd.h"
 #include "files.h"
 
 namespace {

@@ -85,17 +85,18 @@ Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &serv
 	std::string saved;
 	if (read_whole(options_.state + "/term", 64, &saved))
 		term_ = strtoll(saved.c_str(), nullptr, 10);
-	log_ = open((options_.state + "/actuator.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	open_log();
 }
+
+void Server::open_log() { log_ = Fd(open((options_.state + "/actuator.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640)); }
 
 // One line each, only ever appended; at 10 MiB it becomes actuator.log.1.
 void Server::note(const std::string &text) {
 	struct stat at;
 	std::string path = options_.state + "/actuator.log";
-	if (fstat(log_, &at) == 0 && at.st_size > kMaxLogBytes) {
+	if (fstat(log_.get(), &at) == 0 && at.st_size > kMaxLogBytes) {
 		rename(path.c_str(), (path + ".1").c_str());
-		close(log_);
-		log_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+		open_log();
 	}
 	char stamp[32];
 	time_t now = time(nullptr);
@@ -103,7 +104,7 @@ void Server::note(const std::string &text) {
 	gmtime_r(&now, &utc);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ ", &utc);
 	std::string line = stamp + printable(text) + "\n";
-	(void)!write(log_, line.data(), line.size());
+	(void)!write(log_.get(), line.data(), line.size());
 }
 
 bool Server::listen(std::string *why) {
@@ -114,28 +115,27 @@ bool Server::listen(std::string *why) {
 		return false;
 	}
 	memcpy(address.sun_path, options_.socket.data(), options_.socket.size());
-	listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	listener_ = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	unlink(options_.socket.c_str());
 	mode_t before = umask(0177);
-	bool bound = listener_ >= 0 && bind(listener_, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
+	bool bound = listener_.ok() && bind(listener_.get(), reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
 	umask(before);
-	if (!bound || ::listen(listener_, kBacklog) != 0 || (geteuid() == 0 && lchown(options_.socket.c_str(), options_.agent_uid, static_cast<gid_t>(-1)) != 0)) {
+	if (!bound || ::listen(listener_.get(), kBacklog) != 0 || (geteuid() == 0 && lchown(options_.socket.c_str(), options_.agent_uid, static_cast<gid_t>(-1)) != 0)) {
 		*why = options_.socket + ": " + strerror(errno);
 		return false;
 	}
-	loop_.watch(listener_, POLLIN, [this](short) { accept_one(); });
+	loop_.watch(listener_.get(), POLLIN, [this](short) { accept_one(); });
 	return true;
 }
 
 void Server::accept_one() {
-	int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
+	Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+	if (!fd.ok())
 		return;
 	ucred peer{};
 	socklen_t length = sizeof peer;
-	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+	bool known = getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
 	if (!known || (peer.uid != options_.agent_uid && peer.uid != 0 && peer.uid != geteuid())) {
-		close(fd);
 		refused_connections_++;
 		if (Loop::now_ms() - refused_told_ms_ > 1000) {
 			refused_told_ms_ = Loop::now_ms();
@@ -146,14 +146,14 @@ void Server::accept_one() {
 	make_room();
 	auto connection = std::make_unique<Connection>();
 	connection->serial = next_serial_++;
-	connection->fd = fd;
+	connection->fd = std::move(fd);
 	connection->uid = peer.uid;
 	connection->pid = peer.pid;
 	connection->supervised = services_.started(peer.pid); // 0, of another PID namespace, is none
 	connection->active_ms = Loop::now_ms();
 	uint64_t serial = connection->serial;
+	loop_.watch(connection->fd.get(), POLLIN, [this, serial](short) { readable(serial); });
 	connections_[serial] = std::move(connection);
-	loop_.watch(fd, POLLIN, [this, serial](short) { readable(serial); });
 }
 
 // Full: the one that was silent longest goes, but never the agent's.
@@ -177,9 +177,8 @@ void Server::drop(uint64_t serial, const std::string &why) {
 	Connection *connection = find(serial);
 	if (connection == nullptr)
 		return;
-	loop_.unwatch(connection->fd);
+	loop_.unwatch(connection->fd.get());
 	loop_.cancel(connection->slow);
-	close(connection->fd);
 	bool agent = connection->term != 0 && connection->term == term_;
 	if (!why.empty() && why != "too many connections")
 		note("connection of pid " + std::to_string(connection->pid) + " closed: " + why);
@@ -194,7 +193,7 @@ void Server::drop(uint64_t serial, const std::string &why) {
 void Server::readable(uint64_t serial) {
 	Connection *connection = find(serial);
 	char buffer[65536];
-	ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
+	ssize_t got = recv(connection->fd.get(), buffer, sizeof buffer, 0);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return flush(connection);
 	if (got <= 0)
@@ -251,7 +250,7 @@ void Server::send(Connection *connection, const std::string &body) {
 
 void Server::flush(Connection *connection) {
 	while (!connection->out.empty()) {
-		ssize_t sent = ::send(connection->fd, connection->out.data(), connection->out.size(), MSG_NOSIGNAL);
+		ssize_t sent = ::send(connection->fd.get(), connection->out.data(), connection->out.size(), MSG_NOSIGNAL);
 		if (sent <= 0)
 			break;
 		connection->out.erase(0, static_cast<size_t>(sent));
@@ -262,7 +261,7 @@ void Server::flush(Connection *connection) {
 		return;
 	}
 	short events = static_cast<short>(POLLIN | (connection->out.empty() ? 0 : POLLOUT));
-	loop_.watch(connection->fd, events, [this, serial](short) { readable(serial); });
+	loop_.watch(connection->fd.get(), events, [this, serial](short) { readable(serial); });
 }
 
 void Server::event(const std::string &service, bool by_itself) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "../fd.h"
 #include "changes.h"
 #include "leaves.h"
 #include "loop.h"
@@ -46,7 +47,7 @@ public:
 private:
 	struct Connection {
 		uint64_t serial = 0;
-		int fd = -1;
+		Fd fd;
 		uid_t uid = 0;
 		pid_t pid = 0;
 		bool supervised = false; // started by this process: nobody to take requests from
@@ -72,6 +73,7 @@ private:
 	void arm(const Connection &connection, const Request &request, Done done);
 	bool dispatch_change(Connection *connection, const Request &request, const Answer &answer);
 	bool dispatch_read(const Request &request, const Answer &answer);
+	void open_log();
 	Connection *find(uint64_t serial);
 
 	Loop &loop_;
@@ -82,8 +84,8 @@ private:
 	Changes &changes_;
 	Leaves &leaves_;
 	AgentWatch &watch_;
-	int listener_ = -1;
-	int log_ = -1;
+	Fd listener_;
+	Fd log_;
 	int64_t term_ = 0;
 	uint64_t next_serial_ = 1;
 	std::map<uint64_t, std::unique_ptr<Connection>> connections_;

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fd.h"
+#include "../fd.h"
 #include "files.h"
 #include "machine.h"
 
@@ -173,7 +173,7 @@ Outcome Services::make_room(const std::vector<ServiceSpec> &declared) {
 		if (service->spec.once || names.count(name) > 0)
 			continue;
 		known++;
-		if (service->state != kRunning && service->pid == 0 && service->beginning < 0 && !service->late && !service->rotating && service->stopping.empty() && service->starting.empty())
+		if (service->state != kRunning && service->pid == 0 && !service->beginning.ok() && !service->late && !service->rotating && service->stopping.empty() && service->starting.empty())
 			idle.push_back(name);
 	}
 	while (known > kMaxServices && !idle.empty()) {
@@ -209,18 +209,16 @@ void Services::adopt(Service *service) {
 	}
 	if (saved.items[1].text != boot_ || process.pid <= 1)
 		return; // another boot, or it was not running
-	int pidfd = lives(process) ? static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)) : -1;
-	if (pidfd < 0 || !lives(process)) {
-		if (pidfd >= 0)
-			close(pidfd);
+	Fd pidfd(lives(process) ? static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)) : -1);
+	if (!pidfd.ok() || !lives(process)) {
 		service->state = kExited; // while nobody looked
 		return;
 	}
 	service->pid = process.pid;
 	service->start_ticks = process.start_ticks;
-	service->pidfd = pidfd;
+	service->pidfd = std::move(pidfd);
 	service->state = kRunning;
-	loop_.watch(pidfd, POLLIN, [this, service](short) { ended(service, -1, 0); });
+	loop_.watch(service->pidfd.get(), POLLIN, [this, service](short) { ended(service, -1, 0); });
 }
 
 Outcome Services::record(const Service &service) const {
@@ -239,31 +237,22 @@ Outcome Services::fork_off(Service *service, bool *logless) {
 	const ServiceSpec &spec = service->spec;
 	std::string path = directory_ + "/" + spec.name + ".log";
 	// Its owner is not this process: a lease on it must not hold the open up.
-	int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640);
-	*logless = log < 0 && (refuses_writes(errno) || errno == EWOULDBLOCK); // a service is worth more than its log
+	Fd log(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0640));
+	*logless = !log.ok() && (refuses_writes(errno) || errno == EWOULDBLOCK); // a service is worth more than its log
 	if (*logless)
-		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	int pipe[2] = {-1, -1};
-	if (log < 0 || (!*logless && (fcntl(log, F_SETFL, O_APPEND) != 0 || (fchown(log, agent_uid_, static_cast<gid_t>(-1)) != 0 && !refuses_writes(errno)))) ||
-	    pipe2(pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
-		Outcome failed = Outcome::error(path, errno);
-		if (log >= 0)
-			close(log);
-		return failed;
-	}
+		log = Fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+	Pipe failure;
+	if (!log.ok() || (!*logless && (fcntl(log.get(), F_SETFL, O_APPEND) != 0 || (fchown(log.get(), agent_uid_, static_cast<gid_t>(-1)) != 0 && !refuses_writes(errno)))) ||
+	    !failure.open(O_CLOEXEC | O_NONBLOCK))
+		return Outcome::error(path, errno);
 	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
-		become(spec, service->fence, self, log, pipe[1]);
-	int error = errno;
-	close(log);
-	close(pipe[1]);
-	if (pid < 0) {
-		close(pipe[0]);
-		return Outcome::error("fork", error);
-	}
+		become(spec, service->fence, self, log.get(), failure.writes.get());
+	if (pid < 0)
+		return Outcome::error("fork", errno);
 	service->pid = pid;
-	service->beginning = pipe[0];
+	service->beginning = std::move(failure.reads);
 	return Outcome::fine();
 }
 
@@ -274,7 +263,7 @@ void Services::start(const std::string &name, Done done) {
 	Service *service = services_[name].get();
 	if (service->late)
 		return done(Outcome::failed(name + ": an earlier start of it was killed, and has not ended yet"));
-	if (service->state == kRunning && service->beginning < 0)
+	if (service->state == kRunning && !service->beginning.ok())
 		return done(Outcome::fine());
 	if (service->state == kRunning)
 		return service->starting.push_back(std::move(done));
@@ -297,7 +286,7 @@ void Services::start(const std::string &name, Done done) {
 	service->missing = logless ? "its log cannot be written: it runs without one" : "";
 	service->starting.push_back(std::move(done));
 	service->begins_by = loop_.after(answer_within_ms_, [this, service] { not_in_time(service); });
-	loop_.watch(service->beginning, POLLIN, [this, service](short) { begun(service, false); });
+	loop_.watch(service->beginning.get(), POLLIN, [this, service](short) { begun(service, false); });
 }
 
 void Services::limit_group(Service *service) {
@@ -311,12 +300,11 @@ void Services::limit_group(Service *service) {
 // The program runs, or has said why it does not. over: the process has ended.
 void Services::begun(Service *service, bool over) {
 	char text[512];
-	ssize_t told = read(service->beginning, text, sizeof text); // 0 once exec has succeeded
+	ssize_t told = read(service->beginning.get(), text, sizeof text); // 0 once exec has succeeded
 	if (told < 0 && errno == EAGAIN && !over)
 		return;
-	loop_.unwatch(service->beginning);
-	close(service->beginning);
-	service->beginning = -1;
+	loop_.unwatch(service->beginning.get());
+	service->beginning.reset();
 	loop_.cancel(service->begins_by);
 	std::vector<Done> waiting, stopping;
 	waiting.swap(service->starting);
@@ -345,9 +333,8 @@ void Services::begun(Service *service, bool over) {
 
 void Services::not_in_time(Service *service) {
 	service->late = true;
-	loop_.unwatch(service->beginning);
-	close(service->beginning);
-	service->beginning = -1;
+	loop_.unwatch(service->beginning.get());
+	service->beginning.reset();
 	kill_group(*service, SIGKILL);
 	std::vector<Done> waiting;
 	waiting.swap(service->starting);
@@ -457,15 +444,14 @@ void Services::stop_all(std::function<void()> done) {
 }
 
 void Services::ended(Service *service, int code, int signal) {
-	if (service->beginning >= 0)
+	if (service->beginning.ok())
 		begun(service, true);
 	if (service->state != kRunning)
 		return;
 	service->late = false;
-	if (service->pidfd >= 0) {
-		loop_.unwatch(service->pidfd);
-		close(service->pidfd);
-		service->pidfd = -1;
+	if (service->pidfd.ok()) {
+		loop_.unwatch(service->pidfd.get());
+		service->pidfd.reset();
 	}
 	loop_.cancel(service->killer);
 	forget_group(service->spec.name, kForgetAttempts);
@@ -492,7 +478,7 @@ void Services::reap() {
 		pid_t pid = info.si_pid;
 		Service *service = nullptr;
 		for (const auto &[name, one] : services_)
-			if (one->state == kRunning && one->pid == pid && one->pidfd < 0)
+			if (one->state == kRunning && one->pid == pid && !one->pidfd.ok())
 				service = one.get();
 		if (service != nullptr)
 			kill(-pid, SIGKILL); // what it leaves behind ends with it; not reaped yet, so the group is still its own

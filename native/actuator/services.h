@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "../fd.h"
 #include "apart.h"
 #include "cbor.h"
 #include "loop.h"
@@ -104,7 +105,7 @@ private:
 		State state = kStopped;
 		pid_t pid = 0;
 		int64_t start_ticks = 0;
-		int pidfd = -1; // of one that is not this process's child
+		Fd pidfd; // of one that is not this process's child
 		int exit_code = -1;
 		int exit_signal = 0;
 		int64_t starts = 0;
@@ -117,7 +118,7 @@ private:
 		bool lapsed = false; // stopped because it was held no longer
 		Loop::Timer lease = 0;
 		std::string missing; // what it was to have, and has not
-		int beginning = -1; // until the program runs: where it would say why not
+		Fd beginning; // until the program runs: where it would say why not
 		bool late = false;  // it did not begin in time, was killed, and has not ended yet
 		std::vector<Done> starting;
 		Loop::Timer begins_by = 0;
@@ -126,7 +127,7 @@ private:
 		Loop::Timer killer = 0;
 	};
 	struct Helper {
-		int errors;
+		Fd errors;
 		std::string text;
 		Loop::Timer timeout;
 		Done done;

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/watchdog.h>
 #include <sys/ioctl.h>
@@ -65,17 +64,14 @@ std::string seen_of(pid_t pid) {
 		if (!text.empty() && text != "0")
 			words += std::string(", ") + file + " " + text;
 	}
-	std::string tasks = "/proc/" + std::to_string(pid) + "/task";
-	DIR *dir = opendir(tasks.c_str());
+	Directory tasks(("/proc/" + std::to_string(pid) + "/task").c_str());
 	size_t looked = 0;
-	while (dirent *entry = dir == nullptr || ++looked > kMaxThreads ? nullptr : readdir(dir)) {
-		std::string thread = "task/" + std::string(entry->d_name) + "/", state = of_process(pid, (thread + "stat").c_str());
+	while (const char *name = ++looked > kMaxThreads ? nullptr : tasks.next()) {
+		std::string thread = "task/" + std::string(name) + "/", state = of_process(pid, (thread + "stat").c_str());
 		size_t paren = state.rfind(')');
 		if (paren != std::string::npos && state.compare(paren, 3, ") D") == 0)
-			words += ", thread " + std::string(entry->d_name) + " in " + of_process(pid, (thread + "wchan").c_str());
+			words += ", thread " + std::string(name) + " in " + of_process(pid, (thread + "wchan").c_str());
 	}
-	if (dir != nullptr)
-		closedir(dir);
 	return words.substr(0, kMaxSeen);
 }
 
@@ -176,13 +172,13 @@ int64_t AgentWatch::pause_ms() const {
 bool Alive::open(std::string *why) {
 	if (watchdog_path_.empty())
 		return true;
-	watchdog_ = ::open(watchdog_path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-	if (watchdog_ < 0) {
+	watchdog_ = Fd(::open(watchdog_path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+	if (!watchdog_.ok()) {
 		*why = watchdog_path_ + ": " + strerror(errno);
 		return false;
 	}
 	int seconds = kWatchdogSeconds;
-	(void)!ioctl(watchdog_, WDIOC_SETTIMEOUT, &seconds); // else its own, a minute by default
+	(void)!ioctl(watchdog_.get(), WDIOC_SETTIMEOUT, &seconds); // else its own, a minute by default
 	return true;
 }
 
@@ -196,7 +192,7 @@ void Alive::ready() {
 	notify("READY=1");
 	if (period_ms > 0)
 		repeat(std::max<int64_t>(period_ms / 2, 100), [this] { notify("WATCHDOG=1"); });
-	if (watchdog_ >= 0)
+	if (watchdog_.ok())
 		repeat(kPingMs, [this] { ping(); });
 }
 
@@ -213,25 +209,22 @@ void Alive::notify(const std::string &text) {
 	memcpy(address.sun_path, systemd_.data(), systemd_.size());
 	if (address.sun_path[0] == '@')
 		address.sun_path[0] = '\0';
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	if (!fd.ok())
 		return;
 	socklen_t length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + systemd_.size());
-	(void)!sendto(fd, text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), length);
-	close(fd);
+	(void)!sendto(fd.get(), text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), length);
 }
 
 void Alive::ping() {
-	if (watchdog_ >= 0)
-		(void)!write(watchdog_, "", 1);
+	if (watchdog_.ok())
+		(void)!write(watchdog_.get(), "", 1);
 }
 
 void Alive::stopping() { notify("STOPPING=1"); }
 
 void Alive::stopped() {
-	if (watchdog_ < 0)
-		return;
-	(void)!write(watchdog_, "V", 1);
-	close(watchdog_);
-	watchdog_ = -1;
+	if (watchdog_.ok())
+		(void)!write(watchdog_.get(), "V", 1);
+	watchdog_.reset();
 }

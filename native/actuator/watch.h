@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../fd.h"
 #include "cbor.h"
 #include "loop.h"
 #include "machine.h"
@@ -71,5 +72,5 @@ private:
 	Loop &loop_;
 	std::string watchdog_path_;
 	std::string systemd_;
-	int watchdog_ = -1;
+	Fd watchdog_;
 };

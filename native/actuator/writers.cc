@@ -3,12 +3,12 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
+#include "../fd.h"
 #include "files.h"
 #include "machine.h"
 
@@ -20,12 +20,10 @@ constexpr size_t kMaxDescriptors = 65536; // looked at, of all processes
 // The names in a directory of /proc that are numbers.
 std::vector<std::string> numbers_in(const std::string &directory) {
 	std::vector<std::string> names;
-	DIR *dir = opendir(directory.c_str());
-	while (dirent *entry = dir == nullptr ? nullptr : readdir(dir))
-		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
-			names.push_back(entry->d_name);
-	if (dir != nullptr)
-		closedir(dir);
+	Directory entries(directory.c_str());
+	while (const char *name = entries.next())
+		if (name[0] >= '0' && name[0] <= '9')
+			names.emplace_back(name);
 	return names;
 }
 
