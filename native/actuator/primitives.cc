@@ -21,6 +21,7 @@ constexpr int64_t kUnitMs = 60000;
 constexpr int64_t kMaxSpawnMs = 600000;
 constexpr int64_t kMaxGraceMs = 60000, kKilledWithinMs = 2000, kAwaitEveryMs = 25;
 constexpr size_t kMaxHidden = 2000; // as many as a directory's list shows
+constexpr size_t kMaxArchivedBytes = 1 << 20;
 constexpr char kNft[] = "/usr/sbin/nft";
 
 ProcessId process_of(const Args &args) { return {static_cast<pid_t>(args[0].number), args[1].number}; }
@@ -240,6 +241,12 @@ std::string needs_rotated(const Primitives &p, const Args &args) { // the number
 }
 std::string needs_net(const Primitives &p, const Args &) { return p.policy().certified_by("net", ""); }
 
+// What is let go of once the change is to stay: what was kept for its undo.
+
+void drop_nothing(const Primitives &, const Args &, const std::string &) {}
+void settle_file(const Primitives &p, const Args &args, const std::string &key) { file_settle(p.policy(), args[0].text, key, p.archive()); }
+void drop_hidden(const Primitives &p, const Args &args, const std::string &key) { files_drop(p.policy(), args[0].text, args[1].items, key); }
+
 // Where each is done: in the loop, or apart, after what came before it in the same lane.
 
 std::string in_loop(const Primitives &, const Args &) { return ""; }
@@ -247,63 +254,119 @@ std::string by_file(const Primitives &p, const Args &args) { return "files " + p
 std::string by_files(const Primitives &p, const Args &args) { return "files " + p.policy().root_of(args[0].text + "/x"); }
 std::string by_setting(const Primitives &, const Args &args) { return "setting " + args[0].text; }
 
+// Reads
+
+Outcome read_process_of(const Primitives &, const Args &args, Encoder *answer) {
+	return args[0].number > 0 && args[0].number <= INT32_MAX ? process_read(static_cast<pid_t>(args[0].number), answer) : Outcome::refused("no pid");
+}
+Outcome read_port(const Primitives &, const Args &args, Encoder *answer) {
+	return args[0].number > 0 && args[0].number <= UINT16_MAX ? port_holder(static_cast<uint16_t>(args[0].number), answer) : Outcome::refused("no port");
+}
+Outcome read_sysctl(const Primitives &, const Args &args, Encoder *answer) {
+	std::string text;
+	Outcome outcome = sysctl_read(args[0].text, &text);
+	answer->text(text);
+	return outcome;
+}
+Outcome read_block(const Primitives &, const Args &args, Encoder *answer) {
+	std::string text;
+	Outcome outcome = block_read(args[0].text, args[1].text, &text);
+	answer->text(text);
+	return outcome;
+}
+Outcome read_cgroup(const Primitives &, const Args &args, Encoder *answer) {
+	int64_t number;
+	Outcome outcome = cgroup_read(args[0].text, args[1].text, &number);
+	answer->number(number);
+	return outcome;
+}
+Outcome read_stat(const Primitives &p, const Args &args, Encoder *answer) { return file_stat(p.policy(), args[0].text, answer); }
+Outcome read_list(const Primitives &p, const Args &args, Encoder *answer) { return file_list(p.policy(), args[0].text, answer); }
+Outcome read_file(const Primitives &p, const Args &args, Encoder *answer) { return file_read(p.policy(), args[0].text, answer); }
+Outcome read_writers(const Primitives &p, const Args &args, Encoder *answer) { return file_writers(p.policy(), p.services(), args[0].text, answer); }
+Outcome read_archive(const Primitives &p, const Args &args, Encoder *answer) {
+	std::string content;
+	if (!is_plain_name(args[0].text) || !read_whole(p.archive() + "/" + args[0].text, kMaxArchivedBytes, &content))
+		return Outcome::not_found(args[0].text + ": no such backup is kept");
+	answer->bytes(content);
+	return Outcome::fine();
+}
+
 } // namespace
 
 // kinds: t text, n number, b bytes, l list, one for each argument.
 struct PrimitiveRow {
 	const char *name;
 	const char *kinds;
-	const char *capability;
 	bool outlives_boot;
 	std::string (*needs)(const Primitives &, const Args &);
 	std::string (*lane)(const Primitives &, const Args &);
 	Outcome (*check)(const Primitives &, const Args &);
-	void (*run)(Primitives &, const Args &, const std::string &, Done);
+	void (*run)(Primitives &, const Args &, const std::string &key, Done);
+	void (*settle)(const Primitives &, const Args &, const std::string &key);
 };
 
 namespace {
 
 constexpr PrimitiveRow kTable[] = {
-	{"service.start", "t", "services", false, needs_service, in_loop, check_service, start_service},
-	{"service.stop", "t", "services", false, needs_service, in_loop, check_service, stop_service},
-	{"unit", "tt", "units", false, needs_unit, in_loop, check_unit, run_unit},
-	{"spawn", "tln", "programs", false, needs_program, in_loop, check_spawn, run_spawn},
-	{"spawn.end", "", "programs", false, needs_nothing, in_loop, check_nothing, end_spawn},
-	{"process.signal", "nnt", "processes", false, needs_process, in_loop, check_signal, run_signal},
-	{"process.end", "nnn", "processes", false, needs_process, in_loop, check_end, run_end},
-	{"process.nice", "nnn", "processes", false, needs_process, in_loop, check_process, run_nice},
-	{"process.ioprio", "nnnn", "processes", false, needs_process, in_loop, check_process, run_ioprio},
-	{"process.limit", "nntnn", "processes", false, needs_process, in_loop, check_process, run_limit},
-	{"sysctl.write", "tt", "sysctls", false, needs_sysctl, by_setting, check_sysctl, run_sysctl},
-	{"block.write", "ttt", "blocks", false, needs_block, by_setting, check_block, run_block},
-	{"cgroup.write", "ttn", "cgroups", false, needs_service, by_setting, check_cgroup, run_cgroup},
-	{"file.replace", "tbn", "files", true, needs_file, by_file, check_file, run_replace},
-	{"file.remove", "t", "files", true, needs_file, by_file, check_file, run_remove},
-	{"file.rotate", "tn", "files", true, needs_rotated, by_file, check_file, run_rotate},
-	{"file.recall", "tt", "files", true, needs_file, by_file, check_file, run_recall},
-	{"file.restore", "t", "files", true, needs_file, by_file, check_file, run_restore},
-	{"file.return", "t", "files", true, needs_file, by_file, check_file, run_return},
-	{"file.unrotate", "tn", "files", true, needs_rotated, by_file, check_file, run_unrotate},
-	{"files.hide", "tl", "files", true, needs_files, by_files, check_hide, run_hide},
-	{"files.show", "tl", "files", true, needs_files, by_files, check_hide, run_show},
-	{"net.block", "t", "net", false, needs_net, in_loop, check_net, run_block_net},
-	{"net.unblock", "t", "net", false, needs_net, in_loop, check_net, run_unblock_net},
+	{"service.start", "t", false, needs_service, in_loop, check_service, start_service, drop_nothing},
+	{"service.stop", "t", false, needs_service, in_loop, check_service, stop_service, drop_nothing},
+	{"unit", "tt", false, needs_unit, in_loop, check_unit, run_unit, drop_nothing},
+	{"spawn", "tln", false, needs_program, in_loop, check_spawn, run_spawn, drop_nothing},
+	{"spawn.end", "", false, needs_nothing, in_loop, check_nothing, end_spawn, drop_nothing},
+	{"process.signal", "nnt", false, needs_process, in_loop, check_signal, run_signal, drop_nothing},
+	{"process.end", "nnn", false, needs_process, in_loop, check_end, run_end, drop_nothing},
+	{"process.nice", "nnn", false, needs_process, in_loop, check_process, run_nice, drop_nothing},
+	{"process.ioprio", "nnnn", false, needs_process, in_loop, check_process, run_ioprio, drop_nothing},
+	{"process.limit", "nntnn", false, needs_process, in_loop, check_process, run_limit, drop_nothing},
+	{"sysctl.write", "tt", false, needs_sysctl, by_setting, check_sysctl, run_sysctl, drop_nothing},
+	{"block.write", "ttt", false, needs_block, by_setting, check_block, run_block, drop_nothing},
+	{"cgroup.write", "ttn", false, needs_service, by_setting, check_cgroup, run_cgroup, drop_nothing},
+	{"file.replace", "tbn", true, needs_file, by_file, check_file, run_replace, settle_file},
+	{"file.remove", "t", true, needs_file, by_file, check_file, run_remove, settle_file},
+	{"file.rotate", "tn", true, needs_rotated, by_file, check_file, run_rotate, settle_file},
+	{"file.recall", "tt", true, needs_file, by_file, check_file, run_recall, settle_file},
+	{"file.restore", "t", true, needs_file, by_file, check_file, run_restore, settle_file},
+	{"file.return", "t", true, needs_file, by_file, check_file, run_return, settle_file},
+	{"file.unrotate", "tn", true, needs_rotated, by_file, check_file, run_unrotate, settle_file},
+	{"files.hide", "tl", true, needs_files, by_files, check_hide, run_hide, drop_hidden},
+	{"files.show", "tl", true, needs_files, by_files, check_hide, run_show, drop_nothing},
+	{"net.block", "t", false, needs_net, in_loop, check_net, run_block_net, drop_nothing},
+	{"net.unblock", "t", false, needs_net, in_loop, check_net, run_unblock_net, drop_nothing},
 };
-
-constexpr bool is_whole() {
-	for (const PrimitiveRow &row : kTable)
-		if (row.needs == nullptr || row.lane == nullptr || row.check == nullptr || row.run == nullptr)
-			return false;
-	return true;
-}
-static_assert(is_whole(), "each primitive says what it needs, where it is done, when it may be, and how");
 
 struct ReadRow {
 	const char *name;
 	const char *kinds;
 	bool waits; // for files of others, or for as many processes as there are
+	Outcome (*read)(const Primitives &, const Args &, Encoder *answer);
 };
-const ReadRow kReads[] = {{"process.read", "n", false}, {"port.holder", "n", true}, {"sysctl.read", "t", false}, {"block.read", "tt", false}, {"cgroup.read", "tt", false}, {"file.stat", "t", true}, {"file.list", "t", true}, {"file.read", "t", true}, {"file.writers", "t", true}, {"archive.read", "t", false}};
+
+constexpr ReadRow kReads[] = {
+	{"process.read", "n", false, read_process_of},
+	{"port.holder", "n", true, read_port},
+	{"sysctl.read", "t", false, read_sysctl},
+	{"block.read", "tt", false, read_block},
+	{"cgroup.read", "tt", false, read_cgroup},
+	{"file.stat", "t", true, read_stat},
+	{"file.list", "t", true, read_list},
+	{"file.read", "t", true, read_file},
+	{"file.writers", "t", true, read_writers},
+	{"archive.read", "t", false, read_archive},
+};
+
+template <typename Row, size_t Size, typename Column> constexpr bool has_each(const Row (&table)[Size], Column Row::*column) {
+	for (const Row &row : table)
+		if (row.*column == nullptr)
+			return false;
+	return true;
+}
+static_assert(has_each(kTable, &PrimitiveRow::needs), "each primitive says by which rule it takes authorization");
+static_assert(has_each(kTable, &PrimitiveRow::lane), "each primitive says where it is done");
+static_assert(has_each(kTable, &PrimitiveRow::check), "each primitive says when it is allowed");
+static_assert(has_each(kTable, &PrimitiveRow::run), "each primitive says how it is done");
+static_assert(has_each(kTable, &PrimitiveRow::settle), "each primitive says what its change kept for an undo");
+static_assert(has_each(kReads, &ReadRow::read), "each read says how it is done");
 
 bool fits(const Value &primitive, const char *kinds) {
 	const auto &items = primitive.items;
@@ -369,7 +432,7 @@ void Primitives::settle(const std::vector<Step> &steps, std::function<void()> do
 	std::map<std::string, std::vector<Step>> lanes;
 	for (const Step &step : steps) {
 		const PrimitiveRow *row = find(kTable, step.first);
-		if (row != nullptr && strcmp(row->capability, "files") == 0)
+		if (row != nullptr && row->settle != drop_nothing)
 			lanes[row->lane(*this, arguments(step.first))].push_back(step);
 	}
 	auto left = std::make_shared<size_t>(lanes.size() + 1);
@@ -379,12 +442,8 @@ void Primitives::settle(const std::vector<Step> &steps, std::function<void()> do
 	};
 	for (const auto &[lane, kept] : lanes) {
 		auto work = [this, kept = kept](Encoder *) {
-			for (const auto &[primitive, key] : kept) {
-				if (primitive.items[0].text == "files.hide")
-					files_drop(policy_, primitive.items[1].text, primitive.items[2].items, key);
-				else
-					file_settle(policy_, primitive.items[1].text, key, archive_);
-			}
+			for (const auto &[primitive, key] : kept)
+				find(kTable, primitive)->settle(*this, arguments(primitive), key);
 			return Outcome::fine();
 		};
 		services_.apart().run(lane, kCopies * services_.answer_within_ms(), work, [over](const Outcome &, const std::string &) { over(); });
@@ -406,36 +465,7 @@ Outcome Primitives::read(const Value &primitive, Encoder *answer) const {
 	const ReadRow *row = find(kReads, primitive);
 	if (row == nullptr)
 		return Outcome::refused("no such read, or not with these arguments");
-	Args args = arguments(primitive);
-	std::string name = row->name, text;
-	int64_t number;
-	Outcome outcome;
-	if (name == "process.read")
-		return args[0].number > 0 && args[0].number <= INT32_MAX ? process_read(static_cast<pid_t>(args[0].number), answer) : Outcome::refused("no pid");
-	if (name == "port.holder")
-		return args[0].number > 0 && args[0].number <= UINT16_MAX ? port_holder(static_cast<uint16_t>(args[0].number), answer) : Outcome::refused("no port");
-	if (name == "file.stat")
-		return file_stat(policy_, args[0].text, answer);
-	if (name == "file.list")
-		return file_list(policy_, args[0].text, answer);
-	if (name == "file.read")
-		return file_read(policy_, args[0].text, answer);
-	if (name == "file.writers")
-		return file_writers(policy_, services_, args[0].text, answer);
-	if (name == "archive.read") {
-		if (!is_plain_name(args[0].text) || !read_whole(archive_ + "/" + args[0].text, 1 << 20, &text))
-			return Outcome::not_found(args[0].text + ": no such backup is kept");
-		answer->bytes(text);
-		return Outcome::fine();
-	}
-	if (name == "cgroup.read") {
-		outcome = cgroup_read(args[0].text, args[1].text, &number);
-		answer->number(number);
-		return outcome;
-	}
-	outcome = name == "sysctl.read" ? sysctl_read(args[0].text, &text) : block_read(args[0].text, args[1].text, &text);
-	answer->text(text);
-	return outcome;
+	return row->read(*this, arguments(primitive), answer);
 }
 
 std::vector<std::string> Primitives::capabilities() const {
