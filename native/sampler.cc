@@ -26,7 +26,7 @@
 
 namespace {
 
-constexpr size_t kFileBytes = 1024 * 1024;
+constexpr size_t kFileBytes = 1 << 20;
 constexpr int kMaxDisks = 2048;
 constexpr int kMaxMounts = 256;
 constexpr int kMaxProcesses = 20000;
@@ -359,14 +359,14 @@ void forget_code() {
 	}
 }
 
-// trim() -> undefined; gives what malloc holds but nobody uses back to the machine, and code that has not run lately.
+// trim() -> undefined; gives the memory that malloc holds unused back to the machine, and code that has not run lately.
 napi_value Trim(napi_env, napi_callback_info) {
 	malloc_trim(0);
 	forget_code();
 	return nullptr;
 }
 
-// notify(text) -> whether systemd was told: a datagram to $NOTIFY_SOCKET, as sd_notify(3) sends it.
+// notify(text) -> whether systemd was notified: a datagram to $NOTIFY_SOCKET, as sd_notify(3) sends it.
 napi_value Notify(napi_env env, napi_callback_info info) {
 	napi_value argument, result;
 	size_t argc = 1, length = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Children with a deadline: how their work is begun, answered through a file in memory, ended when it is late, and queued by lane.
 #include "apart.h"
 
 #include <cerrno>
@@ -19,7 +20,7 @@ constexpr size_t kMaxChildren = 16; // those that cannot be killed among them
 constexpr size_t kMaxJobs = 256;
 constexpr size_t kMaxAnswerBytes = 4 << 20;
 
-// The child: nothing of what the actuator has open but its errors and the answer (a lock outlives whoever took it).
+// The child: nothing of what the actuator has open but its errors and the answer (a lock stays while any process has the file open).
 [[noreturn]] void work_apart(const Apart::Work &work, int answer, pid_t parent) {
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
@@ -66,12 +67,12 @@ std::string memory_content(int fd, size_t limit) {
 	return content;
 }
 
-void Apart::run(const std::string &lane, int64_t within_ms, Work work, Told told) {
+void Apart::run(const std::string &lane, int64_t within_ms, Work work, Report report) {
 	if (jobs_.size() >= kMaxJobs)
-		return told(Outcome::failed("256 operations wait already"), "");
+		return report(Outcome::failed("256 operations wait already: try again later"), "");
 	if (stuck(lane))
-		return told(Outcome::failed("nothing was done: an operation before it does not end"), "");
-	jobs_[next_serial_++] = Job{lane, within_ms, std::move(work), std::move(told), 0, Fd(), 0};
+		return report(Outcome::failed("nothing was done: an earlier operation on the same files or setting does not end"), "");
+	jobs_[next_serial_++] = Job{lane, within_ms, std::move(work), std::move(report), 0, Fd(), 0};
 	next();
 }
 
@@ -79,7 +80,7 @@ void Apart::run(const std::string &lane, int64_t within_ms, Work work, Told told
 bool Apart::stuck(const std::string &lane) const {
 	size_t children = 0;
 	for (const auto &[serial, job] : jobs_) {
-		if (job.told)
+		if (job.report)
 			continue;
 		children++;
 		if (!lane.empty() && job.lane == lane)
@@ -104,12 +105,12 @@ void Apart::next() {
 			failed.push_back(serial);
 	}
 	for (uint64_t serial : failed) {
-		auto found = jobs_.find(serial); // whoever was told of another may have had this one begun
+		auto found = jobs_.find(serial); // the report of another may have begun this one
 		if (found != jobs_.end() && found->second.pid == 0)
 			fail(serial, "no process for it can be started");
 	}
 	if (!failed.empty())
-		next(); // what waits behind them has nobody else to begin it
+		next(); // no other event begins what waits behind them
 }
 
 bool Apart::begin(uint64_t serial, Job *job) {
@@ -133,16 +134,16 @@ void Apart::late(uint64_t serial) {
 		return;
 	Job &job = found->second;
 	kill(job.pid, SIGKILL); // not reaped yet: the number is its own
-	Told told;
-	told.swap(job.told);
+	Report report;
+	report.swap(job.report);
 	std::string lane = job.lane;
 	std::vector<uint64_t> behind;
 	for (const auto &[other, waiting] : jobs_)
 		if (waiting.pid == 0 && stuck(waiting.lane))
 			behind.push_back(other);
-	told(Outcome::failed("it did not end within " + std::to_string(job.within_ms) + " ms: what it works on does not answer"), "");
+	report(Outcome::failed("it did not end within " + std::to_string(job.within_ms) + " ms: the file system or device does not answer"), "");
 	for (uint64_t other : behind)
-		fail(other, "nothing was done: an operation before it does not end");
+		fail(other, "nothing was done: an earlier operation on the same files or setting does not end");
 }
 
 void Apart::fail(uint64_t serial, const std::string &why) {
@@ -151,8 +152,8 @@ void Apart::fail(uint64_t serial, const std::string &why) {
 		return;
 	Job job = std::move(found->second);
 	jobs_.erase(found);
-	if (job.told)
-		job.told(Outcome::failed(why), "");
+	if (job.report)
+		job.report(Outcome::failed(why), "");
 }
 
 bool Apart::ended(pid_t pid, int status) {
@@ -170,10 +171,10 @@ bool Apart::ended(pid_t pid, int status) {
 	const char *why;
 	bool whole = WIFEXITED(status) && WEXITSTATUS(status) == 0 && bytes.size() <= kMaxAnswerBytes &&
 		     decode_cbor(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), &said, &why) && said.items.size() == 3;
-	if (job.told && whole)
-		job.told({static_cast<Outcome::Code>(said.items[0].number), said.items[1].text}, said.items[2].text);
-	else if (job.told)
-		job.told(Outcome::failed("its process ended before it was done"), "");
+	if (job.report && whole)
+		job.report({static_cast<Outcome::Code>(said.items[0].number), said.items[1].text}, said.items[2].text);
+	else if (job.report)
+		job.report(Outcome::failed("its process ended before it was done"), "");
 	next();
 	return true;
 }

@@ -21,12 +21,12 @@ class Apart {
 public:
 	// In the child: what it changes in memory is lost, all but its outcome and its items.
 	using Work = std::function<Outcome(Encoder *items)>;
-	using Told = std::function<void(const Outcome &, const std::string &items)>;
+	using Report = std::function<void(const Outcome &, const std::string &items)>;
 
 	explicit Apart(Loop &loop) : loop_(loop) {}
 	// Jobs of one lane are done one after the other, in the order of asking; those of the lane "" wait for none. After a job
 	// that cannot even be killed (it waits in the kernel), its lane refuses until it ends.
-	void run(const std::string &lane, int64_t within_ms, Work work, Told told);
+	void run(const std::string &lane, int64_t within_ms, Work work, Report report);
 	// True where the child that ended was one of these.
 	bool ended(pid_t pid, int status);
 
@@ -35,7 +35,7 @@ private:
 		std::string lane;
 		int64_t within_ms;
 		Work work;
-		Told told; // none: it was late, and was told so
+		Report report; // none: it was late, and that was reported
 		pid_t pid = 0;
 		Fd answer;
 		Loop::Timer timeout = 0;
@@ -54,5 +54,5 @@ private:
 
 // A file in memory, read from its beginning; not ok where there is none.
 Fd memory_file(const std::string &content);
-// What somebody wrote to one; limit + 1 bytes where it is more.
+// What was written to one; limit + 1 bytes where it is more.
 std::string memory_content(int fd, size_t limit);

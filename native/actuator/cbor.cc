@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+// Decoding and encoding of the subset of CBOR.
 #include "cbor.h"
+
+#include <cstring>
 
 namespace {
 
-enum Major : uint8_t { kUnsigned = 0, kNegative = 1, kByteString = 2, kTextString = 3, kArrayOf = 4 };
+enum Major : uint8_t {
+	kUnsigned = 0,
+	kNegative = 1,
+	kByteString = 2,
+	kTextString = 3,
+	kArrayOf = 4,
+};
 
 struct Reader {
 	const uint8_t *at;
@@ -91,7 +100,30 @@ struct Reader {
 	}
 };
 
+char letter_of(Value::Kind kind) {
+	switch (kind) {
+	case Value::kNumber:
+		return 'n';
+	case Value::kBytes:
+		return 'b';
+	case Value::kText:
+		return 't';
+	case Value::kArray:
+		return 'l';
+	}
+	return '?';
+}
+
 } // namespace
+
+bool are_of(const Value *values, size_t count, const char *kinds) {
+	if (count != strlen(kinds))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (letter_of(values[i].kind) != kinds[i])
+			return false;
+	return true;
+}
 
 bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why, size_t max_items) {
 	Reader reader{data, data + size, 0, "", max_items};
@@ -112,7 +144,9 @@ void Encoder::head(uint8_t major, uint64_t argument) {
 		out_.push_back(static_cast<char>(top | argument));
 		return;
 	}
-	int info = argument <= 0xff ? 24 : argument <= 0xffff ? 25 : argument <= 0xffffffff ? 26 : 27;
+	int info = 24; // one byte follows, or twice as many, and so on
+	while (info < 27 && argument >> (8 << (info - 24)) != 0)
+		info++;
 	out_.push_back(static_cast<char>(top | info));
 	for (int shift = (8 << (info - 24)) - 8; shift >= 0; shift -= 8)
 		out_.push_back(static_cast<char>(argument >> shift));

@@ -12,7 +12,12 @@ constexpr int kMaxDepth = 6;
 constexpr size_t kMaxItems = 8192;
 
 struct Value {
-	enum Kind : uint8_t { kNumber, kBytes, kText, kArray } kind = kNumber;
+	enum Kind : uint8_t {
+		kNumber,
+		kBytes,
+		kText,
+		kArray,
+	} kind = kNumber;
 	int64_t number = 0;
 	std::string text; // of kBytes and kText
 	std::vector<Value> items;
@@ -21,6 +26,9 @@ struct Value {
 };
 
 using Args = std::vector<Value>; // of a primitive, without its name
+
+// Whether they are of these kinds, a letter for each: t text, n number, b bytes, l list.
+bool are_of(const Value *values, size_t count, const char *kinds);
 
 // Reads one whole value; on failure false, with the reason in *why (a constant).
 bool decode_cbor(const uint8_t *data, size_t size, Value *out, const char **why, size_t max_items = kMaxItems);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The life of a change: armed, applied step by step, then confirmed or undone; its record on disk.
 #include "changes.h"
 
 #include <algorithm>
@@ -130,7 +131,7 @@ Outcome Changes::certified_by(const Value &steps, std::string *rule) const {
 	for (const Value &step : steps.items) {
 		if (!step.is(Value::kArray) || step.items.size() != 2)
 			return Outcome::refused("a step is a primitive and its undo");
-		for (const Value &primitive : step.items) { // its undo too: whoever arms it can have that done
+		for (const Value &primitive : step.items) { // its undo too: the agent can have that done
 			if (&primitive == &step.items[1] && primitive.is(Value::kArray) && primitive.items.empty())
 				continue; // nothing undoes it
 			Outcome known = primitives_.certified_by(primitive, rule);
@@ -149,7 +150,7 @@ Outcome Changes::arm(const std::string &id, int64_t fire_after_ms, const Value &
 	if (open() >= kMaxOpen)
 		return Outcome::refused("64 changes are open already");
 	if (fire_after_ms < 1 || fire_after_ms > kMaxDeadlineMs)
-		return Outcome::refused("a deadline is 1 to 600,000 ms away");
+		return Outcome::refused(id + ": a deadline " + std::to_string(fire_after_ms) + " ms away: must be 1 to 600,000 ms");
 	Outcome sound = check(steps);
 	if (!sound.ok())
 		return sound;

@@ -20,9 +20,9 @@ public:
 
 	// Takes up what is on disk; what a former boot left is undone, as far as it outlived the boot.
 	void recover();
-	// Whether steps could be armed now, leave aside; changes nothing.
+	// Whether steps could be armed now, authorization aside; changes nothing.
 	Outcome check(const Value &steps) const;
-	// The rule by which one of them takes leave; empty where none does. Refused where that is not known.
+	// The rule by which one of them needs authorization; empty where none does. Refused for an unknown primitive.
 	Outcome certified_by(const Value &steps, std::string *rule) const;
 	// steps: [[do, undo]…]; an undo is a primitive or an empty list.
 	Outcome arm(const std::string &id, int64_t fire_after_ms, const Value &steps);
@@ -38,7 +38,12 @@ public:
 	size_t open() const;
 
 private:
-	enum State { kArmed, kConfirmed, kUndone, kFailed };
+	enum State {
+		kArmed,
+		kConfirmed,
+		kUndone,
+		kFailed,
+	};
 	struct Change {
 		std::string id;
 		std::string boot;

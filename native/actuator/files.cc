@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Replacing, removing, rotating, hiding and reading files, and taking each of it back.
 #include "files.h"
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 
 namespace {
 
-constexpr size_t kMaxReadBytes = 512 * 1024;
+constexpr size_t kMaxReadBytes = 512 << 10;
 constexpr size_t kMaxEntries = 2000;
 constexpr off_t kMaxArchivedBytes = 1 << 20;
 constexpr size_t kMaxArchived = 256;
@@ -31,8 +32,8 @@ int open_beneath(int dir, const char *path, uint64_t flags, uint64_t resolve) {
 
 // An allowed path, pinned: from here on names are looked up in these directories only.
 struct Place {
-	Fd root;    // the allowed directory
-	Fd parent;  // the directory that holds the file
+	Fd root;   // the allowed directory
+	Fd parent; // the directory that holds the file
 	std::string leaf;
 	std::string path;
 };
@@ -127,7 +128,8 @@ void sync_both(const Place &place, int aside) {
 } // namespace
 
 Outcome Outcome::error(const std::string &what, int error) {
-	return {error == ENOENT ? kNotFound : error == ELOOP || error == EXDEV ? kRefused : kFailed, what + ": " + strerror(error)};
+	bool refused = error == ELOOP || error == EXDEV;
+	return {error == ENOENT ? kNotFound : (refused ? kRefused : kFailed), what + ": " + strerror(error)};
 }
 
 Outcome file_replace(const Policy &policy, const std::string &path, const std::string &content, int64_t mode, const std::string &key) {
@@ -143,7 +145,7 @@ Outcome file_replace(const Policy &policy, const std::string &path, const std::s
 	if (!step.ok())
 		return step;
 	if (!present) {
-		fstat(place.parent.get(), &like); // a new file belongs to whom its directory belongs
+		fstat(place.parent.get(), &like); // a new file has the owner of its directory
 		like.st_mode = 0644;
 	}
 	if (mode >= 0)
@@ -199,7 +201,7 @@ Outcome files_hide(const Policy &policy, const std::string &directory, const Arg
 		struct stat at;
 		Outcome looked = look(place, &at);
 		if (looked.code == Outcome::kNotFound)
-			return Outcome::fine(); // somebody else took it away meanwhile
+			return Outcome::fine(); // removed by another process meanwhile
 		if (looked.ok() && renameat2(place.parent.get(), place.leaf.c_str(), place.parent.get(), hidden.c_str(), RENAME_NOREPLACE) != 0)
 			return Outcome::error(place.path, errno);
 		return looked;
@@ -333,7 +335,7 @@ Outcome file_rotate(const Policy &policy, const std::string &path, int64_t keep,
 	Fd aside;
 	struct stat at;
 	if (keep < 1 || keep > kMaxKeep)
-		return Outcome::refused("keep: 1 to 32");
+		return Outcome::refused(path + ": " + std::to_string(keep) + " files to keep: must be 1 to 32");
 	Outcome step = find(policy, path, &place);
 	if (step.ok())
 		step = look(place, &at);
@@ -436,6 +438,18 @@ Outcome file_recall(const Policy &policy, const std::string &path, const std::st
 	return file_replace(policy, path, content, at.st_mode & 0777, key);
 }
 
+namespace {
+
+const char *type_of(const struct stat &at) {
+	if (S_ISREG(at.st_mode))
+		return "file";
+	if (S_ISDIR(at.st_mode))
+		return "directory";
+	return S_ISLNK(at.st_mode) ? "link" : "other";
+}
+
+} // namespace
+
 Outcome file_stat(const Policy &policy, const std::string &path, Encoder *answer) {
 	Place place;
 	struct stat at;
@@ -444,8 +458,7 @@ Outcome file_stat(const Policy &policy, const std::string &path, Encoder *answer
 		return step;
 	if (fstatat(place.parent.get(), place.leaf.c_str(), &at, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? Outcome::not_found(path + ": no such file") : Outcome::error(path, errno);
-	const char *type = S_ISREG(at.st_mode) ? "file" : S_ISDIR(at.st_mode) ? "directory" : S_ISLNK(at.st_mode) ? "link" : "other";
-	answer->array(9).text(path).text(type).number(at.st_size).number(at.st_mode & 07777).number(at.st_uid).number(at.st_gid);
+	answer->array(9).text(path).text(type_of(at)).number(at.st_size).number(at.st_mode & 07777).number(at.st_uid).number(at.st_gid);
 	answer->number(int64_t{at.st_mtim.tv_sec} * 1000 + at.st_mtim.tv_nsec / 1000000).number(static_cast<int64_t>(at.st_nlink)).number(static_cast<int64_t>(at.st_ino));
 	return Outcome::fine();
 }

@@ -55,7 +55,7 @@ std::string mutate(std::string text, Random &random, const std::vector<std::stri
 			break;
 		case 3:
 			if (!text.empty())
-				text[at % text.size()] ^= static_cast<char>(1 << random.below(8));
+				text[at % text.size()] = static_cast<char>(text[at % text.size()] ^ 1 << random.below(8));
 			break;
 		case 4: {
 			const std::string &other = corpus[random.below(corpus.size())];
@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
 				primitives.read(argument, &answer);
 			}
 			if (request.operation == "declare" && request.arguments.size() == 1)
-				services.declare(request.arguments[0]); // whose record cannot be written here
+				services.declare(request.arguments[0]);                 // its record cannot be written here
 			for (size_t j = 0, at = 0; j < request.arguments.size(); j++) { // what is read is written the same
 				Encoder one;
 				one.value(request.arguments[j]);

@@ -6,11 +6,11 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fd.h"
+#include "child.h"
 
 namespace {
 
@@ -18,16 +18,6 @@ constexpr size_t kMaxHelpers = 16;
 constexpr size_t kMaxHelperText = 4096;
 
 } // namespace
-
-void reset_signals() {
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, nullptr);
-	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
-}
-
-void close_others() { syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); }
 
 void Services::run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, Done done) {
 	Outcome begun = begin_helper(argv, input, timeout_ms, "", &done);
@@ -40,8 +30,8 @@ void Services::run_check(const std::string &name, const std::vector<std::string>
 	if (service != services_.end())
 		keep_user(service->second->spec);
 	int64_t late_at_ms = Loop::now_ms() + timeout_ms;
-	Done told = [done, late_at_ms](Outcome outcome) { done(outcome.ok() || Loop::now_ms() < late_at_ms ? std::move(outcome) : Outcome::gone("it did not end in time, and was ended")); };
-	Outcome begun = begin_helper(argv, "", timeout_ms, name, &told);
+	Done in_time = [done, late_at_ms](Outcome outcome) { done(outcome.ok() || Loop::now_ms() < late_at_ms ? std::move(outcome) : Outcome::gone("it did not end in time, and was ended")); };
+	Outcome begun = begin_helper(argv, "", timeout_ms, name, &in_time);
 	if (!begun.ok())
 		done({Outcome::kUnknown, begun.message});
 }
@@ -49,7 +39,7 @@ void Services::run_check(const std::string &name, const std::vector<std::string>
 Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done *done) {
 	Pipe in, out;
 	if (helpers_.size() >= kMaxHelpers)
-		return Outcome::failed("too many helpers at once");
+		return Outcome::failed("16 helper programs run already: try again later");
 	if (!in.open(O_CLOEXEC) || !out.open(O_CLOEXEC | O_NONBLOCK))
 		return Outcome::error("pipe", errno);
 	pid_t self = getpid();
@@ -70,10 +60,7 @@ Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::
 		dup2(in.reads.get(), 0);
 		dup2(out.writes.get(), 1);
 		dup2(out.writes.get(), 2);
-		std::vector<char *> words;
-		for (const std::string &word : argv)
-			words.push_back(const_cast<char *>(word.c_str()));
-		words.push_back(nullptr);
+		std::vector<char *> words = pointers_to(argv);
 		close_others();
 		char *environment[] = {const_cast<char *>("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), const_cast<char *>("LANG=C.UTF-8"), nullptr};
 		execve(words[0], words.data(), environment);

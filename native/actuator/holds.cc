@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Services for fail-over: held under a fence, for a while at a time; killed when nobody holds them any more.
+// Services for fail-over: held under a fence, for a while at a time; killed when they are held no more.
 #include <algorithm>
 #include <csignal>
 
@@ -46,7 +46,7 @@ void Services::hold(const std::string &name, Until until, int64_t fence, Done do
 void Services::lapse(Service *service) {
 	service->held_until_ms = 0;
 	service->lapsed = true;
-	service->told_to_stop = true;
+	service->stop_requested = true;
 	if (service->state == kRunning)
 		return kill_group(*service, SIGKILL);
 	service->state = kStopped;

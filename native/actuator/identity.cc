@@ -15,25 +15,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "files.h"
 #include "machine.h"
 
 namespace {
 
-// As systemd has for DynamicUser=: of nobody, on all distributions.
+// As systemd has for DynamicUser=: no distribution gives them to accounts.
 constexpr uid_t kFirstOwnUser = 61184, kOwnUsers = 65519 - 61184 + 1;
 constexpr size_t kMaxUserItems = 3 * kOwnUsers + 1; // of the record of all of them
 constexpr int64_t kOnceMemory = int64_t{1} << 30;
 constexpr int kMaxWalks = 8, kMaxAncestors = 4096;
 
 // A user or a group has it, or systemd has given it away for now.
-bool is_somebody(uid_t uid) {
+bool is_taken(uid_t uid) {
 	return getpwuid(uid) != nullptr || getgrgid(uid) != nullptr || access(("/run/systemd/dynamic-uid/" + std::to_string(uid)).c_str(), F_OK) == 0;
 }
 
 } // namespace
 
-// A user of its own, the same at each start: by its name, and not one that somebody has. 0 where this process cannot give any.
+// A user of its own, the same at each start: by its name, and no account's. 0 where this process cannot give any.
 Outcome Services::own_user(const std::string &name, std::set<uid_t> *taken, uid_t *uid) const {
 	*uid = 0;
 	if (geteuid() != 0)
@@ -51,7 +52,7 @@ Outcome Services::own_user(const std::string &name, std::set<uid_t> *taken, uid_
 		hash = (hash ^ byte) * 16777619u;
 	for (uid_t i = 0; i < kOwnUsers && *uid == 0; i++) {
 		uid_t candidate = kFirstOwnUser + (hash + i) % kOwnUsers;
-		if (taken->count(candidate) == 0 && !is_somebody(candidate))
+		if (taken->count(candidate) == 0 && !is_taken(candidate))
 			*uid = candidate;
 	}
 	if (*uid == 0)
@@ -94,7 +95,7 @@ void Services::recall_users() {
 Outcome Services::identity(const ServiceSpec &spec, Identity *out) const {
 	if (spec.user.empty() && spec.own_uid != 0) {
 		*out = {spec.own_uid, spec.own_uid, "", "/"};
-		return is_somebody(spec.own_uid) ? Outcome::refused(spec.name + ": its user id " + std::to_string(spec.own_uid) + " is somebody else's by now: give it a user") : Outcome::fine();
+		return is_taken(spec.own_uid) ? Outcome::refused(spec.name + ": its user id " + std::to_string(spec.own_uid) + " belongs to another account by now: declare a user for it") : Outcome::fine();
 	}
 	const passwd *user = spec.user.empty() ? getpwuid(agent_uid_) : getpwnam(spec.user.c_str());
 	if (user == nullptr && !spec.user.empty())
@@ -167,10 +168,7 @@ void Services::become(const ServiceSpec &spec, int64_t fence, pid_t parent, int 
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
 			give_up("its end with the actuator");
 	}
-	std::vector<char *> argv;
-	for (const std::string &argument : spec.argv)
-		argv.push_back(const_cast<char *>(argument.c_str()));
-	argv.push_back(nullptr);
+	std::vector<char *> argv = pointers_to(spec.argv);
 	rlimit memory{kOnceMemory, kOnceMemory};
 	if (spec.once && setrlimit(RLIMIT_AS, &memory) != 0)
 		give_up("sandbox");
@@ -196,7 +194,7 @@ bool Services::started(pid_t pid) const {
 			at = parent;
 		}
 		if (at <= 1)
-			return at == getpid(); // with --init, all is of the first process, but what somebody brought in from outside
+			return at == getpid(); // with --init, all processes descend from the first one, but those that were brought in from outside
 	}
 	return true;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Clocks, timers and poll(2).
 #include "loop.h"
 
+#include <algorithm>
 #include <ctime>
 #include <poll.h>
 #include <vector>
@@ -54,8 +56,7 @@ void Loop::wait_once() {
 	}
 	int64_t wait = -1;
 	if (!timers_.empty()) {
-		wait = timers_.begin()->first.first - now_ms();
-		wait = wait < 0 ? 0 : wait > 60000 ? 60000 : wait;
+		wait = std::clamp<int64_t>(timers_.begin()->first.first - now_ms(), 0, 60000);
 	}
 	if (poll(fds.data(), fds.size(), static_cast<int>(wait)) <= 0)
 		return;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Processes, sysctls, block devices and cgroups, by way of /proc, /sys and system calls.
 #include "machine.h"
 
 #include <cerrno>
@@ -118,7 +119,7 @@ bool is_value(const std::string &value) {
 
 Outcome write_setting(const char *base, const std::string &path, uint64_t resolve, const std::string &value) {
 	if (!is_value(value))
-		return Outcome::refused("value: 1 to 256 printable characters");
+		return Outcome::refused(path + ": a value must be 1 to 256 printable characters");
 	Fd setting = open_setting(base, path, O_WRONLY, resolve);
 	if (!setting.ok())
 		return Outcome::error(path, errno);
@@ -150,7 +151,7 @@ bool block_path(const std::string &device, const std::string &attribute, std::st
 // Where a controller's hierarchy is mounted, and whether it is v2.
 bool find_hierarchy(const std::string &controller, std::string *mount, bool *unified) {
 	std::string text;
-	if (!read_whole("/proc/self/mounts", 256 * 1024, &text))
+	if (!read_whole("/proc/self/mounts", 256 << 10, &text))
 		return false;
 	size_t from = 0;
 	bool found = false;
@@ -283,7 +284,7 @@ Outcome port_holder(uint16_t port, Encoder *answer) {
 	int64_t start;
 	uid_t uid = 0;
 	if (holder == 0 || !read_process(holder, &start, nullptr, nullptr))
-		return Outcome::not_found("nobody that can be seen listens on port " + std::to_string(port));
+		return Outcome::not_found("port " + std::to_string(port) + ": no visible process listens on it");
 	user_of(holder, &uid);
 	answer->array(4).number(holder).number(start).text(program_of(holder)).number(uid);
 	return Outcome::fine();
@@ -351,20 +352,20 @@ Outcome process_signal(const ProcessId &process, int signal) {
 
 Outcome process_nice(const ProcessId &process, int64_t nice) {
 	if (nice < -20 || nice > 19)
-		return Outcome::refused("nice: -20 to 19");
+		return Outcome::refused("nice " + std::to_string(nice) + ": must be -20 to 19");
 	return pinned(process, "nice", [&] { return setpriority(PRIO_PROCESS, static_cast<id_t>(process.pid), static_cast<int>(nice)); });
 }
 
 Outcome process_ioprio(const ProcessId &process, int64_t ioclass, int64_t level) {
 	if (ioclass < 0 || ioclass > 3 || level < 0 || level > 7)
-		return Outcome::refused("I/O priority: class 0 to 3, level 0 to 7");
+		return Outcome::refused("I/O priority " + std::to_string(ioclass) + ":" + std::to_string(level) + ": must be a class of 0 to 3 and a level of 0 to 7");
 	return pinned(process, "ioprio", [&] { return static_cast<int>(syscall(SYS_ioprio_set, kIoprioProcess, process.pid, ioclass << kIoprioShift | level)); });
 }
 
 Outcome process_limit(const ProcessId &process, const std::string &resource, int64_t soft, int64_t hard) {
 	int number = resource_number(resource);
 	if (number < 0 || soft < -1 || hard < -1 || (hard != -1 && (soft == -1 || soft > hard)))
-		return Outcome::refused("limit: a known resource, and soft not above hard");
+		return Outcome::refused("limit " + resource + " " + std::to_string(soft) + ":" + std::to_string(hard) + ": must be of a known resource, its soft value not above its hard one");
 	rlimit limit{soft == -1 ? RLIM_INFINITY : static_cast<rlim_t>(soft), hard == -1 ? RLIM_INFINITY : static_cast<rlim_t>(hard)};
 	return pinned(process, "limit", [&] { return prlimit(process.pid, static_cast<__rlimit_resource>(number), &limit, nullptr); });
 }

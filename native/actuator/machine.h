@@ -33,7 +33,7 @@ Outcome process_limit(const ProcessId &process, const std::string &resource, int
 // [pid, start ticks, name, uid, nice, I/O class, I/O level, [resource, soft, hard]…]
 Outcome process_read(pid_t pid, Encoder *answer);
 
-// Who listens on a TCP port: [pid, start ticks, program, uid]; not found where nobody does, or nobody that can be seen.
+// The process that listens on a TCP port: [pid, start ticks, program, uid]; not found where no visible process does.
 Outcome port_holder(uint16_t port, Encoder *answer);
 
 int signal_number(const std::string &name); // "TERM" → SIGTERM; 0 where unknown
@@ -45,7 +45,7 @@ Outcome sysctl_read(const std::string &key, std::string *value);
 Outcome block_write(const std::string &device, const std::string &attribute, const std::string &value);
 Outcome block_read(const std::string &device, const std::string &attribute, std::string *value);
 
-// The cgroup kalos/NAME in whatever hierarchy (v1 or v2) has the controller: "cpu" (thousandths of a core), "memory"
+// The cgroup kalos/NAME in the hierarchy (v1 or v2) that has the controller: "cpu" (thousandths of a core), "memory"
 // (bytes), "freezer" (0 or 1); 0 lifts a limit. `member`'s session (the service) is moved into it.
 Outcome cgroup_write(const std::string &name, const std::string &controller, int64_t value, pid_t member);
 // 0 where there is no limit.

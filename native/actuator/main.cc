@@ -24,8 +24,9 @@
 
 #include "../fd.h"
 #include "changes.h"
+#include "child.h"
 #include "files.h"
-#include "leaves.h"
+#include "authorizations.h"
 #include "loop.h"
 #include "policy.h"
 #include "primitives.h"
@@ -55,7 +56,7 @@ const char kUsage[] =
 	"  --socket PATH       where the agent connects; default DIR/sock\n"
 	"  --policy FILE       what it may touch; default DIR/policy. Nothing but services is allowed without it\n"
 	"  --agent USER        the user that the agent runs as; default this one\n"
-	"  --judge PROGRAM     the kalos command: judges leave for what the policy has certified, run without privileges\n"
+	"  --judge PROGRAM     the kalos command: judges authorizations of what the policy has certified, run without privileges\n"
 	"  --owned             it belongs to the agent that started it, which may end it\n"
 	"  --stall-limit MS    kill an agent that sends no heartbeat for this long, if something restarts it; at least 4000, default 30000\n"
 	"  --answer-within MS  give up a read, or the start of a service, whose files do not answer for this long; a change after six times as long; default 10000\n"
@@ -160,7 +161,7 @@ Options parse_options(int argc, char **argv) {
 	return options;
 }
 
-// Ours, and nobody else can write there; others may pass through to read a service's log. The lock on it, held for as long as it is open.
+// Writable by this user alone; others may pass through to read a service's log. The lock on it, held for as long as it is open.
 Fd make_state(const std::string &state) {
 	for (const char *part : {"", "/services", "/changes", "/archive"}) {
 		std::string path = state + part;
@@ -192,13 +193,19 @@ public:
 		lock_ = make_state(options_.server.state);
 		block_signals();
 		services_ = std::make_unique<Services>(loop_, policy_, options_.server.state + "/services", options_.server.agent_uid, options_.answer_within_ms,
-						       [this](const std::string &name, bool by_itself) { if (server_) server_->event(name, by_itself); });
+						       [this](const std::string &name, bool by_itself) {
+							       if (server_)
+								       server_->event(name, by_itself);
+						       });
 		primitives_ = std::make_unique<Primitives>(policy_, *services_, options_.server.state + "/archive", options_.systemctl);
 		changes_ = std::make_unique<Changes>(loop_, *primitives_, options_.server.state + "/changes", [this](const std::string &text) { server_->note(text); });
-		leaves_ = std::make_unique<Leaves>(loop_, options_.server.state, options_.judge, options_.server.owned);
-		watch_ = std::make_unique<AgentWatch>(loop_, options_.server.state, options_.stall_limit_ms, options_.init, [this](const std::string &text) { if (server_) server_->note(text); });
+		authorizations_ = std::make_unique<Authorizations>(loop_, options_.server.state, options_.judge, options_.server.owned);
+		watch_ = std::make_unique<AgentWatch>(loop_, options_.server.state, options_.stall_limit_ms, options_.init, [this](const std::string &text) {
+			if (server_)
+				server_->note(text);
+		});
 		alive_ = std::make_unique<Alive>(loop_, options_.watchdog);
-		server_ = std::make_unique<Server>(loop_, policy_, options_.server, *services_, *primitives_, *changes_, *leaves_, *watch_);
+		server_ = std::make_unique<Server>(loop_, policy_, options_.server, *services_, *primitives_, *changes_, *authorizations_, *watch_);
 		services_->on_other = [this](pid_t pid, int status) { child_ended(pid, status); };
 		server_->on_shutdown = [this] { shut_down(SIGTERM); };
 		load_policy();
@@ -238,10 +245,9 @@ private:
 			services_->reap();
 		else if (number == SIGHUP) {
 			load_policy();
-			if (agent_ > 0) // with --init the one that is told is the first process
+			if (agent_ > 0) // with --init the signal came to the first process
 				kill(agent_, SIGHUP);
-		}
-		else
+		} else
 			shut_down(number);
 	}
 
@@ -255,7 +261,7 @@ private:
 			server_->note("policy not taken: " + why + "; the last good one holds");
 			fprintf(stderr, "kalos-actuator: policy not taken: %s; the last good one holds\n", why.c_str());
 			std::string good;
-			if (have_policy_ || !read_whole(options_.server.state + "/policy.good", 64 * 1024, &good) || !Policy::parse(good, &fresh, &why)) {
+			if (have_policy_ || !read_whole(options_.server.state + "/policy.good", kMaxPolicyBytes, &good) || !Policy::parse(good, &fresh, &why)) {
 				if (!have_policy_)
 					Policy::parse("", &policy_, &why);
 				return;
@@ -281,10 +287,7 @@ private:
 		services_->agent_child = agent_;
 		if (agent_ != 0)
 			return;
-		sigset_t none;
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, nullptr);
-		signal(SIGPIPE, SIG_DFL);
+		reset_signals();
 		setsid();
 		const passwd *user = getpwuid(options_.server.agent_uid);
 		if (options_.server.agent_uid != getuid() && user != nullptr) {
@@ -294,17 +297,14 @@ private:
 			setenv("USER", user->pw_name, 1);
 		}
 		setenv("KALOS_ACTUATOR", options_.server.socket.c_str(), 1);
-		std::vector<char *> argv;
-		for (const std::string &word : options_.command)
-			argv.push_back(const_cast<char *>(word.c_str()));
-		argv.push_back(nullptr);
+		std::vector<char *> argv = pointers_to(options_.command);
 		execvp(argv[0], argv.data());
 		fprintf(stderr, "kalos-actuator: %s: %s\n", argv[0], strerror(errno));
 		_exit(127);
 	}
 
 	void child_ended(pid_t pid, int status) {
-		if (leaves_->ended(pid, status))
+		if (authorizations_->ended(pid, status))
 			return;
 		if (pid != agent_)
 			return; // an orphan: reaped, and that is all
@@ -324,7 +324,7 @@ private:
 		});
 	}
 
-	// The agent first, so that it starts nothing more; then the services, the newest first; then whatever is left.
+	// The agent first, so that it starts nothing more; then the services, the newest first; then all other processes.
 	void shut_down(int number) {
 		if (stopping_)
 			return;
@@ -378,7 +378,7 @@ private:
 	std::unique_ptr<Services> services_;
 	std::unique_ptr<Primitives> primitives_;
 	std::unique_ptr<Changes> changes_;
-	std::unique_ptr<Leaves> leaves_;
+	std::unique_ptr<Authorizations> authorizations_;
 	std::unique_ptr<AgentWatch> watch_;
 	std::unique_ptr<Alive> alive_;
 	std::unique_ptr<Server> server_;

@@ -5,7 +5,14 @@
 #include <string>
 
 struct Outcome {
-	enum Code { kOk = 0, kNotFound = 1, kGone = 2, kRefused = 3, kFailed = 4, kUnknown = 5 } code = kOk;
+	enum Code {
+		kOk = 0,
+		kNotFound = 1,
+		kGone = 2,
+		kRefused = 3,
+		kFailed = 4,
+		kUnknown = 5,
+	} code = kOk;
 	std::string message;
 
 	bool ok() const { return code == kOk; }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reading a policy, what is protected on every machine, and what the rules say of a name.
 #include "policy.h"
 
 #include <algorithm>
@@ -13,19 +14,18 @@
 
 namespace {
 
-constexpr size_t kMaxPolicyBytes = 64 * 1024;
 constexpr size_t kMaxPathBytes = 1024;
 constexpr size_t kMaxNameBytes = 64;
 
 const char *const kProtectedNames[] = {"systemd", "systemd-journald", "systemd-logind", "systemd-udevd", "systemd-networkd",
-                                       "init", "sshd", "dbus-daemon", "dbus-broker", "login", "agetty", "NetworkManager",
-                                       "wpa_supplicant", "dhclient", "kalos-actuator"};
+				       "init", "sshd", "dbus-daemon", "dbus-broker", "login", "agetty", "NetworkManager",
+				       "wpa_supplicant", "dhclient", "kalos-actuator"};
 // Not even read: what opens an account, or is KALOS' own.
 const char *const kSecretPaths[] = {
 	"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/etc/ssl/private",
 	"/etc/pki/tls/private", "/etc/krb5.keytab", "/etc/crypttab", "/etc/cryptsetup-keys.d", "/etc/wireguard", "/etc/kalos", "/var/lib/kalos", "/var/lib/kalos-actuator",
 	"/var/lib/systemd/credential.secret", "/proc", "/sys", "/dev"};
-// Not written: through each of these, whoever writes to it becomes root, or cuts the machine off.
+// Not written: a write to each of these makes the writer root, or cuts the machine off.
 const char *const kProtectedPaths[] = {
 	// what runs: programs, libraries, kernels, and what is loaded into all of them
 	"/boot", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local/bin",
@@ -55,14 +55,18 @@ const char *const kProtectedParts[] = {"/.kalos/", "/.ssh/", "/.gnupg/"};
 constexpr char kSharedMemory[] = "/dev/shm";
 // Code that the kernel would run, or the end of all protection: not to be allowed by any file.
 const char *const kProtectedSysctls[] = {"kernel.core_pattern", "kernel.modprobe", "kernel.hotplug", "kernel.poweroff_cmd", "kernel.modules_disabled",
-                                         "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
-                                         "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
+					 "kernel.kexec_load_disabled", "kernel.sysrq", "kernel.yama.ptrace_scope", "kernel.unprivileged_bpf_disabled",
+					 "kernel.randomize_va_space", "fs.suid_dumpable", "kernel.usermodehelper.bset", "kernel.usermodehelper.inheritable"};
 const char *const kCertified[] = {"service", "unit", "program", "process", "sysctl", "block", "path"};
 const char *const kKinds[] = {"sysctl", "path", "file", "read", "block", "program", "user", "process", "process-user", "unit"};
 
 // What is hidden in a home: shells' profiles, keys, units of the user's own. Empty where it is none.
 std::string hidden_of_home(const std::string &path) {
-	size_t home = path.compare(0, 6, "/root/") == 0 ? 5 : path.compare(0, 6, "/home/") == 0 ? path.find('/', 6) : std::string::npos;
+	size_t home = std::string::npos;
+	if (path.compare(0, 6, "/root/") == 0)
+		home = 5;
+	else if (path.compare(0, 6, "/home/") == 0)
+		home = path.find('/', 6);
 	if (home == std::string::npos || home + 1 >= path.size() || path[home + 1] != '.')
 		return "";
 	return path.substr(0, path.find('/', home + 1));
@@ -116,9 +120,10 @@ bool sysctl_path(const std::string &key, std::string *path) {
 			c = '_';
 	if (!is_plain_name(plain) || (key.find('/') != std::string::npos && key.find('/') < key.find('.')))
 		return false;
-	path->clear();
-	for (char c : key)
-		*path += c == '.' ? '/' : c == '/' ? '.' : c;
+	*path = key;
+	for (char &c : *path)
+		if (c == '.' || c == '/')
+			c = c == '.' ? '/' : '.';
 	for (size_t from = 0; from <= path->size();) {
 		size_t to = std::min(path->find('/', from), path->size());
 		std::string part = path->substr(from, to - from);

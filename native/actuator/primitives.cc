@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The tables: for each primitive its arguments, its rule of authorization, its lane, its check and its work; and for each read.
 #include "primitives.h"
 
 #include <algorithm>
@@ -40,7 +41,7 @@ void stop_service(Primitives &p, const Args &args, const std::string &, Done don
 Outcome check_unit(const Primitives &p, const Args &args) {
 	const std::string &verb = args[0].text;
 	if (verb != "start" && verb != "stop" && verb != "restart" && verb != "reload")
-		return Outcome::refused("a unit can be told to start, stop, restart and reload");
+		return Outcome::refused(verb + ": no action on a unit; one of start, stop, restart, reload");
 	if (!is_plain_name(args[1].text) || p.policy().protects_process(args[1].text.substr(0, args[1].text.find('.'))))
 		return Outcome::refused(args[1].text + ": not a unit's name, or a protected one");
 	return p.policy().allows_unit(args[1].text) ? Outcome::fine() : Outcome::refused("the actuator's policy does not allow the unit " + args[1].text);
@@ -50,12 +51,14 @@ void run_unit(Primitives &p, const Args &args, const std::string &, Done done) {
 }
 
 Outcome check_spawn(const Primitives &p, const Args &args) {
-	if (args[1].items.empty() || !args[1].items[0].is(Value::kText) || !p.policy().allows_program(args[1].items[0].text))
-		return Outcome::refused("the actuator's policy does not allow this program");
+	if (args[1].items.empty() || !args[1].items[0].is(Value::kText))
+		return Outcome::refused("a command must begin with the path of a program");
+	if (!p.policy().allows_program(args[1].items[0].text))
+		return Outcome::refused("the actuator's policy does not allow the program " + args[1].items[0].text);
 	for (const Value &item : args[1].items)
 		if (!item.is(Value::kText))
-			return Outcome::refused("arguments are texts");
-	return args[2].number > 0 && args[2].number <= kMaxSpawnMs ? Outcome::fine() : Outcome::refused("timeout: 1 to 600,000 ms");
+			return Outcome::refused(args[1].items[0].text + ": its arguments must be texts");
+	return args[2].number > 0 && args[2].number <= kMaxSpawnMs ? Outcome::fine() : Outcome::refused("timeout of " + std::to_string(args[2].number) + " ms: must be 1 to 600,000 ms");
 }
 void run_spawn(Primitives &p, const Args &args, const std::string &key, Done done) {
 	std::vector<std::string> argv;
@@ -96,7 +99,7 @@ void await_end(Primitives &p, const ProcessId &process, int64_t kill_at_ms, bool
 	p.services().loop().after(kAwaitEveryMs, [&p, process, until, gone = killed || due, done] { await_end(p, process, until, gone, done); });
 }
 Outcome check_end(const Primitives &p, const Args &args) {
-	return args[2].number < 0 || args[2].number > kMaxGraceMs ? Outcome::refused("grace: 0 to 60,000 ms") : check_process(p, args);
+	return args[2].number < 0 || args[2].number > kMaxGraceMs ? Outcome::refused("grace of " + std::to_string(args[2].number) + " ms: must be 0 to 60,000 ms") : check_process(p, args);
 }
 void run_end(Primitives &p, const Args &args, const std::string &, Done done) {
 	ProcessId process = process_of(args);
@@ -147,10 +150,10 @@ void run_unrotate(Primitives &p, const Args &args, const std::string &key, Done 
 
 Outcome check_hide(const Primitives &p, const Args &args) {
 	if (args[1].items.empty() || args[1].items.size() > kMaxHidden)
-		return Outcome::refused("1 to 2,000 names");
+		return Outcome::refused(args[0].text + ": " + std::to_string(args[1].items.size()) + " names: must be 1 to 2,000");
 	for (const Value &name : args[1].items)
 		if (!name.is(Value::kText) || name.text.find('/') != std::string::npos || !is_plain_path(args[0].text + "/" + name.text))
-			return Outcome::refused("names of files of one directory");
+			return Outcome::refused(args[0].text + ": each name must be that of a file in this directory");
 	return p.policy().root_of(args[0].text + "/x").empty() ? Outcome::refused(args[0].text + ": the actuator's policy does not allow this path") : Outcome::fine();
 }
 void run_hide(Primitives &p, const Args &args, const std::string &key, Done done) { done(files_hide(p.policy(), args[0].text, args[1].items, key)); }
@@ -212,7 +215,7 @@ void run_nft(Primitives &p, const Args &args, bool block, Done done) {
 void run_block_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, true, std::move(done)); }
 void run_unblock_net(Primitives &p, const Args &args, const std::string &, Done done) { run_nft(p, args, false, std::move(done)); }
 
-// By which rule of the policy each takes leave; empty where none does.
+// The rule of the policy by which each needs authorization; empty where none does.
 
 std::string needs_service(const Primitives &p, const Args &args) { return p.policy().certified_by("service", args[0].text); }
 std::string needs_unit(const Primitives &p, const Args &args) { return p.policy().certified_by("unit", args[1].text); }
@@ -257,10 +260,10 @@ std::string by_setting(const Primitives &, const Args &args) { return "setting "
 // Reads
 
 Outcome read_process_of(const Primitives &, const Args &args, Encoder *answer) {
-	return args[0].number > 0 && args[0].number <= INT32_MAX ? process_read(static_cast<pid_t>(args[0].number), answer) : Outcome::refused("no pid");
+	return args[0].number > 0 && args[0].number <= INT32_MAX ? process_read(static_cast<pid_t>(args[0].number), answer) : Outcome::refused("pid " + std::to_string(args[0].number) + ": must be 1 to 2,147,483,647");
 }
 Outcome read_port(const Primitives &, const Args &args, Encoder *answer) {
-	return args[0].number > 0 && args[0].number <= UINT16_MAX ? port_holder(static_cast<uint16_t>(args[0].number), answer) : Outcome::refused("no port");
+	return args[0].number > 0 && args[0].number <= UINT16_MAX ? port_holder(static_cast<uint16_t>(args[0].number), answer) : Outcome::refused("port " + std::to_string(args[0].number) + ": must be 1 to 65,535");
 }
 Outcome read_sysctl(const Primitives &, const Args &args, Encoder *answer) {
 	std::string text;
@@ -361,35 +364,23 @@ template <typename Row, size_t Size, typename Column> constexpr bool has_each(co
 			return false;
 	return true;
 }
-static_assert(has_each(kTable, &PrimitiveRow::needs), "each primitive says by which rule it takes authorization");
+static_assert(has_each(kTable, &PrimitiveRow::needs), "each primitive says by which rule it needs authorization");
 static_assert(has_each(kTable, &PrimitiveRow::lane), "each primitive says where it is done");
 static_assert(has_each(kTable, &PrimitiveRow::check), "each primitive says when it is allowed");
 static_assert(has_each(kTable, &PrimitiveRow::run), "each primitive says how it is done");
 static_assert(has_each(kTable, &PrimitiveRow::settle), "each primitive says what its change kept for an undo");
 static_assert(has_each(kReads, &ReadRow::read), "each read says how it is done");
 
-bool fits(const Value &primitive, const char *kinds) {
-	const auto &items = primitive.items;
-	if (items.size() != strlen(kinds) + 1)
-		return false;
-	for (size_t i = 1; i < items.size(); i++) {
-		Value::Kind wanted = kinds[i - 1] == 't' ? Value::kText : kinds[i - 1] == 'n' ? Value::kNumber : kinds[i - 1] == 'b' ? Value::kBytes : Value::kArray;
-		if (!items[i].is(wanted))
-			return false;
-	}
-	return true;
-}
+Args arguments(const Value &primitive) { return Args(primitive.items.begin() + 1, primitive.items.end()); }
 
 template <typename Row, size_t Size> const Row *find(const Row (&table)[Size], const Value &primitive) {
 	if (!primitive.is(Value::kArray) || primitive.items.empty() || !primitive.items[0].is(Value::kText))
 		return nullptr;
 	for (const Row &row : table)
 		if (primitive.items[0].text == row.name)
-			return fits(primitive, row.kinds) ? &row : nullptr;
+			return are_of(primitive.items.data() + 1, primitive.items.size() - 1, row.kinds) ? &row : nullptr;
 	return nullptr;
 }
-
-Args arguments(const Value &primitive) { return Args(primitive.items.begin() + 1, primitive.items.end()); }
 
 } // namespace
 
@@ -400,7 +391,7 @@ Outcome Primitives::check(const Value &primitive) const {
 
 Outcome Primitives::certified_by(const Value &primitive, std::string *rule) const {
 	const PrimitiveRow *row = find(kTable, primitive);
-	if (row == nullptr) // nobody knows what it needs
+	if (row == nullptr) // its rule is unknown
 		return Outcome::refused("no such primitive, or not with these arguments");
 	*rule = row->needs(*this, arguments(primitive));
 	return Outcome::fine();
@@ -472,8 +463,8 @@ std::vector<std::string> Primitives::capabilities() const {
 	std::vector<std::string> names{"services", "cgroups"};
 	for (auto [kind, name] : {std::pair{"sysctl", "sysctls"}, {"path", "files"}, {"file", "files"}, {"block", "blocks"}, {"program", "programs"}, {"process", "processes"}, {"process-user", "processes"}, {"unit", "units"}})
 		if (policy_.allows_any(kind) && names.back() != name)
-			names.push_back(name);
+			names.emplace_back(name);
 	if (policy_.allows_net())
-		names.push_back("net");
+		names.emplace_back("net");
 	return names;
 }

@@ -23,7 +23,7 @@ public:
 
 	// Whether it is well-formed, allowed and possible to try; changes nothing.
 	Outcome check(const Value &primitive) const;
-	// The rule of the policy by which it takes leave; empty where none does. Refused where that is not known.
+	// The rule of the policy by which it needs authorization; empty where none does. Refused for an unknown primitive.
 	Outcome certified_by(const Value &primitive, std::string *rule) const;
 	// key: names this change of this transaction, "ID-INDEX"; an undo gets the key of what it undoes.
 	void run(const Value &primitive, const std::string &key, Done done);

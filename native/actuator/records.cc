@@ -34,7 +34,7 @@ Outcome write_all(int fd, const std::string &content) {
 }
 
 Outcome copy_bytes(int from, int to) {
-	std::string buffer(64 * 1024, '\0');
+	std::string buffer(64 << 10, '\0');
 	struct stat at;
 	off_t done = 0;
 	for (int round = 0; round < kCatchUps; round++) {

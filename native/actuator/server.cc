@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Connections, frames, terms, and the dispatch of requests.
 #include "server.h"
 
 #include <cerrno>
@@ -18,8 +19,8 @@ namespace {
 
 constexpr size_t kMaxConnections = 16;
 constexpr size_t kMaxOutBytes = 4 << 20;
-constexpr int64_t kFrameMs = 5000;        // a frame that has begun must be whole by then
-constexpr size_t kChangesPerMinute = 60;  // armed, whoever asks
+constexpr int64_t kFrameMs = 5000;       // a frame that has begun must be whole by then
+constexpr size_t kChangesPerMinute = 60; // armed, by all agents together
 constexpr off_t kMaxLogBytes = 10 << 20;
 constexpr int kBacklog = 64;
 constexpr int64_t kMaxCheckMs = 30000;
@@ -48,16 +49,7 @@ std::string describe(const Value &value) {
 	return text + "]";
 }
 
-bool matches(const Request &request, const char *kinds) {
-	if (request.arguments.size() != strlen(kinds))
-		return false;
-	for (size_t i = 0; i < request.arguments.size(); i++) {
-		Value::Kind wanted = kinds[i] == 't' ? Value::kText : kinds[i] == 'n' ? Value::kNumber : kinds[i] == 'b' ? Value::kBytes : Value::kArray;
-		if (!request.arguments[i].is(wanted))
-			return false;
-	}
-	return true;
-}
+bool matches(const Request &request, const char *kinds) { return are_of(request.arguments.data(), request.arguments.size(), kinds); }
 
 } // namespace
 
@@ -80,8 +72,8 @@ bool parse_request(const uint8_t *data, size_t size, Request *out, const char **
 	return true;
 }
 
-Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves, AgentWatch &watch)
-    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes), leaves_(leaves), watch_(watch) {
+Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Authorizations &authorizations, AgentWatch &watch)
+    : loop_(loop), policy_(policy), options_(std::move(options)), services_(services), primitives_(primitives), changes_(changes), authorizations_(authorizations), watch_(watch) {
 	std::string saved;
 	if (read_whole(options_.state + "/term", 64, &saved))
 		term_ = strtoll(saved.c_str(), nullptr, 10);
@@ -137,8 +129,8 @@ void Server::accept_one() {
 	bool known = getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
 	if (!known || (peer.uid != options_.agent_uid && peer.uid != 0 && peer.uid != geteuid())) {
 		refused_connections_++;
-		if (Loop::now_ms() - refused_told_ms_ > 1000) {
-			refused_told_ms_ = Loop::now_ms();
+		if (Loop::now_ms() - refused_reported_ms_ > 1000) {
+			refused_reported_ms_ = Loop::now_ms();
 			note("refused connections so far: " + std::to_string(refused_connections_) + "; the last of uid " + std::to_string(peer.uid) + " pid " + std::to_string(peer.pid));
 		}
 		return;
@@ -300,12 +292,12 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	changes_.agent_back();
 	note("agent pid " + std::to_string(connection->pid) + " uid " + std::to_string(connection->uid) + " has term " + std::to_string(term_));
 	std::vector<std::string> names = primitives_.capabilities();
-	names.push_back("intent"); // confirm takes whose it is
-	names.push_back("beat");
+	names.emplace_back("intent"); // confirm takes whose it is
+	names.emplace_back("beat");
 	if (geteuid() == 0)
-		names.push_back("own-users"); // services run as users of their own
-	if (leaves_.judged())
-		names.push_back("leave");
+		names.emplace_back("own-users"); // services run as users of their own
+	if (authorizations_.has_judge())
+		names.emplace_back("leave");
 	Encoder items;
 	items.array(4).number(term_).text(boot_id()).number(options_.owned).array(names.size());
 	for (const std::string &name : names)
@@ -313,23 +305,23 @@ void Server::hello(Connection *connection, const Answer &answer) {
 	answer(Outcome::fine(), items.data());
 }
 
-// What takes leave, or is shown it, is armed once that was judged to hold.
+// A change that needs an authorization, or is shown one, is armed once that was judged to hold.
 void Server::arm(const Connection &connection, const Request &request, Done done) {
 	const auto &arguments = request.arguments;
 	auto armed = [this, id = arguments[0].text, fire_after_ms = arguments[1].number, steps = arguments[2]] { return changes_.arm(id, fire_after_ms, steps); };
 	if (!change_allowed())
-		return done(Outcome::refused("more than 60 changes a minute"));
+		return done(Outcome::refused("60 changes were armed within a minute: try again later"));
 	std::string rule;
 	Outcome known = changes_.certified_by(arguments[2], &rule);
 	if (!known.ok())
 		return done(known);
 	bool shown = arguments.size() > 3;
-	if (!rule.empty() && !(shown && leaves_.judged()))
-		return done(Outcome::refused("it takes leave (certify " + rule + "): " + (leaves_.judged() ? "a certificate, or two operators' signatures (kalos order draft)" : "this actuator has nobody to judge it (--judge)")));
-	Outcome sound = shown && leaves_.judged() ? changes_.check(arguments[2]) : Outcome::fine();
-	if (!shown || !leaves_.judged() || !sound.ok())
+	if (!rule.empty() && !(shown && authorizations_.has_judge()))
+		return done(Outcome::refused("it needs an authorization (certify " + rule + "): " + (authorizations_.has_judge() ? "a certificate, or two operators' signatures (kalos order draft)" : "this actuator has no judge: start it with --judge PROGRAM")));
+	Outcome sound = shown && authorizations_.has_judge() ? changes_.check(arguments[2]) : Outcome::fine();
+	if (!shown || !authorizations_.has_judge() || !sound.ok())
 		return done(sound.ok() ? armed() : sound);
-	leaves_.judge(arguments[0].text, arguments[2], arguments[3].text, policy_.swarm(), [this, serial = connection.serial, armed, done](Outcome outcome) {
+	authorizations_.judge(arguments[0].text, arguments[2], arguments[3].text, policy_.swarm(), [this, serial = connection.serial, armed, done](Outcome outcome) {
 		const Connection *asker = find(serial); // another agent may have begun meanwhile
 		if (outcome.ok())
 			outcome = asker == nullptr ? Outcome::refused("the agent that asked is gone") : holds_term(*asker);
@@ -382,13 +374,13 @@ bool Server::dispatch_read(const Request &request, const Answer &answer) {
 			services_.encode(name, &items);
 		answer(Outcome::fine(), items.data());
 	} else if (operation == "read" && matches(request, "l")) {
-		auto told = [answer](const Outcome &outcome, const std::string &read) { answer(outcome, outcome.ok() ? read : ""); };
+		auto report = [answer](const Outcome &outcome, const std::string &read) { answer(outcome, outcome.ok() ? read : ""); };
 		if (Primitives::read_waits(arguments[0])) {
 			auto work = [this, what = arguments[0]](Encoder *read) { return primitives_.read(what, read); };
-			services_.apart().run("", services_.answer_within_ms(), work, told);
+			services_.apart().run("", services_.answer_within_ms(), work, report);
 		} else {
 			Outcome outcome = primitives_.read(arguments[0], &items);
-			told(outcome, items.data());
+			report(outcome, items.data());
 		}
 	} else if (operation == "check" && matches(request, "tln")) {
 		std::vector<std::string> argv;
@@ -426,7 +418,7 @@ void Server::handle(Connection *connection, const Request &request) {
 		send(asker, body.data());
 	};
 	if (connection->supervised) {
-		answer(Outcome::refused("the actuator takes no requests from what it has started itself"), "");
+		answer(Outcome::refused("this process was started by the actuator, which takes no requests from its own services and programs"), "");
 		loop_.after(0, [this, serial] { drop(serial, "it was started by this actuator"); });
 	} else if (request.operation == "hello" && matches(request, "")) {
 		hello(connection, answer);
@@ -437,9 +429,10 @@ void Server::handle(Connection *connection, const Request &request) {
 		answer(held, "");
 	} else if (request.operation == "shutdown" && matches(request, "")) {
 		Outcome held = holds_term(*connection);
-		bool may = held.ok() && options_.owned;
-		answer(may ? held : held.ok() ? Outcome::refused("it does not belong to this agent") : held, "");
-		if (may)
+		if (held.ok() && !options_.owned)
+			held = Outcome::refused("it does not belong to this agent");
+		answer(held, "");
+		if (held.ok())
 			on_shutdown();
 	} else if (!dispatch_change(connection, request, answer) && !dispatch_read(request, answer)) {
 		answer(Outcome::refused("no such operation, or not with these arguments"), "");

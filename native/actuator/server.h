@@ -10,7 +10,7 @@
 
 #include "../fd.h"
 #include "changes.h"
-#include "leaves.h"
+#include "authorizations.h"
 #include "loop.h"
 #include "policy.h"
 #include "primitives.h"
@@ -37,7 +37,7 @@ struct ServerOptions {
 
 class Server {
 public:
-	Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Leaves &leaves, AgentWatch &watch);
+	Server(Loop &loop, Policy &policy, ServerOptions options, Services &services, Primitives &primitives, Changes &changes, Authorizations &authorizations, AgentWatch &watch);
 	// False with the reason in *why.
 	bool listen(std::string *why);
 	void event(const std::string &service, bool by_itself);
@@ -50,7 +50,7 @@ private:
 		Fd fd;
 		uid_t uid = 0;
 		pid_t pid = 0;
-		bool supervised = false; // started by this process: nobody to take requests from
+		bool supervised = false; // started by this process: no requests are taken from it
 		std::string in;
 		std::string out;
 		int64_t term = 0; // 0: not the agent
@@ -82,7 +82,7 @@ private:
 	Services &services_;
 	Primitives &primitives_;
 	Changes &changes_;
-	Leaves &leaves_;
+	Authorizations &authorizations_;
 	AgentWatch &watch_;
 	Fd listener_;
 	Fd log_;
@@ -91,5 +91,5 @@ private:
 	std::map<uint64_t, std::unique_ptr<Connection>> connections_;
 	std::deque<int64_t> recent_changes_;
 	int64_t refused_connections_ = 0;
-	int64_t refused_told_ms_ = 0;
+	int64_t refused_reported_ms_ = 0;
 };

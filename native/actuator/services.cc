@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The life of a service: declared, started, adopted after a restart of the actuator, stopped, reaped; its record and its log.
 #include "services.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace {
 constexpr size_t kMaxServices = 256;
 constexpr size_t kMaxKnown = 2 * kMaxServices; // with those of earlier agents, that still run
 constexpr size_t kMaxArguments = 256;
-constexpr size_t kMaxSpecBytes = 128 * 1024; // of the command and the environment of one
+constexpr size_t kMaxSpecBytes = 128 << 10; // of the command and the environment of one
 constexpr int64_t kLogCheckMs = 5000;
 constexpr int kLogsKept = 3;
 constexpr int kForgetAttempts = 20;
@@ -202,7 +203,7 @@ void Services::adopt(Service *service) {
 	if (service->spec.fenced) { // it died with the actuator that held it; so must what it had started
 		service->lapsed = service->down_by == kNobody;
 		int64_t ticks = process.start_ticks;
-		bool same = !read_process(process.pid, &ticks, nullptr, nullptr) || ticks == process.start_ticks; // its number is nobody else's
+		bool same = !read_process(process.pid, &ticks, nullptr, nullptr) || ticks == process.start_ticks; // no other process has its number
 		if (saved.items[1].text == boot_ && process.pid > 1 && same)
 			kill(-process.pid, SIGKILL);
 		return;
@@ -211,7 +212,7 @@ void Services::adopt(Service *service) {
 		return; // another boot, or it was not running
 	Fd pidfd(lives(process) ? static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)) : -1);
 	if (!pidfd.ok() || !lives(process)) {
-		service->state = kExited; // while nobody looked
+		service->state = kExited; // while no actuator ran
 		return;
 	}
 	service->pid = process.pid;
@@ -280,7 +281,7 @@ void Services::start(const std::string &name, Done done) {
 	service->exit_signal = 0;
 	service->starts++;
 	service->since_ms = Loop::wall_ms();
-	service->told_to_stop = false;
+	service->stop_requested = false;
 	service->down_by = kNobody;
 	service->unrecorded = !record(*service).ok(); // tried again: it runs, and that is what counts
 	service->missing = logless ? "its log cannot be written: it runs without one" : "";
@@ -300,8 +301,8 @@ void Services::limit_group(Service *service) {
 // The program runs, or has said why it does not. over: the process has ended.
 void Services::begun(Service *service, bool over) {
 	char text[512];
-	ssize_t told = read(service->beginning.get(), text, sizeof text); // 0 once exec has succeeded
-	if (told < 0 && errno == EAGAIN && !over)
+	ssize_t got = read(service->beginning.get(), text, sizeof text); // 0 once exec has succeeded
+	if (got < 0 && errno == EAGAIN && !over)
 		return;
 	loop_.unwatch(service->beginning.get());
 	service->beginning.reset();
@@ -310,13 +311,13 @@ void Services::begun(Service *service, bool over) {
 	waiting.swap(service->starting);
 	std::string name = service->spec.name;
 	Outcome outcome{Outcome::kOk, service->missing};
-	if (told > 0) {
+	if (got > 0) {
 		stopping.swap(service->stopping);
 		loop_.cancel(service->killer);
-		outcome = Outcome::failed(std::string(text, static_cast<size_t>(told)));
+		outcome = Outcome::failed(std::string(text, static_cast<size_t>(got)));
 		service->pid = 0; // reaped like any other child
 		service->starts--;
-		service->state = service->told_to_stop ? kStopped : kExited;
+		service->state = service->stop_requested ? kStopped : kExited;
 		service->exit_code = 127;
 		service->since_ms = Loop::wall_ms();
 		service->unrecorded = !record(*service).ok();
@@ -387,7 +388,7 @@ void Services::stop(const std::string &name, Done done) {
 	if (found == services_.end())
 		return done(Outcome::not_found("no service " + name));
 	Service *service = found->second.get();
-	service->told_to_stop = true;
+	service->stop_requested = true;
 	if (service->state != kRunning) {
 		service->state = kStopped;
 		service->since_ms = Loop::wall_ms();
@@ -403,7 +404,7 @@ void Services::stop(const std::string &name, Done done) {
 	service->killer = loop_.after(service->spec.stop_grace_ms, [this, service] { make_stop(service); });
 }
 
-// One that waits in the kernel may not end even so: whoever waits for that is told.
+// One that waits in the kernel may not end even so: that is reported to those that wait for its end.
 void Services::make_stop(Service *service) {
 	kill_group(*service, SIGKILL);
 	service->killer = loop_.after(kKilledWithinMs, [service] {
@@ -455,7 +456,7 @@ void Services::ended(Service *service, int code, int signal) {
 	}
 	loop_.cancel(service->killer);
 	forget_group(service->spec.name, kForgetAttempts);
-	service->state = service->told_to_stop ? kStopped : kExited;
+	service->state = service->stop_requested ? kStopped : kExited;
 	service->exit_code = code;
 	service->exit_signal = signal;
 	service->pid = 0;
@@ -534,11 +535,13 @@ void Services::rotate_logs() {
 		std::string path = directory_ + "/" + name + ".log";
 		if (!service->rotating && lstat(path.c_str(), &at) == 0 && at.st_size > service->spec.log_bytes) {
 			service->rotating = true;
-			apart_.run("log " + name, kCopies * answer_within_ms_, [path, owner = agent_uid_](Encoder *) { return rotate_log(path, owner); }, [this, name = name](const Outcome &, const std::string &) {
+			auto rotate = [path, owner = agent_uid_](Encoder *) { return rotate_log(path, owner); };
+			auto rotated = [this, name = name](const Outcome &, const std::string &) {
 				auto found = services_.find(name);
 				if (found != services_.end())
 					found->second->rotating = false;
-			});
+			};
+			apart_.run("log " + name, kCopies * answer_within_ms_, rotate, rotated);
 		}
 		if (service->unrecorded)
 			service->unrecorded = !record(*service).ok();

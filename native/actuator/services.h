@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The processes that the actuator starts and is answerable for: services, one-off programs, and helpers such as nft. A
 // service goes on when the agent dies, and is taken up again by the next actuator when this one dies: its pid and start
-// time are on disk before anyone is told that it runs.
+// time are on disk before its start is reported.
 #pragma once
 
 #include <functional>
@@ -22,26 +22,22 @@
 struct ServiceSpec {
 	std::string name;
 	std::vector<std::string> argv;
-	std::string directory;                // empty: the actuator's; / where it has a user of its own
-	std::vector<std::string> environment; // "KEY=value"
-	std::string user;                     // empty: one of its own
-	uid_t own_uid = 0;                    // 0: none; it is the agent's where this process cannot give it another
+	std::string directory;                       // empty: the actuator's; / where it has a user of its own
+	std::vector<std::string> environment;        // "KEY=value"
+	std::string user;                            // empty: one of its own
+	uid_t own_uid = 0;                           // 0: none; it is the agent's where this process cannot give it another
 	std::vector<std::pair<int, int64_t>> limits; // rlimits: resource, value
-	int64_t cpu_milli = 0;                // thousandths of a core; 0: no limit
+	int64_t cpu_milli = 0;                       // thousandths of a core; 0: no limit
 	int64_t memory_bytes = 0;
 	int stop_signal = 15;
 	int64_t stop_grace_ms = 5000;
-	int64_t log_bytes = 10 << 20;         // rotated beyond this
-	bool once = false;                    // a one-off program in a sandbox, not a service
-	int64_t timeout_ms = 0;               // of a one-off program
-	bool fenced = false;                  // runs on one machine of the swarm at a time: only while it is held
+	int64_t log_bytes = 10 << 20; // rotated beyond this
+	bool once = false;            // a one-off program in a sandbox, not a service
+	int64_t timeout_ms = 0;       // of a one-off program
+	bool fenced = false;          // runs on one machine of the swarm at a time: only while it is held
 };
 
 using Done = std::function<void(Outcome)>;
-
-// In a child, before it becomes a program: all signals as they come, and nothing of what the actuator has open.
-void reset_signals();
-void close_others();
 
 class Services {
 public:
@@ -52,7 +48,7 @@ public:
 	// Nothing is taken where one is wrong. Services that are not named any more go on until they are stopped.
 	// What was declared is on disk: an actuator that was killed knows its services without the agent, and can undo.
 	Outcome declare(const Value &specs);
-	// Takes up what an actuator before this one was told.
+	// Takes up what an actuator before this one was given to run.
 	void recall();
 	bool declared(const std::string &name) const { return services_.count(name) > 0; }
 	// Whether a policy that a test could set would let it start now.
@@ -61,12 +57,17 @@ public:
 	void start(const std::string &name, Done done);
 	// Its end is no failure then; but whether it is to stay down is for `intend` to say.
 	void stop(const std::string &name, Done done);
-	// Who has it down: nobody, and it is started with the others; a change that is neither confirmed nor undone yet; a person, over
+	// What has it down: nothing, and it is started with the others; a change that is neither confirmed nor undone yet; a person, over
 	// every restart of agent, actuator and machine; or a policy, as long as this actuator runs. All ends when it is started.
-	enum Intent { kNobody, kPerson, kPolicy, kPending };
+	enum Intent {
+		kNobody,
+		kPerson,
+		kPolicy,
+		kPending,
+	};
 	Outcome intend(const std::string &name, Intent by);
-	// This machine's until then (whichever comes first), of a service that others may run too. It is started where it was not, with the fence in KALOS_FENCE; where nobody holds it again it is killed when the
-	// time is over, whatever became of the agent.
+	// This machine's until then (whichever comes first), of a service that others may run too. It is started where it was not, with the fence in
+	// KALOS_FENCE; unless it is held again it is killed when the time is over, with or without an agent.
 	struct Until {
 		int64_t monotonic_ms, wall_ms; // CLOCK_MONOTONIC, and the wall clock
 	};
@@ -88,7 +89,7 @@ public:
 	// Whether a process belongs to a service, by its session.
 	bool owns(pid_t pid) const { return !owner_of(pid).empty(); }
 	std::string owner_of(pid_t pid) const;
-	// Whether it is a descendant of this process, or a service's: nobody who may ask for anything.
+	// Whether it is a descendant of this process, or a service's: it may ask for nothing.
 	bool started(pid_t pid) const;
 	// In --init: the agent, which is a child too.
 	pid_t agent_child = 0;
@@ -99,7 +100,11 @@ public:
 	std::function<void(pid_t, int)> on_other;
 
 private:
-	enum State { kStopped, kRunning, kExited };
+	enum State {
+		kStopped,
+		kRunning,
+		kExited,
+	};
 	struct Service {
 		ServiceSpec spec;
 		State state = kStopped;
@@ -110,7 +115,7 @@ private:
 		int exit_signal = 0;
 		int64_t starts = 0;
 		int64_t since_ms = 0;
-		bool told_to_stop = false;
+		bool stop_requested = false;
 		Intent down_by = kNobody;
 		bool unrecorded = false; // its disk took no record of how it is: it is written later
 		int64_t fence = 0;
@@ -118,8 +123,8 @@ private:
 		bool lapsed = false; // stopped because it was held no longer
 		Loop::Timer lease = 0;
 		std::string missing; // what it was to have, and has not
-		Fd beginning; // until the program runs: where it would say why not
-		bool late = false;  // it did not begin in time, was killed, and has not ended yet
+		Fd beginning;        // until the program runs: where it would say why not
+		bool late = false;   // it did not begin in time, was killed, and has not ended yet
 		std::vector<Done> starting;
 		Loop::Timer begins_by = 0;
 		bool rotating = false;
@@ -176,7 +181,7 @@ private:
 	std::function<void(const std::string &, bool)> changed_;
 	std::map<std::string, std::unique_ptr<Service>> services_;
 	std::map<pid_t, Helper> helpers_;
-	std::map<std::string, uid_t> own_users_; // of all that ever ran: what they own is nobody else's
+	std::map<std::string, uid_t> own_users_; // of all that ever ran: what they own belongs to no other service
 };
 
 std::string boot_id();

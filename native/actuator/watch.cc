@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is seen of an agent that hangs, when it is killed, and how this loop reports that it turns.
 #include "watch.h"
 
 #include <algorithm>
@@ -98,7 +99,7 @@ void AgentWatch::beat(pid_t pid, int64_t flags) {
 	flags_ = flags;
 	beat_ms_ = Loop::awake_ms();
 	cpu_of(pid, &ran_ns_, &waited_ns_);
-	told_ = false;
+	reported_ = false;
 }
 
 void AgentWatch::gone() { agent_ = {0, 0}; }
@@ -108,7 +109,7 @@ void AgentWatch::look() {
 	bool blind = now - looked_ms_ > 2 * every_ms + 1000; // this process hung, or the whole machine
 	looked_ms_ = now;
 	loop_.after(every_ms, [this] { look(); });
-	if (agent_.pid <= 1 || told_)
+	if (agent_.pid <= 1 || reported_)
 		return;
 	if (blind)
 		beat_ms_ = now;
@@ -124,7 +125,7 @@ void AgentWatch::look() {
 }
 
 void AgentWatch::stalled(int64_t lasted_ms) {
-	told_ = true;
+	reported_ = true;
 	pid_t pid = agent_.pid;
 	std::string tracer = status_of(pid, "TracerPid");
 	bool traced = !tracer.empty() && tracer != "0";
@@ -134,7 +135,13 @@ void AgentWatch::stalled(int64_t lasted_ms) {
 	std::string seen = "meanwhile it ran for " + std::to_string((ran_ns - ran_ns_) / 1000000) + " ms, and waited " + std::to_string((waited_ns - waited_ns_) / 1000000) + " ms for a CPU; " + seen_of(pid);
 	bool debugged = (flags_ & kDebugged) != 0;
 	if (traced || debugged || !again || ended_of_late() >= kMaxEndedAnHour) {
-		std::string why = traced ? "pid " + tracer + " traces it" : debugged ? "a debugger is attached" : !again ? "nothing would restart it" : "it was already killed " + std::to_string(kMaxEndedAnHour) + " times within an hour";
+		std::string why = "it was already killed " + std::to_string(kMaxEndedAnHour) + " times within an hour";
+		if (traced)
+			why = "pid " + tracer + " traces it";
+		else if (debugged)
+			why = "a debugger is attached";
+		else if (!again)
+			why = "nothing would restart it";
 		return keep(lasted_ms, false, "not killed: " + why + "; " + seen);
 	}
 	Outcome ended = process_signal(agent_, SIGKILL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watchdogs. An agent that hangs is noticed by its missing heartbeat, what can be seen of it is
-// kept, and it is ended where somebody starts it again. That this loop turns is told to systemd (sd_notify(3)) and to a
+// kept, and it is ended where something starts it again. That this loop turns is reported to systemd (sd_notify(3)) and to a
 // hardware watchdog (Documentation/watchdog/watchdog-api.rst), where there is one.
 #pragma once
 
@@ -18,7 +18,10 @@ public:
 	AgentWatch(Loop &loop, std::string directory, int64_t limit_ms, bool is_parent, std::function<void(const std::string &)> note);
 
 	// What an agent says of itself with a beat: a supervisor starts it again; a debugger is at it.
-	enum Flags { kStartedAgain = 1, kDebugged = 2 };
+	enum Flags {
+		kStartedAgain = 1,
+		kDebugged = 2,
+	};
 	// From the first one on it is judged: an agent that has never sent one (before 0.4.0) is not.
 	void beat(pid_t pid, int64_t flags);
 	// Its connection is closed.
@@ -47,10 +50,10 @@ private:
 	std::function<void(const std::string &)> note_;
 	ProcessId agent_{0, 0};
 	int64_t flags_ = 0;
-	int64_t beat_ms_ = 0;    // CLOCK_MONOTONIC: a machine that is suspended does not hang
+	int64_t beat_ms_ = 0;                // CLOCK_MONOTONIC: a machine that is suspended does not hang
 	int64_t ran_ns_ = 0, waited_ns_ = 0; // its main thread, and for a CPU, at that beat
 	int64_t looked_ms_ = 0;
-	bool told_ = false;      // of this stall, once
+	bool reported_ = false; // this stall, once
 	std::vector<Stall> stalls_;
 };
 
@@ -61,7 +64,7 @@ public:
 	bool open(std::string *why);
 	void ready();
 	void stopping();
-	// In order: the device is told that it is meant (the magic close).
+	// In order: the magic close says to the device that it is meant.
 	void stopped();
 
 private:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Open descriptors by way of /proc/PID/fd and fdinfo.
 #include "writers.h"
 
 #include <cstdlib>
@@ -67,7 +68,7 @@ Outcome file_writers(const Policy &policy, const Services &services, const std::
 		if (!writes || count == kMaxWriters || !read_process(pid, &start, nullptr, nullptr))
 			continue;
 		count++;
-		struct stat owner{};
+		struct stat owner = {};
 		stat(process.c_str(), &owner);
 		found.array(6).number(pid).number(start).text(process_name(pid)).number(owner.st_uid).text(services.owner_of(pid)).number(written_by(process));
 	}

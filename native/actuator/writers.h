@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who has a file open for writing: what to do about a log that is flooded is to be done to them.
+// The processes that have a file open for writing: a log that is flooded is stopped at its writers.
 #pragma once
 
 #include "cbor.h"
@@ -8,5 +8,5 @@
 #include "services.h"
 
 // [pid, start ticks, program, uid, the service that it belongs to or "", bytes that it has written to anything]…, at most 32;
-// none where nobody does, or nobody that can be seen.
+// none where no visible process does.
 Outcome file_writers(const Policy &policy, const Services &services, const std::string &path, Encoder *answer);

@@ -1,4 +1,4 @@
-// `kalos leave-check`: judges leave for the actuator, which starts it (native/actuator/leaves.cc). Standard input is CBOR: [id, steps, leave,
+// `kalos leave-check`: judges leave for the actuator, which starts it (native/actuator/authorizations.cc). Standard input is CBOR: [id, steps, leave,
 // swarm, memory, owned]; standard output is what to keep, where it holds, and else, in words, why not. It has no privileges and no key.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';

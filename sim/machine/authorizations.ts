@@ -1,4 +1,4 @@
-// What the actuator makes of leave for disruptive changes, modelled: the twin of native/actuator/leaves.cc. It judges by the same code as
+// What the actuator makes of leave for disruptive changes, modelled: the twin of native/actuator/authorizations.cc. It judges by the same code as
 // `kalos leave-check`, and what it keeps outlives agents and reboots.
 import { judgeAuthorization } from '../../node/action/authorization.ts';
 import { type Primitive, type Step, stepToWire } from '../../node/ports/actuator.ts';

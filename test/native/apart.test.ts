@@ -42,7 +42,7 @@ describe('reads of files', () => {
     await soon('the answers', () => raw.frames.length === 261);
     const answers = raw.frames.slice(1);
     const late = answers.filter(([, , code]) => code !== OK).map(([, id, code, message]) => [id, code, message]);
-    expect(late).toEqual([1_256, 1_257, 1_258, 1_259].map((id) => [id, FAILED, '256 operations wait already']));
+    expect(late).toEqual([1_256, 1_257, 1_258, 1_259].map((id) => [id, FAILED, '256 operations wait already: try again later']));
     const read = answers.filter(([, , code]) => code === OK);
     expect(new Set(read.map(([, id]) => id)).size).toBe(256);
     for (const [, , , , items] of read) expect(decodeCbor(items as Uint8Array)).toEqual(new TextEncoder().encode('content'));

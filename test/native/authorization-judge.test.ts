@@ -1,4 +1,4 @@
-// The judge of leave as the actuator runs it: what it is asked, as whom and where, and what becomes of each way in which it can end.
+// The judge of authorizations as the actuator runs it: what it is asked, as whom and where, and what becomes of each way in which it can end.
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { buildPlain, type RawClient, soon, TestActuator } from '../support/actua
 const [OK, REFUSED, FAILED] = [0, 3, 4];
 const LONG_MS = 60_000;
 const STEPS = [[['spawn.end'], []]];
-const LEAVE = new Uint8Array([7, 8]);
+const AUTHORIZATION = new Uint8Array([7, 8]);
 const test = new TestActuator(true);
 /** Programs are not run from memory. */
 const place = mkdtempSync(join(tmpdir(), 'kalos-judge-'));
@@ -34,7 +34,7 @@ function judges(script: string): void {
 }
 let changes = 0;
 const arm = async (id = `j-${changes++}`): Promise<[number, string]> => {
-  const { code, message } = await agent.ask('arm', id, LONG_MS, STEPS, LEAVE);
+  const { code, message } = await agent.ask('arm', id, LONG_MS, STEPS, AUTHORIZATION);
   await agent.ask('undo', id, 'next');
   return [code, message];
 };
@@ -42,16 +42,16 @@ const kept = (): string | undefined =>
   existsSync(join(test.state, 'leave')) ? readFileSync(join(test.state, 'leave'), 'utf8') : undefined;
 
 describe('the judge', () => {
-  it('is asked for the change, its steps, its leave and the swarm, with what was kept; what it says is kept', async () => {
+  it('is asked for the change, its steps, its authorization and the swarm, with what was kept; what it says is kept', async () => {
     judges(`cat > ${place}/question; printf first`);
     expect(await arm('plan')).toEqual([OK, '']);
     const question = () => decodeCbor(readFileSync(join(place, 'question')));
     const none = new Uint8Array();
     const swarm = '12D3KooWx';
-    expect(question()).toEqual(['plan', STEPS, LEAVE, swarm, none, 1]);
+    expect(question()).toEqual(['plan', STEPS, AUTHORIZATION, swarm, none, 1]);
     expect(kept()).toBe('first');
     await arm('next');
-    expect(question()).toEqual(['next', STEPS, LEAVE, swarm, new TextEncoder().encode('first'), 1]);
+    expect(question()).toEqual(['next', STEPS, AUTHORIZATION, swarm, new TextEncoder().encode('first'), 1]);
     judges('true');
     await arm();
     expect(kept()).toBe('');
@@ -75,15 +75,15 @@ describe('the judge', () => {
 
   it.each<[string, number, string]>([
     ['exit 0', OK, ''],
-    ['echo no; exit 1', REFUSED, 'its leave does not hold: no\n'],
-    ['echo no; echo why >&2; exit 1', REFUSED, 'its leave does not hold: no\n'],
-    ['echo why >&2; exit 1', REFUSED, 'its leave does not hold: why\n'],
-    [`printf '%0400d' 0; exit 1`, REFUSED, `its leave does not hold: ${'0'.repeat(300)}`],
-    ['echo no; exit 2', FAILED, 'leave cannot be judged: JUDGE gives no answer'],
-    ['echo why >&2; exit 2', FAILED, 'leave cannot be judged: why\n'],
-    [`printf '%0400d' 0 >&2; exit 3`, FAILED, `leave cannot be judged: ${'0'.repeat(300)}`],
-    ['kill -9 $$', FAILED, 'leave cannot be judged: JUDGE gives no answer'],
-    ['kill -1 $$', FAILED, 'leave cannot be judged: JUDGE gives no answer'],
+    ['echo no; exit 1', REFUSED, 'its authorization does not hold: no\n'],
+    ['echo no; echo why >&2; exit 1', REFUSED, 'its authorization does not hold: no\n'],
+    ['echo why >&2; exit 1', REFUSED, 'its authorization does not hold: why\n'],
+    [`printf '%0400d' 0; exit 1`, REFUSED, `its authorization does not hold: ${'0'.repeat(300)}`],
+    ['echo no; exit 2', FAILED, 'the authorization cannot be judged: JUDGE gives no answer'],
+    ['echo why >&2; exit 2', FAILED, 'the authorization cannot be judged: why\n'],
+    [`printf '%0400d' 0 >&2; exit 3`, FAILED, `the authorization cannot be judged: ${'0'.repeat(300)}`],
+    ['kill -9 $$', FAILED, 'the authorization cannot be judged: JUDGE gives no answer'],
+    ['kill -1 $$', FAILED, 'the authorization cannot be judged: JUDGE gives no answer'],
   ])('that does %s leads to %i, and only what holds is kept', async (script, code, message) => {
     judges(script);
     expect(await arm()).toEqual([code, message.replace('JUDGE', judge)]);
@@ -102,14 +102,17 @@ describe('the judge', () => {
     expect(kept()).toBe('ok\n');
     writeFileSync(join(test.state, 'leave'), Buffer.alloc((8 << 20) + 1));
     judges('exit 0');
-    expect(await arm()).toEqual([FAILED, 'what was kept of earlier leave cannot be read']);
+    expect(await arm()).toEqual([
+      FAILED,
+      `${test.state}/leave: the record of used authorizations cannot be read, or is larger than 8 MiB: restore or remove it`,
+    ]);
   });
 
   it('judges one after the other, 16 at most that wait', async () => {
     judges(`while [ ! -e ${place}/go ]; do sleep 0.01; done; cat >> ${place}/all; echo x`);
-    const asked = Array.from({ length: 17 }, (_, nth) => agent.ask('arm', `many-${nth}`, LONG_MS, STEPS, LEAVE));
+    const asked = Array.from({ length: 17 }, (_, nth) => agent.ask('arm', `many-${nth}`, LONG_MS, STEPS, AUTHORIZATION));
     const last = await asked[16];
-    expect([last?.code, last?.message]).toEqual([FAILED, 'too much leave is being judged']);
+    expect([last?.code, last?.message]).toEqual([FAILED, '16 authorizations wait for the judge already: try again later']);
     writeFileSync(join(place, 'go'), '');
     for (const one of asked.slice(0, 16)) expect((await one).code).toBe(OK);
     const all = readFileSync(join(place, 'all'), 'latin1').match(/many-\d+/g);
@@ -120,9 +123,9 @@ describe('the judge', () => {
   it('is not asked of what cannot be done at all, or is not armed', async () => {
     judges(`touch ${place}/asked`);
     for (const steps of [[], [[['shell', 'id'], []]], [[['file.remove', '/etc/passwd'], []]]])
-      expect((await agent.ask('arm', 'never', LONG_MS, steps, LEAVE)).code).toBe(REFUSED);
+      expect((await agent.ask('arm', 'never', LONG_MS, steps, AUTHORIZATION)).code).toBe(REFUSED);
     expect(existsSync(join(place, 'asked'))).toBe(false);
     judges('exit 0');
-    expect((await agent.ask('arm', 'a.b', LONG_MS, STEPS, LEAVE)).code).toBe(REFUSED);
+    expect((await agent.ask('arm', 'a.b', LONG_MS, STEPS, AUTHORIZATION)).code).toBe(REFUSED);
   });
 });

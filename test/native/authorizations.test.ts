@@ -1,4 +1,4 @@
-// Leave at the actuator itself: what its policy has certified is not touched without, whatever the agent says; it is judged in a process
+// Authorizations at the actuator itself: what its policy has certified is not touched without one, whatever the agent says; it is judged in a process
 // of its own, and good once, across crashes of the actuator too.
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,10 +49,14 @@ function program(script: string): string {
 }
 
 describe('what is certified', () => {
-  it('is not touched without leave: a service, its processes, a setting; the rest is', async () => {
+  it('is not touched without an authorization: a service, its processes, a setting; the rest is', async () => {
     const { client } = await make();
     await client.bringUp('web');
-    const lacks = { ok: false, code: 'refused', message: expect.stringContaining('it takes leave (certify service web)') };
+    const lacks = {
+      ok: false,
+      code: 'refused',
+      message: expect.stringContaining('it needs an authorization (certify service web)'),
+    };
     expect(await client.arm('a-1', FIRE_MS, STOP)).toMatchObject(lacks);
     expect(await client.arm('a-2', FIRE_MS, [...OTHER, ...STOP])).toMatchObject(lacks);
     expect(await client.arm('a-3', FIRE_MS, [{ do: ['cgroup.write', 'web', 'cpu', 500], undo: undefined }])).toMatchObject(lacks);
@@ -77,21 +81,21 @@ describe('what is certified', () => {
     expect(await client.arm('a-6', FIRE_MS, OTHER)).toEqual({ ok: true });
   });
 
-  it('is, with leave for just that, once, across a crash of the actuator', async () => {
+  it('is, with an authorization of just that, once, across a crash of the actuator', async () => {
     const { test, client } = await make();
     const world = await AuthorizationWorld.of(8, Date.now());
-    const leave = world.leave(world.certificate(STOP, { plan: 'inc-1-1' }));
-    expect(await client.arm('inc-1-1', FIRE_MS, OTHER, leave)).toMatchObject({
-      message: expect.stringContaining('its leave does not hold: the certificate is for other arguments'),
+    const authorization = world.leave(world.certificate(STOP, { plan: 'inc-1-1' }));
+    expect(await client.arm('inc-1-1', FIRE_MS, OTHER, authorization)).toMatchObject({
+      message: expect.stringContaining('its authorization does not hold: the certificate is for other arguments'),
     });
-    expect(await client.arm('inc-1-1', FIRE_MS, STOP, leave)).toEqual({ ok: true });
+    expect(await client.arm('inc-1-1', FIRE_MS, STOP, authorization)).toEqual({ ok: true });
     expect(await client.apply('inc-1-1', 0)).toEqual({ ok: true });
     await client.leave();
     await test.kill();
     await test.start({ arguments: ['--judge', launcherPath, '--owned'] });
     const again = await test.client(SERVICES);
-    expect(await again.arm('inc-1-1', FIRE_MS, STOP, leave)).toMatchObject({
-      message: 'its leave does not hold: it was used already',
+    expect(await again.arm('inc-1-1', FIRE_MS, STOP, authorization)).toMatchObject({
+      message: 'its authorization does not hold: it was used already',
     });
     expect(test.log()).toContain('arm inc-1-1');
     // One that operators have signed.
@@ -102,40 +106,40 @@ describe('what is certified', () => {
     ]);
     expect([first, second]).toEqual([
       { ok: true },
-      expect.objectContaining({ message: 'its leave does not hold: it was used already' }),
+      expect.objectContaining({ message: 'its authorization does not hold: it was used already' }),
     ]);
   });
 
-  it('is not touched by leave of a swarm that an agent has made up, where the policy says whose leave counts', async () => {
+  it('is not touched by an authorization of a swarm that an agent has made up, where the policy names the swarm', async () => {
     const [world, madeUp] = [await AuthorizationWorld.of(8, Date.now()), await AuthorizationWorld.of(8, Date.now())];
     const { client } = await make(undefined, `${POLICY}swarm ${world.roster.swarmId}\n`);
     expect(await client.arm('plan-1', FIRE_MS, STOP, madeUp.leave(madeUp.certificate(STOP)))).toMatchObject({
-      message: 'its leave does not hold: it is of another swarm than the actuator’s policy names',
+      message: 'its authorization does not hold: it is of another swarm than the actuator’s policy names',
     });
     expect(await client.arm('plan-1', FIRE_MS, STOP, world.leave(world.certificate(STOP)))).toEqual({ ok: true });
   });
 
   it('stays untouched where nobody judges, where the judge cannot be run, and where it gives no answer', async () => {
     const world = await AuthorizationWorld.of(8, Date.now());
-    const leave = world.leave(world.certificate(STOP));
+    const authorization = world.leave(world.certificate(STOP));
     const none = await make([]);
-    expect(await none.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({
+    expect(await none.client.arm('plan-1', FIRE_MS, STOP, authorization)).toMatchObject({
       message: expect.stringContaining('this actuator has nobody to judge it'),
     });
     const absent = await make(['--judge', '/no/such/program']);
-    expect(await absent.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({
+    expect(await absent.client.arm('plan-1', FIRE_MS, STOP, authorization)).toMatchObject({
       code: 'failed',
-      message: 'leave cannot be judged: /no/such/program: No such file or directory',
+      message: 'the authorization cannot be judged: /no/such/program: No such file or directory',
     });
     const silent = await make(['--judge', program('kill -9 $$')]);
-    expect(await silent.client.arm('plan-1', FIRE_MS, STOP, leave)).toMatchObject({
+    expect(await silent.client.arm('plan-1', FIRE_MS, STOP, authorization)).toMatchObject({
       code: 'failed',
-      message: expect.stringContaining('leave cannot be judged'),
+      message: expect.stringContaining('the authorization cannot be judged'),
     });
     expect(existsSync(join(silent.test.state, 'leave'))).toBe(false);
   });
 
-  it('is not armed for an agent that another one has followed, or that is gone, while its leave was judged', async () => {
+  it('is not armed for an agent that another one has followed, or that is gone, while its authorization was judged', async () => {
     const judge = join(mkdtempSync(join(tmpdir(), 'kalos-go-')), 'go');
     cleanups.push(() => rmSync(dirname(judge), { recursive: true }));
     chmodSync(dirname(judge), 0o755);
@@ -168,7 +172,7 @@ describe('what is certified', () => {
     const lacks = (rule: string) => ({
       ok: false,
       code: 'refused',
-      message: expect.stringContaining(`it takes leave (certify ${rule})`),
+      message: expect.stringContaining(`it needs an authorization (certify ${rule})`),
     });
     for (const [primitive, rule] of [
       [['spawn', '', ['/bin/echo'], 1_000], 'program /bin/echo'],

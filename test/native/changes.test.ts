@@ -51,8 +51,8 @@ describe('a change', () => {
     ['-x', LONG_MS, [NOTHING], 'a change needs a plain name of at most 48 characters'],
     ['a.b', LONG_MS, [NOTHING], 'a change needs a plain name of at most 48 characters'],
     ['x'.repeat(49), LONG_MS, [NOTHING], 'a change needs a plain name of at most 48 characters'],
-    ['a', 0, [NOTHING], 'a deadline is 1 to 600,000 ms away'],
-    ['a', 600_001, [NOTHING], 'a deadline is 1 to 600,000 ms away'],
+    ['a', 0, [NOTHING], 'a: a deadline 0 ms away: must be 1 to 600,000 ms'],
+    ['a', 600_001, [NOTHING], 'a: a deadline 600001 ms away: must be 1 to 600,000 ms'],
     ['a', LONG_MS, [], 'a change has 1 to 64 steps'],
     ['a', LONG_MS, [[['spawn.end']]], 'a step is a primitive and its undo'],
   ])('%s is not armed for %i ms to do %j', async (id, ms, steps, message) => {
@@ -143,7 +143,7 @@ describe('a change', () => {
     await begin();
     const arm = (nth: number) => ask('arm', `open-${nth}`, LONG_MS, [NOTHING]);
     for (let nth = 0; nth < 60; nth++) expect(await arm(nth)).toEqual(fine);
-    expect(await arm(60)).toEqual([REFUSED, 'more than 60 changes a minute']);
+    expect(await arm(60)).toEqual([REFUSED, '60 changes were armed within a minute: try again later']);
     await again();
     for (let nth = 60; nth < 64; nth++) expect(await arm(nth)).toEqual(fine);
     expect(await arm(64)).toEqual([REFUSED, '64 changes are open already']);

@@ -297,7 +297,11 @@ describe('a file that is rotated', () => {
 
   it('keeps 1 to 32, which are all files', async () => {
     put('log', 'now');
-    for (const keep of [0, 33, -1]) expect(await said(['file.rotate', at('log'), keep])).toEqual([REFUSED, 'keep: 1 to 32']);
+    for (const keep of [0, 33, -1])
+      expect(await said(['file.rotate', at('log'), keep])).toEqual([
+        REFUSED,
+        `${at('log')}: ${keep} files to keep: must be 1 to 32`,
+      ]);
     for (const keep of [1, 32]) {
       const [id, code] = await doing(['file.rotate', at('log'), keep], ['file.unrotate', at('log'), keep]);
       expect([keep, code, text('log.1')]).toEqual([keep, OK, 'now']);

@@ -26,9 +26,9 @@ function said(policy: string): string[] {
 }
 
 const ROOT = 'with this the agent can become root';
-const PLACE = 'the agent can replace, rotate and remove whatever lies in it';
+const PLACE = 'the agent can replace, rotate and remove all files in it';
 const WIDE = `${PLACE}; ${ROOT}, through a file that something of root's runs or believes: name the directory of one program, or single files`;
-const kept = (path: string, how = 'protected'): string => `allows nothing: ${path} is ${how}, whatever a policy says`;
+const kept = (path: string, how = 'protected'): string => `allows nothing: ${path} is ${how}: no rule can allow it`;
 const ONE = 'the agent can replace, rotate and remove this file';
 const READ = 'the agent can read it, and what lies in it';
 const PROGRAM = 'the agent can run it, with arguments of its choice';
@@ -37,7 +37,7 @@ const UNIT = 'the agent can start, stop and restart it';
 const WAY_IN = `${UNIT}; stopped, it shuts people out or cuts the machine off`;
 const TREE = 'the agent can set all keys of the tree';
 const WEAKENS = `${TREE}; it can weaken the whole machine by some of them: name the keys`;
-const PROTECTED = 'allows nothing: it is protected, whatever a policy says';
+const PROTECTED = 'allows nothing: it is protected: no rule can allow it';
 
 describe('a rule', () => {
   it.each([
@@ -91,7 +91,8 @@ describe('a rule', () => {
 
   it('of the network, and what is certified without a swarm, have lines of their own', () => {
     const net = "allow net: the agent can block traffic from any network but this machine's own, peers and administrators too";
-    const certify = 'certify without swarm ID: the first leave that is shown says whose leave counts';
+    const certify =
+      'certify without swarm ID: the first authorization that is shown decides which swarm may authorize: add a line swarm ID';
     expect(said('allow net\ncertify net\n')).toEqual([net, certify]);
     expect(said('certify service web\nswarm abc\n')).toEqual([]);
     expect(said('allow user b\nallow user a\n').map((line) => line.split(':')[0])).toEqual(['allow user a', 'allow user b']);

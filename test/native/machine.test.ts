@@ -107,19 +107,21 @@ describe('a process', () => {
 
   it('is given a priority within what there is', async () => {
     const [pid, ticks] = await started();
-    for (const nice of [-21, 20]) expect(await done('process.nice', pid, ticks, nice)).toEqual([REFUSED, 'nice: -20 to 19']);
+    for (const nice of [-21, 20])
+      expect(await done('process.nice', pid, ticks, nice)).toEqual([REFUSED, `nice ${nice}: must be -20 to 19`]);
     for (const nice of ROOT ? [19, -20, 3] : [3, 19]) {
       expect(await done('process.nice', pid, ticks, nice)).toEqual([OK, '']);
       expect((await settings(pid))[0]).toBe(nice);
     }
-    const wrong = 'I/O priority: class 0 to 3, level 0 to 7';
+    const wrong = (ioclass = 0, level = 0): string =>
+      `I/O priority ${ioclass}:${level}: must be a class of 0 to 3 and a level of 0 to 7`;
     for (const [ioclass, level] of [
       [-1, 0],
       [4, 0],
       [2, -1],
       [2, 8],
     ])
-      expect(await done('process.ioprio', pid, ticks, ioclass, level)).toEqual([REFUSED, wrong]);
+      expect(await done('process.ioprio', pid, ticks, ioclass, level)).toEqual([REFUSED, wrong(ioclass, level)]);
     for (const [ioclass, level] of [
       [2, 7],
       [2, 0],
@@ -132,7 +134,7 @@ describe('a process', () => {
 
   it('is given limits that can be', async () => {
     const [pid, ticks] = await started();
-    const wrong = 'limit: a known resource, and soft not above hard';
+    const wrong = 'must be of a known resource, its soft value not above its hard one';
     for (const [resource, soft, hard] of [
       ['none', 1, 1],
       ['core', -2, 5],
@@ -140,7 +142,10 @@ describe('a process', () => {
       ['core', 6, 5],
       ['core', -1, 5],
     ])
-      expect(await done('process.limit', pid, ticks, resource, soft, hard)).toEqual([REFUSED, wrong]);
+      expect(await done('process.limit', pid, ticks, resource, soft, hard)).toEqual([
+        REFUSED,
+        `limit ${resource} ${soft}:${hard}: ${wrong}`,
+      ]);
     for (const [resource, soft, hard] of [
       ['core', 5, 6],
       ['core', 5, 5],
@@ -178,7 +183,7 @@ describe('a process', () => {
 describe('a port', () => {
   it('is known by who listens on it, and by nobody else', async () => {
     const port = await freePort();
-    const none = { code: NOT_FOUND, message: `nobody that can be seen listens on port ${port}`, value: undefined };
+    const none = { code: NOT_FOUND, message: `port ${port}: no visible process listens on it`, value: undefined };
     expect(await agent.ask('read', ['port.holder', port])).toEqual(none);
     const server = createServer().listen(port, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
@@ -196,7 +201,7 @@ describe('a setting', () => {
   it('is set to what it can be', async () => {
     const value = (): string => readFileSync('/proc/sys/vm/overcommit_ratio', 'utf8').trim();
     const before = value();
-    const wrong = 'value: 1 to 256 printable characters';
+    const wrong = 'vm/overcommit_ratio: a value must be 1 to 256 printable characters';
     for (const text of ['', '1\n2', 'é', '\u007f', '1'.repeat(257)])
       expect(await done('sysctl.write', 'vm.overcommit_ratio', text)).toEqual([REFUSED, wrong]);
     expect(await done('sysctl.write', 'vm.none', '1')).toEqual([NOT_FOUND, 'vm/none: No such file or directory']);

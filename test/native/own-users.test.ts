@@ -121,7 +121,7 @@ describe.skipIf(!ROOT)('a user of its own', () => {
     kept(test, [['one', taken]]);
     await test.start({ under });
     const again = await test.client(idle);
-    const message = `one: its user id ${taken} is somebody else's by now: give it a user`;
+    const message = `one: its user id ${taken} belongs to another account by now: declare a user for it`;
     expect(await again.bringUp('one')).toMatchObject({ ok: false, code: 'refused', message });
   });
 
@@ -180,7 +180,9 @@ describe('what the actuator has started', () => {
     await client.bringUp('rival');
     expect(await answers(test, 'rival', 2)).toEqual(new Set([`near answered ${REFUSED}`, `away answered ${REFUSED}`]));
     expect(await client.bringUp('rival')).toEqual({ ok: true }); // its agent's term is the last
-    expect(test.log()).toContain('the actuator takes no requests from what it has started itself');
+    expect(test.log()).toContain(
+      'this process was started by the actuator, which takes no requests from its own services and programs',
+    );
   });
 
   it('cannot after the actuator was killed, and another one has it', async () => {

@@ -64,7 +64,8 @@ async function done(primitive: unknown, undo: unknown = []): Promise<[number, st
 
 const notAllowed = (what: string): string => `the actuator's policy does not allow ${what}`;
 const noPath = (path: string): string => `${path}: the actuator's policy does not allow this path`;
-const noUnit = 'a unit can be told to start, stop, restart and reload';
+const noProgram = 'a command must begin with the path of a program';
+const noUnit = 'mask: no action on a unit; one of start, stop, restart, reload';
 
 describe('a primitive', () => {
   it.each<[unknown, number, string]>([
@@ -88,12 +89,12 @@ describe('a primitive', () => {
     [['unit', 'stop', '-web.service'], REFUSED, "-web.service: not a unit's name, or a protected one"],
     [['spawn', '', ['/bin/echo', 'a'], 1], OK, ''],
     [['spawn', '', ['/bin/echo'], 600_000], OK, ''],
-    [['spawn', '', ['/bin/echo'], 600_001], REFUSED, 'timeout: 1 to 600,000 ms'],
-    [['spawn', '', ['/bin/echo'], 0], REFUSED, 'timeout: 1 to 600,000 ms'],
-    [['spawn', '', ['/bin/echo', 1], 1], REFUSED, 'arguments are texts'],
-    [['spawn', '', [1], 1], REFUSED, notAllowed('this program')],
-    [['spawn', '', [], 1], REFUSED, notAllowed('this program')],
-    [['spawn', '', ['/bin/true'], 1], REFUSED, notAllowed('this program')],
+    [['spawn', '', ['/bin/echo'], 600_001], REFUSED, 'timeout of 600001 ms: must be 1 to 600,000 ms'],
+    [['spawn', '', ['/bin/echo'], 0], REFUSED, 'timeout of 0 ms: must be 1 to 600,000 ms'],
+    [['spawn', '', ['/bin/echo', 1], 1], REFUSED, '/bin/echo: its arguments must be texts'],
+    [['spawn', '', [1], 1], REFUSED, noProgram],
+    [['spawn', '', [], 1], REFUSED, noProgram],
+    [['spawn', '', ['/bin/true'], 1], REFUSED, notAllowed('the program /bin/true')],
     [['spawn.end'], OK, ''],
     [['spawn.end', 1], REFUSED, NONE],
     [['sysctl.write', 'vm.overcommit_ratio', '50'], OK, ''],
@@ -116,10 +117,10 @@ describe('a primitive', () => {
     [['file.unrotate', '/srv/f', 3], REFUSED, noPath('/srv/f')],
     [['file.rotate', `${data}/f`, 3], OK, ''],
     [['files.hide', data, ['a', 'b']], OK, ''],
-    [['files.hide', data, []], REFUSED, '1 to 2,000 names'],
-    [['files.hide', data, ['a', 'b/c']], REFUSED, 'names of files of one directory'],
-    [['files.hide', data, ['..']], REFUSED, 'names of files of one directory'],
-    [['files.hide', data, [1]], REFUSED, 'names of files of one directory'],
+    [['files.hide', data, []], REFUSED, `${data}: 0 names: must be 1 to 2,000`],
+    [['files.hide', data, ['a', 'b/c']], REFUSED, `${data}: each name must be that of a file in this directory`],
+    [['files.hide', data, ['..']], REFUSED, `${data}: each name must be that of a file in this directory`],
+    [['files.hide', data, [1]], REFUSED, `${data}: each name must be that of a file in this directory`],
     [['files.show', '/srv', ['a']], REFUSED, noPath('/srv')],
     [['net.block', '192.0.2.1'], REFUSED, notAllowed('network rules')],
     [['process.signal', 1, 1, 'TERM'], REFUSED, 'pid 1: it is protected'],
@@ -137,8 +138,8 @@ describe('a primitive', () => {
       [['WINCH'], 'process.signal', REFUSED, 'no signal WINCH'],
       [[0], 'process.end', OK, ''],
       [[60_000], 'process.end', OK, ''],
-      [[60_001], 'process.end', REFUSED, 'grace: 0 to 60,000 ms'],
-      [[-1], 'process.end', REFUSED, 'grace: 0 to 60,000 ms'],
+      [[60_001], 'process.end', REFUSED, 'grace of 60001 ms: must be 0 to 60,000 ms'],
+      [[-1], 'process.end', REFUSED, 'grace of -1 ms: must be 0 to 60,000 ms'],
       [[5], 'process.nice', OK, ''],
       [[2, 5], 'process.ioprio', OK, ''],
       [['nofile', 64, 64], 'process.limit', OK, ''],
@@ -182,7 +183,10 @@ describe('a primitive', () => {
 
   it('hides as many as 2,000 files', async () => {
     expect(await tried(['files.hide', data, MANY])).toEqual([OK, '']);
-    expect(await tried(['files.hide', data, [...MANY, 'a']])).toEqual([REFUSED, '1 to 2,000 names']);
+    expect(await tried(['files.hide', data, [...MANY, 'a']])).toEqual([
+      REFUSED,
+      `${data}: ${MANY.length + 1} names: must be 1 to 2,000`,
+    ]);
   });
 
   it('is taken in as many as 64 steps', async () => {
@@ -317,7 +321,7 @@ describe('a network', () => {
   });
 });
 
-describe('what takes leave', () => {
+describe('what needs an authorization', () => {
   const own = new TestActuator(true);
   let asker: RawClient;
   beforeAll(async () => {
@@ -354,12 +358,13 @@ describe('what takes leave', () => {
     [['net.block', '192.0.2.1'], 'net '],
     [['net.unblock', '192.0.2.1'], 'net '],
   ])('%j does, by the rule for %s', async (primitive, rule) => {
-    const message = `it takes leave (certify ${rule}): this actuator has nobody to judge it (--judge)`;
+    const message = `it needs an authorization (certify ${rule}): this actuator has no judge: start it with --judge PROGRAM`;
     expect(await asker.ask('arm', 'a', LONG_MS, [[primitive, []]])).toMatchObject({ code: REFUSED, message });
   });
 
   it('is a process by its name, and nothing that the rules do not name', async () => {
-    const message = 'it takes leave (certify process sleep): this actuator has nobody to judge it (--judge)';
+    const message =
+      'it needs an authorization (certify process sleep): this actuator has no judge: start it with --judge PROGRAM';
     const [pid, ticks] = process_;
     for (const primitive of [
       ['process.signal', pid, ticks, 'CONT'],
@@ -374,23 +379,23 @@ describe('what takes leave', () => {
       ['files.hide', '/srv', ['a']],
       ['unit', 'stop', 'db.service'],
     ])
-      expect((await asker.ask('arm', 'a', LONG_MS, [[primitive, []]])).message).not.toContain('leave');
+      expect((await asker.ask('arm', 'a', LONG_MS, [[primitive, []]])).message).not.toContain('authorization');
     expect(await asker.ask('arm', 'a', LONG_MS, [[['spawn.end'], []]])).toMatchObject({ code: OK });
   });
 });
 
 describe('a read', () => {
   it.each<[unknown[], number, string]>([
-    [['process.read', 0], REFUSED, 'no pid'],
-    [['process.read', 2 ** 31], REFUSED, 'no pid'],
+    [['process.read', 0], REFUSED, 'pid 0: must be 1 to 2,147,483,647'],
+    [['process.read', 2 ** 31], REFUSED, `pid ${2 ** 31}: must be 1 to 2,147,483,647`],
     [['process.read', 2 ** 31 - 1], GONE, `no process ${2 ** 31 - 1}`],
     [['process.read', 'x'], REFUSED, 'no such read, or not with these arguments'],
     [['process.read'], REFUSED, 'no such read, or not with these arguments'],
     [['shell'], REFUSED, 'no such read, or not with these arguments'],
     [[], REFUSED, 'no such read, or not with these arguments'],
-    [['port.holder', 0], REFUSED, 'no port'],
-    [['port.holder', 65_536], REFUSED, 'no port'],
-    [['port.holder', 1], NOT_FOUND, 'nobody that can be seen listens on port 1'],
+    [['port.holder', 0], REFUSED, 'port 0: must be 1 to 65,535'],
+    [['port.holder', 65_536], REFUSED, 'port 65536: must be 1 to 65,535'],
+    [['port.holder', 1], NOT_FOUND, 'port 1: no visible process listens on it'],
     [['archive.read', 'none'], NOT_FOUND, 'none: no such backup is kept'],
     [['archive.read', '../term'], NOT_FOUND, '../term: no such backup is kept'],
     [['sysctl.read', 'no.such'], NOT_FOUND, 'no/such: No such file or directory'],

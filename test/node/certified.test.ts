@@ -75,7 +75,7 @@ describe('a service that is certified', () => {
     const act = await kalos('act', 'service.restart', 'service=shop', '--dir', agent.directory);
     expect([act.code === 0, act.stdout + act.stderr]).toEqual([
       false,
-      expect.stringContaining('it takes leave (certify service shop)'),
+      expect.stringContaining('it needs an authorization (certify service shop)'),
     ]);
     expect(await running()).toBe(before);
     const key = (name: string): string => join(work, `${name}.key`);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "leaves.h"
+// The queue of authorizations, the process that judges them, and the record of those that were used.
+#include "authorizations.h"
 
 #include <cerrno>
 #include <csignal>
@@ -12,12 +13,13 @@
 #include <unistd.h>
 
 #include "apart.h"
+#include "child.h"
 #include "files.h"
 
 namespace {
 
-constexpr char kMemory[] = "leave";
-constexpr size_t kMaxMemoryBytes = 8 << 20;
+constexpr char kRecord[] = "leave"; // as the file was first called
+constexpr size_t kMaxRecordBytes = 8 << 20;
 constexpr size_t kMaxWhyBytes = 300;
 constexpr size_t kMaxAsked = 16;
 constexpr int64_t kWithinMs = 20000;
@@ -25,15 +27,12 @@ constexpr uid_t kNobody = 65534;
 
 // In the child.
 [[noreturn]] void become_judge(const std::string &program, int question, int answer, int errors, bool drop) {
-	rlimit file{kMaxMemoryBytes, kMaxMemoryBytes};
+	rlimit file{kMaxRecordBytes, kMaxRecordBytes};
 	setrlimit(RLIMIT_FSIZE, &file);
 	if (drop && (setgroups(0, nullptr) != 0 || setgid(kNobody) != 0 || setuid(kNobody) != 0))
 		_exit(127);
 	setsid();
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, nullptr);
-	signal(SIGPIPE, SIG_DFL);
+	reset_signals();
 	dup2(question, 0);
 	dup2(answer, 1);
 	dup2(errors, 2);
@@ -50,29 +49,29 @@ constexpr uid_t kNobody = 65534;
 
 } // namespace
 
-void Leaves::judge(const std::string &id, const Value &steps, const std::string &leave, const std::string &swarm, Done done) {
+void Authorizations::judge(const std::string &id, const Value &steps, const std::string &authorization, const std::string &swarm, Done done) {
 	if (asked_.size() >= kMaxAsked)
-		return done(Outcome::failed("too much leave is being judged"));
+		return done(Outcome::failed("16 authorizations wait for the judge already: try again later"));
 	Encoder question;
-	question.text(id).value(steps).bytes(leave).text(swarm);
+	question.text(id).value(steps).bytes(authorization).text(swarm);
 	asked_.push_back({question.data(), std::move(done)});
 	if (asked_.size() == 1)
 		next();
 }
 
-void Leaves::next() {
+void Authorizations::next() {
 	if (asked_.empty())
 		return;
-	std::string memory, why;
-	if (access((directory_ + "/" + kMemory).c_str(), F_OK) == 0 && !read_whole(directory_ + "/" + kMemory, kMaxMemoryBytes, &memory))
-		return answered(Outcome::failed("what was kept of earlier leave cannot be read"));
+	std::string path = directory_ + "/" + kRecord, used, why;
+	if (access(path.c_str(), F_OK) == 0 && !read_whole(path, kMaxRecordBytes, &used))
+		return answered(Outcome::failed(path + ": the record of used authorizations cannot be read, or is larger than 8 MiB: restore or remove it"));
 	Encoder whole;
-	whole.array(6).splice(asked_.front().question).bytes(memory).number(owned_);
+	whole.array(6).splice(asked_.front().question).bytes(used).number(owned_);
 	if (!start(whole.data(), &why))
-		answered(Outcome::failed("leave cannot be judged: " + why));
+		answered(Outcome::failed("the authorization cannot be judged: " + why));
 }
 
-bool Leaves::start(const std::string &question, std::string *why) {
+bool Authorizations::start(const std::string &question, std::string *why) {
 	Fd in = memory_file(question);
 	answer_ = memory_file("");
 	errors_ = memory_file("");
@@ -90,24 +89,24 @@ bool Leaves::start(const std::string &question, std::string *why) {
 	return true;
 }
 
-bool Leaves::ended(pid_t pid, int status) {
+bool Authorizations::ended(pid_t pid, int status) {
 	if (pid_ == 0 || pid != pid_)
 		return false;
 	pid_ = 0;
 	loop_.cancel(timeout_);
-	std::string said = memory_content(answer_.get(), kMaxMemoryBytes), errors = memory_content(errors_.get(), kMaxWhyBytes);
+	std::string said = memory_content(answer_.get(), kMaxRecordBytes), errors = memory_content(errors_.get(), kMaxWhyBytes);
 	answer_.reset();
 	errors_.reset();
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		answered(said.size() > kMaxMemoryBytes ? Outcome::failed("what is to be kept of leave is too much") : write_durably(directory_, kMemory, said));
+		answered(said.size() > kMaxRecordBytes ? Outcome::failed("the record of used authorizations would be larger than 8 MiB") : write_durably(directory_, kRecord, said));
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
-		answered(Outcome::refused("its leave does not hold: " + (said.empty() ? errors : said).substr(0, kMaxWhyBytes)));
+		answered(Outcome::refused("its authorization does not hold: " + (said.empty() ? errors : said).substr(0, kMaxWhyBytes)));
 	else
-		answered(Outcome::failed("leave cannot be judged: " + (errors.empty() ? program_ + " gives no answer" : errors.substr(0, kMaxWhyBytes))));
+		answered(Outcome::failed("the authorization cannot be judged: " + (errors.empty() ? program_ + " gives no answer" : errors.substr(0, kMaxWhyBytes))));
 	return true;
 }
 
-void Leaves::answered(Outcome outcome) {
+void Authorizations::answered(Outcome outcome) {
 	Done done = std::move(asked_.front().done);
 	asked_.pop_front();
 	done(std::move(outcome));
