@@ -167,6 +167,69 @@ describe('tidy', () => {
   });
 });
 
+describe('native/', () => {
+  const native = readdirSync(join(ROOT, 'native'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(cc|h)$/.test(entry.name))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
+    .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
+    .map(({ path, text }) => ({ path, text, lines: text.split('\n') }));
+
+  it('every file says first under which licence it is, and what it is', () => {
+    expect(native.length).toBeGreaterThan(30);
+    const licence = /^(\/\/|\/\*) SPDX-License-Identifier: Apache-2\.0/;
+    const silent = native.filter(({ lines }) => !licence.test(lines[0] ?? '') || !/^(\/\/ |\/\*)/.test(lines[1] ?? ''));
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it(`files stay under ${MAX_FILE_LINES} lines and functions under ${MAX_FUNCTION_LINES}`, () => {
+    const longFiles = native.filter(({ lines }) => lines.length > MAX_FILE_LINES).map(({ path }) => path);
+    expect([...longFiles, ...native.flatMap(nativeFunctionsTooLong)]).toEqual([]);
+    const long = ['void run() {', ...Array<string>(MAX_FUNCTION_LINES).fill('\twork();'), '}'];
+    expect(nativeFunctionsTooLong({ path: 'a.cc', text: '', lines: long })).toHaveLength(1);
+  });
+
+  it('no files include each other in a circle', () => {
+    const included = (path: string): string[] =>
+      [...(native.find((file) => file.path === path)?.text ?? '').matchAll(/^#include "([^"]+)"/gm)].map(([, to = '']) =>
+        join(dirname(path), to),
+      );
+    expect(included('native/actuator/server.cc')).toContain('native/actuator/server.h');
+    expect(
+      circles(
+        native.map(({ path }) => path),
+        included,
+      ),
+    ).toEqual([]);
+  });
+
+  it('what is open is closed with its scope: nothing closes by hand', () => {
+    const byHand = native.filter(({ path, text }) => path !== 'native/fd.h' && /(?<![\w:.>])(close|closedir)\(/.test(text));
+    expect(byHand.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('words of our own that the field has a word for are not used', () => {
+    const words: readonly (readonly [RegExp, string])[] = [
+      ...BANNED_PHRASES,
+      [/\btold\b/, 'reported'],
+      [/\b(?:whoever|whatever)\b/i, 'a noun'],
+      [/\bLeaves\b|\bLeave for\b|\b(?:takes|its) leave\b/, 'authorization'],
+    ];
+    expect(native.flatMap(({ path, text }) => bannedIn(path, text, words))).toEqual([]);
+  });
+});
+
+/** A function opens on a line that ends with its parameters, or with what its constructor sets, and closes at the same depth. */
+function nativeFunctionsTooLong({ path, lines }: Source): string[] {
+  const found: string[] = [];
+  lines.forEach((line, start) => {
+    const opens = line.match(/^(\t*)(?! *(?:if|else|for|while|switch|\}|\/\/)\b)\S.*\)(?: const| noexcept)* \{$/);
+    if (opens === null) return;
+    const end = lines.findIndex((other, at) => at > start && other.startsWith(`${opens[1]}}`));
+    if (end - start > MAX_FUNCTION_LINES) found.push(`${path}:${start + 1}: ${end - start} lines`);
+  });
+  return found;
+}
+
 /** Blocks that open at a function's or method's signature and close at the same indentation. */
 function functionsTooLong({ path, lines }: Source): string[] {
   const found: string[] = [];
