@@ -5,7 +5,8 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -48,6 +49,23 @@ async function build(name, sources, units, flags) {
   renameSync(fresh, file); // atomic: a running agent keeps the file that it has mapped
 }
 
+/** The objects of units, in a directory of their own: those alone are compiled that changed, or all where a header did. */
+async function objectsOf(units, headers, flags) {
+  const directory = join(output, 'sanitized');
+  const objectOf = (unit) => join(directory, `${basename(unit, '.cc')}.o`);
+  mkdirSync(directory, { recursive: true });
+  const waiting = units.filter((unit) => !isFresh(objectOf(unit), [unit, ...headers]));
+  const compile = async () => {
+    for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
+      const fresh = `${objectOf(unit)}.${process.pid}.tmp`;
+      await run('g++', [...STRICT, ...flags, '-c', unit, '-o', fresh], { maxBuffer: 16 * 1024 * 1024 });
+      renameSync(fresh, objectOf(unit));
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, compile));
+  return units.map(objectOf);
+}
+
 async function buildAll() {
   mkdirSync(output, { recursive: true });
   const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
@@ -60,9 +78,27 @@ async function buildAll() {
   ]);
   if (!sanitize) return;
   await Promise.all([
-    build('kalos-actuator.sanitized', actuator, units(actuator, '/fuzz.cc'), SANITIZED),
-    build('fuzz', actuator, units(actuator, '/main.cc'), SANITIZED),
     build('keeper', [KEEPER], [KEEPER], ['-O1']),
+    objectsOf(
+      units(actuator, '-'),
+      actuator.filter((path) => path.endsWith('.h')),
+      SANITIZED,
+    ).then((objects) =>
+      Promise.all([
+        build(
+          'kalos-actuator.sanitized',
+          objects,
+          objects.filter((path) => !path.endsWith('/fuzz.o')),
+          SANITIZED,
+        ),
+        build(
+          'fuzz',
+          objects,
+          objects.filter((path) => !path.endsWith('/main.o')),
+          SANITIZED,
+        ),
+      ]),
+    ),
   ]);
 }
 
