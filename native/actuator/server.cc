@@ -317,7 +317,7 @@ void Server::arm(const Connection &connection, const Request &request, Done done
 		return done(known);
 	bool shown = arguments.size() > 3;
 	if (!rule.empty() && !(shown && authorizations_.has_judge()))
-		return done(Outcome::refused("it needs an authorization (certify " + rule + "): " + (authorizations_.has_judge() ? "a certificate, or two operators' signatures (kalos order draft)" : "this actuator has no judge: start it with --judge PROGRAM")));
+		return done(Outcome::refused("it needs an authorization (certify " + rule + "): " + (authorizations_.has_judge() ? "a certificate, or two operators' signatures (kalos change draft)" : "this actuator has no judge: start it with --judge PROGRAM")));
 	Outcome sound = shown && authorizations_.has_judge() ? changes_.check(arguments[2]) : Outcome::fine();
 	if (!shown || !authorizations_.has_judge() || !sound.ok())
 		return done(sound.ok() ? armed() : sound);

@@ -124,7 +124,7 @@ describe('what is certified', () => {
     const authorization = world.leave(world.certificate(STOP));
     const none = await make([]);
     expect(await none.client.arm('plan-1', FIRE_MS, STOP, authorization)).toMatchObject({
-      message: expect.stringContaining('this actuator has nobody to judge it'),
+      message: expect.stringContaining('this actuator has no judge'),
     });
     const absent = await make(['--judge', '/no/such/program']);
     expect(await absent.client.arm('plan-1', FIRE_MS, STOP, authorization)).toMatchObject({
