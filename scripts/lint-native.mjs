@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
-const FLAGS = ['-std=c++17', '-Wall', '-Wextra', '-DNAPI_VERSION=9', '-I', headers];
+const FLAGS = ['-std=c++17', '-Wall', '-Wextra', '-DNAPI_VERSION=9', '-isystem', headers];
 const run = promisify(execFile);
 const named = process.argv.slice(2);
 const units = ['native', 'native/actuator'].flatMap((folder) =>

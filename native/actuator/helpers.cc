@@ -20,7 +20,7 @@ constexpr size_t kMaxHelperText = 4096;
 } // namespace
 
 void Services::run_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, Done done) {
-	Outcome begun = begin_helper(argv, input, timeout_ms, "", &done);
+	Outcome begun = begin_helper(argv, input, timeout_ms, "", done);
 	if (!begun.ok())
 		done(Outcome::failed(begun.message));
 }
@@ -31,12 +31,12 @@ void Services::run_check(const std::string &name, const std::vector<std::string>
 		keep_user(service->second->spec);
 	int64_t late_at_ms = Loop::now_ms() + timeout_ms;
 	Done in_time = [done, late_at_ms](Outcome outcome) { done(outcome.ok() || Loop::now_ms() < late_at_ms ? std::move(outcome) : Outcome::gone("it did not end in time, and was ended")); };
-	Outcome begun = begin_helper(argv, "", timeout_ms, name, &in_time);
+	Outcome begun = begin_helper(argv, "", timeout_ms, name, in_time);
 	if (!begun.ok())
 		done({Outcome::kUnknown, begun.message});
 }
 
-Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done *done) {
+Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, const Done &done) {
 	Pipe in, out;
 	if (helpers_.size() >= kMaxHelpers)
 		return Outcome::failed("16 helper programs run already: try again later");
@@ -70,7 +70,7 @@ Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::
 	}
 	(void)!write(in.writes.get(), input.data(), input.size()); // far below what a pipe holds
 	Loop::Timer timeout = loop_.after(timeout_ms, [pid] { kill(-pid, SIGKILL), kill(pid, SIGKILL); });
-	helpers_[pid] = Helper{std::move(out.reads), "", timeout, std::move(*done)};
+	helpers_[pid] = Helper{std::move(out.reads), "", timeout, done};
 	return Outcome::fine();
 }
 

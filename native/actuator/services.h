@@ -140,8 +140,7 @@ private:
 
 	// Whether it was one.
 	bool helper_ended(pid_t pid, int status);
-	// Takes `done` where it began.
-	Outcome begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, Done *done);
+	Outcome begin_helper(const std::vector<std::string> &argv, const std::string &input, int64_t timeout_ms, const std::string &as_service, const Done &done);
 	Outcome take(const Value &specs);
 	Outcome parse(const Value &value, ServiceSpec *spec) const;
 	struct Identity {
