@@ -37,6 +37,7 @@ constexpr uid_t kNobody = 65534;
 	dup2(answer, 1);
 	dup2(errors, 2);
 	syscall(SYS_close_range, 3U, ~0U, 0U);
+	// leave-check: the name that judges of all versions know.
 	char *words[] = {const_cast<char *>(program.c_str()), const_cast<char *>("leave-check"), nullptr};
 	// No cache of compiled code: it would lie where others can write.
 	char *environment[] = {const_cast<char *>("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), const_cast<char *>("LANG=C.UTF-8"),

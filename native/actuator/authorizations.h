@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Authorizations of disruptive changes: a certificate of the machine's witnesses, or the signatures of two operators, over the very
-// steps that are to be armed. A program without privileges judges them (`kalos leave-check`). It reads the record of those that were
+// steps that are to be armed. A program without privileges judges them (`kalos authorize-check`). It reads the record of those that were
 // used before and answers with the new record: that is on disk before anything is armed, so that none is used twice.
 #pragma once
 

@@ -1,5 +1,5 @@
-// What the actuator makes of leave for disruptive changes, modelled: the twin of native/actuator/authorizations.cc. It judges by the same code as
-// `kalos leave-check`, and what it keeps outlives agents and reboots.
+// Authorizations at the actuator, modelled: the twin of native/actuator/authorizations.cc. It judges by the same code as `kalos
+// authorize-check`, and its record outlives agents and reboots.
 import { judgeAuthorization } from '../../node/action/authorization.ts';
 import { type Primitive, type Step, stepToWire } from '../../node/ports/actuator.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
