@@ -1,5 +1,6 @@
 // `kalos authorize-check`: judges authorizations for the actuator, which starts it (native/actuator/authorizations.cc). Standard input is CBOR:
-// [id, steps, authorization, swarm, memory, owned]; standard output is what to keep, where it holds, and else, in words, why not. It has no privileges and no key.
+// [id, steps, authorization, swarm, memory, owned]; standard output is what to keep, where it holds, and else, in words, why not. It has no
+// privileges and no key.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
