@@ -4,7 +4,7 @@ import type { GrantOptions } from '../node/cli/grants.ts';
 import type { AgentLogOptions } from '../node/cli/log.ts';
 import type { Format } from '../node/cli/output.ts';
 import type { RecoverOptions } from '../node/cli/recover.ts';
-import type { ReadMode } from '../node/decisions/decisions.ts';
+import type { ReadMode } from '../node/decisions/reads.ts';
 import { LOG_LEVELS } from '../node/log-levels.ts';
 import { DAY_MS, directory, ends, format, HOUR_MS, integer, MINUTE_MS, span } from './options.ts';
 import { rootKey } from './swarm-commands.ts';

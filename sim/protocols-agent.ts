@@ -46,7 +46,7 @@ export class ProtocolsAgent {
   }
 
   #publish(): void {
-    this.swarm.publish(this.#status());
+    this.swarm.announcements.publish(this.#status());
     this.#ports.clock.after(STATUS_EVERY_MS, () => this.#publish());
   }
 
@@ -57,7 +57,7 @@ export class ProtocolsAgent {
       name: this.#name,
       version: this.#profile.version,
       atMs: clock.wallMs(),
-      zone: swarm.order.zone,
+      zone: swarm.order.vitals.zone,
       address: transport.addresses()[0] ?? '',
       loadCenti: undefined,
       memoryPermille: undefined,
@@ -65,8 +65,8 @@ export class ProtocolsAgent {
       pressureCenti: [undefined, undefined, undefined],
       conditions: unknownConditions(),
       openIncidents: 0,
-      term: swarm.term,
-      coordinator: swarm.coordinator === transport.self,
+      term: swarm.order.committee.term,
+      coordinator: swarm.order.committee.coordinator === transport.self,
       decided: swarm.order.decisions.state.index,
       mode: 'observe',
       ...this.#profile.says,

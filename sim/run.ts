@@ -189,7 +189,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
 
 function sampleOf(cluster: Cluster): Sample {
   const agents = cluster.running();
-  const views = agents.slice(0, VIEWS_SAMPLED).map(({ running }) => running.swarm.alive.length);
+  const views = agents.slice(0, VIEWS_SAMPLED).map(({ running }) => running.swarm.members.alive().length);
   const open = cluster.agents().map(({ agent }) => agent.incidents().filter(({ closedMs }) => closedMs === 0).length);
   return {
     atMs: cluster.scheduler.nowMs,

@@ -3,6 +3,7 @@ import type { MemberState } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Mode } from '../action/guard.ts';
 import type { Silence } from '../action/silences.ts';
+import type { Members } from '../decisions/members.ts';
 import type { Conditions } from '../detection/conditions.ts';
 import type { ServiceRow } from '../detection/detector.ts';
 import type { KeptLog } from '../log-levels.ts';
@@ -15,12 +16,6 @@ export interface AgentEdge {
   /** Reads the configuration again. */
   reload(): Promise<{ taken: boolean; lines: string[] }>;
   log: KeptLog;
-}
-
-interface Members {
-  members: readonly { peer: PeerId; state: MemberState }[];
-  coordinator: PeerId | undefined;
-  nameOf(peer: PeerId): string;
 }
 
 export interface AgentStatus {
@@ -61,10 +56,10 @@ export interface AgentStatus {
   auditRecords: number;
 }
 
-export const membersOf = (link: Members): AgentStatus['members'] =>
-  link.members.map(({ peer, state }) => ({
-    name: link.nameOf(peer),
+export const membersOf = (members: Members, coordinator: PeerId | undefined): AgentStatus['members'] =>
+  members.all().map(({ peer, state }) => ({
+    name: members.nameOf(peer),
     peer,
     state,
-    role: peer === link.coordinator ? 'coordinator' : 'member',
+    role: peer === coordinator ? 'coordinator' : 'member',
   }));

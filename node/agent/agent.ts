@@ -18,6 +18,8 @@ import { isOfMachine, openOn } from '../coordination/open-elsewhere.ts';
 import { PlacedServices } from '../coordination/placed-services.ts';
 import { SwarmPolicies } from '../coordination/swarm-policies.ts';
 import { SwarmUpgrades } from '../coordination/swarm-upgrades.ts';
+import type { Committee } from '../decisions/committee.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import type { Conditions } from '../detection/conditions.ts';
 import { type Change, serviceRow } from '../detection/detector.ts';
 import type { Incident } from '../detection/incident.ts';
@@ -110,6 +112,9 @@ export class Agent {
   readonly #memory: Memory;
   readonly #audit: AuditLog;
   readonly #executor: Executor;
+  /** Who decides for the swarm, and what was decided. */
+  readonly committee: Committee;
+  readonly decisions: Decisions;
   readonly auditWatch: AuditWatch;
   readonly grants: Grants;
   readonly #permits: Permits;
@@ -150,28 +155,32 @@ export class Agent {
     const policies = this.#policies.all().map(({ policy }) => policy);
     const ofSwarm = {
       clockBehindMs: () => this.#link.time.behindMs(),
-      isBlind: () => this.#link.order.lateness.isBlind,
+      isBlind: () => this.#link.order.vitals.isBlind,
     };
     this.#watcher = new Watcher(ports, { ...config, ...config.engine, policies, ...ofSwarm, ...events }, (changes) =>
       this.#onChanges(changes),
     );
     this.#link = this.#swarmLink();
     this.auditWatch = this.#watchOfAudits();
-    this.#kept = new KeptStatuses(ports, ports.transport.self, this.#link.statuses, (error) => this.#events.failed(error));
-    this.grants = new Grants(ports, config.swarmId, this.#link);
-    this.#permits = new Permits(ports, this.#link, this.grants);
+    this.#kept = new KeptStatuses(ports, this.#link.members, (error) => this.#events.failed(error));
+    const { members, time, selection, ballots, admission, enrolment, order } = this.#link;
+    const { committee, decisions } = order;
+    this.committee = committee;
+    this.decisions = decisions;
+    this.grants = new Grants(ports, config.swarmId, members, decisions);
+    this.#permits = new Permits(ports, { members, committee, decisions, time, selection, ballots }, this.grants);
     this.#executor = this.#wayToChange(ports, config);
     this.#placed = this.#placedServices();
     this.swarmPolicies = this.#policiesOfSwarm();
     this.upgrades = this.#upgradesOfSwarm();
-    const { roster } = this.#link.admission;
-    const place = { name: this.#link.name, swarmId: config.swarmId, roster, executor: this.#executor };
+    const place = { name: admission.name, swarmId: config.swarmId, roster: members.roster, executor: this.#executor };
     this.signedChanges = new SignedChanges(ports, place);
     this.stories = this.#witnessedStories();
     const parts = {
       ports,
       stories: this.stories,
       link: this.#link,
+      decisions,
       watcher: this.#watcher,
       memory: this.#memory,
       executor: this.#executor,
@@ -186,18 +195,19 @@ export class Agent {
       services: config.services,
     });
     this.apiTokens = new ApiTokens(ports);
-    this.membershipAdmin = new MembershipAdmin(this.#link, ports, this.#audit);
+    const administered = { admission, members, committee, decisions, networkKeys: enrolment.networkKeys, audit: this.#audit };
+    this.membershipAdmin = new MembershipAdmin(ports, config.swarmId, administered);
     this.#sources = this.#tables();
     this.#gray = this.#grayWatch();
     this.#nova = this.#coordinator();
-    this.#stalls = new StallReports(ports, { nameOf: () => this.#link.name, save: (one) => this.#memory.save(one), ...events });
+    this.#stalls = new StallReports(ports, { nameOf: () => admission.name, save: (one) => this.#memory.save(one), ...events });
   }
 
   #wayToChange(ports: Ports, { maintenance, engine, mode }: AgentConfig): Executor {
     const parts = {
       ports,
       audit: this.#audit,
-      peers: () => this.#link.members.filter(({ peer, state }) => peer !== this.#link.self && state === 'alive').length,
+      peers: () => this.#link.members.alive().filter((peer) => peer !== ports.transport.self).length,
       maintenance,
       paused: () => this.#paused(),
       grants: this.grants,
@@ -210,10 +220,10 @@ export class Agent {
 
   /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it; undefined if neither. */
   #paused(): string | undefined {
-    const twin = this.#link.admission.instances.conflictOf(this.#link.self);
+    const twin = this.#link.admission.instances.conflictOf(this.#link.members.self);
     if (twin !== undefined) return twin;
-    const pause = this.#link.order.decisions.state.pauseOf(this.#link.self);
-    return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.name})`;
+    const pause = this.decisions.state.pauseOf(this.#link.members.self);
+    return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.admission.name})`;
   }
 
   #swarmLink(): SwarmLink {
@@ -233,39 +243,34 @@ export class Agent {
 
   #watchOfAudits(): AuditWatch {
     return new AuditWatch(this.#ports, this.#audit, {
-      witnesses: () => this.#link.witnesses(),
-      alive: () => this.#link.alive,
-      request: (to, body, withinMs) => this.#link.askOne(to, 'audit', body, withinMs),
-      nameOf: (peer) => this.#link.nameOf(peer),
+      witnesses: () => this.#link.selection.witnesses(),
+      alive: () => this.#link.members.alive(),
+      request: (to, body, withinMs) => this.#link.messenger.ask(to, 'audit', body, withinMs),
+      nameOf: (peer) => this.#link.members.nameOf(peer),
       ...this.#events,
     });
   }
 
   #witnessedStories(): Stories {
     return new Stories(this.#ports, this.#config.swarmId, {
-      witnesses: () => this.#link.witnesses(),
-      isWitnessOf: (peer) => this.#link.watching.subjects().includes(peer),
-      tell: (peer, body, withinMs) => this.#link.askOne(peer, 'explain', body, withinMs),
+      witnesses: () => this.#link.selection.witnesses(),
+      isWitnessOf: (peer) => this.#link.selection.subjects().includes(peer),
+      tell: (peer, body, withinMs) => this.#link.messenger.ask(peer, 'explain', body, withinMs),
       ...this.#events,
     });
   }
 
   #grayWatch(): GrayWatch {
-    return new GrayWatch(this.#ports, this.#link.order.decisions, {
-      self: this.#link.self,
-      ...this.#link.watching,
-      members: () => this.#link.members.length,
-      vitals: () => this.#link.order.vitals(),
-      isStarved: () => this.#link.order.lateness.isStarved,
-      vote: (claim, witnesses) => this.#link.vote(claim, witnesses),
-      nameOf: (peer) => this.#link.nameOf(peer),
+    const { members, selection, ballots, order } = this.#link;
+    return new GrayWatch(this.#ports, this.decisions, members, selection, order.vitals, {
+      vote: (claim, witnesses) => ballots.vote(claim, witnesses),
       save: (incident) => this.#memory.save(incident),
       ...this.#events,
     });
   }
 
   #coordinator(): Nova {
-    return new Nova(this.#ports, this.#link, {
+    return new Nova(this.#ports, this.#link.members, this.#link.order, {
       openOn: (peers) => openOn(peers, this.#sources),
       save: (incident) => this.#memory.save(incident),
       ...this.#events,
@@ -275,46 +280,40 @@ export class Agent {
   #placedServices(): PlacedServices {
     const { services } = this.#config;
     const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
-    return new PlacedServices(this.#ports, this.#link.order.decisions, names, {
+    return new PlacedServices(this.#ports, this.decisions, this.#link.members, names, {
       mayNotTake: () => this.#executor.halted ?? this.#executor.paused ?? this.#drained(),
       mustGiveUp: () => this.#drained(),
       mayNotMove: () =>
         this.#config.mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${this.#config.mode}`,
       isSick: () => this.#watcher.conditions().Ready === 'False',
-      nameOf: (peer) => this.#link.nameOf(peer),
       noted: (service, text) => this.#audit.append('control', service, text),
       ...this.#events,
     });
   }
 
   #drained(): string | undefined {
-    const drain = this.#link.order.decisions.drained().get(this.#link.self);
+    const drain = this.decisions.proven.drained().get(this.#link.members.self);
     return drain && `this member is drained: ${drain.reason}`;
   }
 
   #policiesOfSwarm(): SwarmPolicies {
-    return new SwarmPolicies(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#link.time.wallMs()),
+    return new SwarmPolicies(this.#ports, this.#config.swarmId, this.decisions, this.#link.members, {
       follow: (bundle, policies) => this.#policies.follow(bundle, policies, (all) => this.#watcher.setPolicies(all)),
       bundle: () => this.#policies.bundle,
       names: () => this.#policies.ofSwarm,
       incidents: () => this.#memory.incidents(),
       isReady: () => this.#watcher.conditions().Ready !== 'False',
-      nameOf: (peer) => this.#link.nameOf(peer),
       noted: (text) => this.noted(text),
       ...this.#events,
     });
   }
 
   #upgradesOfSwarm(): SwarmUpgrades {
-    return new SwarmUpgrades(this.#ports, this.#config.swarmId, this.#link.order.decisions, {
-      mayDecide: (peer) => this.#link.admission.roster.decides(peer, this.#link.time.wallMs()),
-      alive: () => this.#link.alive,
-      ask: (peer, body, withinMs) => this.#link.askOne(peer, 'release', body, withinMs),
-      coordinator: () => this.#link.coordinator,
+    return new SwarmUpgrades(this.#ports, this.#config.swarmId, this.decisions, this.#link.members, {
+      ask: (peer, body, withinMs) => this.#link.messenger.ask(peer, 'release', body, withinMs),
+      coordinator: () => this.committee.coordinator,
       incidents: () => this.#memory.incidents().filter(isOfMachine),
       isReady: () => this.#watcher.conditions().Ready !== 'False',
-      nameOf: (peer) => this.#link.nameOf(peer),
       noted: (text) => this.noted(text),
       ...this.#events,
     });
@@ -353,7 +352,7 @@ export class Agent {
     await this.#audit.append(
       'start',
       this.#ports.transport.self,
-      `${this.#link.name} ${this.#config.version}, mode ${this.#config.mode}`,
+      `${this.#link.admission.name} ${this.#config.version}, mode ${this.#config.mode}`,
     );
     await this.#bringUp();
     this.#ports.actuator.onBack(() => {
@@ -372,7 +371,7 @@ export class Agent {
   /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws MembershipError */
   async leave(force: boolean): Promise<void> {
     this.membershipAdmin.mayLeave(force);
-    await this.#link.order.committee.retire();
+    await this.committee.autopilot.retire();
     await this.membershipAdmin.leave(force);
     this.#isGone = true;
   }
@@ -405,7 +404,7 @@ export class Agent {
   #onChanges(changes: readonly Change[]): void {
     this.#supervision.look();
     // Told first, so that witnesses who judge by it hold it when the claim comes.
-    this.#link.publish(this.#status(changes.filter(({ kind }) => kind === 'fired').length));
+    this.#link.announcements.publish(this.#status(changes.filter(({ kind }) => kind === 'fired').length));
     this.#healer.onChanges(changes);
   }
 
@@ -415,7 +414,7 @@ export class Agent {
   }
 
   #status(aboutToOpen: number): Status {
-    return ownStatus(this.#ports, this.#config, this.#link, {
+    return ownStatus(this.#ports, this.#config, this.#link.members, this.#link.order, {
       metrics: this.#watcher.metrics(),
       conditions: this.#watcher.conditions(),
       openIncidents: this.#healer.openIncidents + aboutToOpen,
@@ -463,7 +462,7 @@ export class Agent {
 
   /** What a person had decided is in this agent's audit too. */
   async noted(text: string): Promise<void> {
-    await this.#audit.append('control', this.#link.self, text);
+    await this.#audit.append('control', this.#link.members.self, text);
   }
 
   traffic(): ReadonlyMap<string, Traffic> {
@@ -518,14 +517,14 @@ export class Agent {
   /** Adds or replaces live policies; all of them or none. @throws PolicyError */
   async applyPolicies(inputs: readonly unknown[]): Promise<string[]> {
     const names = (await this.#policies.apply(inputs, (policies) => this.#watcher.setPolicies(policies))).map(({ name }) => name);
-    await this.#audit.append('control', this.#link.self, `policies applied: ${names.join(', ')}`);
+    await this.#audit.append('control', this.#link.members.self, `policies applied: ${names.join(', ')}`);
     return names;
   }
 
   /** False where there is no live policy of that name. */
   async removePolicy(name: string): Promise<boolean> {
     const removed = await this.#policies.remove(name, (policies) => this.#watcher.setPolicies(policies));
-    if (removed) await this.#audit.append('control', this.#link.self, `policy removed: ${name}`);
+    if (removed) await this.#audit.append('control', this.#link.members.self, `policy removed: ${name}`);
     return removed;
   }
 
@@ -540,24 +539,25 @@ export class Agent {
 
   status(): AgentStatus {
     const { version, swarmId, mode } = this.#config;
-    const { name } = this.#link;
-    const coordinator = this.#link.coordinator;
+    const { members, admission } = this.#link;
+    const { name } = admission;
+    const { coordinator, lacking, term } = this.committee;
     return {
       name,
-      peer: this.#link.self,
+      peer: this.#link.members.self,
       swarmId,
       version,
       mode,
       halted: this.#executor.halted ?? null,
-      twin: this.#link.admission.instances.conflictOf(this.#link.self) ?? null,
+      twin: admission.instances.conflictOf(this.#link.members.self) ?? null,
       refusal: this.refusal ?? null,
       page: this.edge?.page ?? null,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
       addresses: this.#ports.transport.addresses(),
-      coordinator: coordinator && this.#link.nameOf(coordinator),
-      uncoordinated: this.#link.order.committee.lacking ?? null,
-      term: this.#link.term,
-      members: membersOf(this.#link),
+      coordinator: coordinator && members.nameOf(coordinator),
+      uncoordinated: lacking ?? null,
+      term,
+      members: membersOf(members, coordinator),
       conditions: this.#watcher.conditions(),
       sensors: this.#ports.sensors.source,
       samples: this.#watcher.samples,

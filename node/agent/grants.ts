@@ -7,7 +7,8 @@ import type { Outcome } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { changeToolOf } from '../action/tools.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Decisions } from '../decisions/decisions.ts';
+import type { Members } from '../decisions/members.ts';
 import type { Ports } from '../ports/ports.ts';
 import { INSPECT, type Inspectors } from '../query/inspectors.ts';
 import type { ToolCall } from '../tool-call.ts';
@@ -20,16 +21,18 @@ const usesSchema = z.array(z.number());
 export class Grants {
   readonly #ports: Ports;
   readonly #swarmId: string;
-  readonly #link: SwarmLink;
+  readonly #members: Members;
+  readonly #decisions: Decisions;
   /** Whose signatures were looked at, and whether they hold. */
   readonly #signed = new Map<string, boolean>();
   /** When each was used, monotonic, by the grant: not forgotten by a restart, over which the wall clock tells. */
   readonly #uses = new Map<string, number[]>();
 
-  constructor(ports: Ports, swarmId: string, link: SwarmLink) {
+  constructor(ports: Ports, swarmId: string, members: Members, decisions: Decisions) {
     this.#ports = ports;
     this.#swarmId = swarmId;
-    this.#link = link;
+    this.#members = members;
+    this.#decisions = decisions;
   }
 
   async open(): Promise<void> {
@@ -54,14 +57,14 @@ export class Grants {
   give(granted: Granted, reason: string): Promise<Outcome> {
     const { crypto } = this.#ports;
     const signature = crypto.sign(grantBytes(this.#swarmId, crypto.self, granted));
-    return this.#link.order.decisions.decide({ kind: 'grant', ...granted, signature, reason }, DECIDE_WITHIN_MS);
+    return this.#decisions.decide({ kind: 'grant', ...granted, signature, reason }, DECIDE_WITHIN_MS);
   }
 
   #of(call: ToolCall, effect: Effect): Grant[] {
     const { crypto } = this.#ports;
-    const nowMs = this.#link.time.wallMs();
+    const nowMs = this.#decisions.wallMs();
     const target = changeToolOf(call).target(call);
-    return this.#link.order.decisions.state.grants
+    return this.#decisions.state.grants
       .of(crypto.self, nowMs)
       .filter((one) => one.effect === effect && one.tool === call.tool && (one.target ?? target) === target)
       .filter((one) => this.#holds(one, nowMs));
@@ -74,7 +77,7 @@ export class Grants {
       if (this.#signed.size > MAX_KEPT) this.#signed.clear();
       this.#signed.set(grant.id, signed);
     }
-    return signed && this.#link.admission.roster.decides(grant.by, nowMs);
+    return signed && this.#members.roster.decides(grant.by, nowMs);
   }
 
   /** Why policies do not use a tool here; undefined where nothing keeps it from them. */
@@ -85,17 +88,18 @@ export class Grants {
 
   /** Why a member may not see here what is private; undefined where it may. */
   inspectionRefusal(peer: PeerId, inspectors: Inspectors = 'issuers'): string | undefined {
-    const [nowMs, { name, admission }] = [this.#link.time.wallMs(), this.#link];
+    const members = this.#members;
+    const [nowMs, name] = [this.#decisions.wallMs(), members.nameOf(members.self)];
     if (inspectors === 'nobody')
       return `${name} shows other members nothing that is read with its agent's rights (inspect = "nobody")`;
-    const granted = this.#link.order.decisions.state.grants
+    const granted = this.#decisions.state.grants
       .of(peer, nowMs)
       .filter((one) => one.tool === INSPECT && (one.target ?? name) === name && this.#holds(one, nowMs));
     const denied = granted.find(({ effect }) => effect === 'deny');
-    if (denied !== undefined) return `the swarm keeps ${INSPECT} from ${this.#link.nameOf(peer)}: ${denied.reason}`;
-    if (inspectors === 'members' || granted.some(({ effect }) => effect === 'act') || admission.roster.decides(peer, nowMs))
+    if (denied !== undefined) return `the swarm keeps ${INSPECT} from ${members.nameOf(peer)}: ${denied.reason}`;
+    if (inspectors === 'members' || granted.some(({ effect }) => effect === 'act') || members.roster.decides(peer, nowMs))
       return undefined;
-    return `${this.#link.nameOf(peer)} may not inspect ${name}: it is no issuer, and no grant allows it (kalos grant act --tool ${INSPECT})`;
+    return `${members.nameOf(peer)} may not inspect ${name}: it is no issuer, and no grant allows it (kalos grant act --tool ${INSPECT})`;
   }
 
   /** Without asking, though the mode is to ask. */
@@ -105,7 +109,7 @@ export class Grants {
 
   /** How many changes policies may make here in a while; undefined where nobody has said. */
   budget(): Budget | undefined {
-    return this.#link.order.decisions.state.budgets.of(this.#ports.crypto.self);
+    return this.#decisions.state.budgets.of(this.#ports.crypto.self);
   }
 
   /** The standing approval of each call; undefined where one has none, or has none left. */

@@ -12,6 +12,7 @@ import type { PlacedServices } from '../coordination/placed-services.ts';
 import { backoffMs } from '../decision/backoff.ts';
 import { type Decision, decide } from '../decision/decide.ts';
 import type { Plan } from '../decision/plan.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import { type Change, type Finding, findingKey } from '../detection/detector.ts';
 import {
   addStep,
@@ -51,6 +52,7 @@ const MAX_RELATED = 50;
 export interface HealerParts {
   ports: Ports;
   link: SwarmLink;
+  decisions: Decisions;
   watcher: Watcher;
   memory: Memory;
   stories: Stories;
@@ -141,7 +143,7 @@ export class Healer {
     const { ports, link } = this.#parts;
     const key = findingKey(finding);
     if (this.#open.has(key) || this.#stopped) return;
-    const incident = openIncident(finding, link.self, link.name, ports.clock.wallMs(), ports.crypto.hash);
+    const incident = openIncident(finding, link.members.self, link.admission.name, ports.clock.wallMs(), ports.crypto.hash);
     this.#open.set(key, incident);
     this.#openedMs.set(incident, ports.clock.monotonicMs());
     this.#step(incident, 'detect', `${finding.summary}: ${finding.target}`, finding.evidence);
@@ -257,7 +259,7 @@ export class Healer {
   #silence({ policy, target }: Pick<Finding, 'policy' | 'target'>): string | undefined {
     const silence =
       this.#parts.executor.silences.covering(policy, target) ??
-      this.#parts.link.order.decisions.state.silenceOn(policy, target, this.#parts.link.time.wallMs());
+      this.#parts.decisions.state.silenceOn(policy, target, this.#parts.decisions.wallMs());
     return silence && `silenced: ${silence.reason} (${silence.id})`;
   }
 
@@ -304,7 +306,7 @@ export class Healer {
     const { ports, link } = this.#parts;
     const nowMs = link.time.claimMs();
     return {
-      subject: link.self,
+      subject: link.members.self,
       kind: finding.claim,
       target: claimTarget(finding.target, ports.crypto.hash),
       port: ports.actuator.services().find(({ name }) => name === finding.target)?.port,
@@ -317,7 +319,7 @@ export class Healer {
 
   async #vote(incident: Incident, finding: Finding): Promise<VoteResult> {
     const { link } = this.#parts;
-    const result = await link.vote(this.#claimOf(incident, finding));
+    const result = await link.ballots.vote(this.#claimOf(incident, finding), link.selection.witnesses());
     if (result.certificate !== undefined) incident.certificate = toBase64(encodeCertificate(result.certificate));
     const asked = result.witnesses.length;
     const words = this.#words(result);
@@ -337,7 +339,7 @@ export class Healer {
 
   #words({ votes }: VoteResult): string {
     return votes
-      .map((vote) => `${this.#parts.link.nameOf(vote.witness)} ${vote.verdict} (${vote.reason}, ${vote.confidence} %)`)
+      .map((vote) => `${this.#parts.link.members.nameOf(vote.witness)} ${vote.verdict} (${vote.reason}, ${vote.confidence} %)`)
       .join(', ');
   }
 
@@ -516,7 +518,7 @@ export class Healer {
     } else {
       incident.state = 'open';
       await this.#save(incident);
-      if (await this.#handOver(incident, `${tool} did not help on ${this.#parts.link.name}`)) return OVER;
+      if (await this.#handOver(incident, `${tool} did not help on ${this.#parts.link.admission.name}`)) return OVER;
     }
     return worked ? OVER : { kind: 'again' };
   }
@@ -530,7 +532,7 @@ export class Healer {
     incident.state = 'open';
     await this.#save(incident);
     if (handed.kind === 'moved')
-      await this.#close(incident, 'resolved', `${incident.target} runs on ${link.nameOf(handed.to)} now`);
+      await this.#close(incident, 'resolved', `${incident.target} runs on ${link.members.nameOf(handed.to)} now`);
     else if (handed.kind === 'nowhere')
       await this.#close(incident, 'escalated', `${incident.target} runs nowhere: a person must look`);
     return handed.kind !== 'kept';

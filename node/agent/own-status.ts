@@ -2,8 +2,9 @@
 
 import type { Status } from '../../swarm/state/status.ts';
 import type { Mode } from '../action/guard.ts';
+import type { Members } from '../decisions/members.ts';
+import type { Order } from '../decisions/order.ts';
 import type { Conditions } from '../detection/conditions.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
 import type { Ports } from '../ports/ports.ts';
 
 export interface OwnState {
@@ -16,7 +17,8 @@ export interface OwnState {
 export function ownStatus(
   { transport, clock }: Ports,
   { version, mode }: { version: string; mode: Mode },
-  link: SwarmLink,
+  members: Members,
+  { committee, decisions, vitals }: Pick<Order, 'committee' | 'decisions' | 'vitals'>,
   { metrics, conditions, openIncidents, isHalted }: OwnState,
 ): Status {
   const scaled = (name: string, by: number): number | undefined => {
@@ -24,10 +26,10 @@ export function ownStatus(
     return value === undefined ? undefined : value * by;
   };
   return {
-    name: link.name,
+    name: members.nameOf(members.self),
     version,
     atMs: clock.wallMs(),
-    zone: link.order.zone,
+    zone: vitals.zone,
     address: transport.addresses()[0]?.replace(/\/p2p\/[^/]+$/, '') ?? '',
     loadCenti: scaled('system.load.1m', 100),
     memoryPermille: scaled('system.memory.utilization', 1000),
@@ -35,9 +37,9 @@ export function ownStatus(
     pressureCenti: ['cpu', 'memory', 'io'].map((resource) => scaled(`system.psi.${resource}.some`, 100)),
     conditions,
     openIncidents,
-    term: link.term,
-    coordinator: link.coordinator === link.self,
-    decided: link.order.decisions.state.index,
+    term: committee.term,
+    coordinator: committee.coordinator === members.self,
+    decided: decisions.state.index,
     mode: isHalted ? 'halted' : mode,
   };
 }

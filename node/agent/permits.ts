@@ -11,7 +11,13 @@ import { counted, messageOf } from '../../swarm/words.ts';
 import { certificateProof, certificateRefusal, digests, encodeAuthorization, MIN_WITNESSES } from '../action/authorization.ts';
 import type { Snapshot } from '../action/tool.ts';
 import type { Plan } from '../decision/plan.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Committee } from '../decisions/committee.ts';
+import type { Decisions } from '../decisions/decisions.ts';
+import { swarmHealth } from '../decisions/health.ts';
+import type { Members } from '../decisions/members.ts';
+import type { Ballots } from '../link/ballots.ts';
+import type { PeerSelection } from '../link/peer-selection.ts';
+import type { SwarmTime } from '../link/swarm-time.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { ToolCall } from '../tool-call.ts';
 import type { Grants } from './grants.ts';
@@ -38,14 +44,23 @@ export interface Permit {
 /** `later`: the swarm decides, and others come first; no person is asked for that. */
 export type Leave = { ok: true; permit: Permit; votes: VoteResult | undefined } | { ok: false; reason: string; later: boolean };
 
+export interface PermitParts {
+  members: Members;
+  committee: Committee;
+  decisions: Decisions;
+  time: SwarmTime;
+  selection: PeerSelection;
+  ballots: Ballots;
+}
+
 export class Permits {
   readonly #ports: Ports;
-  readonly #link: SwarmLink;
+  readonly #parts: PermitParts;
   readonly #grants: Grants;
 
-  constructor(ports: Ports, link: SwarmLink, grants: Grants) {
+  constructor(ports: Ports, parts: PermitParts, grants: Grants) {
     this.#ports = ports;
-    this.#link = link;
+    this.#parts = parts;
     this.#grants = grants;
   }
 
@@ -59,7 +74,7 @@ export class Permits {
 
   #warrant(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[]): Warrant {
     const { crypto, random } = this.#ports;
-    const epoch = this.#link.admission.roster.member(crypto.self)?.epoch ?? 0;
+    const epoch = this.#parts.members.roster.member(crypto.self)?.epoch ?? 0;
     const { calls: asked, precondition } = digests(crypto, calls, before);
     return {
       plan: plan.id,
@@ -67,15 +82,16 @@ export class Permits {
       precondition,
       nonce: random.bytes(NONCE_BYTES),
       epoch,
-      term: this.#link.term,
+      term: this.#parts.committee.term,
     };
   }
 
   /** Asks the witnesses, then the swarm's order. @param claim what is wrong, as its witnesses are to judge it */
   async obtain(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[], claim: Claim): Promise<Leave> {
-    const witnesses = this.#link.witnesses().length;
+    const { selection, ballots, decisions } = this.#parts;
+    const witnesses = selection.witnesses().length;
     const refused = (reason: string, later = false): Leave => ({ ok: false, reason, later });
-    if (this.#link.time.isFarOff)
+    if (this.#parts.time.isFarOff)
       return refused(
         'this machine’s clock is wrong by half an hour or more, and its actuator judges certificates by it: set the clock',
       );
@@ -83,15 +99,15 @@ export class Permits {
     if (approvals === undefined)
       return refused(`${witnesses} witnesses are too few to certify it: it takes ${MIN_WITNESSES}, or a standing approval`);
     const isVoted = approvals.length === 0;
-    const votes = isVoted ? await this.#link.vote({ ...claim, warrant: this.#warrant(plan, calls, before) }) : undefined;
+    const warranted = (): Claim => ({ ...claim, warrant: this.#warrant(plan, calls, before) });
+    const votes = isVoted ? await ballots.vote(warranted(), selection.witnesses()) : undefined;
     if (isVoted && votes?.certificate === undefined) return refused(`its witnesses do not certify it: ${votes?.outcome}`);
-    const { decisions } = this.#link.order;
     try {
-      const untilMs = Math.round(this.#link.time.wallMs() + LEASE_MS);
+      const untilMs = Math.round(this.#parts.time.wallMs() + LEASE_MS);
       const wish = { kind: 'lease', plan: plan.id, members: 1, sick: 0, untilMs } as const; // the coordinator says how many there are
       const outcome = await decisions.decide(wish, LEASE_WITHIN_MS);
       if (!outcome.ok) return refused(outcome.reason, outcome.busy);
-      await decisions.caughtUp(outcome.index, LEASE_WITHIN_MS);
+      await decisions.reads.caughtUp(outcome.index, LEASE_WITHIN_MS);
     } catch (error) {
       return refused(`there is no lease: ${messageOf(error)}`);
     }
@@ -102,21 +118,21 @@ export class Permits {
 
   /** Changes with the coordinator and the number of witnesses: then what was refused may be allowed. */
   order(): string {
-    return `${this.#link.coordinator ?? ''} ${this.#link.term} ${this.#link.witnesses().length}`;
+    return `${this.#parts.committee.coordinator ?? ''} ${this.#parts.committee.term} ${this.#parts.selection.witnesses().length}`;
   }
 
   /** Whether a lease could be had now, as far as this agent knows. */
   mayLease(): boolean {
-    const { order, coordinator } = this.#link;
-    const { members, sick } = order.health();
-    const out = order.decisions.state.leases(this.#link.time.wallMs()).length;
+    const { coordinator } = this.#parts.committee;
+    const { members, sick } = swarmHealth(this.#parts.members);
+    const out = this.#parts.decisions.state.leases(this.#parts.time.wallMs()).length;
     return coordinator !== undefined && !isStorm(members, sick) && out < mostLeases(members);
   }
 
   #leaseFor(plan: string) {
     const { crypto } = this.#ports;
-    return this.#link.order.decisions.state
-      .leases(this.#link.time.wallMs())
+    return this.#parts.decisions.state
+      .leases(this.#parts.time.wallMs())
       .find((one) => one.plan === plan && one.peer === crypto.self);
   }
 
@@ -134,16 +150,15 @@ export class Permits {
     const lease = this.#leaseFor(plan.id);
     if (lease?.id !== permit.lease || lease.fence !== permit.fence) return 'its lease has ended';
     // As this agent sees it: a coordinator that counts others is not believed.
-    const { order } = this.#link;
-    const { members, sick } = order.health();
+    const { members, sick } = swarmHealth(this.#parts.members);
     if (isStorm(members, sick))
       return `${sick} of ${counted(members, 'member')} ${sick === 1 ? 'looks' : 'look'} sick: nothing disruptive is done`;
-    const out = order.decisions.state.leases(this.#link.time.wallMs()).length;
+    const out = this.#parts.decisions.state.leases(this.#parts.time.wallMs()).length;
     return out > mostLeases(members) ? `${out} leases are out, and ${mostLeases(members)} may be` : undefined;
   }
 
   #approvalRefusal(calls: readonly ToolCall[]): string | undefined {
-    const left = this.#link.witnesses().length < MIN_WITNESSES ? this.#grants.approvals(calls) : undefined;
+    const left = this.#parts.selection.witnesses().length < MIN_WITNESSES ? this.#grants.approvals(calls) : undefined;
     return left === undefined ? 'its standing approval does not hold any more' : undefined;
   }
 
@@ -155,16 +170,16 @@ export class Permits {
   ): Promise<string | undefined> {
     const { crypto, store } = this.#ports;
     const { warrant } = certificate.claim;
-    const { roster } = this.#link.admission;
+    const { roster } = this.#parts.members;
     const is = digests(crypto, calls, before);
-    const question = { crypto, roster, peer: crypto.self, plan: plan.id, calls: is.calls, nowMs: this.#link.time.claimMs() };
+    const question = { crypto, roster, peer: crypto.self, plan: plan.id, calls: is.calls, nowMs: this.#parts.time.claimMs() };
     // The steps go by how it was: this first.
     if (warrant !== undefined && !equalBytes(warrant.precondition, is.precondition))
       return 'what it is on has changed since it was certified';
     const refused = certificateRefusal(certificate, question);
     if (refused !== undefined || warrant === undefined) return refused;
-    if (warrant.term !== this.#link.term) return 'the certificate is of an earlier term';
-    const liars = this.#link.order.decisions.quarantined();
+    if (warrant.term !== this.#parts.committee.term) return 'the certificate is of an earlier term';
+    const liars = this.#parts.decisions.proven.quarantined();
     if (certificate.witnesses.some((peer) => liars.has(peer))) return 'one of its witnesses has lied';
     return (await store.get(this.#usedKey(warrant))) === undefined ? undefined : 'the certificate was used already';
   }
@@ -184,7 +199,7 @@ export class Permits {
 
   /** What is over makes room for others; where that cannot be said, the lease ends by itself. */
   giveBack({ lease }: Permit): void {
-    this.#link.order.decisions.decide({ kind: 'release', lease }, LEASE_WITHIN_MS).catch(() => undefined);
+    this.#parts.decisions.decide({ kind: 'release', lease }, LEASE_WITHIN_MS).catch(() => undefined);
   }
 
   /** As the actuator is shown it; undefined where a standing approval is all there is. */
@@ -192,7 +207,7 @@ export class Permits {
     const { crypto, clock } = this.#ports;
     if (certificate === undefined) return undefined;
     const { tools } = digests(crypto, calls, before);
-    const shown = { roster: this.#link.admission.roster, peer: crypto.self, tools, nowMs: clock.wallMs() };
+    const shown = { roster: this.#parts.members.roster, peer: crypto.self, tools, nowMs: clock.wallMs() };
     return encodeAuthorization(shown, certificateProof(encodeCertificate(certificate)), certificate.witnesses);
   }
 

@@ -39,31 +39,33 @@ export function readsOf({ ports: { clock }, link, watcher, inspectionRefusal, ..
   };
 }
 
-export function swarmReads(link: SwarmLink, nowWallMs: () => number): SwarmReads {
-  const { self, statuses } = link;
-  const { roster } = link.admission;
+export function swarmReads(
+  { members, admission, messenger, order: { committee } }: SwarmLink,
+  nowWallMs: () => number,
+): SwarmReads {
+  const { self, roster, statuses } = members;
   return {
     self,
     get name() {
-      return link.name;
+      return admission.name;
     },
     get coordinator() {
-      return link.coordinator;
+      return committee.coordinator;
     },
     get term() {
-      return link.term;
+      return committee.term;
     },
     get members() {
-      return link.members;
+      return members.all();
     },
-    nameOf: (peer) => link.nameOf(peer),
+    nameOf: (peer) => members.nameOf(peer),
     statusOf: (peer) => statuses.get(peer),
     statuses: () => statuses.entries(),
-    accusersOf: (peer) => link.accusersOf(peer),
+    accusersOf: (peer) => members.accusersOf(peer),
     roster: () =>
       roster.members().map((certificate) => ({ certificate, isIssuer: roster.isIssuer(certificate.subject, nowWallMs()) })),
     roleOf: (peer) => roster.member(peer)?.role,
-    ask: (peers, name, body, options) => link.ask(peers, name, body, options),
+    ask: (peers, name, body, options) => messenger.askAll(peers, name, body, options),
   };
 }
 
@@ -82,8 +84,8 @@ function decisionReads({ order: { committee, decisions } }: SwarmLink, nowWallMs
     leases: () => decisions.state.leases(nowWallMs()),
     placements: () => decisions.state.placements(),
     committee: () => {
-      const { term, committed, applied } = committee.replica?.state ?? {};
-      return { seats: committee.seats(), term, committed, applied };
+      const { term, committed, applied } = committee.log.current?.state ?? {};
+      return { seats: committee.seats.all(), term, committed, applied };
     },
   };
 }

@@ -2,7 +2,7 @@
 // service that exited is restarted all the same, as at the agent's start: that is no change of the machine, and needs no record.
 
 import type { Mode } from '../action/guard.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import type { ServiceSample, ServiceSpec } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Executor } from './executor.ts';
@@ -20,7 +20,7 @@ export interface SupervisionParts {
   services: readonly ServiceSpec[];
   /** Brakes on policies are brakes here too. */
   executor: Pick<Executor, 'brake' | 'silences'>;
-  link: Pick<SwarmLink, 'order' | 'time'>;
+  decisions: Decisions;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -42,13 +42,12 @@ export class Supervision {
   }
 
   #isOurs({ name, state, onPurpose, restart, exitCode, task, unit }: ServiceSample): boolean {
-    const { services, executor, link } = this.#parts;
+    const { services, executor, decisions } = this.#parts;
     if (state !== 'exited' || onPurpose || task || unit !== undefined) return false;
     if (restart === 'never' || (restart === 'on-failure' && exitCode === 0)) return false;
     // A service for fail-over runs where the swarm has placed it.
     if (services.some((spec) => spec.name === name && spec.failover === true)) return false;
-    const silence =
-      executor.silences.covering(POLICY, name) ?? link.order.decisions.state.silenceOn(POLICY, name, link.time.wallMs());
+    const silence = executor.silences.covering(POLICY, name) ?? decisions.state.silenceOn(POLICY, name, decisions.wallMs());
     return silence === undefined && executor.brake([{ tool: TOOL, service: name }]) === undefined;
   }
 

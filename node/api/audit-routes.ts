@@ -21,9 +21,9 @@ export const AUDIT_ROUTES: readonly Route[] = [
     (agent) => {
       const { signed, conflicts } = agent.auditWatch.standing;
       return ok({
-        signed: signed.map(({ witness, size }) => ({ node: agent.swarm.nameOf(witness), size })),
+        signed: signed.map(({ witness, size }) => ({ node: agent.swarm.members.nameOf(witness), size })),
         conflicts: conflicts.map(({ peer, why, conflict }) => ({
-          node: agent.swarm.nameOf(peer),
+          node: agent.swarm.members.nameOf(peer),
           peer,
           why,
           proof: conflictText(conflict),

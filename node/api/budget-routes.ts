@@ -29,12 +29,12 @@ export const BUDGET_ROUTES: readonly Route[] = [
     '/v1/budgets',
     'How many changes policies may make on a machine in a while',
     { tag: 'decisions', answer: budgetsAnswer },
-    ({ swarm }) => {
-      const all = swarm.order.decisions.state.budgets.all();
+    ({ swarm: { members }, decisions }) => {
+      const all = decisions.state.budgets.all();
       const named = all.map(({ peer, by, ...one }) => ({
         ...one,
-        by: swarm.nameOf(by),
-        node: peer === null ? null : swarm.nameOf(peer),
+        by: members.nameOf(by),
+        node: peer === null ? null : members.nameOf(peer),
       }));
       return ok({ budgets: named });
     },

@@ -33,7 +33,7 @@ function namesIn(policies: string): string[] {
 }
 
 const bundlesOf = (agent: Agent): BundlesAnswer =>
-  rolloutOf(agent, agent.swarm.order.decisions.state.bundles.state, ({ policies }) => ({ policies: namesIn(policies) }));
+  rolloutOf(agent, agent.decisions.state.bundles.state, ({ policies }) => ({ policies: namesIn(policies) }));
 
 async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infer<typeof bundleSchema>) {
   try {
@@ -49,10 +49,14 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
   return ordered(async () => {
     const outcome = await agent.swarmPolicies.push(policies, { canary: peers, soakMs, findings });
     if (!outcome.ok) return failed(409, outcome.reason);
-    await agent.swarm.order.decisions.caughtUp(outcome.index, CAUGHT_UP_MS);
-    const { candidate } = agent.swarm.order.decisions.state.bundles.state;
+    await agent.decisions.reads.caughtUp(outcome.index, CAUGHT_UP_MS);
+    const { candidate } = agent.decisions.state.bundles.state;
     await agent.noted(`a bundle of ${counted(policies.length, 'policy')} was pushed, decision ${outcome.index}`);
-    return ok({ index: outcome.index, bundle: candidate?.id ?? '', canary: peers.map((peer) => agent.swarm.nameOf(peer)) });
+    return ok({
+      index: outcome.index,
+      bundle: candidate?.id ?? '',
+      canary: peers.map((peer) => agent.swarm.members.nameOf(peer)),
+    });
   });
 }
 
@@ -77,7 +81,7 @@ export const BUNDLE_ROUTES: readonly Route[] = [
     z.strictObject({ reason: z.string().min(1).max(200) }),
     { tag: 'rollouts', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' },
     (agent, { reason }) => {
-      const { candidate, good } = agent.swarm.order.decisions.state.bundles.state;
+      const { candidate, good } = agent.decisions.state.bundles.state;
       const bundle = candidate?.id ?? good?.id;
       if (bundle === undefined) return failed(404, 'there is no bundle: see kalos policy bundle');
       return decide(agent, { kind: 'bundle-withdraw', bundle, reason });

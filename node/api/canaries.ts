@@ -10,13 +10,14 @@ const MAX_DRAWN = 5;
 
 /** Those that are asked for, or one in ten of those that are there, drawn, not the coordinator, and five at most. @returns what is said where one is unknown */
 export function canariesOf(agent: Agent, named: readonly string[] | undefined): PeerId[] | Failure<404> {
-  const { swarm } = agent;
   if (named !== undefined) {
     const members = named.map((one) => memberNamed(agent, one));
     const unknown = members.find((one) => 'unknown' in one);
     return unknown === undefined ? members.flatMap((one) => ('peer' in one ? [one.peer] : [])) : unknown.unknown;
   }
-  const others = swarm.alive.filter((peer) => peer !== swarm.coordinator && peer !== swarm.self);
-  const most = Math.min(MAX_DRAWN, Math.max(1, Math.floor(swarm.alive.length / MEMBERS_PER_CANARY)));
-  return others.length === 0 ? [swarm.self] : drawnBy('canary', String(agent.wallMs()), others, most);
+  const { self } = agent.swarm.members;
+  const alive = agent.swarm.members.alive();
+  const others = alive.filter((peer) => peer !== agent.committee.coordinator && peer !== self);
+  const most = Math.min(MAX_DRAWN, Math.max(1, Math.floor(alive.length / MEMBERS_PER_CANARY)));
+  return others.length === 0 ? [self] : drawnBy('canary', String(agent.wallMs()), others, most);
 }

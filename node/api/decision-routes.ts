@@ -10,7 +10,7 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import { messageOf } from '../../swarm/words.ts';
 import { MAX_SILENCE_MS } from '../action/silences.ts';
 import type { Agent } from '../agent/agent.ts';
-import { READS, type ReadMode } from '../decisions/decisions.ts';
+import { READS, type ReadMode } from '../decisions/reads.ts';
 import { decisionAnswer, type LogAnswer, logAnswer, type NovaAnswer, novaAnswer } from './answers/decisions.ts';
 import { memberNamed, mistypedTarget, noSuchPlacement, noSuchPolicy } from './known.ts';
 import { decidedSchema, done, type Failure, failed, get, ok, post, type Reply, type Route } from './route.ts';
@@ -44,42 +44,44 @@ export type AsOf = Pick<NovaAnswer, 'read' | 'index' | 'term'>;
 
 const asOf = (agent: Agent, read: ReadMode): AsOf => ({
   read,
-  index: agent.swarm.order.decisions.state.index,
-  term: agent.swarm.term,
+  index: agent.decisions.state.index,
+  term: agent.committee.term,
 });
 
-function rosterOf({ swarm }: Agent): NovaAnswer['roster'] {
-  const { newest } = swarm.order.decisions.state.epochs;
+function rosterOf({ swarm, decisions }: Agent): NovaAnswer['roster'] {
+  const { newest } = decisions.state.epochs;
   if (newest === null) return null;
   const { epoch, members, atMs, digest } = newest;
   return { epoch, members, atMs, isSame: equalBytes(digest, swarm.admission.roster.digest()) };
 }
 
 export function nova(agent: Agent, read: ReadMode): NovaAnswer {
-  const { swarm } = agent;
-  const { committee, decisions } = swarm.order;
-  const { state, checkpoint } = decisions;
-  const nowMs = agent.swarm.time.wallMs();
-  const seats = committee.seats();
-  const own = seats.find(({ peer }) => peer === swarm.self);
-  const withNode = <T extends { peer: PeerId }>(one: T): T & { node: string } => ({ ...one, node: swarm.nameOf(one.peer) });
+  const { committee, decisions } = agent;
+  const { members } = agent.swarm;
+  const { state } = decisions;
+  const checkpoint = decisions.checkpoints.newest;
+  const nowMs = decisions.wallMs();
+  const { coordinator } = committee;
+  const seats = committee.seats.all();
+  const own = seats.find(({ peer }) => peer === members.self);
+  const withNode = <T extends { peer: PeerId }>(one: T): T & { node: string } => ({ ...one, node: members.nameOf(one.peer) });
   return {
     ...asOf(agent, read),
-    coordinator: swarm.coordinator === undefined ? null : swarm.nameOf(swarm.coordinator),
+    coordinator: coordinator === undefined ? null : members.nameOf(coordinator),
     roster: rosterOf(agent),
     seat: own === undefined ? 'follower' : own.votes ? 'voter' : 'learner',
     committee:
       seats.length > 0
         ? seats.map(({ peer, votes, leads, behind }) => ({
-            node: peer === undefined ? 'no member any more' : swarm.nameOf(peer),
+            node: peer === undefined ? 'no member any more' : members.nameOf(peer),
             seat: votes ? 'voter' : 'learner',
             leads,
             behind: behind ?? null,
           }))
         : (checkpoint?.voters ?? []).map((peer) => ({
-            node: swarm.nameOf(peer),
+            node: members.nameOf(peer),
             seat: 'voter',
-            leads: peer === swarm.coordinator,
+            leads: peer === coordinator,
             behind: null,
           })),
     vouchedFor:
@@ -87,23 +89,23 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
         ? null
         : {
             index: checkpoint.index,
-            voters: checkpoint.voters.map((peer) => swarm.nameOf(peer)),
+            voters: checkpoint.voters.map((peer) => members.nameOf(peer)),
             signatures: checkpoint.signatures.length,
           },
     paused: state.paused().map(withNode),
     silences: state.silences(nowMs),
     leases: state.leases(nowMs).map(withNode),
-    drained: [...decisions.drained().values()].map((one) => ({
-      node: swarm.nameOf(one.peer),
-      by: swarm.nameOf(one.by),
+    drained: [...decisions.proven.drained().values()].map((one) => ({
+      node: members.nameOf(one.peer),
+      by: members.nameOf(one.by),
       untilMs: endMs(one),
       reason: one.reason,
     })),
     quarantined: state
       .quarantined()
-      .filter(({ peer }) => decisions.quarantined().has(peer))
-      .map(({ peer, by, atMs }) => ({ node: swarm.nameOf(peer), by: swarm.nameOf(by), atMs })),
-    placements: state.placements().map((one) => ({ ...one, node: one.peer === null ? null : swarm.nameOf(one.peer) })),
+      .filter(({ peer }) => decisions.proven.quarantined().has(peer))
+      .map(({ peer, by, atMs }) => ({ node: members.nameOf(peer), by: members.nameOf(by), atMs })),
+    placements: state.placements().map((one) => ({ ...one, node: one.peer === null ? null : members.nameOf(one.peer) })),
   };
 }
 
@@ -124,7 +126,7 @@ export async function ordered<Done extends Reply>(work: () => Promise<Done>): Pr
 
 export const decide = (agent: Agent, wish: Wish) =>
   ordered(async () => {
-    const outcome = await agent.swarm.order.decisions.decide(wish, WITHIN_MS);
+    const outcome = await agent.decisions.decide(wish, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${wish.kind}`);
     return ok({ index: outcome.index });
@@ -142,7 +144,7 @@ async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof 
   const member = memberNamed(agent, node);
   if ('unknown' in member) return member.unknown;
   return ordered(async () => {
-    const outcome = await agent.swarm.order.decisions.drain(member.peer, forMs, why, WITHIN_MS);
+    const outcome = await agent.decisions.drain(member.peer, forMs, why, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${node} is drained`);
     return ok({ index: outcome.index });
@@ -166,7 +168,7 @@ export const DECISION_ROUTES: readonly Route[] = [
     { tag: 'decisions', answer: novaAnswer, failures: [503], scope: 'look' },
     (agent, { read }) =>
       ordered(async () => {
-        await agent.swarm.order.decisions.read(read, WITHIN_MS);
+        await agent.decisions.reads.read(read, WITHIN_MS);
         return ok(nova(agent, read));
       }),
   ),
@@ -177,14 +179,14 @@ export const DECISION_ROUTES: readonly Route[] = [
     { tag: 'decisions', answer: logAnswer, failures: [503], scope: 'look' },
     (agent, { read, limit }) =>
       ordered(async () => {
-        const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
+        const state = await agent.decisions.reads.read(read, WITHIN_MS);
         const decisions = state
           .recent()
           .slice(-limit)
           .map((one) => {
             const { id, kind, by, atMs } = one.decision;
-            const what = describeDecision(one.decision, (peer) => agent.swarm.nameOf(peer));
-            return { index: one.index, term: one.term, id, kind, by: agent.swarm.nameOf(by), atMs, what };
+            const what = describeDecision(one.decision, (peer) => agent.swarm.members.nameOf(peer));
+            return { index: one.index, term: one.term, id, kind, by: agent.swarm.members.nameOf(by), atMs, what };
           });
         return ok({ ...asOf(agent, read), decisions } satisfies LogAnswer);
       }),
@@ -196,10 +198,10 @@ export const DECISION_ROUTES: readonly Route[] = [
     { tag: 'decisions', answer: decisionAnswer, failures: [404, 503], scope: 'look' },
     (agent, { read }, given) =>
       ordered(async () => {
-        const state = await agent.swarm.order.decisions.read(read, WITHIN_MS);
+        const state = await agent.decisions.reads.read(read, WITHIN_MS);
         const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
         if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
-        const what = describeDecision(found.decision, (peer) => agent.swarm.nameOf(peer));
+        const what = describeDecision(found.decision, (peer) => agent.swarm.members.nameOf(peer));
         const fields = Object.entries(found.decision).map(([key, value]) => [
           key,
           value instanceof Uint8Array ? toHex(value) : value,
@@ -215,10 +217,10 @@ export const DECISION_ROUTES: readonly Route[] = [
     async (agent, { node }) => {
       const member = memberNamed(agent, node);
       if ('unknown' in member) return member.unknown;
-      if (agent.swarm.order.committee.coordinator === undefined)
+      if (agent.committee.coordinator === undefined)
         return failed(503, 'the swarm has no leader, so there is nothing to hand over: see kalos nova status', 'no-quorum');
       try {
-        await agent.swarm.order.committee.transfer(member.peer);
+        await agent.committee.transfer(member.peer);
       } catch (error) {
         return failed(409, messageOf(error));
       }

@@ -52,10 +52,10 @@ async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.in
   });
 }
 
-const grantsOf = ({ swarm, wallMs }: { swarm: Agent['swarm']; wallMs: number }): GrantAnswer[] =>
-  swarm.order.decisions.state.grants
-    .all(wallMs)
-    .map(({ signature: _signature, ...one }) => ({ ...one, node: swarm.nameOf(one.peer) }));
+const grantsOf = ({ decisions, swarm: { members } }: Agent): GrantAnswer[] =>
+  decisions.state.grants
+    .all(decisions.wallMs())
+    .map(({ signature: _signature, ...one }) => ({ ...one, node: members.nameOf(one.peer) }));
 
 const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
 
@@ -65,7 +65,7 @@ export const GRANT_ROUTES: readonly Route[] = [
     '/v1/grants',
     'What the swarm lets the policies of its machines do, or keeps from them',
     { tag: 'decisions', answer: grantsAnswer },
-    (agent) => ok({ grants: grantsOf({ swarm: agent.swarm, wallMs: agent.swarm.time.wallMs() }) }),
+    (agent) => ok({ grants: grantsOf(agent) }),
   ),
   post('/v1/grants', 'Lets the policies of one machine use a tool, or keeps them from it', giveSchema, DECIDED, give),
   post(
@@ -74,9 +74,7 @@ export const GRANT_ROUTES: readonly Route[] = [
     z.strictObject({ grant: z.string().regex(/^[0-9a-f]{4,32}$/, 'an id of: kalos grant list'), reason }),
     DECIDED,
     (agent, { grant, reason: why }) => {
-      const all = agent.swarm.order.decisions.state.grants
-        .all(agent.swarm.time.wallMs())
-        .filter(({ id }) => id.startsWith(grant));
+      const all = agent.decisions.state.grants.all(agent.swarm.time.wallMs()).filter(({ id }) => id.startsWith(grant));
       const [only] = all;
       if (only === undefined || all.length > 1)
         return failed(

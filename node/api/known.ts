@@ -30,7 +30,7 @@ export function mistypedTarget(agent: Agent, name: string | undefined): Failure<
 
 /** @returns what is said where the swarm has placed no service of that name, and this machine declares none. */
 export function noSuchPlacement(agent: Agent, service: string): Failure<404> | undefined {
-  const placed = agent.swarm.order.decisions.state.placements().map((one) => one.service);
+  const placed = agent.decisions.state.placements().map((one) => one.service);
   const known = [...new Set([...placed, ...agent.status().services.map(({ name }) => name)])];
   return known.includes(service)
     ? undefined

@@ -28,17 +28,17 @@ export interface RolloutAnswer<Shown extends PushedAnswer = PushedAnswer> {
 
 /** @param content what is shown beside whose it is */
 export function rolloutOf<Content extends Pushed, Shown extends object>(
-  { swarm }: Agent,
+  { swarm: { members } }: Agent,
   { good, before, candidate, ended }: RolloutState<Content>,
   content: (one: Content) => Shown,
 ): RolloutAnswer<PushedAnswer & Shown> {
   const shown = (one: Content): PushedAnswer & Shown => {
-    return { id: one.id, by: swarm.nameOf(one.by), atMs: one.atMs, ...content(one) };
+    return { id: one.id, by: members.nameOf(one.by), atMs: one.atMs, ...content(one) };
   };
   return {
     good: good && shown(good),
     before: before && shown(before),
-    candidate: candidate && { ...shown(candidate), ...trialOf(candidate, (peer) => swarm.nameOf(peer)) },
+    candidate: candidate && { ...shown(candidate), ...trialOf(candidate, (peer) => members.nameOf(peer)) },
     ended,
   };
 }

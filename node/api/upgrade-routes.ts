@@ -21,11 +21,11 @@ export type UpgradeAnswer = PushedAnswer & { version: string; digest: string };
 export type UpgradesAnswer = RolloutAnswer<UpgradeAnswer> & { versions: { node: string; version: string }[] };
 
 function upgradesOf(agent: Agent): UpgradesAnswer {
-  const { swarm } = agent;
-  const rollout = rolloutOf(agent, swarm.order.decisions.state.upgrades.state, ({ version, digest }) => ({ version, digest }));
-  const versions = swarm.alive.map((peer) => ({
-    node: swarm.nameOf(peer),
-    version: swarm.statuses.get(peer)?.status.version ?? 'unknown',
+  const { members } = agent.swarm;
+  const rollout = rolloutOf(agent, agent.decisions.state.upgrades.state, ({ version, digest }) => ({ version, digest }));
+  const versions = members.alive().map((peer) => ({
+    node: members.nameOf(peer),
+    version: members.statusOf(peer)?.version ?? 'unknown',
   }));
   return { ...rollout, versions };
 }
@@ -41,10 +41,10 @@ async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof up
       .catch((error: Error) => failed(400, error.message));
     if ('status' in pushed) return pushed;
     if (!pushed.ok) return failed(409, pushed.reason);
-    await agent.swarm.order.decisions.caughtUp(pushed.index, CAUGHT_UP_MS);
-    const { candidate } = agent.swarm.order.decisions.state.upgrades.state;
+    await agent.decisions.reads.caughtUp(pushed.index, CAUGHT_UP_MS);
+    const { candidate } = agent.decisions.state.upgrades.state;
     await agent.noted(`KALOS ${candidate?.version} was pushed, decision ${pushed.index}`);
-    const named = peers.map((peer) => agent.swarm.nameOf(peer));
+    const named = peers.map((peer) => agent.swarm.members.nameOf(peer));
     return ok({ index: pushed.index, upgrade: candidate?.id ?? '', version: candidate?.version ?? '', canary: named });
   });
 }
@@ -70,7 +70,7 @@ export const UPGRADE_ROUTES: readonly Route[] = [
     z.strictObject({ reason: z.string().min(1).max(200) }),
     { tag: 'rollouts', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' },
     (agent, { reason }) => {
-      const { candidate, good } = agent.swarm.order.decisions.state.upgrades.state;
+      const { candidate, good } = agent.decisions.state.upgrades.state;
       const upgrade = candidate?.id ?? good?.id;
       if (upgrade === undefined) return failed(404, 'there is no release: see kalos upgrade status');
       return decide(agent, { kind: 'upgrade-withdraw', upgrade, reason });

@@ -3,7 +3,7 @@
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
 import type { AsOf, LogAnswer, NovaAnswer } from '../api/decision-routes.ts';
-import type { ReadMode } from '../decisions/decisions.ts';
+import type { ReadMode } from '../decisions/reads.ts';
 import { printRows, printWhole } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable, table } from './output.ts';

@@ -13,6 +13,7 @@ import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { counted } from '../../swarm/words.ts';
 import type { Decisions } from '../decisions/decisions.ts';
+import type { Members } from '../decisions/members.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import type { Evidence } from '../link/evidence.ts';
 import type { Measured, Watching } from '../link/peer-selection.ts';
@@ -51,18 +52,19 @@ const MIN_MEMBERS = 5;
 const CONFIDENCE = 80;
 export const GRAY_POLICY = 'gray-failure';
 
-export interface GrayEvents extends Watching {
-  self: PeerId;
-  members(): number;
-  vitals(): Vitals;
-  /** Other programs have the CPUs: what is late here is not this agent's doing, and the machine says so itself. */
-  isStarved(): boolean;
+export interface GrayEvents {
   vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult>;
-  nameOf(peer: PeerId): string;
   save(incident: Incident): Promise<unknown>;
   /** This agent ends, and restarts; its services go on. */
   restart(): void;
   log(level: 'info' | 'warn', text: string): void;
+}
+
+/** How this agent does itself. */
+export interface OwnVitals {
+  readonly now: Vitals;
+  /** Other programs have the CPUs: what is late here is not this agent's doing, and the machine says so itself. */
+  readonly isStarved: boolean;
 }
 
 interface Suspicion {
@@ -74,19 +76,24 @@ interface Suspicion {
 export class GrayWatch {
   readonly #ports: Ports;
   readonly #decisions: Decisions;
+  readonly #members: Members;
+  readonly #watching: Watching;
+  readonly #vitals: OwnVitals;
   readonly #events: GrayEvents;
   readonly #suspicions = new Map<PeerId, Suspicion>();
   /** Of all that it watches, at the last look; and whether it is rather this agent that does badly. */
-  #usualMs = 0;
-  #isOwn = false;
+  #all = { usualMs: 0, isOwn: false };
   #unfitMs: number | undefined;
   #drainedAtMs = Number.NEGATIVE_INFINITY;
   #incident: Incident | undefined;
   readonly #task: PeriodicTask;
 
-  constructor(ports: Ports, decisions: Decisions, events: GrayEvents) {
+  constructor(ports: Ports, decisions: Decisions, members: Members, watching: Watching, vitals: OwnVitals, events: GrayEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
+    this.#members = members;
+    this.#watching = watching;
+    this.#vitals = vitals;
     this.#events = events;
     this.#task = new PeriodicTask({
       clock: ports.clock,
@@ -111,7 +118,7 @@ export class GrayWatch {
     await this.#restartSelf();
     const nowMs = this.#ports.clock.monotonicMs();
     for (const [peer, suspicion] of this.#suspicions) {
-      if (nowMs < suspicion.claimAtMs || this.#isDrained(peer) || this.#events.members() < MIN_MEMBERS) continue;
+      if (nowMs < suspicion.claimAtMs || this.#isDrained(peer) || this.#members.all().length < MIN_MEMBERS) continue;
       suspicion.claimAtMs = nowMs + AGAIN_MS;
       await this.#claim(peer, suspicion.kind);
     }
@@ -121,14 +128,15 @@ export class GrayWatch {
 
   #judge(): void {
     const nowMs = this.#ports.clock.monotonicMs();
-    const seen = new Map(this.#events.subjects().map((peer) => [peer, this.#events.measured(peer)]));
-    this.#usualMs = median([...seen.values()].flatMap(({ rttMs }) => rttMs ?? []));
-    const gray = new Map([...seen].map(([peer, measured]) => [peer, kindOf(measured, this.#usualMs)]));
+    const seen = new Map(this.#watching.subjects().map((peer) => [peer, this.#watching.measured(peer)]));
+    const usualMs = median([...seen.values()].flatMap(({ rttMs }) => rttMs ?? []));
+    const gray = new Map([...seen].map(([peer, measured]) => [peer, kindOf(measured, usualMs)]));
     // Where most look so, it is this agent, or what is between.
-    this.#isOwn = [...gray.values()].filter((kind) => kind !== undefined).length * 2 > gray.size;
+    const isOwn = [...gray.values()].filter((kind) => kind !== undefined).length * 2 > gray.size;
+    this.#all = { usualMs, isOwn };
     for (const [peer, { seenMs }] of [...this.#suspicions])
-      if (this.#isOwn || nowMs - seenMs >= OVER_AFTER_MS) this.#suspicions.delete(peer);
-    if (this.#isOwn) return;
+      if (isOwn || nowMs - seenMs >= OVER_AFTER_MS) this.#suspicions.delete(peer);
+    if (isOwn) return;
     for (const [peer, kind] of gray) {
       const known = this.#suspicions.get(peer);
       if (known !== undefined && known.kind === kind) known.seenMs = nowMs;
@@ -140,17 +148,17 @@ export class GrayWatch {
 
   /** As a witness: what this agent has measured itself. */
   evidenceOn({ subject, kind }: Claim): Evidence {
-    const measured = this.#events.measured(subject);
+    const measured = this.#watching.measured(subject);
     const isKnown = measured.rttMs !== undefined && measured.probes >= MIN_PROBES;
-    const seen = kindOf(measured, this.#usualMs, AGREE_FROM);
-    if (!isKnown || this.#isOwn || (seen !== undefined && seen !== kind))
+    const seen = kindOf(measured, this.#all.usualMs, AGREE_FROM);
+    if (!isKnown || this.#all.isOwn || (seen !== undefined && seen !== kind))
       return { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
     return { verdict: seen === kind ? 'yes' : 'no', reason: 'own-measure', confidence: CONFIDENCE };
   }
 
   /** Unless that ends soon. */
   #isDrained(peer: PeerId): boolean {
-    const drain = this.#decisions.drained().get(peer);
+    const drain = this.#decisions.proven.drained().get(peer);
     return drain !== undefined && drain.atMs + drain.forMs - this.#decisions.wallMs() > RENEW_MS;
   }
 
@@ -158,11 +166,11 @@ export class GrayWatch {
 
   async #claim(peer: PeerId, kind: GrayKind): Promise<void> {
     const { crypto } = this.#ports;
-    const witnesses = this.#events.witnessesOf(peer);
+    const witnesses = this.#watching.witnessesOf(peer);
     if (witnesses.length < MIN_DRAWN) return;
     const fromMs = Math.round(this.#decisions.wallMs());
-    const name = this.#events.nameOf(peer);
-    const { rttMs, lostShare, offsetMs } = this.#events.measured(peer);
+    const name = this.#members.nameOf(peer);
+    const { rttMs, lostShare, offsetMs } = this.#watching.measured(peer);
     const evidenceDigest = crypto.hash(encodeCbor([kind, rttMs ?? null, lostShare, offsetMs ?? null]));
     const times = { fromMs, expiresAtMs: fromMs + CLAIM_LIFE_MS };
     const claim: Claim = { subject: peer, kind, target: '', port: undefined, ...times, evidenceDigest };
@@ -187,32 +195,32 @@ export class GrayWatch {
 
   async #drainSelf(): Promise<void> {
     const nowMs = this.#ports.clock.monotonicMs();
-    const vitals = this.#events.vitals();
-    if (isFit(this.#events.isStarved() ? { ...vitals, lagMs: 0 } : vitals)) this.#unfitMs = undefined;
+    const vitals = this.#vitals.now;
+    if (isFit(this.#vitals.isStarved ? { ...vitals, lagMs: 0 } : vitals)) this.#unfitMs = undefined;
     else this.#unfitMs ??= nowMs;
     if (this.#unfitMs === undefined || nowMs - this.#unfitMs < UNFIT_MS || nowMs - this.#drainedAtMs < AGAIN_MS) return;
-    if (this.#isDrained(this.#events.self) || this.#events.members() < MIN_MEMBERS) return;
+    if (this.#isDrained(this.#members.self) || this.#members.all().length < MIN_MEMBERS) return;
     this.#drainedAtMs = nowMs;
     const reason = `stalled: its disk takes ${Math.round(vitals.diskMs)} ms, its loop is ${Math.round(vitals.lagMs)} ms late`;
     this.#events.log('warn', `this agent has itself drained: ${reason}`);
-    await this.#decisions.drain(this.#events.self, CERTIFIED_MS, reason, DECIDE_WITHIN_MS);
+    await this.#decisions.drain(this.#members.self, CERTIFIED_MS, reason, DECIDE_WITHIN_MS);
   }
 
   /** What its loop is late with may be its own doing: then that helps, and nothing is lost by it. */
   async #restartSelf(): Promise<void> {
     const { clock, store } = this.#ports;
-    const drain = this.#decisions.drained().get(this.#events.self);
-    const vitals = this.#events.vitals();
+    const drain = this.#decisions.proven.drained().get(this.#members.self);
+    const vitals = this.#vitals.now;
     const nowMs = Math.round(clock.wallMs());
     if (
       drain === undefined ||
       this.#decisions.wallMs() - drain.atMs < RESTART_AFTER_MS ||
       vitals.lagMs < RESTART_LAG_MS ||
-      this.#events.isStarved()
+      this.#vitals.isStarved
     )
       return;
     // Not where a person wants it.
-    const isOwn = drain.by === this.#events.self && Number.isFinite(this.#drainedAtMs);
+    const isOwn = drain.by === this.#members.self && Number.isFinite(this.#drainedAtMs);
     if (!isOwn && foundBy(drain)?.kind !== 'slow') return;
     const before = decodeCbor((await store.get(RESTARTED_KEY)) ?? encodeCbor(0));
     // One that lies ahead is of a clock that was wrong.
@@ -230,7 +238,7 @@ export class GrayWatch {
 
   /** The story, on the machine that it is about. */
   async #tellOfSelf(): Promise<void> {
-    const drain = this.#decisions.drained().get(this.#events.self);
+    const drain = this.#decisions.proven.drained().get(this.#members.self);
     if (drain !== undefined && this.#incident === undefined) return this.#begin(drain);
     const incident = this.#incident;
     if (drain !== undefined || incident === undefined) return;
@@ -244,16 +252,16 @@ export class GrayWatch {
   async #begin(drain: Drain): Promise<void> {
     const { clock, crypto } = this.#ports;
     const nowMs = clock.wallMs();
-    const name = this.#events.nameOf(this.#events.self);
+    const name = this.#members.nameOf(this.#members.self);
     const finding = { policy: GRAY_POLICY, target: name, severity: 'warning' as const, summary: `drained: ${drain.reason}` };
-    const incident = openIncident(finding, this.#events.self, name, nowMs, crypto.hash);
+    const incident = openIncident(finding, this.#members.self, name, nowMs, crypto.hash);
     escalate(incident);
     const found = foundBy(drain);
-    const who = found === undefined ? `${this.#events.nameOf(drain.by)} wants it` : `those that watch it find it ${found.kind}`;
+    const who = found === undefined ? `${this.#members.nameOf(drain.by)} wants it` : `those that watch it find it ${found.kind}`;
     addStep(incident, nowMs, 'detect', `${who}: ${drain.reason}`);
     if (found !== undefined) {
       incident.certificate = btoa(String.fromCharCode(...found.certificate));
-      addStep(incident, nowMs, 'vote', `certified by its witnesses, asked by ${this.#events.nameOf(drain.by)}`);
+      addStep(incident, nowMs, 'vote', `certified by its witnesses, asked by ${this.#members.nameOf(drain.by)}`);
     }
     const minutes = Math.round(drain.forMs / 60_000);
     addStep(incident, nowMs, 'act', `gives up what is placed here and its seat in the committee, for ${minutes} minutes`);

@@ -6,8 +6,10 @@ import type { MemberView, Planned, PlannerView } from '../../consensus/committee
 import { claimTarget } from '../../consensus/vote/claim.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
+import { illnessOf } from '../decisions/health.ts';
+import type { Members } from '../decisions/members.ts';
+import type { Order } from '../decisions/order.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
-import type { SwarmLink } from '../link/swarm-link.ts';
 import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';
 
@@ -53,7 +55,8 @@ function isQuiet({ bundles, upgrades, members }: PlannerView): boolean {
 
 export class Nova {
   readonly #ports: Ports;
-  readonly #link: SwarmLink;
+  readonly #members: Members;
+  readonly #order: Pick<Order, 'committee' | 'decisions' | 'vitals'>;
   readonly #events: NovaEvents;
   /** Since when members are unwell, or short of something, as this agent has seen it; all of these monotonic. */
   readonly #unwellMs = new Map<PeerId, number>();
@@ -65,9 +68,10 @@ export class Nova {
   #sinceMs: number | undefined;
   readonly #task: PeriodicTask;
 
-  constructor(ports: Ports, link: SwarmLink, events: NovaEvents) {
+  constructor(ports: Ports, members: Members, order: Pick<Order, 'committee' | 'decisions' | 'vitals'>, events: NovaEvents) {
     this.#ports = ports;
-    this.#link = link;
+    this.#members = members;
+    this.#order = order;
     this.#events = events;
     this.#task = new PeriodicTask({
       clock: ports.clock,
@@ -86,18 +90,18 @@ export class Nova {
   }
 
   async #turn(): Promise<void> {
-    const { committee } = this.#link.order;
-    if (!committee.isLeader) return this.#yield();
+    const { committee, decisions, vitals } = this.#order;
+    if (committee.log.leading === undefined) return this.#yield();
     // What it sees is old, and a plan takes CPU that is not there.
-    if (this.#link.order.lateness.isBlind) return;
+    if (vitals.isBlind) return;
     const view = await this.#view();
     // A thread costs memory: at rest there is nothing to plan.
     const planned = isQuiet(view) ? NOTHING : await this.#ports.compute.plan(view, PLAN_WITHIN_MS);
-    if (!committee.isLeader || this.#task.isStopped) return;
+    if (committee.log.leading === undefined || this.#task.isStopped) return;
     await this.#tell(planned.correlation);
     if (planned.wish === undefined) return;
     if (planned.wish.kind === 'move') this.#movedMs = this.#ports.clock.monotonicMs();
-    await this.#link.order.decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans again
+    await decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans again
   }
 
   /** Another coordinates: what is wrong together is for that one to say. */
@@ -111,12 +115,13 @@ export class Nova {
   // What it sees
 
   async #view(): Promise<PlannerView> {
-    const { order, self } = this.#link;
-    const { state } = order.decisions;
+    const { committee, decisions } = this.#order;
+    const { state } = decisions;
+    const { self } = this.#members;
     const seenMs = this.#ports.clock.monotonicMs();
     // The planner compares with when things were decided: that is dated by the swarm's clock. What was seen here is dated back from it.
-    const nowMs = order.decisions.wallMs();
-    const members = this.#link.members.map(({ peer, state: is }) => this.#seen(peer, is === 'alive', seenMs, nowMs - seenMs));
+    const nowMs = decisions.wallMs();
+    const members = this.#members.all().map(({ peer, state: is }) => this.#seen(peer, is === 'alive', seenMs, nowMs - seenMs));
     const unwell = members.filter(({ unwellMs }) => unwellMs !== undefined);
     if (unwell.length < ASK_FROM) this.#open = [];
     else if (seenMs - this.#askedMs >= ASK_EVERY_MS) {
@@ -126,11 +131,11 @@ export class Nova {
     return {
       nowMs,
       self,
-      voters: order.committee.voters() ?? [],
+      voters: committee.seats.voters() ?? [],
       members: members.map((one) => ({ ...one, services: this.#servicesOf(one.peer) })),
       names: new Map(
         [state.bundles.state.candidate, state.upgrades.state.candidate].flatMap((one) =>
-          one === null ? [] : [...one.canary, ...(one.wave ?? [])].map((peer) => [peer, this.#link.nameOf(peer)] as const),
+          one === null ? [] : [...one.canary, ...(one.wave ?? [])].map((peer) => [peer, this.#members.nameOf(peer)] as const),
         ),
       ),
       bundles: state.bundles.state,
@@ -146,7 +151,7 @@ export class Nova {
 
   /** @param nowMs monotonic. @param aheadMs what the swarm's clock is ahead of that. */
   #seen(peer: PeerId, isAlive: boolean, nowMs: number, aheadMs: number): Omit<MemberView, 'services'> {
-    const status = this.#link.statuses.get(peer)?.status;
+    const status = this.#members.statusOf(peer);
     const since = (all: Map<PeerId, number>, is: boolean): number | undefined => {
       if (!is) all.delete(peer);
       else if (!all.has(peer)) all.set(peer, nowMs);
@@ -155,13 +160,13 @@ export class Nova {
     };
     return {
       peer,
-      name: this.#link.nameOf(peer),
+      name: this.#members.nameOf(peer),
       isAlive,
-      ill: this.#link.order.ill(peer),
+      ill: illnessOf(peer, this.#members, this.#order.decisions.proven),
       unwellMs: since(this.#unwellMs, !isAlive || (status !== undefined && isUnwell(status))),
       shortMs: since(this.#shortMs, isAlive && status !== undefined && isShort(status)),
       version: status?.version ?? '',
-      domain: status === undefined || status.zone === 0 ? '' : this.#link.order.domainName(status.zone),
+      domain: status === undefined || status.zone === 0 ? '' : this.#order.committee.candidates.domainName(status.zone),
     };
   }
 
@@ -179,7 +184,7 @@ export class Nova {
     this.#sinceMs ??= nowMs;
     if (nowMs - this.#sinceMs < SURE_AFTER_MS) return;
     const { cause, value, unwell } = correlation;
-    const [key, names] = [`${cause} ${value}`, unwell.map((peer) => this.#link.nameOf(peer)).join(', ')];
+    const [key, names] = [`${cause} ${value}`, unwell.map((peer) => this.#members.nameOf(peer)).join(', ')];
     if (this.#together === undefined) await this.#begin(correlation, names, key);
     else if (this.#together.key !== key) {
       addStep(this.#together.incident, clock.wallMs(), 'detect', `probably rather ${words(correlation)}: ${names}`);
@@ -198,11 +203,12 @@ export class Nova {
       severity: 'critical' as const,
       summary: `${unwell.length} of ${all} machines are unwell together; probably ${words(correlation)}`,
     };
-    const incident = openIncident(finding, this.#link.self, this.#link.name, nowMs, crypto.hash);
+    const { self } = this.#members;
+    const incident = openIncident(finding, self, this.#members.nameOf(self), nowMs, crypto.hash);
     escalate(incident);
     addStep(incident, nowMs, 'detect', `${finding.summary}: ${names}`, { cause, value, unwell: unwell.length, all });
     for (const { peer, id, target } of this.#open)
-      addStep(incident, nowMs, 'detect', `${id} on ${this.#link.nameOf(peer)} belongs to it: ${target}`);
+      addStep(incident, nowMs, 'detect', `${id} on ${this.#members.nameOf(peer)} belongs to it: ${target}`);
     this.#together = { incident, key, seenMs: clock.monotonicMs() };
     this.#events.log('warn', `${incident.id}: ${finding.summary}: ${names}`);
     await this.#events.save(incident);

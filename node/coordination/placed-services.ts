@@ -8,6 +8,7 @@ import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { messageOf } from '../../swarm/words.ts';
 import type { Decisions } from '../decisions/decisions.ts';
+import type { Members } from '../decisions/members.ts';
 import type { Deadline } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
 
@@ -35,7 +36,6 @@ export interface PlacedServicesEvents {
   /** Why it may give nothing up by itself now. */
   mayNotMove(): string | undefined;
   isSick(): boolean;
-  nameOf(peer: PeerId): string;
   /** Kept in the audit. */
   noted(service: string, text: string): Promise<unknown>;
   log(level: 'info' | 'warn', text: string): void;
@@ -56,6 +56,7 @@ interface Tenure {
 export class PlacedServices {
   readonly #ports: Ports;
   readonly #decisions: Decisions;
+  readonly #members: Members;
   readonly #names: readonly string[];
   readonly #events: PlacedServicesEvents;
   readonly #tenures = new Map<string, Tenure>();
@@ -69,9 +70,10 @@ export class PlacedServices {
   #stopped = false;
 
   /** @param names of the services that are declared for fail-over here */
-  constructor(ports: Ports, decisions: Decisions, names: readonly string[], events: PlacedServicesEvents) {
+  constructor(ports: Ports, decisions: Decisions, members: Members, names: readonly string[], events: PlacedServicesEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
+    this.#members = members;
     this.#names = names;
     this.#events = events;
   }
@@ -161,7 +163,7 @@ export class PlacedServices {
   async #take(service: string): Promise<void> {
     const outcome = await this.#decisions.decide({ kind: 'place', service }, DECIDE_WITHIN_MS);
     if (!outcome.ok) return;
-    await this.#decisions.caughtUp(outcome.index, DECIDE_WITHIN_MS);
+    await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);
     const placement = this.#placement(service);
     if (placement?.peer !== this.#ports.crypto.self) return;
     const why = placement.reason === '' ? '' : `: ${placement.reason}`;
@@ -185,7 +187,7 @@ export class PlacedServices {
     const until = { monotonicMs: this.#keptMs + PLACEMENT_MS, wallMs: clock.wallMs() + PLACEMENT_MS };
     const held = services.map((service) => [service, this.#placement(service)?.fence ?? 0] as const);
     try {
-      const kept = await this.#decisions.keep(held, KEEP_WITHIN_MS);
+      const kept = await this.#decisions.placements.keep(held, KEEP_WITHIN_MS);
       for (const [nth, [service, fence]] of held.entries()) if (kept?.[nth] === true) await this.#hold(service, fence, until);
     } catch {
       // There is no leader, or none within reach: again soon, and in time it is stopped.
@@ -234,7 +236,7 @@ export class PlacedServices {
     try {
       const outcome = await this.#giveUp(service, reason, UNFIT_MS);
       told(outcome.ok ? `${service} was given up at decision ${outcome.index}: ${reason}` : outcome.reason);
-      if (outcome.ok) await this.#decisions.caughtUp(outcome.index, DECIDE_WITHIN_MS);
+      if (outcome.ok) await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);
     } catch (error) {
       told(`${service} was stopped here, and the swarm cannot decide: ${messageOf(error)}`);
     } finally {
@@ -252,10 +254,10 @@ export class PlacedServices {
       const { peer, fence } = this.#placement(service) ?? { peer: null, fence: 0 };
       if (peer === crypto.self && fence > toldOf && toldOf > 0) break;
       if (peer !== null && peer !== crypto.self) {
-        if (fence !== toldOf) told(`${this.#events.nameOf(peer)} has it, under fence ${fence}`);
+        if (fence !== toldOf) told(`${this.#members.nameOf(peer)} has it, under fence ${fence}`);
         toldOf = fence;
         const isOpen = port === undefined || (await transport.probePort(peer, port, PROBE_MS)) === 'open';
-        if (isOpen && port !== undefined) told(`its port ${port} answers on ${this.#events.nameOf(peer)}`);
+        if (isOpen && port !== undefined) told(`its port ${port} answers on ${this.#members.nameOf(peer)}`);
         if (isOpen) return { kind: 'moved', to: peer };
       }
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));

@@ -12,16 +12,14 @@ import {
   type Rollout,
 } from '../../consensus/decisions/rollout.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import type { PeerId } from '../../swarm/ports/transport.ts';
+import type { Members } from '../decisions/members.ts';
 import type { Ports } from '../ports/ports.ts';
 
 export interface PushesConfig<Content extends Pushed, How> {
   ports: Ports;
   swarmId: string;
   rollout(): Rollout<Content, How>;
-  /** Whether a member may decide for others. */
-  mayDecide(peer: PeerId): boolean;
-  nameOf(peer: PeerId): string;
+  members: Pick<Members, 'mayDecide' | 'nameOf'>;
 }
 
 const isSame = (a: Known, b: Known): boolean => a.newestMs === b.newestMs && a.keys.join() === b.keys.join();
@@ -92,9 +90,9 @@ export class Pushes<Content extends Pushed, How> {
   }
 
   #unsigned(content: Content): string | undefined {
-    const { ports, swarmId, rollout, mayDecide, nameOf } = this.#config;
+    const { ports, swarmId, rollout, members } = this.#config;
     if (!isSigned(ports.crypto, swarmId, rollout().kind, content)) return 'it is not signed by whoever is said to have pushed it';
-    return mayDecide(content.by) ? undefined : `${nameOf(content.by)} is no issuer`;
+    return members.mayDecide(content.by) ? undefined : `${members.nameOf(content.by)} is no issuer`;
   }
 
   #keyOf(content: Content): string {

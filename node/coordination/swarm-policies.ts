@@ -5,9 +5,9 @@ import type { Bundle, BundlesHow } from '../../consensus/decisions/bundles.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
-import type { PeerId } from '../../swarm/ports/transport.ts';
 import { messageOf } from '../../swarm/words.ts';
 import type { Decisions } from '../decisions/decisions.ts';
+import type { Members } from '../decisions/members.ts';
 import type { Incident } from '../detection/incident.ts';
 import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -18,8 +18,6 @@ const DECIDE_WITHIN_MS = 5_000;
 const MAX_REASON = 200;
 
 export interface SwarmPoliciesEvents {
-  /** Whether a member may decide for others. */
-  mayDecide(peer: PeerId): boolean;
   /** Judges by these from now on. @throws where they are no policies */
   follow(bundle: string, policies: readonly unknown[]): Promise<void>;
   /** The bundle in force here; empty where there is none. */
@@ -27,7 +25,6 @@ export interface SwarmPoliciesEvents {
   names(): readonly string[];
   incidents(): readonly Incident[];
   isReady(): boolean;
-  nameOf(peer: PeerId): string;
   noted(text: string): Promise<unknown>;
   log(level: 'info' | 'warn', text: string): void;
 }
@@ -56,12 +53,11 @@ export class SwarmPolicies {
   readonly #task: PeriodicTask;
   readonly #pushes: Pushes<Bundle, BundlesHow>;
 
-  constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmPoliciesEvents) {
+  constructor(ports: Ports, swarmId: string, decisions: Decisions, members: Members, events: SwarmPoliciesEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
     this.#events = events;
-    const { mayDecide, nameOf } = events;
-    this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.bundles, mayDecide, nameOf });
+    this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.bundles, members });
     this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
@@ -131,7 +127,7 @@ export class SwarmPolicies {
     if (wrong !== undefined) this.#events.log('warn', `bundle ${candidate.id.slice(0, 8)} does harm here: ${reason}`);
     const wish: Wish = { kind: 'bundle-report', bundle: candidate.id, ok: wrong === undefined, reason };
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
-    if (outcome.ok) await this.#decisions.caughtUp(outcome.index, DECIDE_WITHIN_MS);
+    if (outcome.ok) await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);
   }
 
   /** After a restart in the middle: watched from the beginning. */

@@ -8,6 +8,7 @@ import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { messageOf } from '../../swarm/words.ts';
 import type { Decisions } from '../decisions/decisions.ts';
+import type { Members } from '../decisions/members.ts';
 import type { Incident } from '../detection/incident.ts';
 import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -26,14 +27,10 @@ const SOAK_MS = 15_000;
 const MAX_REASON = 200;
 
 export interface SwarmUpgradesEvents {
-  /** Whether a member may decide for others. */
-  mayDecide(peer: PeerId): boolean;
-  alive(): readonly PeerId[];
   ask(peer: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
   coordinator(): PeerId | undefined;
   incidents(): readonly Incident[];
   isReady(): boolean;
-  nameOf(peer: PeerId): string;
   noted(text: string): Promise<unknown>;
   /** This agent ends, and restarts; its services go on. */
   restart(): void;
@@ -43,6 +40,7 @@ export interface SwarmUpgradesEvents {
 export class SwarmUpgrades {
   readonly #ports: Ports;
   readonly #decisions: Decisions;
+  readonly #members: Members;
   readonly #events: SwarmUpgradesEvents;
   #startedMs = 0;
   /** Incidents that there were already when it started. */
@@ -53,12 +51,12 @@ export class SwarmUpgrades {
   readonly #task: PeriodicTask;
   readonly #pushes: Pushes<Upgrade, unknown>;
 
-  constructor(ports: Ports, swarmId: string, decisions: Decisions, events: SwarmUpgradesEvents) {
+  constructor(ports: Ports, swarmId: string, decisions: Decisions, members: Members, events: SwarmUpgradesEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
+    this.#members = members;
     this.#events = events;
-    const { mayDecide, nameOf } = events;
-    this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.upgrades, mayDecide, nameOf });
+    this.#pushes = new Pushes({ ports, swarmId, rollout: () => decisions.state.upgrades, members });
     this.#task = new PeriodicTask({
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
@@ -129,7 +127,7 @@ export class SwarmUpgrades {
     const { crypto, releases } = this.#ports;
     const { candidate } = this.#decisions.state.upgrades.state;
     const { canary = [], before = [] } = candidate ?? {};
-    const alive = this.#events.alive().filter((peer) => peer !== crypto.self);
+    const alive = this.#members.alive().filter((peer) => peer !== crypto.self);
     const isThere = (peer: PeerId): boolean => alive.includes(peer);
     const first = [...before, ...canary]
       .filter(isThere)
@@ -141,7 +139,7 @@ export class SwarmUpgrades {
       if (archive === undefined || toHex(crypto.hash(archive)) !== digest) continue;
       const its = await releases.keep(digest, archive);
       if (its !== version) throw new Error(`that is KALOS ${its}, not ${version}`);
-      this.#events.log('info', `release ${version} is here, from ${this.#events.nameOf(peer)}`);
+      this.#events.log('info', `release ${version} is here, from ${this.#members.nameOf(peer)}`);
       return;
     }
     throw new Error(`nobody that was asked has release ${version} (${digest.slice(0, 8)})`);
@@ -209,6 +207,6 @@ export class SwarmUpgrades {
     if (!ok) this.#events.log('warn', `release ${candidate.version} is not for this machine: ${reason}`);
     const wish = { kind: 'upgrade-report', upgrade: candidate.id, ok, reason } as const;
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
-    if (outcome.ok) await this.#decisions.caughtUp(outcome.index, DECIDE_WITHIN_MS);
+    if (outcome.ok) await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);
   }
 }

@@ -1,5 +1,5 @@
 // How this agent itself does: how late its timers come, whether that is for want of a CPU, and how long its disk takes to keep something.
-import type { Vitals } from '../../consensus/committee/fitness.ts';
+import { type Vitals, zoneOf } from '../../consensus/committee/fitness.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -80,6 +80,11 @@ export class VitalSigns {
   get isStarved(): boolean {
     const [late, waited] = [sum(this.#lags), sum(this.#waits)];
     return late > 0 && waited >= late * STARVED_SHARE;
+  }
+
+  /** What fails together with this machine, as a status says it; 0 where nobody said. */
+  get zone(): number {
+    return zoneOf(this.#domain);
   }
 
   #write(): void {

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { StatusTable } from '../../swarm/state/status-table.ts';
+import type { MemberView } from './member-view.ts';
 
 const PREFIX = 'held/';
 /** What is newer than this when an agent is killed is asked of the others anyway. */
@@ -23,10 +24,14 @@ export class KeptStatuses {
   readonly #kept = new Map<PeerId, number>();
   #timer: Timer | undefined;
 
-  constructor(ports: { store: Store; clock: Clock }, self: PeerId, statuses: StatusTable, failed: (error: unknown) => void) {
+  constructor(
+    ports: { store: Store; clock: Clock },
+    members: Pick<MemberView, 'self' | 'statuses'>,
+    failed: (error: unknown) => void,
+  ) {
     this.#ports = ports;
-    this.#self = self;
-    this.#statuses = statuses;
+    this.#self = members.self;
+    this.#statuses = members.statuses;
     this.#failed = failed;
   }
 

@@ -19,9 +19,12 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { Committee } from '../decisions/committee.ts';
+import type { Decisions } from '../decisions/decisions.ts';
 import { unknownName } from '../errors.ts';
 import type { Ports } from '../ports/ports.ts';
-import type { SwarmLink } from './swarm-link.ts';
+import type { MemberView } from './member-view.ts';
+import type { NetworkKeys } from './network-keys.ts';
 
 /** Everybody who is there has a new network key before anybody dials with it. */
 const KEY_SPREADS_MS = 30_000;
@@ -92,51 +95,65 @@ const endOf = (drain: { atMs: number; forMs: number } | undefined): number | nul
 const badOf = (conditions: Readonly<Record<string, string>>): string[] =>
   Object.entries(conditions).flatMap(([name, status]) => (isBadCondition(name, status) ? [`${name}=${status}`] : []));
 
+export interface MembershipParts {
+  admission: Admission;
+  members: MemberView;
+  committee: Committee;
+  decisions: Decisions;
+  networkKeys: NetworkKeys;
+  audit: AuditLog;
+}
+
 export class MembershipAdmin {
-  readonly #link: SwarmLink;
   readonly #ports: Ports;
+  readonly #swarmId: string;
+  readonly #admission: Admission;
+  readonly #members: MemberView;
+  readonly #committee: Committee;
+  readonly #decisions: Decisions;
+  readonly #networkKeys: NetworkKeys;
   readonly #audit: AuditLog;
 
-  constructor(link: SwarmLink, ports: Ports, audit: AuditLog) {
-    this.#link = link;
+  constructor(ports: Ports, swarmId: string, parts: MembershipParts) {
     this.#ports = ports;
-    this.#audit = audit;
-  }
-
-  get #admission(): Admission {
-    return this.#link.admission;
+    this.#swarmId = swarmId;
+    this.#admission = parts.admission;
+    this.#members = parts.members;
+    this.#committee = parts.committee;
+    this.#decisions = parts.decisions;
+    this.#networkKeys = parts.networkKeys;
+    this.#audit = parts.audit;
   }
 
   async #wroteDown(what: string): Promise<void> {
-    await this.#audit.append('control', this.#link.self, what);
+    await this.#audit.append('control', this.#members.self, what);
   }
 
   /** @param all those that left and were removed too. */
   members(all: boolean): MemberRow[] {
     const { roster } = this.#admission;
-    const { decisions } = this.#link.order;
     const nowMs = this.#ports.clock.monotonicMs();
-    const rows = this.#link.everyMember().map(({ peer, state, met, heardMs }): MemberRow => {
+    const rows = this.#members.everyone().map(({ peer, state, met, heardMs }): MemberRow => {
       const certificate = roster.member(peer);
-      const status = this.#link.statuses.get(peer)?.status;
-      const isSelf = peer === this.#link.self;
+      const status = this.#members.statusOf(peer);
+      const isSelf = peer === this.#members.self;
       return {
-        name: this.#link.nameOf(peer),
+        name: this.#members.nameOf(peer),
         peer,
         state,
         role: certificate === undefined ? 'unknown' : roster.isForCommittee(peer) ? 'committee' : 'member',
         issuer: roster.isIssuer(peer, this.#ports.clock.wallMs()),
         deputy: roster.authority.isDeputy(peer),
-        coordinator: peer === this.#link.coordinator,
+        coordinator: peer === this.#committee.coordinator,
         heardMs: isSelf ? 0 : met ? Math.round(nowMs - heardMs) : null,
         version: status?.version ?? '',
         address: isSelf ? (this.#ports.transport.addresses()[0] ?? '') : (status?.address ?? ''),
         certificateUntilMs: certificate?.untilMs ?? null,
-        accusedBy: this.#link.accusersOf(peer).map((observer) => this.#link.nameOf(observer)),
+        accusedBy: this.#members.accusersOf(peer).map((observer) => this.#members.nameOf(observer)),
         twin: this.#admission.instances.conflictOf(peer) ?? null,
         unhealthy: state === 'alive' ? badOf(status?.conditions ?? {}) : [],
-        pausedSinceMs: decisions.state.pauseOf(peer)?.atMs ?? null,
-        drainedUntilMs: endOf(decisions.drained().get(peer)),
+        pausedSinceMs: this.#decisions.state.pauseOf(peer)?.atMs ?? null,
+        drainedUntilMs: endOf(this.#decisions.proven.drained().get(peer)),
       };
     });
     const shown = all ? [...rows, ...this.#removed()] : rows.filter(({ state }) => state !== 'left');
@@ -203,12 +220,12 @@ export class MembershipAdmin {
   #mustDecide(what: string): void {
     const { roster } = this.#admission;
     const decides = (peer: PeerId): boolean => roster.decides(peer, this.#ports.clock.wallMs());
-    if (!decides(this.#link.self)) throw this.#notIssuer(what, decides);
+    if (!decides(this.#members.self)) throw this.#notIssuer(what, decides);
   }
 
   #notIssuer(what: string, may: (peer: PeerId) => boolean): MembershipError {
     const issuers = this.#admission.roster.issuers().filter(({ subject }) => may(subject));
-    const names = issuers.map(({ subject }) => this.#link.nameOf(subject));
+    const names = issuers.map(({ subject }) => this.#members.nameOf(subject));
     const lacks = this.#admission.issuer.mayIssue ? 'only a deputy issuer' : 'no issuer';
     return new MembershipError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
   }
@@ -229,7 +246,7 @@ export class MembershipAdmin {
     if (addresses.length === 0) throw new MembershipError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
     const isFar = (address: string): boolean => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
     const far = addresses.filter(isFar);
-    const options = { role, ttlMs, uses, networkKey: this.#link.networkKeys.newest };
+    const options = { role, ttlMs, uses, networkKey: this.#networkKeys.newest };
     const others = this.#otherIssuers();
     const own = (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES - others.length);
     const token = await this.#admission.issuer.makeToken(options, [...own, ...others]);
@@ -239,12 +256,13 @@ export class MembershipAdmin {
 
   /** Where a token is good too, while this agent is gone. */
   #otherIssuers(): string[] {
-    const { statuses, members, self } = this.#link;
-    const { roster } = this.#admission;
+    const members = this.#members;
+    const { self, roster } = members;
     return members
+      .all()
       .filter(({ peer, state }) => peer !== self && state === 'alive' && roster.isIssuer(peer, this.#ports.clock.wallMs()))
       .flatMap(({ peer }) => {
-        const address = statuses.get(peer)?.status.address ?? '';
+        const address = members.statusOf(peer)?.address ?? '';
         return address === '' ? [] : [`${address}/p2p/${peer}`];
       })
       .slice(0, MAX_OTHER_ADDRESSES);
@@ -263,7 +281,7 @@ export class MembershipAdmin {
   /** @throws MembershipError */
   async revoke(name: string, reason: string): Promise<MemberCertificate> {
     const member = this.#one(name);
-    if (member.subject === this.#link.self)
+    if (member.subject === this.#members.self)
       throw new MembershipError('an agent does not revoke itself: it leaves, with kalos leave');
     this.#mustDecide('revoke a membership');
     await this.#admission.issuer.revoke(member.subject, reason);
@@ -285,10 +303,10 @@ export class MembershipAdmin {
   mayLeave(force: boolean): void {
     const { roster } = this.#admission;
     const nowMs = this.#ports.clock.wallMs();
-    const others = roster.issuers().filter(({ subject }) => subject !== this.#link.self && roster.isIssuer(subject, nowMs));
+    const others = roster.issuers().filter(({ subject }) => subject !== this.#members.self && roster.isIssuer(subject, nowMs));
     const isLast = this.#admission.issuer.mayIssue && others.length === 0 && roster.members().length > 1;
     const decides = (peer: PeerId): boolean => roster.decides(peer, nowMs);
-    const isLastToDecide = decides(this.#link.self) && !others.some(({ subject }) => decides(subject));
+    const isLastToDecide = decides(this.#members.self) && !others.some(({ subject }) => decides(subject));
     if (others.length > 0 && isLastToDecide && !force)
       throw new MembershipError(
         'all other issuers are deputies: without this agent nobody can revoke a membership or decide about others. Make one an issuer first: kalos members promote NAME; or use --force',
@@ -303,13 +321,13 @@ export class MembershipAdmin {
   async leave(force: boolean): Promise<void> {
     this.mayLeave(force);
     await this.#wroteDown('leaves the swarm for good');
-    await this.#admission.issuer.revoke(this.#link.self, 'left');
+    await this.#admission.issuer.revoke(this.#members.self, 'left');
   }
 
   /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws MembershipError */
   async rotateNetworkKey(keepMs: number): Promise<{ usedFromMs: number; olderUntilMs: number }> {
     this.#mustDecide('change the network key');
-    if (this.#link.networkKeys.size === 0)
+    if (this.#networkKeys.size === 0)
       throw new MembershipError('this swarm has no network key to change: it was not founded with kalos up --private');
     const { fromMs, untilMs } = await this.#admission.issuer.rotateNetworkKey(KEY_SPREADS_MS, keepMs);
     await this.#wroteDown(`network key changed; older ones end ${new Date(untilMs).toISOString()}`);
@@ -324,7 +342,7 @@ export class MembershipAdmin {
   draft(action: RootAction): RootDraft {
     const body = this.#bodyOf(action);
     const bytes = encodeBody(this.#ports.crypto, body);
-    const toSign = toHex(recordToSign(this.#link.swarmId, body.kind, bytes));
+    const toSign = toHex(recordToSign(this.#swarmId, body.kind, bytes));
     return { kind: body.kind, body: toHex(bytes), toSign, ...this.#admission.rootKeys.signatures() };
   }
 
@@ -350,12 +368,12 @@ export class MembershipAdmin {
 
   /** Above all that any member has heard of. @throws MembershipError while the swarm has a leader. */
   #recoveryOf(subject: PeerId): Recovery {
-    const { coordinator, order, statuses } = this.#link;
+    const { coordinator } = this.#committee;
     if (coordinator !== undefined)
-      throw new MembershipError(`${this.#link.nameOf(coordinator)} coordinates: there is nothing to recover`);
-    const all = statuses.entries().map(({ status }) => status);
-    const index = Math.max(order.decisions.state.index, ...all.map(({ decided }) => decided)) + INDEX_AHEAD;
-    const term = Math.max(this.#link.term, ...all.map((status) => status.term)) + TERMS_AHEAD;
+      throw new MembershipError(`${this.#members.nameOf(coordinator)} coordinates: there is nothing to recover`);
+    const all = this.#members.statuses.entries().map(({ status }) => status);
+    const index = Math.max(this.#decisions.state.index, ...all.map(({ decided }) => decided)) + INDEX_AHEAD;
+    const term = Math.max(this.#committee.term, ...all.map((status) => status.term)) + TERMS_AHEAD;
     const nowMs = this.#ports.clock.wallMs();
     const epoch = (this.#admission.roster.records.single('recovery')?.epoch ?? 0) + 1;
     return { kind: 'recovery', subject, epoch, fromMs: nowMs, untilMs: nowMs, index, term };
@@ -363,20 +381,21 @@ export class MembershipAdmin {
 
   /** How far each member is, and who voted: for whoever is to choose who begins the committee again. */
   recovery(): RecoveryView {
-    const { order, statuses, members, coordinator, self } = this.#link;
-    const voters = order.committee.voters() ?? order.decisions.checkpoint?.voters ?? [];
-    const rows = members.map(({ peer, state }) => ({
-      node: this.#link.nameOf(peer),
+    const [members, decisions] = [this.#members, this.#decisions];
+    const { coordinator, seats } = this.#committee;
+    const voters = seats.voters() ?? decisions.checkpoints.newest?.voters ?? [];
+    const rows = members.all().map(({ peer, state }) => ({
+      node: this.#members.nameOf(peer),
       state,
       voted: voters.includes(peer),
-      decided: peer === self ? order.decisions.state.index : (statuses.get(peer)?.status.decided ?? 0),
+      decided: peer === members.self ? decisions.state.index : (members.statusOf(peer)?.decided ?? 0),
     }));
     const able = rows.filter(({ state }) => state === 'alive').sort((a, b) => b.decided - a.decided);
     const best = able.find(({ voted, decided }) => voted && decided === able[0]?.decided) ?? able[0];
     const furthest = Math.max(0, ...rows.map(({ decided }) => decided));
     const lost = best === undefined ? 0 : furthest - best.decided;
     return {
-      coordinator: coordinator === undefined ? null : this.#link.nameOf(coordinator),
+      coordinator: coordinator === undefined ? null : this.#members.nameOf(coordinator),
       members: rows,
       suggested: best?.node ?? null,
       lost,

@@ -35,18 +35,28 @@ interface Drawn {
   peers: PeerId[];
 }
 
-export class PeerSelection {
+export class PeerSelection implements Watching {
   readonly #self: PeerId;
   readonly #membership: Pick<Membership, 'members' | 'detector'>;
+  readonly #clocks: ClockOffsets;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #liars: () => ReadonlySet<PeerId>;
   /** For the membership of that version. */
   #witnesses: Drawn = { version: -1, liars: new Set(), peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
 
   /** @param liars who is asked for no votes */
-  constructor(self: PeerId, membership: Pick<Membership, 'members' | 'detector'>, liars: () => ReadonlySet<PeerId>) {
+  constructor(
+    self: PeerId,
+    membership: Pick<Membership, 'members' | 'detector'>,
+    clocks: ClockOffsets,
+    clock: Pick<Clock, 'monotonicMs'>,
+    liars: () => ReadonlySet<PeerId>,
+  ) {
     this.#self = self;
     this.#membership = membership;
+    this.#clocks = clocks;
+    this.#clock = clock;
     this.#liars = liars;
   }
 
@@ -65,7 +75,7 @@ export class PeerSelection {
   }
 
   /** Those that vote, beside this agent, on what it says of another. */
-  #witnessesOf(subject: PeerId): PeerId[] {
+  witnessesOf(subject: PeerId): PeerId[] {
     return observersOf(subject, this.#honest()).filter((peer) => peer !== this.#self);
   }
 
@@ -75,18 +85,15 @@ export class PeerSelection {
     return Math.max(0, ...[...detector.subjects].map((peer) => detector.measured(peer)?.rttMs ?? 0));
   }
 
-  /** What is known of those whom this agent watches. */
-  watching(clocks: ClockOffsets, clock: Pick<Clock, 'monotonicMs'>): Watching {
+  subjects(): readonly PeerId[] {
     const { members, detector } = this.#membership;
-    return {
-      subjects: () => [...detector.subjects].filter((peer) => PRESENT.has(members.get(peer)?.state ?? 'left')),
-      witnessesOf: (peer) => this.#witnessesOf(peer),
-      measured: (peer) => {
-        const { rttMs, losses } = detector.measured(peer) ?? {};
-        const { probes = 0, share = 0 } = losses ?? {};
-        return { rttMs, probes, lostShare: share, offsetMs: clocks.aheadMs(peer, clock.monotonicMs()) };
-      },
-    };
+    return [...detector.subjects].filter((peer) => PRESENT.has(members.get(peer)?.state ?? 'left'));
+  }
+
+  measured(peer: PeerId): Measured {
+    const { rttMs, losses } = this.#membership.detector.measured(peer) ?? {};
+    const { probes = 0, share = 0 } = losses ?? {};
+    return { rttMs, probes, lostShare: share, offsetMs: this.#clocks.aheadMs(peer, this.#clock.monotonicMs()) };
   }
 
   /** One's observers and whom one observes, and a few others. */

@@ -271,11 +271,13 @@ export class BoundsChecker implements Checker {
     const most = cluster.nodes.length;
     for (const { node, running } of someOf(cluster.running(), MAX_LOOKED_AT, this.#turn++)) {
       const { swarm, whole } = running;
-      if (swarm.members.length > most) cluster.violation(`${node.name} knows ${swarm.members.length} members of ${most}`);
-      if (swarm.statuses.size > most) cluster.violation(`${node.name} holds ${swarm.statuses.size} statuses of ${most}`);
+      if (swarm.members.all().length > most)
+        cluster.violation(`${node.name} knows ${swarm.members.all().length} members of ${most}`);
+      if (swarm.members.statuses.size > most)
+        cluster.violation(`${node.name} holds ${swarm.members.statuses.size} statuses of ${most}`);
       const open = whole?.incidents().filter(({ closedMs }) => closedMs === 0).length ?? 0;
-      if (swarm.waitingVotes > open + VOTES_AFTER)
-        cluster.violation(`${node.name} waits for ${swarm.waitingVotes} votes on ${open} incidents`);
+      if (swarm.ballots.waiting > open + VOTES_AFTER)
+        cluster.violation(`${node.name} waits for ${swarm.ballots.waiting} votes on ${open} incidents`);
       const incidents = whole?.incidents().length ?? 0;
       if (incidents > MAX_INCIDENTS) cluster.violation(`${node.name} keeps ${incidents} incidents`);
     }

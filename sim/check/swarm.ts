@@ -68,7 +68,7 @@ export class MembershipChecker implements Checker {
   each(cluster: Cluster): void {
     const viewers = cluster.running().filter(({ node }) => !cluster.history.isExcused(node));
     for (const { node: viewer, running } of someOf(viewers, MAX_VIEWERS, this.#turn++)) {
-      const states = new Map(running.swarm.members.map(({ peer, state }) => [peer, state]));
+      const states = new Map(running.swarm.members.all().map(({ peer, state }) => [peer, state]));
       for (const { node } of viewers) {
         const state = states.get(node.peer);
         if (state !== 'alive') cluster.violation(`${viewer.name} holds ${node.name} for ${state ?? 'no member'}, without cause`);
@@ -83,7 +83,7 @@ export class MembershipChecker implements Checker {
       .sort()
       .join(' ');
     for (const { node, running: agent } of running) {
-      const alive = agent.swarm.members.filter(({ state }) => state === 'alive');
+      const alive = agent.swarm.members.all().filter(({ state }) => state === 'alive');
       const seen = alive
         .map(({ peer }) => nameOf(cluster, peer))
         .sort()
@@ -116,7 +116,7 @@ export class StatusChecker implements Checker {
 
   each(cluster: Cluster): void {
     for (const { node: viewer, running: other } of someOf(cluster.running(), MAX_VIEWERS, this.#turn))
-      for (const { origin, envelope } of other.swarm.statuses.entries())
+      for (const { origin, envelope } of other.swarm.members.statuses.entries())
         if (cluster.byPeer(origin)?.profile.lies.size === 0 && !this.#wasSaid(envelope))
           cluster.violation(`${viewer.name} holds a status that ${nameOf(cluster, origin)} never published`);
     this.#told(cluster);
@@ -135,7 +135,7 @@ export class StatusChecker implements Checker {
   #told(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
     for (const { node, agent } of someOf(cluster.agents(), MAX_VIEWERS, this.#turn)) {
-      const published = agent.swarm.statuses.get(node.peer)?.status;
+      const published = agent.swarm.members.statuses.get(node.peer)?.status;
       const now = agent.conditions();
       const differs = published !== undefined && STATUS_CONDITIONS.some((name) => published.conditions[name] !== now[name]);
       if (!differs || node.process.paused || node.profile.lies.size > 0 || cluster.history.isExcused(node)) {
@@ -165,7 +165,7 @@ export class StatusChecker implements Checker {
     if (slowed || replayed) return;
     for (const { node: viewer, running } of someOf(cluster.running(), MAX_VIEWERS, this.#turn++)) {
       if (viewer.clock.driftPpm !== 0) continue;
-      for (const { origin, status, heardMs } of running.swarm.statuses.entries()) {
+      for (const { origin, status, heardMs } of running.swarm.members.statuses.entries()) {
         const node = cluster.byPeer(origin);
         if (node === undefined || !steady(cluster, node)) continue;
         const ageMs = nowMs - (status.atMs - EPOCH_MS - node.clock.skewMs);
@@ -180,12 +180,12 @@ export class StatusChecker implements Checker {
   end(cluster: Cluster): void {
     const running = cluster.running();
     for (const { node, running: agent } of running) {
-      const own = agent.swarm.statuses.get(node.peer);
+      const own = agent.swarm.members.statuses.get(node.peer);
       if (own === undefined) continue;
       const fresh = cluster.scheduler.nowMs - own.heardMs < AGE_TOLERANCE_MS;
       for (const { node: viewer, running: other } of running) {
         if (viewer.profile.lies.size > 0) continue; // it may have been graylisted: what reaches it is its own affair
-        const held = other.swarm.statuses.get(node.peer);
+        const held = other.swarm.members.statuses.get(node.peer);
         if (held === undefined) cluster.violation(`${viewer.name} has no status of ${node.name}`);
         else if (node.profile.lies.size === 0 && held.sequence < own.sequence && !fresh)
           cluster.violation(`${viewer.name} has an old status of ${node.name}: ${held.sequence}, not ${own.sequence}`);

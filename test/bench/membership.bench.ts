@@ -33,7 +33,10 @@ async function bootstrapped(cluster: Cluster): Promise<number> {
   for (;;) {
     await cluster.runUntil(scheduler.nowMs + LOOK_MS / 2);
     const running = cluster.running();
-    if (running.length === nodes.length && running.every(({ running: { swarm } }) => swarm.alive.length === nodes.length))
+    if (
+      running.length === nodes.length &&
+      running.every(({ running: { swarm } }) => swarm.members.alive().length === nodes.length)
+    )
       return scheduler.nowMs;
     if (scheduler.nowMs > MAX_WAIT_MS)
       throw new Error(`${nodes.length} nodes did not find each other in ${MAX_WAIT_MS / 1000} s`);
@@ -46,6 +49,7 @@ function viewsOf(cluster: Cluster, bad: ReadonlySet<number>): Map<string, number
   for (const { node, running } of cluster.running()) {
     if (bad.has(node.index)) continue;
     const down = running.swarm.members
+      .all()
       .filter(({ state }) => state === 'down')
       .map(({ peer }) => cluster.byPeer(peer)?.index ?? -1);
     const view = down.sort((a, b) => a - b).join(' ');

@@ -14,22 +14,22 @@ describe('who begins a committee', () => {
     const world = new World('abc');
     world.stores.get('a')?.content.set(FOUNDER_KEY, new Uint8Array());
     await world.open('a', 'b', 'c');
-    expect([world.of('b').coordinator, world.of('b').replica, world.of('b').isLeader, world.of('b').term]).toEqual([
-      undefined,
-      undefined,
-      false,
-      0,
-    ]);
+    expect([
+      world.of('b').coordinator,
+      world.of('b').log.current,
+      world.of('b').log.leading !== undefined,
+      world.of('b').term,
+    ]).toEqual([undefined, undefined, false, 0]);
     await world.pump(15_000);
     expect(world.names.map((name) => world.of(name).coordinator)).toEqual(['a', 'a', 'a']);
     const terms = world.names.map((name) => world.of(name).term);
     expect([new Set(terms).size, (terms[0] ?? 0) > 0]).toEqual([1, true]);
     expect(world.names.map((name) => world.votersAt(name))).toEqual(Array(3).fill(['a', 'b', 'c']));
-    expect(world.of('a').peers().sort()).toEqual(['b', 'c']);
+    expect(world.of('a').seats.peers().sort()).toEqual(['b', 'c']);
     expect(
       world
         .of('b')
-        .seats()
+        .seats.all()
         .map(({ peer, votes, leads, behind }) => [peer, votes, leads, behind])
         .sort(),
     ).toEqual([
@@ -40,7 +40,7 @@ describe('who begins a committee', () => {
     expect(
       world
         .of('a')
-        .seats()
+        .seats.all()
         .find(({ peer }) => peer === 'b')?.behind,
     ).toBe(0);
     expect(world.lines.filter((line) => line.includes('committee:')).sort()).toEqual(
@@ -49,7 +49,7 @@ describe('who begins a committee', () => {
     expect(world.lines.filter((line) => line.includes('term'))).toEqual(
       world.names.map((name) => `${name}: term ${terms[0]}: a`),
     );
-    expect([world.failed, world.names.map((name) => world.of(name).failures)]).toEqual([[], [0, 0, 0]]);
+    expect([world.failed, world.names.map((name) => world.of(name).log.failures)]).toEqual([[], [0, 0, 0]]);
   });
 
   it.each([
@@ -62,13 +62,13 @@ describe('who begins a committee', () => {
     if (hasAudit) world.stores.get('a')?.content.set(HEAD_KEY, new Uint8Array());
     await world.open('a');
     await world.pump(10_000);
-    expect([world.of('a').isLeader, world.stores.get('a')?.content.has(FOUNDER_KEY)]).toEqual([begins, begins]);
+    expect([world.of('a').log.leading !== undefined, world.stores.get('a')?.content.has(FOUNDER_KEY)]).toEqual([begins, begins]);
   });
 
   it('goes on with what it had after a restart', async () => {
     const world = await settled();
-    const state = (name: string) => world.of(name).replica?.machine.index;
-    void world.of('a').replica?.propose(wished({ kind: 'leads' }, 'a', '1'.repeat(32), 1), 2_000);
+    const state = (name: string) => world.of(name).log.current?.machine.index;
+    void world.of('a').log.current?.propose(wished({ kind: 'leads' }, 'a', '1'.repeat(32), 1), 2_000);
     await world.pump(1_000);
     expect([state('a'), state('c')]).toEqual([state('b'), state('b')]);
     const before = state('c');
@@ -119,8 +119,8 @@ describe('who leads', () => {
     expect(world.of('a').lacking).toBe(
       'no reachable member leads the committee; unreachable: node-b, node-c. Start them, or repair the network between',
     );
-    expect(world.of('a').seats()).toEqual([]);
-    expect([world.of('a').peers(), world.of('a').voters()]).toEqual([[], undefined]);
+    expect(world.of('a').seats.all()).toEqual([]);
+    expect([world.of('a').seats.peers(), world.of('a').seats.voters()]).toEqual([[], undefined]);
   });
 
   it('is who says so of itself, in the highest term, while it is there', async () => {
@@ -207,36 +207,40 @@ describe('the lead is handed over', () => {
     const world = await settled();
     world.cut.add('b');
     await world.pump(3_000);
-    const left = outcomeOf(world.of('a').handOver());
+    const left = outcomeOf(world.of('a').autopilot.handOver());
     await world.pump(1_000);
-    expect([left, world.of('a').isLeader, world.of('c').isLeader]).toEqual([{ done: true }, false, true]);
-    const follower = outcomeOf(world.of('a').handOver());
+    expect([left, world.of('a').log.leading !== undefined, world.of('c').log.leading !== undefined]).toEqual([
+      { done: true },
+      false,
+      true,
+    ]);
+    const follower = outcomeOf(world.of('a').autopilot.handOver());
     await world.pump(1);
-    expect([follower, world.of('c').isLeader]).toEqual([{ done: true }, true]);
+    expect([follower, world.of('c').log.leading !== undefined]).toEqual([{ done: true }, true]);
   });
 
   it.each(['b', 'c'])('by who stops, to one that is fit: not to %s, which is drained', async (drained) => {
     const world = await settled();
     world.drained.add(drained);
-    void world.of('a').handOver();
+    void world.of('a').autopilot.handOver();
     await world.pump(1_000);
     expect(world.leader()).toBe(drained === 'b' ? 'c' : 'b');
   });
 
   it('by who leaves for good: the log stays with the others, where there are any', async () => {
     const world = await settled('abcd');
-    const gone = outcomeOf(world.of('a').retire());
+    const gone = outcomeOf(world.of('a').autopilot.retire());
     await world.pump(10_000);
-    expect([gone, world.of('a').isLeader]).toEqual([{ done: true }, false]);
+    expect([gone, world.of('a').log.leading !== undefined]).toEqual([{ done: true }, false]);
     await world.pump(10_000);
     expect(['b', 'c', 'd']).toContain(world.leader());
     const alone = new World('a');
     alone.stores.get('a')?.content.set(FOUNDER_KEY, new Uint8Array());
     await alone.open('a');
     await alone.pump(5_000);
-    const none = outcomeOf(alone.of('a').retire());
+    const none = outcomeOf(alone.of('a').autopilot.retire());
     await alone.pump(0);
-    expect([none, alone.of('a').isLeader]).toEqual([{ done: true }, true]);
+    expect([none, alone.of('a').log.leading !== undefined]).toEqual([{ done: true }, true]);
   });
 });
 
@@ -311,7 +315,7 @@ describe('a leader that is not well', () => {
     world.stores.get('a')?.content.set(FOUNDER_KEY, new Uint8Array());
     await world.open('a', 'b', 'c');
     await world.pump(15_000);
-    expect(world.of('a').domains().sort()).toEqual(['rack-a', 'rack-b', 'rack-c']);
+    expect(['a', 'b', 'c'].map((peer) => world.of('a').candidates.domainOf(peer))).toEqual(['rack-a', 'rack-b', 'rack-c']);
   });
 });
 
@@ -347,10 +351,10 @@ describe('a log', () => {
   const say = (world: World, digit: string): void =>
     void world
       .of('a')
-      .replica?.propose(wished({ kind: 'leads' }, 'a', digit.repeat(32), 1), 2_000)
+      .log.current?.propose(wished({ kind: 'leads' }, 'a', digit.repeat(32), 1), 2_000)
       .catch(() => undefined);
   const breakLog = (world: World, name: string): void =>
-    void Object.assign(world.of(name).replica?.machine ?? expect.fail(), {
+    void Object.assign(world.of(name).log.current?.machine ?? expect.fail(), {
       apply: () => {
         throw new Error('broken');
       },
@@ -367,7 +371,7 @@ describe('a log', () => {
     store.write = write;
     await world.pump(3_000);
     expect(world.lines.filter((line) => line.startsWith('b: warn')).at(-1)).toBe('b: warn the committee’s log is written again');
-    expect(world.of('b').replica?.machine.index).toBe(world.of('a').replica?.machine.index);
+    expect(world.of('b').log.current?.machine.index).toBe(world.of('a').log.current?.machine.index);
   });
 
   it('that stops because of what must not be is opened again ten seconds later, and goes on from the disk', async () => {
@@ -376,7 +380,7 @@ describe('a log', () => {
     breakLog(world, 'b');
     say(world, '4');
     await world.pump(1_000);
-    expect([b.failures, b.replica, world.lines.at(-1)]).toEqual([
+    expect([b.log.failures, b.log.current, world.lines.at(-1)]).toEqual([
       1,
       undefined,
       'b: warn the committee’s log has stopped: broken',
@@ -384,12 +388,12 @@ describe('a log', () => {
     expect(b.coordinator).toBe('a'); // as that one says itself
     world.cut.add('b'); // else it is opened sooner, where the leader asks it what it goes by
     await world.pump(8_900);
-    expect(b.replica).toBeUndefined();
+    expect(b.log.current).toBeUndefined();
     await world.pump(500);
-    expect(b.replica).toBeDefined();
+    expect(b.log.current).toBeDefined();
     world.cut.delete('b');
     await world.pump(3_000);
-    expect([b.failures, b.replica?.machine.index]).toEqual([1, world.of('a').replica?.machine.index]);
+    expect([b.log.failures, b.log.current?.machine.index]).toEqual([1, world.of('a').log.current?.machine.index]);
     expect(world.failed).toEqual([]);
   });
 
@@ -401,7 +405,7 @@ describe('a log', () => {
     world.of('b').stop();
     world.cut.add('b');
     await world.pump(15_000);
-    expect(world.of('b').replica).toBeUndefined();
+    expect(world.of('b').log.current).toBeUndefined();
   });
 });
 
@@ -422,8 +426,12 @@ describe('root keys', () => {
     await world.of('b').recover(recovery('b'), known);
     await world.pump(10_000);
     const b = world.of('b');
-    expect([b.coordinator, b.voters(), b.replica?.machine.paused().map(({ reason }) => reason)]).toEqual(['b', ['b'], ['kept']]);
-    expect([b.term > 100, (b.replica?.machine.index ?? 0) >= 7]).toEqual([true, true]);
+    expect([b.coordinator, b.seats.voters(), b.log.current?.machine.paused().map(({ reason }) => reason)]).toEqual([
+      'b',
+      ['b'],
+      ['kept'],
+    ]);
+    expect([b.term > 100, (b.log.current?.machine.index ?? 0) >= 7]).toEqual([true, true]);
     const line = 'b: warn the committee begins again, by root keys: node-b begins it';
     await b.recover(recovery('b'), known);
     expect(world.lines.filter((one) => one === line).length).toBe(1);

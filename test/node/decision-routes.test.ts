@@ -81,7 +81,6 @@ const fresh = () => ({
   seats: [] as { peer: string | undefined; votes: boolean; leads: boolean; behind?: number }[],
   checkpoint: undefined as { index: number; voters: string[]; signatures: unknown[] } | undefined,
   coordinator: 'ada' as string | undefined,
-  leads: 'ada' as string | undefined,
   grants: [] as { id: string; peer: string; signature: Uint8Array }[],
   liars: new Set<string>(),
   bundles: { good: null, before: null, candidate: null, ended: null } as Record<string, unknown>,
@@ -130,23 +129,32 @@ const answered = <Outcome>(what: unknown, outcome: Outcome): Promise<Outcome> =>
 };
 const decisions = {
   state,
-  get checkpoint() {
-    return its.checkpoint;
+  checkpoints: {
+    get newest() {
+      return its.checkpoint;
+    },
   },
   decide: (wish: Wish, withinMs: number) => answered([wish, withinMs], its.outcome),
   drain: (...given: unknown[]) => answered(given, its.outcome),
-  read: (mode: string, withinMs: number) => answered([mode, withinMs], state),
-  drained: () => new Map([['bob', { peer: 'bob', by: 'ada', atMs: 100, forMs: 60_000, reason: 'd' }]]),
-  quarantined: () => its.liars,
-  caughtUp: (index: number, withinMs: number) => answered([`caught up to ${index}`, withinMs], undefined),
+  wallMs: () => NOW_MS,
+  reads: {
+    read: (mode: string, withinMs: number) => answered([mode, withinMs], state),
+    caughtUp: (index: number, withinMs: number) => answered([`caught up to ${index}`, withinMs], undefined),
+  },
+  proven: {
+    drained: () => new Map([['bob', { peer: 'bob', by: 'ada', atMs: 100, forMs: 60_000, reason: 'd' }]]),
+    quarantined: () => its.liars,
+  },
 };
 const nameOf = (peer: string): string => peer.toUpperCase();
 const agent = {
   swarm: {
-    ...{ self: 'ada', term: 4, alive: ['ada', 'bob', 'bobby'], nameOf, time: { wallMs: () => NOW_MS } },
-    statuses: new Map([['ada', { status: { version: '1.0.0' } }]]),
-    get coordinator() {
-      return its.coordinator;
+    time: { wallMs: () => NOW_MS },
+    members: {
+      self: 'ada',
+      alive: () => ['ada', 'bob', 'bobby'],
+      nameOf,
+      statusOf: (peer: string) => (peer === 'ada' ? { version: '1.0.0' } : undefined),
     },
     admission: {
       roster: {
@@ -158,16 +166,15 @@ const agent = {
         },
       },
     },
-    order: {
-      decisions,
-      committee: {
-        seats: () => its.seats,
-        get coordinator() {
-          return its.leads;
-        },
-        transfer: (peer: string) => answered(`transfer to ${peer}`, undefined),
-      },
+  },
+  decisions,
+  committee: {
+    term: 4,
+    seats: { all: () => its.seats },
+    get coordinator() {
+      return its.coordinator;
     },
+    transfer: (peer: string) => answered(`transfer to ${peer}`, undefined),
   },
   noted: async (text: string) => void its.notes.push(text),
   policies: () => [{ policy: { name: 'busy' }, origin: 'own' }],
@@ -373,11 +380,11 @@ describe('what is wished of the swarm', () => {
     expect([await ask('POST /v1/nova/transfer', { node: 'bob' }), its.asked, its.notes]).toEqual([
       ...[{}, ['transfer to bob'], ['bob was asked to coordinate']],
     ]);
-    its.leads = undefined;
+    its.coordinator = undefined;
     expect(await ask('POST /v1/nova/transfer', { node: 'bob' })).toBe(
       '503 the swarm has no leader, so there is nothing to hand over: see kalos nova status (no-quorum)',
     );
-    Object.assign(its, { leads: 'bob', failure: new Error('it is behind'), notes: [] });
+    Object.assign(its, { coordinator: 'bob', failure: new Error('it is behind'), notes: [] });
     expect([await ask('POST /v1/nova/transfer', { node: 'bob' }), its.notes]).toEqual(['409 it is behind', []]);
   });
 

@@ -4,7 +4,7 @@ import { Attestations, certifiedFrom } from '../../consensus/decisions/checkpoin
 import { type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
-import type { DecisionLog } from '../../node/decisions/committee.ts';
+import type { DecisionLog } from '../../node/decisions/own-log.ts';
 import type { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import {
@@ -133,7 +133,7 @@ describe('whose wish the coordinator takes', () => {
     const { propose, decisions, pump } = world();
     const undrain: Wish = { kind: 'undrain', peer: plain.self, reason: 'x' };
     expect(await propose(plain.self, drainBy(plain, plain.self))).toEqual([true, 1]);
-    expect([...decisions.drained().keys()]).toEqual([plain.self]);
+    expect([...decisions.proven.drained().keys()]).toEqual([plain.self]);
     expect(await propose(plain.self, { kind: 'place', service: 'web' })).toEqual([false, 'this member is drained', false]);
     expect(await propose(issuer.self, { kind: 'place', service: 'web' })).toEqual([true, 2]);
     expect(await propose(plain.self, undrain)).toEqual([true, 3]);
@@ -142,9 +142,9 @@ describe('whose wish the coordinator takes', () => {
     // And it ends by itself.
     await propose(plain.self, drainBy(plain, plain.self));
     await pump(59_999);
-    expect(decisions.drained().size).toBe(1);
+    expect(decisions.proven.drained().size).toBe(1);
     await pump(1);
-    expect(decisions.drained().size).toBe(0);
+    expect(decisions.proven.drained().size).toBe(0);
   });
 
   it.each<[string | undefined, unknown[]]>([
@@ -288,15 +288,15 @@ describe('a member that wishes for something', () => {
       isOrdered: false,
     });
     expect(withinMs).toBe(1_000);
-    expect([...decisions.drained().keys()]).toEqual([self.self]);
+    expect([...decisions.proven.drained().keys()]).toEqual([self.self]);
   });
 
   it('has a witness that lied put in quarantine once, and says that it lied each time', async () => {
     const { decisions, log, seen, pump } = world();
-    expect(decisions.quarantined()).toEqual(new Set());
+    expect(decisions.proven.quarantined()).toEqual(new Set());
     decisions.accuse(third.self, lieOf(third));
     await pump(0);
-    const known = decisions.quarantined();
+    const known = decisions.proven.quarantined();
     expect(known).toEqual(new Set([third.self]));
     decisions.accuse(third.self, lieOf(third));
     await pump(0);
@@ -306,12 +306,12 @@ describe('a member that wishes for something', () => {
     ]);
     // The same set as long as nothing about it has changed; and what is not proven is not believed.
     log.machine.apply(wished(PAUSE, issuer.self, idOf(7), 1), { index: 5, term: 3 });
-    expect(decisions.quarantined()).toBe(known);
+    expect(decisions.proven.quarantined()).toBe(known);
     const forged: Wish = { kind: 'quarantine', peer: plain.self, ...lieOf(third) };
     log.machine.apply(wished(forged, issuer.self, idOf(8), 1), { index: 6, term: 3 });
-    expect(decisions.quarantined()).toBe(known);
+    expect(decisions.proven.quarantined()).toBe(known);
     log.machine.apply(wished({ kind: 'pardon', peer: third.self, reason: 'x' }, issuer.self, idOf(6), 1), { index: 7, term: 3 });
-    expect(decisions.quarantined()).toEqual(new Set());
+    expect(decisions.proven.quarantined()).toEqual(new Set());
   });
 });
 
@@ -394,14 +394,14 @@ describe('who leads', () => {
 describe('who has services placed on it', () => {
   it('keeps them with the coordinator, which is itself, or another, or nobody', async () => {
     const made = world();
-    expect(await made.decisions.keep([['web', 1]], 700)).toEqual([false]);
+    expect(await made.decisions.placements.keep([['web', 1]], 700)).toEqual([false]);
     expect(made.log.readableMs).toEqual([700]);
     const other = world(plain.self);
     other.its.answer = async () => [true];
-    expect(await other.decisions.keep([['web', 1]], 700)).toEqual([true]);
+    expect(await other.decisions.placements.keep([['web', 1]], 700)).toEqual([true]);
     expect(other.seen.asked).toEqual([[plain.self, ['keep', [['web', 1]]], 700]]);
     expect(
-      await other.decisions.keep(
+      await other.decisions.placements.keep(
         [
           ['web', 1],
           ['db', 2],
@@ -410,9 +410,9 @@ describe('who has services placed on it', () => {
       ),
     ).toBeUndefined(); // an answer to another question
     other.its.answer = async () => 'nonsense';
-    expect(await other.decisions.keep([['web', 1]], 700)).toBeUndefined();
+    expect(await other.decisions.placements.keep([['web', 1]], 700)).toBeUndefined();
     other.its.coordinator = undefined;
-    expect(await other.decisions.keep([['web', 1]], 700)).toBeUndefined();
+    expect(await other.decisions.placements.keep([['web', 1]], 700)).toBeUndefined();
   });
 });
 
@@ -421,7 +421,7 @@ describe('a read', () => {
     const { decisions, its, seen, pump } = world(plain.self);
     its.answer = async () => 0;
     const read = async (mode: 'local' | 'lease' | 'linearizable'): Promise<number> => {
-      outcomeOf(decisions.read(mode, 900));
+      outcomeOf(decisions.reads.read(mode, 900));
       await pump(0);
       return seen.asked.length;
     };
@@ -436,7 +436,10 @@ describe('a read', () => {
   it('waits until what was decided is here, and says what did not come', async () => {
     const { decisions, its, log, pump } = world(plain.self);
     its.answer = async (_to, asked) => ((asked as string[])[0] === 'index' ? 4 : null);
-    const [late, never] = [outcomeOf(decisions.read('linearizable', 1_000)), outcomeOf(decisions.read('linearizable', 499))];
+    const [late, never] = [
+      outcomeOf(decisions.reads.read('linearizable', 1_000)),
+      outcomeOf(decisions.reads.read('linearizable', 499)),
+    ];
     await pump(498);
     expect([late, never]).toEqual([{}, {}]);
     await pump(2);
@@ -461,14 +464,14 @@ describe('a read', () => {
   ])('fails where %s', async (_title, arrange, why) => {
     const made = world(plain.self);
     arrange(made);
-    await expect(made.decisions.read('linearizable', 500)).rejects.toEqual(new LogUnavailable(why, false));
+    await expect(made.decisions.reads.read('linearizable', 500)).rejects.toEqual(new LogUnavailable(why, false));
   });
 
   it('by the coordinator itself is sure that it still is', async () => {
     const { decisions, log } = world();
     log.machine.apply(wished(PAUSE, issuer.self, idOf(1), 1), { index: 2, term: 3 });
     expect(decodeCbor(await decisions.answer(plain.self, encodeCbor(['index'])))).toBe(2);
-    expect(await decisions.read('linearizable', 800)).toBe(log.machine);
+    expect(await decisions.reads.read('linearizable', 800)).toBe(log.machine);
     expect(log.readableMs).toEqual([2_000, 800]);
   });
 });
@@ -484,26 +487,26 @@ describe('one of the committee', () => {
   it('attests soon for what was applied, again while signatures are missing, and keeps what a majority attests', async () => {
     const made = world();
     const { decisions, log, seen, store, pump } = made;
-    await decisions.open();
+    await decisions.checkpoints.open();
     await pump(5_000);
     expect(seen.sent).toEqual([]); // nothing was decided yet
     log.machine.apply(wished(PAUSE, issuer.self, idOf(1), 1), { index: 1, term: 3 });
-    decisions.applied();
+    decisions.checkpoints.applied();
     await pump(49);
     expect(seen.sent).toEqual([]);
     await pump(1);
     expect(seen.sent).toEqual([plain.self, third.self]);
     await pump(5_000);
-    expect([seen.sent.length, decisions.checkpoint, store.content.size]).toEqual([4, undefined, 0]);
-    decisions.attested(plain.self, attested(made, plain));
-    expect(decisions.checkpoint?.index).toBe(1);
+    expect([seen.sent.length, decisions.checkpoints.newest, store.content.size]).toEqual([4, undefined, 0]);
+    decisions.checkpoints.receive(plain.self, attested(made, plain));
+    expect(decisions.checkpoints.newest?.index).toBe(1);
     const [checkpoint, state] = decodeCbor(store.content.get('decisions/state') ?? expect.fail()) as unknown[];
     expect([certifiedFrom(checkpoint)?.index, state]).toEqual([1, Uint8Array.from(log.machine.encode())]);
     await pump(5_000);
     expect(seen.sent.length).toBe(6); // the third has not signed
-    decisions.attested(third.self, attested(made, third));
+    decisions.checkpoints.receive(third.self, attested(made, third));
     await pump(20_000);
-    expect([seen.sent.length, decisions.checkpoint?.signatures.length]).toEqual([6, 3]);
+    expect([seen.sent.length, decisions.checkpoints.newest?.signatures.length]).toEqual([6, 3]);
     // Who votes has changed: it is said again.
     made.its.voters = [self.self, plain.self];
     await pump(5_000);
@@ -512,7 +515,7 @@ describe('one of the committee', () => {
     await pump(10_000);
     expect(seen.sent.length).toBe(7); // it does not vote itself any more
     decisions.stop();
-    decisions.applied();
+    decisions.checkpoints.applied();
     await pump(10_000);
     expect([seen.sent.length, made.scheduler.step(Number.POSITIVE_INFINITY)]).toEqual([7, false]);
   });
@@ -525,7 +528,10 @@ describe('one of the committee', () => {
     other.apply(wished({ ...PAUSE, reason: 'y' } as Wish, issuer.self, idOf(1), 1), { index: 1, term: 3 });
     const voters = [...made.its.voters].sort();
     for (const one of [plain, third])
-      decisions.attested(one.self, new Attestations(one, SWARM).attest({ index: 1, digest: self.hash(other.encode()), voters }));
+      decisions.checkpoints.receive(
+        one.self,
+        new Attestations(one, SWARM).attest({ index: 1, digest: self.hash(other.encode()), voters }),
+      );
     expect(seen.lines).toEqual(['warn what this agent holds of decision 1 is not what a majority of the committee holds']);
     expect(store.content.size).toBe(0);
   });
@@ -534,7 +540,7 @@ describe('one of the committee', () => {
     const made = world();
     made.store.write = () => Promise.reject(new Error('full'));
     made.log.machine.apply(wished(PAUSE, issuer.self, idOf(1), 1), { index: 1, term: 3 });
-    for (const one of [plain, third]) made.decisions.attested(one.self, attested(made, one));
+    for (const one of [plain, third]) made.decisions.checkpoints.receive(one.self, attested(made, one));
     await made.pump(0);
     expect(made.seen.failed).toEqual([new Error('full')]);
   });
@@ -546,7 +552,7 @@ describe('one of the committee', () => {
       decodeCbor(await decisions.answer(plain.self, encodeCbor(['since', index])));
     for (const nth of [1, 2, 3]) log.machine.apply(wished(PAUSE, issuer.self, idOf(nth), 1), { index: nth, term: 3 });
     expect(await since(0)).toBeNull();
-    for (const one of [plain, third]) decisions.attested(one.self, attested(made, one));
+    for (const one of [plain, third]) decisions.checkpoints.receive(one.self, attested(made, one));
     const news = log.machine
       .recent()
       .slice(1)

@@ -15,6 +15,7 @@ import { ServiceFacts } from '../../node/telemetry/service-facts.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { fakeMembers } from '../support/members.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 
@@ -130,14 +131,13 @@ describe('a service that is handed over', () => {
         its.placed = { ...its.placed, peer: null };
         return { ok: true, index: 9 };
       },
-      caughtUp: async () => undefined,
+      reads: { caughtUp: async () => undefined },
     } as unknown as Decisions;
-    const placed = new PlacedServices(ports, decisions, ['db'], {
+    const placed = new PlacedServices(ports, decisions, fakeMembers(), ['db'], {
       mayNotTake: () => undefined,
       mustGiveUp: () => undefined,
       mayNotMove: () => given.mayNotMove,
       isSick: () => false,
-      nameOf: (peer) => peer,
       noted: async () => undefined,
       log: () => undefined,
       failed: (error) => {

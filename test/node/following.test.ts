@@ -12,7 +12,9 @@ import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
+import type { Status } from '../../swarm/state/status.ts';
 import { makePeers } from '../support/crypto.ts';
+import { fakeMembers } from '../support/members.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
 const SWARM = 'd'.repeat(32);
@@ -53,33 +55,38 @@ function world(disk = new Disk(), given: { recovery?: { index: number; subject: 
     crypto: self,
   } as unknown as Ports;
   const events = {
-    wallMs: () => clock.wallMs(),
     request: async (to: string) => {
       asked.push(to);
       return answers.get(to) ?? Promise.reject(new Error('gone'));
     },
-    alive: () => [self.self, ...answers.keys()],
-    isMember: (peer: string) => given.strangers?.every((one) => one.self !== peer) ?? true,
-    recovery: () => given.recovery,
-    decidedBy: () => decided,
     log: () => undefined,
     failed: (error: unknown) => {
       throw error;
     },
   } as unknown as DecisionsEvents;
+  const members = fakeMembers({
+    self: self.self,
+    alive: () => [self.self, ...answers.keys()],
+    statusOf: () => ({ decided }) as Status,
+    roster: {
+      isMember: (peer: string) => given.strangers?.every((one) => one.self !== peer) ?? true,
+      records: { single: () => given.recovery },
+    },
+  });
   const decisions = new Decisions(
     ports,
     SWARM,
-    { replica: undefined, coordinator: undefined, voters: () => undefined } as unknown as Committee,
+    members,
+    { log: {}, coordinator: undefined, seats: { voters: () => undefined } } as unknown as Committee,
     events,
   );
-  const open = (): Promise<void> => settleIn(scheduler, decisions.open());
+  const open = (): Promise<void> => settleIn(scheduler, decisions.checkpoints.open());
   /** Each of them answers so. @returns how far it is then */
   const hear = async (given: [Crypto, Uint8Array][], index = 99): Promise<number> => {
     answers.clear();
     for (const [peer, answer] of given) answers.set(peer.self, answer);
     decided = index;
-    decisions.heard(index);
+    decisions.follower.lookFor(index);
     await pass(scheduler, 3_000); // it asks again after two seconds
     decided = 0;
     await pass(scheduler, 5_000);
@@ -140,7 +147,7 @@ describe('a follower that knows who votes', () => {
   it('believes one answer that a majority of them signed, and no older one', async () => {
     const { hear, decisions } = await follower();
     expect(await hear([[d, answerOf(stateAt(8), [a, b, c], [a, b])]])).toBe(8);
-    expect(decisions.checkpoint?.index).toBe(8);
+    expect(decisions.checkpoints.newest?.index).toBe(8);
     expect(await hear([[d, answerOf(stateAt(6), [a, b, c])]])).toBe(8);
     expect(await hear([[d, answerOf(stateAt(8), [a, b, c])]])).toBe(8);
   });
@@ -182,7 +189,7 @@ describe('a follower that knows who votes', () => {
     await pump(1_000);
     const again = world(disk);
     await again.open();
-    expect([again.decisions.state.index, again.decisions.checkpoint?.index]).toEqual([5, 5]);
+    expect([again.decisions.state.index, again.decisions.checkpoints.newest?.index]).toEqual([5, 5]);
     expect(await again.hear([[d, answerOf(stateAt(8), [d, e, f])]])).toBe(5);
     expect(await again.hear([[d, answerOf(stateAt(8), [a, b, c])]])).toBe(8);
   });
@@ -194,7 +201,7 @@ describe('a follower that knows who votes', () => {
     const before = asked.length;
     expect(before).toBeGreaterThan(0);
     decisions.stop();
-    decisions.heard(99);
+    decisions.follower.lookFor(99);
     await pump(10_000);
     expect(asked.length).toBe(before);
   });

@@ -4,10 +4,11 @@ import { wished } from '../../consensus/decisions/decision.ts';
 import { type Granted, grantBytes } from '../../consensus/decisions/grants.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { Grants } from '../../node/agent/grants.ts';
-import type { SwarmLink } from '../../node/link/swarm-link.ts';
+import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import { makePeers } from '../support/crypto.ts';
+import { fakeMembers } from '../support/members.ts';
 import { PlainStore } from '../support/store.ts';
 
 const SWARM = 'd'.repeat(32);
@@ -24,13 +25,16 @@ function world(store = new PlainStore(), its = { wallMs: NOW, monotonicMs: 5_000
     crypto: self,
     clock: { wallMs: () => its.wallMs, monotonicMs: () => its.monotonicMs },
   } as unknown as Ports;
-  const link = {
-    name: 'here',
-    nameOf: (peer: string) => (peer === stranger.self ? 'stranger' : 'issuer'),
-    time: { wallMs: () => its.wallMs },
-    order: { decisions: { state } },
-    admission: { roster: { decides: (peer: string) => issuers.has(peer) } },
-  } as unknown as SwarmLink;
+  const names = new Map([
+    [self.self, 'here'],
+    [stranger.self, 'stranger'],
+  ]);
+  const members = fakeMembers({
+    self: self.self,
+    nameOf: (peer) => names.get(peer) ?? 'issuer',
+    roster: { decides: (peer: string) => issuers.has(peer) },
+  });
+  const decisions = { state, wallMs: () => its.wallMs } as unknown as Decisions;
   let nth = 0;
   /** Decided by the issuer, unless another signs it, or says that it was another. */
   const give = (given: Partial<Granted>, by = issuer, said = by): void => {
@@ -49,7 +53,7 @@ function world(store = new PlainStore(), its = { wallMs: NOW, monotonicMs: 5_000
     const outcome = state.apply(wished(wish, said.self, (++nth).toString(16).padStart(32, '0'), NOW), { index: nth, term: 1 });
     expect(outcome).toMatchObject({ ok: true });
   };
-  const grants = new Grants(ports, SWARM, link);
+  const grants = new Grants(ports, SWARM, members, decisions);
   return { grants, give, its, issuers, store };
 }
 

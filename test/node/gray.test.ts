@@ -8,13 +8,15 @@ import type { Claim, GrayKind, Vote } from '../../consensus/vote/claim.ts';
 import { GrayWatch } from '../../node/coordination/gray.ts';
 import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Incident } from '../../node/detection/incident.ts';
-import type { Measured } from '../../node/link/peer-selection.ts';
+import type { Measured, Watching } from '../../node/link/peer-selection.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Disk, SimulatedStore } from '../../sim/machine/disk.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
+import { fakeMembers } from '../support/members.ts';
 import { pass } from '../support/virtual.ts';
 
 const WALL_MS = 1_700_000_000_000;
@@ -53,7 +55,7 @@ function world(given: { members?: number; witnesses?: string[] } = {}) {
     crypto: { self: 'self', hash: (bytes: Uint8Array) => bytes.slice(0, 8) },
   } as unknown as Ports;
   const decisions = {
-    drained: () => its.drained,
+    proven: { drained: () => its.drained },
     wallMs: () => clock.wallMs(),
     decide: async (wish: unknown, withinMs: number) => {
       log.wishes.push([wish, withinMs]);
@@ -61,21 +63,27 @@ function world(given: { members?: number; witnesses?: string[] } = {}) {
     },
     drain: async (peer: string, _forMs: number, reason: string) => void log.ownDrains.push(`${peer} ${reason}`),
   } as unknown as Decisions;
-  const watch = new GrayWatch(ports, decisions, {
-    self: 'self',
+  const members = fakeMembers({ all: () => Array<Member>(given.members ?? 6) });
+  const watching: Watching = {
     subjects: () => [...seen.keys()],
     measured: (peer) => seen.get(peer) ?? WELL,
     witnessesOf: () => given.witnesses ?? ['b', 'c', 'd', 'e'],
-    members: () => given.members ?? 6,
-    vitals: () => its.vitals,
-    isStarved: () => its.starved,
+  };
+  const vitals = {
+    get now() {
+      return its.vitals;
+    },
+    get isStarved() {
+      return its.starved;
+    },
+  };
+  const watch = new GrayWatch(ports, decisions, members, watching, vitals, {
     vote: async (claim, witnesses) => {
       log.asked.push([claim, witnesses]);
       log.claims.push(`${Math.floor(clock.monotonicMs() / 1_000)} ${claim.subject} ${claim.kind}`);
       const certificate = its.votes && { claim, witnesses, votes: its.votes };
       return { outcome: its.outcome, certificate } as never;
     },
-    nameOf: (peer) => peer,
     save: async (incident) => void log.incidents.set(incident.id, structuredClone(incident)),
     restart: () => void log.restarts++,
     log: (level, text) => void log.lines.push(`${level} ${text}`),

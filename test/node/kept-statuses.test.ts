@@ -29,7 +29,7 @@ function world(store = new CountingStore(), startMs = 0, aheadMs = 0) {
   } as unknown as StatusTable;
   const failures: string[] = [];
   const failed = (error: unknown): void => void failures.push((error as Error).message);
-  const kept = new KeptStatuses({ store, clock }, 'self', statuses, failed);
+  const kept = new KeptStatuses({ store, clock }, { self: 'self', statuses }, failed);
   const hold = (origin: string, sequence: number, heardMs: number): void =>
     void entries.set(origin, { origin, sequence, envelope: Uint8Array.of(sequence), heardMs });
   return {

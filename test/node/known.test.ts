@@ -14,25 +14,25 @@ const members = [
   { name: 'twin2', subject: 'peer-2' },
 ];
 const its = {
+  alive: ['self'],
   conditions: {} as Record<string, string>,
   members: [] as { name: string; state: string; peer: string }[],
   incidents: [{ ...incident, steps: steps() }],
 };
 const swarm = {
-  self: 'self',
-  alive: ['self'],
-  coordinator: undefined as string | undefined,
-  nameOf: (peer: string) => peer.toUpperCase(),
+  members: { self: 'self', alive: () => its.alive, nameOf: (peer: string) => peer.toUpperCase() },
   admission: {
     roster: {
       members: () => members,
       find: (text: string) => members.filter(({ name, subject }) => name.startsWith(text) || subject === text),
     },
   },
-  order: { decisions: { state: { placements: () => [{ service: 'db' }] } } },
 };
+const committee = { coordinator: undefined as string | undefined };
 const agent = {
   swarm,
+  committee,
+  decisions: { state: { placements: () => [{ service: 'db' }] } },
   wallMs: () => 5,
   targets: () => ['web', '/'],
   status: () => ({ services: [{ name: 'web' }] }),
@@ -103,8 +103,8 @@ describe('what is new', () => {
     expect(canariesOf(agent, ['ada', 'peer-1'])).toEqual(['peer-ada', 'peer-1']);
     expect(words(canariesOf(agent, ['ada', 'nobody', 'nothing']))).toBe('404 no member is called nobody; see: kalos members');
     const drawn = (others: number, coordinator?: string): string[] => {
-      swarm.coordinator = coordinator;
-      swarm.alive = ['self', ...Array.from({ length: others }, (_, nth) => `m${nth}`)];
+      committee.coordinator = coordinator;
+      its.alive = ['self', ...Array.from({ length: others }, (_, nth) => `m${nth}`)];
       return canariesOf(agent, undefined) as string[];
     };
     expect([drawn(0), drawn(1, 'm0'), drawn(1)]).toEqual([['self'], ['self'], ['m0']]);

@@ -123,45 +123,47 @@ function world(given: Known[] = [SELF, BETA, GAMMA]) {
   const rows = given
     .filter(({ removed }) => removed !== true)
     .map(({ peer, state = 'alive', met = false, heardMs = 0 }) => ({ peer, state, met, heardMs }));
-  const statuses = {
-    get: (peer: string) => (of(peer)?.status === undefined ? undefined : { status: of(peer)?.status }),
-    entries: () => given.flatMap(({ status }) => (status === undefined ? [] : [{ status }])),
-  };
-  const link = {
-    self: 'self',
-    swarmId: '0'.repeat(32),
+  const statuses = { entries: () => given.flatMap(({ status }) => (status === undefined ? [] : [{ status }])) };
+  const parts = {
     admission,
-    statuses,
-    members: rows,
-    get coordinator() {
-      return its.coordinator;
+    members: {
+      self: 'self',
+      roster: admission.roster,
+      statuses,
+      all: () => rows,
+      everyone: () => rows,
+      statusOf: (peer: string) => of(peer)?.status,
+      nameOf: (peer: string) => of(peer)?.name ?? peer,
+      accusersOf: (peer: string) => (peer === 'p-gamma' ? ['p-beta'] : []),
     },
-    get term() {
-      return its.term;
-    },
-    everyMember: () => rows,
-    nameOf: (peer: string) => of(peer)?.name ?? peer,
-    accusersOf: (peer: string) => (peer === 'p-gamma' ? ['p-beta'] : []),
     networkKeys: {
       get size() {
         return its.keys;
       },
       newest: undefined,
     },
-    order: {
-      committee: { voters: () => its.voters },
-      decisions: {
-        get checkpoint() {
+    committee: {
+      get coordinator() {
+        return its.coordinator;
+      },
+      get term() {
+        return its.term;
+      },
+      seats: { voters: () => its.voters },
+    },
+    decisions: {
+      checkpoints: {
+        get newest() {
           return its.checkpointVoters && { voters: its.checkpointVoters };
         },
-        state: {
-          get index() {
-            return its.index;
-          },
-          pauseOf: () => its.paused && { atMs: its.paused },
-        },
-        drained: () => new Map(its.drained === undefined ? [] : [['p-beta', its.drained]]),
       },
+      state: {
+        get index() {
+          return its.index;
+        },
+        pauseOf: () => its.paused && { atMs: its.paused },
+      },
+      proven: { drained: () => new Map(its.drained === undefined ? [] : [['p-beta', its.drained]]) },
     },
   };
   const ports = {
@@ -171,7 +173,7 @@ function world(given: Known[] = [SELF, BETA, GAMMA]) {
   };
   const append = async (kind: string, subject: string, text: string): Promise<void> =>
     void audit.push(`${kind} ${subject}: ${text}`);
-  const admin = new MembershipAdmin(link as never, ports as never, { append } as never);
+  const admin = new MembershipAdmin(ports as never, '0'.repeat(32), { ...parts, audit: { append } } as never);
   return { admin, its, did, audit };
 }
 

@@ -5,14 +5,15 @@ import type { Planned, PlannerView } from '../../consensus/committee/planner.ts'
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { claimTarget } from '../../consensus/vote/claim.ts';
 import { Nova, type OpenElsewhere } from '../../node/coordination/nova.ts';
+import type { Order } from '../../node/decisions/order.ts';
 import { type Incident, incidentIdOf } from '../../node/detection/incident.ts';
-import type { SwarmLink } from '../../node/link/swarm-link.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Status } from '../../swarm/state/status.ts';
+import { fakeMembers } from '../support/members.ts';
 import { pass } from '../support/virtual.ts';
 
 const START_MS = 1_700_000_000_000;
@@ -45,50 +46,49 @@ function world() {
     saved: [] as Incident[],
     lines: [] as string[],
   };
-  const link = {
+  const members = fakeMembers({
     self: 'a',
-    name: 'node-a',
-    nameOf: (peer: string) => `node-${peer}`,
-    get members() {
-      return [...its.states].map(([peer, state]) => ({ peer, state }));
+    nameOf: (peer) => `node-${peer}`,
+    all: () => [...its.states].map(([peer, state]) => ({ peer, state }) as Member),
+    statusOf: (peer) => statuses.get(peer)?.status,
+  });
+  const order = {
+    committee: {
+      log: {
+        get leading() {
+          return its.leads ? {} : undefined;
+        },
+      },
+      seats: { voters: () => ['a', 'b'] },
+      candidates: { domainName: (zone: number) => `rack ${zone}` },
     },
-    statuses,
-    order: {
-      committee: {
-        get isLeader() {
-          return its.leads;
-        },
-        voters: () => ['a', 'b'],
-      },
-      lateness: {
-        get isBlind() {
-          return its.blind;
-        },
-      },
-      ill: (peer: string) => (its.states.get(peer) === 'alive' ? undefined : 'is gone'),
-      domainName: (zone: number) => `rack ${zone}`,
-      decisions: {
-        wallMs: () => clock.wallMs() + AHEAD_MS,
-        state: {
-          bundles: {
-            get state() {
-              return { candidate: its.bundle };
-            },
-          },
-          upgrades: {
-            get state() {
-              return { candidate: its.upgrade };
-            },
-          },
-          placements: () => ['placed'],
-        },
-        decide: (wish: Wish, withinMs: number) => {
-          log.wishes.push([wish, withinMs]);
-          return its.decide();
-        },
+    vitals: {
+      get isBlind() {
+        return its.blind;
       },
     },
-  } as unknown as SwarmLink;
+    decisions: {
+      proven: { drained: () => new Map() },
+      wallMs: () => clock.wallMs() + AHEAD_MS,
+      state: {
+        bundles: {
+          get state() {
+            return { candidate: its.bundle };
+          },
+        },
+        upgrades: {
+          get state() {
+            return { candidate: its.upgrade };
+          },
+        },
+        placements: () => ['placed'],
+      },
+      decide: (wish: Wish, withinMs: number) => {
+        log.wishes.push([wish, withinMs]);
+        return its.decide();
+      },
+    },
+  } as unknown as Order;
   const compute = {
     plan: (view: PlannerView, withinMs: number) => {
       log.views.push(view);
@@ -96,7 +96,7 @@ function world() {
       return its.planned(view);
     },
   };
-  const nova = new Nova({ clock, crypto, compute } as unknown as Ports, link, {
+  const nova = new Nova({ clock, crypto, compute } as unknown as Ports, members, order, {
     openOn: async (peers) => {
       log.asked.push(peers);
       return its.open;
@@ -203,7 +203,15 @@ describe('the coordinator plans', () => {
       voters: ['a', 'b'],
       members: [
         { ...well, peer: 'a', name: 'node-a', version: '' },
-        { ...well, peer: 'b', name: 'node-b', version: '0.4.0', unwellMs: nowMs - 1_000, services: ['web', 'db'] },
+        {
+          ...well,
+          peer: 'b',
+          name: 'node-b',
+          version: '0.4.0',
+          unwellMs: nowMs - 1_000,
+          services: ['web', 'db'],
+          ill: 'is not ready',
+        },
         {
           ...well,
           peer: 'c',
@@ -212,9 +220,10 @@ describe('the coordinator plans', () => {
           domain: 'rack 7',
           unwellMs: nowMs - 1_000,
           services: ['api'],
+          ill: 'is not ready',
         },
         { ...well, peer: 'd', name: 'node-d', version: '0.3.0', shortMs: nowMs - 1_000 },
-        { ...well, peer: 'e', name: 'node-e', version: '', isAlive: false, ill: 'is gone', unwellMs: nowMs },
+        { ...well, peer: 'e', name: 'node-e', version: '', isAlive: false, ill: 'is down', unwellMs: nowMs },
       ],
       names: new Map([
         ['b', 'node-b'],

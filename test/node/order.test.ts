@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { zoneOf } from '../../consensus/committee/fitness.ts';
 import { HEAD_KEY } from '../../node/audit/audit-log.ts';
+import { illnessOf, swarmHealth } from '../../node/decisions/health.ts';
 import { Order } from '../../node/decisions/order.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
@@ -10,10 +11,10 @@ import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Recovery } from '../../swarm/identity/record.ts';
-import type { Roster } from '../../swarm/identity/roster.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/roster-store.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Status } from '../../swarm/state/status.ts';
+import { fakeMembers } from '../support/members.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 
@@ -38,23 +39,24 @@ function world(given: { domain?: string; members?: string[] } = {}) {
     members: () => [...states.keys()].map((subject) => ({ subject })),
     isForCommittee: () => false,
     isMember: (peer: string) => states.has(peer),
-    decides: (peer: string) => peer === 'a',
     isIssuer: (peer: string) => peer === 'a',
     digest: () => new Uint8Array(32),
-  } as unknown as Roster;
-  const order = new Order(ports, { swarmId: 'd'.repeat(32), domain: given.domain }, roster, {
-    wallMs: () => clock.wallMs(),
+    records: { single: () => its.recovery },
+  };
+  const members = fakeMembers({
+    self: 'a',
+    roster,
+    all: () => [...states].map(([peer, state]) => ({ peer, state, sinceMs: 0 })) as unknown as Member[],
+    statusOf: (peer) => statuses.get(peer),
+    mayDecide: (peer) => peer === 'a',
+    nameOf: (peer) => `node-${peer}`,
+  });
+  const order = new Order(ports, { swarmId: 'd'.repeat(32), domain: given.domain }, members, clock, {
     send: () => undefined,
     request: (to, name) => {
       asked.push(`${to} ${name}`);
       return Promise.reject(new Error('gone'));
     },
-    members: () => [...states].map(([peer, state]) => ({ peer, state, sinceMs: 0 })) as unknown as Member[],
-    statusOf: (peer) => statuses.get(peer),
-    stateOf: (peer) => states.get(peer),
-    rttMs: () => undefined,
-    recovery: () => its.recovery,
-    nameOf: (peer) => `node-${peer}`,
     log: (level, text) => void lines.push(`${level} ${text}`),
     failed: (error) => {
       throw error;
@@ -62,7 +64,21 @@ function world(given: { domain?: string; members?: string[] } = {}) {
   });
   const says = (peer: string, conditions: Partial<Status['conditions']>): void =>
     void statuses.set(peer, { conditions, version: '0.4.0', decided: 0 } as unknown as Status);
-  return { order, its, asked, states, says, statuses, lines, store, scheduler, pump: (ms: number) => pass(scheduler, ms) };
+  const ill = (peer: string) => illnessOf(peer, members, order.decisions.proven);
+  return {
+    order,
+    members,
+    ill,
+    its,
+    asked,
+    states,
+    says,
+    statuses,
+    lines,
+    store,
+    scheduler,
+    pump: (ms: number) => pass(scheduler, ms),
+  };
 }
 
 describe('a member', () => {
@@ -81,31 +97,31 @@ describe('a member', () => {
   ])('%s', (_title, arrange, sick, ill) => {
     const made = world();
     arrange(made);
-    expect([made.order.health(), made.order.ill('b'), made.order.ill('c')]).toEqual([{ members: 3, sick }, ill, undefined]);
+    expect([swarmHealth(made.members), made.ill('b'), made.ill('c')]).toEqual([{ members: 3, sick }, ill, undefined]);
   });
 
   it('that is none any more is gone; and who is alone counts itself', () => {
-    expect(world().order.ill('nobody')).toBe('is gone');
-    expect(world({ members: [] }).order.health()).toEqual({ members: 1, sick: 0 });
+    expect(world().ill('nobody')).toBe('is gone');
+    expect(swarmHealth(world({ members: [] }).members)).toEqual({ members: 1, sick: 0 });
   });
 });
 
 describe('what fails together with a machine', () => {
   it('is called by its name where that is known, else by its number; nothing where nobody said', () => {
-    const { order } = world({ domain: 'rack-1' });
-    expect([order.zone, order.domainName(order.zone), order.domainName(7), order.vitals().domain]).toEqual([
+    const { vitals, committee } = world({ domain: 'rack-1' }).order;
+    expect([vitals.zone, ...[vitals.zone, 7].map((zone) => committee.candidates.domainName(zone)), vitals.now.domain]).toEqual([
       zoneOf('rack-1'),
       'rack-1',
       'zone 7',
       'rack-1',
     ]);
-    expect([world().order.zone, order.lateness.lateMs]).toEqual([0, 0]);
+    expect([world().order.vitals.zone, vitals.lateMs]).toEqual([0, 0]);
   });
 });
 
 describe('who founded a swarm', () => {
   it('coordinates it once it is open, says so, has who belongs decided, and can drain itself', async () => {
-    const { order, store, lines, pump } = world({ members: ['a'] });
+    const { order, ill, store, lines, pump } = world({ members: ['a'] });
     store.content.set(FOUNDER_KEY, new Uint8Array());
     void order.open();
     await pump(15_000);
@@ -115,7 +131,7 @@ describe('who founded a swarm', () => {
     expect(store.content.has('vitals')).toBe(true);
     void order.decisions.drain('a', 60_000, 'repair', 1_000);
     await pump(500);
-    expect([order.ill('a'), order.decisions.drained().has('a')]).toEqual(['is drained', true]);
+    expect([ill('a'), order.decisions.proven.drained().has('a')]).toEqual(['is drained', true]);
   });
 
   it.each([
@@ -128,7 +144,7 @@ describe('who founded a swarm', () => {
     store.content.set(HEAD_KEY, new Uint8Array());
     void order.open();
     await pump(10_000);
-    expect(order.committee.isLeader).toBe(leads);
+    expect(order.committee.log.leading !== undefined).toBe(leads);
     order.stop();
   });
 
@@ -150,7 +166,7 @@ describe('what others say', () => {
     void order.open();
     await pump(10_000);
     const [id] = decodeCbor(await order.answer('committee', 'b', encodeCbor('invite'))) as unknown[];
-    expect(id).toBe(order.committee.replica?.id);
+    expect(id).toBe(order.committee.log.current?.id);
     expect(decodeCbor(await order.answer('decisions', 'b', encodeCbor(['index'])))).toBe(order.decisions.state.index);
     await expect(order.answer('committee', 'b', encodeCbor(['index']))).rejects.toThrow('malformed question');
     order.stop();
@@ -175,11 +191,11 @@ describe('what others say', () => {
     void order.open();
     await pump(10_000);
     expect(lines[0]).toBe('warn the committee begins again, by root keys: node-a begins it');
-    expect([order.committee.isLeader, order.committee.term > 100]).toEqual([true, true]);
+    expect([order.committee.log.leading !== undefined, order.committee.term > 100]).toEqual([true, true]);
     its.recovery = { subject: 'b', epoch: 2, index: 2_000, term: 200 } as unknown as Recovery;
     void order.recover();
     await pump(1_000);
-    expect([lines.at(-1), order.committee.isLeader]).toEqual([
+    expect([lines.at(-1), order.committee.log.leading !== undefined]).toEqual([
       'warn the committee begins again, by root keys: node-b begins it',
       false,
     ]);

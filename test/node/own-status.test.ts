@@ -2,22 +2,19 @@
 import { describe, expect, it } from 'vitest';
 import { membersOf } from '../../node/agent/agent-status.ts';
 import { ownStatus } from '../../node/agent/own-status.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
+import { fakeMembers } from '../support/members.ts';
 
 const conditions = { ServicesReady: 'True' } as never;
 
 describe('the status of an agent', () => {
   const of = (metrics: Record<string, number>, change: object = {}, addresses = ['/ip4/10.0.0.1/tcp/1/p2p/self']) => {
-    const link = {
-      name: 'alpha',
-      self: 'self',
-      coordinator: 'self',
-      term: 4,
-      order: { zone: 'north', decisions: { state: { index: 9 } } },
-      ...change,
-    };
+    const members = fakeMembers({ nameOf: () => 'alpha' });
+    const committee = { coordinator: 'self', term: 4, ...change };
+    const order = { committee, vitals: { zone: 'north' }, decisions: { state: { index: 9 } } };
     const ports = { transport: { addresses: () => addresses }, clock: { wallMs: () => 77 } };
     const state = { metrics: new Map(Object.entries(metrics)), conditions, openIncidents: 2, isHalted: false, ...change };
-    return ownStatus(ports as never, { version: '0.4.0', mode: 'act' }, link as never, state);
+    return ownStatus(ports as never, { version: '0.4.0', mode: 'act' }, members, order as never, state);
   };
 
   it('has its figures in hundredths and thousandths', () => {
@@ -63,11 +60,11 @@ describe('the status of an agent', () => {
 
 describe('the members as an agent lists them', () => {
   it('have a name, a state, and one is the coordinator', () => {
-    const members = [
+    const all = [
       { peer: 'a', state: 'alive' },
       { peer: 'b', state: 'down' },
-    ] as const;
-    expect(membersOf({ members, coordinator: 'b', nameOf: (peer) => peer.toUpperCase() })).toEqual([
+    ] as Member[];
+    expect(membersOf(fakeMembers({ all: () => all, nameOf: (peer) => peer.toUpperCase() }), 'b')).toEqual([
       { name: 'A', peer: 'a', state: 'alive', role: 'member' },
       { name: 'B', peer: 'b', state: 'down', role: 'coordinator' },
     ]);

@@ -4,11 +4,11 @@ import { PeerSelection } from '../../node/link/peer-selection.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Membership } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
-import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
+import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 
 const PEERS = Array.from({ length: 30 }, (_, i) => `p${i}`);
 
-function world(given: { subjects?: string[]; states?: Record<string, Member['state']> } = {}) {
+function world(given: { subjects?: string[]; states?: Record<string, Member['state']>; aheadMs?: ClockOffsets['aheadMs'] } = {}) {
   const its = { version: 1, alive: ['self', ...PEERS], liars: new Set<string>() as ReadonlySet<string> };
   const watched: Record<string, unknown> = {
     p1: { rttMs: 12, losses: { probes: 40, share: 0.25 } },
@@ -31,7 +31,8 @@ function world(given: { subjects?: string[]; states?: Record<string, Member['sta
       measured: (peer: string) => watched[peer],
     },
   } as unknown as Membership;
-  return { its, circles: new PeerSelection('self', membership, () => its.liars) };
+  const clocks = { aheadMs: given.aheadMs ?? (() => undefined) } as unknown as ClockOffsets;
+  return { its, circles: new PeerSelection('self', membership, clocks, { monotonicMs: () => 100 }, () => its.liars) };
 }
 
 describe('the witnesses of a member', () => {
@@ -61,25 +62,19 @@ describe('the witnesses of a member', () => {
 describe('those whom a member watches', () => {
   it('are those that are there, or may be', () => {
     const { circles } = world({ states: { p1: 'unreachable', p2: 'down', p3: 'alive' } });
-    const watching = circles.watching(new ClockOffsets(), { monotonicMs: () => 0 });
-    expect(watching.subjects()).toEqual(['p1', 'p3']);
+    expect(circles.subjects()).toEqual(['p1', 'p3']);
   });
 
   it('have witnesses beside it', () => {
     const { circles } = world();
-    const { witnessesOf } = circles.watching(new ClockOffsets(), { monotonicMs: () => 0 });
     const all = PEERS.map((peer) => [peer, observersOf(peer, ['self', ...PEERS])] as const);
     expect(all.some(([, observers]) => observers.includes('self'))).toBe(true);
-    for (const [peer, observers] of all) expect(witnessesOf(peer)).toEqual(observers.filter((one) => one !== 'self'));
+    for (const [peer, observers] of all) expect(circles.witnessesOf(peer)).toEqual(observers.filter((one) => one !== 'self'));
   });
 
   it('are measured: round trip, losses and clock, as far as it has them', () => {
-    const { circles } = world();
-    const clocks = {
-      aheadMs: (peer: string, nowMs: number) => (peer === 'p1' ? nowMs - 5 : undefined),
-    } as unknown as ClockOffsets;
-    const { measured } = circles.watching(clocks, { monotonicMs: () => 100 });
-    expect([measured('p1'), measured('p2'), measured('p4')]).toEqual([
+    const { circles } = world({ aheadMs: (peer, nowMs) => (peer === 'p1' ? nowMs - 5 : undefined) });
+    expect(['p1', 'p2', 'p4'].map((peer) => circles.measured(peer))).toEqual([
       { rttMs: 12, probes: 40, lostShare: 0.25, offsetMs: 95 },
       { rttMs: 30, probes: 0, lostShare: 0, offsetMs: undefined },
       { rttMs: undefined, probes: 0, lostShare: 0, offsetMs: undefined },

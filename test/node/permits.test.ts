@@ -8,13 +8,14 @@ import { decodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimIdOf, type Vote, voteBytes, type Warrant } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
 import { Grants } from '../../node/agent/grants.ts';
-import { type Permit, Permits } from '../../node/agent/permits.ts';
+import { type Permit, type PermitParts, Permits } from '../../node/agent/permits.ts';
 import type { Plan } from '../../node/decision/plan.ts';
-import type { SwarmLink } from '../../node/link/swarm-link.ts';
 import type { Ports } from '../../node/ports/ports.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { StoreOperation } from '../../swarm/ports/store.ts';
 import { makePeers } from '../support/crypto.ts';
+import { fakeMembers } from '../support/members.ts';
 
 const SWARM = 'swarm';
 const NOW = 1_800_000_000_000;
@@ -55,24 +56,36 @@ async function world() {
     return { claimId, claim, outcome: 'certified', witnesses: names, votes, certificate: { claim, witnesses: names, votes } };
   };
   const time = { wallMs: () => it.nowMs, claimMs: () => it.nowMs, isFarOff: false };
-  const link = {
+  const members = fakeMembers({
+    self: self.self,
+    roster: { swarmId: SWARM, member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) },
+    all: () =>
+      Array.from(
+        { length: it.health.members },
+        (_, nth) => ({ peer: `${nth}`, state: nth < it.health.sick ? 'down' : 'alive' }) as Member,
+      ),
+  });
+  const parts = {
+    members,
     time,
-    get coordinator() {
-      return it.coordinator;
+    committee: {
+      get coordinator() {
+        return it.coordinator;
+      },
+      get term() {
+        return it.term;
+      },
     },
-    get term() {
-      return it.term;
+    selection: { witnesses: () => witnesses.map((one) => one.self) },
+    ballots: { vote },
+    decisions: {
+      state,
+      decide,
+      wallMs: () => it.nowMs,
+      reads: { caughtUp: async () => undefined },
+      proven: { quarantined: () => it.liars },
     },
-    witnesses: () => witnesses.map((one) => one.self),
-    vote,
-    admission: {
-      roster: { swarmId: SWARM, member: () => ({ epoch: it.epoch }), isMember: (peer: string) => it.members.has(peer) },
-    },
-    order: {
-      decisions: { state, decide, caughtUp: async () => undefined, quarantined: () => it.liars },
-      health: () => it.health,
-    },
-  } as unknown as SwarmLink;
+  } as unknown as PermitParts;
   const store = {
     get: async (key: string) => disk.get(key),
     write: async (operations: readonly StoreOperation[]) => {
@@ -90,7 +103,7 @@ async function world() {
     clock: { wallMs: () => it.nowMs, monotonicMs: () => it.nowMs, after: () => ({ cancel: () => undefined }) },
     random: { uint32: () => 7, bytes: (length: number) => new Uint8Array(length).fill(++index) },
   } as unknown as Ports;
-  const make = () => new Permits(ports, link, new Grants(ports, SWARM, link));
+  const make = () => new Permits(ports, parts, new Grants(ports, SWARM, members, parts.decisions));
   const permits = make();
   const claim: Claim = {
     subject: self.self,

@@ -7,6 +7,7 @@ import type { Decisions } from '../../node/decisions/decisions.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
+import { fakeMembers } from '../support/members.ts';
 import { pass } from '../support/virtual.ts';
 
 const WALL_MS = 1_700_000_000_000;
@@ -80,18 +81,19 @@ function world(names: readonly string[] = ['db']) {
       } else placements.set(wish.service, { peer: null, fence, reason: 'x', move: null });
       return { ok: true, index: 9 };
     },
-    caughtUp: async (...asked: unknown[]) => void log.caughtUp.push(asked),
-    keep: (held: readonly unknown[], withinMs: number) => {
-      log.kept.push([clock.monotonicMs(), held, withinMs]);
-      return its.kept(held);
+    reads: { caughtUp: async (...asked: unknown[]) => void log.caughtUp.push(asked) },
+    placements: {
+      keep: (held: readonly unknown[], withinMs: number) => {
+        log.kept.push([clock.monotonicMs(), held, withinMs]);
+        return its.kept(held);
+      },
     },
   } as unknown as Decisions;
-  const placed = new PlacedServices(ports, decisions, names, {
+  const placed = new PlacedServices(ports, decisions, fakeMembers(), names, {
     mayNotTake: () => its.mayNotTake,
     mustGiveUp: () => its.mustGiveUp,
     mayNotMove: () => undefined,
     isSick: () => its.sick,
-    nameOf: (peer) => peer,
     noted: async (service, text) => void log.noted.push(`${service} ${text}`),
     log: (level, text) => void log.lines.push(`${level} ${text}`),
     failed: (error) => {

@@ -38,8 +38,10 @@ function world(store = new CountingStore()) {
     ports: { crypto: self, clock, store } as unknown as Ports,
     swarmId: SWARM,
     rollout: () => rollout,
-    mayDecide: (peer) => its.issuers.has(peer),
-    nameOf: (peer) => (peer === other.self ? 'other' : peer),
+    members: {
+      mayDecide: (peer) => its.issuers.has(peer),
+      nameOf: (peer) => (peer === other.self ? 'other' : peer),
+    },
   });
   const set = (state: Partial<RolloutState<Content>>): void => rollout.restore({ ...NOTHING_PUSHED, ...state });
   const kept = (): unknown => decodeCbor(store.content.get('pushed/bundle') ?? encodeCbor(null));

@@ -60,7 +60,7 @@ const agent = {
     verify: doesLater('verify'),
   },
   auditWatch: { standing: { signed: [{ witness: 'bob', size: 4 }], conflicts: [] } },
-  swarm: { nameOf: (peer: string) => peer.toUpperCase() },
+  swarm: { members: { nameOf: (peer: string) => peer.toUpperCase() } },
   get edge() {
     return its.edge;
   },

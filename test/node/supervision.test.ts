@@ -51,9 +51,9 @@ function world(service: Partial<ServiceSample> = {}, spec: Partial<ServiceSpec> 
       silences: { covering: (...of: string[]) => answered(of, its.silence) },
       brake: (calls: ToolCall[]) => answered(calls, its.brake),
     },
-    link: {
-      time: { wallMs: () => clock.wallMs() },
-      order: { decisions: { state: { silenceOn: (...of: unknown[]) => answered(of, its.swarmSilence) } } },
+    decisions: {
+      wallMs: () => clock.wallMs(),
+      state: { silenceOn: (...of: unknown[]) => answered(of, its.swarmSilence) },
     },
     log: (level: string, text: string) => void log.push(`${level}: ${text}`),
     failed: (error: Error) => void log.push(`failed: ${error.message}`),

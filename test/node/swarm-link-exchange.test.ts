@@ -94,18 +94,18 @@ describe('a vote', () => {
   it('is asked of the witnesses, who are its observers, and decided by what they answer', async () => {
     const { link, handlers, did, sent, pump } = await withMembers([beta, gamma]);
     const claim = claimOf(self);
-    expect(link.witnesses().toSorted()).toEqual([beta.self, gamma.self].toSorted());
+    expect(link.selection.witnesses().toSorted()).toEqual([beta.self, gamma.self].toSorted());
     sent.length = 0;
-    const voting = link.vote(claim);
+    const voting = link.ballots.vote(claim, link.selection.witnesses());
     await pump(50);
-    expect([link.waitingVotes, did.filter((one) => one.startsWith('send vote')).toSorted()]).toEqual([
+    expect([link.ballots.waiting, did.filter((one) => one.startsWith('send vote')).toSorted()]).toEqual([
       1,
       [`send vote ${beta.self}`, `send vote ${gamma.self}`].toSorted(),
     ]);
     for (const witness of [beta, gamma]) handlers.message(names.protocol('vote'), witness.self, yesOf(witness, claim));
     await pump(0);
     expect(await voting).toMatchObject({ outcome: 'certified', votes: [{ verdict: 'yes' }, { verdict: 'yes' }] });
-    expect(link.waitingVotes).toBe(0);
+    expect(link.ballots.waiting).toBe(0);
   });
 
   it('of its own goes to who asks for it, once, also after a restart', async () => {
@@ -153,7 +153,7 @@ describe('in a swarm of more than sixteen', () => {
     made.handlers.connected(second.self);
     await made.pump(0);
     made.did.length = 0;
-    void made.link.vote(claimOf(self), [first.self, second.self]);
+    void made.link.ballots.vote(claimOf(self), [first.self, second.self]);
     await made.pump(20);
     const of = (peer: ModelledCrypto): string[] => made.did.filter((one) => one.includes(peer.self) && !one.includes('sync'));
     expect([of(first), of(second)]).toEqual([[`dial ${first.self} `, `send vote ${first.self}`], [`send vote ${second.self}`]]);
@@ -162,7 +162,7 @@ describe('in a swarm of more than sixteen', () => {
   it('what is for one who is out of reach is lost', async () => {
     const made = await large();
     made.its.away.add(first.self);
-    void made.link.vote(claimOf(self), [first.self]);
+    void made.link.ballots.vote(claimOf(self), [first.self]);
     await made.pump(20);
     expect(asked(made, first)).toEqual(['dial']);
   });
@@ -171,9 +171,9 @@ describe('in a swarm of more than sixteen', () => {
     const made = await linked();
     for (const [nth, peer] of many.slice(1).entries()) made.record(certificate(peer, `m${nth}`));
     await made.pump(100);
-    expect(made.link.members.length).toBe(16);
+    expect(made.link.members.all().length).toBe(16);
     made.did.length = 0;
-    void made.link.vote(claimOf(self), [second.self]);
+    void made.link.ballots.vote(claimOf(self), [second.self]);
     await made.pump(20);
     expect(made.did.filter((one) => one.includes(second.self))).toEqual([`send vote ${second.self}`]);
   });
@@ -237,7 +237,7 @@ describe('what concerns decisions', () => {
     handlers.disconnected(gamma.self);
     handlers.disconnected(gamma.self);
     await pump(2_500);
-    expect(link.everyMember().find(({ peer }) => peer === gamma.self)?.state).toBe('unreachable');
+    expect(link.members.everyone().find(({ peer }) => peer === gamma.self)?.state).toBe('unreachable');
     expect(heard.mock.calls).toEqual([]);
     handlers.connected(gamma.self);
     await pump(0);
@@ -274,8 +274,8 @@ describe('the network key', () => {
     const taken = (): string[] => did.splice(0).filter((one) => one.startsWith('network'));
     const times = { fromMs: WALL_MS + 30_000, untilMs: WALL_MS + 90_000 };
     expect(record(signed({ kind: 'network', subject: self.self, epoch: 1, ...times, key: key(2) }))).toBe('accept');
-    expect([taken(), kept, link.networkKeys.size]).toEqual([['network keys 1,2'], [[2, 1]], 2]);
-    expect(link.networkKeys.newest).toEqual(key(2));
+    expect([taken(), kept, link.enrolment.networkKeys.size]).toEqual([['network keys 1,2'], [[2, 1]], 2]);
+    expect(link.enrolment.networkKeys.newest).toEqual(key(2));
     await pump(59_999);
     expect(taken()).toEqual([]);
     await pump(1);
@@ -320,12 +320,12 @@ describe('as time goes by', () => {
   it('a status is said again three seconds after the start, for who could not hear the first', async () => {
     const { link, published, pump } = await linked();
     const own = (): number => published.filter(({ topic }) => topic === names.statusTopic).length;
-    link.publish(statusOf('alpha'));
+    link.announcements.publish(statusOf('alpha'));
     await pump(2_999);
-    link.publish(statusOf('alpha'));
+    link.announcements.publish(statusOf('alpha'));
     expect(own()).toBe(1);
     await pump(1);
-    link.publish(statusOf('alpha'));
+    link.announcements.publish(statusOf('alpha'));
     expect(own()).toBe(2);
   });
 
@@ -357,7 +357,7 @@ describe('the clocks of the others', () => {
     const late = { atMs: WALL_MS + 60_000 };
     const { link, said, record, pump } = await withMembers([beta, gamma], undefined, late);
     expect([link.time.wallMs() - WALL_MS, link.time.behindMs()]).toEqual([60_100, 60_000]);
-    const measured = (peer: ModelledCrypto) => link.watching.measured(peer.self);
+    const measured = (peer: ModelledCrypto) => link.selection.measured(peer.self);
     await pump(1_000);
     expect([measured(beta).offsetMs, measured(gamma).offsetMs]).toEqual([0, 0]);
     said(sealed(gamma, 2, statusOf('gamma'), 'leave'), gamma.self);
@@ -381,7 +381,7 @@ describe('who belongs', () => {
     expect(record(revocationOf(beta))).toBe('accept');
     expect(did).toEqual([`disconnect ${beta.self}`]);
     record(certificate(beta, 'beta'));
-    expect(link.members.length).toBe(1);
+    expect(link.members.all().length).toBe(1);
   });
 
   it('is who was admitted again since: a revocation of before takes nothing', async () => {
@@ -389,7 +389,7 @@ describe('who belongs', () => {
     const body = { kind: 'member', name: 'beta', role: 'member', capabilities: [], fromMs: WALL_MS } as const;
     expect(record(signed({ ...body, subject: beta.self, epoch: 2, untilMs: WALL_MS + 60_000 }))).toBe('accept');
     expect(record(revocationOf(beta, 1))).toBe('accept');
-    expect([link.members.length, log.filter((line) => line.includes('no member'))]).toEqual([2, []]);
+    expect([link.members.all().length, log.filter((line) => line.includes('no member'))]).toEqual([2, []]);
   });
 
   it('is not this agent itself where it is revoked: it says so, and cuts nobody', async () => {
@@ -405,7 +405,7 @@ describe('who belongs', () => {
       ),
     ).toBe('accept');
     expect(log).toContain('info: alpha is no member any more');
-    expect([did.filter((one) => one.startsWith('disconnect')), link.members.length]).toEqual([[], 1]);
+    expect([did.filter((one) => one.startsWith('disconnect')), link.members.all().length]).toEqual([[], 1]);
   });
 
   it('is alive from the first that it passes on, whoever said that', async () => {
@@ -417,7 +417,7 @@ describe('who belongs', () => {
       record(certificate(peer, name));
     said(sealed(gamma, 1, statusOf('gamma')), beta.self);
     await pump(0);
-    expect(link.alive.toSorted()).toEqual([self.self, beta.self, gamma.self].toSorted());
+    expect(link.members.alive().toSorted()).toEqual([self.self, beta.self, gamma.self].toSorted());
   });
 
   it('is looked for in the local network by who is no member yet alone', async () => {
@@ -434,7 +434,7 @@ describe('a member that is gone', () => {
   const asks = ({ link, its }: Pick<Linked, 'link' | 'its'>): (() => unknown) => {
     its.answer = () => new Promise(() => undefined);
     let failure: unknown;
-    link.askOne(beta.self, 'audit', new Uint8Array(), 60_000).catch((error: unknown) => {
+    link.messenger.ask(beta.self, 'audit', new Uint8Array(), 60_000).catch((error: unknown) => {
       failure = (error as Error).message;
     });
     return () => failure;
@@ -486,7 +486,7 @@ describe('a member that is gone', () => {
       });
     await pump(20_000);
     expect(reports()).toEqual([[`silent ${beta.self}`]]);
-    expect(link.accusersOf(beta.self)).toEqual([self.self]);
+    expect(link.members.accusersOf(beta.self)).toEqual([self.self]);
     said(sealEnvelope(self, swarmId, 'report', WALL_MS * 2, encodeReport(self, new Map())).bytes);
     expect(reports()).toEqual([[`silent ${beta.self}`]]);
   });
@@ -566,7 +566,7 @@ describe('pulls', () => {
     all.handlers.connected(stranger.self);
     await all.pump(10);
     const { link } = all;
-    expect(link.alive.toSorted()).toEqual([self.self, beta.self].toSorted());
-    expect(link.statuses.get(gamma.self)?.heardMs).toBe(60_000 - 35_000);
+    expect(link.members.alive().toSorted()).toEqual([self.self, beta.self].toSorted());
+    expect(link.members.statuses.get(gamma.self)?.heardMs).toBe(60_000 - 35_000);
   });
 });

@@ -40,14 +40,13 @@ describe('the link of an agent', () => {
       'committee',
       'decisions',
     ]);
-    expect([link.self, link.name, link.swarmId, link.members.length, link.alive, link.waitingVotes]).toEqual([
-      self.self,
-      'alpha',
-      swarmId,
-      1,
-      [self.self],
-      0,
-    ]);
+    expect([
+      link.members.self,
+      link.admission.name,
+      link.members.all().length,
+      link.members.alive(),
+      link.ballots.waiting,
+    ]).toEqual([self.self, 'alpha', 1, [self.self], 0]);
   });
 
   it('stops with a farewell, and says nothing after it', async () => {
@@ -76,14 +75,19 @@ describe('who belongs', () => {
   it('is added by a certificate, once, also where its status came before', async () => {
     const { link, said, record, store, pump } = await world();
     expect(said(sealed(beta, 1, statusOf('beta')))).not.toBe('accept');
-    expect(link.members.length).toBe(1);
+    expect(link.members.all().length).toBe(1);
     expect([record(certificate(beta, 'beta')), record(certificate(beta, 'beta'))]).toEqual(['accept', 'ignore']);
     await pump(600);
-    expect(link.members.map(({ peer }) => link.nameOf(peer)).sort()).toEqual(['alpha', 'beta']);
-    expect(link.statuses.get(beta.self)?.status.address).toBe('/at/beta'); // it was kept for a while
+    expect(
+      link.members
+        .all()
+        .map(({ peer }) => link.members.nameOf(peer))
+        .sort(),
+    ).toEqual(['alpha', 'beta']);
+    expect(link.members.statuses.get(beta.self)?.status.address).toBe('/at/beta'); // it was kept for a while
     expect(new TextDecoder().decode(store.content.get(`peer/${beta.self}`))).toBe('/at/beta');
     expect(record(new Uint8Array([1, 2, 3]))).toBe('reject');
-    expect([link.nameOf(stranger.self), link.everyMember().length]).toEqual([stranger.self.slice(-8), 2]);
+    expect([link.members.nameOf(stranger.self), link.members.everyone().length]).toEqual([stranger.self.slice(-8), 2]);
   });
 
   it('is removed by a revocation: nothing of it counts, and it is not talked to', async () => {
@@ -101,7 +105,7 @@ describe('who belongs', () => {
     } as const;
     expect(record(signRecord(self, swarmId, body, [self]).bytes)).toBe('accept');
     await pump(600);
-    expect([link.members.length, link.statuses.get(beta.self), store.content.has(`peer/${beta.self}`)]).toEqual([
+    expect([link.members.all().length, link.members.statuses.get(beta.self), store.content.has(`peer/${beta.self}`)]).toEqual([
       1,
       undefined,
       false,
@@ -129,10 +133,13 @@ describe('a status', () => {
     const first = sealed(beta, 5, statusOf('beta'));
     expect([said(first), said(first), said(sealed(beta, 4, statusOf('beta')))]).toEqual(['accept', 'ignore', 'ignore']);
     await pump(100);
-    expect([log.filter((line) => line.endsWith('beta is alive')).length, link.alive.includes(beta.self)]).toEqual([1, true]);
+    expect([log.filter((line) => line.endsWith('beta is alive')).length, link.members.alive().includes(beta.self)]).toEqual([
+      1,
+      true,
+    ]);
     said(sealed(beta, 6, statusOf('beta', { address: '' })));
     await pump(600);
-    expect(link.statuses.get(beta.self)?.sequence).toBe(6);
+    expect(link.members.statuses.get(beta.self)?.sequence).toBe(6);
     const forged = sealed(beta, 7, statusOf('beta'));
     forged[forged.length - 1] = (forged[forged.length - 1] ?? 0) ^ 1;
     expect(said(forged)).toBe('reject');
@@ -145,47 +152,50 @@ describe('a status', () => {
     said(sealed(beta, 2, statusOf('beta'), 'leave'));
     await pump(100);
     expect(log).toEqual(['info: beta has left the swarm']);
-    expect([link.members.length, link.everyMember().find(({ peer }) => peer === beta.self)?.state]).toEqual([1, 'left']);
+    expect([link.members.all().length, link.members.everyone().find(({ peer }) => peer === beta.self)?.state]).toEqual([
+      1,
+      'left',
+    ]);
     await pump(600);
     expect(store.content.has(`peer/${beta.self}`)).toBe(false);
     said(sealed(beta, 3, statusOf('beta')));
     await pump(100);
-    expect(link.alive).toContain(beta.self);
+    expect(link.members.alive()).toContain(beta.self);
   });
 
   it('of its own is published where it is news, and at once', async () => {
     const { link, published } = await world();
-    link.publish(statusOf('alpha'));
-    link.publish(statusOf('alpha'));
+    link.announcements.publish(statusOf('alpha'));
+    link.announcements.publish(statusOf('alpha'));
     const own = published.filter(({ topic }) => topic === names.statusTopic);
-    expect([own.length, own[0]?.urgent, link.statuses.get(self.self)?.status.name]).toEqual([1, true, 'alpha']);
-    link.publish(statusOf('alpha', { conditions: conditions({ Ready: 'False' }) }));
+    expect([own.length, own[0]?.urgent, link.members.statuses.get(self.self)?.status.name]).toEqual([1, true, 'alpha']);
+    link.announcements.publish(statusOf('alpha', { conditions: conditions({ Ready: 'False' }) }));
     expect(published.filter(({ topic }) => topic === names.statusTopic).length).toBe(2);
   });
 
   it('of its own from an earlier life that is newer has it go on from there', async () => {
     const { link, said, published, store, pump } = await world();
-    link.publish(statusOf('alpha'));
-    const before = link.statuses.get(self.self)?.sequence ?? 0;
+    link.announcements.publish(statusOf('alpha'));
+    const before = link.members.statuses.get(self.self)?.sequence ?? 0;
     expect(before).toBeGreaterThan(WALL_MS);
     said(sealed(self, before + 5_000, statusOf('alpha')));
     await pump(100);
-    link.publish(statusOf('alpha')); // said again, though it is no news
-    expect([link.statuses.get(self.self)?.sequence, published.length > 1]).toEqual([before + 5_001, true]);
+    link.announcements.publish(statusOf('alpha')); // said again, though it is no news
+    expect([link.members.statuses.get(self.self)?.sequence, published.length > 1]).toEqual([before + 5_001, true]);
     expect(decodeCbor(store.content.get('status/sequence') as Uint8Array)).toBe(before + 5_000 + 1_000_000);
     said(sealed(self, before + 9_000, statusOf('alpha'), 'leave'));
     await pump(100);
-    link.publish(statusOf('alpha'));
-    expect([link.statuses.get(self.self)?.sequence, link.alive]).toEqual([before + 9_001, [self.self]]);
+    link.announcements.publish(statusOf('alpha'));
+    expect([link.members.statuses.get(self.self)?.sequence, link.members.alive()]).toEqual([before + 9_001, [self.self]]);
   });
 
   it('never has a sequence of before a restart again', async () => {
     const { link, store } = await world();
-    link.publish(statusOf('alpha'));
-    const before = link.statuses.get(self.self)?.sequence ?? 0;
+    link.announcements.publish(statusOf('alpha'));
+    const before = link.members.statuses.get(self.self)?.sequence ?? 0;
     const again = await world(store);
-    again.link.publish(statusOf('alpha'));
-    expect(again.link.statuses.get(self.self)?.sequence).toBe(before + 1_000_000);
+    again.link.announcements.publish(statusOf('alpha'));
+    expect(again.link.members.statuses.get(self.self)?.sequence).toBe(before + 1_000_000);
   });
 });
 
@@ -210,7 +220,7 @@ describe('a request', () => {
   it('to a member that cannot be reached fails, and is tried', async () => {
     const { link, did, withBeta } = await world();
     await withBeta();
-    await expect(link.askOne(beta.self, 'audit', new Uint8Array(), 1_000)).rejects.toThrow('nobody is there');
+    await expect(link.messenger.ask(beta.self, 'audit', new Uint8Array(), 1_000)).rejects.toThrow('nobody is there');
     expect(did).toContain(`request audit ${beta.self}`);
   });
 });
@@ -247,24 +257,24 @@ describe('what a pull brings', () => {
     await all.pump(40);
     const { link, did } = all;
     const pulls = (): number => did.filter((one) => one.startsWith('request sync')).length;
-    const stateOf = (peer: string) => link.everyMember().find((one) => one.peer === peer)?.state;
+    const stateOf = (peer: string) => link.members.everyone().find((one) => one.peer === peer)?.state;
     return { ...all, pulls, stateOf };
   };
 
   it('counts as what gossip would have brought: who belongs, how it is, and when that was heard', async () => {
     const { link, stateOf, store } = await pulled([[sealed(gamma, 4, statusOf('gamma')), 250]]);
-    expect([link.nameOf(gamma.self), link.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([
+    expect([link.members.nameOf(gamma.self), link.members.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([
       'gamma',
       4,
       'alive',
     ]);
-    expect(link.statuses.get(gamma.self)?.heardMs).toBe(-250);
+    expect(link.members.statuses.get(gamma.self)?.heardMs).toBe(-250);
     expect([...store.content.keys()].filter((key) => key.startsWith('roster/') && key.includes(gamma.self)).length).toBe(1);
   });
 
   it('of long ago is known, and no sign of life', async () => {
     const { link, stateOf } = await pulled([[sealed(gamma, 4, statusOf('gamma')), 3_600_000]]);
-    expect([link.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([4, 'joining']);
+    expect([link.members.statuses.get(gamma.self)?.sequence, stateOf(gamma.self)]).toEqual([4, 'joining']);
   });
 
   it('of a farewell is one', async () => {
@@ -285,7 +295,7 @@ describe('what a pull brings', () => {
 
   it('that is no record or envelope is passed over', async () => {
     const { link } = await pulled([[new Uint8Array([1]), 1]], [new Uint8Array([2])]);
-    expect(link.members.length).toBe(1);
+    expect(link.members.all().length).toBe(1);
   });
 });
 
@@ -331,7 +341,7 @@ describe('what an agent says of who belongs', () => {
     await pump(100);
     await revoking;
     const own = published.filter(({ topic }) => topic === names.rosterTopic);
-    expect([own.length, own[0]?.urgent, link.members.length, records().length]).toEqual([1, true, 1, 1]);
+    expect([own.length, own[0]?.urgent, link.members.all().length, records().length]).toEqual([1, true, 1, 1]);
   });
 
   it('that nobody can reach a member is believed of those who say it', async () => {
@@ -343,14 +353,14 @@ describe('what an agent says of who belongs', () => {
     const report = sealEnvelope(beta, swarmId, 'report', 2, encodeReport(beta, new Map([[gamma.self, 'silent']])));
     expect(said(report.bytes)).toBe('accept');
     await pump(100);
-    expect(link.accusersOf(gamma.self)).toEqual([beta.self]);
+    expect(link.members.accusersOf(gamma.self)).toEqual([beta.self]);
   });
 
   it('of before its restart is said again as it is now', async () => {
     const { said, published, link, withBeta } = await world();
     await withBeta();
-    link.publish(statusOf('alpha'));
-    const sequence = (link.statuses.get(self.self)?.sequence ?? 0) + 77;
+    link.announcements.publish(statusOf('alpha'));
+    const sequence = (link.members.statuses.get(self.self)?.sequence ?? 0) + 77;
     published.length = 0;
     const report = sealEnvelope(self, swarmId, 'report', sequence, encodeReport(self, new Map([[beta.self, 'silent']])));
     said(report.bytes);
@@ -369,6 +379,6 @@ describe('in a large swarm', () => {
     for (const [i, one] of others.entries()) record(certificate(one, `m${i}`));
     await pump(7_000);
     const dialed = new Set(did.filter((one) => one.startsWith('dial ')).map((one) => one.split(' ')[1]));
-    expect([link.members.length, dialed.size < 30, dialed.size >= 6]).toEqual([31, true, true]);
+    expect([link.members.all().length, dialed.size < 30, dialed.size >= 6]).toEqual([31, true, true]);
   });
 });

@@ -11,6 +11,7 @@ import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { fakeMembers } from '../support/members.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 
@@ -51,10 +52,13 @@ function world(store = new PlainStore()) {
       if (wish.kind === 'bundle-report') bundles.report(wish.bundle, { peer: self.self, ok: wish.ok, reason: wish.reason });
       return its.outcome;
     },
-    caughtUp: async (index: number, withinMs: number) => void log.caughtUp.push([index, withinMs]),
+    reads: { caughtUp: async (index: number, withinMs: number) => void log.caughtUp.push([index, withinMs]) },
   } as unknown as Decisions;
-  const agent = new SwarmPolicies({ clock, crypto: self, store } as unknown as Ports, SWARM, decisions, {
+  const members = fakeMembers({
     mayDecide: (peer) => its.issuers.includes(peer),
+    nameOf: (peer) => peer.replace('sim-', ''),
+  });
+  const agent = new SwarmPolicies({ clock, crypto: self, store } as unknown as Ports, SWARM, decisions, members, {
     follow: async (bundle, policies) => {
       if (its.refuses !== undefined) throw its.refuses;
       log.followed.push([bundle, policies]);
@@ -64,7 +68,6 @@ function world(store = new PlainStore()) {
     names: () => its.names,
     incidents: () => its.incidents,
     isReady: () => its.ready,
-    nameOf: (peer) => peer.replace('sim-', ''),
     noted: async (text) => void log.noted.push(text),
     log: (level, text) => void log.lines.push(`${level} ${text}`),
   });

@@ -11,6 +11,7 @@ import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
+import { fakeMembers } from '../support/members.ts';
 import { PlainStore } from '../support/store.ts';
 import { pass } from '../support/virtual.ts';
 
@@ -80,12 +81,15 @@ function world() {
       if (wish.kind === 'upgrade-report') upgrades.report(wish.upgrade, { peer: self.self, ok: wish.ok, reason: wish.reason });
       return its.outcome;
     },
-    caughtUp: async (index: number, withinMs: number) => void log.caughtUp.push([index, withinMs]),
+    reads: { caughtUp: async (index: number, withinMs: number) => void log.caughtUp.push([index, withinMs]) },
   } as unknown as Decisions;
   const ports = { clock, crypto: self, store: new PlainStore(), releases } as unknown as Ports;
-  const agent = new SwarmUpgrades(ports, SWARM, decisions, {
-    mayDecide: (peer) => its.issuers.includes(peer),
+  const members = fakeMembers({
     alive: () => its.alive,
+    mayDecide: (peer) => its.issuers.includes(peer),
+    nameOf: (peer) => peer.replace('sim-', ''),
+  });
+  const agent = new SwarmUpgrades(ports, SWARM, decisions, members, {
     ask: async (peer, body, withinMs) => {
       const asked = decodeCbor(body) as [string, number];
       log.asked.push([peer, asked, withinMs]);
@@ -97,7 +101,6 @@ function world() {
     coordinator: () => its.coordinator,
     incidents: () => its.incidents,
     isReady: () => its.ready,
-    nameOf: (peer) => peer.replace('sim-', ''),
     noted: async (text) => void log.noted.push(text),
     restart: () => void log.calls.push('restart'),
     log: (level, text) => void log.lines.push(`${level} ${text}`),

@@ -107,7 +107,7 @@ describe('a bundle of policies', () => {
     push(cluster, [QUIET], [5]);
     for (let turn = 0; turn < 2; turn++) {
       await later(cluster, SOAK_MS);
-      const nova = cluster.byPeer(cluster.node(6).running?.swarm.coordinator ?? '');
+      const nova = cluster.byPeer(cluster.node(6).running?.swarm.order.committee.coordinator ?? '');
       nova?.crash();
       await later(cluster, 3_000);
       nova?.boot();
@@ -119,7 +119,7 @@ describe('a bundle of policies', () => {
 
   it('that nobody has signed who may is taken by nobody, though the coordinator says that it was decided', async () => {
     const cluster = await settled(5);
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '');
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');
     const decisions = nova?.agent?.swarm.order.decisions;
     const policies = JSON.stringify([QUIET]);
     const canary = [cluster.node(3).peer];
@@ -146,8 +146,8 @@ describe('a bundle of policies', () => {
     await later(cluster, 2 * SOAK_MS);
     const { ended } = bundlesOf(cluster.node(1)) ?? {};
     expect(ended?.reason).toMatch(/^node-3: .*restless/);
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '');
-    const replica = nova?.agent?.swarm.order.committee.replica;
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');
+    const replica = nova?.agent?.swarm.order.committee.log.current;
     const old = cluster
       .node(1)
       .agent?.swarm.order.decisions.state.recent()
@@ -171,7 +171,8 @@ describe('a bundle of policies', () => {
 
   it('is not kept away for good by one that a coordinator says was pushed in a thousand years', async () => {
     const cluster = await settled(5);
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+    const nova =
+      cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     const forged: Wish = {
       kind: 'bundle',
       policies: JSON.stringify([HARMFUL]),
@@ -182,7 +183,7 @@ describe('a bundle of policies', () => {
       findings: 0,
     };
     const decision = wished(forged, cluster.node(0).peer, 'd'.repeat(32), nova.wallMs());
-    nova.agent?.swarm.order.committee.replica?.propose(decision, 3_000).catch(() => undefined);
+    nova.agent?.swarm.order.committee.log.current?.propose(decision, 3_000).catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(bundlesOf(cluster.node(1))?.ended).toMatchObject({ id: decision.id, outcome: 'back' });
     push(cluster, [QUIET], [3]);

@@ -51,7 +51,7 @@ async function asked(cluster: Cluster, from: SimulatedNode, of: SimulatedNode, t
   const take = (_peer: string, answer: Uint8Array): void => {
     rows.push(...((decodeCbor(answer) as [unknown[][]])[0] ?? []));
   };
-  const asking = agentOf(from).swarm.ask([of.peer], 'table', body, { timeoutMs: 3_000, maxBytes: 1e6, take });
+  const asking = agentOf(from).swarm.messenger.askAll([of.peer], 'table', body, { timeoutMs: 3_000, maxBytes: 1e6, take });
   await later(cluster, 3_000);
   expect(await asking).toEqual([]);
   return rows;
@@ -108,7 +108,8 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
   expect(ages.length).toBeGreaterThan(12);
   for (const age of ages) if (age !== null) expect(Number(age)).toBeGreaterThanOrEqual(0);
   for (const age of ages) if (age !== null) expect(Number(age)).toBeLessThan(HOUR_MS / 2);
-  for (const node of cluster.nodes) expect(node.agent?.swarm.members.filter(({ state }) => state === 'alive').length).toBe(5);
+  for (const node of cluster.nodes)
+    expect(node.agent?.swarm.members.all().filter(({ state }) => state === 'alive').length).toBe(5);
 }
 
 describe('a wall clock that is set while all runs', () => {

@@ -7,7 +7,7 @@ import { DecisionState, type Outcome } from '../../consensus/decisions/state.ts'
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
-import { LEASE_MS } from '../../node/decisions/decisions.ts';
+import { LEASE_MS } from '../../node/decisions/reads.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -77,7 +77,7 @@ describe('a decision', () => {
       const cluster = await settled(7, seed);
       const results: { outcome?: Outcome; error?: unknown }[] = [];
       for (let turn = 0; turn < 12; turn++) {
-        const lead = cluster.byPeer(cluster.running()[0]?.running.swarm.coordinator ?? '');
+        const lead = cluster.byPeer(cluster.running()[0]?.running.swarm.order.committee.coordinator ?? '');
         results.push(
           wish(
             cluster.node(0),
@@ -113,7 +113,7 @@ describe('a decision', () => {
     await later(cluster, 3_000);
     expect(before.outcome?.ok).toBe(true);
     const minority = [cluster.node(0).peer, cluster.node(1).peer];
-    const voters = decisionsOf(cluster.node(0)).checkpoint?.voters ?? [];
+    const voters = decisionsOf(cluster.node(0)).checkpoints.newest?.voters ?? [];
     // The issuer on a side without a majority of the voters.
     const side = voters.filter((peer) => minority.includes(peer)).length * 2 < voters.length ? minority : [cluster.node(0).peer];
     cluster.network.partition([side, cluster.nodes.map(({ peer }) => peer).filter((peer) => !side.includes(peer))]);
@@ -121,7 +121,7 @@ describe('a decision', () => {
     const result = wish(cluster.node(0), pause(cluster.node(3)));
     let read: unknown;
     decisionsOf(cluster.node(0))
-      .read('linearizable', 5_000)
+      .reads.read('linearizable', 5_000)
       .catch((error: unknown) => {
         read = error;
       });
@@ -163,7 +163,7 @@ describe('a decision', () => {
       const reader = cluster.node(1 + ((turn * 7) % 19));
       let seen: boolean | undefined;
       decisionsOf(reader)
-        .read('linearizable', 5_000)
+        .reads.read('linearizable', 5_000)
         .then(
           (state) => {
             seen = state.silenceOn(`policy-${turn}`, 'any', 0) !== undefined;
@@ -197,7 +197,7 @@ describe('who belongs', () => {
     cluster.node(5).crash();
     await later(cluster, 15_000);
     expect([...epochsIn(cluster)]).toEqual(['2 of 6 true']);
-    const nova = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '') as SimulatedNode;
+    const nova = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
     nova.crash();
     await later(cluster, 20_000);
     expect([...epochsIn(cluster)]).toEqual(['2 of 6 true']);
@@ -220,13 +220,13 @@ describe('a read by lease', () => {
     let reads = 0;
     const look = (mode: 'lease' | 'linearizable'): void => {
       decisionsOf(reader)
-        .read(mode, 3_000)
+        .reads.read(mode, 3_000)
         .then(
           () => reads++,
           () => asked.push('failed'),
         );
     };
-    const nova = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '') as SimulatedNode;
+    const nova = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
     const answers = vi.spyOn(decisionsOf(nova), 'answer');
     for (let turn = 0; turn < 50; turn++) {
       look('lease');
@@ -242,7 +242,7 @@ describe('a read by lease', () => {
       await later(cluster, LEASE_MS + 1);
       let seen: boolean | undefined;
       decisionsOf(reader)
-        .read('lease', 3_000)
+        .reads.read('lease', 3_000)
         .then(
           (state) => {
             seen = state.silenceOn(`p-${turn}`, 'any', 0) !== undefined;
@@ -264,7 +264,7 @@ describe('a silence', () => {
   it('lasts as long as it was wished for, and ends no other one, whatever the clock of whoever wished it says', async () => {
     const cluster = await settled(3);
     const issuer = cluster.node(0);
-    const lead = cluster.byPeer(issuer.running?.swarm.coordinator ?? '') as SimulatedNode;
+    const lead = cluster.byPeer(issuer.running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
     const nowMs = () => decisionsOf(lead).wallMs();
     const ask = async (digit: string, target: string, aheadMs: number, forMs: number): Promise<void> => {
       const atMs = Math.round(nowMs() + aheadMs);
@@ -292,7 +292,7 @@ describe('a silence', () => {
 describe('who does not keep to the rules', () => {
   it('wishes in nobody else’s name, leads by no wish, and says neither how many there are nor what time it is', async () => {
     const cluster = await settled(5);
-    const lead = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '') as SimulatedNode;
+    const lead = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
     const liar = cluster.nodes.find((node) => node !== lead && node !== cluster.node(0)) as SimulatedNode;
     const answers: unknown[] = [];
     const ask = (decision: Decision): void => {
@@ -320,7 +320,7 @@ describe('who does not keep to the rules', () => {
 
   it('makes nobody believe what only it attests, nor has another lead', async () => {
     const cluster = await settled(12);
-    const voters = decisionsOf(cluster.node(0)).checkpoint?.voters ?? [];
+    const voters = decisionsOf(cluster.node(0)).checkpoints.newest?.voters ?? [];
     const [liar, follower] = cluster.nodes.filter(({ peer }) => !voters.includes(peer)) as [SimulatedNode, SimulatedNode];
     const forged = new DecisionState();
     forged.apply(wished(pause(follower), liar.peer, 'd'.repeat(32), 1), { index: 999, term: 99 });
@@ -330,7 +330,7 @@ describe('who does not keep to the rules', () => {
     decisionsOf(liar).answer = async () => lie;
     liar.profile.says = { decided: 999 };
     let refused: unknown;
-    const lead = cluster.byPeer(cluster.node(0).running?.swarm.coordinator ?? '');
+    const lead = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '');
     lead?.running?.swarm.order.committee.answer(liar.peer, encodeCbor(['transfer', voters[1]])).catch((error: unknown) => {
       refused = error;
     });

@@ -17,7 +17,7 @@ async function settled(nodes: number, seed = 7): Promise<Cluster> {
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const stateOf = (node: SimulatedNode) => node.agent?.swarm.order.decisions;
-const drainedIn = (cluster: Cluster, by: number) => [...(stateOf(cluster.node(by))?.drained().keys() ?? [])];
+const drainedIn = (cluster: Cluster, by: number) => [...(stateOf(cluster.node(by))?.proven.drained().keys() ?? [])];
 const whereIs = (cluster: Cluster) => stateOf(cluster.node(0))?.state.placementOf('db')?.peer;
 
 describe('a member that is', () => {
@@ -34,13 +34,13 @@ describe('a member that is', () => {
       harm(owner, cluster);
       await later(cluster, 150_000);
       expect(drainedIn(cluster, observer.index)).toEqual([owner.peer]);
-      const drain = stateOf(observer)?.drained().get(owner.peer);
+      const drain = stateOf(observer)?.proven.drained().get(owner.peer);
       expect(drain?.reason).toMatch(new RegExp(`^${kind}: \\d of \\d that watch it measure the same$`));
       await later(cluster, 200_000);
       expect(whereIs(cluster)).not.toBe(owner.peer);
       expect(whereIs(cluster)).toBeTruthy();
-      const nova = cluster.byPeer(observer.running?.swarm.coordinator ?? '');
-      expect(nova?.running?.swarm.order.committee.voters()).not.toContain(owner.peer);
+      const nova = cluster.byPeer(observer.running?.swarm.order.committee.coordinator ?? '');
+      expect(nova?.running?.swarm.order.committee.seats.voters()).not.toContain(owner.peer);
       const story = owner.agent?.incidents().find(({ policy }) => policy === 'gray-failure');
       expect(story?.steps.map(({ stage }) => stage)).toEqual(['detect', 'vote', 'act']);
       expect(story?.certificate).not.toBe('');
@@ -54,13 +54,14 @@ describe('a member that is', () => {
 
   it('stalled by its disk has itself drained, and does not coordinate', async () => {
     const cluster = await settled(7);
-    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+    const nova =
+      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     nova.disk.writeMs = 1_500;
     await later(cluster, 200_000);
     const other = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
-    expect(other.running?.swarm.coordinator).not.toBe(nova.peer);
+    expect(other.running?.swarm.order.committee.coordinator).not.toBe(nova.peer);
     expect(drainedIn(cluster, other.index)).toEqual([nova.peer]);
-    expect(stateOf(other)?.drained().get(nova.peer)?.reason).toMatch(/^stalled: its disk takes 15\d\d ms/);
+    expect(stateOf(other)?.proven.drained().get(nova.peer)?.reason).toMatch(/^stalled: its disk takes 15\d\d ms/);
   });
 });
 
@@ -109,7 +110,8 @@ describe('nobody is drained', () => {
 
   it('by a member that lies, nor by a coordinator that does', async () => {
     const cluster = await settled(7);
-    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+    const nova =
+      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     const victim = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
     const liar = cluster.nodes.find((node) => node !== nova && node !== victim && node.index > 0) ?? expect.fail();
     const refused = liar.agent?.swarm.order.decisions.drain(victim.peer, 600_000, 'because', 3_000);
@@ -126,7 +128,7 @@ describe('nobody is drained', () => {
       reason: 'forged',
     } as const;
     const atMs = Math.round(nova.wallMs());
-    nova.running?.swarm.order.committee.replica
+    nova.running?.swarm.order.committee.log.current
       ?.propose({ v: 1, id: 'f'.repeat(32), by: cluster.node(0).peer, atMs, ...wish, proof: new Uint8Array(64) }, 3_000)
       .catch(() => undefined);
     await later(cluster, 5_000);

@@ -211,7 +211,7 @@ describe('what is held back', () => {
 
   it('by the lack of a coordinator waits for a person, and is mended once there is one again', async () => {
     const cluster = await settled(9, {}, [{ critical: true }]);
-    const voters = cluster.node(0).running?.swarm.order.decisions.checkpoint?.voters ?? [];
+    const voters = cluster.node(0).running?.swarm.order.decisions.checkpoints.newest?.voters ?? [];
     const side = cluster.nodes.filter(({ peer }) => !voters.includes(peer)).slice(0, 5);
     const node = side[0] ?? expect.fail('nobody is there');
     const peers = side.map(({ peer }) => peer);

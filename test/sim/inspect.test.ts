@@ -45,7 +45,7 @@ async function asked(
     [rows] = decodeCbor(answer) as [unknown[][]];
   };
   const body = encodeCbor([table, columns, [], compare, reduction]);
-  const asking = agentOf(from).swarm.ask([of.peer], 'table', body, { timeoutMs: 3_000, maxBytes: 1e6, take });
+  const asking = agentOf(from).swarm.messenger.askAll([of.peer], 'table', body, { timeoutMs: 3_000, maxBytes: 1e6, take });
   await later(cluster, 3_000);
   const [missing] = await asking;
   return missing?.reason ?? rows;

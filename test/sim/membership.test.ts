@@ -10,7 +10,7 @@ async function settled(nodes = NODES, seed = 5): Promise<Cluster> {
   const cluster = Cluster.of({ nodes, seed, protocolsOnly: true });
   cluster.start();
   await cluster.runUntil(SETTLED_MS);
-  const alone = cluster.running().filter(({ running }) => running.swarm.alive.length !== nodes);
+  const alone = cluster.running().filter(({ running }) => running.swarm.members.alive().length !== nodes);
   expect(alone.map(({ node }) => node.name)).toEqual([]);
   return cluster;
 }
@@ -22,6 +22,7 @@ function views(cluster: Cluster, bad: ReadonlySet<number>): string[] {
     .filter(({ node }) => !bad.has(node.index))
     .map(({ running }) =>
       running.swarm.members
+        .all()
         .filter(({ state }) => state === 'down')
         .map(({ peer }) => cluster.byPeer(peer)?.name)
         .sort()
@@ -34,7 +35,7 @@ function views(cluster: Cluster, bad: ReadonlySet<number>): string[] {
 async function besieged(cluster: Cluster) {
   const victim = cluster.node(30);
   const linked = (): number[] => {
-    const connected = victim.running?.swarm.members.filter((member) => member.connected) ?? [];
+    const connected = victim.running?.swarm.members.all().filter((member) => member.connected) ?? [];
     return connected.map(({ peer }) => cluster.byPeer(peer)?.index ?? -1);
   };
   const hostile = new Set(linked().filter((index, nth) => index !== 0 && nth % 6 !== 0));
@@ -52,11 +53,12 @@ async function besieged(cluster: Cluster) {
   const said: number[][] = [];
   const late = (turns: number): number => {
     const then = said.at(-1 - turns) ?? [];
-    return honest.filter(({ peer }, nth) => (victim.running?.swarm.statuses.get(peer)?.sequence ?? 0) < (then[nth] ?? 0)).length;
+    return honest.filter(({ peer }, nth) => (victim.running?.swarm.members.statuses.get(peer)?.sequence ?? 0) < (then[nth] ?? 0))
+      .length;
   };
   const missed = [0, 0, 0, 0];
   for (let turn = 1; turn <= 30; turn++) {
-    said.push(honest.map(({ peer, running }) => running?.swarm.statuses.get(peer)?.sequence ?? 0));
+    said.push(honest.map(({ peer, running }) => running?.swarm.members.statuses.get(peer)?.sequence ?? 0));
     await cluster.runUntil(startMs + turn * 10_000);
     missed.forEach((_, turns) => {
       if (said.length > turns) missed[turns] = (missed[turns] ?? 0) + late(turns);
@@ -66,7 +68,7 @@ async function besieged(cluster: Cluster) {
     missed: missed.map((count) => count / (honest.length * 30)),
     honestLinks: linked().filter((index) => !hostile.has(index)).length >= 2,
     mostlyHostile: hostile.size > linked().length * 0.7,
-    heldForDown: victim.running?.swarm.members.filter(({ state }) => state === 'down'),
+    heldForDown: victim.running?.swarm.members.all().filter(({ state }) => state === 'down'),
   };
 }
 
@@ -104,7 +106,7 @@ describe('membership among many', () => {
     const asking = cluster.node(11).running?.swarm;
     cluster.node(30).crash();
     let answered = 0;
-    const answer = asking?.ask(
+    const answer = asking?.messenger.askAll(
       cluster.nodes.map(({ peer }) => peer),
       'table',
       new Uint8Array([1]),
@@ -142,9 +144,12 @@ describe('membership among many', () => {
     for (const { node, running } of cluster.running()) {
       if (node === revoked) continue;
       const { swarm } = running;
-      const knows = [swarm.members.some(({ peer }) => peer === revoked.peer), swarm.statuses.get(revoked.peer) !== undefined];
+      const knows = [
+        swarm.members.all().some(({ peer }) => peer === revoked.peer),
+        swarm.members.statuses.get(revoked.peer) !== undefined,
+      ];
       expect([node.name, ...knows, swarm.admission.roster.isMember(revoked.peer)]).toEqual([node.name, false, false, false]);
     }
-    expect(revoked.running?.swarm.alive).toEqual([revoked.peer]);
+    expect(revoked.running?.swarm.members.alive()).toEqual([revoked.peer]);
   });
 });

@@ -73,7 +73,7 @@ describe('a critical service that is killed', () => {
 
   it('waits for a person on the smaller side of a partition', async () => {
     const cluster = await settled(9);
-    const voters = cluster.node(0).running?.swarm.order.decisions.checkpoint?.voters ?? [];
+    const voters = cluster.node(0).running?.swarm.order.decisions.checkpoints.newest?.voters ?? [];
     // Without a majority of those who order: enough witnesses alone are no leave.
     const side = cluster.nodes.filter(({ peer }) => !voters.includes(peer)).slice(0, 5);
     const [node] = side;
@@ -177,7 +177,7 @@ describe('a standing approval', () => {
     await later(cluster, 5_000);
     expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
     // In an issuer’s name, by a coordinator that lies: decided, and not taken for leave by the machine.
-    const nova = cluster.byPeer(node.running?.swarm.coordinator ?? '');
+    const nova = cluster.byPeer(node.running?.swarm.order.committee.coordinator ?? '');
     const forged = { kind: 'grant' as const, ...granted(cluster), signature: new Uint8Array(64), reason: 'forged' };
     nova?.agent?.swarm.order.decisions.decide(forged, 3_000).catch(() => undefined);
     await later(cluster, 5_000);

@@ -83,7 +83,7 @@ describe('a service for fail-over', () => {
 
   it('stops everywhere while the swarm has no leader, and goes on once somebody does', async () => {
     const { cluster, log, holder } = await settled();
-    const { voters = [] } = orderOf(holder).decisions.checkpoint ?? {};
+    const { voters = [] } = orderOf(holder).decisions.checkpoints.newest ?? {};
     const gone = cluster.nodes.filter((node) => node !== holder && voters.includes(node.peer));
     for (const node of gone) node.crash();
     await later(cluster, PLACEMENT_MS + 10_000);

@@ -23,7 +23,7 @@ describe('a witness with two tongues', () => {
     const cluster = await settled(['equivocate']);
     const liar = cluster.node(5);
     const asks = () =>
-      cluster.agents().filter(({ node, agent }) => node !== liar && agent.swarm.witnesses().includes(liar.peer)).length;
+      cluster.agents().filter(({ node, agent }) => node !== liar && agent.swarm.selection.witnesses().includes(liar.peer)).length;
     expect(asks()).toBe(7);
     for (let turn = 0; turn < 4; turn++) {
       cluster.node(2).linux.services.kill('web');
@@ -51,11 +51,11 @@ describe('a witness with two tongues', () => {
     await later(cluster, 3_000);
     expect(await outcome).toMatchObject({ ok: false, reason: 'that proves nothing' });
     // Nor where a coordinator that lies has decided it.
-    const nova = cluster.byPeer(victim.running?.swarm.coordinator ?? '');
-    const replica = nova?.running?.swarm.order.committee.replica;
+    const nova = cluster.byPeer(victim.running?.swarm.order.committee.coordinator ?? '');
+    const replica = nova?.running?.swarm.order.committee.log.current;
     replica?.propose({ v: 1, id: 'a'.repeat(32), by: slanderer.peer, atMs: 1, ...wish }, 2_000).catch(() => undefined);
     await later(cluster, 5_000);
     expect(cluster.node(6).agent?.swarm.order.decisions.state.quarantined().length).toBe(1);
-    expect(cluster.node(6).agent?.swarm.order.decisions.quarantined().size).toBe(0);
+    expect(cluster.node(6).agent?.swarm.order.decisions.proven.quarantined().size).toBe(0);
   });
 });

@@ -33,7 +33,9 @@ describe('a question to a hundred', () => {
       const startMs = cluster.scheduler.nowMs;
       let answered = 0;
       const options = { timeoutMs: 5_000, maxBytes: 1_000_000, take: () => void answered++ };
-      void asking?.ask(peers, 'table', new Uint8Array([1]), options).then(() => took.push(cluster.scheduler.nowMs - startMs));
+      void asking?.messenger
+        .askAll(peers, 'table', new Uint8Array([1]), options)
+        .then(() => took.push(cluster.scheduler.nowMs - startMs));
       await cluster.runUntil(startMs + 6_000);
       expect(answered).toBe(99);
     }
@@ -51,7 +53,7 @@ async function asked(cluster: Cluster): Promise<{ tookMs: number; answered: numb
   let came: { tookMs: number; reasons: string[] } | undefined;
   void cluster
     .node(0)
-    .running?.swarm.ask(peers, 'table', new Uint8Array([1]), options)
+    .running?.swarm.messenger.askAll(peers, 'table', new Uint8Array([1]), options)
     .then((missing) => {
       came = { tookMs: cluster.scheduler.nowMs - startMs, reasons: missing.map(({ reason }) => reason) };
     });
@@ -95,12 +97,12 @@ describe('what a peer knows of others', () => {
     const saidMs = new Map<string, number>();
     const look = (): void => {
       for (const { node, running } of cluster.running()) {
-        const own = running.swarm.statuses.get(node.peer);
+        const own = running.swarm.members.statuses.get(node.peer);
         if (own !== undefined && !saidMs.has(`${node.peer} ${own.sequence}`))
           saidMs.set(`${node.peer} ${own.sequence}`, own.heardMs);
       }
       for (const { node, running } of cluster.running())
-        for (const { origin, sequence, heardMs } of running.swarm.statuses.entries()) {
+        for (const { origin, sequence, heardMs } of running.swarm.members.statuses.entries()) {
           const said = saidMs.get(`${origin} ${sequence}`);
           if (said !== undefined && origin !== node.peer) expect(heardMs - said).toBeLessThanOrEqual(TRANSIT_MS);
         }
@@ -116,12 +118,12 @@ describe('what a peer knows of others', () => {
     look();
     for (const { peer } of rest) {
       const [mine, theirs] = [hermit, rest.find((node) => node.peer !== peer)].map((node) =>
-        node?.running?.swarm.statuses.get(peer),
+        node?.running?.swarm.members.statuses.get(peer),
       );
       expect(mine?.sequence).toBeGreaterThanOrEqual((theirs?.sequence ?? Number.NaN) - 1);
       expect(cluster.scheduler.nowMs - (mine?.heardMs ?? 0)).toBeLessThan(45_000);
     }
-    expect(hermit.running?.swarm.alive.length).toBe(12);
+    expect(hermit.running?.swarm.members.alive().length).toBe(12);
   });
 
   it('is still there after a restart with nobody within reach, and as old as it is', async () => {
@@ -130,13 +132,13 @@ describe('what a peer knows of others', () => {
     await cluster.runUntil(400_000);
     const [lone, ...rest] = cluster.nodes;
     if (lone === undefined) throw new Error('no node');
-    const heldMs = new Map(lone.running?.swarm.statuses.entries().map(({ origin, heardMs }) => [origin, heardMs]));
+    const heldMs = new Map(lone.running?.swarm.members.statuses.entries().map(({ origin, heardMs }) => [origin, heardMs]));
     cluster.network.partition([rest.map(({ peer }) => peer), [lone.peer]]);
     lone.crash();
     await cluster.runUntil(1_000_000);
     lone.boot();
     await cluster.runUntil(1_020_000);
-    const { statuses } = lone.running?.swarm ?? {};
+    const statuses = lone.running?.swarm.members.statuses;
     for (const { peer } of rest) {
       const ageMs = cluster.scheduler.nowMs - (statuses?.get(peer)?.heardMs ?? Number.NaN);
       // A crash loses what was heard since they were last kept, five minutes at most.

@@ -14,7 +14,7 @@ const orderOf = (node: SimulatedNode) => {
   return order;
 };
 const coordinatorsOf = (cluster: Cluster): (string | undefined)[] => [
-  ...new Set(cluster.running().map(({ running }) => running.swarm.coordinator)),
+  ...new Set(cluster.running().map(({ running }) => running.swarm.order.committee.coordinator)),
 ];
 
 /** Nine members, of whom most of the committee are gone. */
@@ -26,7 +26,7 @@ async function lost(seed: number): Promise<{ cluster: Cluster; gone: SimulatedNo
     .decisions.decide({ kind: 'pause', peer: cluster.node(8).peer, reason: 'to be kept' }, 5_000)
     .catch(() => undefined);
   await later(cluster, 10_000);
-  const { voters = [] } = orderOf(cluster.node(0)).decisions.checkpoint ?? {};
+  const { voters = [] } = orderOf(cluster.node(0)).decisions.checkpoints.newest ?? {};
   const members = voters.flatMap((peer) => cluster.byPeer(peer) ?? []);
   const gone = members.filter(({ index }) => index !== 0).slice(0, Math.ceil(members.length / 2));
   for (const node of gone) node.crash();
@@ -81,7 +81,7 @@ describe('a committee that has lost its majority', () => {
             .sort(),
           `${node.name} of seed ${seed}`,
         ).toEqual(['restart', 'to be kept']);
-      expect(orderOf(told).decisions.checkpoint?.voters.length).toBeGreaterThanOrEqual(3);
+      expect(orderOf(told).decisions.checkpoints.newest?.voters.length).toBeGreaterThanOrEqual(3);
     }
   });
 

@@ -39,11 +39,12 @@ describe('machines that are unwell together', () => {
     const cluster = await settled(9, (index) => `rack-${index % 3}`);
     for (const index of [2, 5, 8]) cluster.node(index).linux.services.kill('db');
     await later(cluster, 30_000);
-    const nova = cluster.byPeer(cluster.node(3).running?.swarm.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+    const nova =
+      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
     expect(nova.agent?.incidents().some(({ policy }) => policy === 'together')).toBe(true);
     nova.crash();
     await later(cluster, 60_000);
-    const next = cluster.byPeer(cluster.nodes.find((node) => node !== nova)?.running?.swarm.coordinator ?? '');
+    const next = cluster.byPeer(cluster.nodes.find((node) => node !== nova)?.running?.swarm.order.committee.coordinator ?? '');
     expect(next?.agent?.incidents().find(({ policy }) => policy === 'together')?.target).toBe('domain rack-2');
   });
 

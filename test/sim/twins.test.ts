@@ -41,7 +41,7 @@ describe('a copy of an agent', () => {
     const rows = cluster.node(2).agent?.membershipAdmin.members(false) ?? [];
     expect(rows.filter(({ twin }) => twin !== null).map(({ peer }) => peer)).toEqual([original.peer]);
     // The one that was there stays a member like any other.
-    expect(cluster.node(2).running?.swarm.alive).toContain(original.peer);
+    expect(cluster.node(2).running?.swarm.members.alive()).toContain(original.peer);
     copy.leave();
     await later(cluster, 90_000);
     expect(twinOf(original)).toBeNull();
@@ -78,7 +78,7 @@ describe('an agent that starts again', () => {
       node.boot();
       await later(cluster, 15_000);
       for (const one of cluster.nodes) expect(twinOf(one)).toBeNull();
-      for (const one of cluster.nodes) expect(one.running?.swarm.alive).toContain(node.peer);
+      for (const one of cluster.nodes) expect(one.running?.swarm.members.alive()).toContain(node.peer);
     }
     expect(cluster.violations).toEqual([]);
   });

@@ -102,7 +102,7 @@ describe('a release', () => {
     push(cluster, '0.5.0', 'well', [5]);
     for (let turn = 0; turn < 2; turn++) {
       await later(cluster, WAVE_MS);
-      const nova = cluster.byPeer(cluster.node(6).running?.swarm.coordinator ?? '');
+      const nova = cluster.byPeer(cluster.node(6).running?.swarm.order.committee.coordinator ?? '');
       nova?.crash();
       await later(cluster, 3_000);
       nova?.boot();
@@ -147,7 +147,7 @@ describe('a release', () => {
     const refused = plain.agent?.upgrades.push(archive, how);
     await later(cluster, 3_000);
     expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.coordinator ?? '');
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');
     nova?.agent?.swarm.order.decisions.decide({ kind: 'upgrade', ...release, ...how, signature }, 3_000).catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(versionsOf(cluster)).toEqual(Array(5).fill(OWN));
@@ -172,7 +172,7 @@ describe('a release', () => {
     cluster.node(2).crash();
     cluster.node(2).boot();
     await later(cluster, 10_000);
-    const nova = cluster.byPeer(cluster.node(5).running?.swarm.coordinator ?? '');
+    const nova = cluster.byPeer(cluster.node(5).running?.swarm.order.committee.coordinator ?? '');
     for (const index of [4, 2]) {
       // As if a coordinator that lies had given them what it says that is decided: the log itself takes none that is older.
       for (const node of cluster.nodes) {
@@ -181,7 +181,7 @@ describe('a release', () => {
       }
       const { by, version, digest, bytes, pushedMs, signature } = old ?? expect.fail('nothing was tried');
       const again = { kind: 'upgrade', version, digest, bytes, pushedMs, signature } as const;
-      const stolen = nova?.agent?.swarm.order.committee.replica?.propose(
+      const stolen = nova?.agent?.swarm.order.committee.log.current?.propose(
         wished({ ...again, canary: [cluster.node(index).peer], soakMs: 5_000 }, by, `${index}`.repeat(32), nova.wallMs()),
         3_000,
       );

@@ -11,6 +11,7 @@ import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FOUNDER_KEY } from '../../swarm/identity/roster-store.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
+import { fakeMembers } from './members.ts';
 import { PlainStore } from './store.ts';
 
 export const CALM: Vitals = { lagMs: 5, diskMs: 5, domain: '' };
@@ -54,7 +55,20 @@ export class World {
     const crypto = new ModelledCrypto(self, new Uint8Array([1]));
     const ports = { clock, store, crypto, random: new SeededRandom(1, self), transport: { self } } as unknown as Ports;
     const reaches = (to: string): boolean => !this.cut.has(self) && !this.cut.has(to);
-    const committee = new Committee(ports, {
+    const members = fakeMembers({
+      self,
+      all: () =>
+        [...this.states].map(([peer, state]) => ({ peer, state, sinceMs: this.#sinceMs.get(peer) ?? 0 })) as unknown as Member[],
+      rttMs: () => 2,
+      mayDecide: (peer) => this.issuers.includes(peer),
+      nameOf: (peer) => `node-${peer}`,
+      roster: {
+        isForCommittee: (peer: string) => this.roles.includes(peer),
+        members: () => (this.isFounderAlone ? [{ subject: self }] : []),
+        isIssuer: () => true,
+      },
+    });
+    const committee = new Committee(ports, members, {
       send: (to, bytes) => void scheduler.after(1, () => reaches(to) && this.of(to).receive(self, bytes)),
       request: (to, body) => {
         this.asked.push(`${self} ${to} ${decodeCbor(body)}`);
@@ -65,19 +79,11 @@ export class World {
           );
         });
       },
-      members: () =>
-        [...this.states].map(([peer, state]) => ({ peer, state, sinceMs: this.#sinceMs.get(peer) ?? 0 })) as unknown as Member[],
-      isAlive: (peer) => this.states.get(peer) === 'alive',
-      hasRole: (peer) => this.roles.includes(peer),
-      rttMs: () => 2,
       vitals: () => this.vitals.get(self) ?? CALM,
       isDrained: (peer) => this.drained.has(peer),
-      mayTransfer: (peer) => this.issuers.includes(peer),
       elected: (term, peer) => void this.lines.push(`${self}: term ${term}: ${peer}`),
       leading: () => undefined,
       applied: () => undefined,
-      isFounderAlone: () => this.isFounderAlone,
-      nameOf: (peer) => `node-${peer}`,
       log: (level, text) => void this.lines.push(`${self}: ${level} ${text}`),
       failed: (error) => void this.failed.push(error),
     });
@@ -93,7 +99,8 @@ export class World {
     this.scheduler.after(STATUS_EVERY_MS, () => {
       for (const [self, committee] of this.committees)
         for (const [other, one] of this.committees)
-          if (other !== self && !this.cut.has(self) && !this.cut.has(other)) one.heard(self, committee.term, committee.isLeader);
+          if (other !== self && !this.cut.has(self) && !this.cut.has(other))
+            one.heard(self, committee.term, committee.log.leading !== undefined);
       this.#statuses();
     });
   }
@@ -126,13 +133,13 @@ export class World {
   }
 
   leader(): string {
-    const all = this.names.filter((name) => this.committees.get(name)?.isLeader === true);
+    const all = this.names.filter((name) => this.committees.get(name)?.log.leading !== undefined);
     expect(all.length, all.join()).toBe(1);
     return all[0] ?? '';
   }
 
   votersAt(name: string): string[] | undefined {
-    return this.of(name).voters()?.sort();
+    return this.of(name).seats.voters()?.sort();
   }
 }
 

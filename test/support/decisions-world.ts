@@ -11,6 +11,10 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Member } from '../../swarm/membership/member-table.ts';
+import type { Clock } from '../../swarm/ports/clock.ts';
+import type { Status } from '../../swarm/state/status.ts';
+import { fakeMembers } from './members.ts';
 import { PlainStore } from './store.ts';
 import { pass } from './virtual.ts';
 
@@ -68,39 +72,46 @@ export function world(coordinator: string | undefined = self.self) {
     get coordinator() {
       return its.coordinator;
     },
-    get isLeader() {
-      return its.leads;
-    },
-    get replica() {
-      return its.log;
+    log: {
+      get current() {
+        return its.log;
+      },
+      get leading() {
+        return its.leads ? its.log : undefined;
+      },
     },
     get lacking() {
       return its.lacking;
     },
-    voters: () => its.voters,
+    seats: { voters: () => its.voters },
   } as unknown as Committee;
+  const members = fakeMembers({
+    self: self.self,
+    // Two of thirty are sick.
+    all: () => Array.from({ length: 30 }, (_, nth) => ({ peer: `${nth}`, state: nth < 2 ? 'down' : 'alive' }) as Member),
+    alive: () => its.alive,
+    statusOf: (peer) => ({ version: its.versions.get(peer), decided: its.decided, conditions: {} }) as Status,
+    mayDecide: (peer) => peer === issuer.self,
+    nameOf: (peer) => peer.replace('sim-', ''),
+    roster: { isMember: () => true, members: () => its.alive.map((subject) => ({ subject })) },
+  });
   const events: DecisionsEvents = {
-    wallMs: () => clock.wallMs() + 0.4,
     send: (to) => void seen.sent.push(to),
     request: async (to, body, withinMs) => {
       const asked = decodeCbor(body);
       seen.asked.push([to, asked, withinMs]);
       return encodeCbor(await its.answer(to, asked));
     },
-    alive: () => its.alive,
-    isMember: () => true,
-    members: () => its.alive,
-    mayDecide: (peer) => peer === issuer.self,
-    nameOf: (peer) => peer.replace('sim-', ''),
-    health: () => ({ members: 30, sick: 2 }),
-    recovery: () => undefined,
-    versionOf: (peer) => its.versions.get(peer),
-    decidedBy: () => its.decided,
     log: (level, text) => void seen.lines.push(`${level} ${text}`),
     failed: (error) => void seen.failed.push(error),
   };
-  const ports = { clock, store, crypto: self, random: new SeededRandom(1, 'decisions') } as unknown as Ports;
-  const decisions = new Decisions(ports, SWARM, committee, events);
+  const swarmClock: Clock = {
+    wallMs: () => clock.wallMs() + 0.4,
+    monotonicMs: () => clock.monotonicMs(),
+    after: (ms, run) => clock.after(ms, run),
+  };
+  const ports = { clock: swarmClock, store, crypto: self, random: new SeededRandom(1, 'decisions') } as unknown as Ports;
+  const decisions = new Decisions(ports, SWARM, members, committee, events);
   let nth = 0;
   /** What the coordinator answers to a member's wish. */
   const propose = async (from: string, what: Wish, given: { by?: string; atMs?: number } = {}): Promise<unknown> => {

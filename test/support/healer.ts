@@ -75,27 +75,29 @@ export function healing(
       actuator: { services: () => its.services },
       compute: { classify: async () => undefined },
     },
+    decisions: { state: { silenceOn: () => undefined }, wallMs: () => clock.wallMs() },
     link: {
-      self: 'self',
-      name: 'here',
-      nameOf: (peer: string) => peer,
-      time: { wallMs: () => clock.wallMs(), claimMs: () => clock.wallMs() },
-      order: { decisions: { state: { silenceOn: () => undefined } } },
-      vote: async (claim: Claim) => {
-        log.votes++;
-        log.claims.push(claim);
-        await new Promise<void>((resolve) => clock.after(100, resolve));
-        its.onVote();
-        const witnesses = given.outcome === undefined ? [] : ['w'];
-        return {
-          claimId: 'claim',
-          claim: {},
-          outcome: given.outcome ?? 'undecided',
-          witnesses,
-          votes: [],
-          certificate: undefined,
-          ...its.vote,
-        };
+      members: { self: 'self', nameOf: (peer: string) => peer },
+      admission: { name: 'here' },
+      time: { claimMs: () => clock.wallMs() },
+      selection: { witnesses: () => ['w'] },
+      ballots: {
+        vote: async (claim: Claim) => {
+          log.votes++;
+          log.claims.push(claim);
+          await new Promise<void>((resolve) => clock.after(100, resolve));
+          its.onVote();
+          const witnesses = given.outcome === undefined ? [] : ['w'];
+          return {
+            claimId: 'claim',
+            claim: {},
+            outcome: given.outcome ?? 'undecided',
+            witnesses,
+            votes: [],
+            certificate: undefined,
+            ...its.vote,
+          };
+        },
       },
     },
     watcher: {

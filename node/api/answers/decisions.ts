@@ -4,7 +4,7 @@ import { budgetShape } from '../../../consensus/decisions/budgets.ts';
 import { grantShape } from '../../../consensus/decisions/grants.ts';
 import { placementSchema } from '../../../consensus/decisions/placements.ts';
 import { endedSchema, trialShape } from '../../../consensus/decisions/rollout.ts';
-import { READS } from '../../decisions/decisions.ts';
+import { READS } from '../../decisions/reads.ts';
 import { count, milliseconds, node, peer, wallMs } from './units.ts';
 
 const asOf = {

@@ -1,6 +1,8 @@
-// Requests to other members. A member that is known to be down is not asked. If an answer is slow the member is probed meanwhile, so that
-// one that hangs is given up after two probes, whose time-outs follow the round trips, and one that works for long is waited for.
+// Messages and requests to other members; whoever is not connected is dialed first. A member that is known to be down is not asked. If an
+// answer is slow the member is probed meanwhile, so that one that hangs is given up after two probes, whose time-outs follow the round
+// trips, and one that works for long is waited for.
 import type { Member, MemberState } from '../../swarm/membership/member-table.ts';
+import type { ProtocolName, SwarmNames } from '../../swarm/names.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import { type PeerId, type Transport, TransportError } from '../../swarm/ports/transport.ts';
 import { Allowance } from '../../swarm/query/allowance.ts';
@@ -9,9 +11,10 @@ import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-
 /** A member that has not answered by then is probed. */
 const DOUBTED_AFTER_MS = 500;
 
-export interface AskingEvents {
-  /** Whether it is connected with a few others only. */
-  isSparse(): boolean;
+/** The connections to other members. */
+export interface Contacts {
+  /** Whether this agent is connected with a few others only. */
+  readonly isSparse: boolean;
   member(peer: PeerId): Member | undefined;
   /** By the probes of this agent. */
   isSilent(peer: PeerId): boolean;
@@ -20,49 +23,62 @@ export interface AskingEvents {
   doubt(peer: PeerId): void;
 }
 
-export class Asking {
-  readonly #transport: Pick<Transport, 'self' | 'request'>;
+export class Messenger {
+  readonly #transport: Pick<Transport, 'self' | 'send' | 'request'>;
   readonly #clock: Clock;
+  readonly #names: SwarmNames;
   readonly #allowance: Allowance;
-  readonly #events: AskingEvents;
+  readonly #contacts: Contacts;
   /** Who waits for a member's answer. */
   readonly #waiting = new Map<PeerId, Set<(why: TransportError) => void>>();
 
-  constructor(transport: Pick<Transport, 'self' | 'request'>, clock: Clock, events: AskingEvents) {
+  constructor(transport: Pick<Transport, 'self' | 'send' | 'request'>, clock: Clock, names: SwarmNames, contacts: Contacts) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#names = names;
     this.#allowance = new Allowance(clock);
-    this.#events = events;
+    this.#contacts = contacts;
+  }
+
+  /** A message may be lost. */
+  send(to: PeerId, name: ProtocolName, bytes: Uint8Array): void {
+    const transport = this.#transport;
+    const protocol = this.#names.protocol(name);
+    if (!this.#contacts.isSparse || this.#contacts.member(to)?.connected === true) return transport.send(to, protocol, bytes);
+    this.#contacts.dial(to).then(
+      () => transport.send(to, protocol, bytes),
+      () => undefined, // out of reach
+    );
   }
 
   /** Asks several members the same thing; unreachable ones are expected, not asked, and missing at once. */
-  all(peers: readonly PeerId[], protocol: string, body: Uint8Array, options: FanOutOptions): Promise<Missing> {
+  askAll(peers: readonly PeerId[], name: ProtocolName, body: Uint8Array, options: FanOutOptions): Promise<Missing> {
     // For many answers nobody waits for one that is out of reach; who needs this very one tries.
-    const request = (peer: PeerId, name: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> =>
-      this.#events.member(peer)?.state === 'unreachable'
+    const request = (peer: PeerId, _: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> =>
+      this.#contacts.member(peer)?.state === 'unreachable'
         ? Promise.reject(new TransportError('unreachable', 'it is unreachable'))
         : this.#inTurn(peer, name, bytes, withinMs, options.asker ?? '');
     const others = peers.filter((peer) => peer !== this.#transport.self);
-    return fanOut({ request }, this.#clock, others, protocol, body, options);
+    return fanOut({ request }, this.#clock, others, name, body, options);
   }
 
-  #inTurn(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number, asker: string): Promise<Uint8Array> {
-    if (this.#gone(peer) !== undefined || this.#allowance.take(peer)) return this.one(peer, protocol, bytes, withinMs);
+  #inTurn(peer: PeerId, name: ProtocolName, bytes: Uint8Array, withinMs: number, asker: string): Promise<Uint8Array> {
+    if (this.#gone(peer) !== undefined || this.#allowance.take(peer)) return this.ask(peer, name, bytes, withinMs);
     const startMs = this.#clock.monotonicMs();
     const leftMs = (): number => Math.max(1, withinMs - (this.#clock.monotonicMs() - startMs));
-    return this.#allowance.turn(peer, asker, withinMs).then(() => this.one(peer, protocol, bytes, leftMs()));
+    return this.#allowance.turn(peer, asker, withinMs).then(() => this.ask(peer, name, bytes, leftMs()));
   }
 
   /** @throws TransportError */
-  async one(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
+  async ask(peer: PeerId, name: ProtocolName, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
     const gone = this.#gone(peer);
     if (gone !== undefined) throw gone;
     const waiting = this.#waiting.get(peer) ?? new Set();
     this.#waiting.set(peer, waiting);
     return new Promise((resolve, reject) => {
-      const doubt = this.#clock.after(DOUBTED_AFTER_MS, () => this.#events.doubt(peer));
+      const doubt = this.#clock.after(DOUBTED_AFTER_MS, () => this.#contacts.doubt(peer));
       waiting.add(reject);
-      this.#dialedAndAsked(peer, protocol, bytes, withinMs)
+      this.#dialedAndAsked(peer, this.#names.protocol(name), bytes, withinMs)
         .then(resolve, reject)
         .finally(() => {
           doubt.cancel();
@@ -80,21 +96,21 @@ export class Asking {
   }
 
   #gone(peer: PeerId): TransportError | undefined {
-    const state: MemberState | undefined = this.#events.member(peer)?.state;
+    const state: MemberState | undefined = this.#contacts.member(peer)?.state;
     if (state === 'down') return new TransportError(state, `it is ${state}`);
-    return this.#events.isSilent(peer) ? new TransportError('timeout', 'it does not answer probes') : undefined;
+    return this.#contacts.isSilent(peer) ? new TransportError('timeout', 'it does not answer probes') : undefined;
   }
 
   /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
   async #dialedAndAsked(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
-    if (!this.#events.isSparse() || this.#events.member(peer)?.connected === true)
+    if (!this.#contacts.isSparse || this.#contacts.member(peer)?.connected === true)
       return this.#transport.request(peer, protocol, bytes, withinMs);
     const startMs = this.#clock.monotonicMs();
     await new Promise<void>((resolve, reject) => {
       const late = this.#clock.after(withinMs, () =>
         reject(new TransportError('timeout', `no connection within ${withinMs} ms`)),
       );
-      this.#events
+      this.#contacts
         .dial(peer)
         .then(resolve, reject)
         .finally(() => late.cancel());

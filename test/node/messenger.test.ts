@@ -1,9 +1,10 @@
-// Requests to other members: who is not asked, whom one waits for and gives up, and who is dialed first.
+// Messages and requests to other members: who is not asked, whom one waits for and gives up, and who is dialed first.
 import { describe, expect, it } from 'vitest';
-import { Asking } from '../../node/link/asking.ts';
+import { Messenger } from '../../node/link/messenger.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
+import { swarmNames } from '../../swarm/names.ts';
 import { AT_ONCE } from '../../swarm/query/allowance.ts';
 import { pass } from '../support/virtual.ts';
 
@@ -20,18 +21,21 @@ function world() {
     answersMs: new Map<string, number>(),
     dialMs: 0,
   };
-  const log = { asked: [] as string[], dialed: [] as string[], doubted: [] as string[] };
+  const log = { sent: [] as string[], asked: [] as string[], dialed: [] as string[], doubted: [] as string[] };
   const after = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));
   const transport = {
     self: 'self',
+    send: (peer: string) => void log.sent.push(peer),
     request: async (peer: string, _protocol: string, _body: Uint8Array, withinMs: number) => {
       log.asked.push(`${peer} ${Math.round(withinMs)}`);
       await after(its.answersMs.get(peer) ?? 10);
       return new TextEncoder().encode(peer);
     },
   };
-  const asking = new Asking(transport, clock, {
-    isSparse: () => its.sparse,
+  const messenger = new Messenger(transport, clock, swarmNames('5'.repeat(32)), {
+    get isSparse() {
+      return its.sparse;
+    },
     member: (peer) => its.members.get(peer) as Member | undefined,
     isSilent: (peer) => its.silent.has(peer),
     dial: async (peer) => {
@@ -44,7 +48,7 @@ function world() {
     void its.members.set(peer, { state, connected });
   const one = (peer: string, withinMs = 5_000): { result: string } => {
     const seen = { result: 'waiting' };
-    asking.one(peer, 'p', BODY, withinMs).then(
+    messenger.ask(peer, 'table', BODY, withinMs).then(
       (bytes) => {
         seen.result = new TextDecoder().decode(bytes);
       },
@@ -54,7 +58,7 @@ function world() {
     );
     return seen;
   };
-  return { asking, its, log, member, one, pump: (ms: number) => pass(scheduler, ms) };
+  return { messenger, its, log, member, one, pump: (ms: number) => pass(scheduler, ms) };
 }
 
 describe('one member', () => {
@@ -81,14 +85,14 @@ describe('one member', () => {
   });
 
   it('that is slow is probed meanwhile, and waited for while it answers probes', async () => {
-    const { asking, its, log, one, pump } = world();
+    const { messenger, its, log, one, pump } = world();
     its.answersMs.set('a', 3_000);
     const answer = one('a');
     await pump(499);
     expect(log.doubted).toEqual([]);
     await pump(2);
     expect(log.doubted).toEqual(['a']);
-    asking.changed('a');
+    messenger.changed('a');
     await pump(3_000);
     expect([answer.result, log.doubted]).toEqual(['a', ['a']]);
     one('b');
@@ -97,21 +101,21 @@ describe('one member', () => {
   });
 
   it('is given up by all who wait for it once it is silent or down', async () => {
-    const { asking, its, member, one, pump } = world();
+    const { messenger, its, member, one, pump } = world();
     for (const peer of ['a', 'b']) its.answersMs.set(peer, 3_000);
     const answers = [one('a'), one('a'), one('b')];
     await pump(600);
     its.silent.add('a');
-    asking.changed('a');
+    messenger.changed('a');
     await pump(10);
     expect(answers.map(({ result }) => result.split(':')[0])).toEqual(['timeout', 'timeout', 'waiting']);
     member('b', 'down');
-    asking.changed('b');
+    messenger.changed('b');
     await pump(10);
     expect(answers[2]?.result).toBe('down: it is down');
     its.silent.clear();
     const again = one('a');
-    asking.changed('a');
+    messenger.changed('a');
     await pump(4_000);
     expect(again.result).toBe('a');
   });
@@ -138,12 +142,12 @@ describe('one member', () => {
 
 describe('several members', () => {
   it('are asked the same; who is out of reach is missing at once, with why, and nobody asks itself', async () => {
-    const { asking, log, member, pump } = world();
+    const { messenger, log, member, pump } = world();
     member('a');
     member('b', 'unreachable');
     member('c', 'down');
     const got: string[] = [];
-    const missing = asking.all(['self', 'a', 'b', 'c'], 'p', BODY, {
+    const missing = messenger.askAll(['self', 'a', 'b', 'c'], 'table', BODY, {
       timeoutMs: 1_000,
       maxBytes: 100,
       take: (peer) => void got.push(peer),
@@ -160,9 +164,9 @@ describe('several members', () => {
   });
 
   it('are asked no more often than they take; who waits has its turn within its time', async () => {
-    const { asking, log, pump } = world();
+    const { messenger, log, pump } = world();
     const options = { timeoutMs: 1_000, maxBytes: 100, asker: 'anna', take: () => undefined };
-    const answers = Array.from({ length: AT_ONCE + 8 }, () => asking.all(['a'], 'p', BODY, options));
+    const answers = Array.from({ length: AT_ONCE + 8 }, () => messenger.askAll(['a'], 'table', BODY, options));
     await pump(50);
     expect(log.asked.length).toBe(AT_ONCE);
     await pump(1_100);
