@@ -70,7 +70,11 @@ public:
 
 private:
 	struct Close {
-		void operator()(DIR *dir) const { closedir(dir); }
+		void operator()(DIR *dir) const {
+			int error = errno;
+			closedir(dir);
+			errno = error;
+		}
 	};
 	std::unique_ptr<DIR, Close> dir_;
 };

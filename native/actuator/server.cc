@@ -80,7 +80,11 @@ Server::Server(Loop &loop, Policy &policy, ServerOptions options, Services &serv
 	open_log();
 }
 
-void Server::open_log() { log_ = Fd(open((options_.state + "/actuator.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640)); }
+// The old one is closed first: its descriptor is free for the new one.
+void Server::open_log() {
+	log_.reset();
+	log_ = Fd(open((options_.state + "/actuator.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640));
+}
 
 // One line each, only ever appended; at 10 MiB it becomes actuator.log.1.
 void Server::note(const std::string &text) {
