@@ -68,7 +68,7 @@ Outcome Services::begin_helper(const std::vector<std::string> &argv, const std::
 		(void)!write(2, text.data(), text.size());
 		_exit(127);
 	}
-	in.reads.reset(); // a helper that ends early is an error of the write, not a wait
+	in.reads.reset();                                          // a helper that ends early is an error of the write, not a wait
 	(void)!write(in.writes.get(), input.data(), input.size()); // far below what a pipe holds
 	Loop::Timer timeout = loop_.after(timeout_ms, [pid] { kill(-pid, SIGKILL), kill(pid, SIGKILL); });
 	helpers_[pid] = Helper{std::move(out.reads), "", timeout, done};
