@@ -24,7 +24,6 @@ import type { Conditions } from '../detection/conditions.ts';
 import { type Change, serviceRow } from '../detection/detector.ts';
 import type { Incident } from '../detection/incident.ts';
 import type { LearnedThreshold } from '../detection/threshold.ts';
-import { remoteCheckOf } from '../link/evidence.ts';
 import { KeptStatuses } from '../link/kept-statuses.ts';
 import { MembershipAdmin } from '../link/membership-admin.ts';
 import type { HeldKeys } from '../link/network-keys.ts';
@@ -41,6 +40,7 @@ import type { Inspectors } from '../query/inspectors.ts';
 import { type Overview, overview } from '../query/overview.ts';
 import { type Question, questionsWith } from '../query/pack.ts';
 import { type QueryOptions, query } from '../query/query.ts';
+import type { Reporter } from '../reporter.ts';
 import type { Declared } from '../telemetry/declared.ts';
 import type { Recording } from '../telemetry/flight-recorder.ts';
 import type { Past } from '../telemetry/history.ts';
@@ -104,7 +104,7 @@ const MAX_OWN_VOTES = 1_024;
 export class Agent {
   #config: AgentConfig;
   readonly #ports: Ports;
-  readonly #events: AgentEvents;
+  readonly #events: AgentEvents & Reporter;
   readonly #watcher: Watcher;
   readonly #policies: PolicySet;
   readonly #link: SwarmLink;
@@ -147,7 +147,8 @@ export class Agent {
     // What fails while it stops does not keep it from stopping.
     const failed = (error: unknown): void =>
       this.#stopping === undefined ? outside.failed(error) : outside.log('warn', `while stopping: ${messageOf(error)}`);
-    const events = { ...outside, failed };
+    const noted = (text: string, subject: string = ports.transport.self) => this.#audit.append('control', subject, text);
+    const events = { ...outside, failed, noted };
     this.#events = events;
     this.#memory = new Memory(ports.store);
     this.#audit = new AuditLog(ports.store, ports.clock, ports.crypto);
@@ -167,7 +168,7 @@ export class Agent {
     const { committee, decisions } = order;
     this.committee = committee;
     this.decisions = decisions;
-    this.grants = new Grants(ports, config.swarmId, members, decisions);
+    this.grants = new Grants(ports, config.swarmId, members, decisions, admission.instances);
     this.#permits = new Permits(ports, { members, committee, decisions, time, selection, ballots }, this.grants);
     this.#executor = this.#wayToChange(ports, config);
     this.#placed = this.#placedServices();
@@ -180,20 +181,16 @@ export class Agent {
       ports,
       stories: this.stories,
       link: this.#link,
-      decisions,
       watcher: this.#watcher,
       memory: this.#memory,
       executor: this.#executor,
       permits: this.#permits,
       placed: this.#placed,
-    };
-    this.#healer = new Healer({ ...parts, checkOf: (name) => remoteCheckOf(config.services, name), ...events });
-    this.#supervision = new Supervision({
-      ...events,
-      ...parts,
-      mode: () => this.#config.mode,
       services: config.services,
-    });
+      reporter: events,
+    };
+    this.#healer = new Healer(parts);
+    this.#supervision = new Supervision({ ...parts, brakes: this.#executor.brakes });
     this.apiTokens = new ApiTokens(ports);
     const administered = { admission, members, committee, decisions, networkKeys: enrolment.networkKeys, audit: this.#audit };
     this.membershipAdmin = new MembershipAdmin(ports, config.swarmId, administered);
@@ -208,22 +205,13 @@ export class Agent {
       ports,
       audit: this.#audit,
       peers: () => this.#link.members.alive().filter((peer) => peer !== ports.transport.self).length,
-      maintenance,
-      paused: () => this.#paused(),
-      grants: this.grants,
+      settings: { mode, maintenance },
+      limits: this.grants,
       permits: this.#permits,
       maxConcurrent: engine.maxConcurrent,
-      ...this.#events,
+      reporter: this.#events,
     };
-    return new Executor(parts, mode);
-  }
-
-  /** Why it changes nothing by itself: another agent has its key, or the swarm has paused it; undefined if neither. */
-  #paused(): string | undefined {
-    const twin = this.#link.admission.instances.conflictOf(this.#link.members.self);
-    if (twin !== undefined) return twin;
-    const pause = this.decisions.state.pauseOf(this.#link.members.self);
-    return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${this.#link.admission.name})`;
+    return new Executor(parts);
   }
 
   #swarmLink(): SwarmLink {
@@ -281,13 +269,15 @@ export class Agent {
     const { services } = this.#config;
     const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
     return new PlacedServices(this.#ports, this.decisions, this.#link.members, names, {
-      mayNotTake: () => this.#executor.halted ?? this.#executor.paused ?? this.#drained(),
+      mayNotTake: () => this.#executor.brakes.halted ?? this.#executor.brakes.paused ?? this.#drained(),
       mustGiveUp: () => this.#drained(),
       mayNotMove: () =>
-        this.#config.mode === 'act' ? (this.#executor.halted ?? this.#executor.paused) : `mode is ${this.#config.mode}`,
+        this.#config.mode === 'act'
+          ? (this.#executor.brakes.halted ?? this.#executor.brakes.paused)
+          : `mode is ${this.#config.mode}`,
       isSick: () => this.#watcher.conditions().Ready === 'False',
-      noted: (service, text) => this.#audit.append('control', service, text),
       ...this.#events,
+      noted: (service, text) => this.#audit.append('control', service, text),
     });
   }
 
@@ -303,8 +293,8 @@ export class Agent {
       names: () => this.#policies.ofSwarm,
       incidents: () => this.#memory.incidents(),
       isReady: () => this.#watcher.conditions().Ready !== 'False',
-      noted: (text) => this.noted(text),
       ...this.#events,
+      noted: (text) => this.noted(text),
     });
   }
 
@@ -314,8 +304,8 @@ export class Agent {
       coordinator: () => this.committee.coordinator,
       incidents: () => this.#memory.incidents().filter(isOfMachine),
       isReady: () => this.#watcher.conditions().Ready !== 'False',
-      noted: (text) => this.noted(text),
       ...this.#events,
+      noted: (text) => this.noted(text),
     });
   }
 
@@ -358,7 +348,7 @@ export class Agent {
     this.#ports.actuator.onBack(() => {
       this.#bringUp().catch((error: unknown) => this.#events.failed(error));
     });
-    await this.#healer.recover();
+    await this.#healer.incidents.recover();
     await this.#executor.recover();
     this.#watcher.start();
     for (const one of [this.#placed, this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls]) one.start();
@@ -390,7 +380,7 @@ export class Agent {
       ...[this.swarmPolicies, this.upgrades, this.#nova, this.#gray, this.#stalls].map(stop),
       // While the swarm can still be told.
       ['fail-over services', () => (this.#endsServices ? unlessRefused(this.#ports, this.#placed.stop()) : this.#placed.leave())],
-      ...[this.#watcher, this.#healer, this.stories, this.#executor, this.auditWatch].map(stop),
+      ...[this.#watcher, this.#healer.incidents, this.stories, this.#executor, this.auditWatch].map(stop),
       ['the network', () => this.#link.stop()],
       ['its view of the members', () => unlessRefused(this.#ports, this.#kept.close())],
       ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
@@ -417,8 +407,8 @@ export class Agent {
     return ownStatus(this.#ports, this.#config, this.#link.members, this.#link.order, {
       metrics: this.#watcher.metrics(),
       conditions: this.#watcher.conditions(),
-      openIncidents: this.#healer.openIncidents + aboutToOpen,
-      isHalted: this.#executor.halted !== undefined,
+      openIncidents: this.#healer.incidents.size + aboutToOpen,
+      isHalted: this.#executor.brakes.halted !== undefined,
     });
   }
 
@@ -446,7 +436,7 @@ export class Agent {
     what: string,
   ): Promise<void> {
     this.#policies.configure(policies, (all) => this.#watcher.setPolicies(all));
-    this.#executor.reconfigure({ mode, maintenance });
+    this.#executor.brakes.reconfigure({ mode, maintenance });
     this.#config = { ...this.#config, mode, maintenance, policies, questions };
     await this.noted(`configuration: ${what}`);
   }
@@ -548,7 +538,7 @@ export class Agent {
       swarmId,
       version,
       mode,
-      halted: this.#executor.halted ?? null,
+      halted: this.#executor.brakes.halted ?? null,
       twin: admission.instances.conflictOf(this.#link.members.self) ?? null,
       refusal: this.refusal ?? null,
       page: this.edge?.page ?? null,
@@ -569,10 +559,10 @@ export class Agent {
         .incidents()
         .filter(({ closedMs }) => closedMs === 0)
         .map(({ id, summary, target, state }) => ({ id, summary, target, state })),
-      approvals: this.#executor
-        .approvals()
+      approvals: this.#executor.approvals
+        .all()
         .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
-      silences: this.#executor.silences.active(),
+      silences: this.#executor.brakes.silences.active(),
       unseen: this.#watcher.unseen(),
       auditRecords: this.#audit.records,
     };

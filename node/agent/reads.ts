@@ -98,9 +98,9 @@ function healingReads({ memory, executor, policies, audit }: HealingParts): Heal
     incidents: () => memory.incidents(),
     incident: (id) => memory.incident(id),
     cases: () => memory.cases.all(),
-    journal: () => executor.journal(),
-    approvals: () => executor.approvals(),
-    silences: () => executor.silences.active(),
+    journal: () => executor.journal.all(),
+    approvals: () => executor.approvals.all(),
+    silences: () => executor.brakes.silences.active(),
     audit: (limit) => audit.tail(limit),
   };
 }

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
+import { inverseOf } from '../action/transaction.ts';
 import type { Agent } from '../agent/agent.ts';
 import { reaches, SCOPES } from '../agent/api-tokens.ts';
-import { MAX_CALLS } from '../agent/executor.ts';
 import { MAX_RULES } from '../agent/policies.ts';
+import { MAX_CALLS } from '../agent/preview.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
@@ -104,7 +105,7 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   const [only] = calls;
   const { tool, call } = parseCall(only);
   if (tool.kind === 'read' && calls.length === 1) {
-    const answer = await executor.read(tool, call);
+    const answer = await tool.read(call, executor.machine);
     const shared = { plan: '', diff: [], risk: 'R0', undo: '' };
     return ok(
       (answer.ok
@@ -114,24 +115,23 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   }
   const { diff, risk, verdict, before, calls: parsedCalls } = await executor.preview(calls, 'operator');
   const plan = executor.operatorPlan(parsedCalls, reason);
-  const inverse = executor.inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
+  const inverse = inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
   const undo = inverse.ok ? inverse.calls.map((one) => Object.values(one).join(' ')).join(', then ') : '';
   if (dryRun) {
     const detail = 'reason' in verdict ? verdict.reason : 'it may be done';
     const result = verdict.kind === 'go' ? 'dry-run' : verdict.kind;
     return ok({ plan: '', result, detail, diff, risk, undo } satisfies ActAnswer);
   }
-  const quiet = async (): Promise<void> => undefined;
-  const performed = await executor.perform(plan, 'operator', { asked: quiet, intended: quiet });
+  const performed = await executor.perform(plan, 'operator');
   return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
 }
 
 /** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
 async function rollback(agent: Agent, id: string) {
-  const entry = await agent.executor.entry(id);
+  const entry = await agent.executor.journal.entry(id);
   if (entry === undefined) return failed(404, `nothing was done under ${id}`);
   if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only what was confirmed can be rolled back`);
-  const inverse = agent.executor.inverseOf(entry);
+  const inverse = inverseOf(entry);
   if (!inverse.ok) return failed(409, `${inverse.tool} has no inverse: it cannot be rolled back`);
   const calls = inverse.calls.map((call) => z.record(z.string(), z.any()).parse(call));
   return act(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
@@ -327,7 +327,9 @@ const ALL: readonly Route[] = [
     answerSchema,
     { tag: 'actions', answer: answerSchema.extend({ id: z.string() }), failures: [404] },
     async (agent, { answer }, id) =>
-      (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
+      (await agent.executor.approvals.answerAsOperator(id, answer))
+        ? ok({ id, answer })
+        : failed(404, `nothing waits for approval under ${id}`),
   ),
   post(
     '/v1/silences',
@@ -335,14 +337,17 @@ const ALL: readonly Route[] = [
     silenceRequestSchema,
     { tag: 'policies', answer: silenceAnswer, failures: [404] },
     async (agent, request) =>
-      noSuchPolicy(agent, request.policy) ?? noSuchTarget(agent, request.target) ?? ok(await agent.executor.silence(request)),
+      noSuchPolicy(agent, request.policy) ??
+      noSuchTarget(agent, request.target) ??
+      ok(await agent.executor.brakes.silences.add(request)),
   ),
   post(
     '/v1/silences/{id}/lift',
     'Ends a silence early',
     nothing,
     { tag: 'policies', answer: z.strictObject({ id: z.string() }), failures: [404] },
-    async (agent, _body, id) => ((await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`)),
+    async (agent, _body, id) =>
+      (await agent.executor.brakes.silences.remove(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
   ),
   post(
     '/v1/halt',
@@ -355,7 +360,7 @@ const ALL: readonly Route[] = [
     },
   ),
   post('/v1/resume', 'Allows acting again', nothing, { tag: 'actions', answer: haltedAnswer }, async (agent) => {
-    await agent.executor.resume();
+    await agent.executor.brakes.resume();
     return ok({ halted: null });
   }),
   ...AUDIT_ROUTES,

@@ -216,7 +216,7 @@ export class UntoldChecker implements Checker {
       const wallMs = node.wallMs();
       for (const { id, policy, target, severity, state, closedMs } of agent?.incidents() ?? []) {
         if (closedMs > 0 || severity === 'info' || state === 'acting' || isWithPerson(state)) continue;
-        const own = agent?.executor.silences.covering(policy, target);
+        const own = agent?.executor.brakes.silences.covering(policy, target);
         if ((own ?? swarm.order.decisions.state.silenceOn(policy, target, wallMs)) !== undefined) continue;
         const key = `${node.name} ${node.past.starts} ${id}`;
         const sinceMs = this.#since.get(key) ?? nowMs;

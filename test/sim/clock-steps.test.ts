@@ -72,7 +72,7 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
   if (victim === undefined) expect.fail();
   const before = { web: startsOf(victim, 'web'), api: startsOf(victim, 'api') };
   const told = agentOf(victim).incidents().length;
-  void agentOf(victim).executor.silence({ target: 'api', forMs: SILENCE_MS, reason: 'at work' });
+  void agentOf(victim).executor.brakes.silences.add({ target: 'api', forMs: SILENCE_MS, reason: 'at work' });
   victim.linux.files.log(LOG, 'ERROR before the step');
   await later(cluster, 4_000);
   for (const node of stepped) node.clock.skewMs += stepMs;
@@ -162,7 +162,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     async (stepMs) => {
       const { node, story } = await killed(stepMs);
       expect(story).toContain('this machine’s clock is wrong by half an hour or more');
-      expect([node.authorizations.refused, agentOf(node).executor.approvals().length]).toEqual([[], 1]);
+      expect([node.authorizations.refused, agentOf(node).executor.approvals.all().length]).toEqual([[], 1]);
     },
   );
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { STORM_CHANGES, STORM_PAUSE_MS } from '../../node/action/guard.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
-import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
+import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -99,17 +99,17 @@ const HOLDS: Hold[] = [
   {
     what: 'stop-all',
     hold: (cluster, node) => done(cluster, executorOf(node).halt('work')),
-    release: (cluster, node) => done(cluster, executorOf(node).resume()),
+    release: (cluster, node) => done(cluster, executorOf(node).brakes.resume()),
     says: 'acting is halted (work)',
   },
   {
     what: 'a silence of this machine’s',
     hold: async (cluster, node) => {
-      await done(cluster, executorOf(node).silence({ target: 'web0', forMs: HOUR_MS, reason: 'work' }));
+      await done(cluster, executorOf(node).brakes.silences.add({ target: 'web0', forMs: HOUR_MS, reason: 'work' }));
     },
     release: async (cluster, node) => {
-      const [silence] = executorOf(node).silences.active();
-      await done(cluster, executorOf(node).unsilence(silence?.id ?? ''));
+      const [silence] = executorOf(node).brakes.silences.active();
+      await done(cluster, executorOf(node).brakes.silences.remove(silence?.id ?? ''));
     },
     says: 'silenced: work',
     state: 'watching',
@@ -258,10 +258,10 @@ describe('what is held back', () => {
     const node = cluster.node(2);
     node.linux.services.kill('web0');
     await later(cluster, 10_000);
-    const [approval] = executorOf(node).approvals();
-    await done(cluster, executorOf(node).answer(approval?.plan.id ?? '', 'rejected'));
+    const [approval] = executorOf(node).approvals.all();
+    await done(cluster, executorOf(node).approvals.answerAsOperator(approval?.plan.id ?? '', 'rejected'));
     await later(cluster, 900_000);
-    expect([isUp(node), openStates(node), executorOf(node).approvals()]).toEqual([false, ['escalated'], []]);
+    expect([isUp(node), openStates(node), executorOf(node).approvals.all()]).toEqual([false, ['escalated'], []]);
   });
 });
 
@@ -278,7 +278,7 @@ describe('what clears while its repair is being allowed', () => {
     await later(cluster, 30_000);
     const incident = node.agent?.incidents().at(-1);
     expect([incident?.state, incident?.outcome]).toEqual(['resolved', 'cleared without a repair']);
-    expect(executorOf(node).approvals()).toEqual([]);
+    expect(executorOf(node).approvals.all()).toEqual([]);
     expect(node.linux.services.all()[0]?.pid).toBe(pid);
   });
 });

@@ -20,7 +20,7 @@ async function settled(nodes: number, seed = 1): Promise<Cluster> {
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const storyOf = (node: SimulatedNode): string =>
   (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
-const waitsAt = (node: SimulatedNode): number => node.agent?.executor.approvals().length ?? 0;
+const waitsAt = (node: SimulatedNode): number => node.agent?.executor.approvals.all().length ?? 0;
 const isWell = (node: SimulatedNode): boolean => node.agent?.conditions().ServicesReady === 'True';
 
 describe('a critical service that is killed', () => {
@@ -52,8 +52,7 @@ describe('a critical service that is killed', () => {
     // By its own word, a person wants it.
     const executor = node.agent?.executor ?? expect.fail('it is down');
     const plan = executor.operatorPlan([{ tool: 'service.restart', service: 'web' }], 'an agent that was taken over');
-    const quiet = async (): Promise<void> => undefined;
-    const performed = executor.perform(plan, 'operator', { asked: quiet, intended: quiet });
+    const performed = executor.perform(plan, 'operator');
     await later(cluster, 40_000);
     expect(await performed).toMatchObject({
       kind: 'done',

@@ -36,7 +36,7 @@ describe('a copy of an agent', () => {
     await later(cluster, 10_000);
     for (const one of [original, copy]) {
       expect(twinOf(one)).toMatch(/^two agents have this key/);
-      expect(one.agent?.executor.paused).toMatch(/^two agents have this key/);
+      expect(one.agent?.executor.brakes.paused).toMatch(/^two agents have this key/);
     }
     const rows = cluster.node(2).agent?.membershipAdmin.members(false) ?? [];
     expect(rows.filter(({ twin }) => twin !== null).map(({ peer }) => peer)).toEqual([original.peer]);
@@ -45,7 +45,7 @@ describe('a copy of an agent', () => {
     copy.leave();
     await later(cluster, 90_000);
     expect(twinOf(original)).toBeNull();
-    expect(original.agent?.executor.paused).toBeUndefined();
+    expect(original.agent?.executor.brakes.paused).toBeUndefined();
     expect(cluster.violations).toEqual([]);
   });
 

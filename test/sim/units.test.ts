@@ -1,6 +1,6 @@
 // Declared systemd units that do not run, through the whole agent: each is reported in time, and none is started against whoever stopped it.
 import { describe, expect, it } from 'vitest';
-import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
+import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
