@@ -332,7 +332,7 @@ export class Agent {
     await this.#memory.open();
     for (const wrong of await this.#policies.open()) this.#events.log('warn', `a live policy is left out: ${wrong}`);
     this.#watcher.setPolicies(this.#policies.all().map(({ policy }) => policy));
-    await this.#watcher.recall();
+    await this.#watcher.detectors.recall(this.#ports.store);
     await this.#audit.open();
     for (const part of [this.apiTokens, this.#permits, this.grants, this.signedChanges, this.#executor]) await part.open();
     await this.auditWatch.open();
@@ -405,7 +405,7 @@ export class Agent {
 
   #status(aboutToOpen: number): Status {
     return ownStatus(this.#ports, this.#config, this.#link.members, this.#link.order, {
-      metrics: this.#watcher.metrics(),
+      metrics: this.#watcher.samples.metrics,
       conditions: this.#watcher.conditions(),
       openIncidents: this.#healer.incidents.size + aboutToOpen,
       isHalted: this.#executor.brakes.halted !== undefined,
@@ -468,7 +468,7 @@ export class Agent {
   }
 
   series(): string[] {
-    return this.#watcher.history.names();
+    return this.#watcher.samples.history.names();
   }
 
   targets(): string[] {
@@ -477,8 +477,8 @@ export class Agent {
 
   /** What a series was; undefined where it is unknown. */
   past(name: string): { fine: Past; coarse: { mean: Past; most: Past } | undefined } | undefined {
-    const fine = this.#watcher.history.fine(name);
-    return fine && { fine, coarse: this.#watcher.history.coarse(name) };
+    const fine = this.#watcher.samples.history.fine(name);
+    return fine && { fine, coarse: this.#watcher.samples.history.coarse(name) };
   }
 
   cases(): Case[] {
@@ -501,7 +501,7 @@ export class Agent {
 
   /** Every policy, with what its thresholds are now. */
   policies(): (KnownPolicy & { thresholds: Record<string, LearnedThreshold> })[] {
-    return this.#policies.all().map((known) => ({ ...known, thresholds: this.#watcher.thresholds(known.policy.name) }));
+    return this.#policies.all().map((known) => ({ ...known, thresholds: this.#watcher.detectors.thresholds(known.policy.name) }));
   }
 
   /** Adds or replaces live policies; all of them or none. @throws PolicyError */
@@ -520,7 +520,7 @@ export class Agent {
 
   /** Has a policy's thresholds learn again. */
   resetPolicy(name: string): void {
-    this.#watcher.resetThresholds(name);
+    this.#watcher.detectors.resetThresholds(name);
   }
 
   incidents(): Incident[] {
@@ -550,11 +550,11 @@ export class Agent {
       members: membersOf(members, coordinator),
       conditions: this.#watcher.conditions(),
       sensors: this.#ports.sensors.source,
-      samples: this.#watcher.samples,
-      series: this.#watcher.history.series,
-      seriesBytes: this.#watcher.history.bytes,
-      metrics: Object.fromEntries(this.#watcher.metrics()),
-      services: this.#watcher.services().map(serviceRow),
+      samples: this.#watcher.samples.count,
+      series: this.#watcher.samples.history.series,
+      seriesBytes: this.#watcher.samples.history.bytes,
+      metrics: Object.fromEntries(this.#watcher.samples.metrics),
+      services: this.#watcher.services.views().map(serviceRow),
       openIncidents: this.#memory
         .incidents()
         .filter(({ closedMs }) => closedMs === 0)
@@ -563,7 +563,7 @@ export class Agent {
         .all()
         .map(({ plan, diff, expiresMs }) => ({ id: plan.id, incident: plan.incident, diff, expiresMs })),
       silences: this.#executor.brakes.silences.active(),
-      unseen: this.#watcher.unseen(),
+      unseen: this.#watcher.looks.unseen,
       auditRecords: this.#audit.records,
     };
   }

@@ -23,10 +23,10 @@ export class Healer {
     const { watcher, memory } = this.#parts;
     // Of the machine as a whole: who it is that keeps it busy.
     const isWide = finding.claim === 'pressure' || finding.condition === 'Anomalous';
-    const incident = this.incidents.open(finding, isWide ? watcher.suspects() : '');
+    const incident = this.incidents.open(finding, isWide ? watcher.samples.suspects() : '');
     if (incident === undefined) return;
     await this.incidents.save(incident);
-    await memory.record(incident.id, watcher.recording());
+    await memory.record(incident.id, watcher.samples.recording());
     await new IncidentLoop(this.#parts, this.incidents, incident, finding).run();
   }
 

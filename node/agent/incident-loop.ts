@@ -140,7 +140,7 @@ export class IncidentLoop {
   }
 
   #stillFires(): boolean {
-    return this.#parts.watcher.firing().some((other) => findingKey(other) === findingKey(this.#finding));
+    return this.#parts.watcher.detectors.firing().some((other) => findingKey(other) === findingKey(this.#finding));
   }
 
   /** Why a finding is only reported and explained, and nothing is done about it: it is silenced, or the swarm has paused this agent. */
@@ -228,7 +228,8 @@ export class IncidentLoop {
 
   /** As things are now. */
   #remedies(): Finding['remedies'] {
-    const found = this.#parts.watcher.firing().find((other) => findingKey(other) === findingKey(this.#finding)) ?? this.#finding;
+    const found =
+      this.#parts.watcher.detectors.firing().find((other) => findingKey(other) === findingKey(this.#finding)) ?? this.#finding;
     return found.remedies;
   }
 
@@ -240,14 +241,14 @@ export class IncidentLoop {
       return {
         calls,
         record: memory.remedyRecord(policy, target, tools),
-        similar: memory.cases.similar(policy, target, tools, watcher.features()),
+        similar: memory.cases.similar(policy, target, tools, watcher.samples.features()),
         triedNow: this.#attempts.failuresOf(tools),
       };
     });
     const claimOutcome = result.witnesses.length === 0 ? 'unasked' : result.outcome;
     const isTrial = this.#attempts.isTrialDue(ports.clock.monotonicMs());
     const decision = await decide(
-      { policy, target, remedies, claimOutcome, features: watcher.features(), isTrial },
+      { policy, target, remedies, claimOutcome, features: watcher.samples.features(), isTrial },
       ports.compute,
     );
     this.#attempts.decided(isTrial && decision.kind === 'act');
@@ -280,7 +281,7 @@ export class IncidentLoop {
     this.#incident.tool = toolsOf(calls);
     const performed = await this.#parts.executor.perform(plan, 'policy', {
       stillWrong: () => {
-        const holds = this.#parts.watcher.holds(this.#incident);
+        const holds = this.#parts.watcher.detectors.holds(this.#incident);
         if (holds) this.#parts.watcher.lookAgain();
         return holds ? this.#incident.summary : undefined;
       },
@@ -288,7 +289,7 @@ export class IncidentLoop {
       // Witnesses, the swarm's order and the disk take their time: it may be well by then.
       unchanged: () => {
         if (this.#isOver() || !this.#stillFires()) return CLEARED;
-        return this.#parts.watcher.holds(this.#finding) ? undefined : CLEARING;
+        return this.#parts.watcher.detectors.holds(this.#finding) ? undefined : CLEARING;
       },
       on: (event) => this.#note(event, plan, attempt),
     });
@@ -335,7 +336,7 @@ export class IncidentLoop {
       await this.#resolve(CLEARED);
       return OVER;
     }
-    const holds = (): boolean => this.#parts.watcher.holds(this.#finding);
+    const holds = (): boolean => this.#parts.watcher.detectors.holds(this.#finding);
     if (reason === CLEARING) return this.#watch({ kind: 'busy', reason, free: holds });
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step('act', `${would}not done: ${reason}`, { verdict: verdict.kind });
@@ -363,7 +364,7 @@ export class IncidentLoop {
     this.#step(worked ? 'verify' : 'undo', text, { plan: id, phase: entry.phase, audit: record.index });
     if (wasRefused(entry)) return this.#watch({ kind: 'watched', reason: `not done: ${entry.reason}` });
     const known = await memory.learn(this.#incident.policy, this.#incident.target, tool, worked);
-    const features = this.#parts.watcher.features() ?? [];
+    const features = this.#parts.watcher.samples.features() ?? [];
     const { policy, target } = this.#incident;
     const atMs = this.#parts.ports.clock.wallMs();
     await memory.cases.learn({
@@ -380,7 +381,7 @@ export class IncidentLoop {
     this.#step('remember', `${tool} worked ${known.worked} of ${known.worked + known.failed} times on ${this.#incident.target}`);
     if (worked) {
       await this.#resolve(`${tool} helped`);
-      this.#parts.watcher.rearm(this.#incident);
+      this.#parts.watcher.detectors.rearm(this.#incident);
     } else {
       this.#incident.state = 'open';
       await this.#save();
