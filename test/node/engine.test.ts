@@ -134,14 +134,14 @@ describe('policy_engine.max_rules', () => {
   const policy = (name: string) => ({ name, when: 'true', summary: name });
 
   it('bounds all policies together, live ones too', async () => {
-    const set = new PolicySet(new PlainStore(), [], 2);
     const taken: number[] = [];
-    const take = (policies: unknown[]): void => void taken.push(policies.length);
-    await set.apply([policy('a'), policy('b')], take);
-    await expect(set.apply([policy('c')], take)).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
-    await set.apply([policy('b')], take);
+    const owner = { judge: (policies: unknown[]) => void taken.push(policies.length), noted: async () => undefined };
+    const set = new PolicySet(new PlainStore(), [], owner, 2);
+    await set.apply([policy('a'), policy('b')]);
+    await expect(set.apply([policy('c')])).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
+    await set.apply([policy('b')]);
     expect(taken).toEqual([2, 2]);
-    expect(() => new PolicySet(new PlainStore(), set.all(), 1)).toThrow('max_rules is 1');
+    expect(() => new PolicySet(new PlainStore(), set.all(), owner, 1)).toThrow('max_rules is 1');
   });
 });
 

@@ -23,7 +23,7 @@ async function settled(nodes: number, versions: string[] = [], service: object =
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-const incidentsOf = (node: SimulatedNode) => node.agent?.incidents() ?? [];
+const incidentsOf = (node: SimulatedNode) => node.agent?.parts.memory.incidents() ?? [];
 const storyOf = (node: SimulatedNode): string =>
   incidentsOf(node)
     .flatMap(({ steps }) => steps.map(({ text }) => text))

@@ -27,10 +27,10 @@ const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(
 const isUp = (node: SimulatedNode, name = 'web0'): boolean =>
   node.linux.services.all().find((one) => one.name === name)?.state === 'running';
 const storyOf = (node: SimulatedNode): string =>
-  (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
+  (node.agent?.parts.memory.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
 const openStates = (node: SimulatedNode): string[] =>
-  (node.agent?.incidents() ?? []).filter(({ closedMs }) => closedMs === 0).map(({ state }) => state);
-const executorOf = (node: SimulatedNode) => node.agent?.executor ?? expect.fail('it is down');
+  (node.agent?.parts.memory.incidents() ?? []).filter(({ closedMs }) => closedMs === 0).map(({ state }) => state);
+const executorOf = (node: SimulatedNode) => node.agent?.parts.executor ?? expect.fail('it is down');
 
 async function decided(cluster: Cluster, wish: Wish): Promise<void> {
   const outcome = cluster.node(0).running?.swarm.order.decisions.decide(wish, 3_000);
@@ -80,7 +80,7 @@ const HOLDS: Hold[] = [
       } as const;
       cluster
         .node(0)
-        .agent?.grants.give(deny, 'we look at it')
+        .agent?.parts.grants.give(deny, 'we look at it')
         .catch(() => undefined);
       await later(cluster, 1_000);
     },
@@ -276,7 +276,7 @@ describe('what clears while its repair is being allowed', () => {
     await done(cluster, node.linux.services.start('web0'));
     const pid = node.linux.services.all()[0]?.pid;
     await later(cluster, 30_000);
-    const incident = node.agent?.incidents().at(-1);
+    const incident = node.agent?.parts.memory.incidents().at(-1);
     expect([incident?.state, incident?.outcome]).toEqual(['resolved', 'cleared without a repair']);
     expect(executorOf(node).approvals.all()).toEqual([]);
     expect(node.linux.services.all()[0]?.pid).toBe(pid);

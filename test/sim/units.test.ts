@@ -26,7 +26,7 @@ describe('a declared unit that does not run', () => {
     linux.onAct = (text) => acts.push(text);
     cluster.start();
     await cluster.runUntil(SETTLED_MS);
-    const open = () => (cluster.node(0).agent?.incidents() ?? []).filter(({ closedMs }) => closedMs === 0);
+    const open = () => (cluster.node(0).agent?.parts.memory.incidents() ?? []).filter(({ closedMs }) => closedMs === 0);
     expect(open()).toEqual([]);
     for (const state of STATES) linux.services.unitIs(state, state);
     await cluster.runUntil(cluster.scheduler.nowMs + UNSETTLED_MS + TELL_AFTER_MS + SLACK_MS);
