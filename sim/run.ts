@@ -190,7 +190,9 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
 function sampleOf(cluster: Cluster): Sample {
   const agents = cluster.running();
   const views = agents.slice(0, VIEWS_SAMPLED).map(({ running }) => running.swarm.members.alive().length);
-  const open = cluster.agents().map(({ agent }) => agent.incidents().filter(({ closedMs }) => closedMs === 0).length);
+  const open = cluster
+    .agents()
+    .map(({ agent }) => agent.parts.memory.incidents().filter(({ closedMs }) => closedMs === 0).length);
   return {
     atMs: cluster.scheduler.nowMs,
     running: agents.length,
@@ -203,7 +205,7 @@ function sampleOf(cluster: Cluster): Sample {
 
 function incidentsOf(cluster: Cluster): RunReport['incidents'] {
   return cluster.agents().flatMap(({ node, agent }) =>
-    agent.incidents().map(({ id, policy, target, outcome, tool, certificate, openedMs, closedMs }) => ({
+    agent.parts.memory.incidents().map(({ id, policy, target, outcome, tool, certificate, openedMs, closedMs }) => ({
       id,
       node: node.name,
       policy,

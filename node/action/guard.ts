@@ -80,11 +80,6 @@ export class Guard {
     this.#budget = budget;
   }
 
-  /** The mode lets policies act. */
-  get acts(): boolean {
-    return this.mode === 'act';
-  }
-
   /** Judges a call whose arguments fit its tool's schema; counts nothing. */
   judge(question: GuardQuestion): GuardVerdict {
     const { call, before, authority, nowMs } = question;

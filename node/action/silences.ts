@@ -1,11 +1,14 @@
 // Silences: a person's word that a policy, or all of them on one target, is to be left alone for a while. A silenced
 // finding is still an incident and is still explained; nothing is done about it. Each has an end, and none means "all".
 import { z } from 'zod';
-import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
+import type { Random } from '../../swarm/ports/random.ts';
 import type { Store } from '../../swarm/ports/store.ts';
+import type { Reporter } from '../reporter.ts';
 
 const PREFIX = 'silence/';
+const ID_BYTES = 5;
 const MAX_SILENCES = 256;
 export const MAX_SILENCE_MS = 30 * 86_400_000;
 
@@ -39,13 +42,20 @@ export type Silence = z.infer<typeof silenceSchema>;
 export class Silences {
   readonly #store: Store;
   readonly #clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
+  readonly #random: Random;
+  readonly #reporter: Pick<Reporter, 'noted'>;
   readonly #silences = new Map<string, Silence>();
   /** When those that were asked for since this agent started end, monotonic: an hour is an hour, whatever the wall clock does. */
   readonly #endsMs = new Map<string, number>();
 
-  constructor(store: Store, clock: Pick<Clock, 'monotonicMs' | 'wallMs'>) {
+  constructor(
+    { store, clock, random }: { store: Store; clock: Pick<Clock, 'monotonicMs' | 'wallMs'>; random: Random },
+    reporter: Pick<Reporter, 'noted'>,
+  ) {
     this.#store = store;
     this.#clock = clock;
+    this.#random = random;
+    this.#reporter = reporter;
   }
 
   async open(): Promise<void> {
@@ -75,8 +85,8 @@ export class Silences {
     return this.active().find((silence) => (silence.policy ?? policy) === policy && (silence.target ?? target) === target);
   }
 
-  /** Durable once it resolves. @throws RangeError where there are too many already. */
-  async add(id: string, { policy, target, forMs, reason }: SilenceRequest): Promise<Silence> {
+  /** Durable and recorded once it resolves. @throws RangeError where there are too many already. */
+  async add({ policy, target, forMs, reason }: SilenceRequest, id = this.#newId()): Promise<Silence> {
     const active = new Set(this.active().map((one) => one.id));
     const ended = [...this.#silences.values()].filter((one) => !active.has(one.id));
     for (const old of ended) this.#forget(old.id);
@@ -89,7 +99,13 @@ export class Silences {
       { kind: 'put', key: PREFIX + id, value: encodeCbor(silence) },
       ...ended.map((old) => ({ kind: 'delete' as const, key: PREFIX + old.id })),
     ]);
+    const what = [policy ?? 'every policy', target === undefined ? '' : `on ${target}`].join(' ').trim();
+    await this.#reporter.noted(`silenced ${what} for ${Math.round(forMs / 1000)} s: ${reason}`, id);
     return silence;
+  }
+
+  #newId(): string {
+    return `sil-${toHex(this.#random.bytes(ID_BYTES))}`;
   }
 
   #forget(id: string): boolean {
@@ -101,6 +117,7 @@ export class Silences {
   async remove(id: string): Promise<boolean> {
     if (!this.#forget(id)) return false;
     await this.#store.write([{ kind: 'delete', key: PREFIX + id }]);
+    await this.#reporter.noted('the silence was lifted', id);
     return true;
   }
 }

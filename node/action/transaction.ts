@@ -6,6 +6,7 @@ import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ActuatorOutcome, ChangeStatus, Step } from '../ports/actuator.ts';
+import type { ToolCall } from '../tool-call.ts';
 import { stepsFor } from './authorization.ts';
 import { type Snapshot, snapshotSchema } from './tool.ts';
 import { CHANGE_TOOLS, changeToolOf } from './tools.ts';
@@ -84,6 +85,17 @@ export const stepsOf = ({ plan: { calls }, before }: JournalEntry): Step[] => st
 export function keyOf(entry: JournalEntry, index: number): string {
   const earlier = stepsFor(entry.plan.calls.slice(0, index), entry.before);
   return `${entry.plan.id}-${earlier.length}`;
+}
+
+/** The calls that lead back from what was confirmed, the last first; the name of a tool that has no way back instead. */
+export function inverseOf(entry: JournalEntry): { ok: true; calls: ToolCall[] } | { ok: false; tool: string } {
+  const inverses: ToolCall[] = [];
+  for (const [i, call] of [...entry.plan.calls.entries()].reverse()) {
+    const inverse = changeToolOf(call).inverse(call, entry.before[i] ?? {}, keyOf(entry, i));
+    if (inverse === undefined) return { ok: false, tool: call.tool };
+    inverses.push(inverse);
+  }
+  return { ok: true, calls: inverses };
 }
 
 /** What a plan's tools allow together. */

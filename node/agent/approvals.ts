@@ -1,6 +1,7 @@
 // What waits for a person's word, and what became of it.
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { Plan } from '../decision/plan.ts';
+import type { Reporter } from '../reporter.ts';
 
 const MAX_APPROVALS = 64;
 const APPROVAL_MS = 600_000;
@@ -16,10 +17,12 @@ export type Answer = 'approved' | 'permitted' | 'rejected' | 'expired' | 'halted
 
 export class Approvals {
   readonly #clock: Clock;
+  readonly #reporter: Reporter;
   readonly #open = new Map<string, Approval & { answer(answer: Answer): void; timer: Timer }>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, reporter: Reporter) {
     this.#clock = clock;
+    this.#reporter = reporter;
   }
 
   all(): Approval[] {
@@ -37,11 +40,19 @@ export class Approvals {
     return approval !== undefined;
   }
 
+  /** A person's answer, recorded before it counts; false where none of that id waits. */
+  async answerAsOperator(id: string, answer: 'approved' | 'rejected'): Promise<boolean> {
+    if (!this.has(id)) return false;
+    await this.#reporter.noted(`${answer} by an operator`, id);
+    return this.answer(id, answer);
+  }
+
   answerAll(answer: Answer, incident?: string): void {
     for (const one of [...this.#open.values()]) if (incident === undefined || one.plan.incident === incident) one.answer(answer);
   }
 
   ask(plan: Plan, diff: string[]): Promise<Answer> {
+    this.#reporter.log('warn', `${plan.id} waits for approval: ${diff.join('; ')}: kalos approve ${plan.id}`);
     if (this.#open.size >= MAX_APPROVALS) return Promise.resolve('expired');
     return new Promise((resolve) => {
       const answer = (given: Answer): void => {

@@ -3,8 +3,10 @@
 import { z } from 'zod';
 import type { Budget } from '../../consensus/decisions/budgets.ts';
 import { type Effect, type Grant, type Granted, grantBytes, isGrantSigned } from '../../consensus/decisions/grants.ts';
+import type { SwarmSilence } from '../../consensus/decisions/silences.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
+import type { Instances } from '../../swarm/identity/instances.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { changeToolOf } from '../action/tools.ts';
 import type { Decisions } from '../decisions/decisions.ts';
@@ -12,27 +14,30 @@ import type { Members } from '../decisions/members.ts';
 import type { Ports } from '../ports/ports.ts';
 import { INSPECT, type Inspectors } from '../query/inspectors.ts';
 import type { ToolCall } from '../tool-call.ts';
+import type { SwarmLimits } from './brakes.ts';
 
 const USES_PREFIX = 'grant-uses/';
 const MAX_KEPT = 1_000;
 const DECIDE_WITHIN_MS = 5_000;
 const usesSchema = z.array(z.number());
 
-export class Grants {
+export class Grants implements SwarmLimits {
   readonly #ports: Ports;
   readonly #swarmId: string;
   readonly #members: Members;
   readonly #decisions: Decisions;
+  readonly #instances: Pick<Instances, 'conflictOf'>;
   /** Whose signatures were looked at, and whether they hold. */
   readonly #signed = new Map<string, boolean>();
   /** When each was used, monotonic, by the grant: not forgotten by a restart, over which the wall clock tells. */
   readonly #uses = new Map<string, number[]>();
 
-  constructor(ports: Ports, swarmId: string, members: Members, decisions: Decisions) {
+  constructor(ports: Ports, swarmId: string, members: Members, decisions: Decisions, instances: Pick<Instances, 'conflictOf'>) {
     this.#ports = ports;
     this.#swarmId = swarmId;
     this.#members = members;
     this.#decisions = decisions;
+    this.#instances = instances;
   }
 
   async open(): Promise<void> {
@@ -80,6 +85,15 @@ export class Grants {
     return signed && this.#members.roster.decides(grant.by, nowMs);
   }
 
+  /** Why this agent changes nothing by itself: another one has its key, or the swarm has paused it; undefined if neither. */
+  paused(): string | undefined {
+    const members = this.#members;
+    const twin = this.#instances.conflictOf(members.self);
+    if (twin !== undefined) return twin;
+    const pause = this.#decisions.state.pauseOf(members.self);
+    return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${members.nameOf(members.self)})`;
+  }
+
   /** Why policies do not use a tool here; undefined where nothing keeps it from them. */
   denial(call: ToolCall): string | undefined {
     const [grant] = this.#of(call, 'deny');
@@ -110,6 +124,11 @@ export class Grants {
   /** How many changes policies may make here in a while; undefined where nobody has said. */
   budget(): Budget | undefined {
     return this.#decisions.state.budgets.of(this.#ports.crypto.self);
+  }
+
+  /** The silence of the whole swarm that covers a finding; undefined where none does. */
+  silenceOn(policy: string, target: string): SwarmSilence | undefined {
+    return this.#decisions.state.silenceOn(policy, target, this.#decisions.wallMs());
   }
 
   /** The standing approval of each call; undefined where one has none, or has none left. */

@@ -2,19 +2,13 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Store } from '../../swarm/ports/store.ts';
-import type { AuditLog } from '../audit/audit-log.ts';
 import type { Ports } from '../ports/ports.ts';
+import type { Reporter } from '../reporter.ts';
 import { unlessRefused } from './ending.ts';
 
 const HALT_KEY = 'control/halted';
 
 const haltSchema = z.strictObject({ atMs: z.number(), reason: z.string() });
-
-interface Parts {
-  ports: Ports;
-  audit: AuditLog;
-  failed(error: unknown): void;
-}
 
 /** @returns why acting is halted; undefined if it is not. */
 export async function recallHalt(store: Store): Promise<string | undefined> {
@@ -25,11 +19,9 @@ export async function recallHalt(store: Store): Promise<string | undefined> {
 }
 
 /** Durable once it resolves; while the disk refuses writes it resolves at once, and is recorded later. */
-export async function keepHalt({ ports, audit, failed }: Parts, reason: string): Promise<void> {
+export async function keepHalt(ports: Ports, { noted, failed }: Reporter, reason: string): Promise<void> {
   const value = encodeCbor({ atMs: ports.clock.wallMs(), reason });
-  const kept = ports.store
-    .write([{ kind: 'put', key: HALT_KEY, value }])
-    .then(() => audit.append('control', ports.transport.self, `acting halted: ${reason}`));
+  const kept = ports.store.write([{ kind: 'put', key: HALT_KEY, value }]).then(() => noted(`acting halted: ${reason}`));
   kept.catch(failed);
   await unlessRefused(
     ports,
@@ -37,7 +29,7 @@ export async function keepHalt({ ports, audit, failed }: Parts, reason: string):
   );
 }
 
-export async function endHalt({ ports, audit }: Parts): Promise<void> {
-  await audit.append('control', ports.transport.self, 'acting resumed');
-  await ports.store.write([{ kind: 'delete', key: HALT_KEY }]);
+export async function endHalt({ store }: Ports, { noted }: Reporter): Promise<void> {
+  await noted('acting resumed');
+  await store.write([{ kind: 'delete', key: HALT_KEY }]);
 }

@@ -11,6 +11,7 @@ import { checkNames } from '../detection/policy-check.ts';
 import { PolicyDetector, PolicyError } from '../detection/policy-detector.ts';
 import { testPolicy } from '../detection/policy-test.ts';
 import { wordsOf } from '../issue-words.ts';
+import type { Reporter } from '../reporter.ts';
 
 const PREFIX = 'policy/';
 const SWARM_KEY = 'swarm-policies';
@@ -47,18 +48,29 @@ function checkKept(policy: Policy): void {
   if (failing !== undefined) throw new PolicyError(policy.name, `its own test "${failing.test}": ${failing.detail}`);
 }
 
+/** Whose policies they are. */
+export interface PolicyOwner extends Pick<Reporter, 'noted'> {
+  /** Judges by all of these from now on. @throws PolicyError: then nothing was changed. */
+  judge(policies: Policy[]): void;
+}
+
 export class PolicySet {
   readonly #store: Store;
   #base: readonly KnownPolicy[];
+  readonly #owner: PolicyOwner;
   readonly #maxRules: number;
   #live = new Map<string, Policy>();
   /** The swarm’s, by the bundle that they came in. */
   #swarm: { bundle: string; policies: readonly Policy[] } = { bundle: '', policies: [] };
 
-  /** @param base shipped and configured ones. @throws PolicyError where they are too many. */
-  constructor(store: Store, base: readonly KnownPolicy[], maxRules = MAX_RULES) {
+  /**
+   * @param base shipped and configured ones.
+   * @throws PolicyError where they are too many.
+   */
+  constructor(store: Store, base: readonly KnownPolicy[], owner: PolicyOwner, maxRules = MAX_RULES) {
     this.#store = store;
     this.#base = base;
+    this.#owner = owner;
     this.#maxRules = maxRules;
     this.#checkCount(this.all().length);
   }
@@ -86,13 +98,13 @@ export class PolicySet {
   }
 
   /** Takes other ones of the configuration; nothing has changed where it throws. @throws PolicyError */
-  configure(base: readonly KnownPolicy[], take: (policies: Policy[]) => void): void {
+  configure(base: readonly KnownPolicy[]): void {
     const before = this.#base;
     this.#base = base;
     try {
       const all = this.all();
       this.#checkCount(all.length);
-      take(all.map(({ policy }) => policy));
+      this.#owner.judge(all.map(({ policy }) => policy));
     } catch (error) {
       this.#base = before;
       throw error;
@@ -110,12 +122,12 @@ export class PolicySet {
   }
 
   /** Takes the swarm’s policies, in place of those of the bundle before; nothing has changed where it throws. @throws PolicyError */
-  async follow(bundle: string, inputs: readonly unknown[], take: (policies: Policy[]) => void): Promise<void> {
+  async follow(bundle: string, inputs: readonly unknown[]): Promise<void> {
     const policies = inputs.map(parsePolicy);
     for (const policy of policies) checkKept(policy);
     const all = this.all(this.#live, policies);
     this.#checkCount(all.length);
-    take(all.map(({ policy }) => policy));
+    this.#owner.judge(all.map(({ policy }) => policy));
     this.#swarm = { bundle, policies };
     await this.#store.write([{ kind: 'put', key: SWARM_KEY, value: encodeCbor([bundle, policies.map(plain)]) }]);
   }
@@ -135,27 +147,25 @@ export class PolicySet {
     }
   }
 
-  /**
-   * Adds or replaces live ones.
-   * @param take has the agent judge by all of them; where it throws, nothing was changed.
-   * @throws PolicyError
-   */
-  async apply(inputs: readonly unknown[], take: (policies: Policy[]) => void): Promise<Policy[]> {
+  /** Adds or replaces live ones; all of them or none. @throws PolicyError */
+  async apply(inputs: readonly unknown[]): Promise<Policy[]> {
     const given = inputs.map(parsePolicy);
     for (const policy of given) checkPolicy(policy);
     const live = new Map([...this.#live, ...given.map((policy) => [policy.name, policy] as const)]);
-    await this.#change(live, take);
+    await this.#change(live);
     await this.#store.write(
       given.map((policy) => ({ kind: 'put', key: `${PREFIX}${policy.name}`, value: encodeCbor(plain(policy)) })),
     );
+    await this.#owner.noted(`policies applied: ${given.map(({ name }) => name).join(', ')}`);
     return given;
   }
 
   /** False where there is no live one of that name. */
-  async remove(name: string, take: (policies: Policy[]) => void): Promise<boolean> {
+  async remove(name: string): Promise<boolean> {
     if (!this.#live.has(name)) return false;
-    await this.#change(new Map([...this.#live].filter(([other]) => other !== name)), take);
+    await this.#change(new Map([...this.#live].filter(([other]) => other !== name)));
     await this.#store.write([{ kind: 'delete', key: `${PREFIX}${name}` }]);
+    await this.#owner.noted(`policy removed: ${name}`);
     return true;
   }
 
@@ -164,10 +174,10 @@ export class PolicySet {
       throw new PolicyError('one too many', `${count} in all, and policy_engine.max_rules is ${this.#maxRules}`);
   }
 
-  async #change(live: Map<string, Policy>, take: (policies: Policy[]) => void): Promise<void> {
+  async #change(live: Map<string, Policy>): Promise<void> {
     const all = this.all(live);
     this.#checkCount(all.length);
-    take(all.map(({ policy }) => policy));
+    this.#owner.judge(all.map(({ policy }) => policy));
     this.#live = live;
   }
 }

@@ -5,7 +5,7 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import type { SwarmLink } from '../link/swarm-link.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Ports } from '../ports/ports.ts';
-import type { DecisionReads, HealingReads, Reads, SwarmReads, WitnessReads } from '../query/reads.ts';
+import type { DecisionReads, HealingReads, MachineReads, Reads, SwarmReads, WitnessReads } from '../query/reads.ts';
 import type { Executor } from './executor.ts';
 import type { PolicySet } from './policies.ts';
 import type { Stories } from './stories.ts';
@@ -30,12 +30,22 @@ export function readsOf({ ports: { clock }, link, watcher, inspectionRefusal, ..
   return {
     swarm: swarmReads(link, nowWallMs),
     decided: decisionReads(link, nowWallMs),
-    machine: watcher,
+    machine: machineReads(watcher),
     healing: healingReads(parts),
     witness: witnessReads(parts),
     nowMonotonicMs: () => clock.monotonicMs(),
     nowWallMs,
     inspectionRefusal,
+  };
+}
+
+function machineReads({ samples, services, looks }: Watcher): MachineReads {
+  return {
+    metrics: () => samples.metrics,
+    lastSample: () => samples.last,
+    services: () => services.views(),
+    unseen: () => looks.unseen,
+    history: samples.history,
   };
 }
 
@@ -98,9 +108,9 @@ function healingReads({ memory, executor, policies, audit }: HealingParts): Heal
     incidents: () => memory.incidents(),
     incident: (id) => memory.incident(id),
     cases: () => memory.cases.all(),
-    journal: () => executor.journal(),
-    approvals: () => executor.approvals(),
-    silences: () => executor.silences.active(),
+    journal: () => executor.journal.all(),
+    approvals: () => executor.approvals.all(),
+    silences: () => executor.brakes.silences.active(),
     audit: (limit) => audit.tail(limit),
   };
 }

@@ -82,11 +82,10 @@ export class SignedChanges {
     if (changed !== undefined) throw new ChangeRefused(changed);
     await store.write([{ kind: 'put', key, value: encodeCbor(clock.wallMs()) }]);
     const plan = executor.operatorPlan(calls, `${order.reason}; signed by ${signersOf(order, judging).join(' and ')}`);
-    const quiet = async (): Promise<void> => undefined;
     const unchanged = (now: readonly Snapshot[]): string | undefined => this.#changed(order, calls, now);
     const { tools } = digests(crypto, calls, before);
-    const leave = (): Uint8Array => encodeAuthorization({ ...judging, tools }, changeProof(order));
-    const performed = await executor.perform(plan, 'operators', { asked: quiet, intended: quiet, unchanged, leave });
+    const leave = encodeAuthorization({ ...judging, tools }, changeProof(order));
+    const performed = await executor.perform(plan, 'operators', { unchanged, leave });
     return { ...performed, plan: plan.id };
   }
 

@@ -1,11 +1,10 @@
 // Restarts services while the disk of the state directory refuses writes. No repair can be recorded then, so none is begun; a declared
 // service that exited is restarted all the same, as at the agent's start: that is no change of the machine, and needs no record.
 
-import type { Mode } from '../action/guard.ts';
-import type { Decisions } from '../decisions/decisions.ts';
 import type { ServiceSample, ServiceSpec } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
-import type { Executor } from './executor.ts';
+import type { Reporter } from '../reporter.ts';
+import type { Brakes } from './brakes.ts';
 
 /** Between two starts of a service that keeps exiting; doubled each time. */
 const FIRST_PAUSE_MS = 1_000;
@@ -16,13 +15,10 @@ const TOOL = 'service.restart';
 
 export interface SupervisionParts {
   ports: Ports;
-  mode(): Mode;
   services: readonly ServiceSpec[];
   /** Brakes on policies are brakes here too. */
-  executor: Pick<Executor, 'brake' | 'silences'>;
-  decisions: Decisions;
-  log(level: 'info' | 'warn', text: string): void;
-  failed(error: unknown): void;
+  brakes: Pick<Brakes, 'mode' | 'silence' | 'standing'>;
+  reporter: Reporter;
 }
 
 export class Supervision {
@@ -35,24 +31,29 @@ export class Supervision {
 
   /** Once a second. */
   look(): void {
-    const { ports, mode } = this.#parts;
+    const { ports, brakes } = this.#parts;
     if (ports.store.refusal === undefined) return this.#next.clear();
-    if (mode() !== 'act') return;
+    if (brakes.mode !== 'act') return;
     for (const service of ports.actuator.services()) if (this.#isOurs(service)) this.#bringUp(service.name);
   }
 
   #isOurs({ name, state, onPurpose, restart, exitCode, task, unit }: ServiceSample): boolean {
-    const { services, executor, decisions } = this.#parts;
+    const { services, brakes } = this.#parts;
     if (state !== 'exited' || onPurpose || task || unit !== undefined) return false;
     if (restart === 'never' || (restart === 'on-failure' && exitCode === 0)) return false;
     // A service for fail-over runs where the swarm has placed it.
     if (services.some((spec) => spec.name === name && spec.failover === true)) return false;
-    const silence = executor.silences.covering(POLICY, name) ?? decisions.state.silenceOn(POLICY, name, decisions.wallMs());
-    return silence === undefined && executor.brake([{ tool: TOOL, service: name }]) === undefined;
+    return (
+      brakes.silence({ policy: POLICY, target: name }) === undefined &&
+      brakes.standing([{ tool: TOOL, service: name }]) === undefined
+    );
   }
 
   #bringUp(name: string): void {
-    const { ports, log, failed } = this.#parts;
+    const {
+      ports,
+      reporter: { log, failed },
+    } = this.#parts;
     const nowMs = ports.clock.monotonicMs();
     const { atMs, pauseMs } = this.#next.get(name) ?? { atMs: nowMs, pauseMs: FIRST_PAUSE_MS };
     if (nowMs < atMs) return;

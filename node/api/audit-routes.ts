@@ -19,7 +19,7 @@ export const AUDIT_ROUTES: readonly Route[] = [
     'Who has signed this audit, and whose cannot be believed',
     { tag: 'audit', answer: standingAnswer },
     (agent) => {
-      const { signed, conflicts } = agent.auditWatch.standing;
+      const { signed, conflicts } = agent.parts.auditWatch.standing;
       return ok({
         signed: signed.map(({ witness, size }) => ({ node: agent.swarm.members.nameOf(witness), size })),
         conflicts: conflicts.map(({ peer, why, conflict }) => ({
@@ -32,23 +32,23 @@ export const AUDIT_ROUTES: readonly Route[] = [
     },
   ),
   get('/v1/audit/verification', 'Reads the whole audit log again', { tag: 'audit', answer: auditVerification }, async (agent) => {
-    const check = await agent.audit.verify();
+    const check = await agent.parts.audit.verify();
     return ok(check.ok ? { ...check, root: check.root === undefined ? '' : toHex(check.root) } : check);
   }),
   get(
     '/v1/audit/records/last/{count}',
     'The newest records of the audit log',
     { tag: 'audit', answer: auditRecords, parameter: /\d{1,4}/ },
-    async (agent, count) => ok(await agent.audit.tail(Number(count))),
+    async (agent, count) => ok(await agent.parts.audit.tail(Number(count))),
   ),
   get(
     '/v1/audit/records/{index}/proof',
     'A proof that a record is in the log',
     { tag: 'audit', answer: proofAnswer, failures: [404], parameter: MANY },
     async (agent, index) => {
-      const proof = await agent.audit.prove(Number(index));
+      const proof = await agent.parts.audit.prove(Number(index));
       return proof === undefined
-        ? failed(404, `the log has no record ${index}; it has ${agent.audit.records}`)
+        ? failed(404, `the log has no record ${index}; it has ${agent.parts.audit.records}`)
         : ok(inclusionText(proof));
     },
   ),
@@ -57,9 +57,9 @@ export const AUDIT_ROUTES: readonly Route[] = [
     'A proof that the log of now begins with what it was',
     { tag: 'audit', answer: proofAnswer, failures: [404], parameter: MANY },
     async (agent, size) => {
-      const proof = await agent.audit.proveConsistency(Number(size));
+      const proof = await agent.parts.audit.proveConsistency(Number(size));
       return proof === undefined
-        ? failed(404, `the log was never of size ${size}; it has ${counted(agent.audit.records, 'record')}`)
+        ? failed(404, `the log was never of size ${size}; it has ${counted(agent.parts.audit.records, 'record')}`)
         : ok(consistencyText(proof));
     },
   ),

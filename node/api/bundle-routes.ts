@@ -47,7 +47,7 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
   const peers = canariesOf(agent, canary);
   if ('status' in peers) return peers;
   return ordered(async () => {
-    const outcome = await agent.swarmPolicies.push(policies, { canary: peers, soakMs, findings });
+    const outcome = await agent.parts.swarmPolicies.push(policies, { canary: peers, soakMs, findings });
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.decisions.reads.caughtUp(outcome.index, CAUGHT_UP_MS);
     const { candidate } = agent.decisions.state.bundles.state;

@@ -27,7 +27,7 @@ const STAGES = { decisions: ['vote', 'decide'], actions: ['act', 'verify', 'undo
 
 function steps(agent: Agent, stages: readonly string[]): Seen {
   const seen: Seen = new Map();
-  for (const { id, policy, target, nodeName, steps: all } of agent.incidents())
+  for (const { id, policy, target, nodeName, steps: all } of agent.parts.memory.incidents())
     all.forEach(({ stage, text, atMs }, index) => {
       if (stages.includes(stage))
         seen.set(`${id} ${index}`, { text, data: { incident: id, policy, target, node: nodeName, stage, atMs } });
@@ -37,11 +37,12 @@ function steps(agent: Agent, stages: readonly string[]): Seen {
 
 const READERS: Record<Topic, (agent: Agent) => Seen> = {
   members: (agent) =>
-    new Map(agent.membershipAdmin.members(false).map(({ name, state, peer }) => [name, { text: state, data: { peer } }])),
-  conditions: (agent) => new Map(Object.entries(agent.conditions()).map(([name, status]) => [name, { text: status, data: {} }])),
+    new Map(agent.parts.membershipAdmin.members(false).map(({ name, state, peer }) => [name, { text: state, data: { peer } }])),
+  conditions: (agent) =>
+    new Map(Object.entries(agent.parts.watcher.conditions()).map(([name, status]) => [name, { text: status, data: {} }])),
   incidents: (agent) =>
     new Map(
-      agent
+      agent.parts.memory
         .incidents()
         .map(({ id, policy, target, nodeName, summary, state, outcome }) => [
           id,

@@ -45,7 +45,7 @@ async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.in
   if (granted.target === null && granted.effect !== 'deny') return failed(400, 'what is allowed names its target');
   return ordered(async () => {
     const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
-    const outcome = await agent.grants.give({ ...granted, peer, untilMs }, why);
+    const outcome = await agent.parts.grants.give({ ...granted, peer, untilMs }, why);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${granted.effect} ${granted.tool} on ${node}`);
     return ok({ index: outcome.index });

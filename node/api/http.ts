@@ -74,7 +74,7 @@ function tls(certificate: string, key: string): { cert: Buffer; key: Buffer } {
 /** What a request may do: by its token; without one, look on loopback where no other site's page asks. */
 function askerOf(agent: Agent, request: IncomingMessage, loopback: boolean): Asker | undefined {
   const bearer = request.headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
-  if (bearer !== undefined) return agent.apiTokens.askerOf(bearer, Date.now());
+  if (bearer !== undefined) return agent.parts.apiTokens.askerOf(bearer, Date.now());
   return loopback && isOfThisMachine(request) ? { level: 'look', name: 'without a token' } : undefined;
 }
 

@@ -6,14 +6,14 @@ import { type Failure, failed } from './route.ts';
 
 /** @returns what is said where no policy of that name is known here, of this machine or of an incident of another. */
 export function noSuchPolicy(agent: Agent, name: string | undefined): Failure<404> | undefined {
-  const own = agent.policies().map(({ policy }) => policy.name);
-  const known = [...new Set([...own, ...agent.incidents().map(({ policy }) => policy)])];
+  const own = agent.parts.policies.all().map(({ policy }) => policy.name);
+  const known = [...new Set([...own, ...agent.parts.memory.incidents().map(({ policy }) => policy)])];
   if (name === undefined || known.includes(name)) return undefined;
   return failed(404, unknownName('policy', name, known, 'kalos policy list'));
 }
 
 const targetsOf = (agent: Agent): string[] => [
-  ...new Set([...agent.targets(), ...agent.incidents().map(({ target }) => target)]),
+  ...new Set([...agent.parts.watcher.targets(), ...agent.parts.memory.incidents().map(({ target }) => target)]),
 ];
 
 /** @returns what is said where nothing of that name is watched on this machine, and no incident that is known here was on it. */
@@ -50,7 +50,7 @@ export function memberNamed(agent: Agent, name: string): { peer: PeerId } | { un
 
 /** Why a policy that is no live one cannot be deleted, and what can be done instead. */
 export function notLive(agent: Agent, name: string): Failure<404 | 409> {
-  const origin = agent.policies().find(({ policy }) => policy.name === name)?.origin;
+  const origin = agent.parts.policies.all().find(({ policy }) => policy.name === name)?.origin;
   switch (origin) {
     case 'shipped':
       return failed(409, `${name} is shipped with KALOS and cannot be deleted: kalos policy disable ${name} switches it off`);

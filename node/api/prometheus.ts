@@ -45,9 +45,11 @@ export function prometheus(agent: Agent): string {
     const value = metrics[metric.name];
     return value === undefined ? [] : family(nameOf(metric.name, metric.unit), metric.description, [[{}, value]]);
   });
-  const states = Map.groupBy(agent.membershipAdmin.members(false), ({ state }) => state);
+  const states = Map.groupBy(agent.parts.membershipAdmin.members(false), ({ state }) => state);
   const services = agent.status().services.map(({ name: service, state }) => [{ service }, state === 'running' ? 1 : 0] as const);
-  const conditions = Object.entries(agent.conditions()).map(([condition, status]) => [{ condition, status }, 1] as const);
+  const conditions = Object.entries(agent.parts.watcher.conditions()).map(
+    ([condition, status]) => [{ condition, status }, 1] as const,
+  );
   return [
     ...family('kalos_info', 'The agent', [[{ node: name, version, swarm: swarmId }, 1]]),
     ...family(

@@ -3,13 +3,15 @@ import { z } from 'zod';
 import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
 import { describeCall, parseCall, TOOLS } from '../action/tools.ts';
+import { inverseOf } from '../action/transaction.ts';
 import type { Agent } from '../agent/agent.ts';
 import { reaches, SCOPES } from '../agent/api-tokens.ts';
-import { MAX_CALLS } from '../agent/executor.ts';
 import { MAX_RULES } from '../agent/policies.ts';
+import { MAX_CALLS } from '../agent/preview.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
 import { describedTable } from '../query/catalogue/table.ts';
+import { overview } from '../query/overview.ts';
 import { DEFAULT_TIMEOUT_MS } from '../query/query.ts';
 import { explanationAnswer, incidentAnswer, recordingAnswer } from './answers/incidents.ts';
 import {
@@ -92,7 +94,8 @@ const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).ma
 /** All of them, or none: what was in force stays so where one is wrong. */
 async function applyPolicies(agent: Agent, policies: readonly unknown[]) {
   try {
-    return ok({ applied: await agent.applyPolicies(policies) });
+    const applied = await agent.parts.policies.apply(policies);
+    return ok({ applied: applied.map(({ name }) => name) });
   } catch (error) {
     if (error instanceof PolicyError) return failed(400, error.message);
     throw error;
@@ -100,11 +103,11 @@ async function applyPolicies(agent: Agent, policies: readonly unknown[]) {
 }
 
 async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSchema>) {
-  const { executor } = agent;
+  const { executor } = agent.parts;
   const [only] = calls;
   const { tool, call } = parseCall(only);
   if (tool.kind === 'read' && calls.length === 1) {
-    const answer = await executor.read(tool, call);
+    const answer = await tool.read(call, executor.machine);
     const shared = { plan: '', diff: [], risk: 'R0', undo: '' };
     return ok(
       (answer.ok
@@ -114,24 +117,23 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   }
   const { diff, risk, verdict, before, calls: parsedCalls } = await executor.preview(calls, 'operator');
   const plan = executor.operatorPlan(parsedCalls, reason);
-  const inverse = executor.inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
+  const inverse = inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
   const undo = inverse.ok ? inverse.calls.map((one) => Object.values(one).join(' ')).join(', then ') : '';
   if (dryRun) {
     const detail = 'reason' in verdict ? verdict.reason : 'it may be done';
     const result = verdict.kind === 'go' ? 'dry-run' : verdict.kind;
     return ok({ plan: '', result, detail, diff, risk, undo } satisfies ActAnswer);
   }
-  const quiet = async (): Promise<void> => undefined;
-  const performed = await executor.perform(plan, 'operator', { asked: quiet, intended: quiet });
+  const performed = await executor.perform(plan, 'operator');
   return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
 }
 
 /** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
 async function rollback(agent: Agent, id: string) {
-  const entry = await agent.executor.entry(id);
+  const entry = await agent.parts.executor.journal.entry(id);
   if (entry === undefined) return failed(404, `nothing was done under ${id}`);
   if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only what was confirmed can be rolled back`);
-  const inverse = agent.executor.inverseOf(entry);
+  const inverse = inverseOf(entry);
   if (!inverse.ok) return failed(409, `${inverse.tool} has no inverse: it cannot be rolled back`);
   const calls = inverse.calls.map((call) => z.record(z.string(), z.any()).parse(call));
   return act(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
@@ -169,7 +171,7 @@ const ALL: readonly Route[] = [
     '/v1/overview',
     'What the live view shows: series, processes, incidents',
     { tag: 'agent', answer: overviewAnswer },
-    (agent) => ok(agent.overview()),
+    (agent) => ok(overview(agent.parts.queries.sources)),
   ),
   post(
     '/v1/stop',
@@ -207,18 +209,18 @@ const ALL: readonly Route[] = [
     { tag: 'tokens', answer: apiTokenMadeAnswer, scope: 'admin' },
     async (agent, { name, scope, ttlMs }) => {
       const untilMs = Date.now() + ttlMs;
-      return ok({ token: await agent.apiTokens.make(name, scope, untilMs), untilMs });
+      return ok({ token: await agent.parts.apiTokens.make(name, scope, untilMs), untilMs });
     },
   ),
   get('/v1/api-tokens', 'The tokens for the API over HTTP', { tag: 'tokens', answer: apiTokensAnswer }, (agent) =>
-    ok(agent.apiTokens.list()),
+    ok(agent.parts.apiTokens.list()),
   ),
   post(
     '/v1/api-tokens/{id}/removal',
     'Ends such a token',
     nothing,
     { tag: 'tokens', answer: z.strictObject({ id: z.string() }), failures: [404], scope: 'admin' },
-    async (agent, _body, id) => ((await agent.apiTokens.end(id)) ? ok({ id }) : failed(404, `there is no token ${id}`)),
+    async (agent, _body, id) => ((await agent.parts.apiTokens.end(id)) ? ok({ id }) : failed(404, `there is no token ${id}`)),
   ),
   post(
     '/v1/query',
@@ -226,7 +228,13 @@ const ALL: readonly Route[] = [
     querySchema,
     { tag: 'query', answer: queryAnswer, scope: 'look' },
     async (agent, { sql, timeoutMs, mode, nodes }, _parameter, { level, name }) => {
-      const result = await agent.query(sql, { timeoutMs, mode, nodes, isTrusted: reaches(level, 'read'), asker: name });
+      const result = await agent.parts.queries.query(sql, {
+        timeoutMs,
+        mode,
+        nodes,
+        isTrusted: reaches(level, 'read'),
+        asker: name,
+      });
       return result.ok ? ok(result.answer) : failed(400, result.message);
     },
   ),
@@ -237,39 +245,39 @@ const ALL: readonly Route[] = [
   listed('/v1/series', 'The names of all series', {
     tag: 'query',
     item: z.string(),
-    read: (agent) => agent.series().toSorted(),
+    read: (agent) => agent.parts.watcher.samples.history.names().toSorted(),
     keyOf: (name) => name,
   }),
   get(
     '/v1/series/{name}',
     'What a series was: ten minutes by the second, six hours by the minute',
     { tag: 'query', answer: seriesAnswer, failures: [404] },
-    (agent, name) => orMissing(agent.past(name), `no series ${name}`),
+    (agent, name) => orMissing(agent.parts.watcher.samples.history.past(name), `no series ${name}`),
   ),
   listed('/v1/cases', 'What was tried, and whether it helped, oldest first', {
     tag: 'incidents',
     item: caseAnswer,
-    read: (agent) => agent.cases(),
+    read: (agent) => agent.parts.memory.cases.all(),
     keyOf: ({ atMs, id }) => `${dated(atMs)} ${id}`,
   }),
   listed('/v1/incidents', 'The incidents that this agent remembers, oldest first', {
     tag: 'incidents',
     item: incidentAnswer,
-    read: (agent) => agent.incidents(),
+    read: (agent) => agent.parts.memory.incidents(),
     keyOf: ({ openedMs, id }) => `${dated(openedMs)} ${id}`,
   }),
   get(
     '/v1/incidents/{id}/recording',
     'The minute before an incident of this machine',
     { tag: 'incidents', answer: recordingAnswer, failures: [404] },
-    async (agent, id) => orMissing(await agent.recording(id), `no recording of ${id} is kept on this machine`),
+    async (agent, id) => orMissing(await agent.parts.memory.recording(id), `no recording of ${id} is kept on this machine`),
   ),
   get(
     '/v1/incidents/{id}/explanation',
     'An incident of any member, from sample to outcome',
     { tag: 'incidents', answer: explanationAnswer, failures: [404] },
     async (agent, id, { name }) => {
-      const result = await agent.explain(id, name);
+      const result = await agent.parts.queries.explain(id, name);
       return result.ok ? ok(result.explanation) : failed(404, result.message);
     },
   ),
@@ -277,7 +285,8 @@ const ALL: readonly Route[] = [
     '/v1/policies',
     'All policies, their origin, and what their thresholds are now',
     { tag: 'policies', answer: policiesAnswer },
-    (agent) => ok(agent.policies()),
+    ({ parts: { policies, watcher } }) =>
+      ok(policies.all().map((known) => ({ ...known, thresholds: watcher.detectors.thresholds(known.policy.name) }))),
   ),
   post(
     '/v1/policies',
@@ -291,7 +300,7 @@ const ALL: readonly Route[] = [
     'Takes a live policy away',
     nothing,
     { tag: 'policies', answer: named, failures: [404, 409] },
-    async (agent, _body, name) => ((await agent.removePolicy(name)) ? ok({ name }) : notLive(agent, name)),
+    async (agent, _body, name) => ((await agent.parts.policies.remove(name)) ? ok({ name }) : notLive(agent, name)),
   ),
   post(
     '/v1/policies/{name}/reset',
@@ -300,7 +309,7 @@ const ALL: readonly Route[] = [
     { tag: 'policies', answer: named, failures: [404] },
     (agent, _body, name) => {
       const unknown = noSuchPolicy(agent, name);
-      if (unknown === undefined) agent.resetPolicy(name);
+      if (unknown === undefined) agent.parts.watcher.detectors.resetThresholds(name);
       return unknown ?? ok({ name });
     },
   ),
@@ -327,7 +336,9 @@ const ALL: readonly Route[] = [
     answerSchema,
     { tag: 'actions', answer: answerSchema.extend({ id: z.string() }), failures: [404] },
     async (agent, { answer }, id) =>
-      (await agent.executor.answer(id, answer)) ? ok({ id, answer }) : failed(404, `nothing waits for approval under ${id}`),
+      (await agent.parts.executor.approvals.answerAsOperator(id, answer))
+        ? ok({ id, answer })
+        : failed(404, `nothing waits for approval under ${id}`),
   ),
   post(
     '/v1/silences',
@@ -335,14 +346,17 @@ const ALL: readonly Route[] = [
     silenceRequestSchema,
     { tag: 'policies', answer: silenceAnswer, failures: [404] },
     async (agent, request) =>
-      noSuchPolicy(agent, request.policy) ?? noSuchTarget(agent, request.target) ?? ok(await agent.executor.silence(request)),
+      noSuchPolicy(agent, request.policy) ??
+      noSuchTarget(agent, request.target) ??
+      ok(await agent.parts.executor.brakes.silences.add(request)),
   ),
   post(
     '/v1/silences/{id}/lift',
     'Ends a silence early',
     nothing,
     { tag: 'policies', answer: z.strictObject({ id: z.string() }), failures: [404] },
-    async (agent, _body, id) => ((await agent.executor.unsilence(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`)),
+    async (agent, _body, id) =>
+      (await agent.parts.executor.brakes.silences.remove(id)) ? ok({ id }) : failed(404, `there is no silence ${id}`),
   ),
   post(
     '/v1/halt',
@@ -350,12 +364,12 @@ const ALL: readonly Route[] = [
     reasonSchema,
     { tag: 'actions', answer: haltedAnswer },
     async (agent, { reason }) => {
-      await agent.executor.halt(reason);
+      await agent.parts.executor.halt(reason);
       return ok({ halted: reason });
     },
   ),
   post('/v1/resume', 'Allows acting again', nothing, { tag: 'actions', answer: haltedAnswer }, async (agent) => {
-    await agent.executor.resume();
+    await agent.parts.executor.brakes.resume();
     return ok({ halted: null });
   }),
   ...AUDIT_ROUTES,

@@ -36,7 +36,8 @@ export const SIGNED_CHANGE_ROUTES: readonly Route[] = [
     'Drafts a change that two operators must sign',
     draftSchema,
     { tag: 'actions', answer: signedChange, failures: [409] },
-    (agent: Agent, { calls, reason, forMs }) => orRefused(async () => ok(await agent.signedChanges.draft(calls, reason, forMs))),
+    (agent: Agent, { calls, reason, forMs }) =>
+      orRefused(async () => ok(await agent.parts.signedChanges.draft(calls, reason, forMs))),
   ),
   post(
     '/v1/changes/commit',
@@ -45,7 +46,7 @@ export const SIGNED_CHANGE_ROUTES: readonly Route[] = [
     { tag: 'actions', answer: performedAnswer, failures: [409] },
     (agent: Agent, change: SignedChange) =>
       orRefused(async () => {
-        const performed = await agent.signedChanges.commit(change);
+        const performed = await agent.parts.signedChanges.commit(change);
         return ok({ plan: performed.plan, ...outcomeOf(performed) });
       }),
   ),

@@ -64,7 +64,7 @@ async function administered<Body>(
   what: (admin: MembershipAdmin) => Promise<Body> | Body,
 ): Promise<Success<Body> | Failure<409>> {
   try {
-    return ok(await what(agent.membershipAdmin));
+    return ok(await what(agent.parts.membershipAdmin));
   } catch (error) {
     if (error instanceof MembershipError) return failed(409, error.message);
     throw error;
@@ -84,12 +84,12 @@ export const SWARM_ROUTES: readonly Route[] = [
     '/v1/recovery',
     'Who could begin the committee again, and what each member knows',
     { tag: 'members', answer: recoveryAnswer },
-    (agent) => ok(agent.membershipAdmin.recovery()),
+    (agent) => ok(agent.parts.membershipAdmin.recovery()),
   ),
   listed('/v1/members', 'The members of the swarm, and how each is seen from here', {
     tag: 'members',
     item: memberAnswer,
-    read: (agent) => agent.membershipAdmin.members(false),
+    read: (agent) => agent.parts.membershipAdmin.members(false),
     keyOf: ({ name: called, peer }) => `${called} ${peer}`,
   }),
   get(
@@ -101,7 +101,7 @@ export const SWARM_ROUTES: readonly Route[] = [
   listed('/v1/members/all', 'Those too that left or were removed', {
     tag: 'members',
     item: memberAnswer,
-    read: (agent) => agent.membershipAdmin.members(true),
+    read: (agent) => agent.parts.membershipAdmin.members(true),
     keyOf: ({ name: called, peer }) => `${called} ${peer}`,
   }),
   get('/v1/members/{name}', 'One member', { tag: 'members', answer: memberAnswer, failures: [409] }, (agent, given) =>
@@ -125,7 +125,7 @@ export const SWARM_ROUTES: readonly Route[] = [
     administered(agent, (admin) => admin.makeToken(body)),
   ),
   get('/v1/tokens', 'The tokens that this issuer made', { tag: 'members', answer: joinTokensAnswer }, (agent) =>
-    ok(agent.membershipAdmin.tokens()),
+    ok(agent.parts.membershipAdmin.tokens()),
   ),
   post('/v1/tokens/{id}/removal', 'Ends a token early', nothing, changing(done), (agent, _body, id) =>
     administered(agent, (admin) => quietly(admin.endToken(id))),
@@ -141,7 +141,7 @@ export const SWARM_ROUTES: readonly Route[] = [
     administered(agent, (admin) => admin.rotateNetworkKey(keepMs)),
   ),
   get('/v1/operators', 'The operators of the swarm', { tag: 'members', answer: operatorsAnswer }, (agent) =>
-    ok(agent.membershipAdmin.operators()),
+    ok(agent.parts.membershipAdmin.operators()),
   ),
   post('/v1/root/draft', 'What root keys are to sign', draftSchema, changing(rootDraftAnswer), (agent, action) =>
     administered(agent, (admin) => admin.draft(action)),

@@ -36,7 +36,7 @@ async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof up
   const peers = canariesOf(agent, canary);
   if ('status' in peers) return peers;
   return ordered(async () => {
-    const pushed = await agent.upgrades
+    const pushed = await agent.parts.upgrades
       .push(bytes, { canary: peers, soakMs })
       .catch((error: Error) => failed(400, error.message));
     if ('status' in pushed) return pushed;

@@ -1,5 +1,5 @@
 // From the configuration, as it is written, to what an agent is made of: the same in reality and in simulation.
-import type { AgentConfig } from '../agent/agent.ts';
+import type { AgentConfig } from '../agent/agent-config.ts';
 import { shippedPolicies } from '../detection/adapters/shipped-policies.ts';
 import type { Declared } from '../telemetry/declared.ts';
 import type { Config } from './config.ts';

@@ -199,6 +199,12 @@ export class History {
     );
   }
 
+  /** What a series was; undefined where it is unknown. */
+  past(name: string): { fine: Past; coarse: { mean: Past; most: Past } | undefined } | undefined {
+    const fine = this.fine(name);
+    return fine && { fine, coarse: this.coarse(name) };
+  }
+
   /** Six hours by the minute: means, and the highest values; undefined where they are not kept. */
   coarse(name: string): { mean: Past; most: Past } | undefined {
     const series = this.#series.get(name);

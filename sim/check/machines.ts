@@ -99,7 +99,7 @@ class Watched {
 
   /** What is done to a critical service, nobody being there to approve it, has the leave of enough witnesses for just this, and is one of few at once. */
   #warranted(id: string): void {
-    const incident = this.#node.agent?.incidents().find((one) => id.startsWith(`${one.id}-`));
+    const incident = this.#node.agent?.parts.memory.incidents().find((one) => id.startsWith(`${one.id}-`));
     const bytes = Uint8Array.from(atob(incident?.certificate ?? ''), (char) => char.charCodeAt(0));
     const certificate = decodeCertificate(bytes);
     const warrant = certificate?.claim.warrant;
@@ -154,7 +154,7 @@ export class HealingChecker implements Checker {
   end(cluster: Cluster): void {
     const elsewhere = new Set(cluster.settings.services.filter(({ failover }) => failover).map(({ name }) => name));
     for (const { node, agent } of cluster.agents()) {
-      const incidents = agent.incidents();
+      const incidents = agent.parts.memory.incidents();
       const open = incidents.filter(({ closedMs }) => closedMs === 0);
       for (const service of node.linux.services.all()) {
         if (elsewhere.has(service.name)) continue;
@@ -214,9 +214,9 @@ export class UntoldChecker implements Checker {
     for (const { node, running } of cluster.running()) {
       const { whole: agent, swarm } = running;
       const wallMs = node.wallMs();
-      for (const { id, policy, target, severity, state, closedMs } of agent?.incidents() ?? []) {
+      for (const { id, policy, target, severity, state, closedMs } of agent?.parts.memory.incidents() ?? []) {
         if (closedMs > 0 || severity === 'info' || state === 'acting' || isWithPerson(state)) continue;
-        const own = agent?.executor.silences.covering(policy, target);
+        const own = agent?.parts.executor.brakes.silences.covering(policy, target);
         if ((own ?? swarm.order.decisions.state.silenceOn(policy, target, wallMs)) !== undefined) continue;
         const key = `${node.name} ${node.past.starts} ${id}`;
         const sinceMs = this.#since.get(key) ?? nowMs;
@@ -249,10 +249,10 @@ export class AuditChecker implements Checker {
 
   async end(cluster: Cluster): Promise<void> {
     for (const { node, agent } of cluster.agents()) {
-      const audit = await agent.audit.verify();
+      const audit = await agent.parts.audit.verify();
       if (!audit.ok) cluster.violation(`${node.name}: audit record ${audit.index}: ${audit.reason}`);
       if (node.past.wipes > 0) continue;
-      const records = await agent.audit.tail(Number.MAX_SAFE_INTEGER);
+      const records = await agent.parts.audit.tail(Number.MAX_SAFE_INTEGER);
       for (const id of this.#armed.get(node.index) ?? []) {
         const kinds = records.filter(({ subject }) => subject === id).map(({ kind }) => kind);
         if (kinds.filter((kind) => kind === 'intent').length !== 1 || !kinds.includes('outcome'))
@@ -275,10 +275,10 @@ export class BoundsChecker implements Checker {
         cluster.violation(`${node.name} knows ${swarm.members.all().length} members of ${most}`);
       if (swarm.members.statuses.size > most)
         cluster.violation(`${node.name} holds ${swarm.members.statuses.size} statuses of ${most}`);
-      const open = whole?.incidents().filter(({ closedMs }) => closedMs === 0).length ?? 0;
+      const open = whole?.parts.memory.incidents().filter(({ closedMs }) => closedMs === 0).length ?? 0;
       if (swarm.ballots.waiting > open + VOTES_AFTER)
         cluster.violation(`${node.name} waits for ${swarm.ballots.waiting} votes on ${open} incidents`);
-      const incidents = whole?.incidents().length ?? 0;
+      const incidents = whole?.parts.memory.incidents().length ?? 0;
       if (incidents > MAX_INCIDENTS) cluster.violation(`${node.name} keeps ${incidents} incidents`);
     }
     if (cluster.scheduler.waiting > MAX_WAITING_EVENTS * most + EVENTS_ANYWAY)

@@ -136,7 +136,7 @@ export class StatusChecker implements Checker {
     const { nowMs } = cluster.scheduler;
     for (const { node, agent } of someOf(cluster.agents(), MAX_VIEWERS, this.#turn)) {
       const published = agent.swarm.members.statuses.get(node.peer)?.status;
-      const now = agent.conditions();
+      const now = agent.parts.watcher.conditions();
       const differs = published !== undefined && STATUS_CONDITIONS.some((name) => published.conditions[name] !== now[name]);
       if (!differs || node.process.paused || node.profile.lies.size > 0 || cluster.history.isExcused(node)) {
         this.#untoldMs.delete(node);

@@ -17,7 +17,7 @@ export function brokenPromises(cluster: Cluster, { expect }: Scenario): string[]
 }
 
 function broken(node: SimulatedNode, expectation: Expectation): string[] {
-  if ('policy' in expectation) return brokenStory(node.agent?.incidents() ?? [], expectation);
+  if ('policy' in expectation) return brokenStory(node.agent?.parts.memory.incidents() ?? [], expectation);
   if ('sysctl' in expectation) {
     const read = node.linux.read(['sysctl.read', expectation.sysctl]);
     const value = read.ok ? read.value : read.message;

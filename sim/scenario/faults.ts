@@ -280,7 +280,7 @@ const MACHINE_FAULTS = {
     local: true,
     begin: ({ nodes }, { policy }) => {
       const silence = { policy: text(policy), forMs: 3_600_000, reason: 'asked by the scenario' };
-      for (const { agent } of nodes) void agent?.executor.silence(silence);
+      for (const { agent } of nodes) void agent?.parts.executor.brakes.silences.add(silence);
       return undefined;
     },
   },

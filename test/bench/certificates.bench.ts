@@ -40,7 +40,7 @@ async function costAt(nodes: number, critical: boolean): Promise<Cost> {
   const node = cluster.node(7);
   node.linux.services.kill('web');
   await cluster.runUntil(SETTLED_MS + OVER_MS);
-  const [incident] = node.agent?.incidents() ?? [];
+  const [incident] = node.agent?.parts.memory.incidents() ?? [];
   if (incident?.state !== 'resolved') throw new Error(`${nodes} nodes: the incident is ${incident?.state ?? 'missing'}`);
   const bytes = Uint8Array.from(atob(incident.certificate), (letter) => letter.charCodeAt(0));
   const certificate = decodeCertificate(bytes);

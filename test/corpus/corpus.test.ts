@@ -207,8 +207,7 @@ function checkExposition(metrics: ReadonlyMap<string, number>): void {
       samples: 1,
       services: [{ name: odd, state: 'running' }],
     }),
-    membershipAdmin: { members: () => [] },
-    conditions: () => ({ Ready: 'True' }),
+    parts: { membershipAdmin: { members: () => [] }, watcher: { conditions: () => ({ Ready: 'True' }) } },
   } as unknown as Agent;
   for (const line of prometheus(agent).trimEnd().split('\n'))
     holds(

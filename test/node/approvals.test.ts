@@ -11,7 +11,8 @@ const planOf = (id: string, incident = 'inc-1'): Plan => ({ id, incident, calls:
 
 function world() {
   const scheduler = new Scheduler();
-  const approvals = new Approvals(new ProcessClock(scheduler, () => START_MS));
+  const reporter = { log: () => undefined, noted: async () => undefined, failed: () => undefined };
+  const approvals = new Approvals(new ProcessClock(scheduler, () => START_MS), reporter);
   const answers: [string, Answer][] = [];
   const ask = (plan: Plan): void =>
     void approvals.ask(plan, [`diff of ${plan.id}`]).then((answer) => answers.push([plan.id, answer]));

@@ -154,7 +154,7 @@ describe('an audit that is changed on one machine, simulated', () => {
     const before = new Map([...node.disk.content].filter(([key]) => key.startsWith('audit/')));
     node.linux.services.kill('web');
     await cluster.runUntil(150_000);
-    const standing = cluster.node(1).agent?.auditWatch.standing;
+    const standing = cluster.node(1).agent?.parts.auditWatch.standing;
     expect([(standing?.signed.length ?? 0) > 0, standing?.conflicts]).toEqual([true, []]);
     // Root on that machine puts the log back to what it was before.
     node.crash();
@@ -164,7 +164,7 @@ describe('an audit that is changed on one machine, simulated', () => {
     await cluster.runUntil(270_000);
     for (const other of cluster.nodes.filter((one) => one !== node))
       expect(
-        other.agent?.auditWatch.standing.conflicts.map(({ peer }) => peer),
+        other.agent?.parts.auditWatch.standing.conflicts.map(({ peer }) => peer),
         other.name,
       ).toEqual([node.peer]);
   });

@@ -38,9 +38,9 @@ function world() {
     perform: async (
       plan: { reason: string },
       authority: string,
-      progress: { unchanged(now: Snapshot[]): string | undefined; leave(): Uint8Array },
+      progress: { unchanged(now: Snapshot[]): string | undefined; leave: Uint8Array },
     ) => {
-      log.performed.push([plan.reason, authority, progress.leave().length > 0, [...store.content.keys()]]);
+      log.performed.push([plan.reason, authority, progress.leave.length > 0, [...store.content.keys()]]);
       log.unchanged = progress.unchanged([{ state: 'running', pid: 7, critical: 1 }]);
       return { kind: 'held' };
     },

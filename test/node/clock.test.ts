@@ -160,13 +160,13 @@ describe('a gap between two samples', () => {
     const policy = { name: 'never', when: 'false', summary: 'never' };
     const { scheduler, gap, watcher } = watched(policy);
     await pass(scheduler, 5_000);
-    expect(watcher.metrics().has('system.cpu.utilization')).toBe(true);
+    expect(watcher.samples.metrics.has('system.cpu.utilization')).toBe(true);
     gap.ms += HOUR_MS;
     await pass(scheduler, 1_000);
-    expect(watcher.metrics().has('system.cpu.utilization')).toBe(false);
-    expect(watcher.metrics().has('system.memory.utilization')).toBe(true);
+    expect(watcher.samples.metrics.has('system.cpu.utilization')).toBe(false);
+    expect(watcher.samples.metrics.has('system.memory.utilization')).toBe(true);
     await pass(scheduler, 1_000);
-    expect(watcher.metrics().has('system.cpu.utilization')).toBe(true);
+    expect(watcher.samples.metrics.has('system.cpu.utilization')).toBe(true);
     watcher.stop();
   });
 });

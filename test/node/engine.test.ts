@@ -47,7 +47,7 @@ describe('policy_engine.evaluation_interval', () => {
     const watcher = new Watcher(ports, { ...config, failed }, () => undefined);
     watcher.start();
     await pass(scheduler, 10_000);
-    expect(watcher.samples).toBe(samples);
+    expect(watcher.samples.count).toBe(samples);
     watcher.stop();
   });
 });
@@ -79,7 +79,7 @@ describe('the declared check of a service', () => {
     const watcher = new Watcher(ports, { ...config, clockBehindMs: () => undefined, failed }, () => undefined);
     watcher.start();
     const run = (pid: number): void => void Object.assign(its.service, { state: 'running', pid, starts: pid });
-    return { its, run, seen: () => watcher.services()[0]?.check, pump: (ms: number) => pass(scheduler, ms) };
+    return { its, run, seen: () => watcher.services.views()[0]?.check, pump: (ms: number) => pass(scheduler, ms) };
   }
 
   it('is run every two seconds while the service runs, and known by its newest answer', async () => {
@@ -134,14 +134,14 @@ describe('policy_engine.max_rules', () => {
   const policy = (name: string) => ({ name, when: 'true', summary: name });
 
   it('bounds all policies together, live ones too', async () => {
-    const set = new PolicySet(new PlainStore(), [], 2);
     const taken: number[] = [];
-    const take = (policies: unknown[]): void => void taken.push(policies.length);
-    await set.apply([policy('a'), policy('b')], take);
-    await expect(set.apply([policy('c')], take)).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
-    await set.apply([policy('b')], take);
+    const owner = { judge: (policies: unknown[]) => void taken.push(policies.length), noted: async () => undefined };
+    const set = new PolicySet(new PlainStore(), [], owner, 2);
+    await set.apply([policy('a'), policy('b')]);
+    await expect(set.apply([policy('c')])).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
+    await set.apply([policy('b')]);
     expect(taken).toEqual([2, 2]);
-    expect(() => new PolicySet(new PlainStore(), set.all(), 1)).toThrow('max_rules is 1');
+    expect(() => new PolicySet(new PlainStore(), set.all(), owner, 1)).toThrow('max_rules is 1');
   });
 });
 
@@ -186,11 +186,11 @@ describe('what was learned', () => {
     first.start();
     await pass(scheduler, 3_700_000);
     first.stop();
-    const { busy } = first.thresholds('cpu-pressure');
+    const { busy } = first.detectors.thresholds('cpu-pressure');
     expect(busy?.median).toBeDefined();
     const second = start();
-    expect(second.thresholds('cpu-pressure').busy?.value).toBe(85);
-    await second.recall();
-    expect(second.thresholds('cpu-pressure').busy?.value).toBe(busy?.value);
+    expect(second.detectors.thresholds('cpu-pressure').busy?.value).toBe(85);
+    await second.detectors.recall(store);
+    expect(second.detectors.thresholds('cpu-pressure').busy?.value).toBe(busy?.value);
   });
 });

@@ -4,7 +4,8 @@ import type { Authority, Mode } from '../../node/action/guard.ts';
 import type { ReadTool } from '../../node/action/tool.ts';
 import { parseCall } from '../../node/action/tools.ts';
 import type { JournalEntry } from '../../node/action/transaction.ts';
-import type { ExecutorParts, Performed, Progress } from '../../node/agent/executor.ts';
+import { inverseOf } from '../../node/action/transaction.ts';
+import type { Performed, Purpose } from '../../node/agent/executor.ts';
 import type { Leave, Permit, Permits } from '../../node/agent/permits.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
@@ -13,7 +14,7 @@ import { FakeLinux } from '../../sim/machine/linux.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
-import { startExecutor } from '../support/executor.ts';
+import { isTaken, NO_LIMITS, startExecutor } from '../support/executor.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
@@ -51,17 +52,18 @@ beforeEach(async () => {
   linux.onAct = (text) => acts.push(text);
 });
 
-async function start(mode: Mode, given: Partial<ExecutorParts> = {}) {
+type Given = Parameters<typeof startExecutor>[2];
+
+async function start(mode: Mode, given: Given = {}) {
   const started = await startExecutor({ scheduler, disk, linux }, mode, given);
   const told: string[] = [];
-  const progress: Progress = {
-    asked: async (diff) => void told.push(`asked: ${diff.length}`),
-    intended: async (diff, { kind, subject }) => void told.push(`intended: ${diff.length} ${kind} ${subject}`),
-    unpermitted: (reason) => void told.push(`unpermitted: ${reason}`),
-    permitted: async ({ lease }) => void told.push(`permitted: ${lease}`),
+  const on: Purpose['on'] = (event) => {
+    if (event.kind === 'asked') told.push(`asked: ${event.diff.length}`);
+    else if (event.kind === 'intended') told.push(`intended: ${event.diff.length} ${event.record.kind} ${event.record.subject}`);
+    else told.push(event.kind === 'permitted' ? `permitted: ${event.permit.lease}` : `unpermitted: ${event.reason}`);
   };
-  const perform = (plan: Plan, authority: Authority = 'policy', more: Partial<Progress> = {}): Promise<Performed> =>
-    started.executor.perform(plan, authority, { ...progress, ...more });
+  const perform = (plan: Plan, authority: Authority = 'policy', more: Purpose = {}): Promise<Performed> =>
+    started.executor.perform(plan, authority, { on, ...more });
   return { ...started, told, perform };
 }
 const reasonOf = (performed: Performed): string =>
@@ -113,8 +115,8 @@ describe('a preview', () => {
   });
 
   it('of a granted call goes in mode advise', async () => {
-    const grants = { denial: () => undefined, mayAct: ({ tool }: ToolCall) => tool === 'sysctl.set', budget: () => undefined };
-    const { executor } = await start('advise', { grants });
+    const limits = { ...NO_LIMITS, mayAct: ({ tool }: ToolCall) => tool === 'sysctl.set' };
+    const { executor } = await start('advise', { limits });
     const kind = async (call: ToolCall) => (await settled(executor.preview([call], 'policy'))).verdict.kind;
     expect([await kind(swap('10')), await kind(restart)]).toEqual(['go', 'ask']);
   });
@@ -124,7 +126,7 @@ describe('a tool that only reads', () => {
   it('gives what it reads, and is no part of a plan', async () => {
     const { executor } = await start('observe');
     const { tool, call } = parseCall({ tool: 'sysctl.get', key: 'vm.swappiness' });
-    expect(await settled(executor.read(tool as ReadTool, call))).toEqual({ ok: true, value: { value: '60' } });
+    expect(await settled((tool as ReadTool).read(call, executor.machine))).toEqual({ ok: true, value: { value: '60' } });
     await expect(executor.preview([call], 'operator')).rejects.toThrow('sysctl.get only reads: it is no part of a plan');
   });
 });
@@ -136,23 +138,23 @@ describe('after a restart', () => {
     const { executor, audited } = await start('act');
     await settled(executor.recover());
     await pump(10_000);
-    expect([executor.isTaken([swap('5')]), await audited(), (await settled(executor.journal())).length]).toEqual([false, [], 1]);
+    expect([isTaken(executor, [swap('5')]), await audited(), (await settled(executor.journal.all())).length]).toEqual([
+      false,
+      [],
+      1,
+    ]);
   });
 });
 
 describe('the brake on policies', () => {
-  it.each<[string, Mode, Partial<ExecutorParts>, string | undefined]>([
+  it.each<[string, Mode, Given, string | undefined]>([
     ['nothing', 'act', {}, undefined],
-    ['a pause', 'act', { paused: () => 'paused by anna' }, 'paused by anna'],
+    ['a pause', 'act', { limits: { ...NO_LIMITS, paused: () => 'paused by anna' } }, 'paused by anna'],
     [
       'a deny of its second call',
       'act',
       {
-        grants: {
-          denial: ({ tool }) => (tool === 'sysctl.set' ? 'kept' : undefined),
-          mayAct: () => false,
-          budget: () => undefined,
-        },
+        limits: { ...NO_LIMITS, denial: ({ tool }) => (tool === 'sysctl.set' ? 'kept' : undefined) },
       },
       'kept',
     ],
@@ -165,8 +167,8 @@ describe('the brake on policies', () => {
     ['the mode', 'observe', {}, 'mode is observe: start with --mode act to let KALOS repair'],
   ])('is %s', async (_what, mode, given, reason) => {
     const { executor } = await start(mode, given);
-    expect(executor.brake([restart, swap('10')])).toBe(reason);
-    expect(executor.paused).toBe(given.paused?.());
+    expect(executor.brakes.standing([restart, swap('10')])).toBe(reason);
+    expect(executor.brakes.paused).toBe(given?.limits?.paused());
   });
 
   it('is that of any call', async () => {
@@ -175,7 +177,7 @@ describe('the brake on policies', () => {
       expect((await settled(perform(planOf([restart], `p-${i}`)))).kind).toBe('done');
       linux.services.kill('web');
     }
-    expect([executor.brake([swap('10')]), executor.brake([swap('10'), restart])]).toEqual([
+    expect([executor.brakes.standing([swap('10')]), executor.brakes.standing([swap('10'), restart])]).toEqual([
       undefined,
       'service.restart was used 3 times on web in 5 minutes',
     ]);
@@ -183,28 +185,33 @@ describe('the brake on policies', () => {
 
   it('changes with the configuration', async () => {
     const { executor } = await start('observe');
-    executor.reconfigure({ mode: 'act', maintenance: [] });
-    expect(executor.brake([restart])).toBeUndefined();
-    executor.reconfigure({ mode: 'act', maintenance: [{ start: '00:00', minutes: 1_440, reason: 'moved' }] });
-    expect(executor.brake([restart])).toContain('moved');
+    executor.brakes.reconfigure({ mode: 'act', maintenance: [] });
+    expect(executor.brakes.standing([restart])).toBeUndefined();
+    executor.brakes.reconfigure({ mode: 'act', maintenance: [{ start: '00:00', minutes: 1_440, reason: 'moved' }] });
+    expect(executor.brakes.standing([restart])).toContain('moved');
   });
 });
 
 describe('words of the executor', () => {
   it('in the audit name a silence, and its end', async () => {
     const { executor, audited } = await start('act');
-    const first = await settled(executor.silence({ policy: 'load-high', target: 'web', forMs: 60_400, reason: 'work' }));
-    await settled(executor.silence({ target: 'web', forMs: 89_600, reason: 'work' }));
-    await settled(executor.silence({ policy: 'load-high', forMs: 1_000, reason: 'work' }));
+    const first = await settled(
+      executor.brakes.silences.add({ policy: 'load-high', target: 'web', forMs: 60_400, reason: 'work' }),
+    );
+    await settled(executor.brakes.silences.add({ target: 'web', forMs: 89_600, reason: 'work' }));
+    await settled(executor.brakes.silences.add({ policy: 'load-high', forMs: 1_000, reason: 'work' }));
     expect(first.id).toMatch(/^sil-[0-9a-f]{10}$/);
-    expect([await settled(executor.unsilence('none')), await settled(executor.unsilence(first.id))]).toEqual([false, true]);
+    expect([
+      await settled(executor.brakes.silences.remove('none')),
+      await settled(executor.brakes.silences.remove(first.id)),
+    ]).toEqual([false, true]);
     expect((await audited()).map((line) => line.replace(/sil-\w+/, 'sil'))).toEqual([
       'control sil: silenced load-high on web for 60 s: work',
       'control sil: silenced every policy on web for 90 s: work',
       'control sil: silenced load-high for 1 s: work',
       'control sil: the silence was lifted',
     ]);
-    expect(executor.silences.covering('other', 'web')?.target).toBe('web');
+    expect(executor.brakes.silences.covering('other', 'web')?.target).toBe('web');
   });
 
   it('in the log name what waits for approval, and the kill switch', async () => {
@@ -212,10 +219,10 @@ describe('words of the executor', () => {
     const waiting = perform(planOf([restart]));
     await pump(1_000);
     await settled(executor.halt('a drill'));
-    expect(executor.halted).toBe('a drill');
+    expect(executor.brakes.halted).toBe('a drill');
     expect(reasonOf(await settled(waiting))).toBe('refused: the approval was halted');
-    await settled(executor.resume());
-    expect(executor.halted).toBeUndefined();
+    await settled(executor.brakes.resume());
+    expect(executor.brakes.halted).toBeUndefined();
     expect(said).toEqual([
       'warn: inc-1-1 waits for approval: service web: exited → running; starts: 1 → 2: kalos approve inc-1-1',
       'warn: acting is halted: a drill',
@@ -244,14 +251,14 @@ describe('a plan of a person’s', () => {
     expect(executor.operatorPlan([], '').id).not.toBe(plan.id);
     const performed = await settled(perform(plan, 'operator'));
     const entry = (performed as { entry: JournalEntry }).entry;
-    expect(await settled(executor.entry(plan.id))).toEqual(entry);
-    expect(executor.inverseOf(entry)).toEqual({
+    expect(await settled(executor.journal.entry(plan.id))).toEqual(entry);
+    expect(inverseOf(entry)).toEqual({
       ok: true,
       calls: [{ tool: 'sysctl.set', key: 'vm.dirty_ratio', value: '20' }, swap('60')],
     });
     const mixed = { ...entry, plan: planOf([swap('10'), restart]), before: [...entry.before] };
-    expect(executor.inverseOf(mixed)).toEqual({ ok: false, tool: 'service.restart' });
-    expect(await settled(executor.entry('none'))).toBeUndefined();
+    expect(inverseOf(mixed)).toEqual({ ok: false, tool: 'service.restart' });
+    expect(await settled(executor.journal.entry('none'))).toBeUndefined();
   });
 
   it('with wrong arguments is a mistake of that person’s; a policy’s is refused, and why', async () => {
@@ -266,7 +273,7 @@ describe('a plan of a person’s', () => {
 
   it('goes in mode advise, in a pause and a window: those are for policies', async () => {
     const { perform } = await start('advise', {
-      paused: () => 'paused',
+      limits: { ...NO_LIMITS, paused: () => 'paused' },
       maintenance: [{ start: '00:00', minutes: 1_440, reason: 'a new disk' }],
     });
     expect(reasonOf(await settled(perform(planOf([restart], 'x', 'operator'), 'operator')))).toBe('confirmed');
@@ -297,7 +304,7 @@ describe('a plan that is not carried out', () => {
     expect(advise.told).toEqual([]);
     const act = await start('act');
     const seen: unknown[] = [];
-    const unchanged: Progress['unchanged'] = (before) => {
+    const unchanged: Purpose['unchanged'] = (before) => {
       seen.push(before);
       return 'it cleared';
     };
@@ -309,7 +316,7 @@ describe('a plan that is not carried out', () => {
     const { executor, perform } = await start('act', { maxConcurrent: 2 });
     const slow = perform(planOf([swap('10')], 'a'), 'operator');
     await pump(20);
-    expect([executor.isTaken([swap('5')]), executor.isTaken([restart]), executor.isTaken([restart, swap('5')])]).toEqual([
+    expect([isTaken(executor, [swap('5')]), isTaken(executor, [restart]), isTaken(executor, [restart, swap('5')])]).toEqual([
       true,
       false,
       true,
@@ -318,10 +325,10 @@ describe('a plan that is not carried out', () => {
       'refused: another action on sysctl:vm.swappiness is under way',
     );
     await settled(slow);
-    expect(executor.isTaken([swap('5')])).toBe(false);
+    expect(isTaken(executor, [swap('5')])).toBe(false);
     const both = [perform(planOf([swap('10')], 'c'), 'operator'), perform(planOf([restart], 'd'), 'operator')];
     await pump(20);
-    expect(executor.isTaken([restartDb])).toBe(true);
+    expect(isTaken(executor, [restartDb])).toBe(true);
     const third = await settled(perform(planOf([restartDb], 'e'), 'operator'));
     expect(third).toMatchObject({ verdict: { kind: 'refused', reason: '2 actions are under way already', later: true } });
     expect((await settled(Promise.all(both))).map(reasonOf)).toEqual(['confirmed', 'confirmed']);
@@ -331,7 +338,7 @@ describe('a plan that is not carried out', () => {
     const { executor, perform } = await start('advise');
     const rejected = perform(planOf([restart], 'a'));
     await pump(1_000);
-    await settled(executor.answer('a', 'rejected'));
+    await settled(executor.approvals.answerAsOperator('a', 'rejected'));
     expect(await settled(rejected)).toMatchObject({
       verdict: { kind: 'refused', reason: 'the approval was rejected', final: true },
       diff: ['service web: exited → running', 'starts: 1 → 2'],
@@ -340,7 +347,7 @@ describe('a plan that is not carried out', () => {
     await pump(1_000);
     executor.stop();
     await pump(700_000);
-    expect(executor.approvals().length).toBe(1); // nobody is told any more
+    expect(executor.approvals.all().length).toBe(1); // nobody is told any more
     stopped.catch(() => undefined);
   });
 });
@@ -365,7 +372,7 @@ describe('leave for a disruptive change', () => {
   const no = (reason: string, later = false): Leave => ({ ok: false, reason, later });
 
   /** @param answers of the swarm, the last again and again */
-  async function asking(answers: Leave[], mode: Mode = 'act', more: Partial<Progress> = {}) {
+  async function asking(answers: Leave[], mode: Mode = 'act', more: Purpose = {}) {
     const its = { order: 'one', refusal: undefined as string | undefined };
     const did: string[] = [];
     let beganMs = 0;
@@ -405,13 +412,13 @@ describe('leave for a disruptive change', () => {
   it('that comes later is waited for, and no person is asked', async () => {
     const { performing, told, executor } = await asking([no('others come first', true)]);
     expect(await settled(performing)).toMatchObject({ verdict: { kind: 'refused', reason: 'others come first', later: true } });
-    expect([told, executor.approvals()]).toEqual([[], []]);
+    expect([told, executor.approvals.all()]).toEqual([[], []]);
   });
 
   it('that is refused has a person asked, and the swarm again after twenty seconds', async () => {
     const { performing, told, did, executor } = await asking([no('too few'), no('too few'), ok]);
     await pump(19_000);
-    expect([told, executor.approvals().length, did.length]).toEqual([['unpermitted: too few', 'asked: 2'], 1, 1]);
+    expect([told, executor.approvals.all().length, did.length]).toEqual([['unpermitted: too few', 'asked: 2'], 1, 1]);
     expect(reasonOf(await settled(performing))).toBe('confirmed');
     expect(did.map((one) => one.replace(/ for .*/, ''))).toEqual([
       'asks at 0',
@@ -435,7 +442,7 @@ describe('leave for a disruptive change', () => {
   it('is not asked for once a person has answered', async () => {
     const { performing, executor, did } = await asking([no('too few'), ok]);
     await pump(10_000);
-    await settled(executor.answer('inc-1-1', 'approved'));
+    await settled(executor.approvals.answerAsOperator('inc-1-1', 'approved'));
     expect(reasonOf(await settled(performing))).toBe('confirmed');
     await pump(60_000);
     expect(did).toEqual(['asks at 0 for inc-1-1']);
@@ -452,7 +459,7 @@ describe('leave for a disruptive change', () => {
     let granted: (leave: Leave) => void = () => undefined;
     const { performing, executor, did } = await asking([no('too few'), new Promise((resolve) => (granted = resolve)) as never]);
     await pump(21_000);
-    await settled(executor.answer('inc-1-1', 'rejected'));
+    await settled(executor.approvals.answerAsOperator('inc-1-1', 'rejected'));
     expect(reasonOf(await settled(performing))).toBe('refused: the approval was rejected');
     granted(ok);
     await pump(0);
@@ -462,15 +469,15 @@ describe('leave for a disruptive change', () => {
   it('is not asked for in mode advise, nor without a claim: a person is', async () => {
     for (const one of [await asking([ok], 'advise'), await asking([ok], 'act', { claim: undefined as never })]) {
       await pump(1_000);
-      expect([one.did, one.told, one.executor.approvals().length]).toEqual([[], ['asked: 2'], 1]);
-      one.executor.withdraw('inc-1');
+      expect([one.did, one.told, one.executor.approvals.all().length]).toEqual([[], ['asked: 2'], 1]);
+      one.executor.approvals.answerAll('withdrawn', 'inc-1');
       expect(reasonOf(await settled(one.performing))).toBe('refused: the approval was withdrawn');
     }
   });
 
   it('of operators is shown to the actuator as it is', async () => {
     const { perform, armed } = await asking([no('no')]);
-    const leave = (): Uint8Array => new Uint8Array([7]);
+    const leave = new Uint8Array([7]);
     expect(reasonOf(await settled(perform(planOf([restart], 'x', 'operator'), 'operators', { leave })))).toBe('confirmed');
     expect(armed).toEqual([new Uint8Array([7])]);
   });

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Mode, STORM_CHANGES } from '../../node/action/guard.ts';
 import type { MaintenanceWindow } from '../../node/action/maintenance.ts';
-import type { ExecutorParts, Performed } from '../../node/agent/executor.ts';
+import type { Performed } from '../../node/agent/executor.ts';
 import type { Leave, Permits } from '../../node/agent/permits.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
@@ -12,7 +12,7 @@ import { SeededRandom } from '../../sim/random.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { eventually } from '../support/clock.ts';
-import { startExecutor } from '../support/executor.ts';
+import { isTaken, NO_LIMITS, startExecutor } from '../support/executor.ts';
 import { pass, settleIn } from '../support/virtual.ts';
 
 const restart: ToolCall = { tool: 'service.restart', service: 'web' };
@@ -37,11 +37,11 @@ async function start(
   mode: Mode,
   maintenance: MaintenanceWindow[] = [],
   maxConcurrent?: number,
-  given: Partial<ExecutorParts> = {},
+  given: Parameters<typeof startExecutor>[2] = {},
 ) {
   const { executor, audited } = await startExecutor({ scheduler, disk, linux }, mode, { maintenance, maxConcurrent, ...given });
   const perform = (plan: Plan, authority: 'policy' | 'operator' = 'policy'): Promise<Performed> =>
-    executor.perform(plan, authority, { asked: async () => undefined, intended: async () => undefined });
+    executor.perform(plan, authority);
   return { executor, perform, audited };
 }
 
@@ -81,8 +81,7 @@ async function critical(refusal: string | undefined) {
     giveBack: () => void acts.push('lease given back'),
   } as unknown as Permits;
   const { executor } = await start('act', [], undefined, { permits });
-  const quiet = async (): Promise<void> => undefined;
-  return executor.perform(planOf(restart), 'policy', { asked: quiet, intended: quiet, claim: () => ({}) as never });
+  return executor.perform(planOf(restart), 'policy', { claim: () => ({}) as never });
 }
 
 describe('a disruptive change by leave of the swarm', () => {
@@ -99,7 +98,9 @@ describe('a disruptive change by leave of the swarm', () => {
 
   it('is not made by an agent that the swarm paused meanwhile', async () => {
     let looks = 0;
-    const { perform } = await start('act', [], undefined, { paused: () => (looks++ === 0 ? undefined : 'paused') });
+    const { perform } = await start('act', [], undefined, {
+      limits: { ...NO_LIMITS, paused: () => (looks++ === 0 ? undefined : 'paused') },
+    });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { reason: 'paused' } });
     expect(acts).toEqual([]);
   });
@@ -108,8 +109,8 @@ describe('a disruptive change by leave of the swarm', () => {
 describe('what the swarm keeps from an agent, and what operators signed', () => {
   it('is looked at once more at the moment of use', async () => {
     let looks = 0;
-    const grants = { denial: () => (looks++ === 0 ? undefined : 'kept from it'), mayAct: () => false, budget: () => undefined };
-    const { perform } = await start('act', [], undefined, { grants });
+    const limits = { ...NO_LIMITS, denial: () => (looks++ === 0 ? undefined : 'kept from it') };
+    const { perform } = await start('act', [], undefined, { limits });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { reason: 'kept from it' } });
     expect(acts).toEqual([]);
   });
@@ -117,16 +118,15 @@ describe('what the swarm keeps from an agent, and what operators signed', () => 
   it('is no more than it lets policies make; a person may', async () => {
     let changes = 1;
     const budget = () => ({ changes, withinMs: 600_000, reason: 'a freeze' });
-    const grants = { denial: () => undefined, mayAct: () => false, budget };
-    const { perform, executor } = await start('act', [], undefined, { grants });
+    const limits = { ...NO_LIMITS, budget };
+    const { perform, executor } = await start('act', [], undefined, { limits });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
     const reason = 'the swarm lets policies make 1 change here in 10 minutes: a freeze (kalos budget list)';
     expect(await settled(perform({ ...planOf(restart), id: 'inc-2-1' }))).toMatchObject({
       kind: 'held',
       verdict: { kind: 'escalate', reason },
     });
-    const quiet = async (): Promise<void> => undefined;
-    const byHand = executor.perform(executor.operatorPlan([restart], 'now'), 'operator', { asked: quiet, intended: quiet });
+    const byHand = executor.perform(executor.operatorPlan([restart], 'now'), 'operator');
     expect(await settled(byHand)).toMatchObject({ kind: 'done' });
     changes = 2;
     expect(await settled(perform({ ...planOf(restart), id: 'inc-3-1' }))).toMatchObject({ kind: 'done' });
@@ -137,8 +137,7 @@ describe('what the swarm keeps from an agent, and what operators signed', () => 
 
   it('is not done on what has changed since', async () => {
     const { executor } = await start('act');
-    const quiet = async (): Promise<void> => undefined;
-    const progress = { asked: quiet, intended: quiet, unchanged: () => 'it has changed' };
+    const progress = { unchanged: () => 'it has changed' };
     const verdict = { kind: 'refused', reason: 'it has changed' };
     expect(await settled(executor.perform(planOf(restart), 'operators', progress))).toMatchObject({ kind: 'held', verdict });
     expect(acts).toEqual([]);
@@ -284,10 +283,10 @@ describe('the executor', () => {
     disk.content.set('journal/left-open', encodeCbor(entry));
     const { executor, perform, audited } = await start('act', [], 1);
     const recovering = executor.recover();
-    await eventually('it to be taken', () => executor.isTaken([restart]) || undefined);
+    await eventually('it to be taken', () => isTaken(executor, [restart]) || undefined);
     await settled(recovering);
     await pump(60_000);
-    expect(executor.isTaken([restart])).toBe(false);
+    expect(isTaken(executor, [restart])).toBe(false);
     expect(await settled(audited())).toContainEqual(expect.stringMatching(/^outcome left-open: after a restart: failed/));
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
   });
@@ -358,22 +357,22 @@ describe('mode advise', () => {
     const { executor, perform, audited } = await start('advise');
     const performed = perform(planOf(restart));
     await pump(1_000);
-    expect(executor.approvals()).toMatchObject([
+    expect(executor.approvals.all()).toMatchObject([
       { plan: { id: 'inc-1-1' }, diff: [expect.stringContaining('exited → running'), expect.anything()] },
     ]);
     expect(acts).toEqual([]);
-    expect(await settled(executor.answer('another', 'approved'))).toBe(false);
-    expect(await settled(executor.answer('inc-1-1', 'approved'))).toBe(true);
+    expect(await settled(executor.approvals.answerAsOperator('another', 'approved'))).toBe(false);
+    expect(await settled(executor.approvals.answerAsOperator('inc-1-1', 'approved'))).toBe(true);
     expect(await settled(performed)).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
     expect((await audited())[0]).toBe('control inc-1-1: approved by an operator');
-    expect(executor.approvals()).toEqual([]);
+    expect(executor.approvals.all()).toEqual([]);
   });
 
   it('does nothing that is rejected, that nobody answers, or whose reason has gone meanwhile', async () => {
     const { executor, perform } = await start('advise');
     const rejected = perform(planOf(restart, 'a'));
     await pump(1_000);
-    await settled(executor.answer('a', 'rejected'));
+    await settled(executor.approvals.answerAsOperator('a', 'rejected'));
     expect(await settled(rejected)).toMatchObject({ kind: 'held', verdict: { reason: 'the approval was rejected' } });
 
     const unanswered = perform(planOf(restart, 'b'));
@@ -386,7 +385,7 @@ describe('mode advise', () => {
     const moot = perform(planOf({ tool: 'service.start', service: 'web' }, 'c'));
     await pump(1_000);
     await settled(linux.services.start('web'));
-    await settled(executor.answer('c', 'approved'));
+    await settled(executor.approvals.answerAsOperator('c', 'approved'));
     expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
     expect(acts).toEqual(['started web']); // by this test
   });
@@ -397,11 +396,11 @@ describe('an approval', () => {
     const { executor, perform } = await start('advise');
     const waiting = perform(planOf(restart));
     await pump(1_000);
-    executor.withdraw('inc-other');
-    expect(executor.approvals().length).toBe(1);
-    executor.withdraw('inc-1');
+    executor.approvals.answerAll('withdrawn', 'inc-other');
+    expect(executor.approvals.all().length).toBe(1);
+    executor.approvals.answerAll('withdrawn', 'inc-1');
     expect(await settled(waiting)).toMatchObject({ kind: 'held', verdict: { reason: 'the approval was withdrawn' } });
-    expect(await settled(executor.answer('inc-1-1', 'approved'))).toBe(false);
+    expect(await settled(executor.approvals.answerAsOperator('inc-1-1', 'approved'))).toBe(false);
     expect(acts).toEqual([]);
   });
 });
@@ -411,16 +410,16 @@ describe('the kill switch', () => {
     const first = await start('act');
     await settled(first.executor.halt('a drill'));
     const again = await start('act');
-    expect(again.executor.halted).toBe('a drill');
+    expect(again.executor.brakes.halted).toBe('a drill');
     expect(await settled(again.perform(planOf(restart)))).toMatchObject({ kind: 'held', verdict: { kind: 'refused' } });
     expect(await settled(again.perform(planOf(restart, 'x'), 'operator'))).toMatchObject({
       kind: 'held',
       verdict: { kind: 'refused' },
     });
     expect(acts).toEqual([]);
-    await settled(again.executor.resume());
+    await settled(again.executor.brakes.resume());
     const third = await start('act');
-    expect(third.executor.halted).toBeUndefined();
+    expect(third.executor.brakes.halted).toBeUndefined();
     expect(await settled(third.perform(planOf(restart, 'y')))).toMatchObject({ kind: 'done' });
     expect((await third.audited()).filter((line) => line.startsWith('control')).length).toBe(2);
   });
@@ -428,7 +427,7 @@ describe('the kill switch', () => {
   it('stays thrown where its record cannot be read', async () => {
     disk.content.set('control/halted', new Uint8Array([0xff]));
     const { executor } = await start('act');
-    expect(executor.halted).toContain('cannot be read');
+    expect(executor.brakes.halted).toContain('cannot be read');
   });
 
   it('stops a plan whose intent was being written, and drops what waits for approval', async () => {
@@ -442,7 +441,7 @@ describe('the kill switch', () => {
     expect(await audited()).toContain('refused inc-1-1: service.restart web: acting was halted');
 
     const advise = await start('advise');
-    await settled(advise.executor.resume());
+    await settled(advise.executor.brakes.resume());
     const waiting = advise.perform(planOf(restart, 'w'));
     await pump(1_000);
     await settled(advise.executor.halt('again'));

@@ -1,6 +1,6 @@
 // What the swarm allows this agent, or keeps from it, as this agent judges it itself: by signature, right, target, time and use.
 import { describe, expect, it } from 'vitest';
-import { wished } from '../../consensus/decisions/decision.ts';
+import { type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { type Granted, grantBytes } from '../../consensus/decisions/grants.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { Grants } from '../../node/agent/grants.ts';
@@ -53,9 +53,32 @@ function world(store = new PlainStore(), its = { wallMs: NOW, monotonicMs: 5_000
     const outcome = state.apply(wished(wish, said.self, (++nth).toString(16).padStart(32, '0'), NOW), { index: nth, term: 1 });
     expect(outcome).toMatchObject({ ok: true });
   };
-  const grants = new Grants(ports, SWARM, members, decisions);
-  return { grants, give, its, issuers, store };
+  const decide = (wish: Wish): void => {
+    state.apply(wished(wish, issuer.self, (++nth).toString(16).padStart(32, '0'), NOW), { index: nth, term: 1 });
+  };
+  const twins = new Map<string, string>();
+  const grants = new Grants(ports, SWARM, members, decisions, { conflictOf: (peer) => twins.get(peer) });
+  return { grants, give, decide, its, issuers, store, twins };
 }
+
+describe('an agent that the swarm keeps still', () => {
+  it('is one that it has paused, or whose key another agent has', () => {
+    const { grants, decide, twins } = world();
+    expect(grants.paused()).toBeUndefined();
+    decide({ kind: 'pause', peer: self.self, reason: 'a drill' });
+    expect(grants.paused()).toBe('the swarm has paused this agent: a drill (kalos wake here)');
+    twins.set(self.self, 'two agents have this key');
+    expect(grants.paused()).toBe('two agents have this key');
+  });
+
+  it('has findings silenced until the silence ends by the time of the swarm', () => {
+    const { grants, decide, its } = world();
+    decide({ kind: 'silence', policy: 'load-high', target: null, untilMs: NOW + DAY, reason: 'work' });
+    expect([grants.silenceOn('load-high', 'web')?.reason, grants.silenceOn('other', 'web')]).toEqual(['work', undefined]);
+    its.wallMs = NOW + DAY;
+    expect(grants.silenceOn('load-high', 'web')).toBeUndefined();
+  });
+});
 
 describe('a grant that denies', () => {
   it('keeps a tool from policies here, on its target or on any, until it ends', () => {

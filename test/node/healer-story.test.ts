@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, Vote } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS } from '../../consensus/vote/voting.ts';
-import type { Progress } from '../../node/agent/executor.ts';
-import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
+import type { PlanEvent, Purpose } from '../../node/agent/executor.ts';
+import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import type { Incident } from '../../node/detection/incident.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FINDING, healing } from '../support/healer.ts';
@@ -161,10 +161,12 @@ describe('the claim of an incident', () => {
   });
 });
 
+const intended = (diff: string[], index: number): PlanEvent => ({ kind: 'intended', diff, record: { index } as never });
+
 describe('while a plan is on its way', () => {
-  const during = async (work: (progress: Progress, incident: () => Incident) => Promise<void>, step = 3) => {
+  const during = async (work: (purpose: Purpose, incident: () => Incident) => Promise<void>, step = 3) => {
     const world = healing();
-    world.its.onPerform = (progress) => work(progress, () => incidentIn(world));
+    world.its.onPerform = (purpose) => work(purpose, () => incidentIn(world));
     world.fire();
     await world.pump(1_000);
     return { world, incident: incidentIn(world), step: incidentIn(world).steps[step] };
@@ -172,8 +174,8 @@ describe('while a plan is on its way', () => {
 
   it('the story says that it waits for a person, and how one answers', async () => {
     const states: string[] = [];
-    const { incident, step, world } = await during(async ({ asked }, its) => {
-      await asked(['one', 'two']);
+    const { incident, step, world } = await during(async ({ on }, its) => {
+      await on?.({ kind: 'asked', diff: ['one', 'two'] });
       states.push(its().state);
     });
     expect(step).toMatchObject({
@@ -186,8 +188,8 @@ describe('while a plan is on its way', () => {
 
   it('the story says what is done, once its intent is written', async () => {
     const states: string[] = [];
-    const { incident, step } = await during(async ({ intended }, its) => {
-      await intended(['one', 'two'], { index: 7 } as never);
+    const { incident, step } = await during(async ({ on }, its) => {
+      await on?.(intended(['one', 'two'], 7));
       states.push(its().state);
     });
     expect([states, step]).toEqual([
@@ -203,8 +205,8 @@ describe('while a plan is on its way', () => {
 
   it('the story says who allowed it: witnesses, or a standing approval', async () => {
     const permit = { lease: 'lease-1', fence: 42, approvals: [{ id: '0123456789ab', reason: 'agreed' }] } as never;
-    const voted = await during(async ({ permitted }) =>
-      permitted?.(permit, { claimId: 'c2', outcome: 'certified', votes: [vote('a')] } as never),
+    const voted = await during(async ({ on }) =>
+      on?.({ kind: 'permitted', permit, votes: { claimId: 'c2', outcome: 'certified', votes: [vote('a')] } as never }),
     );
     expect([voted.step, voted.incident.certificate]).toEqual([
       {
@@ -215,12 +217,12 @@ describe('while a plan is on its way', () => {
       },
       'encoded lease-1',
     ]);
-    const standing = await during(async ({ permitted }) => permitted?.(permit, undefined));
+    const standing = await during(async ({ on }) => on?.({ kind: 'permitted', permit, votes: undefined }));
     expect(standing.step).toMatchObject({
       text: 'a standing approval allows it: agreed (01234567); lease 42',
       data: { lease: 'lease-1' },
     });
-    const neither = await during(async ({ unpermitted }) => unpermitted?.('too few witnesses'));
+    const neither = await during(async ({ on }) => on?.({ kind: 'unpermitted', reason: 'too few witnesses' }));
     expect(neither.step).toMatchObject({ stage: 'vote', text: 'a person has to allow it: too few witnesses' });
   });
 
@@ -251,9 +253,9 @@ describe('while a plan is on its way', () => {
 
   it('nothing is said any more once it is over', async () => {
     const world = healing();
-    world.its.onPerform = async ({ intended, unchanged }) => {
+    world.its.onPerform = async ({ on, unchanged }) => {
       world.clear();
-      await intended(['x'], { index: 1 } as never);
+      await on?.(intended(['x'], 1));
       expect(unchanged?.([])).toBe('cleared before it was acted on');
     };
     world.fire();
@@ -366,8 +368,8 @@ describe('a person is told of what is open for long', () => {
 describe('an end', () => {
   it('is not that of a finding which clears while it is acted on', async () => {
     const world = healing();
-    world.its.onPerform = async ({ intended }) => {
-      await intended(['x'], { index: 1 } as never);
+    world.its.onPerform = async ({ on }) => {
+      await on?.(intended(['x'], 1));
       world.clear();
       await world.sleep(1_000);
       expect(incidentIn(world).closedMs).toBe(0);
@@ -382,7 +384,7 @@ describe('an end', () => {
     world.its.answers = [{ phase: 'undone' }];
     world.fire();
     await world.pump(1_000);
-    world.healer.stop();
+    world.healer.incidents.stop();
     const steps = world.story().length;
     await world.pump(200_000);
     world.its.firing = [{ ...FINDING, target: 'db' }];
@@ -393,7 +395,7 @@ describe('an end', () => {
 
   it('is none where it stopped while witnesses were asked', async () => {
     const world = healing();
-    world.its.onVote = () => world.healer.stop();
+    world.its.onVote = () => world.healer.incidents.stop();
     world.fire();
     await world.pump(5_000);
     expect([world.log.plans, incidentIn(world).closedMs]).toEqual([[], 0]);
@@ -426,11 +428,11 @@ describe('after a restart', () => {
       const before = healing({ finding: { remedies: [] } });
       before.fire();
       await before.pump(1_000);
-      before.healer.stop();
+      before.healer.incidents.stop();
       const again = healing({ finding: { policy: 'service-frozen', remedies: [] } });
       for (const incident of before.memory.incidents()) await again.memory.save(structuredClone(incident));
       again.its.wallStepMs = afterMs;
-      await again.healer.recover();
+      await again.healer.incidents.recover();
       again.fire();
       await again.pump(500);
       const [first, second] = again.memory.incidents();

@@ -1,7 +1,7 @@
 // The loop from a finding to its outcome, over parts that answer as they are made to: what is done, when it is done again, when a person
 // is told, and what ends it.
 import { describe, expect, it } from 'vitest';
-import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
+import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { FINDING, healing } from '../support/healer.ts';
 
 const seconds = (log: { plans: { atS: number }[] }): number[] => log.plans.map(({ atS }) => atS);
@@ -16,7 +16,7 @@ describe('a finding with a remedy', () => {
     expect(story().map((step) => step.split(':')[0])).toEqual(['detect', 'vote', 'decide', 'verify', 'remember']);
     expect(story()[1]).toBe('vote: no witness to ask: this machine is alone');
     expect(end()).toBe('resolved: service.start helped');
-    expect([memory.remedyRecord('service-exited', 'web', 'service.start'), healer.openIncidents]).toEqual([
+    expect([memory.remedyRecord('service-exited', 'web', 'service.start'), healer.incidents.size]).toEqual([
       { worked: 1, failed: 0 },
       0,
     ]);
@@ -135,7 +135,7 @@ describe('a finding on which nothing is done', () => {
     await pump(1_000);
     clear();
     await pump(1_000);
-    expect([end(), healer.openIncidents]).toEqual(['resolved: cleared without a repair', 0]);
+    expect([end(), healer.incidents.size]).toEqual(['resolved: cleared without a repair', 0]);
     expect(log.withdrawn).toEqual([memory.incidents()[0]?.id]);
     fire();
     await pump(1_000);
@@ -239,10 +239,10 @@ describe('incidents that a crash left open', () => {
     its.silence = 'being moved';
     fire();
     await pump(1_000);
-    healer.stop();
+    healer.incidents.stop();
     const again = healing();
     for (const incident of memory.incidents()) await again.memory.save(incident);
-    await again.healer.recover();
+    await again.healer.incidents.recover();
     expect([end(), again.end()]).toEqual([again.end(), 'resolved: interrupted by a restart of the agent']);
   });
 });

@@ -1,7 +1,6 @@
 // The halt of all acting: kept over a restart with its reason, put on record, and held while the disk takes nothing.
 import { describe, expect, it } from 'vitest';
 import { endHalt, keepHalt, recallHalt } from '../../node/agent/kill-switch.ts';
-import type { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
@@ -15,27 +14,24 @@ function world() {
   const scheduler = new Scheduler();
   const store = new PlainStore() as PlainStore & { refusal?: string };
   const log = { audit: [] as string[], failed: [] as unknown[] };
-  const audit = {
-    append: async (kind: string, by: string, text: string) =>
-      void log.audit.push(`${kind} ${by} ${text} ${store.content.has(KEY)}`),
-  } as unknown as AuditLog;
-  const ports = { clock: new ProcessClock(scheduler, () => 5), store, transport: { self: 'me' } } as unknown as Ports;
-  const parts = { ports, audit, failed: (error: unknown) => void log.failed.push(error) };
-  return { parts, store, log, pump: (ms: number) => pass(scheduler, ms) };
+  const ports = { clock: new ProcessClock(scheduler, () => 5), store } as unknown as Ports;
+  const reporter = {
+    log: () => undefined,
+    noted: async (text: string) => void log.audit.push(`${text} ${store.content.has(KEY)}`),
+    failed: (error: unknown) => void log.failed.push(error),
+  };
+  return { ports, reporter, store, log, pump: (ms: number) => pass(scheduler, ms) };
 }
 
 describe('the halt of all acting', () => {
   it('is kept with its reason before it is on record, and ends on record before it is forgotten', async () => {
-    const { parts, store, log } = world();
+    const { ports, reporter, store, log } = world();
     expect(await recallHalt(store)).toBeUndefined();
-    await keepHalt(parts, 'a person says so');
-    expect([await recallHalt(store), log.audit]).toEqual([
-      'a person says so',
-      ['control me acting halted: a person says so true'],
-    ]);
+    await keepHalt(ports, reporter, 'a person says so');
+    expect([await recallHalt(store), log.audit]).toEqual(['a person says so', ['acting halted: a person says so true']]);
     expect(decodeCbor(store.content.get(KEY) ?? expect.fail())).toEqual({ atMs: 5, reason: 'a person says so' });
-    await endHalt(parts);
-    expect([await recallHalt(store), log.audit.at(-1)]).toEqual([undefined, 'control me acting resumed true']);
+    await endHalt(ports, reporter);
+    expect([await recallHalt(store), log.audit.at(-1)]).toEqual([undefined, 'acting resumed true']);
   });
 
   it.each([['nonsense'], [{ atMs: 1 }], [{ atMs: 1, reason: 'x', more: 1 }]])('holds though its record is %o', async (kept) => {
@@ -45,14 +41,14 @@ describe('the halt of all acting', () => {
   });
 
   it('resolves while the disk takes no writes, and is recorded later', async () => {
-    const { parts, store, log, pump } = world();
+    const { ports, reporter, store, log, pump } = world();
     let written: () => void = () => undefined;
     store.write = () =>
       new Promise((resolve) => {
         written = resolve;
       });
     let kept = false;
-    void keepHalt(parts, 'x').then(() => {
+    void keepHalt(ports, reporter, 'x').then(() => {
       kept = true;
     });
     await pump(1_000);
@@ -66,9 +62,9 @@ describe('the halt of all acting', () => {
   });
 
   it('fails aloud where it cannot be kept', async () => {
-    const { parts, store, log } = world();
+    const { ports, reporter, store, log } = world();
     store.write = () => Promise.reject(new Error('broken'));
-    await expect(keepHalt(parts, 'x')).rejects.toThrow('broken');
+    await expect(keepHalt(ports, reporter, 'x')).rejects.toThrow('broken');
     expect(log.failed).toEqual([new Error('broken')]);
   });
 });

@@ -34,12 +34,15 @@ const agent = {
   committee,
   decisions: { state: { placements: () => [{ service: 'db' }] } },
   wallMs: () => 5,
-  targets: () => ['web', '/'],
   status: () => ({ services: [{ name: 'web' }] }),
-  policies: () => (['shipped', 'own', 'swarm', 'live'] as const).map((origin) => ({ policy: { name: `${origin}-one` }, origin })),
-  incidents: () => its.incidents,
-  conditions: () => its.conditions,
-  membershipAdmin: { members: () => its.members },
+  parts: {
+    watcher: { targets: () => ['web', '/'], conditions: () => its.conditions },
+    policies: {
+      all: () => (['shipped', 'own', 'swarm', 'live'] as const).map((origin) => ({ policy: { name: `${origin}-one` }, origin })),
+    },
+    memory: { incidents: () => its.incidents },
+    membershipAdmin: { members: () => its.members },
+  },
 } as unknown as Agent;
 const words = (failure: unknown): string | undefined =>
   failure === undefined

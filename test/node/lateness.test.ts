@@ -80,10 +80,10 @@ describe('a service that does not answer in time', () => {
     await pass(scheduler, 3_000);
     watcher.start();
     await pass(scheduler, 5_000);
-    expect(watcher.services().map(({ check }) => check)).toEqual(['open']);
+    expect(watcher.services.views().map(({ check }) => check)).toEqual(['open']);
     [found, isBlind] = [answer, isLate];
     await pass(scheduler, 5_000);
-    expect(watcher.services().map(({ check }) => check)).toEqual([seen]);
+    expect(watcher.services.views().map(({ check }) => check)).toEqual([seen]);
     watcher.stop();
   });
 });

@@ -103,7 +103,8 @@ async function world() {
     clock: { wallMs: () => it.nowMs, monotonicMs: () => it.nowMs, after: () => ({ cancel: () => undefined }) },
     random: { uint32: () => 7, bytes: (length: number) => new Uint8Array(length).fill(++index) },
   } as unknown as Ports;
-  const make = () => new Permits(ports, parts, new Grants(ports, SWARM, members, parts.decisions));
+  const make = () =>
+    new Permits(ports, parts, new Grants(ports, SWARM, members, parts.decisions, { conflictOf: () => undefined }));
   const permits = make();
   const claim: Claim = {
     subject: self.self,

@@ -14,18 +14,22 @@ const summaries = (set: PolicySet): string[] => set.all().map(({ policy: { summa
 function world(base: KnownPolicy[] = [], store = new PlainStore(), maxRules?: number) {
   const taken: string[][] = [];
   const its = { refuses: false };
-  const take = (policies: Policy[]): void => {
+  const noted: string[] = [];
+  const judge = (policies: Policy[]): void => {
     if (its.refuses) throw new PolicyError('x', 'not now');
     taken.push(policies.map(({ summary }) => summary));
   };
-  return { set: new PolicySet(store, base, maxRules), store, taken, its, take };
+  const owner = { judge, noted: async (text: string) => void noted.push(text) };
+  return { set: new PolicySet(store, base, owner, maxRules), store, taken, its, noted };
 }
+
+const OWNER = { judge: () => undefined, noted: async () => undefined };
 
 describe('policies of one name', () => {
   it('are replaced: the swarm’s win over shipped ones, this machine’s own over those, live ones over all', async () => {
-    const { set, taken, take } = world([...known('own', 'c', 'd'), ...known('shipped', 'a', 'b', 'c')]);
-    await set.follow('one', [policy('b', 'swarm b'), policy('c', 'swarm c'), policy('e', 'swarm e')], take);
-    await set.apply([policy('d', 'live d')], take);
+    const { set, taken } = world([...known('own', 'c', 'd'), ...known('shipped', 'a', 'b', 'c')]);
+    await set.follow('one', [policy('b', 'swarm b'), policy('c', 'swarm c'), policy('e', 'swarm e')]);
+    await set.apply([policy('d', 'live d')]);
     const all = ['shipped a', 'swarm b', 'own c', 'live d', 'swarm e'];
     expect([summaries(set).sort(), taken.at(-1)?.toSorted()]).toEqual([
       ['live: live d', 'own: own c', 'shipped: shipped a', 'swarm: swarm b', 'swarm: swarm e'],
@@ -37,11 +41,11 @@ describe('policies of one name', () => {
 
 describe('live policies', () => {
   it('are kept over a restart until they are removed', async () => {
-    const { set, store, take, taken } = world(known('own', 'a'));
-    expect((await set.apply([policy('b'), policy('c')], take)).map(({ name }) => name)).toEqual(['b', 'c']);
+    const { set, store, taken } = world(known('own', 'a'));
+    expect((await set.apply([policy('b'), policy('c')])).map(({ name }) => name)).toEqual(['b', 'c']);
     const again = world(known('own', 'a'), store);
     expect([await again.set.open(), summaries(again.set)]).toEqual([[], ['own: own a', 'live: b', 'live: c']]);
-    expect([await set.remove('b', take), await set.remove('b', take), await set.remove('a', take)]).toEqual([true, false, false]);
+    expect([await set.remove('b'), await set.remove('b'), await set.remove('a')]).toEqual([true, false, false]);
     expect(taken).toEqual([
       ['own a', 'b', 'c'],
       ['own a', 'c'],
@@ -50,14 +54,14 @@ describe('live policies', () => {
   });
 
   it('are as they were where the agent does not take them, or one of them is wrong', async () => {
-    const { set, store, its, take } = world(known('own', 'a'));
-    await set.apply([policy('b')], take);
+    const { set, store, its } = world(known('own', 'a'));
+    await set.apply([policy('b')]);
     const before = [summaries(set), [...store.content]];
     its.refuses = true;
-    await expect(set.apply([policy('c')], take)).rejects.toThrow('not now');
-    await expect(set.remove('b', take)).rejects.toThrow('not now');
+    await expect(set.apply([policy('c')])).rejects.toThrow('not now');
+    await expect(set.remove('b')).rejects.toThrow('not now');
     its.refuses = false;
-    await expect(set.apply([policy('c'), { ...policy('d'), when: 'nonsense(' }], take)).rejects.toThrow(PolicyError);
+    await expect(set.apply([policy('c'), { ...policy('d'), when: 'nonsense(' }])).rejects.toThrow(PolicyError);
     expect([summaries(set), [...store.content]]).toEqual(before);
   });
 
@@ -76,9 +80,9 @@ describe('live policies', () => {
 
 describe('the swarm’s policies', () => {
   it('are those of the newest bundle, kept over a restart with what is undefined left out', async () => {
-    const { set, store, take } = world();
-    await set.follow('one', [policy('a')], take);
-    await set.follow('two', [{ ...policy('b'), condition: undefined }], take);
+    const { set, store } = world();
+    await set.follow('one', [policy('a')]);
+    await set.follow('two', [{ ...policy('b'), condition: undefined }]);
     expect(summaries(set)).toEqual(['swarm: b']);
     const again = world([], store);
     expect([await again.set.open(), again.set.bundle, summaries(again.set)]).toEqual([[], 'two', ['swarm: b']]);
@@ -86,15 +90,13 @@ describe('the swarm’s policies', () => {
   });
 
   it('stay those of the bundle before where one is wrong, or the agent does not take them', async () => {
-    const { set, store, its, take } = world(known('own', 'x'), undefined, 2);
-    await set.follow('one', [policy('a')], take);
+    const { set, store, its } = world(known('own', 'x'), undefined, 2);
+    await set.follow('one', [policy('a')]);
     const kept = [...store.content];
-    await expect(set.follow('two', [policy('b'), { ...policy('c'), when: '1 +' }], take)).rejects.toThrow(PolicyError);
-    await expect(set.follow('two', [policy('b'), policy('c')], take)).rejects.toThrow(
-      '3 in all, and policy_engine.max_rules is 2',
-    );
+    await expect(set.follow('two', [policy('b'), { ...policy('c'), when: '1 +' }])).rejects.toThrow(PolicyError);
+    await expect(set.follow('two', [policy('b'), policy('c')])).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
     its.refuses = true;
-    await expect(set.follow('two', [policy('b')], take)).rejects.toThrow('not now');
+    await expect(set.follow('two', [policy('b')])).rejects.toThrow('not now');
     expect([set.bundle, summaries(set).sort(), [...store.content]]).toEqual(['one', ['own: own x', 'swarm: a'], kept]);
   });
 
@@ -111,19 +113,19 @@ describe('the swarm’s policies', () => {
 
 describe('policies of the configuration', () => {
   it('are replaced by others; nothing has changed where those are too many or are not taken', () => {
-    const { set, taken, its, take } = world(known('own', 'a'), undefined, 2);
-    set.configure(known('own', 'b', 'c'), take);
+    const { set, taken, its } = world(known('own', 'a'), undefined, 2);
+    set.configure(known('own', 'b', 'c'));
     expect([summaries(set), taken]).toEqual([['own: own b', 'own: own c'], [['own b', 'own c']]]);
-    expect(() => set.configure(known('own', 'd', 'e', 'f'), take)).toThrow('one too many');
+    expect(() => set.configure(known('own', 'd', 'e', 'f'))).toThrow('one too many');
     its.refuses = true;
-    expect(() => set.configure(known('own', 'g'), take)).toThrow('not now');
+    expect(() => set.configure(known('own', 'g'))).toThrow('not now');
     expect([summaries(set), taken.length]).toEqual([['own: own b', 'own: own c'], 1]);
   });
 
   it('are a thousand at most, where nothing else is said', () => {
     const many = (count: number) => known('own', ...Array.from({ length: count }, (_, i) => `p${i}`));
-    expect(new PolicySet(new PlainStore(), many(1_000)).all().length).toBe(1_000);
-    expect(() => new PolicySet(new PlainStore(), many(1_001))).toThrow('1001 in all, and policy_engine.max_rules is 1000');
+    expect(new PolicySet(new PlainStore(), many(1_000), OWNER).all().length).toBe(1_000);
+    expect(() => new PolicySet(new PlainStore(), many(1_001), OWNER)).toThrow('1001 in all, and policy_engine.max_rules is 1000');
   });
 });
 

@@ -1,5 +1,7 @@
 // What the routes about one agent, its members and its audit ask of it, with what is given where nothing is said, and how they refuse.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ReadTool } from '../../node/action/tool.ts';
+import { TOOLS } from '../../node/action/tools.ts';
 import { ROUTES } from '../../node/api/routes.ts';
 import { PolicyError } from '../../node/detection/policy-detector.ts';
 import { MembershipError } from '../../node/link/membership-admin.ts';
@@ -10,8 +12,7 @@ const fresh = () => ({
   failure: undefined as Error | undefined,
   answer: undefined as unknown,
   edge: undefined as Record<string, unknown> | undefined,
-  entry: undefined as { phase: string } | undefined,
-  inverse: { ok: true, calls: [] } as Record<string, unknown>,
+  entry: undefined as Record<string, unknown> | undefined,
   performed: { kind: 'done', entry: { phase: 'confirmed', reason: 'it holds' } } as Record<string, unknown>,
 });
 let its = fresh();
@@ -33,33 +34,43 @@ const doesLater = (name: string) => {
   return async (...given: unknown[]) => now(...given);
 };
 const agent = {
-  ...{ query: doesLater('query'), past: does('past'), recording: doesLater('recording'), explain: doesLater('explain') },
-  ...{ applyPolicies: doesLater('applyPolicies'), removePolicy: doesLater('removePolicy'), resetPolicy: does('resetPolicy') },
   ...{ leave: doesLater('leave'), traffic: () => [['gossip', { bytes: 3, writes: 1 }]] },
-  ...{ series: () => ['b', 'a', 'c'], cases: () => [], incidents: () => [], targets: () => ['web'] },
-  policies: () => [{ policy: { name: 'busy' }, origin: 'own' }],
-  apiTokens: { make: doesLater('make'), end: doesLater('end'), list: () => [] },
-  executor: {
-    ...{ answer: doesLater('answer'), silence: doesLater('silence'), unsilence: doesLater('unsilence') },
-    ...{ halt: doesLater('halt'), resume: doesLater('resume') },
-    ...{ read: doesLater('read'), preview: doesLater('preview'), entry: async () => its.entry, inverseOf: () => its.inverse },
-    operatorPlan: (calls: unknown, reason: string) => ({ id: `plan of ${JSON.stringify(calls)}: ${reason}` }),
-    perform: async (plan: { id: string }, by: string, { asked, intended }: Record<string, () => Promise<void>>) => {
-      its.asked.push(['perform', plan.id, by, await asked?.(), await intended?.()]);
-      return its.performed;
+  parts: {
+    queries: { query: doesLater('query'), explain: doesLater('explain') },
+    memory: { recording: doesLater('recording'), cases: { all: () => [] }, incidents: () => [] },
+    watcher: {
+      targets: () => ['web'],
+      samples: { history: { names: () => ['b', 'a', 'c'], past: does('past') } },
+      detectors: { resetThresholds: does('resetThresholds'), thresholds: () => ({}) },
     },
+    policies: {
+      all: () => [{ policy: { name: 'busy' }, origin: 'own' }],
+      ...{ apply: doesLater('apply'), remove: doesLater('remove') },
+    },
+    apiTokens: { make: doesLater('make'), end: doesLater('end'), list: () => [] },
+    executor: {
+      approvals: { answerAsOperator: doesLater('answer') },
+      brakes: { silences: { add: doesLater('silence'), remove: doesLater('unsilence') }, resume: doesLater('resume') },
+      ...{ halt: doesLater('halt'), preview: doesLater('preview'), journal: { entry: async () => its.entry } },
+      operatorPlan: (calls: unknown, reason: string) => ({ id: `plan of ${JSON.stringify(calls)}: ${reason}`, calls }),
+      machine: 'this machine',
+      perform: async (plan: { id: string }, by: string) => {
+        its.asked.push(['perform', plan.id, by]);
+        return its.performed;
+      },
+    },
+    membershipAdmin: {
+      ...{ recovery: () => ({ coordinator: null, members: [], suggested: null, lost: 0 }), members: does('members') },
+      ...{ member: does('member'), revoke: doesLater('revoke'), rename: doesLater('rename'), makeToken: doesLater('makeToken') },
+      ...{ tokens: () => [], endToken: doesLater('endToken'), rotateNetworkKey: doesLater('rotateNetworkKey') },
+      ...{ operators: () => [], draft: does('draft'), commit: doesLater('commit') },
+    },
+    audit: {
+      ...{ records: 3, tail: doesLater('tail'), prove: doesLater('prove'), proveConsistency: doesLater('proveConsistency') },
+      verify: doesLater('verify'),
+    },
+    auditWatch: { standing: { signed: [{ witness: 'bob', size: 4 }], conflicts: [] } },
   },
-  membershipAdmin: {
-    ...{ recovery: () => ({ coordinator: null, members: [], suggested: null, lost: 0 }), members: does('members') },
-    ...{ member: does('member'), revoke: doesLater('revoke'), rename: doesLater('rename'), makeToken: doesLater('makeToken') },
-    ...{ tokens: () => [], endToken: doesLater('endToken'), rotateNetworkKey: doesLater('rotateNetworkKey') },
-    ...{ operators: () => [], draft: does('draft'), commit: doesLater('commit') },
-  },
-  audit: {
-    ...{ records: 3, tail: doesLater('tail'), prove: doesLater('prove'), proveConsistency: doesLater('proveConsistency') },
-    verify: doesLater('verify'),
-  },
-  auditWatch: { standing: { signed: [{ witness: 'bob', size: 4 }], conflicts: [] } },
   swarm: { members: { nameOf: (peer: string) => peer.toUpperCase() } },
   get edge() {
     return its.edge;
@@ -234,16 +245,16 @@ describe('of one agent', () => {
   });
 
   it('policies are added, deleted, and learn again', async () => {
-    expect(await heard('POST /v1/policies', ['p'], { policies: [1] })).toEqual([{ applied: ['p'] }, [['applyPolicies', [1]]]]);
+    expect(await heard('POST /v1/policies', [{ name: 'p' }], { policies: [1] })).toEqual([{ applied: ['p'] }, [['apply', [1]]]]);
     its.failure = new PolicyError('p', 'no expression');
     expect(await ask('POST /v1/policies', { policies: [1] })).toBe('400 policy p: no expression');
     its.failure = new Error('a mistake');
     await expect(ask('POST /v1/policies', { policies: [1] })).rejects.toThrow('a mistake');
     its.failure = undefined;
     expect(await ask('POST /v1/policies', { policies: [] })).toBe('400 policies = []: must be at least 1 item');
-    expect(await heard('POST /v1/policies/p/removal', true)).toEqual([{ name: 'p' }, [['removePolicy', 'p']]]);
+    expect(await heard('POST /v1/policies/p/removal', true)).toEqual([{ name: 'p' }, [['remove', 'p']]]);
     expect((await heard('POST /v1/policies/busy/removal', false))[0]).toMatch(/^409 busy is of this machine’s configuration/);
-    expect(await heard('POST /v1/policies/busy/reset')).toEqual([{ name: 'busy' }, [['resetPolicy', 'busy']]]);
+    expect(await heard('POST /v1/policies/busy/reset')).toEqual([{ name: 'busy' }, [['resetThresholds', 'busy']]]);
     expect(await heard('POST /v1/policies/bsuy/reset')).toEqual([expect.stringMatching(/^404 no policy is called bsuy/), []]);
   });
 
@@ -297,19 +308,25 @@ describe('what a person has done', () => {
   const SET = { tool: 'sysctl.set', key: 'vm.swappiness', value: '10' };
   const STAT = { tool: 'fs.stat', path: '/data/a' };
   const plan = (given: Record<string, unknown> = {}) => ({ calls: [SET], reason: 'r', dryRun: false, ...given });
-  const preview = (verdict: Record<string, unknown>) => ({ diff: ['10 → 11'], risk: 'R1', verdict, before: [], calls: [SET] });
+  const DIRTY = { tool: 'sysctl.set', key: 'vm.dirty_ratio', value: '20' };
+  const CLEAN = { tool: 'fs.clean', directory: '/srv/data', suffix: '.tmp', older_than_s: 60 };
+  const preview = (verdict: Record<string, unknown>, calls: unknown[] = [SET]) => ({
+    ...{ diff: ['10 → 11'], risk: 'R1', verdict, before: [{ value: '60' }, { value: '5' }], calls },
+  });
   const shown = { diff: ['10 → 11'], risk: 'R1' };
 
   it('is read at once, where it only reads', async () => {
     const none = { plan: '', diff: [], risk: 'R0', undo: '' };
     const body = plan({ calls: [STAT] });
+    const stat = TOOLS.find(({ name }) => name === 'fs.stat') as ReadTool;
+    vi.spyOn(stat, 'read').mockImplementation(doesLater('read'));
     expect((await heard('POST /v1/actions', { ok: true, value: 5 }, body))[0]).toEqual({
       ...{ ...none, result: 'read', detail: expect.stringContaining('/data/a'), value: 5 },
     });
     expect((await heard('POST /v1/actions', { ok: false, reason: 'no such file' }, body))[0]).toEqual({
       ...{ ...none, result: 'refused', detail: 'no such file' },
     });
-    expect(its.asked).toEqual([['read', expect.objectContaining({ name: 'fs.stat' }), STAT]]);
+    expect(its.asked).toEqual([['read', STAT, 'this machine']]);
     // With others it is a plan, which the executor refuses.
     expect((await heard('POST /v1/actions', preview({ kind: 'go' }), plan({ calls: [STAT, SET] })))[1]).toContainEqual([
       ...['preview', [STAT, SET], 'operator'],
@@ -317,14 +334,13 @@ describe('what a person has done', () => {
   });
 
   it('is shown first: what it would change, whether it may, and what leads back', async () => {
-    its.inverse = { ok: true, calls: [SET, { tool: 'x.y' }] };
-    expect(await heard('POST /v1/actions', preview({ kind: 'go' }), plan({ dryRun: true }))).toEqual([
-      { plan: '', result: 'dry-run', detail: 'it may be done', ...shown, undo: 'sysctl.set vm.swappiness 10, then x.y' },
+    const undo = 'sysctl.set vm.dirty_ratio 5, then sysctl.set vm.swappiness 60';
+    expect(await heard('POST /v1/actions', preview({ kind: 'go' }, [SET, DIRTY]), plan({ dryRun: true }))).toEqual([
+      { plan: '', result: 'dry-run', detail: 'it may be done', ...shown, undo },
       [['preview', [SET], 'operator']],
     ]);
-    its.inverse = { ok: false, tool: 'x.y' };
     const refused = { kind: 'refused', reason: 'it is halted' };
-    expect((await heard('POST /v1/actions', preview(refused), plan({ dryRun: true })))[0]).toEqual({
+    expect((await heard('POST /v1/actions', preview(refused, [CLEAN]), plan({ dryRun: true })))[0]).toEqual({
       ...{ plan: '', result: 'refused', detail: 'it is halted', ...shown, undo: '' },
     });
   });
@@ -332,10 +348,10 @@ describe('what a person has done', () => {
   it('is performed, and told as it ended', async () => {
     const id = `plan of ${JSON.stringify([SET])}: r`;
     expect(await heard('POST /v1/actions', preview({ kind: 'go' }), plan())).toEqual([
-      { plan: id, result: 'confirmed', detail: 'it holds', ...shown, undo: '' },
+      { plan: id, result: 'confirmed', detail: 'it holds', ...shown, undo: 'sysctl.set vm.swappiness 60' },
       [
         ['preview', [SET], 'operator'],
-        ['perform', id, 'operator', undefined, undefined],
+        ['perform', id, 'operator'],
       ],
     ]);
     its.performed = { kind: 'held', verdict: { kind: 'refused', reason: 'too often' } };
@@ -348,13 +364,13 @@ describe('what a person has done', () => {
     expect(await ask('POST /v1/actions/a/rollback')).toBe('404 nothing was done under a');
     its.entry = { phase: 'undone' };
     expect(await ask('POST /v1/actions/a/rollback')).toBe('409 a is undone: only what was confirmed can be rolled back');
-    Object.assign(its, { entry: { phase: 'confirmed' }, inverse: { ok: false, tool: 'fs.clean' } });
+    its.entry = { phase: 'confirmed', plan: { calls: [CLEAN] }, before: [{}] };
     expect(await ask('POST /v1/actions/a/rollback')).toBe('409 fs.clean has no inverse: it cannot be rolled back');
-    its.inverse = { ok: true, calls: [SET] };
+    its.entry = { phase: 'confirmed', plan: { calls: [SET] }, before: [{ value: '60' }] };
     const [answer, asked] = await heard('POST /v1/actions/a/rollback', preview({ kind: 'go' }));
     expect([answer, asked[0]]).toEqual([
       expect.objectContaining({ plan: expect.stringMatching(/: rolls back a$/), result: 'confirmed' }),
-      ['preview', [SET], 'operator'],
+      ['preview', [{ ...SET, value: '60' }], 'operator'],
     ]);
   });
 

@@ -29,22 +29,28 @@ const status = () => ({
   ],
 });
 const fake = {
-  ...{ status, incidents: () => [], conditions: () => its.conditions },
+  status,
   get refusal() {
     return its.refusal;
   },
   edge: { log: { log: (level: string, text: string) => log.push(`${level}: ${text}`) } },
-  membershipAdmin: { members: () => [{ state: 'alive' }, { state: 'down' }, { state: 'alive' }] },
-  apiTokens: {
-    askerOf: (text: string) =>
-      ({ r: { level: 'read', name: 'reader' }, o: { level: 'operate', name: 'operator' }, a: { level: 'admin', name: 'boss' } })[
-        text
-      ],
-    list: () => [],
-  },
-  executor: {
-    halt: async (reason: string) => void its.halts.push(reason),
-    resume: () => (its.hangs ? new Promise(() => undefined) : Promise.resolve()),
+  parts: {
+    memory: { incidents: () => [] },
+    watcher: { conditions: () => its.conditions },
+    membershipAdmin: { members: () => [{ state: 'alive' }, { state: 'down' }, { state: 'alive' }] },
+    apiTokens: {
+      askerOf: (text: string) =>
+        ({
+          r: { level: 'read', name: 'reader' },
+          o: { level: 'operate', name: 'operator' },
+          a: { level: 'admin', name: 'boss' },
+        })[text],
+      list: () => [],
+    },
+    executor: {
+      halt: async (reason: string) => void its.halts.push(reason),
+      brakes: { resume: () => (its.hangs ? new Promise(() => undefined) : Promise.resolve()) },
+    },
   },
 };
 const agent = fake as unknown as Agent;
@@ -266,8 +272,8 @@ describe('a request', () => {
   });
 
   it('whose route fails is answered as a mistake of the agent', async () => {
-    expect(await owner('/v1/overview')).toMatch(/^500 .*overview is not a function/);
-    expect(await said('/v1/overview')).toMatch(/^500 TypeError: .*overview is not a function/);
+    expect(await owner('/v1/overview')).toMatch(/^500 .*reading 'sources'/);
+    expect(await said('/v1/overview')).toMatch(/^500 TypeError: .*reading 'sources'/);
   });
 });
 

@@ -1,9 +1,16 @@
 // Silences: they cover what they name and nothing else, end by themselves, and survive a restart.
 import { describe, expect, it } from 'vitest';
 import { MAX_SILENCE_MS, Silences, silenceRequestSchema } from '../../node/action/silences.ts';
+import { SeededRandom } from '../../sim/random.ts';
 import { PlainStore } from '../support/store.ts';
 
 const request = { forMs: 60_000, reason: 'work' };
+const noted: [string, string | undefined][] = [];
+const silencesOn = (store: PlainStore, clock: ReturnType<typeof clockAt>) =>
+  new Silences(
+    { store, clock, random: new SeededRandom(1, 's') },
+    { noted: async (text, subject) => void noted.push([text, subject]) },
+  );
 const HOUR_MS = 3_600_000;
 
 /** The one that counts, and the one that can be set. */
@@ -19,10 +26,10 @@ const clockAt = (monotonicMs: number, wallMs = monotonicMs) => {
 
 describe('a silence', () => {
   it('covers the policy, the target, or the pair that it names', async () => {
-    const silences = new Silences(new PlainStore(), clockAt(0));
-    await silences.add('a', { ...request, policy: 'p' });
-    await silences.add('b', { ...request, target: 't' });
-    await silences.add('c', { ...request, policy: 'q', target: 'u' });
+    const silences = silencesOn(new PlainStore(), clockAt(0));
+    await silences.add({ ...request, policy: 'p' }, 'a');
+    await silences.add({ ...request, target: 't' }, 'b');
+    await silences.add({ ...request, policy: 'q', target: 'u' }, 'c');
     const covered = (policy: string, target: string) => silences.covering(policy, target)?.id;
     expect([covered('p', 'x'), covered('x', 't'), covered('q', 'u'), covered('q', 'x'), covered('x', 'u')]).toEqual([
       'a',
@@ -36,11 +43,13 @@ describe('a silence', () => {
   it('ends by itself or when it is lifted, and survives a restart until then', async () => {
     const store = new PlainStore();
     const clock = clockAt(0);
-    const silences = new Silences(store, clock);
-    await silences.add('a', { ...request, policy: 'p' });
-    await silences.add('b', { ...request, policy: 'r' });
+    const silences = silencesOn(store, clock);
+    await silences.add({ ...request, policy: 'p' }, 'a');
+    await silences.add({ ...request, policy: 'r' }, 'b');
+    noted.length = 0;
     expect([await silences.remove('b'), await silences.remove('b')]).toEqual([true, false]);
-    const again = new Silences(store, clock);
+    expect(noted).toEqual([['the silence was lifted', 'b']]);
+    const again = silencesOn(store, clock);
     await again.open();
     for (const one of [silences, again]) {
       clock.nowMs = 59_999;
@@ -49,7 +58,7 @@ describe('a silence', () => {
       expect(one.covering('p', 't')).toBeUndefined();
     }
     clock.nowMs = 70_000;
-    await again.add('c', { ...request, policy: 's' });
+    await again.add({ ...request, policy: 's' }, 'c');
     expect([...store.content.keys()]).toEqual(['silence/c']);
   });
 
@@ -57,8 +66,8 @@ describe('a silence', () => {
     'lasts for as long as was said when the clock is set by %s ms',
     async (stepMs) => {
       const clock = clockAt(5_000, 1_700_000_000_000);
-      const silences = new Silences(new PlainStore(), clock);
-      const { untilMs } = await silences.add('a', { ...request, policy: 'p' });
+      const silences = silencesOn(new PlainStore(), clock);
+      const { untilMs } = await silences.add({ ...request, policy: 'p' }, 'a');
       clock.nowMs += 59_000;
       clock.aheadMs += stepMs;
       expect(silences.covering('p', 't')).toMatchObject({ id: 'a', untilMs: untilMs + stepMs });
@@ -85,9 +94,9 @@ describe('a silence', () => {
   });
 
   it('is listed with what it names and nothing else, the next to end first', async () => {
-    const silences = new Silences(new PlainStore(), clockAt(0));
-    await silences.add('a', { ...request, forMs: 90_000, policy: 'p' });
-    await silences.add('b', { ...request, target: 't' });
+    const silences = silencesOn(new PlainStore(), clockAt(0));
+    await silences.add({ ...request, forMs: 90_000, policy: 'p' }, 'a');
+    await silences.add({ ...request, target: 't' }, 'b');
     expect(silences.active()).toStrictEqual([
       { id: 'b', untilMs: 60_000, reason: 'work', target: 't' },
       { id: 'a', untilMs: 90_000, reason: 'work', policy: 'p' },
@@ -97,18 +106,18 @@ describe('a silence', () => {
   it('that cannot be read is as none', async () => {
     const store = new PlainStore();
     store.content.set('silence/x', new Uint8Array([0xa0]));
-    const silences = new Silences(store, clockAt(0));
+    const silences = silencesOn(store, clockAt(0));
     await silences.open();
     expect(silences.active()).toEqual([]);
   });
 
   it('of an id that is used again ends by what was said last', async () => {
     const clock = clockAt(0);
-    const silences = new Silences(new PlainStore(), clock);
-    await silences.add('a', { ...request, policy: 'p' });
+    const silences = silencesOn(new PlainStore(), clock);
+    await silences.add({ ...request, policy: 'p' }, 'a');
     await silences.remove('a');
     clock.nowMs = 30_000;
-    await silences.add('a', { ...request, policy: 'p' });
+    await silences.add({ ...request, policy: 'p' }, 'a');
     expect(silences.active()[0]?.untilMs).toBe(90_000);
   });
 
@@ -121,8 +130,8 @@ describe('a silence', () => {
     ]) {
       expect(silenceRequestSchema.safeParse(wrong).success).toBe(false);
     }
-    const silences = new Silences(new PlainStore(), clockAt(0));
-    for (let i = 0; i < 256; i++) await silences.add(`s${i}`, { ...request, policy: 'p' });
-    await expect(silences.add('more', { ...request, policy: 'p' })).rejects.toThrow(RangeError);
+    const silences = silencesOn(new PlainStore(), clockAt(0));
+    for (let i = 0; i < 256; i++) await silences.add({ ...request, policy: 'p' }, `s${i}`);
+    await expect(silences.add({ ...request, policy: 'p' }, 'more')).rejects.toThrow(RangeError);
   });
 });

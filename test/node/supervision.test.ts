@@ -17,7 +17,6 @@ function world(service: Partial<ServiceSample> = {}, spec: Partial<ServiceSpec> 
     refusal: 'ENOSPC' as string | undefined,
     mode: 'act' as Mode,
     silence: undefined as string | undefined,
-    swarmSilence: undefined as string | undefined,
     brake: undefined as string | undefined,
     outcome: { ok: true } as ActuatorOutcome | Error,
   };
@@ -45,18 +44,18 @@ function world(service: Partial<ServiceSample> = {}, spec: Partial<ServiceSpec> 
         },
       },
     },
-    mode: () => its.mode,
     services: [declared],
-    executor: {
-      silences: { covering: (...of: string[]) => answered(of, its.silence) },
-      brake: (calls: ToolCall[]) => answered(calls, its.brake),
+    brakes: {
+      get mode() {
+        return its.mode;
+      },
+      silence: (finding: object) => answered(finding, its.silence),
+      standing: (calls: ToolCall[]) => answered(calls, its.brake),
     },
-    decisions: {
-      wallMs: () => clock.wallMs(),
-      state: { silenceOn: (...of: unknown[]) => answered(of, its.swarmSilence) },
+    reporter: {
+      log: (level: string, text: string) => void log.push(`${level}: ${text}`),
+      failed: (error: Error) => void log.push(`failed: ${error.message}`),
     },
-    log: (level: string, text: string) => void log.push(`${level}: ${text}`),
-    failed: (error: Error) => void log.push(`failed: ${error.message}`),
   };
   const supervision = new Supervision(parts as unknown as SupervisionParts);
   /** Looks once a second. */
@@ -125,17 +124,12 @@ describe('a declared service that exits while the disk refuses writes', () => {
       return started.length;
     };
     expect(await quiet({ silence: 's1' })).toBe(0);
-    expect(await quiet({ swarmSilence: 's2' })).toBe(0);
     expect(await quiet({ brake: 'halted' })).toBe(0);
     expect(await quiet({ mode: 'advise' })).toBe(0);
     expect(await quiet({ mode: 'observe' })).toBe(0);
     const { asked, look } = world();
     await look(1);
-    expect(asked).toEqual([
-      ['service-exited', 'web'],
-      ['service-exited', 'web', 7_000],
-      [{ tool: 'service.restart', service: 'web' }],
-    ]);
+    expect(asked).toEqual([{ policy: 'service-exited', target: 'web' }, [{ tool: 'service.restart', service: 'web' }]]);
   });
 });
 

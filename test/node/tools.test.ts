@@ -194,16 +194,18 @@ function start(mode: Mode) {
     ports: ports as unknown as Ports,
     audit,
     peers: () => peers(),
-    maintenance: [],
-    paused: () => undefined,
-    log: () => undefined,
-    failed,
+    settings: { mode, maintenance: [] },
+    reporter: {
+      log: () => undefined,
+      noted: (text: string, subject = crypto.self) => audit.append('control', subject, text),
+      failed,
+    },
   };
-  const executor = new Executor(parts, mode);
+  const executor = new Executor(parts);
   let plans = 0;
   const perform = (call: ToolCall, authority: 'policy' | 'operator' = 'operator') => {
     const plan: Plan = { id: `p-${plans++}`, incident: 'i', calls: [call], tier: 'operator', reason: 'a test' };
-    return settled(executor.perform(plan, authority, { asked: async () => undefined, intended: async () => undefined }));
+    return settled(executor.perform(plan, authority));
   };
   return { executor, perform, audit };
 }
@@ -287,7 +289,7 @@ describe.each(each)('%s', (name, tool: ChangeTool) => {
     if (asks) {
       await settledApprovals(executor);
       expect(actuator.told).toEqual([]);
-      for (const { plan } of executor.approvals()) await settled(executor.answer(plan.id, 'rejected'));
+      for (const { plan } of executor.approvals.all()) await settled(executor.approvals.answerAsOperator(plan.id, 'rejected'));
     }
     expect((await performing).kind).toBe(asks ? 'held' : 'done');
   });
@@ -338,11 +340,11 @@ describe.each(each)('%s', (name, tool: ChangeTool) => {
 });
 
 async function settledApprovals(executor: Executor): Promise<void> {
-  for (let i = 0; i < 100 && executor.approvals().length === 0; i++) {
+  for (let i = 0; i < 100 && executor.approvals.all().length === 0; i++) {
     await new Promise((resolve) => setImmediate(resolve));
     scheduler.step(scheduler.nowMs + 10);
   }
-  expect(executor.approvals().length).toBe(1);
+  expect(executor.approvals.all().length).toBe(1);
 }
 
 describe('a change of the network', () => {
@@ -379,8 +381,7 @@ describe('a plan of several calls', () => {
     const { executor } = start('act');
     const calls = [callOf('sysctl.set'), callOf('process.renice')];
     const plan: Plan = { id: 'two', incident: 'i', calls, tier: 'operator', reason: 'a test' };
-    const quiet = { asked: async () => undefined, intended: async () => undefined };
-    expect(await settled(executor.perform(plan, 'operator', quiet))).toMatchObject({ entry: { phase: 'undone' } });
+    expect(await settled(executor.perform(plan, 'operator'))).toMatchObject({ entry: { phase: 'undone' } });
     expect(actuator.told).toEqual(['arm', 'apply 0', 'apply 1', 'undo', 'process.nice', 'sysctl.write']);
     expect(actuator.changed.map(([what]) => what)).toEqual(['sysctl.write', 'process.nice']);
   });

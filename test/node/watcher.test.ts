@@ -115,11 +115,11 @@ describe('a watcher', () => {
     };
     watcher.start();
     await pump(7_000);
-    expect([atMs, watcher.samples]).toEqual([[0, 1_000, 2_000, 5_000, 6_000, 7_000], 6]);
+    expect([atMs, watcher.samples.count]).toEqual([[0, 1_000, 2_000, 5_000, 6_000, 7_000], 6]);
     watcher.stop();
     const { executed } = scheduler;
     await pump(60_000);
-    expect([watcher.samples, scheduler.executed]).toEqual([6, executed]);
+    expect([watcher.samples.count, scheduler.executed]).toEqual([6, executed]);
   });
 
   it('judges at once where a service ends, and no more once it has stopped', async () => {
@@ -131,10 +131,10 @@ describe('a watcher', () => {
     its.service = { ...its.service, state: 'exited', pid: undefined };
     ends();
     expect(take()).toEqual(['fired gone web']);
-    expect([watcher.firing().map(({ target }) => target), watcher.holds({ policy: 'gone', target: 'web' })]).toEqual([
-      ['web'],
-      true,
-    ]);
+    expect([
+      watcher.detectors.firing().map(({ target }) => target),
+      watcher.detectors.holds({ policy: 'gone', target: 'web' }),
+    ]).toEqual([['web'], true]);
     watcher.stop();
     its.service = { ...its.service, state: 'running', pid: 8 };
     ends();
@@ -150,9 +150,9 @@ describe('a watcher', () => {
     watcher.setPolicies([exited]);
     expect(take()).toEqual(['fired gone web']);
     expect(() => watcher.setPolicies([{ ...exited, when: 'nonsense(' }])).toThrow(PolicyError);
-    expect(watcher.firing().length).toBe(1);
+    expect(watcher.detectors.firing().length).toBe(1);
     watcher.setPolicies([]);
-    expect([take(), watcher.firing()]).toEqual([['cleared gone web'], []]);
+    expect([take(), watcher.detectors.firing()]).toEqual([['cleared gone web'], []]);
   });
 
   it('says again what holds still after something was done about it', async () => {
@@ -160,10 +160,10 @@ describe('a watcher', () => {
     its.service = { ...its.service, state: 'exited', pid: undefined };
     watcher.start();
     await pump(1_500);
-    watcher.rearm({ policy: 'gone', target: 'other' });
+    watcher.detectors.rearm({ policy: 'gone', target: 'other' });
     await pump(1_000);
     expect(take()).toEqual(['fired gone web']);
-    watcher.rearm({ policy: 'gone', target: 'web' });
+    watcher.detectors.rearm({ policy: 'gone', target: 'web' });
     await pump(1_000);
     expect(take()).toEqual(['fired gone web']);
   });
@@ -175,23 +175,23 @@ describe('a watcher', () => {
     await pump(1_500);
     expect(watcher.targets()).toEqual(expect.arrayContaining(['machine', 'web', 'system.cpu.utilization']));
     expect(watcher.conditions()).toMatchObject({ CpuPressure: 'False' });
-    expect(watcher.metrics().get('system.memory.utilization')).toBeGreaterThan(0);
+    expect(watcher.samples.metrics.get('system.memory.utilization')).toBeGreaterThan(0);
   });
 
   it('has nothing to say before its first sample, and features once it has half a minute', async () => {
     const { watcher, pump } = world();
-    expect([watcher.samples, watcher.suspects(), watcher.lastSample(), watcher.metrics().size, watcher.features()]).toEqual([
-      0,
-      '',
-      { sample: undefined, previous: undefined },
-      0,
-      undefined,
-    ]);
+    expect([
+      watcher.samples.count,
+      watcher.samples.suspects(),
+      watcher.samples.last,
+      watcher.samples.metrics.size,
+      watcher.samples.features(),
+    ]).toEqual([0, '', { sample: undefined, previous: undefined }, 0, undefined]);
     watcher.start();
     await pump(20_000);
-    expect(watcher.features()).toBeUndefined();
+    expect(watcher.samples.features()).toBeUndefined();
     await pump(20_000);
-    expect(watcher.features()?.length).toBe(39);
+    expect(watcher.samples.features()?.length).toBe(39);
   });
 });
 
@@ -204,10 +204,13 @@ describe('what a watcher keeps', () => {
     watcher.start();
     await pump(5_500);
     const [whole, detail] = ['system.memory.utilization', 'kalos.service.process.count{web}'];
-    expect(watcher.history.fine(whole)?.atS).toBe(WALL_MS / 1_000 + 5);
-    expect(watcher.history.fine(detail)?.atS).toBe(WALL_MS / 1_000 + 5);
-    expect([watcher.history.coarse(whole) !== undefined, watcher.history.coarse(detail)]).toEqual([true, undefined]);
-    const { atMs, top, metrics } = watcher.recording();
+    expect(watcher.samples.history.fine(whole)?.atS).toBe(WALL_MS / 1_000 + 5);
+    expect(watcher.samples.history.fine(detail)?.atS).toBe(WALL_MS / 1_000 + 5);
+    expect([watcher.samples.history.coarse(whole) !== undefined, watcher.samples.history.coarse(detail)]).toEqual([
+      true,
+      undefined,
+    ]);
+    const { atMs, top, metrics } = watcher.samples.recording();
     expect([atMs, top.length, metrics[whole]?.length]).toEqual([WALL_MS + 5_000, 6, expect.any(Number)]);
   });
 
@@ -241,7 +244,7 @@ describe('what the agent adds to the figures of its machine', () => {
     Object.assign(its, change);
     watcher.start();
     await pump(500);
-    const { values, lacks } = watcher.lastSample().sample?.host ?? expect.fail('no sample');
+    const { values, lacks } = watcher.samples.last.sample?.host ?? expect.fail('no sample');
     const of = (name: string): unknown => values.get(name) ?? lacks.get(name);
     return ['actuator.silence', 'state.refused', 'clock.offset'].map(of);
   };
@@ -264,11 +267,11 @@ describe('a service as it is seen', () => {
     linux.sample = () => ({ ...sample(), processes: [process] as never });
     watcher.start();
     await pump(2_500);
-    expect(watcher.services()[0]).toMatchObject({ name: 'web', check: 'open', processState: 'T', ageMs: 62_500 });
+    expect(watcher.services.views()[0]).toMatchObject({ name: 'web', check: 'open', processState: 'T', ageMs: 62_500 });
     its.service = { ...its.service, state: 'exited' };
-    expect(watcher.services()[0]).toMatchObject({ check: 'unknown', processState: '', ageMs: 0 + 62_500 });
+    expect(watcher.services.views()[0]).toMatchObject({ check: 'unknown', processState: '', ageMs: 0 + 62_500 });
     its.service = { ...its.service, checked: false, state: 'running' };
-    expect(watcher.services()[0]).toMatchObject({ check: 'undeclared' });
+    expect(watcher.services.views()[0]).toMatchObject({ check: 'undeclared' });
   });
 
   it.each<[string, Partial<ServiceSample>, number]>([
@@ -284,20 +287,20 @@ describe('a service as it is seen', () => {
   ])('is dated %s', async (_how, service, ageMs) => {
     const { watcher, pump } = world({ service });
     watcher.start();
-    watcher.services();
+    watcher.services.views();
     await pump(5_500);
-    expect(watcher.services()[0]?.ageMs).toBe(ageMs);
+    expect(watcher.services.views()[0]?.ageMs).toBe(ageMs);
   });
 
   it('is no older or younger because the wall clock is set, and new once it is another', async () => {
     const { watcher, its, pump } = world();
     watcher.start();
-    watcher.services();
+    watcher.services.views();
     its.wallStepMs += 3_600_000;
     await pump(1_000);
-    expect(watcher.services()[0]?.ageMs).toBe(61_000);
+    expect(watcher.services.views()[0]?.ageMs).toBe(61_000);
     its.service = { ...its.service, starts: 2, sinceMs: WALL_MS + 3_600_000 + 500 };
-    expect(watcher.services()[0]?.ageMs).toBe(500);
+    expect(watcher.services.views()[0]?.ageMs).toBe(500);
   });
 
   it('is checked every two seconds while it runs and has a check', async () => {
@@ -314,7 +317,7 @@ describe('a service as it is seen', () => {
 describe('an agent that is late itself', () => {
   it('learns nothing from checks that did not come in time, and all from those that did', async () => {
     const { watcher, its, pump } = world();
-    const check = () => watcher.services()[0]?.check;
+    const check = () => watcher.services.views()[0]?.check;
     watcher.start();
     await pump(500);
     Object.assign(its, { check: 'silent', blind: true });
@@ -347,7 +350,7 @@ describe('an agent that is late itself', () => {
     expect(take()).toEqual(['fired silent /etc/resolv.conf']);
     its.blind = true;
     await pump(4_000);
-    expect([take(), watcher.firing().length]).toEqual([[], 2]); // as it was seen last
+    expect([take(), watcher.detectors.firing().length]).toEqual([[], 2]); // as it was seen last
   });
 });
 
@@ -401,11 +404,11 @@ describe('declared things', () => {
     its.reading = { ok: false, code: 'refused', message: 'not allowed here' };
     watcher.start();
     await pump(2_500);
-    expect(watcher.unseen()).toEqual([{ name: 'vm.swappiness', reason: 'not allowed here' }]);
+    expect(watcher.looks.unseen).toEqual([{ name: 'vm.swappiness', reason: 'not allowed here' }]);
     expect(watcher.targets()).not.toContain('vm.swappiness');
     its.reading = { ok: true, value: '10' };
     await pump(2_500);
-    expect([watcher.unseen(), watcher.targets().includes('vm.swappiness')]).toEqual([[], true]);
+    expect([watcher.looks.unseen, watcher.targets().includes('vm.swappiness')]).toEqual([[], true]);
   });
 
   it('are judged, also out of turn', async () => {
@@ -438,7 +441,7 @@ describe('what was learned', () => {
     const { watcher, store, pump } = world();
     watcher.start();
     await pump(3_598_000);
-    expect([watcher.samples, store.content.has('baseline/learned')]).toEqual([3_599, false]);
+    expect([watcher.samples.count, store.content.has('baseline/learned')]).toEqual([3_599, false]);
     await pump(1_000);
     const { seasons, thresholds } = decodeCbor(store.content.get('baseline/learned') as Uint8Array) as Record<string, object>;
     expect([Object.keys(seasons ?? {}).length > 0, thresholds]).toEqual([true, {}]);
@@ -448,7 +451,7 @@ describe('what was learned', () => {
     const store = new PlainStore();
     store.content.set('baseline/learned', encodeCbor({ seasons: 'none' }));
     const { watcher } = world({ store });
-    await watcher.recall();
+    await watcher.detectors.recall(store);
     const busy: PolicyInput = {
       name: 'busy',
       when: "metrics['system.cpu.utilization'] > threshold.busy",
@@ -456,8 +459,8 @@ describe('what was learned', () => {
       threshold: { busy: { metric: 'system.cpu.utilization', low: 0.5, high: 0.9 } },
     };
     watcher.setPolicies([policySchema.parse(busy)]);
-    expect(watcher.thresholds('busy').busy?.value).toBe(0.9);
-    watcher.resetThresholds('busy');
-    expect(watcher.thresholds('busy').busy?.value).toBe(0.9);
+    expect(watcher.detectors.thresholds('busy').busy?.value).toBe(0.9);
+    watcher.detectors.resetThresholds('busy');
+    expect(watcher.detectors.thresholds('busy').busy?.value).toBe(0.9);
   });
 });

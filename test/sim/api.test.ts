@@ -211,7 +211,7 @@ describe('a person’s hand', () => {
     const policy = (name: string, when = 'false') => ({ name, when, summary: 's' });
     expect((await post('/v1/policies', { policies: [policy('mine')] })).body).toEqual({ applied: ['mine'] });
     expect(await errorOf(post('/v1/policies', { policies: [policy('other'), policy('bad', '1 +')] }))).toMatch(/^400 /);
-    expect(agent.policies().map((one) => one.policy.name)).not.toContain('other');
+    expect(agent.parts.policies.all().map((one) => one.policy.name)).not.toContain('other');
     expect((await post('/v1/policies/{name}/removal', {}, 'mine')).body).toEqual({ name: 'mine' });
     expect((await post('/v1/policies/{name}/removal', {}, 'mine')).status).toBe(404);
     expect((await post('/v1/policies/{name}/reset', {}, 'cpu-pressure')).status).toBe(200);
@@ -268,7 +268,7 @@ describe('what is decided for all', () => {
     }
     const all = (await logged()).join('\n');
     expect(all).toMatch(/ coordinates\n/);
-    expect((await agent.audit.tail(60)).map(({ text }) => text).join('\n')).toMatch(
+    expect((await agent.parts.audit.tail(60)).map(({ text }) => text).join('\n')).toMatch(
       /decided at \d+: pause\n[\s\S]*decided at \d+: wake/,
     );
   });

@@ -24,7 +24,7 @@ async function failing(version: string) {
   const node = cluster.node(7);
   for (const name of NAMES) node.linux.services.kill(name);
   await cluster.runUntil(SETTLED_MS + 40_000);
-  const incidents = node.agent?.incidents() ?? [];
+  const incidents = node.agent?.parts.memory.incidents() ?? [];
   expect(incidents.map(({ state, certificate }) => [state, certificate.length > 0])).toEqual(NAMES.map(() => ['resolved', true]));
   expect(cluster.violations).toEqual([]);
   return messages;

@@ -22,7 +22,7 @@ async function settled(): Promise<Cluster> {
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const isUp = (node: SimulatedNode): boolean => node.linux.services.all().find(({ name }) => name === 'web')?.state === 'running';
 const storyOf = (node: SimulatedNode): string =>
-  (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
+  (node.agent?.parts.memory.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
 
 async function decided(cluster: Cluster, wish: Wish, by = 0): Promise<unknown> {
   const outcome = cluster.node(by).running?.swarm.order.decisions.decide(wish, 3_000);

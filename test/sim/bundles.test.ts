@@ -36,13 +36,14 @@ async function settled(nodes: number, own: object[] = []): Promise<Cluster> {
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const bundlesOf = (node: SimulatedNode) => node.agent?.swarm.order.decisions.state.bundles.state;
-const originOf = (node: SimulatedNode, name: string) => node.agent?.policies().find(({ policy }) => policy.name === name)?.origin;
+const originOf = (node: SimulatedNode, name: string) =>
+  node.agent?.parts.policies.all().find(({ policy }) => policy.name === name)?.origin;
 const startsOf = (node: SimulatedNode) => node.linux.services.all().find(({ name }) => name === 'web')?.starts;
 
 function push(cluster: Cluster, policies: object[], canary: number[]) {
   const by = cluster.node(0).agent;
   const peers = canary.map((index) => cluster.node(index).peer);
-  const outcome = by?.swarmPolicies.push(policies, { canary: peers, soakMs: SOAK_MS, findings: 0 });
+  const outcome = by?.parts.swarmPolicies.push(policies, { canary: peers, soakMs: SOAK_MS, findings: 0 });
   outcome?.catch(() => undefined);
   return outcome;
 }

@@ -71,8 +71,8 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
   const witness = cluster.node(0);
   if (victim === undefined) expect.fail();
   const before = { web: startsOf(victim, 'web'), api: startsOf(victim, 'api') };
-  const told = agentOf(victim).incidents().length;
-  void agentOf(victim).executor.silence({ target: 'api', forMs: SILENCE_MS, reason: 'at work' });
+  const told = agentOf(victim).parts.memory.incidents().length;
+  void agentOf(victim).parts.executor.brakes.silences.add({ target: 'api', forMs: SILENCE_MS, reason: 'at work' });
   victim.linux.files.log(LOG, 'ERROR before the step');
   await later(cluster, 4_000);
   for (const node of stepped) node.clock.skewMs += stepMs;
@@ -86,7 +86,7 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
   await later(cluster, 18_000);
   expect([runs(victim, 'api'), startsOf(victim, 'api')]).toEqual([true, before.api + 1]);
   await later(cluster, 30_000);
-  const story = agentOf(victim).incidents().slice(told);
+  const story = agentOf(victim).parts.memory.incidents().slice(told);
   const alerts = story.filter(({ policy }) => policy === 'log-alert');
   expect(alerts.map(({ outcome }) => outcome)).toEqual([expect.stringContaining('cleared')]);
   for (const { openedMs, closedMs, steps } of story) {
@@ -95,7 +95,7 @@ async function lived(cluster: Cluster, stepped: readonly SimulatedNode[], stepMs
     for (const [i, { atMs }] of steps.entries()) expect(atMs).toBeGreaterThanOrEqual(steps[i - 1]?.atMs ?? openedMs);
   }
   // The past is whole, and told by the clock as it is set now.
-  const fine = agentOf(victim).past('system.cpu.utilization')?.fine ?? expect.fail();
+  const fine = agentOf(victim).parts.watcher.samples.history.past('system.cpu.utilization')?.fine ?? expect.fail();
   expect(Math.abs(fine.atS - victim.wallMs() / 1_000)).toBeLessThan(3);
   expect(fine.values.slice(-60).filter((value) => value === null).length).toBeLessThanOrEqual(2);
   ages.push(
@@ -142,7 +142,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     node.linux.services.kill('web');
     await later(cluster, 40_000);
     const story = agentOf(node)
-      .incidents()
+      .parts.memory.incidents()
       .flatMap(({ steps }) => steps.map(({ text }) => text));
     return { cluster, node, story: story.join('\n') };
   }
@@ -162,7 +162,7 @@ describe('a critical service on a machine whose clock is wrong', () => {
     async (stepMs) => {
       const { node, story } = await killed(stepMs);
       expect(story).toContain('this machine’s clock is wrong by half an hour or more');
-      expect([node.authorizations.refused, agentOf(node).executor.approvals().length]).toEqual([[], 1]);
+      expect([node.authorizations.refused, agentOf(node).parts.executor.approvals.all().length]).toEqual([[], 1]);
     },
   );
 });

@@ -352,18 +352,18 @@ describe('a paused agent', () => {
     await later(cluster, 4_000);
     paused.linux.services.kill('web');
     await later(cluster, 30_000);
-    const incidents = () => paused.agent?.incidents() ?? [];
+    const incidents = () => paused.agent?.parts.memory.incidents() ?? [];
     expect(incidents().map(({ state }) => state)).not.toContain('resolved');
     expect(
       incidents()
         .flatMap(({ steps }) => steps.map(({ text }) => text))
         .join('\n'),
     ).toContain('the swarm has paused this agent');
-    expect(paused.agent?.conditions().ServicesReady).toBe('False');
+    expect(paused.agent?.parts.watcher.conditions().ServicesReady).toBe('False');
     wish(cluster.node(0), { kind: 'wake', peer: paused.peer, reason: 'moved' });
     await later(cluster, 4_000);
     paused.linux.services.freeze('web');
     await later(cluster, 90_000);
-    expect(paused.agent?.conditions().ServicesReady).toBe('True');
+    expect(paused.agent?.parts.watcher.conditions().ServicesReady).toBe('True');
   });
 });

@@ -2,7 +2,7 @@
 // judged again, and in the end told.
 import { describe, expect, it } from 'vitest';
 import { decodeCertificate } from '../../consensus/vote/certificate.ts';
-import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
+import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { UntoldChecker } from '../../sim/check/machines.ts';
@@ -23,7 +23,7 @@ async function settled(nodes: number, versions: string[] = [], service: object =
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-const incidentsOf = (node: SimulatedNode) => node.agent?.incidents() ?? [];
+const incidentsOf = (node: SimulatedNode) => node.agent?.parts.memory.incidents() ?? [];
 const storyOf = (node: SimulatedNode): string =>
   incidentsOf(node)
     .flatMap(({ steps }) => steps.map(({ text }) => text))

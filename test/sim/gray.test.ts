@@ -41,14 +41,16 @@ describe('a member that is', () => {
       expect(whereIs(cluster)).toBeTruthy();
       const nova = cluster.byPeer(observer.running?.swarm.order.committee.coordinator ?? '');
       expect(nova?.running?.swarm.order.committee.seats.voters()).not.toContain(owner.peer);
-      const story = owner.agent?.incidents().find(({ policy }) => policy === 'gray-failure');
+      const story = owner.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure');
       expect(story?.steps.map(({ stage }) => stage)).toEqual(['detect', 'vote', 'act']);
       expect(story?.certificate).not.toBe('');
       Object.assign(cluster.network.hostOf(owner.peer), { lagMs: 0, loss: 0 });
       owner.clock.skewMs = 0;
       await later(cluster, 900_000);
       expect(drainedIn(cluster, observer.index)).toEqual([]);
-      expect(owner.agent?.incidents().find(({ policy }) => policy === 'gray-failure')?.outcome).toBe('it is drained no more');
+      expect(owner.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure')?.outcome).toBe(
+        'it is drained no more',
+      );
     },
   );
 
@@ -82,7 +84,7 @@ describe('an agent whose loop stalls', () => {
     // It did not help: not again.
     await later(cluster, 600_000);
     expect(node.past.starts).toBe(2);
-    const story = node.agent?.incidents().find(({ policy }) => policy === 'gray-failure');
+    const story = node.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure');
     expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/this agent restarts, for its loop is \d+ ms late/);
     expect(cluster.violations).toEqual([]);
   });

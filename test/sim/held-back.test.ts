@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { STORM_CHANGES, STORM_PAUSE_MS } from '../../node/action/guard.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
-import { TELL_AFTER_MS } from '../../node/agent/healer.ts';
+import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -27,10 +27,10 @@ const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(
 const isUp = (node: SimulatedNode, name = 'web0'): boolean =>
   node.linux.services.all().find((one) => one.name === name)?.state === 'running';
 const storyOf = (node: SimulatedNode): string =>
-  (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
+  (node.agent?.parts.memory.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
 const openStates = (node: SimulatedNode): string[] =>
-  (node.agent?.incidents() ?? []).filter(({ closedMs }) => closedMs === 0).map(({ state }) => state);
-const executorOf = (node: SimulatedNode) => node.agent?.executor ?? expect.fail('it is down');
+  (node.agent?.parts.memory.incidents() ?? []).filter(({ closedMs }) => closedMs === 0).map(({ state }) => state);
+const executorOf = (node: SimulatedNode) => node.agent?.parts.executor ?? expect.fail('it is down');
 
 async function decided(cluster: Cluster, wish: Wish): Promise<void> {
   const outcome = cluster.node(0).running?.swarm.order.decisions.decide(wish, 3_000);
@@ -80,7 +80,7 @@ const HOLDS: Hold[] = [
       } as const;
       cluster
         .node(0)
-        .agent?.grants.give(deny, 'we look at it')
+        .agent?.parts.grants.give(deny, 'we look at it')
         .catch(() => undefined);
       await later(cluster, 1_000);
     },
@@ -99,17 +99,17 @@ const HOLDS: Hold[] = [
   {
     what: 'stop-all',
     hold: (cluster, node) => done(cluster, executorOf(node).halt('work')),
-    release: (cluster, node) => done(cluster, executorOf(node).resume()),
+    release: (cluster, node) => done(cluster, executorOf(node).brakes.resume()),
     says: 'acting is halted (work)',
   },
   {
     what: 'a silence of this machine’s',
     hold: async (cluster, node) => {
-      await done(cluster, executorOf(node).silence({ target: 'web0', forMs: HOUR_MS, reason: 'work' }));
+      await done(cluster, executorOf(node).brakes.silences.add({ target: 'web0', forMs: HOUR_MS, reason: 'work' }));
     },
     release: async (cluster, node) => {
-      const [silence] = executorOf(node).silences.active();
-      await done(cluster, executorOf(node).unsilence(silence?.id ?? ''));
+      const [silence] = executorOf(node).brakes.silences.active();
+      await done(cluster, executorOf(node).brakes.silences.remove(silence?.id ?? ''));
     },
     says: 'silenced: work',
     state: 'watching',
@@ -258,10 +258,10 @@ describe('what is held back', () => {
     const node = cluster.node(2);
     node.linux.services.kill('web0');
     await later(cluster, 10_000);
-    const [approval] = executorOf(node).approvals();
-    await done(cluster, executorOf(node).answer(approval?.plan.id ?? '', 'rejected'));
+    const [approval] = executorOf(node).approvals.all();
+    await done(cluster, executorOf(node).approvals.answerAsOperator(approval?.plan.id ?? '', 'rejected'));
     await later(cluster, 900_000);
-    expect([isUp(node), openStates(node), executorOf(node).approvals()]).toEqual([false, ['escalated'], []]);
+    expect([isUp(node), openStates(node), executorOf(node).approvals.all()]).toEqual([false, ['escalated'], []]);
   });
 });
 
@@ -276,9 +276,9 @@ describe('what clears while its repair is being allowed', () => {
     await done(cluster, node.linux.services.start('web0'));
     const pid = node.linux.services.all()[0]?.pid;
     await later(cluster, 30_000);
-    const incident = node.agent?.incidents().at(-1);
+    const incident = node.agent?.parts.memory.incidents().at(-1);
     expect([incident?.state, incident?.outcome]).toEqual(['resolved', 'cleared without a repair']);
-    expect(executorOf(node).approvals()).toEqual([]);
+    expect(executorOf(node).approvals.all()).toEqual([]);
     expect(node.linux.services.all()[0]?.pid).toBe(pid);
   });
 });

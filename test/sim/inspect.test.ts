@@ -56,7 +56,7 @@ const AUDIT: Request = { table: 'audit', columns: ['text'] };
 async function given(cluster: Cluster, by: SimulatedNode, effect: 'act' | 'deny', to: SimulatedNode, target: string | null) {
   const untilMs = Math.round(by.wallMs() + HOUR_MS);
   const what = { effect, peer: to.peer, tool: 'machine.inspect', target, uses: 1, withinMs: 60_000, untilMs };
-  const outcome = agentOf(by).grants.give(what, 'test');
+  const outcome = agentOf(by).parts.grants.give(what, 'test');
   await later(cluster, 3_000);
   expect(await outcome).toMatchObject({ ok: true });
 }

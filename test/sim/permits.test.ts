@@ -19,9 +19,9 @@ async function settled(nodes: number, seed = 1): Promise<Cluster> {
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const storyOf = (node: SimulatedNode): string =>
-  (node.agent?.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
-const waitsAt = (node: SimulatedNode): number => node.agent?.executor.approvals().length ?? 0;
-const isWell = (node: SimulatedNode): boolean => node.agent?.conditions().ServicesReady === 'True';
+  (node.agent?.parts.memory.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
+const waitsAt = (node: SimulatedNode): number => node.agent?.parts.executor.approvals.all().length ?? 0;
+const isWell = (node: SimulatedNode): boolean => node.agent?.parts.watcher.conditions().ServicesReady === 'True';
 
 describe('a critical service that is killed', () => {
   it('is started again by leave of its witnesses and of the swarm, and the certificate is there for anybody to check', async () => {
@@ -34,7 +34,7 @@ describe('a critical service that is killed', () => {
       expect([node.authorizations.given, node.authorizations.refused]).toEqual([1, []]);
       expect([isWell(node), waitsAt(node)], `seed ${seed}: ${storyOf(node)}`).toEqual([true, 0]);
       expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
-      const [incident] = node.agent?.incidents() ?? [];
+      const [incident] = node.agent?.parts.memory.incidents() ?? [];
       const certificate = decodeCertificate(Uint8Array.from(atob(incident?.certificate ?? ''), (char) => char.charCodeAt(0)));
       if (certificate === undefined) throw new Error('no certificate');
       expect(verifyCertificate(cluster.node(5).crypto, cluster.swarmId, certificate).valid).toBe(true);
@@ -50,10 +50,9 @@ describe('a critical service that is killed', () => {
     const node = cluster.node(3);
     node.authorizations.certified = new Set(['web']);
     // By its own word, a person wants it.
-    const executor = node.agent?.executor ?? expect.fail('it is down');
+    const executor = node.agent?.parts.executor ?? expect.fail('it is down');
     const plan = executor.operatorPlan([{ tool: 'service.restart', service: 'web' }], 'an agent that was taken over');
-    const quiet = async (): Promise<void> => undefined;
-    const performed = executor.perform(plan, 'operator', { asked: quiet, intended: quiet });
+    const performed = executor.perform(plan, 'operator');
     await later(cluster, 40_000);
     expect(await performed).toMatchObject({
       kind: 'done',
@@ -127,7 +126,7 @@ describe('a standing approval', () => {
     const node = cluster.node(2);
     cluster
       .node(0)
-      .agent?.grants.give(granted(cluster), 'agreed on Monday')
+      .agent?.parts.grants.give(granted(cluster), 'agreed on Monday')
       .catch(() => undefined);
     await later(cluster, 5_000);
     node.linux.services.kill('web');
@@ -148,7 +147,7 @@ describe('a standing approval', () => {
     const untilMs = Math.round(node.wallMs() + 30 * HOUR_MS);
     cluster
       .node(0)
-      .agent?.grants.give(granted(cluster, { withinMs: 60_000 * 10, untilMs }), 'agreed on Monday')
+      .agent?.parts.grants.give(granted(cluster, { withinMs: 60_000 * 10, untilMs }), 'agreed on Monday')
       .catch(() => undefined);
     await later(cluster, 5_000);
     node.linux.services.kill('web');
@@ -171,9 +170,9 @@ describe('a standing approval', () => {
     for (const more of [{ tool: 'service.stop' }, { target: 'db' }, { peer: cluster.node(1).peer }])
       cluster
         .node(0)
-        .agent?.grants.give(granted(cluster, more), 'for something else')
+        .agent?.parts.grants.give(granted(cluster, more), 'for something else')
         .catch(() => undefined);
-    const refused = cluster.node(3).agent?.grants.give(granted(cluster), 'by who may not');
+    const refused = cluster.node(3).agent?.parts.grants.give(granted(cluster), 'by who may not');
     await later(cluster, 5_000);
     expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
     // In an issuer’s name, by a coordinator that lies: decided, and not taken for leave by the machine.
@@ -192,7 +191,7 @@ describe('a standing approval', () => {
     const node = cluster.node(2);
     cluster
       .node(0)
-      .agent?.grants.give(granted(cluster), 'agreed on Monday')
+      .agent?.parts.grants.give(granted(cluster), 'agreed on Monday')
       .catch(() => undefined);
     await later(cluster, 5_000);
     node.linux.services.kill('web');
@@ -218,7 +217,7 @@ describe('what the swarm keeps from an agent', () => {
     };
     cluster
       .node(0)
-      .agent?.grants.give(given, 'we look at it')
+      .agent?.parts.grants.give(given, 'we look at it')
       .catch(() => undefined);
     await later(cluster, 5_000);
     node.linux.services.kill('web');
@@ -231,7 +230,7 @@ describe('what the swarm keeps from an agent', () => {
       .agent?.swarm.order.decisions.decide({ kind: 'revoke', grant: grant?.id ?? '', reason: 'seen' }, 3_000)
       .catch(() => undefined);
     await later(cluster, 5_000);
-    expect(node.agent?.grants.denial({ tool: 'service.restart', service: 'web' })).toBeUndefined();
+    expect(node.agent?.parts.grants.denial({ tool: 'service.restart', service: 'web' })).toBeUndefined();
   });
 });
 
@@ -254,7 +253,7 @@ describe('what the swarm lets an agent do without asking', () => {
     };
     cluster
       .node(0)
-      .agent?.grants.give(given, 'it is safe')
+      .agent?.parts.grants.give(given, 'it is safe')
       .catch(() => undefined);
     await later(cluster, 5_000);
     node.linux.services.kill('web');

@@ -40,7 +40,7 @@ async function lived(nodes: number, seed: number, mostMs: number): Promise<Seen>
   };
   await cluster.runUntil(SETTLED_MS + FOR_MS);
   for (const { agent } of cluster.nodes)
-    for (const { policy, target, openedMs } of agent?.incidents() ?? [])
+    for (const { policy, target, openedMs } of agent?.parts.memory.incidents() ?? [])
       if (openedMs > 1_767_225_600_000 + SETTLED_MS) seen.findings.push(`${policy} ${target}`);
   seen.bytes = cluster.network.bytes - before;
   return seen;

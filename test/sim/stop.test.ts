@@ -17,7 +17,7 @@ async function stoppedAt(atMs: number): Promise<Cluster> {
   cluster.start();
   await cluster.runUntil(SHOWN_AGAIN_MS - 1_000);
   const { disk, agent } = cluster.node(1);
-  for (let record = 0; record < 40; record++) void agent?.audit.append('control', 'test', `record ${record}`);
+  for (let record = 0; record < 40; record++) void agent?.parts.audit.append('control', 'test', `record ${record}`);
   await cluster.runUntil(SHOWN_AGAIN_MS - 500);
   disk.readMs = 200;
   await cluster.runUntil(atMs);

@@ -35,7 +35,7 @@ async function goneAfterRepair(nodes = 4): Promise<{ cluster: Cluster; id: strin
   const gone = cluster.node(2);
   gone.linux.services.kill('web');
   await later(cluster, 10_000);
-  const id = agentOf(gone).incidents().at(-1)?.id ?? expect.fail('no incident');
+  const id = agentOf(gone).parts.memory.incidents().at(-1)?.id ?? expect.fail('no incident');
   gone.crash();
   await later(cluster, 5_000);
   return { cluster, id, gone };
@@ -45,7 +45,7 @@ describe('an incident of a machine that is gone', () => {
   it('is explained by every peer, as that machine signed it, with claim, certificate, decision and outcome', async () => {
     const { cluster, id, gone } = await goneAfterRepair();
     for (const peer of [0, 1, 3]) {
-      const result = await asked(cluster, agentOf(cluster.node(peer)).explain(id, 'test'));
+      const result = await asked(cluster, agentOf(cluster.node(peer)).parts.queries.explain(id, 'test'));
       if (!result.ok) throw new Error(result.message);
       const { incident, source, toldBy, certificate } = result.explanation;
       expect([source, incident.node, incident.outcome]).toEqual(['witness', gone.peer, 'service.restart helped']);
@@ -64,7 +64,7 @@ describe('an incident of a machine that is gone', () => {
       cluster.node(peer).boot();
     }
     await later(cluster, 20_000);
-    expect(await asked(cluster, agentOf(cluster.node(1)).explain(id, 'test'))).toMatchObject({
+    expect(await asked(cluster, agentOf(cluster.node(1)).parts.queries.explain(id, 'test'))).toMatchObject({
       ok: true,
       explanation: { source: 'witness' },
     });
@@ -72,11 +72,12 @@ describe('an incident of a machine that is gone', () => {
 
   it('is kept by two others at least', async () => {
     const { cluster, id, gone } = await goneAfterRepair();
-    const rows = cluster.nodes.flatMap((node) => node.agent?.stories.all() ?? []).map((one) => one.id);
+    const rows = cluster.nodes.flatMap((node) => node.agent?.parts.stories.all() ?? []).map((one) => one.id);
     expect(rows.filter((one) => one === id).length).toBeGreaterThanOrEqual(2);
     const table = TABLES.find(({ name }) => name === 'witnessed_incidents') ?? expect.fail('no table');
-    const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
-    const { swarm, stories } = agentOf(holder);
+    const holder = cluster.nodes.find((node) => node.agent?.parts.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
+    const { swarm } = agentOf(holder);
+    const { stories } = agentOf(holder).parts;
     const sources = { swarm, witness: { incidents: () => stories.all() } } as unknown as TableSources;
     // The column `node` is the machine that answers, as in every table.
     expect(table.rows(sources, [], new Map())).toMatchObject([{ id, node: holder.name, member: gone.name }]);
@@ -86,14 +87,14 @@ describe('an incident of a machine that is gone', () => {
 describe('a story', () => {
   it('is taken of the machine that it is of, signed by it, and of nobody else', async () => {
     const { cluster, id, gone } = await goneAfterRepair();
-    const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
-    const story = agentOf(holder).stories.of(id) ?? expect.fail();
+    const holder = cluster.nodes.find((node) => node.agent?.parts.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
+    const story = agentOf(holder).parts.stories.of(id) ?? expect.fail();
     const { crypto } = cluster.node(0);
     const tampered = { ...story, incident: { ...story.incident, outcome: 'all was well' } };
     expect(readStory(crypto, cluster.swarmId, story)).toEqual(story);
     expect(readStory(crypto, cluster.swarmId, tampered)).toBeUndefined();
     expect(readStory(crypto, 'another swarm', story)).toBeUndefined();
-    const stories = agentOf(holder).stories;
+    const stories = agentOf(holder).parts.stories;
     const other = cluster.nodes.find(({ peer }) => peer !== gone.peer && peer !== holder.peer)?.peer ?? '';
     expect(await asked(cluster, stories.keep(other, story))).toBe(false);
     expect(await asked(cluster, stories.keep(gone.peer, tampered))).toBe(false);
@@ -103,13 +104,13 @@ describe('a story', () => {
   it('of another machine under the same id is not taken for it', async () => {
     const { cluster, id, gone } = await goneAfterRepair();
     const liar = cluster.node(3);
-    const stories = agentOf(liar).stories;
-    const known = cluster.nodes.map((node) => node.agent?.stories.of(id)).find((one) => one !== undefined) ?? expect.fail();
+    const stories = agentOf(liar).parts.stories;
+    const known = cluster.nodes.map((node) => node.agent?.parts.stories.of(id)).find((one) => one !== undefined) ?? expect.fail();
     const steps = [{ atMs: known.incident.openedMs + 1e9, stage: 'detect' as const, text: 'nothing' }];
     const incident = { ...known.incident, node: liar.peer, outcome: 'all was well', steps };
     const signature = liar.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, incident]));
     stories.of = () => ({ incident, signature });
-    const result = await asked(cluster, agentOf(cluster.node(0)).explain(id, 'test'));
+    const result = await asked(cluster, agentOf(cluster.node(0)).parts.queries.explain(id, 'test'));
     expect(result.ok && [result.explanation.incident.node, result.explanation.incident.outcome]).toEqual([
       gone.peer,
       'service.restart helped',
@@ -118,8 +119,8 @@ describe('a story', () => {
 
   it('with times that cannot be dated is not taken; with a certificate that is none it is told without one', async () => {
     const { cluster, id, gone } = await goneAfterRepair();
-    const holder = cluster.nodes.find((node) => node.agent?.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
-    const { incident } = agentOf(holder).stories.of(id) ?? expect.fail();
+    const holder = cluster.nodes.find((node) => node.agent?.parts.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
+    const { incident } = agentOf(holder).parts.stories.of(id) ?? expect.fail();
     const told = (change: Partial<typeof incident>) => {
       const changed = { ...incident, ...change };
       return { incident: changed, signature: gone.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, changed])) };
@@ -127,9 +128,9 @@ describe('a story', () => {
     for (const atMs of [1e300, -1e300, 8.64e15 + 1])
       for (const change of [{ openedMs: atMs }, { closedMs: atMs }, { steps: [{ atMs, stage: 'detect' as const, text: '' }] }])
         expect(readStory(holder.crypto, cluster.swarmId, told(change))).toBeUndefined();
-    const holding = agentOf(holder).stories;
+    const holding = agentOf(holder).parts.stories;
     holding.of = () => told({ certificate: 'no base64 at all!' });
-    const result = await asked(cluster, agentOf(holder).explain(id, 'test'));
+    const result = await asked(cluster, agentOf(holder).parts.queries.explain(id, 'test'));
     expect(result).toMatchObject({ ok: true, explanation: { certificate: { present: false } } });
   });
 
@@ -139,7 +140,7 @@ describe('a story', () => {
     let sent = 0;
     for (const other of cluster.nodes) {
       if (other === node || other.agent === undefined) continue;
-      const { stories } = other.agent;
+      const { stories } = other.agent.parts;
       const keep = stories.keep.bind(stories);
       stories.keep = (from, value) => {
         sent++;
@@ -148,21 +149,21 @@ describe('a story', () => {
     }
     node.linux.services.kill('web');
     await later(cluster, 10_000);
-    expect(agentOf(node).incidents().at(-1)?.outcome).toBe('service.restart helped');
+    expect(agentOf(node).parts.memory.incidents().at(-1)?.outcome).toBe('service.restart helped');
     expect(sent).toBeGreaterThan(0);
     expect(sent).toBeLessThanOrEqual(3 * 3);
-    const witness = cluster.nodes.find(({ agent }) => (agent?.stories.all().length ?? 0) > 0) ?? expect.fail();
-    const [story] = agentOf(witness).stories.all();
+    const witness = cluster.nodes.find(({ agent }) => (agent?.parts.stories.all().length ?? 0) > 0) ?? expect.fail();
+    const [story] = agentOf(witness).parts.stories.all();
     if (story === undefined) throw new Error('none');
     for (let i = 0; i < 70; i++) {
       const incident = { ...story, id: `inc-${i.toString(16).padStart(10, '0')}` };
       const signature = node.crypto.sign(encodeCbor(['kalos/story', cluster.swarmId, incident]));
       agentOf(witness)
-        .stories.keep(node.peer, { incident, signature })
+        .parts.stories.keep(node.peer, { incident, signature })
         .catch(() => undefined);
       await later(cluster, 1_100);
     }
-    expect(agentOf(witness).stories.all().length).toBe(64);
+    expect(agentOf(witness).parts.stories.all().length).toBe(64);
   });
 
   it('waits for others that are told: where everything fails at once no witness is asked more than it takes', async () => {
@@ -170,7 +171,7 @@ describe('a story', () => {
     const cluster = await settled(4, names);
     const node = cluster.node(3);
     const taken: boolean[] = [];
-    const { stories } = agentOf(cluster.node(0));
+    const { stories } = agentOf(cluster.node(0)).parts;
     const keep = stories.keep.bind(stories);
     stories.keep = async (from, value) => {
       const isTaken = await keep(from, value);

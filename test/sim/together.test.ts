@@ -17,7 +17,7 @@ async function settled(nodes: number, domainOf: (index: number) => string): Prom
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const together = (cluster: Cluster) =>
-  cluster.agents().flatMap(({ agent }) => agent.incidents().filter(({ policy }) => policy === 'together'));
+  cluster.agents().flatMap(({ agent }) => agent.parts.memory.incidents().filter(({ policy }) => policy === 'together'));
 
 describe('machines that are unwell together', () => {
   it('are one incident of the rack that they share, which ends with it', async () => {
@@ -41,11 +41,11 @@ describe('machines that are unwell together', () => {
     await later(cluster, 30_000);
     const nova =
       cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
-    expect(nova.agent?.incidents().some(({ policy }) => policy === 'together')).toBe(true);
+    expect(nova.agent?.parts.memory.incidents().some(({ policy }) => policy === 'together')).toBe(true);
     nova.crash();
     await later(cluster, 60_000);
     const next = cluster.byPeer(cluster.nodes.find((node) => node !== nova)?.running?.swarm.order.committee.coordinator ?? '');
-    expect(next?.agent?.incidents().find(({ policy }) => policy === 'together')?.target).toBe('domain rack-2');
+    expect(next?.agent?.parts.memory.incidents().find(({ policy }) => policy === 'together')?.target).toBe('domain rack-2');
   });
 
   it('are a service that fails where nothing else explains it', async () => {

@@ -36,16 +36,16 @@ describe('a copy of an agent', () => {
     await later(cluster, 10_000);
     for (const one of [original, copy]) {
       expect(twinOf(one)).toMatch(/^two agents have this key/);
-      expect(one.agent?.executor.paused).toMatch(/^two agents have this key/);
+      expect(one.agent?.parts.executor.brakes.paused).toMatch(/^two agents have this key/);
     }
-    const rows = cluster.node(2).agent?.membershipAdmin.members(false) ?? [];
+    const rows = cluster.node(2).agent?.parts.membershipAdmin.members(false) ?? [];
     expect(rows.filter(({ twin }) => twin !== null).map(({ peer }) => peer)).toEqual([original.peer]);
     // The one that was there stays a member like any other.
     expect(cluster.node(2).running?.swarm.members.alive()).toContain(original.peer);
     copy.leave();
     await later(cluster, 90_000);
     expect(twinOf(original)).toBeNull();
-    expect(original.agent?.executor.paused).toBeUndefined();
+    expect(original.agent?.parts.executor.brakes.paused).toBeUndefined();
     expect(cluster.violations).toEqual([]);
   });
 

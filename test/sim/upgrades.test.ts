@@ -34,7 +34,9 @@ const startsOf = (node: SimulatedNode) => node.linux.services.all().find(({ name
 
 function push(cluster: Cluster, version: string, behaviour: Behaviour, canary: number[]) {
   const peers = canary.map((index) => cluster.node(index).peer);
-  const outcome = cluster.node(0).agent?.upgrades.push(archiveOf({ version, behaviour }), { canary: peers, soakMs: SOAK_MS });
+  const outcome = cluster
+    .node(0)
+    .agent?.parts.upgrades.push(archiveOf({ version, behaviour }), { canary: peers, soakMs: SOAK_MS });
   outcome?.catch(() => undefined);
   return outcome;
 }
@@ -144,7 +146,7 @@ describe('a release', () => {
     const release = { version: '0.5.0', digest, bytes: archive.length };
     const how = { canary: [cluster.node(3).peer], soakMs: SOAK_MS };
     const signature = new Uint8Array(SIGNATURE_BYTES);
-    const refused = plain.agent?.upgrades.push(archive, how);
+    const refused = plain.agent?.parts.upgrades.push(archive, how);
     await later(cluster, 3_000);
     expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
     const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');

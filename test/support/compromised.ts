@@ -53,7 +53,7 @@ class TakenOver {
     const seen = this.#cluster.nodes.flatMap(({ authorizations: { shown } }) => shown ?? []);
     const leave = this.#random.unit() < 0.3 ? undefined : seen[Math.floor(this.#random.unit() * seen.length)];
     // Under a name of its own, or under that of what somebody has leave for.
-    const plans = this.#cluster.agents().flatMap(({ agent }) => agent.incidents().map(({ id }) => `${id}-1`));
+    const plans = this.#cluster.agents().flatMap(({ agent }) => agent.parts.memory.incidents().map(({ id }) => `${id}-1`));
     const id =
       this.#random.unit() < 0.5 ? `forged-${this.#asked}` : (plans[Math.floor(this.#random.unit() * plans.length)] ?? 'x');
     const steps = [{ do: ['service.stop', service], undo: undefined }] as const;
@@ -145,7 +145,7 @@ class Forger {
 
   #leaseForWhoWaits(nowMs: number): { wish: Wish; by: string } | undefined {
     const open = this.#cluster.agents().flatMap(({ node, agent }) =>
-      agent
+      agent.parts.memory
         .incidents()
         .filter(({ closedMs }) => closedMs === 0)
         .map(({ id, steps }) => ({ by: node.peer, plan: `${id}-${steps.filter(({ stage }) => stage === 'undo').length + 1}` })),
@@ -166,7 +166,7 @@ class Forger {
     const release = state?.upgrades.state.candidate?.id ?? toHex(new Uint8Array(16));
     const digest = toHex(this.#node.crypto.hash(HARMFUL_RELEASE));
     const tool = this.#pick(['service.restart', 'service.stop', 'net.block']);
-    const incident = this.#pick(this.#cluster.nodes).agent?.incidents().at(-1)?.id ?? 'inc-0';
+    const incident = this.#pick(this.#cluster.nodes).agent?.parts.memory.incidents().at(-1)?.id ?? 'inc-0';
     const grant = { tool, target: service, uses: 100, withinMs: HOUR_MS, untilMs, signature, reason };
     return this.#pick<() => Wish>([
       () => ({ kind: 'grant', effect: this.#pick(EFFECTS), peer, ...grant }),
@@ -239,7 +239,7 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   await cluster.runUntil(PREPARED_MS + forMs + 30_000);
   for (const { name, authorizations } of cluster.nodes)
     for (const why of authorizations.refused) cluster.violation(`${name}’s actuator does not hold with its agent: ${why}`);
-  const taken = cluster.agents().filter(({ agent }) => agent.policies().some(({ origin }) => origin === 'swarm'));
+  const taken = cluster.agents().filter(({ agent }) => agent.parts.policies.all().some(({ origin }) => origin === 'swarm'));
   for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
   for (const { node, agent } of cluster.agents()) {
     if (agent.status().version === '9.9.9') cluster.violation(`${node.name} runs a release that no issuer has signed`);
@@ -247,6 +247,6 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
       if (by !== peer) cluster.violation(`${node.name} believes a drain that nobody has signed`);
   }
   for (const { agent } of cluster.agents())
-    made += agent.incidents().filter(({ steps }) => steps.some(({ stage }) => stage === 'verify')).length;
+    made += agent.parts.memory.incidents().filter(({ steps }) => steps.some(({ stage }) => stage === 'verify')).length;
   return { forged: forger.forged, kinds: forger.kinds, made, wrong: cluster.violations };
 }

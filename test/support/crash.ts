@@ -2,7 +2,7 @@
 // one, then nothing more. The next agent finds the disk as it is left, and the machine with its actuator as they are.
 // Torn and corrupt writes lie below: level's own log takes a batch whole or not at all (support/torn-log.ts shows it).
 // Used by a test and by the benchmark `transaction`.
-import { Executor } from '../../node/agent/executor.ts';
+import { Executor, type PlanEvent } from '../../node/agent/executor.ts';
 import { AuditLog } from '../../node/audit/audit-log.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { Ports } from '../../node/ports/ports.ts';
@@ -158,18 +158,17 @@ class Life {
     const random = new SeededRandom(1, 'r');
     const ports = { clock, store, crypto, transport: { self: crypto.self }, actuator: this.#actuator, sensors: linux, random };
     this.audit = new AuditLog(store, clock, crypto);
-    this.executor = new Executor(
-      {
-        ports: ports as unknown as Ports,
-        audit: this.audit,
-        peers: () => 0,
-        maintenance: [],
-        paused: () => undefined,
+    this.executor = new Executor({
+      ports: ports as unknown as Ports,
+      audit: this.audit,
+      peers: () => 0,
+      settings: { mode: 'act', maintenance: [] },
+      reporter: {
         log: () => undefined,
+        noted: (text, subject = crypto.self) => this.audit.append('control', subject, text),
         failed,
       },
-      'act',
-    );
+    });
   }
 
   get alive(): boolean {
@@ -208,7 +207,6 @@ class World {
   }
 }
 
-const quiet = async (): Promise<void> => undefined;
 const planOf = ({ calls }: CrashCase): Plan => ({ id: 'p1', incident: 'operator', calls, tier: 'operator', reason: 'a test' });
 
 /** How the machine looks before, and after the plan was carried out with no crash; and what was done. */
@@ -219,7 +217,7 @@ async function undisturbed(one: CrashCase): Promise<{ before: string; after: str
   const life = new Life(world.scheduler, world.linux, new SimulatedStore(world.disk, world.scheduler), (error) => {
     throw error;
   });
-  const performing = life.executor.perform(planOf(one), 'operator', { asked: quiet, intended: quiet });
+  const performing = life.executor.perform(planOf(one), 'operator');
   await world.pump(40);
   const performed = await performing;
   if (performed.kind !== 'done' || performed.entry.phase !== 'confirmed') throw new Error(`${one.name} fails undisturbed`);
@@ -247,8 +245,10 @@ async function crashAt(
     if (first.alive) promised.push({ index: record.index, text: record.text });
   };
   void first.audit.append('start', 'x', 'first life').then(promise, die);
-  const intended = async (_diff: string[], record: { index: number; text: string }): Promise<void> => promise(record);
-  void first.executor.perform(planOf(one), 'operator', { asked: quiet, intended }).catch(die);
+  const on = (event: PlanEvent): void => {
+    if (event.kind === 'intended') promise(event.record);
+  };
+  void first.executor.perform(planOf(one), 'operator', { on }).catch(die);
   await world.pump(40);
   if (mortal.stuck) die(); // with nothing after it, a write that hangs is one that was lost
 
@@ -266,7 +266,7 @@ async function crashAt(
   return {
     crashed,
     machine: { before: normal.before, after: normal.after, now: one.look(linux) },
-    phase: (await second.executor.entry('p1'))?.phase,
+    phase: (await second.executor.journal.entry('p1'))?.phase,
     repeated: normal.deeds.some((deed) => world.deeds.filter((other) => other === deed).length > 1),
     lostRecords: lost.length,
     auditBroken: check.ok ? undefined : `record ${check.index}: ${check.reason}`,

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
-import type { Performed, Progress } from '../../node/agent/executor.ts';
-import { Healer, type HealerParts } from '../../node/agent/healer.ts';
+import type { Performed, Purpose } from '../../node/agent/executor.ts';
+import { Healer } from '../../node/agent/healer.ts';
+import type { LoopParts } from '../../node/agent/incident-loop.ts';
 import type { PlacedServices } from '../../node/coordination/placed-services.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { Finding } from '../../node/detection/detector.ts';
@@ -52,7 +53,7 @@ export function healing(
     /** What comes of each plan; the last of them again and again. */
     answers: [{ phase: 'confirmed' }] as Answer[],
     onVote: (): void => undefined,
-    onPerform: async (_progress: Progress, _plan: Plan): Promise<void> => undefined,
+    onPerform: async (_purpose: Purpose, _plan: Plan): Promise<void> => undefined,
   };
   const log = {
     plans: [] as { id: string; atS: number; tool: string }[],
@@ -101,27 +102,29 @@ export function healing(
       },
     },
     watcher: {
-      firing: () => its.firing,
-      holds: () => its.holds ?? its.firing.length > 0,
+      detectors: {
+        firing: () => its.firing,
+        holds: () => its.holds ?? its.firing.length > 0,
+        rearm: ({ policy, target }: Incident) => void log.rearmed.push(`${policy} ${target}`),
+      },
+      samples: { features: () => its.features, suspects: () => its.suspects, recording: () => new Uint8Array() },
       lookAgain: () => void log.looks++,
-      features: () => its.features,
-      suspects: () => its.suspects,
-      recording: () => new Uint8Array(),
-      rearm: ({ policy, target }: Incident) => void log.rearmed.push(`${policy} ${target}`),
     },
     memory,
     stories: { tell: (incident: Incident) => void log.told.push(structuredClone(incident)) },
     executor: {
-      silences: { covering: () => (its.silence === undefined ? undefined : { id: 's1', reason: its.silence }) },
-      get paused() {
-        return its.paused;
+      brakes: {
+        silence: () => its.silence && `silenced: ${its.silence} (s1)`,
+        get paused() {
+          return its.paused;
+        },
+        standing: () => its.brake,
       },
-      brake: () => its.brake,
-      isTaken: () => its.taken,
-      withdraw: (id: string) => void log.withdrawn.push(id),
-      perform: async (plan: Plan, _authority: string, progress: Progress): Promise<Performed> => {
+      slots: { refusal: () => (its.taken ? 'taken' : undefined) },
+      approvals: { answerAll: (_answer: string, id: string) => void log.withdrawn.push(id) },
+      perform: async (plan: Plan, _authority: string, purpose: Purpose): Promise<Performed> => {
         log.plans.push({ id: plan.id, atS: Math.round(clock.monotonicMs() / 1_000), tool: plan.calls[0]?.tool ?? '' });
-        await its.onPerform(progress, plan);
+        await its.onPerform(purpose, plan);
         const answer = (its.answers.length > 1 ? its.answers.shift() : its.answers[0]) ?? { phase: 'confirmed' };
         if ('kind' in answer) return { kind: 'held', verdict: answer, diff: ['start web'] } as Performed;
         const entry = { plan, before: [], phase: answer.phase, atMs: 0, reason: answer.reason ?? 'seen' };
@@ -137,13 +140,15 @@ export function healing(
         return given.handedOver;
       },
     },
-    checkOf: (service: string) => ({ kind: 'http', path: `/${service}` }),
-    log: (level: string, text: string) => void log.lines.push(`${level}: ${text}`),
-    failed: (error: unknown) => {
-      throw error;
+    services: [{ name: 'web', port: 80, check: { kind: 'http', path: '/web' } }],
+    reporter: {
+      log: (level: string, text: string) => void log.lines.push(`${level}: ${text}`),
+      failed: (error: unknown) => {
+        throw error;
+      },
     },
   };
-  const healer = new Healer(parts as unknown as HealerParts);
+  const healer = new Healer(parts as unknown as LoopParts);
   const fire = (): void => healer.onChanges([{ kind: 'fired', finding }]);
   const clear = (): void => {
     its.firing = [];
