@@ -2,13 +2,23 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { circles, documents, documentText, productFiles } from './support/structure.ts';
+import {
+  type ClassMeasure,
+  circles,
+  documents,
+  documentText,
+  measureFile,
+  measureFiles,
+  productFiles,
+} from './support/structure.ts';
 import { BANNED_NAMES, BANNED_PHRASES, bannedIn } from './support/words.ts';
 
 const ROOT = dirname(import.meta.dirname);
 const ROOMS = ['bin', 'consensus', 'models', 'native', 'node', 'sim', 'swarm', 'test'];
 const MAX_FILE_LINES = 600;
 const MAX_FUNCTION_LINES = 70;
+const MAX_METHODS = 25;
+const MAX_FIELDS = 12;
 
 /** Which rooms a room may import from, itself aside (design.md, section 1). */
 const MAY_IMPORT: Record<string, string[]> = {
@@ -160,6 +170,22 @@ describe('tidy', () => {
       .map(({ path, lines }) => `${path}: ${lines.length} lines`);
     const longFunctions = sources.filter(({ path }) => !path.startsWith('test/')).flatMap(functionsTooLong);
     expect([...longFiles, ...longFunctions]).toEqual([]);
+  });
+
+  it(`classes have at most ${MAX_METHODS} methods, accessors among them, and ${MAX_FIELDS} fields`, () => {
+    const large = (measured: readonly ClassMeasure[]): string[] =>
+      measured
+        .filter(({ methods, fields }) => methods > MAX_METHODS || fields > MAX_FIELDS)
+        .map(({ where, methods, fields }) => `${where}: ${methods} methods, ${fields} fields`);
+    const members = (count: number, member: (nth: number) => string): string =>
+      Array.from({ length: count }, (_, nth) => member(nth)).join('');
+    const made = (methods: number, fields: number): string =>
+      `class Made { ${members(fields, (nth) => `#f${nth} = 0; `)}${members(methods, (nth) => `m${nth}() {} `)}}`;
+    const largeIn = (text: string) => large(measureFile('made.ts', text).classes);
+    expect([largeIn(made(MAX_METHODS, MAX_FIELDS)), largeIn(made(MAX_METHODS + 1, 0)), largeIn(made(0, MAX_FIELDS + 1))]).toEqual(
+      [[], ['made.ts:1 Made: 26 methods, 0 fields'], ['made.ts:1 Made: 0 methods, 13 fields']],
+    );
+    expect(large(measureFiles().flatMap(({ classes }) => classes))).toEqual([]);
   });
 
   it('file names are kebab-case', () => {

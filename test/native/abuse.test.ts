@@ -201,6 +201,7 @@ describe('what is asked for', () => {
     unlinkSync(path);
     const again = async (from: ActuatorClient) => [await from.arm('key', LONG_MS, steps), await from.apply('key', 0)];
     for (const outcome of await again(client)) expect(outcome).toMatchObject(REFUSED);
+    await client.close(); // else it connects again, and the next one may be the one of an earlier term
     await test.kill();
     await test.start();
     const next = await test.client();
@@ -416,7 +417,7 @@ describe('the policy', () => {
   });
 
   it('that is wrong, or that others may write, is not taken: the last good one holds, also over a restart (last good kept)', async () => {
-    const { test, data } = await make();
+    const { test, data, client } = await make();
     const bad = [
       'allow everything\n',
       'allow path *\n',
@@ -425,7 +426,6 @@ describe('the policy', () => {
       'allow path /tmp/../etc\n',
       'allow path relative\n',
     ];
-    const client = await test.client();
     for (const [nth, text] of bad.entries()) {
       writeFileSync(test.policyFile, text);
       test.process?.kill('SIGHUP');
