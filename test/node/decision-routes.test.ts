@@ -551,8 +551,8 @@ describe('what is pushed to all machines', () => {
     expect(await ask('POST /v1/upgrades', body)).toMatchObject({ upgrade: '', version: '' });
     Object.assign(its, { outcome: { ok: false, reason: 'one is being tried' }, asked: [], notes: [] });
     expect([await ask('POST /v1/upgrades', body), its.asked.length, its.notes]).toEqual(['409 one is being tried', 1, []]);
-    its.failure = new Error('it is no release');
-    expect(await ask('POST /v1/upgrades', body)).toBe('400 it is no release');
+    its.failure = new Error('not a release');
+    expect(await ask('POST /v1/upgrades', body)).toBe('400 not a release');
     for (const [given, error] of [
       [{ archive: '' }, /^400 archive = "": must be at least 1 character/],
       [{ archive: '?' }, /^400 archive = "\?": is not a valid base64$/],
