@@ -255,7 +255,7 @@ describe('the API over HTTP', () => {
       'select cmdline from processes',
       'select * from crontab',
     ]) {
-      expect([(await ask(sql)).status, (await ask(sql)).text]).toEqual([400, expect.stringContaining('needs a token')]);
+      expect([(await ask(sql)).status, (await ask(sql)).text]).toEqual([400, expect.stringContaining('needs an API token')]);
       expect((await ask(sql, bearing(await tokenOf()))).status).toBe(200);
     }
     expect([await statusOf('/v1/tokens'), await statusOf('/v1/audit/records/last/5')]).toEqual([403, 403]);

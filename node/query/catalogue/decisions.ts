@@ -53,7 +53,7 @@ export const ORDER_TABLES: readonly Table[] = [
       effect TEXT deny, act or approve
       node TEXT machine
       tool TEXT tool
-      target TEXT target; null: any
+      target TEXT target; null for any target
       uses INTEGER number of uses, for a standing approval
       within_s INTEGER time window in seconds
       until INTEGER Unix time in s
