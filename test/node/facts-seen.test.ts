@@ -292,7 +292,7 @@ describe('policies of an agent', () => {
     await expect(set.apply([policy('q')], failing)).rejects.toThrow('no');
     expect(set.all().map(({ policy: { name } }) => name)).toEqual(['p']);
     await expect(set.apply([policy('q', { test: [{ name: 't', for_s: 1, fires: false }] })], take)).rejects.toThrow(
-      'its own test "t": it fires, though it should not',
+      'its own test "t": it fires, but it should not',
     );
   });
 
