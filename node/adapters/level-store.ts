@@ -172,7 +172,7 @@ export class LevelStore implements Store {
     this.#refused(refusal);
   }
 
-  /** Drops queued operations: their callers were not told that these were written. */
+  /** Drops queued operations: their callers have no confirmation of the write. */
   async close(): Promise<void> {
     clearInterval(this.#reserving);
     await this.#reserved;
