@@ -100,7 +100,7 @@ describe('three real agents', () => {
     expect(rows.map(({ node }) => node)).toEqual(['alpha', 'beta', 'gamma']);
     expect(rows.every(({ n }) => Number(n) > 5)).toBe(true);
     const wrong = await kalos('query', 'select * from nope', '--dir', beta.directory);
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('there are: nodes, members, conditions')]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('tables: nodes, members, conditions')]);
   });
 
   it('answer for whom they are asked, and only those are asked', async () => {

@@ -78,7 +78,7 @@ describe('a request', () => {
         '403 this needs a token of scope admin: kalos api-token create --scope admin',
       );
     expect(await ask('/v1/agent-log/0', 'admin')).toBe('404 this agent keeps no log');
-    expect(await ask('/v1/members/%zz', 'look')).toMatch(/^400 \/v1\/members\/%zz is no path/);
+    expect(await ask('/v1/members/%zz', 'look')).toMatch(/^400 \/v1\/members\/%zz is not a valid path/);
     expect(await ask('/v1/members/a%20b', 'look')).toBe('409 no member is called a b; see: kalos members');
     expect(await ask('/v1/agent-log/x', 'admin')).toBe('404 no route /v1/agent-log/x');
   });
@@ -311,7 +311,7 @@ describe('what is decided for all', () => {
       /^400 .*name a policy, a target, or both/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { target: '*', forMs: 60_000, reason: 'x' }))).toMatch(
-      /^400 target = "\*": .*names one thing: no wildcards/,
+      /^400 target = "\*": .*must be one target, no wildcards/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { policy: 'nothing', forMs: 60_000, reason: 'x' }))).toMatch(/^404 /);
   });
