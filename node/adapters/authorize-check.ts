@@ -1,6 +1,5 @@
-// `kalos authorize-check`: judges authorizations for the actuator, which starts it (native/actuator/authorizations.cc). Standard input is CBOR:
-// [id, steps, authorization, swarm, memory, owned]; standard output is what to keep, where it holds, and else, in words, why not. It has no
-// privileges and no key.
+// `kalos authorize-check`: checks an authorization for the actuator, which starts it. Standard input is CBOR: [id, steps, authorization,
+// swarm, memory, owned]; standard output is the memory to store if it is valid, and else the reason. It has no privileges and no key.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -9,8 +8,8 @@ import { judgeAuthorization } from '../action/authorization.ts';
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const questionSchema = z.tuple([z.string(), z.unknown(), bytes, z.string(), bytes, z.number()]);
-const HOLDS = 0;
-const DOES_NOT_HOLD = 1;
+const VALID = 0;
+const INVALID = 1;
 
 export async function checkAuthorization(): Promise<number> {
   const [id, steps, leave, ofSwarm, memory, owned] = questionSchema.parse(decodeCbor(new Uint8Array(readFileSync(0))));
@@ -24,5 +23,5 @@ export async function checkAuthorization(): Promise<number> {
     pinned: owned === 0,
   });
   await new Promise((resolve) => process.stdout.write(answer.ok ? answer.memory : answer.reason, resolve));
-  return answer.ok ? HOLDS : DOES_NOT_HOLD;
+  return answer.ok ? VALID : INVALID;
 }

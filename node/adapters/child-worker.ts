@@ -1,16 +1,16 @@
-// A child process that works for the agent: started when needed, ended when idle. Jobs have their turn by who asks, and their time from when they
-// run; one that outlasts it has the child killed, and costs nobody else more than that time.
+// A child process that works for the agent: started when needed, stopped when idle. Jobs are scheduled fairly between clients, and their time counts from when they
+// run. If a job exceeds its time, the child is killed; other clients lose at most that time.
 import { type ChildProcess, fork } from 'node:child_process';
 import { FairQueue } from '../../swarm/query/fair-queue.ts';
 import type { Job } from './compute-host.ts';
 
-/** An idle child gives its memory back after this. */
+/** An idle child is stopped after this time, to free its memory. */
 const IDLE_MS = 15_000;
-/** For a child to start, on top of the job's own time. */
+/** Time for a child to start, in addition to the job's own time. */
 const START_ALLOWANCE_MS = 3_000;
-/** Of one who asks. */
+/** Queued jobs of one client. */
 const MAX_WAITING = 32;
-/** Of all who ask: whoever comes first with nothing in turn yet is taken still. */
+/** Number of clients with queued jobs. */
 const MAX_ASKERS = 64;
 const OLD_SPACE_MIB = 192;
 
@@ -21,7 +21,7 @@ interface Waiting {
   body: JobBody;
   timeoutMs: number;
   asker: string;
-  /** A child has ended under it, for the sake of another job. */
+  /** Its child was killed once because of another job. */
   again: boolean;
   timer: NodeJS.Timeout | undefined;
   resolve(value: unknown): void;
@@ -37,18 +37,18 @@ export class ChildWorker {
   readonly #waiting = new FairQueue<Waiting>(MAX_WAITING, MAX_ASKERS);
   readonly #running = new Map<number, Waiting>();
 
-  /** @param entry the script to fork. @param width how many jobs the child is given at a time. */
+  /** @param entry the script to fork. @param width number of concurrent jobs of the child. */
   constructor(entry: string, width: number) {
     this.#entry = entry;
     this.#width = width;
   }
 
-  /** @param timeoutMs from when it runs. @throws Error where it does not end in time, or too much of this asker's waits already. */
+  /** @param timeoutMs from when it runs. @throws Error if it does not end in time, or if the client's queue is full. */
   run(body: JobBody, timeoutMs: number, asker: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const one = { id: this.#next++, body, timeoutMs, asker, again: false, timer: undefined, resolve, reject };
       if (this.#waiting.add(asker, one)) this.#turn();
-      else reject(new Error('waits behind too many others: try again'));
+      else reject(new Error('was rejected: the queue is full, try again'));
     });
   }
 
@@ -105,7 +105,7 @@ export class ChildWorker {
     this.#child = undefined;
   }
 
-  /** The child ends, for the sake of one job; what else it had at hand begins again, once. */
+  /** Kills the child because of one job; its other jobs are restarted once. */
   #end(cause: Waiting | undefined, why: string): void {
     this.#kill();
     const others = [...this.#running.values()];
@@ -113,7 +113,7 @@ export class ChildWorker {
     for (const one of others.reverse()) {
       clearTimeout(one.timer);
       if (one === cause) one.reject(new Error(why));
-      else if (one.again) one.reject(new Error('was interrupted twice, by what others asked: try again'));
+      else if (one.again) one.reject(new Error('was interrupted twice by other queries: try again'));
       else this.#waiting.back(one.asker, { ...one, again: true });
     }
     this.#turn();
@@ -125,7 +125,7 @@ export class ChildWorker {
     this.#running.clear();
     for (const { timer, reject } of left) {
       clearTimeout(timer);
-      reject(new Error('was given up: the agent stops'));
+      reject(new Error('was cancelled: the agent is stopping'));
     }
     this.#kill();
   }

@@ -2,12 +2,12 @@
 import { uptime } from 'node:os';
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 
-/** The wall clock moved so far against the one that counts while the machine is awake: it was set, or the machine was suspended. */
+/** A difference of the wall clock to CLOCK_MONOTONIC from which the wall clock was set, or the machine was suspended. */
 const STEP_MS = 500;
-/** The uptime is looked at so often, whatever the wall clock does: a machine without a clock of its own wakes with the same time. */
+/** Interval of reading the uptime, independent of the wall clock: a machine without a hardware clock resumes with the same time. */
 const LOOK_EVERY_MS = 1_000;
 
-/** CLOCK_MONOTONIC: since boot, without the time for which the machine was suspended. */
+/** CLOCK_MONOTONIC: since boot, without suspensions. */
 const awakeMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
 export interface Clocks {
@@ -17,17 +17,17 @@ export interface Clocks {
 }
 
 /**
- * Since boot, suspensions included (CLOCK_BOOTTIME): nobody can set it, and it survives restarts of the agent. Node has no such
- * clock: its uptime is one, but costs a file, and is asked only now and then, and at once when the wall clock has moved.
+ * Since boot, with suspensions (CLOCK_BOOTTIME): it cannot be set, and continues over restarts of the agent. Node has no such
+ * clock. Its uptime is equivalent, but reads a file, so it is read rarely, and immediately after the wall clock has moved.
  */
 export function clockSinceBoot({ awakeMs, wallMs, uptimeMs }: Clocks): () => number {
   let suspendedMs = 0;
   let wallAheadMs = Number.NaN;
   let lookedMs = Number.NEGATIVE_INFINITY;
-  /** What the uptime lacks from the start: a container's own may begin with the container. */
+  /** Offset of the uptime at the start: in a container the uptime may begin with the container. */
   let lackMs: number | undefined;
   const look = (): void => {
-    // Asked before it is compared: a wait between the two never looks like a suspension.
+    // Read before it is compared, so that a delay between the two never counts as a suspension.
     const aheadMs = uptimeMs() - awakeMs();
     lackMs ??= Math.min(0, aheadMs);
     if (aheadMs - lackMs >= suspendedMs + STEP_MS) suspendedMs = aheadMs - lackMs;
@@ -43,7 +43,7 @@ export function clockSinceBoot({ awakeMs, wallMs, uptimeMs }: Clocks): () => num
   };
 }
 
-/** One for all of the process: it never goes back. */
+/** One clock for the whole process: it never decreases. */
 export const monotonicMs = clockSinceBoot({ awakeMs, wallMs: Date.now, uptimeMs: () => uptime() * 1_000 });
 
 export class SystemClock implements Clock {

@@ -1,4 +1,4 @@
-// The other end of ForkedCompute: a child process that does one kind of work for its parent and ends with it.
+// The child process of ForkedCompute: it does one kind of work for its parent, and exits with it.
 
 import { z } from 'zod';
 import { FEATURE_COUNT, INCIDENT_CLASSES } from '../../models/features.ts';
@@ -44,10 +44,10 @@ async function answer(job: Job): Promise<void> {
     (value) => ({ id: job.id, value }),
     (error: unknown) => ({ id: job.id, error: messageOf(error) }),
   );
-  process.send?.(result, undefined, undefined, () => undefined); // whose parent has gone ends too
+  process.send?.(result, undefined, undefined, () => undefined); // exits if its parent has exited
 }
 
-/** Each engine is loaded when it is first needed: a child does only one kind of work. */
+/** Each engine is loaded on its first use, because a child does only one kind of work. */
 async function work(job: Job): Promise<unknown> {
   if (job.kind === 'classify') return classify(job.model, job.features);
   if (job.kind === 'inspect') return inspect(job.table, job.where);

@@ -9,13 +9,13 @@ const FILES = 4;
 const FILE_BYTES = 2 * 1024 * 1024;
 /** Nothing is reserved unless this many times as much is free. */
 const ROOM = 4;
-/** Enough to open LevelDB again, beside what its log holds: manifest, log, table, current. */
+/** Enough to open LevelDB again, in addition to its log: manifest, log, table, current. */
 const OPENING_BYTES = 256 * 1024;
 
 export class DiskReserve {
   readonly #directory: string;
 
-  /** @param directory made and removed here */
+  /** @param directory created and removed here */
   constructor(directory: string) {
     this.#directory = directory;
   }
@@ -26,18 +26,18 @@ export class DiskReserve {
     try {
       rmSync(this.#directory, { recursive: true, force: true });
     } catch {
-      return false; // a disk that fails, or is read-only, gives nothing back
+      return false; // a disk that is broken or read-only frees nothing
     }
     return was;
   }
 
-  /** Reserves the space if it is not, and enough is free. If the disk refuses it is tried again later. */
+  /** Reserves the space if it is not reserved and enough is free. If the disk refuses, it is retried later. */
   async make(): Promise<void> {
     if (existsSync(this.#directory)) return;
     try {
       if (freeBytes(dirname(this.#directory)) < ROOM * FILES * FILE_BYTES) return;
       await mkdir(this.#directory, { mode: 0o700 });
-      // Noise: a file system that compresses would set nothing aside for zeros.
+      // Random bytes, because a compressing file system would reserve nothing for zeros.
       for (let n = 1; n <= FILES; n++)
         await writeFile(join(this.#directory, String(n)), randomBytes(FILE_BYTES), { mode: 0o600 });
     } catch {
@@ -46,13 +46,13 @@ export class DiskReserve {
   }
 }
 
-/** Of the file system that `path` is on, for this user. */
+/** Free bytes of the file system of `path`, for this user. */
 export function freeBytes(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
 }
 
-/** Whether a database in `directory` could be opened and written to again: new files, synced. @returns why not; undefined where it could. */
+/** Whether a database in `directory` could be opened and written to again: new files, synced. @returns why not; undefined if it could. */
 export async function tryDisk(directory: string): Promise<unknown> {
   const paths = Array.from({ length: FILES }, (_, n) => join(directory, `probe.${n}`));
   try {

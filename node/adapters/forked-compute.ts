@@ -16,7 +16,7 @@ import { ChildWorker, type JobBody } from './child-worker.ts';
 import { PlannerThread } from './planner-thread.ts';
 
 const CLASSIFY_TIMEOUT_MS = 10_000;
-/** Reads of the machine go on side by side: one that hangs holds up no other. */
+/** Reads of the machine run concurrently, so that a hung one does not block others. */
 const INSPECTIONS_AT_ONCE = 8;
 const OWN = 'the agent';
 
@@ -101,7 +101,7 @@ export class ForkedCompute implements Compute {
   }
 }
 
-/** Names and types only: tables carry functions, which do not travel between processes. */
+/** Only names and types: tables have functions, which cannot be sent between processes. */
 function shapes(schema: readonly TableShape[]): TableShape[] {
   return schema.map(({ name, columns }) => ({
     name,

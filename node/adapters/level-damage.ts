@@ -1,5 +1,5 @@
-// Whether the files of a LevelDB database are as LevelDB wrote them. LevelDB itself begins an empty database if CURRENT is missing, ignores
-// what it cannot read of its log, and does not notice flipped bits in its tables. Formats: LevelDB's doc/log_format.md, doc/table_format.md.
+// Checks whether the files of a LevelDB database are as LevelDB wrote them. LevelDB itself creates an empty database if CURRENT is missing, ignores
+// unreadable parts of its log, and does not notice flipped bits in its tables. Formats: LevelDB's doc/log_format.md, doc/table_format.md.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
@@ -70,7 +70,7 @@ function damageOfTables(paths: readonly string[], atMost: number): Damage | unde
 
 interface LogContent {
   records: Buffer[];
-  /** Where a record cannot be read that one follows which can; one at the very end is what a power cut leaves of a write that never ended. */
+  /** The position of an unreadable record before a readable one. An unreadable record at the very end is an unfinished write of a power cut. */
   damagedAt: number | undefined;
 }
 
@@ -86,7 +86,7 @@ function logRecords(bytes: Buffer): LogContent {
     for (let at = block; at + LOG_HEADER_BYTES <= end; ) {
       const [crc, length, type] = [bytes.readUInt32LE(at), bytes.readUInt16LE(at + 4), bytes.readUInt8(at + 6)];
       const next = at + LOG_HEADER_BYTES + length;
-      if (type === 0 && length === 0 && crc === 0) break; // set aside, and never written
+      if (type === 0 && length === 0 && crc === 0) break; // reserved, and never written
       const isWhole = next <= end && type >= 1 && type <= LAST && masked(crc32c(bytes, at + 6, next)) === crc;
       if (isWhole && broken !== undefined) return { records, damagedAt: broken };
       if (!isWhole) broken ??= at;
@@ -104,7 +104,7 @@ function logRecords(bytes: Buffer): LogContent {
   return { records, damagedAt: undefined };
 }
 
-/** Where the length of one is damaged, whether another begins anywhere behind it in its block. */
+/** Whether another record begins later in the block of a record with a damaged length. */
 function hasRecord(bytes: Buffer, from: number, end: number): boolean {
   for (let at = from; at + LOG_HEADER_BYTES <= end; at++) {
     const next = at + LOG_HEADER_BYTES + bytes.readUInt16LE(at + 4);
@@ -115,7 +115,7 @@ function hasRecord(bytes: Buffer, from: number, end: number): boolean {
   return false;
 }
 
-/** What the edits of a manifest come to: tables by number, and the oldest log that is still needed. */
+/** The result of a manifest's edits: tables by number, and the oldest log that is still needed. */
 function liveFiles(edits: readonly Buffer[]): { log: number; tables: Set<number> } | undefined {
   const tables = new Set<number>();
   let log: number | undefined;
@@ -127,7 +127,7 @@ function liveFiles(edits: readonly Buffer[]): { log: number; tables: Set<number>
         reader.text(); // comparator
       else if (tag === 2) log = reader.varint();
       else if (tag === 5) {
-        reader.varint(); // where the compaction of a level goes on
+        reader.varint(); // where the compaction of a level continues
         reader.text();
       } else if (tag === 6) {
         reader.varint();
@@ -148,7 +148,7 @@ function damageOfTable(bytes: Buffer): string | undefined {
   if (bytes.length < FOOTER_BYTES) return bytes.length === 0 ? 'is empty' : `is truncated to ${bytes.length} bytes`;
   const footer = bytes.subarray(bytes.length - FOOTER_BYTES);
   if (footer.readBigUInt64LE(FOOTER_BYTES - 8) !== TABLE_MAGIC)
-    return 'does not end as a table does: it is truncated, or bytes were appended';
+    return 'has no table footer: it is truncated, or bytes were appended';
   try {
     const reader = new Reader(footer);
     const metaIndex = reader.handle();
@@ -166,7 +166,7 @@ interface Handle {
   size: number;
 }
 
-/** A block as it was before it was packed. @throws where its checksum is not its own. */
+/** Decompresses a block. @throws if its checksum does not match. */
 function blockAt(bytes: Buffer, { offset, size }: Handle): Buffer {
   const end = offset + size;
   if (end + TRAILER_BYTES > bytes.length) throw new Error(`is damaged: a block at byte ${offset} reaches beyond its end`);
@@ -175,7 +175,7 @@ function blockAt(bytes: Buffer, { offset, size }: Handle): Buffer {
   return bytes[end] === SNAPPY ? unpack(block) : block;
 }
 
-/** Of the blocks that an index lists: entries of shared, own and value lengths, then restarts and their count. */
+/** The blocks that an index lists: entries of shared, own and value lengths, then restarts and their count. */
 function handlesIn(index: Buffer): Handle[] {
   const restarts = index.readUInt32LE(index.length - 4);
   const reader = new Reader(index.subarray(0, index.length - 4 * (restarts + 1)));
@@ -262,5 +262,5 @@ function crc32c(bytes: Buffer, from: number, to: number): number {
   return ~crc >>> 0;
 }
 
-/** As LevelDB stores checksums: a checksum of what holds one would be weak. */
+/** The mask of LevelDB's stored checksums: a checksum over data with checksums would be weak. */
 const masked = (crc: number): number => (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -7,7 +7,7 @@ import { DiskReserve, tryDisk } from './disk-reserve.ts';
 
 const TRY_EVERY_MS = 2_000;
 const RESERVE_EVERY_MS = 60_000;
-/** Of what waits, the newest of each key. */
+/** Limit of queued values, the newest of each key. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 type Database = Level<string, Uint8Array>;
@@ -15,11 +15,11 @@ type Database = Level<string, Uint8Array>;
 export interface LevelStoreOptions {
   /** A directory for reserved space, released when the disk is full. */
   reserve?: string | undefined;
-  /** Called with the reason when the disk refuses writes, with undefined when it accepts them again. */
+  /** Called with the reason if the disk refuses writes, and with undefined once it accepts them again. */
   refused?(reason: string | undefined): void;
 }
 
-/** What is written as one batch. */
+/** Operations that are written as one batch. */
 class Group {
   readonly operations = new Map<string, StoreOperation>();
   readonly #waiting: { resolve(): void; reject(error: unknown): void }[] = [];
@@ -46,16 +46,16 @@ export class LevelStore implements Store {
   readonly #directory: string;
   readonly #reserve: DiskReserve | undefined;
   readonly #refused: (reason: string | undefined) => void;
-  /** Pending while it is being opened again: reads wait for it. */
+  /** Pending while the database is being opened again: reads wait for it. */
   #database: Promise<Database>;
-  /** What waits for the batch that is being written. */
+  /** Operations that wait for the batch being written. */
   #next = new Group();
   #writing = false;
   #closed = false;
   #refusal: string | undefined;
   #reserving: NodeJS.Timeout | undefined;
   #reserved: Promise<void> = Promise.resolve();
-  /** Whether refused writes wait; else they fail, as they should while an agent starts. */
+  /** Whether refused writes wait; else they fail, as during the start of an agent. */
   waits = false;
 
   private constructor(directory: string, database: Database, { reserve, refused }: LevelStoreOptions) {
@@ -71,7 +71,7 @@ export class LevelStore implements Store {
     }, RESERVE_EVERY_MS).unref();
   }
 
-  /** @throws where another process has it open: `cause.code` is LEVEL_LOCKED. */
+  /** @throws if another process has it open: `cause.code` is LEVEL_LOCKED. */
   static async open(directory: string, options: LevelStoreOptions = {}): Promise<LevelStore> {
     const database = await openDatabase(directory).catch((error: unknown) => {
       const isFull = refusalOf(error) !== undefined && options.reserve !== undefined;
@@ -96,14 +96,14 @@ export class LevelStore implements Store {
   write(operations: readonly StoreOperation[]): Promise<void> {
     if (this.#refusal !== undefined && this.#next.bytes > MAX_WAITING_BYTES)
       return Promise.reject(
-        new Error(`${this.#directory}: ${this.#refusal}; more than ${MAX_WAITING_BYTES} bytes wait for the disk`),
+        new Error(`${this.#directory}: ${this.#refusal}; more than ${MAX_WAITING_BYTES} bytes are queued for the disk`),
       );
     const written = this.#next.add(operations);
     if (!this.#writing) void this.#writeAll();
     return written;
   }
 
-  /** One batch at a time, of all that came meanwhile: after one that failed LevelDB's log is torn, and what followed it there would be lost. */
+  /** Writes one batch at a time, with all operations that came meanwhile: after a failed batch LevelDB's log is torn, and later records would be lost. */
   async #writeAll(): Promise<void> {
     this.#writing = true;
     while (!this.#next.isEmpty && !this.#closed) {
@@ -114,7 +114,7 @@ export class LevelStore implements Store {
     this.#writing = false;
   }
 
-  /** @returns why it cannot be written. Never settles where the store is closed while the disk refuses it: nobody may believe that it was. */
+  /** @returns why it cannot be written. Never settles if the store is closed while the disk refuses the write, so that no caller believes in it. */
   async #writeGroup({ operations }: Group): Promise<Error | undefined> {
     const batch = [...operations.values()].map((one) =>
       one.kind === 'put' ? { type: 'put' as const, key: one.key, value: one.value } : { type: 'del' as const, key: one.key },
@@ -131,7 +131,7 @@ export class LevelStore implements Store {
     }
   }
 
-  /** Until the database is open again, whole and with room to write. @returns false where that is not waited for. */
+  /** Waits until the database is open again, intact and with space to write. @returns false if refused writes do not wait. */
   async #recover(refusal: string): Promise<boolean> {
     const released = this.#reserve?.release() ?? false;
     if (this.waits) this.#say(refusal);
@@ -149,7 +149,7 @@ export class LevelStore implements Store {
     const old = await this.#database;
     const opened = Promise.withResolvers<Database>();
     this.#database = opened.promise;
-    this.#database.catch(() => undefined); // told to those who read
+    this.#database.catch(() => undefined); // reported to readers
     await old.close();
     for (;;) {
       try {
@@ -172,7 +172,7 @@ export class LevelStore implements Store {
     this.#refused(refusal);
   }
 
-  /** What waits for the disk is given up: nobody was told that it was written. */
+  /** Drops queued operations: their callers have no confirmation of the write. */
   async close(): Promise<void> {
     clearInterval(this.#reserving);
     await this.#reserved;
@@ -193,7 +193,7 @@ function sizeOf(operation: StoreOperation | undefined): number {
   return operation.key.length + (operation.kind === 'put' ? operation.value.length : 0);
 }
 
-/** Node's codes for what LevelDB calls an I/O error. */
+/** Node's codes for LevelDB's I/O errors. */
 const REFUSALS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM']);
 
 /** The disk's error if the disk refused a write, such as "No space left on device"; undefined for other errors. */

@@ -1,5 +1,5 @@
-// The Releases port on a directory: archives as `npm pack` makes them, what is in them, and a few small files that the launcher (bin/kalos)
-// reads: which release runs, which is on trial, which was given up. Packages with native parts, the bridge and the actuator stay this machine's own.
+// The Releases port on a directory: archives of `npm pack`, their content, and a few small files that the launcher (bin/kalos)
+// reads: the running release, the one on trial, and the failed one. Packages with native parts, the bridge and the actuator stay this machine's own.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,10 +11,10 @@ import { findPackage } from './package.ts';
 
 const MAX_ENTRIES = 5_000;
 const MAX_UNPACKED_BYTES = 268_435_456;
-/** Programs and text shrink to a fourth; what shrinks to less than this has nothing in it. */
+/** Programs and text compress to a fourth; an archive above this ratio is not a release. */
 const MAX_SHRUNK = 100;
 const SMALL_BYTES = 1_048_576;
-/** Beside those that run. */
+/** Number of releases kept beside the running ones. */
 const MAX_KEPT = 3;
 const MANIFEST = 'package/package.json';
 const ENTRY = 'package/dist/kalos.mjs';
@@ -94,7 +94,7 @@ export class LocalReleases implements Releases {
     return version;
   }
 
-  /** What a release does not bring along: Node finds it above its directory. */
+  /** Links the modules that a release does not include: Node finds them above its directory. */
   async #lendModules(): Promise<void> {
     const { home } = findPackage();
     const own = join(home, 'node_modules');
@@ -140,7 +140,7 @@ export class LocalReleases implements Releases {
   }
 }
 
-/** Whether it is what it should be, before anything of it is on the disk. @throws Error */
+/** Checks an archive before any of it is written to disk. @throws Error */
 async function looksThrough(archive: Uint8Array): Promise<void> {
   const { list } = await import('tar');
   const names = new Set<string>();
@@ -151,14 +151,14 @@ async function looksThrough(archive: Uint8Array): Promise<void> {
       names.add(path);
       bytes += size;
       const isPlain = type === 'File' || type === 'OldFile' || type === 'Directory';
-      if (!isPlain || !path.startsWith('package/') || path.split('/').includes('..')) wrong = `it has ${path} (${type}) in it`;
-      if (names.size > MAX_ENTRIES || bytes > MAX_UNPACKED_BYTES) wrong = 'there is too much in it';
+      if (!isPlain || !path.startsWith('package/') || path.split('/').includes('..')) wrong = `${path} (${type}) is not allowed`;
+      if (names.size > MAX_ENTRIES || bytes > MAX_UNPACKED_BYTES) wrong = 'the archive is too large';
     },
   });
   await ended(parser, archive);
-  if (wrong !== '') throw new Error(`it is no release: ${wrong}`);
+  if (wrong !== '') throw new Error(`not a release: ${wrong}`);
   const missing = [MANIFEST, ENTRY].find((name) => !names.has(name));
-  if (missing !== undefined) throw new Error(`it is no release of KALOS: there is no ${missing} in it (npm pack makes one)`);
+  if (missing !== undefined) throw new Error(`not a KALOS release: ${missing} is missing (npm pack makes one)`);
 }
 
 async function unpack(archive: Uint8Array, into: string): Promise<void> {
@@ -173,29 +173,29 @@ interface Parser {
   end(): unknown;
 }
 
-/** Bit by bit, and no more than an archive may be: a small one can be large inside, and the agent has other things to do meanwhile. */
+/** Unpacks in parts, up to the size limit: a small archive can be large inside, and the agent must stay responsive. */
 async function ended(parser: Parser, archive: Uint8Array): Promise<void> {
   const over = new Promise<void>((resolve, reject) => {
     parser.on('error', reject);
     parser.on('close', resolve);
     parser.on('end', resolve);
   });
-  over.catch(() => undefined); // it is awaited below, perhaps after it came
+  over.catch(() => undefined); // it is awaited below, perhaps after the rejection
   try {
     let [size, isOver] = [0, false];
     parser.on('eof', () => {
-      isOver = true; // what comes after the end is nobody's
+      isOver = true; // bytes after the end are ignored
     });
     for await (const part of Readable.from([Buffer.from(archive)]).pipe(createGunzip())) {
       size += part.length;
       if (size > MAX_UNPACKED_BYTES || size > Math.max(SMALL_BYTES, MAX_SHRUNK * archive.length))
-        throw new Error('there is too much in it');
+        throw new Error('the archive is too large');
       await Promise.race([over, Promise.resolve(parser.write(part))]);
       if (isOver) break;
     }
     parser.end();
     await over;
   } catch (error) {
-    throw new Error(`it is no archive (tar, gzip): ${(error as Error).message}`);
+    throw new Error(`not a tar.gz archive: ${(error as Error).message}`);
   }
 }

@@ -1,4 +1,4 @@
-// Where this package lies and what it is, whether it runs from sources or from its bundle.
+// The location and version of this package, which runs from sources or from its bundle.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -7,10 +7,10 @@ const manifestSchema = z.object({ name: z.string(), version: z.string() });
 
 export interface Package {
   root: string;
-  /** Of the machine’s own package: where native parts are; another root where a release of the swarm runs. */
+  /** Root of the machine’s own package, with the native parts; a release of the swarm has another root. */
   home: string;
   version: string;
-  /** Of the machine’s own package: what its actuator and its launcher know. */
+  /** Version of the machine’s own package, which is that of its actuator and launcher. */
   homeVersion: string;
   addonPath: string;
   actuatorPath: string;
@@ -26,7 +26,7 @@ export interface Package {
 const versionIn = (directory: string): string =>
   manifestSchema.parse(JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))).version;
 
-/** @throws where no package.json of kalos lies above this file. */
+/** @throws if there is no package.json of kalos above this file. */
 export function findPackage(): Package {
   for (let root = import.meta.dirname; ; root = dirname(root)) {
     const path = join(root, 'package.json');

@@ -1,9 +1,9 @@
-// NOVA's planner in a thread of its own: started when this agent coordinates, ended when it no longer does. One that ends, or thinks for
-// too long, is replaced by another at the next turn: it holds nothing that is not told it each time.
+// NOVA's planner in its own thread: started while this agent is leader, and stopped afterwards. A thread that fails or takes
+// too long is replaced at the next run: it has no state of its own.
 import { parentPort, Worker } from 'node:worker_threads';
 import { type Planned, type PlannerView, plan } from '../../consensus/committee/planner.ts';
 
-/** Without work for so long, it gives its memory back. */
+/** An idle thread is stopped after this time, to free its memory. */
 const IDLE_MS = 30_000;
 const HEAP_MIB = 64;
 
@@ -44,7 +44,7 @@ export class PlannerThread {
     worker.unref();
     worker.on('message', ({ id, planned }: { id: number; planned: Planned }) => this.#settle(id, planned));
     worker.on('error', (error) => this.#gone(worker, `the planner failed: ${error.message}`));
-    worker.on('exit', () => this.#gone(worker, 'the planner ended'));
+    worker.on('exit', () => this.#gone(worker, 'the planner exited'));
     return worker;
   }
 
@@ -65,7 +65,7 @@ export class PlannerThread {
     clearTimeout(this.#idle);
     const worker = this.#worker;
     this.#worker = undefined;
-    worker?.terminate().catch(() => undefined); // it has ended already
+    worker?.terminate().catch(() => undefined); // it has exited already
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
       reject(new Error(why));
@@ -74,11 +74,11 @@ export class PlannerThread {
   }
 
   close(): void {
-    this.#end('the agent stops');
+    this.#end('the agent is stopping');
   }
 }
 
-/** The other end: what the thread does. */
+/** The thread's side. */
 export function hostPlanner(): void {
   parentPort?.on('message', ({ id, view }: { id: number; view: PlannerView }) =>
     parentPort?.postMessage({ id, planned: plan(view) }),

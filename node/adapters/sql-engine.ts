@@ -1,5 +1,5 @@
-// SQL over rows in memory, read-only, on node:sqlite. Runs in a child process only (compute-host.ts): a statement that
-// runs wild is ended by killing its process.
+// SQL over rows in memory, read-only, on node:sqlite. Runs only in a child process (compute-host.ts): a statement that
+// takes too long is stopped by killing its process.
 
 import { constants, DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../swarm/words.ts';
@@ -17,9 +17,9 @@ import { addFunctions } from './sql-functions.ts';
 
 const MAX_HEAP_BYTES = 256 * 1024 * 1024;
 const MAX_RESULT_ROWS = 100_000;
-/** In text. */
+/** Limit of the result as text. */
 const MAX_RESULT_BYTES = 16 * 1024 * 1024;
-/** Of one value: what Node copies is outside SQLite's heap. */
+/** Limit of one value: Node's copies are outside SQLite's heap. */
 const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 const ALLOWED_ACTIONS = new Set([
   constants.SQLITE_SELECT,
@@ -42,7 +42,7 @@ function emptyTables(schema: readonly TableShape[]): DatabaseSync {
   return db;
 }
 
-/** Denies all but reads from here on, and notes what is read. */
+/** Denies everything except reads from here on, and records the reads. */
 function restrict(db: DatabaseSync, onRead: (table: string, column: string) => void): void {
   db.setAuthorizer((action, first, second) => {
     if (!ALLOWED_ACTIONS.has(action)) return constants.SQLITE_DENY;
@@ -78,8 +78,8 @@ export function sqlNeeds(sql: string, schema: readonly TableShape[]): SqlNeeds {
 }
 
 /**
- * SQLite tells the authorizer nothing of what USING and NATURAL compare, nor of tables of which only that is read: those columns
- * are added, wherever a table that the statement names has them.
+ * SQLite does not report the columns of USING and NATURAL to the authorizer, nor tables of which only these are read: these columns
+ * are added for each table of the statement that has them.
  */
 function joinedBy(sql: string, schema: readonly TableShape[], read: Record<string, string[]>): void {
   const all = tokens(sql);
@@ -143,7 +143,7 @@ function fill(db: DatabaseSync, table: string, columns: readonly string[], rows:
   for (const row of rows) insert.run(...row.map(bindable));
 }
 
-/** SQLite's integers have 64 bits with a sign; what is larger, as a kernel's may be, is a REAL there. */
+/** SQLite's integers have 64 bits with a sign; a larger value of the kernel becomes a REAL. */
 function bindable(value: ExactValue): ExactValue {
   return typeof value === 'bigint' && BigInt.asIntN(64, value) !== value ? Number(value) : value;
 }
@@ -152,7 +152,7 @@ const sizeOf = (value: SqlValue): number => (typeof value === 'string' ? value.l
 
 function plain(value: unknown): SqlValue {
   if (typeof value === 'bigint') return shownValue(value);
-  // As SQLite's shell prints it: JSON has no form for it.
+  // As in SQLite's shell, because JSON has no form for it.
   if (typeof value === 'number' && !Number.isFinite(value)) return value > 0 ? 'Inf' : '-Inf';
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   return typeof value === 'string' || typeof value === 'number' ? value : null;

@@ -1,4 +1,4 @@
-// Functions that osquery adds to SQLite, and that its users know: texts, patterns, addresses, digests. NULL gives NULL.
+// Functions that osquery adds to SQLite: strings, patterns, addresses, digests. NULL gives NULL.
 import { createHash } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
@@ -19,9 +19,9 @@ function patternOf(text: string): Pattern {
   return compiled.pattern;
 }
 
-/** Without empty parts, and trimmed, as osquery does. @param tokens any of which parts the text. */
+/** Without empty parts, and trimmed, as osquery does. @param tokens each character separates. */
 function split(text: string, tokens: string): string[] {
-  if (tokens === '') throw new Error('split needs the separators: a text of one or more characters');
+  if (tokens === '') throw new Error('split needs separators: a string of one or more characters');
   const parts = [''];
   for (const character of text) {
     if (tokens.includes(character)) parts.push('');
@@ -30,7 +30,7 @@ function split(text: string, tokens: string): string[] {
   return parts.filter((part) => part !== '').map((part) => part.trim());
 }
 
-/** IPv4 as a number, as in inet_aton(3); NULL for what is none. */
+/** IPv4 as a number, as in inet_aton(3); NULL if it is not an address. */
 function inetAton(address: string): bigint | null {
   return isIP(address) === 4 ? address.split('.').reduce((sum, byte) => sum * 256n + BigInt(byte), 0n) : null;
 }
@@ -66,7 +66,7 @@ const OF_ONE: Readonly<Record<string, (text: string) => Value>> = {
 };
 const OF_TWO: Readonly<Record<string, (first: string, second: string) => Value>> = { in_cidr_block: inBlock };
 
-/** Parts of a text, of which one is taken. */
+/** Functions that split a string and return one part. */
 const PARTS: Readonly<Record<string, (text: string, by: string) => (string | null)[] | undefined>> = {
   regex_match: (text, pattern) => patternOf(pattern).match(text),
   regex_split: (text, pattern) => patternOf(pattern).split(text),
@@ -75,7 +75,7 @@ const PARTS: Readonly<Record<string, (text: string, by: string) => (string | nul
 
 export function addFunctions(db: DatabaseSync): void {
   const options = { deterministic: true, directOnly: true, useBigIntArguments: true };
-  // SQLite takes the number of arguments from the function's own.
+  // SQLite uses the function's own number of arguments.
   for (const [name, work] of Object.entries(OF_ONE))
     db.function(name, options, (text: Value) => (text === null ? null : work(String(text))));
   for (const [name, work] of Object.entries(OF_TWO))

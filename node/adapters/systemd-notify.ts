@@ -1,5 +1,5 @@
-// Tells systemd how the agent is (sd_notify(3)): ready, alive, stopping. Alive is said from the event loop, so that an agent
-// whose loop hangs is restarted. Without systemd, or without the addon, nothing is said.
+// Reports the agent's state to systemd (sd_notify(3)): ready, alive, stopping. Alive is sent from the event loop, so that an agent
+// with a hung loop is restarted. Without systemd or the addon, nothing is sent.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { findPackage } from './package.ts';

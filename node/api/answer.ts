@@ -1,4 +1,4 @@
-// What a request is answered with, whichever way it came: the route for it, and whether its sender may.
+// Answers a request of the Unix socket or of HTTP: finds its route, and checks that the sender's scope allows it.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ZodError } from 'zod';
@@ -11,12 +11,12 @@ import { type Asker, failed, type Reply, type Route } from './route.ts';
 import { ROUTES } from './routes.ts';
 import { Shares } from './shares.ts';
 
-/** Paths of the release before, accepted for one more. */
+/** Paths of the previous release, accepted for one more release. */
 const FORMER_PATHS: readonly [former: string, path: string][] = [['/v1/orders/', '/v1/changes/']];
 
-/** A file of 256 KiB, escaped as JSON may escape it. */
+/** Room for a file of 256 KiB, escaped as JSON. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
-/** Where no token is needed: a statement of 10,000 characters, escaped. */
+/** For routes without a token: room for a statement of 10,000 characters, escaped. */
 const MAX_LOOK_BODY_BYTES = 64 * 1024;
 
 const PATTERNS = ROUTES.map((route) => ({
@@ -26,7 +26,7 @@ const PATTERNS = ROUTES.map((route) => ({
 
 let description: Record<string, unknown> | undefined;
 
-/** Made once: it is large. */
+/** Built once, because it is large. */
 function described(agent: Agent): Record<string, unknown> {
   description ??= openApi(ROUTES, agent.status().version);
   return description;
@@ -49,21 +49,21 @@ export async function answer(agent: Agent, request: IncomingMessage, by: Asker):
   if (refusal !== undefined)
     return failed(
       503,
-      `the disk of the state directory refuses writes (${refusal}): the request was rejected, for it cannot be recorded; ${remedyFor(refusal)}`,
+      `the disk of the state directory refuses writes (${refusal}): the request was rejected because it cannot be recorded; ${remedyFor(refusal)}`,
     );
-  const { scope, mostBytes = scope === 'look' ? MAX_LOOK_BODY_BYTES : MAX_BODY_BYTES } = found.route;
-  const body = request.method === 'POST' ? await readBody(request, mostBytes) : undefined;
-  if (body === 'invalid') return failed(400, `the body must be JSON of at most ${mostBytes} bytes`);
+  const { scope, maxBytes = scope === 'look' ? MAX_LOOK_BODY_BYTES : MAX_BODY_BYTES } = found.route;
+  const body = request.method === 'POST' ? await readBody(request, maxBytes) : undefined;
+  if (body === 'invalid') return failed(400, `the body must be JSON of at most ${maxBytes} bytes`);
   const parameter = parameterIn(found.pattern, path);
-  if (parameter === undefined) return failed(400, `${path} is no path: a % in it stands for itself only as %25`);
-  // Who follows the log would be in it twice a second.
+  if (parameter === undefined) return failed(400, `${path} is not a valid path: write a literal % as %25`);
+  // A client that follows the log would add two lines a second to it.
   if (!path.startsWith('/v1/agent-log/')) agent.edge?.log.log('debug', `${request.method} ${path} by ${by.name}`);
   const given = { body, query: Object.fromEntries(new URLSearchParams(query)), parameter, by };
   const reply = inWords(() => found.route.handle(agent, given));
   return changesState(found.route) ? unlessRefused(agent, reply) : reply;
 }
 
-/** Empty where there is none; undefined where it is not encoded as it must be. */
+/** Empty if the path has no parameter; undefined if its encoding is invalid. */
 function parameterIn(pattern: RegExp, path: string): string | undefined {
   try {
     return decodeURIComponent(pattern.exec(path)?.[1] ?? '');
@@ -72,7 +72,7 @@ function parameterIn(pattern: RegExp, path: string): string | undefined {
   }
 }
 
-/** What a schema refuses deeper inside is a mistake of who asks, in words, like what the route's own refuses. */
+/** A schema inside the agent may reject a value that the route let pass: that is an error of the client too, answered with 400. */
 async function inWords(handle: () => Promise<Reply> | Reply): Promise<Reply> {
   try {
     return await handle();
@@ -82,7 +82,7 @@ async function inWords(handle: () => Promise<Reply> | Reply): Promise<Reply> {
   }
 }
 
-/** What must work without a disk: the end, and the halt of all acting, which holds before it is recorded. */
+/** Must work without a disk: shutdown, and the halt of all actions, which is in force before it is recorded. */
 const WITHOUT_DISK = ['/v1/stop', '/v1/halt'];
 
 const changesState = ({ method, path, scope }: Route): boolean =>
@@ -90,7 +90,7 @@ const changesState = ({ method, path, scope }: Route): boolean =>
 
 const REFUSAL_LOOK_MS = 200;
 
-/** Who asks is not kept waiting for a disk that takes nothing. */
+/** A client does not wait for a disk that refuses writes. */
 async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promise<Reply> {
   let look: NodeJS.Timeout | undefined;
   const refused = new Promise<Reply>((resolve) => {
@@ -100,7 +100,7 @@ async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promi
       resolve(
         failed(
           503,
-          `the disk of the state directory refuses writes (${refusal}): the request is carried out once it accepts them; ${remedyFor(refusal)}`,
+          `the disk of the state directory refuses writes (${refusal}): the request runs when writes succeed again; ${remedyFor(refusal)}`,
         ),
       );
     }, REFUSAL_LOOK_MS);
@@ -108,12 +108,12 @@ async function unlessRefused(agent: Agent, reply: Promise<Reply> | Reply): Promi
   return Promise.race([reply, refused]).finally(() => clearInterval(look));
 }
 
-async function readBody(request: IncomingMessage, mostBytes: number): Promise<unknown> {
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > mostBytes) return 'invalid';
+    if (size > maxBytes) return 'invalid';
     chunks.push(chunk);
   }
   if (size === 0) return undefined;
@@ -127,32 +127,31 @@ async function readBody(request: IncomingMessage, mostBytes: number): Promise<un
 const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 const MAX_ALL_UNREAD_BYTES = 128 * 1024 * 1024;
 const UNREAD = new Shares(MAX_UNREAD_BYTES, MAX_ALL_UNREAD_BYTES);
-/** Who takes nothing of an answer for so long is hung up on. */
+/** A client that reads nothing of an answer for this long is disconnected. */
 const READ_WITHIN_MS = 30_000;
 
-/** @param by whose share of what is not read yet it takes. */
+/** @param by the client whose share of unread answers it counts towards. */
 export function send(response: ServerResponse, status: number, body: unknown, by?: Asker): void {
-  // Who hung up meanwhile reads nothing, and never closes again: nothing would give its share back.
+  // A response that is closed already emits no second 'close': its share would never be released.
   if (response.closed) return;
   const text = JSON.stringify(body);
   const given = by === undefined ? () => undefined : UNREAD.take(by.name, text.length, by.level === 'admin');
-  if (given === undefined)
-    return send(response, 503, { error: 'answers that were asked for before are not read yet: read them, and try again' });
+  if (given === undefined) return send(response, 503, { error: 'earlier answers are still unread: read them, then retry' });
   response.once('close', given);
   sendText(response, status, { 'content-type': 'application/json' }, text);
 }
 
 export function sendText(response: ServerResponse, status: number, headers: OutgoingHttpHeaders, text: string | Buffer): void {
-  response.socket?.setTimeout(READ_WITHIN_MS); // Node ends a connection whose time is over
+  response.socket?.setTimeout(READ_WITHIN_MS); // Node closes a connection at its timeout
   response.writeHead(status, headers);
   response.end(text);
 }
 
-/** Requests of a connection that wait for the answer before. */
+/** Requests of a connection that wait for the previous answer. */
 const MAX_PIPELINED = 32;
 const PIPELINED = new WeakMap<Socket, number>();
 
-/** Requests that came together on a connection are answered one by one, and what else the agent does has a turn in between. */
+/** Answers pipelined requests of a connection one by one; other work of the agent runs in between. */
 export function inTurn({ socket }: IncomingMessage, response: ServerResponse, handle: () => void): void {
   if (response.socket !== null) return handle();
   const waiting = PIPELINED.get(socket) ?? 0;
@@ -160,7 +159,7 @@ export function inTurn({ socket }: IncomingMessage, response: ServerResponse, ha
   PIPELINED.set(socket, waiting + 1);
   response.once('socket', () => {
     PIPELINED.set(socket, (PIPELINED.get(socket) ?? 1) - 1);
-    socket.setTimeout(0); // that was for the answer before
+    socket.setTimeout(0); // the timeout was for the previous answer
     setImmediate(() => (response.closed ? undefined : handle()));
   });
 }

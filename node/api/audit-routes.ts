@@ -1,4 +1,4 @@
-// The part of the local API about the audit log: what was done, whether that is whole, and proofs for others.
+// Routes of the audit log: its records, whether it is intact, and proofs for others.
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
 import { counted } from '../../swarm/words.ts';
@@ -16,7 +16,7 @@ const standingAnswer = z.strictObject({
 export const AUDIT_ROUTES: readonly Route[] = [
   get(
     '/v1/audit/standing',
-    'Who has signed this audit, and whose cannot be believed',
+    'Signers of this audit, and members with conflicting audits',
     { tag: 'audit', answer: standingAnswer },
     (agent) => {
       const { signed, conflicts } = agent.parts.auditWatch.standing;
@@ -31,7 +31,7 @@ export const AUDIT_ROUTES: readonly Route[] = [
       });
     },
   ),
-  get('/v1/audit/verification', 'Reads the whole audit log again', { tag: 'audit', answer: auditVerification }, async (agent) => {
+  get('/v1/audit/verification', 'Verifies the whole audit log', { tag: 'audit', answer: auditVerification }, async (agent) => {
     const check = await agent.parts.audit.verify();
     return ok(check.ok ? { ...check, root: check.root === undefined ? '' : toHex(check.root) } : check);
   }),
@@ -54,7 +54,7 @@ export const AUDIT_ROUTES: readonly Route[] = [
   ),
   get(
     '/v1/audit/consistency/{size}',
-    'A proof that the log of now begins with what it was',
+    'A proof that the log only grew since a size',
     { tag: 'audit', answer: proofAnswer, failures: [404], parameter: MANY },
     async (agent, size) => {
       const proof = await agent.parts.audit.proveConsistency(Number(size));

@@ -1,4 +1,4 @@
-// The part of the local API about how many changes policies may make on a machine in a while.
+// Routes of budgets: how many changes policies may make on a machine within a time.
 import { z } from 'zod';
 import { budgetShape } from '../../consensus/decisions/budgets.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -11,7 +11,7 @@ import { decidedSchema, get, ok, post, type Route } from './route.ts';
 export type { BudgetAnswer };
 
 const reason = z.string().min(1).max(200);
-/** Who is meant is always said: one machine, or each of them. */
+/** Always explicit: one machine, or each machine. */
 const whom = z.union([z.strictObject({ node: z.string().min(1) }), z.strictObject({ each: z.literal(true) })]);
 const setSchema = z.strictObject({ of: whom, changes: budgetShape.changes, withinMs: budgetShape.withinMs, reason });
 
@@ -23,11 +23,11 @@ function about<Done>(agent: Agent, of: z.infer<typeof whom>, then: (peer: PeerId
 
 const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
 
-/** What others may do is an administrator's; to look is anybody's. */
+/** Changing a budget needs scope admin; reading needs no token. */
 export const BUDGET_ROUTES: readonly Route[] = [
   get(
     '/v1/budgets',
-    'How many changes policies may make on a machine in a while',
+    'Budgets: how many changes policies may make',
     { tag: 'decisions', answer: budgetsAnswer },
     ({ swarm: { members }, decisions }) => {
       const all = decisions.state.budgets.all();
@@ -39,10 +39,10 @@ export const BUDGET_ROUTES: readonly Route[] = [
       return ok({ budgets: named });
     },
   ),
-  post('/v1/budgets', 'Sets that, for one machine or for each', setSchema, DECIDED, (agent, { of, ...budget }) =>
+  post('/v1/budgets', 'Sets the budget of one machine or all', setSchema, DECIDED, (agent, { of, ...budget }) =>
     about(agent, of, (peer) => decide(agent, { kind: 'budget', peer, ...budget })),
   ),
-  post('/v1/budgets/lift', 'Lifts such a budget', z.strictObject({ of: whom, reason }), DECIDED, (agent, { of, reason: why }) =>
+  post('/v1/budgets/lift', 'Removes a budget', z.strictObject({ of: whom, reason }), DECIDED, (agent, { of, reason: why }) =>
     about(agent, of, (peer) => decide(agent, { kind: 'unbudget', peer, reason: why })),
   ),
 ];

@@ -1,4 +1,4 @@
-// The part of the local API about policies for all machines: pushed, tried on a few first, and what became of them.
+// Routes of policy bundles: push one to all members, canaries first; its state; and its roll back.
 import { z } from 'zod';
 import { MAX_BUNDLE_CHARS, MAX_CANARIES, MAX_HASTE_MS } from '../../consensus/decisions/decision.ts';
 import { counted } from '../../swarm/words.ts';
@@ -7,7 +7,7 @@ import { checkPolicy, MAX_RULES, parsePolicy } from '../agent/policies.ts';
 import { PolicyError } from '../detection/policy-detector.ts';
 import { bundlePushedAnswer, bundlesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
-import { decide, ordered } from './decision-routes.ts';
+import { decide, deciding } from './decision-routes.ts';
 import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
@@ -22,7 +22,7 @@ const bundleSchema = z.strictObject({
 export type BundleAnswer = PushedAnswer & { policies: string[] };
 export type BundlesAnswer = RolloutAnswer<BundleAnswer>;
 
-/** Those that a bundle says that it has: a coordinator that lies may have anything decided. */
+/** The names in a bundle. A lying leader may have any text decided, so the text is parsed like untrusted input. */
 function namesIn(policies: string): string[] {
   try {
     const named = z.array(z.object({ name: z.string() })).safeParse(JSON.parse(policies)).data ?? [];
@@ -46,7 +46,7 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
     return failed(400, `a bundle is ${MAX_BUNDLE_CHARS} characters at most`);
   const peers = canariesOf(agent, canary);
   if ('status' in peers) return peers;
-  return ordered(async () => {
+  return deciding(async () => {
     const outcome = await agent.parts.swarmPolicies.push(policies, { canary: peers, soakMs, findings });
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.decisions.reads.caughtUp(outcome.index, CAUGHT_UP_MS);
@@ -60,24 +60,24 @@ async function push(agent: Agent, { policies, canary, soakMs, findings }: z.infe
   });
 }
 
-/** What all machines judge by is an administrator's; to look is anybody's. */
+/** Changing the policies of all machines needs scope admin; reading needs no token. */
 export const BUNDLE_ROUTES: readonly Route[] = [
   get(
     '/v1/bundles',
-    'Policies for all machines: in force, being tried, and what became of the last',
+    'Policy bundles: active, in roll-out, and the last result',
     { tag: 'rollouts', answer: bundlesAnswer },
     (agent) => ok(bundlesOf(agent)),
   ),
   post(
     '/v1/bundles',
-    'Has policies tried on a few members, then taken by all in waves',
+    'Rolls out policies: canaries, then waves',
     bundleSchema,
     { tag: 'rollouts', answer: bundlePushedAnswer, failures: [404, 409, 503], scope: 'admin' },
     push,
   ),
   post(
     '/v1/bundles/withdraw',
-    'Takes the newest bundle of policies back',
+    'Rolls back the newest policy bundle',
     z.strictObject({ reason: z.string().min(1).max(200) }),
     { tag: 'rollouts', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' },
     (agent, { reason }) => {

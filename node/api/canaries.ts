@@ -1,4 +1,4 @@
-// On which members something is tried first.
+// Selects the canaries: the members that get a bundle or a release before the others.
 import { drawnBy } from '../../swarm/membership/observers.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Agent } from '../agent/agent.ts';
@@ -8,7 +8,7 @@ import type { Failure } from './route.ts';
 const MEMBERS_PER_CANARY = 10;
 const MAX_DRAWN = 5;
 
-/** Those that are asked for, or one in ten of those that are there, drawn, not the coordinator, and five at most. @returns what is said where one is unknown */
+/** The named members; else one in ten of the live members, at most five, drawn without the leader and this member. @returns the failure if a name is unknown. */
 export function canariesOf(agent: Agent, named: readonly string[] | undefined): PeerId[] | Failure<404> {
   if (named !== undefined) {
     const members = named.map((one) => memberNamed(agent, one));

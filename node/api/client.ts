@@ -1,4 +1,4 @@
-// Talks to an agent: to that of a state directory over its Unix socket, or to one at an address over HTTP, with a token.
+// A client of an agent: over the Unix socket of its state directory, or over HTTP at an address, with a token.
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { createRequire } from 'node:module';
 import { readInput } from '../adapters/regular-file.ts';
@@ -7,7 +7,7 @@ import { isLoopback } from '../config/address.ts';
 import { type ErrorCode, KalosError, reasonOf } from '../errors.ts';
 import type { Page } from './pages.ts';
 
-/** Not by `import`: that has Node load undici too, 15 ms of CPU; and TLS only where it is used. */
+/** Not by `import`, with which Node loads undici too (15 ms of CPU). TLS is loaded only if it is used. */
 const load = createRequire('/');
 type Request = typeof import('node:http').request;
 const requestOver = (name: 'node:http' | 'node:https'): Request => (load(name) as { request: Request }).request;
@@ -17,7 +17,7 @@ const TIMEOUT_MS = 70_000;
 interface Way {
   secure: boolean;
   options: RequestOptions & { ca?: Buffer };
-  /** What it leads to, in words. */
+  /** The address, for messages. */
   where: string;
 }
 
@@ -25,10 +25,10 @@ interface Way {
 export interface Remote {
   address: string;
   token?: string | undefined;
-  /** File of certificates in PEM, where the agent's is signed by nobody known. */
+  /** PEM file of certificates, if no public CA signed the agent's certificate. */
   ca?: string | undefined;
 }
-/** A state directory, an agent over HTTP, or what the environment says: KALOS_ADDRESS, KALOS_API_TOKEN and KALOS_CA, else KALOS_DIR. */
+/** A state directory, an agent over HTTP, or undefined: the environment decides, by KALOS_ADDRESS, KALOS_API_TOKEN and KALOS_CA, else KALOS_DIR. */
 export type Whom = string | Remote | undefined;
 
 function wayTo(whom: Whom): Way {
@@ -40,22 +40,22 @@ function wayTo(whom: Whom): Way {
   return { secure: false, options: { socketPath: socket }, where: path };
 }
 
-/** @param called what each is called where it was given. */
+/** @param called the name of each setting where the user gave it. */
 function overHttpTo({ address, token, ca }: Remote, called: Record<keyof Remote, string>): Way {
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new KalosError(
       'usage',
-      `${called.token} is not a token: ${token === '' ? 'it is empty' : 'it contains a space, a line break or another character that no token has'}`,
+      `${called.token} is not a valid token: ${token === '' ? 'it is empty' : 'it contains a space, a line break or another invalid character'}`,
       'kalos api-token create prints one; --token-file FILE reads one from a file',
     );
   const url = URL.canParse(address) ? new URL(address) : null;
   if (url === null || !/^https?:$/.test(url.protocol))
-    throw new KalosError('usage', `${called.address} ${address} is no address`, 'such as https://web-1:9090');
+    throw new KalosError('usage', `${called.address} ${address} is not a URL`, 'such as https://web-1:9090');
   if (url.protocol === 'http:' && token !== undefined && !isLoopback(url.host))
     throw new KalosError(
       'usage',
-      `over ${address} anybody could read the token`,
-      'use https, which api.certificate and api.key switch on there',
+      `over ${address} others could read the token`,
+      'use https; enable it there with api.certificate and api.key',
     );
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const { hostname: host, port } = url;
@@ -72,7 +72,7 @@ function authority(file: string, called: string): Buffer {
   try {
     return readInput(file);
   } catch (error) {
-    throw new KalosError('usage', `${called} ${file} cannot be read: ${reasonOf(error)}`, 'name a file of certificates in PEM');
+    throw new KalosError('usage', `${called} ${file} cannot be read: ${reasonOf(error)}`, 'give a PEM file of certificates');
   }
 }
 
@@ -81,7 +81,7 @@ function open({ secure, options }: Way, more: RequestOptions, answered: (respons
   return requestOver(secure ? 'node:https' : 'node:http')({ ...options, ...more, headers }, answered);
 }
 
-/** @throws KalosError `not-running` where no agent answers, or what the agent says is wrong. */
+/** @throws KalosError `not-running` if no agent answers; else the error that the agent answered. */
 export async function callAgent<Answer>(whom: Whom, method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
   const way = wayTo(whom);
   return new Promise((resolve, reject) => {
@@ -107,19 +107,19 @@ export async function callAgent<Answer>(whom: Whom, method: 'GET' | 'POST', path
 
 const PAGE = 500;
 
-/** A list of any length, page by page. @param path of a list that has pages. @throws KalosError */
+/** Reads a list of any length page by page. @param path of a list with pages. @throws KalosError */
 export async function* pagesOf<Item>(whom: Whom, path: string, limit = PAGE): AsyncGenerator<Item[], void, void> {
   for (let cursor: string | null = ''; cursor !== null; ) {
     const query: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
     const page: Page<Item> | Item[] = await callAgent(whom, 'GET', `${path}?limit=${limit}${query}`);
-    // An agent of before 0.4.0 has no pages.
+    // An agent older than 0.4.0 has no pages.
     if (Array.isArray(page)) return yield page;
     yield page.items;
     cursor = page.next;
   }
 }
 
-/** All of such a list. @throws KalosError */
+/** All items of a list with pages. @throws KalosError */
 export async function callForAll<Item>(whom: Whom, path: string): Promise<Item[]> {
   const all: Item[] = [];
   for await (const items of pagesOf<Item>(whom, path)) all.push(...items);
@@ -140,7 +140,7 @@ function answerOf<Answer>(status: number, text: string): Answer {
   throw new KalosError(answer.code ?? code, answer.error ?? `the agent answered ${status}`);
 }
 
-/** Server-sent events: each one's data, until the agent hangs up, or the signal says so. @throws KalosError */
+/** The data of each server-sent event, until the agent disconnects or the signal aborts. @throws KalosError */
 export async function follow(whom: Whom, path: string, heard: (data: unknown) => void, signal?: AbortSignal): Promise<void> {
   const way = wayTo(whom);
   return new Promise((resolve, reject) => {
@@ -181,7 +181,7 @@ function connectFailure(error: NodeJS.ErrnoException, where: string): KalosError
     return new KalosError(
       'not-running',
       `no agent runs on ${where}`,
-      'start one with: kalos up; or name another state directory with --dir or KALOS_DIR',
+      'start one with: kalos up; or give another state directory with --dir or KALOS_DIR',
     );
   }
   if (
@@ -191,8 +191,8 @@ function connectFailure(error: NodeJS.ErrnoException, where: string): KalosError
   )
     return new KalosError(
       'io',
-      `${where} shows a certificate of nobody known here`,
-      'name its authority, or itself, with KALOS_CA=FILE',
+      `${where} has an untrusted certificate`,
+      'set its CA, or the certificate itself, with KALOS_CA=FILE',
     );
   return new KalosError('io', `cannot talk to the agent on ${where}: ${error.message}`);
 }

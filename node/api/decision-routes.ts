@@ -1,4 +1,4 @@
-// The part of the local API about what the swarm decides: who coordinates, the committee, the log, and what an administrator has decided.
+// Routes of the committee: the leader, the voters, the log of decisions, and the decisions that an administrator makes.
 
 import { z } from 'zod';
 import type { Wish } from '../../consensus/decisions/decision.ts';
@@ -22,7 +22,7 @@ const name = z
   .string()
   .min(1)
   .max(64)
-  .regex(/^[^*?]+$/, 'names one thing: no wildcards');
+  .regex(/^[^*?]+$/, 'must be one target, no wildcards');
 const memberSchema = z.strictObject({ node: z.string().min(1), reason });
 const readSchema = z.strictObject({
   read: z.enum(READS).default('local'),
@@ -39,7 +39,7 @@ const silenceSchema = z
 const liftSchema = z.strictObject({ silence: z.string().regex(/^[0-9a-f]{32}$/, 'an id of: kalos log tail') });
 
 export type { LogAnswer, NovaAnswer };
-/** How current an answer is. */
+/** The read level, index and term of an answer. */
 export type AsOf = Pick<NovaAnswer, 'read' | 'index' | 'term'>;
 
 const asOf = (agent: Agent, read: ReadMode): AsOf => ({
@@ -73,7 +73,7 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
     committee:
       seats.length > 0
         ? seats.map(({ peer, votes, leads, behind }) => ({
-            node: peer === undefined ? 'no member any more' : members.nameOf(peer),
+            node: peer === undefined ? 'no longer a member' : members.nameOf(peer),
             seat: votes ? 'voter' : 'learner',
             leads,
             behind: behind ?? null,
@@ -109,15 +109,15 @@ export function nova(agent: Agent, read: ReadMode): NovaAnswer {
   };
 }
 
-/** No answer of the swarm is said as such: 503, and what to do. */
-export async function ordered<Done extends Reply>(work: () => Promise<Done>): Promise<Done | Failure<503>> {
+/** Answers 503 with a hint if the swarm cannot decide. */
+export async function deciding<Done extends Reply>(work: () => Promise<Done>): Promise<Done | Failure<503>> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof LogUnavailable)
       return failed(
         503,
-        `the swarm cannot decide now: ${error.message}${error.isUnknown ? '; it may yet have been decided: see kalos log tail' : ''}`,
+        `the swarm cannot decide now: ${error.message}${error.isUnknown ? '; its outcome is unknown: see kalos log tail' : ''}`,
         'no-quorum',
       );
     throw error;
@@ -125,14 +125,14 @@ export async function ordered<Done extends Reply>(work: () => Promise<Done>): Pr
 }
 
 export const decide = (agent: Agent, wish: Wish) =>
-  ordered(async () => {
+  deciding(async () => {
     const outcome = await agent.decisions.decide(wish, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${wish.kind}`);
     return ok({ index: outcome.index });
   });
 
-/** About one member, which must be named so that it cannot be mistaken. */
+/** A decision about one member, whose name must be unambiguous. */
 async function aboutMember(agent: Agent, named: string, wish: (peer: PeerId) => Wish) {
   const member = memberNamed(agent, named);
   return 'unknown' in member ? member.unknown : decide(agent, wish(member.peer));
@@ -143,7 +143,7 @@ const drainSchema = z.strictObject({ node: z.string().min(1), forMs: z.number().
 async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof drainSchema>) {
   const member = memberNamed(agent, node);
   if ('unknown' in member) return member.unknown;
-  return ordered(async () => {
+  return deciding(async () => {
     const outcome = await agent.decisions.drain(member.peer, forMs, why, WITHIN_MS);
     if (!outcome.ok) return failed(409, outcome.reason);
     await agent.noted(`decided at ${outcome.index}: ${node} is drained`);
@@ -153,32 +153,29 @@ async function drain(agent: Agent, { node, forMs, reason: why }: z.infer<typeof 
 
 const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
 
-/** What is decided for all is an administrator's; to look is anybody's. */
+/** A decision for the swarm needs scope admin; reading needs no token. */
 export const DECISION_ROUTES: readonly Route[] = [
-  get(
-    '/v1/nova',
-    'Who coordinates, the committee, and what is decided and holds',
-    { tag: 'decisions', answer: novaAnswer },
-    (agent) => ok(nova(agent, 'local')),
+  get('/v1/nova', 'The leader, the committee and the decisions in force', { tag: 'decisions', answer: novaAnswer }, (agent) =>
+    ok(nova(agent, 'local')),
   ),
   post(
     '/v1/nova/read',
-    'Who coordinates, and what holds, as current as is asked',
+    'The leader and the decisions in force, at a read level',
     readSchema,
     { tag: 'decisions', answer: novaAnswer, failures: [503], scope: 'look' },
     (agent, { read }) =>
-      ordered(async () => {
+      deciding(async () => {
         await agent.decisions.reads.read(read, WITHIN_MS);
         return ok(nova(agent, read));
       }),
   ),
   post(
     '/v1/log',
-    'The newest decisions, as current as is asked',
+    'The newest decisions, at a read level',
     readSchema,
     { tag: 'decisions', answer: logAnswer, failures: [503], scope: 'look' },
     (agent, { read, limit }) =>
-      ordered(async () => {
+      deciding(async () => {
         const state = await agent.decisions.reads.read(read, WITHIN_MS);
         const decisions = state
           .recent()
@@ -197,10 +194,10 @@ export const DECISION_ROUTES: readonly Route[] = [
     readSchema,
     { tag: 'decisions', answer: decisionAnswer, failures: [404, 503], scope: 'look' },
     (agent, { read }, given) =>
-      ordered(async () => {
+      deciding(async () => {
         const state = await agent.decisions.reads.read(read, WITHIN_MS);
         const found = state.recent().find((one) => String(one.index) === given || one.decision.id === given);
-        if (found === undefined) return failed(404, `${given} is none of the newest decisions: see kalos log tail`);
+        if (found === undefined) return failed(404, `${given} is not among the newest decisions: see kalos log tail`);
         const what = describeDecision(found.decision, (peer) => agent.swarm.members.nameOf(peer));
         const fields = Object.entries(found.decision).map(([key, value]) => [
           key,
@@ -211,46 +208,46 @@ export const DECISION_ROUTES: readonly Route[] = [
   ),
   post(
     '/v1/nova/transfer',
-    'Has another voter of the committee coordinate',
+    'Transfers leadership to another voter',
     z.strictObject({ node: z.string().min(1) }),
     { tag: 'decisions', answer: done, failures: [404, 409, 503], scope: 'admin' },
     async (agent, { node }) => {
       const member = memberNamed(agent, node);
       if ('unknown' in member) return member.unknown;
       if (agent.committee.coordinator === undefined)
-        return failed(503, 'the swarm has no leader, so there is nothing to hand over: see kalos nova status', 'no-quorum');
+        return failed(503, 'the swarm has no leader, so no leadership to transfer: see kalos nova status', 'no-quorum');
       try {
         await agent.committee.transfer(member.peer);
       } catch (error) {
         return failed(409, messageOf(error));
       }
-      await agent.noted(`${node} was asked to coordinate`);
+      await agent.noted(`leadership was transferred to ${node}`);
       return ok({});
     },
   ),
-  post('/v1/pause', 'Has a member change nothing until it is woken', memberSchema, DECIDED, (agent, body) =>
+  post('/v1/pause', 'Pauses a member', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'pause', peer, reason: body.reason })),
   ),
   post('/v1/wake', 'Ends a pause', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'wake', peer, reason: body.reason })),
   ),
-  post('/v1/drain', 'Has nothing depend on a member for a while', drainSchema, DECIDED, drain),
-  post('/v1/undrain', 'Ends such a drain', memberSchema, DECIDED, (agent, body) =>
+  post('/v1/drain', 'Drains a member for a while', drainSchema, DECIDED, drain),
+  post('/v1/undrain', 'Ends a drain', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'undrain', peer, reason: body.reason })),
   ),
   post(
     '/v1/placements/move',
-    'Has whoever runs a service for fail-over give it up to another member',
+    'Moves a fail-over service to another member',
     z.strictObject({ service: name, reason }),
     DECIDED,
     (agent, { service, reason: why }) => noSuchPlacement(agent, service) ?? decide(agent, { kind: 'move', service, reason: why }),
   ),
-  post('/v1/pardon', 'Lets a member that signed two different votes be a witness again', memberSchema, DECIDED, (agent, body) =>
+  post('/v1/pardon', 'Ends the quarantine of a member', memberSchema, DECIDED, (agent, body) =>
     aboutMember(agent, body.node, (peer) => ({ kind: 'pardon', peer, reason: body.reason })),
   ),
   post(
     '/v1/swarm-silences',
-    'Leaves a policy or a target alone on all machines, for a while',
+    'Silences a policy or a target on all machines, for a while',
     silenceSchema,
     DECIDED,
     (agent, body) => {
@@ -261,7 +258,7 @@ export const DECISION_ROUTES: readonly Route[] = [
       return decide(agent, { kind: 'silence', policy: policy ?? null, target: target ?? null, untilMs, reason: why });
     },
   ),
-  post('/v1/swarm-silences/lift', 'Ends such a silence early', liftSchema, DECIDED, (agent, { silence }) =>
+  post('/v1/swarm-silences/lift', 'Removes a silence', liftSchema, DECIDED, (agent, { silence }) =>
     decide(agent, { kind: 'unsilence', silence }),
   ),
 ];

@@ -1,4 +1,4 @@
-// What changes, as it changes: a few topics that an agent is looked at for, twice a second while somebody listens.
+// The stream of changes: a few topics of an agent, compared twice a second while a client listens.
 import { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
 import { wallMs } from './answers/units.ts';
@@ -10,8 +10,8 @@ export const feedEventSchema = z
   .strictObject({
     atMs: wallMs,
     topic: z.enum(TOPICS),
-    subject: z.string().describe('What it is about'),
-    text: z.string().describe('What of it is new; gone where it is no more'),
+    subject: z.string().describe('Subject of the event'),
+    text: z.string().describe('The change; “gone” if the subject was removed'),
     data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
   })
   .meta({
@@ -20,7 +20,7 @@ export const feedEventSchema = z
   });
 export type FeedEvent = z.infer<typeof feedEventSchema>;
 
-/** What is there, by name; each name's text is what must change for it to be news. */
+/** The subjects of a topic, by name. A change of a subject's text is an event. */
 type Seen = Map<string, { text: string; data: FeedEvent['data'] }>;
 
 const STAGES = { decisions: ['vote', 'decide'], actions: ['act', 'verify', 'undo'] } as const;
@@ -58,14 +58,14 @@ export class Feed {
   readonly #topic: Topic;
   #seen: Seen;
 
-  /** From what is so now: only what changes after is told. */
+  /** Starts from the current state: only later changes are events. */
   constructor(agent: Agent, topic: Topic) {
     this.#agent = agent;
     this.#topic = topic;
     this.#seen = READERS[topic](agent);
   }
 
-  /** What is new since the last look. */
+  /** The changes since the last call. */
   news(nowMs: number): FeedEvent[] {
     const now = READERS[this.#topic](this.#agent);
     const news: FeedEvent[] = [];

@@ -1,4 +1,4 @@
-// The part of the local API about what the swarm lets the policies of one machine do, or keeps from them.
+// Routes of grants: tools that the policies of one machine may or may not use.
 import { z } from 'zod';
 import { EFFECTS, grantShape } from '../../consensus/decisions/grants.ts';
 import { counted } from '../../swarm/words.ts';
@@ -7,7 +7,7 @@ import type { Agent } from '../agent/agent.ts';
 import { unknownName } from '../errors.ts';
 import { INSPECT } from '../query/inspectors.ts';
 import { type GrantAnswer, grantsAnswer } from './answers/decisions.ts';
-import { decide, ordered } from './decision-routes.ts';
+import { decide, deciding } from './decision-routes.ts';
 import { memberNamed } from './known.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
@@ -36,14 +36,13 @@ async function give(agent: Agent, { node, forMs, reason: why, ...granted }: z.in
   const { peer } = member;
   const tool = TOOLS.find(({ name }) => name === granted.tool);
   const isInspection = granted.tool === INSPECT;
-  if (isInspection && granted.effect === 'approve')
-    return failed(400, `${INSPECT} is allowed by act, and kept from a member by deny`);
+  if (isInspection && granted.effect === 'approve') return failed(400, `${INSPECT} takes the effect act or deny, not approve`);
   const into = isInspection && granted.target !== null ? memberNamed(agent, granted.target) : undefined;
-  if (into !== undefined && 'unknown' in into) return into.unknown; // the target is the machine to look into
+  if (into !== undefined && 'unknown' in into) return into.unknown; // the target is the machine to inspect
   if (!isInspection && (tool === undefined || tool.kind === 'read'))
-    return failed(404, unknownName('tool that changes anything', granted.tool, CHANGING, 'kalos tools'));
-  if (granted.target === null && granted.effect !== 'deny') return failed(400, 'what is allowed names its target');
-  return ordered(async () => {
+    return failed(404, unknownName('tool that makes changes', granted.tool, CHANGING, 'kalos tools'));
+  if (granted.target === null && granted.effect !== 'deny') return failed(400, 'act and approve need a target');
+  return deciding(async () => {
     const untilMs = Math.round(agent.swarm.time.wallMs() + forMs);
     const outcome = await agent.parts.grants.give({ ...granted, peer, untilMs }, why);
     if (!outcome.ok) return failed(409, outcome.reason);
@@ -59,18 +58,15 @@ const grantsOf = ({ decisions, swarm: { members } }: Agent): GrantAnswer[] =>
 
 const DECIDED = { tag: 'decisions', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' } as const;
 
-/** What others may do is an administrator's; to look is anybody's. */
+/** Changing a grant needs scope admin; reading needs no token. */
 export const GRANT_ROUTES: readonly Route[] = [
-  get(
-    '/v1/grants',
-    'What the swarm lets the policies of its machines do, or keeps from them',
-    { tag: 'decisions', answer: grantsAnswer },
-    (agent) => ok({ grants: grantsOf(agent) }),
+  get('/v1/grants', 'Grants: tools that policies may or may not use', { tag: 'decisions', answer: grantsAnswer }, (agent) =>
+    ok({ grants: grantsOf(agent) }),
   ),
-  post('/v1/grants', 'Lets the policies of one machine use a tool, or keeps them from it', giveSchema, DECIDED, give),
+  post('/v1/grants', 'Allows or denies a tool to the policies of one machine', giveSchema, DECIDED, give),
   post(
     '/v1/grants/revoke',
-    'Takes a grant back',
+    'Revokes a grant',
     z.strictObject({ grant: z.string().regex(/^[0-9a-f]{4,32}$/, 'an id of: kalos grant list'), reason }),
     DECIDED,
     (agent, { grant, reason: why }) => {
@@ -79,7 +75,7 @@ export const GRANT_ROUTES: readonly Route[] = [
       if (only === undefined || all.length > 1)
         return failed(
           404,
-          `${all.length === 0 ? 'no grant begins' : `${counted(all.length, 'grant')} begin`} with ${grant}: see kalos grant list`,
+          `${all.length === 0 ? 'no grant id begins' : `${counted(all.length, 'grant')} begin`} with ${grant}: see kalos grant list`,
         );
       return decide(agent, { kind: 'revoke', grant: only.id, reason: why });
     },

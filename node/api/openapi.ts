@@ -1,4 +1,4 @@
-// The local API described in OpenAPI 3.1, from the very routes that serve it: what they take, what they answer, how they fail, and who may.
+// The local API described in OpenAPI 3.1, generated from its routes: parameters, answers, failures and scopes.
 import { z } from 'zod';
 import { feedEventSchema, TOPICS } from './feed.ts';
 import { type FailureStatus, problemSchema, type Route, TAGS } from './route.ts';
@@ -7,25 +7,25 @@ type Json = Record<string, unknown>;
 
 const ABOUT = `The API of one KALOS agent. JSON both ways.
 
-**Who may.** On the Unix socket \`agent.sock\` in the agent's state directory (0600): its owner and root, without a token, for everything. Over HTTP
-(\`[api] listen\`, 127.0.0.1:9090 if nothing else is said): on loopback without a token what every user of the machine may see; everything else takes
-a token (\`kalos api-token create --scope read|operate|admin\`), each scope with those before it. The scope that a route takes is named at its security.
+**Access.** On the Unix socket \`agent.sock\` in the agent's state directory (0600): its owner and root, without a token, for everything. Over HTTP
+(\`[api] listen\`, default 127.0.0.1:9090): on loopback without a token what every user of the machine may see; everything else needs
+a token (\`kalos api-token create --scope read|operate|admin\`), each scope includes those before it. The security of a route names its scope.
 
 **Failures** have one form, \`Problem\`: what is wrong, the value, and what to do, on one line. Answers may get new fields in later releases.
 
-**Time** is in milliseconds; at a moment, of the wall clock, since 1970-01-01 UTC.`;
+**Time** is in milliseconds; a point in time is milliseconds since 1970-01-01 UTC, by the wall clock.`;
 
 const FAILURES: Readonly<Record<Exclude<FailureStatus, 405>, readonly [name: string, description: string, headers?: Json]>> = {
-  400: ['BadRequest', 'What was sent is not what it must be: the place, the value, and what it should be'],
-  401: ['Unauthorized', 'A token is needed, or this one is not known or has ended', header('WWW-Authenticate', 'Bearer')],
-  403: ['Forbidden', 'The token does not reach so far'],
-  404: ['NotFound', 'There is no such thing'],
-  409: ['Conflict', 'It cannot be done as things are, and why'],
-  429: ['TooManyRequests', 'More than 40 requests a second (200 at once) of one asker', header('Retry-After', 'Seconds')],
-  500: ['InternalError', 'A mistake of the agent itself'],
+  400: ['BadRequest', 'Invalid request: the field, its value, and the expected value'],
+  401: ['Unauthorized', 'No token, or it is unknown or expired', header('WWW-Authenticate', 'Bearer')],
+  403: ['Forbidden', 'The token’s scope is too narrow'],
+  404: ['NotFound', 'Not found'],
+  409: ['Conflict', 'Not possible in the current state, with the reason'],
+  429: ['TooManyRequests', 'Rate limit: 40 requests a second (burst 200) per client', header('Retry-After', 'Seconds')],
+  500: ['InternalError', 'Internal error of the agent'],
   503: [
     'Unavailable',
-    'Not now: the swarm has no leader (code no-quorum), the disk refuses writes, or answers asked for before are not read yet',
+    'Not now: the swarm has no leader (code no-quorum), the disk refuses writes, or earlier answers are unread',
   ],
 };
 
@@ -51,7 +51,7 @@ export function openApi(routes: readonly Route[], version: string): Json {
       summary: 'Keeps a machine healthy, with its peers and without a central server',
       description: ABOUT,
       license: { name: 'Apache License 2.0', identifier: 'Apache-2.0' },
-      contact: { name: 'Whoever runs the agent: kalos status' },
+      contact: { name: 'The operator of the agent: kalos status' },
     },
     servers: [
       {
@@ -65,7 +65,7 @@ export function openApi(routes: readonly Route[], version: string): Json {
       },
       {
         url: 'http://agent.sock',
-        description: 'Over the Unix socket agent.sock of the state directory; the name does not count',
+        description: 'Over the Unix socket agent.sock of the state directory; the host name is ignored',
       },
     ],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
@@ -84,7 +84,7 @@ export function openApi(routes: readonly Route[], version: string): Json {
           scheme: 'bearer',
           bearerFormat: 'kapi_ID_SECRET',
           description:
-            'A token of kalos api-token create; the scope that is needed is named beside it. On the Unix socket its owner needs none.',
+            'A token of kalos api-token create; the required scope is named beside it. On the Unix socket its owner needs no token.',
         },
       },
     },
@@ -114,10 +114,10 @@ function operation(route: Route, components: Components): Json {
   };
 }
 
-/** To look is anybody's on loopback. */
+/** Reading needs no token on loopback. */
 const security = (scope: Route['scope']): Json[] => (scope === 'look' ? [{}, { token: [] }] : [{ token: [scope] }]);
 
-/** Those of the route itself, and those of every one: a token, so many requests, answers that are not read. */
+/** The failures of the route, and those of all routes: no token, rate limit, unread answers. */
 export function failuresOf({ path, parameter, scope, body, query, failures: own }: Route): (keyof typeof FAILURES)[] {
   const isGiven = body !== undefined || query !== undefined || path.includes('{');
   const all = [
@@ -150,9 +150,9 @@ function watching(components: Components): Json {
   const event = components.schema(feedEventSchema, 'output');
   return {
     operationId: 'getV1WatchTopic',
-    summary: 'What changes of a topic, as it changes',
+    summary: 'A stream of a topic’s changes',
     description:
-      'Server-sent events until the other side hangs up: `event:` is the topic, `data:` is a FeedEvent as JSON on one line; lines that begin with a colon keep the connection. 64 listeners of one asker, 256 of all. Only what changes after the beginning is told.',
+      'Server-sent events until the client disconnects: `event:` is the topic, `data:` is a FeedEvent as JSON on one line; lines that begin with a colon keep the connection. Limit: 64 streams per client, 256 in all. Only later changes are sent.',
     tags: ['watch'],
     security: security('look'),
     parameters: [{ name: 'topic', in: 'path', required: true, schema: { type: 'string', enum: TOPICS } }],
@@ -177,7 +177,7 @@ function metrics(): Json {
   const text = { 'text/plain': { schema: { type: 'string' } } };
   return {
     operationId: 'getMetrics',
-    summary: 'The figures of this machine and of the swarm, as Prometheus reads them; over HTTP alone',
+    summary: 'Metrics of this machine and of the swarm for Prometheus; only over HTTP',
     tags: ['watch'],
     security: security('look'),
     responses: { '200': { description: 'Text format 0.0.4', content: text }, ...failures([401, 429]) },
@@ -188,11 +188,11 @@ function json(schema: unknown): Json {
   return { 'application/json': { schema } };
 }
 
-/** Schemas that have a name are described once. */
+/** Collects named schemas, so that each is described once. */
 class Components {
   readonly schemas: Record<string, Json> = {};
 
-  /** @param io whether it is what is sent, or what is answered */
+  /** @param io `input` for a request, `output` for an answer. */
   schema(schema: z.ZodType, io: 'input' | 'output'): Json {
     const made = z.toJSONSchema(z.object({ root: schema }), {
       io,
@@ -210,10 +210,10 @@ class Components {
 }
 
 const IN_PLACE = '#/$defs/';
-/** What refers to itself and has no name: values of JSON, whatever they are, which tools take best so. */
+/** A recursive schema without a name stands for any JSON value: tools read `{}` best. */
 const UNNAMED = '__schema';
 
-/** @param nameOf what a schema is called: what is sent may be stricter than what is answered, and has another name then */
+/** @param nameOf the name of a schema: a request may be stricter than an answer, and has another name then. */
 function referring(value: unknown, nameOf: (name: string) => string): unknown {
   const reference = (value as { $ref?: unknown } | null)?.$ref;
   if (typeof reference !== 'string' || !reference.startsWith(IN_PLACE)) return value;
@@ -221,13 +221,13 @@ function referring(value: unknown, nameOf: (name: string) => string): unknown {
   return name.startsWith(UNNAMED) ? {} : { ...(value as Json), $ref: `#/components/schemas/${nameOf(name)}` };
 }
 
-/** What every whole number in JavaScript is within says nothing. */
+/** The limits of safe integers in JavaScript are left out: they add nothing. */
 function tidy({ jsonSchema }: { jsonSchema: Json }): void {
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
 }
 
-/** Answers may get new fields in later releases: who reads them must let them pass. */
+/** Answers may get new fields in later releases, which clients must ignore. */
 function open(context: { jsonSchema: Json }): void {
   tidy(context);
   if (context.jsonSchema.additionalProperties === false) delete context.jsonSchema.additionalProperties;

@@ -1,4 +1,4 @@
-// What came of a plan, as an answer has it.
+// The result of a plan, as the API answers it.
 import type { Performed } from '../agent/executor.ts';
 
 export function outcomeOf(performed: Performed): { result: string; detail: string } {

@@ -1,5 +1,5 @@
-// Lists in pages: so many items, and where the next page begins. A place is that of an item, so what is added or goes meanwhile moves nothing:
-// each item that is there all the while comes once. Without a limit the answer is the list itself, as clients up to 0.3.0 take it: its newest.
+// Lists in pages: a number of items, and a cursor. The cursor names an item, so items that are added or removed meanwhile move nothing:
+// each item that stays is returned once. Without a limit the answer is an array of the newest items, as clients up to 0.3.0 expect it.
 import { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
 import { shortly } from '../issue-words.ts';
@@ -7,7 +7,7 @@ import { asked, failed, ok, type Route, type Tag } from './route.ts';
 
 const MAX_PAGE = 1_000;
 const DEFAULT_PAGE = 100;
-/** Of an answer's items, as JSON; one item is always given. */
+/** Of the items of an answer, as JSON; a page has at least one item. */
 const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 /** Without a limit. */
 const MAX_WHOLE = 10_000;
@@ -20,33 +20,33 @@ const querySchema = z.strictObject({
     .min(1)
     .max(MAX_PAGE)
     .optional()
-    .meta({ default: DEFAULT_PAGE, description: 'Items of a page, at most; fewer where they are large' }),
+    .meta({ default: DEFAULT_PAGE, description: 'Maximum number of items in a page; fewer if they are large' }),
   cursor: z
     .string()
     .max(MAX_CURSOR_CHARS)
     .optional()
-    .describe('Where the page begins: next of the page before. Without limit and cursor the answer is the list itself'),
+    .describe('Cursor: “next” of the previous page. Without limit and cursor, the answer is the whole list'),
 });
 
 export interface Page<Item> {
   items: Item[];
-  /** Null where nothing is left. */
+  /** Null on the last page. */
   next: string | null;
 }
 
 interface Listed<Item> {
   tag: Tag;
   item: z.ZodType<Item>;
-  /** All of them, in the order of their keys but where a clock was set. */
+  /** All items, in the order of their keys, except where a clock was set. */
   read(agent: Agent): readonly Item[];
-  /** What an item is known by, and where it would be if it were gone. */
+  /** The identity of an item, and its place in the list even after it was removed. */
   keyOf(item: Item): string;
 }
 
 export function listed<Item>(path: string, summary: string, { tag, item, read, keyOf }: Listed<Item>): Route {
   const page = z.strictObject({
     items: z.array(item),
-    next: z.string().nullable().describe('The cursor of the next page; null where nothing is left'),
+    next: z.string().nullable().describe('The cursor of the next page; null on the last page'),
   });
   const whole = z.array(item).max(MAX_WHOLE).describe(`Without limit and cursor: the newest ${MAX_WHOLE}`);
   const answer = z.union([page, whole]) as z.ZodType<Page<Item> | Item[]>;
@@ -57,7 +57,7 @@ export function listed<Item>(path: string, summary: string, { tag, item, read, k
     if (after === undefined)
       return failed(
         400,
-        `cursor = ${shortly(query.cursor)} is none of ${path}: pass on "next" of the page before, or leave it out`,
+        `cursor = ${shortly(query.cursor)} is not a cursor of ${path}: use "next" of the previous page, or omit it`,
       );
     const rest = query.cursor === undefined ? all : following(all, keyOf, after);
     const items = fitting(rest, query.limit ?? DEFAULT_PAGE);
@@ -67,7 +67,7 @@ export function listed<Item>(path: string, summary: string, { tag, item, read, k
   });
 }
 
-/** What comes after an item; or, where it is gone, after its place. */
+/** The items after an item; if it was removed, after its place. */
 function following<Item>(all: readonly Item[], keyOf: (item: Item) => string, key: string): readonly Item[] {
   const at = all.findIndex((item) => keyOf(item) === key);
   if (at >= 0) return all.slice(at + 1);
@@ -86,7 +86,7 @@ function fitting<Item>(items: readonly Item[], most: number): Item[] {
   return taken;
 }
 
-/** Of one list: another's is none. */
+/** Valid for one list only. */
 const cursorOf = (path: string, key: string): string => Buffer.from(`${path} ${key}`, 'utf8').toString('base64url');
 
 function keyIn(path: string, text: string): string | undefined {

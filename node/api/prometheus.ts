@@ -1,10 +1,10 @@
-// `/metrics` in Prometheus' text form (version 0.0.4): every metric that the machine has, and what the agent knows of the swarm.
+// `/metrics` in Prometheus' text form (version 0.0.4): every metric of the machine, and the state of the swarm that this agent knows.
 import type { Agent } from '../agent/agent.ts';
 import { METRICS } from '../telemetry/metrics.ts';
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** OpenTelemetry's names with underscores, and units as Prometheus has them. */
+/** OpenTelemetry's names with underscores, and Prometheus' units. */
 const UNITS: Record<string, string> = {
   '1': 'ratio',
   By: 'bytes',
@@ -15,7 +15,7 @@ const UNITS: Record<string, string> = {
 };
 const nameOf = (name: string, unit: string): string => {
   const suffix = UNITS[unit];
-  // `_count` is a histogram's, to promtool.
+  // promtool reserves `_count` for histograms.
   const base = name.replaceAll('.', '_').replace(/_count$/, '_number');
   return suffix === undefined || base.endsWith(suffix) ? base : `${base}_${suffix}`;
 };
@@ -54,12 +54,12 @@ export function prometheus(agent: Agent): string {
     ...family('kalos_info', 'The agent', [[{ node: name, version, swarm: swarmId }, 1]]),
     ...family(
       'kalos_members',
-      'Members of the swarm, by how they are seen from here',
+      'Members of the swarm, by their state as seen by this agent',
       [...states].map(([state, all]) => [{ state }, all.length]),
     ),
-    ...family('kalos_open_incidents', 'Incidents that are open on this machine', [[{}, openIncidents.length]]),
-    ...family('kalos_condition', 'Conditions of this machine: the status that holds is 1', conditions),
-    ...family('kalos_service_running', 'Supervised services: 1 where it runs', services),
+    ...family('kalos_open_incidents', 'Open incidents on this machine', [[{}, openIncidents.length]]),
+    ...family('kalos_condition', 'Conditions of this machine: 1 for the current status', conditions),
+    ...family('kalos_service_running', 'Supervised services: 1 if running', services),
     ...family('kalos_samples', 'Samples taken since the start', [[{}, samples]]),
     ...machine,
     '',

@@ -1,4 +1,4 @@
-// What is pushed to all machines, as the local API tells it: good, being tried, whose turn it is, and what became of the last.
+// The roll-out of a bundle or release, as the API answers it: the good one, the candidate, its waves, and the last result.
 import { type HowTried, type Pushed, type RolloutState, type Trial, turnOf } from '../../consensus/decisions/rollout.ts';
 import type { Agent } from '../agent/agent.ts';
 
@@ -11,7 +11,7 @@ export interface PushedAnswer {
 export interface TrialAnswer {
   phase: Trial['phase'];
   canary: string[];
-  /** Whose turn it is, and whose it was. */
+  /** Members of the current wave, and of earlier waves. */
   turn: string[];
   done: string[];
   soakMs: number;
@@ -26,7 +26,7 @@ export interface RolloutAnswer<Shown extends PushedAnswer = PushedAnswer> {
   ended: RolloutState<Pushed>['ended'];
 }
 
-/** @param content what is shown beside whose it is */
+/** @param content the fields of one kind of roll-out, shown beside the common ones. */
 export function rolloutOf<Content extends Pushed, Shown extends object>(
   { swarm: { members } }: Agent,
   { good, before, candidate, ended }: RolloutState<Content>,

@@ -1,16 +1,16 @@
-// Which connections of the API over HTTP are kept where there are too many: whoever opens them and asks nothing, or never ends its request,
-// keeps nobody else out.
+// Limits the connections of the API over HTTP. A client that opens connections without a request, or never completes one,
+// does not lock out other clients.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
-/** The oldest that waits for its user makes room for a new one; where all wait for the agent, none does. @param most connections. */
-export function keepRoom(server: Server, most: number): void {
-  /** With the request that is being answered. By name: with TLS a request has another socket than its connection. */
+/** The oldest connection without a complete request is closed for a new one; if there is none, the new one is closed. */
+export function keepRoom(server: Server, maxConnections: number): void {
+  /** Connections with the request that is being answered. By name, because with TLS a request has another socket than its connection. */
   const open = new Map<string, { socket: Socket; request: IncomingMessage | undefined }>();
   server.on('connection', (socket: Socket) => {
-    if (open.size >= most) {
+    if (open.size >= maxConnections) {
       const idle = [...open.values()].find(({ request }) => request?.complete !== true);
       (idle?.socket ?? socket).destroy();
       if (idle === undefined) return;

@@ -1,22 +1,22 @@
-// What a route of the local API is made of: what it takes, what it answers, and which failures it has. All of it is checked by the compiler,
-// and described in OpenAPI (openapi.ts).
+// The parts of a route of the local API: its input, its answer and its failures. The compiler checks them,
+// and openapi.ts describes them.
 import { z } from 'zod';
 import type { Agent } from '../agent/agent.ts';
 import type { Level } from '../agent/api-tokens.ts';
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { shortly, wordsOf } from '../issue-words.ts';
 
-/** The body of every answer that is none: what is wrong, the value, and what to do. */
+/** The body of every failure: what is wrong, the value, and what to do. */
 export const problemSchema = z
   .strictObject({
     error: z.string().describe('What is wrong, with the value, what it should be, and what to do; one line'),
-    code: z.enum(ERROR_CODES).optional().describe('Where the status alone does not say which error it is'),
+    code: z.enum(ERROR_CODES).optional().describe('The error, where the status is not specific enough'),
   })
   .meta({ id: 'Problem', examples: [{ error: 'no member is called web-9: see kalos members' }] });
 export type Problem = z.infer<typeof problemSchema>;
 
 export type FailureStatus = 400 | 401 | 403 | 404 | 405 | 409 | 429 | 500 | 503;
-/** Those that a route itself decides on; a body or query that its schema refuses is 400 everywhere. */
+/** Failures that a route itself answers. A body or query that its schema rejects is 400 on every route. */
 export type OwnFailure = 404 | 409 | 503;
 
 export interface Failure<Status extends FailureStatus = FailureStatus> {
@@ -29,49 +29,49 @@ export interface Success<Body> {
 }
 export type Reply = Success<unknown> | Failure;
 
-/** Who asks. */
+/** The client. */
 export interface Asker {
   level: Level;
-  /** One for each token, one for all who come without. */
+  /** One name for each token, one for all clients without a token. */
   name: string;
 }
 
-/** What belongs together in the description. */
+/** The groups of routes in the description. */
 export const TAGS = {
-  agent: 'This agent: its state, its configuration, its end',
+  agent: 'This agent: state, configuration, shutdown',
   query: 'SQL over the whole swarm, and series of this machine',
-  incidents: 'What was wrong, what was done about it, and whether it helped',
-  policies: 'What is judged, and silences',
-  actions: 'Tools, plans of people, approvals, the kill switch',
-  audit: 'What was done, provably',
-  members: 'Who belongs: members, join tokens, operators, root keys',
-  decisions: 'What the swarm decides: coordinator, log, pauses, budgets, grants',
+  incidents: 'Incidents, their repairs, and whether these helped',
+  policies: 'Policies and silences',
+  actions: 'Tools, manual plans, approvals, the kill switch',
+  audit: 'The audit log and its proofs',
+  members: 'Members, join tokens, operators, root keys',
+  decisions: 'Decisions of the swarm: leader, log, pauses, budgets, grants',
   rollouts: 'Policies and releases for all machines',
   tokens: 'Tokens for this API over HTTP',
-  watch: 'Changes as they come, and figures for Prometheus',
+  watch: 'Streams of changes, and metrics for Prometheus',
 } as const;
 export type Tag = keyof typeof TAGS;
 
 export interface Route {
   method: 'GET' | 'POST';
-  /** With one parameter at most: `/v1/incidents/{id}/explanation`. */
+  /** With at most one parameter: `/v1/incidents/{id}/explanation`. */
   path: string;
-  /** What the parameter looks like; anything without a slash where it is not given. */
+  /** The pattern of the parameter; default: anything without a slash. */
   parameter: RegExp | undefined;
   summary: string;
   tag: Tag;
-  /** What it takes to use it. */
+  /** The scope that a client needs. */
   scope: Level;
-  /** What the query after `?` must be, each value a text; undefined where it is not looked at. */
+  /** The schema of the query after `?`, each value a string; undefined if the route ignores it. */
   query: z.ZodObject | undefined;
-  /** What the body must be; undefined where there is none. */
+  /** The schema of the body; undefined if there is none. */
   body: z.ZodType | undefined;
-  /** Of the body, where it may be larger than most. */
-  mostBytes?: number | undefined;
-  /** What it answers, as JSON has it. */
+  /** Limit of the body, if it may be larger than the default. */
+  maxBytes?: number | undefined;
+  /** The schema of the answer, as JSON. */
   answer: z.ZodType;
   failures: readonly OwnFailure[];
-  /** @param given.parameter as it was in the path. */
+  /** @param given.parameter as in the path. */
   handle(agent: Agent, given: Given): Promise<Reply> | Reply;
 }
 
@@ -82,28 +82,28 @@ export interface Given {
   by: Asker;
 }
 
-/** @param code where the status alone does not say which error it is */
+/** @param code where the status is not specific enough. */
 export const failed = <Status extends FailureStatus>(status: Status, error: string, code?: ErrorCode): Failure<Status> => ({
   status,
   body: { error, ...(code !== undefined && { code }) },
 });
 export const ok = <Body>(body: Body): Success<Body> => ({ status: 200, body });
 
-/** Parses what is given, or answers 400 saying what is wrong with it. */
+/** Parses the input, or answers 400 with its error. */
 async function parsed<T>(schema: z.ZodType<T>, given: unknown, handle: (value: T) => Promise<Reply> | Reply): Promise<Reply> {
   const result = schema.safeParse(given);
   return result.success ? handle(result.data) : failed(400, refusalOf(schema, result.error, given));
 }
 
-/** A body that is missing, or is no object at all, is said to be that, and what it should be. */
+/** The message for a body that is missing or not an object. */
 function refusalOf(schema: z.ZodType, error: z.ZodError, given: unknown): string {
   if (typeof given === 'object' && given !== null && !Array.isArray(given)) return wordsOf(error, given, schema);
-  const { error: lacking } = schema.safeParse({});
-  const needs = lacking === undefined ? ', {} at least' : `; ${wordsOf(lacking, {}, schema)}`;
+  const { error: missing } = schema.safeParse({});
+  const needs = missing === undefined ? ', {} at least' : `; ${wordsOf(missing, {}, schema)}`;
   return `${given === undefined ? 'the body is missing' : `the body is ${shortly(given)}`}: it must be a JSON object${needs}`;
 }
 
-/** What may be given where `T` is answered: lists that nobody else changes are lists too. */
+/** The values accepted as an answer `T`: readonly lists are accepted as lists. */
 type Giving<T> = T extends readonly (infer Item)[]
   ? readonly Giving<Item>[]
   : T extends object
@@ -114,16 +114,16 @@ type Answer<T, Own extends OwnFailure> =
   | Success<Giving<T>>
   | Failure<Own | 400>;
 
-/** What a route says of itself. */
+/** The declaration of a route. */
 interface Declared<T, Own extends OwnFailure> {
   tag: Tag;
   answer: z.ZodType<T>;
-  /** Beside those that any route can have. */
+  /** In addition to the failures of every route. */
   failures?: readonly Own[];
-  /** `look` where it is not given: to look is anybody's; for a POST `operate`. */
+  /** Default: `look` for a GET, which needs no token; `operate` for a POST. */
   scope?: Level;
   parameter?: RegExp;
-  mostBytes?: number;
+  maxBytes?: number;
 }
 
 const described = <T, Own extends OwnFailure>(
@@ -132,8 +132,8 @@ const described = <T, Own extends OwnFailure>(
   summary: string,
   declared: Declared<T, Own>,
 ) => {
-  const { tag, answer, failures = [], scope = method === 'GET' ? 'look' : 'operate', parameter, mostBytes } = declared;
-  return { method, path, summary, tag, answer, failures, scope, parameter, mostBytes, query: undefined, body: undefined };
+  const { tag, answer, failures = [], scope = method === 'GET' ? 'look' : 'operate', parameter, maxBytes } = declared;
+  return { method, path, summary, tag, answer, failures, scope, parameter, maxBytes, query: undefined, body: undefined };
 };
 
 export function get<T, Own extends OwnFailure = never>(
@@ -157,7 +157,7 @@ export function asked<Q, T, Own extends OwnFailure = never>(
   return { ...route, query, handle: (agent, given) => parsed<Q>(query, given.query, (value) => handle(agent, value)) };
 }
 
-/** Its body is parsed by the schema, or what is wrong with it is said. */
+/** A POST whose body is parsed by a schema. */
 export function post<B, T, Own extends OwnFailure = never>(
   path: string,
   summary: string,
@@ -173,7 +173,7 @@ export function post<B, T, Own extends OwnFailure = never>(
 }
 
 export const nothing = z.looseObject({}).optional();
-/** Where it was done, and there is nothing to say of it. */
+/** The answer of a route that returns no data. */
 export const done = z.strictObject({});
-/** The place in the swarm's log of what was decided. */
-export const decidedSchema = z.strictObject({ index: z.number().int().describe('The decision’s place in the swarm’s log') });
+/** The index of a decision in the swarm's log. */
+export const decidedSchema = z.strictObject({ index: z.number().int().describe('The decision’s index in the swarm’s log') });

@@ -1,4 +1,4 @@
-// What the local API answers: each route parses what it is given, and says what is wrong with it.
+// The routes of the local API. Each route parses its input, and answers 400 with what is wrong with it.
 import { z } from 'zod';
 import { silenceRequestSchema } from '../action/silences.ts';
 import type { Tool } from '../action/tool.ts';
@@ -51,14 +51,14 @@ const MAX_REASON_LENGTH = 200;
 
 const querySchema = z
   .strictObject({
-    sql: z.string().min(1).describe('SQLite; 10,000 characters at most'),
-    timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS).describe('For machines to answer'),
-    mode: z.enum(['local', 'live']).default('live').describe('local: this machine, and what it knows; live: machines are asked'),
+    sql: z.string().min(1).describe('SQLite; at most 10,000 characters'),
+    timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS).describe('How long to wait for machines'),
+    mode: z.enum(['local', 'live']).default('live').describe('local: only this agent’s data; live: query the machines'),
     nodes: z
       .string()
       .max(2_000)
       .optional()
-      .describe('Which are asked: names, or column=value of the table nodes; all where it is not given'),
+      .describe('Machines to query: names, or column=value of the table nodes (default: all)'),
   })
   .meta({ examples: [{ sql: 'select node, state, cpu from nodes' }] });
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(MAX_REASON_LENGTH) });
@@ -70,7 +70,7 @@ const actSchema = z
       .min(1)
       .max(MAX_CALLS),
     reason: z.string().min(1).max(MAX_REASON_LENGTH),
-    dryRun: z.boolean().describe('Only says what it would change'),
+    dryRun: z.boolean().describe('Dry run: only returns the changes'),
   })
   .meta({ examples: [{ calls: [{ tool: 'service.restart', service: 'web' }], reason: 'a new configuration', dryRun: true }] });
 
@@ -91,7 +91,7 @@ const policiesSchema = z.strictObject({ policies: z.array(z.unknown()).min(1).ma
   ],
 });
 
-/** All of them, or none: what was in force stays so where one is wrong. */
+/** Applies all policies, or none if one is invalid. */
 async function applyPolicies(agent: Agent, policies: readonly unknown[]) {
   try {
     const applied = await agent.parts.policies.apply(policies);
@@ -120,7 +120,7 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   const inverse = inverseOf({ plan, before, phase: 'intent', atMs: 0, reason: '' });
   const undo = inverse.ok ? inverse.calls.map((one) => Object.values(one).join(' ')).join(', then ') : '';
   if (dryRun) {
-    const detail = 'reason' in verdict ? verdict.reason : 'it may be done';
+    const detail = 'reason' in verdict ? verdict.reason : 'it is allowed';
     const result = verdict.kind === 'go' ? 'dry-run' : verdict.kind;
     return ok({ plan: '', result, detail, diff, risk, undo } satisfies ActAnswer);
   }
@@ -128,18 +128,18 @@ async function act(agent: Agent, { calls, reason, dryRun }: z.infer<typeof actSc
   return ok({ plan: plan.id, ...outcomeOf(performed), diff, risk, undo } satisfies ActAnswer);
 }
 
-/** Undoes what was done under a plan's id, by the tool's inverse: a new plan of its own. */
+/** Rolls back a plan with a new plan, by the undo of its tools. */
 async function rollback(agent: Agent, id: string) {
   const entry = await agent.parts.executor.journal.entry(id);
-  if (entry === undefined) return failed(404, `nothing was done under ${id}`);
-  if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only what was confirmed can be rolled back`);
+  if (entry === undefined) return failed(404, `no plan ${id} exists`);
+  if (entry.phase !== 'confirmed') return failed(409, `${id} is ${entry.phase}: only confirmed plans can be rolled back`);
   const inverse = inverseOf(entry);
-  if (!inverse.ok) return failed(409, `${inverse.tool} has no inverse: it cannot be rolled back`);
+  if (!inverse.ok) return failed(409, `${inverse.tool} has no undo and cannot be rolled back`);
   const calls = inverse.calls.map((call) => z.record(z.string(), z.any()).parse(call));
   return act(agent, { calls, reason: `rolls back ${id}`, dryRun: false });
 }
 
-/** The class of a tool whose risk depends on its target shows as a range. */
+/** A tool whose risk depends on its target lists all classes that it can have. */
 export function declaration(tool: Tool) {
   const { name, version, description, capability, risks } = tool;
   const input = z.toJSONSchema(tool.input, { io: 'input', unrepresentable: 'any' });
@@ -151,10 +151,10 @@ export function declaration(tool: Tool) {
 
 const orMissing = <Body>(value: Body | undefined, missing: string): Success<Body> | Failure<404> =>
   value === undefined ? failed(404, missing) : ok(value);
-/** So that texts sort as moments do. */
+/** Padded, so that the strings sort by time. */
 const dated = (wallMs: number): string => String(Math.round(wallMs)).padStart(16, '0');
 const named = z.strictObject({ name: z.string() });
-const haltedAnswer = z.strictObject({ halted: z.string().nullable().describe('Why acting is halted; null while it is not') });
+const haltedAnswer = z.strictObject({ halted: z.string().nullable().describe('Why actions are halted; null if they are not') });
 
 const ALL: readonly Route[] = [
   ...SWARM_ROUTES,
@@ -167,44 +167,41 @@ const ALL: readonly Route[] = [
   get('/v1/status', 'The agent, its swarm, its conditions and services', { tag: 'agent', answer: statusAnswer }, (agent) =>
     ok(agent.status()),
   ),
-  get(
-    '/v1/overview',
-    'What the live view shows: series, processes, incidents',
-    { tag: 'agent', answer: overviewAnswer },
-    (agent) => ok(overview(agent.parts.queries.sources)),
+  get('/v1/overview', 'Data of the live view: series, processes, incidents', { tag: 'agent', answer: overviewAnswer }, (agent) =>
+    ok(overview(agent.parts.queries.sources)),
   ),
   post(
     '/v1/stop',
-    'Stops the agent and its services, in order; it stays a member',
+    'Stops the agent and its services cleanly; it stays a member',
     nothing,
     { tag: 'agent', answer: done, scope: 'admin' },
     () => {
-      process.kill(process.pid, 'SIGTERM'); // as from anybody else: it stops in order
+      process.kill(process.pid, 'SIGTERM'); // as from systemd: the agent stops cleanly
       return ok({});
     },
   ),
   get(
     '/v1/config',
-    'The configuration in force, and where each key comes from',
+    'The configuration in force, and the origin of each key',
     { tag: 'agent', answer: configurationAnswer, failures: [404], scope: 'admin' },
-    (agent) => orMissing(agent.edge?.configuration(), 'this agent has no configuration of its own'),
+    (agent) => orMissing(agent.edge?.configuration(), 'this agent runs without a configuration'),
   ),
   get(
     '/v1/agent-log/{after}',
-    'The newest lines of the agent’s own log, after one by its number; all that are kept after 0',
+    'The newest lines of the agent’s own log, after a line number; 0 returns all that are kept',
     { tag: 'agent', answer: agentLogAnswer, failures: [404], scope: 'admin', parameter: /\d{1,12}/ },
-    (agent, after) => orMissing(agent.edge?.log.after(Number(after)), 'this agent keeps no log of its own'),
+    (agent, after) => orMissing(agent.edge?.log.after(Number(after)), 'this agent keeps no log'),
   ),
   post(
     '/v1/config/reload',
-    'Reads the configuration again, and applies what can change without a restart',
+    'Reloads the configuration, and applies what can change without a restart',
     nothing,
     { tag: 'agent', answer: reloadAnswer, failures: [404], scope: 'admin' },
-    async (agent) => orMissing(await agent.edge?.reload(), 'this agent has no configuration of its own'),
+    async (agent) => orMissing(await agent.edge?.reload(), 'this agent runs without a configuration'),
   ),
   post(
     '/v1/api-tokens',
-    'Makes a token for the API over HTTP',
+    'Creates an API token',
     apiTokenSchema,
     { tag: 'tokens', answer: apiTokenMadeAnswer, scope: 'admin' },
     async (agent, { name, scope, ttlMs }) => {
@@ -212,15 +209,15 @@ const ALL: readonly Route[] = [
       return ok({ token: await agent.parts.apiTokens.make(name, scope, untilMs), untilMs });
     },
   ),
-  get('/v1/api-tokens', 'The tokens for the API over HTTP', { tag: 'tokens', answer: apiTokensAnswer }, (agent) =>
+  get('/v1/api-tokens', 'The API tokens', { tag: 'tokens', answer: apiTokensAnswer }, (agent) =>
     ok(agent.parts.apiTokens.list()),
   ),
   post(
     '/v1/api-tokens/{id}/removal',
-    'Ends such a token',
+    'Revokes an API token',
     nothing,
     { tag: 'tokens', answer: z.strictObject({ id: z.string() }), failures: [404], scope: 'admin' },
-    async (agent, _body, id) => ((await agent.parts.apiTokens.end(id)) ? ok({ id }) : failed(404, `there is no token ${id}`)),
+    async (agent, _body, id) => ((await agent.parts.apiTokens.end(id)) ? ok({ id }) : failed(404, `no API token ${id}`)),
   ),
   post(
     '/v1/query',
@@ -238,10 +235,12 @@ const ALL: readonly Route[] = [
       return result.ok ? ok(result.answer) : failed(400, result.message);
     },
   ),
-  get('/v1/questions', 'Questions that operators ask, as SQL', { tag: 'query', answer: questionsAnswer }, (agent) =>
+  get('/v1/questions', 'Saved queries for operators', { tag: 'query', answer: questionsAnswer }, (agent) =>
     ok(agent.questions()),
   ),
-  get('/v1/tables', 'The tables that SQL can ask', { tag: 'query', answer: tablesAnswer }, () => ok(TABLES.map(describedTable))),
+  get('/v1/tables', 'The tables of the query language', { tag: 'query', answer: tablesAnswer }, () =>
+    ok(TABLES.map(describedTable)),
+  ),
   listed('/v1/series', 'The names of all series', {
     tag: 'query',
     item: z.string(),
@@ -250,17 +249,17 @@ const ALL: readonly Route[] = [
   }),
   get(
     '/v1/series/{name}',
-    'What a series was: ten minutes by the second, six hours by the minute',
+    'History of a series: ten minutes by second, six hours by minute',
     { tag: 'query', answer: seriesAnswer, failures: [404] },
     (agent, name) => orMissing(agent.parts.watcher.samples.history.past(name), `no series ${name}`),
   ),
-  listed('/v1/cases', 'What was tried, and whether it helped, oldest first', {
+  listed('/v1/cases', 'Past repairs and whether they helped, oldest first', {
     tag: 'incidents',
     item: caseAnswer,
     read: (agent) => agent.parts.memory.cases.all(),
     keyOf: ({ atMs, id }) => `${dated(atMs)} ${id}`,
   }),
-  listed('/v1/incidents', 'The incidents that this agent remembers, oldest first', {
+  listed('/v1/incidents', 'The incidents known to this agent, oldest first', {
     tag: 'incidents',
     item: incidentAnswer,
     read: (agent) => agent.parts.memory.incidents(),
@@ -283,28 +282,28 @@ const ALL: readonly Route[] = [
   ),
   get(
     '/v1/policies',
-    'All policies, their origin, and what their thresholds are now',
+    'All policies, their origin and current thresholds',
     { tag: 'policies', answer: policiesAnswer },
     ({ parts: { policies, watcher } }) =>
       ok(policies.all().map((known) => ({ ...known, thresholds: watcher.detectors.thresholds(known.policy.name) }))),
   ),
   post(
     '/v1/policies',
-    'Adds or replaces live policies: all of them, or none',
+    'Adds or replaces live policies; if one is invalid, none is changed',
     policiesSchema,
     { tag: 'policies', answer: z.strictObject({ applied: z.array(z.string()).describe('Their names') }) },
     (agent, { policies }) => applyPolicies(agent, policies),
   ),
   post(
     '/v1/policies/{name}/removal',
-    'Takes a live policy away',
+    'Deletes a live policy',
     nothing,
     { tag: 'policies', answer: named, failures: [404, 409] },
     async (agent, _body, name) => ((await agent.parts.policies.remove(name)) ? ok({ name }) : notLive(agent, name)),
   ),
   post(
     '/v1/policies/{name}/reset',
-    'Has a policy’s thresholds learn again',
+    'Resets a policy’s learned thresholds',
     nothing,
     { tag: 'policies', answer: named, failures: [404] },
     (agent, _body, name) => {
@@ -313,36 +312,36 @@ const ALL: readonly Route[] = [
       return unknown ?? ok({ name });
     },
   ),
-  get('/v1/tools', 'The tools, as they declare themselves', { tag: 'actions', answer: toolsAnswer }, () =>
+  get('/v1/tools', 'The tools: their input, risk and undo', { tag: 'actions', answer: toolsAnswer }, () =>
     ok(TOOLS.map(declaration)),
   ),
   post(
     '/v1/actions',
-    'Carries out a plan of a person’s, or shows what it would do',
+    'Runs a manual plan, or shows what it would do',
     actSchema,
     { tag: 'actions', answer: actAnswer },
     (agent, request) => act(agent, request),
   ),
   post(
     '/v1/actions/{id}/rollback',
-    'Undoes what was confirmed under an id',
+    'Undoes a confirmed plan',
     nothing,
     { tag: 'actions', answer: actAnswer, failures: [404, 409] },
     (agent, _body, id) => rollback(agent, id),
   ),
   post(
     '/v1/approvals/{id}',
-    'Answers what waits for approval',
+    'Approves or rejects a pending plan',
     answerSchema,
     { tag: 'actions', answer: answerSchema.extend({ id: z.string() }), failures: [404] },
     async (agent, { answer }, id) =>
       (await agent.parts.executor.approvals.answerAsOperator(id, answer))
         ? ok({ id, answer })
-        : failed(404, `nothing waits for approval under ${id}`),
+        : failed(404, `no pending approval ${id}`),
   ),
   post(
     '/v1/silences',
-    'Leaves a policy or a target alone for a while',
+    'Silences a policy or a target for a while',
     silenceRequestSchema,
     { tag: 'policies', answer: silenceAnswer, failures: [404] },
     async (agent, request) =>
@@ -352,7 +351,7 @@ const ALL: readonly Route[] = [
   ),
   post(
     '/v1/silences/{id}/lift',
-    'Ends a silence early',
+    'Removes a silence',
     nothing,
     { tag: 'policies', answer: z.strictObject({ id: z.string() }), failures: [404] },
     async (agent, _body, id) =>
@@ -360,7 +359,7 @@ const ALL: readonly Route[] = [
   ),
   post(
     '/v1/halt',
-    'Halts all acting on this machine; it stays halted over a restart',
+    'Halts all actions on this machine, also after a restart',
     reasonSchema,
     { tag: 'actions', answer: haltedAnswer },
     async (agent, { reason }) => {
@@ -368,14 +367,14 @@ const ALL: readonly Route[] = [
       return ok({ halted: reason });
     },
   ),
-  post('/v1/resume', 'Allows acting again', nothing, { tag: 'actions', answer: haltedAnswer }, async (agent) => {
+  post('/v1/resume', 'Resumes actions', nothing, { tag: 'actions', answer: haltedAnswer }, async (agent) => {
     await agent.parts.executor.brakes.resume();
     return ok({ halted: null });
   }),
   ...AUDIT_ROUTES,
 ];
 
-/** What was done, and who may come in, is not for everybody's eyes. */
+/** Routes about past actions and about admission need a token even for reading. */
 const NOT_FOR_ALL = /^\/v1\/(audit|tokens|api-tokens|incidents\/\{id\}\/recording)/;
 
 export const ROUTES: readonly Route[] = ALL.map((route) =>

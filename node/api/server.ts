@@ -1,4 +1,4 @@
-// The local HTTP API on a Unix socket in the state directory (0600): what the command line talks to. Who can open it may do anything.
+// The local HTTP API on a Unix socket in the state directory (0600): used by the command line. A process that can open it may do everything.
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -11,10 +11,10 @@ import { OWNER } from '../ports/compute.ts';
 import { answer, inTurn, send } from './answer.ts';
 import { watch } from './http.ts';
 
-/** Whoever opens the socket. */
+/** A client of the socket. */
 const BY_OWNER = { level: 'admin', name: OWNER } as const;
 
-/** Listens until the server is closed. @throws where the socket cannot be made. */
+/** Listens until the server is closed. @throws if the socket cannot be created. */
 export async function serveApi(agent: Agent, socket: string): Promise<Server> {
   removeSocket(socket);
   const server = createServer((request, response) => {
@@ -45,20 +45,16 @@ function respond(agent: Agent, request: IncomingMessage, response: ServerRespons
   );
 }
 
-/** Left by an agent that was killed: the store's lock says that none runs now. */
+/** Removes the socket of an agent that was killed: this agent has the store's lock, so no other runs. */
 function removeSocket(socket: string): void {
   try {
     rmSync(socket, { force: true });
   } catch (error) {
-    throw new KalosError(
-      'io',
-      `cannot remove ${socket}, which is in the place of the agent's socket: ${reasonOf(error)}`,
-      'move it away',
-    );
+    throw new KalosError('io', `cannot remove ${socket}, which blocks the agent’s socket: ${reasonOf(error)}`, 'move it away');
   }
 }
 
-/** Node has no words for what bind(2) says. */
+/** Node has no message for some errors of bind(2). */
 function socketReason(error: NodeJS.ErrnoException): string {
   return error.errno === undefined ? reasonOf(error) : (getSystemErrorMap().get(error.errno)?.[1] ?? reasonOf(error));
 }

@@ -1,20 +1,20 @@
-// What one who asks may hold of what there is a limited amount of, and all together, and how often one may ask: nobody takes it from the others.
+// Limits of a shared resource per client and in all, and a rate limit per client: no client can take it from the others.
 
 export class Shares {
   readonly #each: number;
   readonly #all: number;
   readonly #held = new Map<string, number>();
 
-  /** @param each for one. @param all for all together, but for those who are always given their own. */
+  /** @param each limit of one client. @param all limit of all clients, except those that are always served. */
   constructor(each: number, all: number) {
     this.#each = each;
     this.#all = all;
   }
 
   /**
-   * Undefined where there is not as much left; who holds nothing yet is given even more than a share of its own.
-   * @param isAlways whatever the others hold.
-   * @returns gives it back.
+   * Undefined if too little is left. A client that holds nothing gets its amount even if it is more than one share.
+   * @param isAlways the limit of all clients does not apply.
+   * @returns a function that releases the amount.
    */
   take(asker: string, amount: number, isAlways: boolean): (() => void) | undefined {
     const own = this.#held.get(asker) ?? 0;
@@ -34,7 +34,7 @@ export class Shares {
 
 const MAX_RATED = 1_000;
 
-/** How often each may ask. */
+/** A rate limit for each client. */
 export class Rates {
   readonly #aSecond: number;
   readonly #atOnce: number;
@@ -45,7 +45,7 @@ export class Rates {
     this.#atOnce = atOnce;
   }
 
-  /** @returns whether it may now. */
+  /** @returns whether the request is within the limit. */
   take(asker: string, nowMs: number): boolean {
     if (this.#left.size >= MAX_RATED) this.#left.clear();
     const { count, atMs } = this.#left.get(asker) ?? { count: this.#atOnce, atMs: nowMs };

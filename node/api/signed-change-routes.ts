@@ -1,4 +1,4 @@
-// The part of the local API about changes that cannot be taken back: drafted here, signed by two operators elsewhere, carried out here.
+// Routes of changes that cannot be undone: drafted here, signed by two operators elsewhere, executed here.
 import { z } from 'zod';
 import { MAX_CHANGE_MS, type SignedChange, signedChangeSchema } from '../action/signed-change.ts';
 import type { Agent } from '../agent/agent.ts';
@@ -13,7 +13,7 @@ const draftSchema = z.strictObject({
   forMs: z.number().int().min(60_000).max(MAX_CHANGE_MS).default(HOUR_MS),
 });
 
-/** What is refused is said as such. */
+/** Answers 409 with the reason of a refusal. */
 async function orRefused<Done extends Reply>(work: () => Promise<Done>): Promise<Done | Failure<409>> {
   try {
     return await work();
@@ -26,7 +26,7 @@ async function orRefused<Done extends Reply>(work: () => Promise<Done>): Promise
 const signedChange = signedChangeSchema.meta({ id: 'SignedChange' });
 const performedAnswer = z.strictObject({
   plan: z.string().describe('Its id'),
-  result: z.string().describe('confirmed, undone or failed; or the guard’s verdict where nothing was done'),
+  result: z.string().describe('confirmed, undone or failed; or the guard’s verdict if nothing was done'),
   detail: z.string(),
 });
 
@@ -41,7 +41,7 @@ export const SIGNED_CHANGE_ROUTES: readonly Route[] = [
   ),
   post(
     '/v1/changes/commit',
-    'Carries out a change that two operators have signed',
+    'Executes a change that two operators signed',
     signedChange,
     { tag: 'actions', answer: performedAnswer, failures: [409] },
     (agent: Agent, change: SignedChange) =>

@@ -1,4 +1,4 @@
-// The part of the local API about who belongs: members, tokens, operators, and what root keys sign.
+// Routes of membership: members, join tokens, operators, and records for root keys to sign.
 import { z } from 'zod';
 import { MAX_NAME } from '../../swarm/identity/record.ts';
 import type { Agent } from '../agent/agent.ts';
@@ -58,7 +58,7 @@ const commitSchema = z.strictObject({
   signatures: z.array(z.strictObject({ by: z.string().max(100), signature: hex })).max(16),
 });
 
-/** What cannot be done is said as such. */
+/** Answers 409 with the reason of a refusal. */
 async function administered<Body>(
   agent: Agent,
   what: (admin: MembershipAdmin) => Promise<Body> | Body,
@@ -72,21 +72,21 @@ async function administered<Body>(
 }
 
 const changing = <T>(answer: z.ZodType<T>) => ({ tag: 'members', answer, failures: [409], scope: 'admin' }) as const;
-/** Done, and nothing to say of it. */
+/** Answers without data. */
 const quietly = async (work: Promise<void>): Promise<Record<string, never>> => {
   await work;
   return {};
 };
 
-/** Who belongs is an administrator's to change. */
+/** Changing the membership needs scope admin. */
 export const SWARM_ROUTES: readonly Route[] = [
   get(
     '/v1/recovery',
-    'Who could begin the committee again, and what each member knows',
+    'Candidates to recover the committee, with their last decision',
     { tag: 'members', answer: recoveryAnswer },
     (agent) => ok(agent.parts.membershipAdmin.recovery()),
   ),
-  listed('/v1/members', 'The members of the swarm, and how each is seen from here', {
+  listed('/v1/members', 'The members of the swarm, with their state as seen by this agent', {
     tag: 'members',
     item: memberAnswer,
     read: (agent) => agent.parts.membershipAdmin.members(false),
@@ -94,11 +94,11 @@ export const SWARM_ROUTES: readonly Route[] = [
   }),
   get(
     '/v1/traffic',
-    'What this agent has sent since its start, by protocol, without lower layers’ headers',
+    'Traffic that this agent sent since its start, by protocol, without lower-layer headers',
     { tag: 'agent', answer: trafficAnswer },
     (agent) => ok(Object.fromEntries(agent.traffic())),
   ),
-  listed('/v1/members/all', 'Those too that left or were removed', {
+  listed('/v1/members/all', 'Include members that left or were removed', {
     tag: 'members',
     item: memberAnswer,
     read: (agent) => agent.parts.membershipAdmin.members(true),
@@ -109,46 +109,46 @@ export const SWARM_ROUTES: readonly Route[] = [
   ),
   post(
     '/v1/members/{name}/revocation',
-    'Ends a membership',
+    'Revokes a membership',
     z.strictObject({ reason }),
     changing(memberCertificateAnswer),
     (agent, body, given) => administered(agent, (admin) => admin.revoke(given, body.reason)),
   ),
   post(
     '/v1/members/{name}/name',
-    'Gives a member another name',
+    'Renames a member',
     z.strictObject({ name }),
     changing(memberCertificateAnswer),
     (agent, body, given) => administered(agent, (admin) => admin.rename(given, body.name)),
   ),
-  post('/v1/tokens', 'Makes a join token', tokenSchema, changing(joinTokenAnswer), (agent, body) =>
+  post('/v1/tokens', 'Creates a join token', tokenSchema, changing(joinTokenAnswer), (agent, body) =>
     administered(agent, (admin) => admin.makeToken(body)),
   ),
-  get('/v1/tokens', 'The tokens that this issuer made', { tag: 'members', answer: joinTokensAnswer }, (agent) =>
+  get('/v1/tokens', 'The join tokens of this issuer', { tag: 'members', answer: joinTokensAnswer }, (agent) =>
     ok(agent.parts.membershipAdmin.tokens()),
   ),
-  post('/v1/tokens/{id}/removal', 'Ends a token early', nothing, changing(done), (agent, _body, id) =>
+  post('/v1/tokens/{id}/removal', 'Revokes a join token', nothing, changing(done), (agent, _body, id) =>
     administered(agent, (admin) => quietly(admin.endToken(id))),
   ),
   post(
     '/v1/leave',
-    'Leaves the swarm for good',
+    'Leaves the swarm permanently',
     z.strictObject({ force: z.boolean().default(false) }),
     changing(done),
     (agent, { force }) => administered(agent, () => quietly(agent.leave(force))),
   ),
-  post('/v1/network-key', 'Gives the swarm a new network key', rotationSchema, changing(networkKeyAnswer), (agent, { keepMs }) =>
+  post('/v1/network-key', 'Rotates the network key', rotationSchema, changing(networkKeyAnswer), (agent, { keepMs }) =>
     administered(agent, (admin) => admin.rotateNetworkKey(keepMs)),
   ),
   get('/v1/operators', 'The operators of the swarm', { tag: 'members', answer: operatorsAnswer }, (agent) =>
     ok(agent.parts.membershipAdmin.operators()),
   ),
-  post('/v1/root/draft', 'What root keys are to sign', draftSchema, changing(rootDraftAnswer), (agent, action) =>
+  post('/v1/root/draft', 'A record for root keys to sign', draftSchema, changing(rootDraftAnswer), (agent, action) =>
     administered(agent, (admin) => admin.draft(action)),
   ),
   post(
     '/v1/root/commit',
-    'Publishes what root keys have signed',
+    'Publishes a record signed by root keys',
     commitSchema,
     changing(done),
     (agent, { kind, body, signatures }) => administered(agent, (admin) => quietly(admin.commit(kind, body, signatures))),

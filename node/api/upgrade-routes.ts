@@ -1,15 +1,15 @@
-// The part of the local API about releases of KALOS: pushed, tried on a few first, and what became of them.
+// Routes of releases: push one to all members, canaries first; its state; and its roll back.
 import { z } from 'zod';
 import { MAX_CANARIES, MAX_HASTE_MS, MAX_RELEASE_BYTES } from '../../consensus/decisions/decision.ts';
 import type { Agent } from '../agent/agent.ts';
 import { upgradePushedAnswer, upgradesAnswer } from './answers/decisions.ts';
 import { canariesOf } from './canaries.ts';
-import { decide, ordered } from './decision-routes.ts';
+import { decide, deciding } from './decision-routes.ts';
 import { type PushedAnswer, type RolloutAnswer, rolloutOf } from './rollouts.ts';
 import { decidedSchema, failed, get, ok, post, type Route } from './route.ts';
 
 const CAUGHT_UP_MS = 5_000;
-/** As JSON has it, in base64. */
+/** A release in base64 within JSON. */
 const MAX_BODY_BYTES = Math.ceil((MAX_RELEASE_BYTES * 4) / 3) + 65_536;
 const upgradeSchema = z.strictObject({
   archive: z.base64().min(1),
@@ -35,7 +35,7 @@ async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof up
   if (bytes.length > MAX_RELEASE_BYTES) return failed(400, `a release is ${MAX_RELEASE_BYTES} bytes at most`);
   const peers = canariesOf(agent, canary);
   if ('status' in peers) return peers;
-  return ordered(async () => {
+  return deciding(async () => {
     const pushed = await agent.parts.upgrades
       .push(bytes, { canary: peers, soakMs })
       .catch((error: Error) => failed(400, error.message));
@@ -49,24 +49,24 @@ async function push(agent: Agent, { archive, canary, soakMs }: z.infer<typeof up
   });
 }
 
-/** What all machines run is an administrator's; to look is anybody's. */
+/** Changing the release of all machines needs scope admin; reading needs no token. */
 export const UPGRADE_ROUTES: readonly Route[] = [
   get(
     '/v1/upgrades',
-    'Releases of KALOS: good, being tried, and what became of the last',
+    'KALOS releases: active, in roll-out, and the last result',
     { tag: 'rollouts', answer: upgradesAnswer },
     (agent) => ok(upgradesOf(agent)),
   ),
   post(
     '/v1/upgrades',
-    'Has a release tried on a few members, then taken by all in waves',
+    'Rolls out a release: canaries, then waves',
     upgradeSchema,
-    { tag: 'rollouts', answer: upgradePushedAnswer, failures: [404, 409, 503], scope: 'admin', mostBytes: MAX_BODY_BYTES },
+    { tag: 'rollouts', answer: upgradePushedAnswer, failures: [404, 409, 503], scope: 'admin', maxBytes: MAX_BODY_BYTES },
     push,
   ),
   post(
     '/v1/upgrades/withdraw',
-    'Takes the newest release back',
+    'Rolls back the newest release',
     z.strictObject({ reason: z.string().min(1).max(200) }),
     { tag: 'rollouts', answer: decidedSchema, failures: [404, 409, 503], scope: 'admin' },
     (agent, { reason }) => {

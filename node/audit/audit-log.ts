@@ -1,6 +1,6 @@
-// The append-only record of what was intended and what came of it: a Merkle log (RFC 6962). Every append writes the
-// record, the subtrees that it completes and a signed head in one synced batch, so that a crash leaves the log whole;
-// any edit, removal, truncation or reordering is found and located, and an entry can be proven to somebody else.
+// The append-only record of intents and outcomes: a Merkle log (RFC 6962). Every append writes the
+// record, the subtrees that it completes and a signed head in one synced batch, so that a crash leaves the log intact;
+// any edit, removal, truncation or reordering is found and located, and an entry can be proven to others.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes } from '../../swarm/dissemination/cbor.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
@@ -11,7 +11,7 @@ import { consistencyProof, inclusionProof, leafHash, nodeHash, rangeHash, type S
 
 const RECORD_PREFIX = 'audit/record/';
 const NODE_PREFIX = 'audit/node/';
-/** There from the first record on. */
+/** The key of the head, which exists from the first record on. */
 export const HEAD_KEY = 'audit/head';
 const HEAD_DOMAIN = 'kalos/audit-head/1';
 const INDEX_DIGITS = 12;
@@ -21,7 +21,7 @@ const recordSchema = z.strictObject({
   index: z.number().int(),
   atMs: z.number().int(),
   kind: z.enum(['start', 'intent', 'outcome', 'refused', 'control']),
-  /** The incident, plan or agent that it is about. */
+  /** The incident, plan or agent of the record. */
   subject: z.string(),
   text: z.string(),
 });
@@ -36,7 +36,7 @@ export const headSchema = z.strictObject({
   signer: z.string(),
   signature: bytesOf(SIGNATURE_BYTES),
 });
-/** What a log claims to be at a moment, signed by its agent. */
+/** Size and root of a log at a time, signed by its agent. */
 export type SignedHead = z.infer<typeof headSchema>;
 
 export type AuditCheck =
@@ -68,7 +68,7 @@ export function headBytes(head: Omit<SignedHead, 'signature'>): Uint8Array {
   return encodeCbor([HEAD_DOMAIN, head.signer, head.size, head.root, head.atMs]);
 }
 
-/** It is not as this agent wrote it. */
+/** The log is not as this agent wrote it. */
 export class AuditDamaged extends Error {}
 
 export class AuditLog {
@@ -76,7 +76,7 @@ export class AuditLog {
   readonly #clock: Clock;
   readonly #crypto: Crypto;
   #head: SignedHead | undefined;
-  /** Appends follow each other: a root covers all before it. */
+  /** Appends are serialized: a root covers all records before it. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store, clock: Clock, crypto: Crypto) {
@@ -85,7 +85,7 @@ export class AuditLog {
     this.#crypto = crypto;
   }
 
-  /** Finds the end of the log. Call once before the first append. @throws where the head cannot be read or is not this agent's. */
+  /** Finds the end of the log. Call once before the first append. @throws if the head is not readable or not this agent's. */
   async open(): Promise<void> {
     const bytes = await this.#store.get(HEAD_KEY);
     if (bytes === undefined) {
@@ -124,7 +124,7 @@ export class AuditLog {
     const completed = await this.#complete(index, leafHash(recordBytes(record), this.#crypto.hash));
     const subtree: SubtreeHash = async (level, at) => completed.get(nodeKey(level, at)) ?? this.#node(level, at);
     const root = await rangeHash(0, index + 1, subtree, this.#crypto.hash);
-    // A head never goes back in time, whatever the clock does: a shorter log that is signed later is one that was cut.
+    // The time of heads never decreases, even if the clock does: a shorter log that is signed later was cut.
     const atMs = Math.max(record.atMs, this.#head?.atMs ?? 0);
     const unsigned = { size: index + 1, root, atMs, signer: this.#crypto.self };
     const head: SignedHead = { ...unsigned, signature: this.#crypto.sign(headBytes(unsigned)) };
@@ -151,11 +151,11 @@ export class AuditLog {
 
   readonly #node: SubtreeHash = async (level, index) => {
     const bytes = await this.#store.get(nodeKey(level, index));
-    if (bytes === undefined) throw new Error(`the audit log lacks subtree ${level}/${index}`);
+    if (bytes === undefined) throw new Error(`the audit log has no subtree ${level}/${index}`);
     return bytes;
   };
 
-  /** Reads the whole log again, rebuilds the tree from the records alone, and names the first record that does not fit. */
+  /** Reads the whole log again, rebuilds the tree from the records alone, and returns the first record that does not match. */
   async verify(): Promise<AuditCheck> {
     const bytes = await this.#store.get(HEAD_KEY);
     const head = headSchema.safeParse(bytes && decodeCbor(bytes));
@@ -171,10 +171,10 @@ export class AuditLog {
       leaves.push(leaf);
     }
     const stray = await this.#store.get(recordKey(head.data.size));
-    if (stray !== undefined) return { ok: false, index: head.data.size, reason: 'a record lies beyond the head' };
+    if (stray !== undefined) return { ok: false, index: head.data.size, reason: 'a record is beyond the head' };
     const root = await rangeHash(0, leaves.length, (level, index) => this.#rebuild(leaves, level, index), this.#crypto.hash);
     if (!equalBytes(root, head.data.root))
-      return { ok: false, index: leaves.length - 1, reason: 'the records do not give the signed root' };
+      return { ok: false, index: leaves.length - 1, reason: 'the records do not match the signed root' };
     return { ok: true, records: leaves.length, root };
   }
 
@@ -185,7 +185,7 @@ export class AuditLog {
     if (!record.success || record.data.index !== index) return 'the record cannot be read or is out of place';
     const leaf = leafHash(recordBytes(record.data), this.#crypto.hash);
     const stored = await this.#store.get(nodeKey(0, index));
-    return stored !== undefined && equalBytes(stored, leaf) ? leaf : 'it was changed';
+    return stored !== undefined && equalBytes(stored, leaf) ? leaf : 'the record was changed';
   }
 
   async #rebuild(leaves: readonly Uint8Array[], level: number, index: number): Promise<Uint8Array> {
@@ -194,7 +194,7 @@ export class AuditLog {
     return nodeHash(left, await this.#rebuild(leaves, level - 1, index * 2 + 1), this.#crypto.hash);
   }
 
-  /** Proof that record `index` is under the newest head; undefined where there is no such record. */
+  /** Proof that record `index` is under the newest head; undefined if there is no such record. */
   async prove(index: number): Promise<InclusionProof | undefined> {
     const head = this.#head;
     const bytes = head !== undefined && index < head.size ? await this.#store.get(recordKey(index)) : undefined;
@@ -203,7 +203,7 @@ export class AuditLog {
     return { record: record.data, head, path: await inclusionProof(index, head.size, this.#node, this.#crypto.hash) };
   }
 
-  /** Proof that the log of now begins with that of `oldSize` records; undefined where it was never that size. */
+  /** Proof that the log extends that of `oldSize` records; undefined if it never had that size. */
   async proveConsistency(oldSize: number): Promise<ConsistencyProof | undefined> {
     const head = this.#head;
     if (head === undefined || oldSize < 1 || oldSize > head.size) return undefined;

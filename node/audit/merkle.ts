@@ -1,5 +1,5 @@
 // The Merkle tree of RFC 6962, section 2.1: a root over an append-only list, short proofs that an entry is in it, and
-// that a longer list begins with a shorter one. Pure: hashes of perfect subtrees come from the caller.
+// that a longer list extends a shorter one. Pure: hashes of perfect subtrees come from the caller.
 
 export type Hash = (bytes: Uint8Array) => Uint8Array;
 /** The hash of the perfect subtree `index` of height `level`, over leaves [index · 2^level, (index + 1) · 2^level). */
@@ -56,7 +56,7 @@ export async function inclusionProof(index: number, size: number, subtree: Subtr
   return path(0, size);
 }
 
-/** PROOF(m, D[n]): that the tree of `size` leaves begins with that of `oldSize`; 0 < oldSize <= size. */
+/** PROOF(m, D[n]): that the tree of `size` leaves extends that of `oldSize`; 0 < oldSize <= size. */
 export async function consistencyProof(oldSize: number, size: number, subtree: SubtreeHash, hash: Hash): Promise<Uint8Array[]> {
   const subproof = async (start: number, end: number, whole: boolean): Promise<Uint8Array[]> => {
     if (end === oldSize) return whole ? [] : [await rangeHash(start, end, subtree, hash)];
@@ -68,7 +68,7 @@ export async function consistencyProof(oldSize: number, size: number, subtree: S
   return subproof(0, size, true);
 }
 
-/** The root that a leaf and its path give, to be compared with a trusted one (RFC 9162, section 2.1.3.2); undefined where the path does not fit. */
+/** The root of a leaf and its path, to be compared with a trusted one (RFC 9162, section 2.1.3.2); undefined if the path does not fit. */
 export function rootFromInclusion(
   leaf: Uint8Array,
   index: number,
@@ -93,7 +93,7 @@ export function rootFromInclusion(
   return last === 0 ? root : undefined;
 }
 
-/** Both roots that a consistency proof gives (RFC 9162, section 2.1.4.2); undefined where it does not fit the sizes. */
+/** Both roots of a consistency proof (RFC 9162, section 2.1.4.2); undefined if it does not fit the sizes. */
 export function rootsFromConsistency(
   oldSize: number,
   size: number,

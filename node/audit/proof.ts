@@ -1,4 +1,4 @@
-// Audit proofs as text that can be handed to somebody else, and how that somebody checks them: offline, with nothing but
+// Audit proofs as text for others, and their check: offline, with only
 // the proof and the agent's peer id, which is its public key.
 import { z } from 'zod';
 import { equalBytes, toHex } from '../../swarm/dissemination/cbor.ts';
@@ -21,7 +21,7 @@ function proofOf<Hex extends z.ZodType>(hex: (length: number) => Hex) {
   });
   const path = z.array(hex(HASH_BYTES)).max(64);
   return z.discriminatedUnion('type', [
-    /** Of two heads that one agent signed, that they are not of one log. */
+    /** Two heads that one agent signed, and proof that they are not of one log. */
     z.strictObject({
       type: z.literal('conflict'),
       earlier: head,
@@ -50,7 +50,7 @@ function proofOf<Hex extends z.ZodType>(hex: (length: number) => Hex) {
   ]);
 }
 
-/** As it is handed on: bytes in hex. */
+/** The text form: bytes in hex. */
 export const proofTextSchema = proofOf(hexText);
 export const proofSchema = proofOf(hexBytes);
 export type Proof = z.infer<typeof proofSchema>;
@@ -86,7 +86,7 @@ export type ProofCheck = { valid: true } | { valid: false; reason: string };
 export function checkProof(proof: Proof, crypto: Pick<Crypto, 'hash' | 'verify'>): ProofCheck {
   if (proof.type === 'conflict')
     return conflictOf(crypto, proof) === undefined
-      ? { valid: false, reason: 'the two heads may be of one log, or are not signed by one agent' }
+      ? { valid: false, reason: 'the two heads do not prove a conflict, or have different signers' }
       : { valid: true };
   const { head } = proof;
   if (!crypto.verify(head.signer, headBytes(head), head.signature))
@@ -100,5 +100,5 @@ export function checkProof(proof: Proof, crypto: Pick<Crypto, 'hash' | 'verify'>
   }
   const roots = rootsFromConsistency(proof.oldSize, head.size, proof.oldRoot, proof.path, crypto.hash);
   const fits = roots !== undefined && equalBytes(roots.old, proof.oldRoot) && equalBytes(roots.new, head.root);
-  return fits ? { valid: true } : { valid: false, reason: 'the log of this head does not begin with the older one' };
+  return fits ? { valid: true } : { valid: false, reason: 'the log of this head does not extend the older one' };
 }

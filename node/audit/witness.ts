@@ -1,5 +1,5 @@
-// Peers as witnesses of each other's audit: each keeps the newest head that another has shown, and has it shown that every later one
-// begins with it. Who cuts its log back, rewrites it, or shows two of them, has signed the proof of that itself.
+// Members are witnesses of each other's audit: each keeps the newest head of another, and requires a proof that every later one
+// extends it. An agent that cuts its log, rewrites it, or shows two logs has itself signed the proof of that.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, HASH_BYTES } from '../../swarm/ports/crypto.ts';
@@ -23,11 +23,11 @@ const shownSchema = z.strictObject({
 });
 export type Shown = z.infer<typeof shownSchema>;
 
-/** Two heads that one agent has signed, of which the later does not begin with the earlier; by itself, or by how it is said to. */
+/** Two heads signed by one agent, of which the later does not extend the earlier; shown by the heads alone, or with a proof. */
 const conflictSchema = z.strictObject({
   earlier: headSchema,
   later: headSchema,
-  /** That the later log holds something else where the earlier ended: its own root of that size, and the way from there. */
+  /** That the later log differs at the size of the earlier: its own root of that size, and the consistency proof from there. */
   instead: z.strictObject({ oldRoot: bytes(HASH_BYTES), path: z.array(bytes(HASH_BYTES)).max(MAX_PATH) }).nullable(),
 });
 export type AuditConflict = z.infer<typeof conflictSchema>;
@@ -38,7 +38,7 @@ export const shownOf = ({ oldSize, oldRoot, head, path }: ConsistencyProof): Sho
 const isSigned = (crypto: Pick<Crypto, 'verify'>, head: SignedHead): boolean =>
   crypto.verify(head.signer, headBytes(head), head.signature);
 
-/** Why two signed heads cannot be of one log; undefined where they can, or where this does not show it. */
+/** Why two signed heads cannot be of one log; undefined if they can, or if this does not prove it. */
 export function conflictOf(
   crypto: Pick<Crypto, 'hash' | 'verify'>,
   { earlier, later, instead }: AuditConflict,
@@ -53,9 +53,9 @@ export function conflictOf(
 }
 
 export type Witnessed =
-  /** This witness has seen the log grow up to this head, and signs that it has. */
+  /** The witness has verified the log up to this head, and signs that. */
   | { kind: 'signed'; signature: Uint8Array }
-  /** It has to be shown from this size on. */
+  /** A proof from this size is required. */
   | { kind: 'since'; size: number }
   | { kind: 'conflict'; conflict: AuditConflict; why: string }
   | { kind: 'refused' };
@@ -85,7 +85,7 @@ export class AuditWitness {
     }
   }
 
-  /** Agents whose logs cannot be believed, and why. */
+  /** Agents with conflicting logs, and why. */
   conflicts(): { peer: PeerId; conflict: AuditConflict; why: string }[] {
     return [...this.#conflicts].map(([peer, conflict]) => ({ peer, conflict, why: conflictOf(this.#crypto, conflict) ?? '' }));
   }
@@ -94,7 +94,7 @@ export class AuditWitness {
     return this.#heads.get(peer);
   }
 
-  /** Judges what an agent shows of its own log. */
+  /** Checks the head that an agent shows of its own log. */
   async judge(from: PeerId, encoded: Uint8Array): Promise<Witnessed> {
     const shown = shownSchema.safeParse(decodeCbor(encoded));
     if (!shown.success || shown.data.head.signer !== from || !isSigned(this.#crypto, shown.data.head)) return { kind: 'refused' };
@@ -113,7 +113,7 @@ export class AuditWitness {
     return why === undefined ? { kind: 'refused' } : this.#caught(from, conflict, why);
   }
 
-  /** A conflict that another peer brings: kept where it shows what it says. @returns whose, where it is news */
+  /** Stores a conflict from another member if its proof is valid. @returns its agent, if the conflict is new */
   async take(encoded: unknown): Promise<PeerId | undefined> {
     const conflict = conflictSchema.safeParse(encoded);
     if (!conflict.success || conflictOf(this.#crypto, conflict.data) === undefined) return undefined;

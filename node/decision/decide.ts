@@ -4,10 +4,10 @@ import { abstainingTier, type Routed, route, type TierAnswer, type TierDecider, 
 import type { Compute } from '../ports/compute.ts';
 import type { ToolCall } from '../tool-call.ts';
 
-/** A tier below this confidence hands on to the next. */
+/** Below this confidence the next tier decides. */
 export const MIN_CONFIDENCE = 0.6;
 
-/** How a remedy did on this policy and target before. */
+/** The results of a remedy on this policy and target. */
 export interface RemedyRecord {
   worked: number;
   failed: number;
@@ -18,20 +18,20 @@ const NEVER: RemedyRecord = { worked: 0, failed: 0 };
 export interface Remedy {
   calls: readonly ToolCall[];
   record: RemedyRecord;
-  /** How it did on other targets, while the machine looked much the same. */
+  /** Its results on other targets, while the machine was in a similar state. */
   similar: RemedyRecord;
-  /** How often it was tried in this very incident, in vain. */
+  /** Number of failed attempts in this incident. */
   triedNow: number;
 }
 
 export interface DecisionInput {
   policy: string;
   target: string;
-  /** What the policy declares, on this target, in its order. */
+  /** The remedies of the policy for this target, in its order. */
   remedies: readonly Remedy[];
   claimOutcome: TierQuestion['claimOutcome'];
   features: readonly number[] | undefined;
-  /** What failed was so long ago that it is tried once more, however it did before: its cause may be gone. */
+  /** The failure was so long ago that the remedy is retried once, regardless of its results: the cause may be gone. */
   isTrial?: boolean | undefined;
 }
 
@@ -60,7 +60,7 @@ export async function decide(input: DecisionInput, compute: Compute): Promise<De
   return { kind: 'watch', routed, reason };
 }
 
-/** In the policy's order, but what failed here is not tried first again: neither in this incident nor after earlier ones. */
+/** In the policy's order, but a remedy that failed here, in this or an earlier incident, is not tried first. */
 function preferred(remedies: readonly Remedy[]): Remedy[] {
   const bad = ({ worked, failed }: RemedyRecord): boolean => failed > worked;
   const isNew = ({ worked, failed }: RemedyRecord): boolean => worked + failed === 0;
@@ -68,7 +68,7 @@ function preferred(remedies: readonly Remedy[]): Remedy[] {
   return remedies.toSorted((a, b) => a.triedNow - b.triedNow || disfavour(a) - disfavour(b));
 }
 
-/** Confidence by what the witnesses said, moved by how the remedy did before. */
+/** Confidence from the votes of the witnesses, adjusted by the results of the remedy. */
 function reactiveTier(record: RemedyRecord, similar: RemedyRecord, isTrial: boolean): TierDecider {
   return {
     tier: 'reactive',
@@ -79,10 +79,10 @@ function reactiveTier(record: RemedyRecord, similar: RemedyRecord, isTrial: bool
 function answerReactively(question: TierQuestion, record: RemedyRecord, similar: RemedyRecord, isTrial: boolean): TierAnswer {
   if (question.remedy === undefined) return { kind: 'abstain', reason: 'the policy declares no remedy' };
   if (question.claimOutcome === 'refuted') {
-    return { kind: 'watch', confidence: 0.9, reason: 'the witnesses see the target answering: a repair would do harm' };
+    return { kind: 'watch', confidence: 0.9, reason: 'witnesses can reach the target: a repair would do harm' };
   }
   const base = question.claimOutcome === 'certified' ? 0.95 : 0.8;
-  // What was seen elsewhere counts for half of what was seen here.
+  // Results on other targets count half.
   const [worked, failed] = [record.worked + similar.worked / 2, record.failed + similar.failed / 2];
   const learned = worked + failed === 0 ? base : (base + (worked + 1) / (worked + failed + 2)) / 2;
   const isOnTrial = isTrial && learned < MIN_CONFIDENCE;
@@ -92,12 +92,12 @@ function answerReactively(question: TierQuestion, record: RemedyRecord, similar:
     tried === 0 ? 'not tried here before' : `worked ${record.worked} of ${tried} times here`,
     ...(elsewhere === 0 ? [] : [`${similar.worked} of ${elsewhere} times in similar cases`]),
   ].join(', ');
-  const seen = question.claimOutcome === 'certified' ? 'the witnesses certify it' : 'this machine sees it itself';
+  const seen = question.claimOutcome === 'certified' ? 'certified by the witnesses' : 'observed by this machine only';
   return {
     kind: 'act',
     remedy: question.remedy,
     confidence: isOnTrial ? MIN_CONFIDENCE : learned,
-    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}${isOnTrial ? '; tried again after a pause, for what made it fail may be gone' : ''}`,
+    reason: `policy ${question.policy} declares ${question.remedy}; ${seen}; ${history}${isOnTrial ? '; retried after a pause, as the cause may be gone' : ''}`,
   };
 }
 
@@ -108,9 +108,9 @@ function operationalTier(compute: Compute): TierDecider {
       if (features === undefined)
         return { kind: 'abstain', reason: 'under half a minute of history: too little for the incident model' };
       const seen = await compute.classify(features);
-      if (seen === undefined) return { kind: 'abstain', reason: 'the incident model is not available here' };
+      if (seen === undefined) return { kind: 'abstain', reason: 'the incident model is not available' };
       const percent = Math.round(seen.confidence * 100);
-      const reason = `the incident model sees ${seen.label} (${percent} %); no remedy is declared for it, so this is watched`;
+      const reason = `the incident model sees ${seen.label} (${percent} %); no remedy is declared, so it only watches`;
       return { kind: 'watch', confidence: seen.confidence, reason };
     },
   };

@@ -1,5 +1,5 @@
 // Robust baselines over the metrics whose catalogue entry declares a noise floor: fires when a metric stays far above
-// its own normal, and above what is normal at this hour where that is known. What it finds has no remedy of its own; the higher tiers say what it looks like.
+// its own normal, and above the normal of this hour if that is known. Its findings have no remedy; the higher tiers classify them.
 import { RobustBaseline } from '../../models/robust-baseline.ts';
 import { SeasonalProfile, type SeasonalState } from '../../models/seasonal-profile.ts';
 import { METRICS } from '../telemetry/metrics.ts';
@@ -7,11 +7,11 @@ import type { Change, Detector, Finding, Observation } from './detector.ts';
 
 /** Robust standard deviations above the median. */
 const DEFAULT_FIRE_Z = 8;
-/** Samples in a row: a burst of a few seconds is no anomaly. */
+/** Samples in a row: a burst of a few seconds is not an anomaly. */
 const FIRE_AFTER = 15;
 const CLEAR_AFTER = 10;
 
-/** What findings of this detector carry in the place of a policy's name. */
+/** The policy name in findings of this detector. */
 const POLICY = 'baseline';
 
 interface Watched {
@@ -27,7 +27,7 @@ export class BaselineDetector implements Detector {
 
   readonly #fireZ: number;
 
-  /** @param fireZ robust standard deviations above the median from which a value is an anomaly; below half of it, it is none. */
+  /** @param fireZ robust standard deviations above the median from which a value is an anomaly; it ends below half of that. */
   constructor(fireZ = DEFAULT_FIRE_Z) {
     this.#fireZ = fireZ;
     for (const metric of METRICS) {
@@ -51,7 +51,7 @@ export class BaselineDetector implements Detector {
     if (watched !== undefined) watched.finding = undefined;
   }
 
-  /** What was learned of the hours, by metric: to be kept over a restart. */
+  /** The learned values by hour and metric, to be stored over a restart. */
   seasons(): Record<string, SeasonalState> {
     return Object.fromEntries([...this.#watched].map(([name, { season }]) => [name, season.state()]));
   }
@@ -72,7 +72,7 @@ export class BaselineDetector implements Detector {
       const { z, median, learned } = watched.baseline.score(value);
       const atThisHour = watched.season.z(value, wallMs);
       const unusual = atThisHour === undefined || atThisHour >= this.#fireZ / 2;
-      // Learned only while all is normal: a fault is no season.
+      // Learned only while all is normal: a fault is not a daily pattern.
       if (watched.finding === undefined && z < this.#fireZ) watched.season.learn(value, wallMs);
       watched.above = learned && unusual && z >= this.#fireZ ? watched.above + 1 : 0;
       watched.below = z < this.#fireZ / 2 ? watched.below + 1 : 0;
@@ -93,7 +93,7 @@ function findingOf(metric: string, value: number, median: number, z: number): Fi
     policy: POLICY,
     target: metric,
     severity: 'info',
-    summary: 'a metric stays far above its own normal',
+    summary: 'a metric stays far above its normal value',
     condition: 'Anomalous',
     claim: 'anomaly',
     remedies: [],

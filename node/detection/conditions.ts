@@ -1,4 +1,4 @@
-// The machine's conditions in Kubernetes form, from what fires: all start Unknown. `Ready` and `ServicesReady` are good
+// The machine's conditions in Kubernetes form, from the findings: all start Unknown. `Ready` and `ServicesReady` are good
 // when True; the pressures and `Anomalous` are good when False.
 import { type ConditionStatus, STATUS_CONDITIONS, type StatusCondition, unknownConditions } from '../../swarm/state/status.ts';
 import type { Finding } from './detector.ts';
@@ -7,7 +7,7 @@ export type Conditions = Record<StatusCondition, ConditionStatus>;
 
 const GOOD_WHEN_TRUE: ReadonlySet<StatusCondition> = new Set(['Ready', 'ServicesReady']);
 
-/** @param samples how many observations there were: with none, all is Unknown. */
+/** @param samples the number of observations: with 0, all conditions are Unknown. */
 export function conditionsOf(firing: readonly Finding[], unknown: ReadonlySet<StatusCondition>, samples: number): Conditions {
   if (samples === 0) return unknownConditions();
   const conditions = unknownConditions();

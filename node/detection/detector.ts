@@ -1,4 +1,4 @@
-// One interface for everything that notices: policies, baselines, later models. A detector turns observations into findings.
+// The interface of detectors (policies, baselines, later models). A detector turns observations into findings.
 import type { ClaimKind } from '../../consensus/vote/claim.ts';
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import { whyDown } from '../ports/actuator.ts';
@@ -6,7 +6,7 @@ import type { ToolCall } from '../tool-call.ts';
 import type { Severity } from './policy.ts';
 import type { ServiceView, Targets } from './targets.ts';
 
-/** A service as people are shown it; `why`: why it does not run, in words. */
+/** A service as shown to people; `why`: why it is not running. */
 export const serviceRow = (service: ServiceView) => ({
   name: service.name,
   state: service.state,
@@ -21,22 +21,22 @@ export interface Observation {
   nowMs: number;
   wallMs: number;
   metrics: ReadonlyMap<string, number>;
-  /** What could be seen, by scope. */
+  /** The observed targets, by scope. */
   targets: Targets;
 }
 
 export interface Finding {
   /** The policy or detector that found it; with the target it names the finding. */
   policy: string;
-  /** A service, mount or metric; `machine` for the whole. */
+  /** A service, mount or metric; `machine` for the whole machine. */
   target: string;
   severity: Severity;
   summary: string;
   condition: StatusCondition | undefined;
   claim: ClaimKind;
-  /** The policy's remedies on this target as it is now, in the order in which they are tried; each a plan of calls. */
+  /** The policy's remedies for this target in its current state, in the order in which they are tried; each a plan of calls. */
   remedies: readonly (readonly ToolCall[])[];
-  /** The figures that made it fire. */
+  /** The values that made it fire. */
   evidence: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -45,9 +45,9 @@ export type Change = { kind: 'fired'; finding: Finding } | { kind: 'cleared'; fi
 export interface Detector {
   /** Changes since the last observation. */
   observe(observation: Observation): Change[];
-  /** All findings that fire now. */
+  /** All current findings. */
   firing(): Finding[];
-  /** Forgets that a finding fires: something was done about it, and if it still holds it must be said again. */
+  /** Forgets that a finding fires: a repair was made, and if the condition is still true, the finding fires again. */
   rearm(finding: Pick<Finding, 'policy' | 'target'>): void;
 }
 

@@ -1,4 +1,4 @@
-// CEL with bounds: a policy comes from outside, and is evaluated over data from outside every second on the agent's own loop. Expressions
+// CEL with bounds: a policy is untrusted, and is evaluated over untrusted data every second on the agent's event loop. Expressions
 // are bounded in size and in the nesting of macros, and patterns are matched without backtracking.
 
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
@@ -9,18 +9,18 @@ export type Bindings = Record<string, unknown>;
 export type Expression = (bindings: Bindings) => unknown;
 
 const LIMITS = { maxAstNodes: 500, maxDepth: 32 };
-/** `all`, `exists`, `map` and the like: each may multiply the work, and the size of what it makes, by the size of a collection. */
+/** `all`, `exists`, `map` and similar: each can multiply the work and the size of its result by the size of a collection. */
 const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter', 'bind']);
 const MAX_MACROS = 16;
-/** One over what another made counts as within it. */
+/** A macro over the result of another counts as nested in it. */
 const MAX_NESTED = 2;
-/** What cel-js calls ‘matches’ backtracks, and cannot be replaced under its name. */
+/** `matches` of cel-js backtracks, and cannot be replaced under its name. */
 const MATCHES = { given: 'matches', own: 'matches_linear' } as const;
 
 const SHOWN_BEFORE = 30;
 const SHOWN_AFTER = 40;
 
-/** Where in an expression something is, on one line: `column 9, at "stat == 'exited'"`. */
+/** A position in an expression, on one line: `column 9 of stat == 'exited'`. */
 export function placeInText(text: string, index: number): string {
   const from = Math.max(0, index - SHOWN_BEFORE);
   const until = Math.min(text.length, index + SHOWN_AFTER);
@@ -28,7 +28,7 @@ export function placeInText(text: string, index: number): string {
   return `column ${index + 1} of ${from > 0 ? '…' : ''}${excerpt}${until < text.length ? '…' : ''}`;
 }
 
-/** What is wrong with an expression, on one line: cel-js draws what it means below its first one. */
+/** The error of an expression, on one line: cel-js shows the position on further lines. */
 export function oneLine(error: unknown, text: string): string {
   const message = messageOf(error);
   const [first = ''] = message.trim().split('\n');
@@ -48,7 +48,7 @@ export class Expressions {
     );
   }
 
-  /** @throws Error saying what is wrong, and where. */
+  /** @throws Error with the problem and its position. */
   compile(text: string, type: 'bool' | 'dyn'): Expression {
     const expression = this.#environment.parse(text);
     bound(expression.ast, text);
@@ -63,7 +63,7 @@ export class Expressions {
   }
 }
 
-/** @throws Error where it may take long, or a pattern is wrong. Has patterns matched by RE2. */
+/** Checks the cost of an expression, and compiles its patterns with RE2. @throws Error if it may take long or a pattern is invalid. */
 function bound(root: ASTNode, text: string): void {
   let macros = 0;
   const visit = (node: ASTNode, nested: number): void => {

@@ -1,4 +1,4 @@
-// An incident: one finding from its first sample to its outcome, with every step of the loop on the way.
+// An incident: one finding from its first sample to its outcome, with every step of the loop.
 import { encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -12,7 +12,7 @@ export interface Step {
   atMs: number;
   stage: Stage;
   text: string;
-  /** Integers, enums, ids and hashes that back the text. */
+  /** Integers, enums, ids and hashes that support the text. */
   data?: Record<string, string | number | boolean | null>;
 }
 
@@ -31,18 +31,18 @@ export interface Incident {
   openedMs: number;
   /** 0 while it is open. */
   closedMs: number;
-  /** How it ended, in a word or two; empty while it is open. */
+  /** Its outcome in a few words; empty while it is open. */
   outcome: string;
   tool: string;
-  /** The incident that it belongs to: the first of the same cause and minute; empty where it is the first itself. */
+  /** The root incident of its group: the first of the same cause and minute; empty for the root itself. */
   cause: string;
-  /** The certificate as CBOR in base64, so that a reader can check it offline; empty where there is none. */
+  /** The certificate as CBOR in base64, so that a reader can check it offline; empty if there is none. */
   certificate: string;
   steps: Step[];
 }
 
 const MAX_STEPS = 200;
-/** The first steps that are kept of a long incident: after these, the newest are kept. */
+/** A long incident keeps its first steps and its newest ones: number of first steps. */
 const FIRST_STEPS = 20;
 
 type Found = Pick<Finding, 'policy' | 'target' | 'severity' | 'summary'>;
@@ -68,7 +68,7 @@ export function openIncident(finding: Found, node: PeerId, nodeName: string, now
   };
 }
 
-/** Bound to the machine, to what was found there, and when: nobody else's story can bear it. */
+/** A hash over the machine, the finding and the time: no incident of another machine has the same id. */
 export function incidentIdOf(
   node: PeerId,
   finding: Pick<Finding, 'policy' | 'target'>,
@@ -78,19 +78,19 @@ export function incidentIdOf(
   return `inc-${toHex(hash(encodeCbor([node, findingKey(finding), openedMs]))).slice(0, 10)}`;
 }
 
-/** Incidents of one cause open within so long of each other. */
+/** Incidents of one cause open within this time of each other. */
 export const TOGETHER_MS = 60_000;
 
 /**
- * Whether two incidents belong together, and why: the same target, the same policy, or a machine that is short of something
- * that its services need. @param earlier opened before. @param apartMs so long, by a clock that nobody sets.
+ * Why two incidents belong together: the same target, the same policy, or a machine that lacks a resource
+ * that its services need. @param earlier the one that opened first. @param apartMs the time between them, by the monotonic clock.
  */
 export function relation(earlier: Incident, later: Incident, apartMs: number): string | undefined {
   if (earlier.node !== later.node || apartMs < 0 || apartMs > TOGETHER_MS) return undefined;
-  if (earlier.target === later.target) return `it is on ${later.target} too`;
-  if (earlier.policy === later.policy) return 'it is of the same kind';
+  if (earlier.target === later.target) return `same target ${later.target}`;
+  if (earlier.policy === later.policy) return 'same policy';
   const short = earlier.severity === 'critical' && !earlier.policy.startsWith('service-');
-  return short && later.policy.startsWith('service-') ? `the machine was short of something: ${earlier.summary}` : undefined;
+  return short && later.policy.startsWith('service-') ? `the machine lacked a resource: ${earlier.summary}` : undefined;
 }
 
 export function addStep(incident: Incident, atMs: number, stage: Stage, text: string, data?: Step['data']): Step {
@@ -100,13 +100,13 @@ export function addStep(incident: Incident, atMs: number, stage: Stage, text: st
   return step;
 }
 
-/** A person must look; it stays open until what is wrong clears. */
+/** Escalates to a person; the incident stays open until the finding clears. */
 export function escalate(incident: Incident): void {
   incident.state = 'escalated';
-  incident.outcome = 'escalated: a person must look';
+  incident.outcome = 'escalated to a person';
 }
 
-/** Never before it opened, where the clock was set back meanwhile. */
+/** The time of closing is never before that of opening, even if the clock was set back. */
 export function closeIncident(incident: Incident, atMs: number, state: 'resolved' | 'escalated', outcome: string): void {
   incident.state = state;
   incident.closedMs = Math.max(atMs, incident.openedMs);

@@ -1,5 +1,5 @@
-// What a policy's expressions name must be there: a metric of the catalogue, a field of its scope, a threshold of its own.
-// A misspelt name would never hold, and never be noticed: it is refused with its position and what was probably meant.
+// Checks the names in a policy's expressions: a metric of the catalogue, a field of its scope, one of its thresholds.
+// A misspelt name would never match, unnoticed: it is rejected with its position and the most similar name.
 import { closest } from '../errors.ts';
 import { METRICS } from '../telemetry/metrics.ts';
 import { placeInText } from './expressions.ts';

@@ -1,5 +1,5 @@
 // Policies as CEL expressions (Common Expression Language), compiled once, evaluated over each observation.
-// A policy whose metrics the machine lacks is neither true nor false: it keeps what it had and its condition is Unknown.
+// A policy whose metrics the machine lacks is neither true nor false: it keeps its state, and its condition is Unknown.
 import type { StatusCondition } from '../../swarm/state/status.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { type Change, type Detector, type Finding, findingKey, type Observation } from './detector.ts';
@@ -26,13 +26,13 @@ interface Compiled {
 
 interface Tracked {
   finding: Finding;
-  /** Monotonic ms since when the expression has held, or has not. */
+  /** Monotonic ms since the expression has been true, or false. */
   sinceMs: number;
   holds: boolean;
   firing: boolean;
 }
 
-/** Targets tracked at a time, over all policies. */
+/** Maximum number of tracked targets of all policies. */
 const MAX_TARGETS = 4_096;
 const MAX_EVIDENCE_LENGTH = 200;
 /** Tools that change no file. */
@@ -47,7 +47,7 @@ export class PolicyError extends Error {
 }
 
 type Parsed = Omit<Compiled, 'policy' | 'thresholds'>;
-/** What a policy's texts mean, once for all agents of a process; what its thresholds learn is each detector's own. */
+/** Parsed policies, shared by all agents of a process; each detector has its own learned thresholds. */
 const parsedPolicies = new WeakMap<Policy, Parsed>();
 
 function compile(policy: Policy): Compiled {
@@ -93,7 +93,7 @@ function valuesOf({ thresholds }: Compiled): Record<string, number> {
   return Object.fromEntries([...thresholds].map(([name, threshold]) => [name, threshold.value]));
 }
 
-/** Undefined where something that it needs is not known. */
+/** Undefined if a value that it needs is unknown. */
 function evaluate(expression: Expression, bindings: Bindings): unknown {
   try {
     return expression(bindings);
@@ -105,7 +105,7 @@ function evaluate(expression: Expression, bindings: Bindings): unknown {
 export class PolicyDetector implements Detector {
   #compiled: readonly Compiled[];
   readonly #targets = new Map<string, Tracked>();
-  /** Until when a finding that cleared stays quiet, by its key; monotonic ms. */
+  /** Until when a cleared finding does not fire again, by its key; monotonic ms. */
   readonly #quiet = new Map<string, number>();
   readonly #unknown = new Set<StatusCondition>();
   readonly #metrics: Record<string, number> = {};
@@ -116,8 +116,8 @@ export class PolicyDetector implements Detector {
   }
 
   /**
-   * From now on judges by these. What a policy that stays as it was knows is kept; a finding of one that is gone is cleared.
-   * @throws PolicyError where one is wrong: then nothing has changed.
+   * Replaces the policies. An unchanged policy keeps its state; a finding of a removed policy clears.
+   * @throws PolicyError if one is invalid: then nothing has changed.
    */
   replace(policies: readonly Policy[]): Change[] {
     const before = new Map(this.#compiled.map((compiled) => [JSON.stringify(compiled.policy), compiled]));
@@ -134,13 +134,13 @@ export class PolicyDetector implements Detector {
     return changes;
   }
 
-  /** What the thresholds of a policy are now, and why; by name. */
+  /** The current thresholds of a policy and their origin, by name. */
   thresholds(policy: string): Record<string, LearnedThreshold> {
     const compiled = this.#compiled.find((one) => one.policy.name === policy);
     return Object.fromEntries([...(compiled?.thresholds ?? [])].map(([name, threshold]) => [name, threshold.explain()]));
   }
 
-  /** What was learned, by policy and threshold: `cpu-pressure busy`. */
+  /** The learned values, by policy and threshold: `cpu-pressure busy`. */
   learned(): Record<string, ThresholdState> {
     const all = this.#compiled.flatMap(({ policy, thresholds }) =>
       [...thresholds].flatMap(([name, { state }]) => (state === undefined ? [] : [[`${policy.name} ${name}`, state] as const])),
@@ -156,7 +156,7 @@ export class PolicyDetector implements Detector {
       }
   }
 
-  /** Forgets what a policy's thresholds learned. */
+  /** Resets the learned thresholds of a policy. */
   resetThresholds(policy: string): void {
     const compiled = this.#compiled.find((one) => one.policy.name === policy);
     for (const threshold of compiled?.thresholds.values() ?? []) threshold.reset();
@@ -170,17 +170,17 @@ export class PolicyDetector implements Detector {
     this.#targets.delete(findingKey(finding));
   }
 
-  /** Conditions that no policy could judge at the last observation. */
+  /** Conditions that no policy could evaluate at the last observation. */
   unknownConditions(): ReadonlySet<StatusCondition> {
     return this.#unknown;
   }
 
-  /** Whether a finding's expression held at the last observation. */
+  /** Whether a finding's expression was true at the last observation. */
   holds(finding: Pick<Finding, 'policy' | 'target'>): boolean {
     return this.#targets.get(findingKey(finding))?.holds === true;
   }
 
-  /** Time in which nobody looked: nothing is known to have lasted through it. */
+  /** Handles a time without observations: no expression is known to have been true through it. */
   skip(unseenMs: number): void {
     for (const target of this.#targets.values()) target.sinceMs += unseenMs;
   }
@@ -203,7 +203,7 @@ export class PolicyDetector implements Detector {
       }
       for (const { name, bindings } of targets) {
         const all = thresholds.size > 0 ? { ...bindings, threshold: valuesOf(compiled) } : bindings;
-        const change = this.#judge(compiled, name, all, observation.nowMs);
+        const change = this.#evaluate(compiled, name, all, observation.nowMs);
         if (change !== undefined) changes.push(change);
       }
       if (thresholds.size > 0) this.#learn(compiled, observation.metrics);
@@ -211,20 +211,20 @@ export class PolicyDetector implements Detector {
     return this.#targets.size === 0 ? changes : [...changes, ...this.#vanished(observation)];
   }
 
-  /** The metrics as an expression sees them: one object, for making it again each second is a good part of the work. */
+  /** The metrics for expressions, in one object that is reused: creating one each second is a large part of the work. */
   #seen(metrics: Observation['metrics']): Record<string, number> {
     for (const name in this.#metrics) if (!metrics.has(name)) delete this.#metrics[name];
     for (const [name, value] of metrics) this.#metrics[name] = value;
     return this.#metrics;
   }
 
-  /** What is normal while nothing of the policy holds. */
+  /** Learns normal values while no expression of the policy is true. */
   #learn({ policy, thresholds }: Compiled, metrics: Observation['metrics']): void {
     for (const { finding, holds } of this.#targets.values()) if (holds && finding.policy === policy.name) return;
     for (const threshold of thresholds.values()) threshold.learn(metrics);
   }
 
-  #judge(compiled: Compiled, name: string, bindings: Bindings, nowMs: number): Change | undefined {
+  #evaluate(compiled: Compiled, name: string, bindings: Bindings, nowMs: number): Change | undefined {
     const { policy } = compiled;
     const value = evaluate(compiled.evaluate, bindings);
     if (typeof value !== 'boolean') {
@@ -260,7 +260,7 @@ export class PolicyDetector implements Detector {
     if (this.#quiet.size < MAX_TARGETS) this.#quiet.set(key, nowMs + seconds * 1_000);
   }
 
-  /** A target that is gone (a service removed, a mount unmounted) no longer fires. */
+  /** A removed target (a service, a mount) no longer fires. */
   #vanished({ metrics, targets }: Observation): Change[] {
     const changes: Change[] = [];
     const judged = new Set<string>();
@@ -284,7 +284,7 @@ function knowsAll(metrics: Observation['metrics'], names: readonly string[]): bo
   return true;
 }
 
-/** What an expression sees of each target. */
+/** The variables of an expression for each target. */
 function bind(
   scope: PolicyScope,
   targets: readonly Target[],
@@ -302,14 +302,14 @@ function findingOf(compiled: Compiled, target: string, bindings: Bindings): Find
   return { policy: name, target, severity, summary, condition, claim, remedies, evidence: {} };
 }
 
-/** Those whose own expression holds. */
+/** The remedies whose own expression is true. */
 function remediesOf({ policy, remedies }: Compiled, target: string, bindings: Bindings): ToolCall[][] {
   return remedies
     .filter(({ when }) => when === undefined || evaluate(when, bindings) === true)
     .map(({ calls }) => planOf(policy, calls, target, bindings));
 }
 
-/** The fields of what was found in the place of their names; on a service by default the one found. */
+/** Replaces field names with the fields of the target; a service tool acts by default on the service found. */
 function planOf({ scope }: Policy, calls: readonly CompiledCall[], target: string, bindings: Bindings): ToolCall[] {
   const fields: Record<string, unknown> = { ...(bindings[scope] as Record<string, unknown> | undefined), name: target };
   const plan = calls.map(({ call, computed }) => {
@@ -322,7 +322,7 @@ function planOf({ scope }: Policy, calls: readonly CompiledCall[], target: strin
     const onService = scope === 'service' && call.tool.startsWith('service.') && !('service' in call);
     return Object.fromEntries([...(onService ? [['service', target]] : []), ...given]) as ToolCall;
   });
-  // The service that reads the file is reloaded in the same plan, unless the plan acts on it anyway.
+  // The service that reads the file is reloaded in the same plan, unless the plan acts on it already.
   const { reload } = fields;
   const isMade = plan.some(({ tool }) => tool === 'service.run' || !ON_PROCESSES.test(tool));
   const isReloaded = plan.some(({ service }) => service === reload);
@@ -337,8 +337,8 @@ function asArgument(value: unknown): Argument {
 }
 
 /**
- * What the expression saw: figures and short texts. What it does not name is left out where it is nothing; what is not
- * declared (infinite) and what is in a file are no evidence: that is for everybody in the swarm to read.
+ * The values of the expression: numbers and short texts. Fields that it does not name are left out if they are empty. Infinite
+ * values (no bound declared) and the content of files are never evidence, because the whole swarm can read it.
  */
 function evidenceOf({ metrics: names, policy }: Compiled, bindings: Bindings): Finding['evidence'] {
   const metrics = bindings.metrics as Record<string, number>;

@@ -1,5 +1,5 @@
-// Tests of policies, written beside them: given these facts, held for so long, it fires or it does not. The very detector
-// that judges the machine judges the test.
+// Tests of policies, written beside them: with given facts for a given time, the policy fires or does not. The same detector
+// evaluates the machine and the test.
 import { stoppedService } from '../ports/actuator.ts';
 import { NO_FACTS } from '../telemetry/service-facts.ts';
 import { NO_USAGE } from '../telemetry/usage.ts';
@@ -16,11 +16,11 @@ export interface PolicyTestResult {
   test: string;
   passed: boolean;
   detail: string;
-  /** What it would do, where it fired: the first of its remedies. */
+  /** The first of its remedies, if it fired. */
   remedy: readonly ToolCall[];
 }
 
-/** Whether it is enabled does not count. @throws PolicyError where an expression is wrong. */
+/** Also runs tests of disabled policies. @throws PolicyError if an expression is invalid. */
 export function testPolicy(policy: Policy): PolicyTestResult[] {
   return policy.test.map((test) => {
     const detector = new PolicyDetector([{ ...policy, enabled: true }]);
@@ -34,13 +34,13 @@ export function testPolicy(policy: Policy): PolicyTestResult[] {
       policy: policy.name,
       test: test.name,
       passed: fired === test.fires,
-      detail: fired === test.fires ? said : `${said}, though it should${test.fires ? '' : ' not'}`,
+      detail: fired === test.fires ? said : `${said}, but it should${test.fires ? '' : ' not'}`,
       remedy: detector.firing()[0]?.remedies[0] ?? [],
     };
   });
 }
 
-/** A service that is well, as far as the test does not say otherwise. */
+/** A healthy service, unless the test gives other fields. */
 const WELL: ServiceView = {
   ...stoppedService({ name: 'test', command: [] }, 0),
   state: 'running',

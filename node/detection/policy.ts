@@ -1,4 +1,4 @@
-// What a policy is: a CEL expression over a machine, service or mount, how long it must hold, and what it means.
+// The schema of a policy: a CEL expression over a machine, service or mount, how long it must be true, and its meaning.
 import { z } from 'zod';
 import { CLAIM_KINDS } from '../../consensus/vote/claim.ts';
 import { STATUS_CONDITIONS } from '../../swarm/state/status.ts';
@@ -15,8 +15,8 @@ const MAX_CALLS = 8;
 const MAX_ALTERNATIVES = 8;
 
 /**
- * A tool and its arguments, by name. One that begins with `$` stands for a field of what was found (`$name`, `$path`), one
- * that begins with `=` is a CEL expression. Whether the tool takes them is the tool's to say, when it is used.
+ * A tool and its arguments, by name. An argument that begins with `$` is a field of the target (`$name`, `$path`); one
+ * that begins with `=` is a CEL expression. The tool checks them when it is used.
  */
 const callSchema = z
   .looseObject({ tool: z.string().regex(/^[a-z]+\.[a-z]+$/, 'a tool: see kalos tools') })
@@ -25,7 +25,7 @@ const callSchema = z
 const callsSchema = z.union([callSchema.transform((call) => [call]), z.array(callSchema).min(1).max(MAX_CALLS)]);
 
 const alternativeSchema = z.strictObject({
-  /** CEL over the same variables; where it does not hold, this remedy is none. */
+  /** CEL over the same variables; the remedy applies only if it is true. */
   when: z.string().min(1).max(MAX_EXPRESSION_LENGTH).optional(),
   do: callsSchema,
 });
@@ -39,10 +39,10 @@ const remedySchema = z.union([
 
 const policyTestSchema = z.strictObject({
   name: z.string().min(1).max(100),
-  /** Facts: metrics by name, and the fields of the target. What is not given of a service is well. */
+  /** Facts: metrics by name, and the fields of the target. Missing fields of a service are those of a healthy one. */
   metrics: z.record(z.string(), z.number()).default({}),
   target: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
-  /** Seconds for which they hold. */
+  /** Seconds for which the facts last. */
   for_s: z.number().min(0).max(MAX_FOR_S).default(0),
   fires: z.boolean(),
 });
@@ -52,13 +52,13 @@ export const policySchema = z.strictObject({
   scope: z.enum(POLICY_SCOPES).default('machine'),
   /** CEL. Variables: `metrics` (map by name) and, by scope, `service`, `mount`, `sysctl`, `file`, `log` or `cleanup`. */
   when: z.string().min(1).max(MAX_EXPRESSION_LENGTH),
-  /** Seconds for which the expression must hold before the policy fires. */
+  /** Seconds for which the expression must be true before the policy fires. */
   for_s: z.number().min(0).max(MAX_FOR_S).default(0),
-  /** Seconds for which it must not hold before the policy clears. */
+  /** Seconds for which it must be false before the policy clears. */
   clear_s: z.number().min(0).max(MAX_FOR_S).default(2),
-  /** Seconds after it cleared during which it does not fire again. */
+  /** Seconds after clearing in which it does not fire again. */
   cooldown_s: z.number().min(0).max(MAX_FOR_S).default(0),
-  /** False: it is kept, but not judged. */
+  /** False: it is kept, but not evaluated. */
   enabled: z.boolean().default(true),
   /** Thresholds that follow the machine's own normal, as `threshold.NAME`. */
   threshold: z
@@ -74,7 +74,7 @@ export const policySchema = z.strictObject({
   condition: z.enum(STATUS_CONDITIONS).optional(),
   claim: z.enum(CLAIM_KINDS).default('anomaly'),
   remedy: remedySchema.default([]),
-  /** What `kalos policy test` tries. */
+  /** The tests that `kalos policy test` runs. */
   test: z.array(policyTestSchema).max(100).default([]),
 });
 export type Policy = z.infer<typeof policySchema>;

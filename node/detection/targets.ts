@@ -1,5 +1,5 @@
-// What policies judge: the machine, and each service, mount and declared thing by its name, with the fields that an
-// expression sees. What is not known is no field, so that an expression that needs it judges nothing.
+// The targets of policies: the machine, and each service, mount and declared item by its name, with the fields that an
+// expression can use. An unknown value has no field, so an expression that needs it is not evaluated.
 import type { ServiceCheck, ServiceSample } from '../ports/actuator.ts';
 import type { MountSample, Sample } from '../ports/sensors.ts';
 import { usedShare } from '../telemetry/counters.ts';
@@ -8,13 +8,13 @@ import type { Facts } from '../telemetry/service-facts.ts';
 import type { Usage } from '../telemetry/usage.ts';
 import type { PolicyScope } from './policy.ts';
 
-/** What the agent knows of a supervised service at the moment of a sample. */
+/** A supervised service at the time of a sample. */
 export interface ServiceView extends ServiceSample {
-  /** What its declared check found last. */
+  /** The last result of its declared check. */
   check: ServiceCheck;
-  /** State letter of its process as in proc(5); empty where there is none. */
+  /** State letter of its process as in proc(5); empty without a process. */
   processState: string;
-  /** Of its process and all that descend from it, at the last sample. */
+  /** Usage of its process and all descendants, at the last sample. */
   usage: Usage;
   facts: Facts;
   ageMs: number;
@@ -23,14 +23,14 @@ export interface ServiceView extends ServiceSample {
 export type Field = string | number | boolean;
 
 export interface Target {
-  /** A service's name, a mount's path, a key; `machine` for the whole. */
+  /** A service's name, a mount's path, a key; `machine` for the whole machine. */
   name: string;
   fields: Readonly<Record<string, Field>>;
 }
 
 export type Targets = ReadonlyMap<PolicyScope, readonly Target[]>;
 
-/** What an expression may ask of a target, by scope. */
+/** The fields of a target that an expression may use, by scope. */
 export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly string[]>> = {
   service: [
     ...[
@@ -67,7 +67,7 @@ export const FIELDS: Readonly<Record<Exclude<PolicyScope, 'machine'>, readonly s
   resolver: ['path', 'servers', 'declared', 'answers', 'declared_answers', 'text'],
 };
 
-/** Fields that hold what is in a file, for a remedy to write: nobody else is to see them. */
+/** Fields with the content of a file, for a remedy to write: they are not shown. */
 export const CONTENTS: readonly string[] = ['text', 'config_good'];
 
 const MACHINE: readonly Target[] = [{ name: 'machine', fields: {} }];
@@ -103,13 +103,13 @@ function useOf(mount: MountSample | undefined): { utilization?: number; inodes_u
   };
 }
 
-/** The file system that a path lies on. */
+/** The file system of a path. */
 function mountOf(mounts: readonly MountSample[], path: string): MountSample | undefined {
   const above = mounts.filter((mount) => mount.path === '/' || path === mount.path || path.startsWith(`${mount.path}/`));
   return above.toSorted((a, b) => b.path.length - a.path.length)[0];
 }
 
-/** What is not declared has no bound. */
+/** An undeclared limit is infinite. */
 const bound = (declared: number | undefined): number => declared ?? Number.POSITIVE_INFINITY;
 
 function serviceFields(service: ServiceView): Record<string, Field> {

@@ -1,5 +1,5 @@
-// A threshold that follows the machine's own normal, within bounds that the policy's author sets: median plus so many
-// robust standard deviations of a metric. Learned only while the policy does not hold, so that a fault is no normal.
+// A threshold that follows the machine's normal values, within bounds that the policy's author sets: median plus a number of
+// robust standard deviations of a metric. Learned only while the policy is not true, so that a fault does not become normal.
 import { RobustBaseline } from '../../models/robust-baseline.ts';
 
 export interface ThresholdSpec {
@@ -12,18 +12,18 @@ export interface ThresholdSpec {
 
 export interface LearnedThreshold extends ThresholdSpec {
   value: number;
-  /** Undefined until enough was seen: then it is `high`. */
+  /** Undefined until enough values were seen: until then the threshold is `high`. */
   median: number | undefined;
   spread: number | undefined;
 }
 
-/** What was learned, to be kept over a restart. */
+/** The learned values, to be stored over a restart. */
 export interface ThresholdState {
   median: number;
   spread: number;
 }
 
-/** The smallest spread that counts, as a share of the bounds' distance. */
+/** The minimum spread, as a share of the distance of the bounds. */
 const FLOOR_SHARE = 0.01;
 
 export class AdaptiveThreshold {
@@ -47,7 +47,7 @@ export class AdaptiveThreshold {
       : Math.min(high, Math.max(low, this.#learned.median + times * this.#learned.spread));
   }
 
-  /** Takes what the metric is now for normal, as far as the baseline does. */
+  /** Adds the current value of the metric to the baseline. */
   learn(metrics: ReadonlyMap<string, number>): void {
     const now = metrics.get(this.#spec.metric);
     if (now === undefined) return;
@@ -63,12 +63,12 @@ export class AdaptiveThreshold {
     return this.#learned;
   }
 
-  /** Of an earlier life: it holds until enough was seen again. */
+  /** Restores values from before a restart: they are used until enough new values were seen. */
   recall(state: ThresholdState): void {
     this.#learned ??= state;
   }
 
-  /** What it learned is forgotten. */
+  /** Resets the learned values. */
   reset(): void {
     this.#baseline = this.#fresh();
     this.#learned = undefined;

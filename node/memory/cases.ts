@@ -1,12 +1,12 @@
-// Cases: what was tried on a finding, what the machine looked like, and whether it helped. A similar one, of the same policy
-// on another target, says something about a new one; how much, the decision says (node/decision/decide.ts).
+// Cases: repairs of a finding, with the state of the machine and whether they helped. A similar case, of the same policy
+// on another target, is evidence for a new one; node/decision/decide.ts gives it a weight.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 import type { RemedyRecord } from '../decision/decide.ts';
 
 const PREFIX = 'solved/';
-/** The oldest go first. */
+/** The oldest are removed first. */
 export const MAX_CASES = 2_000;
 /** Cosine of the angle between two feature vectors from which on they are similar. */
 const SIMILAR = 0.9;
@@ -19,11 +19,11 @@ export const caseSchema = z.strictObject({
   target: z.string(),
   /** The tools, in order. */
   tools: z.string(),
-  /** What was done, in words. */
+  /** Description of the plan. */
   plan: z.string(),
   worked: z.boolean(),
   atMs: z.number(),
-  /** Of the incident model; empty where the history was too short. */
+  /** Features of the incident model; empty if the history was too short. */
   features: z.array(z.number()),
 });
 export type Case = z.infer<typeof caseSchema>;
@@ -58,7 +58,7 @@ export class Cases {
     ]);
   }
 
-  /** How the tools did on other targets of the policy, while the machine looked much the same. */
+  /** The results of the tools on other targets of the policy, while the machine was in a similar state. */
   similar(policy: string, target: string, tools: string, features: readonly number[] | undefined): RemedyRecord {
     const record = { worked: 0, failed: 0 };
     for (const one of this.#cases.values()) {
@@ -71,7 +71,7 @@ export class Cases {
   }
 }
 
-/** Where one of them is not known, the policy alone says that they are. */
+/** Without features of both, cases of one policy count as similar. */
 function looksLike(a: readonly number[], b: readonly number[] | undefined): boolean {
   if (a.length === 0 || b === undefined || a.length !== b.length) return true;
   const dot = (x: readonly number[], y: readonly number[]): number =>

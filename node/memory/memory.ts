@@ -1,4 +1,4 @@
-// What an agent remembers across restarts: its incidents with their chains, and how each remedy did on each target.
+// The data that an agent keeps across restarts: its incidents with their steps, and the results of each remedy on each target.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Store } from '../../swarm/ports/store.ts';
@@ -10,14 +10,14 @@ import { Cases } from './cases.ts';
 
 const INCIDENT_PREFIX = 'incident/';
 const CASE_PREFIX = 'case/';
-/** Incidents kept; the oldest closed ones go first. */
+/** Number of incidents kept; the oldest closed ones are removed first. */
 export const MAX_INCIDENTS = 1_000;
 const MAX_CASES = 10_000;
 const RECORDING_PREFIX = 'recording/';
-/** Flight recordings kept, of the newest incidents. */
+/** Number of flight recordings kept, of the newest incidents. */
 const MAX_RECORDINGS = 200;
 
-/** Of another machine's, too: what can be dated. */
+/** Maximum of a date, also for incidents of other machines. */
 const momentSchema = z.number().min(-8.64e15).max(8.64e15);
 const stepSchema = z.strictObject({
   atMs: momentSchema,
@@ -62,7 +62,7 @@ export class Memory {
     const stored = (await this.#store.range(INCIDENT_PREFIX, { limit: MAX_INCIDENTS })).flatMap(
       ([, bytes]) => (incidentSchema.safeParse(decodeCbor(bytes)).data as Incident | undefined) ?? [],
     );
-    // Of before a restart by when they opened; from then on as they come, whatever the wall clock does.
+    // Incidents from before a restart are sorted by their opening; later ones are appended, independent of the wall clock.
     for (const incident of stored.sort((a, b) => a.openedMs - b.openedMs || (a.id < b.id ? -1 : 1)))
       this.#incidents.set(incident.id, incident);
     for (const [key, bytes] of await this.#store.range(CASE_PREFIX, { limit: MAX_CASES })) {
@@ -80,7 +80,7 @@ export class Memory {
     return this.#incidents.get(id);
   }
 
-  /** Keeps an incident as it is now. */
+  /** Stores an incident. */
   async save(incident: Incident): Promise<void> {
     this.#incidents.set(incident.id, incident);
     const drop = this.#overflow();
@@ -94,7 +94,7 @@ export class Memory {
     ]);
   }
 
-  /** Keeps the minute before an incident. */
+  /** Stores the minute before an incident. */
   async record(incident: string, recording: Recording): Promise<void> {
     const kept = this.incidents().slice(-MAX_RECORDINGS);
     const gone = this.incidents().at(-MAX_RECORDINGS - 1);
@@ -106,7 +106,7 @@ export class Memory {
     ]);
   }
 
-  /** Undefined where none is kept. */
+  /** Undefined if none is stored. */
   async recording(incident: string): Promise<Recording | undefined> {
     const bytes = await this.#store.get(`${RECORDING_PREFIX}${incident}`);
     return bytes && recordingSchema.safeParse(decodeCbor(bytes)).data;
@@ -120,7 +120,7 @@ export class Memory {
       .slice(0, excess);
   }
 
-  /** How `tool` did before on this policy's findings at this target. */
+  /** The results of `tool` for this policy on this target. */
   remedyRecord(policy: string, target: string, tool: string): RemedyRecord {
     return this.#cases.get(caseKey(policy, target, tool)) ?? { worked: 0, failed: 0 };
   }

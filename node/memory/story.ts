@@ -1,4 +1,4 @@
-// An incident as the machine that had it has signed it: what its witnesses keep, and answer with when that machine is gone.
+// An incident signed by its machine: witnesses keep it, and answer with it if that machine is down.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
@@ -9,7 +9,7 @@ const DOMAIN = 'kalos/story';
 
 export interface Story {
   incident: Incident;
-  /** Of the machine itself, over all of it. */
+  /** The machine's signature over the whole story. */
   signature: Uint8Array;
 }
 
@@ -18,7 +18,7 @@ export const storySchema = z.strictObject({ incident: incidentSchema, signature:
 /** What the signature is over. */
 export const storyBytes = (swarmId: string, incident: Incident): Uint8Array => encodeCbor([DOMAIN, swarmId, incident]);
 
-/** As it came from any member: undefined where its own machine has not signed it. */
+/** Parses a story from any member: undefined if its own machine has not signed it. */
 export function readStory(crypto: Crypto, swarmId: string, value: unknown): Story | undefined {
   const parsed = storySchema.safeParse(value);
   if (!parsed.success) return undefined;

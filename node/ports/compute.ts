@@ -1,4 +1,4 @@
-// Work that does not belong on the agent's own loop: model inference and SQL, in processes that can be killed.
+// Work outside the agent's event loop: model inference and SQL, in processes that can be killed.
 
 import type { Planned, PlannerView } from '../../consensus/committee/planner.ts';
 import type { IncidentClass } from '../../models/features.ts';
@@ -10,12 +10,12 @@ export interface Classification {
 }
 
 export type ColumnType = 'TEXT' | 'INTEGER' | 'REAL';
-/** As it is shown, sent and stored: a whole number beyond ±(2^53 − 1) is a text of its digits, which JSON and CSV do not round. */
+/** A value as it is shown, sent and stored: an integer beyond ±(2^53 − 1) is a string of its digits, which JSON and CSV do not round. */
 export type SqlValue = string | number | null;
-/** As a machine reads it, and SQLite computes with it. */
+/** A value as a machine reads it and SQLite computes with it. */
 export type ExactValue = SqlValue | bigint;
 
-/** The one form in which values leave a machine, or a statement. */
+/** Converts a value to the form in which values leave a machine or a statement. */
 export function shownValue(value: ExactValue): SqlValue {
   if (typeof value !== 'bigint') return value;
   const near = Number(value);
@@ -33,27 +33,27 @@ export interface TableRows {
   rows: readonly (readonly ExactValue[])[];
 }
 
-/** What a statement reads: tables, and the columns of each; and the names of the columns that come of it. */
+/** The tables and columns that a statement reads, and the names of its result columns. */
 export type SqlNeeds = { ok: true; tables: Record<string, string[]>; columns: string[] } | { ok: false; message: string };
 
 export type SqlAnswer = { ok: true; columns: string[]; rows: SqlValue[][] } | { ok: false; message: string };
 
-/** Rows of a table that are read at most. */
+/** Maximum number of rows read from a table. */
 export const MAX_INSPECTED = 50_000;
 
 export type InspectAnswer = { ok: true; rows: Record<string, ExactValue | undefined>[] } | { ok: false; message: string };
 
-/** Who asks as whoever has this machine (over its socket): nobody else's statement holds theirs up. */
+/** The client name of the machine's owner (over its socket), whose statements never wait for others. */
 export const OWNER = 'this machine';
 
 export interface Compute {
-  /** Has the coordinator's planner think, beside the agent. @throws Error where it ended, or took too long */
+  /** Runs the leader's planner outside the agent. @throws Error if it failed or took too long */
   plan(view: PlannerView, withinMs: number): Promise<Planned>;
-  /** Classifies a feature vector (length as in the model's card); undefined where no model can run. */
+  /** Classifies a feature vector (length as in the model's card); undefined if no model can run. */
   classify(features: readonly number[]): Promise<Classification | undefined>;
-  /** Prepares a statement against empty tables, read-only, and tells what it needs. @param asker for whom, here and below: each has its turn. */
+  /** Prepares a statement against empty tables, read-only, and returns what it reads. @param asker the client, here and below, for fair scheduling. */
   sqlNeeds(sql: string, schema: readonly TableShape[], timeoutMs: number, asker: string): Promise<SqlNeeds>;
-  /** Runs a statement over the rows given. */
+  /** Runs a statement over given rows. */
   sqlRun(
     sql: string,
     schema: readonly TableShape[],
@@ -61,7 +61,7 @@ export interface Compute {
     timeoutMs: number,
     asker: string,
   ): Promise<SqlAnswer>;
-  /** Reads a table of this machine (node/adapters/inspect). @param where equalities by column, of which rows may take notice. */
+  /** Reads a table of this machine (node/adapters/inspect). @param where equalities by column, which may limit the rows. */
   inspect(
     table: string,
     where: ReadonlyMap<string, readonly SqlValue[]>,

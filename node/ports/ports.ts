@@ -1,4 +1,4 @@
-// Everything an agent reaches the world through. `node/main.ts` fills it with reality, `sim/cluster.ts` with simulation.
+// All ports of an agent. `node/main.ts` provides real ones, `sim/cluster.ts` simulated ones.
 
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';

@@ -1,25 +1,25 @@
-// Releases of KALOS on this machine, as a port: their archives, which of them runs, and starting another. What is on trial goes back by
-// itself, to what ran before, where its agent ends or is not heard of. The actuator, which has the privileges, is of no release.
+// Releases of KALOS on this machine, as a port: their archives, the running one, and starting another. A release on trial is rolled
+// back to the previous one if its agent exits or reports nothing. The actuator, which has the privileges, is not part of a release.
 
 export interface Releases {
-  /** Whether this machine takes releases of the swarm at all. */
+  /** Whether this machine accepts releases of the swarm. */
   readonly takes: boolean;
-  /** The digest of what runs; empty where that is the machine’s own package. */
+  /** The digest of the running release; empty for the machine’s own package. */
   readonly running: string;
   readonly isOnTrial: boolean;
-  /** The last one that was given up here. */
+  /** The last release that failed here. */
   readonly failed: { digest: string; reason: string } | undefined;
-  /** A part of an archive that is here; undefined where it is not. */
+  /** A part of an archive; undefined if it is not here. */
   read(digest: string, from: number, most: number): Promise<Uint8Array | undefined>;
-  /** Keeps an archive, and what is in it. @returns its version @throws Error where it is no release of KALOS */
+  /** Stores and unpacks an archive. @returns its version @throws Error if it is not a release of KALOS */
   keep(digest: string, archive: Uint8Array): Promise<string>;
   has(digest: string): Promise<boolean>;
-  /** What the agent is from its next start on: on trial, but for the machine’s own package, which has no digest. */
+  /** Sets the release of the next start: on trial, except the machine’s own package, which has no digest. */
   choose(digest: string): Promise<void>;
-  /** On trial: it lives, and is in the swarm. */
+  /** Reports that the release on trial runs and is in the swarm. */
   beat(): Promise<void>;
-  /** It is on trial no more. */
+  /** Ends the trial: the release stays. */
   confirm(): Promise<void>;
-  /** What was given up may be tried again. */
+  /** Allows a failed release to be tried again. */
   forgive(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// What an agent can read of its machine, once a second. A figure the machine lacks is undefined, never zero.
+// The values that an agent reads from its machine once a second. A value that the machine lacks is undefined, never zero.
 
 /** Pressure stall information: shares of wall time in percent, averaged over 10 s. */
 export interface Pressure {
@@ -44,14 +44,14 @@ export interface ProcessSample {
   /** User plus system jiffies since start. */
   cpuTicks: number;
   rssBytes: number;
-  /** Start time in jiffies since boot: with the pid it names a process for good. */
+  /** Start time in jiffies since boot: with the pid it identifies a process permanently. */
   startTicks: number;
 }
 
 export interface Sample {
-  /** When the sample was taken, by the clock that nobody sets: rates and series go by it. */
+  /** Time of the sample by the monotonic clock, for rates and series. */
   monotonicMs: number;
-  /** And by the wall clock, for people. */
+  /** Time by the wall clock, for people. */
   wallMs: number;
   /** CPUs online. */
   cpus: number;
@@ -70,48 +70,48 @@ export interface Sample {
   disks: readonly DiskSample[];
   mounts: readonly MountSample[];
   processes: readonly ProcessSample[];
-  /** Other figures of the kernel's, by name (node/telemetry/host-figures.ts), and why one is not known. */
+  /** Other values of the kernel, by name (node/telemetry/host-figures.ts), and why one is unknown. */
   host: { values: ReadonlyMap<string, number>; lacks: ReadonlyMap<string, string> };
 }
 
-/** What costs more than the scan, of one process; what may not be read is undefined. */
+/** Details of one process that cost more than the scan; undefined if not readable. */
 export interface ProcessDetail {
   /** Open file descriptors. */
   files: number | undefined;
-  /** To and from disks since its start. */
+  /** Bytes from and to disks since its start. */
   readBytes: number | undefined;
   writtenBytes: number | undefined;
 }
 
-/** Of the CPU controller's group that a process is in, since it was made. */
+/** Of the CPU control group of a process, since the group was created. */
 export interface Throttling {
   periods: number;
   throttled: number;
 }
 
-/** What was written to a log since the last look: how many lines, and the newest that match; bytes that were too many are skipped. */
+/** The new lines of a log since the last read: their number, and the newest that match; bytes above the limit are skipped. */
 export type NewLines = { ok: true; lines: number; matching: string[]; skippedBytes: number } | { ok: false; reason: string };
 
-/** The reason where there is nothing to read, and no mistake in that. */
+/** The reason if the file does not exist, which is not an error. */
 export const NO_SUCH_FILE = 'there is no such file';
 
 export interface Sensors {
   /** `native` (the addon) or `proc` (the plain reader) or `simulated`. */
   readonly source: 'native' | 'proc' | 'simulated';
   sample(): Sample;
-  /** Undefined where the process is gone. */
+  /** Undefined if the process has exited. */
   detail(pid: number): ProcessDetail | undefined;
-  /** Undefined where its group has no limit, or cannot be read. */
+  /** Undefined if its group has no limit, or is not readable. */
   throttling(pid: number): Throttling | undefined;
   /**
-   * Of a file that the agent may read; the first look begins at its end. It never waits for a file system that hangs.
+   * The new lines of a file that the agent may read; the first read begins at its end. It never waits for a hung file system.
    * @param pattern a regular expression, which the configuration has tried.
    */
   newLines(path: string, pattern: string): Promise<NewLines>;
-  /** Whether a name server answers, with whatever answer. @param server an IP address. */
+  /** Whether a DNS server answers, with any answer. @param server an IP address. */
   resolves(server: string, name: string, timeoutMs: number): Promise<boolean>;
-  /** The certificate that a TLS server hands out, DER; undefined where none answers so. @param name what a client asks for (SNI) */
+  /** The certificate that a TLS server presents, DER; undefined without an answer. @param name the requested server name (SNI) */
   servedCertificate(host: string, port: number, name: string | undefined, timeoutMs: number): Promise<Uint8Array | undefined>;
-  /** Ms for which this agent was ready to run and got no CPU, since it began; undefined where the kernel does not say. */
+  /** Ms since its start in which this agent was runnable and got no CPU; undefined if the kernel has no such value. */
   waitedMs(): number | undefined;
 }

@@ -1,4 +1,4 @@
-// What a query is answered with.
+// The answer of a query.
 
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { SqlValue } from '../ports/compute.ts';
@@ -6,19 +6,19 @@ import type { SqlValue } from '../ports/compute.ts';
 export interface QueryAnswer {
   columns: string[];
   rows: SqlValue[][];
-  /** `local`: from this peer's state alone; `live`: machines were asked now. */
+  /** `local`: only from this agent's state; `live`: machines were queried. */
   mode: 'local' | 'live';
-  /** The newest term of the election that this peer knows. */
+  /** The newest election term that this agent knows. */
   epoch: number;
-  /** The newest change of who belongs, and the newest decision, that it knows; 0 where it knows none. */
+  /** The epoch of the roster, and the index of the newest decision, that this agent knows; 0 if none. */
   rosterEpoch: number;
   index: number;
   expected: number;
   answered: number;
   missing: { node: string; peer: PeerId; reason: string }[];
-  /** Whose rows were too many: only the first of them are there. */
+  /** Members with too many rows of a table: only the first rows are included. */
   truncated: { node: string; table: string }[];
-  /** Ms that the answer of each machine took: its rows are no older. */
+  /** Ms that the answer of each machine took: the maximum age of its rows. */
   ages: Record<string, number>;
   tookMs: number;
 }

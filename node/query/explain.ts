@@ -1,5 +1,5 @@
-// `kalos explain ID` from any peer: the incident's chain is fetched from the peer that had it, or, if that is gone, from a
-// witness that it reported to; its certificate is checked here, and what this peer itself voted is added.
+// `kalos explain ID` on any member: the incident's chain is fetched from the member that had it or, if that is down, from a
+// witness that it reported to. Its certificate is checked here, and this agent's own vote is added.
 import { z } from 'zod';
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { claimIdOf, claimTarget } from '../../consensus/vote/claim.ts';
@@ -12,23 +12,23 @@ import { incidentSchema } from '../memory/memory.ts';
 import { readStory, type Story } from '../memory/story.ts';
 import type { Reads } from './reads.ts';
 
-/** Of all answers together. */
+/** Limit of all answers together. */
 const MAX_EXPLAIN_BYTES = 16_000_000;
 const EXPLAIN_TIMEOUT_MS = 3_000;
 const INCIDENT_ID = /^inc-[0-9a-f]{10}$/;
 const idSchema = z.string().regex(INCIDENT_ID);
-/** The id of an own incident; of one that another machine has reported; or an incident of the asker to keep. */
+/** The id of an own incident; the id of a reported one; or an incident of the sender to keep. */
 const requestSchema = z.union([idSchema, z.tuple([z.literal('kept'), idSchema]), z.tuple([z.literal('keep'), z.unknown()])]);
 
 export interface Explanation {
   incident: Incident;
-  /** Whether the chain came from this peer itself, from the machine that had it, or from a witness that it told. */
+  /** Source of the chain: this agent, the affected machine, or a witness that it reported to. */
   source: 'local' | 'remote' | 'witness';
-  /** The witness, where it came from one; this peer itself, perhaps. */
+  /** The witness, if it is the source; it may be this agent. */
   toldBy?: string | undefined;
-  /** The certificate, checked by this peer against its own view of who there is. */
+  /** The certificate, checked by this agent against its own view of the members. */
   certificate: { present: false } | { present: true; valid: boolean; detail: string; witnesses: string[] };
-  /** This peer's own vote, if it was a witness. */
+  /** This agent's own vote, if it was a witness. */
   ownVote: { verdict: string; reason: string; confidence: number } | undefined;
 }
 
@@ -38,11 +38,11 @@ export interface ExplainSources {
   reads: Reads;
   crypto: Crypto;
   swarmId: string;
-  /** For whom: each has a turn where members cannot be asked by all at once. */
+  /** The client: requests to members are scheduled fairly between clients. */
   asker: string;
 }
 
-/** Answers another peer: the incident or the story, or null where this peer does not have it. @param keep what the asker reports. */
+/** Answers another member with the incident or the story, or null if this agent has none. @param keep stores a reported story. */
 export async function answerExplain(
   from: PeerId,
   body: Uint8Array,
@@ -60,26 +60,26 @@ export async function explain(id: string, sources: ExplainSources): Promise<Expl
   if (!INCIDENT_ID.test(id))
     return {
       ok: false,
-      message: `"${id}" is no incident id: they look like inc-0123456789; see: kalos query "select id from incidents"`,
+      message: `"${id}" is not an incident id such as inc-0123456789; see: kalos query "select id from incidents"`,
     };
   const local = sources.reads.healing.incident(id);
   if (local !== undefined) return { ok: true, explanation: explained(local, 'local', sources) };
   const members = sources.reads.swarm.members.map(({ peer }) => peer);
-  let told: Incident | undefined;
+  let own: Incident | undefined;
   const missing = await ask(members, encodeCbor(id), sources, (peer, answer) => {
     const incident = incidentSchema.safeParse(answer);
-    // Only the machine itself may tell its story: another's word about it is dropped.
-    if (incident.success && incident.data.node === peer && isOf(incident.data, id, sources)) told = incident.data as Incident;
+    // Only the affected machine may answer with its own incident: an answer from another member is dropped.
+    if (incident.success && incident.data.node === peer && isOf(incident.data, id, sources)) own = incident.data as Incident;
   });
-  if (told !== undefined) return { ok: true, explanation: explained(told, 'remote', sources) };
+  if (own !== undefined) return { ok: true, explanation: explained(own, 'remote', sources) };
   const kept = await witnessed(id, members, sources);
   if (kept !== undefined) {
     const toldBy = sources.reads.swarm.nameOf(kept.by);
     return { ok: true, explanation: { ...explained(kept.story.incident, 'witness', sources), toldBy } };
   }
   const silent = missing.map(({ peer, reason }) => `${sources.reads.swarm.nameOf(peer)} (${reason})`);
-  const rest = silent.length === 0 ? '' : `; not asked or silent: ${silent.join(', ')}`;
-  return { ok: false, message: `no peer that answered knows ${id}${rest}` };
+  const rest = silent.length === 0 ? '' : `; no answer from: ${silent.join(', ')}`;
+  return { ok: false, message: `no member that answered knows ${id}${rest}` };
 }
 
 function ask(
@@ -92,7 +92,7 @@ function ask(
   return reads.swarm.ask(members, 'explain', body, { ...options, take: (peer, answer) => take(peer, decodeCbor(answer)) });
 }
 
-/** As the machine itself has signed it: this peer's own, else the newest that any witness has. */
+/** The story as its machine signed it: this agent's copy, else the newest copy of a witness. */
 async function witnessed(
   id: string,
   members: readonly PeerId[],
@@ -109,7 +109,7 @@ async function witnessed(
   return newest;
 }
 
-/** Another machine may give its own story any id, but none that is made of its name. */
+/** Another machine can claim any id for its incident, but the id is a hash over the machine, so it must match. */
 function isOf(
   incident: Pick<Incident, 'id' | 'node' | 'policy' | 'target' | 'openedMs'>,
   id: string,
@@ -133,15 +133,15 @@ function checkCertificate(
   const check = verifyCertificate(crypto, swarmId, certificate);
   const known = new Set<PeerId>(swarm.members.map(({ peer }) => peer));
   const strangers = certificate.witnesses.filter((peer) => !known.has(peer)).length;
-  // Before version 0.4 it was cut short.
+  // Agents older than 0.4 cut the target.
   const targets = [claimTarget(incident.target, crypto.hash), incident.target.slice(0, 64)];
   const aboutIt = certificate.claim.subject === incident.node && targets.includes(certificate.claim.target);
   const valid = check.valid && aboutIt;
   const detail = !check.valid
     ? check.reason
     : !aboutIt
-      ? 'it is about something else'
-      : `${check.signatures} of ${counted(certificate.witnesses.length, 'witness')} signed${strangers > 0 ? `; ${strangers} of them this peer does not know` : ''}`;
+      ? 'it is for another claim'
+      : `${check.signatures} of ${counted(certificate.witnesses.length, 'witness')} signed${strangers > 0 ? `; ${strangers} of them unknown to this agent` : ''}`;
   const vote = witness.voteOn(claimIdOf(swarmId, certificate.claim, crypto.hash));
   return {
     certificate: { present: true, valid, detail, witnesses: certificate.votes.map(({ witness }) => swarm.nameOf(witness)) },

@@ -1,5 +1,5 @@
-// Rows of machines: how a peer asks another for them, how it answers, and what all answers together are. The statement itself never
-// travels: a table, columns, simple conditions and how rows may be reduced do.
+// Rows of machines: how an agent requests them from members, how it answers, and how answers are combined. The statement never
+// travels. A request has a table, columns, simple conditions and a reduction of the rows.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -8,10 +8,10 @@ import { localRows, type RowsRequest, TABLES } from './catalogue/catalogue.ts';
 import type { Table, TableSources } from './catalogue/table.ts';
 import { AGGREGATES, reducedBy } from './reduction.ts';
 
-/** What one peer may send of one table: a lying or flooding peer costs only its own rows. */
+/** Limit of one member's rows of one table: a lying or flooding member loses only its own rows. */
 const MAX_ROWS_PER_PEER = 20_000;
 const MAX_BYTES_PER_PEER = 3_000_000;
-/** Of all peers together, of one table. */
+/** Limit of all members' rows of one table. */
 const MAX_GATHERED_BYTES = 64_000_000;
 
 const value = z.union([z.string(), z.number(), z.null()]);
@@ -30,7 +30,7 @@ const requestSchema = z.tuple([
 ]);
 const replySchema = z.tuple([z.array(z.array(value).max(64)).max(MAX_ROWS_PER_PEER), z.boolean()]);
 
-/** As many as one peer sends, and whether that is all. */
+/** The rows within the limit of one member, and whether some were left out. */
 function bounded({ rows, truncated }: { rows: SqlValue[][]; truncated: boolean }): { rows: SqlValue[][]; truncated: boolean } {
   let [count, bytes] = [0, 0];
   while (count < Math.min(rows.length, MAX_ROWS_PER_PEER) && bytes < MAX_BYTES_PER_PEER) {
@@ -40,7 +40,7 @@ function bounded({ rows, truncated }: { rows: SqlValue[][]; truncated: boolean }
   return { rows: rows.slice(0, count), truncated: truncated || count < rows.length };
 }
 
-/** The table, and what is asked of it; undefined where there is no such table or column. */
+/** The table and the request; undefined if there is no such table or column. */
 function requested(body: Uint8Array): { table: Table; request: RowsRequest } | undefined {
   const parsed = requestSchema.safeParse(decodeCbor(body));
   const table = parsed.success && TABLES.find(({ name, scope }) => name === parsed.data[0] && scope === 'machine');
@@ -51,7 +51,7 @@ function requested(body: Uint8Array): { table: Table; request: RowsRequest } | u
   return columnsOf(request).every(has) ? { table, request } : undefined;
 }
 
-/** All that an answer tells of: what is sent, what rows are judged by, and what they are reduced and ordered by. */
+/** All columns that an answer reveals: those sent, those of conditions, and those of the reduction. */
 function columnsOf({ columns, equal, compare, reduction }: RowsRequest): string[] {
   return [
     ...columns,
@@ -88,12 +88,12 @@ export async function answerTable(from: PeerId, body: Uint8Array, sources: Table
   }
 }
 
-/** What is asked of whom; `columns` are those of the rows that come. */
+/** A request, and the members it goes to; `columns` are those of the received rows. */
 export interface Gathering {
   table: Table;
   columns: readonly string[];
   request: RowsRequest;
-  /** The members that rows can be of; nobody for a table that every peer holds. */
+  /** The members that can have rows; empty for a table that every agent has. */
   peers: readonly PeerId[];
 }
 
@@ -151,7 +151,7 @@ export async function gather(
 const encoded = ({ name }: Table, { columns, equal, compare, reduction }: RowsRequest): Uint8Array =>
   encodeCbor([name, [...columns], [...equal].map(([column, values]) => [column, [...values]]), compare, reduction ?? null]);
 
-/** Whatever a peer says of which node its rows are: they are its own. */
+/** A member's rows are always its own, also if their column node says otherwise. */
 function claimedBy(name: string, columns: readonly string[], rows: SqlValue[][]): SqlValue[][] {
   const at = columns.indexOf('node');
   if (at >= 0) for (const row of rows) row[at] = name;

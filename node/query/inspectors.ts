@@ -1,8 +1,8 @@
-// Who of the other members is shown what not every user of this machine may see.
+// Which other members may read tables that not every user of this machine may see.
 
-/** `issuers`: and those whom a grant lets. */
+/** `issuers`: issuers, and members with a grant. */
 export const INSPECTORS = ['issuers', 'members', 'nobody'] as const;
 export type Inspectors = (typeof INSPECTORS)[number];
 
-/** As the tool of a grant, of whoever may look; its target is the name of the member that is looked into. */
+/** The tool name of a grant for a member that may read; its target is the name of the member that is read. */
 export const INSPECT = 'machine.inspect';

@@ -1,9 +1,9 @@
-// Which columns of two tables are equal in every row of a plain statement's result: the values of one table are then a constraint on the
-// other. `file join hash using (path)` asks hash for the paths that file gave. Pure.
+// Finds columns of two tables that are equal in every row of a plain statement's result. The values of one table are then a constraint on the
+// other: `file join hash using (path)` requests hash for the paths of file. Pure.
 import { conjuncts, type Shape, statementOf } from './predicates.ts';
 import { is, isName, type Token } from './tokens.ts';
 
-/** Rows of `table` count only where their `column` is one of those of `from`. */
+/** Only rows of `table` whose `column` has a value of `from` matter. */
 export interface Join {
   table: string;
   column: string;
@@ -13,7 +13,7 @@ export interface Join {
 interface Item {
   alias: string;
   shape: Shape;
-  /** Rows of the tables before it stay, also without one of its own. */
+  /** Rows of the tables before it stay, also without a partner in it. */
   isOptional: boolean;
   using: string[];
   on: Token[];
@@ -27,7 +27,7 @@ interface Column {
 const BEFORE_JOIN = new Set(['NATURAL', 'LEFT', 'INNER', 'CROSS', 'OUTER']);
 const AFTER_NAME = new Set([...BEFORE_JOIN, 'JOIN', 'ON', 'USING']);
 
-/** None where the statement is not plain: then nothing is known. */
+/** Empty if the statement is not plain. */
 export function joinsOf(sql: string, tables: readonly Shape[]): Join[] {
   const statement = statementOf(sql);
   const items = statement && itemsOf(statement.from, tables);
@@ -55,7 +55,7 @@ export function joinsOf(sql: string, tables: readonly Shape[]): Join[] {
           ];
     });
     for (const [a, b] of [...shared, ...pairs(on, items)]) {
-      // Without a partner the rows before an optional table stay: it is told by them, not they by it.
+      // Rows before an optional table stay without a partner: they constrain it, but it does not constrain them.
       if (!isOptional || a.item === at) add(a, b);
       if (!isOptional || b.item === at) add(b, a);
     }
@@ -64,7 +64,7 @@ export function joinsOf(sql: string, tables: readonly Shape[]): Join[] {
 }
 
 const has = ({ columns }: Shape, name: string): boolean => columns.some((column) => column.name === name);
-/** Where SQLite would convert one to the type of the other, nothing is told. */
+/** No constraint if SQLite would convert one to the type of the other. */
 const isText = ({ columns }: Shape, name: string): boolean => columns.find((column) => column.name === name)?.type === 'TEXT';
 
 /** `a.x = b.y` */
@@ -76,7 +76,7 @@ function pairs(condition: readonly Token[], items: readonly Item[]): [Column, Co
   });
 }
 
-/** Without the parentheses around all of it. */
+/** Removes parentheses around the whole expression. */
 function bare(all: readonly Token[]): readonly Token[] {
   if (!is(all[0], '(') || !is(all.at(-1), ')')) return all;
   let depth = 0;
@@ -100,7 +100,7 @@ function columnOf(part: readonly Token[], items: readonly Item[]): Column | unde
   return item === undefined || holders.length !== 1 ? undefined : { item, name: column };
 }
 
-/** The tables of FROM, each with how it is joined; undefined where that is not plain, or a table is there twice. */
+/** The tables of FROM with their joins; undefined if FROM is not plain or has a table twice. */
 function itemsOf(from: readonly Token[], tables: readonly Shape[]): Item[] | undefined {
   const items: Item[] = [];
   for (const part of joined(from)) {
@@ -129,7 +129,7 @@ function itemsOf(from: readonly Token[], tables: readonly Shape[]): Item[] | und
   return items;
 }
 
-/** One part for each table: from what joins it to what joins the next. */
+/** One part for each table, from its join to the next join. */
 function joined(from: readonly Token[]): Token[][] {
   const parts: Token[][] = [[]];
   let depth = 0;

@@ -1,5 +1,5 @@
-// What a person wants to see at a glance of this machine: the last minute of the figures that matter, the busiest
-// processes, and what KALOS is doing and why.
+// An overview of this machine for a person: the last minute of its main metrics, the busiest
+// processes, and the newest incidents with their newest step.
 import type { Incident } from '../detection/incident.ts';
 import { processCpu } from '../telemetry/metrics.ts';
 import type { Reads } from './reads.ts';
@@ -20,12 +20,12 @@ const SERIES = {
 } as const;
 
 export interface Overview {
-  /** Up to a minute each, a value a second, oldest first; empty where the machine lacks it. */
+  /** At most a minute each, one value per second, oldest first; empty if the machine has no such metric. */
   series: Record<keyof typeof SERIES, number[]>;
   /** cpu in CPUs (1 is one core). */
   processes: { pid: number; name: string; state: string; cpu: number; rssBytes: number; threads: number }[];
   incidents: Pick<Incident, 'id' | 'summary' | 'target' | 'state' | 'outcome' | 'openedMs' | 'closedMs'>[];
-  /** The newest step of the newest incident, in words. */
+  /** The newest step of the newest incident, as text. */
   doing: string;
 }
 

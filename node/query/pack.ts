@@ -1,4 +1,4 @@
-// Questions that operators ask, by name: `kalos query --ask NAME`.
+// Saved queries for operators, by name: `kalos query --ask NAME`.
 import { z } from 'zod';
 
 export const questionSchema = z.strictObject({
@@ -10,7 +10,7 @@ export type Question = z.infer<typeof questionSchema>;
 
 const q = (name: string, asks: string, sql: string): Question => ({ name, asks, sql });
 
-/** Those of the package, and an agent's own, which are over them. */
+/** The queries of the package, and the agent's own, which replace those of the same name. */
 export function questionsWith(own: readonly Question[]): Question[] {
   return [...new Map([...PACK, ...own].map((one) => [one.name, one])).values()];
 }
@@ -18,22 +18,22 @@ export function questionsWith(own: readonly Question[]): Question[] {
 export const PACK: readonly Question[] = [
   q(
     'unwell',
-    'Which members are not well, and how?',
+    'Which members are unhealthy, and why?',
     "select node, condition, status, age_ms from conditions where status = case when condition like '%Ready' then 'False' else 'True' end order by node",
   ),
   q(
     'gone',
-    'Who is not alive, and who says so?',
+    'Which members are not alive, and who reports it?',
     "select n.node, n.state, n.age_ms, (select group_concat(o.observer) from observers o where o.node = n.node) as said_by from nodes n where n.state <> 'alive'",
   ),
   q(
     'busiest',
-    'Which machines have the most to do?',
+    'Which machines are the busiest?',
     'select node, round(cpu * 100) as cpu_percent, round(memory * 100) as memory_percent, load_1m from nodes order by cpu desc limit 10',
   ),
   q(
     'pressure',
-    'Where does work wait, and for what?',
+    'Which machines wait for CPU, memory or I/O?',
     "select node, resource, avg10, avg60 from psi where kind = 'some' and avg60 > 5 order by avg60 desc",
   ),
   q(
@@ -58,12 +58,12 @@ export const PACK: readonly Question[] = [
   ),
   q(
     'services',
-    'How are the services that KALOS keeps?',
+    'What is the state of the supervised services?',
     'select node, name, state, health, starts, processes, memory / 1048576 as mib from services order by node, name',
   ),
   q(
     'open-incidents',
-    'What is wrong now?',
+    'Which incidents are open?',
     "select node, policy, target, summary, state from incidents where outcome = '' order by opened_ms",
   ),
   q(
@@ -71,20 +71,24 @@ export const PACK: readonly Question[] = [
     'Which remedies help, and which do not?',
     'select policy, tools, count(*) as tried, round(avg(worked) * 100) as worked_percent from cases group by policy, tools order by tried desc',
   ),
-  q('waiting', 'What waits for a person?', "select node, id, change, datetime(expires, 'unixepoch') as expires from approvals"),
+  q(
+    'waiting',
+    'Which approvals are pending?',
+    "select node, id, change, datetime(expires, 'unixepoch') as expires from approvals",
+  ),
   q(
     'changes',
-    'What did KALOS change of late?',
+    'What did KALOS change recently?',
     "select node, datetime(time, 'unixepoch') as at, subject, text from audit where kind = 'outcome' order by time desc limit 30",
   ),
   q(
     'listening',
-    'What can be reached from outside?',
+    'Which ports are open to other machines?',
     "select l.node, l.address, l.port, p.name, p.uid from listening_ports l left join processes p on p.node = l.node and p.pid = l.pid where l.family in (2, 10) and l.address not like '127.%' and l.address <> '::1' order by l.node, l.port",
   ),
   q(
     'connections',
-    'Who talks to whom?',
+    'What are the busiest connections?',
     "select node, remote_address, remote_port, count(*) as connections from process_open_sockets where state = 'ESTABLISHED' and remote_address not like '127.%' group by node, remote_address, remote_port order by connections desc limit 30",
   ),
   q(
@@ -94,30 +98,34 @@ export const PACK: readonly Question[] = [
   ),
   q(
     'deleted-files',
-    'Which open files were deleted, and keep disks full?',
+    'Which deleted files are still open and use disk space?',
     "select f.node, f.pid, p.name, f.path from process_open_files f left join processes p on p.node = f.node and p.pid = f.pid where f.path like '%(deleted)' limit 100",
   ),
   q(
     'zombies',
-    'Which processes are dead and not waited for?',
+    'Which processes are zombies?',
     "select node, parent, count(*) as zombies from processes where state = 'Z' group by node, parent order by zombies desc",
   ),
   q(
     'kernels',
-    'Which kernels run where?',
+    'Which kernel versions are in use?',
     'select version, count(*) as machines, group_concat(node) as nodes from kernel_info group by version order by machines desc',
   ),
   q(
     'distributions',
-    'Which distributions are there?',
+    'Which distributions are in use?',
     'select platform, version, count(*) as machines from os_version group by platform, version order by machines desc',
   ),
   q(
     'hardware',
-    'What are the machines made of?',
+    'What hardware do the machines have?',
     'select node, hardware_vendor, hardware_model, cpu_brand, cpu_logical_cores as cpus, physical_memory / 1073741824 as gib from system_info order by node',
   ),
-  q('uptimes', 'Who was restarted of late?', 'select node, days, hours, minutes from uptime order by total_seconds limit 20'),
+  q(
+    'uptimes',
+    'Which machines were restarted recently?',
+    'select node, days, hours, minutes from uptime order by total_seconds limit 20',
+  ),
   q(
     'clocks',
     'How far apart are the clocks?',
@@ -125,17 +133,17 @@ export const PACK: readonly Question[] = [
   ),
   q(
     'network-errors',
-    'Which network interfaces lose something?',
+    'Which network interfaces have errors or drops?',
     'select node, interface, ierrors, oerrors, idrops, odrops from interface_details where ierrors + oerrors + idrops + odrops > 0 order by ierrors + oerrors + idrops + odrops desc',
   ),
   q(
     'certificates',
-    'Which members’ certificates end soonest?',
+    'Which members’ certificates expire first?',
     "select node, role, issuer, datetime(certificate_until, 'unixepoch') as until from members order by certificate_until limit 20",
   ),
   q(
     'cron',
-    'What runs by itself?',
+    'Which cron jobs exist?',
     'select node, path, minute, hour, day_of_week, event, command from crontab order by node, path',
   ),
 ];

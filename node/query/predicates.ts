@@ -1,5 +1,5 @@
-// Which conditions of a statement can travel with a request for rows: only such as the statement itself would filter by anyway, so
-// that leaving rows out changes nothing. Anything that is not plain, a second SELECT, an OR, travels not at all.
+// Which conditions of a statement can travel with a request for rows: only those that the statement itself filters by, so
+// that rows left out do not change the result. Of a statement that is not plain (a second SELECT, an OR) no condition travels.
 import type { ExactValue, SqlValue } from '../ports/compute.ts';
 import type { Comparison, Operator, Where } from './catalogue/table.ts';
 import { is, isName, type Token, tokens } from './tokens.ts';
@@ -9,7 +9,7 @@ export interface Shape {
   columns: readonly { name: string; type: string }[];
 }
 
-/** What the rows of a table must meet. */
+/** The conditions on the rows of a table. */
 export interface Predicates {
   equal: Where;
   compare: readonly Comparison[];
@@ -32,20 +32,20 @@ const AFTER_TABLE = new Set([
   'NATURAL',
   ...ENDS_WHERE,
 ]);
-/** What makes a statement one that is not read here. */
+/** Keywords of statements that are not plain. */
 const NOT_PLAIN = new Set(['OR', 'UNION', 'EXCEPT', 'INTERSECT', 'WITH', 'VALUES', 'CASE', 'RIGHT', 'FULL']);
 
 /** The parts of a plain statement: one SELECT, its conditions joined by AND. */
 export interface Statement {
   select: Token[];
   from: Token[];
-  /** WHERE and what it says; empty where there is none. */
+  /** WHERE and its conditions; empty if there is none. */
   where: Token[];
-  /** GROUP BY and what follows. */
+  /** GROUP BY and everything after it. */
   rest: Token[];
 }
 
-/** @returns undefined where the statement is not plain. */
+/** @returns undefined if the statement is not plain. */
 export function statementOf(sql: string): Statement | undefined {
   const all = tokens(sql);
   const last = all.findIndex((token) => is(token, ';'));
@@ -71,7 +71,7 @@ export function statementOf(sql: string): Statement | undefined {
   };
 }
 
-/** By table, the conditions that its rows must meet, and whether those are all that the statement has. */
+/** The conditions on each table's rows, and whether the statement has no others. */
 export function predicates(sql: string, tables: readonly Shape[]): { of: ReadonlyMap<string, Predicates>; isAll: boolean } {
   const statement = statementOf(sql);
   const named = statement && aliases(statement.from, tables);
@@ -97,7 +97,7 @@ export function predicates(sql: string, tables: readonly Shape[]): { of: Readonl
   return { of: found, isAll };
 }
 
-/** Whether SQLite would find that a row meets a comparison: never where the value is NULL. */
+/** Whether a value meets a comparison, as in SQLite: NULL never does. */
 export function compares(value: ExactValue | undefined, operator: Operator, other: SqlValue): boolean {
   if (value === null || value === undefined || other === null || (typeof value === 'string') !== (typeof other === 'string'))
     return false;
@@ -119,7 +119,7 @@ export function compares(value: ExactValue | undefined, operator: Operator, othe
   }
 }
 
-/** Case does not count for ASCII, as with SQLite. Linear in what it looks at, whatever the pattern. */
+/** Ignores the case of ASCII, as SQLite does. Linear time for any pattern. */
 export function isLike(text: readonly string[], pattern: readonly string[]): boolean {
   const lower = (character = ''): string => (character < '\x80' ? character.toLowerCase() : character);
   let [i, j, star, mark] = [0, 0, -1, 0];
@@ -133,7 +133,7 @@ export function isLike(text: readonly string[], pattern: readonly string[]): boo
   return j === pattern.length;
 }
 
-/** What each name in the statement stands for; undefined where a table is there twice, or something else than tables. */
+/** The table of each name in the statement; undefined if a table is there twice, or FROM has something other than tables. */
 function aliases(all: readonly Token[], tables: readonly Shape[]): Map<string, Shape> | undefined {
   const named = new Map<string, Shape>();
   const seen = new Set<string>();
@@ -141,7 +141,7 @@ function aliases(all: readonly Token[], tables: readonly Shape[]): Map<string, S
   for (let i = 0; i < all.length; i++) {
     const token = all[i];
     if (is(token, 'JOIN') || token?.text === ',') {
-      // Within ON (…) and USING (…) a comma names no table: those are left by the next JOIN.
+      // Within ON (…) and USING (…) a comma does not separate tables; the next JOIN ends them.
       expects = is(token, 'JOIN') || !inCondition(all.slice(0, i));
       continue;
     }
@@ -166,7 +166,7 @@ const inCondition = (before: readonly Token[]): boolean => {
   return last >= 0 && !is(before[last], 'JOIN');
 };
 
-/** The parts of a condition that all must hold. */
+/** The parts of a condition that are joined by AND. */
 export function conjuncts(all: readonly Token[]): Token[][] {
   if (all.length === 0) return [];
   const parts: Token[][] = [[]];
@@ -210,7 +210,7 @@ const FLIPPED: Readonly<Record<string, string>> = {
 const OF_NUMBERS: ReadonlySet<string> = new Set<Operator>(['<', '<=', '>', '>=', '<>']);
 const OF_TEXTS: ReadonlySet<string> = new Set<Operator>(['<>', 'like', 'not like']);
 
-/** What USING and NATURAL make one column of: without a table's name it is that of the first. */
+/** USING and NATURAL merge two columns into one: without a table's name it is that of the first table. */
 function sharedColumns(from: readonly Token[], tables: readonly Shape[]): ReadonlySet<string> {
   const found = new Set<string>();
   for (let i = 0, inside = false; i < from.length; i++) {
@@ -242,7 +242,7 @@ function conditionOf(
   if (table === undefined || !isOne) return undefined;
   const type = table.columns.find((one) => one.name === column)?.type;
   const [operator, given] = testOf(test);
-  // Where SQLite would convert one to the type of the other, nothing travels.
+  // A condition does not travel if SQLite would convert one side to the type of the other.
   const values = given?.map((token) => (token.kind === 'text' && type === 'TEXT' ? token.text : numberOf(token, type)));
   if (operator === undefined || values === undefined || values.includes(undefined)) return undefined;
   const travels = operator === '=' || (type === 'TEXT' ? OF_TEXTS : OF_NUMBERS).has(operator);
@@ -250,7 +250,7 @@ function conditionOf(
   return travels ? { table, column, values: values as SqlValue[], comparison } : undefined;
 }
 
-/** The operator, and the literals beside it. */
+/** The operator and its literals. */
 function testOf(test: readonly Token[]): [operator: string | undefined, given: Token[] | undefined] {
   if (is(test[0], 'IN')) return ['=', listed(test.slice(1))];
   const isNot = is(test[0], 'NOT');
@@ -260,11 +260,11 @@ function testOf(test: readonly Token[]): [operator: string | undefined, given: T
   return [isNot ? undefined : operator, rest.length === 2 ? rest.slice(1) : undefined];
 }
 
-/** Not what would be rounded. */
+/** Not a number that would be rounded. */
 const numberOf = (token: Token, type: string | undefined): number | undefined =>
   token.kind === 'number' && type !== 'TEXT' && Number(token.text) <= Number.MAX_SAFE_INTEGER ? Number(token.text) : undefined;
 
-/** `(1, 2)`; undefined where it is no list of literals. */
+/** `(1, 2)`; undefined if it is not a list of literals. */
 function listed(all: readonly Token[]): Token[] | undefined {
   if (all[0]?.text !== '(' || all.at(-1)?.text !== ')') return undefined;
   const inner = all.slice(1, -1);

@@ -1,9 +1,9 @@
-// How many questions of this agent's own users are answered at a time: the rows of each are in memory until SQL has run over them.
+// Limits the concurrent queries of this agent's users: the rows of each are in memory until SQL has run over them.
 import { FairQueue } from '../../swarm/query/fair-queue.ts';
 import type { QueryResult } from './answer.ts';
 
 const AT_ONCE = 6;
-/** Of one who asks, while others could too. */
+/** Limit of one user. */
 const EACH = 3;
 const MAX_WAITING = 32;
 const MAX_ASKERS = 200;
@@ -22,12 +22,12 @@ export class QueryGate {
       const entered = new Promise<boolean>((resolve) => {
         if (!this.#waiting.add(asker, { asker, go: () => resolve(true) })) resolve(false);
       });
-      if (!(await entered)) return { ok: false, message: `${MAX_WAITING} questions of yours wait already: try again` };
+      if (!(await entered)) return { ok: false, message: `${MAX_WAITING} of your queries are queued already: try again` };
     } else this.#enter(asker);
     try {
       return await work();
     } finally {
-      this.#leave(asker);
+      this.#exit(asker);
     }
   }
 
@@ -40,7 +40,7 @@ export class QueryGate {
     this.#inside.set(asker, (this.#inside.get(asker) ?? 0) + 1);
   }
 
-  #leave(asker: string): void {
+  #exit(asker: string): void {
     const left = (this.#inside.get(asker) ?? 1) - 1;
     if (left === 0) this.#inside.delete(asker);
     else this.#inside.set(asker, left);

@@ -1,7 +1,7 @@
-// What this agent was asked of late: bounded, in memory, for people to see who asks what.
+// The recent queries to this agent, with their users: bounded, in memory.
 import type { SqlValue } from '../ports/compute.ts';
 
-const MOST = 500;
+const MAX_ENTRIES = 500;
 const MAX_TEXT = 500;
 
 export interface Asked {
@@ -19,7 +19,7 @@ export class QueryLog {
 
   add(asked: Asked): void {
     this.#asked.push({ ...asked, what: asked.what.slice(0, MAX_TEXT) });
-    if (this.#asked.length > MOST) this.#asked.shift();
+    if (this.#asked.length > MAX_ENTRIES) this.#asked.shift();
   }
 
   all(): Record<string, SqlValue>[] {

@@ -1,6 +1,6 @@
-// A question to the whole swarm through any one peer: SQL is prepared here to learn what it reads, those tables are
-// gathered (the swarm's from local state, the machines' by asking the members concerned), and SQL runs here over the rows.
-// The statement itself never travels: tables, columns, simple conditions and how rows may be reduced do.
+// A query over the whole swarm on any member: SQL is prepared here to find the tables that it reads, these are
+// gathered (the swarm's from local state, the machines' from their members), and SQL runs here over the rows.
+// The statement never travels. A request has a table, columns, simple conditions and a reduction of the rows.
 
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { counted } from '../../swarm/words.ts';
@@ -16,29 +16,29 @@ import { type Selector, selectorOf } from './selector.ts';
 import { gatherStages, stagesOf } from './stages.ts';
 
 export const DEFAULT_TIMEOUT_MS = 5_000;
-/** Of all peers together, before SQL runs. */
+/** Limit of all members' rows, before SQL runs. */
 const MAX_ROWS = 400_000;
-/** What a machine has of a table, where it is much: for an estimate before anybody is asked. */
+/** Usual rows per machine of large tables, for an estimate before members are queried. */
 const USUAL_ROWS: Readonly<Record<string, number>> = {
   process_open_files: 5_000,
   process_open_sockets: 1_000,
   deb_packages: 1_000,
 };
 const DEFAULT_USUAL_ROWS = 300;
-const NARROWER = 'ask fewer nodes, narrow it with WHERE column = …, or let machines count (count, sum, LIMIT)';
+const NARROWER = 'query fewer nodes, add WHERE column = …, or aggregate (count, sum, LIMIT)';
 const MAX_SQL_LENGTH = 10_000;
-/** Of SQL itself, whatever time machines are given: statements have their turns in one process, and the others wait for its end. */
+/** Limit of SQL itself, in addition to the time for machines: one process runs all statements one after the other. */
 const MAX_SQL_MS = 5_000;
 
 export interface QueryOptions {
   timeoutMs: number;
-  /** `local`: machine tables have this machine's rows alone; `live`: the members concerned are asked. */
+  /** `local`: machine tables have only this machine's rows; `live`: members are queried. */
   mode: 'local' | 'live';
-  /** Which members are asked: names, or `column=value` of the table nodes; undefined: all. */
+  /** The members to query: names, or `column=value` of the table nodes; undefined: all. */
   nodes: string | undefined;
-  /** Whether who asks may see what machines read with their agents' rights. */
+  /** Whether the user may see tables that are read with the agents' rights. */
   isTrusted: boolean;
-  /** For whom: nobody's questions keep others' from being asked. */
+  /** The user: queries are scheduled fairly between users. */
   asker: string;
 }
 
@@ -56,7 +56,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const selector = selectorOf(options.nodes);
   if (typeof selector === 'string') return refused(selector);
   if (selector !== undefined && !sources.swarm.members.some(({ peer }) => selector(sources.swarm, peer)))
-    return refused(`no member is meant by ${options.nodes}; see kalos members`);
+    return refused(`no member matches ${options.nodes}; see kalos members`);
   const sqlMs = Math.min(options.timeoutMs, MAX_SQL_MS);
   const needs = await compute.sqlNeeds(sql, TABLES, sqlMs, options.asker);
   if (!needs.ok) return refused(explainSqlError(needs.message));
@@ -64,7 +64,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const { of: conditions, isAll } = predicates(sql, TABLES);
   for (const table of needed) {
     if (table.isGuarded?.(needs.tables[table.name] ?? []) === true && !options.isTrusted)
-      return refused(`${table.name} is read with the agents’ rights: that needs a token (kalos api-token create)`);
+      return refused(`${table.name} needs an API token, as it is read with the agents’ rights (kalos api-token create)`);
   }
   const [only, ...others] = needed;
   const reduced =
@@ -90,7 +90,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
   const count = gathered.data.reduce((sum, { rows }) => sum + rows.length, 0);
   if (count > MAX_ROWS)
     return refused(
-      `it would take ${counted(count, 'row')} of ${needed.map(({ name }) => name).join(', ')}, and ${MAX_ROWS} are the limit: ${NARROWER}`,
+      `the query needs ${counted(count, 'row')} of ${needed.map(({ name }) => name).join(', ')}, limit ${MAX_ROWS}: ${NARROWER}`,
     );
   const schema = reduced === undefined ? TABLES : [reduced.table];
   const ran = await compute.sqlRun(reduced?.sql ?? sql, schema, gathered.data, Math.max(1_000, sqlMs), options.asker);
@@ -100,7 +100,7 @@ async function ask(sql: string, options: QueryOptions, sources: TableSources, co
 
 const refused = (message: string): QueryResult => ({ ok: false, message });
 
-/** How machines reduce their rows for this statement, where SQLite agrees that nothing else is needed of them. */
+/** How machines reduce their rows for this statement; undefined if SQLite needs more than the reduced rows. */
 async function reduction(
   sql: string,
   table: Table,
@@ -113,16 +113,16 @@ async function reduction(
   return (await compute.sqlNeeds(reduced.sql, [reduced.table], timeoutMs, asker)).ok ? reduced : undefined;
 }
 
-/** Why it is not even tried: more rows than would be taken, as machines usually are. Equalities that leave few are not counted. */
+/** The refusal if the estimate exceeds the row limit. A request with equalities is not estimated, as these leave few rows. */
 function estimated({ table, request: { equal, reduction: reduces }, peers }: Gathering): string | undefined {
   const usual = USUAL_ROWS[table.name] ?? DEFAULT_USUAL_ROWS;
   const each = reduces?.[0] === 'top' ? Math.min(usual, reduces[2]) : usual;
   if (reduces?.[0] === 'groups' || [...equal.keys()].some((name) => name !== 'node') || peers.length * each <= MAX_ROWS)
     return undefined;
-  return `${table.name} has some ${usual} rows a machine: ${counted(peers.length, 'machine')} ${peers.length === 1 ? 'has' : 'have'} ${peers.length * each}, and ${MAX_ROWS} are the limit: ${NARROWER}`;
+  return `${table.name} has about ${usual} rows per machine: ${counted(peers.length, 'machine')} ${peers.length === 1 ? 'has' : 'have'} ${peers.length * each}, limit ${MAX_ROWS}: ${NARROWER}`;
 }
 
-/** The members that rows of a table can be of. */
+/** The members that can have rows of a table. */
 function concerned(
   table: Table,
   { equal }: Predicates,
@@ -138,7 +138,7 @@ function concerned(
   );
 }
 
-/** What an answer says of how it came about. */
+/** The description of an answer: its mode, its age, and the members that did not answer. */
 function summed({ expected, missing, truncated, ages }: Gathered, mode: QueryOptions['mode'], { swarm, decided }: TableSources) {
   const count = Math.max(1, expected.size);
   return {
@@ -156,5 +156,5 @@ function summed({ expected, missing, truncated, ages }: Gathered, mode: QueryOpt
 
 function explainSqlError(message: string): string {
   const table = message.match(/no such table: (\S+)/);
-  return table ? `${message}; there are: ${TABLES.map(({ name }) => name).join(', ')}; see kalos tables` : message;
+  return table ? `${message}; tables: ${TABLES.map(({ name }) => name).join(', ')}; see kalos tables` : message;
 }

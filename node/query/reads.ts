@@ -1,4 +1,4 @@
-// All that a question reads of the agent that answers it: plain data, and nothing changes by reading it. The agent implements it
+// All that a query reads of the agent that answers it: plain data, without side effects. The agent implements it
 // (node/agent/reads.ts), so that tables, explanations and the overview depend on no class of the agent.
 
 import type { Budget } from '../../consensus/decisions/budgets.ts';
@@ -26,42 +26,42 @@ import type { Story } from '../memory/story.ts';
 import type { Sample } from '../ports/sensors.ts';
 import type { Past } from '../telemetry/history.ts';
 
-/** The members, as this agent knows them, and how they are asked. */
+/** The members that this agent knows, and requests to them. */
 export interface SwarmReads {
   readonly self: PeerId;
-  /** What this agent is called. */
+  /** The name of this agent. */
   readonly name: string;
   readonly coordinator: PeerId | undefined;
   readonly term: number;
   readonly members: readonly Member[];
   nameOf(peer: PeerId): string;
-  /** The newest that was heard of a member. */
+  /** The newest status of a member. */
   statusOf(peer: PeerId): StatusEntry | undefined;
   statuses(): readonly StatusEntry[];
-  /** Who of its observers cannot reach a member. */
+  /** The observers that cannot reach a member. */
   accusersOf(peer: PeerId): readonly PeerId[];
-  /** Who belongs to the swarm by its roster, and whether it may let others in. */
+  /** The members of the roster, and whether each is an issuer. */
   roster(): readonly { certificate: MemberCertificate; isIssuer: boolean }[];
-  /** By its certificate; undefined where it has none. */
+  /** The role in its certificate; undefined without a certificate. */
   roleOf(peer: PeerId): string | undefined;
-  /** Asks members the same thing. @returns who gave no answer */
+  /** Sends the same request to members. @returns the members without an answer */
   ask(peers: readonly PeerId[], name: 'table' | 'explain', body: Uint8Array, options: FanOutOptions): Promise<Missing>;
 }
 
-/** What the swarm has decided, as far as this agent knows it, and who decides. */
+/** The decisions of the swarm that this agent knows, and the committee. */
 export interface DecisionReads {
-  /** The place of the newest decision in the log. */
+  /** The index of the newest decision. */
   readonly index: number;
-  /** Of the roster; 0 where none was decided. */
+  /** The epoch of the roster; 0 if none was decided. */
   readonly rosterEpoch: number;
-  /** The newest, the oldest first. */
+  /** The newest decisions, oldest first. */
   recent(): readonly Decided[];
   paused(): readonly Pause[];
   grants(): readonly Grant[];
   budgets(): readonly Budget[];
   leases(): readonly Lease[];
   placements(): readonly Placement[];
-  /** As its members know it; without seats on an agent that does not belong to it. */
+  /** The committee as its members know it; without seats on an agent that is not in the committee. */
   committee(): Committee;
 }
 
@@ -72,41 +72,41 @@ export interface Committee {
   applied: number | undefined;
 }
 
-/** This machine, as it was sampled last. */
+/** The newest sample of this machine. */
 export interface MachineReads {
   metrics(): ReadonlyMap<string, number>;
   lastSample(): { sample: Sample | undefined; previous: Sample | undefined };
   services(): readonly ServiceView[];
-  /** Declared things that cannot be seen, and why. */
+  /** Declared items that are unavailable, and why. */
   unseen(): readonly { name: string; reason: string }[];
   readonly history: {
-    /** Up to `count` newest values of a series, the oldest first. */
+    /** At most `count` newest values of a series, oldest first. */
     last(name: string, count: number): number[];
     fine(name: string): Past | undefined;
     coarse(name: string): { mean: Past; most: Past } | undefined;
   };
 }
 
-/** What this agent found wrong with its machine, and what was done about it. */
+/** The incidents of this machine and their repairs. */
 export interface HealingReads {
   policies(): readonly { policy: Policy; origin: string }[];
-  /** The newest last. */
+  /** Newest last. */
   incidents(): readonly Incident[];
   incident(id: string): Incident | undefined;
   cases(): readonly Case[];
-  /** The oldest first. */
+  /** Oldest first. */
   journal(): Promise<readonly JournalEntry[]>;
   approvals(): readonly { plan: Plan; diff: readonly string[]; expiresMs: number }[];
   silences(): readonly Silence[];
-  /** The newest records, the oldest first. */
+  /** The newest records, oldest first. */
   audit(limit: number): Promise<readonly AuditRecord[]>;
 }
 
-/** What this agent knows of other machines as their witness. */
+/** What this agent knows as a witness of other machines. */
 export interface WitnessReads {
   incidents(): readonly Incident[];
   story(id: string): Story | undefined;
-  /** What this agent itself voted on a claim. */
+  /** This agent's own vote on a claim. */
   voteOn(claimId: string): Vote | undefined;
 }
 
@@ -118,6 +118,6 @@ export interface Reads {
   readonly witness: WitnessReads;
   nowMonotonicMs(): number;
   nowWallMs(): number;
-  /** Why a member may not see here what is private; undefined where it may. */
+  /** Why a member may not read private tables here; undefined if it may. */
   inspectionRefusal(peer: PeerId): string | undefined;
 }

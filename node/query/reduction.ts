@@ -1,5 +1,5 @@
-// What a machine can make of its rows before it sends them, without knowing the statement: groups with their counts, sums and
-// extremes, or the first few by some columns. Only where the statement's answer stays the same.
+// How a machine reduces its rows before it sends them, without knowing the statement: groups with their counts, sums and
+// extremes, or the first rows by some columns. Only if the result of the statement stays the same.
 import { type ColumnType, type ExactValue, type SqlValue, shownValue } from '../ports/compute.ts';
 import { type Shape, statementOf } from './predicates.ts';
 import { is, isName, split, type Token } from './tokens.ts';
@@ -11,18 +11,18 @@ export type Reduction =
   | readonly ['groups', by: readonly string[], aggregates: readonly Aggregate[]]
   | readonly ['top', order: readonly (readonly [column: string, isDescending: boolean])[], limit: number];
 
-/** The columns that what it makes tells of. */
+/** The columns that the reduced rows reveal. */
 export const reducedBy = ([kind, columns, rest]: Reduction): string[] =>
   kind === 'top' ? columns.map(([name]) => name) : [...columns, ...rest.map(([, name]) => name).filter((name) => name !== '')];
 
 export interface Reduced {
   reduction: Reduction;
-  /** The statement over what comes of it, and the table as it then is. */
+  /** The statement over the reduced rows, and their table. */
   sql: string;
   table: { name: string; columns: { name: string; type: ColumnType }[] };
 }
 
-/** Functions of one row alone. */
+/** Functions of one row. */
 const SCALAR = new Set(
   'abs cast ceil char coalesce concat date datetime floor format hex ifnull iif instr julianday length lower ltrim max min mod nullif printf replace round rtrim sign strftime substr substring time trim typeof unicode unixepoch upper'.split(
     ' ',
@@ -32,8 +32,8 @@ const BEFORE_PARENTHESIS = new Set(['IN', 'AND', 'NOT', 'BY', 'AS', 'LIKE', 'BET
 const ROW_IDS = new Set(['ROWID', 'OID', '_ROWID_']);
 
 /**
- * How machines can reduce the rows of the one table that a statement is about, all of whose conditions travel.
- * The statement that is returned may be one that SQLite refuses: then rows cannot be reduced.
+ * How machines can reduce the rows of the only table of a statement, if all its conditions travel.
+ * SQLite may reject the returned statement: then rows cannot be reduced.
  */
 export function reductionOf(sql: string, table: Shape): Reduced | undefined {
   const statement = statementOf(sql);
@@ -49,13 +49,13 @@ export function reductionOf(sql: string, table: Shape): Reduced | undefined {
 
 interface Call {
   of: 'count' | 'sum' | 'total' | 'min' | 'max' | 'avg';
-  /** Of the table; '' for `count(*)`. */
+  /** A column of the table; '' for `count(*)`. */
   column: string;
   first: Token;
   last: Token;
 }
 
-/** The calls of aggregates; undefined where there is a function whose rows have to be there, each of them. */
+/** The calls of aggregates; undefined if a function needs every row. */
 function aggregatesOf(all: readonly Token[], table: Shape): Call[] | undefined {
   const calls: Call[] = [];
   for (const [i, token] of all.entries()) {
@@ -68,7 +68,7 @@ function aggregatesOf(all: readonly Token[], table: Shape): Call[] | undefined {
   return all.some((token) => token.kind === 'word' && (is(token, 'OVER') || is(token, 'FILTER'))) ? undefined : calls;
 }
 
-/** `min(a, b)` is of one row, `min(a + b)` of all. */
+/** `min(a, b)` works on one row, `min(a + b)` on all. */
 function isScalar([name, ...rest]: readonly Token[]): boolean {
   if (!is(name, 'MIN') && !is(name, 'MAX')) return true;
   let depth = 0;
@@ -96,7 +96,7 @@ function callAt([name, , ...rest]: readonly Token[], table: Shape): Call | undef
     : { of, column: column.name, first: name, last };
 }
 
-/** Whether all columns are asked for. */
+/** Whether the statement selects all columns. */
 function hasStar(select: readonly Token[], calls: readonly Call[]): boolean {
   const isCounted = (token: Token): boolean => calls.some(({ first, last }) => token.start > first.start && token.end < last.end);
   return select.some(
@@ -171,7 +171,7 @@ function topOf(select: readonly Token[], rest: readonly Token[], table: Shape): 
   return ['top', order, limit];
 }
 
-/** How many rows are needed: the limit, and what is skipped before. */
+/** The number of rows needed: LIMIT plus OFFSET. */
 function limitOf(all: readonly Token[]): number | undefined {
   const [limit, separator, offset] = all;
   if (limit?.kind !== 'number' || (all.length !== 1 && all.length !== 3)) return undefined;
@@ -180,7 +180,7 @@ function limitOf(all: readonly Token[]): number | undefined {
   return Number.isSafeInteger(rows) ? rows : undefined;
 }
 
-/** The column that rows are ordered by: a column, a name given to one, or its place. */
+/** The column of a term of ORDER BY: a column, an alias, or a position. */
 function columnOf(term: readonly Token[], items: readonly Token[][], table: Shape): string | undefined {
   const [only] = term;
   if (term.length === 1 && only !== undefined) {
@@ -194,7 +194,7 @@ function columnOf(term: readonly Token[], items: readonly Token[][], table: Shap
   return plainColumn(term, table);
 }
 
-/** Of `column`, and of `round(column)`, which keeps the order, with or without a name. */
+/** The column of `column` or of `round(column)`, which keeps the order, with or without an alias. */
 function ofItem(item: readonly Token[] | undefined, table: Shape): string | undefined {
   const named = item?.findLastIndex((token) => token.kind === 'word' && is(token, 'AS')) ?? -1;
   const bare = isName(item?.at(-1)) && item?.at(-2)?.text !== '.' && (item?.length ?? 0) > 1 ? item?.slice(0, -1) : item;
@@ -213,7 +213,7 @@ function plainColumn(all: readonly Token[], table: Shape): string | undefined {
 
 type Record_ = Readonly<Record<string, ExactValue | undefined>>;
 
-/** What a machine sends of its rows. @param columns that are asked for; groups have their own. */
+/** The rows that a machine sends. @param columns the requested columns; groups have their own. */
 export function reduced(rows: readonly Record_[], columns: readonly string[], reduction: Reduction | undefined): SqlValue[][] {
   const only = (row: Record_): SqlValue[] => columns.map((name) => shownValue(row[name] ?? null));
   if (reduction === undefined) return rows.map(only);
@@ -244,7 +244,7 @@ function grouped(rows: readonly Record_[], by: readonly string[], aggregates: re
   return [...found.values()].map((group) => group.map(shownValue));
 }
 
-/** NULL counts for nothing. */
+/** Ignores NULL. */
 function together(of: Aggregate[0], sofar: ExactValue, value: ExactValue): ExactValue {
   if (value === null) return sofar;
   if (of === 'count') return Number(sofar) + 1;
@@ -253,7 +253,7 @@ function together(of: Aggregate[0], sofar: ExactValue, value: ExactValue): Exact
   return compareValues(value, sofar) < 0 === (of === 'min') ? value : sofar;
 }
 
-/** Whole numbers exactly, as SQLite does. */
+/** Exact for integers, as in SQLite. */
 function sumOf(a: ExactValue, b: ExactValue): ExactValue {
   const near = Number(a) + Number(b);
   const areWhole = [a, b].every((one) => typeof one === 'bigint' || Number.isSafeInteger(one));
@@ -262,7 +262,7 @@ function sumOf(a: ExactValue, b: ExactValue): ExactValue {
     : near;
 }
 
-/** As SQLite orders: NULL, numbers, texts by their bytes. */
+/** The order of SQLite: NULL, numbers, texts by their bytes. */
 export function compareValues(a: ExactValue, b: ExactValue): number {
   const isNumber = (value: ExactValue): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;

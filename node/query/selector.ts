@@ -1,5 +1,5 @@
-// Which members a question goes to: `web-1,web-2`, or a column of the table nodes such as `role=coordinator` or `state=alive`.
-// An empty one, or `*`, is a mistake, never all.
+// Selects the members of a query: `web-1,web-2`, or a column of the table nodes such as `role=coordinator` or `state=alive`.
+// An empty selector, or `*`, is an error and never means all.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { SwarmReads } from './reads.ts';
 
@@ -12,18 +12,18 @@ const KEYS: Record<string, (swarm: SwarmReads, peer: PeerId) => string> = {
   mode: (swarm, peer) => swarm.statusOf(peer)?.status.mode ?? '',
 };
 
-/** Undefined where all are meant; a text says what is wrong. */
+/** Undefined: all members. A string is the error. */
 export function selectorOf(text: string | undefined): Selector | undefined | string {
   if (text === undefined) return undefined;
   const parts = text.split(',').map((part) => part.trim());
   if (parts.some((part) => part === '' || part === '*'))
-    return 'no nodes are named: give names, or such as role=coordinator; leave --nodes out to ask all';
+    return 'empty selector: give names or role=coordinator, or omit --nodes to query all';
   const tests: Selector[] = [];
   for (const part of parts) {
     const [key = '', wanted] = part.split('=');
     const read = KEYS[key];
     if (wanted === undefined) tests.push((swarm, peer) => swarm.nameOf(peer) === part || peer.endsWith(part));
-    else if (read === undefined) return `nodes are not told apart by ${key}; by ${Object.keys(KEYS).join(', ')}, or by name`;
+    else if (read === undefined) return `unknown selector key ${key}; use ${Object.keys(KEYS).join(', ')}, or a name`;
     else tests.push((swarm, peer) => read(swarm, peer) === wanted);
   }
   return (swarm, peer) => tests.some((test) => test(swarm, peer));

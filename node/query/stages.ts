@@ -1,5 +1,5 @@
-// In which order tables are gathered: first those that need no constraint or have one, then those that get theirs from the rows of
-// others.
+// The order in which tables are gathered: first tables that need no constraint or have one, then those that get theirs from rows of
+// other tables.
 
 import { counted } from '../../swarm/words.ts';
 import { type SqlValue, shownValue } from '../ports/compute.ts';
@@ -7,7 +7,7 @@ import type { TableSources } from './catalogue/table.ts';
 import { type Gathered, type Gathering, gather } from './gather.ts';
 import type { Join } from './joins.ts';
 
-/** Of one column, in one request (gather.ts). */
+/** Values of one column in one request (gather.ts). */
 const MAX_VALUES_AT_ONCE = 1_000;
 const MAX_VALUES = 5_000;
 const MIN_STAGE_MS = 500;
@@ -51,7 +51,7 @@ function joinOf(
   );
 }
 
-/** @returns the error if that would be too many values. */
+/** @returns the error if a table would get too many values. */
 export async function gatherStages(
   [first = [], ...others]: readonly (readonly Gathering[])[],
   joins: readonly Join[],
@@ -63,24 +63,27 @@ export async function gatherStages(
   const gathered = await gather(first, timeoutMs, sources, asker);
   const known = [...first];
   for (const stage of others) {
-    const told: Gathering[] = [];
+    const constrained: Gathering[] = [];
     for (const one of stage) {
       const join = joinOf(one, known, joins);
       const values = join === undefined ? [] : valuesOf(gathered, join);
       if (values.length > MAX_VALUES)
-        return `${one.table.name} would be asked for ${counted(values.length, 'value')} of ${join?.column}, at most ${MAX_VALUES} are possible: narrow ${join?.from.table}`;
+        return `${one.table.name} would get ${counted(values.length, 'value')} of ${join?.column}, limit ${MAX_VALUES}: narrow ${join?.from.table}`;
       for (let at = 0; join !== undefined && at < values.length; at += MAX_VALUES_AT_ONCE) {
         const equal = new Map(one.request.equal).set(join.column, values.slice(at, at + MAX_VALUES_AT_ONCE));
-        told.push({ ...one, request: { ...one.request, equal } });
+        constrained.push({ ...one, request: { ...one.request, equal } });
       }
     }
-    add(gathered, await gather(told, Math.max(MIN_STAGE_MS, timeoutMs - (sources.nowMonotonicMs() - startMs)), sources, asker));
+    add(
+      gathered,
+      await gather(constrained, Math.max(MIN_STAGE_MS, timeoutMs - (sources.nowMonotonicMs() - startMs)), sources, asker),
+    );
     known.push(...stage);
   }
   return gathered;
 }
 
-/** What the rows of a table have in a column, each once. */
+/** The distinct values of a column of a table. */
 function valuesOf({ data }: Gathered, { from }: Join): SqlValue[] {
   const values = new Set<SqlValue>();
   for (const { table, columns, rows } of data) {

@@ -1,9 +1,9 @@
-// A statement as its tokens: as much of SQL's grammar as is read before SQLite reads it.
+// Splits a statement into tokens: the part of SQL's grammar that is needed before SQLite parses it.
 
 export interface Token {
   kind: 'word' | 'name' | 'text' | 'number' | 'sign';
   text: string;
-  /** Where it lies in the statement: [start, end). */
+  /** Position in the statement: [start, end). */
   start: number;
   end: number;
 }
@@ -29,7 +29,7 @@ export const is = (token: Token | undefined, word: string): boolean =>
   token?.kind !== 'text' && token?.text.toUpperCase() === word;
 export const isName = (token: Token | undefined): token is Token => token?.kind === 'word' || token?.kind === 'name';
 
-/** Splits at what separates, outside of parentheses. */
+/** Splits at separators outside of parentheses. */
 export function split(all: readonly Token[], separates: (token: Token) => boolean): Token[][] {
   const parts: Token[][] = [[]];
   let depth = 0;

@@ -1,5 +1,5 @@
-// What a machine's owner declared beside services: kernel parameters, files, logs, directories that may be cleaned. Looked
-// at through the actuator, which may read what the agent may not; what it does not let through is unknown, never well.
+// Declared items beside services: kernel parameters, files, logs, directories to clean up. They are read
+// through the actuator, which has more permissions than the agent. What it refuses is unknown, never healthy.
 
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
@@ -20,9 +20,9 @@ export interface DeclaredSysctl {
 export interface DeclaredFile {
   path: string;
   content: string;
-  /** Octal digits; undefined leaves it be. */
+  /** Octal digits; undefined: not managed. */
   mode: string | undefined;
-  /** A service to reload once the file is as it should be. */
+  /** A service to reload after the file was repaired. */
   reload: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface DeclaredLog {
   path: string;
   maxBytes: number;
   keep: number;
-  /** A regular expression: a line that it matches is told. */
+  /** A regular expression: lines that match are reported. */
   alert: string | undefined;
   reload: string | undefined;
 }
@@ -41,11 +41,11 @@ export interface DeclaredCleanup {
   olderThanS: number;
 }
 
-/** The name servers that a machine is to ask where those of its resolv.conf do not answer. */
+/** The DNS servers to use if those of resolv.conf do not answer. */
 export interface DeclaredResolver {
   path: string;
   servers: readonly string[];
-  /** A name to ask for; any answer will do. */
+  /** A name to resolve; any answer counts. */
   probe: string;
 }
 
@@ -58,7 +58,7 @@ export interface Declared {
   cleanups: readonly DeclaredCleanup[];
 }
 
-/** Of a file that is made again, where none is declared. */
+/** The mode of a recreated file without a declared mode. */
 const NEW_MODE = '644';
 
 export const NOTHING_DECLARED: Declared = {
@@ -73,7 +73,7 @@ export const NOTHING_DECLARED: Declared = {
 export const DECLARED_KINDS = ['sysctl', 'file', 'log', 'cleanup', 'certificate', 'resolver'] as const;
 export type DeclaredKind = (typeof DECLARED_KINDS)[number];
 
-/** A declared thing as it is; policies see `fields` under the name of its kind. */
+/** The state of a declared item; policies see `fields` under the name of its kind. */
 export interface DeclaredView {
   kind: DeclaredKind;
   /** A key or a path. */
@@ -83,14 +83,14 @@ export interface DeclaredView {
 
 export interface DeclaredLook {
   views: DeclaredView[];
-  /** What could not be seen, and why. */
+  /** Unavailable items, and why. */
   unknown: { name: string; reason: string }[];
 }
 
-/** path, type, size, mode: the front of what the actuator answers to file.stat. */
+/** path, type, size, mode: the first part of the actuator's answer to file.stat. */
 const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number()], z.unknown());
 const INODE_AT = 8;
-/** As the actuator answers to file.writers. */
+/** The actuator's answer to file.writers. */
 const writersSchema = z.array(z.tuple([z.number(), z.number(), z.string(), z.number(), z.string(), z.number()]));
 
 const DAY_MS = 86_400_000;
@@ -112,7 +112,7 @@ export class DeclaredReader {
   readonly #ports: DeclaredPorts;
   readonly #matches = new Map<string, LogMatches>();
   readonly #growth: ReadonlyMap<DeclaredLog, LogGrowth>;
-  /** What each process had written at the look before. */
+  /** Bytes written by each process at the previous read. */
   readonly #writers = new Map<string, number>();
   readonly #served: ReadonlyMap<DeclaredCertificate, ServedCertificate>;
 
@@ -127,7 +127,7 @@ export class DeclaredReader {
     return Object.values(this.#declared).every((some) => some.length === 0);
   }
 
-  /** @throws Error where the actuator is out of reach. */
+  /** @throws Error if the actuator is unreachable. */
   async look(): Promise<DeclaredLook> {
     const { sysctls, files, logs, cleanups, certificates, resolvers } = this.#declared;
     const seen: Seen[] = [];
@@ -143,7 +143,7 @@ export class DeclaredReader {
     };
   }
 
-  /** @throws Error where the actuator does not answer: then nothing is known again, and what was seen last stands. */
+  /** @throws Error if the actuator does not answer: then the last known state stays. */
   async #read(reading: Reading): Promise<ActuatorReading> {
     const answer = await this.#ports.actuator.read(reading);
     if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);
@@ -195,7 +195,7 @@ export class DeclaredReader {
 
   async #log(declared: DeclaredLog): Promise<Seen> {
     const { path, maxBytes, keep, reload, alert } = declared;
-    // First: where the file system hangs, this is what notices, and the actuator is not to wait for it.
+    // First, because it notices a hung file system, for which the actuator must not wait.
     const written = alert === undefined ? undefined : await this.#ports.sensors.newLines(path, alert);
     if (written?.ok === false && written.reason !== NO_SUCH_FILE) return { ok: false, name: path, reason: written.reason };
     const stat = await this.#stat(path);
@@ -224,7 +224,7 @@ export class DeclaredReader {
     return { ...fields, flooding: true, ...(await this.#writerOf(declared.path)) };
   }
 
-  /** Who writes the most of those that have it open, or what was rotated away; since the last look, where there was one. */
+  /** The process with the most bytes written since the last read, of those that have the log or its rotated file open. */
   async #writerOf(path: string) {
     const found: z.infer<typeof writersSchema> = [];
     for (const file of [path, `${path}.1`]) {
@@ -268,8 +268,8 @@ export class DeclaredReader {
     const { crypto, clock } = this.#ports;
     const file = answer.ok ? z.instanceof(Uint8Array).parse(answer.value) : undefined;
     const endMs = file && crypto.certificateEndMs(file);
-    const leastMs = clock.wallMs() + renewDays * DAY_MS;
-    const servedMs = file && endMs !== undefined ? await this.#served.get(declared)?.endMs(file, leastMs) : undefined;
+    const minMs = clock.wallMs() + renewDays * DAY_MS;
+    const servedMs = file && endMs !== undefined ? await this.#served.get(declared)?.endMs(file, minMs) : undefined;
     const fields = {
       path,
       exists: answer.ok,
@@ -297,7 +297,7 @@ export class DeclaredReader {
       servers: used.join(' '),
       declared: servers.join(' '),
       answers,
-      // Asked only where it matters: a server that nobody uses is not to be bothered.
+      // Asked only if needed, to cause no traffic to a server that is not in use.
       declared_answers: !answers && (await this.#anyAnswers(servers, probe)),
       text: [...rest, ...servers.map((server) => `nameserver ${server}`), ''].join('\n'),
     };
@@ -310,13 +310,13 @@ export class DeclaredReader {
   }
 }
 
-/** resolv.conf(5): the keyword begins the line, and what follows the value does not count. */
+/** resolv.conf(5): the keyword begins the line, and text after the value is ignored. */
 function serverOf(line: string): string | undefined {
   const [keyword, server] = line.split(/\s+/, 2);
   return keyword === 'nameserver' ? server : undefined;
 }
 
-/** As the kernel's tabs and a person's spaces are the same. */
+/** The kernel's tabs and a person's spaces are equal. */
 function normal(value: string): string {
   return value.trim().replaceAll(/\s+/g, ' ');
 }

@@ -1,4 +1,4 @@
-// The minute before: every metric and the top processes of the last sixty seconds, kept in rings, to be kept with an
+// Every metric and the top processes of the last sixty seconds, kept in rings, to be stored with an
 // incident when one opens.
 import { z } from 'zod';
 import type { ProcessSample, Sample } from '../ports/sensors.ts';
@@ -13,7 +13,7 @@ const processSchema = z.tuple([z.number(), z.string(), z.number(), z.number()]);
 export const recordingSchema = z.strictObject({
   /** Wall clock of the last sample. */
   atMs: z.number(),
-  /** By metric: the last values, oldest first; one that did not change, once. */
+  /** By metric: the last values, oldest first; an unchanged one only once. */
   metrics: z.record(z.string(), z.array(z.number())),
   /** The processes with the most CPU, and those with the most memory: pid, name, CPUs, bytes. Oldest first. */
   top: z.array(z.strictObject({ atMs: z.number(), cpu: z.array(processSchema), memory: z.array(processSchema) })),
@@ -49,7 +49,7 @@ export class FlightRecorder {
   }
 }
 
-/** A few passes are less work than sorting a thousand. */
+/** A few passes cost less than sorting a thousand. */
 function leading(all: readonly ProcessSample[], amountOf: (process: ProcessSample) => number): ProcessSample[] {
   const top: ProcessSample[] = [];
   const amounts: number[] = [];
@@ -68,7 +68,7 @@ function leading(all: readonly ProcessSample[], amountOf: (process: ProcessSampl
   return top;
 }
 
-/** Four digits are what a person reads, and half the bytes. */
+/** Four digits are precise enough for a person, and need half the bytes. */
 function round(value: number): number {
   return Number(value.toPrecision(4));
 }

@@ -1,29 +1,29 @@
-// What every series was: a value a second for ten minutes, and for the catalogue's metrics the mean and the highest of each
-// minute for six hours. Bounded: so many series at most, those that nobody feeds any more go first. Values of one second lie
-// side by side, for that is how they are written; what is never read costs the cache nothing.
+// The history of every series: one value per second for ten minutes, and for the catalogue's metrics the mean and maximum of each
+// minute for six hours. The number of series is limited; those without new values are removed first. Values of one second lie
+// side by side, as they are written together; data that is not read does not use the CPU cache.
 
 const FINE_S = 600;
 const MINUTE_S = 60;
 const COARSE_MINUTES = 360;
-/** Seconds or minutes that lie in one block. */
+/** Seconds or minutes in one block. */
 const BLOCK_STEPS = 60;
 const COLUMNS_AT_ONCE = 32;
-/** With ten minutes of floats: 10 MB at most. */
+/** With ten minutes of floats: at most 10 MB. */
 export const MAX_SERIES = 4_096;
 
 interface Block {
-  /** The first step that lies in it. */
+  /** The first step in it. */
   from: number;
   columns: number;
   values: Float32Array;
 }
 
-/** Values by step (a second, a minute) and column; NaN where there is none. */
+/** Values by step (a second, a minute) and column; NaN without a value. */
 class Grid {
   readonly #blocks: Block[] = [];
   readonly #steps: number;
 
-  /** @param steps how many it reaches back. */
+  /** @param steps the number of steps kept. */
   constructor(steps: number) {
     this.#steps = steps;
   }
@@ -46,7 +46,7 @@ class Grid {
     return block;
   }
 
-  /** Up to `count` values that end with a step, oldest first; what lies before the first that is known is left out. */
+  /** At most `count` values that end with a step, oldest first, from the first known value. */
   last(step: number, column: number, count: number): number[] {
     const values: number[] = [];
     let index = 0;
@@ -85,7 +85,7 @@ function widen(block: Block, column: number): void {
   Object.assign(block, { columns, values });
 }
 
-/** A minute under way. */
+/** The current minute. */
 interface Minute {
   minute: number;
   sum: number;
@@ -98,14 +98,14 @@ interface Series {
   column: number;
   /** The second of its last value. */
   atS: number;
-  /** Kept by the minute, too. */
+  /** Also kept by minute. */
   current: Minute | undefined;
 }
 
-/** Values at equal distances, the newest last; null where there was none. */
+/** Values at equal distances, newest last; null without a value. */
 export interface Past {
   stepS: number;
-  /** Of the newest, in seconds by the wall clock as it is set now. */
+  /** Time of the newest value, in seconds by the current wall clock. */
   atS: number;
   values: (number | null)[];
 }
@@ -114,16 +114,16 @@ export class History {
   readonly #series = new Map<string, Series>();
   readonly #fine = new Grid(FINE_S);
   readonly #means = new Grid(COARSE_MINUTES);
-  readonly #mosts = new Grid(COARSE_MINUTES);
+  readonly #peaks = new Grid(COARSE_MINUTES);
   readonly #free: number[] = [];
-  /** Those of the last calls, in their order: the same come again in the same order, nearly always. */
+  /** The series of the last calls, in their order: the next call nearly always has the same order. */
   readonly #expected: { coarse: (Series | undefined)[]; fine: (Series | undefined)[] } = { coarse: [], fine: [] };
-  /** What the wall clock is ahead of the one that steps are counted by: it can be set at any time, and the past is told by it. */
+  /** The difference of the wall clock, which can be set at any time, to the monotonic clock of the steps. */
   #wallAheadS = 0;
 
   /**
-   * What is no number is no value.
-   * @param atS monotonic, whole seconds. @param coarse whether the minutes are kept, too. @param wallS what people call that second.
+   * A value that is not a number is ignored.
+   * @param atS monotonic, whole seconds. @param coarse whether minutes are kept too. @param wallS that second by the wall clock.
    */
   record(values: Iterable<readonly [string, number]>, atS: number, coarse: boolean, wallS = atS): void {
     this.#wallAheadS = wallS - atS;
@@ -136,7 +136,7 @@ export class History {
         expected[index] = series;
       }
       index++;
-      if (series === undefined || atS <= series.atS || !Number.isFinite(value)) continue; // one a second, however often it is sampled
+      if (series === undefined || atS <= series.atS || !Number.isFinite(value)) continue; // one value per second, at any sample rate
       this.#fine.set(atS, series.column, value);
       series.atS = atS;
       if (series.current !== undefined) this.#addToMinute(series, series.current, value, Math.floor(atS / MINUTE_S));
@@ -154,14 +154,14 @@ export class History {
     return series;
   }
 
-  /** Those that were not fed for as long as they reach back; false where there is none. */
+  /** Removes series without values in the whole kept time; false if there is none. */
   #evict(atS: number): boolean {
     const before = this.#series.size;
     for (const [name, series] of this.#series) {
       if (atS - series.atS <= FINE_S) continue;
       this.#series.delete(name);
       this.#free.push(series.column);
-      for (const grid of [this.#fine, this.#means, this.#mosts]) grid.clear(series.column);
+      for (const grid of [this.#fine, this.#means, this.#peaks]) grid.clear(series.column);
       for (const expected of Object.values(this.#expected)) expected.length = 0;
     }
     return this.#series.size < before;
@@ -171,7 +171,7 @@ export class History {
     if (minute > current.minute) {
       if (current.count > 0) {
         this.#means.set(current.minute, column, current.sum / current.count);
-        this.#mosts.set(current.minute, column, current.most);
+        this.#peaks.set(current.minute, column, current.most);
       }
       Object.assign(current, { minute, sum: 0, most: -Infinity, count: 0 });
     }
@@ -180,14 +180,14 @@ export class History {
     current.count++;
   }
 
-  /** Up to `count` newest values of a series, oldest first, without gaps; empty where it is unknown. */
+  /** At most `count` newest values of a series, oldest first, without gaps; empty if it is unknown. */
   last(name: string, count: number): number[] {
     const series = this.#series.get(name);
     if (series === undefined) return [];
     return this.#fine.last(series.atS, series.column, count).filter((value) => !Number.isNaN(value));
   }
 
-  /** Ten minutes by the second. */
+  /** Ten minutes by second. */
   fine(name: string): Past | undefined {
     const series = this.#series.get(name);
     return (
@@ -205,7 +205,7 @@ export class History {
     return fine && { fine, coarse: this.coarse(name) };
   }
 
-  /** Six hours by the minute: means, and the highest values; undefined where they are not kept. */
+  /** Six hours by minute: means and maxima; undefined if they are not kept. */
   coarse(name: string): { mean: Past; most: Past } | undefined {
     const series = this.#series.get(name);
     if (series?.current === undefined) return undefined;
@@ -215,7 +215,7 @@ export class History {
       atS: current.minute * MINUTE_S + this.#wallAheadS,
       values: grid.last(current.minute - 1, column, COARSE_MINUTES).map(orNull),
     });
-    return { mean: past(this.#means), most: past(this.#mosts) };
+    return { mean: past(this.#means), most: past(this.#peaks) };
   }
 
   names(): string[] {
@@ -226,9 +226,9 @@ export class History {
     return this.#series.size;
   }
 
-  /** Of all values. */
+  /** Bytes of all values. */
   get bytes(): number {
-    return this.#fine.bytes + this.#means.bytes + this.#mosts.bytes;
+    return this.#fine.bytes + this.#means.bytes + this.#peaks.bytes;
   }
 }
 

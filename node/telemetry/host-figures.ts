@@ -1,21 +1,21 @@
-// Figures that the kernel shows as text, a file each: which file, and how it is read (proc(5)). Pure; the reader is an adapter.
+// Values that the kernel shows in text files: the file of each, and how it is parsed (proc(5)). Pure; the reader is an adapter.
 import { messageOf } from '../../swarm/words.ts';
-// A file that a machine lacks makes its figures unknown, with the reason, never zero.
+// A missing file makes its values unknown, with the reason, never zero.
 
 export interface HostSource {
   file: string;
-  /** All that it can give. */
+  /** All values of the file. */
   figures: readonly string[];
   parse(text: string): Record<string, number>;
 }
 
 export interface HostFigures {
   values: ReadonlyMap<string, number>;
-  /** Why a figure is not known, by its name. */
+  /** Why a value is unknown, by its name. */
   lacks: ReadonlyMap<string, string>;
 }
 
-/** `key value` lines, the keys renamed. */
+/** `key value` lines, with renamed keys. */
 function lines(names: Readonly<Record<string, string>>, separator = ' '): Omit<HostSource, 'file'> {
   return {
     figures: Object.values(names),
@@ -78,19 +78,19 @@ function sockstat(text: string): Record<string, number> {
   };
 }
 
-/** A figure of one device: `network.receive|eth0`. */
+/** A value of one device: `network.receive|eth0`. */
 export const PER_DEVICE = /^([a-z.]+)\|(.+)$/s;
 const MAX_DEVICES = 256;
-/** Those up to what was dropped of what was sent. */
+/** The columns up to dropped packets of the sent ones. */
 const MIN_DEVICE_FIGURES = 12;
 
-/** All devices but loopback, together, and each by itself: which of them count is for the reader to say (network-totals.ts). */
+/** All devices except loopback, together and each by itself: the reader selects those that are counted (network-totals.ts). */
 function networkDevices(text: string): Record<string, number> {
   const sums = { receive: 0, transmit: 0, errors: 0, dropped: 0 };
   const each: Record<string, number> = {};
   let devices = 0;
   for (const line of text.split('\n')) {
-    // The figures hold no colon, and an alias may: eth0:1.
+    // The values contain no colon, but an alias may: eth0:1.
     const at = line.lastIndexOf(':');
     const name = line.slice(0, Math.max(0, at)).trim();
     const figures = line
@@ -110,11 +110,11 @@ function networkDevices(text: string): Record<string, number> {
     if (Object.keys(each).length < MAX_DEVICES * 4)
       for (const [key, value] of Object.entries(own)) each[`network.${key}|${name}`] = value;
   }
-  if (devices === 0) return {}; // not even loopback: the file says nothing
+  if (devices === 0) return {}; // not even loopback: the file has no data
   return { ...each, ...Object.fromEntries(Object.entries(sums).map(([key, value]) => [`network.${key}`, value])) };
 }
 
-/** `[UU_]` of an array that lacks a disk. */
+/** `[UU_]` of a degraded array. */
 function degradedArrays(text: string): Record<string, number> {
   if (!text.startsWith('Personalities') && !text.includes('blocks')) return {};
   return { 'raid.degraded': [...text.matchAll(/\[[U_]+\]/g)].filter(([disks]) => disks.includes('_')).length };
@@ -162,11 +162,11 @@ export const HOST_SOURCES: readonly HostSource[] = [
   { file: '/proc/mdstat', figures: ['raid.degraded'], parse: degradedArrays },
 ];
 
-/** Degrees may lie below zero; counts do not. */
+/** Temperatures may be below zero; counts are not. */
 const isFigure = (figure: string, value: number): boolean =>
   Number.isFinite(value) && (value >= 0 || figure === 'temperature.milli');
 
-/** @param read the file's text, or throws why not. */
+/** @param read returns the file's text, or throws the reason. */
 export function readFigures(sources: readonly HostSource[], read: (file: string) => string): HostFigures {
   const values = new Map<string, number>();
   const lacks = new Map<string, string>();
@@ -175,7 +175,7 @@ export function readFigures(sources: readonly HostSource[], read: (file: string)
     for (const figure of figures) {
       const value = found.ok ? found.value[figure] : undefined;
       if (value !== undefined && isFigure(figure, value)) values.set(figure, value);
-      else lacks.set(figure, found.ok ? `${file} does not say` : found.reason);
+      else lacks.set(figure, found.ok ? `${file} has no value` : found.reason);
     }
     for (const [figure, value] of found.ok ? Object.entries(found.value) : [])
       if (PER_DEVICE.test(figure) && isFigure(figure, value)) values.set(figure, value);

@@ -1,34 +1,34 @@
-// How fast a log grows, the file that was just rotated away included, because its writer may still have that open. A log is flooded if
-// it grows without a break, so fast that rotating it as often as is allowed would not keep it below its limit.
+// The growth of a log, including its last rotated file, because its writer may still have that open. A log is flooded if
+// it grows continuously, so fast that the allowed number of rotations cannot keep it below its limit.
 
 interface Part {
   inode: number;
   sizeBytes: number;
 }
 
-/** Growth is judged over so long: a burst is no flood. */
+/** Growth is measured over this time: a burst is not a flood. */
 const WINDOW_MS = 8_000;
-/** Looks that come sooner, while a change is watched, add nothing. */
+/** Reads that come sooner, while a change is verified, are ignored. */
 const MIN_APART_MS = 900;
-/** Fewer do not tell a burst from a flood. */
+/** Fewer reads cannot distinguish a burst from a flood. */
 const MIN_LOOKS = 4;
 /** Rotations on one log: three in five minutes (fs.rotate's rate). */
 const FULL_AFTER_S = 100;
-/** How long a flood is remembered. */
+/** How long a flood is counted. */
 const FLOODS_WITHIN_MS = 600_000;
 
 export interface Growth {
-  /** Over the last seconds. */
+  /** Over the last few seconds. */
   bytesPerS: number;
   flooding: boolean;
-  /** That began within ten minutes, this one included. */
+  /** Floods that began within ten minutes, including this one. */
   floods: number;
-  /** Of what grows. */
+  /** The growing file. */
   sizeBytes: number;
 }
 
 export class LogGrowth {
-  readonly #mostPerS: number;
+  readonly #maxPerS: number;
   #parts: readonly Part[] = [];
   #written = 0;
   readonly #looks: { atMs: number; written: number }[] = [];
@@ -36,10 +36,10 @@ export class LogGrowth {
   #floodsMs: number[] = [];
 
   constructor(maxBytes: number) {
-    this.#mostPerS = maxBytes / FULL_AFTER_S;
+    this.#maxPerS = maxBytes / FULL_AFTER_S;
   }
 
-  /** @param current as it is now; @param rotated the one before it, where there is one. */
+  /** @param current the current file; @param rotated the last rotated file, if any. */
   look(current: Part, rotated: Part | undefined, nowMs: number): Growth {
     const parts = [current, ...(rotated === undefined ? [] : [rotated])];
     const grew = parts.map((part) => this.#grewBy(part, part === current));
@@ -55,7 +55,7 @@ export class LogGrowth {
     };
   }
 
-  /** What is new is all growth where it is the log itself; one that was cut off begins again. */
+  /** A new current file counts in full; a truncated file starts from zero. */
   #grewBy({ inode, sizeBytes }: Part, isCurrent: boolean): number {
     const before = this.#parts.find((part) => part.inode === inode)?.sizeBytes;
     if (before === undefined) return isCurrent && this.#parts.length > 0 ? sizeBytes : 0;
@@ -73,10 +73,10 @@ export class LogGrowth {
     const [first, last] = [this.#looks[0], this.#looks.at(-1)];
     const isLong = first !== undefined && last !== undefined && last.atMs - first.atMs >= WINDOW_MS * 0.75;
     const steady =
-      isLong && this.#looks.length > MIN_LOOKS && this.#looks.every((_, i) => i === 0 || this.#rate(i - 1, i) > this.#mostPerS);
+      isLong && this.#looks.length > MIN_LOOKS && this.#looks.every((_, i) => i === 0 || this.#rate(i - 1, i) > this.#maxPerS);
     if (steady && !this.#flooding) this.#floodsMs.push(nowMs);
     this.#floodsMs = this.#floodsMs.filter((atMs) => nowMs - atMs < FLOODS_WITHIN_MS);
-    this.#flooding = steady || (this.#flooding && this.#rate(0) > this.#mostPerS);
+    this.#flooding = steady || (this.#flooding && this.#rate(0) > this.#maxPerS);
   }
 
   #rate(from: number, to = this.#looks.length - 1): number {

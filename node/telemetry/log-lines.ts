@@ -1,14 +1,14 @@
-// The lines of a log, as bytes come: LF, CRLF or CR, in UTF-8 with or without a byte order mark, in UTF-16 with one, in Latin-1; with
-// NUL bytes, which holes of a file and UTF-16 without a mark have; of any length, of which the beginning is kept. Pure.
+// Splits the bytes of a log into lines: LF, CRLF or CR, in UTF-8 with or without a byte order mark, in UTF-16 with one, in Latin-1; with
+// NUL bytes, as in holes of a file and UTF-16 without a mark; of any length, of which the beginning is kept. Pure.
 
-/** The rest of a longer line is left out. */
+/** Longer lines are cut. */
 const MAX_LINE_BYTES = 4_096;
 const [LF, CR, NUL] = [0x0a, 0x0d, 0x00];
 const REPLACED = '\ufffd';
 
 export type Encoding = 'bytes' | 'utf-16le' | 'utf-16be';
 
-/** By a file's first bytes. */
+/** The encoding by a file's first bytes. */
 export function encodingOf(head: Uint8Array): Encoding {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
   return head[0] === 0xfe && head[1] === 0xff ? 'utf-16be' : 'bytes';
@@ -18,7 +18,7 @@ export class LineSplitter {
   readonly #wide: InstanceType<typeof TextDecoder> | undefined;
   #line: Buffer[] = [];
   #kept = 0;
-  /** Bytes since the last line's end, of a line whose end is not written yet; of UTF-16, in UTF-8. */
+  /** Bytes of the unfinished line since the last line end; of UTF-16, in UTF-8. */
   pendingBytes = 0;
   #afterCr = false;
   #isLong = false;
@@ -52,7 +52,7 @@ export class LineSplitter {
     return lines;
   }
 
-  /** What there is of a line without an end; undefined where there is nothing. */
+  /** The unfinished line; undefined if there is none. */
   flush(): string | undefined {
     const isEmpty = this.#kept === 0;
     this.pendingBytes = 0;
@@ -76,11 +76,11 @@ export class LineSplitter {
   }
 }
 
-/** UTF-8; Latin-1 where nothing in it is UTF-8 but ASCII. */
+/** UTF-8; Latin-1 if only its ASCII is valid UTF-8. */
 function decoded(bytes: Buffer, isCut: boolean): string {
   const text = bytes.toString('utf8').replace(/^\ufeff/, '');
   if (!text.includes(REPLACED)) return text;
-  // Where the line was cut, its last character may have been.
+  // If the line was cut, its last character may be cut too.
   const whole = isCut ? text.replace(/\ufffd{1,3}$/, '') : text;
   const others = [...whole].some((character) => character > '\x7f' && character !== REPLACED);
   return others || !whole.includes(REPLACED) ? whole : bytes.toString('latin1');

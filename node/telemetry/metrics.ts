@@ -1,4 +1,4 @@
-// The catalogue: which figures an agent derives from two samples in a row, named after OpenTelemetry where it has a name.
+// The catalogue of metrics: values derived from two consecutive samples, with OpenTelemetry's names if it has one.
 
 import type { CpuTimes, Pressure, ProcessSample, Sample } from '../ports/sensors.ts';
 import { elapsedS, grown, shareOf, usedShare } from './counters.ts';
@@ -8,11 +8,11 @@ export interface Metric {
   name: string;
   unit: '1' | 'By' | 'By/s' | '%' | 's' | 'Cel' | `{${string}}` | `{${string}}/s`;
   description: string;
-  /** Undefined where the machine lacks it, or where a rate has no earlier sample yet. */
+  /** Undefined if the machine lacks it, or if a rate has no earlier sample yet. */
   read(sample: Sample, previous: Sample | undefined): number | undefined;
-  /** A figure of the host that it needs: says why it is unknown where that is. */
+  /** The host value that it needs, which gives the reason if it is unknown. */
   figure?: string;
-  /** The smallest spread that a baseline takes for more than noise; undefined: no baseline watches this metric. */
+  /** The minimum spread above noise for a baseline; undefined: no baseline for this metric. */
   noiseFloor?: number;
 }
 
@@ -20,8 +20,8 @@ type CpuKey = keyof CpuTimes;
 const CPU_KEYS: readonly CpuKey[] = ['user', 'system', 'idle', 'iowait', 'steal'];
 
 /**
- * Each part by what it grew: those that went back, as steal and iowait do now and then, and hours long where a hypervisor counts wrong,
- * count as nothing. Idle time that went back would leave only what was busy: what is not accounted for was idle then.
+ * The growth of each part. A part that decreased counts as zero: steal and iowait do at times, and for hours with a wrong hypervisor.
+ * If idle time decreased, all time that is not accounted for was idle.
  */
 function cpuShare(keys: readonly CpuKey[], sample: Sample, previous: Sample | undefined): number | undefined {
   const seconds = elapsedS(sample, previous);
@@ -40,7 +40,7 @@ function pressure(of: Pressure | undefined, key: keyof Pressure): number | undef
   return of?.[key];
 }
 
-/** What each disk has grown by in a second; of those that were there before. */
+/** The growth per second of each disk that was present before. */
 function diskRates(key: 'readBytes' | 'writtenBytes' | 'busyMs', sample: Sample, previous: Sample | undefined): number[] {
   const seconds = elapsedS(sample, previous);
   if (seconds === undefined) return [];
@@ -71,7 +71,7 @@ function topCpu(sample: Sample, previous: Sample | undefined): number | undefine
   return top / sample.ticksPerSecond / seconds;
 }
 
-/** Not by spreading: there may be more processes than a call takes arguments. */
+/** Without spreading: there may be more processes than a call accepts arguments. */
 function largest(values: readonly number[]): number | undefined {
   return values.reduce<number | undefined>((most, value) => (most === undefined || value > most ? value : most), undefined);
 }
@@ -87,12 +87,12 @@ function countProcesses(sample: Sample, matches: (process: ProcessSample) => boo
   return count;
 }
 
-/** A figure of the host as it is. */
+/** A host value. */
 function gauge(name: string, figure: string, unit: Metric['unit'], description: string): Metric {
   return { name, unit, description, figure, read: ({ host }) => host.values.get(figure) };
 }
 
-/** How fast a counter of the host's grows; a counter that went back was reset, and gives nothing. */
+/** The rate of a host counter; undefined if the counter decreased, which means a reset. */
 function rate(name: string, figure: string, unit: Metric['unit'], description: string): Metric {
   return {
     name,
@@ -107,7 +107,7 @@ function rate(name: string, figure: string, unit: Metric['unit'], description: s
   };
 }
 
-/** A figure as a share of another. */
+/** A value as a share of another. */
 function share(name: string, figure: string, of: string, description: string): Metric {
   return {
     name,
@@ -123,35 +123,25 @@ const HOST_METRICS: readonly Metric[] = [
     'system.network.io.receive',
     'network.receive',
     'By/s',
-    'Received, counted once: at the devices below bonds, VLANs, bridges and tunnels',
+    'Received; bonds, VLANs, bridges and tunnels are not counted again',
   ),
-  rate(
-    'system.network.io.transmit',
-    'network.transmit',
-    'By/s',
-    'Sent, counted once: at the devices below bonds, VLANs, bridges and tunnels',
-  ),
-  rate('system.network.errors', 'network.errors', '{error}/s', 'Errors of the network devices whose traffic is counted'),
-  rate(
-    'system.network.dropped',
-    'network.dropped',
-    '{packet}/s',
-    'Packets dropped by the network devices whose traffic is counted',
-  ),
-  gauge('system.network.tcp.established', 'tcp.established', '{connection}', 'TCP connections that are established'),
+  rate('system.network.io.transmit', 'network.transmit', 'By/s', 'Sent; bonds, VLANs, bridges and tunnels are not counted again'),
+  rate('system.network.errors', 'network.errors', '{error}/s', 'Errors of the counted network devices'),
+  rate('system.network.dropped', 'network.dropped', '{packet}/s', 'Packets dropped by the counted network devices'),
+  gauge('system.network.tcp.established', 'tcp.established', '{connection}', 'Established TCP connections'),
   gauge('system.network.tcp.time_wait', 'tcp.time_wait', '{connection}', 'TCP connections in TIME_WAIT'),
-  gauge('system.network.tcp.orphans', 'tcp.orphans', '{connection}', 'TCP connections that no process holds'),
+  gauge('system.network.tcp.orphans', 'tcp.orphans', '{connection}', 'Orphaned TCP connections'),
   gauge('system.network.sockets', 'sockets.used', '{socket}', 'Sockets of all kinds'),
-  rate('system.network.tcp.retransmits', 'tcp.retransmitted', '{segment}/s', 'TCP segments sent again'),
-  rate('system.network.tcp.opens', 'tcp.opens', '{connection}/s', 'TCP connections opened from here'),
+  rate('system.network.tcp.retransmits', 'tcp.retransmitted', '{segment}/s', 'TCP segments retransmitted'),
+  rate('system.network.tcp.opens', 'tcp.opens', '{connection}/s', 'TCP connections opened by this machine'),
   rate(
     'system.network.tcp.listen_drops',
     'tcp.listen_drops',
     '{connection}/s',
-    'Connections dropped because nobody accepted them',
+    'Connections dropped because the accept queue was full',
   ),
   share('system.network.conntrack.utilization', 'conntrack.count', 'conntrack.max', 'Use of the connection tracking table'),
-  gauge('system.network.conntrack.max', 'conntrack.max', '{connection}', 'Connections that the tracking table can hold'),
+  gauge('system.network.conntrack.max', 'conntrack.max', '{connection}', 'Size of the connection tracking table'),
   {
     name: 'system.network.ports',
     unit: '{port}',
@@ -175,21 +165,21 @@ const HOST_METRICS: readonly Metric[] = [
         : shareOf(used + waiting, last - first + 1);
     },
   },
-  share('system.filesystem.files.utilization', 'files.open', 'files.max', 'Open files as a share of what the kernel allows'),
+  share('system.filesystem.files.utilization', 'files.open', 'files.max', 'Open files as a share of the kernel’s limit'),
   gauge('system.filesystem.files', 'files.open', '{file}', 'Open files of all processes'),
   rate('system.processes.created', 'forks', '{process}/s', 'Processes and threads started'),
-  gauge('system.process.running', 'running', '{process}', 'Tasks that run or could'),
+  gauge('system.process.running', 'running', '{process}', 'Running or runnable tasks'),
   rate('system.context_switches', 'context_switches', '{switch}/s', 'Context switches'),
-  rate('system.paging.faults.major', 'major_faults', '{fault}/s', 'Page faults that needed the disk'),
+  rate('system.paging.faults.major', 'major_faults', '{fault}/s', 'Major page faults'),
   rate('system.paging.swap.in', 'swap_in', '{page}/s', 'Pages read from swap'),
   rate('system.paging.swap.out', 'swap_out', '{page}/s', 'Pages written to swap'),
-  rate('system.memory.oom_kills', 'oom_kills', '{kill}/s', 'Processes that the kernel killed for memory'),
-  rate('system.kernel.messages', 'kernel.messages', '{message}/s', 'What the kernel says'),
-  rate('system.kernel.errors', 'kernel.errors', '{message}/s', 'Errors and worse that the kernel tells of'),
+  rate('system.memory.oom_kills', 'oom_kills', '{kill}/s', 'Processes killed by the OOM killer'),
+  rate('system.kernel.messages', 'kernel.messages', '{message}/s', 'Messages of the kernel log'),
+  rate('system.kernel.errors', 'kernel.errors', '{message}/s', 'Kernel log messages of level error or worse'),
   {
     name: 'kalos.clock.offset',
     unit: 's',
-    description: 'How far this clock is behind the median of its peers’; negative where it is ahead',
+    description: 'How far this clock is behind the median of its peers’; negative if it is ahead',
     figure: 'clock.offset',
     read: ({ host }) => host.values.get('clock.offset'),
   },
@@ -198,17 +188,17 @@ const HOST_METRICS: readonly Metric[] = [
     'kalos.actuator.silence',
     'actuator.silence',
     's',
-    'For how long the actuator has not answered; 0 while it answers within 5 s',
+    'Time since the actuator last answered; 0 while it answers within 5 s',
   ),
-  gauge('system.entropy', 'entropy', '{bit}', 'Entropy that the kernel has'),
-  gauge('system.uptime', 'uptime', 's', 'Since boot'),
-  gauge('system.raid.degraded', 'raid.degraded', '{array}', 'RAID arrays that lack a disk'),
-  gauge('hw.power.online', 'power.online', '1', '1 on mains, 0 on battery'),
-  gauge('hw.battery.charge', 'power.capacity', '%', 'Of the first battery'),
+  gauge('system.entropy', 'entropy', '{bit}', 'Available entropy of the kernel'),
+  gauge('system.uptime', 'uptime', 's', 'Uptime'),
+  gauge('system.raid.degraded', 'raid.degraded', '{array}', 'Degraded RAID arrays'),
+  gauge('hw.power.online', 'power.online', '1', '1 on AC power, 0 on battery'),
+  gauge('hw.battery.charge', 'power.capacity', '%', 'Charge of the first battery'),
   {
     name: 'hw.temperature',
     unit: 'Cel',
-    description: 'Of the first thermal zone',
+    description: 'Temperature of the first thermal zone',
     figure: 'temperature.milli',
     read: ({ host }) => {
       const milli = host.values.get('temperature.milli');
@@ -327,13 +317,13 @@ export const METRICS: readonly Metric[] = [
   {
     name: 'system.process.zombies',
     unit: '{process}',
-    description: 'Zombies',
+    description: 'Zombie processes',
     read: (s) => countProcesses(s, (process) => process.state === 'Z'),
   },
   {
     name: 'system.process.blocked',
     unit: '{process}',
-    description: 'Uninterruptible',
+    description: 'Processes in uninterruptible sleep',
     read: (s) => countProcesses(s, (process) => process.state === 'D'),
   },
   {
@@ -366,18 +356,18 @@ const SOURCES: readonly (readonly [prefix: string, source: string])[] = [
   ['kalos.clock.', 'the peers’ statuses'],
 ];
 
-/** How it behaves, and where it is read; all of it once a second, in one pass. */
+/** The kind of a metric and its source; all are read once a second, in one pass. */
 export function originOf({ name, unit, figure }: Metric): { kind: 'gauge' | 'rate'; source: string } {
   const file = figure === undefined ? undefined : HOST_SOURCES.find(({ figures }) => figures.includes(figure))?.file;
   const source = file ?? SOURCES.find(([prefix]) => name.startsWith(prefix))?.[1] ?? '';
   return { kind: unit.endsWith('/s') ? 'rate' : 'gauge', source };
 }
 
-/** Why a metric has no value now; undefined where only an earlier sample is missing. */
+/** Why a metric has no value; undefined if only an earlier sample is missing. */
 export function unknownBecause({ figure, name }: Metric, sample: Sample): string | undefined {
   const { host, cpu, load, pressureCpu, memoryTotalBytes: all = 0, memoryAvailableBytes: available = 0 } = sample;
   if (figure !== undefined) return host.lacks.get(figure);
-  if (name.startsWith('system.psi.') && pressureCpu === undefined) return 'this kernel gives no pressure (boot with psi=1)';
+  if (name.startsWith('system.psi.') && pressureCpu === undefined) return 'this kernel has no PSI (boot with psi=1)';
   if (name.startsWith('system.cpu.') && cpu === undefined) return '/proc/stat cannot be read';
   if (name.startsWith('system.load.') && load === undefined) return '/proc/loadavg cannot be read';
   if (name === 'system.memory.utilization' && available > all)

@@ -1,21 +1,21 @@
-// What enters and leaves the machine over all of its network devices, as counters that only grow: each device by what it has grown by
-// itself, so that one that is plugged in, vanishes or begins again is no traffic. A packet is counted once: a bond, VLAN, bridge or
-// tunnel has the traffic of the devices below it, and a pair of virtual ones shows it twice.
+// Total traffic of the machine over all its network devices, as counters that only grow: the sum of the growth of each device,
+// so a device that appears, vanishes or resets does not count as traffic. A packet is counted once: a bond, VLAN, bridge or
+// tunnel has the traffic of its lower devices, and a pair of virtual devices shows it twice.
 import { grown } from './counters.ts';
 
 export const NETWORK_FIGURES = ['receive', 'transmit', 'errors', 'dropped'] as const;
 
-/** How a device stands to others, as /sys/class/net shows it. */
+/** The relations of a device to others, from /sys/class/net. */
 export interface NetworkDevice {
   name: string;
-  /** There is hardware behind it, or what a hypervisor gives for it. */
+  /** It is hardware, or virtual hardware of a hypervisor. */
   isHardware: boolean;
-  /** Devices that are stacked on it, and those that it is stacked on. */
+  /** Its upper and lower devices. */
   uppers: readonly string[];
   lowers: readonly string[];
 }
 
-/** Devices that traffic is counted of: hardware; where there is none, as in a container, those that are stacked on nothing. */
+/** The counted devices: hardware; or, without hardware as in a container, devices without lower ones. */
 export function countedDevices(devices: readonly NetworkDevice[]): Set<string> {
   const hardware = new Set(devices.flatMap(({ name, isHardware }) => (isHardware ? [name] : [])));
   const counted =
@@ -31,8 +31,8 @@ export class NetworkTotals {
 
   /**
    * @param values of each device: `network.receive|eth0`.
-   * @param counted undefined where nobody can tell: all but loopback.
-   * @returns by figure: `network.receive`; without those of which no device is known.
+   * @param counted undefined if unknown: all except loopback.
+   * @returns by name: `network.receive`; without names for which no device is known.
    */
   take(values: ReadonlyMap<string, number>, counted: ReadonlySet<string> | undefined): Map<string, number> {
     const totals = new Map<string, number>();

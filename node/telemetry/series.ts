@@ -1,5 +1,5 @@
-// Series beyond the catalogue: each process, mount, disk, network device and service by itself, named `metric{what}`. They are
-// kept like any other, and shown by `kalos metrics --history`; no policy goes by them.
+// Series beyond the catalogue, named `metric{what}`: one per process, mount, disk, network device and service. They are
+// kept like any other, and shown by `kalos metrics --history`; no policy uses them.
 import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import { elapsedS, grown, shareOf, usedShare } from './counters.ts';
 import { PER_DEVICE } from './host-figures.ts';
@@ -10,7 +10,7 @@ type Value = [name: string, value: number];
 type Names = readonly [cpu: string, memory: string, threads: string];
 
 export class DetailSeries {
-  /** Names of a process's series, by pid: made once, for a thousand texts a second would be garbage. */
+  /** Names of a process's series, by pid: created once, to avoid a thousand strings of garbage per second. */
   #names = new Map<number, { startTicks: number; names: Names }>();
 
   /** @param services the use of each, by name. */
@@ -50,13 +50,13 @@ export class DetailSeries {
   }
 }
 
-/** With the name that it had when it was first seen. */
+/** With the name of the process when it was first seen. */
 function namesOf({ name, pid }: ProcessSample): Names {
   const what = `${name}-${pid}`;
   return [`process.cpu.utilization{${what}}`, `process.memory.usage{${what}}`, `process.thread.count{${what}}`];
 }
 
-/** How fast a counter grew; one that went back was reset, and gives nothing. */
+/** The rate of a counter; nothing if it decreased, which means a reset. */
 function rate(name: string, now: number, before: number | undefined, seconds: number): Value[] {
   const growth = grown(now, before);
   return growth === undefined ? [] : [[name, growth / seconds]];
@@ -74,7 +74,7 @@ function diskRates(sample: Sample, previous: Sample, seconds: number): Value[] {
   });
 }
 
-/** Of devices and control groups: counters as rates, the groups' memory as it is. */
+/** Series of devices and control groups: counters as rates, the groups' memory as a gauge. */
 function deviceRates({ host }: Sample, previous: Sample, seconds: number): Value[] {
   return [...host.values].flatMap(([figure, now]): Value[] => {
     const [, name = '', what = ''] = figure.match(PER_DEVICE) ?? [];

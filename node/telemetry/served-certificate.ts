@@ -1,5 +1,5 @@
 // The certificate that a server presents to its clients, which may differ from the file: a server may still use the one that it read at
-// its start. The server is asked once a minute, and at every look after the file has changed or while the answer is not good.
+// its start. The server is asked once a minute, and at every check after the file has changed or while the answer is not good.
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Sensors } from '../ports/sensors.ts';
 
@@ -7,15 +7,15 @@ import type { Sensors } from '../ports/sensors.ts';
 export interface DeclaredCertificate {
   path: string;
   renewDays: number;
-  /** A task that renews it; undefined where a person does. */
+  /** A task that renews it; undefined if a person does. */
   renew: string | undefined;
   reload: string | undefined;
-  /** Where clients get it; undefined where that is not known. */
+  /** The server that presents it; undefined if unknown. */
   servedAt: { host: string; port: number } | undefined;
 }
 
 const WITHIN_MS = 1_000;
-/** Looks from one handshake to the next where all is well: a minute. */
+/** Checks between two handshakes while all is well: a minute. */
 const EVERY_LOOKS = 30;
 
 interface ServedPorts {
@@ -35,13 +35,13 @@ export class ServedCertificate {
     this.#ports = ports;
   }
 
-  /** When what is handed out ends, wall clock; undefined where nobody hands out a certificate of these names there. @param leastMs from which on it is good */
-  async endMs(file: Uint8Array, leastMs: number): Promise<number | undefined> {
+  /** Expiry of the presented certificate, wall clock; undefined if no certificate for these names is presented. @param minMs the expiry from which it is good */
+  async endMs(file: Uint8Array, minMs: number): Promise<number | undefined> {
     const { servedAt } = this.#declared;
     if (servedAt === undefined) return undefined;
     const { crypto } = this.#ports;
     const digest = crypto.hash(file).join();
-    const isGood = this.#endMs === undefined || this.#endMs >= leastMs;
+    const isGood = this.#endMs === undefined || this.#endMs >= minMs;
     if (digest === this.#file && isGood && this.#looksLeft-- > 0) return this.#endMs;
     this.#file = digest;
     this.#looksLeft = EVERY_LOOKS;
@@ -52,7 +52,7 @@ export class ServedCertificate {
   async #ask(names: readonly string[], { host, port }: { host: string; port: number }): Promise<number | undefined> {
     const { crypto, sensors } = this.#ports;
     const served = await sensors.servedCertificate(host, port, names[0]?.replace(/^\*\./, 'www.'), WITHIN_MS);
-    // Behind one address there may be others, which are not what was declared.
+    // Other servers may share the address; their certificates are not the declared one.
     const isIt = served !== undefined && crypto.certificateNames(served).some((name) => names.includes(name));
     return isIt ? crypto.certificateEndMs(served) : undefined;
   }

@@ -1,6 +1,6 @@
-// What is known of a supervised service beyond the process scan: its open files and writes, how it is throttled, how often
-// it ended of late, which file of its configuration changed since it was last well, and who holds its port. Each is looked
-// at only where the service declares something that needs it; what cannot be seen is undefined.
+// Facts about a supervised service beyond the process scan: its open files and writes, its throttling, its
+// recent exits, configuration files changed since it was last healthy, and the process on its port. Each is read
+// only if the service declares something that needs it; an unavailable fact is undefined.
 import { z } from 'zod';
 import { toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
@@ -11,19 +11,19 @@ import { grown, shareOf } from './counters.ts';
 import { LogMatches } from './log-matches.ts';
 
 export interface Facts {
-  /** How often it ended by itself within the last two minutes. */
+  /** Number of its exits within the last two minutes. */
   exits: number;
   files: number | undefined;
   writeBytesPerS: number | undefined;
-  /** Of the CPU controller's periods since the last look, those in which it was held back. */
+  /** Share of the CPU controller's periods since the last read in which it was throttled. */
   throttledShare: number | undefined;
-  /** What it is limited to now. */
+  /** Its current limit. */
   limitCpus: number | undefined;
-  /** A file of its configuration that differs from what it was when the service was last well for a while. */
+  /** A configuration file that differs from its last known good content. */
   changedConfig: { path: string; good: string } | undefined;
-  /** A program that listens on its port and is none of its processes. */
+  /** A program that listens on its port and is not one of its processes. */
   portHolder: string | undefined;
-  /** Lines of its log that matched its alert of late, and the newest of them. */
+  /** Number of recent lines of its log that matched its alert, and the newest. */
   logMatches: number;
   lastMatch: string;
 }
@@ -42,13 +42,13 @@ export const NO_FACTS: Facts = {
 
 interface Known extends Facts {
   endedMs: number[];
-  /** What each process has written, by pid. */
+  /** Bytes written by each process, by pid. */
   written: { bytes: ReadonlyMap<number, number>; atMs: number } | undefined;
   throttling: Throttling | undefined;
-  /** What its files held at the first look after a start, by path. */
+  /** Content of its files at the first read after a start, by path. */
   loaded: { starts: number; files: Map<string, Uint8Array | undefined> };
   alerts: LogMatches;
-  /** Its log is being read. */
+  /** Whether its log is being read. */
   isReading: boolean;
 }
 
@@ -59,7 +59,7 @@ export interface FactsPorts {
   crypto: Pick<Crypto, 'hash'>;
 }
 
-/** A service is well for so long with a configuration before that is taken for a good one. */
+/** A configuration is good after the service was healthy with it for this time. */
 const GOOD_AFTER_MS = 10_000;
 const RECENT_MS = 120_000;
 const MAX_RECENT = 100;
@@ -68,10 +68,10 @@ const MAX_CONFIG_BYTES = 256 * 1024;
 const CONFIG_PREFIX = 'config/';
 const MILLI = 1_000;
 
-/** path, type, size, mode, uid, gid, mtime in ms: the front of what the actuator answers to file.stat. */
+/** path, type, size, mode, uid, gid, mtime in ms: the first part of the actuator's answer to file.stat. */
 const statSchema = z.tuple([z.string(), z.string(), z.number(), z.number(), z.number(), z.number(), z.number()], z.unknown());
 
-/** As the actuator answers to port.holder. */
+/** The actuator's answer to port.holder. */
 const holderSchema = z.tuple([z.number(), z.number(), z.string(), z.number()]);
 
 export class ServiceFacts {
@@ -102,14 +102,14 @@ export class ServiceFacts {
     return known;
   }
 
-  /** A service ended by itself. */
+  /** Called when a service exits by itself. */
   ended(service: string, nowMs: number): void {
     const known = this.#knownOf(service);
     known.endedMs = [...known.endedMs.slice(1 - MAX_RECENT), nowMs];
     known.exits = known.endedMs.length;
   }
 
-  /** Once a sample: what the kernel tells at once. @param pids of the service and all that it started. */
+  /** Once per sample: facts that the kernel has immediately. @param pids of the service and all its descendants. */
   sample(service: ServiceSample, pids: readonly number[], nowMs: number): void {
     const known = this.#knownOf(service.name);
     known.endedMs = known.endedMs.filter((atMs) => nowMs - atMs < RECENT_MS);
@@ -117,7 +117,7 @@ export class ServiceFacts {
     const { files, writeBytesPerS } = service.bounds;
     if (files !== undefined || writeBytesPerS !== undefined) this.#details(known, pids.slice(0, MAX_PROCESSES), nowMs);
     if (service.limitCpus !== undefined) this.#throttling(known, service.pid);
-    void this.#log(known, service.name, nowMs); // never fails, and what it reads is there at a later sample
+    void this.#log(known, service.name, nowMs); // never fails; its result is used by a later sample
   }
 
   async #log(known: Known, name: string, nowMs: number): Promise<void> {
@@ -157,9 +157,9 @@ export class ServiceFacts {
   }
 
   /**
-   * Every few seconds: what the actuator must be asked.
-   * @param wellMs for how long it has been well; undefined where it is not.
-   * @throws Error where the actuator is out of reach.
+   * Every few seconds: facts that need the actuator.
+   * @param wellMs how long it has been healthy; undefined if it is not.
+   * @throws Error if the actuator is unreachable.
    */
   async look(service: ServiceSample, wellMs: number | undefined): Promise<void> {
     const known = this.#knownOf(service.name);
@@ -187,8 +187,8 @@ export class ServiceFacts {
   }
 
   /**
-   * The good content, where the file holds another. What a service was started with and is well with is good; what was
-   * written since its start it may not have read.
+   * The good content, if the file has another. The content with which a service was started and is healthy is good; content
+   * written since its start may not have been read.
    */
   async #config(
     { name, sinceMs }: ServiceSample,
@@ -213,7 +213,7 @@ export class ServiceFacts {
     return text === undefined ? undefined : { path, good: text };
   }
 
-  /** Undefined where there is no such thing. @throws Error where the actuator does not answer. */
+  /** Undefined if there is no such thing. @throws Error if the actuator does not answer. */
   async #read<T>(reading: Reading, schema: z.ZodType<T>): Promise<T | undefined> {
     const answer = await this.#ports.actuator.read(reading);
     if (!answer.ok && answer.code === 'unknown') throw new Error(answer.message);
@@ -221,7 +221,7 @@ export class ServiceFacts {
   }
 }
 
-/** Undefined where it is no UTF-8: what cannot be written back byte by byte is not put back. */
+/** Undefined if it is not UTF-8: content that cannot be written back byte by byte is not restored. */
 function asText(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -230,7 +230,7 @@ function asText(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** What all have grown by together; one that is new, or whose pid is another's now, counts from the next time on. */
+/** The total growth of all; a new process, or one with a reused pid, counts from the next read. */
 function growthOf(now: ReadonlyMap<number, number>, before: ReadonlyMap<number, number>): number {
   let sum = 0;
   for (const [pid, bytes] of now) sum += grown(bytes, before.get(pid)) ?? 0;

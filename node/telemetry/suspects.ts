@@ -1,9 +1,9 @@
-// Attribution: which processes a machine's load is, and since when they run. What the sample shows, no more.
+// Attribution: the processes that cause a machine's load, and their age, from one sample.
 import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import { processCpu } from './metrics.ts';
 
 const NAMED = 3;
-/** Below this a process is not what makes a machine busy. */
+/** Below this a process is not a cause of load. */
 const NOTABLE_CPUS = 0.1;
 const NOTABLE_MEMORY_SHARE = 0.02;
 const MIB = 1024 * 1024;
@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 export interface Suspects {
   busiest: { process: ProcessSample; cpus: number; ageS: number | undefined }[];
   largest: { process: ProcessSample; ageS: number | undefined }[];
-  /** Processes that wait for a disk, or another thing that cannot be interrupted. */
+  /** Processes in uninterruptible sleep, such as waiting for a disk. */
   blocked: ProcessSample[];
 }
 

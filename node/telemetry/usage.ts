@@ -1,4 +1,4 @@
-// What a process and all that descend from it use together.
+// The resource usage of a process and all its descendants.
 import type { ProcessSample, Sample } from '../ports/sensors.ts';
 import { elapsedS } from './counters.ts';
 
@@ -7,7 +7,7 @@ export interface Usage {
   /** 1 is one core. */
   cpus: number;
   processes: number;
-  /** Of those, the ones that have ended and that nobody collects. */
+  /** Number of zombies among them. */
   zombies: number;
   pids: readonly number[];
 }
@@ -16,11 +16,11 @@ export const NO_USAGE: Usage = { memoryBytes: 0, cpus: 0, processes: 0, zombies:
 
 interface Index {
   byPid: ReadonlyMap<number, ProcessSample>;
-  /** By their parent; made once it is asked for. */
+  /** By parent; built on the first use. */
   children: ReadonlyMap<number, readonly ProcessSample[]> | undefined;
 }
 
-/** Of each sample once: a second later it is the one before. */
+/** Once per sample: a second later it is the previous one. */
 const indices = new WeakMap<Sample, Index>();
 
 function indexOf(sample: Sample): Index {
@@ -32,7 +32,7 @@ function indexOf(sample: Sample): Index {
   return index;
 }
 
-/** For one sample, and the one before it for the CPU. */
+/** For one sample, and the previous one for the CPU. */
 export function usageByProcess(sample: Sample | undefined, previous: Sample | undefined): (pid: number | undefined) => Usage {
   if (sample === undefined) return () => NO_USAGE;
   const cpusOf = cpusByProcess(sample, previous);
@@ -43,7 +43,7 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
     index.children ??= byParent(sample.processes);
     const usage = { ...NO_USAGE };
     const waiting = [first];
-    // /proc is not read at one instant: a pid that was reused meanwhile could close a circle.
+    // /proc is not read at one instant: a reused pid could make a cycle.
     const counted = new Set<number>();
     for (let process = waiting.pop(); process !== undefined; process = waiting.pop()) {
       if (counted.has(process.pid)) continue;
@@ -58,7 +58,7 @@ export function usageByProcess(sample: Sample | undefined, previous: Sample | un
   };
 }
 
-/** CPUs that a process of the sample used since the one before; 0 where it is new. */
+/** CPUs that a process used since the previous sample; 0 if it is new. */
 export function cpusByProcess(sample: Sample, previous: Sample | undefined): (process: ProcessSample) => number {
   const seconds = elapsedS(sample, previous);
   if (previous === undefined || seconds === undefined) return () => 0;

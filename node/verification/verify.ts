@@ -1,4 +1,4 @@
-// Did it help? The conditions that tools name, judged from the machine, never from what the tool returned.
+// Verifies a change by the conditions of its tools. They are evaluated on the machine, never by the tool's own result.
 
 import type { Machine, Snapshot } from '../action/tool.ts';
 import { findService } from '../action/tool.ts';
@@ -12,13 +12,13 @@ const CHECK_TIMEOUT_MS = 1_000;
 
 export interface Verified {
   holds: boolean;
-  /** What was seen, in words. */
+  /** The observation as text. */
   detail: string;
-  /** It does not hold, and waiting changes nothing: what was started has ended. */
+  /** The condition is false, and waiting is useless: the started program has exited. */
   isFinal?: boolean;
 }
 
-/** All of a plan's calls: the first that does not hold says why. */
+/** Verifies all calls of a plan; the detail is that of the first condition that is false. */
 export async function verify(entry: JournalEntry, machine: Machine): Promise<Verified> {
   const details: string[] = [];
   for (const i of entry.plan.calls.keys()) {
@@ -29,7 +29,7 @@ export async function verify(entry: JournalEntry, machine: Machine): Promise<Ver
   return { holds: true, detail: details.join('; ') };
 }
 
-/** The condition of the `index`-th call alone. */
+/** Verifies only the call `index`. */
 export async function verifyCall(entry: JournalEntry, index: number, machine: Machine): Promise<Verified> {
   const call = entry.plan.calls[index];
   if (call === undefined) throw new Error(`${entry.plan.id} has no call ${index}`);
@@ -63,15 +63,15 @@ async function onService(
   judge: (service: ServiceSample) => Promise<Verified>,
 ): Promise<Verified> {
   const service = findService(machine, String(call.service));
-  return service === undefined ? { holds: false, detail: 'the service is not supervised any more' } : judge(service);
+  return service === undefined ? { holds: false, detail: 'the service is no longer supervised' } : judge(service);
 }
 
 async function serviceWell(before: Snapshot, service: ServiceSample, { actuator }: Machine): Promise<Verified> {
-  // By itself it does not come back, unless systemd is to start it.
+  // It does not start again by itself, unless systemd starts it.
   const isFinal = service.state === 'exited' && service.unit === undefined && service.starts !== before.starts;
   if (service.state !== 'running') return { holds: false, detail: `the service is ${service.state}`, isFinal };
   const same = service.pid === before.pid && service.startTicks === before.startTicks;
-  if (same) return { holds: false, detail: 'it is still the process from before' };
+  if (same) return { holds: false, detail: 'the old process still runs' };
   const check = await actuator.checkService(service.name, CHECK_TIMEOUT_MS);
   if (check === 'undeclared') return { holds: true, detail: `running as pid ${service.pid}` };
   const where = service.port === undefined ? 'its check' : `port ${service.port}`;
@@ -81,8 +81,8 @@ async function serviceWell(before: Snapshot, service: ServiceSample, { actuator 
 }
 
 function taskSucceeded(before: Snapshot, { starts, state, exitCode, exitSignal }: ServiceSample): Verified {
-  if (starts === before.starts || state === 'running') return { holds: false, detail: 'the task has not ended yet' };
-  return { holds: exitCode === 0, detail: `the task ended with ${exitSignal ?? `status ${exitCode}`}`, isFinal: true };
+  if (starts === before.starts || state === 'running') return { holds: false, detail: 'the task is still running' };
+  return { holds: exitCode === 0, detail: `the task exited with ${exitSignal ?? `status ${exitCode}`}`, isFinal: true };
 }
 
 async function filesGone(call: ToolCall, before: Snapshot, machine: Machine): Promise<Verified> {
@@ -90,7 +90,7 @@ async function filesGone(call: ToolCall, before: Snapshot, machine: Machine): Pr
   if (!look.ok) return { holds: false, detail: look.reason };
   const left = new Set(namesOf(look.before.names));
   const still = namesOf(before.names).filter((name) => left.has(name));
-  return { holds: still.length === 0, detail: `${Number(before.count) - still.length} of ${before.count} files are gone` };
+  return { holds: still.length === 0, detail: `${Number(before.count) - still.length} of ${before.count} files are removed` };
 }
 
 function signalEffective(signal: SignalName, before: Snapshot, { sensors }: Machine): Verified {
@@ -100,29 +100,29 @@ function signalEffective(signal: SignalName, before: Snapshot, { sensors }: Mach
   const ended = process === undefined || process.state === 'Z';
   switch (signal) {
     case 'STOP':
-      return { holds: process?.state === 'T', detail: process ? `process state ${process.state}` : 'the process is gone' };
+      return { holds: process?.state === 'T', detail: process ? `process state ${process.state}` : 'the process has exited' };
     case 'TERM':
     case 'KILL':
     case 'INT':
-      return { holds: ended, detail: ended ? 'the process has ended' : 'the process is still there' };
+      return { holds: ended, detail: ended ? 'the process has exited' : 'the process is still running' };
     default:
       return {
         holds: !ended && process.state !== 'T',
-        detail: process ? `process ${process.pid} is in state ${process.state}` : 'the process is gone',
+        detail: process ? `process ${process.pid} is in state ${process.state}` : 'the process has exited',
       };
   }
 }
 
 async function programSucceeded(key: string, { actuator }: Machine): Promise<Verified> {
   const program = await actuator.program(key);
-  if (program === undefined || program.state === 'running') return { holds: false, detail: 'it has not ended yet' };
+  if (program === undefined || program.state === 'running') return { holds: false, detail: 'the program is still running' };
   const how = program.exitSignal ?? `status ${program.exitCode}`;
-  return { holds: program.exitCode === 0, detail: `it ended with ${how}`, isFinal: true };
+  return { holds: program.exitCode === 0, detail: `the program exited with ${how}`, isFinal: true };
 }
 
 function peersKept(before: Snapshot, machine: Machine): Verified {
   const peers = machine.peers();
-  return { holds: peers >= Number(before.peers), detail: `${peers} peers within reach, ${before.peers} before` };
+  return { holds: peers >= Number(before.peers), detail: `${peers} peers reachable, ${before.peers} before` };
 }
 
 async function asIntended(call: ToolCall, before: Snapshot, machine: Machine): Promise<Verified> {

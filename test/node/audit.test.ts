@@ -59,9 +59,9 @@ describe('the audit log', () => {
     const record = decodeCbor(store.content.get(keyOf(1)) ?? new Uint8Array()) as AuditRecord;
     const edited = { ...record, text: 'another story' };
     store.content.set(keyOf(1), encodeCbor(edited));
-    expect(await log.verify()).toEqual({ ok: false, index: 1, reason: 'it was changed' });
+    expect(await log.verify()).toEqual({ ok: false, index: 1, reason: 'the record was changed' });
     store.content.set(LEAF_1, leafHash(recordBytes(edited), crypto.hash));
-    expect(await log.verify()).toMatchObject({ ok: false, reason: 'the records do not give the signed root' });
+    expect(await log.verify()).toMatchObject({ ok: false, reason: 'the records do not match the signed root' });
   });
 
   it('locates a removal, a reordering, a record beyond the head and a head that was cut back', async () => {
@@ -81,7 +81,7 @@ describe('the audit log', () => {
     expect(await beyond.log.verify()).toMatchObject({ ok: false, index: 4, reason: 'the log was cut back to an older head' });
     const reopened = new AuditLog(beyond.store, clock, crypto);
     await reopened.open();
-    expect(await reopened.verify()).toMatchObject({ ok: false, index: 4, reason: 'a record lies beyond the head' });
+    expect(await reopened.verify()).toMatchObject({ ok: false, index: 4, reason: 'a record is beyond the head' });
   });
 
   it('does not open under a head that another signed, cannot be read, or is gone', async () => {
@@ -119,8 +119,8 @@ describe('the audit log', () => {
       ['audit/head', { size: 4 }, 0, noHead],
       [keyOf(2), { ...record, index: 1 }, 2, noRecord],
       [keyOf(2), { ...record, kind: 'other' }, 2, noRecord],
-      ['audit/node/0/2', undefined, 2, 'it was changed'],
-      [keyOf(4), { ...record, index: 4 }, 4, 'a record lies beyond the head'],
+      ['audit/node/0/2', undefined, 2, 'the record was changed'],
+      [keyOf(4), { ...record, index: 4 }, 4, 'a record is beyond the head'],
     ] as const) {
       put(key, value);
       expect(await log.verify()).toEqual({ ok: false, index, reason });
@@ -128,7 +128,7 @@ describe('the audit log', () => {
     put('audit/node/1/1', undefined);
     expect(await log.verify()).toMatchObject({ ok: true }); // by the records alone
     put('audit/node/2/0', undefined);
-    await expect(log.append('intent', 'e', 'text')).rejects.toThrow('the audit log lacks subtree 2/0');
+    await expect(log.append('intent', 'e', 'text')).rejects.toThrow('the audit log has no subtree 2/0');
     put('none', undefined);
     expect((await log.append('intent', 'f', 'goes on')).index).toBe(4);
   });

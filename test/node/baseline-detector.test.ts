@@ -20,7 +20,7 @@ const finding = (value: number, z: number) => ({
   policy: 'baseline',
   target: METRIC,
   severity: 'info',
-  summary: 'a metric stays far above its own normal',
+  summary: 'a metric stays far above its normal value',
   condition: 'Anomalous',
   claim: 'anomaly',
   remedies: [],

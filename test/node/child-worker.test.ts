@@ -116,7 +116,7 @@ describe('a job', () => {
     const jobs = Array.from({ length: 33 }, (_, nth) => begun(worker, `a${nth}`));
     const [over, others] = [begun(worker, 'a33'), begun(worker, 'b0', 1_000, 'b')];
     await settled();
-    expect([over.became, others.became]).toEqual(['waits behind too many others: try again', 'waits']);
+    expect([over.became, others.became]).toEqual(['was rejected: the queue is full, try again', 'waits']);
     for (let nth = 0; nth < 3; nth++) child(0).answer(nth, { value: nth });
     await settled();
     expect([asked(), jobs[2]?.became]).toEqual([['a0', 'a1', 'b0', 'a2'], 'waits']);
@@ -129,11 +129,11 @@ describe('a job', () => {
     const all = Array.from({ length: 65 }, (_, nth) => begun(worker, '', 1_000, `asker ${nth}`));
     await settled();
     expect(all.map(({ became }) => became).filter((became) => became !== 'waits')).toEqual([
-      'waits behind too many others: try again',
+      'was rejected: the queue is full, try again',
     ]);
     worker.close();
     await settled();
-    expect(all[0]?.became).toBe('was given up: the agent stops');
+    expect(all[0]?.became).toBe('was cancelled: the agent is stopping');
   });
 
   it('is one of as many as the child is given at a time', () => {
@@ -163,7 +163,7 @@ describe('a child', () => {
     await settled();
     expect(jobs.map(({ became }) => became).slice(1)).toEqual([
       'ended the worker process',
-      'was interrupted twice, by what others asked: try again',
+      'was interrupted twice by other queries: try again',
     ]);
     expect(vi.getTimerCount()).toBe(0);
     begun(worker, 'd');
@@ -205,7 +205,7 @@ describe('a child', () => {
     const jobs = ['a', 'b'].map((name) => begun(worker, name));
     worker.close();
     await settled();
-    expect(jobs.map(({ became }) => became)).toEqual(Array(2).fill('was given up: the agent stops'));
+    expect(jobs.map(({ became }) => became)).toEqual(Array(2).fill('was cancelled: the agent is stopping'));
     expect([child(0).killed, vi.getTimerCount()]).toEqual([['SIGKILL'], 0]);
   });
 });

@@ -157,7 +157,7 @@ describe('the tests of policies', () => {
       code: EXIT.error,
       out: [
         'ok    mine: a thousand: it fires',
-        'wrong other: a thousand: it fires, though it should not',
+        'wrong other: a thousand: it fires, but it should not',
         '1 of 2 tests hold; one policy has none\n',
       ].join('\n'),
       err: '',
@@ -171,7 +171,7 @@ describe('the tests of policies', () => {
       out: [
         'policy,test,passed,detail',
         'mine,a thousand,true,it fires',
-        'other,a thousand,false,"it fires, though it should not"\n',
+        'other,a thousand,false,"it fires, but it should not"\n',
       ].join('\n'),
     });
   });

@@ -86,16 +86,16 @@ describe('an agent at an address', () => {
     expect(await failing('/nowhere/at/all')).toMatchObject({
       code: 'not-running',
       message: 'no agent runs on /nowhere/at/all',
-      hint: 'start one with: kalos up; or name another state directory with --dir or KALOS_DIR',
+      hint: 'start one with: kalos up; or give another state directory with --dir or KALOS_DIR',
     });
   });
 
   it.each([
-    [{ address: 'http://10.0.0.1:9090', token: 'kapi_x' }, 'over http://10.0.0.1:9090 anybody could read the token'],
-    [{ address: 'web-1:9090' }, 'address web-1:9090 is no address'],
-    [{ address: 'nothing' }, 'address nothing is no address'],
-    [{ address: 'http://127.0.0.1:1', token: '' }, 'token is not a token: it is empty'],
-    [{ address: 'http://127.0.0.1:1', token: 'a b' }, 'token is not a token: it contains a space, a line break or another'],
+    [{ address: 'http://10.0.0.1:9090', token: 'kapi_x' }, 'over http://10.0.0.1:9090 others could read the token'],
+    [{ address: 'web-1:9090' }, 'address web-1:9090 is not a URL'],
+    [{ address: 'nothing' }, 'address nothing is not a URL'],
+    [{ address: 'http://127.0.0.1:1', token: '' }, 'token is not a valid token: it is empty'],
+    [{ address: 'http://127.0.0.1:1', token: 'a b' }, 'token is not a valid token: it contains a space, a line break or another'],
     [{ address: 'https://web-1', ca: '/nowhere/ca.pem' }, 'ca /nowhere/ca.pem cannot be read: No such file or directory'],
   ])('is not asked as %o', async (whom, message) => {
     expect(await failing(whom)).toMatchObject({ code: 'usage', message: expect.stringContaining(message) });
@@ -109,9 +109,9 @@ describe('an agent at an address', () => {
       expect(asked[0]?.headers.authorization).toBe('Bearer kapi_y');
       expect(await failing('/nowhere/at/all')).toMatchObject({ code: 'not-running' });
       vi.stubEnv('KALOS_ADDRESS', 'nothing');
-      expect(await failing(undefined)).toMatchObject({ message: 'KALOS_ADDRESS nothing is no address' });
+      expect(await failing(undefined)).toMatchObject({ message: 'KALOS_ADDRESS nothing is not a URL' });
       vi.stubEnv('KALOS_API_TOKEN', '');
-      expect(await failing(undefined)).toMatchObject({ message: 'KALOS_API_TOKEN is not a token: it is empty' });
+      expect(await failing(undefined)).toMatchObject({ message: 'KALOS_API_TOKEN is not a valid token: it is empty' });
     } finally {
       vi.unstubAllEnvs();
     }

@@ -204,7 +204,7 @@ describe('exit codes', () => {
       [['status', '-o', 'xml'], /--output <format> = "xml": must be one of table, wide, json, yaml, csv/],
       [['log', '-n', '0'], /-n, --lines <n> = "0": must be a whole number from 1 to 256/],
       [['grant', 'act', '--node', 'solo'], /--tool <tool> is missing/],
-      [['watch', 'nope'], /no topic nope; there are: members/],
+      [['watch', 'nope'], /no topic nope; topics: members/],
       [['pause', 'nope'], /no member is called nope; see: kalos members/],
       [['query', '--ask', 'xyzzy-nope'], /no question is called xyzzy-nope; see: kalos tables --questions/],
       [['query', 'selct 1'], /selct/],
@@ -219,7 +219,7 @@ describe('exit codes', () => {
       [['config', 'show', '--config', config], /kalos\.toml:1: moed: unknown key; did you mean "mode"\? see docs/],
       [
         ['policy', 'delete', 'service-exited'],
-        /is shipped with KALOS and cannot be deleted: kalos policy disable service-exited/,
+        /is built in and cannot be deleted; turn it off with: kalos policy disable service-exited/,
       ],
       [['policy', 'delete', 'service-exitd'], /no policy is called service-exitd; did you mean service-exited\?/],
       [['policy', 'show', 'nope'], /no policy is called nope; see: kalos policy list/],
@@ -277,10 +277,10 @@ describe('exit codes', () => {
   it('7 where the swarm has no leader, whatever is to be decided', async () => {
     const directory = join(place, 'minority');
     const { makeStateDirectory } = await import('../../node/config/adapters/state-directory.ts');
-    const { ordered } = await import('../../node/api/decision-routes.ts');
+    const { deciding } = await import('../../node/api/decision-routes.ts');
     const { LogUnavailable } = await import('../../consensus/raft/requests.ts');
     makeStateDirectory(stateDirectory(directory));
-    const { status, body } = await ordered(() => Promise.reject(new LogUnavailable('1 of 3 voters is reachable', false)));
+    const { status, body } = await deciding(() => Promise.reject(new LogUnavailable('1 of 3 voters is reachable', false)));
     const minority = createServer((_request, response) => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     });

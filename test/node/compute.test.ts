@@ -115,9 +115,9 @@ describe('SQL', () => {
     expect(ended.map(({ ok }) => ok)).toEqual(Array.from({ length: 8 }, () => false));
     expect(tookMs).toBeLessThan((performance.now() - startMs) / 2);
     const refused = await Promise.all(Array.from({ length: 40 }, () => compute.sqlRun('select 1', schema, [], 5_000, 'greedy')));
-    expect(refused.filter((one) => !one.ok && one.message === 'the query waits behind too many others: try again')).toHaveLength(
-      7,
-    );
+    expect(
+      refused.filter((one) => !one.ok && one.message === 'the query was rejected: the queue is full, try again'),
+    ).toHaveLength(7);
   });
 
   it('that runs wild holds up nothing of the owner’s', async () => {
@@ -131,7 +131,7 @@ describe('SQL', () => {
     expect(await own.sqlRun('select 1 as one', schema, [], 5_000, OWNER)).toMatchObject({ ok: true, rows: [[1]] });
     expect(isOver).toBe(false);
     await own.close();
-    expect(await wild).toEqual({ ok: false, message: 'the query was given up: the agent stops' });
+    expect(await wild).toEqual({ ok: false, message: 'the query was cancelled: the agent is stopping' });
   });
 
   it.each([

@@ -230,7 +230,7 @@ describe('what the swarm has decided', () => {
       ...{ seat: 'learner', coordinator: null, vouchedFor },
       committee: [
         { node: 'BOB', seat: 'voter', leads: true, behind: 0 },
-        { node: 'no member any more', seat: 'voter', leads: false, behind: 4 },
+        { node: 'no longer a member', seat: 'voter', leads: false, behind: 4 },
         { node: 'ADA', seat: 'learner', leads: false, behind: null },
       ],
     });
@@ -257,7 +257,7 @@ describe('what the swarm has decided', () => {
     its.failure = unavailable(true);
     for (const path of ['/v1/log', '/v1/log/7'])
       expect(await ask(`POST ${path}`, {})).toBe(
-        '503 the swarm cannot decide now: too few answer; it may yet have been decided: see kalos log tail (no-quorum)',
+        '503 the swarm cannot decide now: too few answer; its outcome is unknown: see kalos log tail (no-quorum)',
       );
     its.failure = new Error('a mistake');
     await expect(ask('POST /v1/log', {})).rejects.toThrow('a mistake');
@@ -285,7 +285,7 @@ describe('what the swarm has decided', () => {
       decision: { v: 1, id: ID, by: 'ada', atMs: 5, reason: 'why', kind: 'wake', peer: 'bob', proof: '01ff' },
     };
     for (const given of ['7', ID]) expect(await ask(`POST /v1/log/${given}`, {})).toEqual(found);
-    expect(await ask('POST /v1/log/8', {})).toBe('404 8 is none of the newest decisions: see kalos log tail');
+    expect(await ask('POST /v1/log/8', {})).toBe('404 8 is not among the newest decisions: see kalos log tail');
   });
 });
 
@@ -340,19 +340,19 @@ describe('what is wished of the swarm', () => {
     Object.assign(its, { outcome: { ok: false, reason: 'too many are' }, notes: [] });
     expect([await ask('POST /v1/drain', body), its.notes]).toEqual(['409 too many are', []]);
     its.failure = unavailable(true);
-    expect(await ask('POST /v1/drain', body)).toMatch(/^503 .*it may yet have been decided/);
+    expect(await ask('POST /v1/drain', body)).toMatch(/^503 .*its outcome is unknown/);
   });
 
   it.each<[path: string, body: Record<string, unknown>, error: string]>([
     ['/v1/pause', { node: 'nobody', reason: 'r' }, NOBODY],
-    ['/v1/pause', { node: 'bo', reason: 'r' }, '404 bo may be bob or bobby: say which'],
+    ['/v1/pause', { node: 'bo', reason: 'r' }, '404 bo is ambiguous: bob or bobby'],
     ['/v1/pause', { node: '', reason: 'r' }, '400 node = "": must be at least 1 character'],
     ['/v1/pause', { node: 'bob', reason: '' }, '400 reason = "": must be at least 1 character'],
     ['/v1/drain', { node: 'nobody', forMs: 1, reason: 'r' }, NOBODY],
     ['/v1/drain', { node: 'bob', forMs: 0, reason: 'r' }, '400 forMs = 0: must be more than 0'],
     ['/v1/nova/transfer', { node: 'nobody' }, NOBODY],
     ['/v1/budgets/lift', { of: { node: 'nobody' }, reason: 'r' }, NOBODY],
-    ['/v1/placements/move', { service: 'd*', reason: 'r' }, '400 service = "d*": names one thing: no wildcards'],
+    ['/v1/placements/move', { service: 'd*', reason: 'r' }, '400 service = "d*": must be one target, no wildcards'],
     [
       '/v1/placements/move',
       { service: 'dbb', reason: 'r' },
@@ -378,11 +378,11 @@ describe('what is wished of the swarm', () => {
 
   it('to have another coordinate takes one that does', async () => {
     expect([await ask('POST /v1/nova/transfer', { node: 'bob' }), its.asked, its.notes]).toEqual([
-      ...[{}, ['transfer to bob'], ['bob was asked to coordinate']],
+      ...[{}, ['transfer to bob'], ['leadership was transferred to bob']],
     ]);
     its.coordinator = undefined;
     expect(await ask('POST /v1/nova/transfer', { node: 'bob' })).toBe(
-      '503 the swarm has no leader, so there is nothing to hand over: see kalos nova status (no-quorum)',
+      '503 the swarm has no leader, so no leadership to transfer: see kalos nova status (no-quorum)',
     );
     Object.assign(its, { coordinator: 'bob', failure: new Error('it is behind'), notes: [] });
     expect([await ask('POST /v1/nova/transfer', { node: 'bob' }), its.notes]).toEqual(['409 it is behind', []]);
@@ -424,20 +424,20 @@ describe('a grant', () => {
 
   it.each<[given: Record<string, unknown>, answered: unknown]>([
     [{ effect: 'deny', target: undefined }, { index: 9 }],
-    [{ effect: 'act', target: undefined }, '400 what is allowed names its target'],
-    [{ effect: 'approve', target: undefined }, '400 what is allowed names its target'],
+    [{ effect: 'act', target: undefined }, '400 act and approve need a target'],
+    [{ effect: 'approve', target: undefined }, '400 act and approve need a target'],
     [{ node: 'nobody' }, NOBODY],
-    [{ tool: 'monitor.sample' }, expect.stringMatching(/^404 no tool that changes anything is called monitor.sample/)],
-    [{ tool: 'fs.stat' }, expect.stringMatching(/^404 no tool that changes anything is called fs.stat/)],
+    [{ tool: 'monitor.sample' }, expect.stringMatching(/^404 no tool that makes changes is called monitor.sample/)],
+    [{ tool: 'fs.stat' }, expect.stringMatching(/^404 no tool that makes changes is called fs.stat/)],
     [
       { tool: 'service.restrat' },
-      '404 no tool that changes anything is called service.restrat; did you mean service.restart? see: kalos tools',
+      '404 no tool that makes changes is called service.restrat; did you mean service.restart? see: kalos tools',
     ],
     [{ tool: 'machine.inspect', target: 'ada' }, { index: 9 }],
     [{ tool: 'machine.inspect', target: 'nobody' }, NOBODY],
     [{ tool: 'machine.inspect', effect: 'deny', target: undefined }, { index: 9 }],
-    [{ tool: 'machine.inspect', target: undefined }, '400 what is allowed names its target'],
-    [{ tool: 'machine.inspect', effect: 'approve' }, '400 machine.inspect is allowed by act, and kept from a member by deny'],
+    [{ tool: 'machine.inspect', target: undefined }, '400 act and approve need a target'],
+    [{ tool: 'machine.inspect', effect: 'approve' }, '400 machine.inspect takes the effect act or deny, not approve'],
     [{ forMs: 2_592_000_000 }, { index: 9 }],
     [{ forMs: 2_592_000_001 }, '400 forMs = 2592000001: must be at most 2592000000'],
     [{ forMs: 59_999 }, '400 forMs = 59999: must be at least 60000'],
@@ -458,7 +458,7 @@ describe('a grant', () => {
       '404 2 grants begin with 0123: see kalos grant list',
     );
     expect(await ask('POST /v1/grants/revoke', { grant: 'ffff', reason: 'r' })).toBe(
-      '404 no grant begins with ffff: see kalos grant list',
+      '404 no grant id begins with ffff: see kalos grant list',
     );
     expect(await ask('POST /v1/grants/revoke', { grant: '012', reason: 'r' })).toBe(
       '400 grant = "012": must be an id of: kalos grant list',
@@ -558,8 +558,8 @@ describe('what is pushed to all machines', () => {
     expect(await ask('POST /v1/upgrades', body)).toMatchObject({ upgrade: '', version: '' });
     Object.assign(its, { outcome: { ok: false, reason: 'one is being tried' }, asked: [], notes: [] });
     expect([await ask('POST /v1/upgrades', body), its.asked.length, its.notes]).toEqual(['409 one is being tried', 1, []]);
-    its.failure = new Error('it is no release');
-    expect(await ask('POST /v1/upgrades', body)).toBe('400 it is no release');
+    its.failure = new Error('not a release');
+    expect(await ask('POST /v1/upgrades', body)).toBe('400 not a release');
     for (const [given, error] of [
       [{ archive: '' }, /^400 archive = "": must be at least 1 character/],
       [{ archive: '?' }, /^400 archive = "\?": is not a valid base64$/],
@@ -573,7 +573,7 @@ describe('what is pushed to all machines', () => {
   it('of a release may be as large as one is, and no larger', async () => {
     const archive = Buffer.alloc(16_777_217).toString('base64');
     expect(await ask('POST /v1/upgrades', { archive })).toBe('400 a release is 16777216 bytes at most');
-    expect(ROUTES.find(({ path, method }) => path === '/v1/upgrades' && method === 'POST')?.mostBytes).toBe(22_435_158);
+    expect(ROUTES.find(({ path, method }) => path === '/v1/upgrades' && method === 'POST')?.maxBytes).toBe(22_435_158);
   });
 
   it.each(['bundle', 'upgrade'] as const)('as a %s is taken back: the newest', async (kind) => {

@@ -32,7 +32,7 @@ describe('a decision', () => {
       calls: [{ tool: 'service.restart', service: 'web' }],
       routed: { tier: 'reactive' },
     });
-    expect(decision.reason).toContain('the witnesses certify it');
+    expect(decision.reason).toContain('certified by the witnesses');
   });
 
   it('watches what the witnesses refute', async () => {

@@ -264,7 +264,7 @@ describe('what reaches the system', () => {
         'a token of two lines',
         { KALOS_ADDRESS: 'https://127.0.0.1:1', KALOS_API_TOKEN: 'a\nb' },
         ['status'],
-        /KALOS_API_TOKEN is not a token/,
+        /KALOS_API_TOKEN is not a valid token/,
       ],
       [
         'no authority',

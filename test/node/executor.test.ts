@@ -489,7 +489,7 @@ describe('a plan of several calls', () => {
     const performed = await settled(perform(plan));
     expect(performed).toMatchObject({ kind: 'done', entry: { phase: 'failed' } });
     expect(performed).toMatchObject({
-      entry: { reason: expect.stringContaining('service.run renew did not succeed: the task ended with status 3') },
+      entry: { reason: expect.stringContaining('service.run renew did not succeed: the task exited with status 3') },
     });
     expect([acts.includes('process.signal # # HUP'), scheduler.nowMs - beganMs < 2_000]).toEqual([false, true]);
   });

@@ -73,7 +73,7 @@ describe('an incident', () => {
     'has an id that looks like one: %j',
     async (id) => {
       expect(await world().told(id)).toBe(
-        `"${id}" is no incident id: they look like inc-0123456789; see: kalos query "select id from incidents"`,
+        `"${id}" is not an incident id such as inc-0123456789; see: kalos query "select id from incidents"`,
       );
     },
   );
@@ -104,9 +104,9 @@ describe('an incident', () => {
     const incident = incidentOf(other);
     its.answers.set(third.self, answer(incident));
     its.missing = [{ peer: other.self, reason: 'down' }];
-    expect(await told(incident.id)).toBe(`no peer that answered knows ${incident.id}; not asked or silent: n1 (down)`);
+    expect(await told(incident.id)).toBe(`no member that answered knows ${incident.id}; no answer from: n1 (down)`);
     its.missing = [];
-    expect(await told(incident.id)).toBe(`no peer that answered knows ${incident.id}`);
+    expect(await told(incident.id)).toBe(`no member that answered knows ${incident.id}`);
   });
 
   it('whose machine is gone is taken from the witness with the newest of it, signed by that machine', async () => {
@@ -166,7 +166,7 @@ describe('the certificate of an incident', () => {
     expect(certificate).toEqual({
       present: true,
       valid: true,
-      detail: '4 of 4 witnesses signed; 2 of them this peer does not know',
+      detail: '4 of 4 witnesses signed; 2 of them unknown to this agent',
       witnesses: ['n0', 'n2', 'n-1', 'n-1'],
     });
     expect(ownVote).toEqual({ verdict: 'yes', reason: 'port-refused', confidence: 95 });
@@ -179,7 +179,7 @@ describe('the certificate of an incident', () => {
     for (const changed of [{ target: 'db' }, { node: third.self }])
       expect((await checked(witnesses, changed)).certificate).toMatchObject({
         valid: false,
-        detail: 'it is about something else',
+        detail: 'it is for another claim',
       });
     expect(await checked(witnesses, { certificate: '' })).toMatchObject({ certificate: { present: false }, ownVote: undefined });
   });

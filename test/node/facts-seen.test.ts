@@ -295,7 +295,7 @@ describe('policies of an agent', () => {
     isFailing = false;
     expect(set.all().map(({ policy: { name } }) => name)).toEqual(['p']);
     await expect(set.apply([policy('q', { test: [{ name: 't', for_s: 1, fires: false }] })])).rejects.toThrow(
-      'its own test "t": it fires, though it should not',
+      'its own test "t": it fires, but it should not',
     );
   });
 

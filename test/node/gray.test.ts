@@ -388,7 +388,7 @@ describe('an agent that does badly itself', () => {
     drain('self', 'operator');
     await pump(10_000);
     const story = () => [...log.incidents.values()].map(({ state, outcome, summary }) => `${state} ${outcome} ${summary}`);
-    expect(story()).toEqual(['escalated escalated: a person must look drained: x']);
+    expect(story()).toEqual(['escalated escalated to a person drained: x']);
     its.drained.clear();
     await pump(10_000);
     expect(story()).toEqual(['resolved it is drained no more drained: x']);

@@ -41,7 +41,7 @@ describe('the story of an incident that was mended', () => {
       {
         atMs: NOW_MS + 100,
         stage: 'decide',
-        text: 'service.start web, by the reactive tier: policy service-exited declares service.start; this machine sees it itself; not tried here before',
+        text: 'service.start web, by the reactive tier: policy service-exited declares service.start; observed by this machine only; not tried here before',
         data: { tier: 'reactive', what: 'service.start web', confidence: 0.8 },
       },
       { atMs: NOW_MS + 100, stage: 'verify', text: 'it helped: seen', data: { plan: `${id}-1`, phase: 'confirmed', audit: 1 } },
@@ -348,7 +348,7 @@ describe('a person is told of what is open for long', () => {
     await world.pump(TELL_AFTER_MS - 1_500);
     expect(incidentIn(world).state).toBe('watching');
     await world.pump(3_000);
-    expect([incidentIn(world).state, incidentIn(world).outcome]).toEqual(['escalated', 'escalated: a person must look']);
+    expect([incidentIn(world).state, incidentIn(world).outcome]).toEqual(['escalated', 'escalated to a person']);
     expect(world.story().filter((step) => step.includes('a person must look'))).toEqual([
       `decide: a person must look: ${reason}`,
     ]);

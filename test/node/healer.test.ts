@@ -78,7 +78,7 @@ describe('a finding with a remedy', () => {
     fire();
     await pump(40_000);
     expect([log.plans, memory.incidents()[0]?.state, log.votes]).toEqual([[], 'watching', 3]);
-    expect(story()[2]).toContain('the witnesses see the target answering');
+    expect(story()[2]).toContain('witnesses can reach the target');
   });
 
   it('that no tier trusts any more is for a person', async () => {

@@ -71,7 +71,7 @@ describe('the figures of the host', () => {
   it('say why they are not known, and are never zero for it', () => {
     const { values, lacks } = readFigures(HOST_SOURCES, (file) => (file === '/proc/vmstat' ? 'nr_free_pages 1\n' : read(file)));
     expect(values.has('oom_kills')).toBe(false);
-    expect(lacks.get('oom_kills')).toBe('/proc/vmstat does not say');
+    expect(lacks.get('oom_kills')).toBe('/proc/vmstat has no value');
     expect(lacks.get('conntrack.count')).toBe('no /proc/sys/net/netfilter/nf_conntrack_count');
     const named = HOST_SOURCES.flatMap(({ figures }) => figures);
     expect(named.every((name) => values.has(name) !== lacks.has(name))).toBe(true);

@@ -255,7 +255,7 @@ describe('the API over HTTP', () => {
       'select cmdline from processes',
       'select * from crontab',
     ]) {
-      expect([(await ask(sql)).status, (await ask(sql)).text]).toEqual([400, expect.stringContaining('needs a token')]);
+      expect([(await ask(sql)).status, (await ask(sql)).text]).toEqual([400, expect.stringContaining('needs an API token')]);
       expect((await ask(sql, bearing(await tokenOf()))).status).toBe(200);
     }
     expect([await statusOf('/v1/tokens'), await statusOf('/v1/audit/records/last/5')]).toEqual([403, 403]);
@@ -366,11 +366,11 @@ describe('the library, at an address', () => {
 
   it('says what is wrong with an address, a token, or both ways at once', async () => {
     const calls: [ConstructorParameters<typeof KalosClient>[0], string, RegExp][] = [
-      [{ address: 'web-1' }, 'usage', /^address web-1 is no address/],
-      [{ address: `http://127.0.0.1:${port}`, token: 'a b' }, 'usage', /^token is not a token/],
-      [{ address: 'http://192.0.2.1:9090', token: 'x' }, 'usage', /anybody could read the token/],
+      [{ address: 'web-1' }, 'usage', /^address web-1 is not a URL/],
+      [{ address: `http://127.0.0.1:${port}`, token: 'a b' }, 'usage', /^token is not a valid token/],
+      [{ address: 'http://192.0.2.1:9090', token: 'x' }, 'usage', /others could read the token/],
       [{ address: 'https://127.0.0.1:1', ca: '/nowhere' }, 'usage', /^ca \/nowhere cannot be read/],
-      [{ address: `http://127.0.0.1:${port}`, token: 'kapi_none' }, 'refused', /^a token is needed/],
+      [{ address: `http://127.0.0.1:${port}`, token: 'kapi_none' }, 'refused', /^a token is required/],
       [{ address: 'http://127.0.0.1:1' }, 'not-running', /no agent runs on http:\/\/127.0.0.1:1/],
     ];
     for (const [options, code, message] of calls)
@@ -432,9 +432,9 @@ describe('an agent at an address', () => {
         code: 5,
         out: expect.stringContaining('token of scope operate'),
       });
-      expect((await ask({ KALOS_API_TOKEN: token }, ...sql)).out).toContain('certificate of nobody known');
+      expect((await ask({ KALOS_API_TOKEN: token }, ...sql)).out).toContain('has an untrusted certificate');
       const plain = await ask({ KALOS_ADDRESS: 'http://192.0.2.1:9090', KALOS_API_TOKEN: token }, ...sql);
-      expect(plain).toEqual({ code: 2, out: expect.stringContaining('anybody could read the token') });
+      expect(plain).toEqual({ code: 2, out: expect.stringContaining('others could read the token') });
     } finally {
       await remote.stop();
     }

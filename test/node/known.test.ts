@@ -81,7 +81,7 @@ describe('a name', () => {
     expect(['ada', 'peer-1', 'twin', 'adda', ''].map(of)).toEqual([
       'peer-ada',
       'peer-1',
-      '404 twin may be twin or twin2: say which',
+      '404 twin is ambiguous: twin or twin2',
       '404 no member is called adda; did you mean ada? see: kalos members',
       '404 no member is called ""; see: kalos members',
     ]);
@@ -91,9 +91,9 @@ describe('a name', () => {
     expect(
       ['shipped-one', 'own-one', 'swarm-one', 'live-one', 'theirs', 'live-oen'].map((name) => words(notLive(agent, name))),
     ).toEqual([
-      '409 shipped-one is shipped with KALOS and cannot be deleted: kalos policy disable shipped-one switches it off',
-      '409 own-one is of this machine’s configuration: take it away there, then kalos config reload',
-      '409 swarm-one is the swarm’s: kalos policy disable swarm-one switches it off here',
+      '409 shipped-one is built in and cannot be deleted; turn it off with: kalos policy disable shipped-one',
+      '409 own-one is in this machine’s configuration: delete it there, then run kalos config reload',
+      '409 swarm-one is from the swarm’s bundle; turn it off here with: kalos policy disable swarm-one',
       '404 there is no live policy live-one; see: kalos policy list',
       '404 there is no live policy theirs; see: kalos policy list',
       '404 no policy is called live-oen; did you mean live-one? see: kalos policy list',

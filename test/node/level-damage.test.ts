@@ -104,7 +104,7 @@ describe('a database', () => {
     expect(found()).toBe(`${table} is truncated to 47 bytes`);
     for (const by of [(bytes: Buffer) => bytes.subarray(0, -1), (bytes: Buffer) => Buffer.concat([bytes, Buffer.from([0])])]) {
       change(table, by);
-      expect(found()).toBe(`${table} does not end as a table does: it is truncated, or bytes were appended`);
+      expect(found()).toBe(`${table} has no table footer: it is truncated, or bytes were appended`);
     }
   });
 

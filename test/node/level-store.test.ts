@@ -180,7 +180,7 @@ describe('a disk that refuses', () => {
     outcomeOf(store.write([put('e'.repeat(20))]));
     outcomeOf(store.write([put('last')]));
     await expect(store.write([put('over')])).rejects.toThrow(
-      `${directory}: No space left on device; more than 16777216 bytes wait for the disk`,
+      `${directory}: No space left on device; more than 16777216 bytes are queued for the disk`,
     );
     await store.close();
     await until(() => vi.getTimerCount() === 0);

@@ -126,7 +126,7 @@ describe('logs', () => {
     for (const path of paths) writeFileSync(path, 'first\n');
     expect(paths.slice(0, 256).map((path) => look(undefined, path))).toEqual(Array.from({ length: 256 }, () => ['first']));
     const late = beside('l256');
-    expect(follower.newLines(late)).toEqual({ ok: false, reason: '256 logs are followed already, which is the limit' });
+    expect(follower.newLines(late)).toEqual({ ok: false, reason: 'the limit of 256 followed logs is reached' });
     follower = new LogFollower();
     for (let nth = 0; nth < 256; nth++) follower.newLines(beside(`none${nth}`));
     expect(follower.newLines(beside('later')).ok).toBe(false);

@@ -95,7 +95,7 @@ describe('incidents of one minute', () => {
   it('belong together by target, by kind, and where the machine was short of what a service needs', () => {
     const earlier = incident(1_000);
     expect(relation(earlier, incident(30_000, { policy: 'service-unresponsive' }), 29_000)).toContain('web');
-    expect(relation(earlier, incident(30_000, { target: 'api' }), 29_000)).toContain('same kind');
+    expect(relation(earlier, incident(30_000, { target: 'api' }), 29_000)).toContain('same policy');
     expect(relation(earlier, incident(30_000, { policy: 'file-drift', target: '/x' }), 29_000)).toBeUndefined();
     expect(relation(earlier, incident(90_000), 89_000)).toBeUndefined();
     expect(relation(earlier, incident(-90_000), 29_000)).toContain('web'); // the clock was set back meanwhile

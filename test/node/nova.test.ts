@@ -378,7 +378,7 @@ describe('what is wrong with several machines', () => {
         state: 'escalated',
         openedMs: atMs,
         closedMs: 0,
-        outcome: 'escalated: a person must look',
+        outcome: 'escalated to a person',
         tool: '',
         cause: '',
         certificate: '',

@@ -105,9 +105,9 @@ describe('a list in pages', () => {
       [{ limit: 'all' }, /^limit = "all": must be a number$/],
       [{ limit: '' }, /^limit = "": must be at least 1$/],
       [{ limt: '3' }, /^limt: unknown key; did you mean "limit"\?$/],
-      [{ cursor: 'x' }, /^cursor = "x" is none of \/v1\/things: pass on "next" of the page before, or leave it out$/],
-      [{ cursor: other }, /is none of \/v1\/things/],
-      [{ cursor: '' }, /is none of/],
+      [{ cursor: 'x' }, /^cursor = "x" is not a cursor of \/v1\/things: use "next" of the previous page, or omit it$/],
+      [{ cursor: other }, /is not a cursor of \/v1\/things/],
+      [{ cursor: '' }, /is not a cursor of/],
       [{ cursor: 'x'.repeat(3_000) }, /^cursor = .* must be at most 2000 characters$/],
     ];
     for (const [query, words] of wrong) {

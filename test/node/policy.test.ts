@@ -61,7 +61,7 @@ describe('kalos policy', () => {
     expect([good.code, good.stdout]).toEqual([0, expect.stringContaining('a thousand: it fires')]);
     write(OWN(false));
     const bad = await policy('test');
-    expect([bad.code, bad.stdout]).toEqual([1, expect.stringContaining('it fires, though it should not')]);
+    expect([bad.code, bad.stdout]).toEqual([1, expect.stringContaining('it fires, but it should not')]);
   });
 
   it('lists and shows them with their origin', async () => {

@@ -64,7 +64,7 @@ describe('questions', () => {
     const { ask, results, seen } = asking();
     for (let n = 0; n < 36; n++) ask('a', `a${n}`);
     await seen();
-    expect([...results]).toEqual([['a35', { ok: false, message: '32 questions of yours wait already: try again' }]]);
+    expect([...results]).toEqual([['a35', { ok: false, message: '32 of your queries are queued already: try again' }]]);
   });
 });
 
@@ -110,8 +110,8 @@ describe('a selector', () => {
   });
 
   it('that means nothing says so', () => {
-    expect(chosen('colour=red')).toBe('nodes are not told apart by colour; by role, state, version, mode, or by name');
+    expect(chosen('colour=red')).toBe('unknown selector key colour; use role, state, version, mode, or a name');
     for (const text of ['', '*', 'a,,b'])
-      expect(chosen(text)).toBe('no nodes are named: give names, or such as role=coordinator; leave --nodes out to ask all');
+      expect(chosen(text)).toBe('empty selector: give names or role=coordinator, or omit --nodes to query all');
   });
 });

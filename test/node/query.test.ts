@@ -516,7 +516,7 @@ describe('a question that would take too much', () => {
     const all = await asked('select node, path from process_open_files');
     expect(all).toMatchObject({
       told: [],
-      result: { ok: false, message: expect.stringMatching(/^process_open_files has some 5000 rows a machine/) },
+      result: { ok: false, message: expect.stringMatching(/^process_open_files has about 5000 rows per machine/) },
     });
     for (const sql of [
       'select node, count(*) from process_open_files group by node',

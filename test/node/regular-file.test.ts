@@ -29,7 +29,7 @@ describe('a file that is named from outside', () => {
     symlinkSync('a', at('link'));
     expect(readRegular(at('link')).toString()).toBe('text');
     expect(() => readRegular(at('link'), 100, { noFollow: true })).toThrow('ELOOP');
-    expect(() => readRegular(at('a'), 3)).toThrow('it holds more than 3 bytes');
+    expect(() => readRegular(at('a'), 3)).toThrow('it is larger than 3 bytes');
   });
 
   it.runIf(process.getuid?.() === 0)('is not read for others to see through a link of somebody who does not own it', () => {
@@ -44,9 +44,7 @@ describe('a file that is named from outside', () => {
     for (const path of ['logs/app.log', 'logs/deep/app.log', 'through']) expect(read(at(path))).toContain('app.log');
     for (const link of ['logs/app.log', 'logs/deep']) lchownSync(at(link), OTHER, OTHER);
     for (const path of ['logs/app.log', 'logs/deep/app.log', 'through'])
-      expect(() => read(at(path))).toThrow(
-        /^it is reached by the link .*logs\/(app\.log|deep) of user 65534, who does not own the file$/,
-      );
+      expect(() => read(at(path))).toThrow(/^it is behind the link .*logs\/(app\.log|deep) of user 65534, who does not own it$/);
     chownSync(at('logs/app.log.1'), OTHER, OTHER);
     expect(read(at('logs/app.log'))).toBe('logs/app.log.1');
     expect(read(at('secrets/app.log'))).toBe('secrets/app.log');
@@ -75,7 +73,7 @@ describe('a file that is named from outside', () => {
     const path = fifo('given');
     spawn('sh', ['-c', 'printf given > "$0"', path]);
     expect(readInput(path).toString()).toBe('given');
-    expect(() => readInput('/dev/zero', 1_000)).toThrow('it holds more than 1000 bytes');
+    expect(() => readInput('/dev/zero', 1_000)).toThrow('it is larger than 1000 bytes');
   });
 
   it('as a configuration is one line of what is wrong', () => {

@@ -49,15 +49,15 @@ describe('an archive of a release', () => {
     ];
     const renamed = ' path=package/../../../escaped\n';
     wrong.push(Buffer.concat([entry('PaxHeader', `${renamed.length + 2}${renamed}`, 'ExtendedHeader'), entry('package/a', 'x')]));
-    for (const one of wrong) await expect(releases.keep(DIGEST, archive(one))).rejects.toThrow('it is no release');
+    for (const one of wrong) await expect(releases.keep(DIGEST, archive(one))).rejects.toThrow('not a release');
     expect([existsSync(join(root, 'escaped')), readdirSync(root).filter((name) => name !== 'in')]).toEqual([false, []]);
   });
 
   it('that is small and large inside is refused at once, and so is what is no archive', async () => {
     const zeros = gzipSync(Buffer.alloc(ZEROS_BYTES), { level: 9 });
     const inside = gzipSync(Buffer.concat([...GOOD, entry('package/zeros', '\0'.repeat(ZEROS_BYTES))]), { level: 9 });
-    await expect(releases.keep(DIGEST, inside)).rejects.toThrow('there is too much in it');
+    await expect(releases.keep(DIGEST, inside)).rejects.toThrow('the archive is too large');
     for (const none of [zeros, Buffer.alloc(0), Buffer.from('hello'), archive().subarray(0, 40)])
-      await expect(releases.keep(DIGEST, none)).rejects.toThrow('it is no archive');
+      await expect(releases.keep(DIGEST, none)).rejects.toThrow('not a tar.gz archive');
   });
 });

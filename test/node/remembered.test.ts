@@ -147,18 +147,18 @@ describe('memory', () => {
 
 describe('an incident', () => {
   it.each<[string, Partial<Incident>, Partial<Incident>, number, string | undefined]>([
-    ['a minute apart', {}, {}, 60_000, 'it is on web too'],
+    ['a minute apart', {}, {}, 60_000, 'same target web'],
     ['more than a minute apart', {}, {}, 60_001, undefined],
     ['of what came before', {}, {}, -1, undefined],
-    ['at once', {}, {}, 0, 'it is on web too'],
+    ['at once', {}, {}, 0, 'same target web'],
     ['of another machine', { node: 'other' }, {}, 0, undefined],
-    ['of one policy', {}, { target: 'api' }, 0, 'it is of the same kind'],
+    ['of one policy', {}, { target: 'api' }, 0, 'same policy'],
     [
       'of a machine that lacks something',
       { policy: 'memory-low', target: '' },
       {},
       0,
-      'the machine was short of something: it is down',
+      'the machine lacked a resource: it is down',
     ],
     ['of a machine that lacks little', { policy: 'memory-low', target: '', severity: 'warning' }, {}, 0, undefined],
     ['of another service', { policy: 'service-frozen', target: 'db' }, {}, 0, undefined],
@@ -177,7 +177,7 @@ describe('an incident', () => {
   it('ends with its outcome, and never before it began', () => {
     const one = incident(100);
     escalate(one);
-    expect(one).toMatchObject({ state: 'escalated', outcome: 'escalated: a person must look', closedMs: 0 });
+    expect(one).toMatchObject({ state: 'escalated', outcome: 'escalated to a person', closedMs: 0 });
     closeIncident(one, 50, 'resolved', 'it cleared');
     expect(one).toMatchObject({ state: 'resolved', outcome: 'it cleared', closedMs: 100 });
     closeIncident(one, 150, 'resolved', 'it cleared');

@@ -241,7 +241,7 @@ describe('of one agent', () => {
     ] as const)
       expect(await ask('POST /v1/api-tokens', given)).toMatch(error);
     expect(await heard('POST /v1/api-tokens/t/removal', true)).toEqual([{ id: 't' }, [['end', 't']]]);
-    expect((await heard('POST /v1/api-tokens/t/removal', false))[0]).toBe('404 there is no token t');
+    expect((await heard('POST /v1/api-tokens/t/removal', false))[0]).toBe('404 no API token t');
   });
 
   it('policies are added, deleted, and learn again', async () => {
@@ -253,7 +253,7 @@ describe('of one agent', () => {
     its.failure = undefined;
     expect(await ask('POST /v1/policies', { policies: [] })).toBe('400 policies = []: must be at least 1 item');
     expect(await heard('POST /v1/policies/p/removal', true)).toEqual([{ name: 'p' }, [['remove', 'p']]]);
-    expect((await heard('POST /v1/policies/busy/removal', false))[0]).toMatch(/^409 busy is of this machine’s configuration/);
+    expect((await heard('POST /v1/policies/busy/removal', false))[0]).toMatch(/^409 busy is in this machine’s configuration/);
     expect(await heard('POST /v1/policies/busy/reset')).toEqual([{ name: 'busy' }, [['resetThresholds', 'busy']]]);
     expect(await heard('POST /v1/policies/bsuy/reset')).toEqual([expect.stringMatching(/^404 no policy is called bsuy/), []]);
   });
@@ -264,7 +264,7 @@ describe('of one agent', () => {
       { id: 'a', ...approved },
       [['answer', 'a', 'approved']],
     ]);
-    expect((await heard('POST /v1/approvals/a', false, approved))[0]).toBe('404 nothing waits for approval under a');
+    expect((await heard('POST /v1/approvals/a', false, approved))[0]).toBe('404 no pending approval a');
     expect(await heard('POST /v1/silences/s/lift', true)).toEqual([{ id: 's' }, [['unsilence', 's']]]);
     expect((await heard('POST /v1/silences/s/lift', false))[0]).toBe('404 there is no silence s');
     const silence = { target: 'wbe', forMs: 60_000, reason: 'r' };
@@ -286,9 +286,9 @@ describe('of one agent', () => {
 
   it('configuration and log are those of an agent that has them, after a line', async () => {
     for (const [asked, missing] of [
-      ['GET /v1/config', '404 this agent has no configuration of its own'],
-      ['POST /v1/config/reload', '404 this agent has no configuration of its own'],
-      ['GET /v1/agent-log/0', '404 this agent keeps no log of its own'],
+      ['GET /v1/config', '404 this agent runs without a configuration'],
+      ['POST /v1/config/reload', '404 this agent runs without a configuration'],
+      ['GET /v1/agent-log/0', '404 this agent keeps no log'],
     ] as const)
       expect(await ask(asked)).toBe(missing);
     its.edge = { log: { after: does('after'), log: does('log') } };
@@ -336,7 +336,7 @@ describe('what a person has done', () => {
   it('is shown first: what it would change, whether it may, and what leads back', async () => {
     const undo = 'sysctl.set vm.dirty_ratio 5, then sysctl.set vm.swappiness 60';
     expect(await heard('POST /v1/actions', preview({ kind: 'go' }, [SET, DIRTY]), plan({ dryRun: true }))).toEqual([
-      { plan: '', result: 'dry-run', detail: 'it may be done', ...shown, undo },
+      { plan: '', result: 'dry-run', detail: 'it is allowed', ...shown, undo },
       [['preview', [SET], 'operator']],
     ]);
     const refused = { kind: 'refused', reason: 'it is halted' };
@@ -361,11 +361,11 @@ describe('what a person has done', () => {
   });
 
   it('is rolled back by what leads back, where it was confirmed and something does', async () => {
-    expect(await ask('POST /v1/actions/a/rollback')).toBe('404 nothing was done under a');
+    expect(await ask('POST /v1/actions/a/rollback')).toBe('404 no plan a exists');
     its.entry = { phase: 'undone' };
-    expect(await ask('POST /v1/actions/a/rollback')).toBe('409 a is undone: only what was confirmed can be rolled back');
+    expect(await ask('POST /v1/actions/a/rollback')).toBe('409 a is undone: only confirmed plans can be rolled back');
     its.entry = { phase: 'confirmed', plan: { calls: [CLEAN] }, before: [{}] };
-    expect(await ask('POST /v1/actions/a/rollback')).toBe('409 fs.clean has no inverse: it cannot be rolled back');
+    expect(await ask('POST /v1/actions/a/rollback')).toBe('409 fs.clean has no undo and cannot be rolled back');
     its.entry = { phase: 'confirmed', plan: { calls: [SET] }, before: [{ value: '60' }] };
     const [answer, asked] = await heard('POST /v1/actions/a/rollback', preview({ kind: 'go' }));
     expect([answer, asked[0]]).toEqual([

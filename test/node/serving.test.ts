@@ -130,14 +130,14 @@ describe('where the API listens', () => {
       ...{ code: 'io', message: expect.stringContaining(`cannot create the socket ${join(directory, 'nowhere', 'sock')}: `) },
     });
     await expect(serveApi(agent, directory)).rejects.toMatchObject({
-      ...{ code: 'io', message: expect.stringContaining(`cannot remove ${directory}, which is in the place of`) },
+      ...{ code: 'io', message: expect.stringContaining(`cannot remove ${directory}, which blocks the agent’s socket`) },
     });
   });
 });
 
 describe('who asks over HTTP', () => {
   const BEYOND = '403 this needs a token of scope operate: kalos api-token create --scope operate';
-  const WHO = '401 a token is needed: make one on the machine with kalos api-token create';
+  const WHO = '401 a token is required: create one on the machine with kalos api-token create';
 
   it('may look on loopback without a token, and needs one for more', async () => {
     expect(await said('/v1/config', {})).toBe('403 this needs a token of scope admin: kalos api-token create --scope admin');
@@ -207,7 +207,7 @@ describe('who asks over HTTP', () => {
       const refused = await ask('/v1/nothing', { headers: bearing('r') });
       expect([refused.headers['retry-after'], refused.body]).toEqual([
         '1',
-        '{"error":"40 requests a second are answered: ask again"}',
+        '{"error":"rate limit of 40 requests a second exceeded: retry"}',
       ]);
       nowMs += 1_000;
       expect(await many(42)).toBe(40);
@@ -231,7 +231,7 @@ describe('a request', () => {
   it('is refused in words where there is no such route, method, path or body', async () => {
     expect(await owner('/v1/nothing')).toBe('404 no route /v1/nothing');
     expect(await owner('/v1/halt')).toBe('405 GET is not possible on /v1/halt');
-    expect(await owner('/v1/series/%zz')).toBe('400 /v1/series/%zz is no path: a % in it stands for itself only as %25');
+    expect(await owner('/v1/series/%zz')).toBe('400 /v1/series/%zz is not a valid path: write a literal % as %25');
     expect(await owner('/v1/halt', 'POST', 'no JSON')).toBe('400 the body must be JSON of at most 2097152 bytes');
     expect(await owner('/v1/halt', 'POST', '{"reason":5}')).toBe('400 reason = 5: must be a text in quotes');
     const object = 'it must be a JSON object';
@@ -249,7 +249,7 @@ describe('a request', () => {
     its.refusal = 'No space left on device';
     const why = 'the disk of the state directory refuses writes (No space left on device): the request';
     expect(await owner('/v1/resume', 'POST')).toBe(
-      `503 ${why} was rejected, for it cannot be recorded; free space there (df DIR; df -i DIR)`,
+      `503 ${why} was rejected because it cannot be recorded; free space there (df DIR; df -i DIR)`,
     );
     expect(await owner('/v1/halt', 'POST', '{"reason":"fire"}')).toBe('200 ok');
     expect(await owner('/v1/api-tokens')).toBe('200 ok');
@@ -262,7 +262,7 @@ describe('a request', () => {
     await passUntil(() => log.some((line) => line.includes('/v1/resume')));
     its.refusal = 'No space left on device';
     await passUntil(() => answered);
-    expect(await waiting).toBe(`503 ${why} is carried out once it accepts them; free space there (df DIR; df -i DIR)`);
+    expect(await waiting).toBe(`503 ${why} runs when writes succeed again; free space there (df DIR; df -i DIR)`);
   });
 
   it('for the description of the API is answered with it', async () => {
@@ -318,7 +318,7 @@ describe('news', () => {
   });
 
   it('is of a topic that there is', async () => {
-    const none = '404 no topic nothing; there are: members, conditions, incidents, decisions, actions';
+    const none = '404 no topic nothing; topics: members, conditions, incidents, decisions, actions';
     expect([await said('/v1/watch/nothing'), await said('/v1/watch/nothing', { over: 'socket' })]).toEqual([none, none]);
   });
 });

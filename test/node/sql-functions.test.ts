@@ -47,7 +47,7 @@ it.each<[string, unknown]>([
 
 describe('a mistake', () => {
   it.each([
-    ["split('a', '', 0)", 'split needs the separators: a text of one or more characters'],
+    ["split('a', '', 0)", 'split needs separators: a string of one or more characters'],
     ["regex_match('a', '(', 0)", 'the pattern "(": '],
     ...['10.0.0.0/33', '10.0.0.0', '10.0.0.0/x', 'x/8', 'fe80::/129', '10.0.0.0/1234'].map((block) => [
       `in_cidr_block('${block}', '10.0.0.1')`,

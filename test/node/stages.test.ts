@@ -154,7 +154,7 @@ describe('rows of several machines', () => {
     expect(wanted).toEqual([]);
     const tooMany = tableOf('file', { rows: () => rows(...Array.from({ length: 5_001 }, (_, nth) => `/${nth}`)) });
     expect(await gatherStages([[asking(tooMany)], [asking(hash)]], [join('hash', 'file')], 1_000, of, 'me')).toBe(
-      'hash would be asked for 5001 values of path, at most 5000 are possible: narrow file',
+      'hash would get 5001 values of path, limit 5000: narrow file',
     );
   });
 });

@@ -100,7 +100,7 @@ describe('three real agents', () => {
     expect(rows.map(({ node }) => node)).toEqual(['alpha', 'beta', 'gamma']);
     expect(rows.every(({ n }) => Number(n) > 5)).toBe(true);
     const wrong = await kalos('query', 'select * from nope', '--dir', beta.directory);
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('there are: nodes, members, conditions')]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('tables: nodes, members, conditions')]);
   });
 
   it('answer for whom they are asked, and only those are asked', async () => {
@@ -115,8 +115,8 @@ describe('three real agents', () => {
     expect(await answered(sql, '--on', 'gamma')).toEqual([1, ['gamma']]);
     expect(await answered(sql, '--mode', 'local')).toEqual([1, ['beta']]);
     expect(await answered(sql, '--nodes', 'state=alive')).toEqual([3, ['alpha', 'beta', 'gamma']]);
-    expect((await query(sql, '--nodes', '*')).stderr).toMatch(/no nodes are named/);
-    expect((await query(sql, '--on', 'nobody')).stderr).toMatch(/no member is meant by nobody/);
+    expect((await query(sql, '--nodes', '*')).stderr).toMatch(/empty selector/);
+    expect((await query(sql, '--on', 'nobody')).stderr).toMatch(/no member matches nobody/);
     const csv = await kalos('query', '--ask', 'kernels', '-o', 'csv', '--dir', alpha.directory);
     expect([csv.code, csv.stdout.split('\n')[0]]).toEqual([0, 'version,machines,nodes']);
     const ofGamma = "select distinct asked_by, what from query_log where node = 'gamma' and asked_by = 'beta'";
@@ -293,7 +293,7 @@ describe('the command line', () => {
     expect((await kalos('status', '-o', 'xml')).code).toBe(2);
     expect((await kalos('--help')).code).toBe(0);
     const unknown = await kalos('explain', 'inc-0000000000', '--dir', beta.directory);
-    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('no peer that answered knows')]);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('no member that answered knows')]);
   });
 
   it('prints the same answer as JSON and YAML, with a version', async () => {

@@ -202,7 +202,7 @@ describe('a service that is a unit', () => {
     const { systemd, client: open } = await make(store);
     systemd.shows(STOPPED);
     const first = await open();
-    expect(shown(first)).toEqual(['stopped', false, false, 'inactive in systemd, and no service.stop asked for it']);
+    expect(shown(first)).toEqual(['stopped', false, false, 'inactive in systemd, but not stopped by service.stop']);
     systemd.shows(RUNNING, { stop: FAILED_STOP });
     await eventually('it to be seen running', () => webOf(first).state === 'running' || undefined);
     await stopped(first, 'by-person'); // which it took with status 143: systemd calls that failed

@@ -89,7 +89,7 @@ describe('a release', () => {
     const file = join(releases.directory, 'no-release.tgz');
     writeFileSync(file, 'hello');
     const wrong = await push(file);
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('it is no archive (tar, gzip)')]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('not a tar.gz archive')]);
     const missing = await push(join(releases.directory, 'missing.tgz'));
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('npm pack makes an archive of KALOS')]);
   });

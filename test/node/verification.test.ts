@@ -46,7 +46,7 @@ describe('a restart', () => {
   it('holds with another process, though it has the pid of the one before', async () => {
     expect(await judge(restart, old, { services: [service()] })).toEqual({ holds: true, detail: 'running as pid 7' });
     const same = { services: [service({ startTicks: 100 })] };
-    expect(await judge(restart, old, same)).toEqual({ holds: false, detail: 'it is still the process from before' });
+    expect(await judge(restart, old, same)).toEqual({ holds: false, detail: 'the old process still runs' });
     expect(await judge(restart, old, { services: [service({ pid: 8, startTicks: 100 })] })).toMatchObject({ holds: true });
   });
 
@@ -80,7 +80,7 @@ describe('a restart', () => {
       detail: 'the service is stopped',
       isFinal: false,
     });
-    expect(await judge(restart, old, {})).toEqual({ holds: false, detail: 'the service is not supervised any more' });
+    expect(await judge(restart, old, {})).toEqual({ holds: false, detail: 'the service is no longer supervised' });
   });
 });
 
@@ -99,11 +99,11 @@ describe('a signal', () => {
   it.each(['TERM', 'KILL', 'INT'])(
     '%s holds once the process has ended: a zombie has, and one that has its pid is another',
     async (name) => {
-      expect(await at(name)).toEqual({ holds: true, detail: 'the process has ended' });
+      expect(await at(name)).toEqual({ holds: true, detail: 'the process has exited' });
       expect(await at(name, process('Z'))).toMatchObject({ holds: true });
       expect(await at(name, process('S', 900))).toMatchObject({ holds: true });
       expect(await at(name, { ...process('S'), pid: 8 })).toMatchObject({ holds: true });
-      expect(await at(name, process('S'))).toEqual({ holds: false, detail: 'the process is still there' });
+      expect(await at(name, process('S'))).toEqual({ holds: false, detail: 'the process is still running' });
     },
   );
 
@@ -111,7 +111,7 @@ describe('a signal', () => {
     expect([await at('STOP', process('T')), await at('STOP', process('S')), await at('STOP')]).toMatchObject([
       { holds: true, detail: 'process state T' },
       { holds: false },
-      { holds: false, detail: 'the process is gone' },
+      { holds: false, detail: 'the process has exited' },
     ]);
     for (const name of ['CONT', 'HUP'])
       expect([
@@ -144,30 +144,32 @@ describe('a program or a task', () => {
   const task = (given: Partial<ServiceSample>) => judge(run, { starts: 1 }, { services: [service(given)] });
 
   it('that was started holds once it has ended with 0, and is lost for good with anything else', async () => {
-    const waits = { holds: false, detail: 'it has not ended yet' };
+    const waits = { holds: false, detail: 'the program is still running' };
     expect([await program(), await program({ state: 'running' })]).toEqual([waits, waits]);
-    expect(await program({ state: 'exited', exitCode: 0 })).toEqual({ holds: true, detail: 'it ended with status 0' });
+    expect(await program({ state: 'exited', exitCode: 0 })).toEqual({ holds: true, detail: 'the program exited with status 0' });
     expect(await judge(spawn, {}, { program: { state: 'exited', exitCode: 1 } })).toEqual({
       holds: false,
-      detail: 'it ended with status 1',
+      detail: 'the program exited with status 1',
       isFinal: true,
     });
-    expect(await program({ state: 'exited', exitSignal: 'SIGKILL' })).toMatchObject({ detail: 'it ended with SIGKILL' });
+    expect(await program({ state: 'exited', exitSignal: 'SIGKILL' })).toMatchObject({
+      detail: 'the program exited with SIGKILL',
+    });
   });
 
   it('that is declared holds once another start of it has ended with 0', async () => {
-    const waits = { holds: false, detail: 'the task has not ended yet' };
+    const waits = { holds: false, detail: 'the task is still running' };
     expect(await task({ state: 'exited', starts: 1, exitCode: 0 })).toEqual(waits);
     expect(await task({ state: 'running', starts: 2 })).toEqual(waits);
     expect(await task({ state: 'exited', starts: 2, exitCode: 0 })).toMatchObject({ holds: true });
     expect(await task({ state: 'exited', starts: 2, exitCode: 3 })).toEqual({
       holds: false,
-      detail: 'the task ended with status 3',
+      detail: 'the task exited with status 3',
       isFinal: true,
     });
     expect(await task({ state: 'exited', starts: 2, exitSignal: 'SIGTERM' })).toMatchObject({
       holds: false,
-      detail: 'the task ended with SIGTERM',
+      detail: 'the task exited with SIGTERM',
     });
   });
 });
@@ -186,8 +188,8 @@ it('a limit holds while a look shows all that was intended', async () => {
 
 it('a block holds while as many peers are within reach as before', async () => {
   const block = (peers: number) => judge({ tool: 'net.block', address: '192.0.2.7' }, { peers: 4 }, { peers });
-  expect(await block(4)).toEqual({ holds: true, detail: '4 peers within reach, 4 before' });
-  expect(await block(3)).toEqual({ holds: false, detail: '3 peers within reach, 4 before' });
+  expect(await block(4)).toEqual({ holds: true, detail: '4 peers reachable, 4 before' });
+  expect(await block(3)).toEqual({ holds: false, detail: '3 peers reachable, 4 before' });
 });
 
 it('a clean-up holds once the files that it found are gone, whatever has come since', async () => {
@@ -197,6 +199,6 @@ it('a clean-up holds once the files that it found are gone, whatever has come si
     const machine = { actuator: { read: async () => ({ ok: true, value }) }, sensors: { sample: () => ({ wallMs: 9_000 }) } };
     return verify(entryOf({ count: 2, names: '["a.tmp","b.tmp"]' }, clean), machine as unknown as Machine);
   };
-  expect(await left('new.tmp')).toEqual({ holds: true, detail: '2 of 2 files are gone' });
-  expect(await left('b.tmp', 'new.tmp')).toEqual({ holds: false, detail: '1 of 2 files are gone' });
+  expect(await left('new.tmp')).toEqual({ holds: true, detail: '2 of 2 files are removed' });
+  expect(await left('b.tmp', 'new.tmp')).toEqual({ holds: false, detail: '1 of 2 files are removed' });
 });

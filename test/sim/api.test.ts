@@ -77,8 +77,8 @@ describe('a request', () => {
       expect(await ask('/v1/agent-log/0', level)).toBe(
         '403 this needs a token of scope admin: kalos api-token create --scope admin',
       );
-    expect(await ask('/v1/agent-log/0', 'admin')).toBe('404 this agent keeps no log of its own');
-    expect(await ask('/v1/members/%zz', 'look')).toMatch(/^400 \/v1\/members\/%zz is no path/);
+    expect(await ask('/v1/agent-log/0', 'admin')).toBe('404 this agent keeps no log');
+    expect(await ask('/v1/members/%zz', 'look')).toMatch(/^400 \/v1\/members\/%zz is not a valid path/);
     expect(await ask('/v1/members/a%20b', 'look')).toBe('409 no member is called a b; see: kalos members');
     expect(await ask('/v1/agent-log/x', 'admin')).toBe('404 no route /v1/agent-log/x');
   });
@@ -139,15 +139,15 @@ describe('what is looked at', () => {
     expect(await errorOf(call('GET', '/v1/members/{name}', undefined, 'nobody'))).toMatch(
       / no member is called nobody; see: kalos members$/,
     );
-    expect(await errorOf(call('GET', '/v1/config'))).toBe('404 this agent has no configuration of its own');
-    expect(await errorOf(post('/v1/config/reload', {}))).toBe('404 this agent has no configuration of its own');
+    expect(await errorOf(call('GET', '/v1/config'))).toBe('404 this agent runs without a configuration');
+    expect(await errorOf(post('/v1/config/reload', {}))).toBe('404 this agent runs without a configuration');
     expect(await errorOf(call('GET', '/v1/audit/records/{index}/proof', undefined, '99999'))).toMatch(
       /^404 the log has no record 99999; it has \d+$/,
     );
     expect(await errorOf(call('GET', '/v1/audit/consistency/{size}', undefined, '99999'))).toMatch(
       /^404 the log was never of size 99999/,
     );
-    expect(await errorOf(post('/v1/log/{index}', {}, '99999'))).toMatch(/^404 99999 is none of the newest decisions/);
+    expect(await errorOf(post('/v1/log/{index}', {}, '99999'))).toMatch(/^404 99999 is not among the newest decisions/);
   });
 
   it('is the past of a series, and the audit with its proofs', async () => {
@@ -173,14 +173,14 @@ describe('a person’s hand', () => {
     expect([done.result, done.undo]).toEqual(['confirmed', expect.stringContaining('sysctl.set')]);
     const back = await post('/v1/actions/{id}/rollback', {}, done.plan);
     expect(back.body).toMatchObject({ result: 'confirmed', risk: 'R1' });
-    expect(await errorOf(post('/v1/actions/{id}/rollback', {}, 'act-0'))).toBe('404 nothing was done under act-0');
+    expect(await errorOf(post('/v1/actions/{id}/rollback', {}, 'act-0'))).toBe('404 no plan act-0 exists');
   });
 
   it('reads, and is refused what cannot be', async () => {
     expect((await act([{ tool: 'service.restart', service: 'nothing' }])).body).toMatchObject({ result: 'refused' });
     expect((await act([{ tool: 'service.restart', service: 'web' }], true)).body).toMatchObject({ result: 'dry-run' });
     expect(await errorOf(post('/v1/actions', { calls: [], dryRun: true, reason: 'x' }))).toMatch(/^400 calls/);
-    expect(await errorOf(post('/v1/approvals/{id}', { answer: 'approved' }, 'x'))).toBe('404 nothing waits for approval under x');
+    expect(await errorOf(post('/v1/approvals/{id}', { answer: 'approved' }, 'x'))).toBe('404 no pending approval x');
     expect(await errorOf(post('/v1/approvals/{id}', { answer: 'perhaps' }, 'x'))).toMatch(
       /^400 answer = "perhaps": must be "approved" or "rejected"/,
     );
@@ -287,7 +287,7 @@ describe('what is decided for all', () => {
     const { grants } = (await get('/v1/grants')) as { grants: { id: string; node: string; effect: string }[] };
     expect(grants.map(({ node, effect }) => `${node} ${effect}`).sort()).toEqual([`${nameOf(1)} act`, `${nameOf(1)} deny`]);
     expect(await errorOf(post('/v1/grants/revoke', { grant: 'ffff', reason: 'x' }))).toBe(
-      '404 no grant begins with ffff: see kalos grant list',
+      '404 no grant id begins with ffff: see kalos grant list',
     );
     for (const { id } of grants) expect((await post('/v1/grants/revoke', { grant: id, reason: 'over' })).status).toBe(200);
     expect(await get('/v1/grants')).toEqual({ grants: [] });
@@ -311,7 +311,7 @@ describe('what is decided for all', () => {
       /^400 .*name a policy, a target, or both/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { target: '*', forMs: 60_000, reason: 'x' }))).toMatch(
-      /^400 target = "\*": .*names one thing: no wildcards/,
+      /^400 target = "\*": .*must be one target, no wildcards/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { policy: 'nothing', forMs: 60_000, reason: 'x' }))).toMatch(/^404 /);
   });
@@ -320,13 +320,13 @@ describe('what is decided for all', () => {
     [
       'an unknown tool',
       { effect: 'deny', tool: 'disk.format' },
-      '404 no tool that changes anything is called disk.format; see: kalos tools',
+      '404 no tool that makes changes is called disk.format; see: kalos tools',
     ],
-    ['what is allowed without a target', { effect: 'act' }, '400 what is allowed names its target'],
+    ['what is allowed without a target', { effect: 'act' }, '400 act and approve need a target'],
     [
       'an approval to inspect',
       { effect: 'approve', tool: 'machine.inspect', target: 'x' },
-      '400 machine.inspect is allowed by act, and kept from a member by deny',
+      '400 machine.inspect takes the effect act or deny, not approve',
     ],
     [
       'to inspect nobody',

@@ -112,7 +112,7 @@ describe('what its witnesses refute by the very check', () => {
     expect(incidentsOf(node).at(-1)?.state).toBe('watching');
     await later(cluster, TELL_AFTER_MS);
     expect(incidentsOf(node).at(-1)?.state).toBe('escalated');
-    expect(storyOf(node)).toContain('a person must look: the witnesses see the target answering');
+    expect(storyOf(node)).toContain('a person must look: witnesses can reach the target');
     expect(node.linux.services.all()[0]?.starts).toBe(1);
     sicken(node, 'failed');
     expect(await healedAfter(cluster, node, 310_000), storyOf(node)).toBeDefined();

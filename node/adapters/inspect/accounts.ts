@@ -1,4 +1,4 @@
-// Who may use the machine, who does, and what runs by itself: accounts, sessions, cron, systemd units, packages.
+// Tables of accounts, sessions, cron jobs, systemd units and packages.
 import { execFile } from 'node:child_process';
 import { readRegular } from '../regular-file.ts';
 import { below, list, number, type Reader, type Row, read, written } from './read.ts';
@@ -7,8 +7,8 @@ const SYSTEMCTL_MS = 4_000;
 const MAX_UNITS_BYTES = 16 * 1024 * 1024;
 
 /**
- * The lines of passwd(5) and group(5) that name somebody: without comments, and lines that stand for others, of NIS (`+`, `-name`).
- * @param ids the places of what must be numbers.
+ * The entries of passwd(5) and group(5): without comments and lines for NIS (`+`, `-name`).
+ * @param ids the positions of fields that must be numbers.
  */
 function entries(path: string, ids: readonly number[]): string[][] {
   return written(path)
@@ -52,7 +52,7 @@ export const loggedInUsers: Reader = () => {
   try {
     bytes = readRegular(below('/var/run/utmp'));
   } catch {
-    return []; // nobody writes it here
+    return []; // this machine has none
   }
   const rows: Row[] = [];
   for (let at = 0; at + UTMP.size <= bytes.length; at += UTMP.size) {
@@ -72,14 +72,14 @@ export const loggedInUsers: Reader = () => {
   return rows;
 };
 
-/** crontab(5): a name, perhaps quoted, and what it is set to. */
+/** crontab(5): a name, perhaps quoted, and its value. */
 const SETS = /^(["']?)\w+\1\s*=/;
 const EVENT = /^(@\w+)\s+(.*)$/;
-/** Five fields; cronie takes a dash before them, for silence. */
+/** Five fields; cronie accepts a dash before them, for no output. */
 const TIMES = /^-?(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(.*)$/;
 const USER = /^\S+\s+(.*)$/;
 
-/** Tables of the system name a user in each line, those of users do not. The command is as it is written, with its `%`. */
+/** System tables have a user in each line, tables of users do not. The command is unchanged, with its `%`. */
 function cronTable(path: string, isSystem: boolean): Row[] {
   return written(path).flatMap((text): Row[] => {
     if (SETS.test(text)) return [];
@@ -92,9 +92,9 @@ function cronTable(path: string, isSystem: boolean): Row[] {
   });
 }
 
-/** What no cron reads: hidden files, what editors and packages leave. */
+/** Files that cron ignores: hidden files, and files left by editors and packages. */
 const LEFT_OVER = /^[.#]|~$|\.(rpmnew|rpmsave|rpmorig|dpkg-\w+|bak|disabled)$/;
-/** Of users, by distribution. */
+/** Directories of users' tables, by distribution. */
 const SPOOLS = ['/var/spool/cron/crontabs', '/var/spool/cron/tabs', '/var/spool/cron'];
 
 export const crontab: Reader = () => {
@@ -117,7 +117,7 @@ interface Unit {
   sub: string;
 }
 
-/** None where systemd does not run. */
+/** Empty if systemd does not run. */
 export const systemdUnits: Reader = async () => {
   const text = await new Promise<string>((resolve) => {
     const options = { timeout: SYSTEMCTL_MS, maxBuffer: MAX_UNITS_BYTES };
@@ -138,7 +138,7 @@ export const systemdUnits: Reader = async () => {
   }));
 };
 
-/** deb822(5): paragraphs of fields, whose names are of any case, and whose further lines are set in. */
+/** deb822(5): paragraphs of fields with case-insensitive names; continuation lines are indented. */
 function paragraphs(text: string): Map<string, string>[] {
   return text.split(/\n[ \t]*\n/).map((paragraph) => {
     const fields = new Map<string, string>();

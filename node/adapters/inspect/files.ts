@@ -1,4 +1,4 @@
-// Files that are asked for by path, their digests, and certificates. Only by path, or directory: nobody means every file there is.
+// Tables of files, digests and certificates. They need a path or a directory, because nobody wants every file of the machine.
 import { createHash, X509Certificate } from 'node:crypto';
 import { closeSync, createReadStream, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -20,7 +20,7 @@ const TYPES: [(stats: Stats) => boolean, string][] = [
   [(stats) => stats.isSocket(), 'socket'],
 ];
 
-/** What a path or a directory asks for; of a directory, as it was written. */
+/** The files of a path or directory; paths in a directory keep its spelling. */
 function asked(where: Where): { path: string; directory: string }[] {
   const texts = (key: string): string[] => (where.get(key) ?? []).map(String).filter((one) => one.startsWith('/'));
   const paths = [...texts('path'), ...texts('path like').flatMap(matching)];
@@ -29,7 +29,7 @@ function asked(where: Where): { path: string; directory: string }[] {
     ...paths.map((path) => ({ path, directory: dirname(path) })),
     ...directories.flatMap((directory) => list(directory).map((name) => ({ path: join(directory, name), directory }))),
   ];
-  if (all.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} files: ask for fewer`);
+  if (all.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} files: narrow the query`);
   return [...new Map(all.map((one) => [one.path, one])).values()];
 }
 
@@ -66,7 +66,7 @@ export const file: Reader = (where) =>
     ];
   });
 
-/** Too large for a number; undefined where the file is gone since. */
+/** As bigint, because fields may be too large for a number; undefined if the file was removed since. */
 function inodeOf(path: string): bigint | undefined {
   try {
     return lstatSync(below(path), { bigint: true }).ino;
@@ -93,14 +93,14 @@ export const hash: Reader = async (where) => {
     bytes += size;
     if (bytes > MAX_HASHED_BYTES) {
       closeSync(fd);
-      throw new Error(`more than ${MAX_HASHED_BYTES / 2 ** 20} MiB to hash: ask for fewer files`);
+      throw new Error(`more than ${MAX_HASHED_BYTES / 2 ** 20} MiB to hash: narrow the query`);
     }
     const digests = ['md5', 'sha1', 'sha256'].map((name) => createHash(name));
     try {
       for await (const chunk of createReadStream('', { fd, end: Math.max(0, size - 1) }))
         for (const digest of digests) digest.update(chunk as Buffer);
     } catch {
-      continue; // not ours to read
+      continue; // not readable
     }
     const [md5, sha1, sha256] = digests.map((digest) => digest.digest('hex'));
     rows.push({ path, directory, md5, sha1, sha256 });
@@ -108,7 +108,7 @@ export const hash: Reader = async (where) => {
   return rows;
 };
 
-/** Of a regular file, or what a link leads to that is one. */
+/** Of a regular file, or a link to one. */
 function opened(path: string): number | undefined {
   try {
     return openRegular(below(path));
@@ -121,7 +121,7 @@ function smallFile(path: string): string {
   return safely(() => readRegular(below(path), MAX_CERTIFICATE_BYTES).toString('latin1'));
 }
 
-/** What stands between the marks, in one go over the text. */
+/** The text between the PEM marks, in one pass. */
 function blocks(text: string): string[] {
   return text
     .split(BEGIN)
@@ -138,7 +138,7 @@ export const certificates: Reader = (where) => {
   const isAsked = ['path', 'directory', 'path like', 'directory like'].some((key) => where.has(key));
   const paths = asked(isAsked ? where : new Map([['directory', ['/etc/ssl/certs']]]));
   return paths.flatMap(({ path, directory }) => {
-    // A link of the directory names again what is there under another name.
+    // A link in the directory is a second name of a file that is already there.
     const text = link(path) === undefined || where.has('path') ? smallFile(path) : '';
     return blocks(text).flatMap((pem): Row[] => {
       try {
@@ -162,7 +162,7 @@ export const certificates: Reader = (where) => {
           },
         ];
       } catch {
-        return []; // no certificate that OpenSSL reads
+        return []; // not a certificate that OpenSSL can read
       }
     });
   });

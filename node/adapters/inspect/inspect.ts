@@ -1,4 +1,4 @@
-// The tables of this machine that are read when they are asked for, in a process of their own: by name.
+// The tables of this machine that are read on request, in their own process, by name.
 import * as accounts from './accounts.ts';
 import * as files from './files.ts';
 import { models } from './models.ts';

@@ -1,4 +1,4 @@
-// The models that come with the agent: what their cards say, and whether the file is the one that the card is about.
+// The models shipped with the agent: their cards, and whether each file matches its card.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-// The machine's network: interfaces and their addresses, routes, names; and containers, as their daemon tells of them.
+// The machine's network: interfaces and their addresses, routes, names; and containers from Docker's daemon.
 import { request } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { ipv6 } from './processes.ts';
@@ -27,10 +27,10 @@ export const interfaceAddresses: Reader = () =>
     }),
   );
 
-/** Beside them, bonding keeps a file. */
+/** A file of the bonding driver among the devices. */
 const interfaces = (): string[] => list(NET).filter((name) => line(`${NET}/${name}/ifindex`) !== undefined);
 
-/** The kernel says -1 where a speed is not known. */
+/** The kernel shows -1 for an unknown speed. */
 const known = (speed: ReturnType<typeof integer>): ReturnType<typeof integer> =>
   speed === undefined || speed < 0 ? undefined : speed;
 
@@ -200,7 +200,7 @@ interface Container {
   Status: string;
 }
 
-/** None where no daemon listens. */
+/** Empty if no daemon listens. */
 export const dockerContainers: Reader = async () => {
   const found = await docker('/containers/json?all=1').catch(() => []);
   if (!Array.isArray(found)) return [];

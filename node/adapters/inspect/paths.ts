@@ -1,5 +1,5 @@
-// Paths by a pattern of LIKE, as osquery takes it: `%` and `_` within one part of the path, `%%` for whatever is below. Bounded: a
-// statement is not to walk a machine's disks for ever, nor to leave the file system that it begins on.
+// Paths by a pattern of LIKE, as in osquery: `%` and `_` within one part of the path, `%%` for everything below. Bounded: a
+// statement must not search a machine's disks forever, nor leave the file system on which it begins.
 import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { isLike } from '../../query/predicates.ts';
 import { below } from './read.ts';
@@ -13,7 +13,7 @@ interface Walk {
   seen: number;
 }
 
-/** @throws Error where it would take too long. */
+/** @throws Error if it would take too long. */
 export function matching(pattern: string): string[] {
   const walk: Walk = { found: [], seen: 0 };
   step('', pattern.split('/').slice(1), walk);
@@ -29,7 +29,7 @@ function step(directory: string, [part = '', ...rest]: readonly string[], walk: 
   }
 }
 
-/** Those that the part of a pattern means: itself where it is a name, though the directory may not be listed. */
+/** The names that a part of a pattern matches; a plain name matches itself, even if the directory is not readable. */
 function namesIn(directory: string, part: string, walk: Walk): string[] {
   if (!/[%_]/.test(part)) return part === '' || part === '.' || part === '..' ? [] : [part];
   const letters = [...part];
@@ -38,7 +38,7 @@ function namesIn(directory: string, part: string, walk: Walk): string[] {
   return names.includes(part) || !part.includes('_') || part.includes('%') ? like : [...like, part];
 }
 
-/** Below a directory, whatever matches; links are named, not followed, and mounts are not entered. */
+/** All matches below a directory; links are returned but not followed, and mounts are not entered. */
 function everything(directory: string, pattern: string, walk: Walk): void {
   const letters = [...pattern];
   const device = deviceOf(directory === '' ? '/' : directory);
@@ -60,8 +60,8 @@ function entries(directory: string, walk: Walk): Dirent[] {
     return found;
   } catch (error) {
     if (error instanceof RangeError)
-      throw new Error(`more than ${MAX_SEEN} names to look at: begin the pattern with a deeper directory`);
-    return []; // gone, no directory, or not ours to list
+      throw new Error(`more than ${MAX_SEEN} names to search: begin the pattern with a deeper directory`);
+    return []; // removed, not a directory, or not readable
   }
 }
 

@@ -1,4 +1,4 @@
-// Processes, what they have open, and what they listen on: from proc(5).
+// Tables of processes, their open files and sockets, and listening ports, from proc(5).
 import { readdirSync } from 'node:fs';
 import { below, integer, line, lines, link, list, number, pairs, pids, type Reader, type Row, read } from './read.ts';
 
@@ -8,7 +8,7 @@ const DELETED = ' (deleted)';
 
 const bootS = (): number | undefined => number(pairs(read('/proc/stat'), ' ').get('btime'));
 
-/** The fields of /proc/PID/stat from the third on: its name may hold anything. */
+/** The fields of /proc/PID/stat from the third on: its name may contain any character. */
 function statOf(pid: number): { name: string; fields: string[] } | undefined {
   const text = read(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
@@ -72,7 +72,7 @@ export const processes: Reader = (where) => {
   });
 };
 
-/** The descriptors of a process: what each leads to. */
+/** The descriptors of a process with their targets. */
 function descriptors(pid: number): { fd: number; target: string }[] {
   return list(`/proc/${pid}/fd`).flatMap((fd) => {
     const target = link(`/proc/${pid}/fd/${fd}`);
@@ -131,7 +131,7 @@ export function ipv6(bytes: readonly number[]): string {
   return `${text.slice(0, longest.index)}::${text.slice(longest.index + longest[0].length).replace(/^:/, '')}`;
 }
 
-/** All sockets of a network namespace, as one process in it sees them. */
+/** All sockets of a network namespace, read through one process in it. */
 function socketsOf(pid: number): SocketInfo[] {
   const found: SocketInfo[] = [];
   for (const [name, protocol] of Object.entries(PROTOCOLS))
@@ -162,7 +162,7 @@ function socketsOf(pid: number): SocketInfo[] {
   return found;
 }
 
-/** Each socket that a process holds, in whatever namespace that is. */
+/** The open sockets of processes, in all network namespaces. */
 function heldSockets(of: readonly number[]): { pid: number; fd: number; namespace: string; socket: SocketInfo }[] {
   const byNamespace = new Map<string, Map<string, SocketInfo>>();
   return of.flatMap((pid) => {
@@ -214,7 +214,7 @@ export const listeningPorts: Reader = (where) =>
 
 const HIERARCHIES = ['memory', 'cpu', 'cpuacct', 'pids'];
 
-/** Where a controller of v1 is: alone, or with others, whose names are joined. */
+/** The directory of a v1 controller: alone, or with others under joined names. */
 function hierarchy(root: string, controller: string): string {
   const name = list(root).find((one) => one.split(',').includes(controller));
   return `${root}/${name ?? controller}`;
@@ -245,7 +245,7 @@ export const cgroups: Reader = () => {
       for (const entry of readdirSync(below(at), { withFileTypes: true }))
         if (entry.isDirectory()) walk(`${path}/${entry.name}`, depth + 1);
     } catch {
-      // gone since
+      // removed since
     }
   };
   walk('', 0);
@@ -254,7 +254,7 @@ export const cgroups: Reader = () => {
 
 const count = (text: string | undefined): number | undefined => text?.split('\n').filter((one) => one !== '').length;
 
-/** As v1 says that there is none: the largest number of whole pages, which is not the same for all sizes of pages. */
+/** The value of v1 for no limit: the largest number of whole pages, which depends on the page size. */
 const NO_LIMIT = 2n ** 62n;
 
 /** Undefined without a limit: `max`, with control groups v2. */

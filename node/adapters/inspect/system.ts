@@ -59,7 +59,7 @@ export const loadAverage: Reader = () => {
   return ['1m', '5m', '15m'].map((period, i) => ({ period, average: averages[i] }));
 };
 
-/** File systems of other machines and programs may hang: those are asked last, and all together are given so long. */
+/** Network and FUSE file systems may hang: they are read last, with this time limit for all. */
 const REMOTE = /^(nfs|cifs|smb|fuse|9p|ceph|afs|glusterfs|lustre|gfs|ocfs|virtiofs|autofs)/;
 const STATFS_MS = 1_500;
 
@@ -70,14 +70,14 @@ export const mounts: Reader = async () => {
     return { device: name, device_alias: name, path: unescaped(escaped), type, flags };
   });
   const isRemote = (row: Row): number => (REMOTE.test(String(row.type)) ? 1 : 0);
-  // What has not answered by then stays NULL: this process is killed with what hangs in it.
+  // A file system without an answer by then stays NULL: this process is killed with its hung reads.
   const late = new Promise((resolve) => setTimeout(resolve, STATFS_MS).unref());
   const asked = [...all].sort((a, b) => isRemote(a) - isRemote(b)).map((row) => sized(row));
   await Promise.race([Promise.all(asked), late]);
   return all;
 };
 
-/** An automount point would be mounted by being looked at. */
+/** Reading an automount point would mount it. */
 async function sized(row: Row): Promise<void> {
   if (row.type === 'autofs') return;
   try {
@@ -92,11 +92,11 @@ async function sized(row: Row): Promise<void> {
     };
     Object.assign(row, sizes, { size: whole(blocks * bsize), available: whole(bavail * bsize) });
   } catch {
-    // not ours to look at
+    // not readable
   }
 }
 
-/** sysfs has ! where a device's name has a slash: cciss!c0d0. */
+/** sysfs replaces a slash in a device's name by `!`: cciss!c0d0. */
 const device = (name: string): string => `/dev/${name.replaceAll('!', '/')}`;
 
 export const blockDevices: Reader = () =>
@@ -158,7 +158,7 @@ export const osVersion: Reader = () => {
   const [major = '', minor = '', patch = ''] = (of.get('VERSION_ID') ?? '').split('.');
   return [
     {
-      name: of.get('NAME') ?? 'Linux', // as the manual page has it
+      name: of.get('NAME') ?? 'Linux', // the default of os-release(5)
       version: of.get('VERSION') ?? of.get('VERSION_ID') ?? '',
       major: number(major),
       minor: number(minor),
@@ -172,7 +172,7 @@ export const osVersion: Reader = () => {
   ];
 };
 
-/** As uname(1) has it. */
+/** As in uname(1). */
 const MACHINES: Record<string, string> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'i686', riscv64: 'riscv64', ppc64: 'ppc64le' };
 
 export const systemInfo: Reader = () => {
@@ -207,7 +207,7 @@ export const systemInfo: Reader = () => {
   ];
 };
 
-/** How many there are; undefined where the kernel does not say of each. */
+/** The number of distinct values; undefined if the kernel has none for a CPU. */
 function different(ids: readonly (string | undefined)[]): number | undefined {
   return ids.length === 0 || ids.includes(undefined) ? undefined : new Set(ids).size;
 }
@@ -265,7 +265,7 @@ export const pressure: Reader = () =>
 const SYSCTLS = '/proc/sys';
 const MAX_SYSCTL_LENGTH = 1_000;
 
-/** Of /proc/sys: those that may be read, and are short. */
+/** Settings of /proc/sys that are readable and short. */
 export const systemControls: Reader = (where) => {
   const rows: Row[] = [];
   const add = (name: string, path: string): void => {

@@ -1,4 +1,4 @@
-// What the local API answers about what the swarm decides: who coordinates, the log, what holds now, and what is pushed to all machines.
+// Answers of the local API about decisions: the leader, the log, the decisions in force, and roll-outs.
 import { z } from 'zod';
 import { budgetShape } from '../../../consensus/decisions/budgets.ts';
 import { grantShape } from '../../../consensus/decisions/grants.ts';
@@ -8,10 +8,8 @@ import { READS } from '../../decisions/reads.ts';
 import { count, milliseconds, node, peer, wallMs } from './units.ts';
 
 const asOf = {
-  read: z
-    .enum(READS)
-    .describe('How current it is: as this agent knows it, within the coordinator’s lease, or by a majority’s word'),
-  index: count.describe('The place in the log of the newest decision that this agent knows'),
+  read: z.enum(READS).describe('Read level: local, leader lease or linearizable'),
+  index: count.describe('Index of the newest decision that this agent knows'),
   term: count,
 };
 
@@ -20,9 +18,14 @@ export const novaAnswer = z
     ...asOf,
     coordinator: z.string().nullable(),
     roster: z
-      .strictObject({ epoch: count, members: count, atMs: wallMs, isSame: z.boolean().describe('Whether this agent’s is that') })
+      .strictObject({
+        epoch: count,
+        members: count,
+        atMs: wallMs,
+        isSame: z.boolean().describe('Whether this agent has the same roster'),
+      })
       .nullable(),
-    seat: z.enum(['voter', 'learner', 'follower']).describe('Of this agent in the committee'),
+    seat: z.enum(['voter', 'learner', 'follower']).describe('Seat of this agent in the committee'),
     committee: z.array(z.strictObject({ node, seat: z.string(), leads: z.boolean(), behind: z.number().nullable() })),
     vouchedFor: z.strictObject({ index: count, voters: z.array(node), signatures: count }).nullable(),
     paused: z.array(z.strictObject({ peer, by: peer, atMs: wallMs, reason: z.string(), node })),
@@ -55,7 +58,7 @@ export const logAnswer = z
         kind: z.string(),
         by: node,
         atMs: wallMs,
-        what: z.string().describe('In words'),
+        what: z.string().describe('The decision as text'),
       }),
     ),
   })
@@ -64,15 +67,15 @@ export type LogAnswer = z.infer<typeof logAnswer>;
 
 export const decisionAnswer = z.strictObject({
   ...asOf,
-  decision: z.record(z.string(), z.unknown()).describe('Its fields by name, as its kind has them; bytes in hex'),
-  what: z.string().describe('In words'),
+  decision: z.record(z.string(), z.unknown()).describe('The fields of its kind, by name; bytes in hex'),
+  what: z.string().describe('The decision as text'),
 });
 
-/** Null where it is each machine that has none of its own. */
+/** Null: all machines without their own budget. */
 export const budgetsAnswer = z.strictObject({
   budgets: z.array(
     z.strictObject({
-      node: z.string().nullable().describe('Null where it is each machine that has none of its own'),
+      node: z.string().nullable().describe('Null: all machines without their own budget'),
       by: node,
       atMs: wallMs,
       reason: z.string(),
@@ -93,8 +96,8 @@ const pushed = { id: z.string(), by: node, atMs: wallMs };
 const trial = {
   phase: trialShape.phase,
   canary: z.array(node),
-  turn: z.array(node).describe('Whose turn it is'),
-  done: z.array(node).describe('Whose it was'),
+  turn: z.array(node).describe('Members of the current wave'),
+  done: z.array(node).describe('Members of earlier waves'),
   soakMs: milliseconds,
   sinceMs: wallMs,
   reports: z.array(z.strictObject({ node, ok: z.boolean(), reason: z.string() })),

@@ -8,9 +8,9 @@ export const incidentAnswer = kept
   .extend({
     openedMs: wallMs,
     closedMs: wallMs.describe('Wall clock, ms since 1970-01-01 UTC; 0 while it is open'),
-    outcome: z.string().describe('How it ended, in a word or two; empty while it is open'),
-    cause: z.string().describe('The incident that it belongs to; empty where it is the first itself'),
-    certificate: z.string().describe('CBOR in base64, to be checked offline; empty where there is none'),
+    outcome: z.string().describe('Outcome; empty while it is open'),
+    cause: z.string().describe('The root incident of the group; empty for the root itself'),
+    certificate: z.string().describe('CBOR in base64, can be checked offline; empty if there is none'),
   })
   .meta({ id: 'Incident' });
 
@@ -19,18 +19,18 @@ export const explanationAnswer = z
     incident: incidentAnswer,
     source: z
       .enum(['local', 'remote', 'witness'])
-      .describe('Whether it is of the agent that was asked, of the machine that had it, or of a witness that it reported to'),
-    toldBy: z.string().optional().describe('That witness'),
+      .describe('Source: the queried agent, the affected machine, or one of its witnesses'),
+    toldBy: z.string().optional().describe('The witness, if the source is a witness'),
     certificate: z
       .discriminatedUnion('present', [
         z.strictObject({ present: z.literal(false) }),
         z.strictObject({ present: z.literal(true), valid: z.boolean(), detail: z.string(), witnesses: z.array(z.string()) }),
       ])
-      .describe('As the agent that was asked has checked it'),
+      .describe('Check result of the queried agent'),
     ownVote: z
       .strictObject({ verdict: z.string(), reason: z.string(), confidence: z.number() })
       .optional()
-      .describe('Of the agent that was asked, if it was a witness'),
+      .describe('Vote of the queried agent, if it was a witness'),
   })
   .meta({ id: 'Explanation' });
 

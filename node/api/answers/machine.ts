@@ -1,5 +1,5 @@
-// What the local API answers about this agent and its machine. Each schema is checked against what the agent itself has (by the compiler) and
-// against what it answers (test/node/openapi.test.ts).
+// Answers of the local API about this agent and its machine. Each schema is checked against the agent's types (by the compiler) and
+// against real answers (test/node/openapi.test.ts).
 import { z } from 'zod';
 import { CONDITION_STATUSES, STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
 import { MODES } from '../../action/guard.ts';
@@ -21,10 +21,10 @@ export const statusAnswer = z
     name: node,
     peer,
     swarmId: z.string(),
-    version: z.string().describe('Of KALOS'),
+    version: z.string().describe('Version of KALOS'),
     mode: z.enum(MODES).describe('observe: it watches; advise: it proposes; act: it repairs'),
-    halted: z.string().nullable().describe('Why acting is halted; null while it is not'),
-    twin: z.string().nullable().describe('Which other agent has the same key, and where; null while none is known'),
+    halted: z.string().nullable().describe('Why actions are halted; null if they are not'),
+    twin: z.string().nullable().describe('Another agent with the same key, and its place; null if none is known'),
     refusal: z.string().nullable().describe('Why the disk of the state directory refuses writes; null while it accepts them'),
     uptimeMs: milliseconds,
     page: z.string().nullable().describe('URL of its page; null if it has none'),
@@ -35,7 +35,7 @@ export const statusAnswer = z
     members: z.array(z.strictObject({ name: node, peer, state: memberStates, role: z.enum(['coordinator', 'member']) })),
     conditions: z.record(z.enum(STATUS_CONDITIONS), z.enum(CONDITION_STATUSES)),
     sensors: z.string(),
-    samples: count.describe('Taken since the start'),
+    samples: count.describe('Samples since the start'),
     series: count.describe('Series that are kept'),
     seriesBytes: bytes,
     metrics: z.record(z.string(), z.number()).describe('By name; ratios are 0 to 1, pressure is in percent'),
@@ -46,19 +46,19 @@ export const statusAnswer = z
         pid: z.number().int().nullable(),
         health: z
           .enum(['open', 'refused', 'silent', 'failed', 'undeclared', 'unknown'])
-          .describe('What a look at it found; failed: it answers that it is not well'),
-        why: z.string().describe('Why it does not run; empty while it does'),
+          .describe('Result of its check; failed: it reports itself unhealthy'),
+        why: z.string().describe('Why it is not running; else empty'),
       }),
     ),
     openIncidents: z.array(z.strictObject({ id: z.string(), summary: z.string(), target: z.string(), state: z.string() })),
     approvals: z.array(z.strictObject({ id: z.string(), incident: z.string(), diff: z.array(z.string()), expiresMs: wallMs })),
     silences: z.array(silenceAnswer),
-    unseen: z.array(z.strictObject({ name: z.string(), reason: z.string() })).describe('What is declared but cannot be seen'),
+    unseen: z.array(z.strictObject({ name: z.string(), reason: z.string() })).describe('Declared but unavailable'),
     auditRecords: count,
   })
   .meta({ id: 'Status' });
 
-const lastMinute = z.array(z.number()).describe('Up to a minute, a value a second, oldest first');
+const lastMinute = z.array(z.number()).describe('At most a minute, one value per second, oldest first');
 export const overviewAnswer = z
   .strictObject({
     series: z.strictObject({
@@ -92,24 +92,24 @@ export const overviewAnswer = z
         closedMs: wallMs.describe('Wall clock, ms; 0 while it is open'),
       }),
     ),
-    doing: z.string().describe('The newest step of the newest incident, in words'),
+    doing: z.string().describe('The newest step of the newest incident, as text'),
   })
   .meta({ id: 'Overview' });
 
 export const agentLogAnswer = z.strictObject({
-  last: count.describe('The number of the newest line that there is'),
+  last: count.describe('Number of the newest line'),
   entries: z.array(z.strictObject({ seq: count, atMs: wallMs, level: z.enum(LOG_LEVELS), text: z.string() })),
 });
 
 export const configurationAnswer = z
   .array(z.strictObject({ key: z.string(), value: z.unknown(), origin: z.string() }))
-  .describe('Key by key: its value, and where that is from; secrets are hidden');
+  .describe('The keys with their values and origins; secrets are hidden');
 export const reloadAnswer = z.strictObject({
-  taken: z.boolean().describe('false: it has an error, and the old one stays in force'),
-  lines: z.array(z.string()).describe('What changed, what needs a restart, or what is wrong'),
+  taken: z.boolean().describe('false: the new configuration has an error, and the old one stays in force'),
+  lines: z.array(z.string()).describe('Changes, keys that need a restart, or errors'),
 });
 
-const cell = z.union([z.string(), z.number(), z.null()]).describe('A whole number beyond ±(2^53 − 1) is a text of its digits');
+const cell = z.union([z.string(), z.number(), z.null()]).describe('An integer beyond ±(2^53 − 1) is a string of its digits');
 export const queryAnswer = z
   .strictObject({
     columns: z.array(z.string()),
@@ -117,12 +117,12 @@ export const queryAnswer = z
     mode: z.enum(['local', 'live']),
     epoch: count.describe('The newest term of the election that this agent knows'),
     rosterEpoch: count,
-    index: count.describe('The newest decision that it knows; 0 where it knows none'),
-    expected: count.describe('Members that were to answer'),
+    index: count.describe('Index of the newest decision that this agent knows; 0 if none'),
+    expected: count.describe('Members queried'),
     answered: count,
     missing: z.array(z.strictObject({ node, peer, reason: z.string() })),
-    truncated: z.array(z.strictObject({ node, table: z.string() })).describe('Whose rows were too many'),
-    ages: z.record(z.string(), z.number()).describe('By member: ms that its answer took; its rows are no older'),
+    truncated: z.array(z.strictObject({ node, table: z.string() })).describe('Tables whose rows were truncated'),
+    ages: z.record(z.string(), z.number()).describe('By member: ms that its answer took, the maximum age of its rows'),
     tookMs: milliseconds,
   })
   .meta({ id: 'QueryAnswer' });
@@ -144,12 +144,12 @@ const past = z
   .strictObject({
     stepS: z.number().describe('Seconds between two values'),
     atS: z.number().describe('Wall clock of the newest, in seconds'),
-    values: z.array(z.number().nullable()).describe('Oldest first; null where nothing is known'),
+    values: z.array(z.number().nullable()).describe('Oldest first; null if there is no value'),
   })
   .meta({ id: 'Past' });
 export const seriesAnswer = z
   .strictObject({ fine: past, coarse: z.strictObject({ mean: past, most: past }).optional() })
-  .describe('fine: ten minutes by the second; coarse: six hours by the minute, for the metrics of the catalogue');
+  .describe('fine: ten minutes by second; coarse: six hours by minute, for the metrics of the catalogue');
 
 export const caseAnswer = caseSchema.meta({ id: 'Case' });
 
@@ -169,7 +169,7 @@ export const policiesAnswer = z.array(
           times: z.number(),
           low: z.number(),
           high: z.number(),
-          value: z.number().describe('What it is now'),
+          value: z.number().describe('Current value'),
           median: z.number().optional(),
           spread: z.number().optional(),
         }),
@@ -184,8 +184,8 @@ export const toolsAnswer = z.array(
       name: z.string(),
       version: z.number(),
       description: z.string(),
-      capability: z.string().describe('What the actuator must be allowed to do'),
-      risks: z.array(z.enum(RISK_CLASSES)).describe('The classes that it can have, by target'),
+      capability: z.string().describe('The primitive that the actuator must be allowed'),
+      risks: z.array(z.enum(RISK_CLASSES)).describe('The risk classes that it can have, depending on its target'),
       input: z.record(z.string(), z.unknown()).describe('A JSON schema'),
       kind: z.enum(['read', 'change']),
       blastRadius: z.string().optional(),
@@ -196,18 +196,20 @@ export const toolsAnswer = z.array(
     .meta({ id: 'Tool' }),
 );
 
-/** What came of a person's call, as the command line shows it. */
+/** The result of a manual call, as the command line shows it. */
 export const actAnswer = z
   .strictObject({
-    plan: z.string().describe('Its id; empty where nothing was begun'),
+    plan: z.string().describe('Id of the plan; empty if none was started'),
     result: z
       .string()
-      .describe('confirmed, undone or failed where it was done; read; dry-run; or the guard’s verdict: refused, escalate, shown'),
+      .describe(
+        'confirmed, undone or failed if it was executed; read; dry-run; or the guard’s verdict: refused, escalate, shown',
+      ),
     detail: z.string(),
-    diff: z.array(z.string()).describe('What it changes, a line each'),
+    diff: z.array(z.string()).describe('Its changes, one per line'),
     risk: z.string().describe('R0 to R3: the highest of the calls'),
-    undo: z.string().describe('The call that leads back; empty where none does'),
-    value: z.unknown().optional().describe('What a tool that only reads has read'),
+    undo: z.string().describe('The undo call; empty if there is none'),
+    value: z.unknown().optional().describe('Output of a read-only tool'),
   })
   .meta({ id: 'ActAnswer' });
 export type ActAnswer = z.infer<typeof actAnswer>;
@@ -218,14 +220,14 @@ export const auditRecords = z.array(
       index: z.number().int(),
       atMs: wallMs,
       kind: z.enum(['start', 'intent', 'outcome', 'refused', 'control']),
-      subject: z.string().describe('The incident, plan or agent that it is about'),
+      subject: z.string().describe('The incident, plan or agent of the record'),
       text: z.string(),
     })
     .meta({ id: 'AuditRecord' }),
 );
 export const auditVerification = z.discriminatedUnion('ok', [
   z.strictObject({ ok: z.literal(true), records: count, root: z.string().describe('Hex') }),
-  z.strictObject({ ok: z.literal(false), index: z.number().int().describe('The record that is wrong'), reason: z.string() }),
+  z.strictObject({ ok: z.literal(false), index: z.number().int().describe('The invalid record'), reason: z.string() }),
 ]);
 export const apiTokensAnswer = z.array(
   z

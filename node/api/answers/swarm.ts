@@ -1,4 +1,4 @@
-// What the local API answers about who belongs: members, join tokens, certificates, what root keys are to sign.
+// Answers of the local API about membership: members, join tokens, certificates, records for root keys to sign.
 import { z } from 'zod';
 import { memberStates } from './machine.ts';
 import { bytes, count, node, peer, wallMs } from './units.ts';
@@ -9,18 +9,18 @@ export const memberAnswer = z
   .strictObject({
     name: node,
     peer,
-    state: z.enum([...memberStates.options, 'removed']).describe('As it is seen from the agent that was asked'),
+    state: z.enum([...memberStates.options, 'removed']).describe('State as seen by the queried agent'),
     role: z.enum([...role.options, 'unknown']),
-    issuer: z.boolean().describe('It lets others in and renews certificates'),
-    deputy: z.boolean().describe('It is an issuer that may do just that'),
+    issuer: z.boolean().describe('It admits members and renews certificates'),
+    deputy: z.boolean().describe('It is a deputy: an issuer that may only do that'),
     coordinator: z.boolean(),
-    heardMs: z.number().nullable().describe('Milliseconds since its last sign of life; null where there was none'),
+    heardMs: z.number().nullable().describe('Milliseconds since it was last heard; null if never'),
     version: z.string(),
     address: z.string(),
     certificateUntilMs: wallMs.nullable(),
-    accusedBy: z.array(node).describe('Who cannot reach it'),
-    twin: z.string().nullable().describe('That two agents have its key, and where'),
-    unhealthy: z.array(z.string()).describe('Its own conditions that are bad: DiskPressure=True'),
+    accusedBy: z.array(node).describe('Members that cannot reach it'),
+    twin: z.string().nullable().describe('Set if two agents use its key: which ones'),
+    unhealthy: z.array(z.string()).describe('Its conditions with a bad status: DiskPressure=True'),
     pausedSinceMs: wallMs.nullable(),
     drainedUntilMs: wallMs.nullable(),
   })
@@ -34,17 +34,17 @@ export const recoveryAnswer = z
         node,
         state: z.string(),
         voted: z.boolean(),
-        decided: count.describe('The newest decision that it knows'),
+        decided: count.describe('Index of the newest decision that it knows'),
       }),
     ),
-    suggested: z.string().nullable().describe('Who is there and knows most'),
-    lost: count.describe('Decisions that others knew, of which nobody who is there knows'),
+    suggested: z.string().nullable().describe('The reachable member with the newest log'),
+    lost: count.describe('Decisions known only to unreachable members'),
   })
   .meta({ id: 'Recovery' });
 
 export const trafficAnswer = z
   .record(z.string(), z.strictObject({ bytes, writes: count }))
-  .describe('By protocol, without the headers of lower layers');
+  .describe('By protocol, without lower-layer headers');
 
 const certified = { subject: peer, epoch: count, fromMs: wallMs, untilMs: wallMs };
 export const memberCertificateAnswer = z
@@ -55,7 +55,7 @@ export const operatorsAnswer = z.array(
 );
 
 export const joinTokenAnswer = z.strictObject({
-  token: z.string().describe('A secret: told this once'),
+  token: z.string().describe('Secret, shown only once'),
   reachable: z.boolean().describe('Whether other machines can reach an address in it'),
 });
 export const joinTokensAnswer = z.array(
@@ -66,16 +66,16 @@ export const joinTokensAnswer = z.array(
       expiresMs: wallMs,
       usesLeft: count,
       redeemedBy: z.array(peer),
-      maker: z.string().optional().describe('Which other issuer made it'),
+      maker: z.string().optional().describe('The issuer that created it, if another one'),
     })
     .meta({ id: 'JoinToken' }),
 );
 export const networkKeyAnswer = z.strictObject({ usedFromMs: wallMs, olderUntilMs: wallMs });
 export const rootDraftAnswer = z.strictObject({
   kind: z.enum(['issuer', 'member', 'operator', 'revocation', 'network', 'recovery']),
-  body: z.string().describe('Hex: what the record says'),
-  toSign: z.string().describe('Hex: what a root key signs'),
-  needed: count.describe('Signatures'),
-  atHand: count.describe('Root keys that this agent has itself'),
+  body: z.string().describe('Hex: the content of the record'),
+  toSign: z.string().describe('Hex: the bytes that a root key signs'),
+  needed: count.describe('Number of signatures needed'),
+  atHand: count.describe('Number of root keys that this agent has'),
 });
-export const apiTokenMadeAnswer = z.strictObject({ token: z.string().describe('A secret: told this once'), untilMs: wallMs });
+export const apiTokenMadeAnswer = z.strictObject({ token: z.string().describe('Secret, shown only once'), untilMs: wallMs });

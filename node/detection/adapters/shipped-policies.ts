@@ -1,5 +1,5 @@
-// The policies that come with KALOS: TOML files of the package, one a topic, in the form of a configuration's `[[policy]]`. They are read once
-// a process, so that a simulation reads no files for each of its agents.
+// The policies shipped with KALOS: TOML files of the package, one per topic, in the form of a configuration's `[[policy]]`. They are read once
+// per process, so that a simulation does not read files for each of its agents.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { findPackage } from '../../adapters/package.ts';
 import { type Policy, policySchema } from '../policy.ts';
 
-/** In the order in which policies are judged and listed. */
+/** In the order in which policies are evaluated and listed. */
 const TOPICS = [
   'services',
   'pressure',

@@ -1,4 +1,4 @@
-// Tables of what KALOS itself knows and does: the swarm's from the state that every peer holds, each agent's from itself.
+// Tables about KALOS: the swarm's, from the state that every agent has, and each agent's own.
 import { STATUS_CONDITIONS } from '../../../swarm/state/status.ts';
 import { describeCall } from '../../action/tools.ts';
 import { serviceRow } from '../../detection/detector.ts';
@@ -41,7 +41,7 @@ const swarmTables: readonly Table[] = [
   {
     name: 'nodes',
     scope: 'swarm',
-    description: 'Every member of the swarm, from the newest status that this peer holds of it',
+    description: 'Every member of the swarm, from the newest status known to this agent',
     columns: columns(`
       node TEXT name
       peer TEXT peer id
@@ -49,10 +49,10 @@ const swarmTables: readonly Table[] = [
       role TEXT coordinator or member
       version TEXT version of KALOS
       mode TEXT observe, advise or act
-      address TEXT where it can be dialed
-      age_ms INTEGER how old its status is here
-      term INTEGER term of the coordinator that it knows
-      open_incidents INTEGER incidents that are open there
+      address TEXT address to connect to
+      age_ms INTEGER age of its status here
+      term INTEGER newest leader term that it knows
+      open_incidents INTEGER number of its open incidents
       load_1m REAL load average
       cpu REAL share of the CPUs in use, 0 to 1
       memory REAL share of the memory in use, 0 to 1
@@ -69,15 +69,15 @@ const swarmTables: readonly Table[] = [
   {
     name: 'members',
     scope: 'swarm',
-    description: 'Who belongs to the swarm by its roster, and until when',
+    description: 'Members of the swarm’s roster, with their certificates',
     columns: columns(`
       node TEXT name
       peer TEXT peer id
       role TEXT member or committee
-      issuer INTEGER 1: it may let others in
-      certificate_from INTEGER Unix time in s from which its certificate holds
-      certificate_until INTEGER Unix time in s at which it ends; renewed at half
-      epoch INTEGER rises when it is admitted again`),
+      issuer INTEGER 1: it may admit members
+      certificate_from INTEGER Unix time in s from which its certificate is valid
+      certificate_until INTEGER Unix time in s at which it expires; renewed at half its life
+      epoch INTEGER how often it was admitted`),
     examples: ['select node, role from members where issuer = 1'],
     rows: ({ swarm }) =>
       swarm.roster().map(({ certificate: { subject, name, role, fromMs, untilMs, epoch }, isIssuer }) => ({
@@ -93,12 +93,12 @@ const swarmTables: readonly Table[] = [
   {
     name: 'conditions',
     scope: 'swarm',
-    description: 'Conditions of every member, a row each: Ready and ServicesReady are to be True, all others False',
+    description: 'Conditions of every member, a row each: Ready and ServicesReady should be True, all others False',
     columns: columns(`
       node TEXT member
       condition TEXT name
       status TEXT True, False or Unknown
-      age_ms INTEGER how old that is here`),
+      age_ms INTEGER age of this status here`),
     examples: ["select node, condition from conditions where status = 'True' and condition not like '%Ready'"],
     rows: ({ swarm, nowMonotonicMs }) =>
       swarm.statuses().flatMap(({ origin, status, heardMs }) =>
@@ -113,10 +113,10 @@ const swarmTables: readonly Table[] = [
   {
     name: 'observers',
     scope: 'swarm',
-    description: 'Which observers cannot reach which member',
+    description: 'Observers and the members they cannot reach',
     columns: columns(`
-      observer TEXT who says so
-      node TEXT of whom`),
+      observer TEXT member that reports it
+      node TEXT unreachable member`),
     examples: ['select node, group_concat(observer) from observers group by node'],
     rows: ({ swarm }) =>
       swarm.members.flatMap(({ peer }) =>
@@ -128,14 +128,14 @@ const swarmTables: readonly Table[] = [
 const machineTables: readonly Table[] = [
   known(
     'metrics',
-    'The newest value of every metric; NULL, and why, where the machine lacks it',
-    `name TEXT name, after OpenTelemetry where it has one
+    'The newest value of every metric; NULL, with the reason, if the machine has none',
+    `name TEXT name, from OpenTelemetry if it has one
     value REAL value
     unit TEXT unit
-    description TEXT what it is
+    description TEXT meaning
     unknown TEXT why there is no value
     kind TEXT gauge or rate
-    source TEXT where it is read`,
+    source TEXT source of the value`,
     ["select node, value from metrics where name = 'system.cpu.utilization' order by value desc"],
     ({ machine }) => {
       const values = machine.metrics();
@@ -150,11 +150,11 @@ const machineTables: readonly Table[] = [
   ),
   known(
     'series',
-    'What a metric was, by the second for ten minutes and by the minute for six hours',
+    'Metric history: by second for ten minutes, by minute for six hours',
     `name TEXT series; see kalos metrics --history
-    span TEXT seconds, minutes (means) or peaks (the most of each minute)
+    span TEXT seconds, minutes (means) or peaks (maximum of each minute)
     time INTEGER Unix time in s
-    value REAL value; NULL where there was none`,
+    value REAL value; NULL if there was none`,
     ["select node, max(value) from series where name = 'system.cpu.utilization' and span = 'peaks' group by node"],
     ({ machine: { history } }, where) =>
       (where.get('name') ?? []).flatMap((given) => {
@@ -173,15 +173,15 @@ const machineTables: readonly Table[] = [
   ),
   known(
     'committee',
-    'The committee as each of its members knows it: who votes and who learns; empty on machines that do not belong to it',
+    'The committee (voters and learners) as each of its members sees it; empty on other machines',
     `member TEXT name
-    number TEXT what it goes by in Raft
+    number TEXT its Raft id
     seat TEXT voter or learner
-    leads INTEGER 1: it leads, and so coordinates the swarm
-    behind INTEGER entries that it lacks; NULL but on the leader
-    term INTEGER term that this machine knows
-    committed INTEGER last entry of the log that this machine knows to be committed
-    applied INTEGER last entry whose effect is here`,
+    leads INTEGER 1: it is the leader
+    behind INTEGER entries that it lacks; set only on the leader
+    term INTEGER newest term known to this machine
+    committed INTEGER last committed entry known to this machine
+    applied INTEGER last entry applied here`,
     ['select node, member, seat, leads from committee', 'select member, behind from committee where behind > 0'],
     ({ swarm, decided }) => {
       const { seats, term, committed, applied } = decided.committee();
@@ -202,14 +202,14 @@ const machineTables: readonly Table[] = [
     'The services that each agent supervises',
     `name TEXT name
     state TEXT running, exited, stopped …
-    health TEXT what its check says
-    why TEXT why it is not running; empty while it is
+    health TEXT result of its check
+    why TEXT why it is not running; else empty
     pid INTEGER process id
     port INTEGER declared port
-    starts INTEGER how often it was started
-    age_ms INTEGER since it was started
-    memory INTEGER bytes, with all that it started
-    processes INTEGER processes
+    starts INTEGER number of starts
+    age_ms INTEGER time since it was started
+    memory INTEGER bytes, with all its child processes
+    processes INTEGER number of processes
     cpu REAL CPUs in use; 1 is one core`,
     ["select node, name, state, health from services where state <> 'running'"],
     ({ machine }) =>
@@ -226,11 +226,11 @@ const machineTables: readonly Table[] = [
   ),
   known(
     'links',
-    'Whom each agent is connected with, and when it last heard of each',
-    `peer TEXT the other member
+    'Connections of each agent, and when it last heard from each member',
+    `peer TEXT the connected member
     state TEXT as this agent sees it
     connected INTEGER 1: a connection is open
-    heard_ms INTEGER since the last sign of life; NULL where there was none`,
+    heard_ms INTEGER time since it was last heard; NULL if never`,
     ['select node, sum(connected) as connections from links group by node'],
     ({ swarm, nowMonotonicMs }) =>
       swarm.members
@@ -244,9 +244,9 @@ const machineTables: readonly Table[] = [
   ),
   known(
     'sensors',
-    'Figures that an agent cannot see, and why',
-    `name TEXT what is missing
-    reason TEXT why`,
+    'Unavailable metrics of an agent, and why',
+    `name TEXT metric or declared item
+    reason TEXT reason`,
     ['select reason, count(*) from sensors group by reason'],
     ({ machine }) => {
       const lacks = machine.lastSample().sample?.host.lacks ?? new Map<string, string>();
@@ -258,14 +258,14 @@ const machineTables: readonly Table[] = [
   ),
   known(
     'policies',
-    'What counts as wrong on each machine',
+    'Policies of each machine',
     `name TEXT name
     origin TEXT shipped, configuration or live
     scope TEXT machine, service, mount …
     severity TEXT severity
-    enabled INTEGER 0: kept, but not judged
-    expression TEXT what must hold
-    summary TEXT in words`,
+    enabled INTEGER 0: kept, but not evaluated
+    expression TEXT condition in CEL
+    summary TEXT short description`,
     ["select name, count(distinct node) from policies where origin = 'live' group by name"],
     ({ healing }) =>
       healing.policies().map(({ policy, origin }) => ({
@@ -283,17 +283,17 @@ const machineTables: readonly Table[] = [
 const INCIDENT_COLUMNS = `
       id TEXT incident
       node TEXT machine
-      policy TEXT what was found
-      target TEXT of what
+      policy TEXT policy that fired
+      target TEXT affected target
       severity TEXT severity
-      state TEXT how far it is
-      outcome TEXT what came of it; empty while it is open
-      tool TEXT what was done
-      cause TEXT why, as far as it is known
-      summary TEXT in words
+      state TEXT open, watching, acting, waiting, escalated or resolved
+      outcome TEXT result; empty while it is open
+      tool TEXT tools used
+      cause TEXT id of the root incident; empty if none
+      summary TEXT short description
       opened_ms INTEGER Unix time in ms
       closed_ms INTEGER Unix time in ms; NULL while it is open
-      certified INTEGER 1: witnesses agreed`;
+      certified INTEGER 1: certified by witnesses`;
 
 const incidentRow = (incident: Incident): Row => ({
   id: incident.id,
@@ -315,7 +315,7 @@ const historyTables: readonly Table[] = [
   {
     name: 'incidents',
     scope: 'machine',
-    description: 'Incidents that each agent remembers, newest last; kalos explain ID tells one whole',
+    description: 'Incidents known to each agent, newest last; details: kalos explain ID',
     columns: columns(INCIDENT_COLUMNS),
     examples: ["select node, policy, target, summary from incidents where outcome = ''"],
     rows: ({ healing }) => healing.incidents().map(incidentRow),
@@ -323,7 +323,7 @@ const historyTables: readonly Table[] = [
   {
     name: 'witnessed_incidents',
     scope: 'machine',
-    description: 'Incidents of other members, reported to this agent as their witness: available when that member is not',
+    description: 'Incidents of other members, reported to this agent as their witness: available even if that member is down',
     columns: columns(`${INCIDENT_COLUMNS.replace('node TEXT machine', 'node TEXT machine of the witness')}
       member TEXT machine of the incident`),
     examples: ["select distinct id, member, policy, target, outcome from witnessed_incidents where member = 'web-3'"],
@@ -332,13 +332,13 @@ const historyTables: readonly Table[] = [
   },
   known(
     'cases',
-    'What was tried, and whether it helped',
+    'Past repairs, and whether they helped',
     `id TEXT plan
     incident TEXT incident
-    policy TEXT what was found
-    target TEXT of what
-    tools TEXT what was used
-    plan TEXT in words
+    policy TEXT policy that fired
+    target TEXT affected target
+    tools TEXT tools used
+    plan TEXT description of the plan
     worked INTEGER 1: it helped
     time INTEGER Unix time in s`,
     ['select policy, tools, avg(worked) as rate, count(*) from cases group by policy, tools'],
@@ -356,14 +356,14 @@ const historyTables: readonly Table[] = [
   ),
   known(
     'actions',
-    'What each agent changed, or is changing: its journal',
+    'The journal of each agent’s changes',
     `id TEXT plan; kalos rollback ID undoes it
-    incident TEXT incident; operator for a person's own
-    tier TEXT who decided: reactive, operational, tactical, strategic or operator
-    change TEXT what
+    incident TEXT incident; operator for a manual plan
+    tier TEXT deciding tier: reactive, operational, tactical, strategic or operator
+    change TEXT the change
     phase TEXT intent, applied, confirming, undoing, confirmed, undone or failed
     time INTEGER Unix time in s of the intent
-    reason TEXT why; or why it failed`,
+    reason TEXT reason of the change, or of its failure`,
     ["select node, change, phase, datetime(time, 'unixepoch') as at from actions order by time desc limit 20"],
     async ({ healing }) =>
       (await healing.journal()).map(({ plan, phase, atMs, reason }) => ({
@@ -378,16 +378,16 @@ const historyTables: readonly Table[] = [
   ),
   known(
     'plans',
-    'The steps of each plan, in order; actions has what came of it',
+    'The steps of each plan, in order; its result is in the table actions',
     `id TEXT plan
-    incident TEXT incident; operator for a person's own
-    tier TEXT who decided: reactive, operational, tactical, strategic or operator
+    incident TEXT incident; operator for a manual plan
+    tier TEXT deciding tier: reactive, operational, tactical, strategic or operator
     step INTEGER from 1
-    tool TEXT what is used
-    target TEXT on what
+    tool TEXT tool
+    target TEXT target of the step
     arguments TEXT as JSON
     time INTEGER Unix time in s of the intent
-    reason TEXT why`,
+    reason TEXT reason`,
     ['select node, id, step, tool, target from plans order by time desc, step limit 20'],
     async ({ healing }) =>
       (await healing.journal()).flatMap(({ plan: { id, incident, tier, calls, reason }, atMs }) =>
@@ -406,26 +406,26 @@ const historyTables: readonly Table[] = [
   ),
   inspected(
     'models',
-    'The models that come with each agent',
+    'The models shipped with each agent',
     `name TEXT model
     version INTEGER version
-    purpose TEXT what it tells
-    classes TEXT what it can answer
-    network TEXT what it is made of
-    limits TEXT what it is not good for
+    purpose TEXT what it predicts
+    classes TEXT its output classes
+    network TEXT its layers
+    limits TEXT known limitations
     path TEXT file
     size INTEGER bytes
     sha256 TEXT digest of the file
-    intact INTEGER 1: the file is the one that its card is about`,
+    intact INTEGER 1: the file matches its model card`,
     ['select sha256, intact, group_concat(node) from models group by sha256, intact'],
   ),
   known(
     'approvals',
-    'What waits for a person to answer',
+    'Pending approvals',
     `id TEXT plan; kalos approve ID
     incident TEXT incident
-    change TEXT what would be changed
-    expires INTEGER Unix time in s`,
+    change TEXT the proposed change
+    expires INTEGER Unix time in s at which it expires`,
     ['select node, id, change from approvals'],
     ({ healing }) =>
       healing.approvals().map(({ plan, diff, expiresMs }) => ({
@@ -438,11 +438,11 @@ const historyTables: readonly Table[] = [
   guarded(
     'audit',
     'The newest thousand records of each agent’s audit',
-    `index_ INTEGER place in the log
+    `index_ INTEGER index in the log
     time INTEGER Unix time in s
     kind TEXT start, intent, outcome, refused or control
     subject TEXT incident, plan or agent
-    text TEXT what`,
+    text TEXT description`,
     ["select node, time, subject, text from audit where kind = 'intent' order by time desc limit 20"],
     async ({ healing }) =>
       (await healing.audit(1_000)).map(({ index, atMs, kind, subject, text }) => ({
@@ -455,12 +455,12 @@ const historyTables: readonly Table[] = [
   ),
   known(
     'silences',
-    'What is left alone for a while',
+    'Silences of policies and targets',
     `id TEXT silence
     policy TEXT policy; empty for all of a target
     target TEXT target
-    until INTEGER Unix time in s
-    reason TEXT why`,
+    until INTEGER Unix time in s at which it ends
+    reason TEXT reason`,
     ['select node, policy, target, reason from silences'],
     ({ healing }) =>
       healing.silences().map(({ id, policy, target, untilMs, reason }) => ({
@@ -473,13 +473,13 @@ const historyTables: readonly Table[] = [
   ),
   guarded(
     'query_log',
-    'What each agent was asked of late, by its own users and by other members',
+    'Recent queries to each agent, by local users and other members',
     `time INTEGER Unix time in s
     asked_by TEXT the member that asked; empty for this agent's own users
     what TEXT the statement, or the table and columns
-    took_ms INTEGER how long it took
-    rows INTEGER rows that were given
-    error TEXT why it failed`,
+    took_ms INTEGER duration
+    rows INTEGER rows returned
+    error TEXT error, if it failed`,
     ['select node, asked_by, count(*) from query_log group by node, asked_by'],
     ({ queries }) => queries.all(),
   ),

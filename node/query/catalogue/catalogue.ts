@@ -1,4 +1,4 @@
-// All tables that SQL sees.
+// All tables of the query language.
 import { MAX_INSPECTED, type SqlValue } from '../../ports/compute.ts';
 import { compares, type Predicates } from '../predicates.ts';
 import { compareValues, type Reduction, reduced } from '../reduction.ts';
@@ -8,7 +8,7 @@ import { likeOf, type Row, type Table, type TableSources, type Where } from './t
 
 export const TABLES: readonly Table[] = [...AGENT_TABLES, ...LINUX_TABLES];
 
-/** What is asked of a table: `columns` has all that the reduction is about. */
+/** A request for rows of a table: `columns` includes those of the reduction. */
 export interface RowsRequest extends Predicates {
   columns: readonly string[];
   reduction: Reduction | undefined;
@@ -22,9 +22,9 @@ function withPatterns(equal: Where, compare: Predicates['compare']): Where {
 }
 
 /**
- * The rows of a table that meet the conditions, with just the columns asked for, in that order, or what the reduction makes of them.
- * @param asker for whom.
- * @throws Error where the machine has no such table.
+ * The rows of a table that meet the conditions, with the requested columns in the requested order, or the reduced rows.
+ * @param asker the client.
+ * @throws Error if the machine has no such table.
  */
 export async function localRows(
   table: Table,
@@ -36,7 +36,7 @@ export async function localRows(
   const inspect: TableSources['inspect'] = (name, where) => sources.inspect(name, where, asker);
   const rows = await table.rows({ ...sources, inspect }, [...asked], withPatterns(equal, compare));
   const meets = (row: Row): boolean =>
-    // Some columns only say what to look for: SQL judges those, or they meet nothing where rows are reduced.
+    // Some columns only constrain the request: SQL evaluates those. If rows are reduced, no row meets them.
     [...equal].every(
       ([name, values]) =>
         (row[name] === undefined && reduction === undefined) ||

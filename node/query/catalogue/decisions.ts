@@ -1,19 +1,19 @@
-// Tables of what the swarm has decided, from the state that every peer holds.
+// Tables of the swarm's decisions, from the state that every agent has.
 import { columns, type Table } from './table.ts';
 
 export const ORDER_TABLES: readonly Table[] = [
   {
     name: 'decisions',
     scope: 'swarm',
-    description: 'The newest decisions of the swarm, as far as this peer knows them',
+    description: 'The newest decisions of the swarm, known to this agent',
     columns: columns(`
-      log_index INTEGER place in the committee’s log
-      term INTEGER term of the coordinator that took it
-      time INTEGER Unix time in s, by the clock of whoever wished it
+      log_index INTEGER index in the committee’s log
+      term INTEGER term of the leader that appended it
+      time INTEGER Unix time in s, by the clock of the proposer
       kind TEXT leads, epoch, pause, wake, silence, unsilence, lease, release, place, unplace, displace, move, grant, revoke, budget, unbudget, drain, undrain, quarantine, pardon; bundle or upgrade, each alone or with -report, -advance or -withdraw
-      node TEXT member that wished it
+      node TEXT member that proposed it
       id TEXT id
-      details TEXT all of it, as JSON`),
+      details TEXT the whole decision, as JSON`),
     examples: ['select log_index, node, kind from decisions order by log_index desc limit 10'],
     rows: ({ swarm, decided }) =>
       decided.recent().map(({ index, term, decision }) => ({
@@ -29,12 +29,12 @@ export const ORDER_TABLES: readonly Table[] = [
   {
     name: 'paused',
     scope: 'swarm',
-    description: 'Agents that change nothing by themselves until they are woken',
+    description: 'Paused agents: they make no automatic changes',
     columns: columns(`
       node TEXT member
-      time INTEGER Unix time in s since when
-      decided_by TEXT member that wished it
-      reason TEXT why`),
+      time INTEGER Unix time in s of the decision
+      decided_by TEXT member that proposed it
+      reason TEXT reason`),
     examples: ['select node, reason from paused'],
     rows: ({ swarm, decided }) =>
       decided.paused().map(({ peer, by, atMs, reason }) => ({
@@ -47,18 +47,18 @@ export const ORDER_TABLES: readonly Table[] = [
   {
     name: 'grants',
     scope: 'swarm',
-    description: 'What the swarm lets the policies of a machine do, or keeps from them',
+    description: 'Grants: tools that policies may or may not use',
     columns: columns(`
       id TEXT id
       effect TEXT deny, act or approve
       node TEXT machine
       tool TEXT tool
-      target TEXT on what; null where on anything
-      uses INTEGER how often, of a standing approval
-      within_s INTEGER in how many seconds
+      target TEXT target; null for any target
+      uses INTEGER number of uses, for a standing approval
+      within_s INTEGER time window in seconds
       until INTEGER Unix time in s
-      decided_by TEXT member that decided it
-      reason TEXT why`),
+      decided_by TEXT member that proposed it
+      reason TEXT reason`),
     examples: ['select node, effect, tool, target from grants'],
     rows: ({ swarm, decided }) =>
       decided.grants().map(({ id, effect, peer, tool, target, uses, withinMs, untilMs, by, reason }) => ({
@@ -77,14 +77,14 @@ export const ORDER_TABLES: readonly Table[] = [
   {
     name: 'budgets',
     scope: 'swarm',
-    description: 'How many changes policies may make on a machine in a while',
+    description: 'Budgets: how many changes policies may make',
     columns: columns(`
-      node TEXT machine; null where it is each that has none of its own
-      changes INTEGER how many
-      within_s INTEGER in how many seconds
-      time INTEGER Unix time in s since when
-      decided_by TEXT member that decided it
-      reason TEXT why`),
+      node TEXT machine; null: all without their own budget
+      changes INTEGER number of changes
+      within_s INTEGER time window in seconds
+      time INTEGER Unix time in s of the decision
+      decided_by TEXT member that proposed it
+      reason TEXT reason`),
     examples: ['select node, changes, within_s from budgets'],
     rows: ({ swarm, decided }) =>
       decided.budgets().map(({ peer, changes, withinMs, atMs, by, reason }) => ({
@@ -99,13 +99,13 @@ export const ORDER_TABLES: readonly Table[] = [
   {
     name: 'leases',
     scope: 'swarm',
-    description: 'Disruptive changes under way: each has a lease',
+    description: 'Leases of running disruptive changes',
     columns: columns(`
       id TEXT id
-      node TEXT machine that has it
-      plan TEXT what it is for
+      node TEXT machine that holds the lease
+      plan TEXT plan that it allows
       until INTEGER Unix time in s
-      fence INTEGER place in the log`),
+      fence INTEGER fencing token: its index in the log`),
     examples: ['select node, plan from leases'],
     rows: ({ swarm, decided }) =>
       decided.leases().map(({ id, peer, plan, untilMs, fence }) => ({
@@ -119,13 +119,13 @@ export const ORDER_TABLES: readonly Table[] = [
   {
     name: 'placements',
     scope: 'swarm',
-    description: 'Services for fail-over, and which member runs each',
+    description: 'Fail-over services and the member that runs each',
     columns: columns(`
-      service TEXT its name
-      node TEXT member that has it; null where nobody does
-      fence INTEGER higher each time that it is placed again
-      time INTEGER Unix time in s since when
-      reason TEXT why whoever had it before has it no longer`),
+      service TEXT name of the service
+      node TEXT member that runs it; null: none
+      fence INTEGER fencing token, higher with each placement
+      time INTEGER Unix time in s of the decision
+      reason TEXT why it left the previous member`),
     examples: ['select service, node, fence from placements'],
     rows: ({ swarm, decided }) =>
       decided.placements().map(({ service, peer, fence, sinceMs, reason }) => ({

@@ -1,8 +1,8 @@
-// Tables of the machine, with osquery's names and columns where osquery has them: read when they are asked for.
+// Tables of the machine, with osquery's names and columns where osquery has them. They are read on request.
 import { processCpu } from '../../telemetry/metrics.ts';
 import { columns, inspected, type Row, type Table, type TableSources, withNode } from './table.ts';
 
-/** Of these the agent knows the newest sample, and needs to read nothing. */
+/** Columns that come from the agent's newest sample: they need no read. */
 const SAMPLED = new Set(['node', 'pid', 'name', 'parent', 'state', 'threads', 'resident_size', 'cpu']);
 
 function sampled({ machine }: TableSources): Row[] {
@@ -23,12 +23,12 @@ const processes: Table = {
   scope: 'machine',
   description: 'Every process of the machine',
   columns: columns(`
-    node TEXT the machine that the row is of
+    node TEXT machine of this row
     pid INTEGER process id
-    name TEXT name, as the kernel has it
+    name TEXT name in the kernel
     path TEXT path of the program
     cmdline TEXT arguments, separated by blanks
-    state TEXT R running, S asleep, D in disk sleep, T stopped, Z dead and not waited for
+    state TEXT R running, S asleep, D in disk sleep, T stopped, Z zombie
     cwd TEXT working directory
     root TEXT root directory
     uid INTEGER user id
@@ -74,32 +74,32 @@ const ofProcesses: readonly Table[] = [
   processes,
   inspected(
     'process_open_sockets',
-    'The sockets that processes hold, in whatever network namespace',
+    'Open sockets of processes, in all network namespaces',
     `pid INTEGER process id
     fd INTEGER file descriptor
     socket INTEGER socket's inode
     family INTEGER 2 IPv4, 10 IPv6, 1 Unix
     protocol INTEGER 6 TCP, 17 UDP, 0 none
-    local_address TEXT own address
-    remote_address TEXT the other side's address
-    local_port INTEGER own port
-    remote_port INTEGER the other side's port
-    path TEXT of a Unix socket
-    state TEXT of a TCP connection
+    local_address TEXT local address
+    remote_address TEXT remote address
+    local_port INTEGER local port
+    remote_port INTEGER remote port
+    path TEXT path of a Unix socket
+    state TEXT state of a TCP connection
     net_namespace TEXT inode of the network namespace`,
     ["select node, pid, remote_address, remote_port from process_open_sockets where state = 'ESTABLISHED'"],
   ),
   inspected(
     'process_open_files',
-    'The files that processes have open',
+    'Open files of processes',
     `pid INTEGER process id
     fd INTEGER file descriptor
-    path TEXT path; "(deleted)" at its end where it was`,
+    path TEXT path; ends in "(deleted)" if the file was deleted`,
     ["select node, pid, path from process_open_files where path like '%(deleted)'"],
   ),
   inspected(
     'listening_ports',
-    'Who listens where: TCP, UDP and Unix sockets',
+    'Listening TCP, UDP and Unix sockets',
     `pid INTEGER process id
     port INTEGER port
     protocol INTEGER 6 TCP, 17 UDP
@@ -107,20 +107,20 @@ const ofProcesses: readonly Table[] = [
     address TEXT address that it is bound to
     fd INTEGER file descriptor
     socket INTEGER socket's inode
-    path TEXT of a Unix socket
+    path TEXT path of a Unix socket
     net_namespace TEXT inode of the network namespace`,
     ["select l.node, l.port, p.name from listening_ports l join processes p using (node, pid) where l.address = '0.0.0.0'"],
   ),
   inspected(
     'cgroups',
-    'Control groups, and what they use',
+    'Control groups and their resource usage',
     `path TEXT path below the root
     memory INTEGER bytes in use
     memory_limit INTEGER bytes that it may use; NULL without a limit
-    processes INTEGER processes in it itself
-    cpu_usage_us INTEGER CPU since it was made, in microseconds
-    throttled_periods INTEGER periods in which it was held back
-    oom_kills INTEGER processes that were killed for memory`,
+    processes INTEGER processes directly in it
+    cpu_usage_us INTEGER CPU time since it was created, in microseconds
+    throttled_periods INTEGER periods in which it was throttled
+    oom_kills INTEGER processes killed by the OOM killer`,
     ['select node, path, memory from cgroups order by memory desc limit 10'],
   ),
 ];
@@ -129,32 +129,32 @@ const ofSystem: readonly Table[] = [
   inspected(
     'memory_info',
     'Main memory, in bytes',
-    `memory_total INTEGER all
-    memory_free INTEGER not used for anything
-    memory_available INTEGER can be had without swapping
+    `memory_total INTEGER total memory
+    memory_free INTEGER unused memory
+    memory_available INTEGER available without swapping
     buffers INTEGER buffers of block devices
     cached INTEGER page cache
     swap_cached INTEGER swapped out once, and in memory again
-    active INTEGER used of late
-    inactive INTEGER not used of late
+    active INTEGER used recently
+    inactive INTEGER not used recently
     swap_total INTEGER swap
-    swap_free INTEGER swap that is free`,
+    swap_free INTEGER free swap`,
     ['select node, memory_available * 100 / memory_total as percent from memory_info order by percent'],
   ),
   inspected(
     'cpu_time',
-    'What each CPU has done since boot, in hundredths of a second',
+    'CPU time by state since boot, in hundredths of a second',
     `core INTEGER number of the CPU
     user INTEGER in user space
     nice INTEGER in user space, niced
     system INTEGER in the kernel
     idle INTEGER idle
-    iowait INTEGER idle, with I/O under way
+    iowait INTEGER idle, with I/O pending
     irq INTEGER interrupts
     softirq INTEGER soft interrupts
-    steal INTEGER the hypervisor ran somebody else
-    guest INTEGER virtual CPUs
-    guest_nice INTEGER virtual CPUs, niced`,
+    steal INTEGER used by other guests of the hypervisor
+    guest INTEGER running virtual CPUs
+    guest_nice INTEGER running virtual CPUs, niced`,
     ['select node, core, steal from cpu_time where steal > 0'],
   ),
   inspected(
@@ -168,18 +168,18 @@ const ofSystem: readonly Table[] = [
     'mounts',
     'Mounted file systems',
     `device TEXT device
-    device_alias TEXT the same
-    path TEXT where it is mounted
+    device_alias TEXT same as device
+    path TEXT mount point
     type TEXT file system
     blocks_size INTEGER bytes of a block
     blocks INTEGER blocks
-    blocks_free INTEGER blocks that are free
-    blocks_available INTEGER blocks that are free for others than root
+    blocks_free INTEGER free blocks
+    blocks_available INTEGER free blocks for users other than root
     inodes INTEGER inodes
-    inodes_free INTEGER inodes that are free
+    inodes_free INTEGER free inodes
     flags TEXT options
     size INTEGER bytes
-    available INTEGER bytes that are free for others than root`,
+    available INTEGER free bytes for users other than root`,
     [
       "select node, path, available * 100 / size as percent from mounts where size > 0 and type not in ('tmpfs', 'overlay') order by percent",
     ],
@@ -189,28 +189,28 @@ const ofSystem: readonly Table[] = [
     'Disks and partitions',
     `name TEXT device
     parent TEXT the disk of a partition
-    vendor TEXT who made it
+    vendor TEXT manufacturer
     model TEXT model
     size INTEGER sectors of 512 bytes
     size_bytes INTEGER bytes
     block_size INTEGER bytes of a block
-    rotational INTEGER 1: it turns
+    rotational INTEGER 1: a rotating disk
     type TEXT disk or partition`,
     ["select node, name, size_bytes from block_devices where type = 'disk'"],
   ),
   inspected(
     'kernel_modules',
-    'Modules of the kernel that are loaded',
+    'Loaded kernel modules',
     `name TEXT name
     size INTEGER bytes
     used_by TEXT modules that need it
     status TEXT Live, Loading or Unloading
-    address TEXT where; zeros where that is kept secret`,
+    address TEXT address in memory; zeros if hidden`,
     ["select node, name, size from kernel_modules where name like 'nf%'"],
   ),
   inspected(
     'kernel_info',
-    'The kernel that runs',
+    'The running kernel',
     `version TEXT release
     arguments TEXT command line
     path TEXT image
@@ -227,7 +227,7 @@ const ofSystem: readonly Table[] = [
     patch INTEGER patch
     build TEXT build
     platform TEXT such as debian
-    platform_like TEXT what it is made from
+    platform_like TEXT parent distributions
     codename TEXT code name
     arch TEXT as in uname -m`,
     ['select platform, version, count(*) from os_version group by platform, version'],
@@ -236,7 +236,7 @@ const ofSystem: readonly Table[] = [
     'system_info',
     'The hardware',
     `hostname TEXT host name
-    uuid TEXT of the machine, where it may be read
+    uuid TEXT UUID of the machine, if readable
     cpu_type TEXT architecture
     cpu_subtype TEXT empty on Linux
     cpu_brand TEXT model of the processor
@@ -245,26 +245,26 @@ const ofSystem: readonly Table[] = [
     cpu_sockets INTEGER processors
     cpu_microcode TEXT version of the microcode
     physical_memory INTEGER bytes
-    hardware_vendor TEXT who made it
+    hardware_vendor TEXT manufacturer
     hardware_model TEXT model
     hardware_version TEXT version
-    hardware_serial TEXT serial number, where it may be read
-    board_vendor TEXT who made the board
-    board_model TEXT its model
-    board_version TEXT its version
-    board_serial TEXT its serial number
+    hardware_serial TEXT serial number, if readable
+    board_vendor TEXT manufacturer of the board
+    board_model TEXT model of the board
+    board_version TEXT version of the board
+    board_serial TEXT serial number of the board
     computer_name TEXT host name
     local_hostname TEXT host name`,
     ['select node, cpu_brand, cpu_logical_cores, physical_memory from system_info'],
   ),
   inspected(
     'uptime',
-    'How long the machine is up',
+    'Uptime of the machine',
     `days INTEGER days
     hours INTEGER hours
     minutes INTEGER minutes
     seconds INTEGER seconds
-    total_seconds INTEGER all of it in seconds`,
+    total_seconds INTEGER total uptime in seconds`,
     ['select node, days, hours from uptime order by total_seconds'],
   ),
   inspected(
@@ -278,22 +278,22 @@ const ofSystem: readonly Table[] = [
     minutes INTEGER minutes
     seconds INTEGER seconds
     timezone TEXT always UTC
-    local_timezone TEXT the machine's
+    local_timezone TEXT time zone of the machine
     unix_time INTEGER Unix time in s
-    timestamp TEXT in words
+    timestamp TEXT as text
     datetime TEXT ISO 8601
     iso_8601 TEXT ISO 8601`,
     ['select max(unix_time) - min(unix_time) as apart from time'],
   ),
   inspected(
     'psi',
-    'Pressure: the share of time in which work waited for something',
+    'Pressure (PSI): the share of time in which tasks waited for a resource',
     `resource TEXT cpu, memory or io
-    kind TEXT some: one task at least waited; full: all did
+    kind TEXT some: at least one task waited; full: all waited
     avg10 REAL percent over 10 s
     avg60 REAL percent over a minute
     avg300 REAL percent over five minutes
-    total_us INTEGER microseconds since boot`,
+    total_us INTEGER waiting time since boot, in microseconds`,
     ["select node, avg10 from psi where resource = 'memory' and kind = 'some' and avg10 > 20"],
   ),
   inspected(
@@ -325,7 +325,7 @@ const ofNetwork: readonly Table[] = [
   ),
   inspected(
     'interface_details',
-    'Network interfaces, and what went through them',
+    'Network interfaces and their traffic',
     `interface TEXT interface
     mac TEXT hardware address
     type INTEGER kind, as in if_arp.h
@@ -344,7 +344,7 @@ const ofNetwork: readonly Table[] = [
     collisions INTEGER collisions
     last_change INTEGER not known: -1
     link_speed INTEGER Mbit/s
-    pci_slot TEXT where it sits`,
+    pci_slot TEXT PCI slot`,
     ['select node, interface, ierrors + oerrors as errors from interface_details where errors > 0'],
   ),
   inspected(
@@ -368,7 +368,7 @@ const ofNetwork: readonly Table[] = [
     `address TEXT IPv4 address
     mac TEXT hardware address
     interface TEXT interface
-    permanent TEXT 1: it was set by hand`,
+    permanent TEXT 1: static entry`,
     ['select node, address, mac from arp_cache'],
   ),
   inspected(
@@ -391,7 +391,7 @@ const ofNetwork: readonly Table[] = [
   inspected(
     'dns_resolvers',
     '/etc/resolv.conf',
-    `id INTEGER place among those of its type
+    `id INTEGER position within its type
     type TEXT nameserver, search or options
     address TEXT value
     netmask TEXT not used on Linux
@@ -400,7 +400,7 @@ const ofNetwork: readonly Table[] = [
   ),
   inspected(
     'docker_containers',
-    'Containers, as Docker’s daemon tells; none where it does not run',
+    'Docker containers; empty if Docker does not run',
     `id TEXT id
     name TEXT name
     image TEXT image
@@ -408,7 +408,7 @@ const ofNetwork: readonly Table[] = [
     command TEXT command
     created INTEGER Unix time in s
     state TEXT running, exited …
-    status TEXT in words`,
+    status TEXT status as text`,
     ["select node, name, image from docker_containers where state = 'running'"],
   ),
 ];
@@ -438,7 +438,7 @@ const ofAccounts: readonly Table[] = [
   ),
   inspected(
     'user_groups',
-    'Who is in which group',
+    'Group memberships',
     `uid INTEGER user id
     gid INTEGER group id`,
     [
@@ -451,7 +451,7 @@ const ofAccounts: readonly Table[] = [
     `type TEXT user, boot_time, dead …
     user TEXT name
     tty TEXT terminal
-    host TEXT from where
+    host TEXT remote host
     time INTEGER Unix time in s
     pid INTEGER process id`,
     ["select node, user, host, time from logged_in_users where type = 'user'"],
@@ -465,13 +465,13 @@ const ofAccounts: readonly Table[] = [
     day_of_month TEXT day of the month
     month TEXT month
     day_of_week TEXT day of the week
-    command TEXT what is run
+    command TEXT command
     path TEXT file`,
     ['select node, path, command from crontab'],
   ),
   inspected(
     'systemd_units',
-    'Units of systemd; none where it does not run',
+    'systemd units; empty if systemd does not run',
     `id TEXT unit
     description TEXT description
     load_state TEXT loaded, not-found …
@@ -504,16 +504,16 @@ const ofAccounts: readonly Table[] = [
     uid INTEGER owner
     gid INTEGER group
     mode TEXT permissions, octal
-    device INTEGER of a device file
+    device INTEGER device number of a device file
     size INTEGER bytes
     block_size INTEGER bytes of a block
     atime INTEGER last read, Unix time in s
     mtime INTEGER last written, Unix time in s
     ctime INTEGER last changed, Unix time in s
-    btime INTEGER made, Unix time in s
-    hard_links INTEGER names
+    btime INTEGER created, Unix time in s
+    hard_links INTEGER number of hard links
     symlink INTEGER 1: a symbolic link
-    symlink_target_path TEXT where it leads
+    symlink_target_path TEXT target of the link
     type TEXT regular, directory, symlink …`,
     [
       "select node, path, mode from file where directory = '/etc/ssh'",
@@ -541,8 +541,8 @@ const ofAccounts: readonly Table[] = [
     `common_name TEXT subject's common name
     subject TEXT subject
     issuer TEXT issuer
-    ca INTEGER 1: of an authority
-    self_signed INTEGER 1: it signed itself
+    ca INTEGER 1: CA certificate
+    self_signed INTEGER 1: self-signed
     not_valid_before INTEGER Unix time in s
     not_valid_after INTEGER Unix time in s
     key_algorithm TEXT rsa, ec, ed25519 …
@@ -555,7 +555,7 @@ const ofAccounts: readonly Table[] = [
   ),
 ];
 
-/** What an ordinary user of a machine does not see of other users: these columns, or all of a table. */
+/** Columns or tables that an ordinary user of a machine cannot see of other users. */
 const PRIVATE: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
     processes: ['path', 'cmdline', 'cwd', 'root', 'on_disk', 'disk_bytes_read', 'disk_bytes_written'],

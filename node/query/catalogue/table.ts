@@ -1,11 +1,11 @@
-// What a table of the catalogue is: its columns, each with what it means, where its rows come from, and questions to ask it.
+// A table of the catalogue: its columns with their meaning, the source of its rows, and example queries.
 
 import type { ColumnType, Compute, ExactValue, SqlValue, TableShape } from '../../ports/compute.ts';
 import { QueryGate } from '../query-gate.ts';
 import { QueryLog } from '../query-log.ts';
 import type { Reads } from '../reads.ts';
 
-/** `swarm`: every peer holds all of it. `machine`: each machine has its own rows. */
+/** `swarm`: every agent has all rows. `machine`: each machine has its own rows. */
 export type TableScope = 'swarm' | 'machine';
 
 export type Row = Record<string, ExactValue | undefined>;
@@ -14,18 +14,18 @@ export type Where = ReadonlyMap<string, readonly SqlValue[]>;
 /** The key of patterns of LIKE in `Where`. */
 export const likeOf = (column: string): string => `${column} like`;
 export type Operator = '<' | '<=' | '>' | '>=' | '<>' | 'like' | 'not like';
-/** Between a column and a literal of its type. */
+/** A comparison of a column with a literal of its type. */
 export type Comparison = readonly [column: string, operator: Operator, value: SqlValue];
 
-/** What rows are made of: all that the agent lets be read, and what questions keep for themselves. */
+/** The sources of rows: the agent's reads, and what queries need beside them. */
 export interface TableSources extends Reads {
   queries: QueryLog;
   gate: QueryGate;
-  /** A table of the machine that is read when it is asked for, in a process of its own. @throws Error where this machine has none. */
+  /** Reads a table of the machine on request, in its own process. @throws Error if this machine has no such table. */
   inspect(table: string, where: Where, asker?: string): Promise<Row[]>;
 }
 
-/** For reading a table of the machine: whoever asked may have given up before. */
+/** Time limit for reading a table of the machine: the client may have given up before. */
 const INSPECT_WITHIN_MS = 10_000;
 
 export function tableSources(reads: Reads, compute: Compute): TableSources {
@@ -47,33 +47,33 @@ export interface Table extends TableShape {
   scope: TableScope;
   description: string;
   columns: readonly Column[];
-  /** Statements to try. */
+  /** Example statements. */
   examples: readonly string[];
   /** One of these columns needs a constraint: by equality, by LIKE, or by another table's rows. */
   needs?: readonly string[];
-  /** Whether these columns take a token: what is read with the agent's rights, what was done, what was asked. */
+  /** Whether these columns need a token: tables read with the agent's rights, past actions, past queries. */
   isGuarded?(columns: readonly string[]): boolean;
-  /** Whether these columns show what not every user of the machine may see: other members are told by right. */
+  /** Whether these columns are private: not every user of the machine may see them, and other members need permission. */
   isPrivate?(columns: readonly string[]): boolean;
-  /** @param columns that are wanted: no others need to be there. */
+  /** @param columns the requested columns; others may be left out. */
   rows(sources: TableSources, columns: readonly string[], where: Where): Row[] | Promise<Row[]>;
 }
 
 const TYPES: readonly string[] = ['TEXT', 'INTEGER', 'REAL'];
 
-/** Columns from lines of `name TYPE what it means`. */
+/** Parses columns from lines of `name TYPE meaning`. */
 export function columns(text: string): Column[] {
   return text
     .trim()
     .split('\n')
     .map((line) => {
       const [, name = '', type = '', description = ''] = line.trim().match(/^(\S+) (\S+) (.+)$/) ?? [];
-      if (!TYPES.includes(type)) throw new RangeError(`no column: ${line}`);
+      if (!TYPES.includes(type)) throw new RangeError(`not a column: ${line}`);
       return { name, type: type as ColumnType, description };
     });
 }
 
-const NODE = 'node TEXT the machine that the row is of';
+const NODE = 'node TEXT machine of this row';
 
 type Described = [name: string, description: string, text: string, examples: readonly string[]];
 type Rest = Pick<Table, 'needs' | 'isGuarded' | 'isPrivate'> & {
@@ -86,25 +86,25 @@ function machine([name, description, text, examples]: Described, { rows, ...rest
   return { name, scope: 'machine', description, columns: all, examples, ...rest, rows: own };
 }
 
-/** A machine table that is read when asked for, with the agent's rights. */
+/** A machine table that is read on request, with the agent's rights. */
 export function inspected(...[name, description, text, examples, needs]: [...Described, needs?: readonly string[]]): Table {
   const rows: Rest['rows'] = (sources, where) => sources.inspect(name, where);
   return machine([name, description, text, examples], { ...(needs && { needs }), isGuarded: () => true, rows });
 }
 
-/** A machine table that the agent has at hand. */
+/** A machine table from the agent's memory. */
 export function known(
   ...[name, description, text, examples, rows, needs]: [...Described, rows: Rest['rows'], needs?: readonly string[]]
 ): Table {
   return machine([name, description, text, examples], { ...(needs && { needs }), rows });
 }
 
-/** One that shows what was done or asked, as routes for those with a token do. */
+/** A machine table of past actions or queries: it needs a token, like the routes about them. */
 export function guarded(...[name, description, text, examples, rows]: [...Described, rows: Rest['rows']]): Table {
   return machine([name, description, text, examples], { isGuarded: () => true, isPrivate: () => true, rows });
 }
 
-/** What a table says of itself. */
+/** The description of a table for the API. */
 export const describedTable = ({ name, scope, description, columns: all, examples, needs = [] }: Table) => ({
   name,
   scope,

@@ -1,12 +1,12 @@
-// What each control group uses, two levels deep: cgroup v2, or the controllers' hierarchies of v1 (cgroups(7)). A system's
-// slices and services, containers, and the groups of limited services are there.
+// Usage of each control group, two levels deep: cgroup v2, or the controllers' hierarchies of v1 (cgroups(7)). A system's
+// slices and services, containers, and the groups of limited services are included.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = '/sys/fs/cgroup';
 const MAX_DEPTH = 2;
 const MAX_GROUPS = 128;
-/** Finding the groups costs more than reading them. */
+/** The groups are searched less often than read, because it costs more. */
 const FIND_EVERY_MS = 10_000;
 const NANOSECONDS = 1e9;
 const MICROSECONDS = 1e6;
@@ -14,12 +14,12 @@ const MICROSECONDS = 1e6;
 interface Hierarchy {
   mount: string;
   file: string;
-  /** `cgroup.cpu` in seconds since the group was made, `cgroup.memory` in bytes. */
+  /** `cgroup.cpu` in seconds since the group was created, `cgroup.memory` in bytes. */
   figure: 'cgroup.cpu' | 'cgroup.memory';
   parse(text: string): number;
 }
 
-/** Undefined for what is no number: an empty file is not 0. */
+/** Undefined if it is not a number: an empty file is not 0. */
 const number = (text = ''): number => (/^\s*\d/.test(text) ? Number(text) : Number.NaN);
 
 const unified = (root: string): readonly Hierarchy[] => [
@@ -41,7 +41,7 @@ const separate = (root: string): readonly Hierarchy[] => [
   { mount: hierarchy(root, 'memory'), file: 'memory.usage_in_bytes', figure: 'cgroup.memory', parse: number },
 ];
 
-/** Where a controller of v1 is: alone, or with others, whose names are joined; links for each of them are not everywhere. */
+/** The directory of a v1 controller: alone, or with others under joined names; links for each do not exist everywhere. */
 export function hierarchy(root: string, controller: string): string {
   const name = directoriesOf(root).find((one) => one.split(',').includes(controller));
   return join(root, name ?? controller);
@@ -52,13 +52,13 @@ export class CgroupReader {
   #groups = new Map<string, string[]>();
   #foundMs = Number.NEGATIVE_INFINITY;
 
-  /** @param root where another machine's files lie, for tests. */
+  /** @param root directory with another machine's files, for tests. */
   constructor(root = '') {
     const at = join(root, ROOT);
     this.#hierarchies = existsSync(join(at, 'cgroup.controllers')) ? unified(at) : separate(at);
   }
 
-  /** By figure and group: `cgroup.memory|/kalos/web`; empty where this machine has no control groups. */
+  /** By figure and group: `cgroup.memory|/kalos/web`; empty if this machine has no control groups. */
   read(nowMs: number): Map<string, number> {
     if (nowMs - this.#foundMs >= FIND_EVERY_MS) {
       this.#foundMs = nowMs;
@@ -92,7 +92,7 @@ function directoriesOf(path: string): string[] {
   try {
     return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? entry.name : []));
   } catch {
-    return []; // not mounted, or gone since
+    return []; // not mounted, or removed since
   }
 }
 
@@ -100,6 +100,6 @@ function readOr(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // gone since, or without that controller
+    return ''; // removed since, or without that controller
   }
 }

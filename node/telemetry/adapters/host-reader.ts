@@ -1,4 +1,4 @@
-// Reads the kernel's text files for both readers of /proc. A file that is not there is not asked for again for a while.
+// Reads the kernel's text files for both readers of /proc. A missing file is not tried again for some time.
 import { readFileSync } from 'node:fs';
 import { HOST_SOURCES, type HostFigures, readFigures } from '../host-figures.ts';
 import { NetworkTotals } from '../network-totals.ts';
@@ -19,7 +19,7 @@ export class HostReader {
   readonly #network = new NetworkTotals();
   readonly #root: string;
 
-  /** @param root where another machine's files lie, for tests. */
+  /** @param root directory with another machine's files, for tests. */
   constructor(root = '') {
     this.#root = root;
     this.#cgroups = new CgroupReader(root);
@@ -61,7 +61,7 @@ export class HostReader {
     try {
       return this.#kernel.counts();
     } catch (error) {
-      const reason = `the agent may not read ${KERNEL_LOG} (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
+      const reason = `the agent has no permission to read ${KERNEL_LOG} (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
       this.#missing.set(KERNEL_LOG, { reason, untilMs: nowMs + ASK_AGAIN_MS });
       throw new Error(reason);
     }

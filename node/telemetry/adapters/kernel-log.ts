@@ -1,5 +1,5 @@
-// What the kernel says, from /dev/kmsg (Documentation/ABI/testing/dev-kmsg): how many messages, and how many of them errors or
-// worse. What was said before the agent's start is not counted.
+// Counts the messages of the kernel log, from /dev/kmsg (Documentation/ABI/testing/dev-kmsg), and how many of them are errors or
+// worse. Messages from before the agent's start are not counted.
 import { constants, openSync, readSync } from 'node:fs';
 
 const FILE = '/dev/kmsg';
@@ -17,7 +17,7 @@ export class KernelLog {
   #messages = 0;
   #errors = 0;
 
-  /** Since the agent's start. @throws Error where it may not be read. */
+  /** Counts since the agent's start. @throws Error if it is not readable. */
   counts(): { messages: number; errors: number } {
     if (this.#fd === undefined) {
       this.#fd = openSync(FILE, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -28,8 +28,8 @@ export class KernelLog {
     return { messages: this.#messages, errors: this.#errors };
   }
 
-  #read(fd: number, most: number): void {
-    for (let i = 0; i < most; i++) {
+  #read(fd: number, max: number): void {
+    for (let i = 0; i < max; i++) {
       try {
         const got = readSync(fd, this.#buffer);
         const priority = Number.parseInt(this.#buffer.toString('latin1', 0, Math.min(got, 16)), 10);

@@ -1,41 +1,41 @@
-// What was written to logs since the last look, whatever rotates them (logrotate(8): rename and create, copytruncate, dateext, compress,
-// delaycompress), however often between two looks. Files are kept open and read to their end: a file is its descriptor, and while that
-// is open its inode means no other. No line is lost, and none comes twice, but for those that nothing can tell apart: a log that is
-// truncated, and written again byte by byte as it was. A log is begun at its end: what it held before is history. One that was not
-// there yet is read from its beginning. Waits for file systems, so it runs in a process of its own (log-host.ts).
+// Reads new lines of logs since the last read, with any rotation (logrotate(8): rename and create, copytruncate, dateext, compress,
+// delaycompress), also with several rotations between two reads. Files stay open and are read to their end: while a descriptor is open,
+// its inode is not reused. No line is lost or read twice, with one exception that cannot be detected: a log that is
+// truncated and written again with the same bytes. An existing log is read from its end. A log that did not
+// exist yet is read from its beginning. Reading may block on file systems, so it runs in its own process (log-host.ts).
 import { closeSync, fstatSync, lstatSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { openRegular } from '../../adapters/regular-file.ts';
 import { NO_SUCH_FILE } from '../../ports/sensors.ts';
 import { encodingOf, LineSplitter } from '../log-lines.ts';
 
-/** Read of one log at a time, where nobody says less; what is more waits for the next look. */
+/** Default limit of one read of a log; the rest waits for the next read. */
 const MAX_READ_BYTES = 1024 * 1024;
-/** Further behind than this, it is skipped: a look must not fall behind for ever. */
+/** A log further behind than this is skipped, so that reads catch up. */
 const MAX_BEHIND_BYTES = 16 * 1024 * 1024;
 const MAX_LOGS = 256;
-/** Files that a log was before, and that stay open once they are read: at most 768 descriptors together. */
+/** Former files of a log that stay open after reading: at most 768 descriptors in all. */
 const MAX_FORMER = 2;
-/** Files that it was between two looks. */
+/** Maximum number of rotations between two reads. */
 const MAX_BETWEEN = 16;
-/** Looks at which a former file did not grow, until it is closed: who writes it may be slow to open the new one. */
+/** Reads without growth until a former file is closed: its writer may open the new one late. */
 const QUIET_LOOKS = 30;
-/** Looks at which a line without an end did not grow, until it is taken for one. */
+/** Reads without growth until an unfinished line counts as a line. */
 const SETTLED_LOOKS = 2;
-/** Bytes before the place that was read to: what tells that a file was written again. */
+/** Bytes before the read position, which show whether a file was rewritten. */
 const TAIL_BYTES = 64;
-/** A log with as much of the same is the same, put in its place by a copy: `sed -i`, an editor, a backup that is brought back. */
+/** A new file with this many equal bytes is a copy of the log: `sed -i`, an editor, a restored backup. */
 const MIN_COPY_BYTES = 256;
 const MAX_COMPARED_BYTES = 1024 * 1024;
-/** Names beside a log that are looked at. */
+/** Maximum number of names beside a log that are checked. */
 const MAX_SIBLINGS = 1_000;
-/** Times of files are as coarse as the kernel's tick: a directory that changed just now may change again within the same. */
+/** File times are as coarse as the kernel's tick: a directory may change again within the same tick. */
 const COARSE_MS = 1_000;
-/** What rotation puts behind a name, or between it and its extension: a number or a date. */
+/** The suffix of rotation, after the name or before its extension: a number or a date. */
 const TURNED = /^[._-](\d|old$)/;
 const COMPRESSED = /\.(gz|bz2|xz|zst|lz4|lzma|Z)$/;
 
-/** Where a log was read to, for a follower that takes over. */
+/** The read position of a log, for a follower that takes over. */
 export interface Position {
   /** Device, inode and birth of its file. */
   id: string;
@@ -50,26 +50,26 @@ export type Lines =
 interface Followed {
   current: OpenLog | undefined;
   former: OpenLog[];
-  /** Files beside it that may be what it was before, as they were at the last look. */
+  /** Files beside it that may be former files, at the last read. */
   siblings: Set<string>;
-  /** Of the directory, when they were read. */
+  /** Change time of the directory when they were read. */
   changedMs: number;
 }
 
 const idOf = ({ dev, ino, birthtimeMs }: Stats): string => `${dev}:${ino}:${birthtimeMs}`;
 
-/** A file that is read on. */
+/** A file that is followed. */
 class OpenLog {
   readonly #fd: number;
   readonly id: string;
   #splitter: LineSplitter;
   offset = 0;
   tail: Buffer = Buffer.alloc(0);
-  /** Looks at which it did not grow. */
+  /** Number of reads without growth. */
   quiet = 0;
   skippedBytes = 0;
 
-  /** @param noFollow not through a link: for what nobody declared. */
+  /** @param noFollow no symbolic links, for files that are not declared. */
   constructor(path: string, noFollow = false) {
     this.#fd = openRegular(path, { noFollow, ownLinks: true });
     this.id = idOf(fstatSync(this.#fd));
@@ -95,17 +95,17 @@ class OpenLog {
     this.tail = this.#at(offset - length, length);
   }
 
-  /** Whether what was read of it is no longer there: it was truncated, and perhaps written again. */
+  /** Whether the bytes read before are gone: the file was truncated, and perhaps rewritten. */
   get wasCut(): boolean {
     return !this.holds(this);
   }
 
-  /** Whether it has, at its place, what the other was read to. */
+  /** Whether it has the same bytes at the read position of the other. */
   holds({ offset, tail }: { offset: number; tail: Buffer }): boolean {
     return this.size >= offset && this.#at(offset - tail.length, tail.length).equals(tail);
   }
 
-  /** Whether it begins with all that was read of the other, and that is enough to tell. */
+  /** Whether it begins with all bytes read of the other, and these are enough to decide. */
   continues(other: OpenLog): boolean {
     const { offset } = other;
     if (offset < MIN_COPY_BYTES || !this.holds(other)) return false;
@@ -118,7 +118,7 @@ class OpenLog {
     this.moveTo(0);
   }
 
-  /** Whole lines, of so many bytes at the most. */
+  /** Reads complete lines, up to a number of bytes. */
   read(maxBytes: number): string[] {
     const { size } = this;
     if (this.offset === 0) this.#splitter = this.#splits(); // its mark may have been written since
@@ -138,7 +138,7 @@ class OpenLog {
     return line === undefined ? [] : [line];
   }
 
-  /** Where the line begins whose end is not written yet; UTF-16 is read on at a whole character. */
+  /** The start of the unfinished line; UTF-16 continues at a character boundary. */
   get lineStart(): number {
     return this.#splitter.isWide ? this.offset - (this.offset % 2) : this.offset - this.#splitter.pendingBytes;
   }
@@ -156,10 +156,10 @@ class OpenLog {
 
 export class LogFollower {
   readonly #followed = new Map<string, Followed>();
-  /** Those that were not there at the last look. */
+  /** Logs that did not exist at the last read. */
   readonly #absent = new Set<string>();
 
-  /** @param from where a follower before this one was; it counts at the first look alone. */
+  /** @param from the position of the previous follower, used at the first read only. */
   newLines(path: string, maxBytes = MAX_READ_BYTES, from?: Position): Lines {
     try {
       return this.#look(path, maxBytes, from);
@@ -173,15 +173,14 @@ export class LogFollower {
   #look(path: string, maxBytes: number, from: Position | undefined): Lines {
     const known = this.#followed.get(path);
     if (known !== undefined) return this.#lookAgain(path, known, maxBytes);
-    if (this.#followed.size >= MAX_LOGS)
-      return { ok: false, reason: `${MAX_LOGS} logs are followed already, which is the limit` };
+    if (this.#followed.size >= MAX_LOGS) return { ok: false, reason: `the limit of ${MAX_LOGS} followed logs is reached` };
     const followed = begun(path, this.#absent.has(path), from);
     this.#absent.delete(path);
     this.#followed.set(path, followed);
     return read(followed, maxBytes);
   }
 
-  /** What was written before it became something that cannot be read comes before the word of that. */
+  /** Lines written before the log became unreadable are returned before the error. */
   #lookAgain(path: string, known: Followed, maxBytes: number): Lines {
     let reason: string | undefined;
     try {
@@ -195,7 +194,7 @@ export class LogFollower {
   }
 }
 
-/** @param isNew whether it was not there before: then all of it is news. @throws Error where it is not there. */
+/** @param isNew whether it did not exist before: then all its lines are new. @throws Error if it does not exist. */
 function begun(path: string, isNew: boolean, from: Position | undefined): Followed {
   const current = new OpenLog(path);
   const before = from && { offset: from.offset, tail: Buffer.from(from.tail, 'latin1') };
@@ -216,7 +215,7 @@ function begun(path: string, isNew: boolean, from: Position | undefined): Follow
   return followed;
 }
 
-/** Sees what became of a log since the last look: which file it is now, and which ones it was in between. */
+/** Finds the current file of a log, and its former files since the last read. */
 function turned(path: string, known: Followed): void {
   const at = statOf(path);
   const { current } = known;
@@ -231,7 +230,7 @@ function turned(path: string, known: Followed): void {
   const isRotated = moved || current === undefined || wasCut || current.offset === 0;
   let toCopy = current;
   for (const other of isRotated ? others : []) {
-    // What the copy has beyond is gone where it was copied from.
+    // The rest of the copy is no longer in the original.
     if (toCopy !== undefined && (wasCut ? other.holds(toCopy) : other.continues(toCopy))) {
       other.moveTo(toCopy.lineStart);
       toCopy = undefined;
@@ -239,10 +238,10 @@ function turned(path: string, known: Followed): void {
     known.former.push(other);
   }
   if (!isRotated) for (const other of others) other.close();
-  if (wasCut) current.begin(); // a line without an end has its rest in the copy, or nowhere
+  if (wasCut) current.begin(); // the rest of an unfinished line is in the copy, or nowhere
 }
 
-/** The log under its name, which is another file than before: a former one, a copy of one, or a new one. */
+/** The new file under the name of the log: a former file, a copy of one, or a new one. */
 function openAgain(path: string, known: Followed): OpenLog {
   const opened = new OpenLog(path);
   const same = known.former.find(({ id }) => id === opened.id);
@@ -268,7 +267,7 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-/** Opened: files beside a log that were not there at the last look, the oldest first. */
+/** Opens files beside a log that did not exist at the last read, oldest first. */
 function newSiblings(path: string, known: Followed, at: Stats | undefined): OpenLog[] {
   const { siblings, changedMs } = siblingsOf(path, known);
   const held = new Set([...known.siblings, ...known.former.map(({ id }) => id), known.current?.id, at && idOf(at)]);
@@ -278,14 +277,14 @@ function newSiblings(path: string, known: Followed, at: Stats | undefined): Open
   return openSiblings(path, held);
 }
 
-/** As they are now; those of before where the directory did not change. */
+/** The current siblings; the previous ones if the directory did not change. */
 function siblingsOf(path: string, before?: Followed): Pick<Followed, 'siblings' | 'changedMs'> {
   const { mtimeMs } = statSync(dirname(path));
   if (before?.changedMs === mtimeMs && Date.now() - mtimeMs > COARSE_MS) return before;
   return { siblings: new Set(rotated(path).map(({ id }) => id)), changedMs: mtimeMs };
 }
 
-/** What lies beside a log under a name that rotation gives, the newest first; no links, which may lead to what is no log. */
+/** Files beside a log with a name from rotation, newest first; no links, which may lead to other files. */
 function rotated(path: string): { path: string; id: string; writtenMs: number }[] {
   const [base, directory, extension] = [basename(path), dirname(path), extname(path)];
   const stem = base.slice(0, base.length - extension.length);
@@ -307,11 +306,11 @@ function listed(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {
-    return []; // the log is ours to read, its directory is not
+    return []; // the log is readable, its directory is not
   }
 }
 
-/** But those with these ids; the oldest first. */
+/** All except these ids, oldest first. */
 function openSiblings(path: string, but: ReadonlySet<string | undefined> = new Set()): OpenLog[] {
   return rotated(path)
     .filter(({ id }) => !but.has(id))
@@ -321,19 +320,19 @@ function openSiblings(path: string, but: ReadonlySet<string | undefined> = new S
       try {
         return [new OpenLog(one.path, true)];
       } catch {
-        return []; // gone since, or not ours to read
+        return []; // removed since, or not readable
       }
     });
 }
 
-/** The former files first: what they hold was written before. */
+/** Former files first, because they were written before. */
 function read(followed: Followed, maxBytes: number): Extract<Lines, { ok: true }> {
   const lines: string[] = [];
   let [skippedBytes, left] = [0, maxBytes];
   const all = followed.current === undefined ? followed.former : [...followed.former, followed.current];
   for (const log of all) {
     const before = log.offset;
-    for (const line of log.read(left)) lines.push(line); // more, perhaps, than a call takes arguments
+    for (const line of log.read(left)) lines.push(line); // perhaps more than a call accepts arguments
     left -= log.offset - before - log.skippedBytes;
     skippedBytes += log.skippedBytes;
     log.skippedBytes = 0;

@@ -1,9 +1,9 @@
-// The process that reads logs for an agent (log-reader.ts): a file system that hangs blocks this process, and not the agent.
+// The process that reads logs for an agent (log-reader.ts): a hung file system blocks this process, and not the agent.
 import { z } from 'zod';
 import { compilePattern, type Pattern } from '../../patterns.ts';
 import { LogFollower, type Position } from './log-follower.ts';
 
-/** A pattern looks at each character with each of its instructions once at the most: so much at a look, about 2 s at the worst. */
+/** A pattern runs each instruction at most once per character. This limit of a read takes at most about 2 s. */
 const MAX_STEPS = 32_000_000;
 const MIN_READ_BYTES = 8_192;
 const MAX_READ_BYTES = 1024 * 1024;

@@ -1,6 +1,6 @@
-// Logs with an alert, read by a child process, one after the other: a file system that hangs (a server of NFS that is gone, a FUSE
-// program that hangs) would block the agent’s loop for ever, or one of its few threads. A child that does not answer in time is
-// killed and abandoned, its log is unseen, with the reason, and another child continues with the other logs. The child is
+// Reads logs with an alert in a child process, one after the other: a hung file system (an unreachable NFS server, a FUSE
+// program that hangs) would block the agent’s loop or one of its few threads forever. A child that does not answer in time is
+// killed and abandoned, its log is unavailable, with the reason, and another child continues with the other logs. The child is
 // started with the first log that has an alert: an agent without one has none.
 import { type ChildProcess, fork } from 'node:child_process';
 import type { NewLines } from '../../ports/sensors.ts';
@@ -8,11 +8,11 @@ import type { Position } from './log-follower.ts';
 import type { LogAnswer, LogQuestion } from './log-host.ts';
 
 const ANSWER_WITHIN_MS = 5_000;
-/** For a child to start, on a machine that is very busy. */
+/** Time for a child to start on a very busy machine. */
 const START_WITHIN_MS = 60_000;
-/** For so long a log is not looked at again whose file system hung; and for as long as its child hangs. */
+/** A log on a hung file system is not read again for this time, and while its child hangs. */
 const HUNG_MS = 60_000;
-/** Children that hang at a time, which only the kernel can end: with as many, no other is started. */
+/** Maximum number of hung children, which only the kernel can end: then no other is started. */
 const MAX_HUNG = 4;
 const OLD_SPACE_MIB = 48;
 const HANGS = `it did not answer within ${ANSWER_WITHIN_MS / 1_000} s: its file system hangs, or the machine is very busy`;
@@ -29,7 +29,7 @@ export class LogReader {
   #last: Promise<unknown> = Promise.resolve();
   #next = 1;
   #isClosed = false;
-  /** By path: where each log was read to, for a child that takes over. */
+  /** The read position of each log by path, for a child that takes over. */
   readonly #positions = new Map<string, Position>();
   readonly #hung = new Map<string, Hung>();
 
@@ -49,7 +49,7 @@ export class LogReader {
     const isHung = hung !== undefined && (isAlive(hung.child) || performance.now() < hung.untilMs);
     const alive = [...this.#hung.values()].filter(({ child }) => isAlive(child)).length;
     if (isHung) return unseen(HANGS);
-    if (alive >= MAX_HUNG) return unseen(`${alive} other logs lie on file systems that hang`);
+    if (alive >= MAX_HUNG) return unseen(`${alive} other logs are on hung file systems`);
     try {
       const child = await this.#ready();
       const question = { id: this.#next++, path, pattern, from: this.#positions.get(path) };
@@ -70,7 +70,7 @@ export class LogReader {
   }
 
   #ready(): Promise<ChildProcess> {
-    if (this.#isClosed) return Promise.reject(new Error('the agent stops'));
+    if (this.#isClosed) return Promise.reject(new Error('the agent is stopping'));
     if (this.#started !== undefined && !isAlive(this.#started)) this.#end();
     this.#child ??= this.#start();
     return this.#child;
@@ -83,11 +83,11 @@ export class LogReader {
     });
     this.#started = child;
     child.on('error', () => undefined); // an exit follows, or the deadline
-    await answerOf(child, 0, START_WITHIN_MS, new Error('the process that reads logs does not start'));
+    await answerOf(child, 0, START_WITHIN_MS, new Error('the log reader process does not start'));
     return child;
   }
 
-  /** @returns the child that was killed, and may not end yet. */
+  /** @returns the killed child, which may not have exited yet. */
   #end(): ChildProcess | undefined {
     const child = this.#started;
     child?.kill('SIGKILL');
@@ -125,7 +125,7 @@ function answerOf(child: ChildProcess, id: number, withinMs: number, late: Error
     const take = (message: { id: number; answer?: unknown }): void => {
       if (message.id === id) done(() => resolve(message.answer));
     };
-    const gone = (): void => done(() => reject(new Error('the process that reads logs ended')));
+    const gone = (): void => done(() => reject(new Error('the log reader process exited')));
     const timer = setTimeout(() => done(() => reject(late)), withinMs);
     child.on('message', take).on('exit', gone);
   });

@@ -27,9 +27,9 @@ const FIRST_CAPACITY = 16_384;
 
 interface Addon {
   readonly layoutVersion: number;
-  /** @param root where another machine's /proc lies. */
+  /** @param root directory with another machine's /proc. */
   sample(into: Float64Array, root?: string): number;
-  /** Gives what malloc holds but nobody uses back to the machine. */
+  /** Returns unused memory of malloc to the machine. */
   trim(): void;
 }
 
@@ -49,7 +49,7 @@ export class NativeSampler implements Sensors {
   #data = new Float64Array(FIRST_CAPACITY);
   #bytes = Buffer.from(this.#data.buffer);
 
-  /** @param root where another machine's files lie, for tests. */
+  /** @param root directory with another machine's files, for tests. */
   constructor(addon: Addon, logs?: LogReader, root = '') {
     this.#logs = logs;
     this.#root = root;
@@ -162,14 +162,14 @@ export class NativeSampler implements Sensors {
   }
 }
 
-/** Gives free memory of the C heap back; does nothing without the addon. */
+/** Returns free memory of the C heap; does nothing without the addon. */
 export function trimMemory(addonPath: string): void {
   if (existsSync(addonPath)) (createRequire(import.meta.url)(addonPath) as Addon).trim();
 }
 
 /**
- * The native sampler where the addon is built and loads, else the plain reader, with the reason.
- * @param entry the `kalos` entry, which reads logs in a process of its own; without it they are not read.
+ * The native sampler if the addon is built and loads, else the plain reader, with the reason.
+ * @param entry the `kalos` entry, which reads logs in its own process; without it they are not read.
  */
 export function openSensors(addonPath: string, entry?: string) {
   const logs = entry === undefined ? undefined : new LogReader(entry);

@@ -1,10 +1,10 @@
-// How the network devices of this machine stand to each other: /sys/class/net (Documentation/ABI/testing/sysfs-class-net).
+// The relations of this machine's network devices: /sys/class/net (Documentation/ABI/testing/sysfs-class-net).
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { countedDevices } from '../network-totals.ts';
 
 const DEVICES = '/sys/class/net';
-/** A device that is plugged in is counted from then on, at the latest. */
+/** A new device is counted after at most this time. */
 const FIND_EVERY_MS = 10_000;
 const MAX_DEVICES = 1_024;
 
@@ -13,12 +13,12 @@ export class NetworkDevices {
   #counted: ReadonlySet<string> | undefined;
   #foundMs = Number.NEGATIVE_INFINITY;
 
-  /** @param root where another machine's files lie, for tests. */
+  /** @param root directory with another machine's files, for tests. */
   constructor(root = '') {
     this.#root = `${root}${DEVICES}`;
   }
 
-  /** Those that traffic is counted of; undefined where the machine does not say. */
+  /** The counted devices; undefined if the machine has no such information. */
   counted(nowMs: number): ReadonlySet<string> | undefined {
     if (nowMs - this.#foundMs < FIND_EVERY_MS) return this.#counted;
     this.#foundMs = nowMs;
@@ -43,6 +43,6 @@ function linksOf(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
-    return []; // gone since, or a file such as bonding_masters
+    return []; // removed since, or a file such as bonding_masters
   }
 }

@@ -1,4 +1,4 @@
-// The plain reader: what the native sampler gives, from the same files of /proc (proc(5)), where the addon is missing.
+// The plain reader replaces the native sampler if the addon is missing: the same values from the same files of /proc (proc(5)).
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { monotonicMs } from '../../adapters/clock.ts';
@@ -26,24 +26,24 @@ const MAX_PROCESSES = 20_000;
 
 const MAX_DISKS = 2_048;
 const MAX_MOUNTS = 256;
-/** As the native sampler's records have room for. */
+/** The limit of the native sampler's records. */
 const MAX_MOUNT_BYTES = 255;
 
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return undefined; // absent on this kernel, or the process has gone since
+    return undefined; // absent on this kernel, or the process has exited
   }
 }
 
-/** What the kernel counts is never below zero. */
+/** A kernel counter is never below zero. */
 const isCount = (value: number): boolean => Number.isFinite(value) && value >= 0;
 
-/** NaN for what is none: an empty text is not 0. */
+/** NaN if it is not a number: an empty string is not 0. */
 const number = (text: string | undefined): number => (text === undefined || text === '' ? Number.NaN : Number(text));
 
-/** proc(5): what came later than idle is 0 where a kernel does not have it. */
+/** proc(5): columns after idle are 0 on kernels without them. */
 function cpuTimes(stat: string | undefined): CpuTimes | undefined {
   const line = stat?.split('\n', 1)[0];
   if (line === undefined || !line.startsWith('cpu ')) return undefined;
@@ -109,17 +109,17 @@ function mounts(text: string | undefined, root: string): MountSample[] {
       });
       seen.add(key);
     } catch {
-      // unmounted since, or not ours to see
+      // unmounted since, or not readable
     }
   }
   return samples;
 }
 
-/** fstab(5): blanks and the like are octal. */
+/** fstab(5): blanks and similar characters are octal. */
 const unescaped = (text: string): string =>
   text.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** The last of those that are read; what a kernel before it has not is no line of a process. */
+/** The last field that is read; a line without it is not a process. */
 const RSS_FIELD = 21;
 
 /** One process from /proc/PID/stat; the name may hold spaces and parentheses, so the last ')' ends it. */
@@ -142,7 +142,7 @@ export function parseStat(text: string): ProcessSample | undefined {
   return { ...numbers, name: text.slice(open + 1, close), state: fields[0] ?? '?' };
 }
 
-/** For so long a slice of the scan may hold the event loop; the rest goes on in its next turn. */
+/** Maximum time of a slice of the scan on the event loop; the rest runs in its next turn. */
 const SLICE_MS = 2;
 
 function* processes(root: string): Generator<ProcessSample> {
@@ -166,8 +166,8 @@ function listed(path: string): string[] {
 }
 
 /**
- * The scan in slices: a sample shows the processes of the last whole one, which the sample before it began. Only the first
- * is done at once.
+ * The scan in slices: a sample shows the processes of the last complete scan, which the previous sample started. Only the first
+ * scan is synchronous.
  */
 class ProcessScan {
   #last: readonly ProcessSample[] | undefined;
@@ -212,7 +212,7 @@ export class ProcReader implements Sensors {
   readonly waitedMs = waitedMs;
   readonly #logs: LogReader | undefined;
 
-  /** @param root where another machine's files lie, for tests. */
+  /** @param root directory with another machine's files, for tests. */
   constructor(logs?: LogReader, root = '') {
     this.#logs = logs;
     this.#root = root;

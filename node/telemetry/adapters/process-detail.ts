@@ -1,4 +1,4 @@
-// What the kernel tells of one process beyond the scan, for both readers of /proc (proc(5), cgroups(7)).
+// Details of one process beyond the scan, for both readers of /proc (proc(5), cgroups(7)).
 
 import { Resolver } from 'node:dns/promises';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -9,10 +9,10 @@ import type { ProcessDetail, Throttling } from '../../ports/sensors.ts';
 import { hierarchy } from './cgroup-reader.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
-/** Answers of a name server that lives, though it does not know the name. */
+/** Answers of a working DNS server that does not know the name. */
 const ANSWERS = new Set(['ENOTFOUND', 'ENODATA', 'EREFUSED', 'EFORMERR', 'ENOTIMP']);
 
-/** @param root where another machine's files lie, for tests. */
+/** @param root directory with another machine's files, for tests. */
 export function processDetail(pid: number, root = ''): ProcessDetail | undefined {
   const files = openFiles(pid, root);
   if (files === 'gone') return undefined;
@@ -24,7 +24,7 @@ export function processDetail(pid: number, root = ''): ProcessDetail | undefined
   return { files, readBytes: figure('read_bytes'), writtenBytes: figure('write_bytes') };
 }
 
-/** Since Linux 6.2 the directory's size is their number, for everybody to see; before, only its owner may list it. */
+/** Since Linux 6.2 the directory's size is their number, readable for all; before, only its owner may list it. */
 function openFiles(pid: number, root: string): number | undefined | 'gone' {
   const directory = `${root}/proc/${pid}/fd`;
   try {
@@ -35,7 +35,7 @@ function openFiles(pid: number, root: string): number | undefined | 'gone' {
   }
 }
 
-/** Of the group in the hierarchy (v1) or the tree (v2) with the CPU controller. */
+/** Throttling of the group in the hierarchy (v1) or tree (v2) with the CPU controller. */
 export function throttling(pid: number, root = ''): Throttling | undefined {
   const groups = readOr(`${root}/proc/${pid}/cgroup`);
   const v1 = groups?.match(/^\d+:(?:[^:\n]*,)?cpu(?:,[^:\n]*)?:(.*)$/m)?.[1];
@@ -58,7 +58,7 @@ export async function resolves(server: string, name: string, timeoutMs: number):
   }
 }
 
-/** The certificate is not verified: one that is expired or signed by an unknown issuer is to be seen too. */
+/** The certificate is not verified, so that expired or untrusted ones are reported too. */
 export function servedCertificate(
   host: string,
   port: number,
@@ -79,7 +79,7 @@ export function servedCertificate(
   });
 }
 
-/** Of the thread that runs the loop: Documentation/scheduler/sched-stats.rst. */
+/** For the thread of the event loop: Documentation/scheduler/sched-stats.rst. */
 export function waitedMs(): number | undefined {
   const waitedNs = Number(readOr('/proc/self/schedstat')?.split(' ')[1] ?? Number.NaN);
   return Number.isFinite(waitedNs) ? waitedNs / 1e6 : undefined;
@@ -89,6 +89,6 @@ function readOr(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return undefined; // absent on this kernel, not ours to read, or gone since
+    return undefined; // absent on this kernel, not readable, or removed since
   }
 }
