@@ -298,12 +298,12 @@ describe('exit codes', () => {
     const { DECISION_ROUTES } = await import('../../node/api/decision-routes.ts');
     const transfer = DECISION_ROUTES.find(({ path }) => path === '/v1/nova/transfer');
     const alone = {
-      admission: { roster: { find: () => [{ subject: 'two' }] } },
-      order: { committee: { coordinator: undefined } },
+      swarm: { admission: { roster: { find: () => [{ subject: 'two' }] } } },
+      committee: { coordinator: undefined },
     };
     const by = { level: 'admin', name: 'test' } as const;
     expect(
-      await transfer?.handle({ swarm: alone } as unknown as Agent, { body: { node: 'two' }, query: {}, parameter: '', by }),
+      await transfer?.handle(alone as unknown as Agent, { body: { node: 'two' }, query: {}, parameter: '', by }),
     ).toMatchObject({
       body: { code: 'no-quorum' },
     });
