@@ -76,11 +76,10 @@ describe('an incident of a machine that is gone', () => {
     expect(rows.filter((one) => one === id).length).toBeGreaterThanOrEqual(2);
     const table = TABLES.find(({ name }) => name === 'witnessed_incidents') ?? expect.fail('no table');
     const holder = cluster.nodes.find((node) => node.agent?.parts.stories.of(id) !== undefined) ?? expect.fail('nobody holds it');
-    const { swarm } = agentOf(holder);
-    const { stories } = agentOf(holder).parts;
-    const sources = { swarm, witness: { incidents: () => stories.all() } } as unknown as TableSources;
     // The column `node` is the machine that answers, as in every table.
-    expect(table.rows(sources, [], new Map())).toMatchObject([{ id, node: holder.name, member: gone.name }]);
+    expect(table.rows(agentOf(holder).parts.queries.sources, [], new Map())).toMatchObject([
+      { id, node: holder.name, member: gone.name },
+    ]);
   });
 });
 
