@@ -4,7 +4,6 @@ import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { readStory } from '../../node/memory/story.ts';
 import { TABLES } from '../../node/query/catalogue/catalogue.ts';
-import type { TableSources } from '../../node/query/catalogue/table.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
