@@ -42,7 +42,7 @@ describe('a declared unit that does not run', () => {
         'escalated',
       ]).sort(),
     );
-    expect(open()[0]?.summary).toContain('service.start starts it');
+    expect(open()[0]?.summary).toContain('start it with service.start');
     expect(acts).toEqual([]);
     for (const state of STATES) linux.services.unitIs(state, 'active');
     await cluster.runUntil(cluster.scheduler.nowMs + 10_000);
