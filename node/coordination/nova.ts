@@ -6,9 +6,9 @@ import type { MemberView, Planned, PlannerView } from '../../consensus/committee
 import { claimTarget } from '../../consensus/vote/claim.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
+import type { Consensus } from '../decisions/consensus.ts';
 import { illnessOf } from '../decisions/health.ts';
 import type { Members } from '../decisions/members.ts';
-import type { Order } from '../decisions/order.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -56,7 +56,7 @@ function isQuiet({ bundles, upgrades, members }: PlannerView): boolean {
 export class Nova {
   readonly #ports: Ports;
   readonly #members: Members;
-  readonly #order: Pick<Order, 'committee' | 'decisions' | 'vitals'>;
+  readonly #consensus: Pick<Consensus, 'committee' | 'decisions' | 'vitals'>;
   readonly #events: NovaEvents;
   /** Since when members are unwell, or short of something, as this agent has seen it; all of these monotonic. */
   readonly #unwellMs = new Map<PeerId, number>();
@@ -68,10 +68,15 @@ export class Nova {
   #sinceMs: number | undefined;
   readonly #task: PeriodicTask;
 
-  constructor(ports: Ports, members: Members, order: Pick<Order, 'committee' | 'decisions' | 'vitals'>, events: NovaEvents) {
+  constructor(
+    ports: Ports,
+    members: Members,
+    consensus: Pick<Consensus, 'committee' | 'decisions' | 'vitals'>,
+    events: NovaEvents,
+  ) {
     this.#ports = ports;
     this.#members = members;
-    this.#order = order;
+    this.#consensus = consensus;
     this.#events = events;
     this.#task = new PeriodicTask({
       clock: ports.clock,
@@ -90,7 +95,7 @@ export class Nova {
   }
 
   async #turn(): Promise<void> {
-    const { committee, decisions, vitals } = this.#order;
+    const { committee, decisions, vitals } = this.#consensus;
     if (committee.log.leading === undefined) return this.#yield();
     // What it sees is old, and a plan takes CPU that is not there.
     if (vitals.isBlind) return;
@@ -115,7 +120,7 @@ export class Nova {
   // What it sees
 
   async #view(): Promise<PlannerView> {
-    const { committee, decisions } = this.#order;
+    const { committee, decisions } = this.#consensus;
     const { state } = decisions;
     const { self } = this.#members;
     const seenMs = this.#ports.clock.monotonicMs();
@@ -162,11 +167,11 @@ export class Nova {
       peer,
       name: this.#members.nameOf(peer),
       isAlive,
-      ill: illnessOf(peer, this.#members, this.#order.decisions.proven),
+      ill: illnessOf(peer, this.#members, this.#consensus.decisions.proven),
       unwellMs: since(this.#unwellMs, !isAlive || (status !== undefined && isUnwell(status))),
       shortMs: since(this.#shortMs, isAlive && status !== undefined && isShort(status)),
       version: status?.version ?? '',
-      domain: status === undefined || status.zone === 0 ? '' : this.#order.committee.candidates.domainName(status.zone),
+      domain: status === undefined || status.zone === 0 ? '' : this.#consensus.committee.candidates.domainName(status.zone),
     };
   }
 

@@ -5,7 +5,7 @@ import type { Planned, PlannerView } from '../../consensus/committee/planner.ts'
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { claimTarget } from '../../consensus/vote/claim.ts';
 import { Nova, type OpenElsewhere } from '../../node/coordination/nova.ts';
-import type { Order } from '../../node/decisions/order.ts';
+import type { Consensus } from '../../node/decisions/consensus.ts';
 import { type Incident, incidentIdOf } from '../../node/detection/incident.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
@@ -52,7 +52,7 @@ function world() {
     all: () => [...its.states].map(([peer, state]) => ({ peer, state }) as Member),
     statusOf: (peer) => statuses.get(peer)?.status,
   });
-  const order = {
+  const consensus = {
     committee: {
       log: {
         get leading() {
@@ -88,7 +88,7 @@ function world() {
         return its.decide();
       },
     },
-  } as unknown as Order;
+  } as unknown as Consensus;
   const compute = {
     plan: (view: PlannerView, withinMs: number) => {
       log.views.push(view);
@@ -96,7 +96,7 @@ function world() {
       return its.planned(view);
     },
   };
-  const nova = new Nova({ clock, crypto, compute } as unknown as Ports, members, order, {
+  const nova = new Nova({ clock, crypto, compute } as unknown as Ports, members, consensus, {
     openOn: async (peers) => {
       log.asked.push(peers);
       return its.open;

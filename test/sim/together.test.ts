@@ -40,11 +40,14 @@ describe('machines that are unwell together', () => {
     for (const index of [2, 5, 8]) cluster.node(index).linux.services.kill('db');
     await later(cluster, 30_000);
     const nova =
-      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+      cluster.byPeer(cluster.node(3).running?.swarm.consensus.committee.coordinator ?? '') ??
+      expect.fail('the swarm has no leader');
     expect(nova.agent?.parts.memory.incidents().some(({ policy }) => policy === 'together')).toBe(true);
     nova.crash();
     await later(cluster, 60_000);
-    const next = cluster.byPeer(cluster.nodes.find((node) => node !== nova)?.running?.swarm.order.committee.coordinator ?? '');
+    const next = cluster.byPeer(
+      cluster.nodes.find((node) => node !== nova)?.running?.swarm.consensus.committee.coordinator ?? '',
+    );
     expect(next?.agent?.parts.memory.incidents().find(({ policy }) => policy === 'together')?.target).toBe('domain rack-2');
   });
 
