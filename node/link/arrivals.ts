@@ -1,4 +1,4 @@
-// What arrives over the transport, and which part of this agent it is for.
+// Hands what arrives over the transport to the part of this agent that it is for.
 import { decodeProbe } from '../../swarm/membership/probe.ts';
 import type { ProtocolName, SwarmNames } from '../../swarm/names.ts';
 import type { PeerId, Transport, TransportHandlers } from '../../swarm/ports/transport.ts';
@@ -17,9 +17,9 @@ export interface Receivers {
   enrolment: Enrolment;
   ballots: Ballots;
   consensus: Consensus;
-  /** What the rest of the agent answers. */
+  /** Requests that the rest of the agent answers. */
   request: SwarmLinkEvents['request'];
-  /** A member sends too many of these. */
+  /** A member exceeds its limit of these. */
   flooded(peer: PeerId, what: string): void;
 }
 

@@ -1,4 +1,4 @@
-// The agent's place in the swarm, over one transport: its parts, how they hear of each other, and in which order they start and stop.
+// The agent's link to its swarm, over one transport: its parts, the events between them, and the order in which they start and stop.
 
 import type { Admission } from '../../swarm/identity/admission.ts';
 import { Membership, type MembershipNotice } from '../../swarm/membership/membership.ts';
@@ -75,7 +75,7 @@ export class SwarmLink {
           this.consensus.heard(origin, status);
         },
         records: (records) => this.enrolment.take(records),
-        // What its own pings take is late by what made them so.
+        // Slow round trips of this agent delay what it receives, too.
         lateMs: () => this.consensus.vitals.lateMs + this.selection.slowestRttMs(),
         log,
       },
@@ -96,7 +96,7 @@ export class SwarmLink {
       ballots: this.ballots,
       consensus: this.consensus,
       request: events.request,
-      flooded: (peer, what) => log('warn', `${members.nameOf(peer)} sends too many ${what}: cut off for a minute`),
+      flooded: (peer, what) => log('warn', `${members.nameOf(peer)} sends too many ${what}: blocked for a minute`),
     });
   }
 
@@ -112,7 +112,7 @@ export class SwarmLink {
     });
   }
 
-  /** @throws JoinRefused where it is no member and cannot become one. */
+  /** @throws JoinRefused if it is not a member and cannot join. */
   async start(): Promise<void> {
     await this.admission.open();
     await this.announcements.open();
@@ -144,7 +144,7 @@ export class SwarmLink {
     this.#gossip.added(peer);
   }
 
-  /** Nothing of it counts from here on, and it is not talked to. */
+  /** Drops what it published, and disconnects it. */
   #removed(peer: PeerId, reason: string): void {
     if (this.members.of(peer) !== undefined) this.#gossip.removed(peer, reason);
     if (peer !== this.members.self) this.#connections.end(peer);
@@ -164,7 +164,7 @@ export class SwarmLink {
         const { peer, state } = notice;
         this.messenger.changed(peer);
         this.#gossip.changed(peer, state);
-        // Of before this agent's restart, perhaps: who coordinated then probably still does, and says so only now and then.
+        // The status may be from before a restart: the leader then is probably still the leader, and publishes that rarely.
         const known = this.members.statusOf(peer);
         if (known !== undefined && state === 'alive') this.consensus.heard(peer, known);
         peers.remember(peer, state === 'left' ? undefined : (peers.addressOf(peer) ?? ''));

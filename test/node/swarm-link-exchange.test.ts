@@ -404,7 +404,7 @@ describe('who belongs', () => {
         }),
       ),
     ).toBe('accept');
-    expect(log).toContain('info: alpha is no member any more');
+    expect(log).toContain('info: alpha is no longer a member');
     expect([did.filter((one) => one.startsWith('disconnect')), link.members.all().length]).toEqual([[], 1]);
   });
 
@@ -451,7 +451,7 @@ describe('a member that is gone', () => {
     await all.pump(1);
     expect(pings()).toBe(before + 1);
     await all.pump(5_000);
-    expect(failure()).toBe('it does not answer probes');
+    expect(failure()).toBe('no answer to probes');
   });
 
   it('is named, dialed at once, and given up by who waits for it', async () => {
@@ -466,7 +466,7 @@ describe('a member that is gone', () => {
     await pump(0);
     expect(did).toEqual([`dial ${beta.self} /at/m0`]);
     await pump(10_000);
-    expect([log, failure()]).toEqual([['info: m0 is unreachable'], 'it does not answer probes']);
+    expect([log, failure()]).toEqual([['info: m0 is unreachable'], 'no answer to probes']);
     handlers.connected(beta.self);
     await pump(20_000);
     expect(log).toContain('info: m0 is alive');
