@@ -24,20 +24,20 @@ export interface ConsensusEvents {
 
 export interface ConsensusConfig {
   swarmId: string;
-  /** What fails together with this machine. */
+  /** The failure domain of this machine. */
   domain?: string | undefined;
 }
 
 export class Consensus {
   readonly committee: Committee;
   readonly decisions: Decisions;
-  /** How this agent itself does. */
+  /** The vital signs of this agent. */
   readonly vitals: VitalSigns;
   readonly #roster: Roster;
   #isOpen = false;
   #recovering: Promise<void> = Promise.resolve();
 
-  /** @param time the swarm's (node/link/swarm-time.ts) */
+  /** @param time the swarm's time (node/link/swarm-time.ts) */
   constructor(ports: Ports, { swarmId, domain }: ConsensusConfig, members: Members, time: Clock, events: ConsensusEvents) {
     const { log, failed } = events;
     this.#roster = members.roster;
@@ -48,10 +48,10 @@ export class Consensus {
       request: (to, body, withinMs) => events.request(to, 'committee', body, withinMs),
       vitals: () => this.vitals.now,
       isDrained: (peer) => this.decisions.proven.drained().has(peer),
-      elected: (term, coordinator) => log('info', `term ${term}: ${members.nameOf(coordinator)} coordinates`),
+      elected: (term, coordinator) => log('info', `term ${term}: leader is ${members.nameOf(coordinator)}`),
       leading: (replica) => {
         this.decisions.leading(replica);
-        epochs.tell();
+        epochs.look();
       },
       applied: () => this.decisions.checkpoints.applied(),
       log,

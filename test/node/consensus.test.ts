@@ -101,7 +101,7 @@ describe('a member', () => {
   });
 
   it('that is none any more is gone; and who is alone counts itself', () => {
-    expect(world().ill('nobody')).toBe('is gone');
+    expect(world().ill('nobody')).toBe('is not a member');
     expect(swarmHealth(world({ members: [] }).members)).toEqual({ members: 1, sick: 0 });
   });
 });
@@ -125,10 +125,7 @@ describe('who founded a swarm', () => {
     store.content.set(FOUNDER_KEY, new Uint8Array());
     void consensus.open();
     await pump(15_000);
-    expect([consensus.committee.coordinator, lines[0]]).toEqual([
-      'a',
-      `info term ${consensus.committee.term}: node-a coordinates`,
-    ]);
+    expect([consensus.committee.coordinator, lines[0]]).toEqual(['a', `info term ${consensus.committee.term}: leader is node-a`]);
     expect(consensus.decisions.state.recent()[0]?.decision).toMatchObject({ kind: 'leads', by: 'a' });
     expect(consensus.decisions.state.epochs.newest).toMatchObject({ epoch: 1, members: 1 });
     expect(store.content.has('vitals')).toBe(true);
@@ -171,7 +168,7 @@ describe('what others say', () => {
     const [id] = decodeCbor(await consensus.answer('committee', 'b', encodeCbor('invite'))) as unknown[];
     expect(id).toBe(consensus.committee.log.current?.id);
     expect(decodeCbor(await consensus.answer('decisions', 'b', encodeCbor(['index'])))).toBe(consensus.decisions.state.index);
-    await expect(consensus.answer('committee', 'b', encodeCbor(['index']))).rejects.toThrow('malformed question');
+    await expect(consensus.answer('committee', 'b', encodeCbor(['index']))).rejects.toThrow('malformed request');
     consensus.stop();
   });
 
@@ -193,13 +190,13 @@ describe('what others say', () => {
     expect(lines).toEqual([]);
     void consensus.open();
     await pump(10_000);
-    expect(lines[0]).toBe('warn the committee begins again, by root keys: node-a begins it');
+    expect(lines[0]).toBe('warn root keys recover the committee; first voter: node-a');
     expect([consensus.committee.log.leading !== undefined, consensus.committee.term > 100]).toEqual([true, true]);
     its.recovery = { subject: 'b', epoch: 2, index: 2_000, term: 200 } as unknown as Recovery;
     void consensus.recover();
     await pump(1_000);
     expect([lines.at(-1), consensus.committee.log.leading !== undefined]).toEqual([
-      'warn the committee begins again, by root keys: node-b begins it',
+      'warn root keys recover the committee; first voter: node-b',
       false,
     ]);
     consensus.stop();

@@ -132,7 +132,7 @@ describe('a bundle of policies', () => {
       3_000,
     );
     await later(cluster, 3_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
     decisions
       ?.decide({ kind: 'bundle', policies, signature: new Uint8Array(64), canary, soakMs: SOAK_MS, findings: 0 }, 3_000)
       .catch(() => undefined);

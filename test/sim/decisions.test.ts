@@ -69,7 +69,7 @@ describe('a decision', () => {
     const cluster = await settled(5);
     const refused = wish(cluster.node(3), pause(cluster.node(1)));
     await later(cluster, 3_000);
-    expect(refused.outcome).toMatchObject({ ok: false, reason: expect.stringContaining('no issuer') });
+    expect(refused.outcome).toMatchObject({ ok: false, reason: expect.stringContaining('not an issuer') });
     expect(decisionsOf(cluster.node(1)).state.pauseOf(cluster.node(1).peer)).toBeUndefined();
   });
 
@@ -309,8 +309,8 @@ describe('who does not keep to the rules', () => {
     ask(wished(lease, liar.peer, id('c'), 9e12));
     await later(cluster, 2_000);
     expect(answers.slice(0, 2)).toEqual([
-      [false, 'nobody wishes in another’s name', false],
-      [false, expect.stringMatching(/no issuer|for the coordinator to say/), false],
+      [false, 'a member may only request in its own name', false],
+      [false, expect.stringMatching(/not an issuer|only the leader may decide/), false],
     ]);
     const taken = decisionsOf(lead)
       .state.recent()
@@ -337,7 +337,7 @@ describe('who does not keep to the rules', () => {
     });
     await later(cluster, 60_000);
     for (const { node } of cluster.running()) expect(decisionsOf(node).state.pauseOf(follower.peer), node.name).toBeUndefined();
-    expect(String(refused)).toContain('it is no issuer');
+    expect(String(refused)).toContain('it is not an issuer');
   });
 });
 

@@ -174,7 +174,7 @@ describe('a standing approval', () => {
         .catch(() => undefined);
     const refused = cluster.node(3).agent?.parts.grants.give(granted(cluster), 'by who may not');
     await later(cluster, 5_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
     // In an issuer’s name, by a coordinator that lies: decided, and not taken for leave by the machine.
     const nova = cluster.byPeer(node.running?.swarm.consensus.committee.coordinator ?? '');
     const forged = { kind: 'grant' as const, ...granted(cluster), signature: new Uint8Array(64), reason: 'forged' };

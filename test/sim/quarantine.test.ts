@@ -49,7 +49,7 @@ describe('a witness with two tongues', () => {
     const wish = { kind: 'quarantine' as const, peer: victim.peer, first: empty, second: empty };
     const outcome = slanderer.agent?.swarm.consensus.decisions.decide(wish, 3_000);
     await later(cluster, 3_000);
-    expect(await outcome).toMatchObject({ ok: false, reason: 'that proves nothing' });
+    expect(await outcome).toMatchObject({ ok: false, reason: 'the two votes do not conflict' });
     // Nor where a coordinator that lies has decided it.
     const nova = cluster.byPeer(victim.running?.swarm.consensus.committee.coordinator ?? '');
     const replica = nova?.running?.swarm.consensus.committee.log.current;

@@ -148,7 +148,7 @@ describe('a release', () => {
     const signature = new Uint8Array(SIGNATURE_BYTES);
     const refused = plain.agent?.parts.upgrades.push(archive, how);
     await later(cluster, 3_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
     const nova = cluster.byPeer(cluster.node(4).running?.swarm.consensus.committee.coordinator ?? '');
     nova?.agent?.swarm.consensus.decisions
       .decide({ kind: 'upgrade', ...release, ...how, signature }, 3_000)
@@ -206,6 +206,6 @@ describe('a release', () => {
     await later(cluster, 10_000);
     const outcome = push(cluster, '0.5.0', 'well', [2]);
     await later(cluster, 3_000);
-    expect(await outcome).toEqual({ ok: false, reason: 'node-3 runs KALOS 0.1.9: that takes 0.3.0 on all members' });
+    expect(await outcome).toEqual({ ok: false, reason: 'node-3 runs KALOS 0.1.9: this decision needs 0.3.0 on all members' });
   });
 });
