@@ -172,8 +172,8 @@ describe('a service that is handed over', () => {
     await pump(1_000);
     expect(seen.result).toEqual({ kind: 'moved', to: 'beta' });
     expect(log.told).toEqual([
-      'db was given up at decision 9: disk',
-      'beta has it, under fence 5',
+      'db was released at decision 9: disk',
+      'placed on beta, fence 5',
       'its port 5432 answers on beta',
     ]);
   });
@@ -191,7 +191,7 @@ describe('a service that is handed over', () => {
     await lost.pump(44_000);
     expect(nowhere.result).toBeUndefined();
     await lost.pump(2_000);
-    expect([nowhere.result, lost.log.told.at(-1)]).toEqual([{ kind: 'nowhere' }, 'no other member is seen to run it']);
+    expect([nowhere.result, lost.log.told.at(-1)]).toEqual([{ kind: 'nowhere' }, 'no other member took over the service']);
   });
 
   it('is kept where it is not here, or may not move, and stopped though nobody can decide', async () => {
@@ -209,7 +209,7 @@ describe('a service that is handed over', () => {
     await undecided.pump(1_000);
     expect([undecided.log.released, undecided.log.told]).toEqual([
       1,
-      ['db was stopped here, and the swarm cannot decide: the swarm has no leader'],
+      ['db was stopped here, and the swarm cannot decide now: the swarm has no leader'],
     ]);
   });
 });

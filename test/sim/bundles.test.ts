@@ -165,7 +165,7 @@ describe('a bundle of policies', () => {
     await later(cluster, 2 * SOAK_MS);
     expect(bundlesOf(cluster.node(1))?.ended).toMatchObject({
       id: again.id,
-      reason: 'node-2: it is older than what this machine has seen since',
+      reason: 'node-2: it is older than the newest one seen here',
     });
     expect(cluster.nodes.map((node) => originOf(node, 'restless'))).toEqual(Array(5).fill(undefined));
   });

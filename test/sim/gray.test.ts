@@ -35,7 +35,7 @@ describe('a member that is', () => {
       await later(cluster, 150_000);
       expect(drainedIn(cluster, observer.index)).toEqual([owner.peer]);
       const drain = stateOf(observer)?.proven.drained().get(owner.peer);
-      expect(drain?.reason).toMatch(new RegExp(`^${kind}: \\d of \\d that watch it measure the same$`));
+      expect(drain?.reason).toMatch(new RegExp(`^${kind}: \\d of \\d witnesses measure the same$`));
       await later(cluster, 200_000);
       expect(whereIs(cluster)).not.toBe(owner.peer);
       expect(whereIs(cluster)).toBeTruthy();
@@ -49,7 +49,7 @@ describe('a member that is', () => {
       await later(cluster, 900_000);
       expect(drainedIn(cluster, observer.index)).toEqual([]);
       expect(owner.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure')?.outcome).toBe(
-        'it is drained no more',
+        'the drain has ended',
       );
     },
   );
@@ -64,7 +64,7 @@ describe('a member that is', () => {
     const other = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
     expect(other.running?.swarm.consensus.committee.coordinator).not.toBe(nova.peer);
     expect(drainedIn(cluster, other.index)).toEqual([nova.peer]);
-    expect(stateOf(other)?.proven.drained().get(nova.peer)?.reason).toMatch(/^stalled: its disk takes 15\d\d ms/);
+    expect(stateOf(other)?.proven.drained().get(nova.peer)?.reason).toMatch(/^stalled: disk latency 15\d\d ms/);
   });
 });
 
@@ -86,7 +86,7 @@ describe('an agent whose loop stalls', () => {
     await later(cluster, 600_000);
     expect(node.past.starts).toBe(2);
     const story = node.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure');
-    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/this agent restarts, for its loop is \d+ ms late/);
+    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/event loop lag is \d+ ms: the agent restarts/);
     expect(cluster.violations).toEqual([]);
   });
 });

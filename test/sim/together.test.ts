@@ -27,12 +27,12 @@ describe('machines that are unwell together', () => {
     const [incident, ...others] = together(cluster);
     expect(others).toEqual([]);
     expect(incident).toMatchObject({ target: 'domain rack-1', state: 'escalated' });
-    expect(incident?.summary).toBe('3 of 9 machines are unwell together; probably what they share in rack-1, where 3 are');
+    expect(incident?.summary).toBe('3 of 9 machines are unhealthy; probable cause: failure domain rack-1 (3 machines)');
     const told = incident?.steps.map(({ text }) => text).join('\n') ?? '';
-    for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} belongs to it: db`));
+    for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} is part of this incident: db`));
     for (const index of [1, 4, 7]) void cluster.node(index).linux.services.start('db');
     await later(cluster, 90_000);
-    expect(together(cluster)).toMatchObject([{ state: 'resolved', outcome: 'it is over: fewer machines are unwell' }]);
+    expect(together(cluster)).toMatchObject([{ state: 'resolved', outcome: 'ended: fewer machines are unhealthy' }]);
   });
 
   it('are told by the next coordinator where the first one dies', async () => {

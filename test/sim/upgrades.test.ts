@@ -134,7 +134,7 @@ describe('a release', () => {
     await later(cluster, WAVE_MS);
     expect(upgradesIn(cluster)?.ended).toMatchObject({
       outcome: 'back',
-      reason: 'node-4: it takes no releases of the swarm (upgrades = false)',
+      reason: 'node-4: it accepts no swarm releases (upgrades = false)',
     });
   });
 
@@ -193,7 +193,7 @@ describe('a release', () => {
       await later(cluster, 2 * WAVE_MS);
       expect(versionsOf(cluster)).toEqual(Array(6).fill('0.5.0'));
       expect(upgradesIn(cluster)?.ended).toMatchObject({ id: `${index}`.repeat(32), outcome: 'back' });
-      expect(upgradesIn(cluster)?.ended?.reason).toBe(`node-${index}: it is older than what this machine has seen since`);
+      expect(upgradesIn(cluster)?.ended?.reason).toBe(`node-${index}: it is older than the newest one seen here`);
     }
   });
 
