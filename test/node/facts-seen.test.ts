@@ -171,11 +171,7 @@ describe('a service that is handed over', () => {
     its.open = 'open';
     await pump(1_000);
     expect(seen.result).toEqual({ kind: 'moved', to: 'beta' });
-    expect(log.told).toEqual([
-      'db was released at decision 9: disk',
-      'placed on beta, fence 5',
-      'its port 5432 answers on beta',
-    ]);
+    expect(log.told).toEqual(['db was released at decision 9: disk', 'placed on beta, fence 5', 'its port 5432 answers on beta']);
   });
 
   it('is moved as soon as another has it where it has no port, and nowhere where nobody takes it in time', async () => {

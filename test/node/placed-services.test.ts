@@ -369,7 +369,13 @@ describe('a service that is placed here', () => {
     await placed.stop();
     expect(log.released.map(([, name]) => name)).toEqual(['db', 'web']);
     expect(log.wishes.map(([, wish]) => wish)).toEqual(
-      ['db', 'web'].map((service) => ({ kind: 'unplace', service, fence: 4, unfitUntilMs: null, reason: 'its agent is stopping' })),
+      ['db', 'web'].map((service) => ({
+        kind: 'unplace',
+        service,
+        fence: 4,
+        unfitUntilMs: null,
+        reason: 'its agent is stopping',
+      })),
     );
     await pump(5_000);
     expect([log.held.length, scheduler.step(Number.POSITIVE_INFINITY)]).toEqual([2, false]);
@@ -394,11 +400,7 @@ describe('a service that is handed over', () => {
     its.open = 'open';
     await pump(500);
     expect(result).toEqual({ kind: 'moved', to: 'other' });
-    expect(told).toEqual([
-      'db was released at decision 9: disk',
-      'placed on other, fence 7',
-      'its port 5432 answers on other',
-    ]);
+    expect(told).toEqual(['db was released at decision 9: disk', 'placed on other, fence 7', 'its port 5432 answers on other']);
   });
 
   it('is nowhere else where it comes back here, and while it is given up nothing else is done with it', async () => {

@@ -64,6 +64,9 @@ describe('a budget', () => {
 
   it('is for issuers to set', async () => {
     const cluster = await settled();
-    expect(await decided(cluster, FREEZE, 2)).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
+    expect(await decided(cluster, FREEZE, 2)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining('it is not an issuer'),
+    });
   });
 });

@@ -138,7 +138,7 @@ describe('a bundle of policies', () => {
       .catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(cluster.nodes.map((node) => originOf(node, 'too-hot'))).toEqual(Array(5).fill(undefined));
-    expect(bundlesOf(cluster.node(1))?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
+    expect(bundlesOf(cluster.node(1))?.ended?.reason).toContain('is not signed by the member that pushed it');
   });
 
   it('that was taken back is not taken again, though the coordinator has it decided again', async () => {

@@ -155,7 +155,7 @@ describe('a release', () => {
       .catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(versionsOf(cluster)).toEqual(Array(5).fill(OWN));
-    expect(upgradesIn(cluster)?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
+    expect(upgradesIn(cluster)?.ended?.reason).toContain('is not signed by the member that pushed it');
   });
 
   it('that was taken back is not taken again, though the coordinator has it decided again', async () => {
