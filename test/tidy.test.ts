@@ -150,7 +150,10 @@ describe('tidy', () => {
       ...documents().flatMap((path) => bannedIn(path, documentText(path), BANNED_PHRASES)),
       ...sources
         .filter(({ path }) => path !== 'test/support/words.ts')
-        .flatMap(({ path, text }) => bannedIn(path, text, [...BANNED_NAMES, ...BANNED_PHRASES])),
+        .flatMap(({ path, text }) => [
+          ...bannedIn(path, path, BANNED_NAMES),
+          ...bannedIn(path, text, [...BANNED_NAMES, ...BANNED_PHRASES]),
+        ]),
     ];
     expect(found).toEqual([]);
   });

@@ -69,7 +69,7 @@ export function makeParts(
     ...config.engine,
     policies: policies.all().map(({ policy }) => policy),
     clockBehindMs: () => link.time.behindMs(),
-    isBlind: () => link.order.vitals.isBlind,
+    isBlind: () => link.consensus.vitals.isBlind,
     failed: reporter.failed,
   };
   const watcher = new Watcher(ports, watched, onChanges);
@@ -84,8 +84,8 @@ export function makeParts(
     ...reporter,
   });
   const auditWatch = auditWatchOf(ports, link, audit, reporter);
-  const { members, time, selection, ballots, admission, enrolment, order } = link;
-  const { committee, decisions } = order;
+  const { members, time, selection, ballots, admission, enrolment, consensus } = link;
+  const { committee, decisions } = consensus;
   const kept = new KeptStatuses(ports, members, reporter.failed);
   const grants = new Grants(ports, swarmId, members, decisions, admission.instances);
   const permits = new Permits(ports, { members, committee, decisions, time, selection, ballots }, grants);

@@ -44,8 +44,8 @@ export class Agent {
     this.#events = { ...outside, failed };
     this.parts = makeParts(config, this.#ports, this.#events, (changes) => this.#onChanges(changes));
     this.swarm = this.parts.link;
-    this.committee = this.swarm.order.committee;
-    this.decisions = this.swarm.order.decisions;
+    this.committee = this.swarm.consensus.committee;
+    this.decisions = this.swarm.consensus.decisions;
   }
 
   async start(): Promise<void> {
@@ -120,7 +120,7 @@ export class Agent {
     supervision.look();
     // Published first, so that witnesses who judge by it hold it when the claim comes.
     const aboutToOpen = changes.filter(({ kind }) => kind === 'fired').length;
-    const status = ownStatus(this.#ports, this.#config, link.members, link.order, {
+    const status = ownStatus(this.#ports, this.#config, link.members, link.consensus, {
       metrics: watcher.samples.metrics,
       conditions: watcher.conditions(),
       openIncidents: healer.incidents.size + aboutToOpen,

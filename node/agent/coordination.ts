@@ -48,12 +48,12 @@ function placedServices(
   { ports, link, watcher, brakes, reporter }: CoordinationParts,
 ): PlacedServices {
   const names = services.flatMap(({ name, failover }) => (failover === true ? [name] : []));
-  const { members, order } = link;
+  const { members, consensus } = link;
   const drained = (): string | undefined => {
-    const drain = order.decisions.proven.drained().get(members.self);
+    const drain = consensus.decisions.proven.drained().get(members.self);
     return drain && `this member is drained: ${drain.reason}`;
   };
-  return new PlacedServices(ports, order.decisions, members, names, {
+  return new PlacedServices(ports, consensus.decisions, members, names, {
     mayNotTake: () => brakes.halted ?? brakes.paused ?? drained(),
     mustGiveUp: drained,
     mayNotMove: () => (brakes.mode === 'act' ? (brakes.halted ?? brakes.paused) : `mode is ${brakes.mode}`),
@@ -65,7 +65,7 @@ function placedServices(
 
 function swarmPolicies({ swarmId }: AgentConfig, parts: CoordinationParts): SwarmPolicies {
   const { ports, link, watcher, policies, memory, reporter } = parts;
-  return new SwarmPolicies(ports, swarmId, link.order.decisions, link.members, {
+  return new SwarmPolicies(ports, swarmId, link.consensus.decisions, link.members, {
     follow: (bundle, inputs) => policies.follow(bundle, inputs),
     bundle: () => policies.bundle,
     names: () => policies.ofSwarm,
@@ -76,7 +76,7 @@ function swarmPolicies({ swarmId }: AgentConfig, parts: CoordinationParts): Swar
 }
 
 function swarmUpgrades({ swarmId }: AgentConfig, { ports, link, watcher, memory, reporter }: CoordinationParts): SwarmUpgrades {
-  const { committee, decisions } = link.order;
+  const { committee, decisions } = link.consensus;
   return new SwarmUpgrades(ports, swarmId, decisions, link.members, {
     ask: (peer, body, withinMs) => link.messenger.ask(peer, 'release', body, withinMs),
     coordinator: () => committee.coordinator,
@@ -87,8 +87,8 @@ function swarmUpgrades({ swarmId }: AgentConfig, { ports, link, watcher, memory,
 }
 
 function grayWatch({ ports, link, memory, reporter }: CoordinationParts): GrayWatch {
-  const { members, selection, ballots, order } = link;
-  return new GrayWatch(ports, order.decisions, members, selection, order.vitals, {
+  const { members, selection, ballots, consensus } = link;
+  return new GrayWatch(ports, consensus.decisions, members, selection, consensus.vitals, {
     vote: (claim, witnesses) => ballots.vote(claim, witnesses),
     save: (incident) => memory.save(incident),
     ...reporter,
@@ -96,7 +96,7 @@ function grayWatch({ ports, link, memory, reporter }: CoordinationParts): GrayWa
 }
 
 function nova({ ports, link, memory, queries, reporter }: CoordinationParts): Nova {
-  return new Nova(ports, link.members, link.order, {
+  return new Nova(ports, link.members, link.consensus, {
     openOn: (peers) => openOn(peers, queries.sources),
     save: (incident) => memory.save(incident),
     ...reporter,

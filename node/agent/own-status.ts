@@ -2,8 +2,8 @@
 
 import type { Status } from '../../swarm/state/status.ts';
 import type { Mode } from '../action/guard.ts';
+import type { Consensus } from '../decisions/consensus.ts';
 import type { Members } from '../decisions/members.ts';
-import type { Order } from '../decisions/order.ts';
 import type { Conditions } from '../detection/conditions.ts';
 import type { Ports } from '../ports/ports.ts';
 
@@ -18,7 +18,7 @@ export function ownStatus(
   { transport, clock }: Ports,
   { version, mode }: { version: string; mode: Mode },
   members: Members,
-  { committee, decisions, vitals }: Pick<Order, 'committee' | 'decisions' | 'vitals'>,
+  { committee, decisions, vitals }: Pick<Consensus, 'committee' | 'decisions' | 'vitals'>,
   { metrics, conditions, openIncidents, isHalted }: OwnState,
 ): Status {
   const scaled = (name: string, by: number): number | undefined => {

@@ -50,7 +50,7 @@ function machineReads({ samples, services, looks }: Watcher): MachineReads {
 }
 
 export function swarmReads(
-  { members, admission, messenger, order: { committee } }: SwarmLink,
+  { members, admission, messenger, consensus: { committee } }: SwarmLink,
   nowWallMs: () => number,
 ): SwarmReads {
   const { self, roster, statuses } = members;
@@ -79,7 +79,7 @@ export function swarmReads(
   };
 }
 
-function decisionReads({ order: { committee, decisions } }: SwarmLink, nowWallMs: () => number): DecisionReads {
+function decisionReads({ consensus: { committee, decisions } }: SwarmLink, nowWallMs: () => number): DecisionReads {
   return {
     get index() {
       return decisions.state.index;

@@ -1,7 +1,7 @@
-// Members that are neither well nor down: slow, losing what is sent, or with a clock of their own. Whoever watches one measures it; where that
-// lasts, it asks the others that watch it, and has the swarm drain it: what is placed there goes elsewhere, and it coordinates nothing.
-// An agent whose own disk or loop has been too slow for long has itself drained; and where it is the loop, it restarts, once nothing
-// depends on it.
+// Gray failures: members that are neither healthy nor down, but slow, losing messages, or with a wrong clock. Observers measure them. If a
+// failure lasts, an observer makes a claim, and with a certificate of the witnesses it has the member drained: its placed services move, and
+// it leads nothing. An agent whose own disk or event loop is too slow for long drains itself. If it is the event loop, the agent restarts
+// once nothing depends on it.
 
 import { isFit, UNFIT_MS, type Vitals } from '../../consensus/committee/fitness.ts';
 import { CERTIFIED_MS, type Drain, foundBy } from '../../consensus/decisions/drains.ts';
@@ -21,33 +21,33 @@ import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 5_000;
-/** Round trips of the others count too: half a world away is not slow. */
+/** Compared with the round trips of the others too: a member far away is not slow. */
 const SLOW_MS = 400;
 const SLOWER_THAN_OTHERS = 5;
-/** Of so many probes at least. */
+/** Losses count from this number of probes on. */
 const MIN_PROBES = 10;
-/** More, and it is soon considered down. */
+/** With much more loss a member is soon considered down. */
 const LOSSY_SHARE = 0.15;
 const SKEWED_MS = 5_000;
-/** For so long, before anybody else is asked. */
+/** A failure lasts this long before there is a claim. */
 const CLAIM_AFTER_MS = 60_000;
-/** Who is asked agrees from this share of what it takes to ask: no two measure the same. */
+/** Witnesses agree from this share of each limit on: no two measure the same. */
 const AGREE_FROM = 0.6;
-/** What is not seen for so long is over. */
+/** A failure that is not measured for this long is over. */
 const OVER_AFTER_MS = 20_000;
-/** Those that see it do not all ask at once. */
+/** Observers make their claims at random times within this. */
 const SPREAD_MS = 20_000;
 const AGAIN_MS = 120_000;
-/** Before a drain ends, it is looked at again. */
+/** A drain that ends within this is renewed if the failure lasts. */
 const RENEW_MS = 120_000;
-/** Once nothing depends on it, and not again for so long. */
+/** After its drain, and at most once an hour. */
 const RESTART_AFTER_MS = 60_000;
 const RESTART_EVERY_MS = 3_600_000;
-/** Enough to be slow by. */
+/** An event loop lag that makes a member slow. */
 const RESTART_LAG_MS = 200;
 const RESTARTED_KEY = 'gray/restarted';
 const DECIDE_WITHIN_MS = 5_000;
-/** Fewer members have nobody to take over what is drained. */
+/** With fewer members no other could take over from a drained one. */
 const MIN_MEMBERS = 5;
 const CONFIDENCE = 80;
 export const GRAY_POLICY = 'gray-failure';
@@ -55,15 +55,15 @@ export const GRAY_POLICY = 'gray-failure';
 export interface GrayEvents {
   vote(claim: Claim, witnesses: PeerId[]): Promise<VoteResult>;
   save(incident: Incident): Promise<unknown>;
-  /** This agent ends, and restarts; its services go on. */
+  /** Restarts this agent; its services keep running. */
   restart(): void;
   log(level: 'info' | 'warn', text: string): void;
 }
 
-/** How this agent does itself. */
+/** The vital signs of this agent. */
 export interface OwnVitals {
   readonly now: Vitals;
-  /** Other programs have the CPUs: what is late here is not this agent's doing, and the machine says so itself. */
+  /** Other programs have the CPUs: the lag is not this agent's fault, and the machine's conditions show it. */
   readonly isStarved: boolean;
 }
 
@@ -81,7 +81,7 @@ export class GrayWatch {
   readonly #vitals: OwnVitals;
   readonly #events: GrayEvents;
   readonly #suspicions = new Map<PeerId, Suspicion>();
-  /** Of all that it watches, at the last look; and whether it is rather this agent that does badly. */
+  /** Of all observed members, at the last look; `isOwn`: this agent itself is the probable cause. */
   #all = { usualMs: 0, isOwn: false };
   #unfitMs: number | undefined;
   #drainedAtMs = Number.NEGATIVE_INFINITY;
@@ -113,7 +113,7 @@ export class GrayWatch {
 
   async #turn(): Promise<void> {
     this.#judge();
-    await this.#tellOfSelf();
+    await this.#recordOwnDrain();
     await this.#drainSelf();
     await this.#restartSelf();
     const nowMs = this.#ports.clock.monotonicMs();
@@ -131,7 +131,7 @@ export class GrayWatch {
     const seen = new Map(this.#watching.subjects().map((peer) => [peer, this.#watching.measured(peer)]));
     const usualMs = median([...seen.values()].flatMap(({ rttMs }) => rttMs ?? []));
     const gray = new Map([...seen].map(([peer, measured]) => [peer, kindOf(measured, usualMs)]));
-    // Where most look so, it is this agent, or what is between.
+    // If most look so, the cause is this agent or its network.
     const isOwn = [...gray.values()].filter((kind) => kind !== undefined).length * 2 > gray.size;
     this.#all = { usualMs, isOwn };
     for (const [peer, { seenMs }] of [...this.#suspicions])
@@ -146,7 +146,7 @@ export class GrayWatch {
     }
   }
 
-  /** As a witness: what this agent has measured itself. */
+  /** As a witness: the evidence of this agent's own measurements. */
   evidenceOn({ subject, kind }: Claim): Evidence {
     const measured = this.#watching.measured(subject);
     const isKnown = measured.rttMs !== undefined && measured.probes >= MIN_PROBES;
@@ -156,7 +156,7 @@ export class GrayWatch {
     return { verdict: seen === kind ? 'yes' : 'no', reason: 'own-measure', confidence: CONFIDENCE };
   }
 
-  /** Unless that ends soon. */
+  /** Drained, and not only for the next two minutes. */
   #isDrained(peer: PeerId): boolean {
     const drain = this.#decisions.proven.drained().get(peer);
     return drain !== undefined && drain.atMs + drain.forMs - this.#decisions.wallMs() > RENEW_MS;
@@ -175,10 +175,10 @@ export class GrayWatch {
     const times = { fromMs, expiresAtMs: fromMs + CLAIM_LIFE_MS };
     const claim: Claim = { subject: peer, kind, target: '', port: undefined, ...times, evidenceDigest };
     const result = await this.#events.vote(claim, witnesses);
-    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${counted(witnesses.length, 'other')}`);
+    this.#events.log('info', `${name} looks ${kind} from here: ${result.outcome} by ${counted(witnesses.length, 'witness')}`);
     if (result.certificate === undefined) return;
     const proof = encodeCertificate(result.certificate);
-    const reason = `${kind}: ${result.certificate.votes.length} of ${witnesses.length} that watch it measure the same`;
+    const reason = `${kind}: ${result.certificate.votes.length} of ${witnesses.length} witnesses measure the same`;
     const wish = {
       kind: 'drain',
       peer,
@@ -201,12 +201,12 @@ export class GrayWatch {
     if (this.#unfitMs === undefined || nowMs - this.#unfitMs < UNFIT_MS || nowMs - this.#drainedAtMs < AGAIN_MS) return;
     if (this.#isDrained(this.#members.self) || this.#members.all().length < MIN_MEMBERS) return;
     this.#drainedAtMs = nowMs;
-    const reason = `stalled: its disk takes ${Math.round(vitals.diskMs)} ms, its loop is ${Math.round(vitals.lagMs)} ms late`;
-    this.#events.log('warn', `this agent has itself drained: ${reason}`);
+    const reason = `stalled: disk latency ${Math.round(vitals.diskMs)} ms, event loop lag ${Math.round(vitals.lagMs)} ms`;
+    this.#events.log('warn', `this agent drains itself: ${reason}`);
     await this.#decisions.drain(this.#members.self, CERTIFIED_MS, reason, DECIDE_WITHIN_MS);
   }
 
-  /** What its loop is late with may be its own doing: then that helps, and nothing is lost by it. */
+  /** A late event loop may be this agent's own fault: then a restart helps, and loses nothing. */
   async #restartSelf(): Promise<void> {
     const { clock, store } = this.#ports;
     const drain = this.#decisions.proven.drained().get(this.#members.self);
@@ -219,14 +219,14 @@ export class GrayWatch {
       this.#vitals.isStarved
     )
       return;
-    // Not where a person wants it.
+    // Not for a drain by a person.
     const isOwn = drain.by === this.#members.self && Number.isFinite(this.#drainedAtMs);
     if (!isOwn && foundBy(drain)?.kind !== 'slow') return;
     const before = decodeCbor((await store.get(RESTARTED_KEY)) ?? encodeCbor(0));
-    // One that lies ahead is of a clock that was wrong.
+    // A time in the future is from a wrong clock.
     if (typeof before !== 'number' || (before <= nowMs && nowMs - before < RESTART_EVERY_MS)) return;
     await store.write([{ kind: 'put', key: RESTARTED_KEY, value: encodeCbor(nowMs) }]);
-    const text = `this agent restarts, for its loop is ${Math.round(vitals.lagMs)} ms late; its services go on`;
+    const text = `event loop lag is ${Math.round(vitals.lagMs)} ms: the agent restarts; its services keep running`;
     if (this.#incident !== undefined) {
       addStep(this.#incident, nowMs, 'act', text);
       await this.#events.save(this.#incident);
@@ -236,16 +236,16 @@ export class GrayWatch {
     this.#events.restart();
   }
 
-  /** The story, on the machine that it is about. */
-  async #tellOfSelf(): Promise<void> {
+  /** Keeps an incident on the drained machine itself. */
+  async #recordOwnDrain(): Promise<void> {
     const drain = this.#decisions.proven.drained().get(this.#members.self);
     if (drain !== undefined && this.#incident === undefined) return this.#begin(drain);
     const incident = this.#incident;
     if (drain !== undefined || incident === undefined) return;
     this.#incident = undefined;
     const nowMs = this.#ports.clock.wallMs();
-    addStep(incident, nowMs, 'remember', 'it is drained no more');
-    closeIncident(incident, nowMs, 'resolved', 'it is drained no more');
+    addStep(incident, nowMs, 'remember', 'the drain has ended');
+    closeIncident(incident, nowMs, 'resolved', 'the drain has ended');
     await this.#events.save(incident);
   }
 
@@ -257,21 +257,21 @@ export class GrayWatch {
     const incident = openIncident(finding, this.#members.self, name, nowMs, crypto.hash);
     escalate(incident);
     const found = foundBy(drain);
-    const who = found === undefined ? `${this.#members.nameOf(drain.by)} wants it` : `those that watch it find it ${found.kind}`;
+    const who = found === undefined ? `requested by ${this.#members.nameOf(drain.by)}` : `its witnesses find it ${found.kind}`;
     addStep(incident, nowMs, 'detect', `${who}: ${drain.reason}`);
     if (found !== undefined) {
       incident.certificate = btoa(String.fromCharCode(...found.certificate));
-      addStep(incident, nowMs, 'vote', `certified by its witnesses, asked by ${this.#members.nameOf(drain.by)}`);
+      addStep(incident, nowMs, 'vote', `certified by its witnesses, on request of ${this.#members.nameOf(drain.by)}`);
     }
     const minutes = Math.round(drain.forMs / 60_000);
-    addStep(incident, nowMs, 'act', `gives up what is placed here and its seat in the committee, for ${minutes} minutes`);
+    addStep(incident, nowMs, 'act', `releases placed services and its committee seat for ${minutes} minutes`);
     this.#incident = incident;
     this.#events.log('warn', `${incident.id}: this member is drained: ${drain.reason}`);
     await this.#events.save(incident);
   }
 }
 
-/** @param from the share of each limit from which on it counts */
+/** @param from the share of each limit that is enough */
 function kindOf({ rttMs, probes, lostShare, offsetMs }: Measured, usualMs: number, from = 1): GrayKind | undefined {
   if (offsetMs !== undefined && Math.abs(offsetMs) > SKEWED_MS * from) return 'skewed';
   if (probes >= MIN_PROBES && lostShare >= LOSSY_SHARE * from) return 'lossy';

@@ -1,14 +1,14 @@
-// NOVA: what this agent does beside its own machine while it coordinates. Now and then it shows its planner the swarm, and has decided what
-// that wishes for; what is wrong with several machines at once becomes one incident, with what they have in common.
+// NOVA: what this agent does for the whole swarm while it is leader. Each second it gives its planner a view of the swarm, and has the
+// planner's proposal decided. When several machines are unhealthy together it opens one incident with their probable common cause.
 
 import type { Correlation } from '../../consensus/committee/correlation.ts';
 import type { MemberView, Planned, PlannerView } from '../../consensus/committee/planner.ts';
 import { claimTarget } from '../../consensus/vote/claim.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Status } from '../../swarm/state/status.ts';
+import type { Consensus } from '../decisions/consensus.ts';
 import { illnessOf } from '../decisions/health.ts';
 import type { Members } from '../decisions/members.ts';
-import type { Order } from '../decisions/order.ts';
 import { addStep, closeIncident, escalate, type Incident, openIncident } from '../detection/incident.ts';
 import { PeriodicTask } from '../periodic-task.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -16,16 +16,16 @@ import type { Ports } from '../ports/ports.ts';
 const PLAN_EVERY_MS = 1_000;
 const PLAN_WITHIN_MS = 5_000;
 const DECIDE_WITHIN_MS = 2_000;
-/** So many are unwell before anybody is asked what is wrong there. */
+/** From this many unhealthy members on, they are asked for their incidents. */
 const ASK_FROM = 3;
 const ASK_EVERY_MS = 10_000;
-/** It has to be so for a moment: after a cut, or a new coordinator, much looks worse than it is. */
+/** A correlation must last this long: after a partition, or with a new leader, much looks worse than it is. */
 const SURE_AFTER_MS = 5_000;
-/** What several machines have in common is gone for so long before that is over. */
+/** The incident ends after this long without a correlation. */
 const OVER_AFTER_MS = 30_000;
 export const TOGETHER_POLICY = 'together';
 
-/** Something that is wrong on a machine, as that machine says. */
+/** An open incident of another machine, as that machine answers. */
 export interface OpenElsewhere {
   peer: PeerId;
   id: string;
@@ -33,7 +33,7 @@ export interface OpenElsewhere {
 }
 
 export interface NovaEvents {
-  /** What is open on those machines, as they say. */
+  /** The open incidents of those machines. */
   openOn(peers: readonly PeerId[]): Promise<OpenElsewhere[]>;
   save(incident: Incident): Promise<unknown>;
   log(level: 'info' | 'warn', text: string): void;
@@ -46,19 +46,19 @@ const isShort = ({ conditions }: Status): boolean => SHORT.some((name) => condit
 
 const NOTHING: Planned = { wish: undefined, correlation: undefined };
 
-/** Nothing is being tried, few are unwell, and nobody is short of anything. */
+/** No roll-out is in progress, few members are unhealthy, and none is short of a resource. */
 function isQuiet({ bundles, upgrades, members }: PlannerView): boolean {
   const unwell = members.filter(({ unwellMs }) => unwellMs !== undefined).length;
-  const isTrying = bundles.candidate !== null || upgrades.candidate !== null;
-  return !isTrying && unwell < ASK_FROM && members.every(({ shortMs }) => shortMs === undefined);
+  const isRollingOut = bundles.candidate !== null || upgrades.candidate !== null;
+  return !isRollingOut && unwell < ASK_FROM && members.every(({ shortMs }) => shortMs === undefined);
 }
 
 export class Nova {
   readonly #ports: Ports;
   readonly #members: Members;
-  readonly #order: Pick<Order, 'committee' | 'decisions' | 'vitals'>;
+  readonly #consensus: Pick<Consensus, 'committee' | 'decisions' | 'vitals'>;
   readonly #events: NovaEvents;
-  /** Since when members are unwell, or short of something, as this agent has seen it; all of these monotonic. */
+  /** Since when members are unhealthy, or short of a resource, as seen from here; monotonic. */
   readonly #unwellMs = new Map<PeerId, number>();
   readonly #shortMs = new Map<PeerId, number>();
   #open: readonly OpenElsewhere[] = [];
@@ -68,10 +68,15 @@ export class Nova {
   #sinceMs: number | undefined;
   readonly #task: PeriodicTask;
 
-  constructor(ports: Ports, members: Members, order: Pick<Order, 'committee' | 'decisions' | 'vitals'>, events: NovaEvents) {
+  constructor(
+    ports: Ports,
+    members: Members,
+    consensus: Pick<Consensus, 'committee' | 'decisions' | 'vitals'>,
+    events: NovaEvents,
+  ) {
     this.#ports = ports;
     this.#members = members;
-    this.#order = order;
+    this.#consensus = consensus;
     this.#events = events;
     this.#task = new PeriodicTask({
       clock: ports.clock,
@@ -90,36 +95,36 @@ export class Nova {
   }
 
   async #turn(): Promise<void> {
-    const { committee, decisions, vitals } = this.#order;
+    const { committee, decisions, vitals } = this.#consensus;
     if (committee.log.leading === undefined) return this.#yield();
-    // What it sees is old, and a plan takes CPU that is not there.
+    // Its view is old, and a plan takes CPU time that it does not have.
     if (vitals.isBlind) return;
     const view = await this.#view();
-    // A thread costs memory: at rest there is nothing to plan.
+    // The planner's thread costs memory: at rest there is nothing to plan.
     const planned = isQuiet(view) ? NOTHING : await this.#ports.compute.plan(view, PLAN_WITHIN_MS);
     if (committee.log.leading === undefined || this.#task.isStopped) return;
-    await this.#tell(planned.correlation);
+    await this.#record(planned.correlation);
     if (planned.wish === undefined) return;
     if (planned.wish.kind === 'move') this.#movedMs = this.#ports.clock.monotonicMs();
-    await decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // it plans again
+    await decisions.decide(planned.wish, DECIDE_WITHIN_MS).catch(() => undefined); // the next plan proposes it again
   }
 
-  /** Another coordinates: what is wrong together is for that one to say. */
+  /** Another member is leader: it opens such incidents now. */
   async #yield(): Promise<void> {
     this.#unwellMs.clear();
     this.#shortMs.clear();
     this.#sinceMs = undefined;
-    await this.#end('another member coordinates now');
+    await this.#end('another member is leader now');
   }
 
-  // What it sees
+  // The view of the swarm
 
   async #view(): Promise<PlannerView> {
-    const { committee, decisions } = this.#order;
+    const { committee, decisions } = this.#consensus;
     const { state } = decisions;
     const { self } = this.#members;
     const seenMs = this.#ports.clock.monotonicMs();
-    // The planner compares with when things were decided: that is dated by the swarm's clock. What was seen here is dated back from it.
+    // The planner compares with the times of decisions, which are by the swarm's clock. So what was seen here is converted to that.
     const nowMs = decisions.wallMs();
     const members = this.#members.all().map(({ peer, state: is }) => this.#seen(peer, is === 'alive', seenMs, nowMs - seenMs));
     const unwell = members.filter(({ unwellMs }) => unwellMs !== undefined);
@@ -149,7 +154,7 @@ export class Nova {
     return this.#open.flatMap((one) => (one.peer === peer ? [one.target] : []));
   }
 
-  /** @param nowMs monotonic. @param aheadMs what the swarm's clock is ahead of that. */
+  /** @param nowMs monotonic. @param aheadMs how far the swarm's clock is ahead of that. */
   #seen(peer: PeerId, isAlive: boolean, nowMs: number, aheadMs: number): Omit<MemberView, 'services'> {
     const status = this.#members.statusOf(peer);
     const since = (all: Map<PeerId, number>, is: boolean): number | undefined => {
@@ -162,23 +167,23 @@ export class Nova {
       peer,
       name: this.#members.nameOf(peer),
       isAlive,
-      ill: illnessOf(peer, this.#members, this.#order.decisions.proven),
+      ill: illnessOf(peer, this.#members, this.#consensus.decisions.proven),
       unwellMs: since(this.#unwellMs, !isAlive || (status !== undefined && isUnwell(status))),
       shortMs: since(this.#shortMs, isAlive && status !== undefined && isShort(status)),
       version: status?.version ?? '',
-      domain: status === undefined || status.zone === 0 ? '' : this.#order.committee.candidates.domainName(status.zone),
+      domain: status === undefined || status.zone === 0 ? '' : this.#consensus.committee.candidates.domainName(status.zone),
     };
   }
 
-  // What is wrong with several machines at once
+  // Incidents of several machines
 
-  async #tell(correlation: Correlation | undefined): Promise<void> {
+  async #record(correlation: Correlation | undefined): Promise<void> {
     const { clock } = this.#ports;
     const nowMs = clock.monotonicMs();
     if (correlation === undefined) {
       this.#sinceMs = undefined;
       const { seenMs = nowMs } = this.#together ?? {};
-      if (nowMs - seenMs >= OVER_AFTER_MS) await this.#end('it is over: fewer machines are unwell');
+      if (nowMs - seenMs >= OVER_AFTER_MS) await this.#end('ended: fewer machines are unhealthy');
       return;
     }
     this.#sinceMs ??= nowMs;
@@ -187,7 +192,7 @@ export class Nova {
     const [key, names] = [`${cause} ${value}`, unwell.map((peer) => this.#members.nameOf(peer)).join(', ')];
     if (this.#together === undefined) await this.#begin(correlation, names, key);
     else if (this.#together.key !== key) {
-      addStep(this.#together.incident, clock.wallMs(), 'detect', `probably rather ${words(correlation)}: ${names}`);
+      addStep(this.#together.incident, clock.wallMs(), 'detect', `new probable cause: ${words(correlation)}: ${names}`);
       await this.#events.save(this.#together.incident);
     }
     if (this.#together !== undefined) Object.assign(this.#together, { key, seenMs: nowMs });
@@ -201,14 +206,14 @@ export class Nova {
       policy: TOGETHER_POLICY,
       target: claimTarget(value === '' ? cause : `${cause} ${value}`, crypto.hash),
       severity: 'critical' as const,
-      summary: `${unwell.length} of ${all} machines are unwell together; probably ${words(correlation)}`,
+      summary: `${unwell.length} of ${all} machines are unhealthy; probable cause: ${words(correlation)}`,
     };
     const { self } = this.#members;
     const incident = openIncident(finding, self, this.#members.nameOf(self), nowMs, crypto.hash);
     escalate(incident);
     addStep(incident, nowMs, 'detect', `${finding.summary}: ${names}`, { cause, value, unwell: unwell.length, all });
     for (const { peer, id, target } of this.#open)
-      addStep(incident, nowMs, 'detect', `${id} on ${this.#members.nameOf(peer)} belongs to it: ${target}`);
+      addStep(incident, nowMs, 'detect', `${id} on ${this.#members.nameOf(peer)} is part of this incident: ${target}`);
     this.#together = { incident, key, seenMs: clock.monotonicMs() };
     this.#events.log('warn', `${incident.id}: ${finding.summary}: ${names}`);
     await this.#events.save(incident);
@@ -228,16 +233,16 @@ export class Nova {
 function words({ cause, value, having }: Correlation): string {
   switch (cause) {
     case 'release':
-      return `the release that is being tried there (${value.slice(0, 8)}, on ${having})`;
+      return `the release roll-out (${value.slice(0, 8)}, on ${having} machines)`;
     case 'policies':
-      return `the policies that are being tried there (bundle ${value.slice(0, 8)}, on ${having})`;
+      return `the policy roll-out (bundle ${value.slice(0, 8)}, on ${having} machines)`;
     case 'version':
-      return `version ${value} of KALOS, which ${having} run`;
+      return `KALOS ${value}, which ${having} machines run`;
     case 'domain':
-      return `what they share in ${value}, where ${having} are`;
+      return `failure domain ${value} (${having} machines)`;
     case 'service':
-      return `${value}, which is unwell on all of them`;
+      return `${value}, unhealthy on all of them`;
     case 'unknown':
-      return 'something that they share and that is not seen';
+      return 'unknown: a shared cause that KALOS cannot see';
   }
 }

@@ -1,4 +1,4 @@
-// What is open on other machines, as they say: by a query that this agent asks them.
+// The open incidents of other machines, by a query to them.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
 import { TABLES } from '../query/catalogue/catalogue.ts';
@@ -9,10 +9,10 @@ import { type OpenElsewhere, TOGETHER_POLICY } from './nova.ts';
 
 const OPEN_WITHIN_MS = 2_000;
 
-/** As who asks for it. */
+/** The name of the asker in the query. */
 const OF_SWARM = 'the swarm';
 
-/** Not one that tells of the swarm. */
+/** Not an incident of the swarm as a whole. */
 export const isOfMachine = ({ policy }: Pick<Incident, 'policy'>): boolean =>
   policy !== TOGETHER_POLICY && policy !== GRAY_POLICY;
 

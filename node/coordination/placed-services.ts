@@ -1,5 +1,6 @@
-// The services of this machine that several members declare, and one at a time runs: taken where nobody has them, held while the
-// coordinator hears of it, given up where they cannot run here. The actuator stops what is held no longer, whatever becomes of this agent.
+// Services for fail-over, which several members declare and one at a time runs. This agent takes those without a placement, keeps them while
+// it reaches the leader, and releases those that cannot run here. The actuator stops a service whose time is over, even if this agent is
+// dead.
 
 import { PLACEMENT_MS, type Placement } from '../../consensus/decisions/placements.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
@@ -16,36 +17,36 @@ const LOOK_EVERY_MS = 500;
 const KEEP_EVERY_MS = 3_000;
 const KEEP_WITHIN_MS = 2_000;
 const DECIDE_WITHIN_MS = 5_000;
-/** So long before its time is over a service is asked to stop: after it, it is killed. */
+/** A service is asked to stop this long before its time is over: then it is killed. */
 const STOP_EARLY_MS = 6_000;
-/** So that not all take it at once; and whoever is not well lets others go first. */
+/** Members take a service at random times within this; unhealthy ones wait longer. */
 const TAKE_SPREAD_MS = 400;
-const SICK_WAITS_MS = 2_000;
-/** Who could not run it, or was asked to let it go, leaves it to others for so long. */
+const UNHEALTHY_WAITS_MS = 2_000;
+/** A member that could not run it, or was asked to release it, does not take it for this long. */
 const UNFIT_MS = 300_000;
-/** How long another may take to have it, and to have it running. */
+/** The time for another member to take it and to start it. */
 const TAKEN_WITHIN_MS = 45_000;
 const PROBE_MS = 1_000;
 const MAX_REASON = 200;
 
 export interface PlacedServicesEvents {
-  /** Why this agent may take nothing now. */
+  /** Why this agent must not take services now. */
   mayNotTake(): string | undefined;
-  /** Why it is to give up what it has; undefined where it is not. */
+  /** Why it has to release its services; undefined if it has not. */
   mustGiveUp(): string | undefined;
-  /** Why it may give nothing up by itself now. */
+  /** Why it must not release services by itself now. */
   mayNotMove(): string | undefined;
   isSick(): boolean;
-  /** Kept in the audit. */
+  /** Records it in the audit. */
   noted(service: string, text: string): Promise<unknown>;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
 
-/** What became of a service that was to be given up: another runs it, nobody does, or it is still here. */
+/** The outcome of a hand-over: another member runs the service, none does, or it is still here. */
 export type HandedOver = { kind: 'moved'; to: PeerId } | { kind: 'nowhere' } | { kind: 'kept' };
 
-/** Of one that is placed here. */
+/** A placement on this machine. */
 interface Tenure {
   fence: number;
   /** Until when it may run here. */
@@ -60,16 +61,16 @@ export class PlacedServices {
   readonly #names: readonly string[];
   readonly #events: PlacedServicesEvents;
   readonly #tenures = new Map<string, Tenure>();
-  /** When those that nobody has may be taken, at the soonest. */
+  /** When free services may be taken, at the earliest. */
   readonly #takeAtMs = new Map<string, number>();
-  /** Being taken, given up or released: one thing at a time. */
+  /** Services that are being taken, handed over or stopped: one operation at a time. */
   readonly #busy = new Set<string>();
   #keptMs = Number.NEGATIVE_INFINITY;
   #keeping = false;
   #timer: Timer | undefined;
   #stopped = false;
 
-  /** @param names of the services that are declared for fail-over here */
+  /** @param names the services that are declared for fail-over here */
   constructor(ports: Ports, decisions: Decisions, members: Members, names: readonly string[], events: PlacedServicesEvents) {
     this.#ports = ports;
     this.#decisions = decisions;
@@ -90,20 +91,20 @@ export class PlacedServices {
     });
   }
 
-  /** Looks no more, and keeps what it has: this agent is back at once. */
+  /** Stops, and keeps its placements: this agent restarts now. */
   leave(): void {
     this.#stopped = true;
     this.#timer?.cancel();
   }
 
-  /** Gives up all, so that others have them at once. */
+  /** Releases all services, so that other members can take them immediately. */
   async stop(): Promise<void> {
     this.leave();
     const own = this.#names.filter((service) => this.isHere(service));
-    await Promise.all(own.map((service) => this.#giveUp(service, 'its agent ends', null).catch(() => undefined)));
+    await Promise.all(own.map((service) => this.#giveUp(service, 'its agent is stopping', null).catch(() => undefined)));
   }
 
-  /** Whether a service is one of those, and this member has it. */
+  /** Whether a service for fail-over is placed on this member. */
   isHere(service: string): boolean {
     return this.#placement(service)?.peer === this.#ports.crypto.self;
   }
@@ -124,21 +125,21 @@ export class PlacedServices {
       if (this.#busy.has(service)) continue;
       const placement = this.#placement(service);
       if (own.includes(service)) this.#lookAtOwn(service, placement?.move ?? undefined);
-      else if (this.#isRunning(service)) this.#one(service, () => this.#release(service, 'it is not placed here any more'));
+      else if (this.#isRunning(service)) this.#one(service, () => this.#release(service, 'it is no longer placed here'));
       else {
-        this.#tenures.delete(service); // by a release alone, too, it is not held here any more
+        this.#tenures.delete(service); // also after a stop alone it is no longer held here
         if (placement === undefined || placement.peer === null) this.#lookAtFree(service, nowMs);
       }
       if (placement !== undefined && placement.peer !== null) this.#takeAtMs.delete(service);
     }
   }
 
-  #lookAtOwn(service: string, wished: string | undefined): void {
+  #lookAtOwn(service: string, requested: string | undefined): void {
     const tenure = this.#tenures.get(service);
-    const move = wished ?? this.#events.mustGiveUp();
+    const move = requested ?? this.#events.mustGiveUp();
     if (move !== undefined) return this.#one(service, () => this.#giveUp(service, move, UNFIT_MS));
     if (tenure === undefined || tenure.released || this.#leftMs(tenure.until) > STOP_EARLY_MS) return;
-    this.#one(service, () => this.#release(service, 'no coordinator has heard of this agent for too long'));
+    this.#one(service, () => this.#release(service, 'lost contact with the leader'));
   }
 
   #one(service: string, work: () => Promise<unknown>): void {
@@ -153,10 +154,10 @@ export class PlacedServices {
   #lookAtFree(service: string, nowMs: number): void {
     if (this.#stopped || this.#events.mayNotTake() !== undefined) return;
     const atMs = this.#takeAtMs.get(service);
-    const waitMs = integerBelow(this.#ports.random, TAKE_SPREAD_MS) + (this.#events.isSick() ? SICK_WAITS_MS : 0);
+    const waitMs = integerBelow(this.#ports.random, TAKE_SPREAD_MS) + (this.#events.isSick() ? UNHEALTHY_WAITS_MS : 0);
     if (atMs === undefined) this.#takeAtMs.set(service, nowMs + waitMs + this.#tenures.size * TAKE_SPREAD_MS);
     if (atMs === undefined || nowMs < atMs) return;
-    this.#takeAtMs.set(service, nowMs + SICK_WAITS_MS); // where it is refused: again then
+    this.#takeAtMs.set(service, nowMs + UNHEALTHY_WAITS_MS); // if it is refused: again then
     this.#one(service, () => this.#take(service));
   }
 
@@ -183,14 +184,14 @@ export class PlacedServices {
     this.#keeping = true;
     const { clock } = this.#ports;
     this.#keptMs = clock.monotonicMs();
-    // As of before it was asked: whoever hears of it later counts from later.
+    // From before the request: the leader counts from its later arrival.
     const until = { monotonicMs: this.#keptMs + PLACEMENT_MS, wallMs: clock.wallMs() + PLACEMENT_MS };
     const held = services.map((service) => [service, this.#placement(service)?.fence ?? 0] as const);
     try {
       const kept = await this.#decisions.placements.keep(held, KEEP_WITHIN_MS);
       for (const [nth, [service, fence]] of held.entries()) if (kept?.[nth] === true) await this.#hold(service, fence, until);
     } catch {
-      // There is no leader, or none within reach: again soon, and in time it is stopped.
+      // No reachable leader: tried again soon; the service is stopped in time.
     }
     this.#keeping = false;
   }
@@ -201,7 +202,7 @@ export class PlacedServices {
     if (this.#stopped || isLeaving) return;
     this.#tenures.set(service, { fence, until, released: false });
     const outcome = await this.#ports.actuator.hold(service, until, fence);
-    if (!outcome.ok) this.#events.log('warn', `${service} is placed here and is not held: ${outcome.message}`);
+    if (!outcome.ok) this.#events.log('warn', `the actuator rejected the placement of ${service}: ${outcome.message}`);
     else if (tenure?.fence !== fence) this.#events.log('info', `${service} runs here under fence ${fence}`);
   }
 
@@ -209,7 +210,7 @@ export class PlacedServices {
     const tenure = this.#tenures.get(service);
     if (tenure !== undefined) tenure.released = true;
     const outcome = await this.#ports.actuator.release(service);
-    if (!outcome.ok) throw new Error(`it cannot be stopped: ${outcome.message}`);
+    if (!outcome.ok) throw new Error(`the service cannot be stopped: ${outcome.message}`);
     await this.#events.noted(service, `stopped here: ${reason}`);
     this.#events.log('warn', `${service} is stopped here: ${reason}`);
   }
@@ -228,41 +229,41 @@ export class PlacedServices {
 
   /**
    * Has another member run a service that cannot run here.
-   * @param told what happens, a line each
+   * @param report gets what happens, a line each
    */
-  async handOver(service: string, reason: string, told: (text: string) => void): Promise<HandedOver> {
+  async handOver(service: string, reason: string, report: (text: string) => void): Promise<HandedOver> {
     if (!this.isHere(service) || this.#busy.has(service) || this.#events.mayNotMove() !== undefined) return { kind: 'kept' };
     this.#busy.add(service);
     try {
       const outcome = await this.#giveUp(service, reason, UNFIT_MS);
-      told(outcome.ok ? `${service} was given up at decision ${outcome.index}: ${reason}` : outcome.reason);
+      report(outcome.ok ? `${service} was released at decision ${outcome.index}: ${reason}` : outcome.reason);
       if (outcome.ok) await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);
     } catch (error) {
-      told(`${service} was stopped here, and the swarm cannot decide: ${messageOf(error)}`);
+      report(`${service} was stopped here, and the swarm cannot decide now: ${messageOf(error)}`);
     } finally {
       this.#busy.delete(service);
     }
-    return this.#seenElsewhere(service, told);
+    return this.#seenElsewhere(service, report);
   }
 
-  async #seenElsewhere(service: string, told: (text: string) => void): Promise<HandedOver> {
+  async #seenElsewhere(service: string, report: (text: string) => void): Promise<HandedOver> {
     const { clock, transport, actuator, crypto } = this.#ports;
     const untilMs = clock.monotonicMs() + TAKEN_WITHIN_MS;
     const port = actuator.services().find(({ name }) => name === service)?.port;
-    let toldOf = 0;
+    let reportedFence = 0;
     while (clock.monotonicMs() < untilMs && !this.#stopped) {
       const { peer, fence } = this.#placement(service) ?? { peer: null, fence: 0 };
-      if (peer === crypto.self && fence > toldOf && toldOf > 0) break;
+      if (peer === crypto.self && fence > reportedFence && reportedFence > 0) break;
       if (peer !== null && peer !== crypto.self) {
-        if (fence !== toldOf) told(`${this.#members.nameOf(peer)} has it, under fence ${fence}`);
-        toldOf = fence;
+        if (fence !== reportedFence) report(`placed on ${this.#members.nameOf(peer)}, fence ${fence}`);
+        reportedFence = fence;
         const isOpen = port === undefined || (await transport.probePort(peer, port, PROBE_MS)) === 'open';
-        if (isOpen && port !== undefined) told(`its port ${port} answers on ${this.#members.nameOf(peer)}`);
+        if (isOpen && port !== undefined) report(`its port ${port} answers on ${this.#members.nameOf(peer)}`);
         if (isOpen) return { kind: 'moved', to: peer };
       }
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
     }
-    told('no other member is seen to run it');
+    report('no other member took over the service');
     return { kind: 'nowhere' };
   }
 }

@@ -1,5 +1,5 @@
-// Whether this machine takes what was pushed to all: who is said to have pushed it has signed it, may do so, and it is of now. What was
-// taken back is not taken again, whatever a coordinator has decided: it is known by when it was pushed, which is kept on this machine.
+// Whether this machine accepts a bundle or release that was pushed to all: it is signed by an issuer, and it is not an old one. What was
+// rolled back is not accepted again, even if a leader decides so: this machine stores the time of the newest push.
 import {
   believedMs,
   isSigned,
@@ -27,9 +27,9 @@ const isSame = (a: Known, b: Known): boolean => a.newestMs === b.newestMs && a.k
 export class Pushes<Content extends Pushed, How> {
   readonly #config: PushesConfig<Content, How>;
   #known: Known | undefined;
-  /** What was decided at the last look; and whether it told all that there is to know. */
+  /** What was decided at the last look; and whether all of it could be verified. */
   #seen = '';
-  #isWhole = false;
+  #isComplete = false;
   #last: Promise<void> = Promise.resolve();
 
   constructor(config: PushesConfig<Content, How>) {
@@ -40,15 +40,15 @@ export class Pushes<Content extends Pushed, How> {
     return `pushed/${this.#config.rollout().kind.name}`;
   }
 
-  /** Takes note of what is decided now; before anything of it is taken. One look after the other. */
+  /** Stores what is decided now, before anything of it is accepted. One look after the other. */
   look(): Promise<void> {
     this.#last = this.#last.catch(() => undefined).then(() => this.#look());
     return this.#last;
   }
 
-  /** Until nothing has changed meanwhile: else what was decided in between would pass for something old. */
+  /** Repeats until nothing has changed meanwhile: else a decision in between would count as old. */
   async #look(): Promise<void> {
-    for (let isFirst = !this.#isWhole; isFirst || !this.isCurrent; isFirst = false) {
+    for (let isFirst = !this.#isComplete; isFirst || !this.isCurrent; isFirst = false) {
       const newestMs = believedMs(this.#config.rollout().state, this.#config.ports.clock.wallMs());
       const [seen, contents] = [this.#now(), this.#contents()];
       const stored = this.#known ?? (await this.#stored());
@@ -59,8 +59,8 @@ export class Pushes<Content extends Pushed, How> {
         await this.#config.ports.store.write([{ kind: 'put', key: this.#key, value: encodeCbor(known) }]);
       this.#known = known;
       this.#seen = seen;
-      // Who may push, the roster may yet tell.
-      this.#isWhole = believed.length === keyed.length;
+      // The roster may still bring the rights of an issuer.
+      this.#isComplete = believed.length === keyed.length;
     }
   }
 
@@ -73,7 +73,7 @@ export class Pushes<Content extends Pushed, How> {
     return [this.#config.rollout().state.newestMs ?? -1, ...this.#contents().map(({ id }) => id)].join();
   }
 
-  /** Nothing was decided since the last look: what is wanted now was looked at. */
+  /** Nothing was decided since the last look. */
   get isCurrent(): boolean {
     return this.#known !== undefined && this.#now() === this.#seen;
   }
@@ -83,28 +83,28 @@ export class Pushes<Content extends Pushed, How> {
     return bytes === undefined ? NOTHING_KNOWN : knownSchema.parse(decodeCbor(bytes));
   }
 
-  /** @returns why it is not taken */
+  /** @returns why it is rejected */
   refusal(content: Content): string | undefined {
-    const isOfNow = this.#known?.keys.includes(this.#keyOf(content)) === true;
-    return this.#unsigned(content) ?? (isOfNow ? undefined : 'it is older than what this machine has seen since');
+    const isCurrent = this.#known?.keys.includes(this.#keyOf(content)) === true;
+    return this.#unsigned(content) ?? (isCurrent ? undefined : 'it is older than the newest one seen here');
   }
 
   #unsigned(content: Content): string | undefined {
     const { ports, swarmId, rollout, members } = this.#config;
-    if (!isSigned(ports.crypto, swarmId, rollout().kind, content)) return 'it is not signed by whoever is said to have pushed it';
-    return members.mayDecide(content.by) ? undefined : `${members.nameOf(content.by)} is no issuer`;
+    if (!isSigned(ports.crypto, swarmId, rollout().kind, content)) return 'it is not signed by the member that pushed it';
+    return members.mayDecide(content.by) ? undefined : `${members.nameOf(content.by)} is not an issuer`;
   }
 
   #keyOf(content: Content): string {
     return keyOf(this.#config.ports.crypto, this.#config.swarmId, this.#config.rollout().kind, content);
   }
 
-  /** When something is pushed now: later than all that was, whoever’s clock was ahead. */
+  /** The time of a new push: later than all others, even if a clock was ahead. */
   nowMs(): number {
     return Math.max(Math.round(this.#config.ports.clock.wallMs()), (this.#known ?? NOTHING_KNOWN).newestMs + 1);
   }
 
-  /** As whoever pushes signs it. */
+  /** The signature of this agent under a push. */
   sign(content: Omit<Content, 'id' | 'atMs' | 'signature'>): Uint8Array {
     const { ports, swarmId, rollout } = this.#config;
     return ports.crypto.sign(rollout().kind.bytesOf(swarmId, content));

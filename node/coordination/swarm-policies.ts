@@ -1,5 +1,5 @@
-// The policies that the swarm has decided on, on this machine: taken when it is this machine's turn, watched while they are new, and
-// what is seen of them said. Who pushed them has signed them; what this machine declares itself stays above them.
+// The policy bundle of the swarm on this machine: accepted when it is this machine's wave, watched while it is new, and reported on. The
+// member that pushed it has signed it. Policies that this machine declares itself have precedence.
 
 import type { Bundle, BundlesHow } from '../../consensus/decisions/bundles.ts';
 import type { Wish } from '../../consensus/decisions/decision.ts';
@@ -18,9 +18,9 @@ const DECIDE_WITHIN_MS = 5_000;
 const MAX_REASON = 200;
 
 export interface SwarmPoliciesEvents {
-  /** Judges by these from now on. @throws where they are no policies */
+  /** Applies these policies from now on. @throws if they are invalid */
   follow(bundle: string, policies: readonly unknown[]): Promise<void>;
-  /** The bundle in force here; empty where there is none. */
+  /** The active bundle here; empty if there is none. */
   bundle(): string;
   names(): readonly string[];
   incidents(): readonly Incident[];
@@ -30,7 +30,7 @@ export interface SwarmPoliciesEvents {
 }
 
 interface HowBundleTried extends HowTried {
-  /** What its policies may find on a machine meanwhile. */
+  /** How many findings of its policies on a machine are accepted meanwhile. */
   findings: number;
 }
 
@@ -38,10 +38,10 @@ interface HowBundleTried extends HowTried {
 interface Watch {
   bundle: string;
   sinceMs: number;
-  /** Incidents that there were already: what is dated earlier need not be older. */
+  /** Incidents from before: by id, for an earlier date need not mean that. */
   before: ReadonlySet<string>;
   wasReady: boolean;
-  /** Why it could not be taken. */
+  /** Why it was rejected. */
   refused: string | undefined;
 }
 
@@ -62,7 +62,7 @@ export class SwarmPolicies {
       clock: ports.clock,
       everyMs: LOOK_EVERY_MS,
       run: () => this.#turn(),
-      failed: (why) => events.log('warn', `the swarm’s policies: ${why}`),
+      failed: (why) => events.log('warn', `swarm policies: ${why}`),
     });
   }
 
@@ -81,7 +81,7 @@ export class SwarmPolicies {
     if (!this.#pushes.isCurrent) return;
     const id = wanted?.id ?? '';
     if (id !== this.#events.bundle() && this.#watch?.bundle !== id) return this.#take(wanted);
-    if (id !== '' && bundles.state.candidate?.id === id) await this.#tell();
+    if (id !== '' && bundles.state.candidate?.id === id) await this.#report();
   }
 
   async #take(wanted: Bundle | undefined): Promise<void> {
@@ -97,13 +97,13 @@ export class SwarmPolicies {
       }
     }
     this.#watch = { ...watch, refused };
-    const what = wanted === undefined ? 'none of the swarm’s policies' : `policies of bundle ${bundle.slice(0, 8)}`;
-    const text = refused === undefined ? `${what}${names(this.#events.names())} in force` : `${what} are not taken: ${refused}`;
+    const what = wanted === undefined ? 'no policy bundle' : `policies of bundle ${bundle.slice(0, 8)}`;
+    const text = refused === undefined ? `${what}${names(this.#events.names())} active` : `${what} are rejected: ${refused}`;
     this.#events.log(refused === undefined ? 'info' : 'warn', text);
     await this.#events.noted(text);
   }
 
-  /** Has policies tried on some members, then taken by all. @param policies checked before, by whoever asks */
+  /** Pushes a bundle: first to canaries, then to all. @param policies checked by the caller */
   async push(policies: readonly unknown[], { canary, soakMs, findings }: HowBundleTried): Promise<Outcome> {
     await this.#pushes.look();
     const bundle = { policies: JSON.stringify(policies), pushedMs: this.#pushes.nowMs() };
@@ -111,27 +111,27 @@ export class SwarmPolicies {
     return this.#decisions.decide({ kind: 'bundle', ...bundle, signature, canary, soakMs, findings }, DECIDE_WITHIN_MS);
   }
 
-  // What is seen of it
+  // Reports
 
-  /** Once, when it is known. */
-  async #tell(): Promise<void> {
+  /** Reports the result, once. */
+  async #report(): Promise<void> {
     const { candidate } = this.#decisions.state.bundles.state;
     const { self } = this.#ports.crypto;
     if (candidate === null) return;
-    this.#watch ??= this.#watchAnew(candidate.id);
+    this.#watch ??= this.#watchAgain(candidate.id);
     const wrong = this.#wrong(this.#watch, candidate.findings);
     const isOver = this.#ports.clock.monotonicMs() - this.#watch.sinceMs >= candidate.soakMs;
     const isDue = (wrong !== undefined || isOver) && wantsReport(candidate, self, wrong === undefined);
     if (!isDue) return;
     const reason = wrong?.slice(0, MAX_REASON) ?? '';
-    if (wrong !== undefined) this.#events.log('warn', `bundle ${candidate.id.slice(0, 8)} does harm here: ${reason}`);
+    if (wrong !== undefined) this.#events.log('warn', `bundle ${candidate.id.slice(0, 8)} fails here: ${reason}`);
     const wish: Wish = { kind: 'bundle-report', bundle: candidate.id, ok: wrong === undefined, reason };
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
     if (outcome.ok) await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);
   }
 
-  /** After a restart in the middle: watched from the beginning. */
-  #watchAnew(bundle: string): Watch {
+  /** After a restart meanwhile: watched from the beginning. */
+  #watchAgain(bundle: string): Watch {
     const { clock } = this.#ports;
     return { bundle, sinceMs: clock.monotonicMs(), before: this.#known(), wasReady: true, refused: undefined };
   }
@@ -145,11 +145,12 @@ export class SwarmPolicies {
     const mine = new Set(this.#events.names());
     const opened = this.#events.incidents().filter((one) => !before.has(one.id) && mine.has(one.policy));
     const failed = opened.find(({ steps, state }) => state === 'escalated' || steps.some(({ stage }) => stage === 'undo'));
-    if (failed !== undefined) return `what ${failed.policy} did about ${failed.target} did not help (kalos explain ${failed.id})`;
+    if (failed !== undefined)
+      return `the repair of ${failed.target} by ${failed.policy} did not help (kalos explain ${failed.id})`;
     const [first] = opened;
     if (first !== undefined && opened.length > findings)
       return `${first.policy} found "${first.summary}" on ${first.target}${opened.length > 1 ? `, and ${opened.length - 1} more` : ''}`;
-    return wasReady && !this.#events.isReady() ? 'this machine is not ready any more' : undefined;
+    return wasReady && !this.#events.isReady() ? 'this machine is no longer ready' : undefined;
   }
 }
 

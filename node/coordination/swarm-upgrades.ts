@@ -1,5 +1,5 @@
-// The release of KALOS that the swarm has decided on, on this machine: fetched from a member that has it when it is this machine's turn,
-// checked, started in this agent's place, watched while it is new, and what is seen of it said. Whoever pushed it has signed it.
+// The release of KALOS that the swarm has decided on, on this machine. When it is this machine's wave, the release is fetched from a member
+// that has it, verified, started in this agent's place, watched while it is new, and reported on. The member that pushed it has signed it.
 
 import { type HowTried, wantsReport } from '../../consensus/decisions/rollout.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
@@ -19,10 +19,10 @@ const DECIDE_WITHIN_MS = 5_000;
 const PART_BYTES = 49_152;
 const PART_WITHIN_MS = 10_000;
 const MAX_ASKED = 8;
-/** What could not be fetched, or not be said, is tried again. */
+/** A failed fetch or report is tried again after this. */
 const AGAIN_MS = 5_000;
 const TRIES = 6;
-/** For a release that is good elsewhere already. */
+/** For a release that is already good elsewhere. */
 const SOAK_MS = 15_000;
 const MAX_REASON = 200;
 
@@ -32,7 +32,7 @@ export interface SwarmUpgradesEvents {
   incidents(): readonly Incident[];
   isReady(): boolean;
   noted(text: string): Promise<unknown>;
-  /** This agent ends, and restarts; its services go on. */
+  /** Restarts this agent; its services keep running. */
   restart(): void;
   log(level: 'info' | 'warn', text: string): void;
 }
@@ -43,11 +43,11 @@ export class SwarmUpgrades {
   readonly #members: Members;
   readonly #events: SwarmUpgradesEvents;
   #startedMs = 0;
-  /** Incidents that there were already when it started. */
+  /** Incidents from before its start. */
   #before: ReadonlySet<string> = new Set();
   #notBeforeMs = 0;
-  /** What could not be taken, how often it was tried, and why not. */
-  #untaken: { digest: string; tries: number; reason: string } | undefined;
+  /** A release that could not be fetched: how often it was tried, and why not. */
+  #unfetched: { digest: string; tries: number; reason: string } | undefined;
   readonly #task: PeriodicTask;
   readonly #pushes: Pushes<Upgrade, unknown>;
 
@@ -63,7 +63,7 @@ export class SwarmUpgrades {
       run: () => this.#turn(),
       failed: (why) => {
         this.#notBeforeMs = ports.clock.monotonicMs() + AGAIN_MS;
-        events.log('warn', `the swarm’s release: ${why}`);
+        events.log('warn', `release roll-out: ${why}`);
       },
     });
   }
@@ -88,12 +88,12 @@ export class SwarmUpgrades {
     const digest = wanted?.digest ?? '';
     const { failed } = releases;
     if (failed !== undefined && failed.digest !== digest) await releases.forgive();
-    if (this.#untaken !== undefined && this.#untaken.digest !== digest) this.#untaken = undefined;
+    if (this.#unfetched !== undefined && this.#unfetched.digest !== digest) this.#unfetched = undefined;
     if (releases.isOnTrial && this.#events.coordinator() !== undefined) await releases.beat();
-    if (!releases.takes) return this.#tell('it takes no releases of the swarm (upgrades = false)', true);
+    if (!releases.takes) return this.#report('it accepts no swarm releases (upgrades = false)', true);
     if (digest === releases.running) return this.#watch(digest);
-    if (failed !== undefined && failed.digest === digest) return this.#tell(failed.reason);
-    if (this.#untaken !== undefined && this.#untaken.tries >= TRIES) return this.#tell(this.#untaken.reason);
+    if (failed !== undefined && failed.digest === digest) return this.#report(failed.reason);
+    if (this.#unfetched !== undefined && this.#unfetched.tries >= TRIES) return this.#report(this.#unfetched.reason);
     return this.#take(wanted);
   }
 
@@ -102,17 +102,17 @@ export class SwarmUpgrades {
     const digest = wanted?.digest ?? '';
     if (wanted !== undefined) {
       const refused = this.#pushes.refusal(wanted);
-      if (refused !== undefined) return this.#tell(refused);
+      if (refused !== undefined) return this.#report(refused);
       try {
         if (!(await releases.has(digest))) await this.#fetch(wanted);
       } catch (error) {
-        const { tries = 0 } = this.#untaken ?? {};
-        this.#untaken = { digest, tries: tries + 1, reason: messageOf(error) };
+        const { tries = 0 } = this.#unfetched ?? {};
+        this.#unfetched = { digest, tries: tries + 1, reason: messageOf(error) };
         throw error;
       }
     }
     if (this.#task.isStopped) return;
-    const what = wanted === undefined ? 'the package of this machine' : `release ${wanted.version} (${digest.slice(0, 8)})`;
+    const what = wanted === undefined ? 'the installed package' : `release ${wanted.version} (${digest.slice(0, 8)})`;
     this.#events.log('info', `restarting as ${what}`);
     await this.#events.noted(`restarts as ${what}`);
     await releases.choose(digest);
@@ -122,27 +122,27 @@ export class SwarmUpgrades {
 
   // Archives
 
-  /** From who had its turn before, or pushed it, or anybody. @throws Error where nobody has it, or it is another */
+  /** From a member of an earlier wave, the one that pushed it, or any other. @throws Error if none has it, or it is another version */
   async #fetch({ by, version, digest, bytes }: Upgrade): Promise<void> {
     const { crypto, releases } = this.#ports;
     const { candidate } = this.#decisions.state.upgrades.state;
     const { canary = [], before = [] } = candidate ?? {};
     const alive = this.#members.alive().filter((peer) => peer !== crypto.self);
-    const isThere = (peer: PeerId): boolean => alive.includes(peer);
+    const isAlive = (peer: PeerId): boolean => alive.includes(peer);
     const first = [...before, ...canary]
-      .filter(isThere)
+      .filter(isAlive)
       .reverse()
       .slice(0, MAX_ASKED / 2);
-    const asked = [...new Set([...first, ...[by].filter(isThere), ...alive])].slice(0, MAX_ASKED);
+    const asked = [...new Set([...first, ...[by].filter(isAlive), ...alive])].slice(0, MAX_ASKED);
     for (const peer of asked) {
       const archive = await this.#fetchFrom(peer, digest, bytes).catch(() => undefined);
       if (archive === undefined || toHex(crypto.hash(archive)) !== digest) continue;
       const its = await releases.keep(digest, archive);
-      if (its !== version) throw new Error(`that is KALOS ${its}, not ${version}`);
-      this.#events.log('info', `release ${version} is here, from ${this.#members.nameOf(peer)}`);
+      if (its !== version) throw new Error(`the archive is KALOS ${its}, not ${version}`);
+      this.#events.log('info', `received release ${version} from ${this.#members.nameOf(peer)}`);
       return;
     }
-    throw new Error(`nobody that was asked has release ${version} (${digest.slice(0, 8)})`);
+    throw new Error(`no reachable member has release ${version} (${digest.slice(0, 8)})`);
   }
 
   async #fetchFrom(peer: PeerId, digest: string, bytes: number): Promise<Uint8Array | undefined> {
@@ -157,15 +157,15 @@ export class SwarmUpgrades {
     return archive;
   }
 
-  /** What another member asks for. @throws Error where it makes no sense */
+  /** Answers another member with a part of an archive. @throws Error if the request is malformed */
   async answer(body: Uint8Array): Promise<Uint8Array> {
     const asked = decodeCbor(body);
     const [digest, from] = Array.isArray(asked) ? asked : [];
-    if (typeof digest !== 'string' || !Number.isSafeInteger(from)) throw new Error('malformed question');
+    if (typeof digest !== 'string' || !Number.isSafeInteger(from)) throw new Error('malformed request');
     return encodeCbor((await this.#ports.releases.read(digest, from, PART_BYTES)) ?? null);
   }
 
-  /** Has a release tried on some members, then taken by all that take any. @throws Error where it is no release */
+  /** Pushes a release: first to canaries, then to all that accept releases. @throws Error if it is not a release */
   async push(archive: Uint8Array, { canary, soakMs }: HowTried): Promise<Outcome> {
     const { crypto, releases } = this.#ports;
     const digest = toHex(crypto.hash(archive));
@@ -176,7 +176,7 @@ export class SwarmUpgrades {
     return this.#decisions.decide({ kind: 'upgrade', ...release, signature, canary, soakMs }, DECIDE_WITHIN_MS);
   }
 
-  // What is seen of it
+  // Reports
 
   async #watch(digest: string): Promise<void> {
     if (digest === '') return;
@@ -186,25 +186,25 @@ export class SwarmUpgrades {
     const isOver = clock.monotonicMs() - this.#startedMs >= soakMs;
     const wrong = this.#wrong(isOver);
     if (isOver && wrong === undefined && releases.isOnTrial) await releases.confirm();
-    if (wrong !== undefined || isOver) await this.#tell(wrong);
+    if (wrong !== undefined || isOver) await this.#report(wrong);
   }
 
   #wrong(isOver: boolean): string | undefined {
     const opened = this.#events.incidents().filter((one) => !this.#before.has(one.id));
     const failed = opened.find(({ steps, state }) => state === 'escalated' || steps.some(({ stage }) => stage === 'undo'));
-    if (failed !== undefined) return `what it did about ${failed.target} did not help (kalos explain ${failed.id})`;
-    return isOver && !this.#events.isReady() ? 'this machine is not ready since' : undefined;
+    if (failed !== undefined) return `its repair of ${failed.target} did not help (kalos explain ${failed.id})`;
+    return isOver && !this.#events.isReady() ? 'this machine is no longer ready' : undefined;
   }
 
-  /** Once, what is known. @param wrong undefined: it does well @param isNoHarm where it is no canary, nothing is lost with it */
-  async #tell(wrong: string | undefined, isNoHarm = false): Promise<void> {
+  /** Reports the result, once. @param wrong undefined: it is healthy @param isNoHarm counts as a success, unless this is a canary */
+  async #report(wrong: string | undefined, isNoHarm = false): Promise<void> {
     const { candidate } = this.#decisions.state.upgrades.state;
     const { self } = this.#ports.crypto;
     if (candidate === null) return;
     const ok = wrong === undefined || (isNoHarm && candidate.phase !== 'canary');
     if (!wantsReport(candidate, self, ok)) return;
     const reason = wrong?.slice(0, MAX_REASON) ?? '';
-    if (!ok) this.#events.log('warn', `release ${candidate.version} is not for this machine: ${reason}`);
+    if (!ok) this.#events.log('warn', `release ${candidate.version} is rejected here: ${reason}`);
     const wish = { kind: 'upgrade-report', upgrade: candidate.id, ok, reason } as const;
     const outcome = await this.#decisions.decide(wish, DECIDE_WITHIN_MS);
     if (outcome.ok) await this.#decisions.reads.caughtUp(outcome.index, DECIDE_WITHIN_MS);

@@ -1,5 +1,5 @@
-// What the leader of the committee does so that the right members belong to it, a step at a time (consensus/committee/autopilot.ts): it asks
-// who could, changes the configuration, and hands over to another where it is not fit to lead, stops, or leaves the swarm.
+// What the leader does to keep the right members in the committee, one step at a time (consensus/committee/autopilot.ts). It invites
+// candidates, changes the configuration, and transfers leadership if it is unfit, stops, or leaves the swarm.
 import { type AutopilotMember, type AutopilotSeat, autopilot } from '../../consensus/committee/autopilot.ts';
 import type { ConfChange } from '../../consensus/raft/config.ts';
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
@@ -14,9 +14,9 @@ import type { Seats } from './seats.ts';
 
 const STEER_EVERY_MS = 1_000;
 const STEER_SOON_MS = 50;
-/** A leader that is unfit tries again to hand over after this. */
+/** An unfit leader tries again to transfer leadership after this. */
 const HAND_OVER_AGAIN_MS = 60_000;
-/** Of a voter that says nothing, though it is there. Heartbeats come each 250 ms. */
+/** A voter without messages for this long is inactive. Heartbeats come each 250 ms. */
 const SILENT_MS = 2_000;
 const HAND_OVER_MS = 1_000;
 const HAND_OVER_LOOK_MS = 20;
@@ -24,7 +24,7 @@ export const TRANSFER_WITHIN_MS = 2_000;
 const RETIRE_MS = 10_000;
 
 export interface AutopilotEvents {
-  /** Now and then, while this agent leads. */
+  /** Each second, while this agent leads. */
   leading(log: DecisionLog): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -37,7 +37,7 @@ export class Autopilot {
   readonly #seats: Seats;
   readonly #candidates: Candidates;
   readonly #events: AutopilotEvents;
-  /** Since when a follower is close behind. */
+  /** Since when each follower is active. */
   readonly #stableMs = new Map<NodeId, number>();
   #handedMs = Number.NEGATIVE_INFINITY;
   #isLeaving = false;
@@ -58,13 +58,13 @@ export class Autopilot {
     this.#timer?.cancel();
   }
 
-  /** Something has changed. */
+  /** Something has changed: takes the next step soon. */
   soon(): void {
     this.#timer?.cancel();
     this.#timer = this.#stopped ? undefined : this.#clock.after(STEER_SOON_MS, () => this.steer());
   }
 
-  /** Takes the next step, and looks again in a while. */
+  /** Takes the next step, and again after a second. */
   steer(): void {
     this.#timer?.cancel();
     if (this.#stopped) return;
@@ -122,24 +122,24 @@ export class Autopilot {
       return; // at the next step
     }
     for (const { type, node } of changes) {
-      const does = type === 'ConfChangeRemoveNode' ? 'without' : type === 'ConfChangeAddNode' ? 'votes:' : 'learns:';
+      const does = type === 'ConfChangeRemoveNode' ? 'removed' : type === 'ConfChangeAddNode' ? 'voter' : 'learner';
       this.#events.log('info', `committee: ${does} ${this.#seats.nameOf(node)}`);
     }
   }
 
-  /** A leader that is not well lets another lead, which then replaces it. */
+  /** An unfit leader transfers leadership; the new leader then replaces it. */
   #yieldIfUnfit(log: DecisionLog): void {
     const nowMs = this.#clock.monotonicMs();
     if (!this.#candidates.isUnfit(this.#members.self) || nowMs - this.#handedMs < HAND_OVER_AGAIN_MS) return;
-    // Where all are short of the same, nothing is won: it leads as long as it can.
+    // If all are equally unfit, a transfer gains nothing.
     const heir = this.#heirs(log).find((id) => this.#candidates.doesBetter(this.#seats.peerOf(id)));
     if (heir === undefined) return;
     this.#handedMs = nowMs;
-    this.#events.log('info', 'this agent is not fit to coordinate: another one does');
+    this.#events.log('info', 'this agent is unfit to lead: leadership moves to another member');
     this.handOver(heir).catch((error: unknown) => this.#events.failed(error));
   }
 
-  /** Who could lead in its place, the best first. */
+  /** Voters that could become leader, the best first. */
   #heirs(log: DecisionLog): NodeId[] {
     const unfit = (id: NodeId): number => Number(this.#candidates.isUnfit(this.#seats.peerOf(id) ?? ''));
     return log.conf.voters
@@ -147,7 +147,7 @@ export class Autopilot {
       .sort((a, b) => unfit(a) - unfit(b) || (log.follower(a)?.behind ?? 0) - (log.follower(b)?.behind ?? 0));
   }
 
-  /** A leader that stops hands over to another that votes and has all. */
+  /** Transfers leadership to another voter that has the whole log. */
   async handOver(to?: NodeId): Promise<void> {
     const log = this.#log.leading;
     if (log === undefined) return;
@@ -157,21 +157,21 @@ export class Autopilot {
     await until(this.#clock, () => log.state.state !== 'StateLeader', HAND_OVER_MS, HAND_OVER_LOOK_MS);
   }
 
-  /** By the wish of a member: has this very one lead. @throws where it cannot */
+  /** Transfers leadership to a given member, on request of another. @throws with the reason */
   async transferFor(from: PeerId, to: PeerId): Promise<void> {
     const log = this.#log.leading;
     const members = this.#members;
-    if (log === undefined) throw new Error('this agent does not coordinate any more');
-    if (!members.mayDecide(from)) throw new Error(`${members.nameOf(from)} may not say who coordinates: it is no issuer`);
+    if (log === undefined) throw new Error('this agent is no longer the leader');
+    if (!members.mayDecide(from)) throw new Error(`${members.nameOf(from)} may not transfer leadership: it is not an issuer`);
     const id = log.conf.voters.find((one) => this.#seats.isOf(one, to));
-    if (id === undefined) throw new Error(`${members.nameOf(to)} does not vote in the committee`);
+    if (id === undefined) throw new Error(`${members.nameOf(to)} is not a voter of the committee`);
     if (id === log.id) return;
     log.transferLeader(id);
     await until(this.#clock, () => log.state.lead === id, TRANSFER_WITHIN_MS, HAND_OVER_LOOK_MS);
-    if (log.state.lead !== id) throw new Error(`${members.nameOf(to)} did not take over in ${TRANSFER_WITHIN_MS / 1_000} s`);
+    if (log.state.lead !== id) throw new Error(`${members.nameOf(to)} did not become leader in ${TRANSFER_WITHIN_MS / 1_000} s`);
   }
 
-  /** Before its membership ends: the log stays with the others. */
+  /** Transfers leadership before this agent's membership ends. */
   async retire(): Promise<void> {
     const log = this.#log.leading;
     const hasOthers = this.#members.all().some(({ peer, state }) => peer !== this.#members.self && state === 'alive');

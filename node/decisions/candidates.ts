@@ -1,5 +1,5 @@
-// What members answer when the leader of the committee asks them: what they go by in Raft, and how they do. Whoever is not well for long
-// enough is unfit, and so is whoever the swarm has drained.
+// What the leader of the committee knows of possible voters, by their answers: their Raft ids and their vital signs. A member is unfit if it
+// is unhealthy for long enough, or drained.
 import { isFit, UNFIT_MS, type Vitals, vitalsFromWire, zoneOf } from '../../consensus/committee/fitness.ts';
 import type { RaftIds } from '../../consensus/committee/raft-ids.ts';
 import type { NodeId } from '../../consensus/raft/types.ts';
@@ -9,19 +9,19 @@ import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const INVITE_WITHIN_MS = 3_000;
 const INVITE_AGAIN_MS = 10_000;
-/** What one goes by in Raft is asked again after this; and those who belong to it, how they do. */
+/** Raft ids are requested again after this; vital signs of the committee after the next. */
 const KNOWN_FOR_MS = 60_000;
 const ASK_EVERY_MS = 30_000;
-/** Of a voter that says nothing, though it is there. */
+/** For a voter that the leader gets no messages from. */
 const SILENT_KNOWN_FOR_MS = 10_000;
-/** The successor of a leader whose loop is late is less late by this factor. */
+/** The successor of a leader whose event loop is late is less late by this factor. */
 const MUCH_BETTER = 4;
 
 export interface CandidatesEvents {
   request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
-  /** How this agent does itself. */
+  /** The vital signs of this agent. */
   vitals(): Vitals;
-  /** The swarm has decided that nothing is to depend on it. */
+  /** Whether it is drained. */
   isDrained(peer: PeerId): boolean;
   answered(): void;
 }
@@ -31,9 +31,9 @@ export class Candidates {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #raftIds: RaftIds;
   readonly #events: CandidatesEvents;
-  /** What others said that they go by, and when. */
+  /** The Raft ids of others, and when they were received. */
   readonly #known = new Map<PeerId, { id: NodeId; upMs: number; atMs: number }>();
-  /** How others do, by their own word, and since when that is not well. */
+  /** The vital signs that members reported, and since when those are unhealthy. */
   readonly #vitals = new Map<PeerId, Vitals>();
   readonly #unfitMs = new Map<PeerId, number>();
   readonly #invitedMs = new Map<PeerId, number>();
@@ -46,7 +46,7 @@ export class Candidates {
     this.#events = events;
   }
 
-  /** Judges this agent now, and asks those who belong to the committee now and then. */
+  /** Checks this agent now, and requests the vital signs of the committee each 30 s. */
   look(seated: readonly PeerId[]): void {
     const nowMs = this.#clock.monotonicMs();
     this.#judge(this.#self, this.#events.vitals());
@@ -83,14 +83,14 @@ export class Candidates {
     else if (!this.#unfitMs.has(peer)) this.#unfitMs.set(peer, this.#clock.monotonicMs());
   }
 
-  /** What is too old to go by is forgotten. @param silent voters that say nothing to the leader */
+  /** Drops Raft ids that are too old. @param silent voters that the leader gets no messages from */
   forgetOld(silent: ReadonlySet<NodeId>): void {
     const nowMs = this.#clock.monotonicMs();
     for (const [peer, { id, atMs }] of this.#known)
       if (nowMs - atMs > (silent.has(id) ? SILENT_KNOWN_FOR_MS : KNOWN_FOR_MS)) this.#known.delete(peer);
   }
 
-  /** What it goes by in Raft, and for how long its agent has run. */
+  /** Its Raft id, and for how long its agent has run. */
   knownOf(peer: PeerId): { id: NodeId; upMs: number } | undefined {
     const known = this.#known.get(peer);
     return known && { id: known.id, upMs: known.upMs + this.#clock.monotonicMs() - known.atMs };
@@ -100,7 +100,7 @@ export class Candidates {
     return this.#vitals.get(peer)?.domain ?? '';
   }
 
-  /** What a status's zone is called, where that is known here. */
+  /** The name of the failure domain with that number in statuses, if it is known here. */
   domainName(zone: number): string {
     const names = [this.#events.vitals(), ...this.#vitals.values()].map(({ domain }) => domain);
     return names.find((name) => zoneOf(name) === zone) ?? `zone ${zone}`;
@@ -111,7 +111,7 @@ export class Candidates {
     return this.#events.isDrained(peer) || (sinceMs !== undefined && this.#clock.monotonicMs() - sinceMs >= UNFIT_MS);
   }
 
-  /** By what it said of late, and by far: it is to be no accident. */
+  /** Whether its last vital signs are better by far, so that it is no coincidence. */
   doesBetter(peer: PeerId | undefined): boolean {
     const vitals = peer === undefined ? undefined : this.#vitals.get(peer);
     if (peer === undefined || vitals === undefined || !isFit(vitals) || this.isUnfit(peer)) return false;

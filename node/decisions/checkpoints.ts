@@ -1,5 +1,5 @@
-// What was decided, as far as it is known here: by this agent's own log, or as a majority of the committee attested it last, which is kept
-// over a restart. As one of the committee this agent attests what its log holds.
+// The state of the decisions, as far as it is known here: by this agent's own log, or by the last checkpoint that a majority of the committee
+// attested, which is kept over a restart. As a voter this agent attests the state of its log.
 import { Attestations, type CertifiedCheckpoint, certifiedFrom } from '../../consensus/decisions/checkpoint.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { decodeCbor, encodeCbor, equalBytes } from '../../swarm/dissemination/cbor.ts';
@@ -11,7 +11,7 @@ import type { DecisionLog } from './own-log.ts';
 
 const STATE_KEY = 'decisions/state';
 const ATTEST_SOON_MS = 50;
-/** What was lost is said again. */
+/** Attestations that were lost are sent again. */
 const ATTEST_AGAIN_MS = 5_000;
 
 export interface CheckpointEvents {
@@ -25,7 +25,7 @@ export class Checkpoints {
   readonly #committee: Committee;
   readonly #events: CheckpointEvents;
   readonly #attestations: Attestations;
-  /** What others attested, or what was so when this agent last ran. */
+  /** The state that others attested, or the one from before a restart. */
   readonly followed = new DecisionState();
   #trusted: CertifiedCheckpoint | undefined;
   #timer: Timer | undefined;
@@ -54,24 +54,24 @@ export class Checkpoints {
     this.#timer?.cancel();
   }
 
-  /** What is known here; what it returns changes with time. */
+  /** The newest state that is known here; the returned object changes with time. */
   get state(): DecisionState {
     const own = this.#committee.log.current?.machine;
     return own !== undefined && own.index >= this.followed.index ? own : this.followed;
   }
 
-  /** By which `followed` is known. */
+  /** The checkpoint of `followed`. */
   get trusted(): CertifiedCheckpoint | undefined {
     return this.#trusted;
   }
 
-  /** What a majority of the committee attests, for whoever wants to check it. */
+  /** The newest checkpoint, with its attestations. */
   get newest(): CertifiedCheckpoint | undefined {
     const [own, followed] = [this.#attestations.newest, this.#trusted];
     return (own?.index ?? 0) >= (followed?.index ?? 0) ? own : followed;
   }
 
-  /** For a follower: what was decided since, or all that holds; and who attests it. */
+  /** For a follower: the decisions since an index, or the whole state; with the checkpoint. */
   since(index: number): Uint8Array {
     const { newest, state } = this;
     if (newest === undefined || newest.index !== state.index || newest.index <= index) return encodeCbor(null);
@@ -80,7 +80,7 @@ export class Checkpoints {
     return encodeCbor([newest, news ?? null, news === undefined ? state.encode() : null]);
   }
 
-  /** Something was applied, or who votes has changed. */
+  /** A decision was applied, or the voters changed. */
   applied(): void {
     this.#attestIn(ATTEST_SOON_MS);
   }
@@ -108,7 +108,7 @@ export class Checkpoints {
     this.#attestIn(ATTEST_AGAIN_MS);
   }
 
-  /** Another of the committee attests something. */
+  /** An attestation of another voter. */
   receive(from: PeerId, bytes: Uint8Array): void {
     const before = this.#attestations.newest;
     this.#attestations.receive(from, bytes);
@@ -116,19 +116,19 @@ export class Checkpoints {
     if (this.#attestations.newest !== before && log !== undefined) this.#keepOwn(log);
   }
 
-  /** So that it is known at once after a restart. */
+  /** Saves the state of this agent's log for the next start. */
   #keepOwn(log: DecisionLog): void {
     const { newest } = this.#attestations;
     if (newest === undefined || newest.index <= (this.#trusted?.index ?? 0) || newest.index !== log.machine.index) return;
     const state = log.machine.encode();
     if (!equalBytes(this.#ports.crypto.hash(state), newest.digest)) {
-      this.#events.log('warn', `what this agent holds of decision ${newest.index} is not what a majority of the committee holds`);
+      this.#events.log('warn', `this agent’s state at decision ${newest.index} differs from the committee’s`);
       return;
     }
     this.adopt(newest, state);
   }
 
-  /** @param state what the checkpoint is of, checked */
+  /** @param state the state of the checkpoint, verified */
   adopt(checkpoint: CertifiedCheckpoint, state: Uint8Array): void {
     this.followed.restore(state);
     this.#trusted = checkpoint;

@@ -1,5 +1,5 @@
-// The agent's part in the committee: who coordinates, by its own log or by what the coordinator's status announces to all, and the messages
-// of the committee. Its parts: the log, who belongs to it, and what its leader does so that others do.
+// The agent's part in the committee: which member is leader, by its own log or by the leader's status, and the messages of the committee.
+// Its parts: the log, the seats, the candidates, and the autopilot.
 import { type Vitals, vitalsToWire } from '../../consensus/committee/fitness.ts';
 import { RaftIds } from '../../consensus/committee/raft-ids.ts';
 import { SendQueue } from '../../consensus/committee/send-queue.ts';
@@ -16,20 +16,20 @@ import type { Members } from './members.ts';
 import { type DecisionLog, OwnLog } from './own-log.ts';
 import { Seats } from './seats.ts';
 
-/** A member that was removed from the committee while it was out of reach hears its leader no more, and goes by what is announced. */
+/** A member that was removed while it was unreachable gets nothing from its leader: after this it uses what statuses announce. */
 const LEAD_SILENT_MS = 5_000;
 
 export interface CommitteeEvents {
   send(to: PeerId, bytes: Uint8Array): void;
   request(to: PeerId, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
-  /** How this agent does itself. */
+  /** The vital signs of this agent. */
   vitals(): Vitals;
-  /** The swarm has decided that nothing is to depend on it. */
+  /** Whether it is drained. */
   isDrained(peer: PeerId): boolean;
   elected(term: number, coordinator: PeerId): void;
-  /** Now and then, while this agent leads. */
+  /** Each second, while this agent leads. */
   leading(log: DecisionLog): void;
-  /** Something was applied here, or who votes has changed. */
+  /** A decision was applied here, or the voters changed. */
   applied(): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -44,11 +44,11 @@ export class Committee {
   readonly candidates: Candidates;
   readonly autopilot: Autopilot;
   readonly #queues = new Map<PeerId, SendQueue>();
-  /** Who said of itself that it coordinates, in the highest term. */
+  /** The member whose status announces that it is leader, in the highest term. */
   #announced: { term: number; peer: PeerId } | undefined;
-  /** When each last said something of the committee’s. */
+  /** When each member last sent a message of the committee. */
   readonly #heardMs = new Map<PeerId, number>();
-  /** Whose election was reported last. */
+  /** The leader that was reported last. */
   #reported: PeerId | undefined;
   #startedMs = 0;
 
@@ -89,25 +89,24 @@ export class Committee {
   }
 
   /**
-   * Root keys have the committee begun again: what there was of it here is over, and whoever they name begins alone. Once for each time
-   * that they do.
-   * @param known what was decided, as far as this agent knows: what the new one begins with, where it is this agent’s to begin
+   * Follows a recovery by root keys, once: the log here ends, and the member that the keys name is the only voter of a new one.
+   * @param known the state of the decisions here: the new log starts with it, if this agent is that member
    */
   async recover(recovery: Recovery, known: () => Uint8Array): Promise<void> {
     if (!(await this.log.supersede(recovery, known))) return;
     if ((this.#announced?.term ?? 0) <= recovery.term) this.#announced = undefined;
     for (const queue of this.#queues.values()) queue.clear();
-    this.#events.log('warn', `the committee begins again, by root keys: ${this.#members.nameOf(recovery.subject)} begins it`);
+    this.#events.log('warn', `root keys recover the committee; first voter: ${this.#members.nameOf(recovery.subject)}`);
     await this.log.open();
   }
 
-  // Who coordinates
+  // The leader
 
   get coordinator(): PeerId | undefined {
     return this.#leading().peer;
   }
 
-  /** The coordinator's term; without one, the highest that is known here. */
+  /** The leader's term; without a leader, the highest that is known here. */
   get term(): number {
     return this.#leading().term;
   }
@@ -132,10 +131,10 @@ export class Committee {
     return lead === undefined ? 0 : this.#ports.clock.monotonicMs() - (this.#heardMs.get(lead) ?? this.#startedMs);
   }
 
-  /** What a status says of its origin. */
-  heard(origin: PeerId, term: number, coordinates: boolean): void {
-    if (coordinates && term >= (this.#announced?.term ?? 0)) this.#announced = { term, peer: origin };
-    else if (!coordinates && this.#announced?.peer === origin) this.#announced = undefined;
+  /** Takes the term and the role from a member's status. */
+  heard(origin: PeerId, term: number, isLeader: boolean): void {
+    if (isLeader && term >= (this.#announced?.term ?? 0)) this.#announced = { term, peer: origin };
+    else if (!isLeader && this.#announced?.peer === origin) this.#announced = undefined;
     this.#report();
   }
 
@@ -156,14 +155,14 @@ export class Committee {
     if (voters.length === 0 && others.length > 0)
       return `no reachable member leads the committee; unreachable: ${others.map(({ peer }) => nameOf(peer)).join(', ')}. Start them, or repair the network between`;
     if (voters.length === 0)
-      return 'this agent has no decision log (none exists from before version 0.2, and a damaged one is ignored), and no reachable member leads one: start a member that has it; if none is left, begin it again with root keys: kalos recover';
+      return 'this agent has no decision log (none exists from before version 0.2, and a damaged one is ignored), and no reachable member leads one: start a member that has it; if none is left, recover the committee with root keys: kalos recover';
     const away = voters.filter((id) => {
       const peer = this.seats.peerOf(id);
       return peer === undefined || (peer !== self && !this.#isAlive(peer));
     });
     const there = voters.length - away.length;
     if (there * 2 > voters.length) return 'an election is in progress';
-    return `${there} of ${counted(voters.length, 'voter')} ${there === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${away.map((id) => this.seats.nameOf(id)).join(', ')}. Start them; if they are lost, begin the committee again with root keys: kalos recover`;
+    return `${there} of ${counted(voters.length, 'voter')} ${there === 1 ? 'is' : 'are'} reachable, and a majority is needed; unreachable: ${away.map((id) => this.seats.nameOf(id)).join(', ')}. Start them; if they are lost, recover the committee with root keys: kalos recover`;
   }
 
   // Messages
@@ -173,7 +172,7 @@ export class Committee {
     if (peer === undefined) return;
     const queue = this.#queues.get(peer) ?? new SendQueue(this.#ports.clock, (bytes) => this.#events.send(peer, bytes));
     this.#queues.set(peer, queue);
-    // Not from within the log's own turn.
+    // Deferred: the log is not re-entrant.
     if (!queue.push(frame)) Promise.resolve().then(() => this.log.current?.unreachable(to));
   }
 
@@ -194,20 +193,20 @@ export class Committee {
     }
   }
 
-  /** A leader asks what this agent goes by; or somebody asks this leader to hand over. @throws where that cannot be */
+  /** Answers a leader's invitation, or a request to transfer leadership. @throws with the reason of a refusal */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const decoded = decodeCbor(body);
     if (Array.isArray(decoded) && decoded[0] === 'transfer') {
       await this.autopilot.transferFor(from, String(decoded[1]));
       return encodeCbor(true);
     }
-    if (decoded !== 'invite') throw new Error('malformed question');
+    if (decoded !== 'invite') throw new Error('malformed request');
     const { id } = await this.log.open();
     const upMs = Math.round(this.#ports.clock.monotonicMs() - this.#startedMs);
     return encodeCbor([id, upMs, vitalsToWire(this.#events.vitals())]);
   }
 
-  /** Has another member lead. @throws where it cannot */
+  /** Transfers leadership to another member. @throws with the reason */
   async transfer(to: PeerId): Promise<void> {
     const { coordinator } = this;
     const { self } = this.#members;

@@ -1,5 +1,5 @@
-// What the swarm has decided, as this agent knows it: how it wishes for decisions, and, while it leads, has them made. Its parts: what is
-// known here and by whose word, how it is followed and read, and whose proof this agent has seen.
+// The decisions of the swarm, as this agent knows them: it requests decisions and, while it is leader, proposes those of others. Its parts:
+// the checkpoints, how they are followed and read, and the decisions whose proof this agent has verified.
 import { type Decision, decisionSchema, type Wish, wished } from '../../consensus/decisions/decision.ts';
 import { drainBytes } from '../../consensus/decisions/drains.ts';
 import type { DecisionState, Outcome } from '../../consensus/decisions/state.ts';
@@ -64,19 +64,19 @@ export class Decisions {
     this.follower.stop();
   }
 
-  /** What is known here; what it returns changes with time. */
+  /** The newest state that is known here; the returned object changes with time. */
   get state(): DecisionState {
     return this.checkpoints.state;
   }
 
-  /** The time that what is decided begins and ends by. */
+  /** The time by which decisions begin and end. */
   wallMs(): number {
     return this.#ports.clock.wallMs();
   }
 
-  // Wishes
+  // Requests for decisions
 
-  /** Has nothing depend on a member for a while, by this member’s wish: its own, or a person’s. */
+  /** Drains a member, on request of this one or of a person here. */
   drain(peer: PeerId, forMs: number, reason: string, withinMs: number): Promise<Outcome> {
     const { crypto } = this.#ports;
     const wishedMs = Math.round(this.wallMs());
@@ -84,14 +84,14 @@ export class Decisions {
     return this.decide({ kind: 'drain', peer, forMs, wishedMs, proof, members: 1, isOrdered: false, reason }, withinMs);
   }
 
-  /** Has a witness that lied asked no more, by anybody. */
+  /** Has a witness quarantined that signed two different votes. */
   accuse(peer: PeerId, { first, second }: Equivocation): void {
     this.#events.log('warn', `${this.#members.nameOf(peer)} signed two different votes on one claim`);
     if (this.proven.quarantined().has(peer)) return;
-    this.decide({ kind: 'quarantine', peer, first, second }, ACCUSE_WITHIN_MS).catch(() => undefined); // until it lies again
+    this.decide({ kind: 'quarantine', peer, first, second }, ACCUSE_WITHIN_MS).catch(() => undefined); // its next such vote accuses it again
   }
 
-  /** Has something decided, by this member's wish: asked again under the same id until there is a leader. @throws LogUnavailable */
+  /** Requests a decision, again under the same id until there is a leader. @throws LogUnavailable */
   async decide(wish: Wish, timeoutMs: number): Promise<Outcome> {
     const { clock, random, crypto } = this.#ports;
     const decision = wished(wish, crypto.self, drawId(random), this.wallMs());
@@ -124,16 +124,16 @@ export class Decisions {
     return { ok: false, reason: String(what), busy: busy === true };
   }
 
-  /** Once a second while this agent leads: it says so, and what nobody keeps is given to others. */
+  /** Each second while this agent leads: it announces that, and releases placements that no member keeps. */
   leading(log: DecisionLog): void {
     for (const { service, fence, peer } of this.placements.overdue(log)) {
-      const reason = `nothing was heard of ${this.#members.nameOf(peer ?? '')}`;
+      const reason = `no heartbeat from ${this.#members.nameOf(peer ?? '')}`;
       this.decide({ kind: 'displace', service, fence, reason }, REQUEST_MS).catch(() => undefined); // again in a second
     }
     this.#proposals.leads(log);
   }
 
-  /** What others ask. @throws where it cannot be answered */
+  /** Answers a request of another member. @throws with the reason of a refusal */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const decoded = decodeCbor(body);
     const [what, argument] = Array.isArray(decoded) ? decoded : [];
@@ -150,7 +150,7 @@ export class Decisions {
       case 'since':
         return this.checkpoints.since(Number(argument));
       default:
-        throw new Error('malformed question');
+        throw new Error('malformed request');
     }
   }
 }

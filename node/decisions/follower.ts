@@ -1,5 +1,5 @@
-// How an agent that is behind comes by what was decided: it asks members that are as far, one after the other, and believes what a majority of
-// voters that it can trust has signed.
+// How an agent that is behind gets the newest decisions: it asks members that have them, one after the other, and accepts a checkpoint that a
+// majority of trusted voters has signed.
 import { type CertifiedCheckpoint, certifiedFrom, isCertified, signersOf } from '../../consensus/decisions/checkpoint.ts';
 import { decisionSchema } from '../../consensus/decisions/decision.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
@@ -14,10 +14,10 @@ import type { Committee } from './committee.ts';
 import type { AskMember, Members } from './members.ts';
 
 const REQUEST_MS = 2_000;
-/** How soon one asks for what was decided: spread, so that not all ask at once. */
+/** Members ask at random times within this, so that not all ask together. */
 const FOLLOW_SPREAD_MS = 300;
 const FOLLOW_AGAIN_MS = 2_000;
-/** Without a voter that is known from before, so many others must name the same. */
+/** If no voter is known from before, this many members must name the same voters. */
 const AGREEING = 2;
 const MAX_ASKED = 5;
 
@@ -55,7 +55,7 @@ export class Follower {
     this.#timer?.cancel();
   }
 
-  /** Something was decided at this place: it is fetched, where it is not known here. */
+  /** Fetches the decision at this index, if it is not known here. */
   lookFor(index: number): void {
     if (index <= this.#checkpoints.state.index || this.#timer !== undefined || this.#stopped) return;
     const afterMs = integerBelow(this.#ports.random, FOLLOW_SPREAD_MS);
@@ -79,12 +79,12 @@ export class Follower {
     });
   }
 
-  /** How far a member is, by its status. */
+  /** The newest decision of a member, by its status. */
   #decidedBy(peer: PeerId): number {
     return this.#members.statusOf(peer)?.decided ?? 0;
   }
 
-  /** Asks those who are as far, one after the other, until one brings what can be believed. */
+  /** Asks members that have it, one after the other, until one answers with a trusted checkpoint. */
   async #pull(index: number): Promise<void> {
     const { crypto, random } = this.#ports;
     const { followed } = this.#checkpoints;
@@ -110,7 +110,7 @@ export class Follower {
     }
   }
 
-  /** Who is known to vote has signed it; or, where nobody is, others name the same voters, and they are members. */
+  /** Known voters have signed it; or, if none are known, several members name the same voters. All its voters are members. */
   #isTrusted(checkpoint: CertifiedCheckpoint, naming: number, others: number): boolean {
     const { roster } = this.#members;
     if (!checkpoint.voters.every((peer) => roster.isMember(peer))) return false;
@@ -118,16 +118,16 @@ export class Follower {
     const recovery = roster.records.single('recovery');
     const { trusted } = this.#checkpoints;
     if (recovery !== undefined && (trusted?.index ?? 0) <= recovery.index) {
-      // Those who voted before are over: who begins again was named by root keys.
+      // The old voters are replaced: root keys named the first new one.
       return checkpoint.index > recovery.index && signers.includes(recovery.subject);
     }
     const known = trusted?.voters.filter((peer) => roster.isMember(peer)) ?? [];
     if (known.length > 0 && signers.filter((peer) => known.includes(peer)).length >= majority(known.length)) return true;
-    // One alone is believed only where there is nobody else, and nothing is known yet.
+    // One member alone is believed only if there is no other, and no voter is known yet.
     return naming >= (known.length > 0 ? AGREEING : Math.min(AGREEING, others));
   }
 
-  /** The state that a checkpoint is of, made of what was decided since, or as a whole; undefined where it is another. */
+  /** The state of a checkpoint, from the decisions since or as a whole; undefined if it does not match. */
   #stateOf(checkpoint: CertifiedCheckpoint, news: unknown, state: unknown): Uint8Array | undefined {
     try {
       const next = new DecisionState();
@@ -140,7 +140,7 @@ export class Follower {
       const bytes = next.encode();
       return equalBytes(this.#ports.crypto.hash(bytes), checkpoint.digest) ? bytes : undefined;
     } catch {
-      return undefined; // it is none
+      return undefined; // malformed
     }
   }
 }

@@ -1,4 +1,4 @@
-// Members say to the coordinator, again and again, what is placed on them: what it has heard nothing of for long is given to others.
+// Members report their placements to the leader every few seconds. The leader releases a placement that was not reported for long.
 import { z } from 'zod';
 import { Keeping, type Placement } from '../../consensus/decisions/placements.ts';
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
@@ -18,7 +18,7 @@ export class KeptPlacements {
   readonly #committee: Committee;
   readonly #reads: Reads;
   readonly #ask: AskMember;
-  /** As the coordinator, in this term. */
+  /** As leader, in this term. */
   readonly #keeping = new Keeping();
   #term = 0;
 
@@ -29,7 +29,7 @@ export class KeptPlacements {
     this.#ask = ask;
   }
 
-  /** Says to the coordinator what is placed here. @returns of each whether it still is; undefined where nobody knows */
+  /** Reports the placements here to the leader. @returns for each whether it is still valid; undefined without an answer */
   async keep(held: Held, withinMs: number): Promise<boolean[] | undefined> {
     const { coordinator } = this.#committee;
     const { self } = this.#ports.crypto;
@@ -39,12 +39,12 @@ export class KeptPlacements {
     return z.array(z.boolean()).length(held.length).safeParse(answer).data;
   }
 
-  /** As the coordinator, once it is sure that it still is. @throws LogUnavailable */
+  /** As leader, once a majority confirms that it still is. @throws LogUnavailable */
   async kept(from: PeerId, held: Held, withinMs: number): Promise<boolean[]> {
     await this.#reads.ownIndex(withinMs);
-    // A follower can say as much, by asking its leader: but it is not the one who takes away what it hears nothing of.
+    // A follower could answer too, by asking its leader. But only the leader releases what is not reported.
     const log = this.#committee.log.leading;
-    if (log === undefined) throw new LogUnavailable('this agent does not coordinate', false);
+    if (log === undefined) throw new LogUnavailable('this agent is not the leader', false);
     const { clock } = this.#ports;
     this.#inTerm(log.state.term);
     return held.map(([service, fence]) =>
@@ -58,7 +58,7 @@ export class KeptPlacements {
     this.#keeping.clear();
   }
 
-  /** As the coordinator: what nobody keeps. */
+  /** As leader: placements that were not reported in time. */
   overdue(log: DecisionLog): readonly Placement[] {
     this.#inTerm(log.state.term);
     return this.#keeping.overdue(log.machine.placements(), this.#ports.clock.monotonicMs());

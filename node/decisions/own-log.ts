@@ -1,5 +1,5 @@
-// This agent's own log of the swarm's decisions, while it belongs to the committee: which of its logs is the one in use, how it begins, and
-// how it begins again, after damage or by root keys. A log that was damaged is never gone on with: it is begun under another number.
+// This agent's own log of the swarm's decisions, while it belongs to the committee: which of its logs is in use, how it starts, and how it
+// starts again after damage or a recovery by root keys. A damaged log is never continued: a new one starts under another number.
 import { anotherLog, drawLog, type RaftIds } from '../../consensus/committee/raft-ids.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
@@ -16,7 +16,7 @@ import { beginningOf } from './log-beginning.ts';
 
 /** Which of this peer's logs is the one in use. */
 const LOG_KEY = 'committee/log';
-/** How often root keys have had it begun again, as far as this agent has followed. */
+/** The epoch of the last recovery by root keys that this agent has followed. */
 const RECOVERED_KEY = 'committee/recovered';
 const OPEN_AGAIN_MS = 10_000;
 
@@ -24,12 +24,12 @@ export type DecisionLog = ReplicatedLog<DecisionState>;
 
 export interface OwnLogEvents {
   send(to: NodeId, bytes: Uint8Array): void;
-  /** As the other members of the committee are from here. */
+  /** Round trip time to the rest of the committee. */
   rttMs(): number;
   opened(): void;
-  /** Its role, its term, or who belongs to the committee. */
+  /** Its role, its term or the configuration of the committee changed. */
   changed(): void;
-  /** Something was applied, or who votes has changed. */
+  /** A decision was applied, or the voters changed. */
   applied(): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -53,7 +53,7 @@ export class OwnLog {
   #current: DecisionLog | undefined;
   #opening: Promise<DecisionLog> | undefined;
   #stopped = false;
-  /** How often the log stopped because of something that must not be. */
+  /** How often the log stopped because of a broken invariant. */
   failures = 0;
 
   constructor(ports: Ports, ids: RaftIds, events: OwnLogEvents) {
@@ -62,7 +62,7 @@ export class OwnLog {
     this.#events = events;
   }
 
-  /** Undefined where this agent does not belong to the committee, or while its log is opened. */
+  /** Undefined if this agent does not belong to the committee, or while its log is opened. */
   get current(): DecisionLog | undefined {
     return this.#current;
   }
@@ -72,17 +72,17 @@ export class OwnLog {
     return this.#current?.state.state === 'StateLeader' ? this.#current : undefined;
   }
 
-  /** What belonged to the committee before continues; the founder of the swarm begins the log. */
+  /** Opens the log of a member of the committee; the founder of the swarm starts it. */
   async resume(isFounderAlone: boolean): Promise<void> {
     const { store } = this.#ports;
     const isThere = (await store.get(LOG_KEY)) !== undefined || (await store.get(FOUNDER_KEY)) !== undefined;
-    // Before there was a log of decisions nothing said who founded; alone it can be nobody else, unless its disk was lost: without an audit.
+    // Old versions did not record the founder. A member that is alone must be the founder, unless its disk was lost: then it has no audit.
     const isFounder = !isThere && isFounderAlone && (await store.get(HEAD_KEY)) !== undefined;
     if (isFounder) await store.write([{ kind: 'put', key: FOUNDER_KEY, value: new Uint8Array() }]);
     if (isThere || isFounder) await this.open();
   }
 
-  /** Opens it, or begins one that others fill. */
+  /** Opens it, or creates an empty one that the leader fills. */
   open(): Promise<DecisionLog> {
     if (this.#current !== undefined) return Promise.resolve(this.#current);
     this.#opening ??= this.#open().finally(() => {
@@ -109,7 +109,7 @@ export class OwnLog {
       return log;
     } catch (error) {
       if (!(error instanceof CorruptLog)) throw error;
-      this.#events.log('warn', `${error.message}; it begins another log`);
+      this.#events.log('warn', `${error.message}; starting a new log`);
       const another = anotherLog(number);
       await store.write([
         { kind: 'put', key: LOG_KEY, value: encodeCbor(another) },
@@ -126,25 +126,25 @@ export class OwnLog {
       changed,
       applied,
       diskFails: (why: string | undefined) =>
-        log('warn', why === undefined ? 'the committee’s log is written again' : `the committee’s log cannot be written: ${why}`),
+        log('warn', why === undefined ? 'the committee log is writable again' : `cannot write the committee log: ${why}`),
       failed: (error: unknown) => this.#failed(error),
     };
   }
 
-  /** Something that must not be: this member is silent for a while, and goes on from what is on its disk. */
+  /** After a broken invariant: this member is silent for 10 s, and continues from its disk. */
   #failed(error: unknown): void {
     this.failures++;
     this.#current = undefined;
-    this.#events.log('warn', `the committee’s log has stopped: ${messageOf(error)}`);
+    this.#events.log('warn', `the committee log has stopped: ${messageOf(error)}`);
     this.#ports.clock.after(OPEN_AGAIN_MS, () => {
       if (!this.#stopped) this.open().catch((again: unknown) => this.#events.failed(again));
     });
   }
 
   /**
-   * Ends the log by a recovery of root keys that this agent has not followed yet: the next one that is opened is another.
-   * @param known what the new committee begins with, where it is this agent's to begin
-   * @returns whether there was anything to follow
+   * Ends the log by a recovery of root keys that this agent has not followed yet: the next log that is opened is a new one.
+   * @param known the state that the new log starts with, if this agent is its first voter
+   * @returns whether there was a new recovery
    */
   async supersede({ subject, epoch, index, term }: Recovery, known: () => Uint8Array): Promise<boolean> {
     const { store, random, transport } = this.#ports;

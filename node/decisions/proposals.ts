@@ -1,4 +1,4 @@
-// What members propose to this agent while it leads: whether they may, and what only the coordinator can say is added, its time first of all.
+// What members propose to this agent while it is leader: whether they may, and what the leader adds, such as its time.
 import { type Decision, isOlder, wished } from '../../consensus/decisions/decision.ts';
 import { kindOf } from '../../consensus/decisions/kinds.ts';
 import type { Outcome } from '../../consensus/decisions/state.ts';
@@ -27,7 +27,7 @@ export class Proposals {
   readonly #log: OwnLog;
   readonly #checkpoints: Checkpoints;
   readonly #proven: Proven;
-  #isSayingSo = false;
+  #isAnnouncing = false;
 
   /** @param ports with the swarm's clock */
   constructor(ports: Ports, swarmId: string, members: Members, log: OwnLog, checkpoints: Checkpoints, proven: Proven) {
@@ -39,24 +39,24 @@ export class Proposals {
     this.#proven = proven;
   }
 
-  /** Has the swarm decide what a member wishes for, where it may. @throws LogUnavailable */
+  /** Proposes a member's decision to the committee, if the member may decide it. @throws LogUnavailable */
   async take(from: PeerId, decision: Decision, timeoutMs: number): Promise<Outcome> {
     const log = this.#log.leading;
-    if (log === undefined) throw new LogUnavailable('this agent does not coordinate', false);
+    if (log === undefined) throw new LogUnavailable('this agent is not the leader', false);
     const reason = this.#refusal(from, decision);
     return reason === undefined ? log.propose(this.#stamped(decision), timeoutMs) : { ok: false, reason };
   }
 
   #refusal(from: PeerId, decision: Decision): string | undefined {
-    if (decision.by !== from) return 'nobody wishes in another’s name';
+    if (decision.by !== from) return 'a member may only request in its own name';
     const isSelf = from === this.#ports.crypto.self;
     const { who } = kindOf(decision);
-    if (who === 'leader' && !isSelf) return 'that is for the coordinator to say';
+    if (who === 'leader' && !isSelf) return 'only the leader may decide this';
     const mayAny = who === 'member' || (isSelf && who !== 'issuer');
     if (!mayAny && !this.#members.mayDecide(from))
-      return `${this.#members.nameOf(from)} may not decide about others: it is no issuer (kalos members promote)`;
+      return `${this.#members.nameOf(from)} may not decide about others: it is not an issuer (kalos members promote)`;
     if (decision.kind === 'quarantine' && equivocatorOf(this.#ports.crypto, this.#swarmId, decision) !== decision.peer)
-      return 'that proves nothing';
+      return 'the two votes do not conflict';
     return this.#drainRefusal(decision) ?? this.#tooOld(decision);
   }
 
@@ -65,41 +65,41 @@ export class Proposals {
     const { by } = decision;
     if (decision.kind === 'undrain') {
       const mayUndo = this.#members.mayDecide(by) || this.#checkpoints.state.drains.of(decision.peer, 0)?.by === by;
-      return mayUndo ? undefined : `${this.#members.nameOf(by)} is no issuer, and did not drain it`;
+      return mayUndo ? undefined : `${this.#members.nameOf(by)} is not an issuer, and did not drain the member`;
     }
     const isGood = decision.kind !== 'drain' || this.#proven.isProven(this.#stamped(decision) as typeof decision);
-    return isGood ? undefined : `${this.#members.nameOf(by)} is no issuer, and no certificate of its witnesses says so`;
+    return isGood ? undefined : `${this.#members.nameOf(by)} is not an issuer, and has no witness certificate`;
   }
 
-  /** What one member does not know would part what it holds from what the others hold. */
+  /** A member that does not know a kind of decision would get another state than the rest. */
   #tooOld(decision: Decision): string | undefined {
     const { since } = kindOf(decision);
     const versionOf = (peer: PeerId): string | undefined => this.#members.statusOf(peer)?.version;
     const old = since && this.#members.alive().find((peer) => isOlder(versionOf(peer) ?? since, since));
-    return old && `${this.#members.nameOf(old)} runs KALOS ${versionOf(old)}: that takes ${since} on all members`;
+    return old && `${this.#members.nameOf(old)} runs KALOS ${versionOf(old)}: this decision needs ${since} on all members`;
   }
 
-  /** With the coordinator's time, and whatever else is for it to say. */
+  /** Adds the leader's time, and the other fields that only the leader sets. */
   #stamped(decision: Decision): Decision {
     const atMs = Math.round(this.#ports.clock.wallMs());
     const stamped = kindOf(decision).stamp(decision, {
       later: (untilMs) => atMs + Math.max(0, untilMs - decision.atMs),
       health: () => swarmHealth(this.#members),
-      // Of another, and no certificate: an issuer’s wish.
+      // Of another member, and without a certificate: by an issuer.
       isByPerson: ({ by, proof }) => this.#members.mayDecide(by) && proof.length === SIGNATURE_BYTES,
     });
     return { ...decision, ...stamped, atMs } as Decision;
   }
 
-  /** Once a second while this agent leads: the log says so. */
+  /** Each second while this agent leads: records that in the log, once a term. */
   leads(log: DecisionLog): void {
     const { random, crypto, clock } = this.#ports;
     const { term } = log.state;
     const said = log.machine.recent().findLast(({ decision }) => decision.kind === 'leads');
-    if (this.#isSayingSo || (said?.term === term && said.decision.by === crypto.self)) return;
-    this.#isSayingSo = true;
+    if (this.#isAnnouncing || (said?.term === term && said.decision.by === crypto.self)) return;
+    this.#isAnnouncing = true;
     const ended = (): void => {
-      this.#isSayingSo = false;
+      this.#isAnnouncing = false;
     };
     log.propose(wished({ kind: 'leads' }, crypto.self, drawId(random), clock.wallMs()), LEADS_WITHIN_MS).then(ended, ended);
   }

@@ -1,4 +1,4 @@
-// How current what is known here is to be before it is read: as it is here; or as it was anywhere a second ago; or as of the question.
+// Reads of the decisions with a consistency: the state here; the swarm's state of at most a second ago; or the state as of the request.
 import type { DecisionState } from '../../consensus/decisions/state.ts';
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -10,9 +10,9 @@ import type { AskMember } from './members.ts';
 
 const LOOK_AGAIN_MS = 50;
 
-/** How much is asked of a read: what is here; or what is here once it is no older than a second; or than the question. */
+/** The consistency of a read: the state here; a state that is at most a second old; or one that is not older than the request. */
 export const READS = ['local', 'lease', 'linearizable'] as const;
-/** For so long nobody is asked again how far the log is. */
+/** For this long the leader is not asked again for the index. */
 export const LEASE_MS = 1_000;
 export type ReadMode = (typeof READS)[number];
 
@@ -22,7 +22,7 @@ export class Reads {
   readonly #checkpoints: Checkpoints;
   readonly #follower: Follower;
   readonly #ask: AskMember;
-  /** How far the log was when somebody asked last. */
+  /** The index of the log at the last request. */
   #confirmed = { index: 0, askedMs: Number.NEGATIVE_INFINITY };
 
   constructor(
@@ -39,7 +39,7 @@ export class Reads {
     this.#ask = ask;
   }
 
-  /** What is known here, in the end as current as is asked. @throws LogUnavailable */
+  /** The state here, once it is as current as requested. @throws LogUnavailable */
   async read(mode: ReadMode, timeoutMs: number): Promise<DecisionState> {
     if (mode === 'local') return this.#checkpoints.state;
     const { clock } = this.#ports;
@@ -50,31 +50,31 @@ export class Reads {
     return this.#checkpoints.state;
   }
 
-  /** Waits until what is known here is as far. @throws LogUnavailable */
+  /** Waits until the state here has that index. @throws LogUnavailable */
   async caughtUp(index: number, timeoutMs: number): Promise<void> {
     const { clock } = this.#ports;
     const untilMs = clock.monotonicMs() + timeoutMs;
     while (this.#checkpoints.state.index < index) {
-      if (clock.monotonicMs() >= untilMs) throw new LogUnavailable(`decision ${index} has not come here yet`, false);
+      if (clock.monotonicMs() >= untilMs) throw new LogUnavailable(`decision ${index} has not arrived yet`, false);
       this.#follower.lookFor(index);
       await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
     }
   }
 
-  /** The place of the newest decision, of now or later. */
+  /** The index of the newest decision, as of now or later. */
   async #index(timeoutMs: number): Promise<number> {
     const { coordinator } = this.#committee;
     if (coordinator === undefined) throw new LogUnavailable(leaderless(this.#committee), false);
     if (coordinator === this.#ports.crypto.self) return this.ownIndex(timeoutMs);
     const answer = decodeCbor(await this.#ask(coordinator, encodeCbor(['index']), timeoutMs));
-    if (typeof answer !== 'number') throw new LogUnavailable('the coordinator cannot say', false);
+    if (typeof answer !== 'number') throw new LogUnavailable('the leader gave no index', false);
     return answer;
   }
 
-  /** The same, as one of the committee. @throws LogUnavailable */
+  /** The same, as a member of the committee. @throws LogUnavailable */
   async ownIndex(timeoutMs: number): Promise<number> {
     const log = this.#committee.log.current;
-    if (log === undefined) throw new LogUnavailable('this agent is not of the committee', false);
+    if (log === undefined) throw new LogUnavailable('this agent is not in the committee', false);
     await log.readable(timeoutMs);
     return log.machine.index;
   }

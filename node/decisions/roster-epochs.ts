@@ -1,10 +1,10 @@
-// While this agent coordinates it says when who belongs has changed, so that there is an order to it that everybody knows.
+// While this agent is leader it records changes of the roster as epochs in the log, so that all members know them in one sequence.
 import { equalBytes } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Decisions } from './decisions.ts';
 
-/** What is the same for so long is said; and said again where that came to nothing. */
+/** A roster that is unchanged for this long is recorded; and again after this, if that failed. */
 const AFTER_MS = 5_000;
 const WITHIN_MS = 3_000;
 
@@ -20,8 +20,8 @@ export class RosterEpochs {
     this.#decisions = decisions;
   }
 
-  /** Now and then, while this agent leads. */
-  tell(): void {
+  /** Each second, while this agent leads. */
+  look(): void {
     const digest = this.#roster.digest();
     const nowMs = this.#clock.monotonicMs();
     if (!equalBytes(digest, this.#seen.digest)) this.#seen = { digest, sinceMs: nowMs };

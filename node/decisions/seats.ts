@@ -1,4 +1,4 @@
-// Who belongs to the committee, by the configuration of this agent's log: its members as peers, where Raft knows them by numbers.
+// The members of the committee, by the configuration of this agent's log: as peers, where Raft has ids.
 import type { RaftIds } from '../../consensus/committee/raft-ids.ts';
 import type { NodeId } from '../../consensus/raft/types.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -7,13 +7,13 @@ import type { OwnLog } from './own-log.ts';
 
 const MAX_RTT_MS = 500;
 
-/** One of the committee, as it is shown. */
+/** A member of the committee, as it is shown. */
 export interface Seat {
   peer: PeerId | undefined;
   id: NodeId;
   votes: boolean;
   leads: boolean;
-  /** Known to the leader only. */
+  /** Only the leader knows it. */
   behind: number | undefined;
 }
 
@@ -37,7 +37,7 @@ export class Seats {
     return this.#raftIds.peerOf(id, () => this.#members.all().map(({ peer }) => peer));
   }
 
-  /** Whether a number is this peer's: of this log of its, or of another. */
+  /** Whether a Raft id is of this peer: for its present log, or another one. */
   isOf(id: NodeId, peer: PeerId): boolean {
     return this.#raftIds.isOf(id, peer);
   }
@@ -47,7 +47,7 @@ export class Seats {
     return peer === undefined ? 'a voter that is not a member' : this.#members.nameOf(peer);
   }
 
-  /** The others of the committee, where this agent is one of it. */
+  /** The other members of the committee, if this agent belongs to it. */
   peers(): PeerId[] {
     const { id } = this.#log.current ?? {};
     const ids = this.ids();
@@ -55,7 +55,7 @@ export class Seats {
     return ids.flatMap((one) => this.peerOf(one) ?? []).filter((peer) => peer !== this.#members.self);
   }
 
-  /** Who votes, this agent included; undefined while that changes, or where one of them is not known. */
+  /** The voters, with this agent; undefined while they change, or if one of them is not known. */
   voters(): PeerId[] | undefined {
     const { voters = [], votersOutgoing = [] } = this.#log.current?.conf ?? {};
     const peers = voters.flatMap((id) => this.peerOf(id) ?? []);
@@ -73,7 +73,7 @@ export class Seats {
     }));
   }
 
-  /** As half of the others have it, or better: they make the majority. */
+  /** The median of the others: with this agent, those at or below it are a majority. */
   rttMs(): number {
     const known = this.peers().flatMap((peer) => this.#members.rttMs(peer) ?? []);
     const median = known.sort((a, b) => a - b)[Math.floor((known.length - 1) / 2)];

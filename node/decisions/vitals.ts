@@ -1,17 +1,17 @@
-// How this agent itself does: how late its timers come, whether that is for want of a CPU, and how long its disk takes to keep something.
+// The vital signs of this agent: how late its timers run, whether that is for lack of CPU, and how long a write to disk takes.
 import { type Vitals, zoneOf } from '../../consensus/committee/fitness.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 
 const TICK_MS = 1_000;
-/** A write is tried so often. */
+/** A write is measured this often. */
 const DISK_EVERY_TICKS = 15;
 const KEPT_TICKS = 60;
 const KEPT_WRITES = 5;
-/** Of sixty, all but the worst three. */
+/** The quantile of the lag: of sixty, all but the worst three. */
 const NEARLY_WORST = 0.95;
-/** What was late within so many seconds may be late again. */
+/** A lag within this many seconds may come again. */
 const LATE_TICKS = 15;
 const BLIND_MS = 300;
 const STARVED_SHARE = 0.5;
@@ -22,7 +22,7 @@ export class VitalSigns {
   readonly #domain: string;
   readonly #failed: (error: unknown) => void;
   #lags: number[] = [];
-  /** What of each second it waited for a CPU. */
+  /** How much of each second it waited for a CPU. */
   #waits: number[] = [];
   #waitedMs: number | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
@@ -32,7 +32,7 @@ export class VitalSigns {
   #timer: Timer | undefined;
   #stopped = false;
 
-  /** @param domain what fails together with this machine */
+  /** @param domain the failure domain of this machine */
   constructor(ports: Pick<Ports, 'clock' | 'store' | 'sensors'>, domain: string, failed: (error: unknown) => void) {
     this.#ports = ports;
     this.#domain = domain;
@@ -66,23 +66,23 @@ export class VitalSigns {
     return Math.max(0, this.#ports.clock.monotonicMs() - this.#dueMs);
   }
 
-  /** By how much what it does may be late just now. */
+  /** How late this agent may be now, ms. */
   get lateMs(): number {
     return Math.max(0, this.#overdueMs, ...this.#lags.slice(-LATE_TICKS));
   }
 
-  /** So late that what it sees of others, and what it measures against the clock, says more of itself. */
+  /** So late that its measurements of others and of time are not reliable. */
   get isBlind(): boolean {
     return this.lateMs > BLIND_MS;
   }
 
-  /** Its lateness is the machine's doing: others get the CPUs. */
+  /** The lag comes from the machine: other programs have the CPUs. */
   get isStarved(): boolean {
     const [late, waited] = [sum(this.#lags), sum(this.#waits)];
     return late > 0 && waited >= late * STARVED_SHARE;
   }
 
-  /** What fails together with this machine, as a status says it; 0 where nobody said. */
+  /** The failure domain of this machine, as a number in statuses; 0 if none is configured. */
   get zone(): number {
     return zoneOf(this.#domain);
   }
@@ -102,7 +102,7 @@ export class VitalSigns {
 
   get now(): Vitals {
     const { clock } = this.#ports;
-    // One that is under way for long counts before it ends.
+    // A write that takes long counts before it ends.
     const pending = this.#writingSinceMs === undefined ? [] : [clock.monotonicMs() - this.#writingSinceMs];
     return {
       lagMs: quantile(this.#lags, NEARLY_WORST),

@@ -1,5 +1,5 @@
-// What this agent says of itself to the whole swarm: its status, its report as an observer, its farewell. Each is signed under a sequence that
-// is higher than all before it, those of earlier lives of this agent included: else nobody would listen.
+// What this agent publishes to the whole swarm: its status, its report as an observer, its farewell. Each is signed with a sequence number
+// that is higher than all before it, also those from before a restart: members ignore lower ones.
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type EnvelopeKind, sealEnvelope } from '../../swarm/dissemination/envelope.ts';
 import type { MemberTable } from '../../swarm/membership/member-table.ts';
@@ -11,10 +11,10 @@ import type { StatusTable } from '../../swarm/state/status-table.ts';
 import type { Ports } from '../ports/ports.ts';
 
 const SEQUENCE_KEY = 'status/sequence';
-/** Sequences reserved ahead at a start, so that a crash never reuses one. */
+/** Sequence numbers reserved at each start, so that a crash never reuses one. */
 const SEQUENCE_RESERVE = 1_000_000;
-/** What it said first, before others could hear it, is said again. */
-const SAY_AGAIN_MS = 3_000;
+/** The first status is published again: no member may have been connected before. */
+const PUBLISH_AGAIN_MS = 3_000;
 
 export class Announcements {
   readonly #ports: Ports;
@@ -43,18 +43,18 @@ export class Announcements {
   }
 
   start(): void {
-    this.#ports.clock.after(SAY_AGAIN_MS, () => {
+    this.#ports.clock.after(PUBLISH_AGAIN_MS, () => {
       this.#pacing.again();
     });
   }
 
-  /** Publishes the agent's status where it changed enough to matter, or grew old. */
+  /** Publishes the agent's status if it changed enough, or is old. */
   publish(status: Status): void {
     const how = this.#pacing.due(status, this.#table.size, this.#ports.clock.monotonicMs());
     if (how !== undefined) this.#seal('status', encodeStatus(status), how === 'urgent');
   }
 
-  /** Whom this agent, as their observer, cannot reach. */
+  /** Publishes which members this agent, as their observer, cannot reach. */
   report(alerts: Alerts): void {
     this.#alerts = alerts;
     this.#seal('report', encodeReport(this.#ports.crypto, alerts), true);
@@ -71,13 +71,13 @@ export class Announcements {
     transport.publish(this.#names.statusTopic, envelope.bytes, urgent);
   }
 
-  /** A report of its own from an earlier life: what is true now is said again. */
+  /** Others have a report of this agent from before a restart: the present one is published. */
   reportedBefore(sequence: number): void {
     this.outlivedBy(sequence);
     this.report(this.#alerts);
   }
 
-  /** Others hold something of ours that is newer than all that we know of: our disk was lost, or we came back. We go on from there. */
+  /** Others have something of this agent with a higher sequence number: its disk was lost. It continues from that number. */
   outlivedBy(sequence: number): void {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;

@@ -1,8 +1,8 @@
-// What arrives over the transport, and which part of this agent it is for.
+// Hands what arrives over the transport to the part of this agent that it is for.
 import { decodeProbe } from '../../swarm/membership/probe.ts';
 import type { ProtocolName, SwarmNames } from '../../swarm/names.ts';
 import type { PeerId, Transport, TransportHandlers } from '../../swarm/ports/transport.ts';
-import { ORDER_MESSAGES, ORDER_REQUESTS, type Order } from '../decisions/order.ts';
+import { CONSENSUS_MESSAGES, CONSENSUS_REQUESTS, type Consensus } from '../decisions/consensus.ts';
 import type { Ballots } from './ballots.ts';
 import type { Connections } from './connections.ts';
 import type { Enrolment } from './enrolment.ts';
@@ -16,10 +16,10 @@ export interface Receivers {
   gossip: Gossip;
   enrolment: Enrolment;
   ballots: Ballots;
-  order: Order;
-  /** What the rest of the agent answers. */
+  consensus: Consensus;
+  /** Requests that the rest of the agent answers. */
   request: SwarmLinkEvents['request'];
-  /** A member sends too many of these. */
+  /** A member exceeds its limit of these. */
   flooded(peer: PeerId, what: string): void;
 }
 
@@ -38,8 +38,8 @@ export class Arrivals {
     const protocol = (name: ProtocolName): string => this.#names.protocol(name);
     const names = {
       topics: [this.#names.statusTopic, this.#names.rosterTopic],
-      messages: [protocol('probe'), protocol('vote'), ...ORDER_MESSAGES.map(protocol)],
-      requests: [...(['sync'] as const), ...ENROLMENT_REQUESTS, ...AGENT_REQUESTS, ...ORDER_REQUESTS].map(protocol),
+      messages: [protocol('probe'), protocol('vote'), ...CONSENSUS_MESSAGES.map(protocol)],
+      requests: [...(['sync'] as const), ...ENROLMENT_REQUESTS, ...AGENT_REQUESTS, ...CONSENSUS_REQUESTS].map(protocol),
     };
     return this.#transport.start(names, this.#handlers());
   }
@@ -49,7 +49,7 @@ export class Arrivals {
   }
 
   #handlers(): TransportHandlers {
-    const { connections, gossip, enrolment, order, flooded } = this.#to;
+    const { connections, gossip, enrolment, consensus, flooded } = this.#to;
     const { admission } = enrolment;
     return {
       hello: (to) => admission.hello(to),
@@ -66,7 +66,7 @@ export class Arrivals {
       },
       disconnected: (peer) => {
         connections.post({ kind: 'disconnected', peer });
-        order.committee.disconnected(peer);
+        consensus.committee.disconnected(peer);
       },
       flooded,
       found: (peer, address) => enrolment.found(peer, address),
@@ -78,7 +78,7 @@ export class Arrivals {
   }
 
   #message(protocol: string, from: PeerId, bytes: Uint8Array): void {
-    const { connections, ballots, order } = this.#to;
+    const { connections, ballots, consensus } = this.#to;
     if (protocol === this.#names.protocol('probe')) {
       const message = decodeProbe(bytes);
       if (message !== undefined) connections.post({ kind: 'message', from, message });
@@ -86,14 +86,14 @@ export class Arrivals {
     }
     connections.post({ kind: 'heard', peer: from });
     if (protocol === this.#names.protocol('vote')) return ballots.receive(from, bytes);
-    const name = this.#nameOf(protocol, ORDER_MESSAGES);
-    if (name !== undefined) order.receive(name, from, bytes);
+    const name = this.#nameOf(protocol, CONSENSUS_MESSAGES);
+    if (name !== undefined) consensus.receive(name, from, bytes);
   }
 
   async #request(protocol: string, from: PeerId, body: Uint8Array): Promise<Uint8Array> {
-    const { order, enrolment, gossip, request } = this.#to;
-    const decided = this.#nameOf(protocol, ORDER_REQUESTS);
-    if (decided !== undefined) return order.answer(decided, from, body);
+    const { consensus, enrolment, gossip, request } = this.#to;
+    const decided = this.#nameOf(protocol, CONSENSUS_REQUESTS);
+    if (decided !== undefined) return consensus.answer(decided, from, body);
     const agents = this.#nameOf(protocol, AGENT_REQUESTS);
     if (agents !== undefined) return request(agents, from, body);
     const enrolments = this.#nameOf(protocol, ENROLMENT_REQUESTS);

@@ -1,4 +1,4 @@
-// Votes on this agent's claims, and its own on those of others: the voting core, and the evidence that it asks for.
+// Votes on this agent's claims, and this agent's votes on the claims of others: the voting core, and the evidence that it requests.
 
 import { isOlder } from '../../consensus/decisions/decision.ts';
 import {
@@ -29,9 +29,9 @@ import { type Evidence, gatherEvidence } from './evidence.ts';
 
 const NO_EVIDENCE: Evidence = { verdict: 'abstain', reason: 'no-evidence', confidence: 0 };
 const MAX_KEPT = 10_000;
-/** Who runs an older one takes one message at a time. */
+/** Members of an older version accept one message at a time. */
 const READS_BATCHES = '0.3.0';
-/** Who runs an older one cannot read a claim that names its check. */
+/** Members of an older version cannot read a claim that names its check. */
 const READS_CHECKS = '0.4.0';
 
 export interface BallotEvents {
@@ -39,7 +39,7 @@ export interface BallotEvents {
   voted(claim: Claim, vote: Vote): void;
   /** What this agent has measured of another. */
   measured(claim: Claim): Evidence;
-  /** This agent is so late itself that what it sees of others says little. */
+  /** The event loop of this agent is so late that its measurements of others are not reliable. */
   isBlind(): boolean;
   /** A witness signed two different votes on one claim. */
   equivocated(witness: PeerId, proof: Equivocation): void;
@@ -75,7 +75,7 @@ export class Ballots {
     });
   }
 
-  /** What it voted before a restart. */
+  /** Loads its votes from before a restart. */
   async open(): Promise<void> {
     const { store } = this.#ports;
     const kept = await store.range(CAST_PREFIX, { limit: MAX_KEPT });
@@ -86,7 +86,7 @@ export class Ballots {
     );
   }
 
-  /** Claims whose votes are still out. */
+  /** Claims whose votes are pending. */
   get waiting(): number {
     return this.#waiting.size;
   }
@@ -140,8 +140,8 @@ export class Ballots {
     const isMeasured = isGray(claim.kind);
     const seen = isMeasured
       ? this.#events.measured(claim)
-      : await gatherEvidence(claim, transport, this.#statuses, clock).catch(() => NO_EVIDENCE); // whatever a claim has it ask for
-    // What was late, or did not come in time, says more of who is late itself.
+      : await gatherEvidence(claim, transport, this.#statuses, clock).catch(() => NO_EVIDENCE); // the requested check may fail in any way
+    // A late answer, or none in time, may be this agent's own delay.
     const isDoubtful = this.#events.isBlind() && (isMeasured || seen.reason === 'check-silent');
     this.#votes.post({ kind: 'evidence', claimId, ...(isDoubtful ? NO_EVIDENCE : seen) });
   }

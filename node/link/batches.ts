@@ -1,13 +1,13 @@
-// What is sent to one peer within a moment goes as one message, where it is of a version that reads that: what goes wrong with several
-// things of one machine at once is put to each of its witnesses once, and voted on together.
+// Messages to one peer within 20 ms are sent as one, if its version reads batches. So the witnesses of a machine get all claims about a
+// fault of several of its services in one message.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const WITHIN_MS = 20;
-const MOST = 16;
-const batchSchema = z.tuple([z.literal('batch'), z.array(z.instanceof(Uint8Array)).min(1).max(MOST)]);
+const MAX_BATCH = 16;
+const batchSchema = z.tuple([z.literal('batch'), z.array(z.instanceof(Uint8Array)).min(1).max(MAX_BATCH)]);
 
 export interface BatchesConfig {
   clock: Pick<Clock, 'after'>;
@@ -36,7 +36,7 @@ export class Batches {
     const waiting = this.#waiting.get(to);
     if (waiting !== undefined) {
       waiting.push(bytes);
-      if (waiting.length >= MOST) this.#flush(to);
+      if (waiting.length >= MAX_BATCH) this.#flush(to);
       return;
     }
     this.#waiting.set(to, [bytes]);
@@ -51,7 +51,7 @@ export class Batches {
   }
 }
 
-/** The messages of a batch, or the one that it is. */
+/** The messages of a batch; of a message that is not a batch, itself. */
 export function unbatched(bytes: Uint8Array): readonly Uint8Array[] {
   const batch = batchSchema.safeParse(decodeCbor(bytes));
   return batch.success ? batch.data[1] : [bytes];

@@ -1,4 +1,5 @@
-// How an agent comes by its certificate and keeps it: joins with a token, renews in time, and lets go of peers whose own have ended.
+// How an agent gets its certificate and keeps it: it joins with a token, and renews in time. Peers whose certificates expired are
+// disconnected.
 import { type Admission, JoinRefused } from '../../swarm/identity/admission.ts';
 import { issuerAt, type JoinToken } from '../../swarm/identity/token.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
@@ -7,18 +8,18 @@ import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 60_000;
 const RENEW_TIMEOUT_MS = 5_000;
-/** A newcomer tries for so long, and at least so often: on a busy machine a try takes long. */
+/** A new agent tries for this long, and at least this many times: on a busy machine an attempt takes long. */
 const JOIN_PATIENCE_MS = 15_000;
 const MIN_JOIN_TRIES = 5;
 const JOIN_AGAIN_MS = 1_000;
 const MAX_FOUND = 8;
 
 export interface CertificateEvents {
-  /** Now and then: what else is to be done as time goes by. */
+  /** Each minute: other periodic work. */
   looking(): void;
   dial(peer: PeerId): Promise<void>;
-  /** Who let this agent in, and where that was. */
-  letIn(by: PeerId, address: string): void;
+  /** Which member admitted this agent, and at which address. */
+  admitted(by: PeerId, address: string): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
@@ -28,7 +29,7 @@ export class Certificates {
   readonly #admission: Admission;
   readonly #renewProtocol: string;
   readonly #events: CertificateEvents;
-  /** Where the local network says that the token's issuer is. */
+  /** Addresses of the token's issuer, as found on the local network. */
   readonly #found = new Set<string>();
   #issuer: PeerId | undefined;
   #timer: Timer | undefined;
@@ -41,10 +42,10 @@ export class Certificates {
     this.#events = events;
   }
 
-  /** Brings the token to whoever made it. @throws JoinRefused */
+  /** Presents the token to the issuer that created it. @throws JoinRefused */
   async join(token: JoinToken | undefined): Promise<void> {
     const { clock, transport } = this.#ports;
-    if (token === undefined) throw new JoinRefused('this agent is no member of the swarm, and has no token to join it with');
+    if (token === undefined) throw new JoinRefused('this agent is not a member and has no join token: use kalos up --join TOKEN');
     this.#issuer = token.issuer;
     const untilMs = clock.monotonicMs() + JOIN_PATIENCE_MS;
     const reasons = new Map<string, string>();
@@ -57,26 +58,26 @@ export class Certificates {
         } catch (error) {
           reasons.set(address, (error as Error).message);
         }
-        if (this.#admission.isMember) return this.#events.letIn(issuer, where);
+        if (this.#admission.isMember) return this.#events.admitted(issuer, where);
         const refusal = this.#admission.lastRefusal;
         if (refusal?.by === token.issuer) throw new JoinRefused(refusal.text);
-        // Another issuer may not know the token yet, or not that who made it is gone.
+        // Another issuer may not know the token yet, or not yet consider the token's issuer down.
         if (refusal?.by === issuer) reasons.set(address, refusal.text);
       }
       if (clock.monotonicMs() >= untilMs && tries >= MIN_JOIN_TRIES) break;
-      if (this.#found.size === 0) transport.lookAround(); // its addresses may have changed since the token was made
+      if (this.#found.size === 0) transport.lookAround(); // its addresses may have changed since the token was created
       await new Promise<void>((resolve) => clock.after(JOIN_AGAIN_MS, resolve));
     }
     const tried = [...reasons].map(([address, reason]) => `${address}: ${reason}`).join('; ');
     throw new JoinRefused(`the issuer of the token cannot be reached: ${tried}`);
   }
 
-  /** Somebody is said to be there, while this agent joins. */
+  /** The local network has a peer at this address; used while this agent joins. */
   found(peer: PeerId, address: string): void {
     if (peer === this.#issuer && this.#found.size < MAX_FOUND) this.#found.add(address);
   }
 
-  /** Looks again and again. */
+  /** Checks each minute. */
   watch(): void {
     if (!this.#stopped) this.#timer = this.#ports.clock.after(LOOK_EVERY_MS, () => void this.#look());
   }
@@ -114,13 +115,13 @@ export class Certificates {
         await this.#admission.renewed(answer);
         if (!this.#admission.issuer.renewalDue(transport.self)) return;
       } catch {
-        // the next one, or this one in a minute
+        // the next issuer, or this one again in a minute
       }
     }
     const untilMs = roster.member(transport.self)?.untilMs ?? 0;
     this.#events.log(
       'warn',
-      `no issuer renews this agent’s certificate, which ends ${new Date(untilMs).toISOString()}; see kalos members promote`,
+      `no issuer can renew this agent’s certificate (expires ${new Date(untilMs).toISOString()}); see kalos members promote`,
     );
   }
 }

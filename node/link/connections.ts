@@ -1,5 +1,5 @@
-// The connections to other members, and this agent's part in the membership protocol, which goes by them: in a small swarm everybody is
-// connected with everybody, in a large one with observers and a few others.
+// The connections to other members, and this agent's part in the membership protocol, which uses them. In a small swarm all members are
+// connected with each other; in a large one each is connected with its observers and a few others.
 import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Membership, MembershipInput, MembershipNotice } from '../../swarm/membership/membership.ts';
 import { encodeProbe, type Probe } from '../../swarm/membership/probe.ts';
@@ -11,14 +11,14 @@ import type { Ports } from '../ports/ports.ts';
 import type { Contacts } from './messenger.ts';
 import { Peers } from './peers.ts';
 
-/** Up to so many members everybody is connected with everybody. */
+/** Up to this many members all are connected with each other. */
 const FULL_MESH = 16;
 
 type TimerId = 'sweep' | 'probe' | 'report';
 type Input = MembershipInput | BaseInput<Probe, TimerId>;
 
 export interface ConnectionsEvents {
-  /** In a large swarm: whom to be connected with. */
+  /** In a large swarm: the members to be connected with. */
   near(others: () => readonly PeerId[]): readonly PeerId[];
   noticed(notice: MembershipNotice): void;
   log(level: 'info' | 'warn', text: string): void;
@@ -68,12 +68,12 @@ export class Connections implements Contacts {
     this.#core.stop();
   }
 
-  /** Something that bears on who is there. */
+  /** An input of the membership protocol. */
   post(input: Input): void {
     this.#core.post(input);
   }
 
-  /** It is no member any more. */
+  /** It is no longer a member. */
   end(peer: PeerId): void {
     if (this.#membership.members.get(peer) !== undefined) {
       this.post({ kind: 'removed', peer });

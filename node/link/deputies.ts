@@ -1,6 +1,6 @@
-// Several issuers. An agent with the root keys makes the longest-standing members deputies until there are enough: they admit members and
-// renew certificates, and no more (swarm/identity/roster.ts). Issuers exchange their tokens, so that a token is good while its maker is
-// gone.
+// Several issuers. An agent with the root keys makes the longest-standing members deputies until there are enough. Deputies only admit
+// members and renew certificates (swarm/identity/roster.ts). Issuers exchange their tokens, so that a token is valid while its issuer is
+// down.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
@@ -13,16 +13,16 @@ import type { Ports } from '../ports/ports.ts';
 
 const LOOK_EVERY_MS = 10_000;
 const SHARE_EVERY = 6;
-/** With fewer members nobody is made a deputy. */
+/** With fewer members there are no deputies. */
 const MIN_MEMBERS = 3;
-/** A member counts as a candidate after this. */
+/** A member is a candidate after this time. */
 const THERE_FOR_MS = 10_000;
-/** Issuers in all, those that are down included. */
+/** All issuers, also those that are down. */
 const MAX_ISSUERS = 8;
 const REQUEST_MS = 3_000;
 const MAX_SHARE_BYTES = 60_000;
 const MAX_SHARED = 100;
-/** A deputy's certificate is renewed long before it ends. */
+/** A deputy's certificate is renewed long before it expires. */
 const RENEW_BEFORE_MS = 200 * MEMBER_LIFE_MS;
 
 const bytesSchema = z.instanceof(Uint8Array);
@@ -49,7 +49,7 @@ export class Deputies {
   #next: Promise<void> | undefined;
   #nth = 0;
 
-  /** @param wanted how many issuers there are to be; 1: nobody is made one. */
+  /** @param wanted the number of issuers; 1: no deputies. */
   constructor(ports: Pick<Ports, 'clock' | 'transport'>, admission: Admission, wanted: number, events: DeputiesEvents) {
     this.#ports = ports;
     this.#admission = admission;
@@ -108,7 +108,7 @@ export class Deputies {
 
   // Tokens
 
-  /** Tells the other issuers; many changes at once are told together. */
+  /** Sends the tokens to the other issuers; changes that come together are sent once. */
   changed(): Promise<void> {
     this.#next ??= this.#last.then(() => {
       this.#next = undefined;
@@ -127,25 +127,25 @@ export class Deputies {
       (some) => encodeCbor(['know', some]),
     );
     const others = this.#issuers().filter(({ peer, state }) => peer !== self && state === 'alive');
-    // Who does not take it now, or knows no tokens of others, is told again at the next turn.
+    // An issuer that does not accept them now gets them again at the next turn.
     for (const body of bodies)
       await Promise.all(others.map(({ peer }) => this.#events.request(peer, body, REQUEST_MS).catch(() => undefined)));
   }
 
-  /** Asks the maker of a token to redeem it. @throws Error with the reason */
+  /** Has the issuer of a token redeem it. @throws Error with the reason */
   async forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
     const answer = await this.#events.request(maker, encodeCbor(['redeem', id, secret, by]), REQUEST_MS);
     return roleSchema.parse(decodeCbor(answer));
   }
 
-  /** @throws Error with why not */
+  /** Answers another issuer. @throws Error with the reason of a refusal */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const { roster } = this.#admission;
     const { ledger } = this.#admission.issuer;
     if (!roster.isIssuer(from, this.#ports.clock.wallMs())) throw new Error('only an issuer may ask for this');
     const asked = requestSchema.parse(decodeCbor(body));
     if (asked[0] === 'redeem') return encodeCbor(await this.#admission.issuer.redeemFor(asked[1], asked[2], asked[3]));
-    // Who sits on the committee is not a deputy's to say.
+    // A deputy may not create committee tokens.
     const mayMakeCommittee = roster.decides(from, this.#ports.clock.wallMs());
     for (const [maker, token] of asked[1])
       await ledger.merge(maker === this.#ports.transport.self ? undefined : maker, token, mayMakeCommittee);
@@ -153,7 +153,7 @@ export class Deputies {
   }
 }
 
-/** A request has 64 KiB, and a token that was used often lists whom it let in: as many of them in each as fit. One that alone does not is left out. */
+/** Requests of at most 64 KiB: a token that was used often lists many members. An item that does not fit alone is left out. */
 export function portions<Item>(items: readonly Item[], encode: (some: readonly Item[]) => Uint8Array): Uint8Array[] {
   if (items.length === 0) return [];
   const whole = encode(items);

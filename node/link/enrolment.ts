@@ -1,5 +1,5 @@
-// Who belongs to the swarm, by records that root keys and issuers have signed: what each record that is learned brings about, how this agent
-// comes by its own certificate, and, where it is an issuer, its deputies. The network key is changed by such a record too.
+// The members of the swarm, by records that root keys and issuers have signed: what follows from each new record, how this agent gets its
+// own certificate, and, if it is an issuer, its deputies. A rotation of the network key is such a record too.
 import { Admission } from '../../swarm/identity/admission.ts';
 import type { SignedRecord } from '../../swarm/identity/record.ts';
 import type { MemberTable } from '../../swarm/membership/member-table.ts';
@@ -15,7 +15,7 @@ import { type HeldKeys, NetworkKeys } from './network-keys.ts';
 import type { Peers } from './peers.ts';
 import type { SwarmLinkConfig } from './swarm-link-config.ts';
 
-/** Whether another run of a member is still there. */
+/** For the answer of another agent with the same key. */
 const INSTANCE_WITHIN_MS = 2_000;
 
 const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
@@ -23,7 +23,7 @@ const NO_KEYS: HeldKeys = { keys: [], keep: () => undefined };
 export interface EnrolmentParts {
   ports: Ports;
   names: SwarmNames;
-  /** The swarm's. */
+  /** The swarm's time. */
   time: Clock;
   table: MemberTable;
   messenger: Messenger;
@@ -34,7 +34,7 @@ export interface EnrolmentParts {
 export interface EnrolmentEvents {
   added(peer: PeerId): void;
   removed(peer: PeerId, reason: string): void;
-  /** Root keys have the committee begun again. */
+  /** Root keys recover the committee. */
   recovered(): void;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
@@ -73,14 +73,14 @@ export class Enrolment {
     this.networkKeys = new NetworkKeys(ports.transport, ports.clock, config.networkKeys ?? NO_KEYS);
     this.#certificates = new Certificates(ports, this.admission, names.protocol('renew'), {
       looking: () => this.networkKeys.follow(this.admission.roster.records.single('network')),
-      letIn: (by, address) => peers.letIn(by, address),
+      admitted: (by, address) => peers.rememberNow(by, address),
       dial: (peer) => peers.dial(peer),
       log: events.log,
       failed: events.failed,
     });
   }
 
-  /** Joins where this agent is no member yet. @throws JoinRefused where it cannot become one. */
+  /** Joins, if this agent is not a member yet. @throws JoinRefused */
   async enrol(): Promise<void> {
     this.networkKeys.follow(this.admission.roster.records.single('network'));
     if (!this.admission.isMember) await this.#certificates.join(this.#config.token);
@@ -99,14 +99,14 @@ export class Enrolment {
 
   // Records
 
-  /** One that was broadcast. */
+  /** A record that was broadcast. */
   receive(bytes: Uint8Array): Verdict {
     const offer = this.admission.roster.offer(bytes, this.#parts.time.wallMs());
     if (offer.verdict === 'accept') this.#keep([offer.record]);
     return offer.verdict;
   }
 
-  /** Those that a pull brought. @returns how many were new */
+  /** Records from a pull. @returns how many were new */
   take(records: readonly Uint8Array[]): number {
     const wallMs = this.#parts.time.wallMs();
     const accepted = records.flatMap((bytes) => {
@@ -117,7 +117,7 @@ export class Enrolment {
     return accepted.length;
   }
 
-  /** Records that others brought. */
+  /** Records from other members. */
   #keep(records: readonly SignedRecord[]): void {
     for (const record of records) this.#learned(record, false);
     if (!this.#stopped) this.admission.store.keep(records).catch((error: unknown) => this.#events.failed(error));
@@ -141,20 +141,20 @@ export class Enrolment {
     return roster.issuers().some(({ subject }) => roster.isIssuer(subject, nowMs) && table.get(subject)?.state === 'alive');
   }
 
-  // What others ask
+  // Requests of others
 
-  /** Somebody is said to be there, by the local network. */
+  /** The local network has a peer at this address. */
   found(peer: PeerId, address: string): void {
     if (!this.admission.isMember) this.#certificates.found(peer, address);
     else if (this.admission.roster.isMember(peer)) this.#parts.peers.found(peer, address);
   }
 
-  /** @throws where this agent is no issuer, or may not say */
+  /** @throws where this agent is not an issuer, or must not answer */
   async answer(name: 'renew' | 'twin' | 'token', from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     if (name === 'twin') return this.admission.instances.answer(body);
     if (name === 'token') return this.#deputies.answer(from, body);
     const grant = await this.admission.issuer.renew(from);
-    if (grant === undefined) throw new Error('this agent is no issuer');
+    if (grant === undefined) throw new Error('this agent is not an issuer');
     return grant;
   }
 }

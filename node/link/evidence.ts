@@ -1,6 +1,6 @@
-// What a witness can say of a claim from its own view: does the declared check pass from here, does anybody listen, and
-// does the status that I hold of the subject agree. What it cannot know it abstains on. Text in a claim is compared, or
-// asked for on the subject's own port, and never interpreted.
+// What a witness can verify of a claim: whether the declared check passes from here, whether a process listens on the port, and
+// whether the subject's status agrees. It abstains on what it cannot verify. Text in a claim is compared, or requested from the
+// subject's own port, and never interpreted.
 import { type Claim, isClaimable, type RemoteCheck, type VoteReason, type VoteVerdict } from '../../consensus/vote/claim.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { HttpState, PortState, Transport } from '../../swarm/ports/transport.ts';
@@ -11,7 +11,7 @@ import type { ServiceSpec } from '../ports/actuator.ts';
 const PROBE_TIMEOUT_MS = 800;
 /** The subject's status may still be on its way when its claim arrives. */
 const STATUS_WAIT_MS = 300;
-/** Twice the age of statuses in a large swarm (swarm/membership/ages.ts): older ones, kept over a restart, say nothing of now. */
+/** Twice the age of statuses in a large swarm (swarm/membership/ages.ts): older ones, kept over a restart, are out of date. */
 const MAX_STATUS_AGE_MS = 600_000;
 
 export interface Evidence {
@@ -21,7 +21,7 @@ export interface Evidence {
   confidence: number;
 }
 
-/** The declared check of a service, as its witnesses can run it; undefined where they cannot. */
+/** The declared check of a service, as its witnesses can run it; undefined if they cannot. */
 export function remoteCheckOf(services: readonly ServiceSpec[], name: string): RemoteCheck | undefined {
   const spec = services.find((one) => one.name === name);
   const check = spec?.check ?? { kind: 'tcp' };
@@ -33,7 +33,7 @@ const NOTHING: Evidence = { verdict: 'abstain', reason: 'no-evidence', confidenc
 
 export async function gatherEvidence(claim: Claim, transport: Transport, statuses: StatusTable, clock: Clock): Promise<Evidence> {
   const seen = claim.port === undefined ? NOTHING : await look(claim, claim.port, transport);
-  // The subject's own word is no reason to let it do something disruptive.
+  // The subject's own status is no reason to allow it something disruptive.
   if (seen.verdict !== 'abstain' || claim.warrant !== undefined) return seen;
   const agrees: Evidence = { verdict: 'yes', reason: 'status-agrees', confidence: 50 };
   if (statusAgrees(claim, statuses, clock.monotonicMs())) return agrees;
@@ -49,12 +49,12 @@ async function look({ kind, subject, check }: Claim, port: number, transport: Tr
       if (check?.kind === 'http') return ofHttp(await transport.probeHttp(subject, port, check.path, PROBE_TIMEOUT_MS));
       return ofPort(await transport.probePort(subject, port, PROBE_TIMEOUT_MS), check?.kind === 'tcp');
     default:
-      return NOTHING; // a port says nothing of it
+      return NOTHING; // cannot be verified on a port
   }
 }
 
 /**
- * A listener may be any process, so an open port refutes nothing but a failed check by TCP. A port that does not answer may be
+ * A listener may be any process, so an open port only refutes a failed TCP check. A port that does not answer may be
  * behind a firewall.
  */
 function ofPort(state: PortState, isCheck = false): Evidence {
@@ -89,7 +89,7 @@ const BAD: readonly (readonly [StatusCondition, 'True' | 'False'])[] = [
   ['DiskPressure', 'True'],
 ];
 
-/** Weak evidence: the subject's own word, but signed before the claim and held here. */
+/** Weak evidence: the subject's own status, but signed and received before the claim. */
 function statusAgrees(claim: Claim, statuses: StatusTable, nowMs: number): boolean {
   const held = statuses.get(claim.subject);
   if (held === undefined || nowMs - held.heardMs > MAX_STATUS_AGE_MS) return false;
@@ -106,6 +106,6 @@ function statusAgrees(claim: Claim, statuses: StatusTable, nowMs: number): boole
     case 'slow':
     case 'lossy':
     case 'skewed':
-      return false; // what others measure
+      return false; // these are measured by others
   }
 }

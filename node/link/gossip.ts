@@ -1,5 +1,5 @@
-// What other members say of themselves, by broadcast or by a pull of what gossip did not bring: it is merged into what is held of the swarm, and
-// is a sign of life of whoever said it, as of when it was said.
+// The statuses and reports of other members, by broadcast or, where gossip missed them, by a pull. They are merged into the view of the
+// swarm, and each is a sign of life of its origin, as of the time when it was published.
 import { statusAgeMs } from '../../swarm/membership/ages.ts';
 import type { MemberState, MemberTable } from '../../swarm/membership/member-table.ts';
 import type { MembershipInput } from '../../swarm/membership/membership.ts';
@@ -14,22 +14,22 @@ import type { Announcements } from './announcements.ts';
 import type { MemberView } from './member-view.ts';
 import { Repair } from './repair.ts';
 
-/** What a status may take to come. */
+/** The longest time that a status takes to arrive. */
 const STATUS_LATE_MS = 5_000;
-/** What a pull brings that is older than this should have come by push; where it is much, gossip does not reach this agent. */
+/** What a pull brings and is older than this should have come by push. If that is much, gossip does not reach this agent. */
 const PUSH_LATE_MS = 3_000;
 const MISSED_SHARE = 0.1;
-/** Who was admitted is expected to speak within this. */
+/** An admitted member is expected to publish its status within this time. */
 const JOINS_WITHIN_MS = 60_000;
 
 export interface GossipEvents {
-  /** Something that bears on who is there. */
+  /** An input of the membership protocol. */
   post(input: MembershipInput): void;
   /** A member's newest status. */
   heard(origin: PeerId, status: Status): void;
-  /** Records of the roster that others brought. @returns how many were new */
+  /** Records of the roster from other members. @returns how many were new */
   records(records: readonly Uint8Array[]): number;
-  /** By how much what this agent hears may be late by its own doing. */
+  /** By how much this agent itself may delay what it receives. */
   lateMs(): number;
   log(level: 'info' | 'warn', text: string): void;
 }
@@ -43,7 +43,7 @@ export class Gossip {
   readonly #events: GossipEvents;
   readonly #replica: Replica;
   readonly #repair: Repair;
-  /** Peers whose name was shown since this agent started. */
+  /** Peers that were logged by name since this agent started. */
   readonly #greeted = new Set<PeerId>();
 
   constructor(
@@ -73,27 +73,27 @@ export class Gossip {
     this.#repair.connected(peer);
   }
 
-  /** It is a member now: what came of it before its certificate did counts. */
+  /** It is a member now: what it published before its certificate arrived is accepted. */
   added(peer: PeerId): void {
     this.#repair.soon();
     for (const { envelope, heardMs } of this.#members.statuses.takeEarly(peer))
       this.#take(this.#offer(envelope, heardMs), heardMs);
   }
 
-  /** It is no member any more: nothing of it counts. */
+  /** It is no longer a member: what it published is dropped. */
   removed(peer: PeerId, reason: string): void {
-    this.#events.log('info', `${this.#members.nameOf(peer)} is no member any more${reason === '' ? '' : `: ${reason}`}`);
+    this.#events.log('info', `${this.#members.nameOf(peer)} is no longer a member${reason === '' ? '' : `: ${reason}`}`);
     if (peer === this.#members.self) return;
     this.#members.statuses.forget(peer);
     this.#clocks.forget(peer);
   }
 
-  /** Its state in the membership is another now. */
+  /** Its state in the membership has changed. */
   changed(peer: PeerId, state: MemberState): void {
     const log = (text: string): void => this.#events.log('info', `${this.#members.nameOf(peer)} ${text}`);
-    // Of one that says farewell no status is kept; one that had left before this agent started is no news.
+    // The status of a member that left is not kept; one that had left before this agent started is not logged.
     if (state === 'left' && this.#greeted.has(peer)) log('has left the swarm');
-    // A peer whose status has not come yet is announced with that.
+    // A peer whose status has not arrived yet is logged with that.
     if (this.#members.statusOf(peer) !== undefined) log(`is ${state}`);
   }
 
@@ -105,7 +105,7 @@ export class Gossip {
     return this.#take(offer, nowMs);
   }
 
-  /** What an envelope that has come just now says of its origin. */
+  /** Handles an envelope that arrived by broadcast, as a sign of life of its origin. */
   #take(offer: Offer, nowMs: number): Verdict {
     if (offer.verdict !== 'accept') return offer.verdict;
     if (offer.kind === 'leave') {
@@ -118,7 +118,7 @@ export class Gossip {
     return 'accept';
   }
 
-  /** Merges an envelope and learns from it where the peer is, which term it knows, and whom it cannot reach. */
+  /** Merges an envelope: the peer's address, the term that it knows, and the members that it cannot reach. */
   #offer(bytes: Uint8Array, heardMs: number): Offer {
     const offer = this.#members.statuses.offer(bytes, heardMs);
     if (offer.verdict !== 'accept' || offer.kind === 'leave') return offer;
@@ -141,14 +141,14 @@ export class Gossip {
     return offer;
   }
 
-  /** Its own is of an earlier life, however it comes here: by a pull, or said again by whoever kept it. */
+  /** A farewell of this agent itself is from before a restart. */
   #farewell(origin: PeerId, sequence: number): void {
     if (origin === this.#members.self) return this.#own.outlivedBy(sequence);
     this.#clocks.forget(origin);
     this.#events.post({ kind: 'left', peer: origin });
   }
 
-  /** To a pull of another. @throws where it asks for nothing that can be */
+  /** Answers a pull of another member. @throws where the request is malformed */
   answer(body: Uint8Array): Uint8Array {
     const answer = this.#replica.answerSync(body, this.#ports.clock.monotonicMs());
     if (answer === undefined) throw new Error('malformed digest');
@@ -170,7 +170,7 @@ export class Gossip {
     const { clock } = this.#ports;
     let [news, missed] = [this.#events.records(records), 0];
     for (const { envelope, ageMs } of envelopes) {
-      // What it was old there, and no less than the time that the answer may have taken.
+      // Its age there, and at most the whole time that the answer took.
       const offer = this.#offer(envelope, askedMs - ageMs);
       if (offer.verdict !== 'accept') continue;
       news++;
@@ -181,14 +181,14 @@ export class Gossip {
     return { news, missed };
   }
 
-  /** Hearsay from a pull: a status that is young enough is a sign of life, as of then. */
+  /** From a pull: a status that is young enough is a sign of life, as of its age. */
   #heardOf(offer: Extract<Offer, { verdict: 'accept' }>, ageMs: number): void {
     if (offer.kind === 'leave') this.#farewell(offer.origin, offer.sequence);
     else if (offer.kind === 'status' && ageMs < this.#freshMs)
       this.#events.post({ kind: 'spoke', peer: offer.entry.origin, ageMs });
   }
 
-  /** A status of a running peer is no older than this. */
+  /** The status of a running peer is at most this old. */
   get #freshMs(): number {
     return statusAgeMs(this.#table.size) + STATUS_LATE_MS;
   }

@@ -1,5 +1,5 @@
-// What an agent held of the others, over a restart: it answers for the swarm at once, with what it knew and how old that is, also
-// where nobody is within reach.
+// The statuses of other members, kept over a restart: so a restarted agent answers queries about the swarm immediately, with the age of
+// each status, also while no other member is reachable.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
@@ -9,9 +9,9 @@ import type { StatusTable } from '../../swarm/state/status-table.ts';
 import type { MemberView } from './member-view.ts';
 
 const PREFIX = 'held/';
-/** What is newer than this when an agent is killed is asked of the others anyway. */
+/** An agent that is killed loses newer ones: it pulls them from the others. */
 const KEEP_EVERY_MS = 300_000;
-const MOST = 10_000;
+const MAX_STATUSES = 10_000;
 
 const keptSchema = z.tuple([z.instanceof(Uint8Array), z.number(), z.number(), z.number()]);
 
@@ -20,7 +20,7 @@ export class KeptStatuses {
   readonly #statuses: StatusTable;
   readonly #failed: (error: unknown) => void;
   readonly #self: PeerId;
-  /** The sequences that are in the store. */
+  /** The sequence numbers that are in the store. */
   readonly #kept = new Map<PeerId, number>();
   #timer: Timer | undefined;
 
@@ -35,16 +35,16 @@ export class KeptStatuses {
     this.#failed = failed;
   }
 
-  /** Takes up what was held; who is no member any more, and what the others have told since, stays as it is. */
+  /** Loads the kept statuses; removed members and newer statuses are left as they are. */
   async open(): Promise<void> {
     const { store, clock } = this.#ports;
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
-    for (const [key, bytes] of await store.range(PREFIX, { limit: MOST })) {
+    for (const [key, bytes] of await store.range(PREFIX, { limit: MAX_STATUSES })) {
       this.#kept.set(key.slice(PREFIX.length), 0);
       const kept = keptSchema.safeParse(decodeCbor(bytes));
       if (!kept.success) continue;
       const [envelope, ageMs, keptMs, keptWallMs] = kept.data;
-      // The clock that nobody sets begins again with the machine, and the other can be set: the longer of both has passed, at least.
+      // The monotonic clock restarts with the machine, and the wall clock can be set: the longer time of both is used.
       const sinceMs = Math.max(nowMs - keptMs, wallMs - keptWallMs, 0);
       this.#statuses.offer(envelope, nowMs - ageMs - sinceMs);
     }
@@ -58,7 +58,7 @@ export class KeptStatuses {
     });
   }
 
-  /** Writes what has changed since. */
+  /** Writes the statuses that changed since the last time. */
   async keep(): Promise<void> {
     const { store, clock } = this.#ports;
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];

@@ -1,4 +1,4 @@
-// The members as this agent sees them: by the membership protocol, by their certificates, and by what they say of themselves.
+// The members as this agent sees them: by the membership protocol, their certificates and their statuses.
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Member } from '../../swarm/membership/member-table.ts';
 import type { Membership } from '../../swarm/membership/membership.ts';
@@ -15,7 +15,7 @@ export class MemberView implements Members {
   readonly #membership: Membership;
   readonly #time: Pick<Clock, 'wallMs'>;
 
-  /** @param time the swarm's (swarm-time.ts) */
+  /** @param time the swarm's time (swarm-time.ts) */
   constructor(self: PeerId, membership: Membership, roster: Roster, statuses: StatusTable, time: Pick<Clock, 'wallMs'>) {
     this.self = self;
     this.#membership = membership;
@@ -28,7 +28,7 @@ export class MemberView implements Members {
     return this.#membership.members.present();
   }
 
-  /** Those that left too. */
+  /** Also those that left. */
   everyone(): Member[] {
     return this.#membership.members.all();
   }
@@ -41,7 +41,7 @@ export class MemberView implements Members {
     return this.#membership.members.alive();
   }
 
-  /** Who of its observers cannot reach a member. */
+  /** The observers that cannot reach a member. */
   accusersOf(peer: PeerId): PeerId[] {
     return [...(this.#membership.reports.accusersOf(peer) ?? [])];
   }

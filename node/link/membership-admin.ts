@@ -1,4 +1,4 @@
-// What people do about who belongs: tokens, members, operators. Every change goes to the audit.
+// Administration of the membership: tokens, members, operators. Every change is recorded in the audit.
 import { fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Admission } from '../../swarm/identity/admission.ts';
 import {
@@ -26,16 +26,16 @@ import type { Ports } from '../ports/ports.ts';
 import type { MemberView } from './member-view.ts';
 import type { NetworkKeys } from './network-keys.ts';
 
-/** Everybody who is there has a new network key before anybody dials with it. */
+/** All reachable members have a new network key before the first one dials with it. */
 const KEY_SPREADS_MS = 30_000;
-/** A committee that begins again is above whatever the one before may have come to. */
+/** A recovered committee starts above every index and term of the lost one. */
 const INDEX_AHEAD = 1_000;
 const TERMS_AHEAD = 10;
 
 /** Of other issuers, in a token. */
 const MAX_OTHER_ADDRESSES = 3;
 
-/** What was asked for cannot be done, and why. */
+/** Why a request cannot be carried out. */
 export class MembershipError extends Error {}
 
 export interface MemberRow {
@@ -43,24 +43,24 @@ export interface MemberRow {
   peer: PeerId;
   state: MemberState | 'removed';
   role: Role | 'unknown';
-  /** It lets others in and renews certificates. */
+  /** It admits members and renews certificates. */
   issuer: boolean;
-  /** It is an issuer that may do just that. */
+  /** It is an issuer that may do only that. */
   deputy: boolean;
   coordinator: boolean;
-  /** Ms since the last sign of life; null where there was none. */
+  /** Ms since the last sign of life; null if there was none. */
   heardMs: number | null;
   version: string;
   address: string;
-  /** Wall clock; when its certificate ends. */
+  /** Wall clock; when its certificate expires. */
   certificateUntilMs: number | null;
   /** Names of the observers that cannot reach it. */
   accusedBy: string[];
-  /** That two agents have its key, and where; null where none is known to. */
+  /** The addresses of two agents that have the same key; null if there is only one. */
   twin: string | null;
-  /** Its own conditions that are bad, `DiskPressure=True`; of one that is alive. */
+  /** Its own unhealthy conditions, such as `DiskPressure=True`; empty if it is not alive. */
   unhealthy: string[];
-  /** Wall clock; null where it is not. */
+  /** Wall clock; null if it is not paused. */
   pausedSinceMs: number | null;
   drainedUntilMs: number | null;
 }
@@ -68,9 +68,9 @@ export interface MemberRow {
 export interface RecoveryView {
   coordinator: string | null;
   members: { node: string; state: string; voted: boolean; decided: number }[];
-  /** Who is there and knows most. */
+  /** The reachable member with the newest log. */
   suggested: string | null;
-  /** Places in the log that others were further, of which nobody who is there knows. */
+  /** Decisions in the log of an unreachable member that no reachable member has. */
   lost: number;
 }
 
@@ -82,7 +82,7 @@ export type RootAction =
 
 export interface RootDraft {
   kind: RecordKind;
-  /** Hex: what the record says, and what a root key signs. */
+  /** Hex: the record, and what a root key signs. */
   body: string;
   toSign: string;
   needed: number;
@@ -125,11 +125,11 @@ export class MembershipAdmin {
     this.#audit = parts.audit;
   }
 
-  async #wroteDown(what: string): Promise<void> {
+  async #audited(what: string): Promise<void> {
     await this.#audit.append('control', this.#members.self, what);
   }
 
-  /** @param all those that left and were removed too. */
+  /** @param all also those that left or were removed. */
   members(all: boolean): MemberRow[] {
     const { roster } = this.#admission;
     const nowMs = this.#ports.clock.monotonicMs();
@@ -188,7 +188,7 @@ export class MembershipAdmin {
     });
   }
 
-  /** @throws MembershipError where nobody, or more than one, is meant. An empty name means nobody. */
+  /** @throws MembershipError if the name is of no member, or of more than one. An empty name is of no member. */
   #one(name: string): MemberCertificate {
     const found = name === '' ? [] : this.#admission.roster.find(name);
     const [only] = found;
@@ -201,7 +201,7 @@ export class MembershipAdmin {
           'kalos members',
         ),
       );
-    if (found.length > 1) throw new MembershipError(`${name} may be ${found.map((one) => one.name).join(' or ')}: say which`);
+    if (found.length > 1) throw new MembershipError(`${name} is ambiguous: ${found.map((one) => one.name).join(' or ')}`);
     return only;
   }
 
@@ -216,7 +216,7 @@ export class MembershipAdmin {
     if (!this.#admission.issuer.mayIssue) throw this.#notIssuer(what, () => true);
   }
 
-  /** Who was made an issuer by a person: a deputy only lets others in. */
+  /** Requires an issuer that root keys appointed: a deputy only admits members. */
   #mustDecide(what: string): void {
     const { roster } = this.#admission;
     const decides = (peer: PeerId): boolean => roster.decides(peer, this.#ports.clock.wallMs());
@@ -226,8 +226,8 @@ export class MembershipAdmin {
   #notIssuer(what: string, may: (peer: PeerId) => boolean): MembershipError {
     const issuers = this.#admission.roster.issuers().filter(({ subject }) => may(subject));
     const names = issuers.map(({ subject }) => this.#members.nameOf(subject));
-    const lacks = this.#admission.issuer.mayIssue ? 'only a deputy issuer' : 'no issuer';
-    return new MembershipError(`this agent is ${lacks}, so it cannot ${what}: do it on ${names.join(' or ') || 'an issuer'}`);
+    const role = this.#admission.issuer.mayIssue ? 'only a deputy issuer' : 'not an issuer';
+    return new MembershipError(`this agent is ${role} and cannot ${what}: use ${names.join(' or ') || 'an issuer'}`);
   }
 
   /** @returns the token's text. @throws MembershipError */
@@ -240,21 +240,21 @@ export class MembershipAdmin {
     ttlMs: number;
     uses: number;
   }): Promise<{ token: string; reachable: boolean }> {
-    if (role === 'committee') this.#mustDecide('make a token for the committee');
-    this.#mustIssue('make a token');
+    if (role === 'committee') this.#mustDecide('create a committee token');
+    this.#mustIssue('create a token');
     const addresses = this.#ports.transport.addresses().map((address) => address.replace(/\/p2p\/[^/]+$/, ''));
-    if (addresses.length === 0) throw new MembershipError('this agent listens nowhere: start it with --listen ADDRESS:PORT');
+    if (addresses.length === 0) throw new MembershipError('this agent does not listen: start it with --listen ADDRESS:PORT');
     const isFar = (address: string): boolean => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
     const far = addresses.filter(isFar);
     const options = { role, ttlMs, uses, networkKey: this.#networkKeys.newest };
     const others = this.#otherIssuers();
     const own = (far.length > 0 ? far : addresses).slice(0, MAX_TOKEN_ADDRESSES - others.length);
     const token = await this.#admission.issuer.makeToken(options, [...own, ...others]);
-    await this.#wroteDown(`token ${toHex(token.id)} made: ${role}, ${counted(uses, 'use')}`);
+    await this.#audited(`token ${toHex(token.id)} created: ${role}, ${counted(uses, 'use')}`);
     return { token: encodeToken(this.#ports.crypto, token), reachable: far.length > 0 };
   }
 
-  /** Where a token is good too, while this agent is gone. */
+  /** Other issuers for a token, if this agent is down. */
   #otherIssuers(): string[] {
     const members = this.#members;
     const { self, roster } = members;
@@ -275,17 +275,16 @@ export class MembershipAdmin {
   /** @throws MembershipError */
   async endToken(id: string): Promise<void> {
     if (!(await this.#admission.issuer.endToken(id))) throw new MembershipError(`there is no token ${id}`);
-    await this.#wroteDown(`token ${id} ended`);
+    await this.#audited(`token ${id} revoked`);
   }
 
   /** @throws MembershipError */
   async revoke(name: string, reason: string): Promise<MemberCertificate> {
     const member = this.#one(name);
-    if (member.subject === this.#members.self)
-      throw new MembershipError('an agent does not revoke itself: it leaves, with kalos leave');
+    if (member.subject === this.#members.self) throw new MembershipError('an agent cannot revoke itself: use kalos leave');
     this.#mustDecide('revoke a membership');
     await this.#admission.issuer.revoke(member.subject, reason);
-    await this.#wroteDown(`membership of ${member.name} revoked: ${reason}`);
+    await this.#audited(`membership of ${member.name} revoked: ${reason}`);
     return member;
   }
 
@@ -293,13 +292,13 @@ export class MembershipAdmin {
   async rename(name: string, to: string): Promise<MemberCertificate> {
     this.#mustDecide('rename a member');
     const member = this.#one(name);
-    if (this.#admission.roster.nameTaken(to, member.subject)) throw new MembershipError(`another member is called ${to}`);
+    if (this.#admission.roster.nameTaken(to, member.subject)) throw new MembershipError(`the name ${to} is already taken`);
     const renamed = await this.#admission.issuer.rename(member, to);
-    await this.#wroteDown(`${member.name} renamed to ${to}`);
+    await this.#audited(`${member.name} renamed to ${to}`);
     return renamed;
   }
 
-  /** @throws MembershipError where the swarm would be without an issuer. */
+  /** @throws MembershipError if the swarm would be without an issuer. */
   mayLeave(force: boolean): void {
     const { roster } = this.#admission;
     const nowMs = this.#ports.clock.wallMs();
@@ -309,28 +308,28 @@ export class MembershipAdmin {
     const isLastToDecide = decides(this.#members.self) && !others.some(({ subject }) => decides(subject));
     if (others.length > 0 && isLastToDecide && !force)
       throw new MembershipError(
-        'all other issuers are deputies: without this agent nobody can revoke a membership or decide about others. Make one an issuer first: kalos members promote NAME; or use --force',
+        'this is the last full issuer: without it nobody can revoke members. First promote another: kalos members promote NAME; or use --force',
       );
     if (isLast && !force)
       throw new MembershipError(
-        'this agent is the only issuer: without it nobody can join, and certificates end unrenewed. Make another one first: kalos members promote NAME; or use --force',
+        'this agent is the only issuer: without it no member can join or renew its certificate. First promote another: kalos members promote NAME; or use --force',
       );
   }
 
   /** Ends this agent's own membership. @throws MembershipError */
   async leave(force: boolean): Promise<void> {
     this.mayLeave(force);
-    await this.#wroteDown('leaves the swarm for good');
+    await this.#audited('leaves the swarm for good');
     await this.#admission.issuer.revoke(this.#members.self, 'left');
   }
 
-  /** Gives the swarm a new network key. @param keepMs how long the older ones are still understood after that. @throws MembershipError */
+  /** Gives the swarm a new network key. @param keepMs how long the older keys are accepted after that. @throws MembershipError */
   async rotateNetworkKey(keepMs: number): Promise<{ usedFromMs: number; olderUntilMs: number }> {
     this.#mustDecide('change the network key');
     if (this.#networkKeys.size === 0)
-      throw new MembershipError('this swarm has no network key to change: it was not founded with kalos up --private');
+      throw new MembershipError('this swarm has no network key: it was created without kalos up --private');
     const { fromMs, untilMs } = await this.#admission.issuer.rotateNetworkKey(KEY_SPREADS_MS, keepMs);
-    await this.#wroteDown(`network key changed; older ones end ${new Date(untilMs).toISOString()}`);
+    await this.#audited(`network key changed; older keys expire ${new Date(untilMs).toISOString()}`);
     return { usedFromMs: fromMs, olderUntilMs: untilMs };
   }
 
@@ -338,7 +337,7 @@ export class MembershipAdmin {
     return this.#admission.roster.operators();
   }
 
-  /** What root keys are to sign. @throws MembershipError */
+  /** A record for root keys to sign. @throws MembershipError */
   draft(action: RootAction): RootDraft {
     const body = this.#bodyOf(action);
     const bytes = encodeBody(this.#ports.crypto, body);
@@ -350,7 +349,7 @@ export class MembershipAdmin {
     const { roster } = this.#admission;
     switch (action.kind) {
       case 'operator':
-        if (this.#ports.crypto.keyOf(action.key) === undefined) throw new MembershipError(`${action.key} is no key`);
+        if (this.#ports.crypto.keyOf(action.key) === undefined) throw new MembershipError(`${action.key} is not a key`);
         return this.#admission.drafts.operator(action.key, action.name);
       case 'recovery':
         return this.#recoveryOf(this.#one(action.member).subject);
@@ -366,11 +365,11 @@ export class MembershipAdmin {
     }
   }
 
-  /** Above all that any member has heard of. @throws MembershipError while the swarm has a leader. */
+  /** Above every index and term that any member knows. @throws MembershipError while the swarm has a leader. */
   #recoveryOf(subject: PeerId): Recovery {
     const { coordinator } = this.#committee;
     if (coordinator !== undefined)
-      throw new MembershipError(`${this.#members.nameOf(coordinator)} coordinates: there is nothing to recover`);
+      throw new MembershipError(`${this.#members.nameOf(coordinator)} is leader: nothing to recover`);
     const all = this.#members.statuses.entries().map(({ status }) => status);
     const index = Math.max(this.#decisions.state.index, ...all.map(({ decided }) => decided)) + INDEX_AHEAD;
     const term = Math.max(this.#committee.term, ...all.map((status) => status.term)) + TERMS_AHEAD;
@@ -379,7 +378,7 @@ export class MembershipAdmin {
     return { kind: 'recovery', subject, epoch, fromMs: nowMs, untilMs: nowMs, index, term };
   }
 
-  /** How far each member is, and who voted: for whoever is to choose who begins the committee again. */
+  /** The newest decision of each member, and the voters: to choose the first voter of a recovered committee. */
   recovery(): RecoveryView {
     const [members, decisions] = [this.#members, this.#decisions];
     const { coordinator, seats } = this.#committee;
@@ -411,6 +410,6 @@ export class MembershipAdmin {
       if (error instanceof RangeError) throw new MembershipError(error.message);
       throw error;
     }
-    await this.#wroteDown(`a record of kind ${kind} signed by root keys`);
+    await this.#audited(`a record of kind ${kind} signed by root keys`);
   }
 }

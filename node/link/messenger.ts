@@ -1,6 +1,6 @@
-// Messages and requests to other members; whoever is not connected is dialed first. A member that is known to be down is not asked. If an
-// answer is slow the member is probed meanwhile, so that one that hangs is given up after two probes, whose time-outs follow the round
-// trips, and one that works for long is waited for.
+// Messages and requests to other members; one that is not connected is dialed first. A member that is known to be down gets no requests. If
+// an answer is slow, the member is probed meanwhile: one that hangs is given up after two probes, whose time-outs follow the round trip
+// time, and a busy one is waited for.
 import type { Member, MemberState } from '../../swarm/membership/member-table.ts';
 import type { ProtocolName, SwarmNames } from '../../swarm/names.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
@@ -8,18 +8,18 @@ import { type PeerId, type Transport, TransportError } from '../../swarm/ports/t
 import { Allowance } from '../../swarm/query/allowance.ts';
 import { type FanOutOptions, fanOut, type Missing } from '../../swarm/query/fan-out.ts';
 
-/** A member that has not answered by then is probed. */
+/** A member that has not answered after this is probed. */
 const DOUBTED_AFTER_MS = 500;
 
 /** The connections to other members. */
 export interface Contacts {
-  /** Whether this agent is connected with a few others only. */
+  /** Whether this agent is connected with only a few others. */
   readonly isSparse: boolean;
   member(peer: PeerId): Member | undefined;
   /** By the probes of this agent. */
   isSilent(peer: PeerId): boolean;
   dial(peer: PeerId): Promise<void>;
-  /** It is to be probed at once. */
+  /** Probe it now. */
   doubt(peer: PeerId): void;
 }
 
@@ -29,7 +29,7 @@ export class Messenger {
   readonly #names: SwarmNames;
   readonly #allowance: Allowance;
   readonly #contacts: Contacts;
-  /** Who waits for a member's answer. */
+  /** Requests that wait for a member's answer. */
   readonly #waiting = new Map<PeerId, Set<(why: TransportError) => void>>();
 
   constructor(transport: Pick<Transport, 'self' | 'send' | 'request'>, clock: Clock, names: SwarmNames, contacts: Contacts) {
@@ -47,16 +47,16 @@ export class Messenger {
     if (!this.#contacts.isSparse || this.#contacts.member(to)?.connected === true) return transport.send(to, protocol, bytes);
     this.#contacts.dial(to).then(
       () => transport.send(to, protocol, bytes),
-      () => undefined, // out of reach
+      () => undefined, // unreachable
     );
   }
 
-  /** Asks several members the same thing; unreachable ones are expected, not asked, and missing at once. */
+  /** Sends several members the same request; unreachable ones get none, and are missing immediately. */
   askAll(peers: readonly PeerId[], name: ProtocolName, body: Uint8Array, options: FanOutOptions): Promise<Missing> {
-    // For many answers nobody waits for one that is out of reach; who needs this very one tries.
+    // A request to many does not wait for an unreachable member; a request to one member tries.
     const request = (peer: PeerId, _: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> =>
       this.#contacts.member(peer)?.state === 'unreachable'
-        ? Promise.reject(new TransportError('unreachable', 'it is unreachable'))
+        ? Promise.reject(new TransportError('unreachable', 'the member is unreachable'))
         : this.#inTurn(peer, name, bytes, withinMs, options.asker ?? '');
     const others = peers.filter((peer) => peer !== this.#transport.self);
     return fanOut({ request }, this.#clock, others, name, body, options);
@@ -87,7 +87,7 @@ export class Messenger {
     });
   }
 
-  /** A member's state is another, or it stopped answering probes. */
+  /** A member's state changed, or it stopped answering probes. */
   changed(peer: PeerId): void {
     const gone = this.#gone(peer);
     if (gone === undefined) return;
@@ -97,11 +97,11 @@ export class Messenger {
 
   #gone(peer: PeerId): TransportError | undefined {
     const state: MemberState | undefined = this.#contacts.member(peer)?.state;
-    if (state === 'down') return new TransportError(state, `it is ${state}`);
-    return this.#contacts.isSilent(peer) ? new TransportError('timeout', 'it does not answer probes') : undefined;
+    if (state === 'down') return new TransportError(state, `the member is ${state}`);
+    return this.#contacts.isSilent(peer) ? new TransportError('timeout', 'no answer to probes') : undefined;
   }
 
-  /** Dials whom it is not connected with, as it is with few in a large swarm; all of it within the time. */
+  /** Dials a member that it is not connected with (in a large swarm most are not); all within the time. */
   async #dialedAndAsked(peer: PeerId, protocol: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array> {
     if (!this.#contacts.isSparse || this.#contacts.member(peer)?.connected === true)
       return this.#transport.request(peer, protocol, bytes, withinMs);

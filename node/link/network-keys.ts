@@ -1,5 +1,5 @@
-// The swarm's network key and its rotation: from the moment that a rotation is known its key is understood, from the time that it
-// names it is dialed with, and the older ones are understood until it says so: who was off meanwhile comes back with those.
+// The swarm's network key and its rotation. A new key is accepted as soon as its rotation is known, and dialed with from the time that the
+// rotation names. The older keys are accepted until the end that it names, for members that were off meanwhile.
 import { equalBytes } from '../../swarm/dissemination/cbor.ts';
 import type { NetworkRotation } from '../../swarm/identity/record.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
@@ -7,7 +7,7 @@ import type { Transport } from '../../swarm/ports/transport.ts';
 
 /** Where the keys are kept. */
 export interface HeldKeys {
-  /** Newest first; none where the swarm has no network key. */
+  /** Newest first; none if the swarm has no network key. */
   keys: readonly Uint8Array[];
   keep(keys: readonly Uint8Array[]): void;
 }
@@ -25,17 +25,17 @@ export class NetworkKeys {
     this.#keys = held.keys;
   }
 
-  /** What a token is to carry. */
+  /** The key for a new token. */
   get newest(): Uint8Array | undefined {
     return this.#keys[0];
   }
 
-  /** How many are understood. */
+  /** The number of accepted keys. */
   get size(): number {
     return this.#keys.length;
   }
 
-  /** Does what is due by the newest rotation. */
+  /** Applies the newest rotation, as far as it is due. */
   follow(rotation: NetworkRotation | undefined): void {
     if (rotation === undefined || this.#keys.length === 0) return;
     const { key, fromMs, untilMs } = rotation;

@@ -1,4 +1,4 @@
-// Whom a member has to do with, drawn from who is there: those that watch it, and those that it keeps connections with.
+// The members that this agent deals with, drawn from the membership: its witnesses, and the neighbours that it keeps connections with.
 import type { MemberState } from '../../swarm/membership/member-table.ts';
 import type { Membership } from '../../swarm/membership/membership.ts';
 import { drawnBy, observersOf } from '../../swarm/membership/observers.ts';
@@ -6,32 +6,32 @@ import type { Clock } from '../../swarm/ports/clock.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 
-/** In a large swarm: connections beside those that watching takes. */
+/** In a large swarm: connections beside those to observers and subjects. */
 const NEIGHBOURS = 6;
 
 const PRESENT: ReadonlySet<MemberState> = new Set(['alive', 'unreachable']);
 
-/** How another member does, as measured here; undefined where that is not known. */
+/** Figures of another member, as measured here; undefined if not known. */
 export interface Measured {
   rttMs: number | undefined;
-  /** Of the last probes: how many, and the share that was not answered in time. */
+  /** The last probes: how many, and the share that was not answered in time. */
   probes: number;
   lostShare: number;
-  /** Its clock, against that of most. */
+  /** Its clock, compared with the median of the swarm. */
   offsetMs: number | undefined;
 }
 
-/** Of those whom this agent watches. */
+/** The members that this agent watches. */
 export interface Watching {
   subjects(): readonly PeerId[];
   measured(peer: PeerId): Measured;
-  /** Who else watches it. */
+  /** The other members that watch it. */
   witnessesOf(peer: PeerId): PeerId[];
 }
 
 interface Drawn {
   version: number;
-  liars: ReadonlySet<PeerId>;
+  quarantined: ReadonlySet<PeerId>;
   peers: PeerId[];
 }
 
@@ -40,46 +40,46 @@ export class PeerSelection implements Watching {
   readonly #membership: Pick<Membership, 'members' | 'detector'>;
   readonly #clocks: ClockOffsets;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #liars: () => ReadonlySet<PeerId>;
-  /** For the membership of that version. */
-  #witnesses: Drawn = { version: -1, liars: new Set(), peers: [] };
+  readonly #quarantined: () => ReadonlySet<PeerId>;
+  /** Drawn for that version of the membership. */
+  #witnesses: Drawn = { version: -1, quarantined: new Set(), peers: [] };
   #neighbours: { version: number; peers: PeerId[] } = { version: -1, peers: [] };
 
-  /** @param liars who is asked for no votes */
+  /** @param quarantined members whose votes are not requested */
   constructor(
     self: PeerId,
     membership: Pick<Membership, 'members' | 'detector'>,
     clocks: ClockOffsets,
     clock: Pick<Clock, 'monotonicMs'>,
-    liars: () => ReadonlySet<PeerId>,
+    quarantined: () => ReadonlySet<PeerId>,
   ) {
     this.#self = self;
     this.#membership = membership;
     this.#clocks = clocks;
     this.#clock = clock;
-    this.#liars = liars;
+    this.#quarantined = quarantined;
   }
 
   #honest(): PeerId[] {
-    const liars = this.#liars();
-    return this.#membership.members.alive().filter((peer) => peer === this.#self || !liars.has(peer));
+    const quarantined = this.#quarantined();
+    return this.#membership.members.alive().filter((peer) => peer === this.#self || !quarantined.has(peer));
   }
 
-  /** Those that vote on what this agent says of itself. */
+  /** The members that vote on this agent's claims about itself. */
   witnesses(): PeerId[] {
     const { version } = this.#membership.members;
-    const liars = this.#liars();
-    if (this.#witnesses.version !== version || this.#witnesses.liars !== liars)
-      this.#witnesses = { version, liars, peers: observersOf(this.#self, this.#honest()) };
+    const quarantined = this.#quarantined();
+    if (this.#witnesses.version !== version || this.#witnesses.quarantined !== quarantined)
+      this.#witnesses = { version, quarantined, peers: observersOf(this.#self, this.#honest()) };
     return this.#witnesses.peers;
   }
 
-  /** Those that vote, beside this agent, on what it says of another. */
+  /** The other members that vote on this agent's claims about a member. */
   witnessesOf(subject: PeerId): PeerId[] {
     return observersOf(subject, this.#honest()).filter((peer) => peer !== this.#self);
   }
 
-  /** Of those whom this agent watches. */
+  /** Of the members that this agent watches. */
   slowestRttMs(): number {
     const { detector } = this.#membership;
     return Math.max(0, ...[...detector.subjects].map((peer) => detector.measured(peer)?.rttMs ?? 0));
@@ -96,7 +96,7 @@ export class PeerSelection implements Watching {
     return { rttMs, probes, lostShare: share, offsetMs: this.#clocks.aheadMs(peer, this.#clock.monotonicMs()) };
   }
 
-  /** One's observers and whom one observes, and a few others. */
+  /** The observers of this agent, the members that it observes, and a few others. */
   near(others: () => readonly PeerId[]): PeerId[] {
     const { version } = this.#membership.members;
     if (this.#neighbours.version !== version)

@@ -1,4 +1,4 @@
-// Where members are, and the connections to them: addresses that outlive a restart, dials, and what came of each.
+// The addresses of members, kept over restarts, and the dials to them with their outcomes.
 
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import { MAX_MEMBERS } from '../../swarm/membership/member-table.ts';
@@ -11,13 +11,13 @@ import type { Ports } from '../ports/ports.ts';
 const REDIAL_EVERY_MS = 3_000;
 const PEER_PREFIX = 'peer/';
 const MAX_DIALS_AT_ONCE = 16;
-/** Who is alone asks the local network, but not at every turn: everybody there answers. */
+/** An agent without connections looks around the local network, but not at every turn: all members there answer. */
 const LOOK_AROUND_EVERY = 3;
-/** Addresses help after a restart: a crash may lose the last of them. */
+/** A crash may lose addresses that changed within this time. */
 const SAVE_AFTER_MS = 500;
 
 export interface PeersEvents {
-  /** Whom to be connected with. */
+  /** The members to be connected with. */
   wanted(): readonly PeerId[];
   dialed(peer: PeerId, outcome: DialOutcome): void;
   log(level: 'info' | 'warn', text: string): void;
@@ -33,15 +33,15 @@ export class Peers {
   readonly #unsaved = new Set<PeerId>();
   readonly #dialing = new Map<PeerId, Promise<void>>();
   #redial: Timer | undefined;
-  /** Addresses that the local network told of and that are being tried. */
+  /** Addresses from the local network that are being dialed. */
   readonly #trying = new Set<string>();
   #turnsAlone = 0;
-  /** Whom it wanted in vain at the last turn. */
+  /** Wanted members that were not connected at the last turn. */
   #absent: ReadonlySet<PeerId> = new Set();
   #stopped = false;
   #deniedFor = '';
 
-  /** @param bootstrap addresses to try while nobody is connected. */
+  /** @param bootstrap addresses to dial while no member is connected. */
   constructor(ports: Pick<Ports, 'transport' | 'clock' | 'store'>, bootstrap: readonly string[], events: PeersEvents) {
     this.#ports = ports;
     this.#bootstrap = bootstrap;
@@ -70,13 +70,13 @@ export class Peers {
     if (this.#unsaved.size === 1) this.#ports.clock.after(SAVE_AFTER_MS, () => this.#save());
   }
 
-  /** Whom a newcomer was let in by is all that it knows: kept at once, or it would find nobody if it were killed now. */
-  letIn(by: PeerId, address: string): void {
+  /** The address of the member that admitted this agent is saved immediately: it is the only one that a new agent knows. */
+  rememberNow(by: PeerId, address: string): void {
     this.remember(by, address);
     this.#save();
   }
 
-  /** What changed of late, in one write. */
+  /** Writes all changes in one operation. */
   #save(): void {
     const operations = [...this.#unsaved].map((peer): StoreOperation => {
       const [key, address] = [`${PEER_PREFIX}${peer}`, this.#addresses.get(peer)];
@@ -93,7 +93,7 @@ export class Peers {
     this.#redial?.cancel();
   }
 
-  /** Connects, and says what came of it; one dial at a time to each. */
+  /** Connects, and reports the outcome; one dial at a time to each. */
   dial(peer: PeerId): Promise<void> {
     let dial = this.#dialing.get(peer);
     if (dial === undefined) {
@@ -101,7 +101,7 @@ export class Peers {
         () => this.#events.dialed(peer, 'open'),
         (error: unknown) => {
           const code = error instanceof TransportError ? error.code : 'unreachable';
-          // Who does not let this agent in is alive.
+          // A member that rejects this agent is alive.
           if (code === 'denied') this.#denied((error as Error).message);
           else if (!this.#stopped) this.#events.dialed(peer, code === 'refused' ? 'refused' : 'silent');
           throw error;
@@ -113,14 +113,14 @@ export class Peers {
     return dial;
   }
 
-  /** Said once, not at every dial. */
+  /** Logged once, not at every dial. */
   #denied(reason: string): void {
     if (reason === this.#deniedFor || this.#stopped) return;
     this.#deniedFor = reason;
-    this.#events.log('warn', `not let in by a member: ${reason}`);
+    this.#events.log('warn', `rejected by a member: ${reason}`);
   }
 
-  /** Tries again and again to be connected with whom it should be. Of two that want each other, one dials first: two connections would be one too many. */
+  /** Dials wanted members every 3 s. Of two that want each other, the one with the lower id dials first: one connection is enough. */
   keepDialing(): void {
     const { transport, clock } = this.#ports;
     const connected = new Set(transport.connectedPeers());
@@ -138,7 +138,7 @@ export class Peers {
     if (this.known > 0 && this.#turnsAlone++ % LOOK_AROUND_EVERY === 0) this.#ports.transport.lookAround();
   }
 
-  /** A member is said to be there: tried by who has nobody else. Where it truly is, it says itself once it is connected. */
+  /** The local network has a member at this address. It is dialed only while this agent has no connection; its status confirms the address. */
   found(peer: PeerId, address: string): void {
     const { transport } = this.#ports;
     const isAlone = transport.connectedPeers().length === 0;
@@ -146,7 +146,7 @@ export class Peers {
     this.#trying.add(address);
     transport
       .dial(`${address}/p2p/${peer}`)
-      .catch(() => undefined) // anybody can say anything there
+      .catch(() => undefined) // answers from the local network are not authenticated
       .finally(() => this.#trying.delete(address));
   }
 

@@ -1,5 +1,5 @@
-// Anti-entropy: what gossip did not bring is pulled, from one connected peer after another, often at first and seldom when
-// all is calm.
+// Anti-entropy: what gossip did not bring is pulled from one connected peer after another. Pulls are frequent at first, and rare when
+// nothing is missing.
 import type { Timer } from '../../swarm/ports/clock.ts';
 import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -8,22 +8,22 @@ import type { Ports } from '../ports/ports.ts';
 
 const SYNC_TIMEOUT_MS = 5_000;
 const MAX_START = 2 ** 16;
-/** Gossip may lose what was said before its mesh had formed. */
+/** Gossip may lose what was published before its mesh had formed. */
 const FIRST_PULL_MS = 500;
 const CALM_PULL_MS = 30_000;
-/** Sooner than this pulls come anyway. */
+/** Pulls that come at least this often are not hastened. */
 const FEW_PULLS_MS = 2_000;
 const OFTEN_MS = 8_000;
 const INCOMPLETE_MS = 3_000;
-/** Where an answer was not all, what is left is asked for this soon, of another. */
+/** If an answer was not complete, another peer is asked for the rest after this. */
 const MORE_MS = 50;
-/** After so many pulls that brought nothing late, gossip does what it should again. */
+/** After this many pulls without anything that gossip missed, gossip works again. */
 const USELESS_IN_A_ROW = 10;
 
 export interface RepairEvents {
-  /** @returns how much of it was new, and how much of that should have come by push before. */
+  /** @returns how much of it was new, and how much of that gossip should have brought before. */
   pulled(lacking: Lacking, askedMs: number): { news: number; missed: number };
-  /** Nobody was admitted of late of whom nothing has come yet, and what others say comes when it should. */
+  /** Every recently admitted member has published something, and statuses arrive in time. */
   isComplete(): boolean;
 }
 
@@ -36,8 +36,8 @@ export class Repair {
   #timer: Timer | undefined;
   #delayMs = Number.POSITIVE_INFINITY;
   #stopped = false;
-  #goingOn = false;
-  /** Who had what gossip did not bring: asked again and again, for neighbours may keep things back. */
+  #isContinuing = false;
+  /** The peer that last had what gossip did not bring: it is asked repeatedly, for neighbours may withhold things. */
   #useful: PeerId | undefined;
   #uselessInARow = 0;
 
@@ -53,18 +53,18 @@ export class Repair {
     this.#timer?.cancel();
   }
 
-  /** Of many that connect at once, one is asked now, and others in turn. */
+  /** If many peers connect together, one is asked now, and the others in turn. */
   connected(peer: PeerId): void {
     if (this.#ports.clock.monotonicMs() - this.#pulledMs >= FIRST_PULL_MS) void this.pullFrom(peer);
     if (this.#delayMs > FIRST_PULL_MS) this.#after(FIRST_PULL_MS);
   }
 
-  /** Something is likely to be missing: pulls come often again. */
+  /** Something is probably missing: the next pull comes soon. */
   soon(): void {
     if (this.#delayMs > FEW_PULLS_MS) this.#after(FIRST_PULL_MS + integerBelow(this.#ports.random, FEW_PULLS_MS));
   }
 
-  /** Gossip does not bring what it should: pulls do instead, for as long as that is so. */
+  /** Gossip misses things: pulls are frequent while it does. */
   often(): void {
     if (this.#delayMs > OFTEN_MS) this.#after(OFTEN_MS);
   }
@@ -93,11 +93,11 @@ export class Repair {
     } else if (this.#useful === peer && ++this.#uselessInARow >= USELESS_IN_A_ROW) this.#useful = undefined;
   }
 
-  #goOn(): void {
-    if (this.#goingOn || this.#stopped) return;
-    this.#goingOn = true;
+  #continueSoon(): void {
+    if (this.#isContinuing || this.#stopped) return;
+    this.#isContinuing = true;
     this.#ports.clock.after(MORE_MS, () => {
-      this.#goingOn = false;
+      this.#isContinuing = false;
       if (!this.#stopped) this.#pull();
     });
   }
@@ -112,9 +112,9 @@ export class Repair {
       if (this.#stopped) return;
       const { news, missed } = this.#events.pulled(lacking, askedMs);
       this.#judge(peer, missed);
-      if (news > 0 && lacking.more) this.#goOn();
+      if (news > 0 && lacking.more) this.#continueSoon();
     } catch {
-      // it has gone again: the next connection asks again
+      // it disconnected: the next connection pulls again
     }
   }
 }

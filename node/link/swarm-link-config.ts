@@ -1,4 +1,4 @@
-// The configuration of an agent's link to its swarm.
+// The configuration of an agent's link to its swarm, and what the link requests of the rest of the agent.
 import type { Claim, Vote } from '../../consensus/vote/claim.ts';
 import type { Signer } from '../../swarm/identity/roster-store.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
@@ -8,25 +8,25 @@ import type { HeldKeys } from './network-keys.ts';
 
 export interface SwarmLinkConfig {
   swarmId: string;
-  /** What fails together with this machine. */
+  /** The failure domain of this machine. */
   domain?: string | undefined;
-  /** The name that it asks for when it joins. */
+  /** The name that it requests when it joins. */
   name: string;
-  /** Where it runs, in words. */
+  /** The host or place where it runs, as text for people. */
   place?: string | undefined;
-  /** Addresses to try while no member is connected. */
+  /** Addresses to dial while no member is connected. */
   join: readonly string[];
-  /** What it joins with, where it is no member yet. */
+  /** The join token, if it is not a member yet. */
   token: JoinToken | undefined;
-  /** The root keys that are at hand here. */
+  /** The root keys that are stored here. */
   rootSigners: readonly Signer[];
-  /** How many issuers there should be, if the root keys are here. */
+  /** The wanted number of issuers, if the root keys are here. */
   issuers?: number | undefined;
-  /** Undefined where the swarm has no network key. */
+  /** Undefined if the swarm has no network key. */
   networkKeys?: HeldKeys | undefined;
 }
 
-/** What the rest of the agent answers. */
+/** Requests that the rest of the agent answers. */
 export const AGENT_REQUESTS = ['table', 'explain', 'audit', 'release'] as const;
 type AgentRequest = (typeof AGENT_REQUESTS)[number];
 

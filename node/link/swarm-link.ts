@@ -1,4 +1,4 @@
-// The agent's place in the swarm, over one transport: its parts, how they hear of each other, and in which order they start and stop.
+// The agent's link to its swarm, over one transport: its parts, the events between them, and the order in which they start and stop.
 
 import type { Admission } from '../../swarm/identity/admission.ts';
 import { Membership, type MembershipNotice } from '../../swarm/membership/membership.ts';
@@ -6,7 +6,7 @@ import { swarmNames } from '../../swarm/names.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { ClockOffsets } from '../../swarm/state/clock-offsets.ts';
 import { StatusTable } from '../../swarm/state/status-table.ts';
-import { Order } from '../decisions/order.ts';
+import { Consensus } from '../decisions/consensus.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Announcements } from './announcements.ts';
 import { Arrivals } from './arrivals.ts';
@@ -28,7 +28,7 @@ export class SwarmLink {
   readonly enrolment: Enrolment;
   readonly announcements: Announcements;
   readonly selection: PeerSelection;
-  readonly order: Order;
+  readonly consensus: Consensus;
   readonly ballots: Ballots;
   readonly #connections: Connections;
   readonly #gossip: Gossip;
@@ -43,7 +43,7 @@ export class SwarmLink {
     const table = membership.members;
     this.time = new SwarmTime(ports.clock, clocks);
     this.#connections = new Connections(ports, names, membership, config.join, {
-      near: (others) => [...new Set([...this.selection.near(others), ...this.order.committee.seats.peers()])],
+      near: (others) => [...new Set([...this.selection.near(others), ...this.consensus.committee.seats.peers()])],
       noticed: (notice) => this.#noticed(notice),
       log,
       failed,
@@ -54,7 +54,7 @@ export class SwarmLink {
     this.enrolment = new Enrolment(parts, config, {
       added: (peer) => this.#added(peer),
       removed: (peer, reason) => this.#removed(peer, reason),
-      recovered: () => this.order.recover().catch(failed),
+      recovered: () => this.consensus.recover().catch(failed),
       log,
       failed,
     });
@@ -72,21 +72,21 @@ export class SwarmLink {
         post: (input) => this.#connections.post(input),
         heard: (origin, status) => {
           if (status.address !== '') peers.remember(origin, status.address);
-          this.order.heard(origin, status);
+          this.consensus.heard(origin, status);
         },
         records: (records) => this.enrolment.take(records),
-        // What its own pings take is late by what made them so.
-        lateMs: () => this.order.vitals.lateMs + this.selection.slowestRttMs(),
+        // Slow round trips of this agent delay what it receives, too.
+        lateMs: () => this.consensus.vitals.lateMs + this.selection.slowestRttMs(),
         log,
       },
     );
-    this.order = new Order(ports, config, members, this.time, {
+    this.consensus = new Consensus(ports, config, members, this.time, {
       send: (to, name, bytes) => this.messenger.send(to, name, bytes),
       request: (to, name, body, withinMs) => this.messenger.ask(to, name, body, withinMs),
       log,
       failed,
     });
-    const { proven } = this.order.decisions;
+    const { proven } = this.consensus.decisions;
     this.selection = new PeerSelection(self, membership, clocks, ports.clock, () => proven.quarantined());
     this.ballots = this.#ballotsOf(ports, config.swarmId, events);
     this.#arrivals = new Arrivals(ports.transport, names, {
@@ -94,14 +94,14 @@ export class SwarmLink {
       gossip: this.#gossip,
       enrolment: this.enrolment,
       ballots: this.ballots,
-      order: this.order,
+      consensus: this.consensus,
       request: events.request,
-      flooded: (peer, what) => log('warn', `${members.nameOf(peer)} sends too many ${what}: cut off for a minute`),
+      flooded: (peer, what) => log('warn', `${members.nameOf(peer)} sends too many ${what}: blocked for a minute`),
     });
   }
 
   #ballotsOf(ports: Ports, swarmId: string, { voted, measured, failed }: SwarmLinkEvents): Ballots {
-    const { decisions, vitals } = this.order;
+    const { decisions, vitals } = this.consensus;
     return new Ballots({ ...ports, clock: this.time }, swarmId, this.members.statuses, {
       send: (to, bytes) => this.messenger.send(to, 'vote', bytes),
       voted,
@@ -112,12 +112,12 @@ export class SwarmLink {
     });
   }
 
-  /** @throws JoinRefused where it is no member and cannot become one. */
+  /** @throws JoinRefused if it is not a member and cannot join. */
   async start(): Promise<void> {
     await this.admission.open();
     await this.announcements.open();
     await this.#connections.peers.load();
-    await this.order.open();
+    await this.consensus.open();
     await this.ballots.open();
     const members = this.admission.roster.members().map(({ subject }) => subject);
     this.#connections.post({ kind: 'start', members });
@@ -129,12 +129,12 @@ export class SwarmLink {
   }
 
   async stop(): Promise<void> {
-    await this.order.committee.autopilot.handOver();
+    await this.consensus.committee.autopilot.handOver();
     this.#connections.stop();
     this.#gossip.stop();
     this.ballots.stop();
     this.enrolment.stop();
-    this.order.stop();
+    this.consensus.stop();
     if (this.admission.isMember) this.announcements.farewell();
     await this.#arrivals.stop();
   }
@@ -144,7 +144,7 @@ export class SwarmLink {
     this.#gossip.added(peer);
   }
 
-  /** Nothing of it counts from here on, and it is not talked to. */
+  /** Drops what it published, and disconnects it. */
   #removed(peer: PeerId, reason: string): void {
     if (this.members.of(peer) !== undefined) this.#gossip.removed(peer, reason);
     if (peer !== this.members.self) this.#connections.end(peer);
@@ -164,9 +164,9 @@ export class SwarmLink {
         const { peer, state } = notice;
         this.messenger.changed(peer);
         this.#gossip.changed(peer, state);
-        // Of before this agent's restart, perhaps: who coordinated then probably still does, and says so only now and then.
+        // The status may be from before a restart: the leader then is probably still the leader, and publishes that rarely.
         const known = this.members.statusOf(peer);
-        if (known !== undefined && state === 'alive') this.order.heard(peer, known);
+        if (known !== undefined && state === 'alive') this.consensus.heard(peer, known);
         peers.remember(peer, state === 'left' ? undefined : (peers.addressOf(peer) ?? ''));
       }
     }

@@ -33,7 +33,7 @@ export class CoordinatorChecker implements Checker {
 
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
-      const { coordinator, term, log } = running.swarm.order.committee;
+      const { coordinator, term, log } = running.swarm.consensus.committee;
       const replica = log.current;
       if (replica !== undefined && replica.state.applied >= (this.#newest?.applied ?? 0))
         this.#newest = { applied: replica.state.applied, conf: replica.conf };
@@ -62,7 +62,7 @@ export class CoordinatorChecker implements Checker {
   #reach(cluster: Cluster, node: SimulatedNode): void {
     const { network, scheduler } = cluster;
     const own = network.hostOf(node.peer);
-    const voters = node.running?.swarm.order.committee.seats.all().filter(({ votes }) => votes) ?? [];
+    const voters = node.running?.swarm.consensus.committee.seats.all().filter(({ votes }) => votes) ?? [];
     const reached = voters.filter(({ peer }) => {
       const other = peer === undefined ? undefined : cluster.byPeer(peer);
       return other === node || (other?.running !== undefined && network.connects(own, network.hostOf(other.peer)));
@@ -75,7 +75,7 @@ export class CoordinatorChecker implements Checker {
   }
 
   end(cluster: Cluster): void {
-    const named = new Set(cluster.running().map(({ running }) => running.swarm.order.committee.coordinator));
+    const named = new Set(cluster.running().map(({ running }) => running.swarm.consensus.committee.coordinator));
     const alive = [...named].every((peer) => peer !== undefined && cluster.byPeer(peer)?.running !== undefined);
     if ((named.size !== 1 || !alive) && !this.#isLost(cluster))
       cluster.violation(`no single coordinator: ${[...named].map((peer) => nameOf(cluster, peer)).join(', ')}`);
@@ -86,7 +86,7 @@ export class CoordinatorChecker implements Checker {
 
   /** A majority of those who vote have lost their disks: only people can say what holds then. */
   #isLost(cluster: Cluster): boolean {
-    const logs = new Set(cluster.running().flatMap(({ running }) => running.swarm.order.committee.log.current?.id ?? []));
+    const logs = new Set(cluster.running().flatMap(({ running }) => running.swarm.consensus.committee.log.current?.id ?? []));
     const voters = this.#newest?.conf.voters ?? [];
     return voters.filter((id) => logs.has(id)).length * 2 <= voters.length;
   }
@@ -119,7 +119,7 @@ export class RaftChecker implements Checker {
 
   each(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) {
-      const { current: replica, failures } = running.swarm.order.committee.log;
+      const { current: replica, failures } = running.swarm.consensus.committee.log;
       if (failures > 0) cluster.violation(`the log of ${node.name} has stopped`);
       if (replica !== undefined) this.#look(replica);
     }
@@ -155,7 +155,7 @@ export class DecisionsChecker implements Checker {
 
   each(cluster: Cluster): void {
     for (const { node, running } of someOf(cluster.running(), MAX_VIEWERS, this.#turn++)) {
-      const { state } = running.swarm.order.decisions;
+      const { state } = running.swarm.consensus.decisions;
       if (this.#seen.get(state) === state.index && this.#turn % LOOKED_AGAIN !== 0) continue;
       this.#seen.set(state, state.index);
       this.#look(cluster, node, running);
@@ -163,7 +163,7 @@ export class DecisionsChecker implements Checker {
   }
 
   #look(cluster: Cluster, node: SimulatedNode, { swarm }: Running): void {
-    const { state } = swarm.order.decisions;
+    const { state } = swarm.consensus.decisions;
     const hex = toHex(node.crypto.hash(state.encode()));
     const known = this.#states.get(state.index);
     if (known !== undefined && known.hex !== hex)
@@ -173,8 +173,8 @@ export class DecisionsChecker implements Checker {
 
   end(cluster: Cluster): void {
     for (const { node, running } of cluster.running()) this.#look(cluster, node, running);
-    const indexes = new Set(cluster.running().map(({ running }) => running.swarm.order.decisions.state.index));
-    const leads = cluster.running().some(({ node, running }) => running.swarm.order.committee.coordinator === node.peer);
+    const indexes = new Set(cluster.running().map(({ running }) => running.swarm.consensus.decisions.state.index));
+    const leads = cluster.running().some(({ node, running }) => running.swarm.consensus.committee.coordinator === node.peer);
     if (indexes.size > 1 && leads)
       cluster.violation(`decisions are known up to ${[...indexes].sort((a, b) => a - b).join(', ')}`);
   }

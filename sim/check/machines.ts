@@ -217,7 +217,7 @@ export class UntoldChecker implements Checker {
       for (const { id, policy, target, severity, state, closedMs } of agent?.parts.memory.incidents() ?? []) {
         if (closedMs > 0 || severity === 'info' || state === 'acting' || isWithPerson(state)) continue;
         const own = agent?.parts.executor.brakes.silences.covering(policy, target);
-        if ((own ?? swarm.order.decisions.state.silenceOn(policy, target, wallMs)) !== undefined) continue;
+        if ((own ?? swarm.consensus.decisions.state.silenceOn(policy, target, wallMs)) !== undefined) continue;
         const key = `${node.name} ${node.past.starts} ${id}`;
         const sinceMs = this.#since.get(key) ?? nowMs;
         still.set(key, sinceMs);

@@ -76,7 +76,7 @@ export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]
 }
 
 function select(cluster: Cluster, on: Selector, random: SeededRandom): SimulatedNode[] {
-  const peer = cluster.running()[0]?.running.swarm.order.committee.coordinator;
+  const peer = cluster.running()[0]?.running.swarm.consensus.committee.coordinator;
   const coordinator = peer === undefined ? undefined : cluster.byPeer(peer)?.index;
   return selectFrom(cluster.nodes.length, on, random, coordinator).map((index) => cluster.node(index));
 }

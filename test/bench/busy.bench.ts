@@ -42,7 +42,7 @@ function said(agents: readonly RealAgent[], from: ReadonlyMap<string, number>): 
       .split('\n'),
   );
   return {
-    terms: new Set(lines.flatMap((line) => line.match(/term \d+: \S+ coordinates/)?.[0] ?? [])),
+    terms: new Set(lines.flatMap((line) => line.match(/term \d+: leader is \S+/)?.[0] ?? [])),
     gone: lines.filter((line) => / is (unreachable|down)$/.test(line)),
   };
 }

@@ -81,7 +81,7 @@ function world() {
   const certificates = new Certificates({ transport, clock } as never, admission as never, 'renew', {
     looking: () => void said.push('looking'),
     dial: async (peer) => void said.push(`dials ${peer}`),
-    letIn: (by, address) => void said.push(`let in by ${by} at ${address}`),
+    admitted: (by, address) => void said.push(`let in by ${by} at ${address}`),
     log: (level, text) => void said.push(`${level}: ${text}`),
     failed: (error) => void said.push(`failed: ${(error as Error).message}`),
   });
@@ -103,7 +103,7 @@ describe('a newcomer', () => {
     const { join, pump } = world();
     const end = join(undefined);
     await pump(0);
-    expect(end.text).toBe('JoinRefused: this agent is no member of the swarm, and has no token to join it with');
+    expect(end.text).toBe('JoinRefused: this agent is not a member and has no join token: use kalos up --join TOKEN');
   });
 
   it('brings it to its maker, and to other issuers by what the token says of them', async () => {
@@ -237,11 +237,11 @@ describe('a member', () => {
     certificates.watch();
     await pump(60_000);
     expect(take()).toContain(
-      'warn: no issuer renews this agent’s certificate, which ends 2023-11-14T22:13:20.000Z; see kalos members promote',
+      'warn: no issuer can renew this agent’s certificate (expires 2023-11-14T22:13:20.000Z); see kalos members promote',
     );
     its.untilMs = undefined;
     await pump(60_000);
-    expect(take().join()).toContain('which ends 1970-01-01T00:00:00.000Z');
+    expect(take().join()).toContain('(expires 1970-01-01T00:00:00.000Z)');
   });
 
   it('lets go of those whose certificates are honoured no more, also where its own work failed', async () => {

@@ -44,7 +44,7 @@ describe('who begins a committee', () => {
         .find(({ peer }) => peer === 'b')?.behind,
     ).toBe(0);
     expect(world.lines.filter((line) => line.includes('committee:')).sort()).toEqual(
-      ['learns: node-b', 'learns: node-c', 'votes: node-b', 'votes: node-c'].map((text) => `a: info committee: ${text}`),
+      ['learner node-b', 'learner node-c', 'voter node-b', 'voter node-c'].map((text) => `a: info committee: ${text}`),
     );
     expect(world.lines.filter((line) => line.includes('term'))).toEqual(
       world.names.map((name) => `${name}: term ${terms[0]}: a`),
@@ -103,7 +103,7 @@ describe('who leads', () => {
     expect(world.of(left ?? '').coordinator).toBeUndefined();
     expect(world.of(left ?? '').lacking).toMatch(
       new RegExp(
-        `^1 of 3 voters is reachable, and a majority is needed; unreachable: node-[${gone}], node-[${gone}]\\. Start them; if they are lost, begin the committee again with root keys: kalos recover$`,
+        `^1 of 3 voters is reachable, and a majority is needed; unreachable: node-[${gone}], node-[${gone}]\\. Start them; if they are lost, recover the committee with root keys: kalos recover$`,
       ),
     );
     world.states.set(gone[0] ?? '', 'alive');
@@ -163,7 +163,7 @@ describe('the lead is handed over', () => {
     expect([asked, world.leader(), world.of('c').coordinator]).toEqual([{ done: true }, 'b', 'b']);
     const own = outcomeOf(world.of('b').transfer('b'));
     await world.pump(1_000);
-    expect(own).toEqual({ error: 'node-b may not say who coordinates: it is no issuer' });
+    expect(own).toEqual({ error: 'node-b may not transfer leadership: it is not an issuer' });
     world.issuers.push('b');
     const same = outcomeOf(world.of('b').transfer('b'));
     await world.pump(1_000);
@@ -184,11 +184,11 @@ describe('the lead is handed over', () => {
     ];
     await world.pump(3_000);
     expect(results.map(({ error }) => error)).toEqual([
-      'node-d does not vote in the committee',
-      'node-b may not say who coordinates: it is no issuer',
-      'this agent does not coordinate any more',
+      'node-d is not a voter of the committee',
+      'node-b may not transfer leadership: it is not an issuer',
+      'this agent is no longer the leader',
       'the swarm has no leader',
-      'malformed question',
+      'malformed request',
     ]);
     expect(world.leader()).toBe('a');
   });
@@ -200,7 +200,7 @@ describe('the lead is handed over', () => {
     await world.pump(1_900);
     expect(asked).toEqual({});
     await world.pump(200);
-    expect(asked).toEqual({ error: 'node-b did not take over in 2 s' });
+    expect(asked).toEqual({ error: 'node-b did not become leader in 2 s' });
   });
 
   it('by who stops, to one that is there', async () => {
@@ -246,7 +246,7 @@ describe('the lead is handed over', () => {
 
 describe('a leader that is not well', () => {
   const lagging = { ...CALM, lagMs: 600 };
-  const yields = 'a: info this agent is not fit to coordinate: another one does';
+  const yields = 'a: info this agent is unfit to lead: leadership moves to another member';
 
   it.each<[string, (world: World) => void, boolean]>([
     [
@@ -327,7 +327,7 @@ describe('who belongs to it', () => {
     expect(world.votersAt('a')).toEqual(['a', 'b', 'c']);
     await world.pump(65_000);
     expect(world.votersAt('a')).toEqual(['a', 'b', 'd']);
-    expect(world.lines.filter((line) => line.includes('committee:')).slice(4)).toContain('a: info committee: without node-c');
+    expect(world.lines.filter((line) => line.includes('committee:')).slice(4)).toContain('a: info committee: removed node-c');
   });
 
   it('is a peer under a new log, where its log was damaged', async () => {
@@ -338,7 +338,7 @@ describe('who belongs to it', () => {
     for (const key of store.content.keys())
       if (key.startsWith(`committee/${before}/`)) store.content.set(key, Uint8Array.of(0xff));
     await world.again('b');
-    expect(world.lines.some((line) => /^b: warn .*; it begins another log$/.test(line))).toBe(true);
+    expect(world.lines.some((line) => /^b: warn .*; starting a new log$/.test(line))).toBe(true);
     const after = decodeCbor(store.content.get('committee/log') ?? expect.fail());
     expect(after).toBe(Number(before) + 1);
     await world.pump(90_000);
@@ -367,10 +367,10 @@ describe('a log', () => {
     store.write = () => Promise.reject(new Error('full'));
     say(world, '3');
     await world.pump(2_000);
-    expect(world.lines.at(-1)).toBe('b: warn the committee’s log cannot be written: full');
+    expect(world.lines.at(-1)).toBe('b: warn cannot write the committee log: full');
     store.write = write;
     await world.pump(3_000);
-    expect(world.lines.filter((line) => line.startsWith('b: warn')).at(-1)).toBe('b: warn the committee’s log is written again');
+    expect(world.lines.filter((line) => line.startsWith('b: warn')).at(-1)).toBe('b: warn the committee log is writable again');
     expect(world.of('b').log.current?.machine.index).toBe(world.of('a').log.current?.machine.index);
   });
 
@@ -383,7 +383,7 @@ describe('a log', () => {
     expect([b.log.failures, b.log.current, world.lines.at(-1)]).toEqual([
       1,
       undefined,
-      'b: warn the committee’s log has stopped: broken',
+      'b: warn the committee log has stopped: broken',
     ]);
     expect(b.coordinator).toBe('a'); // as that one says itself
     world.cut.add('b'); // else it is opened sooner, where the leader asks it what it goes by
@@ -432,7 +432,7 @@ describe('root keys', () => {
       ['kept'],
     ]);
     expect([b.term > 100, (b.log.current?.machine.index ?? 0) >= 7]).toEqual([true, true]);
-    const line = 'b: warn the committee begins again, by root keys: node-b begins it';
+    const line = 'b: warn root keys recover the committee; first voter: node-b';
     await b.recover(recovery('b'), known);
     expect(world.lines.filter((one) => one === line).length).toBe(1);
     // Who comes back follows it too, under another log.

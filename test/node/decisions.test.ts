@@ -62,7 +62,7 @@ describe('whose wish the coordinator takes', () => {
   ];
   const howTaken = (answer: unknown): string => {
     const [, said] = answer as [boolean, unknown];
-    if (said === 'that is for the coordinator to say') return 'the coordinator’s';
+    if (said === 'only the leader may decide this') return 'the coordinator’s';
     return String(said).endsWith(NO_ISSUER) ? 'no issuer' : 'taken up';
   };
 
@@ -93,9 +93,13 @@ describe('whose wish the coordinator takes', () => {
 
   it('is nobody’s in another’s name, and nothing while this agent does not lead, or has no log', async () => {
     const { propose, its, log } = world();
-    expect(await propose(plain.self, PAUSE, { by: issuer.self })).toEqual([false, 'nobody wishes in another’s name', false]);
+    expect(await propose(plain.self, PAUSE, { by: issuer.self })).toEqual([
+      false,
+      'a member may only request in its own name',
+      false,
+    ]);
     its.leads = false;
-    const unavailable = new LogUnavailable('this agent does not coordinate', false);
+    const unavailable = new LogUnavailable('this agent is not the leader', false);
     await expect(propose(issuer.self, PAUSE)).rejects.toEqual(unavailable);
     Object.assign(its, { leads: true, log: undefined });
     await expect(propose(issuer.self, PAUSE)).rejects.toEqual(unavailable);
@@ -106,22 +110,18 @@ describe('whose wish the coordinator takes', () => {
     [
       'a quarantine that its votes do not prove',
       { kind: 'quarantine', peer: issuer.self, ...lieOf(third) },
-      'that proves nothing',
+      'the two votes do not conflict',
     ],
-    [
-      'a drain of another by no issuer',
-      drainBy(plain, third.self),
-      'plain is no issuer, and no certificate of its witnesses says so',
-    ],
+    ['a drain of another by no issuer', drainBy(plain, third.self), 'plain is not an issuer, and has no witness certificate'],
     [
       'a drain with no right signature',
       { ...drainBy(plain, plain.self), proof: new Uint8Array(64) } as Wish,
-      'plain is no issuer, and no certificate of its witnesses says so',
+      'plain is not an issuer, and has no witness certificate',
     ],
     [
       'the end of a drain that is another’s',
       { kind: 'undrain', peer: issuer.self, reason: 'x' },
-      'plain is no issuer, and did not drain it',
+      'plain is not an issuer, and did not drain the member',
     ],
   ])('refuses %s', async (_title, wish, reason) => {
     const { propose } = world();
@@ -148,7 +148,7 @@ describe('whose wish the coordinator takes', () => {
   });
 
   it.each<[string | undefined, unknown[]]>([
-    ['0.2.9', [false, 'plain runs KALOS 0.2.9: that takes 0.3.0 on all members', false]],
+    ['0.2.9', [false, 'plain runs KALOS 0.2.9: this decision needs 0.3.0 on all members', false]],
     ['0.3.0', [true, 1]],
     ['1.0.0', [true, 1]],
     [undefined, [true, 1]],
@@ -366,7 +366,7 @@ describe('who leads', () => {
     await pump(0);
     expect([log.machine.placementOf('web')?.peer, log.machine.placementOf('db')?.peer]).toEqual([plain.self, null]);
     expect(log.proposed.at(-1)).toMatchObject([
-      { kind: 'displace', service: 'db', fence: db, reason: 'nothing was heard of issuer' },
+      { kind: 'displace', service: 'db', fence: db, reason: 'no heartbeat from issuer' },
       2_000,
     ]);
     log.state = { term: 4 };
@@ -377,7 +377,7 @@ describe('who leads', () => {
     await pump(0);
     expect(log.machine.placementOf('web')?.peer).toBe(plain.self);
     its.leads = false;
-    await expect(keep(plain.self, [])).rejects.toEqual(new LogUnavailable('this agent does not coordinate', false));
+    await expect(keep(plain.self, [])).rejects.toEqual(new LogUnavailable('this agent is not the leader', false));
   });
 
   it.each<[unknown]>([['nonsense'], [[['web', 'x']]], [Array(257).fill(['web', 1])]])(
@@ -385,8 +385,8 @@ describe('who leads', () => {
     async (held) => {
       const { decisions } = world();
       await expect(decisions.answer(plain.self, encodeCbor(['keep', held]))).rejects.toThrow();
-      await expect(decisions.answer(plain.self, encodeCbor(['what']))).rejects.toThrow('malformed question');
-      await expect(decisions.answer(plain.self, encodeCbor('x'))).rejects.toThrow('malformed question');
+      await expect(decisions.answer(plain.self, encodeCbor(['what']))).rejects.toThrow('malformed request');
+      await expect(decisions.answer(plain.self, encodeCbor('x'))).rejects.toThrow('malformed request');
     },
   );
 });
@@ -443,7 +443,7 @@ describe('a read', () => {
     await pump(498);
     expect([late, never]).toEqual([{}, {}]);
     await pump(2);
-    expect(never.error).toEqual(new LogUnavailable('decision 4 has not come here yet', false));
+    expect(never.error).toEqual(new LogUnavailable('decision 4 has not arrived yet', false));
     log.machine.index = 4;
     await pump(50);
     expect(late.value).toBe(log.machine);
@@ -454,12 +454,12 @@ describe('a read', () => {
     [
       'the coordinator answers nothing that makes sense',
       ({ its }) => void Object.assign(its, { answer: async () => 'x' }),
-      'the coordinator cannot say',
+      'the leader gave no index',
     ],
     [
       'this agent coordinates without a log',
       ({ its }) => void Object.assign(its, { coordinator: self.self, log: undefined }),
-      'this agent is not of the committee',
+      'this agent is not in the committee',
     ],
   ])('fails where %s', async (_title, arrange, why) => {
     const made = world(plain.self);
@@ -532,7 +532,7 @@ describe('one of the committee', () => {
         one.self,
         new Attestations(one, SWARM).attest({ index: 1, digest: self.hash(other.encode()), voters }),
       );
-    expect(seen.lines).toEqual(['warn what this agent holds of decision 1 is not what a majority of the committee holds']);
+    expect(seen.lines).toEqual(['warn this agent’s state at decision 1 differs from the committee’s']);
     expect(store.content.size).toBe(0);
   });
 

@@ -64,6 +64,6 @@ describe('a swarm of three whose founder is gone', () => {
     if (two === undefined) throw new Error('nobody is there');
     const refused = await kalos('members', 'revoke', 'three', '--dir', two.directory);
     expect(refused.code).not.toBe(0);
-    expect(refused.stderr).toMatch(/only a deputy issuer, so it cannot revoke a membership: do it on one/);
+    expect(refused.stderr).toMatch(/only a deputy issuer and cannot revoke a membership: use one/);
   });
 });

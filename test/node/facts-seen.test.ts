@@ -171,11 +171,7 @@ describe('a service that is handed over', () => {
     its.open = 'open';
     await pump(1_000);
     expect(seen.result).toEqual({ kind: 'moved', to: 'beta' });
-    expect(log.told).toEqual([
-      'db was given up at decision 9: disk',
-      'beta has it, under fence 5',
-      'its port 5432 answers on beta',
-    ]);
+    expect(log.told).toEqual(['db was released at decision 9: disk', 'placed on beta, fence 5', 'its port 5432 answers on beta']);
   });
 
   it('is moved as soon as another has it where it has no port, and nowhere where nobody takes it in time', async () => {
@@ -191,7 +187,7 @@ describe('a service that is handed over', () => {
     await lost.pump(44_000);
     expect(nowhere.result).toBeUndefined();
     await lost.pump(2_000);
-    expect([nowhere.result, lost.log.told.at(-1)]).toEqual([{ kind: 'nowhere' }, 'no other member is seen to run it']);
+    expect([nowhere.result, lost.log.told.at(-1)]).toEqual([{ kind: 'nowhere' }, 'no other member took over the service']);
   });
 
   it('is kept where it is not here, or may not move, and stopped though nobody can decide', async () => {
@@ -209,7 +205,7 @@ describe('a service that is handed over', () => {
     await undecided.pump(1_000);
     expect([undecided.log.released, undecided.log.told]).toEqual([
       1,
-      ['db was stopped here, and the swarm cannot decide: the swarm has no leader'],
+      ['db was stopped here, and the swarm cannot decide now: the swarm has no leader'],
     ]);
   });
 });

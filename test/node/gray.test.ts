@@ -232,7 +232,7 @@ describe('what is asked of those that watch it too', () => {
       ['b', 'c', 'd', 'e'],
     ]);
     expect([evidenceDigest.length, fromMs <= clock.wallMs(), fromMs > clock.wallMs() - 60_000]).toEqual([8, true, true]);
-    expect([log.lines, log.wishes]).toEqual([['info a looks lossy from here: undecided by 4 others'], []]);
+    expect([log.lines, log.wishes]).toEqual([['info a looks lossy from here: undecided by 4 witnesses'], []]);
   });
 
   it('has it drained where they agree, and a refusal of that is told', async () => {
@@ -242,10 +242,10 @@ describe('what is asked of those that watch it too', () => {
     await pump(110_000);
     const [[claim] = expect.fail()] = log.asked;
     const proof = encodeCertificate({ claim, witnesses: ['b', 'c', 'd', 'e'], votes: its.votes ?? [] });
-    const reason = 'slow: 3 of 4 that watch it measure the same';
+    const reason = 'slow: 3 of 4 witnesses measure the same';
     const wish = { kind: 'drain', peer: 'a', forMs: CERTIFIED_MS, wishedMs: claim.fromMs, proof, members: 1, isOrdered: false };
     expect(log.wishes).toEqual([[{ ...wish, reason }, 5_000]]);
-    expect(log.lines).toEqual(['info a looks slow from here: certified by 4 others']);
+    expect(log.lines).toEqual(['info a looks slow from here: certified by 4 witnesses']);
     its.drain = { ok: false, reason: 'two are drained already' };
     await pump(130_000);
     expect(log.lines.at(-1)).toBe('info a is not drained: two are drained already');
@@ -284,7 +284,7 @@ describe('an agent that does badly itself', () => {
     await pump(50_000);
     expect(log.ownDrains).toEqual([]);
     await pump(25_000);
-    expect(log.ownDrains).toEqual(['self stalled: its disk takes 1200 ms, its loop is 5 ms late']);
+    expect(log.ownDrains).toEqual(['self stalled: disk latency 1200 ms, event loop lag 5 ms']);
     await pump(100_000);
     expect(log.ownDrains.length).toBe(1);
     await pump(30_000);
@@ -348,14 +348,14 @@ describe('an agent that does badly itself', () => {
     await pump(6_000);
     const [incident] = log.incidents.values();
     expect(incident?.steps.map(({ stage, text }) => `${stage}: ${text}`)).toEqual([
-      'detect: those that watch it find it slow: x',
-      'vote: certified by its witnesses, asked by b',
-      'act: gives up what is placed here and its seat in the committee, for 10 minutes',
-      'act: this agent restarts, for its loop is 200 ms late; its services go on',
+      'detect: its witnesses find it slow: x',
+      'vote: certified by its witnesses, on request of b',
+      'act: releases placed services and its committee seat for 10 minutes',
+      'act: event loop lag is 200 ms: the agent restarts; its services keep running',
     ]);
     expect(incident?.certificate).toMatch(/^[A-Za-z0-9+/]+=*$/);
     expect(incident).toMatchObject({ policy: 'gray-failure', target: 'self', severity: 'warning' });
-    expect(log.lines.at(-1)).toBe('warn this agent restarts, for its loop is 200 ms late; its services go on');
+    expect(log.lines.at(-1)).toBe('warn event loop lag is 200 ms: the agent restarts; its services keep running');
     expect([log.restarts, disk.content.has('gray/restarted')]).toEqual([1, true]);
     await pump(4_000_000);
     expect(log.restarts).toBe(1); // it has stopped
@@ -391,7 +391,7 @@ describe('an agent that does badly itself', () => {
     expect(story()).toEqual(['escalated escalated to a person drained: x']);
     its.drained.clear();
     await pump(10_000);
-    expect(story()).toEqual(['resolved it is drained no more drained: x']);
+    expect(story()).toEqual(['resolved the drain has ended drained: x']);
     expect([...log.incidents.values()][0]?.steps.map(({ stage }) => stage)).toEqual(['detect', 'act', 'remember']);
     await pump(30_000);
     expect(log.incidents.size).toBe(1);

@@ -62,7 +62,7 @@ function world() {
 }
 
 describe('one member', () => {
-  it('is asked, unless it is down or silent; one that is only unreachable is tried', async () => {
+  it('is asked, unless the member is down or silent; one that is only unreachable is tried', async () => {
     const { its, log, member, one, pump } = world();
     for (const [peer, state] of [
       ['a', 'alive'],
@@ -77,8 +77,8 @@ describe('one member', () => {
     expect(answers.map(({ result }) => result)).toEqual([
       'a',
       'b',
-      'down: it is down',
-      'timeout: it does not answer probes',
+      'down: the member is down',
+      'timeout: no answer to probes',
       'stranger',
     ]);
     expect(log.asked).toEqual(['a 5000', 'b 5000', 'stranger 5000']);
@@ -112,7 +112,7 @@ describe('one member', () => {
     member('b', 'down');
     messenger.changed('b');
     await pump(10);
-    expect(answers[2]?.result).toBe('down: it is down');
+    expect(answers[2]?.result).toBe('down: the member is down');
     its.silent.clear();
     const again = one('a');
     messenger.changed('a');

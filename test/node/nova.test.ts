@@ -5,7 +5,7 @@ import type { Planned, PlannerView } from '../../consensus/committee/planner.ts'
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { claimTarget } from '../../consensus/vote/claim.ts';
 import { Nova, type OpenElsewhere } from '../../node/coordination/nova.ts';
-import type { Order } from '../../node/decisions/order.ts';
+import type { Consensus } from '../../node/decisions/consensus.ts';
 import { type Incident, incidentIdOf } from '../../node/detection/incident.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
@@ -52,7 +52,7 @@ function world() {
     all: () => [...its.states].map(([peer, state]) => ({ peer, state }) as Member),
     statusOf: (peer) => statuses.get(peer)?.status,
   });
-  const order = {
+  const consensus = {
     committee: {
       log: {
         get leading() {
@@ -88,7 +88,7 @@ function world() {
         return its.decide();
       },
     },
-  } as unknown as Order;
+  } as unknown as Consensus;
   const compute = {
     plan: (view: PlannerView, withinMs: number) => {
       log.views.push(view);
@@ -96,7 +96,7 @@ function world() {
       return its.planned(view);
     },
   };
-  const nova = new Nova({ clock, crypto, compute } as unknown as Ports, members, order, {
+  const nova = new Nova({ clock, crypto, compute } as unknown as Ports, members, consensus, {
     openOn: async (peers) => {
       log.asked.push(peers);
       return its.open;
@@ -363,7 +363,7 @@ describe('what is wrong with several machines', () => {
     const { log, pump } = await told();
     const atMs = START_MS + 6_000;
     const target = claimTarget('domain rack 7', crypto.hash);
-    const summary = '3 of 5 machines are unwell together; probably what they share in rack 7, where 4 are';
+    const summary = '3 of 5 machines are unhealthy; probable cause: failure domain rack 7 (4 machines)';
     const names = 'node-b, node-c, node-d';
     const id = incidentIdOf('a', { policy: 'together', target }, atMs, crypto.hash);
     expect(log.saved).toEqual([
@@ -389,7 +389,7 @@ describe('what is wrong with several machines', () => {
             text: `${summary}: ${names}`,
             data: { cause: 'domain', value: 'rack 7', unwell: 3, all: 5 },
           },
-          { atMs, stage: 'detect', text: 'inc-1 on node-b belongs to it: web' },
+          { atMs, stage: 'detect', text: 'inc-1 on node-b is part of this incident: web' },
         ],
       },
     ]);
@@ -399,17 +399,17 @@ describe('what is wrong with several machines', () => {
   });
 
   it.each<[Correlation['cause'], string, string, string]>([
-    ['release', '0123456789', 'release 0123456789', 'the release that is being tried there (01234567, on 4)'],
-    ['policies', '0123456789', 'policies 0123456789', 'the policies that are being tried there (bundle 01234567, on 4)'],
-    ['version', '0.3.0', 'version 0.3.0', 'version 0.3.0 of KALOS, which 4 run'],
-    ['domain', 'rack 7', 'domain rack 7', 'what they share in rack 7, where 4 are'],
-    ['service', 'web', 'service web', 'web, which is unwell on all of them'],
-    ['unknown', '', 'unknown', 'something that they share and that is not seen'],
+    ['release', '0123456789', 'release 0123456789', 'the release roll-out (01234567, on 4 machines)'],
+    ['policies', '0123456789', 'policies 0123456789', 'the policy roll-out (bundle 01234567, on 4 machines)'],
+    ['version', '0.3.0', 'version 0.3.0', 'KALOS 0.3.0, which 4 machines run'],
+    ['domain', 'rack 7', 'domain rack 7', 'failure domain rack 7 (4 machines)'],
+    ['service', 'web', 'service web', 'web, unhealthy on all of them'],
+    ['unknown', '', 'unknown', 'unknown: a shared cause that KALOS cannot see'],
   ])('is said with what they have in common: %s', async (cause, value, target, words) => {
     const { log } = await told({ ...correlation, cause, value });
     expect(log.saved[0]).toMatchObject({
       target: claimTarget(target, crypto.hash),
-      summary: `3 of 5 machines are unwell together; probably ${words}`,
+      summary: `3 of 5 machines are unhealthy; probable cause: ${words}`,
     });
   });
 
@@ -421,13 +421,13 @@ describe('what is wrong with several machines', () => {
     expect(log.saved[1]?.steps.at(-1)).toEqual({
       atMs: START_MS + 7_000,
       stage: 'detect',
-      text: 'probably rather version 0.3.0 of KALOS, which 4 run: node-b, node-c',
+      text: 'new probable cause: KALOS 0.3.0, which 4 machines run: node-b, node-c',
     });
     changes(undefined);
     await pump(29_000);
     expect(log.saved.length).toBe(2);
     await pump(1_000);
-    const outcome = 'it is over: fewer machines are unwell';
+    const outcome = 'ended: fewer machines are unhealthy';
     expect(log.saved[2]).toMatchObject({ state: 'resolved', closedMs: START_MS + 38_000, outcome });
     expect(log.saved[2]?.steps.at(-1)).toEqual({ atMs: START_MS + 38_000, stage: 'remember', text: outcome });
     await pump(60_000);
@@ -446,7 +446,7 @@ describe('what is wrong with several machines', () => {
     const { its, log, pump } = await told();
     its.leads = false;
     await pump(1_000);
-    expect(log.saved.at(-1)).toMatchObject({ state: 'resolved', outcome: 'another member coordinates now' });
+    expect(log.saved.at(-1)).toMatchObject({ state: 'resolved', outcome: 'another member is leader now' });
     await pump(5_000);
     its.leads = true;
     await pump(5_999);

@@ -86,7 +86,7 @@ describe('addresses of members', () => {
 
   it('of who let one in are written at once, and others at the stop, which is the last', async () => {
     const { peers, store, pump } = world();
-    peers.letIn('a', '/a');
+    peers.rememberNow('a', '/a');
     expect(store.writes).toBe(1);
     peers.remember('b', '/b');
     peers.stop();
@@ -126,7 +126,7 @@ describe('a dial', () => {
     [new TransportError('timeout', 'no'), ['a silent']],
     [new TransportError('unreachable', 'no'), ['a silent']],
     [new Error('odd'), ['a silent']],
-    [new TransportError('denied', 'it was revoked'), ['warn: not let in by a member: it was revoked']],
+    [new TransportError('denied', 'it was revoked'), ['warn: rejected by a member: it was revoked']],
   ])('that fails with %s', async (error, said) => {
     const { peers, its, done } = world();
     its.error = error;
@@ -153,7 +153,7 @@ describe('a dial', () => {
       its.error = new TransportError('denied', reason);
       await peers.dial('a').catch(() => undefined);
     }
-    expect(done).toEqual(['warn: not let in by a member: one', 'warn: not let in by a member: two']);
+    expect(done).toEqual(['warn: rejected by a member: one', 'warn: rejected by a member: two']);
   });
 });
 

@@ -196,10 +196,10 @@ describe('a service that nobody has', () => {
     await pump(5_000);
     expect(takes()).toEqual([]);
     its.mayNotTake = undefined;
-    its.reason = 'nothing was heard of beta';
+    its.reason = 'no heartbeat from beta';
     await pump(1_000);
-    expect(log.noted).toEqual(['db placed here, fence 1: nothing was heard of beta']);
-    expect(log.lines[0]).toBe('info db is placed here, fence 1: nothing was heard of beta');
+    expect(log.noted).toEqual(['db placed here, fence 1: no heartbeat from beta']);
+    expect(log.lines[0]).toBe('info db is placed here, fence 1: no heartbeat from beta');
     placed.leave();
     expect([scheduler.step(Number.POSITIVE_INFINITY), its.running]).toEqual([false, ['db']]);
   });
@@ -257,7 +257,7 @@ describe('a service that is placed here', () => {
     expect(log.released).toEqual([]);
     await pump(1);
     expect(log.released).toEqual([[9_500, 'db']]);
-    const why = 'stopped here: no coordinator has heard of this agent for too long';
+    const why = 'stopped here: lost contact with the leader';
     expect([log.noted, log.lines.at(-1)]).toEqual([[`db ${why}`], `warn db is ${why}`]);
     await pump(20_000);
     expect(log.released.length).toBe(1);
@@ -283,7 +283,7 @@ describe('a service that is placed here', () => {
     made.its.hold = { ok: false, message: 'no such service' };
     made.placed.start();
     await made.pump(500);
-    expect(made.log.lines).toEqual(['warn db is placed here and is not held: no such service']);
+    expect(made.log.lines).toEqual(['warn the actuator rejected the placement of db: no such service']);
   });
 
   it('is asked for one question at a time', async () => {
@@ -328,7 +328,7 @@ describe('a service that is placed here', () => {
     placements.set('db', { peer: 'other', fence: 5, reason: '', move: null });
     await pump(500);
     expect(log.released).toEqual([[1_000, 'db']]);
-    expect(log.noted).toEqual(['db stopped here: it is not placed here any more']);
+    expect(log.noted).toEqual(['db stopped here: it is no longer placed here']);
     await pump(5_000);
     expect([log.released.length, its.running]).toEqual([1, []]);
   });
@@ -338,7 +338,7 @@ describe('a service that is placed here', () => {
     its.release = { ok: false, message: 'it hangs' };
     placements.set('db', { peer: 'other', fence: 5, reason: '', move: null });
     await pump(1_000);
-    const line = 'warn db: it cannot be stopped: it hangs';
+    const line = 'warn db: the service cannot be stopped: it hangs';
     expect([log.lines.slice(1), log.noted]).toEqual([[line, line], []]);
   });
 
@@ -369,7 +369,13 @@ describe('a service that is placed here', () => {
     await placed.stop();
     expect(log.released.map(([, name]) => name)).toEqual(['db', 'web']);
     expect(log.wishes.map(([, wish]) => wish)).toEqual(
-      ['db', 'web'].map((service) => ({ kind: 'unplace', service, fence: 4, unfitUntilMs: null, reason: 'its agent ends' })),
+      ['db', 'web'].map((service) => ({
+        kind: 'unplace',
+        service,
+        fence: 4,
+        unfitUntilMs: null,
+        reason: 'its agent is stopping',
+      })),
     );
     await pump(5_000);
     expect([log.held.length, scheduler.step(Number.POSITIVE_INFINITY)]).toEqual([2, false]);
@@ -394,11 +400,7 @@ describe('a service that is handed over', () => {
     its.open = 'open';
     await pump(500);
     expect(result).toEqual({ kind: 'moved', to: 'other' });
-    expect(told).toEqual([
-      'db was given up at decision 9: disk',
-      'other has it, under fence 7',
-      'its port 5432 answers on other',
-    ]);
+    expect(told).toEqual(['db was released at decision 9: disk', 'placed on other, fence 7', 'its port 5432 answers on other']);
   });
 
   it('is nowhere else where it comes back here, and while it is given up nothing else is done with it', async () => {
@@ -417,7 +419,7 @@ describe('a service that is handed over', () => {
     await pump(500);
     placements.set('db', { peer: 'self', fence: 8, reason: '', move: null });
     await pump(500);
-    expect([result, told.at(-1)]).toEqual([{ kind: 'nowhere' }, 'no other member is seen to run it']);
+    expect([result, told.at(-1)]).toEqual([{ kind: 'nowhere' }, 'no other member took over the service']);
     expect(log.released.length).toBe(1);
   });
 });

@@ -20,7 +20,7 @@ const KIND: Kind<Content> = {
   contentOf: ({ id, by, atMs, pushedMs, signature, text }) => ({ id, by, atMs, pushedMs, signature, text }),
   bytesOf: (swarmId, { by, pushedMs, text }) => encodeCbor([swarmId, by, pushedMs ?? null, text]),
 };
-const OLDER = 'it is older than what this machine has seen since';
+const OLDER = 'it is older than the newest one seen here';
 
 class CountingStore extends PlainStore {
   writes = 0;
@@ -77,8 +77,8 @@ describe('what was pushed', () => {
     set({ good: theirs, before: forged });
     await pushes.look();
     expect([pushes.refusal(theirs), pushes.refusal(forged)]).toEqual([
-      'other is no issuer',
-      'it is not signed by whoever is said to have pushed it',
+      'other is not an issuer',
+      'it is not signed by the member that pushed it',
     ]);
   });
 
@@ -106,7 +106,7 @@ describe('what was pushed', () => {
     its.issuers.clear();
     set({ good: a, ...newestMs(2) });
     await pushes.look();
-    expect(pushes.refusal(a)).toBe(`${issuer.self} is no issuer`);
+    expect(pushes.refusal(a)).toBe(`${issuer.self} is not an issuer`);
     its.issuers.add(issuer.self);
     expect(pushes.refusal(a)).toBeUndefined();
   });
@@ -116,7 +116,7 @@ describe('what was pushed', () => {
     const a = pushed('a', 1, other);
     set({ good: a });
     await pushes.look();
-    expect([pushes.refusal(a), pushes.isCurrent]).toEqual(['other is no issuer', true]);
+    expect([pushes.refusal(a), pushes.isCurrent]).toEqual(['other is not an issuer', true]);
     its.issuers.add(other.self);
     expect(pushes.refusal(a)).toBe(OLDER);
     await pushes.look();

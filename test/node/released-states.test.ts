@@ -67,7 +67,7 @@ describe('a swarm that has no leader', () => {
     cluster.start();
     await cluster.runUntil(60_000);
     const [first, ...others] = cluster.nodes;
-    const lacking = () => first?.running?.swarm.order.committee.lacking;
+    const lacking = () => first?.running?.swarm.consensus.committee.lacking;
     expect(lacking()).toBeUndefined();
     for (const node of others) node.crash();
     await cluster.runUntil(120_000);

@@ -24,7 +24,7 @@ function world() {
   const epochs = new RosterEpochs({ monotonicMs: () => its.nowMs }, roster, () => decisions);
   const at = (nowMs: number): number => {
     its.nowMs = nowMs;
-    epochs.tell();
+    epochs.look();
     return wishes.length;
   };
   return { its, wishes, at };

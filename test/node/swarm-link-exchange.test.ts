@@ -196,9 +196,9 @@ describe('what concerns decisions', () => {
     const all = await withMembers([beta]);
     const { link, handlers, said, pump } = all;
     const [received, heard, ended] = [
-      vi.spyOn(link.order, 'receive'),
-      vi.spyOn(link.order, 'heard'),
-      vi.spyOn(link.order.committee, 'disconnected'),
+      vi.spyOn(link.consensus, 'receive'),
+      vi.spyOn(link.consensus, 'heard'),
+      vi.spyOn(link.consensus.committee, 'disconnected'),
     ];
     const bytes = new Uint8Array([7]);
     handlers.message(names.protocol('raft'), beta.self, bytes);
@@ -206,7 +206,7 @@ describe('what concerns decisions', () => {
     handlers.message(names.protocol('vote'), beta.self, bytes);
     handlers.message('/other/1', beta.self, bytes);
     const [answered, other] = [
-      vi.spyOn(link.order, 'answer').mockResolvedValue(new Uint8Array([8])),
+      vi.spyOn(link.consensus, 'answer').mockResolvedValue(new Uint8Array([8])),
       vi.spyOn(link.admission.instances, 'answer').mockResolvedValue(new Uint8Array([9])),
     ];
     expect(await handlers.request(names.protocol('decisions'), beta.self, bytes)).toEqual(new Uint8Array([8]));
@@ -228,7 +228,7 @@ describe('what concerns decisions', () => {
     const { link, record, said, handlers, pump } = await linked();
     record(certificate(beta, 'beta'));
     record(certificate(gamma, 'gamma'));
-    const heard = vi.spyOn(link.order, 'heard');
+    const heard = vi.spyOn(link.consensus, 'heard');
     // By another: known, and not seen yet.
     const old = sealed(gamma, 1, statusOf('gamma', { term: 5 }));
     said(old);
@@ -246,7 +246,7 @@ describe('what concerns decisions', () => {
 
   it('is begun again where root keys say so, and by nobody else', async () => {
     const { link, record } = await linked();
-    const recover = vi.spyOn(link.order, 'recover').mockResolvedValue();
+    const recover = vi.spyOn(link.consensus, 'recover').mockResolvedValue();
     const body = {
       kind: 'recovery',
       subject: self.self,
@@ -404,7 +404,7 @@ describe('who belongs', () => {
         }),
       ),
     ).toBe('accept');
-    expect(log).toContain('info: alpha is no member any more');
+    expect(log).toContain('info: alpha is no longer a member');
     expect([did.filter((one) => one.startsWith('disconnect')), link.members.all().length]).toEqual([[], 1]);
   });
 
@@ -451,7 +451,7 @@ describe('a member that is gone', () => {
     await all.pump(1);
     expect(pings()).toBe(before + 1);
     await all.pump(5_000);
-    expect(failure()).toBe('it does not answer probes');
+    expect(failure()).toBe('no answer to probes');
   });
 
   it('is named, dialed at once, and given up by who waits for it', async () => {
@@ -466,7 +466,7 @@ describe('a member that is gone', () => {
     await pump(0);
     expect(did).toEqual([`dial ${beta.self} /at/m0`]);
     await pump(10_000);
-    expect([log, failure()]).toEqual([['info: m0 is unreachable'], 'it does not answer probes']);
+    expect([log, failure()]).toEqual([['info: m0 is unreachable'], 'no answer to probes']);
     handlers.connected(beta.self);
     await pump(20_000);
     expect(log).toContain('info: m0 is alive');

@@ -67,7 +67,7 @@ describe('the link of an agent', () => {
     const { handlers, log, withBeta } = await world();
     await withBeta();
     handlers.flooded(beta.self, 'requests');
-    expect(log.at(-1)).toBe('warn: beta sends too many requests: cut off for a minute');
+    expect(log.at(-1)).toBe('warn: beta sends too many requests: blocked for a minute');
   });
 });
 
@@ -110,7 +110,7 @@ describe('who belongs', () => {
       undefined,
       false,
     ]);
-    expect(log).toContain('info: beta is no member any more: stolen');
+    expect(log).toContain('info: beta is no longer a member: stolen');
     expect(did).toContain(`disconnect ${beta.self}`);
   });
 
@@ -213,7 +213,7 @@ describe('a request', () => {
     await expect(ask('token')).rejects.toThrow('only an issuer may ask for this');
     await expect(ask('sync')).rejects.toThrow('malformed digest');
     await expect(handlers.request(names.protocol('renew'), stranger.self, new Uint8Array())).rejects.toThrow(
-      'this agent is no issuer',
+      'this agent is not an issuer',
     );
   });
 

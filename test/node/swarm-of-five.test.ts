@@ -25,8 +25,8 @@ describe('a service for fail-over', () => {
     expect(story?.outcome).toBe(`db runs on ${to} now`);
     const told = story?.steps.map(({ stage, text }) => `${stage}: ${text}`).join('\n') ?? '';
     expect(told).toMatch(/undo: failed: did not help/);
-    expect(told).toMatch(new RegExp(`act: db was given up at decision \\d+: service.restart did not help on ${from}`));
-    expect(told).toMatch(new RegExp(`act: ${to} has it, under fence \\d+`));
+    expect(told).toMatch(new RegExp(`act: db was released at decision \\d+: service.restart did not help on ${from}`));
+    expect(told).toMatch(new RegExp(`act: placed on ${to}, fence \\d+`));
     const { stdout } = await kalos('nova', 'status', '--dir', range.agent(from).directory);
     expect(stdout).toMatch(new RegExp(`db +${to} `));
   });

@@ -164,7 +164,7 @@ describe('three real agents', () => {
     expect(JSON.parse(others.stdout)).toMatchObject({ answered: 3 });
     const answers = await Promise.all(greedy);
     expect(answers.some(({ missing }) => missing.some(({ reason }) => reason.startsWith('not asked: ')))).toBe(true);
-    for (const agent of [alpha, gamma]) expect(RealSwarm.outputOf(agent)).not.toContain('cut off for a minute');
+    for (const agent of [alpha, gamma]) expect(RealSwarm.outputOf(agent)).not.toContain('blocked for a minute');
     const after = await ask<QueryAnswer>(beta.directory, '/v1/query', { sql: 'select node from kernel_info', timeoutMs: 5_000 });
     expect(after.answered).toBe(3);
   });
@@ -199,7 +199,7 @@ describe('three real agents', () => {
     const refused = await kalos('pause', 'beta', '--dir', gamma.directory);
     expect([refused.code, refused.stderr]).toEqual([
       2,
-      expect.stringContaining('gamma may not decide about others: it is no issuer'),
+      expect.stringContaining('gamma may not decide about others: it is not an issuer'),
     ]);
     const made = await kalos('pause', 'beta', '--reason', 'being moved', '--dir', alpha.directory);
     expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^decision \d+: beta changes nothing/)]);

@@ -125,7 +125,7 @@ describe('policies whose turn it is here', () => {
     expect(log.followed).toEqual([]);
     await pump(1);
     expect(log.followed).toEqual([[idOf(1), [{ name: 'hot' }, { name: 'cold' }]]]);
-    const text = 'policies of bundle 11111111 (hot, cold) are in force';
+    const text = 'policies of bundle 11111111 (hot, cold) are active';
     expect([log.lines, log.noted]).toEqual([[`info ${text}`], [text]]);
     await pump(10_000);
     expect(log.followed.length).toBe(1);
@@ -142,21 +142,21 @@ describe('policies whose turn it is here', () => {
     bundles.withdraw({ id: idOf(1), atMs: START_MS + 1_000 }, 'x');
     await pump(500);
     expect(log.followed.at(-1)).toEqual(['', []]);
-    expect(log.lines.at(-1)).toBe('info none of the swarm’s policies is in force');
+    expect(log.lines.at(-1)).toBe('info no policy bundle is active');
     await pump(5_000);
     expect(log.followed.length).toBe(2);
   });
 
   it.each<[string, Parameters<World['push']>[2], string]>([
-    ['are not signed', { signature: new Uint8Array(64) }, 'it is not signed by whoever is said to have pushed it'],
-    ['are pushed by no issuer', { by: self }, 'self is no issuer'],
+    ['are not signed', { signature: new Uint8Array(64) }, 'it is not signed by the member that pushed it'],
+    ['are pushed by no issuer', { by: self }, 'self is not an issuer'],
   ])('that %s are not taken, and that is reported at once, with no finding of theirs', async (_title, given, reason) => {
     const made = world();
     made.push(1, [self.self], given);
     made.agent.start();
     await made.pump(500);
     expect(made.log.followed).toEqual([]);
-    const text = `policies of bundle 11111111 are not taken: ${reason}`;
+    const text = `policies of bundle 11111111 are rejected: ${reason}`;
     expect([made.log.lines, made.log.noted]).toEqual([[`warn ${text}`], [text]]);
     // It says so where the bundle is what it goes by: what it does not take, it does not try.
     await made.pump(10_000);
@@ -170,7 +170,7 @@ describe('policies whose turn it is here', () => {
     made.push(1, [self.self]);
     made.agent.start();
     await made.pump(1_500);
-    expect(made.log.lines[0]).toBe(`warn policies of bundle 11111111 are not taken: policy hot: ${'x'.repeat(300)}`);
+    expect(made.log.lines[0]).toBe(`warn policies of bundle 11111111 are rejected: policy hot: ${'x'.repeat(300)}`);
     expect(reportsOf(made)).toEqual([[false, `policy hot: ${'x'.repeat(188)}`]]);
   });
 
@@ -183,7 +183,7 @@ describe('policies whose turn it is here', () => {
     made.bundles.restore({ ...made.bundles.state, good: content, newestMs: START_MS });
     made.agent.start();
     await made.pump(500);
-    expect(made.log.lines[0]).toContain('issuer is no issuer');
+    expect(made.log.lines[0]).toContain('issuer is not an issuer');
     made.its.issuers = [issuer.self];
     await made.pump(1_000);
     const again = world(made.store);
@@ -213,9 +213,7 @@ describe('what was pushed', () => {
     again.bundles.restore({ good: { ...old, id: idOf(3) }, before: null, candidate: null, ended: null });
     again.agent.start();
     await again.pump(500);
-    expect(again.log.lines).toEqual([
-      'warn policies of bundle 33333333 are not taken: it is older than what this machine has seen since',
-    ]);
+    expect(again.log.lines).toEqual(['warn policies of bundle 33333333 are rejected: it is older than the newest one seen here']);
   });
 
   it('is not written again where nothing has changed', async () => {
@@ -257,7 +255,7 @@ describe('what was pushed', () => {
     made.push(1, [self.self]);
     made.agent.start();
     await made.pump(1_000);
-    expect(made.log.lines).toEqual(['warn the swarm’s policies: full', 'warn the swarm’s policies: full']);
+    expect(made.log.lines).toEqual(['warn swarm policies: full', 'warn swarm policies: full']);
     made.store.write = write;
     await made.pump(500);
     expect(made.log.followed.length).toBe(1);
@@ -300,18 +298,18 @@ describe('policies that are tried here', () => {
     [
       'what one did was escalated',
       ({ opened }) => opened('inc-1', 'hot', { state: 'escalated' }),
-      'what hot did about cpu did not help (kalos explain inc-1)',
+      'the repair of cpu by hot did not help (kalos explain inc-1)',
     ],
     [
       'what one did was undone',
       ({ opened }) => opened('inc-1', 'cold', { steps: [{ stage: 'act' }, { stage: 'undo' }] as Incident['steps'] }),
-      'what cold did about cpu did not help (kalos explain inc-1)',
+      'the repair of cpu by cold did not help (kalos explain inc-1)',
     ],
     ['they find more than they may', ({ opened }) => opened('inc-2', 'cold'), 'hot found "it is hot" on cpu, and 1 more'],
     [
       'the machine is not ready any more',
       ({ its }) => void Object.assign(its, { ready: false }),
-      'this machine is not ready any more',
+      'this machine is no longer ready',
     ],
   ])('do harm where %s', async (_title, arrange, reason) => {
     const made = await trying();
@@ -322,7 +320,7 @@ describe('policies that are tried here', () => {
     arrange(made);
     await made.pump(500);
     expect(reportsOf(made)).toEqual([[false, reason]]);
-    expect(made.log.lines.at(-1)).toBe(`warn bundle 11111111 does harm here: ${reason}`);
+    expect(made.log.lines.at(-1)).toBe(`warn bundle 11111111 fails here: ${reason}`);
     await made.pump(SOAK_MS);
     expect(reportsOf(made).length).toBe(1);
   });
@@ -360,7 +358,7 @@ describe('policies that are tried here', () => {
     unready.push(1, [self.self]);
     unready.agent.start();
     await unready.pump(500);
-    expect(reportsOf(unready)).toEqual([[false, 'this machine is not ready any more']]);
+    expect(reportsOf(unready)).toEqual([[false, 'this machine is no longer ready']]);
   });
 
   it('are not waited for where the report was refused; nothing is said once this stops', async () => {

@@ -137,7 +137,7 @@ describe('a release whose turn it is here', () => {
     expect(releases.kept.get(GOOD)).toEqual(archiveOf(1));
     const what = `release 0.5.0 (${GOOD.slice(0, 8)})`;
     expect([log.lines, log.noted, log.calls]).toEqual([
-      ['info release 0.5.0 is here, from d', `info restarting as ${what}`],
+      ['info received release 0.5.0 from d', `info restarting as ${what}`],
       [`restarts as ${what}`],
       [`choose ${GOOD.slice(0, 8)}`, 'restart'],
     ]);
@@ -166,11 +166,11 @@ describe('a release whose turn it is here', () => {
     agent.start();
     await pump(1_000);
     expect(log.asked.map(([peer]) => peer)).toEqual(['e', 'd', 'h', 'g', issuer.self, 'c', 'f', 'i']);
-    expect(log.lines).toEqual([`warn the swarm’s release: nobody that was asked has release 0.5.0 (${GOOD.slice(0, 8)})`]);
+    expect(log.lines).toEqual([`warn release roll-out: no reachable member has release 0.5.0 (${GOOD.slice(0, 8)})`]);
     its.have.set('i', archiveOf(2));
     its.have.set('f', archiveOf(1));
     await pump(6_000);
-    expect(log.lines.at(-2)).toBe('info release 0.5.0 is here, from f');
+    expect(log.lines.at(-2)).toBe('info received release 0.5.0 from f');
   });
 
   it.each<[string, (asked: [string, number]) => unknown]>([
@@ -200,9 +200,9 @@ describe('a release whose turn it is here', () => {
       if (log.asked.length > before) times.push(second);
     }
     expect(times).toEqual([1, 6, 11, 16, 21, 26]);
-    const reason = `nobody that was asked has release 0.5.0 (${GOOD.slice(0, 8)})`;
+    const reason = `no reachable member has release 0.5.0 (${GOOD.slice(0, 8)})`;
     expect(reportsOf(made)).toEqual([[false, reason]]);
-    expect(log.lines.at(-1)).toBe(`warn release 0.5.0 is not for this machine: ${reason}`);
+    expect(log.lines.at(-1)).toBe(`warn release 0.5.0 is rejected here: ${reason}`);
   });
 
   it('counts its tries again where another is wanted', async () => {
@@ -228,16 +228,16 @@ describe('a release whose turn it is here', () => {
     push(1, [self.self]);
     agent.start();
     await pump(1_000);
-    expect([log.lines, log.calls]).toEqual([['warn the swarm’s release: that is KALOS 0.6.0, not 0.5.0'], []]);
+    expect([log.lines, log.calls]).toEqual([['warn release roll-out: the archive is KALOS 0.6.0, not 0.5.0'], []]);
   });
 
   it.each<[string, (made: World) => void, string]>([
     [
       'is not signed',
       ({ push }) => push(1, [self.self], { signature: new Uint8Array(64) }),
-      'it is not signed by whoever is said to have pushed it',
+      'it is not signed by the member that pushed it',
     ],
-    ['is pushed by no issuer', ({ push }) => push(1, [self.self], { by: self }), 'self is no issuer'],
+    ['is pushed by no issuer', ({ push }) => push(1, [self.self], { by: self }), 'self is not an issuer'],
     [
       'was given up here before',
       ({ push, releases }) => {
@@ -252,7 +252,7 @@ describe('a release whose turn it is here', () => {
         releases.takes = false;
         push(1, [self.self]);
       },
-      'it takes no releases of the swarm (upgrades = false)',
+      'it accepts no swarm releases (upgrades = false)',
     ],
   ])('that %s is reported, once, and not taken', async (_title, arrange, reason) => {
     const made = world();
@@ -264,7 +264,7 @@ describe('a release whose turn it is here', () => {
     expect(made.log.wishes[0]).toEqual([{ kind: 'upgrade-report', upgrade: '1'.padStart(32, '0'), ok: false, reason }, 5_000]);
     expect(made.log.caughtUp).toEqual([[7, 5_000]]);
     expect([made.log.calls, made.log.asked]).toEqual([[], []]);
-    expect(made.log.lines).toEqual([`warn release 0.5.0 is not for this machine: ${reason}`]);
+    expect(made.log.lines).toEqual([`warn release 0.5.0 is rejected here: ${reason}`]);
   });
 
   it('does no harm where no canary takes none', async () => {
@@ -276,7 +276,7 @@ describe('a release whose turn it is here', () => {
     made.upgrades.advanceTo({ id, atMs: made.clock.wallMs() + SOAK_MS }, [self.self]);
     made.agent.start();
     await made.pump(5_000);
-    expect(reportsOf(made)).toEqual([[true, 'it takes no releases of the swarm (upgrades = false)']]);
+    expect(reportsOf(made)).toEqual([[true, 'it accepts no swarm releases (upgrades = false)']]);
     expect(made.log.lines).toEqual([]);
   });
 
@@ -300,7 +300,7 @@ describe('a machine whose turn it is not', () => {
     expect([log.calls, log.lines, log.wishes]).toEqual([[], [], []]);
     releases.running = GOOD;
     await pump(1_000);
-    expect(log.lines).toEqual(['info restarting as the package of this machine']);
+    expect(log.lines).toEqual(['info restarting as the installed package']);
     expect(log.calls).toEqual(['choose ', 'restart']);
   });
 
@@ -342,12 +342,12 @@ describe('a release that runs here', () => {
     [
       'an incident was escalated',
       ({ opened }) => opened('inc-1', { state: 'escalated' }),
-      'what it did about web did not help (kalos explain inc-1)',
+      'its repair of web did not help (kalos explain inc-1)',
     ],
     [
       'something was undone',
       ({ opened }) => opened('inc-1', { steps: [{ stage: 'act' }, { stage: 'undo' }] as Incident['steps'] }),
-      'what it did about web did not help (kalos explain inc-1)',
+      'its repair of web did not help (kalos explain inc-1)',
     ],
   ])('does harm where %s', async (_title, arrange, reason) => {
     const made = await running({ onTrial: true });
@@ -367,7 +367,7 @@ describe('a release that runs here', () => {
     await made.pump(SOAK_MS - 1);
     expect(reportsOf(made)).toEqual([]);
     await made.pump(1);
-    expect(reportsOf(made)).toEqual([[false, 'this machine is not ready since']]);
+    expect(reportsOf(made)).toEqual([[false, 'this machine is no longer ready']]);
   });
 
   it('lives, on trial, while the swarm has a leader', async () => {
@@ -426,7 +426,7 @@ describe('what others ask, and what is pushed here', () => {
       new Uint8Array(10).fill(1),
       null,
     ]);
-    for (const body of ['x', [GOOD], [1, 0], [GOOD, 0.5]]) await expect(ask(body)).rejects.toThrow('malformed question');
+    for (const body of ['x', [GOOD], [1, 0], [GOOD, 0.5]]) await expect(ask(body)).rejects.toThrow('malformed request');
   });
 
   it('is kept, signed, and decided with how it is to be tried', async () => {

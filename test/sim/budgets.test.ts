@@ -25,7 +25,7 @@ const storyOf = (node: SimulatedNode): string =>
   (node.agent?.parts.memory.incidents() ?? []).flatMap(({ steps }) => steps.map(({ text }) => text)).join('\n');
 
 async function decided(cluster: Cluster, wish: Wish, by = 0): Promise<unknown> {
-  const outcome = cluster.node(by).running?.swarm.order.decisions.decide(wish, 3_000);
+  const outcome = cluster.node(by).running?.swarm.consensus.decisions.decide(wish, 3_000);
   outcome?.catch(() => undefined);
   await later(cluster, 3_000);
   return outcome;
@@ -57,11 +57,16 @@ describe('a budget', () => {
     });
     const third = cluster.node(3);
     expect([await killed(cluster, third), await killed(cluster, third), isUp(own)]).toEqual([true, true, false]);
-    expect(cluster.node(4).running?.swarm.order.decisions.state.budgets.all()).toMatchObject([{ peer: own.peer, changes: 0 }]);
+    expect(cluster.node(4).running?.swarm.consensus.decisions.state.budgets.all()).toMatchObject([
+      { peer: own.peer, changes: 0 },
+    ]);
   });
 
   it('is for issuers to set', async () => {
     const cluster = await settled();
-    expect(await decided(cluster, FREEZE, 2)).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    expect(await decided(cluster, FREEZE, 2)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining('it is not an issuer'),
+    });
   });
 });

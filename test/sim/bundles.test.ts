@@ -35,7 +35,7 @@ async function settled(nodes: number, own: object[] = []): Promise<Cluster> {
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-const bundlesOf = (node: SimulatedNode) => node.agent?.swarm.order.decisions.state.bundles.state;
+const bundlesOf = (node: SimulatedNode) => node.agent?.swarm.consensus.decisions.state.bundles.state;
 const originOf = (node: SimulatedNode, name: string) =>
   node.agent?.parts.policies.all().find(({ policy }) => policy.name === name)?.origin;
 const startsOf = (node: SimulatedNode) => node.linux.services.all().find(({ name }) => name === 'web')?.starts;
@@ -108,7 +108,7 @@ describe('a bundle of policies', () => {
     push(cluster, [QUIET], [5]);
     for (let turn = 0; turn < 2; turn++) {
       await later(cluster, SOAK_MS);
-      const nova = cluster.byPeer(cluster.node(6).running?.swarm.order.committee.coordinator ?? '');
+      const nova = cluster.byPeer(cluster.node(6).running?.swarm.consensus.committee.coordinator ?? '');
       nova?.crash();
       await later(cluster, 3_000);
       nova?.boot();
@@ -120,25 +120,25 @@ describe('a bundle of policies', () => {
 
   it('that nobody has signed who may is taken by nobody, though the coordinator says that it was decided', async () => {
     const cluster = await settled(5);
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');
-    const decisions = nova?.agent?.swarm.order.decisions;
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.consensus.committee.coordinator ?? '');
+    const decisions = nova?.agent?.swarm.consensus.decisions;
     const policies = JSON.stringify([QUIET]);
     const canary = [cluster.node(3).peer];
     // Signed by a member that is no issuer; and in an issuer’s name, by another.
     const plain = cluster.node(2);
     const bytes = newBundles().kind.bytesOf(cluster.swarmId, { by: plain.peer, policies });
-    const refused = plain.agent?.swarm.order.decisions.decide(
+    const refused = plain.agent?.swarm.consensus.decisions.decide(
       { kind: 'bundle', policies, signature: plain.crypto.sign(bytes), canary, soakMs: SOAK_MS, findings: 0 },
       3_000,
     );
     await later(cluster, 3_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
     decisions
       ?.decide({ kind: 'bundle', policies, signature: new Uint8Array(64), canary, soakMs: SOAK_MS, findings: 0 }, 3_000)
       .catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(cluster.nodes.map((node) => originOf(node, 'too-hot'))).toEqual(Array(5).fill(undefined));
-    expect(bundlesOf(cluster.node(1))?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
+    expect(bundlesOf(cluster.node(1))?.ended?.reason).toContain('is not signed by the member that pushed it');
   });
 
   it('that was taken back is not taken again, though the coordinator has it decided again', async () => {
@@ -147,25 +147,25 @@ describe('a bundle of policies', () => {
     await later(cluster, 2 * SOAK_MS);
     const { ended } = bundlesOf(cluster.node(1)) ?? {};
     expect(ended?.reason).toMatch(/^node-3: .*restless/);
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');
-    const replica = nova?.agent?.swarm.order.committee.log.current;
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.consensus.committee.coordinator ?? '');
+    const replica = nova?.agent?.swarm.consensus.committee.log.current;
     const old = cluster
       .node(1)
-      .agent?.swarm.order.decisions.state.recent()
+      .agent?.swarm.consensus.decisions.state.recent()
       .find(({ decision }) => decision.id === ended?.id);
     const again = { ...(old?.decision as Decision), id: 'c'.repeat(32), canary: [cluster.node(2).peer] } as Decision;
     const [outcome] = await Promise.all([replica?.propose(again, 3_000), later(cluster, 4_000)]);
     expect(outcome).toMatchObject({ ok: false, reason: 'it is older than what was pushed since' });
     // As if a coordinator that lies had given them what it says that is decided.
     for (const node of cluster.nodes) {
-      const { bundles } = node.running?.swarm.order.decisions.state ?? expect.fail('it is down');
+      const { bundles } = node.running?.swarm.consensus.decisions.state ?? expect.fail('it is down');
       bundles.restore({ ...bundles.state, newestMs: undefined });
     }
     replica?.propose({ ...again, atMs: nova?.wallMs() ?? 0 }, 3_000).catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(bundlesOf(cluster.node(1))?.ended).toMatchObject({
       id: again.id,
-      reason: 'node-2: it is older than what this machine has seen since',
+      reason: 'node-2: it is older than the newest one seen here',
     });
     expect(cluster.nodes.map((node) => originOf(node, 'restless'))).toEqual(Array(5).fill(undefined));
   });
@@ -173,7 +173,8 @@ describe('a bundle of policies', () => {
   it('is not kept away for good by one that a coordinator says was pushed in a thousand years', async () => {
     const cluster = await settled(5);
     const nova =
-      cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+      cluster.byPeer(cluster.node(4).running?.swarm.consensus.committee.coordinator ?? '') ??
+      expect.fail('the swarm has no leader');
     const forged: Wish = {
       kind: 'bundle',
       policies: JSON.stringify([HARMFUL]),
@@ -184,7 +185,7 @@ describe('a bundle of policies', () => {
       findings: 0,
     };
     const decision = wished(forged, cluster.node(0).peer, 'd'.repeat(32), nova.wallMs());
-    nova.agent?.swarm.order.committee.log.current?.propose(decision, 3_000).catch(() => undefined);
+    nova.agent?.swarm.consensus.committee.log.current?.propose(decision, 3_000).catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(bundlesOf(cluster.node(1))?.ended).toMatchObject({ id: decision.id, outcome: 'back' });
     push(cluster, [QUIET], [3]);

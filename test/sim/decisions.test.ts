@@ -23,7 +23,7 @@ async function settled(nodes: number, seed = 1): Promise<Cluster> {
 }
 
 const decisionsOf = (node: SimulatedNode) => {
-  const decisions = node.running?.swarm.order.decisions;
+  const decisions = node.running?.swarm.consensus.decisions;
   if (decisions === undefined) throw new Error(`${node.name} does not run`);
   return decisions;
 };
@@ -45,7 +45,8 @@ function wish(node: SimulatedNode, what: Wish, withinMs = WITHIN_MS): { outcome?
 }
 
 const pause = (node: SimulatedNode): Wish => ({ kind: 'pause', peer: node.peer, reason: 'being moved' });
-const indexes = (cluster: Cluster): number[] => cluster.running().map(({ running }) => running.swarm.order.decisions.state.index);
+const indexes = (cluster: Cluster): number[] =>
+  cluster.running().map(({ running }) => running.swarm.consensus.decisions.state.index);
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 
 describe('a decision', () => {
@@ -55,12 +56,12 @@ describe('a decision', () => {
     await later(cluster, 5_000);
     expect(result.outcome?.ok).toBe(true);
     for (const { node, running } of cluster.running())
-      expect(running.swarm.order.decisions.state.pauseOf(cluster.node(2).peer)?.reason, node.name).toBe('being moved');
+      expect(running.swarm.consensus.decisions.state.pauseOf(cluster.node(2).peer)?.reason, node.name).toBe('being moved');
     expect(new Set(indexes(cluster)).size).toBe(1);
     // The same, byte by byte.
     const states = cluster
       .running()
-      .map(({ running }) => Buffer.from(running.swarm.order.decisions.state.encode()).toString('hex'));
+      .map(({ running }) => Buffer.from(running.swarm.consensus.decisions.state.encode()).toString('hex'));
     expect(new Set(states).size).toBe(1);
   });
 
@@ -68,7 +69,7 @@ describe('a decision', () => {
     const cluster = await settled(5);
     const refused = wish(cluster.node(3), pause(cluster.node(1)));
     await later(cluster, 3_000);
-    expect(refused.outcome).toMatchObject({ ok: false, reason: expect.stringContaining('no issuer') });
+    expect(refused.outcome).toMatchObject({ ok: false, reason: expect.stringContaining('not an issuer') });
     expect(decisionsOf(cluster.node(1)).state.pauseOf(cluster.node(1).peer)).toBeUndefined();
   });
 
@@ -77,7 +78,7 @@ describe('a decision', () => {
       const cluster = await settled(7, seed);
       const results: { outcome?: Outcome; error?: unknown }[] = [];
       for (let turn = 0; turn < 12; turn++) {
-        const lead = cluster.byPeer(cluster.running()[0]?.running.swarm.order.committee.coordinator ?? '');
+        const lead = cluster.byPeer(cluster.running()[0]?.running.swarm.consensus.committee.coordinator ?? '');
         results.push(
           wish(
             cluster.node(0),
@@ -99,7 +100,7 @@ describe('a decision', () => {
         `seed ${seed}`,
       ).toEqual([]);
       for (const { node, running } of cluster.running()) {
-        const taken = running.swarm.order.decisions.state.recent().filter(({ decision }) => decision.kind === 'silence');
+        const taken = running.swarm.consensus.decisions.state.recent().filter(({ decision }) => decision.kind === 'silence');
         const named = taken.map(({ decision }) => (decision.kind === 'silence' ? decision.policy : ''));
         expect(named.length, `seed ${seed}: ${node.name}`).toBe(12);
         expect(new Set(named).size).toBe(12);
@@ -180,7 +181,7 @@ describe('who belongs', () => {
   const epochsIn = (cluster: Cluster) =>
     new Set(
       cluster.running().map(({ running }) => {
-        const { newest } = running.swarm.order.decisions.state.epochs;
+        const { newest } = running.swarm.consensus.decisions.state.epochs;
         const own = running.swarm.admission.roster.digest();
         return newest === null
           ? 'none'
@@ -197,7 +198,7 @@ describe('who belongs', () => {
     cluster.node(5).crash();
     await later(cluster, 15_000);
     expect([...epochsIn(cluster)]).toEqual(['2 of 6 true']);
-    const nova = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
+    const nova = cluster.byPeer(cluster.node(0).running?.swarm.consensus.committee.coordinator ?? '') as SimulatedNode;
     nova.crash();
     await later(cluster, 20_000);
     expect([...epochsIn(cluster)]).toEqual(['2 of 6 true']);
@@ -226,7 +227,7 @@ describe('a read by lease', () => {
           () => asked.push('failed'),
         );
     };
-    const nova = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
+    const nova = cluster.byPeer(cluster.node(0).running?.swarm.consensus.committee.coordinator ?? '') as SimulatedNode;
     const answers = vi.spyOn(decisionsOf(nova), 'answer');
     for (let turn = 0; turn < 50; turn++) {
       look('lease');
@@ -264,7 +265,7 @@ describe('a silence', () => {
   it('lasts as long as it was wished for, and ends no other one, whatever the clock of whoever wished it says', async () => {
     const cluster = await settled(3);
     const issuer = cluster.node(0);
-    const lead = cluster.byPeer(issuer.running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
+    const lead = cluster.byPeer(issuer.running?.swarm.consensus.committee.coordinator ?? '') as SimulatedNode;
     const nowMs = () => decisionsOf(lead).wallMs();
     const ask = async (digit: string, target: string, aheadMs: number, forMs: number): Promise<void> => {
       const atMs = Math.round(nowMs() + aheadMs);
@@ -292,7 +293,7 @@ describe('a silence', () => {
 describe('who does not keep to the rules', () => {
   it('wishes in nobody else’s name, leads by no wish, and says neither how many there are nor what time it is', async () => {
     const cluster = await settled(5);
-    const lead = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '') as SimulatedNode;
+    const lead = cluster.byPeer(cluster.node(0).running?.swarm.consensus.committee.coordinator ?? '') as SimulatedNode;
     const liar = cluster.nodes.find((node) => node !== lead && node !== cluster.node(0)) as SimulatedNode;
     const answers: unknown[] = [];
     const ask = (decision: Decision): void => {
@@ -308,8 +309,8 @@ describe('who does not keep to the rules', () => {
     ask(wished(lease, liar.peer, id('c'), 9e12));
     await later(cluster, 2_000);
     expect(answers.slice(0, 2)).toEqual([
-      [false, 'nobody wishes in another’s name', false],
-      [false, expect.stringMatching(/no issuer|for the coordinator to say/), false],
+      [false, 'a member may only request in its own name', false],
+      [false, expect.stringMatching(/not an issuer|only the leader may decide/), false],
     ]);
     const taken = decisionsOf(lead)
       .state.recent()
@@ -330,13 +331,13 @@ describe('who does not keep to the rules', () => {
     decisionsOf(liar).answer = async () => lie;
     liar.profile.says = { decided: 999 };
     let refused: unknown;
-    const lead = cluster.byPeer(cluster.node(0).running?.swarm.order.committee.coordinator ?? '');
-    lead?.running?.swarm.order.committee.answer(liar.peer, encodeCbor(['transfer', voters[1]])).catch((error: unknown) => {
+    const lead = cluster.byPeer(cluster.node(0).running?.swarm.consensus.committee.coordinator ?? '');
+    lead?.running?.swarm.consensus.committee.answer(liar.peer, encodeCbor(['transfer', voters[1]])).catch((error: unknown) => {
       refused = error;
     });
     await later(cluster, 60_000);
     for (const { node } of cluster.running()) expect(decisionsOf(node).state.pauseOf(follower.peer), node.name).toBeUndefined();
-    expect(String(refused)).toContain('it is no issuer');
+    expect(String(refused)).toContain('it is not an issuer');
   });
 });
 

@@ -16,7 +16,7 @@ async function settled(nodes: number, seed = 7): Promise<Cluster> {
 }
 
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
-const stateOf = (node: SimulatedNode) => node.agent?.swarm.order.decisions;
+const stateOf = (node: SimulatedNode) => node.agent?.swarm.consensus.decisions;
 const drainedIn = (cluster: Cluster, by: number) => [...(stateOf(cluster.node(by))?.proven.drained().keys() ?? [])];
 const whereIs = (cluster: Cluster) => stateOf(cluster.node(0))?.state.placementOf('db')?.peer;
 
@@ -35,12 +35,12 @@ describe('a member that is', () => {
       await later(cluster, 150_000);
       expect(drainedIn(cluster, observer.index)).toEqual([owner.peer]);
       const drain = stateOf(observer)?.proven.drained().get(owner.peer);
-      expect(drain?.reason).toMatch(new RegExp(`^${kind}: \\d of \\d that watch it measure the same$`));
+      expect(drain?.reason).toMatch(new RegExp(`^${kind}: \\d of \\d witnesses measure the same$`));
       await later(cluster, 200_000);
       expect(whereIs(cluster)).not.toBe(owner.peer);
       expect(whereIs(cluster)).toBeTruthy();
-      const nova = cluster.byPeer(observer.running?.swarm.order.committee.coordinator ?? '');
-      expect(nova?.running?.swarm.order.committee.seats.voters()).not.toContain(owner.peer);
+      const nova = cluster.byPeer(observer.running?.swarm.consensus.committee.coordinator ?? '');
+      expect(nova?.running?.swarm.consensus.committee.seats.voters()).not.toContain(owner.peer);
       const story = owner.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure');
       expect(story?.steps.map(({ stage }) => stage)).toEqual(['detect', 'vote', 'act']);
       expect(story?.certificate).not.toBe('');
@@ -49,7 +49,7 @@ describe('a member that is', () => {
       await later(cluster, 900_000);
       expect(drainedIn(cluster, observer.index)).toEqual([]);
       expect(owner.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure')?.outcome).toBe(
-        'it is drained no more',
+        'the drain has ended',
       );
     },
   );
@@ -57,13 +57,14 @@ describe('a member that is', () => {
   it('stalled by its disk has itself drained, and does not coordinate', async () => {
     const cluster = await settled(7);
     const nova =
-      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+      cluster.byPeer(cluster.node(3).running?.swarm.consensus.committee.coordinator ?? '') ??
+      expect.fail('the swarm has no leader');
     nova.disk.writeMs = 1_500;
     await later(cluster, 200_000);
     const other = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
-    expect(other.running?.swarm.order.committee.coordinator).not.toBe(nova.peer);
+    expect(other.running?.swarm.consensus.committee.coordinator).not.toBe(nova.peer);
     expect(drainedIn(cluster, other.index)).toEqual([nova.peer]);
-    expect(stateOf(other)?.proven.drained().get(nova.peer)?.reason).toMatch(/^stalled: its disk takes 15\d\d ms/);
+    expect(stateOf(other)?.proven.drained().get(nova.peer)?.reason).toMatch(/^stalled: disk latency 15\d\d ms/);
   });
 });
 
@@ -85,7 +86,7 @@ describe('an agent whose loop stalls', () => {
     await later(cluster, 600_000);
     expect(node.past.starts).toBe(2);
     const story = node.agent?.parts.memory.incidents().find(({ policy }) => policy === 'gray-failure');
-    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/this agent restarts, for its loop is \d+ ms late/);
+    expect(story?.steps.map(({ text }) => text).join('\n')).toMatch(/event loop lag is \d+ ms: the agent restarts/);
     expect(cluster.violations).toEqual([]);
   });
 });
@@ -113,13 +114,14 @@ describe('nobody is drained', () => {
   it('by a member that lies, nor by a coordinator that does', async () => {
     const cluster = await settled(7);
     const nova =
-      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+      cluster.byPeer(cluster.node(3).running?.swarm.consensus.committee.coordinator ?? '') ??
+      expect.fail('the swarm has no leader');
     const victim = cluster.nodes.find((node) => node !== nova) ?? expect.fail();
     const liar = cluster.nodes.find((node) => node !== nova && node !== victim && node.index > 0) ?? expect.fail();
-    const refused = liar.agent?.swarm.order.decisions.drain(victim.peer, 600_000, 'because', 3_000);
+    const refused = liar.agent?.swarm.consensus.decisions.drain(victim.peer, 600_000, 'because', 3_000);
     refused?.catch(() => undefined);
     await later(cluster, 3_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('no certificate of its witnesses') });
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('has no witness certificate') });
     const wish = {
       kind: 'drain',
       peer: victim.peer,
@@ -130,7 +132,7 @@ describe('nobody is drained', () => {
       reason: 'forged',
     } as const;
     const atMs = Math.round(nova.wallMs());
-    nova.running?.swarm.order.committee.log.current
+    nova.running?.swarm.consensus.committee.log.current
       ?.propose({ v: 1, id: 'f'.repeat(32), by: cluster.node(0).peer, atMs, ...wish, proof: new Uint8Array(64) }, 3_000)
       .catch(() => undefined);
     await later(cluster, 5_000);
@@ -143,7 +145,7 @@ describe('a person', () => {
   it('drains a member for maintenance, and ends that', async () => {
     const cluster = await settled(5);
     const owner = cluster.byPeer(whereIs(cluster) ?? '') ?? expect.fail('db runs nowhere');
-    const issuer = cluster.node(0).agent?.swarm.order.decisions;
+    const issuer = cluster.node(0).agent?.swarm.consensus.decisions;
     issuer?.drain(owner.peer, 3_600_000, 'new memory', 3_000).catch(() => undefined);
     await later(cluster, 40_000);
     expect(drainedIn(cluster, 2)).toEqual([owner.peer]);

@@ -33,7 +33,7 @@ const openStates = (node: SimulatedNode): string[] =>
 const executorOf = (node: SimulatedNode) => node.agent?.parts.executor ?? expect.fail('it is down');
 
 async function decided(cluster: Cluster, wish: Wish): Promise<void> {
-  const outcome = cluster.node(0).running?.swarm.order.decisions.decide(wish, 3_000);
+  const outcome = cluster.node(0).running?.swarm.consensus.decisions.decide(wish, 3_000);
   outcome?.catch(() => undefined);
   await later(cluster, 500);
   expect(await outcome).toEqual({ ok: true, index: expect.any(Number) });
@@ -85,7 +85,7 @@ const HOLDS: Hold[] = [
       await later(cluster, 1_000);
     },
     release: async (cluster, node) => {
-      const [grant] = node.agent?.swarm.order.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
+      const [grant] = node.agent?.swarm.consensus.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
       await decided(cluster, { kind: 'revoke', grant: grant?.id ?? '', reason: 'seen' });
     },
     says: 'the swarm keeps service.restart from this agent: we look at it',
@@ -125,7 +125,7 @@ const HOLDS: Hold[] = [
         reason: 'work',
       }),
     release: async (cluster, node) => {
-      const [silence] = node.agent?.swarm.order.decisions.state.silences(node.wallMs()) ?? [];
+      const [silence] = node.agent?.swarm.consensus.decisions.state.silences(node.wallMs()) ?? [];
       await decided(cluster, { kind: 'unsilence', silence: silence?.id ?? '' });
     },
     says: 'silenced: work',
@@ -211,7 +211,7 @@ describe('what is held back', () => {
 
   it('by the lack of a coordinator waits for a person, and is mended once there is one again', async () => {
     const cluster = await settled(9, {}, [{ critical: true }]);
-    const voters = cluster.node(0).running?.swarm.order.decisions.checkpoints.newest?.voters ?? [];
+    const voters = cluster.node(0).running?.swarm.consensus.decisions.checkpoints.newest?.voters ?? [];
     const side = cluster.nodes.filter(({ peer }) => !voters.includes(peer)).slice(0, 5);
     const node = side[0] ?? expect.fail('nobody is there');
     const peers = side.map(({ peer }) => peer);
@@ -232,7 +232,7 @@ describe('what is held back', () => {
     await later(cluster, 20_000);
     expect(running().length).toBe(1);
     for (const { peer } of cluster.nodes) {
-      const drained = cluster.node(0).running?.swarm.order.decisions.drain(peer, HOUR_MS, 'work', 3_000);
+      const drained = cluster.node(0).running?.swarm.consensus.decisions.drain(peer, HOUR_MS, 'work', 3_000);
       drained?.catch(() => undefined);
       await later(cluster, 2_000);
     }

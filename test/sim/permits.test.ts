@@ -40,7 +40,7 @@ describe('a critical service that is killed', () => {
       expect(verifyCertificate(cluster.node(5).crypto, cluster.swarmId, certificate).valid).toBe(true);
       expect(certificate.claim.warrant?.plan).toContain(incident?.id);
       // What was leased is given back.
-      expect(node.running?.swarm.order.decisions.state.leases(node.wallMs())).toEqual([]);
+      expect(node.running?.swarm.consensus.decisions.state.leases(node.wallMs())).toEqual([]);
       expect(cluster.violations).toEqual([]);
     }
   });
@@ -72,7 +72,7 @@ describe('a critical service that is killed', () => {
 
   it('waits for a person on the smaller side of a partition', async () => {
     const cluster = await settled(9);
-    const voters = cluster.node(0).running?.swarm.order.decisions.checkpoints.newest?.voters ?? [];
+    const voters = cluster.node(0).running?.swarm.consensus.decisions.checkpoints.newest?.voters ?? [];
     // Without a majority of those who order: enough witnesses alone are no leave.
     const side = cluster.nodes.filter(({ peer }) => !voters.includes(peer)).slice(0, 5);
     const [node] = side;
@@ -90,7 +90,7 @@ describe('a critical service that is killed', () => {
     const cluster = await settled(9);
     const leases = new Set<number>();
     const watch = (): void => {
-      const state = cluster.node(0).running?.swarm.order.decisions.state;
+      const state = cluster.node(0).running?.swarm.consensus.decisions.state;
       leases.add(state?.leases(cluster.node(0).wallMs()).length ?? 0);
       cluster.scheduler.after(20, watch);
     };
@@ -174,13 +174,13 @@ describe('a standing approval', () => {
         .catch(() => undefined);
     const refused = cluster.node(3).agent?.parts.grants.give(granted(cluster), 'by who may not');
     await later(cluster, 5_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
     // In an issuer’s name, by a coordinator that lies: decided, and not taken for leave by the machine.
-    const nova = cluster.byPeer(node.running?.swarm.order.committee.coordinator ?? '');
+    const nova = cluster.byPeer(node.running?.swarm.consensus.committee.coordinator ?? '');
     const forged = { kind: 'grant' as const, ...granted(cluster), signature: new Uint8Array(64), reason: 'forged' };
-    nova?.agent?.swarm.order.decisions.decide(forged, 3_000).catch(() => undefined);
+    nova?.agent?.swarm.consensus.decisions.decide(forged, 3_000).catch(() => undefined);
     await later(cluster, 5_000);
-    expect(node.agent?.swarm.order.decisions.state.grants.of(node.peer, node.wallMs()).length).toBe(3);
+    expect(node.agent?.swarm.consensus.decisions.state.grants.of(node.peer, node.wallMs()).length).toBe(3);
     node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 1]);
@@ -224,10 +224,10 @@ describe('what the swarm keeps from an agent', () => {
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 0]);
     expect(storyOf(node)).toContain('the swarm keeps service.restart from this agent: we look at it');
-    const [grant] = node.agent?.swarm.order.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
+    const [grant] = node.agent?.swarm.consensus.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
     cluster
       .node(0)
-      .agent?.swarm.order.decisions.decide({ kind: 'revoke', grant: grant?.id ?? '', reason: 'seen' }, 3_000)
+      .agent?.swarm.consensus.decisions.decide({ kind: 'revoke', grant: grant?.id ?? '', reason: 'seen' }, 3_000)
       .catch(() => undefined);
     await later(cluster, 5_000);
     expect(node.agent?.parts.grants.denial({ tool: 'service.restart', service: 'web' })).toBeUndefined();

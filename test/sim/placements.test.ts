@@ -26,9 +26,9 @@ async function settled(nodes = 5, mode = 'act') {
 }
 
 const orderOf = (node: SimulatedNode) => {
-  const order = node.running?.swarm.order;
-  if (order === undefined) throw new Error(`${node.name} does not run`);
-  return order;
+  const consensus = node.running?.swarm.consensus;
+  if (consensus === undefined) throw new Error(`${node.name} does not run`);
+  return consensus;
 };
 
 describe('a service for fail-over', () => {

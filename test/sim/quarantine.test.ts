@@ -31,12 +31,12 @@ describe('a witness with two tongues', () => {
     }
     await later(cluster, 10_000);
     expect(asks()).toBe(0);
-    const [found] = cluster.node(7).agent?.swarm.order.decisions.state.quarantined() ?? [];
+    const [found] = cluster.node(7).agent?.swarm.consensus.decisions.state.quarantined() ?? [];
     if (found === undefined) throw new Error('nobody is in quarantine');
     expect(equivocatorOf(cluster.node(1).crypto, cluster.swarmId, found)).toBe(liar.peer);
     cluster
       .node(0)
-      .agent?.swarm.order.decisions.decide({ kind: 'pardon', peer: liar.peer, reason: 'mended' }, 3_000)
+      .agent?.swarm.consensus.decisions.decide({ kind: 'pardon', peer: liar.peer, reason: 'mended' }, 3_000)
       .catch(() => undefined);
     await later(cluster, 5_000);
     expect(asks()).toBe(7);
@@ -47,15 +47,15 @@ describe('a witness with two tongues', () => {
     const [victim, slanderer] = [cluster.node(3), cluster.node(4)];
     const empty = new Uint8Array([0x80]);
     const wish = { kind: 'quarantine' as const, peer: victim.peer, first: empty, second: empty };
-    const outcome = slanderer.agent?.swarm.order.decisions.decide(wish, 3_000);
+    const outcome = slanderer.agent?.swarm.consensus.decisions.decide(wish, 3_000);
     await later(cluster, 3_000);
-    expect(await outcome).toMatchObject({ ok: false, reason: 'that proves nothing' });
+    expect(await outcome).toMatchObject({ ok: false, reason: 'the two votes do not conflict' });
     // Nor where a coordinator that lies has decided it.
-    const nova = cluster.byPeer(victim.running?.swarm.order.committee.coordinator ?? '');
-    const replica = nova?.running?.swarm.order.committee.log.current;
+    const nova = cluster.byPeer(victim.running?.swarm.consensus.committee.coordinator ?? '');
+    const replica = nova?.running?.swarm.consensus.committee.log.current;
     replica?.propose({ v: 1, id: 'a'.repeat(32), by: slanderer.peer, atMs: 1, ...wish }, 2_000).catch(() => undefined);
     await later(cluster, 5_000);
-    expect(cluster.node(6).agent?.swarm.order.decisions.state.quarantined().length).toBe(1);
-    expect(cluster.node(6).agent?.swarm.order.decisions.proven.quarantined().size).toBe(0);
+    expect(cluster.node(6).agent?.swarm.consensus.decisions.state.quarantined().length).toBe(1);
+    expect(cluster.node(6).agent?.swarm.consensus.decisions.proven.quarantined().size).toBe(0);
   });
 });

@@ -9,12 +9,12 @@ import { signRecord } from '../../swarm/identity/record.ts';
 const SETTLED_MS = 30_000;
 const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(cluster.scheduler.nowMs + ms);
 const orderOf = (node: SimulatedNode) => {
-  const order = node.running?.swarm.order;
-  if (order === undefined) throw new Error(`${node.name} does not run`);
-  return order;
+  const consensus = node.running?.swarm.consensus;
+  if (consensus === undefined) throw new Error(`${node.name} does not run`);
+  return consensus;
 };
 const coordinatorsOf = (cluster: Cluster): (string | undefined)[] => [
-  ...new Set(cluster.running().map(({ running }) => running.swarm.order.committee.coordinator)),
+  ...new Set(cluster.running().map(({ running }) => running.swarm.consensus.committee.coordinator)),
 ];
 
 /** Nine members, of whom most of the committee are gone. */
@@ -36,7 +36,7 @@ async function lost(seed: number): Promise<{ cluster: Cluster; gone: SimulatedNo
 
 /** As `kalos recover` does it, by the root keys that founded the swarm. */
 async function recover(cluster: Cluster, founder: SimulatedNode, epoch = 1): Promise<void> {
-  const statuses = cluster.running().map(({ running }) => running.swarm.order.decisions.state.index);
+  const statuses = cluster.running().map(({ running }) => running.swarm.consensus.decisions.state.index);
   const nowMs = founder.wallMs();
   const body = {
     kind: 'recovery',
@@ -104,13 +104,13 @@ describe('a committee that has lost its majority', () => {
     expect(coordinatorsOf(cluster)).toEqual([undefined]);
     await recover(cluster, founder);
     await later(cluster, 20_000);
-    const first = founder.running?.swarm.order.decisions.state.index;
+    const first = founder.running?.swarm.consensus.decisions.state.index;
     founder.crash();
     other.crash();
     founder.boot();
     other.boot();
     await later(cluster, 30_000);
     expect(coordinatorsOf(cluster).length).toBe(1);
-    expect(founder.running?.swarm.order.decisions.state.index).toBeGreaterThanOrEqual(first ?? 0);
+    expect(founder.running?.swarm.consensus.decisions.state.index).toBeGreaterThanOrEqual(first ?? 0);
   });
 });

@@ -34,7 +34,7 @@ async function lived(nodes: number, seed: number, mostMs: number): Promise<Seen>
   const before = cluster.network.bytes;
   const log = cluster.log.bind(cluster);
   cluster.log = (node, text) => {
-    if (/coordinates$/.test(text)) seen.changes.push(`${node} ${text}`);
+    if (/leader is \S+$/.test(text)) seen.changes.push(`${node} ${text}`);
     if (/ is (unreachable|down)$/.test(text)) seen.held.push(`${node} ${text}`);
     log(node, text);
   };

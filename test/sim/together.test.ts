@@ -27,12 +27,12 @@ describe('machines that are unwell together', () => {
     const [incident, ...others] = together(cluster);
     expect(others).toEqual([]);
     expect(incident).toMatchObject({ target: 'domain rack-1', state: 'escalated' });
-    expect(incident?.summary).toBe('3 of 9 machines are unwell together; probably what they share in rack-1, where 3 are');
+    expect(incident?.summary).toBe('3 of 9 machines are unhealthy; probable cause: failure domain rack-1 (3 machines)');
     const told = incident?.steps.map(({ text }) => text).join('\n') ?? '';
-    for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} belongs to it: db`));
+    for (const index of [1, 4, 7]) expect(told).toMatch(new RegExp(`inc-\\w+ on node-${index} is part of this incident: db`));
     for (const index of [1, 4, 7]) void cluster.node(index).linux.services.start('db');
     await later(cluster, 90_000);
-    expect(together(cluster)).toMatchObject([{ state: 'resolved', outcome: 'it is over: fewer machines are unwell' }]);
+    expect(together(cluster)).toMatchObject([{ state: 'resolved', outcome: 'ended: fewer machines are unhealthy' }]);
   });
 
   it('are told by the next coordinator where the first one dies', async () => {
@@ -40,11 +40,14 @@ describe('machines that are unwell together', () => {
     for (const index of [2, 5, 8]) cluster.node(index).linux.services.kill('db');
     await later(cluster, 30_000);
     const nova =
-      cluster.byPeer(cluster.node(3).running?.swarm.order.committee.coordinator ?? '') ?? expect.fail('the swarm has no leader');
+      cluster.byPeer(cluster.node(3).running?.swarm.consensus.committee.coordinator ?? '') ??
+      expect.fail('the swarm has no leader');
     expect(nova.agent?.parts.memory.incidents().some(({ policy }) => policy === 'together')).toBe(true);
     nova.crash();
     await later(cluster, 60_000);
-    const next = cluster.byPeer(cluster.nodes.find((node) => node !== nova)?.running?.swarm.order.committee.coordinator ?? '');
+    const next = cluster.byPeer(
+      cluster.nodes.find((node) => node !== nova)?.running?.swarm.consensus.committee.coordinator ?? '',
+    );
     expect(next?.agent?.parts.memory.incidents().find(({ policy }) => policy === 'together')?.target).toBe('domain rack-2');
   });
 

@@ -27,7 +27,7 @@ const later = (cluster: Cluster, ms: number): Promise<void> => cluster.runUntil(
 const upgradesIn = (cluster: Cluster) =>
   cluster
     .agents()
-    .map(({ agent }) => agent.swarm.order.decisions.state)
+    .map(({ agent }) => agent.swarm.consensus.decisions.state)
     .toSorted((a, b) => b.index - a.index)[0]?.upgrades.state;
 const versionsOf = (cluster: Cluster) => cluster.nodes.map((node) => node.agent?.status().version);
 const startsOf = (node: SimulatedNode) => node.linux.services.all().find(({ name }) => name === 'web')?.starts;
@@ -104,7 +104,7 @@ describe('a release', () => {
     push(cluster, '0.5.0', 'well', [5]);
     for (let turn = 0; turn < 2; turn++) {
       await later(cluster, WAVE_MS);
-      const nova = cluster.byPeer(cluster.node(6).running?.swarm.order.committee.coordinator ?? '');
+      const nova = cluster.byPeer(cluster.node(6).running?.swarm.consensus.committee.coordinator ?? '');
       nova?.crash();
       await later(cluster, 3_000);
       nova?.boot();
@@ -134,7 +134,7 @@ describe('a release', () => {
     await later(cluster, WAVE_MS);
     expect(upgradesIn(cluster)?.ended).toMatchObject({
       outcome: 'back',
-      reason: 'node-4: it takes no releases of the swarm (upgrades = false)',
+      reason: 'node-4: it accepts no swarm releases (upgrades = false)',
     });
   });
 
@@ -148,12 +148,14 @@ describe('a release', () => {
     const signature = new Uint8Array(SIGNATURE_BYTES);
     const refused = plain.agent?.parts.upgrades.push(archive, how);
     await later(cluster, 3_000);
-    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is no issuer') });
-    const nova = cluster.byPeer(cluster.node(4).running?.swarm.order.committee.coordinator ?? '');
-    nova?.agent?.swarm.order.decisions.decide({ kind: 'upgrade', ...release, ...how, signature }, 3_000).catch(() => undefined);
+    expect(await refused).toMatchObject({ ok: false, reason: expect.stringContaining('it is not an issuer') });
+    const nova = cluster.byPeer(cluster.node(4).running?.swarm.consensus.committee.coordinator ?? '');
+    nova?.agent?.swarm.consensus.decisions
+      .decide({ kind: 'upgrade', ...release, ...how, signature }, 3_000)
+      .catch(() => undefined);
     await later(cluster, 2 * SOAK_MS);
     expect(versionsOf(cluster)).toEqual(Array(5).fill(OWN));
-    expect(upgradesIn(cluster)?.ended?.reason).toContain('is not signed by whoever is said to have pushed it');
+    expect(upgradesIn(cluster)?.ended?.reason).toContain('is not signed by the member that pushed it');
   });
 
   it('that was taken back is not taken again, though the coordinator has it decided again', async () => {
@@ -163,7 +165,7 @@ describe('a release', () => {
     await later(cluster, 10_000);
     const old = upgradesIn(cluster)?.candidate;
     expect([old?.version, versionsOf(cluster)[4]]).toEqual(['0.5.1', '0.5.1']);
-    const decisionsOf = (node: SimulatedNode | undefined) => node?.agent?.swarm.order.decisions;
+    const decisionsOf = (node: SimulatedNode | undefined) => node?.agent?.swarm.consensus.decisions;
     const wish = { kind: 'upgrade-withdraw', upgrade: old?.id ?? '', reason: 'a person says so' } as const;
     decisionsOf(cluster.node(0))
       ?.decide(wish, 3_000)
@@ -174,16 +176,16 @@ describe('a release', () => {
     cluster.node(2).crash();
     cluster.node(2).boot();
     await later(cluster, 10_000);
-    const nova = cluster.byPeer(cluster.node(5).running?.swarm.order.committee.coordinator ?? '');
+    const nova = cluster.byPeer(cluster.node(5).running?.swarm.consensus.committee.coordinator ?? '');
     for (const index of [4, 2]) {
       // As if a coordinator that lies had given them what it says that is decided: the log itself takes none that is older.
       for (const node of cluster.nodes) {
-        const { upgrades } = node.running?.swarm.order.decisions.state ?? expect.fail('it is down');
+        const { upgrades } = node.running?.swarm.consensus.decisions.state ?? expect.fail('it is down');
         upgrades.restore({ ...upgrades.state, newestMs: undefined });
       }
       const { by, version, digest, bytes, pushedMs, signature } = old ?? expect.fail('nothing was tried');
       const again = { kind: 'upgrade', version, digest, bytes, pushedMs, signature } as const;
-      const stolen = nova?.agent?.swarm.order.committee.log.current?.propose(
+      const stolen = nova?.agent?.swarm.consensus.committee.log.current?.propose(
         wished({ ...again, canary: [cluster.node(index).peer], soakMs: 5_000 }, by, `${index}`.repeat(32), nova.wallMs()),
         3_000,
       );
@@ -191,7 +193,7 @@ describe('a release', () => {
       await later(cluster, 2 * WAVE_MS);
       expect(versionsOf(cluster)).toEqual(Array(6).fill('0.5.0'));
       expect(upgradesIn(cluster)?.ended).toMatchObject({ id: `${index}`.repeat(32), outcome: 'back' });
-      expect(upgradesIn(cluster)?.ended?.reason).toBe(`node-${index}: it is older than what this machine has seen since`);
+      expect(upgradesIn(cluster)?.ended?.reason).toBe(`node-${index}: it is older than the newest one seen here`);
     }
   });
 
@@ -204,6 +206,6 @@ describe('a release', () => {
     await later(cluster, 10_000);
     const outcome = push(cluster, '0.5.0', 'well', [2]);
     await later(cluster, 3_000);
-    expect(await outcome).toEqual({ ok: false, reason: 'node-3 runs KALOS 0.1.9: that takes 0.3.0 on all members' });
+    expect(await outcome).toEqual({ ok: false, reason: 'node-3 runs KALOS 0.1.9: this decision needs 0.3.0 on all members' });
   });
 });

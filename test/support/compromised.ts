@@ -83,9 +83,9 @@ interface Past {
 
 function pastOf(cluster: Cluster): Past {
   const { crypto } = cluster.node(0);
-  const { bundles, upgrades } = cluster.node(0).running?.swarm.order.decisions.state ?? {};
-  const leader = cluster.agents().find(({ node, agent }) => agent.swarm.order.committee.coordinator === node.peer)?.agent.swarm
-    .order.committee.log.current;
+  const { bundles, upgrades } = cluster.node(0).running?.swarm.consensus.decisions.state ?? {};
+  const leader = cluster.agents().find(({ node, agent }) => agent.swarm.consensus.committee.coordinator === node.peer)?.agent
+    .swarm.consensus.committee.log.current;
   if (bundles === undefined || upgrades === undefined || leader === undefined) throw new Error('the swarm has no leader');
   const how = { canary: [crypto.self], soakMs: 5_000, pushedMs: Math.round(cluster.node(0).wallMs()) };
   const release = { ...RELEASE, digest: toHex(crypto.hash(HARMFUL_RELEASE)) };
@@ -126,7 +126,7 @@ class Forger {
   }
 
   forge(): void {
-    const replica = this.#node.running?.swarm.order.committee.log.current;
+    const replica = this.#node.running?.swarm.consensus.committee.log.current;
     if (replica?.state.state !== 'StateLeader') return;
     const peers = this.#cluster.nodes.map(({ peer }) => peer);
     const nowMs = Math.round(this.#node.wallMs() + this.#random.between(-1, 1) * HOUR_MS * (this.#random.unit() < 0.2 ? 1 : 0));
@@ -161,7 +161,7 @@ class Forger {
     const untilMs = nowMs + HOUR_MS;
     const reason = 'forged';
     const signature = this.#random.unit() < 0.5 ? new Uint8Array(64) : this.#node.crypto.sign(new Uint8Array([1]));
-    const state = this.#node.running?.swarm.order.decisions.state;
+    const state = this.#node.running?.swarm.consensus.decisions.state;
     const known = state?.bundles.state.candidate?.id ?? toHex(new Uint8Array(16));
     const release = state?.upgrades.state.candidate?.id ?? toHex(new Uint8Array(16));
     const digest = toHex(this.#node.crypto.hash(HARMFUL_RELEASE));
@@ -216,12 +216,12 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   const past = pastOf(cluster);
   await cluster.runUntil(PREPARED_MS);
   const random = cluster.random('siege');
-  const { voters = [] } = cluster.node(0).running?.swarm.order.decisions.checkpoints.newest ?? {};
+  const { voters = [] } = cluster.node(0).running?.swarm.consensus.decisions.checkpoints.newest ?? {};
   const liar = cluster.byPeer(voters.find((peer) => peer !== cluster.node(0).peer) ?? '');
   if (liar === undefined) throw new Error('there is no other voter');
   cluster
     .node(0)
-    .running?.swarm.order.committee.transfer(liar.peer)
+    .running?.swarm.consensus.committee.transfer(liar.peer)
     .catch(() => undefined);
   const forger = new Forger(cluster, liar, random, past);
   const takenOver = new TakenOver(cluster, liar, cluster.random('taken over'));
@@ -243,7 +243,7 @@ export async function besiege(seed: number, nodes = 8, forMs = 180_000): Promise
   for (const { node } of taken) cluster.violation(`${node.name} judges by policies that no issuer has signed`);
   for (const { node, agent } of cluster.agents()) {
     if (agent.status().version === '9.9.9') cluster.violation(`${node.name} runs a release that no issuer has signed`);
-    for (const { by, peer } of agent.swarm.order.decisions.proven.drained().values())
+    for (const { by, peer } of agent.swarm.consensus.decisions.proven.drained().values())
       if (by !== peer) cluster.violation(`${node.name} believes a drain that nobody has signed`);
   }
   for (const { agent } of cluster.agents())

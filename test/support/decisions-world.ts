@@ -138,7 +138,7 @@ export function outcomeOf<T>(promise: Promise<T>): { value?: T; error?: unknown 
 }
 
 export const PAUSE: Wish = { kind: 'pause', peer: third.self, reason: 'x' };
-export const NO_ISSUER = ' may not decide about others: it is no issuer (kalos members promote)';
+export const NO_ISSUER = ' may not decide about others: it is not an issuer (kalos members promote)';
 export const SIGNATURE = new Uint8Array(64);
 
 export function drainBy(by: ModelledCrypto, peer: string, forMs = 60_000): Wish {

@@ -11,6 +11,15 @@ export const BANNED_NAMES: readonly [found: RegExp, instead: string][] = [
   [/\bRoll\b|\/roll\.ts/, 'MembershipAdmin'],
   [/\bclass Numbers\b|\/numbers\.ts/, 'RaftIds'],
   [/consensus\/committee\/lane\.ts/, 'SendQueue'],
+  [
+    /\bclass Order\b|\bOrder(?:Events|Config)\b|\bORDER_(?:MESSAGES|REQUESTS)\b|(?:link|swarm)\??\.order\b|decisions\/order\.ts/,
+    'Consensus',
+  ],
+  [/\b[sS]ignedOrder|\/signed-order\.ts/, 'SignedChange'],
+  [/action\/leave\.ts/, 'node/action/authorization.ts'],
+  [/\bclass Leaves\b|\bnew Leaves\b|\/leaves\.ts/, 'Authorizations'],
+  [/\bencodeLeave\b/, 'encodeAuthorization'],
+  [/\bjudgeLeave\b/, 'judgeAuthorization'],
 ];
 
 export type Banned = readonly [found: RegExp, instead: string];

@@ -1,4 +1,4 @@
-// What has one order for the whole swarm: the committee that keeps it, and what was decided. Its part of the traffic is here.
+// The swarm's consensus as this agent takes part in it: the committee, the decisions, and the messages and requests that are for them.
 import type { Roster } from '../../swarm/identity/roster.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -10,35 +10,35 @@ import type { Members } from './members.ts';
 import { RosterEpochs } from './roster-epochs.ts';
 import { VitalSigns } from './vitals.ts';
 
-export const ORDER_MESSAGES = ['raft', 'attest'] as const;
-export const ORDER_REQUESTS = ['committee', 'decisions'] as const;
-type MessageName = (typeof ORDER_MESSAGES)[number];
-type RequestName = (typeof ORDER_REQUESTS)[number];
+export const CONSENSUS_MESSAGES = ['raft', 'attest'] as const;
+export const CONSENSUS_REQUESTS = ['committee', 'decisions'] as const;
+type MessageName = (typeof CONSENSUS_MESSAGES)[number];
+type RequestName = (typeof CONSENSUS_REQUESTS)[number];
 
-export interface OrderEvents {
+export interface ConsensusEvents {
   send(to: PeerId, name: MessageName, bytes: Uint8Array): void;
   request(to: PeerId, name: RequestName, body: Uint8Array, withinMs: number): Promise<Uint8Array>;
   log(level: 'info' | 'warn', text: string): void;
   failed(error: unknown): void;
 }
 
-export interface OrderConfig {
+export interface ConsensusConfig {
   swarmId: string;
-  /** What fails together with this machine. */
+  /** The failure domain of this machine. */
   domain?: string | undefined;
 }
 
-export class Order {
+export class Consensus {
   readonly committee: Committee;
   readonly decisions: Decisions;
-  /** How this agent itself does. */
+  /** The vital signs of this agent. */
   readonly vitals: VitalSigns;
   readonly #roster: Roster;
   #isOpen = false;
   #recovering: Promise<void> = Promise.resolve();
 
-  /** @param time the swarm's (node/link/swarm-time.ts) */
-  constructor(ports: Ports, { swarmId, domain }: OrderConfig, members: Members, time: Clock, events: OrderEvents) {
+  /** @param time the swarm's time (node/link/swarm-time.ts) */
+  constructor(ports: Ports, { swarmId, domain }: ConsensusConfig, members: Members, time: Clock, events: ConsensusEvents) {
     const { log, failed } = events;
     this.#roster = members.roster;
     this.vitals = new VitalSigns(ports, domain ?? '', failed);
@@ -48,10 +48,10 @@ export class Order {
       request: (to, body, withinMs) => events.request(to, 'committee', body, withinMs),
       vitals: () => this.vitals.now,
       isDrained: (peer) => this.decisions.proven.drained().has(peer),
-      elected: (term, coordinator) => log('info', `term ${term}: ${members.nameOf(coordinator)} coordinates`),
+      elected: (term, coordinator) => log('info', `term ${term}: leader is ${members.nameOf(coordinator)}`),
       leading: (replica) => {
         this.decisions.leading(replica);
-        epochs.tell();
+        epochs.look();
       },
       applied: () => this.decisions.checkpoints.applied(),
       log,
@@ -73,7 +73,7 @@ export class Order {
     await this.committee.open();
   }
 
-  /** Where root keys have had the committee begun again, since this agent last looked. */
+  /** Follows a recovery of the committee by root keys, where there is a new one. */
   async recover(): Promise<void> {
     const recovery = this.#roster.records.single('recovery');
     if (recovery === undefined || !this.#isOpen) return;

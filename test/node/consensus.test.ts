@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { zoneOf } from '../../consensus/committee/fitness.ts';
 import { HEAD_KEY } from '../../node/audit/audit-log.ts';
+import { Consensus } from '../../node/decisions/consensus.ts';
 import { illnessOf, swarmHealth } from '../../node/decisions/health.ts';
-import { Order } from '../../node/decisions/order.ts';
 import type { Ports } from '../../node/ports/ports.ts';
 import { ModelledCrypto } from '../../sim/adapters/crypto.ts';
 import { ProcessClock } from '../../sim/machine/clock.ts';
@@ -31,7 +31,7 @@ function world(given: { domain?: string; members?: string[] } = {}) {
     clock,
     store,
     crypto: new ModelledCrypto('a', new Uint8Array([1])),
-    random: new SeededRandom(1, 'order'),
+    random: new SeededRandom(1, 'consensus'),
     transport: { self: 'a' },
     sensors: { waitedMs: () => undefined },
   } as unknown as Ports;
@@ -51,7 +51,7 @@ function world(given: { domain?: string; members?: string[] } = {}) {
     mayDecide: (peer) => peer === 'a',
     nameOf: (peer) => `node-${peer}`,
   });
-  const order = new Order(ports, { swarmId: 'd'.repeat(32), domain: given.domain }, members, clock, {
+  const consensus = new Consensus(ports, { swarmId: 'd'.repeat(32), domain: given.domain }, members, clock, {
     send: () => undefined,
     request: (to, name) => {
       asked.push(`${to} ${name}`);
@@ -64,9 +64,9 @@ function world(given: { domain?: string; members?: string[] } = {}) {
   });
   const says = (peer: string, conditions: Partial<Status['conditions']>): void =>
     void statuses.set(peer, { conditions, version: '0.4.0', decided: 0 } as unknown as Status);
-  const ill = (peer: string) => illnessOf(peer, members, order.decisions.proven);
+  const ill = (peer: string) => illnessOf(peer, members, consensus.decisions.proven);
   return {
-    order,
+    consensus,
     members,
     ill,
     its,
@@ -101,37 +101,37 @@ describe('a member', () => {
   });
 
   it('that is none any more is gone; and who is alone counts itself', () => {
-    expect(world().ill('nobody')).toBe('is gone');
+    expect(world().ill('nobody')).toBe('is not a member');
     expect(swarmHealth(world({ members: [] }).members)).toEqual({ members: 1, sick: 0 });
   });
 });
 
 describe('what fails together with a machine', () => {
   it('is called by its name where that is known, else by its number; nothing where nobody said', () => {
-    const { vitals, committee } = world({ domain: 'rack-1' }).order;
+    const { vitals, committee } = world({ domain: 'rack-1' }).consensus;
     expect([vitals.zone, ...[vitals.zone, 7].map((zone) => committee.candidates.domainName(zone)), vitals.now.domain]).toEqual([
       zoneOf('rack-1'),
       'rack-1',
       'zone 7',
       'rack-1',
     ]);
-    expect([world().order.vitals.zone, vitals.lateMs]).toEqual([0, 0]);
+    expect([world().consensus.vitals.zone, vitals.lateMs]).toEqual([0, 0]);
   });
 });
 
 describe('who founded a swarm', () => {
   it('coordinates it once it is open, says so, has who belongs decided, and can drain itself', async () => {
-    const { order, ill, store, lines, pump } = world({ members: ['a'] });
+    const { consensus, ill, store, lines, pump } = world({ members: ['a'] });
     store.content.set(FOUNDER_KEY, new Uint8Array());
-    void order.open();
+    void consensus.open();
     await pump(15_000);
-    expect([order.committee.coordinator, lines[0]]).toEqual(['a', `info term ${order.committee.term}: node-a coordinates`]);
-    expect(order.decisions.state.recent()[0]?.decision).toMatchObject({ kind: 'leads', by: 'a' });
-    expect(order.decisions.state.epochs.newest).toMatchObject({ epoch: 1, members: 1 });
+    expect([consensus.committee.coordinator, lines[0]]).toEqual(['a', `info term ${consensus.committee.term}: leader is node-a`]);
+    expect(consensus.decisions.state.recent()[0]?.decision).toMatchObject({ kind: 'leads', by: 'a' });
+    expect(consensus.decisions.state.epochs.newest).toMatchObject({ epoch: 1, members: 1 });
     expect(store.content.has('vitals')).toBe(true);
-    void order.decisions.drain('a', 60_000, 'repair', 1_000);
+    void consensus.decisions.drain('a', 60_000, 'repair', 1_000);
     await pump(500);
-    expect([ill('a'), order.decisions.proven.drained().has('a')]).toEqual(['is drained', true]);
+    expect([ill('a'), consensus.decisions.proven.drained().has('a')]).toEqual(['is drained', true]);
   });
 
   it.each([
@@ -140,20 +140,20 @@ describe('who founded a swarm', () => {
     ['another', ['b'], false],
     ['nobody', [], false],
   ])('of before there was a log, is a member that is %s', async (_title, members, leads) => {
-    const { order, store, pump } = world({ members });
+    const { consensus, store, pump } = world({ members });
     store.content.set(HEAD_KEY, new Uint8Array());
-    void order.open();
+    void consensus.open();
     await pump(10_000);
-    expect(order.committee.log.leading !== undefined).toBe(leads);
-    order.stop();
+    expect(consensus.committee.log.leading !== undefined).toBe(leads);
+    consensus.stop();
   });
 
   it('keeps nothing under way once it has stopped', async () => {
-    const { order, store, scheduler, pump } = world({ members: ['a'] });
+    const { consensus, store, scheduler, pump } = world({ members: ['a'] });
     store.content.set(FOUNDER_KEY, new Uint8Array());
-    void order.open();
+    void consensus.open();
     await pump(5_000);
-    order.stop();
+    consensus.stop();
     await pump(60_000);
     expect(scheduler.step(Number.POSITIVE_INFINITY)).toBe(false);
   });
@@ -161,44 +161,44 @@ describe('who founded a swarm', () => {
 
 describe('what others say', () => {
   it('goes to the committee, or to what was decided, as it is about', async () => {
-    const { order, store, pump } = world({ members: ['a'] });
+    const { consensus, store, pump } = world({ members: ['a'] });
     store.content.set(FOUNDER_KEY, new Uint8Array());
-    void order.open();
+    void consensus.open();
     await pump(10_000);
-    const [id] = decodeCbor(await order.answer('committee', 'b', encodeCbor('invite'))) as unknown[];
-    expect(id).toBe(order.committee.log.current?.id);
-    expect(decodeCbor(await order.answer('decisions', 'b', encodeCbor(['index'])))).toBe(order.decisions.state.index);
-    await expect(order.answer('committee', 'b', encodeCbor(['index']))).rejects.toThrow('malformed question');
-    order.stop();
+    const [id] = decodeCbor(await consensus.answer('committee', 'b', encodeCbor('invite'))) as unknown[];
+    expect(id).toBe(consensus.committee.log.current?.id);
+    expect(decodeCbor(await consensus.answer('decisions', 'b', encodeCbor(['index'])))).toBe(consensus.decisions.state.index);
+    await expect(consensus.answer('committee', 'b', encodeCbor(['index']))).rejects.toThrow('malformed request');
+    consensus.stop();
   });
 
   it('of themselves tells who coordinates, and how far they are, which is asked for', async () => {
-    const { order, asked, statuses, pump } = world();
+    const { consensus, asked, statuses, pump } = world();
     const status = { conditions: {}, term: 9, coordinator: true, decided: 5 } as unknown as Status;
     statuses.set('b', status);
-    order.heard('b', status);
-    expect([order.committee.coordinator, order.committee.term]).toEqual(['b', 9]);
+    consensus.heard('b', status);
+    expect([consensus.committee.coordinator, consensus.committee.term]).toEqual(['b', 9]);
     await pump(1_000);
     expect(asked).toEqual(['b decisions']);
-    order.stop();
+    consensus.stop();
   });
 
   it('by root keys is followed once this agent is open', async () => {
-    const { order, its, lines, pump } = world();
+    const { consensus, its, lines, pump } = world();
     its.recovery = { subject: 'a', epoch: 1, index: 1_000, term: 100 } as unknown as Recovery;
-    await order.recover();
+    await consensus.recover();
     expect(lines).toEqual([]);
-    void order.open();
+    void consensus.open();
     await pump(10_000);
-    expect(lines[0]).toBe('warn the committee begins again, by root keys: node-a begins it');
-    expect([order.committee.log.leading !== undefined, order.committee.term > 100]).toEqual([true, true]);
+    expect(lines[0]).toBe('warn root keys recover the committee; first voter: node-a');
+    expect([consensus.committee.log.leading !== undefined, consensus.committee.term > 100]).toEqual([true, true]);
     its.recovery = { subject: 'b', epoch: 2, index: 2_000, term: 200 } as unknown as Recovery;
-    void order.recover();
+    void consensus.recover();
     await pump(1_000);
-    expect([lines.at(-1), order.committee.log.leading !== undefined]).toEqual([
-      'warn the committee begins again, by root keys: node-b begins it',
+    expect([lines.at(-1), consensus.committee.log.leading !== undefined]).toEqual([
+      'warn root keys recover the committee; first voter: node-b',
       false,
     ]);
-    order.stop();
+    consensus.stop();
   });
 });
