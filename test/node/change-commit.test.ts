@@ -103,8 +103,8 @@ describe('a change', () => {
   it('is refused unsigned, for another machine, changed, or where what it is on has changed', async () => {
     const { changes, its, store, draft, signed } = world();
     const change = await signed(await draft());
-    await expect(changes.commit({ ...change, signatures: [] })).rejects.toThrow('2 operators must sign it, and 0 have');
-    await expect(changes.commit({ ...change, peer: 'other' })).rejects.toThrow('it is for alpha, not for this machine');
+    await expect(changes.commit({ ...change, signatures: [] })).rejects.toThrow('2 operators must sign the change, and 0 have');
+    await expect(changes.commit({ ...change, peer: 'other' })).rejects.toThrow('the change is for alpha, not for this machine');
     const other = await signed({ ...change, callsDigest: '00'.repeat(32) });
     await expect(changes.commit(other)).rejects.toEqual(
       new ChangeRefused('it is for other arguments, or another version of the tool'),

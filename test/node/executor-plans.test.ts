@@ -162,7 +162,7 @@ describe('the brake on policies', () => {
       'a window',
       'act',
       { maintenance: [{ start: '00:00', minutes: 1_440, reason: 'a new disk' }] },
-      'maintenance until 1440 minutes after 00:00 UTC: a new disk',
+      'maintenance for 1440 minutes from 00:00 UTC: a new disk',
     ],
     ['the mode', 'observe', {}, 'mode is observe: start with --mode act to let KALOS repair'],
   ])('is %s', async (_what, mode, given, reason) => {
@@ -179,7 +179,7 @@ describe('the brake on policies', () => {
     }
     expect([executor.brakes.standing([swap('10')]), executor.brakes.standing([swap('10'), restart])]).toEqual([
       undefined,
-      'service.restart was used 3 times on web in 5 minutes',
+       'rate limit: service.restart ran 3 times on web in 5 minutes',
     ]);
   });
 
@@ -209,7 +209,7 @@ describe('words of the executor', () => {
       'control sil: silenced load-high on web for 60 s: work',
       'control sil: silenced every policy on web for 90 s: work',
       'control sil: silenced load-high for 1 s: work',
-      'control sil: the silence was lifted',
+      'control sil: the silence was removed',
     ]);
     expect(executor.brakes.silences.covering('other', 'web')?.target).toBe('web');
   });

@@ -91,8 +91,8 @@ describe('a disruptive change by leave of the swarm', () => {
   });
 
   it('is not made where the permit does not hold at the moment of use', async () => {
-    const verdict = { kind: 'refused', reason: 'the certificate has ended', later: true };
-    expect(await settled(critical('the certificate has ended'))).toMatchObject({ kind: 'held', verdict });
+    const verdict = { kind: 'refused', reason: 'the certificate has expired', later: true };
+    expect(await settled(critical('the certificate has expired'))).toMatchObject({ kind: 'held', verdict });
     expect(acts).toEqual(['lease given back']);
   });
 
@@ -121,7 +121,7 @@ describe('what the swarm keeps from an agent, and what operators signed', () => 
     const limits = { ...NO_LIMITS, budget };
     const { perform, executor } = await start('act', [], undefined, { limits });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
-    const reason = 'the swarm lets policies make 1 change here in 10 minutes: a freeze (kalos budget list)';
+    const reason = 'the budget allows policies 1 change here in 10 minutes: a freeze (kalos budget list)';
     expect(await settled(perform({ ...planOf(restart), id: 'inc-2-1' }))).toMatchObject({
       kind: 'held',
       verdict: { kind: 'escalate', reason },
@@ -335,7 +335,7 @@ describe('the executor', () => {
     const starting = perform(planOf({ tool: 'service.start', service: 'web' }));
     await new Promise((resolve) => setImmediate(resolve));
     linux.services.revive('web'); // somebody else starts it while the intent is being written
-    expect(await settled(starting)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
+    expect(await settled(starting)).toMatchObject({ kind: 'held', verdict: { reason: 'the service is already running' } });
     expect(acts).toEqual([]);
   });
 
@@ -386,7 +386,7 @@ describe('mode advise', () => {
     await pump(1_000);
     await settled(linux.services.start('web'));
     await settled(executor.approvals.answerAsOperator('c', 'approved'));
-    expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
+    expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service is already running' } });
     expect(acts).toEqual(['started web']); // by this test
   });
 });

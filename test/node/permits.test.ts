@@ -172,8 +172,8 @@ describe('a permit', () => {
 
   it('ends: with its time, the term, the membership, and the lease', async () => {
     const { it: world_, permits, permit, over, decide } = await world();
-    expect(await permits.refusal(over({ expiresAtMs: NOW }), PLAN, CALLS, BEFORE)).toBe('the certificate has ended');
-    expect(await permits.refusal(over({ fromMs: NOW + 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate has ended');
+    expect(await permits.refusal(over({ expiresAtMs: NOW }), PLAN, CALLS, BEFORE)).toBe('the certificate has expired');
+    expect(await permits.refusal(over({ fromMs: NOW + 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate has expired');
     expect(await permits.refusal(over({}, { epoch: 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate is of another membership');
     expect(await permits.refusal(over({}, { term: 3 }), PLAN, CALLS, BEFORE)).toBe('the certificate is of an earlier term');
     world_.term = 5;
@@ -197,17 +197,17 @@ describe('a permit', () => {
       await permits.refusal({ ...permit, certificate: { ...certificate, votes: [] } }, PLAN, CALLS, BEFORE),
     ];
     expect(refusals).toEqual([
-      'the certificate does not hold: 3 votes, 4 needed',
-      'its witnesses are too few, or no members',
-      'the certificate does not hold: the subject is its own witness',
-      'the certificate does not hold: a vote is for something else',
-      'the certificate does not hold: 0 votes, 4 needed',
+      'the certificate is invalid: 3 votes, 4 needed',
+      'the certificate has too few witnesses that are members',
+      'the certificate is invalid: the subject is its own witness',
+      'the certificate is invalid: a vote is for something else',
+      'the certificate is invalid: 0 votes, 4 needed',
     ]);
     world_.liars.add(witnesses[4]?.self ?? '');
     expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('one of its witnesses has lied');
     world_.liars.clear();
     world_.members.delete(witnesses[5]?.self ?? '');
-    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its witnesses are too few, or no members');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the certificate has too few witnesses that are members');
   });
 
   it('is not used where more leases are out, or more members look sick, than this machine itself would have', async () => {

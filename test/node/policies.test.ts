@@ -138,9 +138,9 @@ describe('a policy that is wrong', () => {
     [
       'in its remedy',
       { remedy: { tool: 'service.restrt' } },
-      /no tool "service.restrt" for a remedy; did you mean "service.restart"\?/,
+      /unknown tool "service.restrt" in a remedy; did you mean "service.restart"\?/,
     ],
-    ['in its remedy, which only reads', { remedy: { tool: 'fs.stat' } }, /no tool "fs.stat" for a remedy/],
+    ['in its remedy, which only reads', { remedy: { tool: 'fs.stat' } }, /unknown tool "fs.stat" in a remedy/],
     [
       'by its own test',
       {

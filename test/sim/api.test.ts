@@ -190,7 +190,7 @@ describe('a person’s hand', () => {
     expect((await post('/v1/halt', { reason: 'stop' })).body).toEqual({ halted: 'stop' });
     expect((await act([{ tool: 'sysctl.set', key: 'vm.swappiness', value: '12' }])).body).toMatchObject({
       result: 'refused',
-      detail: expect.stringContaining('acting is halted'),
+      detail: expect.stringContaining('actions are halted'),
     });
     expect((await post('/v1/resume', {})).body).toEqual({ halted: null });
     expect(await errorOf(post('/v1/halt', { reason: '' }))).toMatch(/^400 reason/);
@@ -311,7 +311,7 @@ describe('what is decided for all', () => {
       /^400 .*name a policy, a target, or both/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { target: '*', forMs: 60_000, reason: 'x' }))).toMatch(
-      /^400 target = "\*": .*names one thing: no wildcards/,
+      /^400 target = "\*": .*must be one target, no wildcards/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { policy: 'nothing', forMs: 60_000, reason: 'x' }))).toMatch(/^404 /);
   });

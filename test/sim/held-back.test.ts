@@ -100,7 +100,7 @@ const HOLDS: Hold[] = [
     what: 'stop-all',
     hold: (cluster, node) => done(cluster, executorOf(node).halt('work')),
     release: (cluster, node) => done(cluster, executorOf(node).brakes.resume()),
-    says: 'acting is halted (work)',
+    says: 'actions are halted (work)',
   },
   {
     what: 'a silence of this machine’s',
@@ -148,7 +148,7 @@ const HOLDS: Hold[] = [
     what: 'a budget that is spent',
     hold: (cluster, { peer }) => decided(cluster, { kind: 'budget', peer, changes: 0, withinMs: HOUR_MS, reason: 'a freeze' }),
     release: (cluster, { peer }) => decided(cluster, { kind: 'unbudget', peer, reason: 'over' }),
-    says: 'the swarm lets policies make 0 changes here',
+    says: 'the budget allows policies 0 changes here',
   },
 ];
 
