@@ -107,7 +107,7 @@ describe('a connection', () => {
     expect(its.asked.map(([operation]) => operation)).toEqual(['hello', 'declare', 'services']);
     expect([client.silentMs(), await client.stalls(), of('stalls')]).toEqual([undefined, [], []]);
     expect(its.told).toEqual([
-      "info: services without `user` run with the agent’s rights, because the actuator does not run as root or is older than 0.4.0: web",
+      'info: services without `user` run with the agent’s rights, because the actuator does not run as root or is older than 0.4.0: web',
     ]);
     await client.confirm('a');
     expect(of('confirm')).toEqual([['a']]);

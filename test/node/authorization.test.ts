@@ -1,4 +1,4 @@
-// Leave as the actuator has it judged: by what is signed alone, for exactly the steps that it is about to arm, once.
+// Authorizations as checked for the actuator: by their signatures alone, for exactly the steps that it is about to arm, once.
 import { describe, expect, it } from 'vitest';
 import { type AuthorizationAnswer, judgeAuthorization } from '../../node/action/authorization.ts';
 import { type Step, stepToWire } from '../../node/ports/actuator.ts';

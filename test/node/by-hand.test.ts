@@ -140,8 +140,8 @@ describe('by hand', () => {
     const texts = records.map(({ kind, text }) => `${kind} ${text}`);
     expect(texts).toEqual(
       expect.arrayContaining([
-        'control acting halted: a drill',
-        'control acting resumed',
+        'control actions halted: a drill',
+        'control actions resumed',
         expect.stringMatching(/^intent service\.restart idle: /),
         expect.stringMatching(/^outcome confirmed: /),
       ]),

@@ -62,7 +62,7 @@ describe('a brake', () => {
       expect(guard.brake(call(), 'operator', use)).toBeUndefined();
       guard.use(call(), 'operator', use);
     }
-     const limited = { kind: 'escalate', reason: 'rate limit: service.restart ran 3 times on web in 5 minutes' };
+    const limited = { kind: 'escalate', reason: 'rate limit: service.restart ran 3 times on web in 5 minutes' };
     for (const authority of AUTHORITIES) {
       expect(judged(guard, withinMs - 1, authority)).toEqual(limited);
       expect(guard.brake(call(), authority, withinMs - 1)).toEqual(limited);

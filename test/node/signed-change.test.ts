@@ -111,7 +111,11 @@ describe('a change', () => {
     ['a time that has passed', { untilMs: NOW_MS }, 'the signed change has expired: draft a new one'],
     ['a moment more', { untilMs: NOW_MS + 1 }, undefined],
     ['two days', { untilMs: NOW_MS + 2 * MAX_CHANGE_MS }, undefined],
-    ['more than two days', { untilMs: NOW_MS + 2 * MAX_CHANGE_MS + 1 }, 'the signed change expires too late: at most 48 h ahead are allowed'],
+    [
+      'more than two days',
+      { untilMs: NOW_MS + 2 * MAX_CHANGE_MS + 1 },
+      'the signed change expires too late: at most 48 h ahead are allowed',
+    ],
   ])('for %s', async (_what, change, refusal) => {
     expect(changeRefusal(await signedBy(draft(change), anna, bob), judging)).toBe(refusal);
     expect(MAX_CHANGE_MS).toBe(24 * 3_600_000);

@@ -106,7 +106,9 @@ describe('the arguments of a tool', () => {
       /process.renice: pid=1 .*; see: kalos tools process.renice/,
     );
     expect(() => parseCall({ tool: 'process.renice', pid: 5 })).toThrow(/process.renice: the argument nice=… /);
-    expect(() => parseCall({ tool: 'net.block', address: '10.0.0.1', port: 3 })).toThrow(/port.* is not an argument of this tool/);
+    expect(() => parseCall({ tool: 'net.block', address: '10.0.0.1', port: 3 })).toThrow(
+      /port.* is not an argument of this tool/,
+    );
   });
 });
 
