@@ -1,6 +1,6 @@
-// Leave for a disruptive change: a certificate of this machine's witnesses, or the signatures of two operators, over exactly the steps
-// that are to be armed. The agent judges it before it acts; and the actuator, which has the privileges, has it judged once more, in a
-// process of its own (`kalos leave-check`), by what is signed alone: an agent that was taken over gives itself no leave.
+// The authorization of a disruptive change: a certificate of this machine's witnesses, or the signatures of two operators, over exactly the
+// steps that are to be armed. The agent checks it before it acts. The actuator, which has the privileges, has it checked again in a separate
+// process (`kalos authorize-check`), by its signatures alone: an agent that was taken over cannot authorize itself.
 import { z } from 'zod';
 import { areDrawn, type Certificate, decodeCertificate, drawnFor, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { decodeCbor, encodeCbor, equalBytes, fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
@@ -15,9 +15,9 @@ import type { Snapshot } from './tool.ts';
 import { changeToolOf } from './tools.ts';
 
 const VERSION = 1;
-/** Fewer witnesses bear no liar: then a person is asked. */
+/** With fewer witnesses a single liar could decide: then a person is asked. */
 export const MIN_WITNESSES = 4;
-/** What ended so long ago is refused by its times already. */
+/** An authorization that expired so long ago is refused by its times already. */
 const FORGET_USED_MS = 86_400_000;
 const MAX_USED = 10_000;
 const MAX_REVOCATIONS = 500;
@@ -28,7 +28,7 @@ type Verifier = Pick<Crypto, 'verify' | 'hash' | 'peerOf'>;
 export const stepsFor = (calls: readonly ToolCall[], before: readonly Snapshot[]) =>
   calls.flatMap((one, i) => changeToolOf(one).steps(one, before[i] ?? {}));
 
-/** What leave is over: the tools with their versions and arguments, the very steps that they take, and how their targets were. */
+/** What an authorization covers: the tools with versions and arguments, their exact steps, and the state of their targets. */
 export function digests({ hash }: Pick<Crypto, 'hash'>, calls: readonly ToolCall[], before: readonly Snapshot[]) {
   const tools = hash(encodeCbor(calls.map((call) => [changeToolOf(call).version, call])));
   const steps = stepsFor(calls, before).map(stepToWire);
@@ -38,19 +38,19 @@ export function digests({ hash }: Pick<Crypto, 'hash'>, calls: readonly ToolCall
 const withSteps = ({ hash }: Pick<Crypto, 'hash'>, tools: Uint8Array, steps: unknown): Uint8Array =>
   hash(encodeCbor([tools, hash(encodeCbor(steps))]));
 
-/** What a certificate is held against. */
+/** What a certificate is checked against. */
 export interface CertificateQuestion {
   crypto: Pick<Crypto, 'verify' | 'hash'>;
   roster: Roster;
   /** This machine. */
   peer: PeerId;
   plan: string;
-  /** As `digests` has it. */
+  /** From `digests`. */
   calls: Uint8Array;
   nowMs: number;
 }
 
-/** Why a certificate is no leave for a change, as far as what is signed tells. */
+/** Why a certificate does not authorize a change, by its signed content alone. */
 export function certificateRefusal(certificate: Certificate, question: CertificateQuestion): string | undefined {
   const { crypto, roster, peer, plan, calls, nowMs } = question;
   const { claim, witnesses } = certificate;
@@ -58,14 +58,14 @@ export function certificateRefusal(certificate: Certificate, question: Certifica
   if (warrant === undefined || claim.subject !== peer || warrant.plan !== plan) return 'the certificate is for another change';
   if (!equalBytes(warrant.calls, calls)) return 'the certificate is for other arguments, or another version of the tool';
   if (warrant.epoch !== (roster.member(peer)?.epoch ?? 0)) return 'the certificate is of another membership';
-  if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has ended';
+  if (claim.fromMs > nowMs || claim.expiresAtMs <= nowMs) return 'the certificate has expired';
   if (witnesses.length < MIN_WITNESSES || !witnesses.every((one) => roster.isMember(one)))
-    return 'its witnesses are too few, or no members';
+    return 'the certificate has too few witnesses that are members';
   const check = verifyCertificate(crypto, roster.swarmId, certificate);
-  return check.valid ? undefined : `the certificate does not hold: ${check.reason}`;
+  return check.valid ? undefined : `the certificate is invalid: ${check.reason}`;
 }
 
-// As the actuator is shown it
+// As sent to the actuator
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const hash = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === HASH_BYTES);
@@ -81,9 +81,9 @@ const authorizationSchema = z.tuple([
 type Proof = z.infer<typeof authorizationSchema>[6];
 
 export const certificateProof = (certificate: Uint8Array): Proof => ['certificate', certificate];
-export const changeProof = (order: SignedChange): Proof => ['order', JSON.stringify(order)];
+export const changeProof = (change: SignedChange): Proof => ['order', JSON.stringify(change)];
 
-/** What leave is shown with. */
+/** What is sent with an authorization. */
 export interface Shown {
   roster: Roster;
   /** This machine. */
@@ -92,7 +92,7 @@ export interface Shown {
   nowMs: number;
 }
 
-/** Whoever judges it needs no other word than the root keys': what was signed about those that it takes to know goes with it. */
+/** Its checker needs to trust only the root keys: the signed records that the check needs are included. */
 export function encodeAuthorization(
   { roster, peer, tools, nowMs }: Shown,
   proof: Proof,
@@ -102,7 +102,7 @@ export function encodeAuthorization(
   return encodeCbor([VERSION, roster.swarmId, peer, genesis, recordsFor(roster, peer, witnesses, nowMs), tools, proof]);
 }
 
-/** Of issuers, operators, this machine, and those that watch it, or did vote; and who belongs no longer, the newest first. */
+/** Of issuers, operators, this machine, its witnesses and the voters; then revocations, the newest first. */
 function recordsFor(roster: Roster, peer: PeerId, witnesses: readonly PeerId[], nowMs: number): Uint8Array[] {
   const issuers = roster.issuers().map(({ subject }) => subject);
   const shown = new Set([peer, ...issuers, ...witnesses, ...drawnFor(peer, membersOf(roster, nowMs))]);
@@ -114,14 +114,17 @@ function recordsFor(roster: Roster, peer: PeerId, witnesses: readonly PeerId[], 
   return [...others, ...revocations.slice(0, MAX_REVOCATIONS)].map((record) => record.bytes);
 }
 
-/** Who is drawn from: those too that were not heard of for a while, or an agent could wait until all that it does not want have ended. */
+/**
+ * The members that witnesses are drawn from. Members with a lapsed certificate count for a while: else an agent could wait until the
+ * certificates of unwanted witnesses have expired.
+ */
 const membersOf = (roster: Roster, nowMs: number): PeerId[] =>
   roster
     .members()
     .filter(({ subject, untilMs }) => untilMs + NO_ISSUER_GRACE_MS > nowMs && roster.standing(subject, nowMs) !== 'future')
     .map(({ subject }) => subject);
 
-/** What the actuator keeps between one leave and the next: whose it is, what was used, and who belonged when it looked last. */
+/** What the actuator keeps between two authorizations: swarm, machine, newest term, used nonces, and the records known at the last check. */
 const memorySchema = z.tuple([
   z.literal(VERSION),
   z.string(),
@@ -132,48 +135,49 @@ const memorySchema = z.tuple([
 ]);
 
 export interface AuthorizationQuestion {
-  /** Of the change: the plan's. */
+  /** Id of the change: the plan's. */
   id: string;
-  /** As the actuator has them: what it is about to arm. */
+  /** The steps that the actuator is about to arm. */
   steps: unknown;
   leave: Uint8Array;
-  /** Whose leave counts; undefined or empty where the first that is shown says so. */
+  /** The swarm whose authorizations count; undefined or empty: that of the first one. */
   ofSwarm?: string;
-  /** What the last answer said to keep; empty where there was none. */
+  /** The `memory` of the last answer; empty if there was none. */
   memory: Uint8Array;
   nowMs: number;
-  /** One machine of one swarm for good: that of the first leave. */
+  /** Only one machine of one swarm is accepted: that of the first authorization. */
   pinned: boolean;
 }
 
-/** `memory` is to be kept, durably, before anything is done. */
+/** `memory` must be durable before anything is done. */
 export type AuthorizationAnswer = { ok: true; memory: Uint8Array } | { ok: false; reason: string };
 
 const refused = (reason: string): AuthorizationAnswer => ({ ok: false, reason });
 
 export function judgeAuthorization(
   crypto: Verifier,
-  { id, steps, leave, ofSwarm = '', memory, nowMs, pinned }: AuthorizationQuestion,
+  { id, steps, leave: authorization, ofSwarm = '', memory, nowMs, pinned }: AuthorizationQuestion,
 ): AuthorizationAnswer {
-  const parsed = authorizationSchema.safeParse(decodeCbor(leave));
-  if (!parsed.success) return refused('that is no leave');
+  const parsed = authorizationSchema.safeParse(decodeCbor(authorization));
+  if (!parsed.success) return refused('that is not an authorization');
   const [, swarm, peer, genesis, records, tools, proof] = parsed.data;
-  if (ofSwarm !== '' && swarm !== ofSwarm) return refused('it is of another swarm than the actuator’s policy names');
+  if (ofSwarm !== '' && swarm !== ofSwarm)
+    return refused('the authorization is for another swarm than the actuator’s policy names');
   const blank = [VERSION, swarm, peer, 0, [], []] as z.infer<typeof memorySchema>;
   const kept = memory.length === 0 ? blank : memorySchema.safeParse(decodeCbor(memory)).data;
-  if (kept === undefined) return refused('what was kept of earlier leave cannot be read: remove the actuator’s file "leave"');
+  if (kept === undefined) return refused('earlier authorizations cannot be read: remove the actuator’s file "leave"');
   const isElsewhere = swarm !== kept[1] || peer !== kept[2];
   if (isElsewhere && pinned)
-    return refused('it is for another machine or swarm than this one: where that is meant, remove the actuator’s file "leave"');
+    return refused('the authorization is for another machine or swarm; if that is intended, remove the actuator’s file "leave"');
   const [, , , term, used, known] = isElsewhere ? blank : kept;
   const roster = new Roster(crypto, swarm);
-  if (!roster.authority.adopt(genesis)) return refused('its genesis is not that of its swarm');
-  // Who was known to belong, or to belong no longer, stays so: members are not left out to choose who votes.
+  if (!roster.authority.adopt(genesis)) return refused('its genesis record is of another swarm');
+  // Known records stay: an agent cannot omit members to choose its voters.
   for (const record of [...known, ...records]) roster.offer(record, nowMs);
   const question = { crypto, roster, peer, plan: id, calls: withSteps(crypto, tools, steps), nowMs };
   const judged = proof[0] === 'certificate' ? judgeCertificate(proof[1], question, term) : judgeChange(proof[1], question);
   if (typeof judged === 'string') return refused(judged);
-  if (used.some(([nonce]) => nonce === judged.nonce)) return refused('it was used already');
+  if (used.some(([nonce]) => nonce === judged.nonce)) return refused('the authorization was used already');
   const stillUsed = used.filter(([, untilMs]) => untilMs + FORGET_USED_MS > nowMs).slice(-MAX_USED);
   roster.reap(nowMs);
   const all = roster.records.all().map((record) => record.bytes);
@@ -190,23 +194,22 @@ interface Judged {
 function judgeCertificate(encoded: Uint8Array, question: CertificateQuestion, term: number): Judged | string {
   const certificate = decodeCertificate(encoded);
   const warrant = certificate?.claim.warrant;
-  if (certificate === undefined || warrant === undefined) return 'that is no certificate of a change';
+  if (certificate === undefined || warrant === undefined) return 'that is not a certificate for a change';
   const refusal = certificateRefusal(certificate, question);
   if (refusal !== undefined) return refusal;
   if (warrant.term < term) return 'the certificate is of an earlier term';
   const { roster, peer, nowMs } = question;
-  if (!areDrawn(peer, certificate.witnesses, membersOf(roster, nowMs)))
-    return 'its witnesses are not those that watch this machine';
+  if (!areDrawn(peer, certificate.witnesses, membersOf(roster, nowMs))) return 'its witnesses are not this machine’s witnesses';
   return { nonce: toHex(warrant.nonce), untilMs: certificate.claim.expiresAtMs, term: warrant.term };
 }
 
 function judgeChange(text: string, { crypto, roster, peer, calls, nowMs }: CertificateQuestion): Judged | string {
-  const order = signedChangeSchema.safeParse(parsedJson(text)).data;
-  if (order === undefined) return 'that is no order';
-  const refusal = changeRefusal(order, { crypto, roster, peer, nowMs });
+  const change = signedChangeSchema.safeParse(parsedJson(text)).data;
+  if (change === undefined) return 'that is not a signed change';
+  const refusal = changeRefusal(change, { crypto, roster, peer, nowMs });
   if (refusal !== undefined) return refusal;
-  if (!equalBytes(fromHex(order.callsDigest), calls)) return 'the order is for another change';
-  return { nonce: order.nonce, untilMs: order.untilMs, term: 0 };
+  if (!equalBytes(fromHex(change.callsDigest), calls)) return 'the signed change is for other calls';
+  return { nonce: change.nonce, untilMs: change.untilMs, term: 0 };
 }
 
 function parsedJson(text: string): unknown {

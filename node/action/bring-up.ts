@@ -1,9 +1,9 @@
-// Starting what is declared, in order: a service waits until those that it depends on are well, for a while. One that a person
-// stopped stays so; all else leads back to what is declared: a crash, a stop in order, an upgrade, a reboot. A failure is told and left to the policies.
+// Starts the declared services in their order, as after a crash, a clean stop, an upgrade or a reboot. A service waits a while until its
+// dependencies are healthy. A service that a person stopped stays stopped. A failure is logged, and policies deal with it.
 import type { ServiceSpec } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
 
-const WELL_WITHIN_MS = 10_000;
+const HEALTHY_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 200;
 const CHECK_TIMEOUT_MS = 1_000;
 
@@ -11,22 +11,23 @@ interface Events {
   log(level: 'warn', text: string): void;
 }
 
-/** @param services each after those that it depends on. */
+/** @param services each after its dependencies. */
 export async function bringUp(services: readonly ServiceSpec[], ports: Ports, { log }: Events): Promise<void> {
   const { actuator } = ports;
   for (const { name, after = [], unit, task, failover } of services) {
-    if (unit !== undefined || task === true || failover === true) continue; // systemd’s to start; run when it is asked for; or where it is placed
+    if (unit !== undefined || task === true || failover === true) continue; // started by systemd, on request, or where it is placed
     const service = actuator.services().find((one) => one.name === name);
     if (service?.state === 'running' || service?.onPurpose === true) continue;
     for (const other of after)
-      if (!(await isWell(other, ports))) log('warn', `service ${name} is started although ${other}, which it needs, is not well`);
+      if (!(await isHealthy(other, ports)))
+        log('warn', `service ${name} is started although its dependency ${other} is unhealthy`);
     const outcome = await actuator.bringUp(name);
     if (!outcome.ok) log('warn', `service ${name} was not started: ${outcome.message}`);
   }
 }
 
-async function isWell(name: string, { actuator, clock }: Ports): Promise<boolean> {
-  const deadlineMs = clock.monotonicMs() + WELL_WITHIN_MS;
+async function isHealthy(name: string, { actuator, clock }: Ports): Promise<boolean> {
+  const deadlineMs = clock.monotonicMs() + HEALTHY_WITHIN_MS;
   for (;;) {
     const running = actuator.services().some((one) => one.name === name && one.state === 'running');
     const check = running ? await actuator.checkService(name, CHECK_TIMEOUT_MS) : 'refused';
@@ -37,8 +38,8 @@ async function isWell(name: string, { actuator, clock }: Ports): Promise<boolean
 }
 
 /**
- * Each after those that it depends on, otherwise as declared.
- * @returns the names that depend on each other in a circle, or on a service that is not declared, where there are any.
+ * Each after its dependencies, otherwise as declared.
+ * @returns not ok: the names that depend on each other in a circle, or on a service that is not declared.
  */
 export function startOrder(
   services: readonly ServiceSpec[],

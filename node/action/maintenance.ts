@@ -1,6 +1,7 @@
-// Maintenance windows: times of the week at which policies keep still, because people are at work on the machine.
-// Findings are told and explained as ever; people may act.
+// Maintenance windows: times of the week at which policies make no changes, because people work on the machine.
+// Findings are still reported and explained; people may act.
 import { z } from 'zod';
+import { counted } from '../../swarm/words.ts';
 
 export const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 const MINUTES_A_DAY = 1_440;
@@ -10,7 +11,7 @@ const MS_A_DAY = MINUTES_A_DAY * MS_A_MINUTE;
 const FIRST_WEEKDAY = 4;
 
 export const maintenanceSchema = z.strictObject({
-  /** Days on which it begins; every day where none is named. */
+  /** Days on which it starts; every day if none is named. */
   days: z.array(z.enum(WEEKDAYS)).min(1).optional(),
   /** UTC, HH:MM. */
   start: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day in UTC, HH:MM'),
@@ -19,10 +20,10 @@ export const maintenanceSchema = z.strictObject({
 });
 export type MaintenanceWindow = z.infer<typeof maintenanceSchema>;
 
-/** Why policies must keep still at this time; undefined where no window is open. */
+/** Why policies must not act at this time; undefined if no window is open. */
 export function maintenanceReason(windows: readonly MaintenanceWindow[], wallMs: number): string | undefined {
   const open = windows.find((window) => isOpenAt(window, wallMs));
-  return open && `maintenance until ${open.minutes} minutes after ${open.start} UTC: ${open.reason}`;
+  return open && `maintenance for ${counted(open.minutes, 'minute')} from ${open.start} UTC: ${open.reason}`;
 }
 
 /** A window that began yesterday may still be open. */

@@ -1,5 +1,5 @@
-// Silences: a person's word that a policy, or all of them on one target, is to be left alone for a while. A silenced
-// finding is still an incident and is still explained; nothing is done about it. Each has an end, and none means "all".
+// Silences: a person's decision that a policy, or every policy on one target, is not acted on for a while. A silenced finding is still an
+// incident and is still explained. Each silence expires, and none covers everything.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Clock } from '../../swarm/ports/clock.ts';
@@ -16,9 +16,9 @@ const name = z
   .string()
   .min(1)
   .max(64)
-  .regex(/^[^*?]+$/, 'names one thing: no wildcards');
+  .regex(/^[^*?]+$/, 'must be one target, no wildcards');
 
-/** What is silenced: a policy, a target (a service, say), or a policy on a target; never nothing at all. */
+/** What is silenced: a policy, a target (such as a service), or a policy on a target. */
 export const silenceRequestSchema = z
   .strictObject({
     policy: name.optional(),
@@ -45,7 +45,7 @@ export class Silences {
   readonly #random: Random;
   readonly #reporter: Pick<Reporter, 'noted'>;
   readonly #silences = new Map<string, Silence>();
-  /** When those that were asked for since this agent started end, monotonic: an hour is an hour, whatever the wall clock does. */
+  /** Monotonic expiry of silences added since this agent started: changes of the wall clock do not move it. */
   readonly #endsMs = new Map<string, number>();
 
   constructor(
@@ -65,13 +65,13 @@ export class Silences {
     }
   }
 
-  /** As dated by the wall clock as it is set now; those of before a restart know their end by that alone. */
+  /** With its expiry by the wall clock as it is set now; after a restart only the wall clock is known. */
   #dated(silence: Silence): Silence {
     const endMs = this.#endsMs.get(silence.id);
     return endMs === undefined ? silence : { ...silence, untilMs: this.#clock.wallMs() + endMs - this.#clock.monotonicMs() };
   }
 
-  /** Those that have not ended, the next to end first. */
+  /** Those that have not expired, the next to expire first. */
   active(): Silence[] {
     const wallMs = this.#clock.wallMs();
     return [...this.#silences.values()]
@@ -80,24 +80,24 @@ export class Silences {
       .sort((a, b) => a.untilMs - b.untilMs);
   }
 
-  /** The silence that covers a finding; undefined where none does. */
+  /** The silence that covers a finding; undefined if none does. */
   covering(policy: string, target: string): Silence | undefined {
     return this.active().find((silence) => (silence.policy ?? policy) === policy && (silence.target ?? target) === target);
   }
 
-  /** Durable and recorded once it resolves. @throws RangeError where there are too many already. */
+  /** Durable and recorded once it resolves. @throws RangeError if there are too many. */
   async add({ policy, target, forMs, reason }: SilenceRequest, id = this.#newId()): Promise<Silence> {
     const active = new Set(this.active().map((one) => one.id));
-    const ended = [...this.#silences.values()].filter((one) => !active.has(one.id));
-    for (const old of ended) this.#forget(old.id);
-    if (this.#silences.size >= MAX_SILENCES) throw new RangeError(`there are ${MAX_SILENCES} silences already`);
+    const expired = [...this.#silences.values()].filter((one) => !active.has(one.id));
+    for (const old of expired) this.#forget(old.id);
+    if (this.#silences.size >= MAX_SILENCES) throw new RangeError(`there are already ${MAX_SILENCES} silences: remove one first`);
     const untilMs = this.#clock.wallMs() + forMs;
     const silence: Silence = { id, untilMs, reason, ...(policy && { policy }), ...(target && { target }) };
     this.#silences.set(id, silence);
     this.#endsMs.set(id, this.#clock.monotonicMs() + forMs);
     await this.#store.write([
       { kind: 'put', key: PREFIX + id, value: encodeCbor(silence) },
-      ...ended.map((old) => ({ kind: 'delete' as const, key: PREFIX + old.id })),
+      ...expired.map((old) => ({ kind: 'delete' as const, key: PREFIX + old.id })),
     ]);
     const what = [policy ?? 'every policy', target === undefined ? '' : `on ${target}`].join(' ').trim();
     await this.#reporter.noted(`silenced ${what} for ${Math.round(forMs / 1000)} s: ${reason}`, id);
@@ -113,11 +113,11 @@ export class Silences {
     return this.#silences.delete(id);
   }
 
-  /** False where there is none of that id. */
+  /** False if no silence has that id. */
   async remove(id: string): Promise<boolean> {
     if (!this.#forget(id)) return false;
     await this.#store.write([{ kind: 'delete', key: PREFIX + id }]);
-    await this.#reporter.noted('the silence was lifted', id);
+    await this.#reporter.noted('the silence was removed', id);
     return true;
   }
 }

@@ -1,5 +1,5 @@
-// What a tool declares. A tool that changes something says how it looks before, which steps lead there, which lead back, and
-// how one sees that it holds; one transaction runs them all. A tool that reads only says what it reads.
+// What a tool declares. A tool that changes something declares its snapshot, its steps, their undo, and its verification; the same
+// transaction runs all tools. A read-only tool declares what it reads.
 import { z } from 'zod';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Actuator, ServiceSample, Step } from '../ports/actuator.ts';
@@ -7,11 +7,11 @@ import type { Sensors } from '../ports/sensors.ts';
 import { sysctlPath } from '../sysctl-key.ts';
 import type { ToolCall } from '../tool-call.ts';
 
-/** R0 reads; R1 is local and reversible; R2 disrupts; R3 cannot be taken back. */
+/** R0 reads; R1 is local and reversible; R2 disrupts; R3 is irreversible. */
 export const RISK_CLASSES = ['R0', 'R1', 'R2', 'R3'] as const;
 export type RiskClass = (typeof RISK_CLASSES)[number];
 
-/** What was there before: enough to undo, and to see afterwards whether it is as intended. */
+/** The state before: enough to undo the change, and to verify it afterwards. */
 export type Snapshot = Readonly<Record<string, string | number | null>>;
 export const snapshotSchema = z.record(z.string(), z.union([z.string(), z.number(), z.null()]));
 
@@ -19,14 +19,14 @@ export interface Machine {
   actuator: Actuator;
   sensors: Sensors;
   crypto: Pick<Crypto, 'hash'>;
-  /** How many members of the swarm are within reach. */
+  /** How many members of the swarm are reachable. */
   peers(): number;
 }
 
-/** A look at a tool's target: how it is, or why it cannot be seen. */
+/** A look at a tool's target: its state, or why it is unavailable. */
 export type Look = { ok: true; before: Snapshot } | { ok: false; reason: string };
 
-/** `as-intended`: a new look shows what the tool intended. The others are judged in node/verification. */
+/** `as-intended`: a new look shows what the tool intended. node/verification checks the others. */
 export type Condition =
   | 'service-well'
   | 'service-stopped'
@@ -42,37 +42,37 @@ interface Declared<Call> {
   name: string;
   version: number;
   description: string;
-  /** Of the call, its tool's name included. Numbers may come as text, from a command line. */
+  /** Schema of the call, with its tool's name. Numbers may be text, from a command line. */
   input: z.ZodType;
   /** What the actuator must be allowed to do. */
   capability: string;
-  /** What the call is on: no two actions at a time on one, and a rate for each. */
+  /** What the call changes or reads: one action at a time on a target, and one rate for each. */
   target(call: Call): string;
-  /** The classes that it can have, by target. */
+  /** The possible classes, by target. */
   risks: readonly RiskClass[];
   risk(call: Call): RiskClass;
 }
 
 export interface ReadTool<Call = ToolCall> extends Declared<Call> {
   kind: 'read';
-  /** @returns the answer as data, or why there is none. */
+  /** @returns the answer as data, or why there is none */
   read(call: Call, machine: Machine): Promise<{ ok: true; value: unknown } | { ok: false; reason: string }>;
 }
 
 export interface ChangeTool<Call = ToolCall> extends Declared<Call> {
   kind: 'change';
-  /** Whom it may hurt if it goes wrong, in words. */
+  /** What it may harm if it fails, for people. */
   blastRadius: string;
-  /** What must hold afterwards, for how long without a break, and within which time. */
+  /** What must be true afterwards, for how long without a break, and within which time. */
   verification: { condition: Condition; stableMs: number; windowMs: number };
   timeoutMs: number;
-  /** It helps bit by bit, or only once it is confirmed: it is kept though what it is for still holds. */
+  /** It helps gradually, or only once it is confirmed: it is kept although its finding is still true. */
   gradual?: boolean;
-  /** Uses on one target within the time; beyond it the incident is escalated. */
+  /** Maximum of uses on one target within the time; beyond it the incident is escalated. */
   rate: { uses: number; withinMs: number };
   /** The snapshot. */
   look(call: Call, machine: Machine): Promise<Look>;
-  /** The precondition: why it must not run on what was seen; undefined where it may. */
+  /** The precondition: why it must not run on this state; undefined if it may. */
   refusal?(call: Call, before: Snapshot): string | undefined;
   /** What it would change, a line each. */
   dryRun(call: Call, before: Snapshot, machine: Machine): string[] | Promise<string[]>;
@@ -80,13 +80,13 @@ export interface ChangeTool<Call = ToolCall> extends Declared<Call> {
   steps(call: Call, before: Snapshot): Step[];
   /** For `as-intended`: what a look must show. */
   intended?(call: Call, before: Snapshot, machine: Machine): Snapshot;
-  /** The call that leads back once it was confirmed; undefined where nothing does. @param key of its first step: what archives go by. */
+  /** The call that undoes a confirmed change; undefined if nothing does. @param key of its first step, and of its archived backups */
   inverse(call: Call, before: Snapshot, key: string): ToolCall | undefined;
 }
 
 export type Tool = ReadTool | ChangeTool;
 
-/** The call as its tool takes it, `tool` included. */
+/** The call after its tool's schema, `tool` included. */
 type CallOf<Input extends z.ZodType> = z.infer<Input> & { tool: string };
 
 /** Types a change tool's functions by its own schema. */
@@ -105,21 +105,21 @@ export function readTool<Input extends z.ZodType>(
 }
 
 export const ORDINARY_RATE = { uses: 3, withinMs: 300_000 };
-/** For settings: what the kernel takes at once shows at once. */
+/** For settings: the kernel applies and shows them immediately. */
 export const SETTING = {
   verification: { condition: 'as-intended' as const, stableMs: 500, windowMs: 5_000 },
   timeoutMs: 10_000,
   rate: ORDINARY_RATE,
 };
 
-/** One name, never a pattern: an empty or starred one never means all. */
+/** One name, never a pattern: an empty name or `*` never means all. */
 export const plainName = z
   .string()
   .min(1)
   .max(64)
-  .regex(/^[A-Za-z0-9_][A-Za-z0-9._@:-]*$/, 'one plain name: no wildcard, no path, not led by a dash');
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._@:-]*$/, 'one plain name: no wildcard, no path, no leading dash');
 
-/** In the one form that rules are compared with: dots part it. */
+/** In the form that rules are compared with: separated by dots. */
 export const sysctlName = z
   .string()
   .max(64)
@@ -129,7 +129,7 @@ export const sysctlName = z
   )
   .refine((key) => sysctlPath(key) !== undefined, 'a key without empty parts');
 
-/** Absolute, as it is: nothing in it leads elsewhere. */
+/** Absolute and normal: no `.`, no `..`, no wildcard. */
 export const plainPath = z
   .string()
   .max(1_024)
@@ -137,7 +137,7 @@ export const plainPath = z
   .refine((path) => !path.split('/').some((part) => part === '.' || part === '..'), 'a path without . and ..')
   .refine((path) => !/[*?]/.test(path), 'one path: no wildcard');
 
-/** A whole number, also as text; an empty one is none. */
+/** A whole number, also as text; an empty text is not one. */
 export function wholeNumber(min: number, max: number) {
   return asNumber(z.number().int().min(min).max(max));
 }

@@ -1,4 +1,4 @@
-// The tools there are. A transaction runs each that changes something; nothing else has the actuator change things.
+// All tools. A transaction runs each tool that changes something; nothing else makes changes through the actuator.
 import { z } from 'zod';
 import { continued, unknownName } from '../errors.ts';
 import { shortly, shouldBe, wordsOf } from '../issue-words.ts';
@@ -25,13 +25,13 @@ const named = z.looseObject({ tool: z.string() });
 
 const refused = (input: unknown, message: string): z.ZodError => new z.ZodError([{ code: 'custom', path: [], message, input }]);
 
-/** As a command line gives arguments: `service=…`. */
+/** In the form of the command line: `service=…`. */
 function argumentWords(error: z.ZodError, input: unknown, { input: schema }: Tool): string {
   const given = (input ?? {}) as Record<string, unknown>;
   const words = error.issues.map((issue) => {
     const [key] = issue.path.map(String);
     if (issue.code === 'unrecognized_keys' || key === undefined)
-      return wordsOf(new z.ZodError([issue]), input, schema).replace(': unknown key', ' is no argument of it');
+      return wordsOf(new z.ZodError([issue]), input, schema).replace(': unknown key', ' is not an argument of this tool');
     const should = shouldBe(issue, given[key]).replace(' in quotes', '');
     return given[key] === undefined ? `the argument ${key}=… ${should}` : `${key}=${shortly(given[key])} ${should}`;
   });
@@ -39,8 +39,8 @@ function argumentWords(error: z.ZodError, input: unknown, { input: schema }: Too
 }
 
 /**
- * The tool of a call, and the call as the tool takes it: defaults filled in, numbers as numbers.
- * @throws z.ZodError where there is no such tool, or the arguments are not what it takes.
+ * The tool of a call, and the call after its schema: defaults filled in, numbers as numbers.
+ * @throws z.ZodError if there is no such tool, or its arguments are invalid.
  */
 export function parseCall(input: unknown): { tool: Tool; call: ToolCall } {
   const { tool: name } = named.parse(input);
@@ -53,10 +53,10 @@ export function parseCall(input: unknown): { tool: Tool; call: ToolCall } {
   return { tool, call: parsed.data as ToolCall };
 }
 
-/** @throws Error where the call is of no tool that changes something: it was checked before. */
+/** @throws Error if no tool that changes something has this name: callers have checked it. */
 export function changeToolOf(call: ToolCall): ChangeTool {
   const tool = CHANGE_TOOLS.find(({ name }) => name === call.tool);
-  if (tool === undefined) throw new Error(`no tool ${call.tool}`);
+  if (tool === undefined) throw new Error(`unknown tool ${call.tool}`);
   return tool;
 }
 

@@ -1,6 +1,6 @@
-// One transaction runs every change: journal the intent → arm the undo → apply → watch the conditions → confirm, or undo.
-// Pure: it says what to do next, and the journal is durable before anything that depends on it happens. At most once:
-// after a crash, or where an answer was lost, the actuator is asked what became of it; nothing is repeated.
+// One transaction runs every change: journal the intent → arm the undo → apply → check the conditions → confirm, or undo.
+// Pure: it returns the next effect, and the journal is durable before anything that depends on it happens. At most once:
+// after a crash or a lost answer the actuator is asked for the change's state; nothing is repeated.
 import { z } from 'zod';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { BaseInput, Core, Effect, Instant } from '../../swarm/runtime/effects.ts';
@@ -12,11 +12,11 @@ import { type Snapshot, snapshotSchema } from './tool.ts';
 import { CHANGE_TOOLS, changeToolOf } from './tools.ts';
 
 export const JOURNAL_PREFIX = 'journal/';
-/** How often the conditions are looked at. */
+/** How often the conditions are checked. */
 export const CHECK_EVERY_MS = 250;
 /** Transactions at a time. */
 export const MAX_OPEN = 64;
-/** What the armed undo allows beyond the agent's own deadlines: the agent is the one to decide. */
+/** How much later than the agent's deadlines the armed undo fires: the agent decides first. */
 const UNDO_MARGIN_MS = 15_000;
 const MAX_FIRE_MS = 600_000;
 
@@ -25,17 +25,17 @@ const OPEN_PHASES: ReadonlySet<Phase> = new Set(['intent', 'applied', 'confirmin
 
 const NOTHING_DONE = 'nothing was done';
 
-/** The actuator would not take it: that says nothing of whether it would have helped. */
+/** The actuator refused it: whether it would have helped is unknown. */
 export const wasRefused = ({ phase, reason }: JournalEntry): boolean => phase === 'failed' && reason.includes(NOTHING_DONE);
 
 export interface JournalEntry {
   plan: Plan;
-  /** What each call's target was like. */
+  /** The state of each call's target. */
   before: readonly Snapshot[];
   phase: Phase;
   /** Wall clock of the intent. */
   atMs: number;
-  /** Since the machine booted: what tells its age where the wall clock was set meanwhile. Older versions wrote none. */
+  /** Since the boot: gives its age even if the wall clock was set since. Older versions wrote none. */
   monotonicMs?: number | undefined;
   reason: string;
 }
@@ -66,7 +66,7 @@ const entrySchema = z.union([
     })),
 ]);
 
-/** Undefined where it cannot be read, or is of a tool that this version has not: what that left open the actuator undoes. */
+/** Undefined if it cannot be read, or is of a tool that this version does not have: the actuator undoes what that left open. */
 export function decodeJournalEntry(bytes: Uint8Array): JournalEntry | undefined {
   const parsed = entrySchema.safeParse(decodeCbor(bytes));
   if (!parsed.success) return undefined;
@@ -87,7 +87,7 @@ export function keyOf(entry: JournalEntry, index: number): string {
   return `${entry.plan.id}-${earlier.length}`;
 }
 
-/** The calls that lead back from what was confirmed, the last first; the name of a tool that has no way back instead. */
+/** The calls that undo what was confirmed, the last first; or the name of a tool that has no inverse. */
 export function inverseOf(entry: JournalEntry): { ok: true; calls: ToolCall[] } | { ok: false; tool: string } {
   const inverses: ToolCall[] = [];
   for (const [i, call] of [...entry.plan.calls.entries()].reverse()) {
@@ -98,13 +98,13 @@ export function inverseOf(entry: JournalEntry): { ok: true; calls: ToolCall[] } 
   return { ok: true, calls: inverses };
 }
 
-/** What a plan's tools allow together. */
+/** The combined limits of a plan's tools. */
 function limitsOf({ plan: { calls } }: JournalEntry) {
   const tools = calls.map(changeToolOf);
   const windows = tools.map(({ verification }) => verification.windowMs);
   const windowMs = windows.at(-1) ?? 0;
   return {
-    // Each call but the last is waited for until it has had its effect.
+    // Each call waits for the effect of the one before it.
     timeoutMs: tools.reduce((sum, tool) => sum + tool.timeoutMs, 0) + windows.reduce((sum, one) => sum + one, -windowMs),
     windowMs,
     stableMs: Math.max(...tools.map(({ verification }) => verification.stableMs)),
@@ -120,23 +120,23 @@ export type TransactionInput =
   | { kind: 'begin'; plan: Plan; before: readonly Snapshot[] }
   /** An entry that a crash left open. */
   | { kind: 'recover'; entry: JournalEntry }
-  /** Undefined where the actuator could not be asked. */
+  /** Undefined if the actuator did not answer. */
   | { kind: 'found'; id: string; status: ChangeStatus | undefined }
   | { kind: 'applied'; id: string; outcome: ActuatorOutcome }
-  /** `isFinal`: it does not hold, and waiting changes nothing. */
+  /** `isFinal`: it is not true, and waiting will not change that. */
   | { kind: 'checked'; id: string; holds: boolean; detail: string; isFinal?: boolean | undefined }
   | { kind: 'confirmed'; id: string; outcome: ActuatorOutcome }
   | { kind: 'undone'; id: string; outcome: ActuatorOutcome };
 
 export type TransactionNotice =
-  /** `apply`: arm, then every step. `find`: ask the actuator what became of it. */
+  /** `apply`: arm, then every step. `find`: ask the actuator for the change's state. */
   | { kind: 'apply' | 'find' | 'check' | 'confirm' | 'undo'; entry: JournalEntry }
   | { kind: 'finished'; entry: JournalEntry; tookMs: number };
 
 interface Running {
   entry: JournalEntry;
   startedMs: number;
-  /** Monotonic ms since when the conditions have held without a break. */
+  /** Since when the conditions have been true without a break, monotonic. */
   heldSinceMs: number | undefined;
   deadlineMs: number;
 }
@@ -197,7 +197,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     return [notice('find', entry)];
   }
 
-  /** What the actuator has of it decides, for it did the deeds. */
+  /** The actuator's state decides: it applied the steps. */
   #found(id: string, status: ChangeStatus | undefined, now: Instant): Effects {
     const running = this.#running.get(id);
     if (running === undefined) return [];
@@ -205,7 +205,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     const { entry } = running;
     switch (status.state) {
       case 'unknown':
-        return this.#finish(running, 'failed', `${NOTHING_DONE}: its undo was never armed`, now);
+        return this.#finish(running, 'failed', `${NOTHING_DONE}: the undo was not armed`, now);
       case 'confirmed':
         return this.#finish(running, 'confirmed', entry.reason === '' ? 'confirmed' : entry.reason, now);
       case 'undone':
@@ -214,7 +214,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
         return this.#finish(running, 'failed', status.reason, now);
       case 'armed':
         if (entry.phase === 'undoing' || status.begun < stepsOf(entry).length)
-          return this.#startUndo(running, entry.reason === '' ? 'it was interrupted' : entry.reason);
+          return this.#startUndo(running, entry.reason === '' ? 'the change was interrupted' : entry.reason);
         return this.#watch(running, now);
     }
   }
@@ -229,7 +229,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     const running = this.#running.get(id);
     if (running?.entry.phase !== 'intent') return [];
     if (outcome.ok) return this.#watch(running, now);
-    // No answer is no "no": it may have been done.
+    // Without an answer it may have been done.
     if (outcome.code === 'unknown') return [notice('find', running.entry)];
     return this.#startUndo(running, `not applied: ${outcome.message}`);
   }
@@ -259,7 +259,7 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     const running = this.#running.get(id);
     if (running === undefined) return [];
     if (kind === 'check') return running.entry.phase === 'applied' ? [notice('check', running.entry)] : [];
-    // `timeout`: a primitive did not come back. `find`: the actuator was out of reach.
+    // `timeout`: a primitive did not return. `find`: the actuator did not answer.
     return kind === 'find' || running.entry.phase === 'intent' ? [notice('find', running.entry)] : [];
   }
 
@@ -284,10 +284,10 @@ export class Transactions implements Core<TransactionInput, never, TransactionNo
     return this.#finish(running, 'failed', `${reason}; the undo failed too: ${outcome.message}`, now);
   }
 
-  /** Only what every step of leads back from is undone. */
+  /** Undone only if every step has an undo. */
   #finishUndone(running: Running, reason: string, now: Instant): Effects {
     const whole = stepsOf(running.entry).every(({ undo }) => undo !== undefined);
-    return this.#finish(running, whole ? 'undone' : 'failed', whole ? reason : `${reason}; it has no inverse`, now);
+    return this.#finish(running, whole ? 'undone' : 'failed', whole ? reason : `${reason}; the tool has no undo`, now);
   }
 
   #finish(running: Running, phase: Phase, reason: string, now: Instant): Effects {

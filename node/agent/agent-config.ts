@@ -1,4 +1,4 @@
-// What an agent is made with: its configuration, and who runs it.
+// What an agent is created with: its configuration, and the process that runs it.
 import type { Signer } from '../../swarm/identity/roster-store.ts';
 import type { JoinToken } from '../../swarm/identity/token.ts';
 import type { Mode } from '../action/guard.ts';
@@ -17,33 +17,33 @@ export interface AgentConfig {
   version: string;
   swarmId: string;
   mode: Mode;
-  /** Shipped ones and those of the configuration; live ones come on top. */
+  /** Shipped and configured ones; live ones are added. */
   policies: readonly KnownPolicy[];
   engine: EngineConfig;
   maintenance: readonly MaintenanceWindow[];
-  /** Of its own, beside those of the package. */
+  /** Configured ones, beside those of the package. */
   questions: readonly Question[];
   declared: Declared;
   /** What fails together with this machine: a rack, a room. */
   domain?: string | undefined;
-  /** Where it runs, in words. */
+  /** Its location, for people. */
   place?: string | undefined;
-  /** In the order in which they are started; each after those that it depends on. */
+  /** In their start order: each after its dependencies. */
   services: readonly ServiceSpec[];
   /** Addresses to try while no member is connected. */
   join: readonly string[];
-  /** What it joins with, where it is no member yet. */
+  /** What it joins with while it is not a member. */
   token: JoinToken | undefined;
-  /** The root keys that are at hand here. */
+  /** The root keys that are stored on this machine. */
   rootSigners: readonly Signer[];
   issuers?: number | undefined;
   inspect?: Inspectors | undefined;
-  /** Undefined where the swarm has no network key. */
+  /** Undefined if the swarm has no network key. */
   networkKeys?: HeldKeys | undefined;
 }
 
-/** Who runs the agent. */
+/** The process that runs the agent. */
 export interface AgentEvents extends Omit<Reporter, 'noted'> {
-  /** It is to end, with `stop('restart')`, and to be started again. */
+  /** The agent must be stopped with `stop('restart')` and started again. */
   restart(): void;
 }

@@ -1,4 +1,4 @@
-// The parts of an agent, and how they are put together. Those that are told of each other's doings are bound by closures here alone.
+// The parts of an agent, and how they are connected. Closures that connect parts are only here.
 import type { Claim } from '../../consensus/vote/claim.ts';
 import { AuditLog } from '../audit/audit-log.ts';
 import type { Change } from '../detection/detector.ts';
@@ -25,15 +25,15 @@ import { Supervision } from './supervision.ts';
 import { Watcher } from './watcher.ts';
 
 export interface AgentParts extends Coordination {
-  // This machine: watched, judged, repaired
+  // This machine: observation, detection, repair
   watcher: Watcher;
   policies: PolicySet;
   memory: Memory;
-  /** The one way to a change on this machine. */
+  /** Every change on this machine goes through it. */
   executor: Executor;
   permits: Permits;
   grants: Grants;
-  /** What two operators sign. */
+  /** Changes that two operators sign. */
   signedChanges: SignedChanges;
   healer: Healer;
   supervision: Supervision;
@@ -42,7 +42,7 @@ export interface AgentParts extends Coordination {
   link: SwarmLink;
   kept: KeptStatuses;
   stories: Stories;
-  // For those who ask, and who administer it
+  // Queries and administration
   audit: AuditLog;
   auditWatch: AuditWatch;
   queries: Queries;
@@ -50,7 +50,7 @@ export interface AgentParts extends Coordination {
   apiTokens: ApiTokens;
 }
 
-/** @throws PolicyError where a policy's expression is wrong. */
+/** @throws PolicyError if a policy's expression is invalid. */
 export function makeParts(
   config: AgentConfig,
   ports: Ports,

@@ -1,4 +1,4 @@
-// An agent's report on itself: for the command line, the page, and the API over HTTP.
+// An agent's report on itself: for the command line, the web page and the HTTP API.
 import type { MemberState } from '../../swarm/membership/member-table.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Mode } from '../action/guard.ts';
@@ -10,7 +10,7 @@ import type { KeptLog } from '../log-levels.ts';
 
 /** What only the process around an agent knows. */
 export interface AgentEdge {
-  /** URL of its page; undefined if it has none. */
+  /** URL of its web page; undefined if it has none. */
   page: string | undefined;
   configuration(): { key: string; value: unknown; origin: string }[];
   /** Reads the configuration again. */
@@ -24,14 +24,14 @@ export interface AgentStatus {
   swarmId: string;
   version: string;
   mode: Mode;
-  /** Why acting is halted; null while it is not. */
+  /** Why actions are halted; null while they are not. */
   halted: string | null;
-  /** Which other agent has the same key, and where; null while none is known. */
+  /** The other agent with the same key, and its address; null while none is known. */
   twin: string | null;
   /** Why the disk of the state directory refuses writes; null while it accepts them. */
   refusal: string | null;
   uptimeMs: number;
-  /** URL of its page; null if it has none. */
+  /** URL of its web page; null if it has none. */
   page: string | null;
   addresses: string[];
   coordinator: string | undefined;
@@ -43,7 +43,7 @@ export interface AgentStatus {
   sensors: string;
   /** Taken since the start. */
   samples: number;
-  /** Series that are kept, and the bytes that they take. */
+  /** Stored series, and their size. */
   series: number;
   seriesBytes: number;
   metrics: Record<string, number>;
@@ -51,7 +51,7 @@ export interface AgentStatus {
   openIncidents: { id: string; summary: string; target: string; state: string }[];
   approvals: { id: string; incident: string; diff: string[]; expiresMs: number }[];
   silences: Silence[];
-  /** What is declared but cannot be seen, and why. */
+  /** Declared things that are unavailable, and why. */
   unseen: { name: string; reason: string }[];
   auditRecords: number;
 }

@@ -1,5 +1,5 @@
 // One agent, the same in reality and in simulation: createAgent(config, ports) is the only seam between the two.
-// It starts and stops its parts in order, and says how it is; the work is done in their folders.
+// It starts and stops its parts in order, and reports its status; the parts do the work.
 
 import { forgetSwarm } from '../../swarm/identity/roster-store.ts';
 import type { Traffic } from '../../swarm/ports/transport.ts';
@@ -25,20 +25,20 @@ export class Agent {
   readonly parts: AgentParts;
   /** Its place in the swarm. */
   readonly swarm: SwarmLink;
-  /** Who decides for the swarm, and what was decided. */
+  /** The committee, and its decisions. */
   readonly committee: Committee;
   readonly decisions: Decisions;
-  /** What only the process around it knows; undefined in a simulation. */
+  /** The process around it; undefined in a simulation. */
   edge: AgentEdge | undefined;
   #startedMs = 0;
-  #isGone = false;
+  #hasLeft = false;
   #stopping: Promise<void> | undefined;
   #endsServices = false;
 
   constructor(config: AgentConfig, given: Ports, outside: AgentEvents) {
     this.#config = config;
     this.#ports = { ...given, store: new DrainingStore(given.store, given.clock) };
-    // What fails while it stops does not keep it from stopping.
+    // A failure while it stops does not prevent the stop.
     const failed = (error: unknown): void =>
       this.#stopping === undefined ? outside.failed(error) : outside.log('warn', `while stopping: ${messageOf(error)}`);
     this.#events = { ...outside, failed };
@@ -54,7 +54,7 @@ export class Agent {
     const { placed, swarmPolicies, upgrades, nova, gray } = this.parts;
     this.#startedMs = this.#ports.clock.monotonicMs();
     await memory.open();
-    for (const wrong of await policies.open()) this.#events.log('warn', `a live policy is left out: ${wrong}`);
+    for (const wrong of await policies.open()) this.#events.log('warn', `a live policy was skipped: ${wrong}`);
     watcher.setPolicies(policies.all().map(({ policy }) => policy));
     await watcher.detectors.recall(this.#ports.store);
     await audit.open();
@@ -79,16 +79,16 @@ export class Agent {
     return bringUp(this.#config.services, this.#ports, this.#events);
   }
 
-  /** Ends this agent's membership, tells the others, and forgets the swarm; the agent must be stopped after it. @throws MembershipError */
+  /** Ends this agent's membership, and informs the members; stop the agent after it: that deletes the swarm's data. @throws MembershipError */
   async leave(force: boolean): Promise<void> {
     const { membershipAdmin } = this.parts;
     membershipAdmin.mayLeave(force);
     await this.committee.autopilot.retire();
     await membershipAdmin.leave(force);
-    this.#isGone = true;
+    this.#hasLeft = true;
   }
 
-  /** Says farewell, then stops services, network and storage, in this order; once. @param how `restart`: it is back at once, and services go on */
+  /** Announces the stop, then stops its parts, services and the store; once. @param how `restart`: services keep running until it is back */
   stop(how: 'for good' | 'restart' = 'for good'): Promise<void> {
     if (how === 'for good') this.#endsServices = true;
     this.#stopping ??= this.#stop();
@@ -99,17 +99,17 @@ export class Agent {
     const { watcher, executor, healer, stalls, link, kept, stories, auditWatch } = this.parts;
     const { placed, swarmPolicies, upgrades, nova, gray } = this.parts;
     const { actuator, compute, store } = this.#ports;
-    const stop = (part: { stop(): void }): EndingStep => ['its tasks', () => part.stop()];
+    const stop = (part: { stop(): void }): EndingStep => ['the agent’s tasks', () => part.stop()];
     const steps: EndingStep[] = [
       ...[swarmPolicies, upgrades, nova, gray, stalls].map(stop),
-      // While the swarm can still be told.
+      // While the swarm can still be informed.
       ['fail-over services', () => (this.#endsServices ? unlessRefused(this.#ports, placed.stop()) : placed.leave())],
       ...[watcher, healer.incidents, stories, executor, auditWatch].map(stop),
       ['the network', () => link.stop()],
-      ['its view of the members', () => unlessRefused(this.#ports, kept.close())],
+      ['the member table', () => unlessRefused(this.#ports, kept.close())],
       ['services', () => (this.#endsServices ? actuator.close() : actuator.leave())],
       ['child processes', () => compute.close()],
-      ['its membership', () => (this.#isGone ? unlessRefused(this.#ports, forgetSwarm(store)) : undefined)],
+      ['the membership', () => (this.#hasLeft ? unlessRefused(this.#ports, forgetSwarm(store)) : undefined)],
       ['the store', () => store.close()],
     ];
     return endInTurn(steps, (text) => this.#events.log('warn', text));
@@ -118,7 +118,7 @@ export class Agent {
   #onChanges(changes: readonly Change[]): void {
     const { supervision, healer, watcher, executor, link } = this.parts;
     supervision.look();
-    // Published first, so that witnesses who judge by it hold it when the claim comes.
+    // Published first, so that witnesses have the status when the claim arrives.
     const aboutToOpen = changes.filter(({ kind }) => kind === 'fired').length;
     const status = ownStatus(this.#ports, this.#config, link.members, link.consensus, {
       metrics: watcher.samples.metrics,
@@ -130,12 +130,12 @@ export class Agent {
     healer.onChanges(changes);
   }
 
-  /** What can be asked by name. */
+  /** The saved queries. */
   questions(): Question[] {
     return questionsWith(this.#config.questions);
   }
 
-  /** Applies the part of a configuration that can change without a restart: all of it or nothing. @throws PolicyError */
+  /** Applies the part of a configuration that can change without a restart, all or nothing. @throws PolicyError */
   async reconfigure(
     { mode, maintenance, policies, questions }: Pick<AgentConfig, 'mode' | 'maintenance' | 'policies' | 'questions'>,
     what: string,
@@ -155,7 +155,7 @@ export class Agent {
     return this.#ports.clock.wallMs();
   }
 
-  /** What a person had decided is in this agent's audit too. */
+  /** Records a person's decision in this agent's audit. */
   async noted(text: string): Promise<void> {
     await this.parts.audit.append('control', this.swarm.members.self, text);
   }
@@ -206,7 +206,7 @@ export class Agent {
   }
 }
 
-/** @throws PolicyError where a policy's expression is wrong. */
+/** @throws PolicyError if a policy's expression is invalid. */
 export function createAgent(config: AgentConfig, ports: Ports, events: AgentEvents): Agent {
   return new Agent(config, ports, events);
 }

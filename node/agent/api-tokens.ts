@@ -1,15 +1,15 @@
-// Who may use the API over HTTP: tokens with a scope and an end. Only digests of them are kept.
+// Tokens for the HTTP API, with a scope and an expiry. Only their digests are stored.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Random } from '../../swarm/ports/random.ts';
 import type { Store } from '../../swarm/ports/store.ts';
 
-/** What a token allows; each with those before it. */
+/** What a token allows; each scope includes those before it. */
 export const SCOPES = ['read', 'operate', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** What a request may do; each with those before it. `look`: what no secret of the machine's is in, for its own users without a token. */
+/** What a request may do; each level includes those before it. `look`: data without secrets, for users of the machine without a token. */
 export const LEVELS = ['look', ...SCOPES] as const;
 export type Level = (typeof LEVELS)[number];
 export const reaches = (level: Level, needed: Level): boolean => LEVELS.indexOf(level) >= LEVELS.indexOf(needed);
@@ -49,10 +49,10 @@ export class ApiTokens {
     return [...this.#tokens.values()].map(({ id, name, scope, untilMs }) => ({ id, name, scope, untilMs }));
   }
 
-  /** @returns its text, which is told once. @throws RangeError where there are too many. */
+  /** @returns its text, which is shown once. @throws RangeError if there are too many. */
   async make(name: string, scope: Scope, untilMs: number): Promise<string> {
     const { random, store, crypto } = this.#ports;
-    if (this.#tokens.size >= MAX_TOKENS) throw new RangeError(`there are ${MAX_TOKENS} tokens already`);
+    if (this.#tokens.size >= MAX_TOKENS) throw new RangeError(`there are already ${MAX_TOKENS} API tokens: revoke one first`);
     const [id, secret] = [toHex(random.bytes(ID_BYTES)), toHex(random.bytes(SECRET_BYTES))];
     const token: ApiToken = { id, name, scope, untilMs, digest: crypto.hash(utf8(secret)) };
     await store.write([{ kind: 'put', key: PREFIX + id, value: encodeCbor(token) }]);
@@ -66,12 +66,12 @@ export class ApiTokens {
     return true;
   }
 
-  /** What a token allows, and which it is; undefined for one that is not known, or has ended. */
+  /** The scope and id of a token; undefined if it is unknown or has expired. */
   askerOf(text: string, nowMs: number): { level: Scope; name: string } | undefined {
     const [, id = '', secret = ''] = text.match(TEXT) ?? [];
     const token = this.#tokens.get(id);
     if (token === undefined || token.untilMs <= nowMs) return undefined;
-    // Of digests: how long a comparison takes tells nothing about the secret.
+    // Digests are compared, so that the time taken reveals nothing about the secret.
     const isIt = equalBytes(this.#ports.crypto.hash(utf8(secret)), token.digest);
     return isIt ? { level: token.scope, name: id } : undefined;
   }

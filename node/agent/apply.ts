@@ -1,5 +1,5 @@
-// A plan's steps in order: the undo is armed before the first; each step waits for the one before it, and each call for the
-// effect of the one before: a server is told to read what a task has made once the task has succeeded.
+// Applies a plan's steps in order. The undo is armed before the first. Each step waits for the one before it, and each call for the effect
+// of the call before it: for example, a server reloads a file after the task that writes it has succeeded.
 
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Condition, Machine } from '../action/tool.ts';
@@ -8,21 +8,21 @@ import { CHECK_EVERY_MS, fireAfterMs, type JournalEntry, stepsOf } from '../acti
 import type { Actuator, ActuatorOutcome } from '../ports/actuator.ts';
 import { verifyCall } from '../verification/verify.ts';
 
-/** What has its effect when its step returns. */
-const AT_ONCE: ReadonlySet<Condition> = new Set(['as-intended', 'files-gone']);
+/** Conditions that are true when the step returns. */
+const IMMEDIATE: ReadonlySet<Condition> = new Set(['as-intended', 'files-gone']);
 
 export interface ApplyParts {
   actuator: Pick<Actuator, 'arm' | 'apply'>;
   clock: Pick<Clock, 'monotonicMs' | 'after'>;
   machine: Machine;
-  /** As the actuator is shown it. */
-  leave: Uint8Array | undefined;
+  /** As sent to the actuator. */
+  authorization: Uint8Array | undefined;
 }
 
 export async function applyPlan(entry: JournalEntry, parts: ApplyParts): Promise<ActuatorOutcome> {
-  const { actuator, leave } = parts;
+  const { actuator, authorization } = parts;
   const { id, calls } = entry.plan;
-  const armed = await actuator.arm(id, fireAfterMs(entry), stepsOf(entry), leave);
+  const armed = await actuator.arm(id, fireAfterMs(entry), stepsOf(entry), authorization);
   if (!armed.ok) return armed;
   let step = 0;
   for (const [i, call] of calls.entries()) {
@@ -36,12 +36,12 @@ export async function applyPlan(entry: JournalEntry, parts: ApplyParts): Promise
   return { ok: true };
 }
 
-/** Until a call's own condition holds. @returns why it does not */
+/** Waits until a call's condition is true. @returns why it is not */
 async function effectOf(entry: JournalEntry, index: number, { clock, machine }: ApplyParts): Promise<string | undefined> {
   const call = entry.plan.calls[index];
   if (call === undefined) return undefined;
   const { condition, windowMs } = changeToolOf(call).verification;
-  if (AT_ONCE.has(condition)) return undefined;
+  if (IMMEDIATE.has(condition)) return undefined;
   const deadlineMs = clock.monotonicMs() + windowMs;
   for (;;) {
     const { holds, detail, isFinal } = await verifyCall(entry, index, machine);

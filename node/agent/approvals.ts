@@ -1,4 +1,4 @@
-// What waits for a person's word, and what became of it.
+// Plans that need a person's approval, and the answers.
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { Reporter } from '../reporter.ts';
@@ -12,7 +12,7 @@ export interface Approval {
   expiresMs: number;
 }
 
-/** `permitted`: witnesses and the swarm allowed it before a person did. */
+/** `permitted`: witnesses and the committee allowed it before a person did. */
 export type Answer = 'approved' | 'permitted' | 'rejected' | 'expired' | 'halted' | 'withdrawn';
 
 export class Approvals {
@@ -33,14 +33,14 @@ export class Approvals {
     return this.#open.has(id);
   }
 
-  /** False where none of that id waits. */
+  /** False if no plan with that id is pending. */
   answer(id: string, answer: Answer): boolean {
     const approval = this.#open.get(id);
     approval?.answer(answer);
     return approval !== undefined;
   }
 
-  /** A person's answer, recorded before it counts; false where none of that id waits. */
+  /** A person's answer, recorded before it counts; false if no plan with that id is pending. */
   async answerAsOperator(id: string, answer: 'approved' | 'rejected'): Promise<boolean> {
     if (!this.has(id)) return false;
     await this.#reporter.noted(`${answer} by an operator`, id);
@@ -52,7 +52,7 @@ export class Approvals {
   }
 
   ask(plan: Plan, diff: string[]): Promise<Answer> {
-    this.#reporter.log('warn', `${plan.id} waits for approval: ${diff.join('; ')}: kalos approve ${plan.id}`);
+    this.#reporter.log('warn', `${plan.id} needs approval: ${diff.join('; ')}; run: kalos approve ${plan.id}`);
     if (this.#open.size >= MAX_APPROVALS) return Promise.resolve('expired');
     return new Promise((resolve) => {
       const answer = (given: Answer): void => {
@@ -65,7 +65,7 @@ export class Approvals {
     });
   }
 
-  /** Nobody is told any more. */
+  /** Pending plans are no longer answered. */
   stop(): void {
     for (const { timer } of this.#open.values()) timer.cancel();
   }

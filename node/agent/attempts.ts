@@ -1,15 +1,15 @@
-// What was tried in one incident, and when it may be tried again: a circuit breaker, half open after growing intervals.
+// The repairs tried in one incident, and when they may be tried again: a circuit breaker, half open after growing intervals.
 
-/** What did not help is tried once more after this, and each time later. */
+/** A repair that did not help is tried again after this; the pause doubles each time. */
 const TRIAL_AFTER_MS = 60_000;
 const MAX_TRIAL_AFTER_MS = 1_800_000;
 
 export class Attempts {
   /** How often each remedy failed, by its tools. */
   readonly #failed = new Map<string, number>();
-  /** When one failed last; at first, when the incident was opened. */
+  /** When a repair last failed; at first, when the incident opened. */
   #lastMs: number;
-  /** Trials that the breaker let through, and were carried out. */
+  /** Trials that the breaker allowed, and that were executed. */
   #trials = 0;
   #isTrial = false;
   #made = 0;
@@ -19,7 +19,7 @@ export class Attempts {
     this.#lastMs = nowMs;
   }
 
-  /** The number of the next plan, carried out or not: each has an id of its own. */
+  /** The number of the next plan, executed or not: each has a different id. */
   next(): number {
     return ++this.#made;
   }
@@ -28,7 +28,7 @@ export class Attempts {
     return this.#made;
   }
 
-  /** Whether anything was tried in vain. */
+  /** Whether a repair has failed. */
   get hasFailed(): boolean {
     return this.#failed.size > 0;
   }
@@ -37,7 +37,7 @@ export class Attempts {
     return this.#failed.get(tools) ?? 0;
   }
 
-  /** Whether what failed may be tried once more. */
+  /** Whether a failed repair may be tried again. */
   isTrialDue(nowMs: number): boolean {
     return nowMs - this.#lastMs >= Math.min(TRIAL_AFTER_MS * 2 ** this.#trials, MAX_TRIAL_AFTER_MS);
   }
@@ -47,7 +47,7 @@ export class Attempts {
     this.#isTrial = isTrial;
   }
 
-  /** It was carried out, and did not help: what was held back, or gave way to others, is no attempt. */
+  /** A repair was executed and did not help. A blocked or postponed plan does not count. */
   failed(tools: string, nowMs: number): void {
     this.#failed.set(tools, this.failuresOf(tools) + 1);
     this.#lastMs = nowMs;

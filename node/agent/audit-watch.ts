@@ -1,5 +1,5 @@
-// This agent's part in keeping audits honest: it shows its own log's head to its witnesses each minute, and judges the heads of those
-// who show theirs. A proof that somebody's log was changed goes to everybody.
+// This agent's part in the check of audits: it sends the head of its log to its witnesses each minute, and checks the heads that others
+// send. A proof that a member's log was changed is sent to all members.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { Timer } from '../../swarm/ports/clock.ts';
@@ -32,7 +32,7 @@ export class AuditWatch {
   readonly #audit: AuditLog;
   readonly #events: AuditWatchEvents;
   readonly #witness: AuditWitness;
-  /** What each witness has signed of this agent's log. */
+  /** What each witness has signed for this agent's log. */
   readonly #signed = new Map<PeerId, { size: number; signature: Uint8Array }>();
   #timer: Timer | undefined;
   #stopped = false;
@@ -54,7 +54,7 @@ export class AuditWatch {
     this.#timer?.cancel();
   }
 
-  /** How many witnesses have signed this log up to which size, and whose logs were found changed. */
+  /** Up to which size each witness has signed this log, and the members whose logs were changed. */
   get standing(): { signed: { witness: PeerId; size: number }[]; conflicts: ReturnType<AuditWitness['conflicts']> } {
     return {
       signed: [...this.#signed].map(([witness, { size }]) => ({ witness, size })),
@@ -92,20 +92,20 @@ export class AuditWatch {
       this.#signed.set(peer, { size: shown.head.size, signature: what });
   }
 
-  /** @throws where it is no question */
+  /** @throws Error if the request is malformed */
   async answer(from: PeerId, body: Uint8Array): Promise<Uint8Array> {
     const decoded = decodeCbor(body);
     const [what, argument] = Array.isArray(decoded) ? decoded : [];
     if (what === 'conflict') {
       const of = await this.#witness.take(argument);
-      if (of !== undefined) this.#tell(of, this.#events.nameOf(from));
+      if (of !== undefined) this.#report(of, this.#events.nameOf(from));
       return encodeCbor(['signed', new Uint8Array()]);
     }
-    if (what !== 'show' || !(argument instanceof Uint8Array)) throw new Error('malformed question');
+    if (what !== 'show' || !(argument instanceof Uint8Array)) throw new Error('malformed request');
     const known = this.#witness.conflicts().some(({ peer }) => peer === from);
     const judged = await this.#witness.judge(from, argument);
     if (judged.kind === 'conflict' && !known) {
-      this.#tell(from, 'this agent');
+      this.#report(from, 'this agent');
       for (const peer of this.#events.alive())
         if (peer !== from && peer !== this.#ports.crypto.self)
           this.#events.request(peer, encodeCbor(['conflict', judged.conflict]), REQUEST_MS).catch(() => undefined);
@@ -114,9 +114,9 @@ export class AuditWatch {
     return encodeCbor(judged.kind === 'since' ? ['since', judged.size] : [judged.kind]);
   }
 
-  #tell(peer: PeerId, by: string): void {
+  #report(peer: PeerId, by: string): void {
     const why = this.#witness.conflicts().find((one) => one.peer === peer)?.why;
     const name = this.#events.nameOf(peer);
-    this.#events.log('warn', `the audit of ${name} cannot be believed: ${why}; found by ${by}: kalos audit conflicts`);
+    this.#events.log('warn', `the audit of ${name} was tampered with: ${why}; found by ${by}; see: kalos audit conflicts`);
   }
 }

@@ -1,5 +1,5 @@
-// What keeps this agent from changing its machine: the kill switch, which survives a restart; the mode, the rates and the storms of the
-// guard; maintenance windows; silences; and what the swarm keeps from this agent. Every change is judged here, and counted once it is begun.
+// What prevents this agent from changing its machine: the kill switch, which survives a restart; the mode, rates and storms of the guard;
+// maintenance windows; silences; and limits that the swarm sets. Every change is checked here, and counted when it starts.
 import { type Authority, type Ceiling, Guard, type GuardVerdict, type Mode } from '../action/guard.ts';
 import { type MaintenanceWindow, maintenanceReason } from '../action/maintenance.ts';
 import { type Silence, Silences } from '../action/silences.ts';
@@ -11,17 +11,17 @@ import type { Reporter } from '../reporter.ts';
 import type { ToolCall } from '../tool-call.ts';
 import { endHalt, keepHalt, recallHalt } from './kill-switch.ts';
 
-/** What the swarm allows this agent, or keeps from it. */
+/** What the swarm allows or denies this agent. */
 export interface SwarmLimits {
   /** Why this agent changes nothing by itself; undefined while it may. */
   paused(): string | undefined;
-  /** Why policies do not use a tool here; undefined where nothing keeps it from them. */
+  /** Why policies may not use a tool here; undefined if no grant denies it. */
   denial(call: ToolCall): string | undefined;
-  /** Without asking, though the mode is to ask. */
+  /** Whether a grant allows the call without approval. */
   mayAct(call: ToolCall): boolean;
-  /** How many changes policies may make here in a while; undefined where no budget is set. */
+  /** How many changes policies may make here within a time; undefined if no budget is set. */
   budget(): Ceiling | undefined;
-  /** The silence of the whole swarm that covers a finding; undefined where none does. */
+  /** The silence of the swarm that covers a finding; undefined if none does. */
   silenceOn(policy: string, target: string): Pick<Silence, 'id' | 'reason'> | undefined;
 }
 
@@ -47,17 +47,17 @@ export class Brakes {
     this.#maintenance = maintenance;
   }
 
-  /** Reads the kill switch and the silences: before anything can act. */
+  /** Reads the kill switch and the silences, before the first action. */
   async open(): Promise<void> {
     this.#guard.halted = await recallHalt(this.#ports.store);
     await this.silences.open();
   }
 
-  /** Counts what was done before a restart: rates are not forgotten by it. */
+  /** Counts changes from before a restart, so that rates stay in force. */
   recall(entries: readonly JournalEntry[]): void {
     const { clock } = this.#ports;
     for (const { plan, atMs, monotonicMs } of entries) {
-      // By the clock that nobody sets, unless the machine booted since: then it is no older than that, or the wall clock tells.
+      // By the monotonic clock; if the machine has booted since, by the wall clock.
       const nowMs = clock.monotonicMs();
       const isThisBoot = monotonicMs !== undefined && monotonicMs <= nowMs;
       const usedMs = isThisBoot ? monotonicMs : nowMs - Math.max(0, clock.wallMs() - atMs);
@@ -65,31 +65,31 @@ export class Brakes {
     }
   }
 
-  /** From the next judgement on. */
+  /** From the next check on. */
   reconfigure({ mode, maintenance }: BrakeSettings): void {
     this.#guard.mode = mode;
     this.#maintenance = maintenance;
   }
 
-  /** Why acting is halted; undefined while it is not. */
+  /** Why actions are halted; undefined while they are not. */
   get halted(): string | undefined {
     return this.#guard.halted;
   }
 
-  /** From now on nothing is done, also after a restart. Durable once it resolves, unless the disk refuses writes. */
+  /** Halts all actions, also after a restart. Durable once it resolves, unless the disk refuses writes. */
   async halt(reason: string): Promise<void> {
-    this.#guard.halted = reason; // first: nothing may slip in while the disk is busy
-    this.#reporter.log('warn', `acting is halted: ${reason}`);
+    this.#guard.halted = reason; // first: no action may start while the disk is busy
+    this.#reporter.log('warn', `actions are halted: ${reason}`);
     await keepHalt(this.#ports, this.#reporter, reason);
   }
 
   async resume(): Promise<void> {
     await endHalt(this.#ports, this.#reporter);
     this.#guard.halted = undefined;
-    this.#reporter.log('info', 'acting is allowed again');
+    this.#reporter.log('info', 'actions are allowed again');
   }
 
-  /** Why the swarm has this agent change nothing by itself; undefined while it may. */
+  /** Why this agent may change nothing by itself: the swarm has paused it; undefined while it may. */
   get paused(): string | undefined {
     return this.#limits?.paused();
   }
@@ -98,18 +98,18 @@ export class Brakes {
     return this.#guard.mode;
   }
 
-  /** In words, the silence of this agent or of the swarm that covers a finding; undefined where none does. */
+  /** Text of the silence, of this agent or of the swarm, that covers a finding; undefined if none does. */
   silence({ policy, target }: Pick<Finding, 'policy' | 'target'>): string | undefined {
     const silence = this.silences.covering(policy, target) ?? this.#limits?.silenceOn(policy, target);
     return silence && `silenced: ${silence.reason} (${silence.id})`;
   }
 
-  /** Why the swarm keeps policies from these calls; undefined where it does not. */
+  /** Why the swarm denies policies these calls; undefined if it does not. */
   withheld(calls: readonly ToolCall[]): string | undefined {
     return this.paused ?? calls.map((call) => this.#limits?.denial(call)).find((why) => why !== undefined);
   }
 
-  /** The brake that keeps policies from these calls now; undefined if there is none. Asks nobody, counts nothing. */
+  /** The brake that blocks these calls of policies now; undefined if there is none. No network, counts nothing. */
   standing(calls: readonly ToolCall[]): string | undefined {
     const { clock } = this.#ports;
     const nowMs = clock.monotonicMs();
@@ -120,7 +120,7 @@ export class Brakes {
     );
   }
 
-  /** Judges a call on a target as it is; counts nothing. */
+  /** Checks a call on a target in its present state; counts nothing. */
   judge(call: ToolCall, before: Snapshot, authority: Authority): GuardVerdict {
     const { clock } = this.#ports;
     return this.#guard.judge({
@@ -133,7 +133,7 @@ export class Brakes {
     });
   }
 
-  /** Counts calls that are about to be done, unless a rate, a storm or a budget keeps one of them back: then none is counted. */
+  /** Counts calls that are about to be made. If a rate, a storm or a budget blocks one of them, none is counted. */
   use(calls: readonly ToolCall[], authority: Authority): Extract<GuardVerdict, { kind: 'escalate' }> | undefined {
     const nowMs = this.#ports.clock.monotonicMs();
     const braked = calls.map((call) => this.#guard.brake(call, authority, nowMs)).find((one) => one?.kind === 'escalate');

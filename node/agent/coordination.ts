@@ -1,5 +1,5 @@
-// What the swarm has this member do, and what it does for the swarm: services for fail-over, policies and releases for all, gray members,
-// and NOVA while it coordinates.
+// What this member does for the swarm: services for fail-over, policies and releases for all members, gray members, and the role NOVA
+// while it is the leader.
 import { GrayWatch } from '../coordination/gray.ts';
 import { Nova } from '../coordination/nova.ts';
 import { isOfMachine, openOn } from '../coordination/open-elsewhere.ts';

@@ -18,7 +18,7 @@ export async function endInTurn(steps: readonly EndingStep[], warn: (text: strin
   }
 }
 
-/** Waits for a step of the agent's stop, but not for a disk that refuses writes: nobody was told that these are stored. */
+/** Waits for a step of the agent's stop, but not for a disk that refuses writes: these writes were not reported as stored. */
 export async function unlessRefused({ clock, store }: Pick<Ports, 'clock' | 'store'>, step: Promise<void>): Promise<void> {
   let done = false;
   const refused = async (): Promise<void> => {

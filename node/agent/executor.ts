@@ -1,5 +1,5 @@
-// The one way to a change on this machine, for policies and people alike: brakes, approval where the mode asks for it,
-// audit of the intent, transaction, audit of the outcome.
+// Every change on this machine, of policies and people, goes through here: brakes, approval if the mode requires it, audit of the intent,
+// transaction, audit of the outcome.
 import { z } from 'zod';
 import type { Claim } from '../../consensus/vote/claim.ts';
 import type { VoteResult } from '../../consensus/vote/voting.ts';
@@ -17,54 +17,54 @@ import { ActionSlots } from './action-slots.ts';
 import { Approvals } from './approvals.ts';
 import { type BrakeSettings, Brakes, type SwarmLimits } from './brakes.ts';
 import { Journal } from './journal.ts';
-import type { Leave, Permit, Permits } from './permits.ts';
+import type { Authorization, Permit, Permits } from './permits.ts';
 import { describePlan } from './plan-words.ts';
 import { type Preview, previewCalls } from './preview.ts';
 import { TransactionRunner } from './transaction-runner.ts';
 
-/** While a person is asked, the swarm is asked again after this, and at once where somebody else coordinates it. */
+/** While an approval is pending, the swarm is asked again after this, or as soon as the leader changes. */
 const AUTHORIZE_AGAIN_MS = 20_000;
-const ORDER_LOOK_MS = 1_000;
+const LEADER_LOOK_MS = 1_000;
 const PLAN_ID_BYTES = 5;
 
 export interface ExecutorParts {
   ports: Ports;
   audit: AuditLog;
-  /** Members of the swarm within reach. */
+  /** Number of reachable members. */
   peers(): number;
   settings: BrakeSettings;
-  /** Undefined where there is no swarm. */
+  /** Undefined without a swarm. */
   limits?: SwarmLimits | undefined;
-  /** Undefined where nobody can be asked. */
+  /** Undefined without a swarm. */
   permits?: Permits | undefined;
   /** Actions at a time; no more than the transaction core runs. */
   maxConcurrent?: number | undefined;
   reporter: Reporter;
 }
 
-/** What becomes of a plan while it is carried out. */
+/** Progress of a plan. */
 export type PlanEvent =
-  /** Witnesses and the swarm's order authorize it. */
+  /** Witnesses and the committee authorize it. */
   | { kind: 'permitted'; permit: Permit; votes: VoteResult | undefined }
-  /** They do not, and why: a person is asked. */
+  /** They do not, and why: it needs a person's approval. */
   | { kind: 'unpermitted'; reason: string }
-  /** A person is asked to approve; `diff` is what would change. */
+  /** An approval is requested; `diff` is what would change. */
   | { kind: 'asked'; diff: string[] }
-  /** It is recorded, and begins. */
+  /** It is recorded, and starts. */
   | { kind: 'intended'; diff: string[]; record: AuditRecord };
 
-/** What a plan is for. */
+/** Purpose of a plan. */
 export interface Purpose {
-  /** Is given each event in turn: the plan goes on once the promise resolves. */
+  /** Called with each event; the plan continues once the promise resolves. */
   on?(event: PlanEvent): Promise<void> | void;
-  /** What is wrong now, as witnesses are to judge it: where a disruptive change needs their authorization. */
+  /** What is wrong now, for witnesses to check: a disruptive change needs their authorization. */
   claim?(): Claim;
-  /** Why it is not done: its target has changed since it was signed, or the finding has cleared. */
+  /** Why it is not executed: its target has changed since it was signed, or the finding has cleared. */
   unchanged?(before: readonly Snapshot[]): string | undefined;
-  /** What is wrong in spite of it, in words: what was to be mended. A plan helps only once nothing is. */
+  /** What is still wrong, as text. A plan helps only once nothing is. */
   stillWrong?(): string | undefined;
-  /** The authorization of operators, as the actuator is shown it. */
-  leave?: Uint8Array;
+  /** The authorization of operators, as sent to the actuator. */
+  authorization?: Uint8Array;
 }
 
 export type Performed =
@@ -92,7 +92,7 @@ export class Executor {
     this.#transactions = new TransactionRunner(ports, this.machine, reporter.failed);
   }
 
-  /** Reads the kill switch, silences, and how often each tool was used before. Before anything can act. */
+  /** Reads the kill switch, the silences, and recent uses of each tool, before the first action. */
   async open(): Promise<void> {
     await this.brakes.open();
     const entries = await this.journal.all();
@@ -100,7 +100,7 @@ export class Executor {
     await this.journal.prune(entries.length);
   }
 
-  /** Takes up transactions that a crash left open; what they are on is taken until they have ended, as it was before the crash. */
+  /** Resumes transactions that a crash left open; their targets are busy until they have ended. */
   async recover(): Promise<void> {
     for (const entry of await this.journal.all()) {
       if (!isOpen(entry)) continue;
@@ -120,19 +120,19 @@ export class Executor {
     this.approvals.stop();
   }
 
-  /** From now on nothing is done, also after a restart; what waits for approval is dropped. */
+  /** Halts all actions, also after a restart; pending approvals are dropped. */
   async halt(reason: string): Promise<void> {
     const halting = this.brakes.halt(reason);
     this.approvals.answerAll('halted');
     await halting;
   }
 
-  /** What a plan's calls would do and whether they may, without doing or counting anything. @throws z.ZodError as `previewCalls`. */
+  /** What a plan's calls would change, and whether they are allowed; changes and counts nothing. @throws z.ZodError as `previewCalls`. */
   preview(inputs: readonly unknown[], authority: Authority): Promise<Preview> {
     return previewCalls(inputs, authority, this);
   }
 
-  /** A plan of a person's: `operator` decides, for the reason given. */
+  /** A person's plan, for the given reason. */
   operatorPlan(calls: readonly ToolCall[], reason: string): Plan {
     return {
       id: `act-${toHex(this.#parts.ports.random.bytes(PLAN_ID_BYTES))}`,
@@ -143,7 +143,7 @@ export class Executor {
     };
   }
 
-  /** @throws z.ZodError for a person's arguments outside the schema; a policy's are refused. */
+  /** @throws z.ZodError for a person's invalid arguments; a policy's are refused. */
   async perform(plan: Plan, authority: Authority, purpose: Purpose = {}): Promise<Performed> {
     try {
       return await this.#perform(plan, authority, purpose);
@@ -156,10 +156,10 @@ export class Executor {
   async #perform(plan: Plan, authority: Authority, purpose: Purpose): Promise<Performed> {
     const { refusal } = this.#parts.ports.store;
     if (refusal !== undefined) {
-      const reason = `it cannot be recorded: the disk of the state directory refuses writes (${refusal})`;
+      const reason = `the state disk refuses writes (${refusal}), so the action cannot be recorded`;
       return { kind: 'held', verdict: { kind: 'refused', reason, later: true }, diff: [] };
     }
-    if ((await this.journal.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was carried out already`);
+    if ((await this.journal.entry(plan.id)) !== undefined) return this.#hold(plan, [], `${plan.id} was executed already`);
     let { verdict, diff, calls, before, risk } = await this.preview(plan.calls, authority);
     const canBePermitted = risk === 'R2' && authority === 'policy';
     let permit: Permit | undefined;
@@ -180,9 +180,9 @@ export class Executor {
         if (answer === 'rejected')
           return await this.#held(plan, diff, { kind: 'refused', reason: 'the approval was rejected', final: true });
         if (answer === 'expired')
-          return await this.#held(plan, diff, { kind: 'escalate', reason: 'nobody has answered whether it may be done' });
+          return await this.#held(plan, diff, { kind: 'escalate', reason: 'the approval request expired' });
         if (answer !== 'approved' && answer !== 'permitted') return await this.#hold(plan, diff, `the approval was ${answer}`);
-        // Much may have changed while a person thought: the guard judges again.
+        // The state may have changed since the request: the guard checks again.
         const by = answer === 'permitted' ? 'certified' : 'operator';
         ({ verdict, diff, calls } = await this.preview(plan.calls, by));
       }
@@ -194,7 +194,7 @@ export class Executor {
     }
   }
 
-  /** What the guard lets pass, where nothing else is under way that it would get in the way of. */
+  /** Executes what the guard allows, if no other action uses its targets. */
   async #admit(
     plan: Plan,
     diff: string[],
@@ -215,12 +215,12 @@ export class Executor {
     }
   }
 
-  /** While a person is asked, the swarm is asked again: it may have found its order meanwhile. */
+  /** While an approval is pending, the swarm is asked again: it may have a leader by then. */
   #authorizeLater(plan: Plan, purpose: Purpose, permitted: (permit: Permit) => void): void {
     const again = async (): Promise<void> => {
       if (!this.approvals.has(plan.id)) return;
       const { calls, before } = await this.preview(plan.calls, 'policy');
-      const on: Purpose['on'] = (event) => (event.kind === 'unpermitted' ? undefined : purpose.on?.(event)); // that was reported
+      const on: Purpose['on'] = (event) => (event.kind === 'unpermitted' ? undefined : purpose.on?.(event)); // already reported
       const answer = await this.#authorize(plan, calls, before, { ...purpose, on });
       if (answer?.ok !== true) return this.#authorizeLater(plan, purpose, permitted);
       if (!this.approvals.has(plan.id)) return this.#parts.permits?.giveBack(answer.permit);
@@ -228,23 +228,23 @@ export class Executor {
       this.approvals.answer(plan.id, 'permitted');
     };
     const { clock } = this.#parts.ports;
-    const [sinceMs, order] = [clock.monotonicMs(), this.#parts.permits?.order()];
+    const [sinceMs, leadership] = [clock.monotonicMs(), this.#parts.permits?.leadership()];
     const look = (): void => {
       if (!this.approvals.has(plan.id)) return;
-      const isDue = clock.monotonicMs() - sinceMs >= AUTHORIZE_AGAIN_MS || this.#parts.permits?.order() !== order;
+      const isDue = clock.monotonicMs() - sinceMs >= AUTHORIZE_AGAIN_MS || this.#parts.permits?.leadership() !== leadership;
       if (isDue) again().catch(this.#parts.reporter.failed);
-      else clock.after(ORDER_LOOK_MS, look);
+      else clock.after(LEADER_LOOK_MS, look);
     };
-    clock.after(ORDER_LOOK_MS, look);
+    clock.after(LEADER_LOOK_MS, look);
   }
 
-  /** Of witnesses and the swarm's order, where this machine's own mode lets it act at all. */
+  /** Asks witnesses and the committee, if this machine's mode allows actions. */
   async #authorize(
     plan: Plan,
     calls: readonly ToolCall[],
     before: readonly Snapshot[],
     purpose: Purpose,
-  ): Promise<Leave | undefined> {
+  ): Promise<Authorization | undefined> {
     const { permits } = this.#parts;
     if (permits === undefined || purpose.claim === undefined || this.brakes.mode !== 'act') return undefined;
     const answer = await permits.obtain(plan, calls, before, purpose.claim());
@@ -257,7 +257,7 @@ export class Executor {
     const { audit } = this.#parts;
     const intent = await audit.append('intent', plan.id, `${describePlan(plan)}: ${plan.reason}`);
     await purpose.on?.({ kind: 'intended', diff, record: intent });
-    // The switch may have been thrown, or the target changed, while the intent was written: nothing has been done yet.
+    // Actions may have been halted, or the target changed, while the intent was written: nothing has been done yet.
     const before: Snapshot[] = [];
     for (const call of plan.calls) {
       const tool = changeToolOf(call);
@@ -268,7 +268,7 @@ export class Executor {
     }
     const moved = purpose.unchanged?.(before);
     if (moved !== undefined) return this.#hold(plan, diff, moved);
-    if (this.brakes.halted !== undefined) return this.#hold(plan, diff, 'acting was halted');
+    if (this.brakes.halted !== undefined) return this.#hold(plan, diff, 'actions were halted');
     const paused = plan.tier === 'operator' ? undefined : this.brakes.withheld(plan.calls);
     if (paused !== undefined) return this.#hold(plan, diff, paused);
     if (permit !== undefined) {
@@ -276,8 +276,9 @@ export class Executor {
       if (refused !== undefined) return this.#held(plan, diff, { kind: 'refused', reason: refused, later: true });
       await this.#parts.permits?.use(permit);
     }
-    const leave = permit === undefined ? purpose.leave : this.#parts.permits?.leave(permit, plan.calls, before);
-    const entry = await this.#transactions.begin(plan, before, { leave, stillWrong: purpose.stillWrong });
+    const authorization =
+      permit === undefined ? purpose.authorization : this.#parts.permits?.authorization(permit, plan.calls, before);
+    const entry = await this.#transactions.begin(plan, before, { authorization, stillWrong: purpose.stillWrong });
     const record = await audit.append('outcome', plan.id, `${entry.phase}: ${entry.reason}`);
     await this.journal.prune(1);
     return { kind: 'done', entry, record };

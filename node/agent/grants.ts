@@ -1,4 +1,4 @@
-// What the swarm allows this agent, or keeps from it, as this agent judges it: signed by an issuer, not ended, not used up.
+// What the swarm allows or denies this agent, by grants that this agent has checked: signed by an issuer, not expired, not used up.
 
 import { z } from 'zod';
 import type { Budget } from '../../consensus/decisions/budgets.ts';
@@ -27,9 +27,9 @@ export class Grants implements SwarmLimits {
   readonly #members: Members;
   readonly #decisions: Decisions;
   readonly #instances: Pick<Instances, 'conflictOf'>;
-  /** Whose signatures were looked at, and whether they hold. */
+  /** Grants whose signature was checked, and whether it is valid. */
   readonly #signed = new Map<string, boolean>();
-  /** When each was used, monotonic, by the grant: not forgotten by a restart, over which the wall clock tells. */
+  /** When each grant was used, monotonic; stored by the wall clock over a restart. */
   readonly #uses = new Map<string, number[]>();
 
   constructor(ports: Ports, swarmId: string, members: Members, decisions: Decisions, instances: Pick<Instances, 'conflictOf'>) {
@@ -44,7 +44,7 @@ export class Grants implements SwarmLimits {
     const aheadMs = this.#wallAheadMs();
     for (const [key, bytes] of await this.#ports.store.range(USES_PREFIX, { limit: MAX_KEPT })) {
       const used = usesSchema.safeParse(decodeCbor(bytes)).data ?? [];
-      // What lies ahead was dated by a clock that was wrong: it is no older than now.
+      // A time in the future is from a clock that was wrong: it counts as now.
       const nowMs = this.#ports.clock.monotonicMs();
       this.#uses.set(
         key.slice(USES_PREFIX.length),
@@ -58,7 +58,7 @@ export class Grants implements SwarmLimits {
     return clock.wallMs() - clock.monotonicMs();
   }
 
-  /** Has a grant decided, in this member's name. */
+  /** Proposes a grant, signed by this member. */
   give(granted: Granted, reason: string): Promise<Outcome> {
     const { crypto } = this.#ports;
     const signature = crypto.sign(grantBytes(this.#swarmId, crypto.self, granted));
@@ -72,10 +72,10 @@ export class Grants implements SwarmLimits {
     return this.#decisions.state.grants
       .of(crypto.self, nowMs)
       .filter((one) => one.effect === effect && one.tool === call.tool && (one.target ?? target) === target)
-      .filter((one) => this.#holds(one, nowMs));
+      .filter((one) => this.#isValid(one, nowMs));
   }
 
-  #holds(grant: Grant, nowMs: number): boolean {
+  #isValid(grant: Grant, nowMs: number): boolean {
     let signed = this.#signed.get(grant.id);
     if (signed === undefined) {
       signed = isGrantSigned(this.#ports.crypto, this.#swarmId, grant);
@@ -94,44 +94,43 @@ export class Grants implements SwarmLimits {
     return pause && `the swarm has paused this agent: ${pause.reason} (kalos wake ${members.nameOf(members.self)})`;
   }
 
-  /** Why policies do not use a tool here; undefined where nothing keeps it from them. */
+  /** Why policies may not use a tool here; undefined if no grant denies it. */
   denial(call: ToolCall): string | undefined {
     const [grant] = this.#of(call, 'deny');
-    return grant && `the swarm keeps ${call.tool} from this agent: ${grant.reason} (kalos grant list)`;
+    return grant && `a grant denies ${call.tool} to this agent: ${grant.reason} (kalos grant list)`;
   }
 
-  /** Why a member may not see here what is private; undefined where it may. */
+  /** Why a member may not read private data here; undefined if it may. */
   inspectionRefusal(peer: PeerId, inspectors: Inspectors = 'issuers'): string | undefined {
     const members = this.#members;
     const [nowMs, name] = [this.#decisions.wallMs(), members.nameOf(members.self)];
-    if (inspectors === 'nobody')
-      return `${name} shows other members nothing that is read with its agent's rights (inspect = "nobody")`;
+    if (inspectors === 'nobody') return `${name} does not let other members inspect it (inspect = "nobody")`;
     const granted = this.#decisions.state.grants
       .of(peer, nowMs)
-      .filter((one) => one.tool === INSPECT && (one.target ?? name) === name && this.#holds(one, nowMs));
+      .filter((one) => one.tool === INSPECT && (one.target ?? name) === name && this.#isValid(one, nowMs));
     const denied = granted.find(({ effect }) => effect === 'deny');
-    if (denied !== undefined) return `the swarm keeps ${INSPECT} from ${members.nameOf(peer)}: ${denied.reason}`;
+    if (denied !== undefined) return `a grant denies ${INSPECT} to ${members.nameOf(peer)}: ${denied.reason}`;
     if (inspectors === 'members' || granted.some(({ effect }) => effect === 'act') || members.roster.decides(peer, nowMs))
       return undefined;
-    return `${members.nameOf(peer)} may not inspect ${name}: it is no issuer, and no grant allows it (kalos grant act --tool ${INSPECT})`;
+    return `${members.nameOf(peer)} may not inspect ${name}: it is not an issuer and has no grant (kalos grant act --tool ${INSPECT})`;
   }
 
-  /** Without asking, though the mode is to ask. */
+  /** Whether a grant allows the call without approval. */
   mayAct(call: ToolCall): boolean {
     return this.#of(call, 'act').length > 0;
   }
 
-  /** How many changes policies may make here in a while; undefined where nobody has said. */
+  /** How many changes policies may make here within a time; undefined if no budget is set. */
   budget(): Budget | undefined {
     return this.#decisions.state.budgets.of(this.#ports.crypto.self);
   }
 
-  /** The silence of the whole swarm that covers a finding; undefined where none does. */
+  /** The silence of the swarm that covers a finding; undefined if none does. */
   silenceOn(policy: string, target: string): SwarmSilence | undefined {
     return this.#decisions.state.silenceOn(policy, target, this.#decisions.wallMs());
   }
 
-  /** The standing approval of each call; undefined where one has none, or has none left. */
+  /** The standing approval of each call; undefined if one has none, or has no use left. */
   approvals(calls: readonly ToolCall[]): Grant[] | undefined {
     const nowMs = this.#ports.clock.monotonicMs();
     const found = calls.map((call) => this.#of(call, 'approve').find((one) => this.#usesOf(one, nowMs).length < one.uses));
@@ -146,7 +145,7 @@ export class Grants implements SwarmLimits {
     return (this.#uses.get(id) ?? []).map((usedMs) => Math.round(usedMs + aheadMs));
   }
 
-  /** Counted, whatever comes: durable once it resolves. */
+  /** Counts a use in any case; durable once it resolves. */
   async use(grants: readonly Grant[]): Promise<void> {
     const [nowMs, aheadMs] = [this.#ports.clock.monotonicMs(), this.#wallAheadMs()];
     for (const grant of grants) this.#uses.set(grant.id, [...this.#usesOf(grant, nowMs), nowMs]);

@@ -1,4 +1,4 @@
-// Opens an incident for each finding that fires, one a finding at a time, and starts the loop that leads it to its outcome.
+// Opens an incident for each finding that fires, one a finding at a time, and starts its loop.
 import type { Change, Finding } from '../detection/detector.ts';
 import { IncidentLoop, type LoopParts } from './incident-loop.ts';
 import { OpenIncidents } from './open-incidents.ts';
@@ -21,7 +21,7 @@ export class Healer {
 
   async #fired(finding: Finding): Promise<void> {
     const { watcher, memory } = this.#parts;
-    // Of the machine as a whole: who it is that keeps it busy.
+    // A finding of the whole machine: which processes keep it busy.
     const isWide = finding.claim === 'pressure' || finding.condition === 'Anomalous';
     const incident = this.incidents.open(finding, isWide ? watcher.samples.suspects() : '');
     if (incident === undefined) return;
@@ -30,7 +30,7 @@ export class Healer {
     await new IncidentLoop(this.#parts, this.incidents, incident, finding).run();
   }
 
-  /** A finding that cleared by itself ends its incident; one that is being acted on ends with the action. */
+  /** A finding that cleared by itself closes its incident; during an action, the action closes it. */
   async #cleared(finding: Finding): Promise<void> {
     const incident = this.incidents.of(finding);
     if (incident === undefined || incident.state === 'acting') return;

@@ -1,7 +1,6 @@
-// One incident's way from its finding to its outcome: vote → decide → act → verify → remember. It repeats while the finding lasts: an
-// attempt that did not help is followed by another after a pause, an incident that a brake stops is tried again as soon as no brake is
-// left, one that witnesses refute is judged again; and one that is neither being repaired nor waiting for a person is escalated after a
-// while.
+// One incident from its finding to its outcome: vote → decide → act → verify → remember. It repeats while the finding lasts. After an
+// attempt that did not help there is another after a pause. An incident that a brake blocks is tried again as soon as the brake ends. One
+// that witnesses refute is checked again. One that is neither being repaired nor waiting for a person is escalated after a while.
 import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import { type Claim, claimTarget } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS, type VoteResult } from '../../consensus/vote/voting.ts';
@@ -25,11 +24,11 @@ import type { Watcher } from './watcher.ts';
 
 /** How often brakes are checked. */
 const LOOK_EVERY_MS = 1_000;
-/** An incident that is open for so long, and neither being repaired nor with a person, is escalated. */
-export const TELL_AFTER_MS = 90_000;
-/** After which what is watched is judged again: each time later. */
-const JUDGE_AGAIN_MS = [15_000, 15_000, 30_000, 60_000, 120_000, 300_000] as const;
-/** Others come first: asked again as soon as one of them is done, but each time no sooner than this later, or after the longest. */
+/** An incident that is open for so long, neither being repaired nor with a person, is escalated. */
+export const ESCALATE_AFTER_MS = 90_000;
+/** Pauses after which a watched incident is decided again. */
+const DECIDE_AGAIN_MS = [15_000, 15_000, 30_000, 60_000, 120_000, 300_000] as const;
+/** Other actions come first: tried again when one of them ends, after a pause that grows each time, at the latest after the maximum. */
 const BUSY_MS = 2_000;
 const MAX_BUSY_MS = 20_000;
 
@@ -41,22 +40,22 @@ export interface LoopParts extends IncidentParts {
   services: readonly ServiceSpec[];
 }
 
-/** What is to be done about an incident next. */
+/** What the loop does next. */
 type Next =
   | { kind: 'over' }
-  /** It was tried, and did not help. */
+  /** A repair did not help. */
   | { kind: 'again' }
-  /** Something is in the way; `back` says what, for as long as it is. */
-  | { kind: 'held'; back: () => string | undefined }
-  /** Others come first, as long as `free` says so. */
+  /** A brake blocks it; `obstacle` returns the reason while it does. */
+  | { kind: 'blocked'; obstacle: () => string | undefined }
+  /** Other actions come first, until `free` returns true. */
   | { kind: 'busy'; reason: string; free: () => boolean }
-  /** As it looks now, nothing is done. */
+  /** No action for now. */
   | { kind: 'watched'; reason: string };
 
 const OVER: Next = { kind: 'over' };
 const CLEARED = 'cleared before it was acted on';
-/** It fires until that has lasted. */
-const CLEARING = 'it is not so any more';
+/** A finding fires until its condition has been false for a while. */
+const CLEARING = 'the finding is clearing';
 
 export class IncidentLoop {
   readonly #parts: LoopParts;
@@ -64,10 +63,10 @@ export class IncidentLoop {
   readonly #incident: Incident;
   readonly #finding: Finding;
   readonly #attempts: Attempts;
-  /** When it began, monotonic. */
+  /** Its start, monotonic. */
   readonly #beganMs: number;
-  /** Witnesses and tiers have been asked once. */
-  #wasJudged = false;
+  /** Witnesses have voted and the tiers have decided once. */
+  #wasDecided = false;
 
   constructor(parts: LoopParts, incidents: OpenIncidents, incident: Incident, finding: Finding) {
     this.#parts = parts;
@@ -78,20 +77,20 @@ export class IncidentLoop {
     this.#attempts = new Attempts(this.#beganMs);
   }
 
-  /** Until it is over, or clears. */
+  /** Until it is closed, or clears. */
   async run(): Promise<void> {
-    /** In a row. */
-    let [judged, busy] = [0, 0];
+    /** Consecutive results. */
+    let [watched, busy] = [0, 0];
     for (;;) {
       const next = await this.#attempt();
       if (next.kind === 'over' || this.#isOver()) return;
-      judged = next.kind === 'watched' ? judged + 1 : 0;
+      watched = next.kind === 'watched' ? watched + 1 : 0;
       busy = next.kind === 'busy' ? busy + 1 : 0;
       if (next.kind === 'again') this.#attempts.failed(this.#incident.tool, this.#parts.ports.clock.monotonicMs());
       const atLeastMs = Math.min(busy * BUSY_MS, MAX_BUSY_MS);
-      await this.#wait(next, atLeastMs, this.#pauseMs(next, judged));
+      await this.#wait(next, atLeastMs, this.#pauseMs(next, watched));
       if (this.#isOver()) return;
-      if (!this.#stillFires()) return this.#resolve('cleared after an attempt that did not show to help');
+      if (!this.#stillFires()) return this.#resolve('cleared after an attempt with no visible effect');
     }
   }
 
@@ -99,7 +98,7 @@ export class IncidentLoop {
     return this.#incidents.isOver(this.#incident);
   }
 
-  #pauseMs(next: Next, judged: number): number {
+  #pauseMs(next: Next, watched: number): number {
     const { policy, target, tool } = this.#incident;
     switch (next.kind) {
       case 'again':
@@ -107,35 +106,35 @@ export class IncidentLoop {
       case 'busy':
         return MAX_BUSY_MS;
       case 'watched':
-        return JUDGE_AGAIN_MS[Math.min(judged, JUDGE_AGAIN_MS.length) - 1] ?? 0;
+        return DECIDE_AGAIN_MS[Math.min(watched, DECIDE_AGAIN_MS.length) - 1] ?? 0;
       default:
         return Number.POSITIVE_INFINITY;
     }
   }
 
-  /** For the time, or until nothing is in the way; tells a person where it has been open for long. */
+  /** Waits for the pause, or until nothing blocks it; escalates an incident that has been open for long. */
   async #wait(next: Next, atLeastMs: number, pauseMs: number): Promise<void> {
     const { clock } = this.#parts.ports;
     const startMs = clock.monotonicMs();
     while (!this.#isOver()) {
       const waitedMs = clock.monotonicMs() - startMs;
       const leftMs = pauseMs - waitedMs;
-      const isFree = next.kind === 'held' ? next.back() === undefined : next.kind === 'busy' && next.free();
+      const isFree = next.kind === 'blocked' ? next.obstacle() === undefined : next.kind === 'busy' && next.free();
       if (leftMs <= 0 || (isFree && waitedMs >= atLeastMs)) return;
-      if (clock.monotonicMs() - this.#beganMs >= TELL_AFTER_MS) await this.#escalateLate(next);
+      if (clock.monotonicMs() - this.#beganMs >= ESCALATE_AFTER_MS) await this.#escalateLate(next);
       await new Promise<void>((resolve) => clock.after(Math.max(1, Math.min(LOOK_EVERY_MS, leftMs)), resolve));
     }
   }
 
-  /** Escalates what is still open, except what a person has silenced and findings of severity `info`. */
+  /** Escalates an open incident, unless it is silenced or of severity `info`. */
   async #escalateLate(next: Next): Promise<void> {
     const { state, severity } = this.#incident;
     if (state === 'escalated' || state === 'waiting' || severity === 'info') return;
     if (this.#parts.executor.brakes.silence(this.#incident) !== undefined) return;
-    const reason = next.kind === 'held' ? next.back() : next.kind === 'again' ? 'what was tried did not help' : next.kind;
+    const reason = next.kind === 'blocked' ? next.obstacle() : next.kind === 'again' ? 'the repair did not help' : next.kind;
     await this.#incidents.escalate(
       this.#incident,
-      next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'it is still open'),
+      next.kind === 'watched' || next.kind === 'busy' ? next.reason : (reason ?? 'the incident is still open'),
     );
   }
 
@@ -143,7 +142,7 @@ export class IncidentLoop {
     return this.#parts.watcher.detectors.firing().some((other) => findingKey(other) === findingKey(this.#finding));
   }
 
-  /** Why a finding is only reported and explained, and nothing is done about it: it is silenced, or the swarm has paused this agent. */
+  /** Why a finding is only reported and explained: it is silenced, or the swarm has paused this agent. */
   #quiet(): string | undefined {
     const { brakes } = this.#parts.executor;
     return brakes.silence(this.#finding) ?? brakes.paused;
@@ -153,17 +152,16 @@ export class IncidentLoop {
   async #attempt(): Promise<Next> {
     const quiet = this.#quiet();
     if (quiet !== undefined) {
-      this.#step('decide', `nothing is done: ${quiet}`);
-      return this.#watch({ kind: 'held', back: () => this.#quiet() });
+      this.#step('decide', `no action: ${quiet}`);
+      return this.#watch({ kind: 'blocked', obstacle: () => this.#quiet() });
     }
-    if (this.#wasJudged && this.#remedies().length === 0)
-      return this.#watch({ kind: 'watched', reason: 'no remedy is known for it' }); // nobody is asked again
-    this.#wasJudged = true;
+    if (this.#wasDecided && this.#remedies().length === 0) return this.#watch({ kind: 'watched', reason: 'no remedy is known' });
+    this.#wasDecided = true;
     const result = await this.#vote();
     if (this.#isOver()) return OVER;
     const decision = await this.#decide(result);
     if (this.#isOver()) return OVER;
-    if (decision.kind === 'watch') return this.#judgeLater(decision);
+    if (decision.kind === 'watch') return this.#decideLater(decision);
     if (!this.#stillFires()) {
       await this.#resolve(CLEARED);
       return OVER;
@@ -171,13 +169,13 @@ export class IncidentLoop {
     return this.#act(decision, this.#attempts.next());
   }
 
-  /** It is not acted on; judged again later, for witnesses may see it then, and remedies may be known. */
-  async #judgeLater({ routed, reason }: Decision): Promise<Next> {
+  /** No action now; decided again later, as witnesses may confirm it then, and remedies may be known. */
+  async #decideLater({ routed, reason }: Decision): Promise<Next> {
     const wasTried = this.#attempts.hasFailed;
-    // A remedy is known, and no tier trusts it, by how it did before: then somebody must look.
+    // A remedy is known, but no tier trusts it because of its record: a person must decide.
     const unsure = routed.tier === undefined && this.#finding.remedies.length > 0;
     if (wasTried || unsure) {
-      const why = wasTried ? 'what was tried did not help' : 'no tier is confident enough in what the policy declares';
+      const why = wasTried ? 'the repair did not help' : 'no tier trusts the policy’s remedy';
       await this.#incidents.escalate(this.#incident, why);
     }
     return this.#watch({ kind: 'watched', reason });
@@ -208,7 +206,7 @@ export class IncidentLoop {
     const words = this.#words(result);
     const text =
       asked === 0
-        ? 'no witness to ask: this machine is alone'
+        ? 'no witnesses: this machine is alone'
         : `${result.outcome} by ${asked} witnesses: ${words || 'no answer in time'}`;
     this.#step('vote', text, {
       claim: result.claimId,
@@ -267,7 +265,7 @@ export class IncidentLoop {
     return decision;
   }
 
-  /** A person who was told stays so. */
+  /** An escalated incident stays escalated. */
   async #watch(next: Next): Promise<Next> {
     if (this.#incident.state !== 'escalated') this.#incident.state = 'watching';
     await this.#save();
@@ -286,18 +284,18 @@ export class IncidentLoop {
         return holds ? this.#incident.summary : undefined;
       },
       claim: () => this.#claim(),
-      // Witnesses, the swarm's order and the disk take their time: it may be well by then.
+      // Witnesses, the committee and the disk take time: the finding may have cleared by then.
       unchanged: () => {
         if (this.#isOver() || !this.#stillFires()) return CLEARED;
         return this.#parts.watcher.detectors.holds(this.#finding) ? undefined : CLEARING;
       },
       on: (event) => this.#note(event, plan, attempt),
     });
-    if (this.#isOver()) return OVER; // it cleared while a person thought about it
+    if (this.#isOver()) return OVER; // it cleared before a person answered
     return performed.kind === 'held' ? this.#held(calls, performed) : this.#finishAttempt(performed);
   }
 
-  /** What becomes of a plan, as a step of the incident's story. */
+  /** Adds a plan's progress to the incident's steps. */
   async #note(event: PlanEvent, { id, calls }: Plan, attempt: number): Promise<void> {
     switch (event.kind) {
       case 'permitted': {
@@ -307,16 +305,16 @@ export class IncidentLoop {
         const who =
           votes === undefined
             ? `a standing approval allows it: ${approved}`
-            : `its witnesses and the swarm allow it: ${this.#words(votes)}`;
+            : `witnesses and the swarm allow it: ${this.#words(votes)}`;
         const claimed = votes && { claim: votes.claimId, outcome: votes.outcome };
         this.#step('vote', `${who}; lease ${permit.fence}`, { ...claimed, lease: permit.lease });
         break;
       }
       case 'unpermitted':
-        return this.#step('vote', `a person has to allow it: ${event.reason}`);
+        return this.#step('vote', `needs approval by a person: ${event.reason}`);
       case 'asked':
         this.#incident.state = 'waiting';
-        this.#step('act', `waits for approval (kalos approve ${id}): ${event.diff.join('; ')}`, { plan: id });
+        this.#step('act', `approval needed (kalos approve ${id}): ${event.diff.join('; ')}`, { plan: id });
         break;
       case 'intended': {
         if (this.#isOver()) return;
@@ -328,7 +326,7 @@ export class IncidentLoop {
     await this.#save();
   }
 
-  /** Not done: shown only, refused, or tried too often. */
+  /** Not done: only shown, refused, or over a limit. */
   async #held(calls: readonly ToolCall[], { verdict, diff }: Extract<Performed, { kind: 'held' }>): Promise<Next> {
     const { executor } = this.#parts;
     const { reason } = verdict;
@@ -336,18 +334,18 @@ export class IncidentLoop {
       await this.#resolve(CLEARED);
       return OVER;
     }
-    const holds = (): boolean => this.#parts.watcher.detectors.holds(this.#finding);
-    if (reason === CLEARING) return this.#watch({ kind: 'busy', reason, free: holds });
+    const isTrue = (): boolean => this.#parts.watcher.detectors.holds(this.#finding);
+    if (reason === CLEARING) return this.#watch({ kind: 'busy', reason, free: isTrue });
     const would = verdict.kind === 'shown' ? `would do: ${diff.join('; ')}; ` : '';
     this.#step('act', `${would}not done: ${reason}`, { verdict: verdict.kind });
-    const back = (): string | undefined => this.#quiet() ?? executor.brakes.standing(calls);
+    const obstacle = (): string | undefined => this.#quiet() ?? executor.brakes.standing(calls);
     const isFinal = verdict.kind === 'refused' && verdict.final === true;
     if (verdict.kind === 'escalate' || isFinal) {
       if (await this.#handOver(reason)) return OVER;
       await this.#incidents.escalate(this.#incident, reason);
       if (isFinal) return OVER;
     }
-    if (back() !== undefined) return this.#watch({ kind: 'held', back });
+    if (obstacle() !== undefined) return this.#watch({ kind: 'blocked', obstacle });
     if (verdict.kind !== 'refused' || verdict.later !== true)
       return this.#watch({ kind: 'watched', reason: `not done: ${reason}` });
     this.#incident.tool = ''; // nothing was tried
@@ -378,7 +376,7 @@ export class IncidentLoop {
       atMs,
       features,
     });
-    this.#step('remember', `${tool} worked ${known.worked} of ${known.worked + known.failed} times on ${this.#incident.target}`);
+    this.#step('remember', `${tool} helped ${known.worked} of ${known.worked + known.failed} times on ${this.#incident.target}`);
     if (worked) {
       await this.#resolve(`${tool} helped`);
       this.#parts.watcher.detectors.rearm(this.#incident);
@@ -390,17 +388,17 @@ export class IncidentLoop {
     return worked ? OVER : { kind: 'again' };
   }
 
-  /** A service that other members declare too, and that cannot be mended here, runs there. @returns false where it is still here */
+  /** Moves a service that other members declare too, and that cannot be repaired here. @returns false if it is still here */
   async #handOver(reason: string): Promise<boolean> {
     const { placed, link } = this.#parts;
     if (!placed.isHere(this.#incident.target)) return false;
-    this.#incident.state = 'acting'; // stopped here, it clears: that is not the end of it
+    this.#incident.state = 'acting'; // the stop clears the finding: that must not close the incident
     const handed = await placed.handOver(this.#incident.target, reason, (text) => this.#step('act', text));
     this.#incident.state = 'open';
     await this.#save();
     if (handed.kind === 'moved') await this.#resolve(`${this.#incident.target} runs on ${link.members.nameOf(handed.to)} now`);
     else if (handed.kind === 'nowhere')
-      await this.#incidents.close(this.#incident, 'escalated', `${this.#incident.target} runs nowhere: a person must look`);
+      await this.#incidents.close(this.#incident, 'escalated', `${this.#incident.target} runs on no member and needs a person`);
     return handed.kind !== 'kept';
   }
 
@@ -417,7 +415,7 @@ export class IncidentLoop {
   }
 }
 
-/** By which a remedy's record is kept. */
+/** The key of a remedy's record. */
 function toolsOf(calls: readonly ToolCall[]): string {
   return calls.map(({ tool }) => tool).join(', ');
 }

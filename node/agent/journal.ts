@@ -1,8 +1,8 @@
-// The journal of transactions as it is kept: what was done, or is being done, under each plan's id. Bounded.
+// The stored journal of transactions, running and closed, by the plan's id. Bounded.
 import type { Store } from '../../swarm/ports/store.ts';
 import { decodeJournalEntry, isOpen, JOURNAL_PREFIX, type JournalEntry } from '../action/transaction.ts';
 
-/** Closed entries kept, for rollback; more may pile up before they are pruned. */
+/** Closed entries kept for rollback; pruned once there are many more. */
 const KEPT = 500;
 const PRUNE_BEYOND = 1_000;
 const MAX_READ = 10_000;
@@ -26,7 +26,7 @@ export class Journal {
     return bytes && decodeJournalEntry(bytes);
   }
 
-  /** Drops the oldest closed entries once there are too many; the audit keeps what they did. @param more that were added */
+  /** Drops the oldest closed entries once there are too many; the audit stays complete. @param more how many were added */
   async prune(more: number): Promise<void> {
     this.#count += more;
     if (this.#count <= PRUNE_BEYOND) return;

@@ -1,4 +1,4 @@
-// Looks, one after the other, at what takes its time to be seen: declared things, and what only the actuator can tell of services.
+// Slow observations, one after the other: declared things, and facts on services that only the actuator knows.
 import type { Ports } from '../ports/ports.ts';
 import { type Declared, type DeclaredLook, DeclaredReader } from '../telemetry/declared.ts';
 import type { ServiceWatch } from './service-watch.ts';
@@ -14,7 +14,7 @@ export class Looks {
   #beganMs = Number.NEGATIVE_INFINITY;
   #looking = false;
 
-  /** @param isBlind this agent is so late itself that an answer which did not come in time says nothing. */
+  /** @param isBlind this agent itself is so late that a missing answer means nothing. */
   constructor(ports: Ports, declared: Declared, services: ServiceWatch, isBlind: () => boolean) {
     this.#clock = ports.clock;
     this.#declared = new DeclaredReader(declared, ports);
@@ -22,12 +22,12 @@ export class Looks {
     this.#isBlind = isBlind;
   }
 
-  /** Begins one every few seconds. */
+  /** Starts one every few seconds. */
   beginIfDue(): void {
     if (this.#clock.monotonicMs() - this.#beganMs >= LOOK_EVERY_MS) this.begin();
   }
 
-  /** Begins one, unless one is under way. */
+  /** Starts one, unless one is running. */
   begin(): void {
     if (this.#looking) return;
     this.#looking = true;
@@ -35,7 +35,7 @@ export class Looks {
     const done = (): void => {
       this.#looking = false;
     };
-    this.#look().then(done, done); // the actuator is out of reach: what was seen last stands
+    this.#look().then(done, done); // the actuator does not answer: the last observation stays
   }
 
   async #look(): Promise<void> {
@@ -46,18 +46,18 @@ export class Looks {
     await this.#services.look();
   }
 
-  /** Declared things, as they were seen last. */
+  /** Declared things, as last observed. */
   get views(): DeclaredLook['views'] {
     return this.#seen.views;
   }
 
-  /** Declared things that cannot be seen, and why. */
+  /** Declared things that are unavailable, and why. */
   get unseen(): DeclaredLook['unknown'] {
     return this.#seen.unknown;
   }
 }
 
-/** Name servers that did not answer in time to one who is late itself: what was seen of them before stands. */
+/** While this agent itself is late, a name server that did not answer in time keeps its last observation. */
 function withoutLate(looked: DeclaredLook, before: DeclaredLook): DeclaredLook {
   const views = looked.views.flatMap((view) => {
     if (view.kind !== 'resolver' || view.fields.answers === true) return [view];

@@ -1,5 +1,5 @@
-// The incidents that are open on this machine, one a finding at a time: opened, dated, tied to what opened just before, escalated and
-// closed here. Each change is kept, and reported to witnesses.
+// The open incidents of this machine, one a finding at a time: opened, dated, grouped with incidents that opened just before, escalated and
+// closed here. Each change is stored, and reported to witnesses.
 import { type Finding, findingKey } from '../detection/detector.ts';
 import {
   addStep,
@@ -18,7 +18,7 @@ import type { Ports } from '../ports/ports.ts';
 import type { Reporter } from '../reporter.ts';
 import type { Stories } from './stories.ts';
 
-/** How many of the newest incidents a new one may belong to. */
+/** How many of the newest incidents a new one may be grouped with. */
 const MAX_RELATED = 50;
 
 export interface IncidentParts {
@@ -32,9 +32,9 @@ export interface IncidentParts {
 export class OpenIncidents {
   readonly #parts: IncidentParts;
   readonly #open = new Map<string, Incident>();
-  /** When each opened, monotonic: its story is dated from there, so that a clock that is set meanwhile does not tear it apart. */
+  /** When each opened, monotonic: its steps are dated from there, so that a change of the wall clock does not reorder them. */
   readonly #openedMs = new WeakMap<Incident, number>();
-  /** Those of the last minute, and when they opened; monotonic. */
+  /** Incidents of the last minute, and when they opened; monotonic. */
   #recent: { incident: Incident; openedMs: number }[] = [];
   #stopped = false;
 
@@ -42,7 +42,7 @@ export class OpenIncidents {
     this.#parts = parts;
   }
 
-  /** Incidents that a crash left open are closed as interrupted: what still holds is found again. */
+  /** Incidents that a crash left open are closed as interrupted: what is still wrong is detected again. */
   async recover(): Promise<void> {
     const { ports, memory } = this.#parts;
     const [nowMs, wallMs] = [ports.clock.monotonicMs(), ports.clock.wallMs()];
@@ -56,7 +56,7 @@ export class OpenIncidents {
     }
   }
 
-  /** From now on none opens, and every one counts as over. */
+  /** From now on none opens, and all count as closed. */
   stop(): void {
     this.#stopped = true;
   }
@@ -65,7 +65,7 @@ export class OpenIncidents {
     return this.#open.size;
   }
 
-  /** The open one of a finding; undefined where there is none. */
+  /** The open incident of a finding; undefined if there is none. */
   of(finding: Finding): Incident | undefined {
     return this.#open.get(findingKey(finding));
   }
@@ -74,7 +74,7 @@ export class OpenIncidents {
     return this.#stopped || incident.closedMs > 0;
   }
 
-  /** @param suspects who keeps the machine busy, in words; empty where that is not known. @returns undefined where one is open already */
+  /** @param suspects text on processes that keep the machine busy; empty if unknown. @returns undefined if one is already open */
   open(finding: Finding, suspects: string): Incident | undefined {
     const { ports, link, reporter } = this.#parts;
     const key = findingKey(finding);
@@ -89,7 +89,7 @@ export class OpenIncidents {
     return incident;
   }
 
-  /** With what opened just before, where they belong together. */
+  /** Groups it with a related incident that opened just before. */
   #group(incident: Incident): void {
     const nowMs = this.#parts.ports.clock.monotonicMs();
     this.#recent = this.#recent.filter(({ openedMs }) => nowMs - openedMs <= TOGETHER_MS).slice(-MAX_RELATED);
@@ -99,17 +99,17 @@ export class OpenIncidents {
       const why = relation(earlier, incident, nowMs - openedMs);
       if (why === undefined) continue;
       incident.cause = earlier.cause === '' ? earlier.id : earlier.cause;
-      this.step(incident, 'detect', `belongs to ${incident.cause}: ${why}`);
+      this.step(incident, 'detect', `grouped with ${incident.cause}: ${why}`);
       return;
     }
   }
 
-  /** A person must look; the incident stays open until what is wrong clears. */
+  /** Asks for a person; the incident stays open until its finding clears. */
   async escalate(incident: Incident, reason: string): Promise<void> {
     if (incident.state === 'escalated') return;
     escalate(incident);
-    this.step(incident, 'decide', `a person must look: ${reason}`);
-    this.#parts.reporter.log('warn', `${incident.id} is escalated: ${reason}`);
+    this.step(incident, 'decide', `escalated to a person: ${reason}`);
+    this.#parts.reporter.log('warn', `${incident.id} needs a person: ${reason}`);
     await this.save(incident);
   }
 
@@ -120,7 +120,7 @@ export class OpenIncidents {
     await this.save(incident);
   }
 
-  /** Kept here, and reported to witnesses, who answer for it when this machine is gone. */
+  /** Stored here, and reported to witnesses, which answer queries about it when this machine is down. */
   save(incident: Incident): Promise<void> {
     this.#parts.stories.tell(incident);
     return this.#parts.memory.save(incident);

@@ -1,4 +1,4 @@
-// How an agent is, as every other holds it: a few figures, its conditions, and its part in the swarm.
+// The status that an agent publishes to all members: a few figures, its conditions, and its role in the swarm.
 
 import type { Status } from '../../swarm/state/status.ts';
 import type { Mode } from '../action/guard.ts';

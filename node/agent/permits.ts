@@ -1,5 +1,5 @@
-// Leave for one disruptive change: a certificate of this agent's witnesses over exactly that change, and a lease of the swarm's order.
-// It is asked for, checked whole before anything is done, and used once, across crashes too.
+// The authorization of one disruptive change: a certificate of this agent's witnesses over exactly that change, and a lease that the
+// committee granted. It is requested, checked completely before anything is done, and used once, across crashes too.
 
 import type { Grant } from '../../consensus/decisions/grants.ts';
 import { isStorm, mostLeases } from '../../consensus/decisions/leases.ts';
@@ -25,14 +25,14 @@ import type { Grants } from './grants.ts';
 const NONCE_BYTES = 16;
 const USED_PREFIX = 'permit/';
 const MAX_USED = 10_000;
-/** How long the swarm's order may take to give a lease. */
+/** How long the committee may take to grant a lease. */
 const LEASE_WITHIN_MS = 5_000;
-/** What the change itself may take; the certificate ends no later. */
+/** How long the change may take; the certificate expires no later. */
 const LEASE_MS = 240_000;
-/** A certificate that ended so long ago is refused by its times already. */
+/** A certificate that expired so long ago is refused by its times already. */
 const FORGET_USED_MS = 86_400_000;
 
-/** A certificate of witnesses; or, where there are too few of them, standing approvals of each call. */
+/** A certificate of witnesses; or, with too few witnesses, a standing approval of each call. */
 export interface Permit {
   certificate: Certificate | undefined;
   approvals: readonly Grant[];
@@ -41,8 +41,10 @@ export interface Permit {
   fence: number;
 }
 
-/** `later`: the swarm decides, and others come first; no person is asked for that. */
-export type Leave = { ok: true; permit: Permit; votes: VoteResult | undefined } | { ok: false; reason: string; later: boolean };
+/** `later`: the committee lets other changes go first; no approval is requested for that. */
+export type Authorization =
+  | { ok: true; permit: Permit; votes: VoteResult | undefined }
+  | { ok: false; reason: string; later: boolean };
 
 export interface PermitParts {
   members: Members;
@@ -64,7 +66,7 @@ export class Permits {
     this.#grants = grants;
   }
 
-  /** What was used long ago needs not be remembered. */
+  /** Forgets certificates that were used long ago. */
   async open(): Promise<void> {
     const { store, clock } = this.#ports;
     const used = await store.range(USED_PREFIX, { limit: MAX_USED });
@@ -86,42 +88,42 @@ export class Permits {
     };
   }
 
-  /** Asks the witnesses, then the swarm's order. @param claim what is wrong, as its witnesses are to judge it */
-  async obtain(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[], claim: Claim): Promise<Leave> {
+  /** Asks the witnesses, then the committee. @param claim what is wrong, for witnesses to check */
+  async obtain(plan: Plan, calls: readonly ToolCall[], before: readonly Snapshot[], claim: Claim): Promise<Authorization> {
     const { selection, ballots, decisions } = this.#parts;
     const witnesses = selection.witnesses().length;
-    const refused = (reason: string, later = false): Leave => ({ ok: false, reason, later });
+    const refused = (reason: string, later = false): Authorization => ({ ok: false, reason, later });
     if (this.#parts.time.isFarOff)
-      return refused(
-        'this machine’s clock is wrong by half an hour or more, and its actuator judges certificates by it: set the clock',
-      );
+      return refused('this machine’s clock is wrong by 30 minutes or more, so certificates cannot be checked: set the clock');
     const approvals = witnesses < MIN_WITNESSES ? this.#grants.approvals(calls) : [];
     if (approvals === undefined)
-      return refused(`${witnesses} witnesses are too few to certify it: it takes ${MIN_WITNESSES}, or a standing approval`);
+      return refused(
+        `${counted(witnesses, 'witness')} cannot certify a change: ${MIN_WITNESSES} are needed, or a standing approval`,
+      );
     const isVoted = approvals.length === 0;
     const warranted = (): Claim => ({ ...claim, warrant: this.#warrant(plan, calls, before) });
     const votes = isVoted ? await ballots.vote(warranted(), selection.witnesses()) : undefined;
-    if (isVoted && votes?.certificate === undefined) return refused(`its witnesses do not certify it: ${votes?.outcome}`);
+    if (isVoted && votes?.certificate === undefined) return refused(`the witnesses do not certify the change: ${votes?.outcome}`);
     try {
       const untilMs = Math.round(this.#parts.time.wallMs() + LEASE_MS);
-      const wish = { kind: 'lease', plan: plan.id, members: 1, sick: 0, untilMs } as const; // the coordinator says how many there are
-      const outcome = await decisions.decide(wish, LEASE_WITHIN_MS);
+      const proposal = { kind: 'lease', plan: plan.id, members: 1, sick: 0, untilMs } as const; // the leader sets how many there are
+      const outcome = await decisions.decide(proposal, LEASE_WITHIN_MS);
       if (!outcome.ok) return refused(outcome.reason, outcome.busy);
       await decisions.reads.caughtUp(outcome.index, LEASE_WITHIN_MS);
     } catch (error) {
-      return refused(`there is no lease: ${messageOf(error)}`);
+      return refused(`no lease was granted: ${messageOf(error)}`);
     }
     const lease = this.#leaseFor(plan.id);
-    if (lease === undefined) return refused('its lease has ended already', true);
+    if (lease === undefined) return refused('the lease has expired already', true);
     return { ok: true, permit: { certificate: votes?.certificate, approvals, lease: lease.id, fence: lease.fence }, votes };
   }
 
-  /** Changes with the coordinator and the number of witnesses: then what was refused may be allowed. */
-  order(): string {
+  /** Changes with the leader, the term and the number of witnesses: then a refused change may be allowed. */
+  leadership(): string {
     return `${this.#parts.committee.coordinator ?? ''} ${this.#parts.committee.term} ${this.#parts.selection.witnesses().length}`;
   }
 
-  /** Whether a lease could be had now, as far as this agent knows. */
+  /** Whether a lease is available now, as far as this agent knows. */
   mayLease(): boolean {
     const { coordinator } = this.#parts.committee;
     const { members, sick } = swarmHealth(this.#parts.members);
@@ -136,7 +138,7 @@ export class Permits {
       .find((one) => one.plan === plan && one.peer === crypto.self);
   }
 
-  /** All that must hold, judged by this agent itself, at the moment of use; why not, or undefined. */
+  /** Checks everything again at the moment of use; why it must not be used, or undefined. */
   async refusal(
     permit: Permit,
     plan: Plan,
@@ -148,18 +150,18 @@ export class Permits {
       certificate === undefined ? this.#approvalRefusal(calls) : await this.#certificateRefusal(certificate, plan, calls, before);
     if (refused !== undefined) return refused;
     const lease = this.#leaseFor(plan.id);
-    if (lease?.id !== permit.lease || lease.fence !== permit.fence) return 'its lease has ended';
-    // As this agent sees it: a coordinator that counts others is not believed.
+    if (lease?.id !== permit.lease || lease.fence !== permit.fence) return 'the lease has expired';
+    // By this agent's own data: the leader's count is not trusted.
     const { members, sick } = swarmHealth(this.#parts.members);
     if (isStorm(members, sick))
-      return `${sick} of ${counted(members, 'member')} ${sick === 1 ? 'looks' : 'look'} sick: nothing disruptive is done`;
+      return `${sick} of ${counted(members, 'member')} ${sick === 1 ? 'looks' : 'look'} unhealthy: no disruptive changes`;
     const out = this.#parts.decisions.state.leases(this.#parts.time.wallMs()).length;
-    return out > mostLeases(members) ? `${out} leases are out, and ${mostLeases(members)} may be` : undefined;
+    return out > mostLeases(members) ? `${out} leases are in use, at most ${mostLeases(members)} allowed` : undefined;
   }
 
   #approvalRefusal(calls: readonly ToolCall[]): string | undefined {
     const left = this.#parts.selection.witnesses().length < MIN_WITNESSES ? this.#grants.approvals(calls) : undefined;
-    return left === undefined ? 'its standing approval does not hold any more' : undefined;
+    return left === undefined ? 'the standing approval is no longer valid' : undefined;
   }
 
   async #certificateRefusal(
@@ -173,14 +175,14 @@ export class Permits {
     const { roster } = this.#parts.members;
     const is = digests(crypto, calls, before);
     const question = { crypto, roster, peer: crypto.self, plan: plan.id, calls: is.calls, nowMs: this.#parts.time.claimMs() };
-    // The steps go by how it was: this first.
+    // The steps depend on the target's state: check this first.
     if (warrant !== undefined && !equalBytes(warrant.precondition, is.precondition))
-      return 'what it is on has changed since it was certified';
+      return 'the target has changed since certification';
     const refused = certificateRefusal(certificate, question);
     if (refused !== undefined || warrant === undefined) return refused;
     if (warrant.term !== this.#parts.committee.term) return 'the certificate is of an earlier term';
-    const liars = this.#parts.decisions.proven.quarantined();
-    if (certificate.witnesses.some((peer) => liars.has(peer))) return 'one of its witnesses has lied';
+    const quarantined = this.#parts.decisions.proven.quarantined();
+    if (certificate.witnesses.some((peer) => quarantined.has(peer))) return 'one of its witnesses is in quarantine';
     return (await store.get(this.#usedKey(warrant))) === undefined ? undefined : 'the certificate was used already';
   }
 
@@ -188,7 +190,7 @@ export class Permits {
     return `${USED_PREFIX}${toHex(nonce)}`;
   }
 
-  /** From here on it is used, whatever comes: durable once it resolves. */
+  /** Marks it as used in any case; durable once it resolves. */
   async use({ certificate, approvals }: Permit): Promise<void> {
     if (certificate === undefined) return this.#grants.use(approvals);
     const { warrant, expiresAtMs } = certificate.claim;
@@ -197,13 +199,13 @@ export class Permits {
     await this.#ports.store.write([{ kind: 'put', key: this.#usedKey(warrant), value }]);
   }
 
-  /** What is over makes room for others; where that cannot be said, the lease ends by itself. */
+  /** Releases the lease for other changes; if that fails, it expires by itself. */
   giveBack({ lease }: Permit): void {
     this.#parts.decisions.decide({ kind: 'release', lease }, LEASE_WITHIN_MS).catch(() => undefined);
   }
 
-  /** As the actuator is shown it; undefined where a standing approval is all there is. */
-  leave({ certificate }: Permit, calls: readonly ToolCall[], before: readonly Snapshot[]): Uint8Array | undefined {
+  /** As sent to the actuator; undefined with only a standing approval. */
+  authorization({ certificate }: Permit, calls: readonly ToolCall[], before: readonly Snapshot[]): Uint8Array | undefined {
     const { crypto, clock } = this.#ports;
     if (certificate === undefined) return undefined;
     const { tools } = digests(crypto, calls, before);
@@ -211,7 +213,7 @@ export class Permits {
     return encodeAuthorization(shown, certificateProof(encodeCertificate(certificate)), certificate.witnesses);
   }
 
-  /** As an incident keeps it; empty where there is none. */
+  /** As stored in an incident; empty if there is none. */
   encoded({ certificate }: Permit): string {
     return certificate === undefined ? '' : btoa(String.fromCharCode(...encodeCertificate(certificate)));
   }

@@ -1,4 +1,4 @@
-// Plans and what goes wrong with them, in words.
+// Texts for plans and their errors.
 
 import { z } from 'zod';
 import { messageOf } from '../../swarm/words.ts';
@@ -6,7 +6,7 @@ import { describeCall } from '../action/tools.ts';
 import type { Plan } from '../decision/plan.ts';
 import type { ActuatorOutcome } from '../ports/actuator.ts';
 
-/** No answer is an outcome too: the unknown one. */
+/** A missing answer is an outcome too: `unknown`. */
 export function settled(outcome: Promise<ActuatorOutcome>): Promise<ActuatorOutcome> {
   return outcome.catch((error: unknown) => ({ ok: false, code: 'unknown', message: messageOf(error) }));
 }

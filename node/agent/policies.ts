@@ -1,5 +1,5 @@
-// The policies that an agent judges by: shipped ones, those of its configuration, and live ones, which come and go while it
-// runs and are kept over restarts. A later one with the name of an earlier one replaces it. A bundle is taken whole or not.
+// The policies of an agent: shipped ones, those of the swarm's bundle, configured ones, and live ones, which are added and removed at run
+// time and kept over restarts. A later policy replaces an earlier one of the same name. A bundle is accepted in full or not at all.
 
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -26,7 +26,7 @@ export interface KnownPolicy {
   origin: Origin;
 }
 
-/** @throws PolicyError in words */
+/** @throws PolicyError with a text for the user */
 export function parsePolicy(input: unknown): Policy {
   const parsed = policySchema.safeParse(input);
   if (parsed.success) return parsed.data;
@@ -34,12 +34,12 @@ export function parsePolicy(input: unknown): Policy {
   throw new PolicyError(named.data?.name ?? 'without a name', wordsOf(parsed.error, input, policySchema));
 }
 
-/** @throws PolicyError, saying where and what was probably meant; a policy whose own tests do not hold is wrong too. */
+/** @throws PolicyError with the place, and what was probably meant; also for a policy whose own tests fail. */
 export function checkPolicy(policy: Policy): void {
-  checkKept({ ...policy, enabled: true }); // else its mistake would show only when it is enabled
+  checkKept({ ...policy, enabled: true }); // else a mistake would appear only when it is enabled
 }
 
-/** One that another version took: where it is disabled, its expression is not looked at. @throws PolicyError */
+/** For a policy that another version accepted: if it is disabled, its expression is not checked. @throws PolicyError */
 function checkKept(policy: Policy): void {
   checkNames(policy);
   checkTools(policy);
@@ -48,9 +48,9 @@ function checkKept(policy: Policy): void {
   if (failing !== undefined) throw new PolicyError(policy.name, `its own test "${failing.test}": ${failing.detail}`);
 }
 
-/** Whose policies they are. */
+/** The agent that uses the policies. */
 export interface PolicyOwner extends Pick<Reporter, 'noted'> {
-  /** Judges by all of these from now on. @throws PolicyError: then nothing was changed. */
+  /** Uses all of these from now on. @throws PolicyError: then nothing has changed. */
   judge(policies: Policy[]): void;
 }
 
@@ -60,12 +60,12 @@ export class PolicySet {
   readonly #owner: PolicyOwner;
   readonly #maxRules: number;
   #live = new Map<string, Policy>();
-  /** The swarm’s, by the bundle that they came in. */
+  /** The swarm’s policies, and their bundle. */
   #swarm: { bundle: string; policies: readonly Policy[] } = { bundle: '', policies: [] };
 
   /**
-   * @param base shipped and configured ones.
-   * @throws PolicyError where they are too many.
+   * @param base shipped and configured ones
+   * @throws PolicyError if there are too many
    */
   constructor(store: Store, base: readonly KnownPolicy[], owner: PolicyOwner, maxRules = MAX_RULES) {
     this.#store = store;
@@ -75,7 +75,7 @@ export class PolicySet {
     this.#checkCount(this.all().length);
   }
 
-  /** @returns what was kept but is not understood any more: it is left out. */
+  /** @returns why some stored policies are no longer valid: they are skipped */
   async open(): Promise<string[]> {
     const wrong = await this.#recall();
     for (const [key, bytes] of await this.#store.range(PREFIX, { limit: MAX_RULES })) {
@@ -97,7 +97,7 @@ export class PolicySet {
     return [...new Map(ordered.map((one) => [one.policy.name, one])).values()];
   }
 
-  /** Takes other ones of the configuration; nothing has changed where it throws. @throws PolicyError */
+  /** Replaces the configured policies. @throws PolicyError: then nothing has changed */
   configure(base: readonly KnownPolicy[]): void {
     const before = this.#base;
     this.#base = base;
@@ -111,17 +111,17 @@ export class PolicySet {
     }
   }
 
-  /** The bundle that the swarm’s are of; empty where there is none. */
+  /** The bundle of the swarm’s policies; empty if there is none. */
   get bundle(): string {
     return this.#swarm.bundle;
   }
 
-  /** The names of the swarm’s. */
+  /** Names of the swarm’s policies. */
   get ofSwarm(): readonly string[] {
     return this.#swarm.policies.map(({ name }) => name);
   }
 
-  /** Takes the swarm’s policies, in place of those of the bundle before; nothing has changed where it throws. @throws PolicyError */
+  /** Replaces the swarm’s policies by those of a bundle. @throws PolicyError: then nothing has changed */
   async follow(bundle: string, inputs: readonly unknown[]): Promise<void> {
     const policies = inputs.map(parsePolicy);
     for (const policy of policies) checkKept(policy);
@@ -132,7 +132,7 @@ export class PolicySet {
     await this.#store.write([{ kind: 'put', key: SWARM_KEY, value: encodeCbor([bundle, policies.map(plain)]) }]);
   }
 
-  /** The last good one is in force again at once. @returns what was kept but is not understood any more */
+  /** Restores the last valid bundle. @returns why a stored one is no longer valid */
   async #recall(): Promise<string[]> {
     const kept = decodeCbor((await this.#store.get(SWARM_KEY)) ?? encodeCbor(null));
     if (kept === null) return [];
@@ -143,11 +143,11 @@ export class PolicySet {
       this.#swarm = { bundle, policies };
       return [];
     } catch (error) {
-      return [`the swarm’s: ${messageOf(error)}`];
+      return [`swarm policies: ${messageOf(error)}`];
     }
   }
 
-  /** Adds or replaces live ones; all of them or none. @throws PolicyError */
+  /** Adds or replaces live policies, all or none. @throws PolicyError */
   async apply(inputs: readonly unknown[]): Promise<Policy[]> {
     const given = inputs.map(parsePolicy);
     for (const policy of given) checkPolicy(policy);
@@ -160,7 +160,7 @@ export class PolicySet {
     return given;
   }
 
-  /** False where there is no live one of that name. */
+  /** False if there is no live policy of that name. */
   async remove(name: string): Promise<boolean> {
     if (!this.#live.has(name)) return false;
     await this.#change(new Map([...this.#live].filter(([other]) => other !== name)));
@@ -171,7 +171,7 @@ export class PolicySet {
 
   #checkCount(count: number): void {
     if (count > this.#maxRules)
-      throw new PolicyError('one too many', `${count} in all, and policy_engine.max_rules is ${this.#maxRules}`);
+      throw new PolicyError('limit', `${count} policies, but policy_engine.max_rules is ${this.#maxRules}`);
   }
 
   async #change(live: Map<string, Policy>): Promise<void> {
@@ -182,7 +182,7 @@ export class PolicySet {
   }
 }
 
-/** Without what is undefined, which CBOR has no word for. */
+/** Without undefined values, which CBOR does not store. */
 function plain(policy: Policy): unknown {
   return z.json().parse(JSON.parse(JSON.stringify(policy)));
 }

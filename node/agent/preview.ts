@@ -1,4 +1,4 @@
-// What a plan's calls would do and whether they may, found without doing or counting anything.
+// What a plan's calls would change, and whether they are allowed; changes and counts nothing.
 import { type Authority, type GuardVerdict, riskOf } from '../action/guard.ts';
 import type { ChangeTool, Machine, Snapshot } from '../action/tool.ts';
 import { parseCall } from '../action/tools.ts';
@@ -7,7 +7,7 @@ import type { ToolCall } from '../tool-call.ts';
 import type { Brakes } from './brakes.ts';
 import { invalid } from './plan-words.ts';
 
-/** Of one plan; a longer one is a plan that nobody oversees. */
+/** Of one plan: a longer one is hard for a person to review. */
 export const MAX_CALLS = 8;
 
 export interface Preview {
@@ -30,7 +30,7 @@ export async function previewCalls(inputs: readonly unknown[], authority: Author
   const parsed = inputs.map(parseChange);
   const targets = parsed.map(({ tool, call }) => tool.target(call));
   if (parsed.length === 0 || parsed.length > MAX_CALLS || new Set(targets).size < targets.length)
-    throw invalid(`a plan is 1 to ${MAX_CALLS} calls, each on a target of its own`);
+    throw invalid(`a plan has 1 to ${MAX_CALLS} calls on different targets`);
   const calls = parsed.map(({ call }) => call);
   const preview = {
     calls,
@@ -52,7 +52,7 @@ export async function previewCalls(inputs: readonly unknown[], authority: Author
 
 function parseChange(input: unknown): { tool: ChangeTool; call: ToolCall } {
   const { tool, call } = parseCall(input);
-  if (tool.kind === 'read') throw invalid(`${tool.name} only reads: it is no part of a plan`);
+  if (tool.kind === 'read') throw invalid(`${tool.name} is read-only: not allowed in a plan`);
   return { tool, call };
 }
 
@@ -63,13 +63,13 @@ async function previewCall(tool: ChangeTool, call: ToolCall, authority: Authorit
     return { risk: tool.risk(call), verdict: { kind: 'refused', reason: look.reason } as const, diff: [], before: {} };
   const { before } = look;
   const judged = brakes.judge(call, before, authority);
-  const verdict = judged.kind === 'refused' ? judged : await tried(judged, tool.steps(call, before), machine);
+  const verdict = judged.kind === 'refused' ? judged : await checked(judged, tool.steps(call, before), machine);
   const diff = tool.refusal?.(call, before) === undefined ? await tool.dryRun(call, before, machine) : [];
   return { risk: riskOf(tool, call, before), verdict, diff, before };
 }
 
-/** What the actuator would refuse is refused before anything is written down. */
-async function tried(judged: GuardVerdict, steps: readonly Step[], { actuator }: Machine): Promise<GuardVerdict> {
-  const checked = await actuator.check(steps);
-  return checked.ok ? judged : { kind: 'refused', reason: checked.message };
+/** What the actuator would refuse is refused before anything is recorded. */
+async function checked(judged: GuardVerdict, steps: readonly Step[], { actuator }: Machine): Promise<GuardVerdict> {
+  const outcome = await actuator.check(steps);
+  return outcome.ok ? judged : { kind: 'refused', reason: outcome.message };
 }

@@ -1,4 +1,4 @@
-// What is asked of this agent: by SQL and by `explain`, here and by other members; and the votes that it gave, which explain claims.
+// Answers queries in SQL and `explain`, from here and from other members; and stores the votes that this agent cast, which explain claims.
 import type { Vote } from '../../consensus/vote/claim.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -40,7 +40,7 @@ export class Queries {
       : answerExplain(from, body, this.sources, (peer, story) => this.#stories.keep(peer, story));
   }
 
-  /** Keeps a vote that this agent gave. */
+  /** Stores a vote that this agent cast. */
   voted(vote: Vote): void {
     this.#ownVotes.set(vote.claimId, vote);
     if (this.#ownVotes.size > MAX_OWN_VOTES) this.#ownVotes.delete(this.#ownVotes.keys().next().value ?? '');

@@ -1,4 +1,4 @@
-// What questions read of this agent (node/query/reads.ts), from the parts that know it.
+// The data of this agent that queries read (node/query/reads.ts), from its parts.
 import type { Vote } from '../../consensus/vote/claim.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
@@ -20,7 +20,7 @@ export interface ReadParts {
   policies: PolicySet;
   audit: AuditLog;
   stories: Stories;
-  /** The votes that this agent gave, by claim. */
+  /** The votes that this agent cast, by claim. */
   ownVotes: ReadonlyMap<string, Vote>;
   inspectionRefusal(peer: PeerId): string | undefined;
 }

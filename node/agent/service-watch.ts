@@ -1,4 +1,4 @@
-// How the services of this machine are, as policies and people see them: their state, their check, since when, and what they use.
+// The services of this machine, as policies and people see them: state, health check, age, and resource usage.
 import type { ServiceView } from '../detection/targets.ts';
 import type { ServiceSample, ServiceSpec } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -9,7 +9,7 @@ import { type Usage, usageByProcess } from '../telemetry/usage.ts';
 /** How often a service's port is tried, and for how long. */
 const CHECK_EVERY_MS = 2_000;
 const CHECK_TIMEOUT_MS = 1_000;
-/** USER_HZ, until a sample says it. */
+/** USER_HZ, until a sample reports it. */
 const TICKS_PER_SECOND = 100;
 
 export class ServiceWatch {
@@ -18,10 +18,10 @@ export class ServiceWatch {
   readonly #isBlind: () => boolean;
   readonly #facts: ServiceFacts;
   readonly #checks = new Map<string, { result: ServiceView['check']; atMs: number; running: boolean }>();
-  /** Since when each service is as it is; monotonic. */
+  /** Since when each service has its state; monotonic. */
   readonly #since = new Map<string, { key: string; sinceMs: number }>();
 
-  /** @param isBlind this agent is so late itself that an answer which did not come in time says nothing. */
+  /** @param isBlind this agent itself is so late that a missing answer means nothing. */
   constructor(ports: Ports, services: readonly ServiceSpec[], samples: Samples, isBlind: () => boolean) {
     this.#ports = ports;
     this.#samples = samples;
@@ -33,7 +33,7 @@ export class ServiceWatch {
     this.#facts.ended(name, this.#ports.clock.monotonicMs());
   }
 
-  /** Takes the figures of the last sample, and begins the checks that are due. @returns what each service uses, by name */
+  /** Reads the last sample, and starts the checks that are due. @returns the usage of each service, by name */
   take(): Map<string, Usage> {
     const { sample, previous } = this.#samples.last;
     const usage = usageByProcess(sample, previous);
@@ -47,15 +47,15 @@ export class ServiceWatch {
     return services;
   }
 
-  /** All that was seen is of before a gap: each service is checked again. */
+  /** After a gap all results are old: each service is checked again. */
   checkAgain(): void {
     for (const check of this.#checks.values()) Object.assign(check, { result: 'unknown', atMs: Number.NEGATIVE_INFINITY });
     for (const service of this.#ports.actuator.services()) this.#checkIfDue(service);
   }
 
-  /** At what only the actuator can tell of them. */
+  /** Reads facts that only the actuator knows. */
   async look(): Promise<void> {
-    for (const service of this.views()) await this.#facts.look(service, isWell(service) ? service.ageMs : undefined);
+    for (const service of this.views()) await this.#facts.look(service, isHealthy(service) ? service.ageMs : undefined);
   }
 
   #checkIfDue(service: ServiceSample): void {
@@ -71,19 +71,19 @@ export class ServiceWatch {
       .then((result) => Object.assign(check, { result: this.#inTime(result) ?? check.result, running: false }));
   }
 
-  /** What a check found; undefined where only its deadline passed, and this agent was late itself. */
+  /** The result of a check; undefined if only its deadline passed while this agent itself was late. */
   #inTime(result: ServiceView['check']): ServiceView['check'] | undefined {
     return result === 'silent' && this.#isBlind() ? undefined : result;
   }
 
-  /** Since it came to be as it is. By its process where there is one: the kernel's clock is nobody's to set. */
+  /** Time in its present state. By its process if there is one: the kernel's monotonic clock cannot be set. */
   #ageMs({ name, state, starts, sinceMs, startTicks }: ServiceSample): number {
     const { clock } = this.#ports;
     const nowMs = clock.monotonicMs();
     const key = `${state} ${starts} ${sinceMs}`;
     let since = this.#since.get(name);
     if (since?.key !== key) {
-      // What was so before this agent came is dated by the wall clock alone.
+      // A state from before this agent's start is dated by the wall clock alone.
       since = { key, sinceMs: nowMs - Math.max(0, clock.wallMs() - sinceMs) };
       this.#since.set(name, since);
     }
@@ -111,6 +111,6 @@ export class ServiceWatch {
   }
 }
 
-function isWell({ state, check, processState }: ServiceView): boolean {
+function isHealthy({ state, check, processState }: ServiceView): boolean {
   return state === 'running' && processState !== 'T' && (check === 'open' || check === 'undeclared');
 }

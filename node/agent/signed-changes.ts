@@ -1,5 +1,5 @@
-// Changes that cannot be taken back (R3): drafted on the machine that they are for, signed by two operators, wherever they are, and
-// carried out there once, while all is as it was when they signed.
+// Irreversible changes (R3): drafted on the machine that they are for, signed by two operators anywhere, and executed once on that machine,
+// if their targets have not changed since the draft.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import type { Roster } from '../../swarm/identity/roster.ts';
@@ -13,7 +13,7 @@ import type { Executor, Performed } from './executor.ts';
 const NONCE_BYTES = 16;
 const USED_PREFIX = 'order-used/';
 const MAX_USED = 10_000;
-/** Longer than any order holds. */
+/** Longer than any signed change is valid. */
 const FORGET_USED_MS = 3 * MAX_CHANGE_MS;
 
 export class ChangeRefused extends Error {}
@@ -34,7 +34,7 @@ export class SignedChanges {
     this.#place = place;
   }
 
-  /** What was used so long ago has ended: it needs not be remembered. */
+  /** Forgets changes that were used so long ago that they have expired. */
   async open(): Promise<void> {
     const { store, clock } = this.#ports;
     const used = await store.range(USED_PREFIX, { limit: MAX_USED });
@@ -42,11 +42,11 @@ export class SignedChanges {
     if (old.length > 0) await store.write(old.map(([key]) => ({ kind: 'delete', key })));
   }
 
-  /** What two operators are to sign. @throws ChangeRefused, z.ZodError */
+  /** A draft for two operators to sign. @throws ChangeRefused, z.ZodError */
   async draft(inputs: readonly unknown[], reason: string, forMs: number): Promise<SignedChange> {
     const { crypto, clock, random } = this.#ports;
     const { verdict, diff, calls, before } = await this.#place.executor.preview(inputs, 'operators');
-    if (verdict.kind !== 'go') throw new ChangeRefused('reason' in verdict ? verdict.reason : 'it may not be done');
+    if (verdict.kind !== 'go') throw new ChangeRefused('reason' in verdict ? verdict.reason : 'the change is not permitted');
     return {
       v: 1,
       swarm: this.#place.swarmId,
@@ -67,31 +67,34 @@ export class SignedChanges {
     return { callsDigest: toHex(is.calls), before: toHex(is.precondition) };
   }
 
-  /** Carries out what two operators have signed. @throws ChangeRefused */
-  async commit(order: SignedChange): Promise<Performed & { plan: string }> {
+  /** Executes what two operators have signed. @throws ChangeRefused */
+  async commit(change: SignedChange): Promise<Performed & { plan: string }> {
     const { store, clock, crypto } = this.#ports;
     const { executor, roster } = this.#place;
-    const judging = { crypto, roster, peer: crypto.self, nowMs: clock.wallMs() };
-    const refused = changeRefusal(order, judging);
+    const context = { crypto, roster, peer: crypto.self, nowMs: clock.wallMs() };
+    const refused = changeRefusal(change, context);
     if (refused !== undefined) throw new ChangeRefused(refused);
-    const key = `${USED_PREFIX}${order.nonce}`;
-    if ((await store.get(key)) !== undefined) throw new ChangeRefused('it was carried out already, or begun: draft it again');
-    const { calls, before, verdict } = await executor.preview(order.calls, 'operators');
-    if (verdict.kind !== 'go') throw new ChangeRefused('reason' in verdict ? verdict.reason : 'it may not be done');
-    const changed = this.#changed(order, calls, before);
+    const key = `${USED_PREFIX}${change.nonce}`;
+    if ((await store.get(key)) !== undefined)
+      throw new ChangeRefused('the change was already executed or started: draft a new one');
+    const { calls, before, verdict } = await executor.preview(change.calls, 'operators');
+    if (verdict.kind !== 'go') throw new ChangeRefused('reason' in verdict ? verdict.reason : 'the change is not permitted');
+    const changed = this.#changed(change, calls, before);
     if (changed !== undefined) throw new ChangeRefused(changed);
     await store.write([{ kind: 'put', key, value: encodeCbor(clock.wallMs()) }]);
-    const plan = executor.operatorPlan(calls, `${order.reason}; signed by ${signersOf(order, judging).join(' and ')}`);
-    const unchanged = (now: readonly Snapshot[]): string | undefined => this.#changed(order, calls, now);
+    const plan = executor.operatorPlan(calls, `${change.reason}; signed by ${signersOf(change, context).join(' and ')}`);
+    const unchanged = (now: readonly Snapshot[]): string | undefined => this.#changed(change, calls, now);
     const { tools } = digests(crypto, calls, before);
-    const leave = encodeAuthorization({ ...judging, tools }, changeProof(order));
-    const performed = await executor.perform(plan, 'operators', { unchanged, leave });
+    const authorization = encodeAuthorization({ ...context, tools }, changeProof(change));
+    const performed = await executor.perform(plan, 'operators', { unchanged, authorization });
     return { ...performed, plan: plan.id };
   }
 
-  #changed(order: SignedChange, calls: readonly ToolCall[], before: readonly Snapshot[]): string | undefined {
+  #changed(change: SignedChange, calls: readonly ToolCall[], before: readonly Snapshot[]): string | undefined {
     const is = this.#digests(calls, before);
-    if (is.before !== order.before) return 'what it is on has changed since it was drafted: draft it again';
-    return is.callsDigest === order.callsDigest ? undefined : 'it is for other arguments, or another version of the tool';
+    if (is.before !== change.before) return 'the target has changed since the draft: draft a new one';
+    return is.callsDigest === change.callsDigest
+      ? undefined
+      : 'the change is for other arguments, or another version of the tool';
   }
 }

@@ -1,4 +1,4 @@
-// Reports agents of this machine that hung: the actuator noticed, recorded what it saw, and killed them if something restarts them.
+// Reports agents of this machine that hung: the actuator noticed, recorded their state, and killed them if a supervisor restarts them.
 // One incident each, so that peers, `kalos incidents` and `kalos explain` show it.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -7,7 +7,7 @@ import { PeriodicTask } from '../periodic-task.ts';
 import type { Stall } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
 
-const TOLD_KEY = 'stalls/told';
+const REPORTED_KEY = 'stalls/told';
 /** Older stalls are not reported. */
 const MAX_AGE_MS = 86_400_000;
 const LOOK_EVERY_MS = 5_000;
@@ -47,24 +47,24 @@ export class StallReports {
     const { actuator, store, clock } = this.#ports;
     const stalls = await actuator.stalls();
     if (stalls.length === 0) return;
-    const kept = await store.get(TOLD_KEY);
+    const kept = await store.get(REPORTED_KEY);
     const nowMs = clock.wallMs();
     const before = kept === undefined ? 0 : (z.number().safeParse(decodeCbor(kept)).data ?? 0);
     // A time in the future is from a clock that was wrong.
-    const toldMs = before > nowMs ? 0 : before;
-    for (const stall of stalls) if (stall.atMs > toldMs && nowMs - stall.atMs < MAX_AGE_MS) await this.#tell(stall, nowMs);
+    const reportedMs = before > nowMs ? 0 : before;
+    for (const stall of stalls) if (stall.atMs > reportedMs && nowMs - stall.atMs < MAX_AGE_MS) await this.#report(stall, nowMs);
     const newestMs = Math.max(...stalls.map(({ atMs }) => atMs));
-    if (newestMs > toldMs) await store.write([{ kind: 'put', key: TOLD_KEY, value: encodeCbor(newestMs) }]);
+    if (newestMs > reportedMs) await store.write([{ kind: 'put', key: REPORTED_KEY, value: encodeCbor(newestMs) }]);
   }
 
-  async #tell(stall: Stall, nowMs: number): Promise<void> {
+  async #report(stall: Stall, nowMs: number): Promise<void> {
     const { crypto, transport } = this.#ports;
     const { nameOf, save, log } = this.#events;
     const { atMs, ended, lastedMs, words } = stall;
     const finding = { policy: 'agent-stalled', target: 'agent', severity: 'warning' as const, summary: summaryOf(stall) };
     const incident = openIncident(finding, transport.self, nameOf(), atMs, crypto.hash);
     addStep(incident, atMs, 'detect', `${finding.summary}: ${words}`, { ms: lastedMs });
-    if (ended) addStep(incident, atMs, 'act', 'the actuator killed it, so that it is restarted');
+    if (ended) addStep(incident, atMs, 'act', 'the actuator killed the agent to restart it');
     closeIncident(incident, nowMs, 'resolved', ended ? 'the agent was restarted' : 'the agent responds again');
     log('warn', `${incident.id}: ${finding.summary}`);
     await save(incident);

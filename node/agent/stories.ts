@@ -1,5 +1,5 @@
-// Incidents of other machines, as those reported them: each machine sends its own, signed, to some of its witnesses, which answer for it
-// when it is gone. Bounded, and kept over a restart.
+// Incidents of other machines, as they reported them: each machine sends its own, signed, to some of its witnesses, which answer queries
+// about them when it is down. Bounded, and kept over a restart.
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Incident } from '../detection/incident.ts';
@@ -8,28 +8,28 @@ import { readStory, type Story, storyBytes, storySchema } from '../memory/story.
 import type { Ports } from '../ports/ports.ts';
 
 const PREFIX = 'story/';
-/** Kept in all, and of one machine; the oldest go first. */
+/** Maximum stored in all, and of one machine; the oldest are dropped first. */
 const MAX_STORIES = 512;
 const MAX_STORIES_OF_ONE = 64;
-/** Taken of one machine in a minute. */
+/** Accepted from one machine in a minute. */
 const MAX_PER_MINUTE = 60;
 const MAX_STORY_BYTES = 32_768;
-/** Of a long incident the first and the last steps are sent. */
+/** Only the first and the last steps of a long incident are sent. */
 const FIRST_STEPS = 10;
 const LAST_STEPS = 30;
-/** Witnesses that are told. */
-const MAX_TOLD = 3;
-/** What changes within this is told once. */
-const TELL_AFTER_MS = 500;
-/** Between one and the next, however many are open: witnesses take no more in a minute, and cut off who asks too much of them. */
-const TELL_EVERY_MS = 1_100;
-/** That wait to be told; beyond it the oldest are left out. */
+/** How many witnesses receive a story. */
+const MAX_RECEIVERS = 3;
+/** Changes within this time are sent together. */
+const SEND_AFTER_MS = 500;
+/** Between two stories: witnesses accept no more in a minute, and disconnect peers that send too many requests. */
+const SEND_EVERY_MS = 1_100;
+/** Waiting stories; beyond it the oldest are dropped. */
 const MAX_DUE = 256;
-const TELL_WITHIN_MS = 2_000;
+const SEND_WITHIN_MS = 2_000;
 
 export interface StoriesEvents {
   witnesses(): readonly PeerId[];
-  /** Whether this agent is one of a member's. */
+  /** Whether this agent is a witness of a member. */
   isWitnessOf(peer: PeerId): boolean;
   tell(peer: PeerId, body: Uint8Array, withinMs: number): Promise<unknown>;
   failed(error: unknown): void;
@@ -42,9 +42,9 @@ export class Stories {
   /** The newest last. */
   readonly #kept = new Map<string, Story>();
   readonly #taken = new Map<PeerId, number[]>();
-  /** Own ones that are about to be told. */
+  /** Own incidents that are about to be sent. */
   readonly #due = new Map<string, Incident>();
-  #telling = false;
+  #sending = false;
   #stopped = false;
 
   constructor(ports: Ports, swarmId: string, events: StoriesEvents) {
@@ -67,7 +67,7 @@ export class Stories {
     this.#stopped = true;
   }
 
-  /** Those of others, the oldest first. */
+  /** Incidents of other machines, the oldest first. */
   all(): Incident[] {
     return [...this.#kept.values()].map(({ incident }) => incident);
   }
@@ -76,47 +76,47 @@ export class Stories {
     return this.#kept.get(id);
   }
 
-  // Telling one's own
+  // Sending own incidents
 
-  /** How it stands: to some of the witnesses, soon. */
+  /** Sends an incident to some witnesses, soon. */
   tell(incident: Incident): void {
     if (this.#stopped) return;
     this.#due.set(incident.id, incident);
     if (this.#due.size > MAX_DUE) this.#due.delete(this.#due.keys().next().value ?? '');
-    if (!this.#telling) this.#later(TELL_AFTER_MS);
+    if (!this.#sending) this.#later(SEND_AFTER_MS);
   }
 
-  /** One after the other, as it stands by then. */
+  /** Sends one after the other, in its state at that time. */
   #later(afterMs: number): void {
-    this.#telling = true;
+    this.#sending = true;
     this.#ports.clock.after(afterMs, () => {
       const [due] = this.#due.values();
-      this.#telling = due !== undefined && !this.#stopped;
+      this.#sending = due !== undefined && !this.#stopped;
       if (due === undefined || this.#stopped) return;
       this.#due.delete(due.id);
       this.#send(due);
-      this.#later(TELL_EVERY_MS);
+      this.#later(SEND_EVERY_MS);
     });
   }
 
   #send(due: Incident): void {
     const { steps } = due;
     const shown = steps.length > FIRST_STEPS + LAST_STEPS ? [...steps.slice(0, FIRST_STEPS), ...steps.slice(-LAST_STEPS)] : steps;
-    // As it is read, so that what is signed is what is checked; what no reader would take is not told.
+    // Parsed as the reader does, so that the signed content is the checked one; what no reader would accept is not sent.
     const read = incidentSchema.safeParse({ ...due, steps: shown });
     if (!read.success) return;
     const incident = read.data as Incident;
     const signature = this.#ports.crypto.sign(storyBytes(this.#swarmId, incident));
     const body = encodeCbor(['keep', { incident, signature }]);
     if (body.length > MAX_STORY_BYTES) return;
-    // Who does not hear it now is out of reach; others keep it.
-    for (const peer of this.#events.witnesses().slice(0, MAX_TOLD))
-      this.#events.tell(peer, body, TELL_WITHIN_MS).catch(() => undefined);
+    // A witness that does not get it is unreachable; others keep it.
+    for (const peer of this.#events.witnesses().slice(0, MAX_RECEIVERS))
+      this.#events.tell(peer, body, SEND_WITHIN_MS).catch(() => undefined);
   }
 
-  // Keeping others'
+  // Storing incidents of others
 
-  /** Of a machine that this agent watches, from that machine itself. */
+  /** Stores an incident that a machine sent of itself, if this agent is its witness. */
   async keep(from: PeerId, value: unknown): Promise<boolean> {
     const story = readStory(this.#ports.crypto, this.#swarmId, value);
     if (story === undefined || story.incident.node !== from || !this.#events.isWitnessOf(from) || !this.#isInTime(from))

@@ -1,12 +1,12 @@
-// Restarts services while the disk of the state directory refuses writes. No repair can be recorded then, so none is begun; a declared
-// service that exited is restarted all the same, as at the agent's start: that is no change of the machine, and needs no record.
+// Restarts services while the disk of the state directory refuses writes. No repair can be recorded then, so none starts. A declared
+// service that exited is restarted anyway, as at the agent's start: that is not a change of the machine, and needs no record.
 
 import type { ServiceSample, ServiceSpec } from '../ports/actuator.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Reporter } from '../reporter.ts';
 import type { Brakes } from './brakes.ts';
 
-/** Between two starts of a service that keeps exiting; doubled each time. */
+/** Pause between two starts of a service that keeps exiting; doubled each time. */
 const FIRST_PAUSE_MS = 1_000;
 const LAST_PAUSE_MS = 60_000;
 /** The policy and tool that would repair it if the repair could be recorded: their silences and brakes apply. */
@@ -59,8 +59,7 @@ export class Supervision {
     if (nowMs < atMs) return;
     this.#next.set(name, { atMs: nowMs + pauseMs, pauseMs: Math.min(2 * pauseMs, LAST_PAUSE_MS) });
     ports.actuator.bringUp(name).then((outcome) => {
-      if (outcome.ok)
-        log('warn', `service ${name} exited and was restarted; not recorded, for the disk of the state directory refuses writes`);
+      if (outcome.ok) log('warn', `service ${name} exited and was restarted; not recorded: the state disk refuses writes`);
       else log('warn', `service ${name} exited and was not restarted: ${outcome.message}`);
     }, failed);
   }

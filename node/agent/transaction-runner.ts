@@ -1,5 +1,5 @@
-// Carries out what the transaction core commands: applies a plan's steps through the actuator, verifies what came of them, and has the
-// actuator confirm or undo them. A plan's promise resolves with its closed journal entry.
+// Executes the effects of the transaction core: applies a plan's steps through the actuator, verifies their effect, and has the actuator
+// confirm or undo them. A plan's promise resolves with its closed journal entry.
 
 import { CoreRuntime } from '../../swarm/runtime/core-runtime.ts';
 import { messageOf } from '../../swarm/words.ts';
@@ -15,18 +15,18 @@ import { settled } from './plan-words.ts';
 
 type TimerId = `check ${string}` | `timeout ${string}` | `find ${string}`;
 
-/** What a plan is carried out with. */
+/** Conditions of one transaction. */
 export interface Terms {
-  /** As the actuator is shown it. */
-  leave: Uint8Array | undefined;
-  /** What is wrong in spite of it, in words: a plan helps only once nothing is. */
+  /** As sent to the actuator. */
+  authorization: Uint8Array | undefined;
+  /** What is still wrong, as text: a plan helps only once nothing is. */
   stillWrong?: (() => string | undefined) | undefined;
 }
 
 export class TransactionRunner {
   readonly #ports: Ports;
   readonly #machine: Machine;
-  /** Plans under way, by id. */
+  /** Running plans, by id. */
   readonly #running = new Map<string, Terms & { finished(entry: JournalEntry): void }>();
   readonly #core: CoreRuntime<TransactionInput, never, TransactionNotice, TimerId>;
 
@@ -47,9 +47,9 @@ export class TransactionRunner {
     return this.#run(plan.id, terms, { kind: 'begin', plan, before });
   }
 
-  /** Takes up what a crash left open: it is watched, or undone, never repeated. */
+  /** Resumes what a crash left open: it is verified, or undone, never repeated. */
   recover(entry: JournalEntry): Promise<JournalEntry> {
-    return this.#run(entry.plan.id, { leave: undefined }, { kind: 'recover', entry });
+    return this.#run(entry.plan.id, { authorization: undefined }, { kind: 'recover', entry });
   }
 
   #run(id: string, terms: Terms, input: TransactionInput): Promise<JournalEntry> {
@@ -70,9 +70,9 @@ export class TransactionRunner {
     const post = (input: TransactionInput): void => this.#core.post(input);
     switch (notice.kind) {
       case 'apply':
-        void settled(applyPlan(entry, { ...this.#ports, machine: this.#machine, leave: this.#running.get(id)?.leave })).then(
-          (outcome) => post({ kind: 'applied', id, outcome }),
-        );
+        void settled(
+          applyPlan(entry, { ...this.#ports, machine: this.#machine, authorization: this.#running.get(id)?.authorization }),
+        ).then((outcome) => post({ kind: 'applied', id, outcome }));
         return;
       case 'find':
         actuator.change(id).then(
@@ -100,7 +100,7 @@ export class TransactionRunner {
     }
   }
 
-  /** The tools' conditions, and that what it is for is well again; for tools that help bit by bit, theirs alone. */
+  /** The tools' conditions, and that the finding has cleared; for tools that help gradually, only their conditions. */
   async #verify(entry: JournalEntry): Promise<Verified> {
     const verified = await verify(entry, this.#machine);
     const gradual = entry.plan.calls.some((call) => changeToolOf(call).gradual === true);

@@ -1,4 +1,4 @@
-// Senses the machine once a second and has the detectors judge it; at once when a supervised service ends.
+// Samples the machine once a second and runs the detectors; also as soon as a supervised service exits.
 import type { Timer } from '../../swarm/ports/clock.ts';
 import type { Conditions } from '../detection/conditions.ts';
 import type { Change, Observation } from '../detection/detector.ts';
@@ -14,10 +14,10 @@ import { Looks } from './looks.ts';
 import { ServiceWatch } from './service-watch.ts';
 
 const DEFAULT_INTERVAL_MS = 1_000;
-/** What was learned is kept once an hour; what a crash loses is an hour of many days. */
+/** Learned data is stored once an hour; a crash loses at most an hour of many days. */
 const KEEP_EVERY_SAMPLES = 3_600;
 
-/** What `[policy_engine]` and `[ai_engine]` set; undefined: as it comes. */
+/** Settings of `[policy_engine]` and `[ai_engine]`; undefined: the default. */
 export interface EngineConfig {
   intervalMs?: number | undefined;
   maxRules?: number | undefined;
@@ -29,9 +29,9 @@ export interface WatcherConfig extends EngineConfig {
   policies: readonly Policy[];
   declared: Declared;
   services: readonly ServiceSpec[];
-  /** How far this machine's clock is behind its peers'; undefined with too few of them. */
+  /** How far this machine's clock is behind its peers'; undefined with too few peers. */
   clockBehindMs(): number | undefined;
-  /** This agent is so late itself that an answer which did not come in time says nothing. */
+  /** Whether this agent itself is so late that a missing answer means nothing. */
   isBlind(): boolean;
   failed(error: unknown): void;
 }
@@ -68,19 +68,19 @@ export class Watcher {
   start(): void {
     this.#ports.actuator.onExit((name) => {
       this.services.ended(name);
-      this.#judgeAgain();
+      this.#detectAgain();
     });
     this.#nextMs = this.#ports.clock.monotonicMs();
     this.#tick();
   }
 
-  /** Services that end from now on are ended in order. */
+  /** From now on an exit of a service belongs to the clean stop. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
   }
 
-  /** On a steady grid: a late tick shortens the wait for the next, and missed ones are skipped, not made up for. */
+  /** At fixed times: a late tick shortens the wait for the next, and missed ticks are skipped. */
   #tick(): void {
     this.#take();
     const nowMs = this.#ports.clock.monotonicMs();
@@ -97,15 +97,15 @@ export class Watcher {
     this.#onChanges(this.detectors.observe(this.#observation(sample)));
   }
 
-  /** All that was seen is of before the gap: it is looked at again before anything is judged, and nothing lasted through it. */
+  /** After a gap all observations are old: they are repeated before detection, and no condition counts as lasting through it. */
   #wake(unseenMs: number): void {
     this.services.checkAgain();
     this.detectors.skip(unseenMs);
     this.looks.begin();
   }
 
-  /** Out of turn, with the figures of the last sample and the services as they are now. */
-  #judgeAgain(): void {
+  /** An extra run, with the last sample and the present state of the services. */
+  #detectAgain(): void {
     const { sample } = this.samples.last;
     if (sample !== undefined && !this.#stopped) this.#onChanges(this.detectors.observePolicies(this.#observation(sample)));
   }
@@ -119,23 +119,23 @@ export class Watcher {
     };
   }
 
-  /** Names of what policies judge on this machine, and of its metrics. */
+  /** Names of the targets of policies on this machine, and of its metrics. */
   targets(): string[] {
-    const judged = targetsOf(this.samples.last.sample, this.services.views(), this.looks.views);
-    return [...[...judged.values()].flatMap((some) => some.map(({ name }) => name)), ...this.samples.history.names()];
+    const targets = targetsOf(this.samples.last.sample, this.services.views(), this.looks.views);
+    return [...[...targets.values()].flatMap((some) => some.map(({ name }) => name)), ...this.samples.history.names()];
   }
 
-  /** Looks out of turn, and judges by what it sees: something was changed just now. */
+  /** Observes and detects immediately: something was just changed. */
   lookAgain(): void {
     this.looks.begin();
-    this.#judgeAgain();
+    this.#detectAgain();
   }
 
-  /** From now on judges by these, at once. @throws PolicyError where one is wrong: then nothing has changed. */
+  /** Uses these policies from now on. @throws PolicyError if one is invalid: then nothing has changed. */
   setPolicies(policies: readonly Policy[]): void {
     const changes = this.detectors.replace(policies);
     if (changes.length > 0) this.#onChanges(changes);
-    this.#judgeAgain();
+    this.#detectAgain();
   }
 
   conditions(): Conditions {

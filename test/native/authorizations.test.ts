@@ -95,7 +95,7 @@ describe('what is certified', () => {
     await test.start({ arguments: ['--judge', launcherPath, '--owned'] });
     const again = await test.client(SERVICES);
     expect(await again.arm('inc-1-1', FIRE_MS, STOP, authorization)).toMatchObject({
-      message: 'its authorization does not hold: it was used already',
+      message: 'its authorization does not hold: the authorization was used already',
     });
     expect(test.log()).toContain('arm inc-1-1');
     // One that operators have signed.
@@ -106,7 +106,7 @@ describe('what is certified', () => {
     ]);
     expect([first, second]).toEqual([
       { ok: true },
-      expect.objectContaining({ message: 'its authorization does not hold: it was used already' }),
+      expect.objectContaining({ message: 'its authorization does not hold: the authorization was used already' }),
     ]);
   });
 
@@ -114,7 +114,7 @@ describe('what is certified', () => {
     const [world, madeUp] = [await AuthorizationWorld.of(8, Date.now()), await AuthorizationWorld.of(8, Date.now())];
     const { client } = await make(undefined, `${POLICY}swarm ${world.roster.swarmId}\n`);
     expect(await client.arm('plan-1', FIRE_MS, STOP, madeUp.leave(madeUp.certificate(STOP)))).toMatchObject({
-      message: 'its authorization does not hold: it is of another swarm than the actuator’s policy names',
+      message: 'its authorization does not hold: the authorization is for another swarm than the actuator’s policy names',
     });
     expect(await client.arm('plan-1', FIRE_MS, STOP, world.leave(world.certificate(STOP)))).toEqual({ ok: true });
   });

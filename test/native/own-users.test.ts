@@ -91,7 +91,7 @@ describe.skipIf(!ROOT)('a service without a user', () => {
   });
 });
 
-describe.skipIf(!ROOT)('a user of its own', () => {
+describe.skipIf(!ROOT)('a separate user', () => {
   /** As the actuator chooses it: FNV-1a of the name. */
   const chosen = (name: string): number => {
     const hash = [...name].reduce((mixed, letter) => Math.imul(mixed ^ letter.charCodeAt(0), 16_777_619) >>> 0, 2_166_136_261);
@@ -159,10 +159,10 @@ describe.skipIf(!ROOT)('a user of its own', () => {
     const log = (level: string, text: string): void => void told.push(`${level} ${text}`);
     const client = await ActuatorClient.open({ socket: test.socket, own: undefined, logs: test.state, services, log });
     cleanups.push(() => client.close());
-    const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
+    const remedy = 'set `user` for a service that needs more (docs/CONFIG.md, "Who a service runs as")';
     const free = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
-    const port = `warn web: its own user can bind no port below ${free}, but its \`port\` is 80: ${remedy}`;
-    const users = `info services without \`user\` run as users of their own, with no files: lost, web; ${remedy}`;
+    const port = `warn web: its separate user cannot bind \`port\` 80, as it is below ${free}: ${remedy}`;
+    const users = `info services without \`user\` run as separate users, with no files: lost, web; ${remedy}`;
     expect(told).toEqual([users, ...(free > 80 ? [port] : [])]);
     const message = `${inner}: Permission denied (as its own user ${chosen('lost')}: let that user in, or give it a \`user\`)`;
     expect(await client.bringUp('lost')).toMatchObject({ ok: false, message });

@@ -96,7 +96,7 @@ describe('a connection', () => {
     expect(client.services()[0]).toMatchObject({ exitCode: undefined, exitSignal: undefined });
     expect(client.silentMs()).toBe(0);
     expect(its.told).toEqual([
-      'info: services without `user` run as users of their own, with no files: web; one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")',
+      'info: services without `user` run as separate users, with no files: web; set `user` for a service that needs more (docs/CONFIG.md, "Who a service runs as")',
     ]);
   });
 
@@ -107,7 +107,7 @@ describe('a connection', () => {
     expect(its.asked.map(([operation]) => operation)).toEqual(['hello', 'declare', 'services']);
     expect([client.silentMs(), await client.stalls(), of('stalls')]).toEqual([undefined, [], []]);
     expect(its.told).toEqual([
-      "info: services without `user` run as the agent's user and can do what it can, as the actuator is not root's or is older than 0.4.0: web",
+      'info: services without `user` run with the agent’s rights, because the actuator does not run as root or is older than 0.4.0: web',
     ]);
     await client.confirm('a');
     expect(of('confirm')).toEqual([['a']]);
@@ -116,10 +116,10 @@ describe('a connection', () => {
   it('is refused with the reason', async () => {
     const { its, open } = await played();
     its.replies.hello = [REFUSED, 'another agent has it'];
-    await expect(open()).rejects.toThrow('the actuator refuses this agent: another agent has it');
+    await expect(open()).rejects.toThrow('the actuator rejects this agent: another agent has it');
     its.replies.hello = [OK, '', [1, 'boot', 0, []]];
     its.replies.declare = [REFUSED, 'web: no such user'];
-    await expect(open()).rejects.toThrow('the actuator refuses the services: web: no such user');
+    await expect(open()).rejects.toThrow('the actuator rejects the services: web: no such user');
   });
 
   it.each([
@@ -147,7 +147,7 @@ describe('a connection', () => {
     expect(await outcome).toEqual({ ok: false, code: 'unknown', message: 'the actuator does not answer' });
     expect(await client.bringUp('web')).toMatchObject({ ok: false, code: 'unknown' });
     await back;
-    expect(its.told.slice(1)).toEqual(['warn: the actuator is gone: connecting again', 'info: the actuator answers again']);
+    expect(its.told.slice(1)).toEqual(['warn: lost the actuator: reconnecting', 'info: the actuator answers again']);
     its.silent.clear();
     expect(await client.bringUp('web')).toEqual({ ok: true });
     expect(its.asked.filter(([operation]) => operation === 'declare')).toHaveLength(2);

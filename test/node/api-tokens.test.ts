@@ -49,7 +49,9 @@ describe('a token of the API', () => {
   it('is one of a hundred at most', async () => {
     const { tokens } = world();
     for (let i = 0; i < 100; i++) await tokens.make(`t${i}`, 'read', UNTIL_MS);
-    await expect(tokens.make('more', 'read', UNTIL_MS)).rejects.toThrow(new RangeError('there are 100 tokens already'));
+    await expect(tokens.make('more', 'read', UNTIL_MS)).rejects.toThrow(
+      new RangeError('there are already 100 API tokens: revoke one first'),
+    );
     expect(tokens.list().length).toBe(100);
   });
 });

@@ -7,7 +7,7 @@ import { ProcessClock } from '../../sim/machine/clock.ts';
 import { Scheduler } from '../../sim/scheduler.ts';
 import { pass } from '../support/virtual.ts';
 
-const LEAVE = Uint8Array.of(1);
+const AUTHORIZATION = Uint8Array.of(1);
 const calls = ['web', 'db'].map((service) => ({ tool: 'service.stop', service }));
 const restarts = { tool: 'service.restart', service: 'web' };
 const before = ['web', 'db'].map((name) => ({ name, state: 'running', pid: 7, critical: 0, onPurpose: 0 }));
@@ -35,7 +35,7 @@ function world(given: Partial<Pick<JournalEntry['plan'], 'calls'>> = {}) {
   const plan = { id: 'act-1', incident: 'operator', calls, tier: 'operator', reason: 'x', ...given } as const;
   const entry: JournalEntry = { plan, before, phase: 'intent', atMs: 0, reason: '' };
   let outcome: ActuatorOutcome | undefined;
-  const parts = { actuator, clock: new ProcessClock(scheduler), machine: { actuator }, leave: LEAVE } as never;
+  const parts = { actuator, clock: new ProcessClock(scheduler), machine: { actuator }, authorization: AUTHORIZATION } as never;
   const run = (): void =>
     void applyPlan(entry, parts).then((done) => {
       outcome = done;
@@ -48,7 +48,7 @@ describe('a plan', () => {
     const { entry, states, log, run, outcome, pump } = world();
     run();
     await pump(3_000);
-    expect(log.armed).toEqual([['act-1', fireAfterMs(entry), stepsOf(entry), LEAVE]]);
+    expect(log.armed).toEqual([['act-1', fireAfterMs(entry), stepsOf(entry), AUTHORIZATION]]);
     expect([log.applied, outcome()]).toEqual([[[0, 'act-1', 0]], undefined]);
     states.set('web', 'stopped');
     await pump(250);
@@ -71,7 +71,7 @@ describe('a plan', () => {
 
   it('is not begun where it cannot be armed', async () => {
     const { its, log, run, outcome, pump } = world();
-    its.arm = { ok: false, code: 'refused', message: 'no leave' } as ActuatorOutcome;
+    its.arm = { ok: false, code: 'refused', message: 'no authorization' } as ActuatorOutcome;
     run();
     await pump(0);
     expect([outcome(), log.applied]).toEqual([its.arm, []]);

@@ -86,7 +86,7 @@ describe('who shows its log', () => {
       encodeCbor(7),
       new Uint8Array([255]),
     ])
-      await expect(watch.answer(other.self, body)).rejects.toThrow('malformed question');
+      await expect(watch.answer(other.self, body)).rejects.toThrow('malformed request');
   });
 });
 
@@ -97,7 +97,7 @@ describe('a log that was changed', () => {
     const changed = await logOf(2, 'never');
     expect(await show(whole(changed))).toEqual(['conflict']);
     expect(log).toEqual([
-      'warn: the audit of beta cannot be believed: two logs of one size; found by this agent: kalos audit conflicts',
+      'warn: the audit of beta was tampered with: two logs of one size; found by this agent; see: kalos audit conflicts',
     ]);
     expect(told.map(({ to, body: [what], withinMs }) => `${to} ${what} ${withinMs}`)).toEqual([`${third.self} conflict 3000`]);
     expect(await show(whole(changed))).toEqual(['conflict']);
@@ -121,7 +121,7 @@ describe('a log that was changed', () => {
       ['signed', new Uint8Array()],
     ]);
     expect(log).toEqual([
-      'warn: the audit of beta cannot be believed: two logs of one size; found by gamma: kalos audit conflicts',
+      'warn: the audit of beta was tampered with: two logs of one size; found by gamma; see: kalos audit conflicts',
     ]);
   });
 });

@@ -1,4 +1,4 @@
-// Leave as the actuator has it judged: by what is signed alone, for exactly the steps that it is about to arm, once.
+// Authorizations as checked for the actuator: by their signatures alone, for exactly the steps that it is about to arm, once.
 import { describe, expect, it } from 'vitest';
 import { type AuthorizationAnswer, judgeAuthorization } from '../../node/action/authorization.ts';
 import { type Step, stepToWire } from '../../node/ports/actuator.ts';
@@ -31,19 +31,19 @@ const reasonOf = (answer: AuthorizationAnswer): string | undefined => (answer.ok
 const memoryOf = (answer: AuthorizationAnswer): Uint8Array => (answer.ok ? answer.memory : expect.fail(answer.reason));
 
 describe('a certificate', () => {
-  it('of those that watch the machine, over these steps, holds: once', async () => {
+  it('of the machine’s witnesses over these steps is accepted once', async () => {
     const world = await AuthorizationWorld.of(9, NOW);
     const leave = world.leave(world.certificate(RESTART));
     const first = judge(leave);
     expect(reasonOf(first)).toBeUndefined();
-    expect(reasonOf(judge(leave, { memory: memoryOf(first) }))).toBe('it was used already');
+    expect(reasonOf(judge(leave, { memory: memoryOf(first) }))).toBe('the authorization was used already');
     const second = judge(world.leave(world.certificate(RESTART, { plan: 'plan-2' })), { id: 'plan-2', memory: memoryOf(first) });
     expect(reasonOf(second)).toBeUndefined();
     // Both are remembered.
-    expect(reasonOf(judge(leave, { memory: memoryOf(second) }))).toBe('it was used already');
+    expect(reasonOf(judge(leave, { memory: memoryOf(second) }))).toBe('the authorization was used already');
   });
 
-  it('is for one change, these steps, this machine, this membership, and for a while', async () => {
+  it('is valid for one change, its steps, this machine, this membership, and a limited time', async () => {
     const world = await AuthorizationWorld.of(9, NOW);
     const certificate = world.certificate(RESTART);
     const leave = world.leave(certificate);
@@ -52,45 +52,45 @@ describe('a certificate', () => {
     expect(reasonOf(judge(leave, { id: 'plan-2' }))).toBe('the certificate is for another change');
     expect(reasonOf(judge(leave, { steps: others }))).toBe(reason);
     expect(reasonOf(judge(leave, { steps: RESTART.map((step) => ({ ...step, undo: undefined })) }))).toBe(reason);
-    expect(reasonOf(judge(leave, { nowMs: NOW + 300_000 }))).toBe('the certificate has ended');
-    expect(reasonOf(judge(leave, { nowMs: NOW - 60_000 }))).toBe('the certificate has ended');
+    expect(reasonOf(judge(leave, { nowMs: NOW + 300_000 }))).toBe('the certificate has expired');
+    expect(reasonOf(judge(leave, { nowMs: NOW - 60_000 }))).toBe('the certificate has expired');
     const elsewhere = world.certificate(RESTART, { claim: { subject: world.others[0]?.self ?? '' } });
     expect(reasonOf(judge(world.leave(elsewhere)))).toBe('the certificate is for another change');
     const earlier = world.certificate(RESTART, { warrant: { epoch: 1 } });
     expect(reasonOf(judge(world.leave(earlier)))).toBe('the certificate is of another membership');
   });
 
-  it('of an earlier term than was seen does not hold', async () => {
+  it('of an earlier term than a known one is rejected', async () => {
     const world = await AuthorizationWorld.of(9, NOW);
     const { memory } = { memory: memoryOf(judge(world.leave(world.certificate(RESTART)))) };
     const old = world.certificate(RESTART, { plan: 'plan-2', warrant: { term: 6 } });
     expect(reasonOf(judge(world.leave(old), { id: 'plan-2', memory }))).toBe('the certificate is of an earlier term');
   });
 
-  it('of members that do not watch the machine, of strangers, of too few, or of one that lied for others does not hold', async () => {
+  it('of members that are not its witnesses, of strangers, of too few, or with a forged vote is rejected', async () => {
     const world = await AuthorizationWorld.of(24, NOW);
     const watching = world.witnesses();
     const notDrawn = world.others.filter((one) => !watching.includes(one)).slice(-7);
     expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: notDrawn }))))).toBe(
-      'its witnesses are not those that watch this machine',
+      'its witnesses are not this machine’s witnesses',
     );
     expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: watching.slice(0, 4) }))))).toBe(
-      'its witnesses are not those that watch this machine',
+      'its witnesses are not this machine’s witnesses',
     );
     const strangers = await makePeers(7);
     expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: strangers }))))).toBe(
-      'its witnesses are too few, or no members',
+      'the certificate has too few witnesses that are members',
     );
     expect(reasonOf(judge(world.leave(world.certificate(RESTART, { by: watching.slice(0, 3) }))))).toBe(
-      'its witnesses are too few, or no members',
+      'the certificate has too few witnesses that are members',
     );
     const certificate = world.certificate(RESTART);
     const forged = certificate.slice();
     forged.set([(forged.at(-1) ?? 0) ^ 1], forged.length - 1);
-    expect(reasonOf(judge(world.leave(forged)))).toBe('the certificate does not hold: a signature is wrong');
+    expect(reasonOf(judge(world.leave(forged)))).toBe('the certificate is invalid: a signature is wrong');
   });
 
-  it('holds by who was known to belong: members are not left out, nor those that were put out taken in, to choose who votes', async () => {
+  it('is checked with the known records too: an agent can neither omit members nor add revoked ones to choose its voters', async () => {
     const world = await AuthorizationWorld.of(24, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
     const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
@@ -101,17 +101,19 @@ describe('a certificate', () => {
       if (body.kind !== 'member' || shown.has(body.subject)) fewer.offer(bytes, NOW);
     const chosen = world.leave(world.certificate(RESTART, { plan: 'plan-2', by: friends }), fewer);
     expect(reasonOf(judge(chosen, { id: 'plan-2' }))).toBeUndefined(); // to an actuator that has seen nothing yet
-    expect(reasonOf(judge(chosen, { id: 'plan-2', memory }))).toBe('its witnesses are not those that watch this machine');
+    expect(reasonOf(judge(chosen, { id: 'plan-2', memory }))).toBe('its witnesses are not this machine’s witnesses');
 
     const before = world.leave(world.certificate(RESTART, { plan: 'plan-3' }));
     const [out] = world.witnesses();
     world.revoke(out ?? world.self);
     const since = judge(world.leave(world.certificate(RESTART, { plan: 'plan-4' })), { id: 'plan-4', memory });
     expect(reasonOf(judge(before, { id: 'plan-3', memory }))).toBeUndefined();
-    expect(reasonOf(judge(before, { id: 'plan-3', memory: memoryOf(since) }))).toBe('its witnesses are too few, or no members');
+    expect(reasonOf(judge(before, { id: 'plan-3', memory: memoryOf(since) }))).toBe(
+      'the certificate has too few witnesses that are members',
+    );
   });
 
-  it('holds by them though the agent waits until their certificates have ended, and shows others’ that were renewed', async () => {
+  it('is checked with them even if the agent waits until their certificates have expired, and shows renewed ones of others', async () => {
     const world = await AuthorizationWorld.of(24, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
     const friends = world.others.filter((one) => !world.witnesses().includes(one)).slice(0, 7);
@@ -124,11 +126,11 @@ describe('a certificate', () => {
     const chosen = world.leave(world.certificate(RESTART, { plan: 'plan-2', by: friends }), fewer);
     expect(reasonOf(judge(chosen, { id: 'plan-2', nowMs: world.nowMs }))).toBeUndefined(); // to one that has seen nothing yet
     expect(reasonOf(judge(chosen, { id: 'plan-2', nowMs: world.nowMs, memory }))).toBe(
-      'its witnesses are not those that watch this machine',
+      'its witnesses are not this machine’s witnesses',
     );
   });
 
-  it('is shown with what it takes to judge it, and no more, in a swarm of any size', async () => {
+  it('carries only the records that its check needs, in a swarm of any size', async () => {
     const world = await AuthorizationWorld.of(200, NOW);
     const leave = world.leave(world.certificate(RESTART));
     expect(leave.length).toBeLessThan(8_000);
@@ -136,42 +138,44 @@ describe('a certificate', () => {
   });
 });
 
-describe('an order', () => {
-  it('that two operators have signed holds, once; that one has, or that was changed since, does not', async () => {
+describe('a signed change', () => {
+  it('with two signatures of operators is accepted once; with one signature, or altered, it is rejected', async () => {
     const world = await AuthorizationWorld.of(3, NOW);
     const leave = await world.order(RESTART);
     const memory = memoryOf(judge(leave, { id: 'act-1' }));
-    expect(reasonOf(judge(leave, { id: 'act-2', memory }))).toBe('it was used already');
+    expect(reasonOf(judge(leave, { id: 'act-2', memory }))).toBe('the authorization was used already');
     expect(reasonOf(judge(await world.order(RESTART, world.operators.slice(0, 1))))).toMatch(
-      /^2 operators must sign it, and 1 has/,
+      /^2 operators must sign the change, and 1 has/,
     );
     expect(reasonOf(judge(await world.order(RESTART, world.others.slice(0, 2))))).toMatch(
-      /^2 operators must sign it, and 0 have/,
+      /^2 operators must sign the change, and 0 have/,
     );
     expect(reasonOf(judge(await world.order(RESTART, undefined, { peer: world.others[0]?.self ?? '' })))).toMatch(
-      /^it is for m-0/,
+      /^the change is for m-0/,
     );
-    expect(reasonOf(judge(await world.order(RESTART, undefined, { untilMs: NOW - 1 })))).toBe('it has ended: draft it again');
+    expect(reasonOf(judge(await world.order(RESTART, undefined, { untilMs: NOW - 1 })))).toBe(
+      'the signed change has expired: draft a new one',
+    );
     const steps: readonly Step[] = [{ do: ['service.stop', 'db'], undo: undefined }];
-    expect(reasonOf(judge(leave, { steps }))).toBe('the order is for another change');
+    expect(reasonOf(judge(leave, { steps }))).toBe('the signed change is for other calls');
   });
 });
 
 describe('a judge', () => {
-  it('believes no genesis but that of the swarm, no other version, and no proof of another kind', async () => {
+  it('rejects the genesis of another swarm, another version, and an unknown kind of proof', async () => {
     const [world, other] = [await AuthorizationWorld.of(9, NOW), await AuthorizationWorld.of(9, NOW)];
     const leave = decodeCbor(world.leave(world.certificate(RESTART))) as unknown[];
     const altered = (at: number, value: unknown): string | undefined => reasonOf(judge(encodeCbor(leave.with(at, value))));
-    expect(altered(3, other.roster.authority.genesis?.bytes)).toBe('its genesis is not that of its swarm');
-    expect(altered(3, NOTHING)).toBe('its genesis is not that of its swarm');
-    expect(altered(0, 2)).toBe('that is no leave');
-    expect(altered(6, ['certificate', NOTHING])).toBe('that is no certificate of a change');
-    expect(altered(6, ['order', '{'])).toBe('that is no order');
-    expect(altered(6, ['order', '{}'])).toBe('that is no order');
+    expect(altered(3, other.roster.authority.genesis?.bytes)).toBe('its genesis record is of another swarm');
+    expect(altered(3, NOTHING)).toBe('its genesis record is of another swarm');
+    expect(altered(0, 2)).toBe('that is not an authorization');
+    expect(altered(6, ['certificate', NOTHING])).toBe('that is not a certificate for a change');
+    expect(altered(6, ['order', '{'])).toBe('that is not a signed change');
+    expect(altered(6, ['order', '{}'])).toBe('that is not a signed change');
     expect(altered(6, leave[6])).toBeUndefined();
   });
 
-  it('knows the swarm that the actuator’s policy names, and no other', async () => {
+  it('accepts only the swarm that the actuator’s policy names', async () => {
     const world = await AuthorizationWorld.of(9, NOW);
     const leave = world.leave(world.certificate(RESTART));
     const of = (ofSwarm: string): string | undefined =>
@@ -189,26 +193,24 @@ describe('a judge', () => {
     expect([of(world.roster.swarmId), of(''), of('other')]).toEqual([
       undefined,
       undefined,
-      'it is of another swarm than the actuator’s policy names',
+      'the authorization is for another swarm than the actuator’s policy names',
     ]);
   });
 
-  it('stays with the first machine and swarm where the actuator is the system’s, and not where it is the agent’s own', async () => {
+  it('accepts only the first machine and swarm if the system runs the actuator, but any if the agent started it', async () => {
     const world = await AuthorizationWorld.of(9, NOW);
     const memory = memoryOf(judge(world.leave(world.certificate(RESTART))));
     const other = await AuthorizationWorld.of(9, NOW);
     const leave = other.leave(other.certificate(RESTART));
-    expect(reasonOf(judge(leave, { memory }))).toMatch(/^it is for another machine or swarm than this one/);
+    expect(reasonOf(judge(leave, { memory }))).toMatch(/^the authorization is for another machine or swarm/);
     expect(reasonOf(judge(leave, { memory, pinned: false }))).toBeUndefined();
   });
 
-  it('takes nothing for leave that is none, nor for memory', async () => {
+  it('rejects bytes that are not an authorization, or not its memory', async () => {
     const world = await AuthorizationWorld.of(9, NOW);
     const leave = world.leave(world.certificate(RESTART));
     for (const bytes of [NOTHING, new Uint8Array([0xff]), leave.slice(0, -3), encodeCbor([1, 'x'])])
-      expect(reasonOf(judge(bytes))).toBe('that is no leave');
-    expect(reasonOf(judge(leave, { memory: new Uint8Array([1, 2, 3]) }))).toMatch(
-      /^what was kept of earlier leave cannot be read/,
-    );
+      expect(reasonOf(judge(bytes))).toBe('that is not an authorization');
+    expect(reasonOf(judge(leave, { memory: new Uint8Array([1, 2, 3]) }))).toMatch(/^earlier authorizations cannot be read/);
   });
 });

@@ -31,7 +31,7 @@ describe('the brakes', () => {
   it('count all calls of a plan, or none where one of them was made too often', () => {
     const brakes = world();
     for (let i = 0; i < 3; i++) expect(brakes.use([restart('web')], 'operator')).toBeUndefined();
-    const reason = 'service.restart was used 3 times on web in 5 minutes';
+    const reason = 'rate limit: service.restart ran 3 times on web in 5 minutes';
     expect(brakes.use([restart('db'), restart('web')], 'operator')).toEqual({ kind: 'escalate', reason });
     for (let i = 0; i < 3; i++) expect(brakes.use([restart('db')], 'operator')).toBeUndefined();
   });

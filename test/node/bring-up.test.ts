@@ -84,7 +84,7 @@ describe('what is declared', () => {
   it('is started after ten seconds all the same, and told', async () => {
     const { its, end } = world([spec('db'), spec('web', { after: ['db'] })]);
     its.check = () => 'refused';
-    expect(await end()).toEqual(['0 db', 'warn: service web is started although db, which it needs, is not well', '10000 web']);
+    expect(await end()).toEqual(['0 db', 'warn: service web is started although its dependency db is unhealthy', '10000 web']);
   });
 
   it('that cannot be started is told; what needs it does not ask for its check', async () => {
@@ -93,7 +93,7 @@ describe('what is declared', () => {
     expect(await end()).toEqual([
       '0 db',
       'warn: service db was not started: no such program',
-      'warn: service web is started although db, which it needs, is not well',
+      'warn: service web is started although its dependency db is unhealthy',
       '10000 web',
       'warn: service web was not started: no such program',
     ]);

@@ -129,7 +129,7 @@ describe('by hand', () => {
     await eventually('the agent to end', () => agent.process.signalCode ?? undefined);
     agent = await swarm.start('solo', CONFIG, agent);
     const refused = await here('act', 'service.restart', 'service=idle');
-    expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining('acting is halted (a drill)')]);
+    expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining('actions are halted (a drill)')]);
     expect((await here('status')).stdout).toContain('Acting is halted: a drill');
     expect((await here('resume')).code).toBe(0);
     expect(await act('service.restart', 'service=idle')).toMatchObject({ result: 'confirmed' });
@@ -140,8 +140,8 @@ describe('by hand', () => {
     const texts = records.map(({ kind, text }) => `${kind} ${text}`);
     expect(texts).toEqual(
       expect.arrayContaining([
-        'control acting halted: a drill',
-        'control acting resumed',
+        'control actions halted: a drill',
+        'control actions resumed',
         expect.stringMatching(/^intent service\.restart idle: /),
         expect.stringMatching(/^outcome confirmed: /),
       ]),

@@ -67,7 +67,7 @@ describe('a service that is certified', () => {
     expect(existsSync(join(agent.directory, 'actuator', 'leave'))).toBe(true);
     const [incident] = await swarm.rows(agent, "select id from incidents where node = 'anna' and target = 'shop'");
     const { stdout } = await kalos('explain', String(incident?.id), '--dir', (swarm.agents[3] as RealAgent).directory);
-    expect(stdout).toContain('its witnesses and the swarm allow it');
+    expect(stdout).toContain('witnesses and the swarm allow it');
   });
 
   it('is not touched at a person’s word to the agent, but by two operators’ signatures, once', async () => {

@@ -38,9 +38,9 @@ function world() {
     perform: async (
       plan: { reason: string },
       authority: string,
-      progress: { unchanged(now: Snapshot[]): string | undefined; leave: Uint8Array },
+      progress: { unchanged(now: Snapshot[]): string | undefined; authorization: Uint8Array },
     ) => {
-      log.performed.push([plan.reason, authority, progress.leave.length > 0, [...store.content.keys()]]);
+      log.performed.push([plan.reason, authority, progress.authorization.length > 0, [...store.content.keys()]]);
       log.unchanged = progress.unchanged([{ state: 'running', pid: 7, critical: 1 }]);
       return { kind: 'held' };
     },
@@ -91,8 +91,8 @@ describe('a change', () => {
 
   it.each([
     [{ kind: 'refused', reason: 'maintenance' }, 'maintenance'],
-    [{ kind: 'ask' }, 'it may not be done'],
-  ])('is neither drafted nor carried out where it may not be done: %o', async (verdict, why) => {
+    [{ kind: 'ask' }, 'the change is not permitted'],
+  ])('is neither drafted nor executed if it is not permitted: %o', async (verdict, why) => {
     const { changes, its, draft, signed } = world();
     const change = await signed(await draft());
     its.verdict = verdict;
@@ -103,15 +103,15 @@ describe('a change', () => {
   it('is refused unsigned, for another machine, changed, or where what it is on has changed', async () => {
     const { changes, its, store, draft, signed } = world();
     const change = await signed(await draft());
-    await expect(changes.commit({ ...change, signatures: [] })).rejects.toThrow('2 operators must sign it, and 0 have');
-    await expect(changes.commit({ ...change, peer: 'other' })).rejects.toThrow('it is for alpha, not for this machine');
+    await expect(changes.commit({ ...change, signatures: [] })).rejects.toThrow('2 operators must sign the change, and 0 have');
+    await expect(changes.commit({ ...change, peer: 'other' })).rejects.toThrow('the change is for alpha, not for this machine');
     const other = await signed({ ...change, callsDigest: '00'.repeat(32) });
     await expect(changes.commit(other)).rejects.toEqual(
-      new ChangeRefused('it is for other arguments, or another version of the tool'),
+      new ChangeRefused('the change is for other arguments, or another version of the tool'),
     );
     its.before = [{ state: 'running', pid: 7, critical: 1 }];
     await expect(changes.commit(change)).rejects.toEqual(
-      new ChangeRefused('what it is on has changed since it was drafted: draft it again'),
+      new ChangeRefused('the target has changed since the draft: draft a new one'),
     );
     expect(store.content.size).toBe(0);
   });
@@ -133,16 +133,16 @@ describe('what was used', () => {
 });
 
 describe('a change that two operators have signed', () => {
-  it('is carried out once, on record before it is begun, while all is as it was', async () => {
+  it('is executed once, recorded before it starts, if its targets have not changed', async () => {
     const { changes, log, draft, signed } = world();
     const change = await signed(await draft());
     expect(await changes.commit(change)).toEqual({ kind: 'held', plan: 'act-1' });
     expect(log.performed).toEqual([
       ['the disk is full; signed by alice and bob', 'operators', true, [`order-used/${change.nonce}`]],
     ]);
-    expect(log.unchanged).toBe('what it is on has changed since it was drafted: draft it again');
+    expect(log.unchanged).toBe('the target has changed since the draft: draft a new one');
     await expect(changes.commit(change)).rejects.toEqual(
-      new ChangeRefused('it was carried out already, or begun: draft it again'),
+      new ChangeRefused('the change was already executed or started: draft a new one'),
     );
     expect(log.performed.length).toBe(1);
   });

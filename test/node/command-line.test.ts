@@ -240,7 +240,7 @@ describe('exit codes', () => {
       [['failover', 'nope'], /no service for fail-over is called nope; see: kalos nova status/],
       [['policy', 'add', 'x', 'metrics['], /policy x: Unexpected token: EOF, in column 9 of metrics\[/],
       [['query', 'select 1', '--timeout', '5 parsecs'], /must be a time from 1 ms to 1 min, such as 90s, 1h30m or 2d/],
-      [['silence', '--target', '*', '--for', '1h'], /target = "\*": names one thing/],
+      [['silence', '--target', '*', '--for', '1h'], /target = "\*": must be one target/],
       [
         ['act', 'service.restart'],
         /service\.restart: the argument service=… is missing: a text; see: kalos tools service\.restart/,
@@ -251,7 +251,7 @@ describe('exit codes', () => {
       ],
       [
         ['act', 'service.restart', 'service=web', 'sevice=x'],
-        /service\.restart: sevice is no argument of it; did you mean "service"\? see: kalos tools service\.restart/,
+        /service\.restart: sevice is not an argument of this tool; did you mean "service"\? see: kalos tools service\.restart/,
       ],
       [['act', 'process.renice', 'pid=x', 'nice=3'], /process\.renice: pid="x" must be a (whole )?number/],
       [['audit', 'check', proof], /holds no proof: .*; kalos audit prove prints one/],

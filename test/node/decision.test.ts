@@ -192,7 +192,7 @@ describe('the guard', () => {
     expect(kind(guard, { nowMs: 2 })).toBe('escalate');
     expect(ask(guard, { nowMs: 2, call: { ...call, service: 'one-more' } })).toMatchObject({
       kind: 'escalate',
-      reason: '1024 targets were changed of late: more cannot be counted',
+      reason: '1024 targets changed recently: the rate limit is full',
     });
     expect(kind(guard, { nowMs: 2, call: { ...call, service: 's7' } })).toBe('go');
     expect(kind(guard, { nowMs: 300_002, call: { ...call, service: 'one-more' } })).toBe('go');

@@ -138,7 +138,7 @@ describe('policy_engine.max_rules', () => {
     const owner = { judge: (policies: unknown[]) => void taken.push(policies.length), noted: async () => undefined };
     const set = new PolicySet(new PlainStore(), [], owner, 2);
     await set.apply([policy('a'), policy('b')]);
-    await expect(set.apply([policy('c')])).rejects.toThrow('3 in all, and policy_engine.max_rules is 2');
+    await expect(set.apply([policy('c')])).rejects.toThrow('policy limit: 3 policies, but policy_engine.max_rules is 2');
     await set.apply([policy('b')]);
     expect(taken).toEqual([2, 2]);
     expect(() => new PolicySet(new PlainStore(), set.all(), owner, 1)).toThrow('max_rules is 1');

@@ -1,4 +1,4 @@
-// What the executor says of a plan before, while and after it is carried out: previews, brakes, leave that is asked for, words in the audit.
+// What the executor says of a plan before, while and after it is carried out: previews, brakes, authorization, texts in the audit.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Authority, Mode } from '../../node/action/guard.ts';
 import type { ReadTool } from '../../node/action/tool.ts';
@@ -6,7 +6,7 @@ import { parseCall } from '../../node/action/tools.ts';
 import type { JournalEntry } from '../../node/action/transaction.ts';
 import { inverseOf } from '../../node/action/transaction.ts';
 import type { Performed, Purpose } from '../../node/agent/executor.ts';
-import type { Leave, Permit, Permits } from '../../node/agent/permits.ts';
+import type { Authorization, Permit, Permits } from '../../node/agent/permits.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 import { Disk } from '../../sim/machine/disk.ts';
@@ -109,7 +109,7 @@ describe('a preview', () => {
     const { executor } = await start('act');
     const many = (count: number) => Array.from({ length: count }, (_, i) => ({ ...swap('1'), key: `vm.x${i}` }));
     expect((await settled(executor.preview(many(8), 'operator'))).calls.length).toBe(8);
-    const words = 'a plan is 1 to 8 calls, each on a target of its own';
+    const words = 'a plan has 1 to 8 calls on different targets';
     for (const calls of [[], many(9), [swap('1'), swap('2')]])
       await expect(executor.preview(calls, 'operator')).rejects.toThrow(words);
   });
@@ -127,7 +127,7 @@ describe('a tool that only reads', () => {
     const { executor } = await start('observe');
     const { tool, call } = parseCall({ tool: 'sysctl.get', key: 'vm.swappiness' });
     expect(await settled((tool as ReadTool).read(call, executor.machine))).toEqual({ ok: true, value: { value: '60' } });
-    await expect(executor.preview([call], 'operator')).rejects.toThrow('sysctl.get only reads: it is no part of a plan');
+    await expect(executor.preview([call], 'operator')).rejects.toThrow('sysctl.get is read-only: not allowed in a plan');
   });
 });
 
@@ -162,7 +162,7 @@ describe('the brake on policies', () => {
       'a window',
       'act',
       { maintenance: [{ start: '00:00', minutes: 1_440, reason: 'a new disk' }] },
-      'maintenance until 1440 minutes after 00:00 UTC: a new disk',
+      'maintenance for 1440 minutes from 00:00 UTC: a new disk',
     ],
     ['the mode', 'observe', {}, 'mode is observe: start with --mode act to let KALOS repair'],
   ])('is %s', async (_what, mode, given, reason) => {
@@ -179,7 +179,7 @@ describe('the brake on policies', () => {
     }
     expect([executor.brakes.standing([swap('10')]), executor.brakes.standing([swap('10'), restart])]).toEqual([
       undefined,
-      'service.restart was used 3 times on web in 5 minutes',
+      'rate limit: service.restart ran 3 times on web in 5 minutes',
     ]);
   });
 
@@ -209,7 +209,7 @@ describe('words of the executor', () => {
       'control sil: silenced load-high on web for 60 s: work',
       'control sil: silenced every policy on web for 90 s: work',
       'control sil: silenced load-high for 1 s: work',
-      'control sil: the silence was lifted',
+      'control sil: the silence was removed',
     ]);
     expect(executor.brakes.silences.covering('other', 'web')?.target).toBe('web');
   });
@@ -224,9 +224,9 @@ describe('words of the executor', () => {
     await settled(executor.brakes.resume());
     expect(executor.brakes.halted).toBeUndefined();
     expect(said).toEqual([
-      'warn: inc-1-1 waits for approval: service web: exited → running; starts: 1 → 2: kalos approve inc-1-1',
-      'warn: acting is halted: a drill',
-      'info: acting is allowed again',
+      'warn: inc-1-1 needs approval: service web: exited → running; starts: 1 → 2; run: kalos approve inc-1-1',
+      'warn: actions are halted: a drill',
+      'info: actions are allowed again',
     ]);
   });
 
@@ -288,7 +288,7 @@ describe('a plan that is not carried out', () => {
       kind: 'held',
       verdict: {
         kind: 'refused',
-        reason: 'it cannot be recorded: the disk of the state directory refuses writes (ENOSPC)',
+        reason: 'the state disk refuses writes (ENOSPC), so the action cannot be recorded',
         later: true,
       },
       diff: [],
@@ -322,7 +322,7 @@ describe('a plan that is not carried out', () => {
       true,
     ]);
     expect(reasonOf(await settled(perform(planOf([swap('5')], 'b'), 'operator')))).toBe(
-      'refused: another action on sysctl:vm.swappiness is under way',
+      'refused: another action on sysctl:vm.swappiness is running',
     );
     await settled(slow);
     expect(isTaken(executor, [swap('5')])).toBe(false);
@@ -330,7 +330,7 @@ describe('a plan that is not carried out', () => {
     await pump(20);
     expect(isTaken(executor, [restartDb])).toBe(true);
     const third = await settled(perform(planOf([restartDb], 'e'), 'operator'));
-    expect(third).toMatchObject({ verdict: { kind: 'refused', reason: '2 actions are under way already', later: true } });
+    expect(third).toMatchObject({ verdict: { kind: 'refused', reason: '2 actions are running already', later: true } });
     expect((await settled(Promise.all(both))).map(reasonOf)).toEqual(['confirmed', 'confirmed']);
   });
 
@@ -366,13 +366,13 @@ describe('a plan that did not help', () => {
   });
 });
 
-describe('leave for a disruptive change', () => {
+describe('the authorization of a disruptive change', () => {
   const permit = { lease: 'lease-1' } as Permit;
-  const ok: Leave = { ok: true, permit, votes: undefined };
-  const no = (reason: string, later = false): Leave => ({ ok: false, reason, later });
+  const ok: Authorization = { ok: true, permit, votes: undefined };
+  const no = (reason: string, later = false): Authorization => ({ ok: false, reason, later });
 
   /** @param answers of the swarm, the last again and again */
-  async function asking(answers: Leave[], mode: Mode = 'act', more: Purpose = {}) {
+  async function asking(answers: Authorization[], mode: Mode = 'act', more: Purpose = {}) {
     const its = { order: 'one', refusal: undefined as string | undefined };
     const did: string[] = [];
     let beganMs = 0;
@@ -381,18 +381,18 @@ describe('leave for a disruptive change', () => {
         did.push(`asks at ${Math.round((scheduler.nowMs - beganMs) / 1_000)} for ${plan.id}`);
         return answers.length > 1 ? answers.shift() : answers[0];
       },
-      order: () => its.order,
+      leadership: () => its.order,
       refusal: async () => its.refusal,
       use: async () => void did.push('used'),
-      leave: () => new Uint8Array([1]),
+      authorization: () => new Uint8Array([1]),
       giveBack: ({ lease }: Permit) => void did.push(`gives ${lease} back`),
     } as unknown as Permits;
     const started = await start(mode, { permits });
     const armed: (Uint8Array | undefined)[] = [];
     const { arm } = started.actuator;
-    started.actuator.arm = (id, afterMs, steps, leave) => {
-      armed.push(leave);
-      return arm.call(started.actuator, id, afterMs, steps, leave);
+    started.actuator.arm = (id, afterMs, steps, authorization) => {
+      armed.push(authorization);
+      return arm.call(started.actuator, id, afterMs, steps, authorization);
     };
     beganMs = scheduler.nowMs;
     const performing = started.perform(planOf([restartDb]), 'policy', { claim: () => ({}) as never, ...more });
@@ -450,13 +450,15 @@ describe('leave for a disruptive change', () => {
 
   it('that does not hold when it is used keeps the change from being made, for now', async () => {
     const { performing, its, did } = await asking([ok]);
-    its.refusal = 'its lease has ended';
-    expect(await settled(performing)).toMatchObject({ verdict: { kind: 'refused', reason: 'its lease has ended', later: true } });
+    its.refusal = 'the lease has expired';
+    expect(await settled(performing)).toMatchObject({
+      verdict: { kind: 'refused', reason: 'the lease has expired', later: true },
+    });
     expect([did.slice(1), acts]).toEqual([['gives lease-1 back'], []]);
   });
 
   it('that comes once a person has answered is given back', async () => {
-    let granted: (leave: Leave) => void = () => undefined;
+    let granted: (authorization: Authorization) => void = () => undefined;
     const { performing, executor, did } = await asking([no('too few'), new Promise((resolve) => (granted = resolve)) as never]);
     await pump(21_000);
     await settled(executor.approvals.answerAsOperator('inc-1-1', 'rejected'));
@@ -477,8 +479,10 @@ describe('leave for a disruptive change', () => {
 
   it('of operators is shown to the actuator as it is', async () => {
     const { perform, armed } = await asking([no('no')]);
-    const leave = new Uint8Array([7]);
-    expect(reasonOf(await settled(perform(planOf([restart], 'x', 'operator'), 'operators', { leave })))).toBe('confirmed');
+    const authorization = new Uint8Array([7]);
+    expect(reasonOf(await settled(perform(planOf([restart], 'x', 'operator'), 'operators', { authorization })))).toBe(
+      'confirmed',
+    );
     expect(armed).toEqual([new Uint8Array([7])]);
   });
 });

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type Mode, STORM_CHANGES } from '../../node/action/guard.ts';
 import type { MaintenanceWindow } from '../../node/action/maintenance.ts';
 import type { Performed } from '../../node/agent/executor.ts';
-import type { Leave, Permits } from '../../node/agent/permits.ts';
+import type { Authorization, Permits } from '../../node/agent/permits.ts';
 import type { Plan } from '../../node/decision/plan.ts';
 import type { ToolCall } from '../../node/tool-call.ts';
 import { Disk } from '../../sim/machine/disk.ts';
@@ -74,25 +74,25 @@ async function critical(refusal: string | undefined) {
   linux.services.kill('web');
   linux.onAct = (text) => acts.push(text);
   const permits = {
-    obtain: async () => ({ ok: true, permit: {}, votes: {} }) as unknown as Leave,
+    obtain: async () => ({ ok: true, permit: {}, votes: {} }) as unknown as Authorization,
     refusal: async () => refusal,
     use: async () => void acts.push('permit used'),
-    leave: () => undefined,
+    authorization: () => undefined,
     giveBack: () => void acts.push('lease given back'),
   } as unknown as Permits;
   const { executor } = await start('act', [], undefined, { permits });
   return executor.perform(planOf(restart), 'policy', { claim: () => ({}) as never });
 }
 
-describe('a disruptive change by leave of the swarm', () => {
+describe('a disruptive change that the swarm authorized', () => {
   it('is made once its permit was written down as used, and what was leased is given back', async () => {
     expect(await settled(critical(undefined))).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
     expect(acts).toEqual(['permit used', 'started web', 'lease given back']);
   });
 
   it('is not made where the permit does not hold at the moment of use', async () => {
-    const verdict = { kind: 'refused', reason: 'the certificate has ended', later: true };
-    expect(await settled(critical('the certificate has ended'))).toMatchObject({ kind: 'held', verdict });
+    const verdict = { kind: 'refused', reason: 'the certificate has expired', later: true };
+    expect(await settled(critical('the certificate has expired'))).toMatchObject({ kind: 'held', verdict });
     expect(acts).toEqual(['lease given back']);
   });
 
@@ -121,7 +121,7 @@ describe('what the swarm keeps from an agent, and what operators signed', () => 
     const limits = { ...NO_LIMITS, budget };
     const { perform, executor } = await start('act', [], undefined, { limits });
     expect(await settled(perform(planOf(restart)))).toMatchObject({ kind: 'done' });
-    const reason = 'the swarm lets policies make 1 change here in 10 minutes: a freeze (kalos budget list)';
+    const reason = 'the budget allows policies 1 change here in 10 minutes: a freeze (kalos budget list)';
     expect(await settled(perform({ ...planOf(restart), id: 'inc-2-1' }))).toMatchObject({
       kind: 'held',
       verdict: { kind: 'escalate', reason },
@@ -314,7 +314,7 @@ describe('the executor', () => {
     for (const { perform: again } of [{ perform }, await start('act')]) {
       expect(await settled(again(planOf(restart)))).toMatchObject({
         kind: 'held',
-        verdict: { reason: 'inc-1-1 was carried out already' },
+        verdict: { reason: 'inc-1-1 was executed already' },
       });
     }
     expect(acts).toEqual([]);
@@ -325,7 +325,7 @@ describe('the executor', () => {
     const first = perform(planOf(restart, 'a'));
     await new Promise((resolve) => setImmediate(resolve));
     const second = perform(planOf({ tool: 'service.start', service: 'web' }, 'b'), 'operator');
-    expect(await settled(second)).toMatchObject({ kind: 'held', verdict: { reason: 'another action on web is under way' } });
+    expect(await settled(second)).toMatchObject({ kind: 'held', verdict: { reason: 'another action on web is running' } });
     expect(await settled(first)).toMatchObject({ kind: 'done', entry: { phase: 'confirmed' } });
     expect(acts).toEqual(['started web']);
   });
@@ -335,7 +335,7 @@ describe('the executor', () => {
     const starting = perform(planOf({ tool: 'service.start', service: 'web' }));
     await new Promise((resolve) => setImmediate(resolve));
     linux.services.revive('web'); // somebody else starts it while the intent is being written
-    expect(await settled(starting)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
+    expect(await settled(starting)).toMatchObject({ kind: 'held', verdict: { reason: 'the service is already running' } });
     expect(acts).toEqual([]);
   });
 
@@ -379,14 +379,14 @@ describe('mode advise', () => {
     await pump(601_000);
     expect(await settled(unanswered)).toMatchObject({
       kind: 'held',
-      verdict: { kind: 'escalate', reason: 'nobody has answered whether it may be done' },
+      verdict: { kind: 'escalate', reason: 'the approval request expired' },
     });
 
     const moot = perform(planOf({ tool: 'service.start', service: 'web' }, 'c'));
     await pump(1_000);
     await settled(linux.services.start('web'));
     await settled(executor.approvals.answerAsOperator('c', 'approved'));
-    expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service runs already' } });
+    expect(await settled(moot)).toMatchObject({ kind: 'held', verdict: { reason: 'the service is already running' } });
     expect(acts).toEqual(['started web']); // by this test
   });
 });
@@ -435,10 +435,10 @@ describe('the kill switch', () => {
     const racing = perform(planOf(restart));
     await new Promise((resolve) => setImmediate(resolve)); // its intent is on its way to the disk
     const halting = executor.halt('now');
-    expect(await settled(racing)).toMatchObject({ kind: 'held', verdict: { reason: 'acting was halted' } });
+    expect(await settled(racing)).toMatchObject({ kind: 'held', verdict: { reason: 'actions were halted' } });
     await settled(halting);
     expect(acts).toEqual([]);
-    expect(await audited()).toContain('refused inc-1-1: service.restart web: acting was halted');
+    expect(await audited()).toContain('refused inc-1-1: service.restart web: actions were halted');
 
     const advise = await start('advise');
     await settled(advise.executor.brakes.resume());

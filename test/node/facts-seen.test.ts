@@ -249,7 +249,7 @@ describe('maintenance', () => {
       at(2, 23, 45),
       at(8, 0, 10),
     ]).toEqual([undefined, true, true, undefined, undefined, undefined]);
-    expect(at(8, 23, 59)).toBe('maintenance until 60 minutes after 23:30 UTC: backup');
+    expect(at(8, 23, 59)).toBe('maintenance for 60 minutes from 23:30 UTC: backup');
     const daily = { start: '00:00', minutes: 1_440, reason: 'always' };
     expect(maintenanceReason([window, daily], Date.UTC(2024, 0, 3, 12))).toContain('always');
   });

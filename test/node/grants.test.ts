@@ -84,7 +84,7 @@ describe('a grant that denies', () => {
   it('keeps a tool from policies here, on its target or on any, until it ends', () => {
     const { grants, give, its } = world();
     give({});
-    expect(grants.denial(restart)).toBe('the swarm keeps service.restart from this agent: agreed (kalos grant list)');
+    expect(grants.denial(restart)).toBe('a grant denies service.restart to this agent: agreed (kalos grant list)');
     expect(grants.denial({ ...restart, service: 'db' })).toBeUndefined();
     expect(grants.denial({ tool: 'service.start', service: 'web' })).toBeUndefined();
     give({ tool: 'service.start', target: null });
@@ -173,17 +173,17 @@ describe('who may look into this machine', () => {
     const { grants, give } = world();
     const refusal = (peer: Crypto, inspectors?: 'members' | 'nobody') => grants.inspectionRefusal(peer.self, inspectors);
     expect(refusal(issuer)).toBeUndefined();
-    expect(refusal(stranger)).toMatch(/^stranger may not inspect here: it is no issuer/);
+    expect(refusal(stranger)).toMatch(/^stranger may not inspect here: it is not an issuer/);
     expect(refusal(stranger, 'members')).toBeUndefined();
-    expect(refusal(issuer, 'nobody')).toMatch(/^here shows other members nothing/);
+    expect(refusal(issuer, 'nobody')).toMatch(/^here does not let other members/);
     give(inspect({ effect: 'act', target: 'there' }));
     expect(refusal(stranger)).toBeDefined();
     give(inspect({ effect: 'act' }));
     expect(refusal(stranger)).toBeUndefined();
     give(inspect({ effect: 'deny', target: null }));
     expect([refusal(stranger), refusal(stranger, 'members')]).toEqual([
-      'the swarm keeps machine.inspect from stranger: agreed',
-      'the swarm keeps machine.inspect from stranger: agreed',
+      'a grant denies machine.inspect to stranger: agreed',
+      'a grant denies machine.inspect to stranger: agreed',
     ]);
   });
 });

@@ -31,7 +31,7 @@ describe('who may', () => {
     expect(kinds({ call: clean, before: { count: 1 } })).toEqual(['refused', 'refused', 'refused', 'go']);
     expect(judged(new Guard('act'), 0, 'operator', { call: clean, before: { count: 1 } })).toEqual({
       kind: 'refused',
-      reason: 'R3 cannot be taken back: it takes two operators (kalos change draft)',
+      reason: 'R3 is irreversible and needs two operators (kalos change draft)',
     });
     expect(AUTHORITIES.map(isPerson)).toEqual([false, false, true, true]);
     expect(MODES.map((mode) => judged(new Guard(mode), 0, 'certified').kind)).toEqual(['shown', 'ask', 'go']);
@@ -49,7 +49,7 @@ describe('a brake', () => {
     const observes = 'mode is observe: start with --mode act to let KALOS repair';
     expect([guard.standing(call(), 0), judged(guard)]).toEqual([observes, { kind: 'shown', reason: observes }]);
     guard.halted = 'a drill';
-    const halted = 'acting is halted (a drill): kalos resume allows it again';
+    const halted = 'actions are halted (a drill): kalos resume allows them again';
     expect([guard.standing(call(), 0), judged(guard, 0, 'operators')]).toEqual([halted, { kind: 'refused', reason: halted }]);
     guard.halted = undefined;
     guard.mode = 'advise';
@@ -62,15 +62,15 @@ describe('a brake', () => {
       expect(guard.brake(call(), 'operator', use)).toBeUndefined();
       guard.use(call(), 'operator', use);
     }
-    const worn = { kind: 'escalate', reason: 'service.restart was used 3 times on web in 5 minutes' };
+    const limited = { kind: 'escalate', reason: 'rate limit: service.restart ran 3 times on web in 5 minutes' };
     for (const authority of AUTHORITIES) {
-      expect(judged(guard, withinMs - 1, authority)).toEqual(worn);
-      expect(guard.brake(call(), authority, withinMs - 1)).toEqual(worn);
+      expect(judged(guard, withinMs - 1, authority)).toEqual(limited);
+      expect(guard.brake(call(), authority, withinMs - 1)).toEqual(limited);
       expect(judged(guard, withinMs, authority).kind).toBe('go');
     }
-    expect([guard.standing(call(), withinMs - 1), guard.standing(call(), withinMs)]).toEqual([worn.reason, undefined]);
+    expect([guard.standing(call(), withinMs - 1), guard.standing(call(), withinMs)]).toEqual([limited.reason, undefined]);
     guard.use(call(), 'operator', withinMs); // of the four one is too old to count
-    expect(guard.brake(call(), 'operator', withinMs)).toEqual(worn);
+    expect(guard.brake(call(), 'operator', withinMs)).toEqual(limited);
     expect(guard.brake(call(), 'operator', withinMs + 1)).toBeUndefined();
   });
 
@@ -113,7 +113,7 @@ describe('a brake', () => {
   it('of a budget is for policies, for what they made within its time', () => {
     let budget: Ceiling | undefined = { changes: 2, withinMs: 60_000, reason: 'a freeze' };
     const guard = new Guard('act', () => budget);
-    const reason = 'the swarm lets policies make 2 changes here in 1 minute: a freeze (kalos budget list)';
+    const reason = 'the budget allows policies 2 changes here in 1 minute: a freeze (kalos budget list)';
     guard.use(call('a'), 'policy', 0);
     guard.use(call('b'), 'operator', 0);
     expect(guard.standing(call(), 1)).toBeUndefined();
@@ -128,7 +128,7 @@ describe('a brake', () => {
     budget = undefined;
     expect(guard.standing(call(), 11)).toBeUndefined();
     budget = { changes: 0, withinMs: 60_000, reason: 'a freeze' };
-    expect(new Guard('act', () => budget).standing(call(), 0)).toContain('make 0 changes');
+    expect(new Guard('act', () => budget).standing(call(), 0)).toContain('policies 0 changes');
   });
 
   it('of a budget counts five hundred changes', () => {
@@ -138,6 +138,6 @@ describe('a brake', () => {
     expect(guard.standing(call('b'), nowMs)).toBeUndefined();
     guard.use(call('a'), 'policy', nowMs);
     guard.use(call('a'), 'policy', nowMs + 1);
-    expect(guard.standing(call('b'), nowMs + 1)).toContain('make 500 changes');
+    expect(guard.standing(call('b'), nowMs + 1)).toContain('policies 500 changes');
   });
 });

@@ -4,7 +4,7 @@ import { encodeCertificate } from '../../consensus/vote/certificate.ts';
 import type { Claim, Vote } from '../../consensus/vote/claim.ts';
 import { CLAIM_LIFE_MS } from '../../consensus/vote/voting.ts';
 import type { PlanEvent, Purpose } from '../../node/agent/executor.ts';
-import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
+import { ESCALATE_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import type { Incident } from '../../node/detection/incident.ts';
 import { decodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { FINDING, healing } from '../support/healer.ts';
@@ -35,7 +35,7 @@ describe('the story of an incident that was mended', () => {
       {
         atMs: NOW_MS + 100,
         stage: 'vote',
-        text: 'no witness to ask: this machine is alone',
+        text: 'no witnesses: this machine is alone',
         data: { claim: 'claim', outcome: 'unasked', votes: 0, asked: 0 },
       },
       {
@@ -45,7 +45,7 @@ describe('the story of an incident that was mended', () => {
         data: { tier: 'reactive', what: 'service.start web', confidence: 0.8 },
       },
       { atMs: NOW_MS + 100, stage: 'verify', text: 'it helped: seen', data: { plan: `${id}-1`, phase: 'confirmed', audit: 1 } },
-      { atMs: NOW_MS + 100, stage: 'remember', text: 'service.start worked 1 of 1 times on web' },
+      { atMs: NOW_MS + 100, stage: 'remember', text: 'service.start helped 1 of 1 times on web' },
     ]);
     expect(incident).toMatchObject({
       state: 'resolved',
@@ -180,7 +180,7 @@ describe('while a plan is on its way', () => {
     });
     expect(step).toMatchObject({
       stage: 'act',
-      text: `waits for approval (kalos approve ${incident.id}-1): one; two`,
+      text: `approval needed (kalos approve ${incident.id}-1): one; two`,
       data: { plan: `${incident.id}-1` },
     });
     expect([states, world.log.told.some(({ state }) => state === 'waiting')]).toEqual([['waiting'], true]);
@@ -212,7 +212,7 @@ describe('while a plan is on its way', () => {
       {
         atMs: NOW_MS + 100,
         stage: 'vote',
-        text: 'its witnesses and the swarm allow it: a yes (port-refused, 90 %); lease 42',
+        text: 'witnesses and the swarm allow it: a yes (port-refused, 90 %); lease 42',
         data: { claim: 'c2', outcome: 'certified', lease: 'lease-1' },
       },
       'encoded lease-1',
@@ -223,7 +223,7 @@ describe('while a plan is on its way', () => {
       data: { lease: 'lease-1' },
     });
     const neither = await during(async ({ on }) => on?.({ kind: 'unpermitted', reason: 'too few witnesses' }));
-    expect(neither.step).toMatchObject({ stage: 'vote', text: 'a person has to allow it: too few witnesses' });
+    expect(neither.step).toMatchObject({ stage: 'vote', text: 'needs approval by a person: too few witnesses' });
   });
 
   it('what is wrong still is looked at again, and claimed as it is now', async () => {
@@ -241,10 +241,10 @@ describe('while a plan is on its way', () => {
       world.its.holds = false;
       seen.push(unchanged?.([]));
     };
-    world.its.answers = [{ kind: 'refused', reason: 'it is not so any more' }, { phase: 'confirmed' }];
+    world.its.answers = [{ kind: 'refused', reason: 'the finding is clearing' }, { phase: 'confirmed' }];
     world.fire();
     await world.pump(15_000);
-    expect([seen, starts(world), incidentIn(world).state]).toEqual([['it is not so any more'], [0], 'watching']);
+    expect([seen, starts(world), incidentIn(world).state]).toEqual([['the finding is clearing'], [0], 'watching']);
     world.its.holds = true;
     await world.pump(2_000);
     expect(starts(world)).toEqual([0, 15]);
@@ -293,12 +293,12 @@ describe('an incident is judged again', () => {
     world.its.answers = [{ phase: 'undone', reason: 'no effect' }];
     world.fire();
     await world.pump(2_000);
-    expect(world.story().slice(3)).toEqual(['undo: undone: no effect', 'remember: service.start worked 0 of 1 times on web']);
+    expect(world.story().slice(3)).toEqual(['undo: undone: no effect', 'remember: service.start helped 0 of 1 times on web']);
     expect([incidentIn(world).state, world.log.rearmed]).toEqual(['open', []]);
     await world.pump(20_000);
     expect(incidentIn(world).state).toBe('escalated');
-    expect(world.story().at(-1)).toBe('decide: a person must look: what was tried did not help');
-    expect(world.log.lines.at(-1)).toBe(`warn: ${incidentIn(world).id} is escalated: what was tried did not help`);
+    expect(world.story().at(-1)).toBe('decide: escalated to a person: the repair did not help');
+    expect(world.log.lines.at(-1)).toBe(`warn: ${incidentIn(world).id} needs a person: the repair did not help`);
   });
 
   it('where others come first: two seconds later, then four, and twenty at the most', async () => {
@@ -345,20 +345,20 @@ describe('a person is told of what is open for long', () => {
     const world = healing();
     set(world);
     world.fire();
-    await world.pump(TELL_AFTER_MS - 1_500);
+    await world.pump(ESCALATE_AFTER_MS - 1_500);
     expect(incidentIn(world).state).toBe('watching');
     await world.pump(3_000);
     expect([incidentIn(world).state, incidentIn(world).outcome]).toEqual(['escalated', 'escalated to a person']);
-    expect(world.story().filter((step) => step.includes('a person must look'))).toEqual([
-      `decide: a person must look: ${reason}`,
+    expect(world.story().filter((step) => step.includes('escalated to a person'))).toEqual([
+      `decide: escalated to a person: ${reason}`,
     ]);
   });
 
   it('and stays told: it ends as what was escalated', async () => {
     const world = healing({ finding: { remedies: [] } });
     world.fire();
-    await world.pump(TELL_AFTER_MS + 400_000);
-    expect(world.story().filter((step) => step.includes('a person must look')).length).toBe(1);
+    await world.pump(ESCALATE_AFTER_MS + 400_000);
+    expect(world.story().filter((step) => step.includes('escalated to a person')).length).toBe(1);
     world.clear();
     await world.pump(1_000);
     expect(world.end()).toBe('resolved: cleared after it was escalated');

@@ -1,7 +1,7 @@
 // The loop from a finding to its outcome, over parts that answer as they are made to: what is done, when it is done again, when a person
 // is told, and what ends it.
 import { describe, expect, it } from 'vitest';
-import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
+import { ESCALATE_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { FINDING, healing } from '../support/healer.ts';
 
 const seconds = (log: { plans: { atS: number }[] }): number[] => log.plans.map(({ atS }) => atS);
@@ -14,7 +14,7 @@ describe('a finding with a remedy', () => {
     await pump(10_000);
     expect(log.plans.length).toBe(1);
     expect(story().map((step) => step.split(':')[0])).toEqual(['detect', 'vote', 'decide', 'verify', 'remember']);
-    expect(story()[1]).toBe('vote: no witness to ask: this machine is alone');
+    expect(story()[1]).toBe('vote: no witnesses: this machine is alone');
     expect(end()).toBe('resolved: service.start helped');
     expect([memory.remedyRecord('service-exited', 'web', 'service.start'), healer.incidents.size]).toEqual([
       { worked: 1, failed: 0 },
@@ -60,7 +60,7 @@ describe('a finding with a remedy', () => {
     expect(gaps[0]).toBeLessThan(120);
     expect(new Set(log.plans.map(({ id }) => id)).size).toBe(tried.length);
     expect(memory.incidents()[0]?.state).toBe('escalated');
-    expect(story().filter((step) => step.includes('a person must look')).length).toBe(tried.length); // after each of them
+    expect(story().filter((step) => step.includes('escalated to a person')).length).toBe(tried.length); // after each of them
   });
 
   it('that clears after an attempt that did not help is over', async () => {
@@ -87,7 +87,7 @@ describe('a finding with a remedy', () => {
     fire();
     await pump(1_000);
     expect([log.plans, memory.incidents()[0]?.state]).toEqual([[], 'escalated']);
-    expect(story().at(-1)).toBe('decide: a person must look: no tier is confident enough in what the policy declares');
+    expect(story().at(-1)).toBe('decide: escalated to a person: no tier trusts the policy’s remedy');
   });
 });
 
@@ -96,9 +96,9 @@ describe('a finding on which nothing is done', () => {
     const { fire, its, log, memory, story, end, pump } = healing();
     its.silence = 'being moved';
     fire();
-    await pump(TELL_AFTER_MS + 20_000);
+    await pump(ESCALATE_AFTER_MS + 20_000);
     expect([log.plans, log.votes, memory.incidents()[0]?.state]).toEqual([[], 0, 'watching']); // nobody is told either
-    expect(story()[1]).toBe('decide: nothing is done: silenced: being moved (s1)');
+    expect(story()[1]).toBe('decide: no action: silenced: being moved (s1)');
     its.silence = undefined;
     await pump(3_000);
     expect(end()).toBe('resolved: service.start helped');
@@ -108,24 +108,24 @@ describe('a finding on which nothing is done', () => {
     const { fire, its, log, memory, story, pump } = healing();
     its.paused = 'paused by anna';
     fire();
-    await pump(TELL_AFTER_MS - 2_000);
+    await pump(ESCALATE_AFTER_MS - 2_000);
     expect(memory.incidents()[0]?.state).toBe('watching');
     await pump(5_000);
     expect([log.plans, memory.incidents()[0]?.state, story().at(-1)]).toEqual([
       [],
       'escalated',
-      'decide: a person must look: paused by anna',
+      'decide: escalated to a person: paused by anna',
     ]);
   });
 
   it('where no remedy is known, and witnesses are asked once', async () => {
     const { fire, log, memory, pump } = healing({ finding: { remedies: [] } });
     fire();
-    await pump(TELL_AFTER_MS + 20_000);
+    await pump(ESCALATE_AFTER_MS + 20_000);
     expect([log.plans, log.votes, memory.incidents()[0]?.state]).toEqual([[], 1, 'escalated']);
     const calm = healing({ finding: { remedies: [], severity: 'info' } });
     calm.fire();
-    await calm.pump(TELL_AFTER_MS + 20_000);
+    await calm.pump(ESCALATE_AFTER_MS + 20_000);
     expect(calm.memory.incidents()[0]?.state).toBe('watching'); // no person is told of what is only to be known
   });
 
@@ -162,7 +162,7 @@ describe('a plan that is held', () => {
     fire();
     await pump(200_000);
     expect([log.plans.length, memory.incidents()[0]?.state]).toEqual([1, 'escalated']);
-    expect(story().at(-1)).toBe('decide: a person must look: rejected by anna');
+    expect(story().at(-1)).toBe('decide: escalated to a person: rejected by anna');
   });
 
   it('lets others go first, and comes again when they are done', async () => {
@@ -192,7 +192,7 @@ describe('a plan that is held', () => {
 describe('a service that others declare too', () => {
   it.each([
     [{ kind: 'moved', to: 'beta' }, 'resolved: web runs on beta now', 1],
-    [{ kind: 'nowhere' }, 'escalated: web runs nowhere: a person must look', 1],
+    [{ kind: 'nowhere' }, 'escalated: web runs on no member and needs a person', 1],
   ] as const)('and that cannot be mended here is handed over: %o', async (handedOver, outcome, plans) => {
     const { fire, its, log, end, pump } = healing({ handedOver });
     its.answers = [{ phase: 'undone' }];
@@ -228,7 +228,7 @@ describe('incidents that belong together', () => {
     expect(others.map(({ cause }) => cause)).toEqual([first?.id, first?.id, '']);
     expect([first?.cause, others[0]?.steps[1]?.text]).toEqual([
       '',
-      expect.stringMatching(new RegExp(`^belongs to ${first?.id}: `)),
+      expect.stringMatching(new RegExp(`^grouped with ${first?.id}: `)),
     ]);
   });
 });

@@ -28,16 +28,16 @@ describe('the halt of all acting', () => {
     const { ports, reporter, store, log } = world();
     expect(await recallHalt(store)).toBeUndefined();
     await keepHalt(ports, reporter, 'a person says so');
-    expect([await recallHalt(store), log.audit]).toEqual(['a person says so', ['acting halted: a person says so true']]);
+    expect([await recallHalt(store), log.audit]).toEqual(['a person says so', ['actions halted: a person says so true']]);
     expect(decodeCbor(store.content.get(KEY) ?? expect.fail())).toEqual({ atMs: 5, reason: 'a person says so' });
     await endHalt(ports, reporter);
-    expect([await recallHalt(store), log.audit.at(-1)]).toEqual([undefined, 'acting resumed true']);
+    expect([await recallHalt(store), log.audit.at(-1)]).toEqual([undefined, 'actions resumed true']);
   });
 
   it.each([['nonsense'], [{ atMs: 1 }], [{ atMs: 1, reason: 'x', more: 1 }]])('holds though its record is %o', async (kept) => {
     const { store } = world();
     store.content.set(KEY, encodeCbor(kept));
-    expect(await recallHalt(store)).toBe('the record of it cannot be read');
+    expect(await recallHalt(store)).toBe('the halt record cannot be read');
   });
 
   it('resolves while the disk takes no writes, and is recorded later', async () => {

@@ -1,5 +1,5 @@
-// Leave for a disruptive change is judged by the machine that it is for: every field of the certificate, the lease, and that it is used
-// once, across restarts too. What a compromised coordinator or a peer sends changes nothing about that.
+// A machine checks the authorization of a disruptive change itself: every field of the certificate, the lease, and that it is used once,
+// across restarts too. Nothing that a compromised leader or a peer sends changes that.
 import { describe, expect, it } from 'vitest';
 import { wished } from '../../consensus/decisions/decision.ts';
 import { DecisionState } from '../../consensus/decisions/state.ts';
@@ -115,10 +115,10 @@ async function world() {
     expiresAtMs: NOW + 60_000,
     evidenceDigest: self.hash(new Uint8Array([1])),
   };
-  const leave = await permits.obtain(PLAN, CALLS, BEFORE, claim);
-  if (!leave.ok || leave.permit.certificate === undefined) throw new Error('no certificate');
-  const { certificate } = leave.permit;
-  const permit = { ...leave.permit, certificate };
+  const answer = await permits.obtain(PLAN, CALLS, BEFORE, claim);
+  if (!answer.ok || answer.permit.certificate === undefined) throw new Error('no certificate');
+  const { certificate } = answer.permit;
+  const permit = { ...answer.permit, certificate };
   /** The same permit, over another claim that its witnesses have signed. */
   const over = (given: Partial<Claim>, warrant: Partial<Warrant> = {}, by = witnesses, voters = witnesses): Permit => {
     const { claim: is } = certificate;
@@ -164,7 +164,7 @@ describe('a permit', () => {
     expect(refusals).toEqual([
       'the certificate is for other arguments, or another version of the tool',
       'the certificate is for other arguments, or another version of the tool',
-      'what it is on has changed since it was certified',
+      'the target has changed since certification',
       'the certificate is for another change',
       'the certificate is for another change',
     ]);
@@ -172,16 +172,16 @@ describe('a permit', () => {
 
   it('ends: with its time, the term, the membership, and the lease', async () => {
     const { it: world_, permits, permit, over, decide } = await world();
-    expect(await permits.refusal(over({ expiresAtMs: NOW }), PLAN, CALLS, BEFORE)).toBe('the certificate has ended');
-    expect(await permits.refusal(over({ fromMs: NOW + 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate has ended');
+    expect(await permits.refusal(over({ expiresAtMs: NOW }), PLAN, CALLS, BEFORE)).toBe('the certificate has expired');
+    expect(await permits.refusal(over({ fromMs: NOW + 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate has expired');
     expect(await permits.refusal(over({}, { epoch: 1 }), PLAN, CALLS, BEFORE)).toBe('the certificate is of another membership');
     expect(await permits.refusal(over({}, { term: 3 }), PLAN, CALLS, BEFORE)).toBe('the certificate is of an earlier term');
     world_.term = 5;
     expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the certificate is of an earlier term');
     world_.term = 4;
-    expect(await permits.refusal({ ...permit, fence: permit.fence + 1 }, PLAN, CALLS, BEFORE)).toBe('its lease has ended');
+    expect(await permits.refusal({ ...permit, fence: permit.fence + 1 }, PLAN, CALLS, BEFORE)).toBe('the lease has expired');
     await decide({ kind: 'release', lease: permit.lease });
-    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its lease has ended');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the lease has expired');
   });
 
   it('is signed by enough witnesses, who are members, over just this', async () => {
@@ -197,27 +197,27 @@ describe('a permit', () => {
       await permits.refusal({ ...permit, certificate: { ...certificate, votes: [] } }, PLAN, CALLS, BEFORE),
     ];
     expect(refusals).toEqual([
-      'the certificate does not hold: 3 votes, 4 needed',
-      'its witnesses are too few, or no members',
-      'the certificate does not hold: the subject is its own witness',
-      'the certificate does not hold: a vote is for something else',
-      'the certificate does not hold: 0 votes, 4 needed',
+      'the certificate is invalid: 3 votes, 4 needed',
+      'the certificate has too few witnesses that are members',
+      'the certificate is invalid: the subject is its own witness',
+      'the certificate is invalid: a vote is for something else',
+      'the certificate is invalid: 0 votes, 4 needed',
     ]);
     world_.liars.add(witnesses[4]?.self ?? '');
-    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('one of its witnesses has lied');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('one of its witnesses is in quarantine');
     world_.liars.clear();
     world_.members.delete(witnesses[5]?.self ?? '');
-    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('its witnesses are too few, or no members');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('the certificate has too few witnesses that are members');
   });
 
   it('is not used where more leases are out, or more members look sick, than this machine itself would have', async () => {
     const { it: world_, permits, permit, state, self, witnesses } = await world();
     world_.health = { members: 7, sick: 3 };
-    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('3 of 7 members look sick: nothing disruptive is done');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('3 of 7 members look unhealthy: no disruptive changes');
     world_.health = { members: 7, sick: 1 };
     const other = { kind: 'lease', plan: 'inc-9-1', members: 1_000, sick: 0, untilMs: NOW + 60_000 } as const;
     state.apply(wished(other, witnesses[0]?.self ?? self.self, 'e'.repeat(32), NOW), { index: 90, term: 4 });
-    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('2 leases are out, and 1 may be');
+    expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBe('2 leases are in use, at most 1 allowed');
     world_.health = { members: 27, sick: 1 };
     expect(await permits.refusal(permit, PLAN, CALLS, BEFORE)).toBeUndefined();
   });
@@ -225,8 +225,8 @@ describe('a permit', () => {
   it('is not given where witnesses or the swarm say no', async () => {
     const { permits, permit } = await world();
     // The lease of another plan is still out.
-    const leave = await permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, permit.certificate.claim);
-    expect(leave).toEqual({ ok: false, reason: '1 disruptive change is under way already', later: true });
+    const answer = await permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, permit.certificate.claim);
+    expect(answer).toEqual({ ok: false, reason: '1 disruptive change is under way already', later: true });
   });
 
   it('is refused where this machine’s clock is far off, or its witnesses do not certify it, and given where neither is so', async () => {
@@ -238,11 +238,11 @@ describe('a permit', () => {
     expect(await obtain()).toMatchObject({
       ok: false,
       later: false,
-      reason: expect.stringContaining('clock is wrong by half an hour'),
+      reason: expect.stringContaining('clock is wrong by 30 minutes'),
     });
     time.isFarOff = false;
     world_.outcome = 'undecided';
-    expect(await obtain()).toEqual({ ok: false, reason: 'its witnesses do not certify it: undecided', later: false });
+    expect(await obtain()).toEqual({ ok: false, reason: 'the witnesses do not certify the change: undecided', later: false });
     world_.outcome = undefined;
     const given = await obtain();
     const [lease] = state.leases(NOW);
@@ -256,7 +256,7 @@ describe('a permit', () => {
 
   it('is asked for again with the coordinator, its term, and the witnesses; and where a lease could be had', async () => {
     const { it: world_, permits, permit } = await world();
-    expect(permits.order()).toBe('nova 4 6');
+    expect(permits.leadership()).toBe('nova 4 6');
     expect(permits.mayLease()).toBe(false); // one is out
     permits.giveBack(permit);
     await Promise.resolve();
@@ -265,7 +265,7 @@ describe('a permit', () => {
     expect(permits.mayLease()).toBe(false);
     world_.health = { members: 7, sick: 1 };
     world_.coordinator = undefined;
-    expect([permits.mayLease(), permits.order()]).toEqual([false, ' 4 6']);
+    expect([permits.mayLease(), permits.leadership()]).toEqual([false, ' 4 6']);
   });
 
   it('is remembered as used until a day after it has ended', async () => {
@@ -290,7 +290,7 @@ describe('a permit', () => {
     const { permits, permit } = await world();
     expect(decodeCertificate(Buffer.from(permits.encoded(permit), 'base64'))).toEqual(permit.certificate);
     const without = { ...permit, certificate: undefined };
-    expect([permits.encoded(without), permits.leave(without, CALLS, BEFORE)]).toEqual(['', undefined]);
-    expect(await permits.refusal(without, PLAN, CALLS, BEFORE)).toBe('its standing approval does not hold any more');
+    expect([permits.encoded(without), permits.authorization(without, CALLS, BEFORE)]).toEqual(['', undefined]);
+    expect(await permits.refusal(without, PLAN, CALLS, BEFORE)).toBe('the standing approval is no longer valid');
   });
 });

@@ -67,7 +67,7 @@ describe('a change', () => {
     ['one and an operator of before', [anna, old], '1 has'],
   ])('does not with the signature of %s', async (_who, signers, have) => {
     expect(changeRefusal(await signedBy(draft(), ...signers), judging)).toBe(
-      `2 operators must sign it, and ${have}: kalos change sign FILE --operator-key KEY`,
+      `2 operators must sign the change, and ${have}: kalos change sign FILE --operator-key KEY`,
     );
   });
 
@@ -106,12 +106,16 @@ describe('a change', () => {
   });
 
   it.each<[string, Partial<SignedChange>, string | undefined]>([
-    ['another swarm', { swarm: 'other' }, 'it is for web-1, not for this machine'],
-    ['another machine', { peer: 'other' }, 'it is for web-1, not for this machine'],
-    ['a time that has passed', { untilMs: NOW_MS }, 'it has ended: draft it again'],
+    ['another swarm', { swarm: 'other' }, 'the change is for web-1, not for this machine'],
+    ['another machine', { peer: 'other' }, 'the change is for web-1, not for this machine'],
+    ['a time that has passed', { untilMs: NOW_MS }, 'the signed change has expired: draft a new one'],
     ['a moment more', { untilMs: NOW_MS + 1 }, undefined],
     ['two days', { untilMs: NOW_MS + 2 * MAX_CHANGE_MS }, undefined],
-    ['more than two days', { untilMs: NOW_MS + 2 * MAX_CHANGE_MS + 1 }, 'it would hold for too long'],
+    [
+      'more than two days',
+      { untilMs: NOW_MS + 2 * MAX_CHANGE_MS + 1 },
+      'the signed change expires too late: at most 48 h ahead are allowed',
+    ],
   ])('for %s', async (_what, change, refusal) => {
     expect(changeRefusal(await signedBy(draft(change), anna, bob), judging)).toBe(refusal);
     expect(MAX_CHANGE_MS).toBe(24 * 3_600_000);

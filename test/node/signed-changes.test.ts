@@ -68,22 +68,31 @@ describe('a change that cannot be taken back', () => {
       '--dir',
       agent.directory,
     );
-    expect([code, stdout]).toEqual([5, expect.stringContaining('it takes two operators (kalos change draft)')]);
+    expect([code, stdout]).toEqual([5, expect.stringContaining('needs two operators (kalos change draft)')]);
     expect(existsSync(join(photos, 'a.raw'))).toBe(true);
   });
 
   it('is made once two operators have signed it, and not twice', async () => {
     const drafted = await draft('--reason', 'the disk is full');
     expect([drafted.code, drafted.stdout]).toEqual([0, expect.stringContaining(`-${photos}/a.raw`)]);
-    expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('2 operators must sign it, and 0 have') });
+    expect(await commit()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('2 operators must sign the change, and 0 have'),
+    });
     expect(await sign('alice')).toMatchObject({ code: 0 });
     expect(await sign('alice')).toMatchObject({ code: 0 }); // twice is once
-    expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('2 operators must sign it, and 1 has') });
+    expect(await commit()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('2 operators must sign the change, and 1 has'),
+    });
     expect(await sign('bob')).toMatchObject({ code: 0, stdout: expect.stringContaining('kalos change commit') });
     expect(await commit()).toMatchObject({ code: 0, stdout: expect.stringContaining('confirmed') });
     expect([existsSync(join(photos, 'a.raw')), existsSync(join(photos, 'keep.jpg'))]).toEqual([false, true]);
     put('a.raw');
-    expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('it was carried out already') });
+    expect(await commit()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('the change was already executed or started'),
+    });
     expect(existsSync(join(photos, 'a.raw'))).toBe(true);
     const { stdout } = await kalos('audit', 'list', '--dir', agent.directory);
     expect(stdout).toMatch(/the disk is full; signed by alice and bob/);
@@ -104,12 +113,15 @@ describe('a change that cannot be taken back', () => {
       expect(await commit(bent)).toMatchObject({ code: 2, stderr: expect.stringContaining('and 0 have') });
     }
     put('b.raw');
-    expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('has changed since it was drafted') });
+    expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('has changed since the draft') });
     await draft();
     await sign('alice');
     await sign('carol');
     await kalos('operator', 'revoke', 'carol', '--dir', agent.directory);
-    expect(await commit()).toMatchObject({ code: 2, stderr: expect.stringContaining('2 operators must sign it, and 1 has') });
+    expect(await commit()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('2 operators must sign the change, and 1 has'),
+    });
     expect(existsSync(join(photos, 'b.raw'))).toBe(true);
     writeFileSync(bent, '{}');
     expect(await commit(bent)).toMatchObject({ code: 2, stderr: expect.stringContaining('is not a change') });

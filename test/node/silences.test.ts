@@ -48,7 +48,7 @@ describe('a silence', () => {
     await silences.add({ ...request, policy: 'r' }, 'b');
     noted.length = 0;
     expect([await silences.remove('b'), await silences.remove('b')]).toEqual([true, false]);
-    expect(noted).toEqual([['the silence was lifted', 'b']]);
+    expect(noted).toEqual([['the silence was removed', 'b']]);
     const again = silencesOn(store, clock);
     await again.open();
     for (const one of [silences, again]) {

@@ -75,7 +75,7 @@ describe('an agent that hung', () => {
         certificate: '',
         steps: [
           { atMs: WALL_MS - 60_000, stage: 'detect', text: `${summary}: state R`, data: { ms: 31_400 } },
-          { atMs: WALL_MS - 60_000, stage: 'act', text: 'the actuator killed it, so that it is restarted' },
+          { atMs: WALL_MS - 60_000, stage: 'act', text: 'the actuator killed the agent to restart it' },
         ],
       },
     ]);

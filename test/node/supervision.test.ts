@@ -73,9 +73,7 @@ describe('a declared service that exits while the disk refuses writes', () => {
     const { started, log, look } = world();
     await look(200);
     expect(started).toEqual([0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000, 123_000, 183_000]);
-    expect(log[0]).toBe(
-      'warn: service web exited and was restarted; not recorded, for the disk of the state directory refuses writes',
-    );
+    expect(log[0]).toBe('warn: service web exited and was restarted; not recorded: the state disk refuses writes');
   });
 
   it('is a policy’s again once the disk takes writes, and begins again after that', async () => {

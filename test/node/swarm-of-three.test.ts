@@ -122,7 +122,7 @@ describe('three real agents', () => {
     const ofGamma = "select distinct asked_by, what from query_log where node = 'gamma' and asked_by = 'beta'";
     const log = await swarm.rows(alpha, ofGamma);
     expect(log).toContainEqual({ asked_by: 'beta', what: 'kernel_info (node, version)' });
-    expect((await query(ofGamma)).stdout).toContain('beta may not inspect gamma: it is no issuer');
+    expect((await query(ofGamma)).stdout).toContain('beta may not inspect gamma: it is not an issuer');
   });
 
   it('count their own rows, and send what is needed of them', async () => {

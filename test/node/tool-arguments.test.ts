@@ -106,7 +106,9 @@ describe('the arguments of a tool', () => {
       /process.renice: pid=1 .*; see: kalos tools process.renice/,
     );
     expect(() => parseCall({ tool: 'process.renice', pid: 5 })).toThrow(/process.renice: the argument nice=… /);
-    expect(() => parseCall({ tool: 'net.block', address: '10.0.0.1', port: 3 })).toThrow(/port.* is no argument of it/);
+    expect(() => parseCall({ tool: 'net.block', address: '10.0.0.1', port: 3 })).toThrow(
+      /port.* is not an argument of this tool/,
+    );
   });
 });
 
@@ -181,7 +183,7 @@ describe('a call in words', () => {
     expect(words({ tool: 'service.restart', service: 'web' })).toBe('service.restart web');
     expect(words({ tool: 'fs.stat', path: '/x' })).toBe('fs.stat file:/x');
     expect(words({ tool: 'later.tool' })).toBe('later.tool');
-    expect(() => changeToolOf({ tool: 'fs.stat', path: '/x' })).toThrow('no tool fs.stat');
+    expect(() => changeToolOf({ tool: 'fs.stat', path: '/x' })).toThrow('unknown tool fs.stat');
   });
 
   it('is as intended where a look shows all of it', () => {

@@ -400,7 +400,7 @@ describe('a plan of several calls', () => {
   it('is refused whole where one of its calls is', async () => {
     const { executor } = start('act');
     const { verdict } = await executor.preview([callOf('sysctl.set'), callOf('service.start', { service: 'web' })], 'operator');
-    expect(verdict).toMatchObject({ kind: 'refused', reason: 'the service runs already' });
+    expect(verdict).toMatchObject({ kind: 'refused', reason: 'the service is already running' });
   });
 });
 
@@ -417,9 +417,9 @@ describe('a diff', () => {
     expect(lineDiff('a\n', '')).toEqual(['@@ line 1 @@', '-a']);
     expect(lineDiff('', '\n')).toEqual(['@@ line 1 @@', '+']);
     expect(lineDiff('a\n', 'a\n\n')).toEqual(['@@ line 2 @@', '+']);
-    expect(lineDiff('a', 'a\n')).toEqual(['the last line ends with a newline, unlike before']);
+    expect(lineDiff('a', 'a\n')).toEqual(['the last line ends with a newline, which it did not before']);
     expect(lineDiff('a\nb\n', 'a\nc')).toEqual([
-      ...['@@ line 2 @@', '-b', '+c', 'the last line ends without a newline, unlike before'],
+      ...['@@ line 2 @@', '-b', '+c', 'the last line ends without a newline, which it did not before'],
     ]);
   });
 });
@@ -428,7 +428,7 @@ describe('what only a declaration allows', () => {
   it.each([
     ['service.claim', 'shared', 'its port is not declared as exclusive'],
     ['service.claim', 'up', 'the service runs'],
-    ['service.run', 'idle', 'it is no task'],
+    ['service.run', 'idle', 'it is not a task'],
   ])('%s of %s is refused: %s', async (tool, service, reason) => {
     const { perform } = start('act');
     expect(await perform({ tool, service })).toMatchObject({

@@ -107,7 +107,7 @@ describe('a transaction', () => {
     transactions.step({ kind: 'applied', id: plan.id, outcome: { ok: false, code: 'failed', message: 'no' } }, at(1));
     const effects = transactions.step({ kind: 'undone', id: plan.id, outcome: { ok: true } }, at(2));
     expect(told(effects)).toEqual(['journal failed', 'finished failed']);
-    expect(JSON.stringify(effects)).toContain('it has no inverse');
+    expect(JSON.stringify(effects)).toContain('the tool has no undo');
   });
 
   it('is begun at most once for one plan', () => {
@@ -248,7 +248,7 @@ describe('what a transaction says to do, whole', () => {
   });
 
   it.each([
-    ['unknown', 'failed', 'nothing was done: its undo was never armed'],
+    ['unknown', 'failed', 'nothing was done: the undo was not armed'],
     ['confirmed', 'confirmed', 'confirmed'],
     ['undone', 'undone', 'there'],
     ['failed', 'failed', 'there'],
@@ -274,7 +274,7 @@ describe('what a transaction says to do, whole', () => {
     };
     const armed = { state: 'armed', begun: 0, reason: '' } as const;
     expect(reasonOf(entryIn('undoing', 'did not help: x'), armed)).toBe('did not help: x');
-    expect(reasonOf(entryIn('intent'), armed)).toBe('it was interrupted');
+    expect(reasonOf(entryIn('intent'), armed)).toBe('the change was interrupted');
     expect(reasonOf(entryIn('confirming', 'seen'), { ...armed, state: 'confirmed' })).toBe('seen');
   });
 

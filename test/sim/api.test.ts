@@ -190,7 +190,7 @@ describe('a person’s hand', () => {
     expect((await post('/v1/halt', { reason: 'stop' })).body).toEqual({ halted: 'stop' });
     expect((await act([{ tool: 'sysctl.set', key: 'vm.swappiness', value: '12' }])).body).toMatchObject({
       result: 'refused',
-      detail: expect.stringContaining('acting is halted'),
+      detail: expect.stringContaining('actions are halted'),
     });
     expect((await post('/v1/resume', {})).body).toEqual({ halted: null });
     expect(await errorOf(post('/v1/halt', { reason: '' }))).toMatch(/^400 reason/);

@@ -44,12 +44,12 @@ describe('a budget', () => {
     expect(await decided(cluster, FREEZE)).toMatchObject({ ok: true });
     expect(await decided(cluster, { ...FREEZE, peer: own.peer, changes: 0 })).toMatchObject({ ok: true });
     expect([await killed(cluster, own), await killed(cluster, other)]).toEqual([false, true]);
-    expect(storyOf(own)).toContain('the swarm lets policies make 0 changes here in 60 minutes: a freeze (kalos budget list)');
+    expect(storyOf(own)).toContain('the budget allows policies 0 changes here in 60 minutes: a freeze (kalos budget list)');
     other.crash();
     other.boot();
     await later(cluster, 10_000);
     expect(await killed(cluster, other)).toBe(false);
-    expect(storyOf(other)).toContain('the swarm lets policies make 1 change here');
+    expect(storyOf(other)).toContain('the budget allows policies 1 change here');
     expect(await decided(cluster, { kind: 'unbudget', peer: null, reason: 'over' })).toMatchObject({ ok: true });
     expect(await decided(cluster, { kind: 'unbudget', peer: null, reason: 'over' })).toMatchObject({
       ok: false,

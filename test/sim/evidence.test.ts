@@ -2,7 +2,7 @@
 // judged again, and in the end told.
 import { describe, expect, it } from 'vitest';
 import { decodeCertificate } from '../../consensus/vote/certificate.ts';
-import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
+import { ESCALATE_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { UntoldChecker } from '../../sim/check/machines.ts';
@@ -91,8 +91,8 @@ describe('a service whose port a stranger holds', () => {
       const node = cluster.node(nodes - 1);
       node.linux.answers.occupy(8080);
       node.linux.services.kill('web');
-      await later(cluster, TELL_AFTER_MS + 10_000);
-      expect(storyOf(node)).toContain('a person must look: what was tried did not help');
+      await later(cluster, ESCALATE_AFTER_MS + 10_000);
+      expect(storyOf(node)).toContain('escalated to a person: the repair did not help');
       expect(storyOf(node)).not.toContain('refuted');
       node.linux.answers.vacate(8080);
       expect(await healedAfter(cluster, node, 300_000), `${nodes} nodes: ${storyOf(node)}`).toBeDefined();
@@ -110,9 +110,9 @@ describe('what its witnesses refute by the very check', () => {
     await later(cluster, 20_000);
     expect(storyOf(node)).toContain('refuted by 2 witnesses');
     expect(incidentsOf(node).at(-1)?.state).toBe('watching');
-    await later(cluster, TELL_AFTER_MS);
+    await later(cluster, ESCALATE_AFTER_MS);
     expect(incidentsOf(node).at(-1)?.state).toBe('escalated');
-    expect(storyOf(node)).toContain('a person must look: witnesses can reach the target');
+    expect(storyOf(node)).toContain('escalated to a person: witnesses can reach the target');
     expect(node.linux.services.all()[0]?.starts).toBe(1);
     sicken(node, 'failed');
     expect(await healedAfter(cluster, node, 310_000), storyOf(node)).toBeDefined();
@@ -139,10 +139,10 @@ describe('what nobody knows a remedy for', () => {
     };
     const cluster = await settled(3, [], WEB, { policy: [policy] });
     const node = cluster.node(2);
-    await later(cluster, TELL_AFTER_MS + 400_000);
+    await later(cluster, ESCALATE_AFTER_MS + 400_000);
     const [incident] = incidentsOf(node).filter((one) => one.policy === 'idle');
     expect([incident?.state, incident?.steps.filter(({ stage }) => stage === 'vote').length]).toEqual(['escalated', 1]);
-    expect(storyOf(node)).toContain('a person must look: ');
+    expect(storyOf(node)).toContain('escalated to a person: ');
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Wish } from '../../consensus/decisions/decision.ts';
 import { STORM_CHANGES, STORM_PAUSE_MS } from '../../node/action/guard.ts';
 import { ORDINARY_RATE } from '../../node/action/tool.ts';
-import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
+import { ESCALATE_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -88,7 +88,7 @@ const HOLDS: Hold[] = [
       const [grant] = node.agent?.swarm.consensus.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
       await decided(cluster, { kind: 'revoke', grant: grant?.id ?? '', reason: 'seen' });
     },
-    says: 'the swarm keeps service.restart from this agent: we look at it',
+    says: 'a grant denies service.restart to this agent: we look at it',
   },
   {
     what: 'a pause of the swarm’s',
@@ -100,7 +100,7 @@ const HOLDS: Hold[] = [
     what: 'stop-all',
     hold: (cluster, node) => done(cluster, executorOf(node).halt('work')),
     release: (cluster, node) => done(cluster, executorOf(node).brakes.resume()),
-    says: 'acting is halted (work)',
+    says: 'actions are halted (work)',
   },
   {
     what: 'a silence of this machine’s',
@@ -148,7 +148,7 @@ const HOLDS: Hold[] = [
     what: 'a budget that is spent',
     hold: (cluster, { peer }) => decided(cluster, { kind: 'budget', peer, changes: 0, withinMs: HOUR_MS, reason: 'a freeze' }),
     release: (cluster, { peer }) => decided(cluster, { kind: 'unbudget', peer, reason: 'over' }),
-    says: 'the swarm lets policies make 0 changes here',
+    says: 'the budget allows policies 0 changes here',
   },
 ];
 
@@ -158,7 +158,7 @@ describe('what is held back', () => {
     const node = cluster.node(2);
     await hold(cluster, node);
     node.linux.services.kill('web0');
-    await later(cluster, TELL_AFTER_MS + 5_000);
+    await later(cluster, ESCALATE_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, [state]]);
     expect(storyOf(node)).toContain(says);
     await release(cluster, node);
@@ -218,12 +218,12 @@ describe('what is held back', () => {
     cluster.network.partition([peers, cluster.nodes.map(({ peer }) => peer).filter((peer) => !peers.includes(peer))]);
     await later(cluster, 20_000);
     node.linux.services.kill('web0');
-    await later(cluster, TELL_AFTER_MS + 5_000);
+    await later(cluster, ESCALATE_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([false, ['waiting']]);
     cluster.network.heal();
     await later(cluster, 40_000);
     expect([isUp(node), openStates(node)], storyOf(node)).toEqual([true, []]);
-    expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
+    expect(storyOf(node)).toContain('witnesses and the swarm allow it');
   });
 
   it('by drains of all that could run a service is taken up as one of them ends', async () => {
@@ -247,10 +247,10 @@ describe('what is held back', () => {
     const cluster = await settled(4, { mode: 'observe' });
     const node = cluster.node(2);
     node.linux.services.kill('web0');
-    await later(cluster, TELL_AFTER_MS + 5_000);
+    await later(cluster, ESCALATE_AFTER_MS + 5_000);
     expect([isUp(node), openStates(node)]).toEqual([false, ['escalated']]);
     expect(storyOf(node)).toContain('would do');
-    expect(storyOf(node)).toContain('a person must look: mode is observe');
+    expect(storyOf(node)).toContain('escalated to a person: mode is observe');
   });
 
   it('by a person who rejects it is not asked again', async () => {

@@ -84,7 +84,7 @@ describe('another machine’s tables', () => {
     { table: 'processes', columns: ['pid'], reduction: ['top', [['cmdline', true]], 1] },
   ])('are not, where that takes its agent’s rights or a token: $table $columns $compare $reduction', async (request) => {
     const { cluster, issuer, member, target } = await settled();
-    const refusal = `${member.name} may not inspect ${target.name}: it is no issuer, and no grant allows it (kalos grant act --tool machine.inspect)`;
+    const refusal = `${member.name} may not inspect ${target.name}: it is not an issuer and has no grant (kalos grant act --tool machine.inspect)`;
     expect(await asked(cluster, member, target, request)).toContain(refusal);
     if (request === AUDIT) expect(await asked(cluster, issuer, target, request)).toContainEqual(expect.anything());
     const log = await asked(cluster, issuer, target, { table: 'query_log', columns: ['asked_by', 'error'] });
@@ -110,7 +110,7 @@ describe('another machine’s tables', () => {
   it('are kept from an issuer by a grant, and from everybody by the machine’s owner', async () => {
     const { cluster, issuer, target } = await settled();
     await given(cluster, issuer, 'deny', issuer, null);
-    expect(await asked(cluster, issuer, target, AUDIT)).toContain(`the swarm keeps machine.inspect from ${issuer.name}: test`);
+    expect(await asked(cluster, issuer, target, AUDIT)).toContain(`a grant denies machine.inspect to ${issuer.name}: test`);
     const closed = await settled({ inspect: 'nobody' });
     expect(await asked(closed.cluster, closed.issuer, closed.target, AUDIT)).toContain('(inspect = "nobody")');
     const open = await settled({ inspect: 'members' });

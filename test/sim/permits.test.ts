@@ -33,7 +33,7 @@ describe('a critical service that is killed', () => {
       await later(cluster, 40_000);
       expect([node.authorizations.given, node.authorizations.refused]).toEqual([1, []]);
       expect([isWell(node), waitsAt(node)], `seed ${seed}: ${storyOf(node)}`).toEqual([true, 0]);
-      expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
+      expect(storyOf(node)).toContain('witnesses and the swarm allow it');
       const [incident] = node.agent?.parts.memory.incidents() ?? [];
       const certificate = decodeCertificate(Uint8Array.from(atob(incident?.certificate ?? ''), (char) => char.charCodeAt(0)));
       if (certificate === undefined) throw new Error('no certificate');
@@ -196,7 +196,7 @@ describe('a standing approval', () => {
     await later(cluster, 5_000);
     node.linux.services.kill('web');
     await later(cluster, 40_000);
-    expect(storyOf(node)).toContain('its witnesses and the swarm allow it');
+    expect(storyOf(node)).toContain('witnesses and the swarm allow it');
     expect(storyOf(node)).not.toContain('standing approval');
   });
 });
@@ -223,7 +223,7 @@ describe('what the swarm keeps from an agent', () => {
     node.linux.services.kill('web');
     await later(cluster, 40_000);
     expect([isWell(node), waitsAt(node)], storyOf(node)).toEqual([false, 0]);
-    expect(storyOf(node)).toContain('the swarm keeps service.restart from this agent: we look at it');
+    expect(storyOf(node)).toContain('a grant denies service.restart to this agent: we look at it');
     const [grant] = node.agent?.swarm.consensus.decisions.state.grants.of(node.peer, node.wallMs()) ?? [];
     cluster
       .node(0)

@@ -1,6 +1,6 @@
 // Declared systemd units that do not run, through the whole agent: each is reported in time, and none is started against whoever stopped it.
 import { describe, expect, it } from 'vitest';
-import { TELL_AFTER_MS } from '../../node/agent/incident-loop.ts';
+import { ESCALATE_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
 import { Cluster } from '../../sim/cluster.ts';
@@ -29,7 +29,7 @@ describe('a declared unit that does not run', () => {
     const open = () => (cluster.node(0).agent?.parts.memory.incidents() ?? []).filter(({ closedMs }) => closedMs === 0);
     expect(open()).toEqual([]);
     for (const state of STATES) linux.services.unitIs(state, state);
-    await cluster.runUntil(cluster.scheduler.nowMs + UNSETTLED_MS + TELL_AFTER_MS + SLACK_MS);
+    await cluster.runUntil(cluster.scheduler.nowMs + UNSETTLED_MS + ESCALATE_AFTER_MS + SLACK_MS);
     expect(
       open()
         .map(({ target, policy, severity, state }) => [target, policy, severity, state])

@@ -34,7 +34,7 @@ export const DOCUMENTED: readonly Documented[] = [
     ['all clients together #.', 'node/api/', 'MAX_ALL_LISTENERS'],
   ]),
   ...figures('docs/ARCHITECTURE.md', [
-    ['has been open for # s is escalated', 'node/agent/incident-loop', 'TELL_AFTER_MS', S],
+    ['has been open for # s is escalated', 'node/agent/incident-loop', 'ESCALATE_AFTER_MS', S],
     ['There are at most # series', 'node/telemetry/', 'MAX_SERIES'],
   ]),
   ...figures('docs/CONFIG.md', [

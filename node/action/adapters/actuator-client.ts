@@ -24,7 +24,7 @@ import { ServiceReports, sampleSchema, signalName } from './service-reports.ts';
 import { describeUsers } from './service-users.ts';
 import { SystemdUnits } from './systemd-units.ts';
 
-/** Named among its capabilities: `confirm` takes whose it is, there is a heartbeat, and services run as users of their own. */
+/** Listed among its capabilities: `confirm` says whose change it is, there is a heartbeat, and services run as separate users. */
 const FEATURES: readonly string[] = ['intent', 'beat', 'own-users'];
 const EXEC_CHECK_MS = 5_000;
 const DEFAULT_GRACE_MS = 5_000;
@@ -33,7 +33,7 @@ const DEFAULT_LOG_BYTES = 10 * 1024 * 1024;
 const eventSchema = z.tuple([z.literal(VERSION), z.literal(0), z.literal('service'), sampleSchema, z.number()]);
 /** term, boot id, owned, capabilities */
 const helloSchema = z.tuple([z.number(), z.string(), z.number(), z.array(z.string())]);
-/** wall ms, how long it lasted in ms, ended, in words */
+/** wall ms, duration in ms, killed, description */
 const stallsSchema = z.array(z.tuple([z.number(), z.number(), z.number(), z.string()]));
 const statusSchema = z.tuple([z.enum(['unknown', 'armed', 'confirmed', 'undone', 'failed']), z.number(), z.string()]);
 
@@ -41,13 +41,13 @@ export interface ActuatorOptions extends ConnectionOptions {
   /** Where the actuator keeps the services' logs. */
   logs: string;
   services: readonly ServiceSpec[];
-  /** Where systemd is asked about services that are its units. */
+  /** The program that shows the state of systemd units. */
   systemctl?: string;
-  /** Where it is kept who stopped a unit; without it that is forgotten with this client. */
+  /** Stores who stopped a unit; without it that is lost with this client. */
   store?: Pick<Store, 'range' | 'write'>;
 }
 
-/** Only `failed` is the program's own word; one that is refused is not declared any more. */
+/** Only `failed` is a result of the program; a refused one is no longer declared. */
 const EXEC_CHECK: Record<ActuatorFailure['code'], ServiceCheck> = {
   failed: 'failed',
   gone: 'silent',
@@ -68,7 +68,7 @@ export class ActuatorClient implements Actuator {
   #heartbeat: Heartbeat | undefined;
   /** Features of this actuator that one before 0.4.0 does not have. */
   #features: readonly string[] = [];
-  /** What the actuator's policy lets through, by kind. */
+  /** What the actuator's policy allows, by kind. */
   capabilities: readonly string[] = [];
 
   private constructor(options: ActuatorOptions) {
@@ -91,7 +91,7 @@ export class ActuatorClient implements Actuator {
         store: options.store,
         changed: (name, { signal, ...change }, exits) => {
           this.#services.update(name, { ...change, exitSignal: signalName(signal ?? 0) });
-          for (let n = 0; n < exits; n++) this.#services.onExit(name); // and systemd has started it again
+          for (let n = 0; n < exits; n++) this.#services.onExit(name); // and systemd restarted it
         },
       });
     this.#checks = new ServiceChecks(options.logs, async (name, command) => {
@@ -100,7 +100,7 @@ export class ActuatorClient implements Actuator {
     });
   }
 
-  /** @throws Error where there is no actuator, and none can be started. */
+  /** @throws Error if no actuator runs and none can be started. */
   static async open(options: ActuatorOptions): Promise<ActuatorClient> {
     const client = new ActuatorClient(options);
     try {
@@ -108,7 +108,7 @@ export class ActuatorClient implements Actuator {
       await client.#units?.open();
       return client;
     } catch (error) {
-      await client.leave(); // nobody has it who could; services that an actuator before it had go on
+      await client.leave(); // no caller has it to close; services of an earlier actuator keep running
       throw error;
     }
   }
@@ -120,7 +120,7 @@ export class ActuatorClient implements Actuator {
     this.#features = capabilities.filter((name) => FEATURES.includes(name));
     this.capabilities = capabilities.filter((name) => !FEATURES.includes(name));
     const declared = await this.#connection.ask('declare', services.filter(({ unit }) => unit === undefined).map(wireSpec));
-    if (!declared.ok) throw new Error(`the actuator refuses the services: ${declared.message}`);
+    if (!declared.ok) throw new Error(`the actuator rejects the services: ${declared.message}`);
     if (this.#features.includes('beat')) this.#heartbeat ??= new Heartbeat((flags) => this.#connection.ask('beat', flags));
     const reported = await this.#connection.ask('services');
     if (!this.#usersReported)
@@ -174,9 +174,9 @@ export class ActuatorClient implements Actuator {
     return this.#connection.do('try', steps.map(stepToWire));
   }
 
-  arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
-    // An actuator of a version before 0.3.0 takes none, nor one that nobody judges for.
-    const shown = leave !== undefined && this.capabilities.includes('leave') ? [leave] : [];
+  arm(id: string, fireAfterMs: number, steps: readonly Step[], authorization?: Uint8Array): Promise<ActuatorOutcome> {
+    // An actuator before 0.3.0, or one without a checker, takes no authorization.
+    const shown = authorization !== undefined && this.capabilities.includes('leave') ? [authorization] : [];
     this.#units?.armed(id, fireAfterMs, steps);
     return this.#connection.do('arm', id, fireAfterMs, steps.map(stepToWire), ...shown);
   }
@@ -189,7 +189,7 @@ export class ActuatorClient implements Actuator {
 
   async confirm(id: string, byPerson = true): Promise<ActuatorOutcome> {
     await this.#units?.confirmed(id, byPerson);
-    // To an actuator before 0.4.0 every stop is a person's.
+    // An actuator before 0.4.0 treats every stop as a person's.
     return this.#connection.do('confirm', id, ...(this.#features.includes('intent') ? [byPerson ? 1 : 0] : []));
   }
 
@@ -219,7 +219,7 @@ export class ActuatorClient implements Actuator {
     return this.#heartbeat?.silentMs();
   }
 
-  /** One of the agent's own ends with it, after the services; the system's goes on, and the services with it. */
+  /** An actuator that the agent started ends with it, after its services; the system's actuator and its services keep running. */
   async close(): Promise<void> {
     await this.#end(this.#owned);
   }
@@ -228,19 +228,19 @@ export class ActuatorClient implements Actuator {
     await this.#end(false);
   }
 
-  /** Its agent does not come up: one that was started for it ends, one that was there goes on. */
+  /** The agent failed to start: an actuator that was started for it ends, one that already ran keeps running. */
   async giveUp(): Promise<void> {
     await this.#end(this.#owned && this.#connection.started);
   }
 
-  async #end(whole: boolean): Promise<void> {
+  async #end(shutdown: boolean): Promise<void> {
     this.#units?.close();
-    await this.#connection.end(whole);
+    await this.#connection.end(shutdown);
     this.#heartbeat?.stop();
   }
 }
 
-/** As the actuator takes it (native/actuator/services.h). */
+/** In the actuator's format (native/actuator/services.h). */
 function wireSpec(spec: ServiceSpec): unknown[] {
   const { files, processes, memoryBytes = 0, cpus = 0 } = spec.limits ?? {};
   const limits = [

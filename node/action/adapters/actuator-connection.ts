@@ -1,5 +1,5 @@
-// The connection to the actuator: frames of a length and a CBOR array over its Unix socket. Where no actuator runs on the socket and none
-// is the system's, one is started. A lost connection is taken up again; what was asked meanwhile has an unknown outcome.
+// The connection to the actuator: frames of a length and a CBOR array over its Unix socket. If no actuator answers and the system runs
+// none, one is started. A lost connection is restored; requests that it interrupted have an unknown outcome.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -35,7 +35,7 @@ const answerSchema = z.tuple([
 ]);
 export interface ConnectionOptions {
   socket: string;
-  /** How to start one where none answers; undefined where it is the system's to run. */
+  /** How to start one if none answers; undefined if the system runs it. */
   own: { program: string; arguments: readonly string[] } | undefined;
   /** How long an answer may take; longer than any primitive. */
   answerWithinMs?: number;
@@ -44,13 +44,13 @@ export interface ConnectionOptions {
 
 export type Answer = { ok: true; value: unknown } | ActuatorFailure;
 
-/** Who uses a connection. */
+/** The user of a connection. */
 interface User {
-  /** A new one stands; the value is that of the actuator's hello. @throws Error where it is of no use */
+  /** Connected; the value is that of the actuator's hello. @throws Error if it is of no use */
   greeted(hello: unknown): Promise<void>;
-  /** A frame that may be no answer: false where it is none of the user's. */
+  /** A frame that may be an event: false if it is not one. */
   event(frame: unknown): boolean;
-  /** It stands again after it was lost. */
+  /** Connected again after a loss. */
   back(): void;
 }
 
@@ -71,19 +71,19 @@ export class ActuatorConnection {
     this.#user = user;
   }
 
-  /** The actuator was started by this connection: nothing of an earlier life can be in it. */
+  /** This connection started the actuator: it holds nothing of an earlier agent. */
   get started(): boolean {
     return this.#started;
   }
 
-  /** @throws Error where there is no actuator, and none can be started. */
+  /** @throws Error if no actuator runs and none can be started. */
   async connect(): Promise<void> {
     const deadlineMs = performance.now() + START_WITHIN_MS;
     let started = false;
     for (;;) {
       const socket = await dial(this.#options.socket);
       if (this.#closing) {
-        socket?.destroy(); // the agent leaves: nobody must be taken for it
+        socket?.destroy(); // the agent ends: the actuator must not see a new connection of it
         return;
       }
       if (socket !== undefined) return this.#adopt(socket);
@@ -94,7 +94,7 @@ export class ActuatorConnection {
     }
   }
 
-  /** It outlives the agent: services go on, and open changes are undone. */
+  /** It outlives the agent: services keep running, and open changes are undone. */
   #start({ program, arguments: args }: NonNullable<ConnectionOptions['own']>): void {
     this.#started = true;
     mkdirSync(dirname(this.#options.socket), { recursive: true, mode: 0o700 });
@@ -116,9 +116,9 @@ export class ActuatorConnection {
     socket.on('close', () => this.#lost(socket));
     const hello = await this.#within(HELLO_WITHIN_MS, this.ask('hello'));
     if (!hello.ok) {
-      this.#socket = undefined; // one that does not answer may do so later, or be another
+      this.#socket = undefined; // it may answer later, or be another one
       socket.destroy();
-      throw new Error(`the actuator refuses this agent: ${hello.message}`);
+      throw new Error(`the actuator rejects this agent: ${hello.message}`);
     }
     await this.#user.greeted(hello.value);
   }
@@ -129,11 +129,11 @@ export class ActuatorConnection {
     for (const answer of this.#pending.values()) answer(lost);
     this.#pending.clear();
     if (this.#closing) return;
-    this.#options.log('warn', 'the actuator is gone: connecting again');
+    this.#options.log('warn', 'lost the actuator: reconnecting');
     this.#reconnect();
   }
 
-  /** Once at a time: a connection that is lost before it was greeted is lost to the attempt, too. */
+  /** One attempt at a time: a connection that is lost before its greeting belongs to the running attempt. */
   #reconnect(): void {
     if (this.#reconnecting) return;
     this.#reconnecting = true;
@@ -141,7 +141,7 @@ export class ActuatorConnection {
       () => {
         this.#reconnecting = false;
         if (this.#closing) return;
-        if (this.#socket === undefined) return this.#reconnect(); // lost again while it was greeted
+        if (this.#socket === undefined) return this.#reconnect(); // lost again during the greeting
         this.#options.log('info', 'the actuator answers again');
         this.#user.back();
       },
@@ -156,7 +156,7 @@ export class ActuatorConnection {
     );
   }
 
-  /** Takes whole frames off the front; what is left begins the next. */
+  /** Handles complete frames; returns the rest. */
   #take(received: Buffer): Buffer {
     let rest = received;
     while (rest.length >= HEAD_BYTES) {
@@ -204,7 +204,7 @@ export class ActuatorConnection {
     });
   }
 
-  /** What is answered at once by one whose loop turns. */
+  /** For requests that a responsive actuator answers immediately. */
   async #within(ms: number, answer: Promise<Answer>): Promise<Answer> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<Answer>((resolve) => {
@@ -213,13 +213,13 @@ export class ActuatorConnection {
     return Promise.race([answer, late]).finally(() => clearTimeout(timer));
   }
 
-  /** For what is answered by its outcome alone. */
+  /** For requests that are answered with an outcome alone. */
   async do(operation: string, ...parameters: unknown[]): Promise<ActuatorOutcome> {
     const answer = await this.ask(operation, ...parameters);
     return answer.ok ? { ok: true } : answer;
   }
 
-  /** @param shutdown the actuator ends too. It is waited for, as services may take their time, unless it does not answer. */
+  /** @param shutdown the actuator ends too; waits for it, as services may take long, unless it does not answer. */
   async end(shutdown: boolean): Promise<void> {
     this.#closing = true;
     const socket = this.#socket;
@@ -229,12 +229,12 @@ export class ActuatorConnection {
     const asked = shutdown ? await this.#within(HELLO_WITHIN_MS, this.ask('shutdown')) : lost;
     if (!shutdown) socket.end();
     const late = asked.ok ? undefined : setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS);
-    await closed; // until then this loop turns, and the heartbeat says so
+    await closed; // meanwhile this loop runs, and the heartbeat shows it
     clearTimeout(late);
   }
 }
 
-/** Where an actuator tells why it cannot start; a disk that refuses writes is no reason to be without one. */
+/** The file for start errors of the actuator; it is started even if the disk refuses writes. */
 function errorsOf(directory: string): number | 'ignore' {
   try {
     return openSync(join(directory, 'errors'), 'a', 0o600);

@@ -1,4 +1,4 @@
-// Looks whether a service is well, as it is declared: by TCP, by HTTP, by a program, by its log.
+// Runs the declared health check of a service: by TCP, HTTP, a program, or its log.
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { openRegular } from '../../adapters/regular-file.ts';
 import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../ports/actuator.ts';
 
 const HOST = '127.0.0.1';
-/** Read of a log at a time; a longer stretch waits for the next look. */
+/** Read of a log at a time; the rest waits for the next check. */
 const MAX_READ_BYTES = 1024 * 1024;
 const MAX_REMAINDER_LENGTH = 4_096;
 
@@ -27,14 +27,14 @@ export class ServiceChecks {
   readonly #run: (name: string, command: readonly string[]) => Promise<ServiceCheck>;
   readonly #followed = new Map<string, Followed>();
 
-  /** @param logs the directory of the services' logs. @param run a program as the service: well where it ends with 0. */
+  /** @param logs the directory of the services' logs. @param run runs a program as the service: healthy if it exits with 0. */
   constructor(logs: string, run: (name: string, command: readonly string[]) => Promise<ServiceCheck>) {
     this.#logs = logs;
     this.#run = run;
   }
 
-  /** What each log was when it was last seen to change, and since when that is so; monotonic. */
-  readonly #heard = new Map<string, { key: string; sinceMs: number }>();
+  /** Each log's state at its last change, and when that was; monotonic. */
+  readonly #changed = new Map<string, { key: string; sinceMs: number }>();
 
   async look(spec: ServiceSpec, sample: ServiceSample, timeoutMs: number): Promise<ServiceCheck> {
     const { check, port, name } = spec;
@@ -63,19 +63,19 @@ export class ServiceChecks {
     return followed.seen;
   }
 
-  /** Where this start's lines begin cannot be told from the file: all of it, where it has changed since. */
+  /** The file does not show where this start's lines begin: if it has changed since, all of it counts. */
   async #sizeBefore(name: string, sinceMs: number): Promise<number> {
     const at = await stat(this.#path(name)).catch(() => undefined);
     return at === undefined || at.mtimeMs >= sinceMs ? 0 : at.size;
   }
 
-  /** A service may write to the directory of its log, and put something else there. */
+  /** A service may write to the directory of its log, so the path may be something else. */
   #follow(name: string, followed: Followed, text: string): void {
     let fd: number;
     try {
       fd = openRegular(this.#path(name), { noFollow: true });
     } catch {
-      return; // not there yet, or no log
+      return; // does not exist yet, or is not a log
     }
     try {
       const { size } = fstatSync(fd);
@@ -91,17 +91,17 @@ export class ServiceChecks {
     }
   }
 
-  /** By when its log was seen to change: the dates of files are of a clock that can be set. */
+  /** By when its log was seen to change: file dates follow the wall clock, which can be set. */
   async #silence(name: string, { starts }: ServiceSample, withinMs: number): Promise<ServiceCheck> {
     const at = await stat(this.#path(name)).catch(() => undefined);
     const key = `${starts} ${at?.ino} ${at?.size} ${at?.mtimeMs}`;
     const nowMs = monotonicMs();
-    let heard = this.#heard.get(name);
-    if (heard?.key !== key) {
-      heard = { key, sinceMs: nowMs };
-      this.#heard.set(name, heard);
+    let changed = this.#changed.get(name);
+    if (changed?.key !== key) {
+      changed = { key, sinceMs: nowMs };
+      this.#changed.set(name, changed);
     }
-    return nowMs - heard.sinceMs <= withinMs ? 'open' : 'silent';
+    return nowMs - changed.sinceMs <= withinMs ? 'open' : 'silent';
   }
 
   #path(name: string): string {
@@ -109,7 +109,7 @@ export class ServiceChecks {
   }
 }
 
-/** As a look at a service says it: connected and no answer is silence too. */
+/** An HTTP result as a check result: connected without an answer is silence too. */
 const HTTP_CHECK: Record<HttpState, ServiceCheck> = {
   passed: 'open',
   failed: 'failed',

@@ -1,16 +1,16 @@
-// How the services are, as the actuator and systemd report it, and the programs that plans have started.
+// The state of the services, from the actuator and systemd, and of the programs that plans started.
 import { constants } from 'node:os';
 import { z } from 'zod';
 import { type ServiceSample, type ServiceSpec, stoppedService } from '../../ports/actuator.ts';
 
 const MAX_PROGRAMS = 256;
-/** In the place of `on purpose`. */
+/** Values of `on purpose`. */
 const ON_PURPOSE = 1;
 const BY_POLICY = 2;
 
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
-/** name, state, pid, start ticks, exit code, exit signal, starts, since, who has it down (0: nobody) */
+/** name, state, pid, start ticks, exit code, exit signal, starts, since, why it is down (0: not stopped) */
 export const sampleSchema = z.tuple([
   z.string(),
   z.enum(['stopped', 'running', 'exited']),
@@ -33,7 +33,7 @@ export class ServiceReports {
     for (const spec of services) this.#samples.set(spec.name, stoppedService(spec, nowMs));
   }
 
-  /** As the actuator sends it. @param mayHaveEnded it is newer than what is known */
+  /** From the actuator. @param mayHaveEnded it is newer than the known state */
   take(wire: z.infer<typeof sampleSchema>, mayHaveEnded: boolean): void {
     const [name, state, pid, startTicks, exitCode, exitSignal, starts, sinceMs, onPurpose] = wire;
     const before = this.#samples.get(name);
@@ -56,7 +56,7 @@ export class ServiceReports {
     this.update(name, change, mayHaveEnded);
   }
 
-  /** Reports an end where it ran before. */
+  /** Reports an exit if it was running. */
   update(name: string, change: Partial<ServiceSample>, mayHaveEnded = true): void {
     const before = this.#samples.get(name);
     if (before === undefined) return;

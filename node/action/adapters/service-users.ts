@@ -1,4 +1,4 @@
-// Whom the services run as that do not say it, in words for the log.
+// Log lines on the users of services that declare none.
 import { readFileSync } from 'node:fs';
 import type { ServiceSpec } from '../../ports/actuator.ts';
 
@@ -7,34 +7,34 @@ interface Line {
   text: string;
 }
 
-/** @param hasOwnUsers the actuator runs them as users of their own. */
+/** @param hasOwnUsers the actuator runs them as separate users. */
 export function describeUsers(services: readonly ServiceSpec[], hasOwnUsers: boolean): Line[] {
   const plain = services.filter(({ unit, user }) => unit === undefined && user === undefined);
   if (plain.length === 0) return [];
   const names = plain.map(({ name }) => name).join(', ');
   if (!hasOwnUsers) {
-    const why = "as the actuator is not root's or is older than 0.4.0";
-    const text = `services without \`user\` run as the agent's user and can do what it can, ${why}: ${names}`;
+    const why = 'because the actuator does not run as root or is older than 0.4.0';
+    const text = `services without \`user\` run with the agent’s rights, ${why}: ${names}`;
     return [{ level: 'info', text }];
   }
-  const remedy = 'one that needs more must name its `user` (docs/CONFIG.md, "Who a service runs as")';
+  const remedy = 'set `user` for a service that needs more (docs/CONFIG.md, "Who a service runs as")';
   const free = firstFreePort();
   return [
-    { level: 'info', text: `services without \`user\` run as users of their own, with no files: ${names}; ${remedy}` },
+    { level: 'info', text: `services without \`user\` run as separate users, with no files: ${names}; ${remedy}` },
     ...plain.flatMap(({ name, port }): Line[] =>
       port === undefined || port >= free
         ? []
         : [
             {
               level: 'warn',
-              text: `${name}: its own user can bind no port below ${free}, but its \`port\` is ${port}: ${remedy}`,
+              text: `${name}: its separate user cannot bind \`port\` ${port}, as it is below ${free}: ${remedy}`,
             },
           ],
     ),
   ];
 }
 
-/** From which on everybody may bind ports: in containers often all of them. */
+/** The first port that every user may bind: in containers often 0. */
 function firstFreePort(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));

@@ -1,7 +1,7 @@
-// When a process started: with its pid, a name for good (proc(5)).
+// When a process started: with its pid, it identifies the process (proc(5)).
 import { readFileSync } from 'node:fs';
 
-/** In jiffies since boot; undefined where the process is gone. */
+/** In jiffies since boot; undefined if the process has exited. */
 export function startTicksOf(pid: number): number | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');

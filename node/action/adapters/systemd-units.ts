@@ -1,5 +1,5 @@
-// Services that systemd runs: what they are like is asked of systemctl, which needs no privileges; what is done to them is
-// the actuator's. The properties are those of org.freedesktop.systemd1 (systemctl(1), show), as systemd 219 and newer have them.
+// Services that systemd runs: systemctl shows their state, which needs no privileges; the actuator changes them.
+// The properties are those of org.freedesktop.systemd1 (systemctl(1), show), in systemd 219 and newer.
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import { UnitStops } from './unit-stops.ts';
 
 const LOOK_EVERY_MS = 2_000;
 const ANSWER_WITHIN_MS = 5_000;
-/** Without an answer for so long it is not known any more how they are. */
+/** Without an answer for so long their state is unknown. */
 const SILENT_MS = 30_000;
 const PROPERTIES = [
   'Id',
@@ -30,7 +30,7 @@ const PROPERTIES = [
 const EXITED = '1';
 const MAX_EXITS = 100;
 
-/** @returns for each name of each unit how it is, aliases too: `Id` is one of them, and need not be the one that was asked for. */
+/** @returns the state by each name of each unit, aliases too: `Id` is one of them, not always the requested one. */
 export function parseShow(text: string): Map<string, UnitLook> {
   const units = new Map<string, UnitLook>();
   for (const block of text.trim().split('\n\n')) {
@@ -61,13 +61,13 @@ function lookOf(properties: ReadonlyMap<string, string>): UnitLook {
   };
 }
 
-/** `failed` ended by itself. What is inactive was stopped, ended well, or was never started: systemd does not say which. */
+/** `failed` exited by itself. `inactive` was stopped, exited cleanly, or was never started: systemd does not tell which. */
 function stateOf(active: string): ServiceState {
   if (active === 'failed') return 'exited';
   return active === 'active' || active === 'reloading' || active === 'refreshing' ? 'running' : 'stopped';
 }
 
-/** In systemd's words; what keeps it from being started goes first. A unit whose file is gone may still run, so this asks last. */
+/** In systemd's words; a reason that prevents a start goes first. Only if it does not run: a unit without its file may still run. */
 function unitStateOf(active: string, properties: ReadonlyMap<string, string>): string {
   const loaded = properties.get('LoadState') ?? 'loaded';
   if (loaded !== 'loaded') return loaded;
@@ -75,14 +75,14 @@ function unitStateOf(active: string, properties: ReadonlyMap<string, string>): s
 }
 
 export type UnitChange = Partial<ServiceSample> & { signal: number | undefined };
-/** @param exits how often systemd started it again by itself since the last look. */
+/** @param exits how often systemd restarted it since the last look. */
 type Listener = (name: string, change: UnitChange, exits: number) => void;
 
 export interface SystemdUnitsParts {
   systemctl: string;
   services: readonly ServiceSpec[];
   store: Pick<Store, 'range' | 'write'> | undefined;
-  /** Told at every look how each service is. */
+  /** Called at every look with each service's state. */
   changed: Listener;
 }
 
@@ -110,7 +110,7 @@ export class SystemdUnits {
     await this.look();
   }
 
-  /** Where systemctl does not answer what was known stands for a while; then it is told that nothing is known. */
+  /** If systemctl does not answer, the last state stays for a while; then it is reported as unknown. */
   async look(): Promise<void> {
     const units = this.#services.flatMap(({ unit }) => unit ?? []);
     const args = ['show', `--property=${PROPERTIES.join(',')}`, '--', ...units];
@@ -133,7 +133,7 @@ export class SystemdUnits {
     this.#last.set(unit, { ...look, sinceMs, atMs: performance.now() });
     const { sinceMonotonicMs, invocation, ...change } = look;
     const by = this.#stops.whose(unit, look);
-    // One that was told to stop is stopped, whatever it ended with.
+    // A unit that was asked to stop is stopped, with any exit code.
     const state = look.state === 'exited' && by !== undefined ? 'stopped' : look.state;
     const exits = before === undefined ? 0 : Math.min(Math.max(0, look.starts - before.starts), MAX_EXITS);
     const purpose = { onPurpose: by === 'person', byPolicy: by === 'policy' };
@@ -144,7 +144,7 @@ export class SystemdUnits {
     this.#stops.armed(id, performance.now() + forMs, steps);
   }
 
-  /** Kept before the actuator is told: if that fails it starts the unit again, and a unit that runs was not stopped. */
+  /** Stored before the actuator confirms: if that fails it starts the unit again, and a unit that runs was not stopped. */
   async confirmed(id: string, byPerson: boolean): Promise<void> {
     const invocationOf = (unit: string): string => this.#last.get(unit)?.invocation ?? '';
     await this.#stops.confirmed(id, byPerson ? 'person' : 'policy', invocationOf);
@@ -164,7 +164,7 @@ function asTask(look: UnitLook): UnitLook {
   return look.unitState === 'activating' ? { ...look, state: 'running' } : look;
 }
 
-/** As the wall clock is set now. The kernel's own clock is asked for: systemd counts from the boot. */
+/** By the wall clock as it is set now. From the kernel's clock, as systemd counts from the boot. */
 function wallOf(monotonicMs: number): number {
   return monotonicMs === 0 ? 0 : Math.round(Date.now() - Number(process.hrtime.bigint()) / 1e6 + monotonicMs);
 }

@@ -1,5 +1,5 @@
-// Whose stop it was that a systemd unit does not run: systemd itself shows a person's `service.stop`, a `systemctl stop`, a clean exit and a
-// unit that was never started as the same. Kept by the run that was stopped, so that a later stop by somebody else is not taken for it.
+// Who stopped a systemd unit: systemd itself does not distinguish a person's `service.stop`, a `systemctl stop`, a clean exit and a unit
+// that was never started. Stored with the run that was stopped, so that a later stop by another is not mistaken for it.
 
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../../swarm/dissemination/cbor.ts';
@@ -9,9 +9,9 @@ import type { ServiceSample, Step } from '../../ports/actuator.ts';
 export interface UnitLook extends Pick<ServiceSample, 'state' | 'pid' | 'exitCode' | 'starts' | 'unitState'> {
   /** Number of the signal that ended it. */
   signal: number | undefined;
-  /** When it came to be so, in ms of CLOCK_MONOTONIC; 0 where it was never anything else. */
+  /** Since when, in ms of CLOCK_MONOTONIC; 0 if it never changed. */
   sinceMonotonicMs: number;
-  /** Names this run of it, or the last; empty where systemd has forgotten it. */
+  /** Id of this run, or the last; empty if systemd has forgotten it. */
   invocation: string;
 }
 
@@ -23,7 +23,7 @@ type Stop = z.infer<typeof stopSchema>;
 export class UnitStops {
   readonly #store: Pick<Store, 'range' | 'write'> | undefined;
   readonly #stops = new Map<string, Stop>();
-  /** Of changes that are neither confirmed nor undone, until their deadline; by id. */
+  /** Changes that are neither confirmed nor undone, until their deadline; by id. */
   readonly #pending = new Map<string, { untilMs: number; units: readonly string[] }>();
 
   constructor(store: Pick<Store, 'range' | 'write'> | undefined) {
@@ -37,16 +37,16 @@ export class UnitStops {
     }
   }
 
-  /** Who stopped a unit as it is now; while a change is under way that is a person, so that nobody starts it. */
+  /** Who stopped a unit, in its present state; while a change is running that is a person, so that no policy starts it. */
   whose(unit: string, { state, invocation }: UnitLook): Stop['by'] | undefined {
     const isPending = [...this.#pending.values()].some((one) => one.untilMs > performance.now() && one.units.includes(unit));
     if (isPending && state !== 'running') return 'person';
     const stop = this.#stops.get(unit);
     if (stop === undefined) return undefined;
-    // Once systemd has forgotten the run, after a boot say, it did not run since.
+    // If systemd has forgotten the run, for example after a boot, the unit has not run since.
     if (state !== 'running' && (invocation === '' || stop.invocation === '' || invocation === stop.invocation)) return stop.by;
     this.#stops.delete(unit);
-    void this.#store?.write([{ kind: 'delete', key: PREFIX + unit }]).catch(() => undefined); // it is judged again at the next start
+    void this.#store?.write([{ kind: 'delete', key: PREFIX + unit }]).catch(() => undefined); // checked again at the next start
     return undefined;
   }
 

@@ -1,5 +1,5 @@
-// fs.*: files in the directories that the actuator's policy names. What a change replaces is kept until it is confirmed,
-// and then archived where it is small (1 MiB, the 256 newest).
+// fs.*: files in the directories that the actuator's policy names. What a change replaces is kept until the change is confirmed, and then
+// archived if it is small (1 MiB, the 256 newest).
 import { z } from 'zod';
 import { toHex, utf8 } from '../../../swarm/dissemination/cbor.ts';
 import { counted } from '../../../swarm/words.ts';
@@ -26,7 +26,7 @@ const MAX_CLEANED = 1_000;
 const MAX_DIFF_LINES = 40;
 const MAX_AGE_S = 10 * 365 * 86_400;
 
-/** As the actuator answers to file.stat. */
+/** The actuator's answer to file.stat. */
 const statSchema = z
   .tuple([
     z.string(),
@@ -73,30 +73,30 @@ function digest(machine: Machine, content: Uint8Array): string {
   return toHex(machine.crypto.hash(content));
 }
 
-/** Only an ordinary file is changed. */
-function notAFile(_call: unknown, { type }: Snapshot): string | undefined {
-  return type === 'file' ? undefined : type === 'absent' ? 'there is no such file' : `it is no file, but a ${type}`;
+/** Only a regular file is changed. */
+function notRegular(_call: unknown, { type }: Snapshot): string | undefined {
+  return type === 'file' ? undefined : type === 'absent' ? 'the file does not exist' : `it is not a regular file but a ${type}`;
 }
 
 const shared = {
   version: 1,
   capability: 'files',
-  blastRadius: 'whoever reads the file',
+  blastRadius: 'readers of the file',
   target: (call: { path: string }) => `file:${call.path}`,
   risks: ['R1'] as readonly RiskClass[],
   risk: (): RiskClass => 'R1',
 };
 
-/** A text of nothing has no line; the newline at the end of the last one begins no other. */
+/** An empty text has no line; the newline that ends the last line starts no other. */
 const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'));
 
-/** Only of texts that both have a last line. */
+/** Only if both texts have a last line. */
 function lastLineDiff(before: string, after: string): string[] {
   if (before === '' || after === '' || before.endsWith('\n') === after.endsWith('\n')) return [];
-  return [`the last line ends ${after.endsWith('\n') ? 'with' : 'without'} a newline, unlike before`];
+  return [`the last line ends ${after.endsWith('\n') ? 'with' : 'without'} a newline, which it did not before`];
 }
 
-/** The lines that differ, between the common beginning and the common end. */
+/** The different lines, between the common start and the common end. */
 export function lineDiff(before: string, after: string): string[] {
   const [old, fresh] = [linesOf(before), linesOf(after)];
   let start = 0;
@@ -117,14 +117,14 @@ const writeSchema = z.strictObject({
   tool: z.literal('fs.write'),
   path: plainPath,
   content: z.string().max(MAX_CONTENT_LENGTH),
-  /** Octal, as chmod(1) takes it; the file's own where it is not given. */
+  /** Octal, as for chmod(1); by default the file's own. */
   mode: z
     .string()
     .regex(/^0?[0-7]{3}$/, 'three octal digits')
     .optional(),
 });
 
-/** What leads back to a file as it was: its archived content, or its absence. */
+/** The call that restores a file: from its archived content, or by removal if it did not exist. */
 function inverseOfWrite({ path }: { path: string }, before: Snapshot, key: string): ToolCall | undefined {
   if (before.type === 'absent') return { tool: 'fs.remove', path };
   return Number(before.size) <= MAX_ARCHIVED_BYTES ? { tool: 'fs.restore', path, backup: key } : undefined;
@@ -134,9 +134,9 @@ const fsWrite = changeTool(writeSchema, {
   ...shared,
   ...SETTING,
   name: 'fs.write',
-  description: 'Replaces a file whole, at once, owner and mode kept; or makes it',
+  description: 'Creates a file or replaces it atomically; keeps owner and mode',
   look: (call, machine) => lookAt(call, machine),
-  refusal: (_call, { type }) => (type === 'file' || type === 'absent' ? undefined : `it is no file, but a ${type}`),
+  refusal: (_call, { type }) => (type === 'file' || type === 'absent' ? undefined : `it is not a regular file but a ${type}`),
   dryRun: async (call, before, machine) => {
     const old = before.type === 'absent' ? undefined : await contentOf(machine, call.path);
     if (before.type !== 'absent' && old === undefined)
@@ -165,12 +165,12 @@ const fsRemove = changeTool(z.strictObject({ tool: z.literal('fs.remove'), path:
   ...shared,
   ...SETTING,
   name: 'fs.remove',
-  description: 'Takes a file away; up to 1 MiB of it is archived',
+  description: 'Removes a file; archives up to 1 MiB',
   look: (call, machine) => lookAt(call, machine),
   refusal: (call, before) =>
-    notAFile(call, before) ??
-    (Number(before.size) > MAX_ARCHIVED_BYTES ? 'it is too large to be archived: nothing would bring it back' : undefined),
-  dryRun: ({ path }, { size }) => [`${path}: ${counted(Number(size), 'byte')} → gone`],
+    notRegular(call, before) ??
+    (Number(before.size) > MAX_ARCHIVED_BYTES ? 'the file is too large to archive, so its removal is irreversible' : undefined),
+  dryRun: ({ path }, { size }) => [`${path}: ${counted(Number(size), 'byte')} → removed`],
   steps: ({ path }) => [{ do: ['file.remove', path], undo: ['file.return', path] }],
   intended: () => ({ type: 'absent' }),
   inverse: ({ path }, _before, key) => ({ tool: 'fs.restore', path, backup: key }),
@@ -180,15 +180,15 @@ const fsRestore = changeTool(z.strictObject({ tool: z.literal('fs.restore'), pat
   ...shared,
   ...SETTING,
   name: 'fs.restore',
-  description: 'Gives a file the content that an earlier change replaced, from the archive',
+  description: 'Restores a file from the archive of an earlier change',
   look: async (call, machine) => {
     const look = await lookAt(call, machine);
     if (!look.ok) return look;
     const archived = await ask(machine, ['archive.read', call.backup], z.instanceof(Uint8Array));
     return archived.ok ? { ok: true, before: { ...look.before, archived: digest(machine, archived.value) } } : archived;
   },
-  refusal: (_call, { type }) => (type === 'file' || type === 'absent' ? undefined : `it is no file, but a ${type}`),
-  dryRun: ({ path, backup }, { size }) => [`${path}: ${counted(Number(size), 'byte')} → as it was before ${backup}`],
+  refusal: (_call, { type }) => (type === 'file' || type === 'absent' ? undefined : `it is not a regular file but a ${type}`),
+  dryRun: ({ path, backup }, { size }) => [`${path}: ${counted(Number(size), 'byte')} → the backup of ${backup}`],
   steps: ({ path, backup }) => [{ do: ['file.recall', path, backup], undo: ['file.restore', path] }],
   intended: (_call, { archived }) => ({ type: 'file', content: archived ?? null }),
   inverse: inverseOfWrite,
@@ -200,17 +200,17 @@ const fsRotate = changeTool(
     ...shared,
     ...SETTING,
     name: 'fs.rotate',
-    description: 'Renames a log to .1, .1 to .2 and so on, and begins a new one; reload its service after it',
+    description: 'Rotates a log to .1, .2 and so on and starts a new one; reload its service after it',
     look: async (call, machine) => {
       const look = await lookAt(call, machine);
       if (!look.ok) return look;
       const first = await ask(machine, ['file.stat', `${call.path}.1`], statSchema);
       return { ok: true, before: { ...look.before, firstInode: first.ok ? first.value.inode : 0 } };
     },
-    refusal: notAFile,
+    refusal: notRegular,
     dryRun: ({ path, keep }, { size }) => [
       `${path}: ${counted(Number(size), 'byte')} → 0 bytes`,
-      `${path}.1 … ${path}.${keep}: one further each, the last goes`,
+      `${path}.1 … ${path}.${keep}: each moves up one, the last is removed`,
     ],
     steps: ({ path, keep }) => [{ do: ['file.rotate', path, keep], undo: ['file.unrotate', path, keep] }],
     intended: (_call, { inode }) => ({ type: 'file', firstInode: inode ?? 0 }),
@@ -221,12 +221,12 @@ const fsRotate = changeTool(
 const cleanSchema = z.strictObject({
   tool: z.literal('fs.clean'),
   directory: plainPath,
-  /** Only names that end so: `.tmp`, `.log.gz`. */
+  /** Only names that end with it: `.tmp`, `.log.gz`. */
   suffix: z
     .string()
     .min(2)
     .max(64)
-    .regex(/^[.~_-][A-Za-z0-9._~-]*$/, 'an ending such as .tmp'),
+    .regex(/^[.~_-][A-Za-z0-9._~-]*$/, 'a suffix such as .tmp'),
   older_than_s: wholeNumber(0, MAX_AGE_S),
 });
 
@@ -245,16 +245,15 @@ async function cleanable(
   return { ok: true, files: oldest };
 }
 
-/** Names of directories whose content can be made again. Elsewhere removing for good is R3. */
+/** Names of directories whose content can be created again. Elsewhere an irreversible removal is R3. */
 const EXPENDABLE = /\/(\.?cache|caches|tmp|temp|log|logs|crash|spool)(\/|$)/i;
 
 const fsClean = changeTool(cleanSchema, {
   name: 'fs.clean',
   version: 1,
-  description:
-    'Removes the oldest files with an ending from a directory; they come back unless it is confirmed, then they are gone',
+  description: 'Removes a directory’s oldest files by suffix; restores them unless the removal is confirmed',
   capability: 'files',
-  blastRadius: 'whoever needs the files',
+  blastRadius: 'users of the files',
   target: ({ directory }) => `file:${directory}`,
   risks: ['R1', 'R3'],
   risk: ({ directory }) => (EXPENDABLE.test(directory) ? 'R1' : 'R3'),
@@ -269,7 +268,7 @@ const fsClean = changeTool(cleanSchema, {
     const names = found.files.map(({ path }) => path.slice(call.directory.length + 1));
     return { ok: true, before: { count: names.length, bytes, names: JSON.stringify(names) } };
   },
-  refusal: (call, { count }) => (count === 0 ? `nothing there ends in ${call.suffix} and is that old` : undefined),
+  refusal: (call, { count }) => (count === 0 ? `no file there has suffix ${call.suffix} and is old enough` : undefined),
   dryRun: ({ directory }, { count, bytes, names }) => {
     const shown = namesOf(names).map((name) => `-${directory}/${name}`);
     const more = shown.length > MAX_DIFF_LINES ? [`… and ${shown.length - MAX_DIFF_LINES} more`] : [];

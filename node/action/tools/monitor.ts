@@ -1,4 +1,4 @@
-// monitor.*: what the sensors see now, for whoever plans by hand or by model. They change nothing.
+// monitor.*: current sensor data, for people and models that plan changes. They change nothing.
 import { z } from 'zod';
 import type { Sample } from '../../ports/sensors.ts';
 import { type ReadTool, readTool } from '../tool.ts';

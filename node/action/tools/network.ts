@@ -1,5 +1,5 @@
-// net.*: an address cut off, and let in again, in a table of KALOS's own; no other rule of the firewall is touched.
-// It stays only where as many peers are within reach afterwards as before.
+// net.*: blocks and unblocks an address, in a firewall table of KALOS itself; no other rule is touched.
+// A change is kept only if as many peers are reachable afterwards as before.
 import { z } from 'zod';
 import { type ChangeTool, changeTool, ORDINARY_RATE } from '../tool.ts';
 
@@ -28,5 +28,5 @@ function netTool(verb: 'block' | 'unblock', description: string): ChangeTool {
 
 export const NETWORK_TOOLS: readonly ChangeTool[] = [
   netTool('block', 'Drops all traffic to and from an address or network (/8 or narrower)'),
-  netTool('unblock', 'Lets traffic with a blocked address through again'),
+  netTool('unblock', 'Unblocks an address or network'),
 ];

@@ -1,4 +1,4 @@
-// process.*: any process that the actuator's policy lets through, named by its pid and held to its start time.
+// process.*: any process that the actuator's policy allows, identified by its pid and start time.
 import { z } from 'zod';
 import { LIMIT_RESOURCES, type LimitResource, SIGNALS } from '../../ports/actuator.ts';
 import {
@@ -25,7 +25,7 @@ const MAX_SPAWN_S = 60;
 
 const pid = wholeNumber(FIRST_PID, MAX_PID);
 
-/** As the actuator answers to process.read. */
+/** The actuator's answer to process.read. */
 const processSchema = z.tuple(
   [z.number(), z.number(), z.string(), z.number(), z.number(), z.number(), z.number()],
   z.tuple([z.enum(LIMIT_RESOURCES), z.number(), z.number()]),
@@ -48,13 +48,13 @@ async function lookAt(machine: Machine, given: number): Promise<Look> {
 const shared = {
   version: 1,
   capability: 'processes',
-  blastRadius: 'the process, and whoever uses it',
+  blastRadius: 'the process and its users',
   target: (call: { pid: number }) => `pid:${call.pid}`,
   risks: ['R1'] as readonly RiskClass[],
   risk: (): RiskClass => 'R1',
 };
 
-/** What ends or freezes a process that is no service of ours: a person's decision. */
+/** Signals that end or freeze a process that is not a supervised service: a person decides. */
 const DISRUPTIVE = new Set(['TERM', 'KILL', 'INT', 'STOP', 'HUP']);
 
 const processSignal = changeTool(z.strictObject({ tool: z.literal('process.signal'), pid, signal: z.enum(SIGNALS) }), {
@@ -76,7 +76,7 @@ const processRenice = changeTool(z.strictObject({ tool: z.literal('process.renic
   ...shared,
   ...SETTING,
   name: 'process.renice',
-  description: 'Gives a process more or less of the CPU: nice from -20 (most) to 19',
+  description: 'Sets the nice value of a process: -20 (most CPU) to 19',
   look: (call, machine) => lookAt(machine, call.pid),
   dryRun: (call, before) => [`pid ${call.pid} (${before.name}): nice ${before.nice} → ${call.nice}`],
   steps: (call, before) => {
@@ -95,7 +95,7 @@ const processIoprio = changeTool(
     ...shared,
     ...SETTING,
     name: 'process.ioprio',
-    description: 'Sets the class and level (0 first, 7 last) with which a process uses disks',
+    description: 'Sets the I/O class and level (0 highest, 7 lowest) of a process',
     look: (call, machine) => lookAt(machine, call.pid),
     dryRun: (call, before) => [
       `pid ${call.pid} (${before.name}): I/O ${IO_CLASSES[Number(before.ioClass)]} ${before.ioLevel} → ${call.class} ${levelOf(call)}`,
@@ -175,9 +175,9 @@ const processSpawn = changeTool(
   {
     version: 1,
     name: 'process.spawn',
-    description: 'Runs a program that the policy allows once, from argv, without network or new privileges, for a limited time',
+    description: 'Runs an allowed program once, from argv, without network or new privileges, with a timeout',
     capability: 'programs',
-    blastRadius: 'what the program itself can reach as its user',
+    blastRadius: 'all that the program’s user can access',
     target: (call) => `program:${call.command[0]}`,
     risks: ['R2'],
     risk: () => 'R2',
@@ -185,9 +185,9 @@ const processSpawn = changeTool(
     timeoutMs: 10_000,
     rate: ORDINARY_RATE,
     look: async (call) => ({ ok: true, before: { program: call.command[0] ?? '' } }),
-    refusal: (_call, { program }) => (String(program).startsWith('/') ? undefined : 'a program is named by its absolute path'),
+    refusal: (_call, { program }) => (String(program).startsWith('/') ? undefined : 'the program must be an absolute path'),
     dryRun: (call) => [
-      `runs ${JSON.stringify(call.command)} as ${call.user ?? 'a user of its own'}, for ${call.timeout_s} s at most`,
+      `runs ${JSON.stringify(call.command)} as ${call.user ?? 'a separate user'}, for ${call.timeout_s} s at most`,
     ],
     steps: (call) => [{ do: ['spawn', call.user ?? '', call.command, call.timeout_s * 1_000], undo: ['spawn.end'] }],
     inverse: () => undefined,

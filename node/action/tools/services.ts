@@ -1,4 +1,4 @@
-// service.*: what is supervised here, by its declared name.
+// service.*: supervised services, by their declared names.
 import { z } from 'zod';
 import { type Primitive, type ServiceSample, SIGNALS, type SignalName, type Step } from '../../ports/actuator.ts';
 import type { ToolCall } from '../../tool-call.ts';
@@ -53,8 +53,8 @@ function input<Name extends string>(tool: Name) {
   return z.strictObject({ tool: z.literal(tool), service: plainName });
 }
 
-/** By systemd where the service is a unit of its, else by the actuator itself. */
-function tell(verb: 'start' | 'stop', service: string, { unit }: Snapshot): Primitive {
+/** Through systemd if the service is a systemd unit, else by the actuator. */
+function command(verb: 'start' | 'stop', service: string, { unit }: Snapshot): Primitive {
   return typeof unit === 'string' ? ['unit', verb, unit] : [`service.${verb}`, service];
 }
 
@@ -63,11 +63,11 @@ const serviceStart = changeTool(input('service.start'), {
   name: 'service.start',
   description: 'Starts a supervised service that does not run',
   verification: SERVICE_VERIFICATION,
-  refusal: (_call, { state }) => (state === 'running' ? 'the service runs already' : undefined),
+  refusal: (_call, { state }) => (state === 'running' ? 'the service is already running' : undefined),
   dryRun: (_call, before) => [`service ${before.name}: ${before.state} → running`],
-  // One that had ended by itself is left to the policies: stopping it would pass for "on purpose".
+  // A service that had exited is left to the policies: a stop would mark it as stopped by a person.
   steps: ({ service }, before) => [
-    { do: tell('start', service, before), undo: before.state === 'exited' ? undefined : tell('stop', service, before) },
+    { do: command('start', service, before), undo: before.state === 'exited' ? undefined : command('stop', service, before) },
   ],
   inverse: ({ service }, before) => (before.state === 'exited' ? undefined : { tool: 'service.stop', service }),
 });
@@ -75,25 +75,25 @@ const serviceStart = changeTool(input('service.start'), {
 const serviceStop = changeTool(input('service.stop'), {
   ...shared,
   name: 'service.stop',
-  description: 'Stops a supervised service on purpose: policies leave it alone until it is started again',
+  description: 'Stops a supervised service; policies ignore it until it is started again',
   verification: { condition: 'service-stopped', stableMs: 500, windowMs: 10_000 },
-  // One that does not run for another reason may be told to stay down.
+  // A service that is down for another reason may be stopped: it then stays down.
   refusal: (_call, { state, onPurpose }) =>
-    state === 'stopped' && onPurpose === 1 ? 'the service is stopped already, on purpose' : undefined,
+    state === 'stopped' && onPurpose === 1 ? 'the service is already stopped manually' : undefined,
   dryRun: (_call, before) => [
     `service ${before.name}: ${before.state}${before.pid === null ? '' : ` (pid ${before.pid})`} → stopped`,
   ],
   steps: ({ service }, before) => [
-    { do: tell('stop', service, before), undo: before.state === 'running' ? tell('start', service, before) : undefined },
+    { do: command('stop', service, before), undo: before.state === 'running' ? command('start', service, before) : undefined },
   ],
   inverse: ({ service }, before) => (before.state === 'running' ? { tool: 'service.start', service } : undefined),
 });
 
-/** Stop and start; where the start fails there is nothing to go back to, and where only the stop was done, the start is. */
+/** Stop, then start. A failed start has no undo; if only the stop was done, its undo is the start. */
 function restartSteps(service: string, before: Snapshot): Step[] {
-  const start: Step = { do: tell('start', service, before), undo: undefined };
+  const start: Step = { do: command('start', service, before), undo: undefined };
   return before.state === 'running'
-    ? [{ do: tell('stop', service, before), undo: tell('start', service, before) }, start]
+    ? [{ do: command('stop', service, before), undo: command('start', service, before) }, start]
     : [start];
 }
 
@@ -109,7 +109,7 @@ const serviceRestart = changeTool(input('service.restart'), {
     `starts: ${before.starts} → ${Number(before.starts) + 1}`,
   ],
   steps: ({ service }, before) => restartSteps(service, before),
-  // A process that ended cannot be brought back; what did not help is tried again, and then escalated.
+  // A process that ended cannot be restored; a restart that did not help is tried again, and then escalated.
   inverse: () => undefined,
 });
 
@@ -120,7 +120,7 @@ function withoutProcess(_call: unknown, { state, pid }: Snapshot): string | unde
 const serviceReload = changeTool(input('service.reload'), {
   ...shared,
   name: 'service.reload',
-  description: 'Has a service read its configuration again: by SIGHUP, or as its systemd unit says',
+  description: 'Reloads a service’s configuration: with SIGHUP, or by its systemd unit',
   verification: { condition: 'signal-effective', stableMs: 1_000, windowMs: 8_000 },
   refusal: withoutProcess,
   dryRun: (_call, before) => [
@@ -142,7 +142,7 @@ export function signalStep(before: Snapshot, signal: SignalName): Step {
   return { do: ['process.signal', pid, ticks, signal], undo: back && ['process.signal', pid, ticks, back] };
 }
 
-/** The call that undoes a signal; undefined for those that nothing undoes. */
+/** The call that undoes a signal; undefined if nothing does. */
 export function inverseSignal<Call extends ToolCall & { signal: SignalName }>(call: Call): ToolCall | undefined {
   const signal = INVERSE_SIGNAL[call.signal];
   return signal && { ...call, signal };
@@ -168,26 +168,26 @@ const TASK_WINDOW_MS = 60_000;
 const serviceRun = changeTool(input('service.run'), {
   ...shared,
   name: 'service.run',
-  description: 'Runs a declared task to its end; it must end well within a minute',
+  description: 'Runs a declared task; it must succeed within a minute',
   verification: { condition: 'task-succeeded', stableMs: 0, windowMs: TASK_WINDOW_MS },
   refusal: (_call, { task, state }) =>
-    task !== 1 ? 'it is no task: declare task = true' : state === 'running' ? 'the task runs already' : undefined,
+    task !== 1 ? 'it is not a task: declare task = true' : state === 'running' ? 'the task is already running' : undefined,
   dryRun: (_call, before) => [`task ${before.name} is run`],
-  steps: ({ service }, before) => [{ do: tell('start', service, before), undo: tell('stop', service, before) }],
+  steps: ({ service }, before) => [{ do: command('start', service, before), undo: command('stop', service, before) }],
   inverse: () => undefined,
 });
 
-/** How long a stranger has to end before it is killed. */
-const STRANGER_GRACE_MS = 3_000;
-/** As the actuator answers to port.holder. */
+/** How long the other process has to end before it is killed. */
+const HOLDER_GRACE_MS = 3_000;
+/** The actuator's answer to port.holder. */
 const holderSchema = z.tuple([z.number(), z.number(), z.string(), z.number()]);
 
 const serviceClaim = changeTool(input('service.claim'), {
   ...shared,
   name: 'service.claim',
-  description: 'Ends whoever else listens on the port of a service that does not run, where the port is declared as exclusive',
+  description: 'Ends another process that holds the exclusive port of a stopped service',
   capability: 'processes',
-  blastRadius: 'the program that holds the port, and whoever uses it',
+  blastRadius: 'the program that holds the port, and its users',
   target: ({ service }) => `port-of:${service}`,
   look: async ({ service }, machine) => {
     const target = findService(machine, service);
@@ -204,12 +204,12 @@ const serviceClaim = changeTool(input('service.claim'), {
   verification: { condition: 'process-ended', stableMs: 0, windowMs: 5_000 },
   refusal: (_call, { exclusive, state, pid }) => {
     if (exclusive !== 1) return 'its port is not declared as exclusive (port_exclusive = true)';
-    if (state === 'running') return 'the service runs: whoever holds its port may be itself';
-    return pid === null ? 'nobody holds its port' : undefined;
+    if (state === 'running') return 'the service runs and may hold its port itself';
+    return pid === null ? 'no process holds its port' : undefined;
   },
-  dryRun: (_call, { program, pid, port }) => [`${program} (pid ${pid}), which listens on port ${port}, is ended`],
+  dryRun: (_call, { program, pid, port }) => [`${program} (pid ${pid}), which listens on port ${port}, is terminated`],
   steps: (_call, { pid, startTicks }) => [
-    { do: ['process.end', Number(pid), Number(startTicks), STRANGER_GRACE_MS], undo: undefined },
+    { do: ['process.end', Number(pid), Number(startTicks), HOLDER_GRACE_MS], undo: undefined },
   ],
   inverse: () => undefined,
 });

@@ -1,4 +1,4 @@
-// sysctl.*, cgroup.*, io.*: values that the kernel takes and shows at once.
+// sysctl.*, cgroup.*, io.*: values that the kernel applies and shows immediately.
 import { z } from 'zod';
 import { counted } from '../../../swarm/words.ts';
 import type { CgroupController, Reading } from '../../ports/actuator.ts';
@@ -24,7 +24,7 @@ const PAGE_BYTES = 4_096;
 const MIN_MEMORY_BYTES = 1_048_576;
 const MAX_READ_AHEAD_KB = 65_536;
 
-/** Settings of one value each: a line as the kernel prints it, tabs as spaces. */
+/** A setting of one value: a line as the kernel prints it, tabs as spaces. */
 const settingValue = z
   .string()
   .min(1)
@@ -42,7 +42,7 @@ async function lookAt(machine: Machine, reading: Reading): Promise<Look> {
   return { ok: true, before: { value: typeof value === 'string' ? normal(value) : value } };
 }
 
-/** Other trees of sysctls reach the whole machine's security or network: a person's decision. */
+/** Other sysctls affect the security or network of the whole machine: a person decides. */
 const LOCAL_SYSCTLS = [
   'vm.',
   'fs.',
@@ -64,7 +64,7 @@ const sysctlSet = changeTool(z.strictObject({ tool: z.literal('sysctl.set'), key
   version: 1,
   description: 'Sets a kernel parameter until the next boot',
   capability: 'sysctls',
-  blastRadius: 'the machine, as far as the parameter reaches',
+  blastRadius: 'the machine, in the scope of the parameter',
   target: ({ key }) => `sysctl:${key}`,
   risks: ['R1', 'R2'],
   risk: ({ key }) => sysctlRisk(key),
@@ -97,12 +97,12 @@ interface GroupChange {
   value: number;
 }
 
-/** cgroup.limit and cgroup.freeze differ in what they ask for; how it is done is the same. */
+/** Shared by cgroup.limit and cgroup.freeze, which differ only in their arguments. */
 const group = {
   ...SETTING,
   version: 1,
   capability: 'cgroups',
-  blastRadius: 'the service and all that it started',
+  blastRadius: 'the service and all its processes',
   target: (call: { service: string }) => call.service,
   look: async ({ service, controller }: GroupChange, machine: Machine): Promise<Look> =>
     findService(machine, service)?.state === 'running'
@@ -138,7 +138,7 @@ const inWords = ({ controller, value }: GroupChange): string =>
 const cgroupLimit = changeTool(limitSchema, {
   ...group,
   name: 'cgroup.limit',
-  description: 'Limits the CPUs or the memory of a running service, or lifts the limit with 0',
+  description: 'Limits the CPUs or the memory of a running service; 0 removes the limit',
   risks: ['R1'],
   risk: () => 'R1',
   look: (call, machine) => group.look(limitOf(call), machine),
@@ -162,7 +162,7 @@ const cgroupFreeze = changeTool(
   {
     ...group,
     name: 'cgroup.freeze',
-    description: 'Freezes a running service and all that it started, or thaws it',
+    description: 'Freezes a running service with all its processes, or thaws it',
     risks: ['R1'],
     risk: () => 'R1',
     look: ({ service, state }, machine) => group.look({ service, controller: 'freezer', value: FROZEN[state] }, machine),
@@ -190,7 +190,7 @@ function queueTool(
     version: 1,
     description,
     capability: 'blocks',
-    blastRadius: 'all that uses the device; speed only',
+    blastRadius: 'all users of the device; only speed',
     target: (call) => `block:${call.device}`,
     risks: ['R1'],
     risk: () => 'R1',
@@ -220,7 +220,7 @@ export const SETTING_TOOLS: readonly ChangeTool[] = [
   queueTool(
     'io.readahead',
     'read_ahead_kb',
-    'Sets how many KiB of a block device are read ahead',
+    'Sets the read-ahead of a block device in KiB',
     z.coerce.string().refine((text) => /^\d{1,5}$/.test(text) && Number(text) <= MAX_READ_AHEAD_KB, '0 to 65536'),
   ),
 ];
