@@ -75,7 +75,7 @@ describe('three real agents', () => {
     expect(told.ownVote).toMatchObject({ verdict: 'yes', reason: 'port-refused' });
     const { stdout } = await kalos('explain', id, '--dir', gamma.directory);
     expect(stdout).toMatch(/certified by 2 witnesses/);
-    expect(stdout).toMatch(/This peer was a witness itself: yes/);
+    expect(stdout).toMatch(/This agent’s own vote: yes/);
   });
 
   it('wake a frozen service by a signal', async () => {
