@@ -81,10 +81,10 @@ describe('a service that is certified', () => {
     const key = (name: string): string => join(work, `${name}.key`);
     for (const name of ['alice', 'bob']) await kalos('operator', 'add', name, '--key-file', key(name), '--dir', agent.directory);
     const file = join(work, 'order.json');
-    const drafted = await kalos('order', 'draft', 'service.restart', 'service=shop', '--out', file, '--dir', agent.directory);
+    const drafted = await kalos('change', 'draft', 'service.restart', 'service=shop', '--out', file, '--dir', agent.directory);
     expect([drafted.code, drafted.stderr]).toEqual([0, '']);
-    for (const name of ['alice', 'bob']) await kalos('order', 'sign', file, '--operator-key', key(name));
-    const done = await kalos('order', 'commit', file, '--dir', agent.directory);
+    for (const name of ['alice', 'bob']) await kalos('change', 'sign', file, '--operator-key', key(name));
+    const done = await kalos('change', 'commit', file, '--dir', agent.directory);
     expect([done.code, done.stderr]).toEqual([0, '']);
     expect(await running(before)).not.toBe(before);
     expect(readFileSync(file, 'utf8')).toContain('"signatures"');

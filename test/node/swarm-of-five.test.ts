@@ -58,7 +58,7 @@ describe('a service for fail-over', () => {
       [expect.objectContaining({ node: before, reason: 'new memory' })],
     ]);
     const shown = await kalos('nova', 'status', ...anna);
-    expect(shown.stdout).toMatch(new RegExp(`DRAINED +UNTIL +WHY\n${before} +\\S+ \\S+ +new memory`));
+    expect(shown.stdout).toMatch(new RegExp(`DRAINED +UNTIL +REASON\n${before} +\\S+ \\S+ +new memory`));
     const moved = await kalos('failover', 'db', ...anna);
     expect(moved.code).toBe(0);
     await range.settledElsewhere((await range.nova()).placements[0]?.node ?? '');
@@ -134,7 +134,7 @@ describe('a committee that is lost', () => {
     const bundles = await range.swarm.json<BundlesAnswer>(range.agent('anna'), 'policy', 'bundle');
     expect(bundles.good?.policies).toEqual(['swamped']);
     const again = await kalos('recover', '--yes', '--dir', anna);
-    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('there is nothing to recover')]);
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining(': nothing to recover')]);
     // The service runs again, on one that is left.
     await range.settled();
     expect(range.wrong).toEqual([]);

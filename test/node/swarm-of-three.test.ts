@@ -202,7 +202,7 @@ describe('three real agents', () => {
       expect.stringContaining('gamma may not decide about others: it is no issuer'),
     ]);
     const made = await kalos('pause', 'beta', '--reason', 'being moved', '--dir', alpha.directory);
-    expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^decision \d+: beta changes nothing/)]);
+    expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^decision \d+: beta is paused/)]);
     const tail = await kalos('log', 'tail', '--read', 'linearizable', '--dir', gamma.directory);
     expect([tail.code, tail.stdout]).toEqual([0, expect.stringContaining('beta changes nothing until it is woken: being moved')]);
     const before = await webOfBeta();
